@@ -1,0 +1,89 @@
+//! The one error of this crate: what was wrong, and at which byte.
+
+use thiserror::Error;
+
+/// Why bytes are not the encoding of a value.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("at byte {offset}: {kind}")]
+pub struct DecodeError {
+    /// Offset from the start of the input.
+    pub offset: usize,
+    /// What was found there.
+    pub kind: DecodeErrorKind,
+}
+
+/// What was found at the offset of a [`DecodeError`].
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum DecodeErrorKind {
+    /// The input ends inside a value.
+    #[error("input ends: {needed} bytes needed, {left} left")]
+    UnexpectedEnd {
+        /// Bytes that the value still needs.
+        needed: usize,
+        /// Bytes that are left.
+        left: usize,
+    },
+    /// The value is whole and bytes follow it.
+    #[error("{left} bytes follow the end of the value")]
+    TrailingBytes {
+        /// Number of bytes behind the value.
+        left: usize,
+    },
+    /// A BigSize integer in a form longer than it needs.
+    #[error("integer {value} is not in its shortest form")]
+    NonMinimalInteger {
+        /// The integer.
+        value: u64,
+    },
+    /// An integer that its type cannot hold.
+    #[error("integer {value} does not fit {bits} bits")]
+    IntegerOutOfRange {
+        /// The integer.
+        value: u64,
+        /// Width of the type.
+        bits: u32,
+    },
+    /// A byte that must be 0 or 1 and is neither.
+    #[error("flag byte {value} is neither 0 nor 1")]
+    BadFlag {
+        /// The byte.
+        value: u8,
+    },
+    /// An enum variant that the format does not have.
+    #[error("unknown variant {variant} of {of}")]
+    UnknownVariant {
+        /// The enum.
+        of: &'static str,
+        /// The variant index.
+        variant: u64,
+    },
+    /// Text that is not UTF-8.
+    #[error("text is not UTF-8")]
+    NotUtf8,
+    /// A length or count that the rest of the input cannot hold.
+    #[error("length {length} is beyond the {left} bytes that are left")]
+    LengthBeyondInput {
+        /// Declared length or count.
+        length: u64,
+        /// Bytes that are left.
+        left: usize,
+    },
+    /// A key that occurs twice in a map or set.
+    #[error("duplicate key in a map or set")]
+    DuplicateKey,
+    /// A key that is smaller than the one before it.
+    #[error("keys of a map or set are not ascending")]
+    UnsortedKey,
+    /// A length-prefixed body with bytes left behind its last field.
+    #[error("{left} bytes follow the last field of the body")]
+    BodyNotConsumed {
+        /// Number of bytes behind the last field.
+        left: usize,
+    },
+    /// A module value in a dialect that does not say where it ends.
+    #[error("module value without a length: its end cannot be found without the module's own decoder")]
+    UnframedModuleValue,
+    /// The value does not encode to the bytes that it was decoded from.
+    #[error("encoding the value again gives other bytes from here on")]
+    NotReproducible,
+}

@@ -1,0 +1,46 @@
+//! Bytes to values and back: Fedimint's consensus encoding in every dialect that it ever had.
+//!
+//! Invariants:
+//! - Decoding is strict: [`decode_exact`] accepts a value only if every byte is consumed and encoding the
+//!   value again yields the very same bytes.
+//! - No length is believed before it was checked against the bytes that remain, so a decoder allocates at
+//!   most a small multiple of its input.
+//! - Every error carries the offset at which the input stopped making sense.
+
+mod dialect;
+mod error;
+mod module_value;
+mod reader;
+mod verbatim;
+mod writer;
+
+pub use dialect::{Dialect, EnumBody, Integers, MapOrder, ModuleFraming};
+pub use error::{DecodeError, DecodeErrorKind};
+pub use module_value::ModuleValue;
+pub use reader::Reader;
+pub use verbatim::{Verbatim, decode_exact};
+pub use writer::Writer;
+
+/// The largest single value that upstream's decoders read from an unbounded source since v0.3, in bytes.
+///
+/// A session outcome above this size cannot be decoded by any server from v0.3 on.
+pub const MAX_DECODE_SIZE: usize = 16_000_000;
+
+/// A value that reads itself from the consensus encoding.
+pub trait Decode: Sized {
+    /// Reads one value, leaving the reader behind its last byte.
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+/// A value that writes itself in the consensus encoding.
+pub trait Encode {
+    /// Appends the value to the writer, in the writer's dialect.
+    fn encode(&self, writer: &mut Writer);
+
+    /// The encoding of this value alone.
+    fn to_bytes(&self, dialect: Dialect) -> Vec<u8> {
+        let mut writer = Writer::new(dialect);
+        self.encode(&mut writer);
+        writer.into_bytes()
+    }
+}
