@@ -1,1 +1,23 @@
+//! RocksDB as bytes: foreign databases read without changing them, new ones written in bulk.
+//!
+//! This crate knows keys and values, never their meaning.
+//!
+//! Invariants:
+//! - A foreign database is opened read-only: no file of it is created, changed or removed.
+//! - A missing path is an error, never a new database.
+//! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
+//! - A target is born beside its final name and renamed only by [`PartialDir::publish`].
 
+mod error;
+mod open;
+mod partial;
+mod read;
+mod write;
+
+pub use error::StoreError;
+pub use partial::PartialDir;
+pub use read::{ReadStore, Scan};
+pub use write::{StoreSummary, StoreWriter};
+
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);

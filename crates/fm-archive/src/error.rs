@@ -1,0 +1,307 @@
+//! Everything that can go wrong with an archive, and where in the file it went wrong.
+//!
+//! Invariants: an error that is about the file names its part and its byte range; the error of a sink or of
+//! a source is kept as it was given.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+
+use fm_codec::DecodeError;
+use thiserror::Error;
+
+/// Why an archive could not be written or read.
+#[derive(Debug, Error)]
+pub enum ArchiveError {
+    /// The sink or the source failed.
+    #[error("{doing} failed")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The failure, as it was given (a full disk is `ErrorKind::StorageFull`).
+        source: io::Error,
+    },
+    /// Empty, or something else.
+    #[error("not an archive: {length} bytes that do not begin like one")]
+    NotAnArchive {
+        /// Length of the file.
+        length: u64,
+    },
+    /// A whole header of another format version.
+    #[error("archive format version {version}: this tool reads version {supported}")]
+    UnsupportedVersion {
+        /// Version in the header.
+        version: u16,
+        /// The version that is read.
+        supported: u16,
+    },
+    /// The file stops before its end.
+    #[error(
+        "truncated: the file ends at byte {length}, \
+         {whole_frames} whole frames with {records} records end at byte {at_byte}"
+    )]
+    Truncated {
+        /// Whole frames that were read and checked.
+        whole_frames: u64,
+        /// Records in them.
+        records: u64,
+        /// Where the last of them ends (where the header ends if there is none, 0 without a whole header).
+        at_byte: u64,
+        /// Length of the file.
+        length: u64,
+    },
+    /// A part of the file is not what was written.
+    #[error(transparent)]
+    Damaged(Box<Damage>),
+    /// A record whose key is not greater than the one before it.
+    #[error("record {record}: its key is not greater than the key before it")]
+    NotAscending {
+        /// Number of the refused record, from 0.
+        record: u64,
+    },
+    /// A key or value above its limit.
+    #[error("record {record}: {part} of {length} bytes, the limit is {limit}")]
+    RecordTooLarge {
+        /// Number of the refused record, from 0.
+        record: u64,
+        /// `key` or `value`.
+        part: &'static str,
+        /// Its length.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Metadata that does not fit the header.
+    #[error("the header takes {length} bytes, the limit is {limit}")]
+    HeaderTooLarge {
+        /// Length of the header payload.
+        length: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// So many frames, or so long keys, that the index would not be readable.
+    #[error("the index does not fit {limit} bytes from frame {frame} on")]
+    IndexTooLarge {
+        /// The first frame that does not fit.
+        frame: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// An option outside its range.
+    #[error("{option} {value} is outside {least} to {most}")]
+    BadOption {
+        /// Name of the option.
+        option: &'static str,
+        /// What was asked for.
+        value: i64,
+        /// Least value.
+        least: i64,
+        /// Greatest value.
+        most: i64,
+    },
+    /// The compressor refused a frame.
+    #[error("frame {frame} could not be compressed: {message}")]
+    Compressor {
+        /// The frame.
+        frame: u64,
+        /// The compressor's own words.
+        message: String,
+    },
+    /// The writer failed before and what it wrote is incomplete.
+    #[error("the archive was given up after an earlier failure")]
+    GivenUp,
+}
+
+impl ArchiveError {
+    pub(crate) fn io(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+}
+
+impl From<Damage> for ArchiveError {
+    fn from(damage: Damage) -> Self {
+        match damage.fault {
+            Fault::Truncated {
+                whole_frames,
+                records,
+            } => Self::Truncated {
+                whole_frames,
+                records,
+                at_byte: damage.bytes.start,
+                length: damage.bytes.end,
+            },
+            _ => Self::Damaged(Box::new(damage)),
+        }
+    }
+}
+
+/// A part of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Region {
+    /// The skippable frame with the metadata.
+    Header,
+    /// A data frame, counted from 0.
+    Frame(u64),
+    /// The skippable frame with the index, up to the root.
+    Index,
+    /// Root, offset and end mark.
+    Trailer,
+    /// What follows the trailer, or is missing before it.
+    Tail,
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => f.write_str("header"),
+            Self::Frame(frame) => write!(f, "frame {frame}"),
+            Self::Index => f.write_str("index"),
+            Self::Trailer => f.write_str("trailer"),
+            Self::Tail => f.write_str("tail"),
+        }
+    }
+}
+
+/// One damaged part of the file.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{region} at bytes {}..{}: {fault}", bytes.start, bytes.end)]
+pub struct Damage {
+    /// The part.
+    pub region: Region,
+    /// Where it lies in the file.
+    pub bytes: Range<u64>,
+    /// First and last key of a data frame, if the index tells.
+    pub keys: Option<(Vec<u8>, Vec<u8>)>,
+    /// Records of a data frame, if the index tells.
+    pub records: Option<u64>,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+impl Damage {
+    pub(crate) fn new(region: Region, bytes: Range<u64>, fault: Fault) -> Self {
+        Self {
+            region,
+            bytes,
+            keys: None,
+            records: None,
+            fault,
+        }
+    }
+}
+
+/// What is wrong with a part of the file.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Fault {
+    /// Fixed bytes are not what they must be.
+    #[error("{what} is not what the format asks for")]
+    Mark {
+        /// Which bytes.
+        what: &'static str,
+    },
+    /// A length field disagrees with the file.
+    #[error("it declares {declared} bytes, {actual} expected")]
+    Length {
+        /// Declared length.
+        declared: u64,
+        /// What the rest of the file says.
+        actual: u64,
+    },
+    /// A length above its limit.
+    #[error("{what} of {length} bytes, the limit is {limit}")]
+    OverLimit {
+        /// Of what.
+        what: &'static str,
+        /// Declared length.
+        length: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A hash over the bytes is not the one on record.
+    #[error("the SHA-256 of {of} does not match")]
+    Hash {
+        /// Of what.
+        of: &'static str,
+    },
+    /// Structured bytes that do not decode.
+    #[error("not decodable {0}")]
+    Encoding(DecodeError),
+    /// Not a Zstandard frame as this format has them.
+    #[error("byte {at} of the frame: {what}")]
+    Zstandard {
+        /// Offset inside the frame.
+        at: u64,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// The decompressor refuses the frame (its checksum is part of that).
+    #[error("not decompressible: {message}")]
+    Decompressor {
+        /// The decompressor's own words.
+        message: String,
+    },
+    /// A record whose key is not greater than the one before it.
+    #[error("the key of its record {record} is not greater than the key before it")]
+    RecordOrder {
+        /// Number of the record in its frame.
+        record: u64,
+    },
+    /// The frame is sound by itself and is not the one that the index tells of.
+    #[error("its {field} is not the one in the index")]
+    NotAsIndexed {
+        /// Which fact.
+        field: &'static str,
+    },
+    /// An entry of the index that cannot be, or is not what the frame is.
+    #[error("its entry of frame {frame} is wrong: {field}")]
+    Entry {
+        /// The frame.
+        frame: u64,
+        /// Which fact.
+        field: &'static str,
+    },
+    /// A total that is not the sum of its parts.
+    #[error("its total of {field} is not what the frames add up to")]
+    Total {
+        /// Of what.
+        field: &'static str,
+    },
+    /// The identity is not the hash of the record stream.
+    #[error("its identity is not the SHA-256 of the record stream")]
+    Identity,
+    /// The root is not the hash of header and index.
+    #[error("the root is not the SHA-256 of header and index")]
+    Root,
+    /// The trailer points to another place than the one where the index is.
+    #[error("the index is said to begin at byte {declared}")]
+    IndexOffset {
+        /// Offset in the trailer.
+        declared: u64,
+    },
+    /// Bytes behind the trailer.
+    #[error("{count} bytes follow the end of the archive")]
+    TrailingBytes {
+        /// How many.
+        count: u64,
+    },
+    /// The source fails at these bytes.
+    #[error("cannot be read: {message}")]
+    Unreadable {
+        /// The system's own words.
+        message: String,
+    },
+    /// The file stops here.
+    #[error("truncated after {whole_frames} whole frames with {records} records")]
+    Truncated {
+        /// Whole frames that were read and checked.
+        whole_frames: u64,
+        /// Records in them.
+        records: u64,
+    },
+}
+
+impl From<DecodeError> for Fault {
+    fn from(error: DecodeError) -> Self {
+        Self::Encoding(error)
+    }
+}

@@ -1,0 +1,151 @@
+//! One data frame: compressing it, and opening it again with every check that a frame allows by itself.
+//!
+//! Invariants: opening yields no more bytes than the frame declares and never more than the frame limit;
+//! the bytes are exactly one frame, so nothing hides behind its end.
+
+use std::cell::RefCell;
+
+use sha2::{Digest, Sha256};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
+
+use crate::format::wide;
+use crate::index::FrameInfo;
+use crate::record::Contents;
+use crate::zstandard::{Progress, Scan};
+use crate::{ArchiveError, Fault};
+
+/// A compressed frame with its hashes.
+pub(crate) struct Packed {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) compressed_sha256: [u8; 32],
+    pub(crate) uncompressed_sha256: [u8; 32],
+}
+
+thread_local! {
+    // A compressor's tables take megabytes: one per thread serves all of the thread's frames.
+    static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+}
+
+/// Compresses the contents of frame number `frame`.
+pub(crate) fn pack(frame: u64, plain: &[u8], level: i32) -> Result<Packed, ArchiveError> {
+    let failed = |error: std::io::Error| ArchiveError::Compressor {
+        frame,
+        message: error.to_string(),
+    };
+    let bytes = COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some((of, compressor)) if *of == level => compressor,
+            _ => &mut slot.insert((level, compressor(level)?)).1,
+        };
+        compressor.compress(plain)
+    });
+    let bytes = bytes.map_err(failed)?;
+    Ok(Packed {
+        compressed_sha256: sha256(&bytes),
+        uncompressed_sha256: sha256(plain),
+        bytes,
+    })
+}
+
+fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(level)?;
+    compressor.set_parameter(CParameter::ContentSizeFlag(true))?;
+    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+    Ok(compressor)
+}
+
+/// Opens the bytes of exactly one frame.
+pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
+    let mut scan = Scan::new();
+    match scan.advance(frame)? {
+        Progress::Whole(length) if length == frame.len() => {}
+        Progress::Whole(length) => {
+            return Err(Fault::Zstandard {
+                at: wide(length),
+                what: "bytes follow the end of the frame",
+            });
+        }
+        Progress::Need(_) => {
+            return Err(Fault::Zstandard {
+                at: wide(frame.len()),
+                what: "the frame has no end",
+            });
+        }
+    }
+    let refuse = |message: String| Fault::Decompressor { message };
+    let size = usize::try_from(scan.content_size()).map_err(|error| refuse(error.to_string()))?;
+    let mut decompressor = Decompressor::new().map_err(|error| refuse(error.to_string()))?;
+    // The scan limited the size; the decompressor stops at the capacity that it is given.
+    let plain = decompressor
+        .decompress(frame, size)
+        .map_err(|error| refuse(error.to_string()))?;
+    if plain.len() != size {
+        return Err(refuse(format!("{} bytes instead of {size}", plain.len())));
+    }
+    Contents::parse(plain)
+}
+
+/// What a frame is by itself.
+pub(crate) struct Examined {
+    compressed: u64,
+    compressed_sha256: [u8; 32],
+    /// Contents and their hash, or why there are none.
+    pub(crate) own: Result<(Contents, [u8; 32]), Fault>,
+}
+
+/// Hashes and opens a frame.
+pub(crate) fn examine(frame: &[u8]) -> Examined {
+    let own = unpack(frame).map(|contents| {
+        let hash = sha256(contents.plain());
+        (contents, hash)
+    });
+    Examined {
+        compressed: wide(frame.len()),
+        compressed_sha256: sha256(frame),
+        own,
+    }
+}
+
+impl Examined {
+    /// The first fact in which a frame that is sound by itself differs from its entry in the index.
+    pub(crate) fn difference(&self, entry: &FrameInfo) -> Option<&'static str> {
+        let (contents, hash) = self.own.as_ref().ok()?;
+        let facts = [
+            ("compressed size", self.compressed == entry.compressed),
+            (
+                "compressed SHA-256",
+                self.compressed_sha256 == entry.compressed_sha256,
+            ),
+            (
+                "uncompressed size",
+                wide(contents.plain().len()) == entry.uncompressed,
+            ),
+            ("uncompressed SHA-256", *hash == entry.uncompressed_sha256),
+            ("record count", wide(contents.len()) == entry.records),
+            ("first key", contents.first_key() == entry.first_key),
+            ("last key", contents.last_key() == entry.last_key),
+        ];
+        facts
+            .into_iter()
+            .find(|(_, equal)| !equal)
+            .map(|(field, _)| field)
+    }
+
+    /// The contents, if the frame is the one that a trusted index tells of.
+    pub(crate) fn accept(self, entry: &FrameInfo) -> Result<Contents, Fault> {
+        if self.compressed_sha256 != entry.compressed_sha256 {
+            return Err(Fault::Hash {
+                of: "the compressed frame",
+            });
+        }
+        if let Some(field) = self.difference(entry) {
+            return Err(Fault::NotAsIndexed { field });
+        }
+        Ok(self.own?.0)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}

@@ -1,0 +1,43 @@
+//! The archive file (`.fmar`): sorted records in a valid Zstandard file that proves itself.
+//!
+//! A header, data frames of about 1 MiB of records, and an index with the root hash; `docs/formats/archive.md`
+//! has the byte table.
+//!
+//! Invariants:
+//! - Keys ascend strictly over the whole file, for the writer and for every reader.
+//! - Every byte of the file is covered by a check of [`verify`]; a changed bit is found and located.
+//! - No record is handed out before the whole frame that holds it was checked.
+//! - The identity depends on the records alone: not on compressor, level, frame size, threads or metadata.
+//! - No length is believed, and nothing is allocated for it, before it was checked against a limit and
+//!   against the file.
+
+mod error;
+mod format;
+mod frame;
+mod header;
+mod index;
+mod locate;
+mod pipeline;
+mod range;
+mod reader;
+mod record;
+mod salvage;
+mod survey;
+mod verify;
+mod walk;
+mod writer;
+mod zstandard;
+
+pub use error::{ArchiveError, Damage, Fault, Region};
+pub use format::{
+    DEFAULT_FRAME_TARGET, FORMAT_VERSION, MAX_FRAME_LEN, MAX_FRAME_TARGET, MAX_HEADER_LEN, MAX_INDEX_LEN,
+    MAX_KEY_LEN, MAX_VALUE_LEN,
+};
+pub use header::Metadata;
+pub use index::{FrameInfo, Summary};
+pub use range::Records;
+pub use reader::ArchiveReader;
+pub use record::Record;
+pub use salvage::{Ending, Salvage, salvage};
+pub use verify::{Readable, VerifyReport, verify};
+pub use writer::{ArchiveWriter, Options};

@@ -1,0 +1,343 @@
+//! Finding header, index and trailer in a file, whatever state it is in.
+//!
+//! Invariants: the trailer is tried first and the frames are walked only if it fails; a file is called
+//! truncated only if its frames are in order up to its end and it does not carry the end mark; nothing is
+//! read into memory beyond the limits of header and index.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use crate::format::{
+    END_MARK, FORMAT_VERSION, HEADER_FRAME_MAGIC, HEADER_MARK, INDEX_FRAME_MAGIC, MAX_HEADER_LEN,
+    MAX_INDEX_LEN, MIN_INDEX_LEN, SKIPPABLE_LEN, TRAILER_LEN, wide,
+};
+use crate::header::{Header, HeaderFault};
+use crate::index::{Index, Trailer, root};
+use crate::walk::{Step, fill, next_frame};
+use crate::{ArchiveError, Damage, Fault, Region};
+
+/// The first frame as it was found.
+pub(crate) struct Head {
+    /// The header, if its payload is sound.
+    pub(crate) header: Option<Header>,
+    pub(crate) damage: Option<Damage>,
+    /// Where it ends, or says to end.
+    pub(crate) end: u64,
+}
+
+/// The last frame as it was found.
+pub(crate) struct Tail {
+    pub(crate) offset: u64,
+    /// The index payload up to the root.
+    pub(crate) covered: Vec<u8>,
+    pub(crate) trailer: Trailer,
+    /// Damage beside the index payload itself.
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// Where the search for the last frame ended.
+pub(crate) enum Search {
+    Found(Tail),
+    /// There is one, or should be, and it cannot be found.
+    Lost(Vec<Damage>),
+    /// The file stops before its end.
+    Cut,
+}
+
+/// A source with its length, read at given places.
+pub(crate) struct Source<'a, R> {
+    pub(crate) read: &'a mut R,
+    pub(crate) length: u64,
+}
+
+impl<'a, R: Read + Seek> Source<'a, R> {
+    pub(crate) fn new(read: &'a mut R) -> Result<Self, ArchiveError> {
+        let length = read
+            .seek(SeekFrom::End(0))
+            .map_err(ArchiveError::io("asking for the length"))?;
+        Ok(Self { read, length })
+    }
+
+    pub(crate) fn seek(&mut self, offset: u64) -> Result<(), ArchiveError> {
+        self.read
+            .seek(SeekFrom::Start(offset))
+            .map_err(ArchiveError::io("seeking"))?;
+        Ok(())
+    }
+
+    /// The bytes from `offset` on, `count` of them or what the file has.
+    pub(crate) fn bytes(&mut self, offset: u64, count: u64) -> Result<Vec<u8>, ArchiveError> {
+        let count = count.min(self.length.saturating_sub(offset));
+        let mut bytes = Vec::new();
+        self.seek(offset)?;
+        self.read
+            .take(count)
+            .read_to_end(&mut bytes)
+            .map_err(ArchiveError::io("reading the archive"))?;
+        Ok(bytes)
+    }
+
+    fn ends_with_mark(&mut self) -> Result<bool, ArchiveError> {
+        let start = self.length.saturating_sub(wide(END_MARK.len()));
+        Ok(self.bytes(start, wide(END_MARK.len()))? == END_MARK)
+    }
+
+    /// Reads the header, or says why the file is none of ours.
+    pub(crate) fn head(&mut self) -> Result<Head, ArchiveError> {
+        let length = self.length;
+        let start = self.bytes(0, SKIPPABLE_LEN + wide(HEADER_MARK.len()))?;
+        let ends = self.ends_with_mark()?;
+        let magic = start.starts_with(&HEADER_FRAME_MAGIC);
+        let marked = start.len() == 16 && start[8..] == HEADER_MARK;
+        if start.len() < 16 || !(marked || magic && ends) {
+            return Err(ArchiveError::NotAnArchive { length });
+        }
+        let declared = u64::from(u32::from_le_bytes([start[4], start[5], start[6], start[7]]));
+        let end = SKIPPABLE_LEN + declared;
+        let damaged = |bytes, fault| Head {
+            header: None,
+            damage: Some(Damage::new(Region::Header, bytes, fault)),
+            end,
+        };
+        let limit = wide(MAX_HEADER_LEN);
+        if declared > limit {
+            return Ok(damaged(
+                0..SKIPPABLE_LEN,
+                Fault::OverLimit {
+                    what: "a header",
+                    length: declared,
+                    limit,
+                },
+            ));
+        }
+        if end > length && !ends {
+            return Err(ArchiveError::Truncated {
+                whole_frames: 0,
+                records: 0,
+                at_byte: 0,
+                length,
+            });
+        }
+        if end > length {
+            return Ok(damaged(
+                0..SKIPPABLE_LEN,
+                Fault::Length {
+                    declared,
+                    actual: length - SKIPPABLE_LEN,
+                },
+            ));
+        }
+        match Header::from_payload(self.bytes(SKIPPABLE_LEN, declared)?) {
+            Ok(header) if magic => Ok(Head {
+                header: Some(header),
+                damage: None,
+                end,
+            }),
+            Ok(header) => {
+                let fault = Fault::Mark {
+                    what: "the magic of its frame",
+                };
+                Ok(Head {
+                    header: Some(header),
+                    ..damaged(0..SKIPPABLE_LEN, fault)
+                })
+            }
+            Err(HeaderFault::Damaged(fault)) => Ok(damaged(0..end, fault)),
+            Err(HeaderFault::OtherVersion(version)) => Err(ArchiveError::UnsupportedVersion {
+                version,
+                supported: FORMAT_VERSION,
+            }),
+        }
+    }
+
+    /// Finds the index, by the trailer or else by the frames.
+    pub(crate) fn tail(&mut self, head: &Head) -> Result<Search, ArchiveError> {
+        match self.tail_by_trailer(head)? {
+            Some(tail) => Ok(Search::Found(tail)),
+            None => self.tail_by_walk(head),
+        }
+    }
+
+    /// The tail that the trailer points to, if the place is confirmed by the root or by the frame there.
+    fn tail_by_trailer(&mut self, head: &Head) -> Result<Option<Tail>, ArchiveError> {
+        let start = self.length.saturating_sub(wide(TRAILER_LEN));
+        let Ok(bytes) = self.bytes(start, wide(TRAILER_LEN))?.try_into() else {
+            return Ok(None);
+        };
+        let trailer = Trailer::decode(&bytes);
+        let offset = trailer.index_offset;
+        let space = self
+            .length
+            .checked_sub(offset)
+            .and_then(|space| space.checked_sub(SKIPPABLE_LEN));
+        let Some(space) = space.filter(|space| (MIN_INDEX_LEN..=MAX_INDEX_LEN).contains(space)) else {
+            return Ok(None);
+        };
+        if trailer.end_mark != END_MARK {
+            return Ok(None);
+        }
+        let frame_start = self.bytes(offset, SKIPPABLE_LEN)?;
+        let covered = self.bytes(offset + SKIPPABLE_LEN, space - wide(TRAILER_LEN))?;
+        let length = u32::try_from(space).unwrap_or(u32::MAX).to_le_bytes();
+        let framed = frame_start == [INDEX_FRAME_MAGIC, length].concat();
+        if !framed && !rooted(head, &covered, &trailer) {
+            return Ok(None);
+        }
+        let mut tail = Tail {
+            offset,
+            covered,
+            trailer,
+            damage: Vec::new(),
+        };
+        if !framed {
+            let fault = Fault::Mark {
+                what: "magic or length of its frame",
+            };
+            tail.damage
+                .push(Damage::new(Region::Index, offset..offset + SKIPPABLE_LEN, fault));
+        }
+        Ok(Some(tail))
+    }
+
+    /// Steps over the data frames to the index.
+    fn tail_by_walk(&mut self, head: &Head) -> Result<Search, ArchiveError> {
+        let (mut offset, mut frame) = (head.end, 0);
+        self.seek(offset)?;
+        let fault = loop {
+            match next_frame(self.read).map_err(ArchiveError::io("reading the archive"))? {
+                Step::Frame(bytes) => offset += wide(bytes.len()),
+                Step::Index => return self.tail_at(offset, head),
+                Step::Cut if !self.ends_with_mark()? => return Ok(Search::Cut),
+                Step::Cut => {
+                    break Fault::Zstandard {
+                        at: self.length.saturating_sub(offset),
+                        what: "the frame has no end",
+                    };
+                }
+                Step::Foreign { fault, .. } => break fault,
+            }
+            frame += 1;
+        };
+        let trailer = self.length.saturating_sub(wide(TRAILER_LEN))..self.length;
+        Ok(Search::Lost(vec![
+            Damage::new(Region::Frame(frame), offset.min(self.length)..self.length, fault),
+            Damage::new(
+                Region::Trailer,
+                trailer,
+                Fault::Mark {
+                    what: "what should lead to the index",
+                },
+            ),
+        ]))
+    }
+
+    /// The tail whose frame begins at `offset`, though the end of the file does not lead there.
+    fn tail_at(&mut self, offset: u64, head: &Head) -> Result<Search, ArchiveError> {
+        let payload = offset + SKIPPABLE_LEN;
+        let lost = |fault| {
+            Ok(Search::Lost(vec![Damage::new(
+                Region::Index,
+                offset..payload,
+                fault,
+            )]))
+        };
+        let Ok(length) = self.bytes(offset + 4, 4)?.try_into() else {
+            return Ok(Search::Cut);
+        };
+        let declared = u64::from(u32::from_le_bytes(length));
+        if !(MIN_INDEX_LEN..=MAX_INDEX_LEN).contains(&declared) {
+            return lost(Fault::OverLimit {
+                what: "an index",
+                length: declared,
+                limit: MAX_INDEX_LEN,
+            });
+        }
+        let end = payload + declared;
+        if end > self.length && !self.ends_with_mark()? {
+            return Ok(Search::Cut);
+        }
+        if end > self.length {
+            return lost(Fault::Length {
+                declared,
+                actual: self.length.saturating_sub(payload),
+            });
+        }
+        let mut covered = self.bytes(payload, declared)?;
+        let split = covered.len().saturating_sub(TRAILER_LEN);
+        let Ok(trailer) = covered.split_off(split).try_into() else {
+            return Ok(Search::Cut);
+        };
+        let trailer = Trailer::decode(&trailer);
+        if end < self.length && !rooted(head, &covered, &trailer) {
+            return lost(Fault::Length {
+                declared,
+                actual: self.length - payload,
+            });
+        }
+        let mut damage = Vec::new();
+        if trailer.index_offset != offset {
+            let fault = Fault::IndexOffset {
+                declared: trailer.index_offset,
+            };
+            damage.push(Damage::new(Region::Trailer, end - 16..end - 8, fault));
+        }
+        if trailer.end_mark != END_MARK {
+            let fault = Fault::Mark { what: "the end mark" };
+            damage.push(Damage::new(Region::Trailer, end - 8..end, fault));
+        }
+        if end < self.length {
+            let fault = Fault::TrailingBytes {
+                count: self.length - end,
+            };
+            damage.push(Damage::new(Region::Tail, end..self.length, fault));
+        }
+        Ok(Search::Found(Tail {
+            offset,
+            covered,
+            trailer,
+            damage,
+        }))
+    }
+}
+
+/// Whether the trailer's root holds for the header and this index.
+fn rooted(head: &Head, covered: &[u8], trailer: &Trailer) -> bool {
+    head.header
+        .as_ref()
+        .is_some_and(|header| root(&header.payload, covered) == trailer.root)
+}
+
+impl Tail {
+    /// Whether the root holds, as far as there is a header to hold it against.
+    pub(crate) fn rooted(&self, head: &Head) -> bool {
+        rooted(head, &self.covered, &self.trailer)
+    }
+
+    /// The index, if it decodes and agrees with its place in the file.
+    pub(crate) fn index(&self, header: Option<&Header>) -> Result<Index, Fault> {
+        let index = Index::decode(&self.covered)?;
+        let start = header.map_or_else(|| index.first_offset(self.offset), Header::end);
+        index.check(start, self.offset)?;
+        Ok(index)
+    }
+
+    /// Where the index payload lies in the file, without its trailer.
+    pub(crate) fn index_bytes(&self) -> std::ops::Range<u64> {
+        let start = self.offset + SKIPPABLE_LEN;
+        start..start + wide(self.covered.len())
+    }
+
+    /// Where the whole frame ends.
+    pub(crate) fn end(&self) -> u64 {
+        self.index_bytes().end + wide(TRAILER_LEN)
+    }
+}
+
+/// Reads as many bytes as a frame should have.
+pub(crate) fn exactly<R: Read>(read: &mut R, count: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    if !fill(read, &mut bytes, count)? {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,119 @@
+//! Signature shares into the federation's signature: Lagrange interpolation at 0 over the points `peer + 1`.
+//!
+//! Invariants: the shares used are the first `degree + 1` by peer, each proved to be a point of G2, so the fast library
+//! may act on it. Whether a share verifies is not asked: a false share gives a false signature.
+
+use std::collections::BTreeMap;
+
+use crate::Signature;
+use crate::blst_ffi::{Fr, Point, Sum};
+use crate::keys::EpochKeys;
+
+/// How many peer sets a [`Combiner`] remembers; a federation rarely alternates between more.
+const REMEMBERED: usize = 32;
+
+/// Why shares give no signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CombineError {
+    /// Fewer shares than the key set needs.
+    #[error("{shares} signature shares where {needed} are needed")]
+    NotEnoughShares {
+        /// How many were given.
+        shares: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// A share is no compressed point, or one outside the group.
+    #[error("the share of peer {peer} is not a point of the signature group")]
+    NotAPoint {
+        /// Whose share.
+        peer: u16,
+    },
+}
+
+/// Combines shares of one key set and remembers the coefficients of the peer sets it met last.
+#[derive(Debug, Clone)]
+pub struct Combiner {
+    needed: usize,
+    /// The set used last stands last.
+    sets: Vec<PeerSet>,
+}
+
+#[derive(Debug, Clone)]
+struct PeerSet {
+    peers: Vec<u16>,
+    coefficients: Vec<[u8; 32]>,
+}
+
+impl Combiner {
+    /// A combiner for the shares of a key set.
+    #[must_use]
+    pub fn new(keys: &EpochKeys) -> Self {
+        Self {
+            needed: keys.degree() + 1,
+            sets: Vec::new(),
+        }
+    }
+
+    /// The signature that the first `degree + 1` shares determine.
+    ///
+    /// # Errors
+    /// If there are too few shares, or one of those used is not a point of the group.
+    pub fn combine(&mut self, shares: &BTreeMap<u16, Signature>) -> Result<Signature, CombineError> {
+        let needed = self.needed;
+        if shares.len() < needed {
+            return Err(CombineError::NotEnoughShares {
+                shares: shares.len(),
+                needed,
+            });
+        }
+        let mut peers = Vec::with_capacity(needed);
+        let mut points = Vec::with_capacity(needed);
+        for (&peer, share) in shares.iter().take(needed) {
+            peers.push(peer);
+            points.push(Point::decode(share).ok_or(CombineError::NotAPoint { peer })?);
+        }
+        Ok(Sum::linear(&points, self.coefficients(peers)).encode())
+    }
+
+    fn coefficients(&mut self, peers: Vec<u16>) -> &[[u8; 32]] {
+        let set = match self.sets.iter().rposition(|set| set.peers == peers) {
+            Some(place) => self.sets.remove(place),
+            None => PeerSet {
+                coefficients: lagrange(&peers),
+                peers,
+            },
+        };
+        if self.sets.len() >= REMEMBERED {
+            self.sets.remove(0);
+        }
+        self.sets.push(set);
+        self.sets.last().map_or(&[], |set| &set.coefficients)
+    }
+}
+
+impl EpochKeys {
+    /// The signature that the first `degree + 1` shares determine; for many of them, keep a [`Combiner`].
+    ///
+    /// # Errors
+    /// If there are too few shares, or one of those used is not a point of the group.
+    pub fn combine(&self, shares: &BTreeMap<u16, Signature>) -> Result<Signature, CombineError> {
+        Combiner::new(self).combine(shares)
+    }
+}
+
+/// Per peer the value at 0 of the polynomial that is 1 at `peer + 1` and 0 at the others' points.
+fn lagrange(peers: &[u16]) -> Vec<[u8; 32]> {
+    let at = |peer: u16| Fr::new(u64::from(peer) + 1);
+    let coefficient = |&peer: &u16| {
+        let mut above = Fr::new(1);
+        let mut below = Fr::new(1);
+        for &other in peers.iter().filter(|&&other| other != peer) {
+            above = above.mul(&at(other));
+            below = below.mul(&at(other).sub(&at(peer)));
+        }
+        // Peers differ by less than the group order, so the divisor is not zero.
+        above.mul(&below.invert()).to_le_bytes()
+    };
+    peers.iter().map(coefficient).collect()
+}

@@ -1,0 +1,212 @@
+//! A guardian's `consensus.json`, of any version: the keys, names and modules an auditor needs.
+//!
+//! Invariants: fields not named here are ignored; fields named here are read strictly, and an error says which. A file
+//! of v0.2 or later has no BLS keys, which is no error: `epoch_keys` and `federation_id` are then `None`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::keys::{EpochKeys, KeyError};
+use crate::{BroadcastKey, PublicKey};
+
+/// What a guardian's public configuration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsensusConfig {
+    /// The program's version at key generation.
+    pub code_version: String,
+    /// The keys epochs are signed with; v0.1 (and the first builds after it) only.
+    pub epoch_keys: Option<EpochKeys>,
+    /// The federation's id of v0.1: the key of `auth_pk_set`.
+    pub federation_id: Option<PublicKey>,
+    /// The key each guardian signs sessions with.
+    pub broadcast_public_keys: BTreeMap<u16, BroadcastKey>,
+    /// Every guardian's name and address.
+    pub guardians: BTreeMap<u16, Guardian>,
+    /// Every module's kind.
+    pub modules: BTreeMap<u16, String>,
+}
+
+/// How a guardian is called and reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Guardian {
+    /// The name its operator gave.
+    pub name: String,
+    /// The address of its interface, as the file writes it.
+    pub url: String,
+}
+
+/// Why a file of keys or configuration cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is no JSON.
+    #[error("not JSON, at line {line}, column {column}")]
+    NotJson {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1; 0 at the end of a line.
+        column: usize,
+        /// What the JSON reader says.
+        source: serde_json::Error,
+    },
+    /// JSON, but without a field that every consensus configuration has.
+    #[error("not a consensus configuration: it has no {missing}")]
+    NotAConsensusConfig {
+        /// The field.
+        missing: &'static str,
+    },
+    /// JSON, but neither form of a keys file.
+    #[error("not a keys file: neither epoch_pk_set alone nor keys by peer number")]
+    NotAKeysFile,
+    /// A field of another type.
+    #[error("{field} is not {expected}")]
+    WrongType {
+        /// The field's path.
+        field: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A member of a map that is numbered, under something else than a plain number below 65536.
+    #[error("{field} has the member {name:?}, which is no number from 0 to 65535")]
+    NotANumber {
+        /// The map's path.
+        field: String,
+        /// The member's name.
+        name: String,
+    },
+    /// A key is not written in hex, or has another length.
+    #[error("{field} is not the hex of {bytes} bytes")]
+    Hex {
+        /// The field's path.
+        field: String,
+        /// How many bytes it should have.
+        bytes: usize,
+        /// What is wrong with it.
+        source: hex::FromHexError,
+    },
+    /// A secp256k1 key begins with another byte than 02 or 03.
+    #[error("{field} is not a compressed secp256k1 key")]
+    NotACompressedKey {
+        /// The field's path.
+        field: String,
+    },
+    /// A BLS key set that cannot be read.
+    #[error("{field} is not a BLS key set")]
+    Keys {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+}
+
+impl ConsensusConfig {
+    /// Reads the text of a `consensus.json`.
+    ///
+    /// # Errors
+    /// If it is no JSON, no consensus configuration, or one with a malformed field; see [`ConfigError`].
+    pub fn parse(json: &str) -> Result<Self, ConfigError> {
+        let file = parse_json(json)?;
+        let field = |name| {
+            file.get(name)
+                .ok_or(ConfigError::NotAConsensusConfig { missing: name })
+        };
+        let (code_version, endpoints) = (field("code_version")?, field("api_endpoints")?);
+        let (broadcast, modules) = (field("broadcast_public_keys")?, field("modules")?);
+        Ok(Self {
+            code_version: text("code_version", code_version)?.to_owned(),
+            epoch_keys: key_set(&file, "epoch_pk_set")?,
+            federation_id: key_set(&file, "auth_pk_set")?.map(|keys| keys.public_key()),
+            broadcast_public_keys: numbered("broadcast_public_keys", broadcast, broadcast_key)?,
+            guardians: numbered("api_endpoints", endpoints, guardian)?,
+            modules: numbered("modules", modules, |path, module| {
+                Ok(member(path, module, "kind")?.to_owned())
+            })?,
+        })
+    }
+}
+
+pub(crate) fn parse_json(json: &str) -> Result<Value, ConfigError> {
+    serde_json::from_str(json).map_err(|source| ConfigError::NotJson {
+        line: source.line(),
+        column: source.column(),
+        source,
+    })
+}
+
+/// A map of plain decimal numbers; "00" or "+1" would give a peer two names.
+pub(crate) fn numbered<T>(
+    field: &str,
+    value: &Value,
+    read: impl Fn(&str, &Value) -> Result<T, ConfigError>,
+) -> Result<BTreeMap<u16, T>, ConfigError> {
+    let entry = |(name, value): (&String, &Value)| {
+        let number = name
+            .parse()
+            .ok()
+            .filter(|number: &u16| number.to_string() == *name);
+        let number = number.ok_or_else(|| ConfigError::NotANumber {
+            field: field.to_owned(),
+            name: name.clone(),
+        })?;
+        Ok((number, read(&format!("{field}.{name}"), value)?))
+    };
+    object(field, value)?.iter().map(entry).collect()
+}
+
+pub(crate) fn broadcast_key(path: &str, value: &Value) -> Result<BroadcastKey, ConfigError> {
+    let key: BroadcastKey = hex_bytes(path, value)?;
+    match key[0] {
+        2 | 3 => Ok(key),
+        _ => Err(ConfigError::NotACompressedKey {
+            field: path.to_owned(),
+        }),
+    }
+}
+
+pub(crate) fn hex_bytes<const N: usize>(path: &str, value: &Value) -> Result<[u8; N], ConfigError> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(text(path, value)?, &mut bytes).map_err(|source| ConfigError::Hex {
+        field: path.to_owned(),
+        bytes: N,
+        source,
+    })?;
+    Ok(bytes)
+}
+
+fn key_set(file: &Value, field: &'static str) -> Result<Option<EpochKeys>, ConfigError> {
+    let Some(value) = file.get(field) else {
+        return Ok(None);
+    };
+    let keys = EpochKeys::from_config_hex(text(field, value)?);
+    keys.map(Some)
+        .map_err(|source| ConfigError::Keys { field, source })
+}
+
+fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {
+    Ok(Guardian {
+        name: member(path, value, "name")?.to_owned(),
+        url: member(path, value, "url")?.to_owned(),
+    })
+}
+
+fn member<'a>(path: &str, value: &'a Value, name: &str) -> Result<&'a str, ConfigError> {
+    text(
+        &format!("{path}.{name}"),
+        object(path, value)?.get(name).unwrap_or(&Value::Null),
+    )
+}
+
+fn text<'a>(path: &str, value: &'a Value) -> Result<&'a str, ConfigError> {
+    value.as_str().ok_or_else(|| ConfigError::WrongType {
+        field: path.to_owned(),
+        expected: "a text",
+    })
+}
+
+fn object<'a>(path: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ConfigError> {
+    value.as_object().ok_or_else(|| ConfigError::WrongType {
+        field: path.to_owned(),
+        expected: "an object",
+    })
+}

@@ -1,0 +1,159 @@
+//! A federation's public BLS keys: the coefficients of the polynomial whose value at 0 is the federation's key.
+//!
+//! Invariants: at least one and at most [`MAX_COEFFICIENTS`] coefficients, each a point of G1 to both libraries, and
+//! the key itself is not the point at infinity (under which everybody could sign everything).
+
+use threshold_crypto::PublicKeySet;
+use threshold_crypto::poly::Commitment;
+
+use crate::PublicKey;
+use crate::blst_ffi::KeyPoint;
+
+/// The most coefficients a key set may have; far above any federation that existed.
+pub const MAX_COEFFICIENTS: usize = 1024;
+
+/// Why bytes or text are no key set.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum KeyError {
+    /// An empty list.
+    #[error("a key set without coefficients")]
+    NoCoefficients,
+    /// A count above [`MAX_COEFFICIENTS`].
+    #[error("a key set of {count} coefficients, at most {MAX_COEFFICIENTS} are read")]
+    TooManyCoefficients {
+        /// The count found.
+        count: u64,
+    },
+    /// The bytes of a coefficient are no point of G1.
+    #[error("coefficient {coefficient} is not a point of the key group")]
+    NotAPoint {
+        /// Its place in the list.
+        coefficient: usize,
+    },
+    /// The key is the point at infinity.
+    #[error("the key is the point at infinity, under which anything verifies")]
+    IdentityKey,
+    /// The outer text is no hex.
+    #[error("the text of the key set is not hex")]
+    Hex(#[source] hex::FromHexError),
+    /// A coefficient's text is no hex.
+    #[error("the text of coefficient {coefficient} is not hex")]
+    CoefficientHex {
+        /// Its place in the list.
+        coefficient: usize,
+        /// What is wrong with it.
+        source: hex::FromHexError,
+    },
+    /// The bytes end inside a number or a coefficient.
+    #[error("the key set ends inside the part at byte {offset}, {needed} more bytes are needed")]
+    Ends {
+        /// Where the unfinished part begins.
+        offset: usize,
+        /// How many of its bytes are missing.
+        needed: usize,
+    },
+    /// A coefficient's text is not 96 characters long.
+    #[error("coefficient {coefficient} is a text of {length} characters instead of 96")]
+    CoefficientLength {
+        /// Its place in the list.
+        coefficient: usize,
+        /// The length found.
+        length: u64,
+    },
+    /// Bytes follow the last coefficient.
+    #[error("{left} bytes follow the key set, which ends at byte {offset}")]
+    Trailing {
+        /// Where the key set ends.
+        offset: usize,
+        /// How many bytes follow.
+        left: usize,
+    },
+}
+
+/// The keys that epochs were signed with.
+#[derive(Clone)]
+pub struct EpochKeys {
+    coefficients: Vec<PublicKey>,
+    reference: PublicKeySet,
+    point: KeyPoint,
+}
+
+impl EpochKeys {
+    /// A key set from its coefficients, the federation's key first.
+    ///
+    /// # Errors
+    /// If there is none, too many, or one that is not a point of G1, or if the key is the point at infinity.
+    pub fn from_coefficients(coefficients: Vec<PublicKey>) -> Result<Self, KeyError> {
+        if coefficients.len() > MAX_COEFFICIENTS {
+            let count = u64::try_from(coefficients.len()).unwrap_or(u64::MAX);
+            return Err(KeyError::TooManyCoefficients { count });
+        }
+        let mut points = Vec::with_capacity(coefficients.len());
+        for (coefficient, bytes) in coefficients.iter().enumerate() {
+            let key = threshold_crypto::PublicKey::from_bytes(bytes);
+            points.push(key.map_err(|_| KeyError::NotAPoint { coefficient })?.0);
+        }
+        let first = coefficients.first().ok_or(KeyError::NoCoefficients)?;
+        let point = KeyPoint::decode(first).ok_or(KeyError::NotAPoint { coefficient: 0 })?;
+        if point.is_identity() {
+            return Err(KeyError::IdentityKey);
+        }
+        Ok(Self {
+            coefficients,
+            reference: PublicKeySet::from(Commitment::from(points)),
+            point,
+        })
+    }
+
+    /// The coefficients, the federation's key first.
+    #[must_use]
+    pub fn coefficients(&self) -> &[PublicKey] {
+        &self.coefficients
+    }
+
+    /// The polynomial's degree; one more share than this is needed for a signature.
+    #[must_use]
+    pub fn degree(&self) -> usize {
+        // At least one coefficient is an invariant.
+        self.coefficients.len().saturating_sub(1)
+    }
+
+    /// The federation's key.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        // At least one coefficient is an invariant.
+        self.coefficients.first().copied().unwrap_or([0; 48])
+    }
+
+    /// The one key that checks the shares of a peer: the polynomial at `peer + 1`.
+    ///
+    /// # Errors
+    /// If that key is the point at infinity.
+    pub fn of_peer(&self, peer: u16) -> Result<Self, KeyError> {
+        let share = self.reference.public_key_share(u64::from(peer));
+        Self::from_coefficients(vec![share.to_bytes()])
+    }
+
+    pub(crate) fn reference(&self) -> &PublicKeySet {
+        &self.reference
+    }
+
+    pub(crate) fn point(&self) -> &KeyPoint {
+        &self.point
+    }
+}
+
+impl PartialEq for EpochKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.coefficients == other.coefficients
+    }
+}
+
+impl Eq for EpochKeys {}
+
+impl std::fmt::Debug for EpochKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let hex: Vec<String> = self.coefficients.iter().map(hex::encode).collect();
+        f.debug_tuple("EpochKeys").field(&hex).finish()
+    }
+}

@@ -1,0 +1,58 @@
+//! A file of keys alone, for who audits without a guardian's configuration.
+//!
+//! Two forms: `{"epoch_pk_set": ["<96 hex digits>", …]}`, the coefficients of the epoch keys, or
+//! `{"0": "<66 hex digits>", …}`, the session keys by peer. Invariant: such a file holds nothing else.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::BroadcastKey;
+use crate::config::{ConfigError, broadcast_key, hex_bytes, numbered, parse_json};
+use crate::keys::EpochKeys;
+
+/// The keys that a keys file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// Keys of v0.1, which sign epochs.
+    Epoch(EpochKeys),
+    /// Keys of later versions, which sign sessions.
+    Broadcast(BTreeMap<u16, BroadcastKey>),
+}
+
+/// Reads the text of a keys file.
+///
+/// # Errors
+/// If it is no JSON, neither form of a keys file, or one with a malformed key; see [`ConfigError`].
+pub fn parse_keys_file(json: &str) -> Result<Keys, ConfigError> {
+    let file = parse_json(json)?;
+    let members = file.as_object().ok_or(ConfigError::NotAKeysFile)?;
+    match members.get(EPOCH_KEYS) {
+        Some(value) if members.len() == 1 => epoch_keys(value).map(Keys::Epoch),
+        None if members
+            .keys()
+            .any(|name| name.bytes().all(|byte| byte.is_ascii_digit())) =>
+        {
+            numbered("keys file", &file, broadcast_key).map(Keys::Broadcast)
+        }
+        _ => Err(ConfigError::NotAKeysFile),
+    }
+}
+
+const EPOCH_KEYS: &str = "epoch_pk_set";
+
+fn epoch_keys(value: &Value) -> Result<EpochKeys, ConfigError> {
+    let list = value.as_array().ok_or_else(|| ConfigError::WrongType {
+        field: EPOCH_KEYS.to_owned(),
+        expected: "a list of coefficients",
+    })?;
+    let coefficients = list
+        .iter()
+        .enumerate()
+        .map(|(place, value)| hex_bytes(&format!("{EPOCH_KEYS}.{place}"), value))
+        .collect::<Result<Vec<_>, _>>()?;
+    EpochKeys::from_coefficients(coefficients).map_err(|source| ConfigError::Keys {
+        field: EPOCH_KEYS,
+        source,
+    })
+}

@@ -1,0 +1,34 @@
+//! BLS threshold signatures of v0.1 epochs, and the guardian files that hold the keys.
+//!
+//! Two libraries compute here. `threshold_crypto`, which the federations ran, is the reference: [`EpochKeys::verify`]
+//! is nothing but a call of it. `blst` is the fast one: [`EpochKeys::verify_batch`] and [`Combiner`] use it.
+//!
+//! Invariants: no input makes a function panic; a signature is called bad only with the reference's word; no threads,
+//! no clock, and randomness only for the weights of a batch.
+
+mod batch;
+mod bls;
+mod blst_ffi;
+mod combine;
+mod config;
+mod hash;
+mod key_text;
+mod keys;
+mod keys_file;
+
+pub use batch::BATCH_SIZE;
+pub use bls::SignatureError;
+pub use combine::{CombineError, Combiner};
+pub use config::{ConfigError, ConsensusConfig, Guardian};
+pub use hash::hash_g2;
+pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
+pub use keys_file::{Keys, parse_keys_file};
+
+/// What an epoch's signature signs: the SHA-256 hash of the epoch.
+pub type EpochHash = [u8; 32];
+/// A compressed point of G1: a public key, a key share or a coefficient.
+pub type PublicKey = [u8; 48];
+/// A compressed point of G2: a signature or a signature share.
+pub type Signature = [u8; 96];
+/// A compressed secp256k1 point: the key a guardian signs sessions with.
+pub type BroadcastKey = [u8; 33];

@@ -1,0 +1,109 @@
+//! Golden configuration and keys files, and damage to them: an error that names the place, never a panic.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use fm_crypto::{ConfigError, ConsensusConfig, Keys, parse_keys_file};
+use proptest::prelude::*;
+
+fn show_config(json: &str) -> Result<String, ConfigError> {
+    let config = ConsensusConfig::parse(json)?;
+    let modules: Vec<_> = config
+        .modules
+        .iter()
+        .map(|(id, kind)| format!("{id}={kind}"))
+        .collect();
+    let bls = match (&config.epoch_keys, &config.federation_id) {
+        (Some(keys), Some(id)) => format!("degree {} id {}", keys.degree(), hex::encode(id)),
+        (None, None) => "no BLS keys".to_owned(),
+        _ => "half of the BLS keys".to_owned(),
+    };
+    Ok(format!(
+        "ok {}, {} guardians to {}, {} keys, modules {}, {bls}",
+        config.code_version,
+        config.guardians.len(),
+        config.guardians.values().last().unwrap().name,
+        config.broadcast_public_keys.len(),
+        modules.join(",")
+    ))
+}
+
+fn show_keys(json: &str) -> Result<String, ConfigError> {
+    Ok(match parse_keys_file(json)? {
+        Keys::Epoch(keys) => format!("ok epoch {} {}", keys.degree(), hex::encode(keys.public_key())),
+        Keys::Broadcast(keys) => {
+            let peers: Vec<_> = keys.keys().map(u16::to_string).collect();
+            format!("ok broadcast {}", peers.join(","))
+        }
+    })
+}
+
+/// The expectation and the body of every file of a folder.
+fn folder(folder: &str) -> Vec<(String, String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder);
+    let read = |path: &Path| {
+        let text = fs::read_to_string(path).unwrap();
+        let (head, body) = text.split_once("\n\n").unwrap();
+        let (expect, made_by) = head.split_once('\n').unwrap();
+        assert!(made_by.starts_with("made-by: "), "{}", path.display());
+        (
+            path.display().to_string(),
+            expect.strip_prefix("expect: ").unwrap().to_owned(),
+            body.trim().to_owned(),
+        )
+    };
+    fs::read_dir(root)
+        .unwrap()
+        .map(|entry| read(&entry.unwrap().path()))
+        .collect()
+}
+
+fn check(name: &str, show: impl Fn(&str) -> Result<String, ConfigError>) {
+    let files = folder(name);
+    for (file, expect, body) in &files {
+        let got = show(body).unwrap_or_else(|error| error.to_string());
+        assert_eq!(got, *expect, "{file}");
+    }
+    let good = files.iter().filter(|file| file.1.starts_with("ok ")).count();
+    assert!(good > 0 && 2 * good < files.len(), "{good} good ones in {name}");
+}
+
+#[test]
+fn consensus_configs() {
+    check("config", show_config);
+}
+
+#[test]
+fn keys_files() {
+    check("keysfile", show_keys);
+}
+
+#[test]
+fn a_deep_file_is_refused() {
+    let deep = "[".repeat(100_000);
+    assert!(matches!(
+        ConsensusConfig::parse(&deep),
+        Err(ConfigError::NotJson { .. })
+    ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// One character anywhere replaced; most changes are refused, none panics.
+    #[test]
+    fn damage_never_panics(place in any::<prop::sample::Index>(), character in any::<char>()) {
+        for (_, _, body) in folder("config").into_iter().chain(folder("keysfile")) {
+            let mut damaged: Vec<char> = body.chars().collect();
+            if !damaged.is_empty() {
+                let place = place.index(damaged.len());
+                damaged[place] = character;
+            }
+            let damaged: String = damaged.into_iter().collect();
+            let _ = ConsensusConfig::parse(&damaged);
+            let _ = parse_keys_file(&damaged);
+        }
+    }
+}

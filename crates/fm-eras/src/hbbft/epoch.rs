@@ -1,0 +1,189 @@
+//! The history record: `SignedEpochOutcome` of every layout.
+//!
+//! ```text
+//! record  = outcome || hash[32] || option<signature[96]>
+//! outcome = epoch u64 || option<last_hash[32]> || list<(peer, list<item>)> || set<txid[32]>
+//! ```
+
+use fm_codec::{DecodeError, DecodeErrorKind, Dialect, Encode, EnumBody, ModuleValue, Reader, Writer};
+use fm_history::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction, Hash, sha256};
+use thiserror::Error;
+
+use super::layout::Layout;
+
+/// Bytes of the hash field.
+const HASH: usize = 32;
+/// Bytes of a signature with its flag.
+const SIGNED: usize = 97;
+/// The bit that marks a compressed point in the first byte of a signature.
+const COMPRESSED: u8 = 0x80;
+
+/// Why a history record is not one.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum EpochError {
+    /// The bytes do not decode.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The record decodes, and encodes to other bytes.
+    #[error("encoding the record again gives other bytes from byte {offset} on")]
+    NotReproducible {
+        /// First byte that differs.
+        offset: usize,
+    },
+    /// Neither end of an opaque record fits.
+    #[error("the record of {length} bytes does not end in a hash and a signature or its absence")]
+    NoEnd {
+        /// Length of the record.
+        length: usize,
+    },
+}
+
+/// Decodes a history record, all of it.
+pub fn decode_epoch(value: &[u8], layout: &Layout) -> Result<Epoch, EpochError> {
+    if layout.is_framed() { decode_framed(value, layout.dialect) } else { split(value, layout.dialect) }
+}
+
+fn decode_framed(value: &[u8], dialect: Dialect) -> Result<Epoch, EpochError> {
+    let mut reader = Reader::new(value, dialect);
+    let number = reader.u64()?;
+    let last_hash = reader.option(read_hash)?;
+    let content = read_content(&mut reader)?;
+    let outcome_end = reader.position();
+    let stored_hash = read_hash(&mut reader)?;
+    let signature = reader.option(Reader::array)?;
+    reader.finish()?;
+    let epoch = Epoch {
+        number,
+        last_hash,
+        content: Some(content),
+        computed_hash: sha256(&[&value[..outcome_end]]),
+        stored_hash,
+        signature,
+    };
+    match encode_epoch(&epoch, dialect) {
+        Some(again) if again == value => Ok(epoch),
+        again => {
+            let again = again.unwrap_or_default();
+            let offset = again.iter().zip(value).take_while(|(a, b)| a == b).count();
+            Err(EpochError::NotReproducible { offset })
+        }
+    }
+}
+
+/// Splits a record whose module values have no length, from both ends.
+fn split(value: &[u8], dialect: Dialect) -> Result<Epoch, EpochError> {
+    let (number, last_hash) = read_front(value, dialect)?;
+    let signed = value.len().checked_sub(SIGNED).filter(|at| {
+        // A flag byte alone would fit one record in 256; a signature is also a compressed point.
+        *at >= HASH && value[*at] == 1 && value[at + 1] & COMPRESSED != 0
+    });
+    let unsigned = value.len().checked_sub(1).filter(|at| *at >= HASH && value[*at] == 0);
+    let epoch_ending_at = |flag_at: usize| {
+        let (outcome, rest) = value[..flag_at].split_at(flag_at - HASH);
+        let mut stored_hash = Hash::default();
+        stored_hash.0.copy_from_slice(rest);
+        let mut signature = None;
+        if flag_at + 1 < value.len() {
+            let mut bytes = [0; 96];
+            bytes.copy_from_slice(&value[flag_at + 1..]);
+            signature = Some(bytes);
+        }
+        Epoch { number, last_hash, content: None, computed_hash: sha256(&[outcome]), stored_hash, signature }
+    };
+    let readings: Vec<Epoch> = [signed, unsigned].into_iter().flatten().map(epoch_ending_at).collect();
+    // Where both ends fit, the hash decides; a record that fails its hash is damage either way.
+    readings
+        .iter()
+        .find(|epoch| epoch.computed_hash == epoch.stored_hash)
+        .or(readings.first())
+        .cloned()
+        .ok_or(EpochError::NoEnd { length: value.len() })
+}
+
+/// The part of an outcome that every layout lets us read; the counts behind it must fit the record.
+fn read_front(value: &[u8], dialect: Dialect) -> Result<(u64, Option<Hash>), DecodeError> {
+    let mut reader = Reader::new(value, dialect);
+    let number = reader.u64()?;
+    let last_hash = reader.option(read_hash)?;
+    let contributions = reader.count(2)?;
+    if contributions > 0 {
+        reader.u16()?;
+        reader.count(1)?;
+    }
+    Ok((number, last_hash))
+}
+
+fn read_hash(reader: &mut Reader<'_>) -> Result<Hash, DecodeError> {
+    reader.array().map(Hash)
+}
+
+fn read_content(reader: &mut Reader<'_>) -> Result<EpochContent, DecodeError> {
+    let contributions = reader.list(2, |reader| {
+        Ok(Contribution { peer: reader.u16()?, items: reader.list(1, read_item)? })
+    })?;
+    // A set; kept as a list, and checked to be one by encoding it again in order.
+    let rejected = reader.set(HASH, read_hash)?.into_iter().collect();
+    Ok(EpochContent { contributions, rejected })
+}
+
+fn read_item(reader: &mut Reader<'_>) -> Result<EpochItem, DecodeError> {
+    debug_assert_eq!(reader.dialect().enum_body, EnumBody::Bare);
+    let start = reader.position();
+    reader.variant(|reader, variant| match variant {
+        0 => Ok(EpochItem::ConsensusUpgrade),
+        1 => Ok(EpochItem::ClientConfigSignatureShare(reader.array()?)),
+        2 => Ok(EpochItem::EpochOutcomeSignatureShare(reader.array()?)),
+        3 => Ok(EpochItem::Transaction(read_transaction(reader)?)),
+        4 => Ok(EpochItem::Module(reader.value()?)),
+        variant => Err(DecodeError {
+            offset: start,
+            kind: DecodeErrorKind::UnknownVariant { of: "epoch item", variant },
+        }),
+    })
+}
+
+pub(super) fn read_transaction(reader: &mut Reader<'_>) -> Result<EpochTransaction, DecodeError> {
+    let start = reader.position();
+    let inputs = reader.list(ModuleValue::LEAST_BYTES, Reader::value)?;
+    let outputs = reader.list(ModuleValue::LEAST_BYTES, Reader::value)?;
+    let txid = sha256(&[reader.since(start)]);
+    Ok(EpochTransaction { txid, inputs, outputs, signature: reader.option(Reader::array)? })
+}
+
+/// Encodes a record; none if its content is unknown.
+pub fn encode_epoch(epoch: &Epoch, dialect: Dialect) -> Option<Vec<u8>> {
+    let mut writer = Writer::new(dialect);
+    writer.u64(epoch.number);
+    writer.option(epoch.last_hash.as_ref(), |writer, hash| writer.raw(&hash.0));
+    encode_content(epoch.content.as_ref()?, &mut writer);
+    writer.raw(&epoch.stored_hash.0);
+    writer.option(epoch.signature.as_ref(), |writer, signature| writer.raw(signature));
+    Some(writer.into_bytes())
+}
+
+/// Encodes the content of an outcome: contributions and rejected transactions.
+pub fn encode_content(content: &EpochContent, writer: &mut Writer) {
+    writer.list(content.contributions.iter(), |writer, contribution| {
+        writer.u16(contribution.peer);
+        writer.list(contribution.items.iter(), write_item);
+    });
+    writer.list(content.rejected.iter(), |writer, txid| writer.raw(&txid.0));
+}
+
+fn write_item(writer: &mut Writer, item: &EpochItem) {
+    match item {
+        EpochItem::ConsensusUpgrade => writer.variant(0, |_| {}),
+        EpochItem::ClientConfigSignatureShare(share) => writer.variant(1, |writer| writer.raw(share)),
+        EpochItem::EpochOutcomeSignatureShare(share) => writer.variant(2, |writer| writer.raw(share)),
+        EpochItem::Transaction(transaction) => {
+            writer.variant(3, |writer| write_transaction(transaction, writer));
+        }
+        EpochItem::Module(value) => writer.variant(4, |writer| value.encode(writer)),
+    }
+}
+
+pub(super) fn write_transaction(transaction: &EpochTransaction, writer: &mut Writer) {
+    writer.list(transaction.inputs.iter(), |writer, input| input.encode(writer));
+    writer.list(transaction.outputs.iter(), |writer, output| output.encode(writer));
+    writer.option(transaction.signature.as_ref(), |writer, signature| writer.raw(signature));
+}

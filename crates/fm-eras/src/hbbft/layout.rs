@@ -1,0 +1,62 @@
+//! The layouts of the HoneyBadger era, as data.
+
+use fm_codec::{Dialect, Integers, ModuleFraming};
+
+/// Which records stand under the other prefixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableSet {
+    /// Up to 2023-07-17: drop-peer and rejected transactions, whole transactions in the index.
+    Early,
+    /// From 2023-07-17, all of v0.1: config signature shares, module instances in the index.
+    V0_1,
+}
+
+/// One on-disk layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Encoding of values and keys.
+    pub dialect: Dialect,
+    /// Tables beside the history.
+    pub tables: TableSet,
+}
+
+impl Layout {
+    /// Every layout that a release or a development version wrote.
+    pub const ALL: [Self; 5] = [
+        Self { dialect: Dialect::A0, tables: TableSet::Early },
+        Self { dialect: Dialect::A1, tables: TableSet::Early },
+        Self { dialect: Dialect::A1_LENGTH32, tables: TableSet::Early },
+        Self { dialect: Dialect::A1_LENGTH32, tables: TableSet::V0_1 },
+        Self { dialect: Dialect::A2, tables: TableSet::V0_1 },
+    ];
+
+    /// The era's letter and number.
+    pub fn era(&self) -> &'static str {
+        match self.dialect.integers {
+            Integers::FixedLe => "A0",
+            Integers::FixedBe => "A1",
+            Integers::BigSize => "A2",
+        }
+    }
+
+    /// The layout's name: integers, module framing, tables.
+    pub fn name(&self) -> &'static str {
+        match (self.dialect.integers, self.dialect.module_framing, self.tables) {
+            (Integers::FixedLe, ..) => "fixed-le",
+            (Integers::FixedBe, ModuleFraming::Unframed, _) => "fixed-be",
+            (Integers::FixedBe, _, TableSet::Early) => "fixed-be-length32",
+            (Integers::FixedBe, _, TableSet::V0_1) => "fixed-be-length32-v0.1-tables",
+            (Integers::BigSize, ..) => "bigsize",
+        }
+    }
+
+    /// The layout of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|layout| layout.name() == name)
+    }
+
+    /// Whether the layout says where module values end, so that content can be read.
+    pub fn is_framed(&self) -> bool {
+        self.dialect.module_framing != ModuleFraming::Unframed
+    }
+}

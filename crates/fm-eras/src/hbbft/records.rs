@@ -1,0 +1,136 @@
+//! The records beside the history: strict decoding, and what the index of transactions must hold.
+
+use fm_codec::{DecodeError, Dialect, Reader, Writer};
+use fm_history::EpochTransaction;
+use thiserror::Error;
+
+use super::epoch::{read_transaction, write_transaction};
+use super::layout::{Layout, TableSet};
+use super::tables::{Table, epoch_of_key, module_of_key, table_of};
+
+/// Why a record beside the history is not one.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RecordError {
+    /// The layout has no table for the key.
+    #[error("no table of this era has the prefix {prefix:02x}")]
+    UnknownPrefix {
+        /// First byte of the key (0 for an empty key).
+        prefix: u8,
+    },
+    /// The key is not one of the table.
+    #[error("key of {}: {source}", table.name())]
+    Key {
+        /// The table.
+        table: Table,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// The value is not one of the table.
+    #[error("value of {}: {source}", table.name())]
+    Value {
+        /// The table.
+        table: Table,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+}
+
+/// Decodes a record strictly; history records are checked by their key only.
+pub fn check_record(key: &[u8], value: &[u8], layout: &Layout) -> Result<Table, RecordError> {
+    let Some(table) = table_of(key, layout) else {
+        return Err(RecordError::UnknownPrefix { prefix: key.first().copied().unwrap_or(0) });
+    };
+    check_key(table, key, layout.dialect).map_err(|source| RecordError::Key { table, source })?;
+    check_value(table, key, value, layout).map_err(|source| RecordError::Value { table, source })?;
+    Ok(table)
+}
+
+fn check_key(table: Table, key: &[u8], dialect: Dialect) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(key, dialect);
+    reader.u8()?;
+    match table {
+        Table::AcceptedTransaction | Table::RejectedTransaction | Table::ClientBackup => {
+            reader.take(32)?;
+        }
+        Table::ClientConfigSignatureShare | Table::DropPeer => {
+            reader.u16()?;
+        }
+        Table::SignedEpochOutcome => return epoch_of_key(key, dialect).map(drop),
+        Table::LastEpoch
+        | Table::ClientConfigSignature
+        | Table::ConsensusUpgrade
+        | Table::DatabaseVersion => {}
+        Table::ClientConfigDownload => {
+            reader.take(12)?;
+        }
+        Table::ModuleData => return module_of_key(key, dialect).map(drop),
+    }
+    reader.finish()
+}
+
+fn check_value(table: Table, key: &[u8], value: &[u8], layout: &Layout) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(value, layout.dialect);
+    match table {
+        Table::SignedEpochOutcome => return Ok(()),
+        Table::ModuleData if !is_module_version(key, layout.dialect) => return Ok(()),
+        Table::AcceptedTransaction if layout.tables == TableSet::V0_1 => {
+            reader.list(1, Reader::u16)?;
+        }
+        Table::AcceptedTransaction => {
+            reader.u64()?;
+            if !layout.is_framed() {
+                return Ok(());
+            }
+            read_transaction(&mut reader)?;
+        }
+        Table::ClientConfigSignatureShare | Table::ClientConfigSignature => {
+            reader.take(96)?;
+        }
+        Table::DropPeer => {}
+        Table::RejectedTransaction => {
+            reader.text()?;
+        }
+        Table::ConsensusUpgrade => {
+            reader.set(1, Reader::u16)?;
+        }
+        Table::LastEpoch | Table::ClientConfigDownload | Table::DatabaseVersion | Table::ModuleData => {
+            reader.u64()?;
+        }
+        Table::ClientBackup => {
+            reader.u64()?;
+            reader.u32()?;
+            reader.bytes()?;
+        }
+    }
+    reader.finish()
+}
+
+/// Whether a key of module space is a module's own database version.
+fn is_module_version(key: &[u8], dialect: Dialect) -> bool {
+    module_of_key(key, dialect).is_ok_and(|(_, rest)| rest == [Table::DatabaseVersion.prefix()])
+}
+
+/// The number in the last-epoch pointer.
+pub fn decode_last_epoch(value: &[u8], dialect: Dialect) -> Result<u64, DecodeError> {
+    let mut reader = Reader::new(value, dialect);
+    let epoch = reader.u64()?;
+    reader.finish()?;
+    Ok(epoch)
+}
+
+/// The row of the index that an accepted transaction leaves behind.
+pub fn index_row(transaction: &EpochTransaction, epoch: u64, layout: &Layout) -> (Vec<u8>, Vec<u8>) {
+    let mut key = vec![Table::AcceptedTransaction.prefix()];
+    key.extend_from_slice(&transaction.txid.0);
+    let mut writer = Writer::new(layout.dialect);
+    match layout.tables {
+        TableSet::V0_1 => {
+            writer.list(transaction.outputs.iter(), |writer, output| writer.u16(output.instance));
+        }
+        TableSet::Early => {
+            writer.u64(epoch);
+            write_transaction(transaction, &mut writer);
+        }
+    }
+    (key, writer.into_bytes())
+}

@@ -1,0 +1,14 @@
+//! The on-disk eras: which one a database is of, its tables, its records.
+//!
+//! Invariants: a prefix has no meaning outside its room; a store is of exactly one era or refused, with
+//! what was seen; a record is never tried in one form and then in another.
+
+mod detect;
+pub mod hbbft;
+mod rows;
+pub mod session;
+mod table;
+
+pub use detect::{DetectError, Detected, detect};
+pub use rows::{RowSource, Rows};
+pub use table::{TableCount, Tables};

@@ -1,0 +1,99 @@
+//! HoneyBadger epochs (v0.1 and before) as values. Their byte layouts are in the room that reads them.
+
+use fm_codec::ModuleValue;
+
+use crate::{Hash, PeerId};
+
+/// One stored epoch: what was agreed, the hash the guardians signed, and their threshold signature.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// The epoch's number, as it stands in the record.
+    pub number: u64,
+    /// The hash of the epoch before; none in epoch 0.
+    pub last_hash: Option<Hash>,
+    /// What the guardians contributed; none if the layout does not say where module values end.
+    pub content: Option<EpochContent>,
+    /// SHA-256 over the stored bytes of the outcome.
+    pub computed_hash: Hash,
+    /// The hash that the record claims.
+    pub stored_hash: Hash,
+    /// The threshold signature over `stored_hash`, if it was ever combined.
+    pub signature: Option<[u8; 96]>,
+}
+
+/// The agreed content of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochContent {
+    /// Contributions in stored order (ascending peers, as written by every server).
+    pub contributions: Vec<Contribution>,
+    /// Ids of the transactions that processing rejected, in stored order.
+    pub rejected: Vec<Hash>,
+}
+
+/// What one guardian contributed to an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contribution {
+    /// The guardian.
+    pub peer: PeerId,
+    /// Its items, in its order.
+    pub items: Vec<EpochItem>,
+}
+
+/// One item of a contribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EpochItem {
+    /// A vote to stop for an upgrade.
+    ConsensusUpgrade,
+    /// A share of the signature over the client config.
+    ClientConfigSignatureShare([u8; 96]),
+    /// A share of the signature over the epoch before.
+    EpochOutcomeSignatureShare([u8; 96]),
+    /// A transaction.
+    Transaction(EpochTransaction),
+    /// An item of a module.
+    Module(ModuleValue),
+}
+
+/// A transaction of v0.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochTransaction {
+    /// SHA-256 over the stored bytes of inputs and outputs.
+    pub txid: Hash,
+    /// Inputs.
+    pub inputs: Vec<ModuleValue>,
+    /// Outputs.
+    pub outputs: Vec<ModuleValue>,
+    /// The aggregated signature of all inputs' keys.
+    pub signature: Option<[u8; 64]>,
+}
+
+impl EpochContent {
+    /// All items as the servers processed them: by ascending peer, then in the peer's order.
+    pub fn items_in_order(&self) -> Vec<(PeerId, usize, &EpochItem)> {
+        let mut contributions: Vec<&Contribution> = self.contributions.iter().collect();
+        // Stable: should a peer occur twice, its contributions keep their order.
+        contributions.sort_by_key(|contribution| contribution.peer);
+        contributions
+            .iter()
+            .flat_map(|contribution| {
+                contribution.items.iter().enumerate().map(|(index, item)| (contribution.peer, index, item))
+            })
+            .collect()
+    }
+
+    /// Whether the contributions stand in strictly ascending order of peers.
+    pub fn is_ordered(&self) -> bool {
+        self.contributions.windows(2).all(|pair| pair[0].peer < pair[1].peer)
+    }
+
+    /// The share items for the epoch before: the last one of each peer, as the servers counted them.
+    pub fn shares(&self) -> std::collections::BTreeMap<PeerId, [u8; 96]> {
+        self.items_in_order()
+            .into_iter()
+            .filter_map(|(peer, _, item)| match item {
+                EpochItem::EpochOutcomeSignatureShare(share) => Some((peer, *share)),
+                _ => None,
+            })
+            .collect()
+    }
+}

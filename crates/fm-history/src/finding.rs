@@ -1,0 +1,210 @@
+//! Findings: what is wrong, where, how bad. Every code is listed in `docs/finding-codes.md`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; the history is as it should be.
+    Info,
+    /// Not proven wrong, but a person should look.
+    Warning,
+    /// The history is not what it claims to be.
+    Error,
+}
+
+/// Declares the codes once: variant, text, severity, and what each means (for the documentation).
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $severity:ident;)+) => {
+        /// What kind of finding it is; scripts may rely on the text of a code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub enum Code {
+            $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The code's text.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// The severity of every finding with this code.
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$name => Severity::$severity,)+ }
+            }
+
+            /// What the code means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// An epoch between two others, or before the first, is not there.
+    EpochMissing = "epoch-missing", Error;
+    /// An epoch record does not decode, or does not encode to its own bytes again.
+    EpochUndecodable = "epoch-undecodable", Error;
+    /// An epoch record carries another number than its key.
+    EpochKeyMismatch = "epoch-key-mismatch", Error;
+    /// The hash stored in a record is not the hash of its content.
+    EpochHashMismatch = "epoch-hash-mismatch", Error;
+    /// A record does not name the hash of the epoch before it.
+    EpochLinkBroken = "epoch-link-broken", Error;
+    /// An epoch's threshold signature does not verify.
+    EpochSignatureInvalid = "epoch-signature-invalid", Error;
+    /// An epoch's threshold signature is not a point of the signature group.
+    EpochSignatureMalformed = "epoch-signature-malformed", Error;
+    /// Epochs neither signed nor covered by a later signed one, with a break of the chain behind them.
+    EpochUnproven = "epoch-unproven", Error;
+    /// No signature verifies: the keys are those of another federation.
+    WrongKeys = "wrong-keys", Error;
+    /// The newest epochs have no signature yet, as is normal where a node stopped.
+    EpochTip = "epoch-tip", Info;
+    /// The shares in the next epoch yield a signature that is not stored.
+    ShareSignatureMissing = "share-signature-missing", Error;
+    /// The shares in the next epoch yield another signature than the stored one.
+    ShareSignatureDiffers = "share-signature-differs", Error;
+    /// The last-epoch pointer does not name the last stored epoch.
+    LastEpochWrong = "last-epoch-wrong", Error;
+    /// There is no last-epoch pointer.
+    LastEpochMissing = "last-epoch-missing", Error;
+    /// Contributions of an epoch are not in ascending order of peers, each once.
+    ContributionsUnordered = "contributions-unordered", Warning;
+    /// A transaction was accepted in two epochs or sessions.
+    TransactionAcceptedTwice = "transaction-accepted-twice", Error;
+    /// An accepted transaction is not in the index of accepted transactions.
+    TransactionIndexMissing = "transaction-index-missing", Error;
+    /// The index of accepted transactions names one that the history does not accept.
+    TransactionIndexExtra = "transaction-index-extra", Error;
+    /// The index of accepted transactions has another value than the history gives.
+    TransactionIndexDiffers = "transaction-index-differs", Error;
+    /// The index of accepted transactions was not compared: this layout hides the transactions.
+    TransactionIndexUnchecked = "transaction-index-unchecked", Info;
+    /// A record outside the history does not decode.
+    RecordUndecodable = "record-undecodable", Error;
+    /// A record under a prefix that this era does not have.
+    UnknownPrefix = "unknown-prefix", Warning;
+    /// The end of the database's write-ahead log is torn, as after a crash; what was there is not read.
+    LogTailTorn = "log-tail-torn", Warning;
+    /// The list of a session's items shares its header with another list (CVE-2012-2459).
+    ItemListAmbiguous = "item-list-ambiguous", Warning;
+    /// A session is larger than any server can decode.
+    SessionTooLarge = "session-too-large", Error;
+    /// A session between two others, or before the first, is not there.
+    SessionMissing = "session-missing", Error;
+    /// A session beyond the last one that the manifest names.
+    SessionExtra = "session-extra", Error;
+    /// A session record does not decode, or does not encode to its own bytes again.
+    SessionUndecodable = "session-undecodable", Error;
+    /// A session is not what the conversion rule gives for its original.
+    SessionDiffersFromRule = "session-differs-from-rule", Error;
+    /// No guardian has signed the migrated sessions yet; the old signatures stand behind them.
+    SessionsUnsealed = "sessions-unsealed", Info;
+    /// The history root is not the one in the manifest.
+    HistoryRootMismatch = "history-root-mismatch", Error;
+    /// A field of the manifest disagrees with what was found.
+    ManifestMismatch = "manifest-mismatch", Error;
+    /// The provenance archive is damaged or incomplete.
+    ProvenanceDamaged = "provenance-damaged", Error;
+    /// A record of the new database is not in the old one, or differs from it.
+    CarriedRecordDiffers = "carried-record-differs", Error;
+    /// A record of the old database with a modern place is not in the new one.
+    CarriedRecordMissing = "carried-record-missing", Error;
+    /// A record that no modern server knows.
+    ForeignRecord = "foreign-record", Error;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where a finding is. All parts that apply are given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// The session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
+    /// The item's position in the session, or in its guardian's contribution to the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub item: Option<u64>,
+    /// The record's key, in hex.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+impl Place {
+    /// An epoch.
+    pub fn epoch(epoch: u64) -> Self {
+        Self { epoch: Some(epoch), ..Self::default() }
+    }
+
+    /// A session.
+    pub fn session(session: u64) -> Self {
+        Self { session: Some(session), ..Self::default() }
+    }
+
+    /// A record, by its key.
+    pub fn key(key: &[u8]) -> Self {
+        Self { key: Some(hex::encode(key)), ..Self::default() }
+    }
+
+    /// The whole source.
+    pub fn everywhere() -> Self {
+        Self::default()
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            self.epoch.map(|epoch| format!("epoch {epoch}")),
+            self.session.map(|session| format!("session {session}")),
+            self.item.map(|item| format!("item {item}")),
+            self.key.as_ref().map(|key| format!("key {key}")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(&parts.join(", "))
+    }
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Kind.
+    pub code: Code,
+    /// How bad.
+    pub severity: Severity,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// One sentence.
+    pub message: String,
+}
+
+impl Finding {
+    /// A finding with the severity of its code.
+    pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Self { code, severity: code.severity(), place, message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place.to_string();
+        let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+        write!(f, "{}{at}: {}", self.code, self.message)
+    }
+}

@@ -1,0 +1,32 @@
+//! The canonical history of a federation, and all pure reasoning on it.
+//!
+//! Invariants: no I/O, no clock, no threads; the same history gives the same answers on every machine.
+
+mod chain;
+mod digest;
+mod epoch;
+mod finding;
+mod hash;
+mod header;
+mod manifest;
+mod multiset;
+mod root;
+mod rule;
+mod session;
+
+pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
+pub use digest::sha256;
+pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
+pub use finding::{Code, Finding, Place, Severity};
+pub use hash::Hash;
+pub use header::{MerkleRoot, SessionHeader, merkle_root};
+pub use manifest::Manifest;
+pub use multiset::{MultisetDigest, MultisetKey};
+pub use root::{HistoryRoot, SessionLeaf};
+pub use rule::{
+    CarriedTransaction, ConvertedEpoch, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1, convert_epoch,
+};
+pub use session::{AcceptedItem, ConsensusItem, SessionOutcome, SignedSession, Transaction, TransactionSignature};
+
+/// A guardian's number in its federation.
+pub type PeerId = u16;

@@ -1,0 +1,51 @@
+//! What a conversion says about itself, as JSON beside the new database.
+//!
+//! Invariant: nothing in it depends on when or where the conversion ran.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Hash;
+
+/// The manifest of a conversion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the conversion rule.
+    pub rule: u32,
+    /// Era of the original: `A0`, `A1`, `A2`, `B`, `C`, `D` or `E`.
+    pub era: String,
+    /// Layout of the original within its era.
+    pub dialect: String,
+    /// Federation id of the original, in hex, as its config names it.
+    pub federation: String,
+    /// First session.
+    pub first: u64,
+    /// Last session.
+    pub last: u64,
+    /// Number of sessions.
+    pub sessions: u64,
+    /// Number of items in all sessions.
+    pub items: u64,
+    /// Number of transactions among them.
+    pub transactions: u64,
+    /// The number that guardians read to each other: equal roots, equal histories.
+    pub history_root: Hash,
+    /// Items of the original that are in no session, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Epochs whose own signature holds, among those converted.
+    pub signed: u64,
+    /// Epochs that a later signed epoch covers, among those converted.
+    pub covered: u64,
+    /// Epochs of this guardian's database behind the last one converted. Module data is the guardian's state
+    /// after all of them.
+    pub epochs_beyond: u64,
+    /// Rows of the old database that have a place in the new one, by table.
+    pub carried: BTreeMap<String, u64>,
+    /// Rows of the old database that have none (they are in the provenance archive), by table.
+    pub not_carried: BTreeMap<String, u64>,
+    /// Identity of the provenance archive: SHA-256 of its uncompressed record stream.
+    pub provenance: Hash,
+    /// Version of the tool.
+    pub tool_version: String,
+}

@@ -1,0 +1,66 @@
+//! The history root: one number that stands for all sessions, for guardians to compare.
+//!
+//! An RFC 9162 Merkle tree hash (SHA-256, leaves and nodes told apart by their first byte). A leaf is 56
+//! bytes: session index and item count (8 bytes big endian each), then the 40-byte header. The count makes
+//! it unambiguous where the header alone is not.
+
+use crate::{Hash, SessionHeader, sha256};
+
+/// What the history root commits to for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLeaf {
+    /// Number of accepted items.
+    pub items: u64,
+    /// The header.
+    pub header: SessionHeader,
+}
+
+impl SessionLeaf {
+    /// The 56 bytes of the leaf.
+    pub fn to_bytes(self) -> [u8; 56] {
+        let mut bytes = [0; 56];
+        bytes[..8].copy_from_slice(&self.header.index.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.items.to_be_bytes());
+        bytes[16..].copy_from_slice(&self.header.to_bytes());
+        bytes
+    }
+}
+
+/// A history root being computed, in memory logarithmic in the number of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryRoot {
+    leaves: u64,
+    /// Roots of complete subtrees, largest first; their sizes are the set bits of `leaves`.
+    peaks: Vec<Hash>,
+}
+
+impl HistoryRoot {
+    /// The root of no sessions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the next session.
+    pub fn push(&mut self, leaf: SessionLeaf) {
+        let mut node = sha256(&[&[0], &leaf.to_bytes()]);
+        // Each trailing one bit of the count is a subtree as large as the one in hand.
+        for _ in 0..self.leaves.trailing_ones() {
+            let left = self.peaks.pop().expect("one peak per set bit");
+            node = sha256(&[&[1], &left.0, &node.0]);
+        }
+        self.peaks.push(node);
+        self.leaves += 1;
+    }
+
+    /// Number of sessions so far.
+    pub fn sessions(&self) -> u64 {
+        self.leaves
+    }
+
+    /// The root over all sessions so far.
+    pub fn root(&self) -> Hash {
+        let mut peaks = self.peaks.iter().rev().copied();
+        let Some(smallest) = peaks.next() else { return sha256(&[]) };
+        peaks.fold(smallest, |right, left| sha256(&[&[1], &left.0, &right.0]))
+    }
+}

@@ -1,0 +1,123 @@
+//! Opening a foreign database, and telling apart the ways in which that can fail.
+//!
+//! Invariant: nothing here opens a file for writing.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rocksdb::{BlockBasedOptions, Cache, DB, DBRecoveryMode, Options};
+use rustix::process::{Flock, FlockType, fcntl_getlk};
+
+use crate::StoreError;
+
+/// Memory for the blocks of tables being read, indexes included.
+const BLOCK_CACHE_BYTES: usize = 32 << 20;
+/// Table files held open at a time.
+const OPEN_FILES: i32 = 256;
+
+/// An open database, and what RocksDB had to leave out to open it.
+pub(crate) struct Opened {
+    pub(crate) db: DB,
+    /// What the log's torn tail was, in RocksDB's words.
+    pub(crate) torn_tail: Option<String>,
+}
+
+pub(crate) fn open(path: &Path) -> Result<Opened, StoreError> {
+    check_directory(path)?;
+    check_lock(path)?;
+    check_columns(path)?;
+    // The library's default recovery drops a torn tail silently, so the strict one goes first.
+    let strict = match DB::open_for_read_only(&options(DBRecoveryMode::AbsoluteConsistency), path, false) {
+        Ok(db) => return Ok(Opened { db, torn_tail: None }),
+        Err(error) => explain(path, &error),
+    };
+    let StoreError::Damaged { message, .. } = &strict else { return Err(strict) };
+    match DB::open_for_read_only(&options(DBRecoveryMode::TolerateCorruptedTailRecords), path, false) {
+        Ok(db) => Ok(Opened { db, torn_tail: Some(message.clone()) }),
+        Err(error) => Err(explain(path, &error)),
+    }
+}
+
+fn check_directory(path: &Path) -> Result<(), StoreError> {
+    let metadata = fs::metadata(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+        _ => StoreError::io(path, source),
+    })?;
+    if !metadata.is_dir() {
+        return Err(StoreError::NotADirectory { path: path.to_owned() });
+    }
+    let current = path.join("CURRENT");
+    match fs::read_to_string(&current) {
+        Ok(manifest) => {
+            let name = manifest.trim_end();
+            let well_formed = name.starts_with("MANIFEST-") && !name.contains('/');
+            if well_formed && !path.join(name).exists() {
+                return Err(StoreError::FileMissing { path: path.to_owned(), file: name.to_owned() });
+            }
+            Ok(())
+        }
+        Err(source) if source.kind() == ErrorKind::NotFound => {
+            Err(StoreError::NotADatabase { path: path.to_owned() })
+        }
+        Err(source) if source.kind() == ErrorKind::InvalidData => {
+            Err(StoreError::Damaged { path: path.to_owned(), message: "CURRENT is not text".to_owned() })
+        }
+        Err(source) => Err(StoreError::io(&current, source)),
+    }
+}
+
+/// A read-only open takes no lock, and the files of a running server vanish under it.
+fn check_lock(path: &Path) -> Result<(), StoreError> {
+    let lock = path.join("LOCK");
+    let file = match File::open(&lock) {
+        Ok(file) => file,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(StoreError::io(&lock, source)),
+    };
+    let wanted = Flock::from(FlockType::WriteLock);
+    match fcntl_getlk(&file, &wanted) {
+        Ok(None) => Ok(()),
+        Ok(Some(held)) => {
+            let pid = held.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+            Err(StoreError::Locked { path: path.to_owned(), pid })
+        }
+        Err(error) => Err(StoreError::io(&lock, error.into())),
+    }
+}
+
+fn check_columns(path: &Path) -> Result<(), StoreError> {
+    let mut names = DB::list_cf(&options(DBRecoveryMode::AbsoluteConsistency), path)
+        .map_err(|error| explain(path, &error))?;
+    names.retain(|name| name != "default");
+    if names.is_empty() { Ok(()) } else { Err(StoreError::ForeignColumns { path: path.to_owned(), names }) }
+}
+
+fn options(recovery: DBRecoveryMode) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
+    blocks.set_cache_index_and_filter_blocks(true);
+    let mut options = Options::default();
+    options.create_if_missing(false);
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(recovery);
+    options.set_max_open_files(OPEN_FILES);
+    options.set_block_based_table_factory(&blocks);
+    options
+}
+
+/// Turns RocksDB's text into an error that says which file is missing, if one is.
+pub(crate) fn explain(path: &Path, error: &rocksdb::Error) -> StoreError {
+    let message = error.to_string();
+    let named = message
+        .split(|c: char| c == '/' || c == ':' || c.is_whitespace())
+        .find(|word| is_file_of_database(word) && !path.join(word).exists());
+    match named {
+        Some(file) => StoreError::FileMissing { path: path.to_owned(), file: file.to_owned() },
+        None => StoreError::Damaged { path: path.to_owned(), message },
+    }
+}
+
+fn is_file_of_database(word: &str) -> bool {
+    word.ends_with(".sst") || word.ends_with(".log") || word.starts_with("MANIFEST-")
+}

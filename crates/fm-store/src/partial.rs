@@ -1,0 +1,140 @@
+//! A directory that is born beside its final name and appears there whole or not at all.
+//!
+//! Invariants: the final name is never written to; a leftover of a killed run is recognised by its marker
+//! and replaced, anything else in the way is refused; two runs on one target exclude each other.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::StoreError;
+
+/// Name of the file that marks a partial directory as ours, and carries the lock.
+const MARKER: &str = ".partial-marker";
+/// What the marker holds.
+const MARKER_TEXT: &[u8] = b"unfinished work of the fm tools; may be removed when no fm tool is running\n";
+
+/// A directory named `<target>.partial`, removed on drop unless it was published.
+pub struct PartialDir {
+    path: PathBuf,
+    target: PathBuf,
+    // Held for its lock.
+    _lock: File,
+    published: bool,
+}
+
+impl PartialDir {
+    /// Starts a new partial directory for `target`, replacing the leftover of an interrupted run.
+    pub fn create(target: &Path) -> Result<Self, StoreError> {
+        if target.exists() {
+            return Err(StoreError::AlreadyExists { path: target.to_owned() });
+        }
+        let mut name = OsString::from(target.file_name().unwrap_or_default());
+        name.push(".partial");
+        let path = target.with_file_name(name);
+        match fs::create_dir(&path) {
+            Ok(()) => {}
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(StoreError::io(&path, source)),
+        }
+        let lock = lock_marker(&path)?;
+        clear(&path)?;
+        Ok(Self { path, target: target.to_owned(), _lock: lock, published: false })
+    }
+
+    /// Where to write for now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Syncs everything and renames the directory to its target.
+    pub fn publish(mut self) -> Result<(), StoreError> {
+        let marker = self.path.join(MARKER);
+        sync_tree(&self.path)?;
+        fs::remove_file(&marker).map_err(|source| StoreError::io(&marker, source))?;
+        sync_directory(&self.path)?;
+        if self.target.exists() {
+            return Err(StoreError::AlreadyExists { path: self.target.clone() });
+        }
+        fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
+        self.published = true;
+        sync_directory(parent(&self.target))
+    }
+}
+
+impl Drop for PartialDir {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: a leftover carries the marker, so the next run replaces it.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Opens and locks the marker; a directory without one must be empty to become ours.
+fn lock_marker(path: &Path) -> Result<File, StoreError> {
+    let marker = path.join(MARKER);
+    let mut entries = fs::read_dir(path).map_err(|source| StoreError::io(path, source))?;
+    if !marker.exists() && entries.next().is_some() {
+        return Err(StoreError::ForeignPartial { path: path.to_owned() });
+    }
+    let at = |source| StoreError::io(&marker, source);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&marker).map_err(at)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path: path.to_owned(), pid: 0 }),
+        Err(TryLockError::Error(source)) => return Err(at(source)),
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).map_err(at)?;
+    // A crash between creating and filling the marker leaves a beginning of the text.
+    if !MARKER_TEXT.starts_with(&text) {
+        return Err(StoreError::ForeignPartial { path: path.to_owned() });
+    }
+    file.write_all(&MARKER_TEXT[text.len()..]).map_err(at)?;
+    Ok(file)
+}
+
+/// Removes all but the marker.
+fn clear(path: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {
+        let entry = entry.map_err(|source| StoreError::io(path, source))?;
+        if entry.file_name() == MARKER {
+            continue;
+        }
+        let entry_path = entry.path();
+        let kind = entry.file_type().map_err(|source| StoreError::io(&entry_path, source))?;
+        let removed =
+            if kind.is_dir() { fs::remove_dir_all(&entry_path) } else { fs::remove_file(&entry_path) };
+        removed.map_err(|source| StoreError::io(&entry_path, source))?;
+    }
+    Ok(())
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| StoreError::io(path, source))
+}
+
+/// Syncs every file and directory below `path`, deepest first.
+pub(crate) fn sync_tree(path: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {
+        let entry_path = entry.map_err(|source| StoreError::io(path, source))?.path();
+        if entry_path.is_dir() {
+            sync_tree(&entry_path)?;
+        } else {
+            File::open(&entry_path)
+                .and_then(|file| file.sync_all())
+                .map_err(|source| StoreError::io(&entry_path, source))?;
+        }
+    }
+    sync_directory(path)
+}

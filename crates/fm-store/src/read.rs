@@ -1,0 +1,131 @@
+//! A foreign database, open for reading.
+//!
+//! Invariant: a scan yields every row of its range in ascending key order, or an error; it never ends early.
+
+use std::path::{Path, PathBuf};
+
+use rocksdb::{DB, DBRawIterator, ReadOptions};
+
+use crate::open::{explain, open};
+use crate::{Row, StoreError};
+
+/// Bytes read ahead by a scan.
+const READAHEAD_BYTES: usize = 2 << 20;
+
+/// A database opened read-only.
+pub struct ReadStore {
+    db: DB,
+    path: PathBuf,
+    torn_tail: Option<String>,
+}
+
+impl ReadStore {
+    /// Opens the RocksDB directory at `path` without changing anything in it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let opened = open(path)?;
+        Ok(Self { db: opened.db, path: path.to_owned(), torn_tail: opened.torn_tail })
+    }
+
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was dropped from the end of the write-ahead log because its last record is torn, if anything.
+    ///
+    /// A torn tail is what a crash leaves; writes are batches, so what is dropped is dropped whole.
+    pub fn torn_tail(&self) -> Option<&str> {
+        self.torn_tail.as_deref()
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(key).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// All rows.
+    pub fn scan(&self) -> Scan<'_> {
+        self.scan_range(&[], None)
+    }
+
+    /// The rows whose keys start with `prefix`.
+    pub fn scan_prefix(&self, prefix: &[u8]) -> Scan<'_> {
+        self.scan_range(prefix, prefix_end(prefix).as_deref())
+    }
+
+    /// The rows from the key `from` on, up to but without the key `to`.
+    pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
+        let mut options = ReadOptions::default();
+        options.set_verify_checksums(true);
+        options.fill_cache(false);
+        options.set_readahead_size(READAHEAD_BYTES);
+        options.set_iterate_range(Bounds { from: from.to_vec(), to: to.map(<[u8]>::to_vec) });
+        let mut rows = self.db.raw_iterator_opt(options);
+        rows.seek_to_first();
+        Scan { rows, path: &self.path, started: false, failed: false }
+    }
+
+    /// The row with the greatest key among those that start with `prefix`.
+    pub fn last_of_prefix(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_range(Bounds { from: prefix.to_vec(), to: prefix_end(prefix) });
+        let mut rows = self.db.raw_iterator_opt(options);
+        rows.seek_to_last();
+        rows.status().map_err(|error| explain(&self.path, &error))?;
+        Ok(rows.item().map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+}
+
+/// The least key that is greater than every key with the prefix; none if there is no such key.
+fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+struct Bounds {
+    from: Vec<u8>,
+    to: Option<Vec<u8>>,
+}
+
+impl rocksdb::IterateBounds for Bounds {
+    fn into_bounds(self) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        (Some(self.from), self.to)
+    }
+}
+
+/// Rows in ascending key order.
+pub struct Scan<'a> {
+    rows: DBRawIterator<'a>,
+    path: &'a Path,
+    started: bool,
+    failed: bool,
+}
+
+impl Scan<'_> {
+    /// The next row, without copying it.
+    pub fn next_row(&mut self) -> Option<Result<(&[u8], &[u8]), StoreError>> {
+        if self.failed {
+            return None;
+        }
+        if self.started && self.rows.valid() {
+            self.rows.next();
+        }
+        self.started = true;
+        if let Err(error) = self.rows.status() {
+            self.failed = true;
+            return Some(Err(explain(self.path, &error)));
+        }
+        self.rows.item().map(Ok)
+    }
+}
+
+impl Iterator for Scan<'_> {
+    type Item = Result<Row, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.next_row()?;
+        Some(row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+    }
+}
