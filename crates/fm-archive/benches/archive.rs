@@ -137,6 +137,13 @@ fn main() {
             zstd_test,
             "zstd -t",
         );
+        report(
+            &format!("level {level} verify"),
+            size,
+            check,
+            zstd_sum,
+            "zstd -dc | sha256sum",
+        );
         let their_size = std::fs::metadata(&packed).expect("a file").len();
         println!(
             "level {level} size: {} bytes, `zstd` {their_size} bytes",

@@ -2,7 +2,8 @@
 //!
 //! Invariants: a frame's records are handed out only after the whole frame was checked by its own checksum
 //! and its records; nothing behind a damaged frame is handed out, so what was read is a prefix of what was
-//! written. There is no SHA-256 without the index: a salvage finds accidents, not forgeries.
+//! written. There is no SHA-256 without the index: a salvage finds accidents, not forgeries, and not the
+//! absence of a whole frame in the middle.
 
 use std::io::Read;
 

@@ -10,5 +10,5 @@ pub mod session;
 mod table;
 
 pub use detect::{DetectError, Detected, detect};
-pub use rows::{RowSource, Rows};
+pub use rows::{RowSource, Rows, SourceError};
 pub use table::{TableCount, Tables};

@@ -122,10 +122,43 @@ pub fn convert_epoch(number: u64, content: &EpochContent) -> ConvertedEpoch {
     }
 }
 
-/// The items chosen so far.
-struct Selection {
+/// Which transactions of an epoch were accepted, asked in processing order.
+struct TransactionFilter {
     rejected: BTreeSet<Hash>,
     seen: BTreeSet<Hash>,
+}
+
+impl TransactionFilter {
+    fn new(content: &EpochContent) -> Self {
+        Self { rejected: content.rejected.iter().copied().collect(), seen: BTreeSet::new() }
+    }
+
+    fn accept(&mut self, txid: Hash) -> Result<(), DropReason> {
+        if self.rejected.contains(&txid) {
+            return Err(DropReason::TransactionRejected);
+        }
+        if self.seen.insert(txid) { Ok(()) } else { Err(DropReason::TransactionRepeated) }
+    }
+}
+
+/// The transactions that an epoch accepted, in processing order.
+pub fn accepted_transactions(content: &EpochContent) -> Vec<&EpochTransaction> {
+    let mut filter = TransactionFilter::new(content);
+    content
+        .items_in_order()
+        .into_iter()
+        .filter_map(|(_, _, item)| match item {
+            EpochItem::Transaction(transaction) => {
+                filter.accept(transaction.txid).is_ok().then_some(transaction)
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The items chosen so far.
+struct Selection {
+    filter: TransactionFilter,
     items: Vec<AcceptedItem>,
     transactions: Vec<CarriedTransaction>,
     dropped: Vec<Dropped>,
@@ -134,8 +167,7 @@ struct Selection {
 impl Selection {
     fn new(content: &EpochContent) -> Self {
         Self {
-            rejected: content.rejected.iter().copied().collect(),
-            seen: BTreeSet::new(),
+            filter: TransactionFilter::new(content),
             items: Vec::new(),
             transactions: Vec::new(),
             dropped: Vec::new(),
@@ -150,13 +182,10 @@ impl Selection {
                 drop_item(DropReason::ClientConfigSignatureShare, None);
             }
             EpochItem::EpochOutcomeSignatureShare(_) => drop_item(DropReason::EpochSignatureShare, None),
-            EpochItem::Transaction(old) if self.rejected.contains(&old.txid) => {
-                drop_item(DropReason::TransactionRejected, Some(old.txid));
-            }
-            EpochItem::Transaction(old) if !self.seen.insert(old.txid) => {
-                drop_item(DropReason::TransactionRepeated, Some(old.txid));
-            }
-            EpochItem::Transaction(old) => self.take_transaction(peer, old),
+            EpochItem::Transaction(old) => match self.filter.accept(old.txid) {
+                Ok(()) => self.take_transaction(peer, old),
+                Err(reason) => drop_item(reason, Some(old.txid)),
+            },
             EpochItem::Module(value) => {
                 self.items.push(AcceptedItem { item: ConsensusItem::Module(value.clone()), peer });
             }

@@ -4,6 +4,8 @@ use std::io::Cursor;
 
 use fm_archive::{ArchiveError, Ending, Fault, FrameInfo, Record, Region, salvage};
 
+use proptest::prelude::*;
+
 use crate::{archive, open, options, records, verdict, verify};
 
 /// Which part of the file a byte belongs to.
@@ -278,5 +280,34 @@ fn other_files_are_no_archives() {
         assert!(matches!(verdict(bytes), Err(ArchiveError::NotAnArchive { .. })));
         assert!(matches!(open(bytes), Err(ArchiveError::NotAnArchive { .. })));
         assert!(matches!(salvage(bytes), Err(ArchiveError::NotAnArchive { .. })));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Several accidents at once: bytes replaced, pieces cut out, repeated or moved.
+    #[test]
+    fn any_mixture_of_accidents(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0usize..60, 0u8..4), 1..4),
+    ) {
+        let all = records(40);
+        let (bytes, _) = archive(&all, options(3, 1, 150));
+        let mut changed = bytes.clone();
+        for (at, byte, count, kind) in changes {
+            let at = at.index(changed.len().max(1)).min(changed.len());
+            let end = (at + count).min(changed.len());
+            match kind {
+                0 => changed[at..end].fill(byte),
+                1 => drop(changed.drain(at..end)),
+                2 => {
+                    let piece = changed[at..end].to_vec();
+                    changed.splice(at..at, piece);
+                }
+                _ => changed[at..end].reverse(),
+            }
+        }
+        prop_assert_eq!(verdict(&changed).is_ok(), changed == bytes);
+        poke(&changed, &all);
     }
 }

@@ -1,6 +1,7 @@
 //! Tests of the archive file, from outside.
 //!
-//! Invariant: expected values come from the records or from [`forge`], never from the code under test.
+//! Invariant: expected values come from the records or from [`forge`], never from the code under test; the
+//! one exception is the verdicts of the golden files, see [`vectors`].
 
 // Helpers of tests are tests too.
 #![allow(clippy::unwrap_used)]

@@ -1,0 +1,87 @@
+//! Why an audit could not be finished. What it finds is no error.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fm_archive::ArchiveError;
+use fm_eras::{DetectError, SourceError};
+use fm_store::StoreError;
+use thiserror::Error;
+
+/// Why an audit could not be finished.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// The database could not be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive could not be opened or read.
+    #[error("cannot read archive {path}")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        source: ArchiveError,
+    },
+    /// Rows could not be read.
+    #[error("cannot read the rows of {path}")]
+    Rows {
+        /// The source.
+        path: PathBuf,
+        /// Why not.
+        source: SourceError,
+    },
+    /// The era could not be told.
+    #[error("cannot tell what {path} is")]
+    Detect {
+        /// The source.
+        path: PathBuf,
+        /// Why not.
+        source: DetectError,
+    },
+    /// A file could not be read.
+    #[error("cannot read {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A manifest that is not one.
+    #[error("{path} is no manifest of a conversion")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A directory that a conversion would have made lacks a part.
+    #[error("{path} is a migrated directory without its {part}")]
+    PartMissing {
+        /// The directory.
+        path: PathBuf,
+        /// What is missing.
+        part: &'static str,
+    },
+    /// A later era than this tool reads.
+    #[error("{path} holds the history of era {era}, which this version does not read: it reads HoneyBadger \
+             histories (A0, A1, A2) and what was migrated from them")]
+    OtherEra {
+        /// The source.
+        path: PathBuf,
+        /// The era.
+        era: &'static str,
+    },
+    /// The operating system gave no randomness.
+    #[error("no randomness from the operating system: {0}")]
+    Randomness(getrandom::Error),
+}
+
+impl AuditError {
+    /// Rows of a source could not be read.
+    pub fn rows(path: &Path, source: SourceError) -> Self {
+        Self::Rows { path: path.to_owned(), source }
+    }
+}

@@ -1,0 +1,351 @@
+//! The audit of a HoneyBadger history: chain, signatures, shares, pointer, index and every other record.
+
+use std::collections::BTreeMap;
+
+use fm_codec::MAX_DECODE_SIZE;
+use fm_crypto::EpochKeys;
+use fm_eras::hbbft::{
+    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_epoch,
+    decode_last_epoch, epoch_key,
+};
+use fm_history::{
+    ChainSummary, ChainVerifier, Code, ConvertedEpoch, DropReason, Finding, Hash, HistoryRoot, Place,
+};
+
+use crate::index::IndexCheck;
+use crate::{AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, epochs};
+
+/// Places at which the keys are tried before the whole history is.
+const KEY_SAMPLES: u64 = 8;
+
+/// What an audit does beyond following the chain.
+#[derive(Clone, Copy)]
+pub struct HbbftOptions<'a> {
+    /// Layout of the records.
+    pub layout: Layout,
+    /// Keys to check signatures with.
+    pub keys: Option<&'a EpochKeys>,
+    /// Combine the shares anew.
+    pub shares: bool,
+    /// The last epoch that the history root covers; the last signed one (without keys: the last) if none.
+    pub until: Option<u64>,
+    /// Check the records beside the history and the index of transactions.
+    pub side_records: bool,
+}
+
+/// The history up to one epoch, as sessions.
+#[derive(Clone, Debug, Default)]
+pub struct Anchor {
+    /// The last epoch.
+    pub last: u64,
+    /// Hash of its content.
+    pub last_hash: Hash,
+    /// Number of sessions.
+    pub sessions: u64,
+    /// Items in them.
+    pub items: u64,
+    /// Transactions among the items.
+    pub transactions: u64,
+    /// Items in none, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// The history root.
+    pub history_root: Hash,
+    /// Epochs whose own signature holds.
+    pub signed: u64,
+}
+
+/// What an audit of a HoneyBadger history came to.
+#[derive(Clone, Debug, Default)]
+pub struct HbbftAudit {
+    /// Counts over the chain.
+    pub chain: ChainSummary,
+    /// The history as sessions; none if the layout hides the content or nothing is proven.
+    pub anchor: Option<Anchor>,
+    /// Rows by table.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Findings that are errors.
+    pub errors: u64,
+    /// Findings that are warnings.
+    pub warnings: u64,
+}
+
+/// Audits a history; `on_epoch` sees every epoch after its findings were reported.
+pub fn audit_hbbft(
+    stream: EpochStream<'_>,
+    options: HbbftOptions<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+    on_epoch: &mut dyn FnMut(&AuditedEpoch) -> Result<(), AuditError>,
+) -> Result<HbbftAudit, AuditError> {
+    let mut audit = Auditor::new(stream, options, control, on_finding)?;
+    if let Some(finding) = audit.try_keys()? {
+        audit.report(finding);
+        return Ok(audit.result);
+    }
+    audit.follow_chain(on_epoch)?;
+    audit.check_pointer()?;
+    if options.side_records {
+        audit.check_records()?;
+        audit.check_index()?;
+    }
+    Ok(audit.result)
+}
+
+struct Auditor<'a, 'f> {
+    stream: EpochStream<'a>,
+    options: HbbftOptions<'a>,
+    control: Control<'a>,
+    on_finding: &'f mut dyn FnMut(Finding),
+    index: IndexCheck,
+    result: HbbftAudit,
+}
+
+impl<'a, 'f> Auditor<'a, 'f> {
+    fn new(
+        stream: EpochStream<'a>,
+        options: HbbftOptions<'a>,
+        control: Control<'a>,
+        on_finding: &'f mut dyn FnMut(Finding),
+    ) -> Result<Self, AuditError> {
+        let index = IndexCheck::new(options.layout)?;
+        Ok(Self { stream, options, control, on_finding, index, result: HbbftAudit::default() })
+    }
+
+    fn report(&mut self, finding: Finding) {
+        match finding.severity {
+            fm_history::Severity::Error => self.result.errors += 1,
+            fm_history::Severity::Warning => self.result.warnings += 1,
+            fm_history::Severity::Info => {}
+        }
+        (self.on_finding)(finding);
+    }
+
+    fn rows_error(&self, source: fm_eras::SourceError) -> AuditError {
+        AuditError::rows(self.stream.path, source)
+    }
+
+    fn pointer(&self) -> Result<Option<Vec<u8>>, AuditError> {
+        self.stream.rows.get(&LAST_EPOCH_KEY).map_err(|source| self.rows_error(source))
+    }
+
+    /// Tries the keys on a few epochs: those of another federation would fail on each, slowly.
+    fn try_keys(&self) -> Result<Option<Finding>, AuditError> {
+        let Some(keys) = self.options.keys else { return Ok(None) };
+        let dialect = self.options.layout.dialect;
+        let last = self.pointer()?.and_then(|value| decode_last_epoch(&value, dialect).ok()).unwrap_or(0);
+        let mut signed = Vec::new();
+        for sample in 0..KEY_SAMPLES {
+            // 128 bits: the pointer is whatever the database says.
+            let place = u128::from(last) * u128::from(sample) / u128::from(KEY_SAMPLES);
+            let key = epoch_key(u64::try_from(place).unwrap_or(last), dialect);
+            let value = self.stream.rows.get(&key).map_err(|source| self.rows_error(source))?;
+            let epoch = value.and_then(|value| decode_epoch(&value, &self.options.layout).ok());
+            signed.extend(epoch.and_then(|epoch| Some((epoch.stored_hash.0, epoch.signature?))));
+        }
+        signed.dedup();
+        // One bad signature is damage of one epoch, and is told as such.
+        if signed.len() < 2 || keys.verify_batch(&signed).iter().any(Result::is_ok) {
+            return Ok(None);
+        }
+        let message = format!(
+            "none of the {} signatures looked at verifies: these are the keys of another federation",
+            signed.len()
+        );
+        Ok(Some(Finding::new(Code::WrongKeys, Place::everywhere(), message)))
+    }
+
+    fn follow_chain(
+        &mut self,
+        on_epoch: &mut dyn FnMut(&AuditedEpoch) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let dialect = self.options.layout.dialect;
+        let total = self.pointer()?.and_then(|value| decode_last_epoch(&value, dialect).ok());
+        self.control.progress.begin("epochs", "epochs", total.map(|last| last.saturating_add(1)));
+        let options = EpochOptions {
+            layout: self.options.layout,
+            keys: self.options.keys,
+            shares: self.options.shares,
+            convert: self.options.layout.is_framed(),
+        };
+        let mut chain = ChainVerifier::new();
+        let mut running = Running::default();
+        let stray = epochs(self.stream, options, self.control, |audited| {
+            match &audited.decoded {
+                Ok(decoded) => {
+                    let findings = chain.on_epoch(&decoded.facts);
+                    self.on_decoded(&audited, decoded, findings);
+                    running.on_epoch(audited.key, decoded, self.options);
+                }
+                Err(reason) => {
+                    chain.on_undecodable(audited.key, reason).into_iter().for_each(|f| self.report(f));
+                    running.broken = true;
+                }
+            }
+            on_epoch(&audited)
+        })?;
+        self.control.progress.end();
+        for key in &stray {
+            let message = "the key names no epoch";
+            self.report(Finding::new(Code::RecordUndecodable, Place::key(key), message));
+        }
+        let (summary, findings) = chain.finish();
+        findings.into_iter().for_each(|finding| self.report(finding));
+        self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.epochs + stray.len() as u64);
+        self.result.chain = summary;
+        self.result.anchor = running.anchor;
+        Ok(())
+    }
+
+    fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {
+        // What the shares say is about the epoch before.
+        decoded.shares.iter().cloned().chain(findings).for_each(|finding| self.report(finding));
+        let Some(content) = &decoded.epoch.content else { return };
+        self.index.on_epoch(audited.key, content);
+        if !content.is_ordered() {
+            let message = "contributions are not in ascending order of guardians, each once";
+            self.report(Finding::new(Code::ContributionsUnordered, Place::epoch(audited.key), message));
+        }
+        if let Some(converted) = &decoded.converted {
+            check_converted(audited.key, converted).into_iter().for_each(|finding| self.report(finding));
+        }
+    }
+
+    fn check_pointer(&mut self) -> Result<(), AuditError> {
+        let last = self.result.chain.last;
+        let pointer = self.pointer()?;
+        let place = Place::key(&LAST_EPOCH_KEY);
+        let decoded = pointer.as_ref().map(|value| decode_last_epoch(value, self.options.layout.dialect));
+        match (decoded, last) {
+            (None, None) => {}
+            (None, Some(last)) => {
+                let message = format!("no record says that epoch {last} is the last one");
+                self.report(Finding::new(Code::LastEpochMissing, place, message));
+            }
+            (Some(Err(error)), _) => {
+                self.report(Finding::new(Code::RecordUndecodable, place, error.to_string()));
+            }
+            (Some(Ok(pointer)), last) if last != Some(pointer) => {
+                let stored = last.map_or("none".to_owned(), |last| last.to_string());
+                let message = format!("the pointer names epoch {pointer}, the last stored epoch is {stored}");
+                self.report(Finding::new(Code::LastEpochWrong, place, message));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Decodes every record beside the history, and feeds the index to its comparison.
+    fn check_records(&mut self) -> Result<(), AuditError> {
+        self.control.progress.begin("other records", "records", None);
+        let after = [HISTORY_TABLE + 1];
+        let before = self.stream.rows.scan_range(&[], Some(&[HISTORY_TABLE]));
+        for row in before.chain(self.stream.rows.scan_range(&after, None)) {
+            let (key, value) = row.map_err(|source| self.rows_error(source))?;
+            self.control.check()?;
+            self.control.progress.advance(1);
+            match check_record(&key, &value, &self.options.layout) {
+                Ok(table) => {
+                    *self.result.rows.entry(table.name()).or_default() += 1;
+                }
+                Err(error @ RecordError::UnknownPrefix { .. }) => {
+                    *self.result.rows.entry("unknown").or_default() += 1;
+                    self.report(Finding::new(Code::UnknownPrefix, Place::key(&key), error.to_string()));
+                }
+                // The pointer has a check of its own.
+                Err(_) if key == LAST_EPOCH_KEY => {}
+                Err(error) => {
+                    self.report(Finding::new(Code::RecordUndecodable, Place::key(&key), error.to_string()));
+                }
+            }
+            if key.first() == Some(&Table::AcceptedTransaction.prefix()) {
+                self.index.on_row(&key, &value);
+            }
+        }
+        self.control.progress.end();
+        Ok(())
+    }
+
+    fn check_index(&mut self) -> Result<(), AuditError> {
+        if !self.options.layout.is_framed() {
+            let message = "this layout does not say where transactions end, so the index was not compared";
+            self.report(Finding::new(Code::TransactionIndexUnchecked, Place::everywhere(), message));
+            return Ok(());
+        }
+        self.control.progress.begin("transaction index", "epochs", None);
+        let findings = self.index.finish(self.stream, self.control)?;
+        self.control.progress.end();
+        findings.into_iter().for_each(|finding| self.report(finding));
+        Ok(())
+    }
+}
+
+/// What a server could not do with a converted session.
+fn check_converted(epoch: u64, converted: &ConvertedEpoch) -> Vec<Finding> {
+    let place = || Place { session: Some(epoch), ..Place::epoch(epoch) };
+    let mut findings = Vec::new();
+    if converted.record.len() > MAX_DECODE_SIZE {
+        let message = format!(
+            "the session takes {} bytes, and no server decodes more than {MAX_DECODE_SIZE}",
+            converted.record.len()
+        );
+        findings.push(Finding::new(Code::SessionTooLarge, place(), message));
+    }
+    if converted.ambiguous {
+        let message = "the header of this session is shared by a list with a repeated tail; the history root \
+                       pins which one it is";
+        findings.push(Finding::new(Code::ItemListAmbiguous, place(), message));
+    }
+    findings
+}
+
+/// The history as sessions, so far.
+#[derive(Default)]
+struct Running {
+    root: HistoryRoot,
+    items: u64,
+    transactions: u64,
+    dropped: BTreeMap<DropReason, u64>,
+    signed: u64,
+    /// An epoch is missing or unknown: nothing behind it is part of the root.
+    broken: bool,
+    anchor: Option<Anchor>,
+}
+
+impl Running {
+    fn on_epoch(&mut self, epoch: u64, decoded: &DecodedEpoch, options: HbbftOptions<'_>) {
+        let Some(converted) = &decoded.converted else { return };
+        self.broken |= epoch != self.root.sessions();
+        if self.broken || options.until.is_some_and(|until| epoch > until) {
+            return;
+        }
+        self.root.push(converted.leaf);
+        self.items += converted.leaf.items;
+        self.transactions += converted.transactions.len() as u64;
+        for dropped in &converted.dropped {
+            *self.dropped.entry(dropped.reason).or_default() += 1;
+        }
+        let signed = decoded.facts.signature == fm_history::SignatureState::Valid;
+        self.signed += u64::from(signed);
+        let is_anchor = match (options.until, options.keys) {
+            (Some(until), _) => epoch == until,
+            (None, Some(_)) => signed,
+            (None, None) => true,
+        };
+        if is_anchor {
+            self.anchor = Some(self.anchor_at(epoch, decoded.facts.computed_hash));
+        }
+    }
+
+    fn anchor_at(&self, last: u64, last_hash: Hash) -> Anchor {
+        Anchor {
+            last,
+            last_hash,
+            sessions: self.root.sessions(),
+            items: self.items,
+            transactions: self.transactions,
+            dropped: self.dropped.iter().map(|(reason, count)| (reason.as_str(), *count)).collect(),
+            history_root: self.root.root(),
+            signed: self.signed,
+        }
+    }
+}

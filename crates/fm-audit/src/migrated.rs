@@ -1,0 +1,415 @@
+//! The audit of what a conversion wrote: the old proof in the provenance archive, the rule applied again,
+//! and every row of the new database accounted for.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::iter::Peekable;
+
+use fm_codec::Reader;
+use fm_crypto::EpochKeys;
+use fm_eras::hbbft::{Layout, Table, module_of_key, table_of};
+use fm_eras::{RowSource, Rows, session};
+use fm_history::{
+    Code, ConvertedEpoch, Finding, Hash, Manifest, MultisetDigest, MultisetKey, Place, RULE_VERSION, Severity,
+};
+
+use crate::{
+    Anchor, AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir, audit_hbbft,
+};
+
+/// Prefixes that a modern server knows, of those that may stand in a migrated database.
+const KNOWN_PREFIXES: [u8; 4] = [
+    session::ACCEPTED_TRANSACTION,
+    session::SIGNED_SESSION_OUTCOME,
+    session::DATABASE_VERSION,
+    session::MODULE_DATA,
+];
+
+/// The row of the new database that carries a row of the old one; none if it has no modern place.
+///
+/// The history and the index of transactions are not carried row by row: the rule makes them anew.
+pub fn carried_row(key: &[u8], value: &[u8], layout: &Layout) -> Option<(Vec<u8>, Vec<u8>)> {
+    match table_of(key, layout)? {
+        Table::DatabaseVersion => {
+            let mut reader = Reader::new(value, layout.dialect);
+            let version = reader.u64().ok()?;
+            reader.finish().ok()?;
+            Some((session::server_version_key(), session::number_value(version)))
+        }
+        Table::ModuleData => {
+            let (instance, rest) = module_of_key(key, layout.dialect).ok()?;
+            Some((session::module_key(instance, rest), value.to_vec()))
+        }
+        _ => None,
+    }
+}
+
+/// What a manifest is made from.
+pub struct ManifestFacts<'a> {
+    /// Layout of the original.
+    pub layout: &'a Layout,
+    /// Federation id of the original, in hex.
+    pub federation: &'a str,
+    /// The history up to the last session.
+    pub anchor: &'a Anchor,
+    /// Rows of the original, by table.
+    pub rows: &'a BTreeMap<&'static str, u64>,
+    /// The last epoch of the original.
+    pub last_stored: u64,
+    /// Identity of the provenance archive.
+    pub provenance: Hash,
+    /// Version of the tool that converted.
+    pub tool_version: &'a str,
+}
+
+/// The manifest of a conversion.
+pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
+    let anchor = facts.anchor;
+    let mut carried = BTreeMap::new();
+    let mut not_carried = BTreeMap::new();
+    for (name, rows) in facts.rows {
+        let kept = match Table::ALL.into_iter().find(|table| table.name() == *name) {
+            Some(Table::SignedEpochOutcome) => anchor.sessions,
+            Some(Table::AcceptedTransaction) => anchor.transactions,
+            Some(Table::DatabaseVersion | Table::ModuleData) => *rows,
+            _ => 0,
+        };
+        if kept > 0 {
+            carried.insert((*name).to_owned(), kept);
+        }
+        if *rows > kept {
+            not_carried.insert((*name).to_owned(), rows - kept);
+        }
+    }
+    Manifest {
+        rule: RULE_VERSION,
+        era: facts.layout.era().to_owned(),
+        dialect: facts.layout.name().to_owned(),
+        federation: facts.federation.to_owned(),
+        first: 0,
+        last: anchor.last,
+        sessions: anchor.sessions,
+        items: anchor.items,
+        transactions: anchor.transactions,
+        history_root: anchor.history_root,
+        dropped: anchor.dropped.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+        signed: anchor.signed,
+        covered: anchor.sessions - anchor.signed,
+        epochs_beyond: facts.last_stored.saturating_sub(anchor.last),
+        carried,
+        not_carried,
+        provenance: facts.provenance,
+        tool_version: facts.tool_version.to_owned(),
+    }
+}
+
+/// What the audit of a migrated directory came to.
+pub struct MigratedAudit {
+    /// The audit of the original records.
+    pub original: HbbftAudit,
+    /// Identity of the provenance archive, if it is whole.
+    pub provenance: Option<Hash>,
+    /// Sessions in the new database.
+    pub sessions: u64,
+    /// Findings that are errors, those of the original included.
+    pub errors: u64,
+    /// Findings that are warnings, those of the original included.
+    pub warnings: u64,
+}
+
+/// Audits a migrated directory.
+///
+/// Without keys the old signatures are not checked: what is proven then is that the new database follows from
+/// the provenance archive by the rule.
+pub fn audit_migrated(
+    dir: &MigratedDir,
+    keys: Option<&EpochKeys>,
+    shares: bool,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<MigratedAudit, AuditError> {
+    let report = Report { sink: RefCell::new(on_finding), errors: 0.into(), warnings: 0.into() };
+    let provenance = check_archive(dir, control, &report)?;
+    let mut target = Target::new(dir, &report)?;
+    let options = HbbftOptions {
+        layout: dir.layout,
+        keys,
+        shares,
+        until: Some(dir.manifest.last),
+        side_records: true,
+    };
+    let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
+    let original = audit_hbbft(stream, options, control, &mut |finding| report.add(finding), &mut |audited| {
+        target.on_epoch(audited)
+    })?;
+    target.finish()?;
+    let sessions = target.sessions;
+    check_carried(dir, control, &report)?;
+    check_manifest(dir, &original, provenance, &report);
+    if sessions > 0 {
+        let message = "the new headers carry no signatures; the signatures of the original stand behind them";
+        report.add(Finding::new(Code::SessionsUnsealed, Place::everywhere(), message));
+    }
+    Ok(MigratedAudit {
+        original,
+        provenance,
+        sessions,
+        errors: report.errors.get(),
+        warnings: report.warnings.get(),
+    })
+}
+
+/// Counts findings on their way out.
+struct Report<'f> {
+    sink: RefCell<&'f mut dyn FnMut(Finding)>,
+    errors: std::cell::Cell<u64>,
+    warnings: std::cell::Cell<u64>,
+}
+
+impl Report<'_> {
+    fn add(&self, finding: Finding) {
+        match finding.severity {
+            Severity::Error => self.errors.set(self.errors.get() + 1),
+            Severity::Warning => self.warnings.set(self.warnings.get() + 1),
+            Severity::Info => {}
+        }
+        (self.sink.borrow_mut())(finding);
+    }
+}
+
+/// Checks every byte of the provenance archive.
+fn check_archive(
+    dir: &MigratedDir,
+    control: Control<'_>,
+    report: &Report<'_>,
+) -> Result<Option<Hash>, AuditError> {
+    let path = dir.provenance.path();
+    let file = File::open(path).map_err(|source| AuditError::File { path: path.to_owned(), source })?;
+    control.progress.begin("provenance archive", "bytes", None);
+    let mut last = 0;
+    let checked = fm_archive::verify(file, &mut |done, _| {
+        control.progress.advance(done.saturating_sub(last));
+        last = done;
+    })
+    .map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
+    control.progress.end();
+    control.check()?;
+    for damage in &checked.damage {
+        report.add(Finding::new(Code::ProvenanceDamaged, Place::everywhere(), damage.to_string()));
+    }
+    Ok(checked.summary.filter(|_| checked.damage.is_empty()).map(|summary| Hash(summary.identity)))
+}
+
+/// The new database, compared with what the rule gives.
+struct Target<'a, 'f> {
+    dir: &'a MigratedDir,
+    report: &'a Report<'f>,
+    stored: Peekable<Rows<'a>>,
+    key: MultisetKey,
+    expected_index: MultisetDigest,
+    sessions: u64,
+}
+
+impl<'a, 'f> Target<'a, 'f> {
+    fn new(dir: &'a MigratedDir, report: &'a Report<'f>) -> Result<Self, AuditError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(AuditError::Randomness)?;
+        let stored = RowSource::scan_prefix(&dir.database, session::SIGNED_SESSION_OUTCOME).peekable();
+        let expected_index = MultisetDigest::default();
+        Ok(Self { dir, report, stored, key: MultisetKey(key), expected_index, sessions: 0 })
+    }
+
+    fn on_epoch(&mut self, audited: &AuditedEpoch) -> Result<(), AuditError> {
+        if audited.key > self.dir.manifest.last {
+            return Ok(());
+        }
+        let converted = audited.decoded.as_ref().ok().and_then(|decoded| decoded.converted.as_ref());
+        let Some(converted) = converted else { return Ok(()) };
+        for transaction in &converted.transactions {
+            let key = session::transaction_key(&transaction.txid);
+            self.expected_index.add(&self.key, &key, &transaction.index_value);
+        }
+        let key = session::session_key(audited.key);
+        loop {
+            match self.stored.peek() {
+                Some(Ok((stored, _))) if *stored < key => self.skip_stored()?,
+                Some(Ok((stored, _))) if *stored == key => {
+                    let (_, value) = self.next_stored()?.expect("a row was peeked at");
+                    self.sessions += 1;
+                    self.compare(audited.key, &value, converted);
+                    return Ok(());
+                }
+                Some(Err(_)) => {
+                    self.next_stored()?;
+                }
+                _ => {
+                    let message = "the provenance archive has the epoch, the new database not its session";
+                    let place = Place::session(audited.key);
+                    self.report.add(Finding::new(Code::SessionMissing, place, message));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn compare(&self, index: u64, stored: &[u8], converted: &ConvertedEpoch) {
+        if stored == converted.record {
+            return;
+        }
+        let at = stored.iter().zip(&converted.record).take_while(|(a, b)| a == b).count();
+        let message = format!("the stored session differs from what the rule gives, from byte {at} on");
+        self.report.add(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
+    }
+
+    fn next_stored(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, AuditError> {
+        let path = self.dir.database.path();
+        self.stored.next().transpose().map_err(|source| AuditError::rows(path, source))
+    }
+
+    /// A session that no epoch stands behind.
+    fn skip_stored(&mut self) -> Result<(), AuditError> {
+        let Some((key, _)) = self.next_stored()? else { return Ok(()) };
+        let finding = match session::session_of_key(&key) {
+            Ok(index) => {
+                let message = "no epoch of the original stands behind this session";
+                Finding::new(Code::SessionExtra, Place::session(index), message)
+            }
+            Err(error) => Finding::new(Code::RecordUndecodable, Place::key(&key), error.to_string()),
+        };
+        self.sessions += 1;
+        self.report.add(finding);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), AuditError> {
+        while self.stored.peek().is_some() {
+            self.skip_stored()?;
+        }
+        let mut stored_index = MultisetDigest::default();
+        let path = self.dir.database.path();
+        for row in RowSource::scan_prefix(&self.dir.database, session::ACCEPTED_TRANSACTION) {
+            let (key, value) = row.map_err(|source| AuditError::rows(path, source))?;
+            stored_index.add(&self.key, &key, &value);
+        }
+        if stored_index != self.expected_index {
+            let message = format!(
+                "the new database's index has {} rows that are not those of the {} transactions in its sessions",
+                stored_index.rows, self.expected_index.rows
+            );
+            let place = Place::key(&[session::ACCEPTED_TRANSACTION]);
+            self.report.add(Finding::new(Code::TransactionIndexDiffers, place, message));
+        }
+        Ok(())
+    }
+}
+
+/// Compares all other rows of the new database with those that the old one gives.
+fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -> Result<(), AuditError> {
+    let database = &dir.database;
+    let stored = RowSource::scan_range(database, &[], Some(&[session::ACCEPTED_TRANSACTION]))
+        .chain(RowSource::scan_prefix(database, session::ACCEPTED_TRANSACTION + 1))
+        .chain(RowSource::scan_range(database, &[session::SIGNED_SESSION_OUTCOME + 1], None));
+    let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
+    let from = [session::DATABASE_VERSION];
+    let layout = dir.layout;
+    let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
+        .map(|row| row.map_err(|source| AuditError::rows(dir.provenance.path(), source)))
+        .filter_map(move |row| match row {
+            Ok((key, value)) => carried_row(&key, &value, &layout).map(Ok),
+            Err(error) => Some(Err(error)),
+        });
+    control.progress.begin("carried records", "records", None);
+    let (mut left, mut right) = (stored.next().transpose()?, expected.next().transpose()?);
+    loop {
+        control.check()?;
+        control.progress.advance(1);
+        let order = match (&left, &right) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((stored, _)), Some((expected, _))) => stored.cmp(expected),
+        };
+        if order.is_lt() {
+            if let Some((key, _)) = &left {
+                report.add(unexpected(key));
+            }
+        } else if order.is_gt() {
+            if let Some((key, _)) = &right {
+                let message = "the old database has this record, the new one not";
+                report.add(Finding::new(Code::CarriedRecordMissing, Place::key(key), message));
+            }
+        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right)
+            && stored != expected
+        {
+            let message = "the record differs from that of the old database";
+            report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+        }
+        if order.is_le() {
+            left = stored.next().transpose()?;
+        }
+        if order.is_ge() {
+            right = expected.next().transpose()?;
+        }
+    }
+    control.progress.end();
+    Ok(())
+}
+
+fn unexpected(key: &[u8]) -> Finding {
+    if key.first().is_some_and(|prefix| KNOWN_PREFIXES.contains(prefix)) {
+        let message = "the old database has no such record";
+        return Finding::new(Code::CarriedRecordDiffers, Place::key(key), message);
+    }
+    let message = "no modern server knows this record, and may refuse to start on it";
+    Finding::new(Code::ForeignRecord, Place::key(key), message)
+}
+
+/// Makes the manifest anew and compares it with the one that is there.
+fn check_manifest(dir: &MigratedDir, original: &HbbftAudit, provenance: Option<Hash>, report: &Report<'_>) {
+    let stated = &dir.manifest;
+    let (Some(anchor), Some(last_stored)) = (&original.anchor, original.chain.last) else {
+        let message = format!("the original has no provable epoch {}", stated.last);
+        report.add(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
+        return;
+    };
+    let federation = dir.provenance.metadata("federation").unwrap_or_default();
+    let found = manifest(&ManifestFacts {
+        layout: &dir.layout,
+        federation: &federation,
+        anchor,
+        rows: &original.rows,
+        last_stored,
+        provenance: provenance.unwrap_or_default(),
+        tool_version: &stated.tool_version,
+    });
+    if found.history_root != stated.history_root {
+        let message =
+            format!("the history root is {}, the manifest states {}", found.history_root, stated.history_root);
+        report.add(Finding::new(Code::HistoryRootMismatch, Place::everywhere(), message));
+    }
+    // Without keys nothing counts as signed, whatever the manifest says.
+    let signatures_checked = original.chain.unchecked == 0;
+    for (name, found, stated) in differing_fields(&found, stated) {
+        let is_count_of_signatures = name == "signed" || name == "covered";
+        if name != "history_root" && (signatures_checked || !is_count_of_signatures) {
+            let message = format!("{name} is {found}, the manifest states {stated}");
+            report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+        }
+    }
+}
+
+fn differing_fields(found: &Manifest, stated: &Manifest) -> Vec<(String, String, String)> {
+    let fields = |manifest: &Manifest| match serde_json::to_value(manifest) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let stated = fields(stated);
+    fields(found)
+        .into_iter()
+        .filter_map(|(name, found)| {
+            let stated = stated.get(&name).cloned().unwrap_or_default();
+            (found != stated).then(|| (name, found.to_string(), stated.to_string()))
+        })
+        .collect()
+}

@@ -1,0 +1,205 @@
+//! Whatever a history can be read from, opened.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use fm_archive::{ArchiveError, ArchiveReader};
+use fm_eras::{Detected, RowSource, Rows, SourceError, detect, hbbft::Layout};
+use fm_history::Manifest;
+use fm_store::ReadStore;
+
+use crate::AuditError;
+
+/// Name of the new database in a migrated directory.
+pub const DATABASE_NAME: &str = "database";
+/// Name of the provenance archive in a migrated directory.
+pub const PROVENANCE_NAME: &str = "provenance.fmar";
+/// Name of the manifest in a migrated directory.
+pub const MANIFEST_NAME: &str = "manifest.json";
+
+/// An opened source.
+pub enum Source {
+    /// A HoneyBadger database.
+    Database {
+        /// The database.
+        store: ReadStore,
+        /// Its layout.
+        layout: Layout,
+    },
+    /// An archive of a HoneyBadger database.
+    Archive {
+        /// The archive.
+        archive: ArchiveSource,
+        /// The layout of its records.
+        layout: Layout,
+    },
+    /// What a conversion left behind.
+    Migrated(Box<MigratedDir>),
+}
+
+/// A directory that a conversion wrote, opened.
+pub struct MigratedDir {
+    /// The directory.
+    pub path: PathBuf,
+    /// The new database.
+    pub database: ReadStore,
+    /// The old records.
+    pub provenance: ArchiveSource,
+    /// Layout of the old records.
+    pub layout: Layout,
+    /// The manifest.
+    pub manifest: Manifest,
+}
+
+/// Opens a database, a guardian's data directory, an archive, or a migrated directory.
+///
+/// `layout` overrules the detection of a HoneyBadger layout.
+pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditError> {
+    if path.is_file() {
+        let archive = ArchiveSource::open(path)?;
+        let layout = layout_of(&archive, path, layout)?;
+        return Ok(Source::Archive { archive, layout });
+    }
+    if path.join(MANIFEST_NAME).exists() || path.join(PROVENANCE_NAME).exists() {
+        return MigratedDir::open(path).map(|migrated| Source::Migrated(Box::new(migrated)));
+    }
+    let inner = path.join(DATABASE_NAME);
+    let is_data_directory = !path.join("CURRENT").exists() && inner.is_dir();
+    // The database of a migrated directory is proven by what lies beside it.
+    if let Some(parent) = path.parent().filter(|parent| parent.join(PROVENANCE_NAME).exists()) {
+        return MigratedDir::open(parent).map(|migrated| Source::Migrated(Box::new(migrated)));
+    }
+    let store = ReadStore::open(if is_data_directory { &inner } else { path })?;
+    let layout = layout_of(&store, path, layout)?;
+    Ok(Source::Database { store, layout })
+}
+
+fn layout_of(
+    source: &dyn RowSource,
+    path: &Path,
+    layout: Option<Layout>,
+) -> Result<Layout, AuditError> {
+    if let Some(layout) = layout {
+        return Ok(layout);
+    }
+    match detect(source).map_err(|source| AuditError::Detect { path: path.to_owned(), source })? {
+        Detected::Hbbft(layout) => Ok(layout),
+        Detected::Broadcast => Err(AuditError::OtherEra { path: path.to_owned(), era: "B" }),
+        Detected::Sessions { era } => Err(AuditError::OtherEra { path: path.to_owned(), era }),
+    }
+}
+
+impl MigratedDir {
+    /// Opens a migrated directory, all of whose parts must be there.
+    pub fn open(path: &Path) -> Result<Self, AuditError> {
+        let part = |name: &'static str| {
+            let file = path.join(name);
+            if file.exists() {
+                Ok(file)
+            } else {
+                Err(AuditError::PartMissing { path: path.to_owned(), part: name })
+            }
+        };
+        let manifest_path = part(MANIFEST_NAME)?;
+        let text = fs::read_to_string(&manifest_path)
+            .map_err(|source| AuditError::File { path: manifest_path.clone(), source })?;
+        let manifest: Manifest = serde_json::from_str(&text)
+            .map_err(|source| AuditError::Manifest { path: manifest_path, source })?;
+        let provenance = ArchiveSource::open(&part(PROVENANCE_NAME)?)?;
+        let database = ReadStore::open(&part(DATABASE_NAME)?)?;
+        let layout = layout_of(&provenance, path, Layout::by_name(&manifest.dialect))?;
+        Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
+    }
+}
+
+/// An archive as a source of rows.
+pub struct ArchiveSource {
+    path: PathBuf,
+    reader: Mutex<ArchiveReader<File>>,
+}
+
+impl ArchiveSource {
+    /// Opens an archive; its frames are checked as they are read.
+    pub fn open(path: &Path) -> Result<Self, AuditError> {
+        let reader = open_reader(path)
+            .map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), reader: Mutex::new(reader) })
+    }
+
+    /// Where the archive is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A value of the archive's metadata.
+    pub fn metadata(&self, name: &str) -> Option<String> {
+        self.lock().metadata().get(name).map(str::to_owned)
+    }
+
+    /// What the archive says it holds.
+    pub fn summary(&self) -> fm_archive::Summary {
+        self.lock().summary().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, ArchiveReader<File>> {
+        // The reader holds only a cache: one that panicked half-way left nothing behind that matters.
+        self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn open_reader(path: &Path) -> Result<ArchiveReader<File>, ArchiveError> {
+    ArchiveReader::open_path(path)
+}
+
+impl RowSource for ArchiveSource {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        match open_reader(&self.path) {
+            Ok(reader) => Box::new(ArchiveRows {
+                reader,
+                next: from.to_vec(),
+                to: to.map(<[u8]>::to_vec),
+                over: false,
+            }),
+            Err(error) => Box::new(std::iter::once(Err(error.into()))),
+        }
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok(self.lock().get(key)?)
+    }
+}
+
+/// Rows of an archive from a reader of their own; the reader keeps the frame in hand.
+struct ArchiveRows {
+    reader: ArchiveReader<File>,
+    next: Vec<u8>,
+    to: Option<Vec<u8>>,
+    over: bool,
+}
+
+impl Iterator for ArchiveRows {
+    type Item = Result<(Vec<u8>, Vec<u8>), SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        match self.reader.range(&self.next).next() {
+            Some(Ok((key, value))) if self.to.as_ref().is_none_or(|to| key < *to) => {
+                self.next.clear();
+                self.next.extend_from_slice(&key);
+                self.next.push(0);
+                Some(Ok((key, value)))
+            }
+            Some(Err(error)) => {
+                self.over = true;
+                Some(Err(error.into()))
+            }
+            _ => {
+                self.over = true;
+                None
+            }
+        }
+    }
+}

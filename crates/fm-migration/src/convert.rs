@@ -1,0 +1,264 @@
+//! The conversion: plan, write, read back, publish.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
+use fm_audit::{
+    AuditError, Control, DATABASE_NAME, EpochOptions, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
+    PROVENANCE_NAME, audit_migrated, carried_row, epochs, manifest,
+};
+use fm_eras::session;
+use fm_history::{ConvertedEpoch, Finding, Hash, Manifest, Severity};
+use fm_store::{PartialDir, StoreError, StoreWriter};
+
+use crate::{MigrationError, Plan, PlanOptions, plan};
+
+/// What is converted, and where to.
+pub struct Conversion<'a> {
+    /// The rows of the old database.
+    pub stream: EpochStream<'a>,
+    /// Layout, keys and end.
+    pub options: PlanOptions<'a>,
+    /// Federation id of the original, in hex.
+    pub federation: &'a str,
+    /// The directory to make.
+    pub target: &'a Path,
+    /// Version of the tool, for the manifest.
+    pub tool_version: &'a str,
+}
+
+/// Converts a history. Returns its manifest, and whether the target was there already.
+pub fn convert(
+    conversion: &Conversion<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<(Manifest, bool), MigrationError> {
+    let plan = plan(conversion.stream, conversion.options, control, on_finding)?;
+    if conversion.target.exists() {
+        return existing(conversion, &plan).map(|manifest| (manifest, true));
+    }
+    let partial = PartialDir::create(conversion.target)?;
+    let manifest = write(conversion, &plan, partial.path(), control)?;
+    prove(partial.path(), &manifest, control)?;
+    partial.publish()?;
+    Ok((manifest, false))
+}
+
+/// A target that is there: fine if it is what this conversion would make.
+fn existing(conversion: &Conversion<'_>, plan: &Plan) -> Result<Manifest, MigrationError> {
+    let path = conversion.target;
+    let other = |difference: String| MigrationError::OtherTarget { path: path.to_owned(), difference };
+    let dir = MigratedDir::open(path).map_err(|error| other(error.to_string()))?;
+    let expected = expected_manifest(conversion, plan, dir.manifest.provenance);
+    let stated = Manifest { tool_version: expected.tool_version.clone(), ..dir.manifest };
+    if stated == expected {
+        return Ok(stated);
+    }
+    Err(other(format!(
+        "its history root is {} over {} sessions, this history's is {} over {}",
+        stated.history_root, stated.sessions, expected.history_root, expected.sessions
+    )))
+}
+
+fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash) -> Manifest {
+    manifest(&ManifestFacts {
+        layout: &conversion.options.layout,
+        federation: conversion.federation,
+        anchor: &plan.anchor,
+        rows: &plan.audit.rows,
+        last_stored: plan.last_stored,
+        provenance,
+        tool_version: conversion.tool_version,
+    })
+}
+
+fn write(
+    conversion: &Conversion<'_>,
+    plan: &Plan,
+    directory: &Path,
+    control: Control<'_>,
+) -> Result<Manifest, MigrationError> {
+    let provenance = write_provenance(conversion, plan, &directory.join(PROVENANCE_NAME), control)?;
+    let manifest = expected_manifest(conversion, plan, provenance);
+    write_database(conversion, plan, &directory.join(DATABASE_NAME), control)?;
+    write_manifest(&manifest, &directory.join(MANIFEST_NAME))?;
+    Ok(manifest)
+}
+
+/// Copies every old record into the archive; returns the archive's identity.
+fn write_provenance(
+    conversion: &Conversion<'_>,
+    plan: &Plan,
+    path: &Path,
+    control: Control<'_>,
+) -> Result<Hash, MigrationError> {
+    let layout = conversion.options.layout;
+    let mut metadata = Metadata::new();
+    for (name, value) in [
+        ("kind", "provenance"),
+        ("era", layout.era()),
+        ("layout", layout.name()),
+        ("federation", conversion.federation),
+        ("history_root", &plan.anchor.history_root.to_string()),
+        ("tool", &format!("fm-migrate {}", conversion.tool_version)),
+    ] {
+        metadata.insert(name, value);
+    }
+    let failed = |source| archive_error(path, source);
+    let mut writer = ArchiveWriter::create(path, &metadata, Options::default()).map_err(failed)?;
+    control.progress.begin("provenance archive", "records", Some(plan.audit.rows.values().sum()));
+    for row in conversion.stream.rows.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(conversion.stream.path, source))?;
+        writer.push(&key, &value).map_err(failed)?;
+        control.check()?;
+        control.progress.advance(1);
+    }
+    let (file, summary) = writer.finish().map_err(failed)?;
+    file.sync_all().map_err(|source| StoreError::io(path, source))?;
+    control.progress.end();
+    Ok(Hash(summary.identity))
+}
+
+/// A full disk is told as such wherever it happens.
+fn archive_error(path: &Path, source: ArchiveError) -> MigrationError {
+    match source {
+        ArchiveError::Io { source, .. } => StoreError::io(path, source).into(),
+        source => MigrationError::WriteArchive { path: path.to_owned(), source },
+    }
+}
+
+fn write_database(
+    conversion: &Conversion<'_>,
+    plan: &Plan,
+    path: &Path,
+    control: Control<'_>,
+) -> Result<(), MigrationError> {
+    let mut writer = StoreWriter::create(path)?;
+    let mut failure = None;
+    let last = plan.anchor.last;
+    control.progress.begin("sessions", "epochs", Some(plan.last_stored.saturating_add(1)));
+    let result = write_sessions(conversion, &mut writer, control, last, &mut failure);
+    let last_hash = match (failure, result) {
+        (Some(error), _) => return Err(error),
+        (None, result) => result?,
+    };
+    control.progress.end();
+    if last_hash != Some(plan.anchor.last_hash) {
+        let what = format!("epoch {last} has another hash than when it was proven; the source changes");
+        return Err(MigrationError::ReadBack { what });
+    }
+    writer.end_run()?;
+    write_carried(conversion, &mut writer, control)?;
+    writer.finish()?;
+    Ok(())
+}
+
+/// Writes the sessions and their index; returns the hash of the last epoch's content.
+fn write_sessions(
+    conversion: &Conversion<'_>,
+    writer: &mut StoreWriter,
+    control: Control<'_>,
+    last: u64,
+    failure: &mut Option<MigrationError>,
+) -> Result<Option<Hash>, AuditError> {
+    let options = EpochOptions {
+        layout: conversion.options.layout,
+        keys: None,
+        shares: false,
+        convert: true,
+    };
+    let mut last_hash = None;
+    epochs(conversion.stream, options, control, |audited| {
+        let Ok(decoded) = &audited.decoded else { return Ok(()) };
+        let Some(converted) = decoded.converted.as_ref().filter(|_| audited.key <= last) else {
+            return Ok(());
+        };
+        last_hash = Some(decoded.facts.computed_hash);
+        write_session(writer, audited.key, converted).map_err(|error| {
+            // The pipeline knows no errors of a target: the true one waits outside.
+            *failure = Some(error.into());
+            AuditError::Interrupted
+        })
+    })?;
+    Ok(last_hash)
+}
+
+fn write_session(
+    writer: &mut StoreWriter,
+    index: u64,
+    converted: &ConvertedEpoch,
+) -> Result<(), StoreError> {
+    writer.push_sorted(&session::session_key(index), &converted.record)?;
+    for transaction in &converted.transactions {
+        writer.put(&session::transaction_key(&transaction.txid), &transaction.index_value)?;
+    }
+    Ok(())
+}
+
+/// Copies the records that have a modern place, in key order.
+fn write_carried(
+    conversion: &Conversion<'_>,
+    writer: &mut StoreWriter,
+    control: Control<'_>,
+) -> Result<(), MigrationError> {
+    control.progress.begin("carried records", "records", None);
+    for row in conversion.stream.rows.scan_range(&[session::DATABASE_VERSION], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(conversion.stream.path, source))?;
+        if let Some((key, value)) = carried_row(&key, &value, &conversion.options.layout) {
+            writer.push_sorted(&key, &value)?;
+        }
+        control.check()?;
+        control.progress.advance(1);
+    }
+    control.progress.end();
+    Ok(())
+}
+
+fn write_manifest(manifest: &Manifest, path: &PathBuf) -> Result<(), MigrationError> {
+    let mut text = serde_json::to_vec_pretty(manifest).expect("a manifest has only text keys");
+    text.push(b'\n');
+    let mut file = File::create_new(path).map_err(|source| StoreError::io(path, source))?;
+    file.write_all(&text).and_then(|()| file.sync_all()).map_err(|source| StoreError::io(path, source))?;
+    Ok(())
+}
+
+/// Reads everything back from the disk and compares it with the source's own rows.
+///
+/// Signatures are not checked again: the records that carry them are shown to be the ones that were.
+fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<(), MigrationError> {
+    let dir = MigratedDir::open(directory)?;
+    let mut first = None;
+    let audit = audit_migrated(&dir, None, false, control, &mut |finding| {
+        if finding.severity == Severity::Error {
+            first.get_or_insert(finding.to_string());
+        }
+    })?;
+    if let Some(first) = first {
+        return Err(MigrationError::ReadBack { what: first });
+    }
+    if audit.provenance != Some(manifest.provenance) {
+        let what = "the provenance archive has another identity than what was put into it".to_owned();
+        return Err(MigrationError::ReadBack { what });
+    }
+    Ok(())
+}
+
+/// Conversion speed alone, for benchmarks: nothing is verified, archived, or read back.
+pub fn raw_convert(conversion: &Conversion<'_>, control: Control<'_>) -> Result<(), MigrationError> {
+    if let Some(parent) = conversion.target.parent() {
+        fs::create_dir_all(parent).map_err(|source| StoreError::io(parent, source))?;
+    }
+    let mut writer = StoreWriter::create(conversion.target)?;
+    let mut failure = None;
+    let result = write_sessions(conversion, &mut writer, control, u64::MAX, &mut failure);
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    result?;
+    writer.end_run()?;
+    write_carried(conversion, &mut writer, control)?;
+    writer.finish()?;
+    Ok(())
+}

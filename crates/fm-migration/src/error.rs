@@ -1,0 +1,78 @@
+//! Why a history is not carried over.
+
+use std::io;
+use std::path::PathBuf;
+
+use fm_archive::ArchiveError;
+use fm_audit::AuditError;
+use fm_store::StoreError;
+use thiserror::Error;
+
+/// Why a job ended without its result.
+#[derive(Debug, Error)]
+pub enum MigrationError {
+    /// The audit could not be finished.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The target could not be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The provenance archive could not be written.
+    #[error("cannot write {path}")]
+    WriteArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Why not.
+        source: ArchiveError,
+    },
+    /// The manifest could not be written.
+    #[error("cannot write {path}")]
+    WriteFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The history is not sound.
+    #[error("the history is not proven: {errors} error(s), the first: {first}")]
+    NotProven {
+        /// Number of errors.
+        errors: u64,
+        /// The first one, with its place.
+        first: String,
+    },
+    /// The layout hides what the rule needs.
+    #[error(
+        "a history of layout {layout} cannot be converted: its module values carry no length, so its \
+         transactions cannot be told apart without the modules' own decoders"
+    )]
+    Opaque {
+        /// The layout's name.
+        layout: &'static str,
+    },
+    /// No epoch is signed.
+    #[error("no epoch is signed: there is nothing proven to convert")]
+    NothingSigned,
+    /// `--until` names an epoch that nothing proves.
+    #[error("epoch {until} is neither signed nor covered by a later signed epoch (the last signed one is {signed})")]
+    NotAnchored {
+        /// The epoch asked for.
+        until: u64,
+        /// The last signed epoch.
+        signed: u64,
+    },
+    /// The target exists and is something else.
+    #[error("{path} already exists, and is not this conversion: {difference}")]
+    OtherTarget {
+        /// The target.
+        path: PathBuf,
+        /// What differs.
+        difference: String,
+    },
+    /// What was written does not read back as it should.
+    #[error("what was written is not what was read: {what}")]
+    ReadBack {
+        /// What differs.
+        what: String,
+    },
+}

@@ -1,0 +1,154 @@
+//! How a tool ends.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use fm_audit::AuditError;
+use fm_migration::MigrationError;
+use fm_store::StoreError;
+
+/// The exit statuses of all tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Sound, or done.
+    Done = 0,
+    /// Findings, or a difference.
+    Findings = 1,
+    /// Bad usage.
+    Usage = 2,
+    /// Could not look: I/O, or an unreadable source.
+    CannotLook = 3,
+    /// Done in part.
+    Partial = 4,
+    /// The source or the target is in use.
+    Locked = 11,
+    /// Wrong password or key.
+    WrongKey = 12,
+    /// Out of space.
+    OutOfSpace = 13,
+    /// Interrupted; the same command goes on or starts over.
+    Interrupted = 130,
+}
+
+/// Why a tool ends without its result.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit status.
+    pub exit: Exit,
+    /// One sentence, with its causes.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// A failure from an error and its chain of causes.
+    pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Transparent wrappers say the same as what they wrap.
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self::new(exit, message)
+    }
+
+    /// The same failure with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let (exit, hint) = match &error {
+            StoreError::Missing { .. } => (Exit::CannotLook, Some("check the path; nothing was created")),
+            StoreError::NotADirectory { .. } | StoreError::NotADatabase { .. } => (
+                Exit::CannotLook,
+                Some("give the guardian's data directory, or the `database` directory inside it"),
+            ),
+            StoreError::Locked { .. } => {
+                (Exit::Locked, Some("stop the process that uses it, or work on a copy or a checkpoint"))
+            }
+            StoreError::FileMissing { .. } => {
+                (Exit::CannotLook, Some("copy the whole directory again, while the guardian is stopped"))
+            }
+            StoreError::Damaged { .. } => {
+                (Exit::CannotLook, Some("try another copy, a checkpoint, or another guardian's database"))
+            }
+            StoreError::OutOfSpace { .. } => {
+                (Exit::OutOfSpace, Some("nothing was left at the target; make room and run the same command"))
+            }
+            StoreError::AlreadyExists { .. } => (Exit::Usage, Some("choose a target that does not exist")),
+            StoreError::ForeignPartial { .. } => (Exit::Usage, Some("move it away, or choose another target")),
+            StoreError::ForeignColumns { .. }
+            | StoreError::Io { .. }
+            | StoreError::Write { .. }
+            | StoreError::Unsorted { .. } => (Exit::CannotLook, None),
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Store(error) => error.into(),
+            AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
+                .hint("run the same command again to do it whole"),
+            error => Self::from_error(Exit::CannotLook, &error),
+        }
+    }
+}
+
+impl From<MigrationError> for Failure {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::Audit(error) => error.into(),
+            MigrationError::Store(error) => error.into(),
+            MigrationError::WriteArchive { .. } | MigrationError::WriteFile { .. } => {
+                Self::from_error(Exit::CannotLook, &error)
+            }
+            MigrationError::NotProven { .. } => Self::from_error(Exit::Findings, &error).hint(
+                "nothing was written; another guardian's copy may be whole, and `fm-verify` lists every finding",
+            ),
+            MigrationError::Opaque { .. } => Self::from_error(Exit::Findings, &error)
+                .hint("`fm-verify` still proves its chain and signatures"),
+            MigrationError::OtherTarget { .. } => {
+                Self::from_error(Exit::Usage, &error).hint("choose a target that does not exist")
+            }
+            MigrationError::ReadBack { .. } => Self::from_error(Exit::CannotLook, &error)
+                .hint("nothing was left at the target; check the disk, and that nothing writes to the source"),
+            MigrationError::NothingSigned | MigrationError::NotAnchored { .. } => {
+                Self::from_error(Exit::Findings, &error)
+            }
+        }
+    }
+}
+
+/// Runs a tool: prints its failure, if any, and gives its exit status.
+pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
+    let exit = match main() {
+        Ok(exit) => exit,
+        Err(failure) => {
+            eprintln!("{tool}: {}", failure.message);
+            if let Some(hint) = failure.hint {
+                eprintln!("  hint: {hint}");
+            }
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}

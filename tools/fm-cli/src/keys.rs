@@ -1,0 +1,85 @@
+//! The trust root: whose keys, and from where.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fm_crypto::{ConfigError, ConsensusConfig, EpochKeys, Keys, parse_keys_file};
+
+use crate::{Exit, Failure};
+
+/// Name of the public config in a guardian's data directory.
+const CONFIG_NAME: &str = "consensus.json";
+
+/// Where the federation's keys come from.
+#[derive(Args, Clone, Debug)]
+pub struct KeyArgs {
+    /// The guardian's consensus.json, or the directory that holds it.
+    #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG", conflicts_with = "keys")]
+    pub config: Option<PathBuf>,
+    /// A small JSON file of public keys: {"epoch_pk_set": ["<96 hex>", …]}.
+    #[arg(long, value_name = "FILE", env = "FM_KEYS")]
+    pub keys: Option<PathBuf>,
+}
+
+/// Keys that the user pinned.
+#[derive(Clone, Debug)]
+pub struct PinnedKeys {
+    /// The file they were read from.
+    pub path: PathBuf,
+    /// The epoch keys.
+    pub epoch: EpochKeys,
+    /// The whole config, if that is where they were read from.
+    pub config: Option<ConsensusConfig>,
+}
+
+impl KeyArgs {
+    /// Reads the keys, if the user named any.
+    pub fn load(&self) -> Result<Option<PinnedKeys>, Failure> {
+        match (&self.config, &self.keys) {
+            (Some(path), _) => load_config(path).map(Some),
+            (None, Some(path)) => load_keys(path).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    let bytes = fs::read(path).map_err(|error| {
+        Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::new(Exit::Usage, format!("{} is not JSON: it is not even text", path.display())))
+}
+
+fn malformed(path: &Path, error: &ConfigError) -> Failure {
+    let failure = Failure::from_error(Exit::Usage, error);
+    Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
+}
+
+fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
+    let path = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_owned() };
+    let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+    let Some(epoch) = config.epoch_keys.clone() else {
+        let message = format!(
+            "{} has no epoch_pk_set: it is the config of v0.2 or later, and HoneyBadger epochs are signed with \
+             the keys of the v0.1 config",
+            path.display()
+        );
+        return Err(Failure::new(Exit::Usage, message).hint("give the consensus.json that v0.1 ran with"));
+    };
+    Ok(PinnedKeys { path, epoch, config: Some(config) })
+}
+
+fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
+    match parse_keys_file(&read(path)?).map_err(|error| malformed(path, &error))? {
+        Keys::Epoch(epoch) => Ok(PinnedKeys { path: path.to_owned(), epoch, config: None }),
+        Keys::Broadcast(_) => {
+            let message = format!(
+                "{} holds session keys; a HoneyBadger history is signed with an epoch_pk_set",
+                path.display()
+            );
+            Err(Failure::new(Exit::Usage, message))
+        }
+    }
+}

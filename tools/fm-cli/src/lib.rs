@@ -1,0 +1,18 @@
+//! What the tools share: exit codes, progress, interruption, output, keys.
+//!
+//! Invariants: results go to standard output, everything else to standard error; a failure is one sentence
+//! with its causes and at most one hint.
+
+mod exit;
+mod findings;
+mod interrupt;
+mod keys;
+mod output;
+mod progress;
+
+pub use exit::{Exit, Failure, run};
+pub use findings::FindingPrinter;
+pub use interrupt::interrupt_flag;
+pub use keys::{KeyArgs, PinnedKeys};
+pub use output::{Output, group_digits, print_json_line};
+pub use progress::TerminalProgress;

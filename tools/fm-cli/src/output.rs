@@ -1,0 +1,55 @@
+//! Results on standard output. A reader that went away ends the output, not the program with a panic.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::{Exit, Failure};
+
+/// Lines on standard output.
+#[derive(Default)]
+pub struct Output {
+    closed: bool,
+}
+
+impl Output {
+    /// Prints a line.
+    pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        if self.closed {
+            return Ok(());
+        }
+        match writeln!(io::stdout().lock(), "{text}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.closed = true;
+                Ok(())
+            }
+            Err(error) => Err(Failure::from_error(Exit::CannotLook, &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Prints a value as one line of JSON.
+    pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
+        self.line(&text)
+    }
+}
+
+/// Prints one value as one line of JSON.
+pub fn print_json_line(value: &impl Serialize) -> Result<(), Failure> {
+    Output::default().json(value)
+}
+
+/// A number with its digits in groups of three.
+pub fn group_digits(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

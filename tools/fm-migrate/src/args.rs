@@ -1,0 +1,110 @@
+//! The command line of `fm-migrate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use fm_cli::{Exit, Failure, KeyArgs};
+use fm_eras::hbbft::Layout;
+
+/// Brings a federation's old history into today's schema, loses nothing, and goes back.
+///
+/// The source is never written. Exit status: 0 done, 1 findings, 2 bad usage, 3 could not look, 11 locked,
+/// 13 out of space, 130 interrupted.
+#[derive(Parser)]
+#[command(name = "fm-migrate", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Shows what a database is: era, layout, tables, range.
+    Inspect(InspectArgs),
+    /// Does everything that convert would do, and writes nothing.
+    Check(CheckArgs),
+    /// Writes the history as a modern database, with its provenance and a manifest.
+    Convert(ConvertArgs),
+    /// Prints where everything of the old history is in the new one (NDJSON).
+    Map(MapArgs),
+    /// Writes the old database back from a provenance archive.
+    Revert(RevertArgs),
+}
+
+/// The layout, where it cannot be told from the records.
+#[derive(Args, Clone)]
+pub(crate) struct LayoutArgs {
+    /// Overrule the detected layout: fixed-le, fixed-be, fixed-be-length32, fixed-be-length32-v0.1-tables, bigsize.
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    layout: Option<String>,
+}
+
+impl LayoutArgs {
+    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
+        let Some(name) = &self.layout else { return Ok(None) };
+        Layout::by_name(name).map(Some).ok_or_else(|| {
+            let names: Vec<_> = Layout::ALL.iter().map(Layout::name).collect();
+            Failure::new(Exit::Usage, format!("there is no layout {name:?}"))
+                .hint(format!("the layouts are {}", names.join(", ")))
+        })
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// The guardian's data directory, or its database directory.
+    pub(crate) database: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Print one JSON object.
+    #[arg(long, env = "FM_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The guardian's data directory, or its database directory.
+    #[arg(long, value_name = "DIR", env = "FM_FROM")]
+    pub(crate) from: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Last epoch to convert (default: the last signed one).
+    #[arg(long, value_name = "EPOCH", env = "FM_UNTIL")]
+    pub(crate) until: Option<u64>,
+    /// Print findings and the manifest-to-be as NDJSON.
+    #[arg(long, env = "FM_JSON")]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ConvertArgs {
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// The directory to make; it must not exist.
+    #[arg(long, value_name = "DIR", env = "FM_TO")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct MapArgs {
+    /// A directory that convert made.
+    #[arg(long, value_name = "DIR", env = "FM_DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct RevertArgs {
+    /// A provenance archive, or the directory that convert made.
+    #[arg(long, value_name = "FILE|DIR", env = "FM_FROM")]
+    pub(crate) from: PathBuf,
+    /// The directory to make; the database is put into `database` inside it.
+    #[arg(long, value_name = "DIR", env = "FM_TO")]
+    pub(crate) to: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long, env = "FM_JSON")]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,222 @@
+//! `check` and `convert`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use fm_audit::{Anchor, Control, EpochStream, Source, open_source};
+use fm_cli::{Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_eras::hbbft::Layout;
+use fm_history::{Code, Finding, Manifest, Place};
+use fm_migration::{Conversion, PlanOptions};
+use fm_store::ReadStore;
+use serde::Serialize;
+
+use crate::args::{CheckArgs, ConvertArgs};
+
+/// Everything a conversion reads.
+struct Opened {
+    store: ReadStore,
+    layout: Layout,
+    keys: PinnedKeys,
+    federation: String,
+    flag: Arc<AtomicBool>,
+    progress: TerminalProgress,
+}
+
+fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
+    let keys = arguments.keys.load()?.ok_or_else(|| {
+        Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is converted")
+            .hint("give the guardian's consensus.json with --config")
+    })?;
+    let (store, layout) = match open_source(&arguments.from, arguments.layout.get()?)? {
+        Source::Database { store, layout } => (store, layout),
+        Source::Archive { .. } => {
+            return Err(Failure::new(Exit::Usage, format!("{} is an archive", arguments.from.display()))
+                .hint("`fm-migrate revert` makes a database of it again"));
+        }
+        Source::Migrated(_) => {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{} is migrated already", arguments.from.display()),
+            )
+            .hint("`fm-verify` proves it"));
+        }
+    };
+    let federation = keys.config.as_ref().and_then(|config| config.federation_id);
+    Ok(Opened {
+        store,
+        layout,
+        federation: federation.map(hex::encode).unwrap_or_default(),
+        keys,
+        flag: interrupt_flag()?,
+        progress: TerminalProgress::new(),
+    })
+}
+
+impl Opened {
+    fn stream(&self) -> EpochStream<'_> {
+        EpochStream { rows: &self.store, path: self.store.path() }
+    }
+
+    fn options(&self, until: Option<u64>) -> PlanOptions<'_> {
+        PlanOptions { layout: self.layout, keys: &self.keys.epoch, until }
+    }
+
+    fn control(&self) -> Control<'_> {
+        Control { progress: &self.progress, interrupted: &self.flag }
+    }
+
+    fn print_torn_tail(&self, printer: &mut FindingPrinter) {
+        if let Some(reason) = self.store.torn_tail() {
+            printer.print(&Finding::new(Code::LogTailTorn, Place::everywhere(), reason));
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CheckVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    era: &'static str,
+    dialect: &'static str,
+    epochs: u64,
+    signed: u64,
+    covered: u64,
+    tip: u64,
+    first: u64,
+    last: u64,
+    sessions: u64,
+    items: u64,
+    history_root: String,
+}
+
+pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
+    let opened = open(arguments)?;
+    let mut printer = FindingPrinter::new(arguments.json);
+    opened.print_torn_tail(&mut printer);
+    let plan = fm_migration::plan(
+        opened.stream(),
+        opened.options(arguments.until),
+        opened.control(),
+        &mut |finding| printer.print(&finding),
+    );
+    let mut output = printer.finish()?;
+    let plan = plan?;
+    let (chain, anchor) = (&plan.audit.chain, &plan.anchor);
+    if arguments.json {
+        output.json(&CheckVerdict {
+            r#type: "verdict",
+            verdict: "convertible",
+            era: opened.layout.era(),
+            dialect: opened.layout.name(),
+            epochs: chain.epochs,
+            signed: chain.signed,
+            covered: chain.covered,
+            tip: chain.tip,
+            first: 0,
+            last: anchor.last,
+            sessions: anchor.sessions,
+            items: anchor.items,
+            history_root: anchor.history_root.to_string(),
+        })?;
+        return Ok(Exit::Done);
+    }
+    output.line(&format!(
+        "proven     {} epochs: {} signed, {} covered by later signatures, {} at the unsigned tip",
+        group_digits(chain.epochs),
+        group_digits(chain.signed),
+        group_digits(chain.covered),
+        group_digits(chain.tip)
+    ))?;
+    print_anchor(&mut output, anchor)?;
+    output.line("written    nothing: this was a check")?;
+    Ok(Exit::Done)
+}
+
+fn print_anchor(output: &mut Output, anchor: &Anchor) -> Result<(), Failure> {
+    output.line(&format!(
+        "sessions   {} (0 to {}), {} items, {} of them transactions",
+        group_digits(anchor.sessions),
+        group_digits(anchor.last),
+        group_digits(anchor.items),
+        group_digits(anchor.transactions)
+    ))?;
+    for (reason, count) in &anchor.dropped {
+        output.line(&format!("  left out {} {reason}", group_digits(*count)))?;
+    }
+    output.line(&format!("root       {}", anchor.history_root))
+}
+
+#[derive(Serialize)]
+struct ConvertVerdict<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    target: &'a Path,
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+}
+
+pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
+    let opened = open(&arguments.check)?;
+    let json = arguments.check.json;
+    let mut printer = FindingPrinter::new(json);
+    opened.print_torn_tail(&mut printer);
+    let conversion = Conversion {
+        stream: opened.stream(),
+        options: opened.options(arguments.check.until),
+        federation: &opened.federation,
+        target: &arguments.to,
+        tool_version: env!("CARGO_PKG_VERSION"),
+    };
+    let result =
+        fm_migration::convert(&conversion, opened.control(), &mut |finding| printer.print(&finding));
+    let mut output = printer.finish()?;
+    let (manifest, existed) = result?;
+    let verdict = if existed { "exists" } else { "converted" };
+    if json {
+        output.json(&ConvertVerdict { r#type: "verdict", verdict, target: &arguments.to, manifest: &manifest })?;
+        return Ok(Exit::Done);
+    }
+    print_manifest(&mut output, &manifest)?;
+    let done = if existed { "was there already, unchanged:" } else { "written:" };
+    output.line(&format!("{done} {}", arguments.to.display()))?;
+    output.line("  database/        the new database (sessions are not signed yet)")?;
+    output.line("  provenance.fmar  every old record, byte for byte, with its signature")?;
+    output.line("  manifest.json    what was done")?;
+    Ok(Exit::Done)
+}
+
+fn print_manifest(output: &mut Output, manifest: &Manifest) -> Result<(), Failure> {
+    output.line(&format!(
+        "history    era {} ({}): {} epochs signed, {} covered",
+        manifest.era,
+        manifest.dialect,
+        group_digits(manifest.signed),
+        group_digits(manifest.covered)
+    ))?;
+    output.line(&format!(
+        "sessions   {} ({} to {}), {} items, {} of them transactions",
+        group_digits(manifest.sessions),
+        manifest.first,
+        group_digits(manifest.last),
+        group_digits(manifest.items),
+        group_digits(manifest.transactions)
+    ))?;
+    for (reason, count) in &manifest.dropped {
+        output.line(&format!("  left out {} {reason}", group_digits(*count)))?;
+    }
+    for (table, rows) in &manifest.carried {
+        output.line(&format!("carried    {} {table}", group_digits(*rows)))?;
+    }
+    for (table, rows) in &manifest.not_carried {
+        output.line(&format!("archived   {} {table} (no modern place)", group_digits(*rows)))?;
+    }
+    if manifest.epochs_beyond > 0 {
+        output.line(&format!(
+            "note       {} newer epoch(s) are only archived; module data is this guardian's state after them",
+            manifest.epochs_beyond
+        ))?;
+    }
+    output.line(&format!("root       {}", manifest.history_root))
+}

@@ -1,0 +1,202 @@
+//! `inspect`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fm_cli::{Exit, Failure, Output, group_digits};
+use fm_codec::{Dialect, Reader};
+use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
+use fm_eras::{Detected, Tables, detect, session};
+use fm_store::ReadStore;
+use serde::Serialize;
+
+use crate::args::InspectArgs;
+
+#[derive(Serialize)]
+struct TableLine {
+    prefix: String,
+    name: String,
+    records: u64,
+    key_bytes: u64,
+    value_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Inspection {
+    era: String,
+    dialect: Option<&'static str>,
+    first: Option<u64>,
+    last: Option<u64>,
+    last_pointer: Option<u64>,
+    signatures: u64,
+    undecodable: u64,
+    log_tail_torn: Option<String>,
+    guardians: BTreeMap<u16, String>,
+    tables: Vec<TableLine>,
+}
+
+pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
+    let inspection = inspect(arguments)?;
+    let mut output = Output::default();
+    if arguments.json {
+        output.json(&inspection)?;
+    } else {
+        print(&mut output, &inspection)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
+    let keys = arguments.keys.load()?;
+    let inner = arguments.database.join(fm_audit::DATABASE_NAME);
+    let is_data_directory = !arguments.database.join("CURRENT").exists() && inner.is_dir();
+    let path: &PathBuf = if is_data_directory { &inner } else { &arguments.database };
+    let store = ReadStore::open(path)?;
+    let detected = match arguments.layout.get()? {
+        Some(layout) => Detected::Hbbft(layout),
+        None => detect(&store).map_err(|error| {
+            let failure = Failure::from_error(Exit::CannotLook, &error);
+            Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
+        })?,
+    };
+    let mut inspection = match detected {
+        Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
+        Detected::Broadcast => inspect_other(&store, "B")?,
+        Detected::Sessions { era } => inspect_other(&store, era)?,
+    };
+    inspection.log_tail_torn = store.torn_tail().map(str::to_owned);
+    if let Some(config) = keys.and_then(|keys| keys.config) {
+        inspection.guardians =
+            config.guardians.iter().map(|(peer, guardian)| (*peer, guardian.name.clone())).collect();
+    }
+    Ok(inspection)
+}
+
+fn inspect_hbbft(store: &ReadStore, layout: Layout) -> Result<Inspection, Failure> {
+    let mut inspection = Inspection::new(layout.era().to_owned(), Some(layout.name()));
+    let prefix = |key: &[u8]| prefix_of(key, layout.dialect);
+    let tables = Tables::count(store, prefix, |key, value| {
+        if key == hbbft::LAST_EPOCH_KEY {
+            inspection.last_pointer = hbbft::decode_last_epoch(value, layout.dialect).ok();
+        } else if key.first() != Some(&HISTORY_TABLE) {
+            inspection.undecodable += u64::from(hbbft::check_record(key, value, &layout).is_err());
+        } else {
+            let number = hbbft::epoch_of_key(key, layout.dialect);
+            if let Ok(number) = number {
+                inspection.see(number);
+            }
+            match (number, hbbft::decode_epoch(value, &layout)) {
+                (Ok(number), Ok(epoch)) if epoch.number == number => {
+                    inspection.signatures += u64::from(epoch.signature.is_some());
+                }
+                _ => inspection.undecodable += 1,
+            }
+        }
+    })
+    .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
+    inspection.tables = lines(&tables, |key| {
+        hbbft::table_of(key, &layout).map_or("unknown", hbbft::Table::name).to_owned()
+    });
+    Ok(inspection)
+}
+
+/// An era whose records this version does not read: tables are counted by their prefix.
+fn inspect_other(store: &ReadStore, era: &str) -> Result<Inspection, Failure> {
+    let mut inspection = Inspection::new(era.to_owned(), None);
+    let history = if era == "B" { 0x00 } else { session::SIGNED_SESSION_OUTCOME };
+    let tables = Tables::count(
+        store,
+        |key| prefix_of(key, Dialect::MODERN),
+        |key, _| {
+            if key.first() == Some(&history)
+                && let Ok(number) = session::session_of_key(key)
+            {
+                inspection.see(number);
+            }
+        },
+    )
+    .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
+    inspection.tables = lines(&tables, |_| "not read by this version".to_owned());
+    Ok(inspection)
+}
+
+/// The first byte, and in module space the module's id.
+fn prefix_of(key: &[u8], dialect: Dialect) -> Vec<u8> {
+    let mut reader = Reader::new(key, dialect);
+    let Ok(first) = reader.u8() else { return Vec::new() };
+    if first == session::MODULE_DATA && reader.u16().is_ok() {
+        return key[..reader.position()].to_vec();
+    }
+    vec![first]
+}
+
+fn lines(tables: &Tables, name: impl Fn(&[u8]) -> String) -> Vec<TableLine> {
+    let line = |(prefix, count): (&Vec<u8>, &fm_eras::TableCount)| TableLine {
+        prefix: hex::encode(prefix),
+        name: name(prefix),
+        records: count.records,
+        key_bytes: count.key_bytes,
+        value_bytes: count.value_bytes,
+    };
+    tables.counts.iter().map(line).collect()
+}
+
+impl Inspection {
+    fn new(era: String, dialect: Option<&'static str>) -> Self {
+        Self {
+            era,
+            dialect,
+            first: None,
+            last: None,
+            last_pointer: None,
+            signatures: 0,
+            undecodable: 0,
+            log_tail_torn: None,
+            guardians: BTreeMap::new(),
+            tables: Vec::new(),
+        }
+    }
+
+    fn see(&mut self, number: u64) {
+        self.first = Some(self.first.map_or(number, |first| first.min(number)));
+        self.last = Some(self.last.map_or(number, |last| last.max(number)));
+    }
+}
+
+fn print(output: &mut Output, inspection: &Inspection) -> Result<(), Failure> {
+    match inspection.dialect {
+        Some(dialect) => output.line(&format!("era        {} ({dialect})", inspection.era))?,
+        None => output.line(&format!(
+            "era        {} (recognised; this version reads HoneyBadger histories only)",
+            inspection.era
+        ))?,
+    }
+    if let (Some(first), Some(last)) = (inspection.first, inspection.last) {
+        output.line(&format!("range      {} to {}", group_digits(first), group_digits(last)))?;
+    }
+    if inspection.dialect.is_some() {
+        let pointer = inspection.last_pointer.map_or("none".to_owned(), group_digits);
+        output.line(&format!("last epoch {pointer} (as the database says)"))?;
+        output.line(&format!("signatures {} (not checked here)", group_digits(inspection.signatures)))?;
+        output.line(&format!("damaged    {} records do not decode", group_digits(inspection.undecodable)))?;
+    }
+    if let Some(reason) = &inspection.log_tail_torn {
+        output.line(&format!("log        torn at its end, as after a crash: {reason}"))?;
+    }
+    for (peer, name) in &inspection.guardians {
+        output.line(&format!("guardian   {peer} {name}"))?;
+    }
+    output.line("")?;
+    output.line("prefix    records    key bytes    value bytes  table")?;
+    for table in &inspection.tables {
+        output.line(&format!(
+            "{:<8} {:>8} {:>12} {:>14}  {}",
+            table.prefix,
+            group_digits(table.records),
+            group_digits(table.key_bytes),
+            group_digits(table.value_bytes),
+            table.name
+        ))?;
+    }
+    Ok(())
+}

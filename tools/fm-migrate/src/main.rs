@@ -1,0 +1,24 @@
+//! `fm-migrate`: brings an old history into today's schema, loses nothing, and goes back.
+
+mod args;
+mod convert;
+mod inspect;
+mod map;
+mod revert;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    fm_cli::run("fm-migrate", || match arguments.command {
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Check(arguments) => convert::check(&arguments),
+        Command::Convert(arguments) => convert::convert(&arguments),
+        Command::Map(arguments) => map::run(&arguments),
+        Command::Revert(arguments) => revert::run(&arguments),
+    })
+}

@@ -1,0 +1,45 @@
+//! `revert`.
+
+use fm_audit::{ArchiveSource, Control, PROVENANCE_NAME};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use serde::Serialize;
+
+use crate::args::RevertArgs;
+
+#[derive(Serialize)]
+struct RevertVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    records: u64,
+    key_bytes: u64,
+    value_bytes: u64,
+    identity: String,
+}
+
+pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
+    let inside = arguments.from.join(PROVENANCE_NAME);
+    let path = if arguments.from.is_dir() { &inside } else { &arguments.from };
+    let archive = ArchiveSource::open(path)?;
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = Control { progress: &progress, interrupted: &flag };
+    let reverted = fm_migration::revert(&archive, &arguments.to, control)?;
+    let mut output = Output::default();
+    if arguments.json {
+        output.json(&RevertVerdict {
+            r#type: "verdict",
+            verdict: "reverted",
+            records: reverted.summary.rows,
+            key_bytes: reverted.summary.key_bytes,
+            value_bytes: reverted.summary.value_bytes,
+            identity: reverted.identity.to_string(),
+        })?;
+        return Ok(Exit::Done);
+    }
+    output.line(&format!(
+        "written: {} ({} records, byte for byte those of the archive)",
+        arguments.to.join(fm_audit::DATABASE_NAME).display(),
+        group_digits(reverted.summary.rows)
+    ))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,34 @@
+//! `fm-verify`: is this history whole and signed; if not, where exactly does it break.
+
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use fm_cli::KeyArgs;
+
+/// Proves a history, or says where it breaks.
+///
+/// Reads HoneyBadger databases (v0.1 and before), their provenance archives, and what `fm-migrate convert`
+/// made of them. Nothing is written. Exit status: 0 sound, 1 findings, 2 bad usage, 3 could not look,
+/// 4 consistent but not proven for want of keys, 11 locked, 130 interrupted.
+#[derive(Parser)]
+#[command(name = "fm-verify", version)]
+struct Arguments {
+    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    source: PathBuf,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Overrule the detected layout: fixed-le, fixed-be, fixed-be-length32, fixed-be-length32-v0.1-tables, bigsize.
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    layout: Option<String>,
+    /// Print NDJSON: findings, and the verdict as the last line.
+    #[arg(long, env = "FM_JSON")]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    fm_cli::run("fm-verify", || verify::run(&arguments))
+}
