@@ -13,7 +13,7 @@ use fm_eras::{RowSource, SourceError};
 use fm_history::{ConvertedEpoch, Epoch, EpochFacts, Finding, SignatureState, convert_epoch};
 use rayon::prelude::*;
 
-use crate::shares::{Predecessor, ShareCheck};
+use crate::shares::{self, Unsigned};
 use crate::{AuditError, Control};
 
 /// A chunk of work is closed at this many bytes of records.
@@ -74,8 +74,8 @@ pub fn epochs(
     control: Control<'_>,
     mut on_epoch: impl FnMut(AuditedEpoch) -> Result<(), AuditError>,
 ) -> Result<Vec<Vec<u8>>, AuditError> {
-    // Two batches per core: one bad signature must not make the others wait for its bisection.
-    let chunk_epochs = BATCH_SIZE.max(1) * rayon::current_num_threads();
+    // A full batch of signatures for every core.
+    let chunk_epochs = BATCH_SIZE * rayon::current_num_threads();
     thread::scope(|scope| {
         let (raw_sender, raw_receiver) = sync_channel(1);
         let (sender, receiver) = sync_channel(1);
@@ -171,13 +171,13 @@ fn process_chunks(
     chunks: Receiver<RawChunk>,
     sender: &SyncSender<Result<Vec<AuditedEpoch>, AuditError>>,
 ) {
-    let mut shares = options.keys.filter(|_| options.shares).map(ShareCheck::new);
-    let mut before: Option<Predecessor> = None;
+    let share_keys = options.keys.filter(|_| options.shares);
+    let mut before: Option<Unsigned> = None;
     for chunk in chunks {
         let processed = chunk.map(|chunk| {
             let mut epochs = process(chunk, options);
-            if let Some(shares) = &mut shares {
-                shares.check_chunk(&mut epochs, &mut before);
+            if let Some(keys) = share_keys {
+                shares::check_chunk(keys, &mut epochs, &mut before);
             }
             epochs
         });

@@ -1,87 +1,75 @@
 //! The shares inside an epoch against the signature on the epoch before.
 //!
-//! Shares that combine to the stored signature need no check of their own: the signature is unique. Only
-//! where they do not are they checked one by one, as the servers did.
+//! A threshold signature is unique: whichever valid shares are combined, the result is the one signature that
+//! verifies. So shares can yield another signature than the stored one, or one where none is stored, only if
+//! the stored one does not verify or is absent; only then are they combined, after each was checked alone, as
+//! the servers did.
 
 use std::collections::BTreeMap;
 
-use fm_crypto::{Combiner, EpochKeys};
-use fm_history::{Code, Finding, Hash, PeerId, Place, SignatureState};
+use fm_crypto::EpochKeys;
+use fm_history::{Code, EpochContent, Finding, Hash, PeerId, Place, SignatureState};
+use rayon::prelude::*;
 
-use crate::AuditedEpoch;
+use crate::{AuditedEpoch, DecodedEpoch};
 
-/// The epoch before the one whose shares are looked at.
+/// An epoch without a valid signature of its own, waiting for the shares in the next one.
 #[derive(Clone)]
-pub(crate) struct Predecessor {
+pub(crate) struct Unsigned {
     number: u64,
     hash: Hash,
-    signature: Option<[u8; 96]>,
-    state: SignatureState,
+    stored: Option<[u8; 96]>,
 }
 
-/// Combines shares under one set of keys.
-pub(crate) struct ShareCheck<'a> {
-    keys: &'a EpochKeys,
-    combiner: Combiner,
+impl Unsigned {
+    fn from_epoch(key: u64, decoded: &DecodedEpoch) -> Option<Self> {
+        match decoded.facts.signature {
+            SignatureState::Valid | SignatureState::Unchecked => None,
+            SignatureState::Absent | SignatureState::Invalid | SignatureState::Malformed(_) => {
+                Some(Self { number: key, hash: decoded.facts.stored_hash, stored: decoded.epoch.signature })
+            }
+        }
+    }
 }
 
-impl<'a> ShareCheck<'a> {
-    pub(crate) fn new(keys: &'a EpochKeys) -> Self {
-        Self { keys, combiner: Combiner::new(keys) }
+/// Checks the shares of each epoch of a chunk; `before` is the last epoch of the chunk before.
+pub(crate) fn check_chunk(keys: &EpochKeys, chunk: &mut [AuditedEpoch], before: &mut Option<Unsigned>) {
+    let mut waiting = before.take();
+    let mut work: Vec<(&mut DecodedEpoch, Unsigned)> = Vec::new();
+    for audited in chunk {
+        let key = audited.key;
+        let Ok(decoded) = &mut audited.decoded else {
+            waiting = None;
+            continue;
+        };
+        let next = Unsigned::from_epoch(key, decoded);
+        if let Some(unsigned) = waiting.take().filter(|unsigned| unsigned.number.checked_add(1) == Some(key)) {
+            work.push((decoded, unsigned));
+        }
+        waiting = next;
     }
+    *before = waiting;
+    work.into_par_iter().for_each(|(decoded, unsigned)| {
+        let shares = decoded.epoch.content.as_ref().map(EpochContent::shares).unwrap_or_default();
+        decoded.shares.extend(check(keys, &unsigned, &shares));
+    });
+}
 
-    /// Checks the shares of each epoch of a chunk against the epoch before it.
-    pub(crate) fn check_chunk(&mut self, chunk: &mut [AuditedEpoch], before: &mut Option<Predecessor>) {
-        for audited in chunk {
-            let Ok(decoded) = &mut audited.decoded else {
-                *before = None;
-                continue;
-            };
-            let shares = decoded.epoch.content.as_ref().map(fm_history::EpochContent::shares);
-            if let (Some(shares), Some(before)) = (shares, before.as_ref())
-                && before.number.checked_add(1) == Some(audited.key)
-            {
-                decoded.shares.extend(self.check(before, &shares));
-            }
-            *before = Some(Predecessor {
-                number: audited.key,
-                hash: decoded.facts.stored_hash,
-                signature: decoded.epoch.signature,
-                state: decoded.facts.signature.clone(),
-            });
-        }
+fn check(keys: &EpochKeys, before: &Unsigned, shares: &BTreeMap<PeerId, [u8; 96]>) -> Option<Finding> {
+    if shares.len() <= keys.degree() {
+        return None;
     }
-
-    fn check(&mut self, before: &Predecessor, shares: &BTreeMap<PeerId, [u8; 96]>) -> Option<Finding> {
-        if shares.len() <= self.keys.degree() {
-            return None;
-        }
-        if before.state == SignatureState::Valid && self.combiner.combine(shares).ok() == before.signature {
-            return None;
-        }
-        let valid: BTreeMap<PeerId, [u8; 96]> = shares
-            .iter()
-            .filter(|(peer, share)| self.keys.verify_share(**peer, &before.hash.0, share).is_ok())
-            .map(|(peer, share)| (*peer, *share))
-            .collect();
-        let combined = self.combiner.combine(&valid).ok()?;
-        let place = Place::epoch(before.number);
-        match before.signature {
-            Some(stored) if stored == combined => None,
-            Some(_) => {
-                let message = format!(
-                    "{} valid shares in the next epoch combine to another signature than the stored one",
-                    valid.len()
-                );
-                Some(Finding::new(Code::ShareSignatureDiffers, place, message))
-            }
-            None => {
-                let message = format!(
-                    "{} valid shares in the next epoch combine to a signature, and none is stored",
-                    valid.len()
-                );
-                Some(Finding::new(Code::ShareSignatureMissing, place, message))
-            }
-        }
-    }
+    let valid: BTreeMap<PeerId, [u8; 96]> = shares
+        .iter()
+        .filter(|(peer, share)| keys.verify_share(**peer, &before.hash.0, share).is_ok())
+        .map(|(peer, share)| (*peer, *share))
+        .collect();
+    let combined = keys.combine(&valid).ok()?;
+    let (code, stored) = match before.stored {
+        None => (Code::ShareSignatureMissing, "none is stored"),
+        Some(stored) if stored != combined => (Code::ShareSignatureDiffers, "another one is stored"),
+        Some(_) => return None,
+    };
+    let message = format!("{} valid shares in the next epoch combine to a signature, and {stored}", valid.len());
+    Some(Finding::new(code, Place::epoch(before.number), message))
 }

@@ -164,13 +164,21 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
         )?,
     }
     output.line(&format!("source     {}, era {} ({})", verdict.source, verdict.era, verdict.dialect))?;
-    output.line(&format!(
-        "epochs     {}: {} signed, {} covered by later signatures, {} unsigned at the tip",
-        group_digits(verdict.epochs),
-        group_digits(verdict.signed),
-        group_digits(verdict.covered),
-        group_digits(verdict.tip)
-    ))?;
+    output.line(&match verdict.keys {
+        Some(_) => format!(
+            "epochs     {}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",
+            group_digits(verdict.epochs),
+            group_digits(verdict.signed),
+            group_digits(verdict.covered),
+            group_digits(verdict.tip),
+            group_digits(verdict.unproven)
+        ),
+        None => format!(
+            "epochs     {}: {} with a signature, none of them checked",
+            group_digits(verdict.epochs),
+            group_digits(verdict.unchecked_signatures)
+        ),
+    })?;
     if let (Some(last), Some(root)) = (verdict.last, &verdict.history_root) {
         output.line(&format!(
             "sessions   {} (0 to {}), {} items",
@@ -178,7 +186,8 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
             group_digits(last),
             group_digits(verdict.items)
         ))?;
-        output.line(&format!("root       {root}"))?;
+        let proven = if verdict.verdict == "sound" { "" } else { " (NOT PROVEN)" };
+        output.line(&format!("root       {root}{proven}"))?;
     }
     let summary = match verdict.verdict {
         "sound" => "SOUND".to_owned(),

@@ -1,10 +1,15 @@
 //! Which HoneyBadger layout a store has.
 //!
-//! The records at a handful of places are decoded strictly under each layout; the one under which they all
-//! decode is the answer. Layouts that hide module values accept all that their framed sisters accept, so a
-//! framed one wins where it explains the same records.
+//! Integers first: the records at a handful of places are decoded under each layout, and the integer form under
+//! which most of them decode is the answer. Then the framing of module values, where the form has both: layouts
+//! that hide module values accept all that their framed sisters accept, so only a record that decodes with
+//! values in it speaks for framing, and only one that does not decode framed speaks against it. A few damaged
+//! records therefore change nothing: they are found later, each at its place.
 
 use std::collections::BTreeSet;
+
+use fm_codec::Integers;
+use fm_history::{Epoch, EpochItem};
 
 use super::epoch::decode_epoch;
 use super::layout::{Layout, TableSet};
@@ -14,25 +19,44 @@ use crate::rows::{RowSource, SourceError};
 
 /// Records looked at from the start of the table, and at even steps through it.
 const SAMPLES: usize = 16;
+/// So many samples that do not decode framed, with none that holds values, settle that there is no framing.
+const SETTLED: usize = 3;
+
+/// A key of the history and its value.
+type Sample = (Vec<u8>, Vec<u8>);
 
 /// The layouts that explain the store: exactly one, or the reader has to be told.
 pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError> {
     let mut scored = Vec::new();
     for layout in Layout::ALL {
-        let score = score(source, &layout)?;
-        if score > 0 {
-            scored.push((score, layout));
-        }
+        let samples = samples(source, &layout)?;
+        let score = samples.iter().filter(|sample| explains(&layout, sample).is_some()).count();
+        scored.push((score, layout, samples));
     }
-    let best = scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
-    let mut layouts: Vec<Layout> =
-        scored.into_iter().filter(|(score, _)| *score == best).map(|(_, layout)| layout).collect();
-    let is_framed: Vec<_> = layouts.iter().filter(|layout| layout.is_framed()).copied().collect();
-    // Integers decide first: a framed layout speaks only for its own integer form.
-    layouts.retain(|layout| {
-        layout.is_framed()
-            || !is_framed.iter().any(|framed| framed.dialect.integers == layout.dialect.integers)
-    });
+    let best = scored.iter().map(|(score, ..)| *score).max().unwrap_or(0);
+    let forms: Vec<Integers> = scored
+        .iter()
+        .filter(|(score, ..)| *score == best && best > 0)
+        .map(|(_, layout, _)| layout.dialect.integers)
+        .collect();
+    let mut layouts = Vec::new();
+    for integers in [Integers::FixedLe, Integers::FixedBe, Integers::BigSize] {
+        if !forms.contains(&integers) {
+            continue;
+        }
+        let of_form = || scored.iter().filter(|(_, layout, _)| layout.dialect.integers == integers);
+        let framed = of_form().find(|(_, layout, _)| layout.is_framed());
+        let unframed = of_form().find(|(_, layout, _)| !layout.is_framed());
+        let framings = match (framed, unframed) {
+            (Some((_, framed, samples)), Some((_, unframed, _))) => {
+                framings(source, framed, unframed, samples)?
+            }
+            _ => of_form().map(|(_, layout, _)| layout.is_framed()).collect(),
+        };
+        layouts.extend(
+            of_form().map(|(_, layout, _)| *layout).filter(|layout| framings.contains(&layout.is_framed())),
+        );
+    }
     if layouts.len() > 1 && layouts.iter().all(|layout| layout.dialect == layouts[0].dialect) {
         let tables = table_set(source)?;
         layouts.retain(|layout| layout.tables == tables);
@@ -40,25 +64,16 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
     Ok(layouts)
 }
 
-/// How many sampled records the layout explains; 0 if a key or the pointer contradicts it.
-fn score(source: &dyn RowSource, layout: &Layout) -> Result<usize, SourceError> {
-    let pointer = match source.get(&LAST_EPOCH_KEY)? {
-        None => None,
-        Some(value) => match decode_last_epoch(&value, layout.dialect) {
-            Ok(last) => Some(last),
-            Err(_) => return Ok(0),
-        },
-    };
-    let mut samples: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+/// Records from the start of the history, and at even steps up to the epoch that the pointer names.
+fn samples(source: &dyn RowSource, layout: &Layout) -> Result<Vec<Sample>, SourceError> {
+    let mut samples = Vec::new();
     for row in source.scan_prefix(HISTORY_TABLE).take(SAMPLES) {
-        let row = row?;
-        if epoch_of_key(&row.0, layout.dialect).is_err() {
-            return Ok(0);
-        }
-        samples.push(row);
+        samples.push(row?);
     }
+    // A pointer that does not decode is damage of its own.
+    let pointer = source.get(&LAST_EPOCH_KEY)?;
+    let last = pointer.and_then(|value| decode_last_epoch(&value, layout.dialect).ok()).unwrap_or(0);
     let steps = SAMPLES as u64;
-    let last = pointer.unwrap_or(0);
     let places: BTreeSet<u64> =
         (0..=steps).map(|step| (last / steps).saturating_mul(step)).chain([last]).collect();
     for epoch in places {
@@ -69,11 +84,74 @@ fn score(source: &dyn RowSource, layout: &Layout) -> Result<usize, SourceError> 
     }
     samples.sort();
     samples.dedup();
-    let explained = samples.iter().filter(|(key, value)| {
-        let number = epoch_of_key(key, layout.dialect);
-        decode_epoch(value, layout).is_ok_and(|epoch| Ok(epoch.number) == number)
-    });
-    Ok(explained.count())
+    Ok(samples)
+}
+
+/// The epoch that a sample is under the layout, if it is the one that its key names.
+fn explains(layout: &Layout, (key, value): &Sample) -> Option<Epoch> {
+    let number = epoch_of_key(key, layout.dialect).ok()?;
+    decode_epoch(value, layout).ok().filter(|epoch| epoch.number == number)
+}
+
+/// What speaks for and against the framing of module values.
+#[derive(Default)]
+struct Evidence {
+    /// Records that decode framed and hold module values.
+    framed: usize,
+    /// Records that do not decode framed, and can be split.
+    unframed: usize,
+}
+
+impl Evidence {
+    fn add(&mut self, framed: &Layout, unframed: &Layout, sample: &Sample) {
+        match explains(framed, sample) {
+            Some(epoch) => self.framed += usize::from(has_values(&epoch)),
+            None => self.unframed += usize::from(explains(unframed, sample).is_some()),
+        }
+    }
+}
+
+/// Whether module values are framed; both if records stand against records.
+fn framings(
+    source: &dyn RowSource,
+    framed: &Layout,
+    unframed: &Layout,
+    samples: &[Sample],
+) -> Result<Vec<bool>, SourceError> {
+    let mut evidence = Evidence::default();
+    samples.iter().for_each(|sample| evidence.add(framed, unframed, sample));
+    let settled = match evidence {
+        Evidence { framed, unframed: 0 } => framed > 0,
+        Evidence { framed: 0, unframed } => unframed >= SETTLED,
+        _ => false,
+    };
+    if !settled {
+        evidence = Evidence::default();
+        for row in source.scan_prefix(HISTORY_TABLE) {
+            evidence.add(framed, unframed, &row?);
+        }
+    }
+    Ok(match evidence {
+        // No module value anywhere: both layouts give the same content.
+        Evidence { framed: 0, unframed: 0 } => vec![true],
+        Evidence { framed, unframed } if framed == unframed => vec![true, false],
+        Evidence { framed, unframed } => vec![framed > unframed],
+    })
+}
+
+fn has_values(epoch: &Epoch) -> bool {
+    let is_value = |item: &EpochItem| match item {
+        EpochItem::Module(_) => true,
+        EpochItem::Transaction(transaction) => {
+            !transaction.inputs.is_empty() || !transaction.outputs.is_empty()
+        }
+        _ => false,
+    };
+    epoch
+        .content
+        .iter()
+        .flat_map(|content| &content.contributions)
+        .any(|contribution| contribution.items.iter().any(is_value))
 }
 
 /// Which set of tables stands beside the history; that of v0.1 where nothing tells.
