@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::iter::Peekable;
+use std::path::Path;
 
 use fm_codec::Reader;
 use fm_crypto::EpochKeys;
@@ -121,7 +122,7 @@ pub struct MigratedAudit {
 /// Audits a migrated directory.
 ///
 /// Without keys the old signatures are not checked: what is proven then is that the new database follows from
-/// the provenance archive by the rule.
+/// the provenance archive by the rule. Behind a damaged archive nothing is looked at.
 pub fn audit_migrated(
     dir: &MigratedDir,
     keys: Option<&EpochKeys>,
@@ -130,7 +131,17 @@ pub fn audit_migrated(
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<MigratedAudit, AuditError> {
     let report = Report { sink: RefCell::new(on_finding), errors: 0.into(), warnings: 0.into() };
-    let provenance = check_archive(dir, control, &report)?;
+    let (provenance, damage) = check_archive(dir.provenance.path(), control)?;
+    damage.into_iter().for_each(|finding| report.add(finding));
+    if provenance.is_none() {
+        return Ok(MigratedAudit {
+            original: HbbftAudit::default(),
+            provenance,
+            sessions: 0,
+            errors: report.errors.get(),
+            warnings: report.warnings.get(),
+        });
+    }
     let mut target = Target::new(dir, &report)?;
     let options = HbbftOptions {
         layout: dir.layout,
@@ -147,6 +158,9 @@ pub fn audit_migrated(
     let sessions = target.sessions;
     check_carried(dir, control, &report)?;
     check_manifest(dir, &original, provenance, &report);
+    if keys.is_some() {
+        check_anchor(dir, &original, &report);
+    }
     if sessions > 0 {
         let message = "the new headers carry no signatures; the signatures of the original stand behind them";
         report.add(Finding::new(Code::SessionsUnsealed, Place::everywhere(), message));
@@ -178,13 +192,11 @@ impl Report<'_> {
     }
 }
 
-/// Checks every byte of the provenance archive.
-fn check_archive(
-    dir: &MigratedDir,
+/// Checks every byte of an archive: its identity if it is whole, else what is damaged.
+pub fn check_archive(
+    path: &Path,
     control: Control<'_>,
-    report: &Report<'_>,
-) -> Result<Option<Hash>, AuditError> {
-    let path = dir.provenance.path();
+) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
     let file = File::open(path).map_err(|source| AuditError::File { path: path.to_owned(), source })?;
     control.progress.begin("provenance archive", "bytes", None);
     let mut last = 0;
@@ -195,10 +207,23 @@ fn check_archive(
     .map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
     control.progress.end();
     control.check()?;
-    for damage in &checked.damage {
-        report.add(Finding::new(Code::ProvenanceDamaged, Place::everywhere(), damage.to_string()));
+    let finding = |text: String| Finding::new(Code::ProvenanceDamaged, Place::everywhere(), text);
+    let damage: Vec<Finding> = checked.damage.iter().map(|damage| finding(damage.to_string())).collect();
+    match checked.summary {
+        Some(summary) if damage.is_empty() => Ok((Some(Hash(summary.identity)), damage)),
+        None if damage.is_empty() => Ok((None, vec![finding("the archive has no index".to_owned())])),
+        _ => Ok((None, damage)),
     }
-    Ok(checked.summary.filter(|_| checked.damage.is_empty()).map(|summary| Hash(summary.identity)))
+}
+
+/// Nothing may be migrated that no signature stands behind, whatever the manifest says.
+fn check_anchor(dir: &MigratedDir, original: &HbbftAudit, report: &Report<'_>) {
+    let (signed, last) = (original.chain.last_signed, dir.manifest.last);
+    if signed.is_none_or(|signed| signed < last) {
+        let first = signed.map_or(0, |signed| signed + 1);
+        let message = format!("epochs {first} to {last} were migrated, and nothing signs them");
+        report.add(Finding::new(Code::EpochUnproven, Place::epoch(first), message));
+    }
 }
 
 /// The new database, compared with what the rule gives.
@@ -390,7 +415,7 @@ fn check_manifest(dir: &MigratedDir, original: &HbbftAudit, provenance: Option<H
     }
     // Without keys nothing counts as signed, whatever the manifest says.
     let signatures_checked = original.chain.unchecked == 0;
-    for (name, found, stated) in differing_fields(&found, stated) {
+    for (name, found, stated) in manifest_differences(&found, stated) {
         let is_count_of_signatures = name == "signed" || name == "covered";
         if name != "history_root" && (signatures_checked || !is_count_of_signatures) {
             let message = format!("{name} is {found}, the manifest states {stated}");
@@ -399,7 +424,8 @@ fn check_manifest(dir: &MigratedDir, original: &HbbftAudit, provenance: Option<H
     }
 }
 
-fn differing_fields(found: &Manifest, stated: &Manifest) -> Vec<(String, String, String)> {
+/// The fields in which two manifests differ: name, and both values.
+pub fn manifest_differences(found: &Manifest, stated: &Manifest) -> Vec<(String, String, String)> {
     let fields = |manifest: &Manifest| match serde_json::to_value(manifest) {
         Ok(serde_json::Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),

@@ -108,7 +108,9 @@ impl MigratedDir {
             .map_err(|source| AuditError::Manifest { path: manifest_path, source })?;
         let provenance = ArchiveSource::open(&part(PROVENANCE_NAME)?)?;
         let database = ReadStore::open(&part(DATABASE_NAME)?)?;
-        let layout = layout_of(&provenance, path, Layout::by_name(&manifest.dialect))?;
+        // Not from the manifest, which anybody can edit: the archive's own word is covered by its checks.
+        let named = provenance.metadata("layout").as_deref().and_then(Layout::by_name);
+        let layout = layout_of(&provenance, path, named)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
     }
 }

@@ -5,10 +5,13 @@
 //! Invariants:
 //! - A foreign database is opened read-only: no file of it is created, changed or removed.
 //! - A missing path is an error, never a new database.
+//! - Rows that RocksDB leaves out without an error (a torn or missing log, a torn list of files, tables that the
+//!   list does not name) are told by [`ReadStore::torn_tail`].
 //! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
 //! - A target is born beside its final name and renamed only by [`PartialDir::publish`].
 
 mod error;
+mod manifest;
 mod open;
 mod partial;
 mod read;

@@ -27,7 +27,7 @@ pub struct PartialDir {
 impl PartialDir {
     /// Starts a new partial directory for `target`, replacing the leftover of an interrupted run.
     pub fn create(target: &Path) -> Result<Self, StoreError> {
-        if target.exists() {
+        if is_there(target) {
             return Err(StoreError::AlreadyExists { path: target.to_owned() });
         }
         let mut name = OsString::from(target.file_name().unwrap_or_default());
@@ -54,7 +54,7 @@ impl PartialDir {
         sync_tree(&self.path)?;
         fs::remove_file(&marker).map_err(|source| StoreError::io(&marker, source))?;
         sync_directory(&self.path)?;
-        if self.target.exists() {
+        if is_there(&self.target) {
             return Err(StoreError::AlreadyExists { path: self.target.clone() });
         }
         fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
@@ -111,6 +111,11 @@ fn clear(path: &Path) -> Result<(), StoreError> {
         removed.map_err(|source| StoreError::io(&entry_path, source))?;
     }
     Ok(())
+}
+
+/// Whether anything has the name, be it a link to nowhere.
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 fn parent(path: &Path) -> &Path {

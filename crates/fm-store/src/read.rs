@@ -10,7 +10,7 @@ use crate::open::{explain, open};
 use crate::{Row, StoreError};
 
 /// Bytes read ahead by a scan.
-const READAHEAD_BYTES: usize = 2 << 20;
+const READAHEAD_BYTES: usize = 512 << 10;
 
 /// A database opened read-only.
 pub struct ReadStore {
@@ -31,9 +31,11 @@ impl ReadStore {
         &self.path
     }
 
-    /// What was dropped from the end of the write-ahead log because its last record is torn, if anything.
+    /// What of the database is not read, although RocksDB opens it without a word: the torn end of the
+    /// write-ahead log, a missing log, a torn list of files, tables that the list does not name. None if all is read.
     ///
-    /// A torn tail is what a crash leaves; writes are batches, so what is dropped is dropped whole.
+    /// A torn end is what a crash leaves; writes are batches, so what is dropped is dropped whole. A log cut
+    /// exactly between two batches cannot be told from one that was never longer.
     pub fn torn_tail(&self) -> Option<&str> {
         self.torn_tail.as_deref()
     }

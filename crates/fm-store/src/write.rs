@@ -4,6 +4,7 @@
 //! the last one wins elsewhere; after [`StoreWriter::finish`] every row is in table files, synced.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -18,9 +19,9 @@ use crate::partial::sync_tree;
 /// The newest table format that RocksDB 8.10 (upstream v0.3 to v0.10) reads.
 const TABLE_FORMAT: i32 = 5;
 /// Rows in any order are buffered up to this size, in bytes.
-const BUFFER_BYTES: usize = 64 << 20;
+const BUFFER_BYTES: usize = 4 << 20;
 /// A sorted run goes to table files of about this size, in bytes.
-const TABLE_FILE_BYTES: u64 = 256 << 20;
+const TABLE_FILE_BYTES: u64 = 64 << 20;
 /// Unsorted rows are written in batches of this many bytes.
 const BATCH_BYTES: usize = 1 << 20;
 /// Where table files of a sorted run wait to be taken in.
@@ -57,11 +58,12 @@ struct Run {
 }
 
 impl StoreWriter {
-    /// Creates a database in the directory `path`, which must not exist.
+    /// Creates a database in the new directory `path`; its parent must exist, `path` itself must not.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
-        if path.exists() {
-            return Err(StoreError::AlreadyExists { path: path.to_owned() });
-        }
+        fs::create_dir(path).map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => StoreError::AlreadyExists { path: path.to_owned() },
+            _ => StoreError::io(path, source),
+        })?;
         let db = DB::open(&OPTIONS, path).map_err(|error| StoreError::write(path, &error))?;
         let directory = path.join(RUN_DIRECTORY);
         fs::create_dir(&directory).map_err(|source| StoreError::io(&directory, source))?;

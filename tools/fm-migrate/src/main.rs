@@ -12,6 +12,10 @@ use clap::Parser;
 
 use crate::args::{Arguments, Command};
 
+/// Epochs are decoded on one thread and dropped on another, which fragments the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     fm_cli::run("fm-migrate", || match arguments.command {

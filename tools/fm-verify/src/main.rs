@@ -28,6 +28,10 @@ struct Arguments {
     json: bool,
 }
 
+/// Epochs are decoded on one thread and dropped on another, which fragments the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     fm_cli::run("fm-verify", || verify::run(&arguments))

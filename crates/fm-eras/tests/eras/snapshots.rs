@@ -37,7 +37,7 @@ const SNAPSHOTS: [(&str, &str); 27] = [
     ("global-v0-c75b431ca", "D"),
     ("fedimint-server-v0-0c6d642b8", "D or E"),
     ("fedimint-server-v0-edf8d4681", "D"),
-    ("fedimint-server-95474db37", "D or E"),
+    ("fedimint-server-95474db37", "D"),
     ("fedimint-server-6c888ae86", "E"),
     ("fedimint-server-ea375c8a1", "E"),
     ("fedimint-server-1287b5600", "E"),

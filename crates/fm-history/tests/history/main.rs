@@ -1,0 +1,10 @@
+//! The canonical history: golden vectors, and properties against straightforward implementations of the same rules.
+
+mod chain;
+mod given;
+mod merkle;
+mod multiset;
+mod root;
+mod rule;
+mod session;
+mod vectors;

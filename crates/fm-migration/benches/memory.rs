@@ -1,0 +1,82 @@
+//! Peak memory of `fm-migrate check` and `convert` on a small and a twenty times larger history.
+//!
+//! `cargo build --release --workspace && cargo bench -p fm-migration --bench memory [-- SMALL LARGE]`; the defaults,
+//! 50,000 and 1,000,000 small epochs, take some minutes and 1 GB of disk. Linux only: it reads `VmHWM`.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use fm_forge::{ForgeSpec, forge};
+
+/// How often the memory of the child is read.
+const POLL: Duration = Duration::from_millis(5);
+
+fn forge_small_epochs(epochs: u64, dir: &Path) {
+    let spec = ForgeSpec {
+        epochs,
+        items_per_epoch: 2,
+        body_bytes: 16,
+        with_shares: false,
+        sign_every: 50,
+        gap_every: 0,
+        ..ForgeSpec::default()
+    };
+    forge(&spec, dir).expect("the history is forged");
+}
+
+/// Runs the tool; returns the highest `VmHWM` seen, in KiB, and the time it took.
+fn run(arguments: &[&str]) -> (u64, Duration) {
+    let start = Instant::now();
+    let mut child =
+        Command::new(binary()).args(arguments).stdout(Stdio::null()).spawn().expect("fm-migrate starts");
+    let status_file = PathBuf::from(format!("/proc/{}/status", child.id()));
+    let mut peak = 0;
+    loop {
+        let status = fs::read_to_string(&status_file).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = peak.max(kilobytes.unwrap_or(0));
+        if let Some(status) = child.try_wait().expect("the child can be waited for") {
+            assert!(status.success(), "fm-migrate {arguments:?} ended with {status}");
+            return (peak, start.elapsed());
+        }
+        sleep(POLL);
+    }
+}
+
+fn binary() -> PathBuf {
+    let exe = std::env::current_exe().expect("a running program has a path");
+    let release = exe.parent().and_then(Path::parent).expect("benches run from target/release/deps");
+    let binary = release.join("fm-migrate");
+    assert!(binary.exists(), "build it first: cargo build --release --workspace");
+    binary
+}
+
+fn main() {
+    let mut sizes = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
+    let small = sizes.next().unwrap_or(50_000);
+    let large = sizes.next().unwrap_or(1_000_000);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut peaks = Vec::new();
+    for epochs in [small, large] {
+        let source = dir.path().join(epochs.to_string());
+        forge_small_epochs(epochs, &source);
+        let source = source.to_str().expect("a temporary path is text");
+        let target = format!("{source}-converted");
+        let (check, check_time) = run(&["check", "--from", source, "--config", source]);
+        let (convert, convert_time) = run(&["convert", "--from", source, "--config", source, "--to", &target]);
+        println!(
+            "{epochs:9} epochs  check {check:8} KiB in {:6.1} s  convert {convert:8} KiB in {:6.1} s",
+            check_time.as_secs_f64(),
+            convert_time.as_secs_f64()
+        );
+        peaks.push((check as f64, convert as f64));
+    }
+    println!("ratio of peaks, check    {:.2}", peaks[1].0 / peaks[0].0);
+    println!("ratio of peaks, convert  {:.2}", peaks[1].1 / peaks[0].1);
+}

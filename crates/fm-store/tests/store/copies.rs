@@ -1,0 +1,74 @@
+//! Copies of the fixtures, to be damaged.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fm_store::{ReadStore, Row, StoreError};
+use tempfile::TempDir;
+
+/// All of its rows are in the write-ahead log.
+pub(crate) const IN_LOG: &str = "hbbft-v0.1.5/peer-0/database";
+/// Its rows are in a table file and in the write-ahead log.
+pub(crate) const IN_BOTH: &str = "hbbft-v0.1.5/peer-3/database";
+/// A handful of rows, all in one batch of the write-ahead log.
+pub(crate) const SMALL: &str = "upstream-snapshots/global-v0-f712cee69";
+
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+}
+
+/// A writable copy of a fixture.
+pub(crate) struct Copy {
+    _dir: TempDir,
+    pub(crate) path: PathBuf,
+}
+
+impl Copy {
+    pub(crate) fn of(name: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("database");
+        fs::create_dir(&path).unwrap();
+        for entry in fs::read_dir(fixture(name)).unwrap() {
+            let entry = entry.unwrap();
+            // Written anew, for the fixtures' own files may be read-only.
+            fs::write(path.join(entry.file_name()), fs::read(entry.path()).unwrap()).unwrap();
+        }
+        Self { _dir: dir, path }
+    }
+
+    /// The one file whose name starts and ends like that.
+    pub(crate) fn file(&self, start: &str, end: &str) -> PathBuf {
+        let mut found = fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(start) && name.ends_with(end)
+        });
+        let file = found.next().unwrap();
+        assert_eq!(found.next(), None);
+        file
+    }
+
+    pub(crate) fn read(&self) -> Result<(Vec<Row>, Option<String>), StoreError> {
+        read(&self.path)
+    }
+}
+
+/// All rows, and what is said of the log's end.
+pub(crate) fn read(path: &Path) -> Result<(Vec<Row>, Option<String>), StoreError> {
+    let store = ReadStore::open(path)?;
+    let rows = store.scan().collect::<Result<_, _>>()?;
+    Ok((rows, store.torn_tail().map(str::to_owned)))
+}
+
+/// Names, contents and times of all files below a directory.
+pub(crate) fn files(path: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    fs::read_dir(path)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|file| {
+            let time = fs::metadata(&file).unwrap().modified().unwrap();
+            (file.clone(), (fs::read(&file).unwrap(), time))
+        })
+        .collect()
+}

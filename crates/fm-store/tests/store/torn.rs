@@ -1,0 +1,134 @@
+//! A write-ahead log that ends too early: what a crash, a full disk or a hasty copy leaves.
+
+use std::fs;
+
+use fm_store::{ReadStore, StoreError};
+
+use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
+
+/// Bytes of a block of the log; no header crosses its end.
+const BLOCK: usize = 32 << 10;
+/// Bytes of a fragment's header: checksum, length (two bytes, little endian), kind.
+const HEADER: usize = 7;
+
+/// Where the batches of a log end.
+fn batch_ends(log: &[u8]) -> Vec<usize> {
+    let mut ends = vec![0];
+    let mut at = 0;
+    while at < log.len() {
+        if BLOCK - at % BLOCK < HEADER {
+            at += BLOCK - at % BLOCK;
+            continue;
+        }
+        let length = usize::from(u16::from_le_bytes([log[at + 4], log[at + 5]]));
+        let kind = log[at + 6];
+        at += HEADER + length;
+        // 1: a whole batch; 4: the last fragment of one.
+        if kind == 1 || kind == 4 {
+            ends.push(at);
+        }
+    }
+    assert_eq!(ends.last(), Some(&log.len()), "the fixture's log is whole");
+    ends
+}
+
+/// Cuts the log at each length and compares with the log cut behind the last whole batch.
+fn check_cuts(name: &str, cuts: impl Fn(usize) -> Vec<usize>) {
+    let copy = Copy::of(name);
+    let file = copy.file("", ".log");
+    let log = fs::read(&file).unwrap();
+    let ends = batch_ends(&log);
+    assert!(ends.len() >= 2);
+    let mut last = None;
+    for cut in cuts(log.len()) {
+        let end = *ends.iter().rfind(|end| **end <= cut).unwrap();
+        fs::write(&file, &log[..cut]).unwrap();
+        let (rows, torn) = copy.read().unwrap();
+        assert_eq!(torn.is_some(), cut != end, "{name} cut to {cut}: {torn:?}");
+        if last.as_ref().is_none_or(|(known, _)| *known != end) {
+            fs::write(&file, &log[..end]).unwrap();
+            let (rows, torn) = copy.read().unwrap();
+            assert_eq!(torn, None);
+            last = Some((end, rows));
+        }
+        assert_eq!(last.as_ref().map(|(_, rows)| rows), Some(&rows), "{name} cut to {cut}");
+    }
+}
+
+#[test]
+fn a_small_log_cut_anywhere_is_told_and_read_up_to_there() {
+    check_cuts(SMALL, |length| (0..length).collect());
+}
+
+#[test]
+fn a_large_log_cut_anywhere_is_told_and_read_up_to_there() {
+    check_cuts(IN_LOG, |length| {
+        let near_blocks = (1..=4).flat_map(|block| (block * BLOCK - 9)..(block * BLOCK + 9));
+        near_blocks.chain((0..length).step_by(9973)).chain(length - 20..length).collect()
+    });
+    check_cuts(IN_BOTH, |length| (0..length).step_by(16411).collect());
+}
+
+#[test]
+fn rows_in_table_files_survive_a_log_that_is_cut_to_nothing() {
+    let copy = Copy::of(IN_BOTH);
+    let all = copy.read().unwrap().0;
+    fs::write(copy.file("", ".log"), b"").unwrap();
+    let (rows, _) = copy.read().unwrap();
+    assert!(!rows.is_empty() && rows.len() < all.len());
+}
+
+#[test]
+fn a_missing_log_is_told() {
+    for name in [IN_LOG, IN_BOTH, SMALL] {
+        let copy = Copy::of(name);
+        fs::remove_file(copy.file("", ".log")).unwrap();
+        let (rows, torn) = copy.read().unwrap();
+        assert_eq!(rows.is_empty(), name != IN_BOTH);
+        let torn = torn.unwrap();
+        assert!(torn.contains("log is missing"), "{torn}");
+        // The log of a time before what the tables hold is none either.
+        fs::write(copy.path.join("000001.log"), b"").unwrap();
+        assert_eq!(copy.read().unwrap().1.is_some(), name == IN_BOTH);
+    }
+}
+
+#[test]
+fn a_table_that_the_list_does_not_name_is_told() {
+    let copy = Copy::of(IN_BOTH);
+    let rows = copy.read().unwrap().0;
+    fs::copy(copy.file("", ".sst"), copy.path.join("000099.sst")).unwrap();
+    let (again, told) = copy.read().unwrap();
+    assert_eq!(again, rows);
+    assert!(told.unwrap().contains("does not name 000099.sst"));
+}
+
+#[test]
+fn a_missing_table_or_list_of_files_is_named() {
+    for (start, end) in [("", ".sst"), ("MANIFEST-", "")] {
+        let copy = Copy::of(IN_BOTH);
+        let file = copy.file(start, end);
+        fs::remove_file(&file).unwrap();
+        match ReadStore::open(&copy.path) {
+            Err(StoreError::FileMissing { path, file: name }) => {
+                assert_eq!((path.join(name), path), (file, copy.path.clone()));
+            }
+            other => panic!("{:?}", other.err()),
+        }
+    }
+}
+
+#[test]
+fn files_that_nobody_needs_may_be_missing() {
+    let copy = Copy::of(IN_BOTH);
+    let all = copy.read().unwrap();
+    for name in ["IDENTITY", "LOCK"] {
+        fs::remove_file(copy.path.join(name)).unwrap();
+    }
+    for file in fs::read_dir(&copy.path).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("OPTIONS-") {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    assert_eq!(copy.read().unwrap(), all);
+}
