@@ -1,1 +1,33 @@
-//! Placeholder.
+//! What the stories share: the programs as processes, the fixtures, and looks into directories from outside.
+//!
+//! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
+
+mod binaries;
+mod files;
+mod fixtures;
+mod migrated;
+mod random;
+mod run;
+
+pub use binaries::binary;
+pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
+pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
+pub use migrated::{converted, edit_manifest, manifest, rewrite_archive, rewrite_database, root};
+pub use random::Random;
+pub use run::{Run, codes, command, shell};
+
+/// Runs `fm-migrate` with the arguments, to its end.
+#[macro_export]
+macro_rules! migrate {
+    ($($argument:expr),* $(,)?) => {
+        $crate::Run::of("fm-migrate", &[$(::std::ffi::OsStr::new(&$argument).to_owned()),*])
+    };
+}
+
+/// Runs `fm-verify` with the arguments, to its end.
+#[macro_export]
+macro_rules! verify {
+    ($($argument:expr),* $(,)?) => {
+        $crate::Run::of("fm-verify", &[$(::std::ffi::OsStr::new(&$argument).to_owned()),*])
+    };
+}

@@ -16,7 +16,9 @@ pub use control::{Control, Progress, Silent};
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, epochs};
 pub use error::AuditError;
 pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
-pub use migrated::{ManifestFacts, MigratedAudit, audit_migrated, carried_row, manifest};
+pub use migrated::{
+    ManifestFacts, MigratedAudit, audit_migrated, carried_row, check_archive, manifest, manifest_differences,
+};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
 };

@@ -16,6 +16,8 @@ pub enum Detected {
     /// Blocks of the stand-alone broadcast crate.
     Broadcast,
     /// Blocks or sessions of an AlephBFT server: `C`, `D`, `E`, or `D or E` where nothing tells.
+    ///
+    /// It is the layout that decides: the last builds of era C (from 2023-11-22) have that of D.
     Sessions {
         /// The era.
         era: &'static str,
@@ -77,7 +79,10 @@ pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
     // Epochs without a pointer: a damaged HoneyBadger database. Units of an AlephBFT server are under the
     // same prefix, and do not decode as epochs.
     if first(hbbft::HISTORY_TABLE).is_some() {
-        return detect_hbbft(source, &rows);
+        return match detect_hbbft(source, &rows) {
+            Err(DetectError::Undecodable { seen }) => Err(DetectError::Unknown { seen }),
+            detected => detected,
+        };
     }
     Err(DetectError::Unknown { seen: seen(&rows) })
 }

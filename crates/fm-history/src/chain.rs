@@ -77,8 +77,10 @@ pub struct ChainSummary {
 #[derive(Clone, Debug, Default)]
 pub struct ChainVerifier {
     summary: ChainSummary,
-    /// Hash of the content of the epoch before.
+    /// Hash of the content of the epoch before; none before epoch 0.
     previous: Option<Hash>,
+    /// The epoch before is there and does not decode: its hash is unknown.
+    previous_unknown: bool,
     /// Unsigned epochs that nothing covers so far: the first, and how many.
     open: Option<(u64, u64)>,
 }
@@ -92,7 +94,9 @@ impl ChainVerifier {
     /// Takes the next epoch; returns what is wrong with it.
     pub fn on_epoch(&mut self, facts: &EpochFacts) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let linked = self.check_position(facts, &mut findings) && self.check_link(facts, &mut findings);
+        let linked = self.check_position(facts, &mut findings)
+            && !self.previous_unknown
+            && self.check_link(facts, &mut findings);
         if !linked {
             self.abandon_open(&mut findings);
         }
@@ -102,6 +106,7 @@ impl ChainVerifier {
         self.summary.last = Some(facts.key);
         self.summary.epochs += 1;
         self.previous = Some(facts.computed_hash);
+        self.previous_unknown = false;
         findings
     }
 
@@ -115,7 +120,7 @@ impl ChainVerifier {
         self.summary.last = Some(key);
         self.summary.epochs += 1;
         self.summary.unproven += 1;
-        self.previous = None;
+        self.previous_unknown = true;
         findings
     }
 

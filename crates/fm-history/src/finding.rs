@@ -92,7 +92,7 @@ codes! {
     RecordUndecodable = "record-undecodable", Error;
     /// A record under a prefix that this era does not have.
     UnknownPrefix = "unknown-prefix", Warning;
-    /// The end of the database's write-ahead log is torn, as after a crash; what was there is not read.
+    /// The database's newest files are torn or missing, as after a crash; what was there is not read.
     LogTailTorn = "log-tail-torn", Warning;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).
     ItemListAmbiguous = "item-list-ambiguous", Warning;

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
 use fm_audit::{
     AuditError, Control, DATABASE_NAME, EpochOptions, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
-    PROVENANCE_NAME, audit_migrated, carried_row, epochs, manifest,
+    PROVENANCE_NAME, audit_migrated, carried_row, epochs, manifest, manifest_differences,
 };
 use fm_eras::session;
 use fm_history::{ConvertedEpoch, Finding, Hash, Manifest, Severity};
 use fm_store::{PartialDir, StoreError, StoreWriter};
 
+use crate::identity::identity;
 use crate::{MigrationError, Plan, PlanOptions, plan};
 
 /// What is converted, and where to.
@@ -37,7 +38,7 @@ pub fn convert(
 ) -> Result<(Manifest, bool), MigrationError> {
     let plan = plan(conversion.stream, conversion.options, control, on_finding)?;
     if conversion.target.exists() {
-        return existing(conversion, &plan).map(|manifest| (manifest, true));
+        return existing(conversion, &plan, control).map(|manifest| (manifest, true));
     }
     let partial = PartialDir::create(conversion.target)?;
     let manifest = write(conversion, &plan, partial.path(), control)?;
@@ -46,20 +47,24 @@ pub fn convert(
     Ok((manifest, false))
 }
 
-/// A target that is there: fine if it is what this conversion would make.
-fn existing(conversion: &Conversion<'_>, plan: &Plan) -> Result<Manifest, MigrationError> {
+/// A target that is there: fine if it is what this conversion would make, whole and of this very source.
+fn existing(conversion: &Conversion<'_>, plan: &Plan, control: Control<'_>) -> Result<Manifest, MigrationError> {
     let path = conversion.target;
     let other = |difference: String| MigrationError::OtherTarget { path: path.to_owned(), difference };
-    let dir = MigratedDir::open(path).map_err(|error| other(error.to_string()))?;
-    let expected = expected_manifest(conversion, plan, dir.manifest.provenance);
-    let stated = Manifest { tool_version: expected.tool_version.clone(), ..dir.manifest };
-    if stated == expected {
-        return Ok(stated);
+    let dir = MigratedDir::open(path).map_err(|error| match error {
+        AuditError::PartMissing { part, .. } => other(format!("it has no {part}")),
+        error => other(error.to_string()),
+    })?;
+    // Guardians have equal histories, but each its own records beside it.
+    let expected = expected_manifest(conversion, plan, identity(conversion.stream, control)?);
+    let stated = Manifest { tool_version: expected.tool_version.clone(), ..dir.manifest.clone() };
+    if let Some((name, expected, stated)) = manifest_differences(&expected, &stated).into_iter().next() {
+        return Err(other(format!("{name} in its manifest is {stated}, here it is {expected}")));
     }
-    Err(other(format!(
-        "its history root is {} over {} sessions, this history's is {} over {}",
-        stated.history_root, stated.sessions, expected.history_root, expected.sessions
-    )))
+    match first_error(&dir, control)? {
+        None => Ok(stated),
+        Some(first) => Err(other(first)),
+    }
 }
 
 fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash) -> Manifest {
@@ -229,20 +234,25 @@ fn write_manifest(manifest: &Manifest, path: &PathBuf) -> Result<(), MigrationEr
 /// Signatures are not checked again: the records that carry them are shown to be the ones that were.
 fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<(), MigrationError> {
     let dir = MigratedDir::open(directory)?;
+    if let Some(what) = first_error(&dir, control)? {
+        return Err(MigrationError::ReadBack { what });
+    }
+    if dir.manifest != *manifest {
+        let what = "the manifest reads back as another one".to_owned();
+        return Err(MigrationError::ReadBack { what });
+    }
+    Ok(())
+}
+
+/// The first thing wrong with a migrated directory, its archive and manifest included; signatures are not checked.
+fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
     let mut first = None;
-    let audit = audit_migrated(&dir, None, false, control, &mut |finding| {
+    audit_migrated(dir, None, false, control, &mut |finding| {
         if finding.severity == Severity::Error {
             first.get_or_insert(finding.to_string());
         }
     })?;
-    if let Some(first) = first {
-        return Err(MigrationError::ReadBack { what: first });
-    }
-    if audit.provenance != Some(manifest.provenance) {
-        let what = "the provenance archive has another identity than what was put into it".to_owned();
-        return Err(MigrationError::ReadBack { what });
-    }
-    Ok(())
+    Ok(first)
 }
 
 /// Conversion speed alone, for benchmarks: nothing is verified, archived, or read back.

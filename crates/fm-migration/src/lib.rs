@@ -5,6 +5,7 @@
 
 mod convert;
 mod error;
+mod identity;
 mod map;
 mod plan;
 mod revert;

@@ -2,7 +2,7 @@
 
 use fm_audit::{AuditError, AuditedEpoch, Control, EpochOptions, EpochStream, epochs};
 use fm_eras::hbbft::Layout;
-use fm_history::Hash;
+use fm_history::{ConsensusItem, Hash};
 use serde::Serialize;
 
 use crate::MigrationError;
@@ -25,6 +25,19 @@ pub enum MapEntry {
         item: u64,
         /// Its new id.
         txid: Hash,
+    },
+    /// An item of a module that is in a session.
+    ModuleItem {
+        /// The epoch.
+        epoch: u64,
+        /// The guardian whose contribution it is from.
+        peer: u16,
+        /// The module instance.
+        module: u16,
+        /// The session.
+        session: u64,
+        /// Its position in the session.
+        item: u64,
     },
     /// An item that is in no session.
     NotCarried {
@@ -86,6 +99,14 @@ fn entries(audited: &AuditedEpoch) -> Vec<MapEntry> {
         item: transaction.item,
         txid: transaction.txid,
     });
+    let items = converted.outcome.items.iter().zip(0..);
+    let modules = items.filter_map(|(accepted, item)| match &accepted.item {
+        ConsensusItem::Module(value) => {
+            let (peer, module) = (accepted.peer, value.instance);
+            Some(MapEntry::ModuleItem { epoch, peer, module, session: epoch, item })
+        }
+        _ => None,
+    });
     let dropped = converted.dropped.iter().map(|dropped| MapEntry::NotCarried {
         epoch,
         peer: dropped.peer,
@@ -93,5 +114,5 @@ fn entries(audited: &AuditedEpoch) -> Vec<MapEntry> {
         reason: dropped.reason.as_str(),
         old_txid: dropped.txid,
     });
-    carried.chain(dropped).collect()
+    carried.chain(modules).chain(dropped).collect()
 }

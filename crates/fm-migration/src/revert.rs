@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use fm_audit::{ArchiveSource, AuditError, Control};
+use fm_audit::{ArchiveSource, AuditError, Control, EpochStream};
 use fm_eras::RowSource;
 use fm_history::Hash;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
-use sha2::{Digest, Sha256};
 
 use crate::MigrationError;
+use crate::identity::identity;
 
 /// What was written back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,30 +34,13 @@ pub fn revert(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> R
     }
     control.progress.end();
     let summary = writer.finish()?;
-    let identity = identity(&database, control)?;
+    let store = ReadStore::open(&database)?;
+    let identity = identity(EpochStream { rows: &store, path: &database }, control)?;
+    drop(store);
     if identity.0 != archive.summary().identity {
         let what = format!("the database reads back with identity {identity}");
         return Err(MigrationError::ReadBack { what });
     }
     partial.publish()?;
     Ok(Reverted { summary, identity })
-}
-
-/// The identity that an archive of the database's rows would have: SHA-256 of their record stream.
-fn identity(database: &Path, control: Control<'_>) -> Result<Hash, MigrationError> {
-    let store = ReadStore::open(database)?;
-    let mut hasher = Sha256::new();
-    let mut rows = store.scan();
-    control.progress.begin("reading back", "records", None);
-    while let Some(row) = rows.next_row() {
-        let (key, value) = row?;
-        let mut record = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
-        record.bytes(key);
-        record.bytes(value);
-        hasher.update(record.as_bytes());
-        control.check()?;
-        control.progress.advance(1);
-    }
-    control.progress.end();
-    Ok(Hash(hasher.finalize().into()))
 }

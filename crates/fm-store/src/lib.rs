@@ -24,3 +24,5 @@ pub use write::{StoreSummary, StoreWriter};
 
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
+/// A key and its value, where they are.
+pub type RowRef<'a> = (&'a [u8], &'a [u8]);

@@ -15,5 +15,8 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
         }
     })
     .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
+    // Without a handler a file at its allowed size ends the process; with one the write fails and is told.
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())
+        .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
     Ok(flag)
 }

@@ -9,6 +9,7 @@ mod interrupt;
 mod keys;
 mod output;
 mod progress;
+mod target;
 
 pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
@@ -16,3 +17,4 @@ pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys};
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
+pub use target::refuse_inside;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use fm_audit::{Anchor, Control, EpochStream, Source, open_source};
-use fm_cli::{Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, refuse_inside,
+};
 use fm_eras::hbbft::Layout;
 use fm_history::{Code, Finding, Manifest, Place};
 use fm_migration::{Conversion, PlanOptions};
@@ -25,6 +27,7 @@ struct Opened {
 }
 
 fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
+    let flag = interrupt_flag()?;
     let keys = arguments.keys.load()?.ok_or_else(|| {
         Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is converted")
             .hint("give the guardian's consensus.json with --config")
@@ -49,7 +52,7 @@ fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
         layout,
         federation: federation.map(hex::encode).unwrap_or_default(),
         keys,
-        flag: interrupt_flag()?,
+        flag,
         progress: TerminalProgress::new(),
     })
 }
@@ -158,6 +161,7 @@ struct ConvertVerdict<'a> {
 }
 
 pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
+    refuse_inside(&arguments.to, &arguments.check.from)?;
     let opened = open(&arguments.check)?;
     let json = arguments.check.json;
     let mut printer = FindingPrinter::new(json);

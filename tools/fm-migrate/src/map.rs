@@ -6,8 +6,8 @@ use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
 use crate::args::MapArgs;
 
 pub(crate) fn run(arguments: &MapArgs) -> Result<Exit, Failure> {
-    let dir = MigratedDir::open(&arguments.dir)?;
     let flag = interrupt_flag()?;
+    let dir = MigratedDir::open(&arguments.dir)?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };

@@ -1,7 +1,7 @@
 //! `revert`.
 
 use fm_audit::{ArchiveSource, Control, PROVENANCE_NAME};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, refuse_inside};
 use serde::Serialize;
 
 use crate::args::RevertArgs;
@@ -17,10 +17,13 @@ struct RevertVerdict {
 }
 
 pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
+    let flag = interrupt_flag()?;
     let inside = arguments.from.join(PROVENANCE_NAME);
     let path = if arguments.from.is_dir() { &inside } else { &arguments.from };
+    if arguments.from.is_dir() {
+        refuse_inside(&arguments.to, &arguments.from)?;
+    }
     let archive = ArchiveSource::open(path)?;
-    let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let reverted = fm_migration::revert(&archive, &arguments.to, control)?;

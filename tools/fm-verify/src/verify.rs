@@ -1,7 +1,10 @@
 //! The audit of one source, and its verdict.
 
+use std::path::Path;
+
 use fm_audit::{
-    Control, EpochStream, HbbftAudit, HbbftOptions, Source, audit_hbbft, audit_migrated, open_source,
+    AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, PROVENANCE_NAME, Source, audit_hbbft,
+    audit_migrated, check_archive, open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
 use fm_crypto::EpochKeys;
@@ -16,8 +19,8 @@ struct Verdict {
     r#type: &'static str,
     verdict: &'static str,
     source: &'static str,
-    era: &'static str,
-    dialect: &'static str,
+    era: Option<&'static str>,
+    dialect: Option<&'static str>,
     epochs: u64,
     signed: u64,
     covered: u64,
@@ -43,7 +46,8 @@ struct KeySource {
 /// What was looked at, and what it came to.
 struct Outcome {
     source: &'static str,
-    layout: Layout,
+    /// None if nothing of it could be read.
+    layout: Option<Layout>,
     audit: HbbftAudit,
     errors: u64,
     warnings: u64,
@@ -58,15 +62,41 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         ),
     };
     let keys = arguments.keys.load()?;
-    let source = open_source(&arguments.source, layout)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json);
-    let outcome = audit(&source, keys.as_ref().map(|keys| &keys.epoch), control, &mut printer);
+    let outcome = look(&arguments.source, layout, keys.as_ref().map(|keys| &keys.epoch), control, &mut printer);
     drop(progress);
     let output = printer.finish()?;
     conclude(outcome?, keys.as_ref(), arguments.json, output)
+}
+
+/// Opens a source and audits it. An archive that is damaged is a finding, not a failure to look.
+fn look(
+    path: &Path,
+    layout: Option<Layout>,
+    keys: Option<&EpochKeys>,
+    control: Control<'_>,
+    printer: &mut FindingPrinter,
+) -> Result<Outcome, Failure> {
+    let source = match open_source(path, layout) {
+        Err(error @ (AuditError::Archive { .. } | AuditError::Detect { .. })) => {
+            let archive = [path.to_owned(), path.join(PROVENANCE_NAME), path.with_file_name(PROVENANCE_NAME)];
+            let archive = archive.into_iter().find(|path| path.is_file());
+            let checked = archive.map(|archive| check_archive(&archive, control));
+            let Some(Ok((None, damage))) = checked else { return Err(error.into()) };
+            return Ok(damaged(&damage, None, printer));
+        }
+        source => source?,
+    };
+    audit(&source, keys, control, printer)
+}
+
+fn damaged(damage: &[Finding], layout: Option<Layout>, printer: &mut FindingPrinter) -> Outcome {
+    damage.iter().for_each(|finding| printer.print(finding));
+    let (audit, errors) = (HbbftAudit::default(), damage.len() as u64);
+    Outcome { source: "archive", layout, audit, errors, warnings: 0 }
 }
 
 fn audit(
@@ -81,7 +111,7 @@ fn audit(
             let audit = audit_migrated(dir, keys, true, control, &mut |finding| printer.print(&finding))?;
             return Ok(Outcome {
                 source: "migrated directory",
-                layout: dir.layout,
+                layout: Some(dir.layout),
                 audit: audit.original,
                 errors: audit.errors,
                 warnings: audit.warnings,
@@ -95,13 +125,17 @@ fn audit(
             ("database", *layout, EpochStream { rows: store, path: store.path() })
         }
         Source::Archive { archive, layout } => {
+            let (identity, damage) = check_archive(archive.path(), control)?;
+            if identity.is_none() {
+                return Ok(damaged(&damage, Some(*layout), printer));
+            }
             ("archive", *layout, EpochStream { rows: archive, path: archive.path() })
         }
     };
     let options = HbbftOptions { layout, keys, shares: true, until: None, side_records: true };
     let audit = audit_hbbft(stream, options, control, &mut |finding| printer.print(&finding), &mut |_| Ok(()))?;
     let (errors, warnings) = (audit.errors, audit.warnings + torn);
-    Ok(Outcome { source: name, layout, audit, errors, warnings })
+    Ok(Outcome { source: name, layout: Some(layout), audit, errors, warnings })
 }
 
 fn conclude(
@@ -121,8 +155,8 @@ fn conclude(
         r#type: "verdict",
         verdict: name,
         source: outcome.source,
-        era: outcome.layout.era(),
-        dialect: outcome.layout.name(),
+        era: outcome.layout.map(|layout| layout.era()),
+        dialect: outcome.layout.map(|layout| layout.name()),
         epochs: chain.epochs,
         signed: chain.signed,
         covered: chain.covered,
@@ -163,7 +197,10 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
              agreed to it",
         )?,
     }
-    output.line(&format!("source     {}, era {} ({})", verdict.source, verdict.era, verdict.dialect))?;
+    output.line(&format!("source     {}, era {} ({})",
+        verdict.source,
+        verdict.era.unwrap_or("unknown"),
+        verdict.dialect.unwrap_or("nothing of it can be read")))?;
     output.line(&match verdict.keys {
         Some(_) => format!(
             "epochs     {}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",

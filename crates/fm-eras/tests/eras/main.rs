@@ -1,5 +1,7 @@
 //! The eras, on databases that the real programs of the time wrote.
 
+#![allow(clippy::unwrap_used)]
+
 mod detection;
 mod memory;
 mod properties;
@@ -11,7 +13,9 @@ use std::path::{Path, PathBuf};
 use fm_store::{ReadStore, Row};
 
 fn fixtures(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures")
+        .join(name)
 }
 
 /// A database of the fixtures; opened in place, for it is opened read-only.
@@ -22,5 +26,8 @@ fn open(path: &Path) -> ReadStore {
 }
 
 fn rows(store: &ReadStore) -> Vec<Row> {
-    store.scan().collect::<Result<_, _>>().expect("the fixtures are undamaged")
+    store
+        .scan()
+        .collect::<Result<_, _>>()
+        .expect("the fixtures are undamaged")
 }

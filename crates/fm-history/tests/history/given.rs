@@ -2,8 +2,8 @@
 
 use fm_codec::ModuleValue;
 use fm_history::{
-    AcceptedItem, ConsensusItem, Contribution, EpochContent, EpochItem, EpochTransaction, Hash, SessionOutcome,
-    Transaction, TransactionSignature,
+    AcceptedItem, ConsensusItem, Contribution, EpochContent, EpochItem, EpochTransaction, Hash,
+    SessionOutcome, Transaction, TransactionSignature,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -26,9 +26,18 @@ fn txid() -> impl Strategy<Value = Hash> {
 }
 
 fn epoch_transaction() -> impl Strategy<Value = EpochTransaction> {
-    (txid(), vec(value(), 0..3), vec(value(), 0..3), prop::option::of(bytes())).prop_map(
-        |(txid, inputs, outputs, signature)| EpochTransaction { txid, inputs, outputs, signature },
+    (
+        txid(),
+        vec(value(), 0..3),
+        vec(value(), 0..3),
+        prop::option::of(bytes()),
     )
+        .prop_map(|(txid, inputs, outputs, signature)| EpochTransaction {
+            txid,
+            inputs,
+            outputs,
+            signature,
+        })
 }
 
 fn epoch_item() -> impl Strategy<Value = EpochItem> {
@@ -45,8 +54,7 @@ fn epoch_item() -> impl Strategy<Value = EpochItem> {
 pub(crate) fn content() -> impl Strategy<Value = EpochContent> {
     let peers = btree_set(any::<u16>(), 0..5).prop_map(|peers| peers.into_iter().collect::<Vec<_>>());
     let contributions = peers.prop_shuffle().prop_flat_map(|peers| {
-        let contribution =
-            |peer| vec(epoch_item(), 0..6).prop_map(move |items| Contribution { peer, items });
+        let contribution = |peer| vec(epoch_item(), 0..6).prop_map(move |items| Contribution { peer, items });
         peers.into_iter().map(contribution).collect::<Vec<_>>()
     });
     (contributions, btree_set(txid(), 0..4)).prop_map(|(contributions, rejected)| EpochContent {
@@ -65,7 +73,12 @@ fn signature() -> impl Strategy<Value = TransactionSignature> {
 
 fn transaction() -> impl Strategy<Value = Transaction> {
     (vec(value(), 0..3), vec(value(), 0..3), bytes(), signature()).prop_map(
-        |(inputs, outputs, nonce, signature)| Transaction { inputs, outputs, nonce, signature },
+        |(inputs, outputs, nonce, signature)| Transaction {
+            inputs,
+            outputs,
+            nonce,
+            signature,
+        },
     )
 }
 

@@ -14,7 +14,8 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 
 fn digest(key: &MultisetKey, rows: &[Row]) -> MultisetDigest {
     let mut digest = MultisetDigest::default();
-    rows.iter().for_each(|(row_key, value)| digest.add(key, row_key, value));
+    rows.iter()
+        .for_each(|(row_key, value)| digest.add(key, row_key, value));
     digest
 }
 
@@ -48,7 +49,7 @@ proptest! {
     fn a_row_more_or_once_more_is_seen(rows in rows(), place: prop::sample::Index) {
         prop_assume!(!rows.is_empty());
         let again = rows[place.index(rows.len())].clone();
-        let more = [rows.as_slice(), &[again.clone()]].concat();
+        let more = [rows.as_slice(), std::slice::from_ref(&again)].concat();
         let twice = [more.as_slice(), &[again]].concat();
         let [one, two, three] = [&rows, &more, &twice].map(|rows| digest(&KEY, rows));
         prop_assert!(one != two && two != three && one != three);

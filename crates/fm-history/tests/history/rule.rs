@@ -13,7 +13,10 @@ use proptest::prelude::*;
 use crate::given::{bytes, content};
 
 fn value(instance: u16, byte: u8) -> ModuleValue {
-    ModuleValue { instance, body: vec![byte; 3] }
+    ModuleValue {
+        instance,
+        body: vec![byte; 3],
+    }
 }
 
 fn transaction(id: u8, signature: Option<[u8; 64]>) -> EpochItem {
@@ -40,7 +43,10 @@ fn modern(id: u8, signature: Option<[u8; 64]>) -> Transaction {
         inputs: vec![value(0, id)],
         outputs: vec![value(300, id), value(1, id)],
         nonce: [0; 8],
-        signature: TransactionSignature::Default { variant: SIGNATURE_VARIANT_V0_1, bytes },
+        signature: TransactionSignature::Default {
+            variant: SIGNATURE_VARIANT_V0_1,
+            bytes,
+        },
     }
 }
 
@@ -75,15 +81,30 @@ fn an_epoch_with_everything_in_it() {
     };
     let converted = convert_epoch(12, &content);
     let expected = vec![
-        AcceptedItem { item: ConsensusItem::Module(value(2, 8)), peer: 1 },
+        AcceptedItem {
+            item: ConsensusItem::Module(value(2, 8)),
+            peer: 1,
+        },
         // The first occurrence by peer counts, with its signature.
-        AcceptedItem { item: ConsensusItem::Transaction(modern(1, Some([6; 64]))), peer: 1 },
-        AcceptedItem { item: ConsensusItem::Module(value(2, 7)), peer: 3 },
-        AcceptedItem { item: ConsensusItem::Transaction(modern(4, None)), peer: 3 },
+        AcceptedItem {
+            item: ConsensusItem::Transaction(modern(1, Some([6; 64]))),
+            peer: 1,
+        },
+        AcceptedItem {
+            item: ConsensusItem::Module(value(2, 7)),
+            peer: 3,
+        },
+        AcceptedItem {
+            item: ConsensusItem::Transaction(modern(4, None)),
+            peer: 3,
+        },
     ];
     assert_eq!(converted.outcome.items, expected);
-    let dropped: Vec<(u16, u64, DropReason, Option<Hash>)> =
-        converted.dropped.iter().map(|drop| (drop.peer, drop.item, drop.reason, drop.txid)).collect();
+    let dropped: Vec<(u16, u64, DropReason, Option<Hash>)> = converted
+        .dropped
+        .iter()
+        .map(|drop| (drop.peer, drop.item, drop.reason, drop.txid))
+        .collect();
     assert_eq!(
         dropped,
         [
@@ -115,11 +136,17 @@ fn an_epoch_with_everything_in_it() {
 
 #[test]
 fn an_epoch_without_items_becomes_an_empty_session() {
-    let content = EpochContent { contributions: vec![], rejected: vec![] };
+    let content = EpochContent {
+        contributions: vec![],
+        rejected: vec![],
+    };
     let converted = convert_epoch(0, &content);
     assert_eq!(converted.record, [0, 0]);
     assert_eq!(converted.leaf.header.to_bytes(), [0; 40]);
-    assert_eq!((converted.leaf.items, converted.dropped.len(), converted.ambiguous), (0, 0, false));
+    assert_eq!(
+        (converted.leaf.items, converted.dropped.len(), converted.ambiguous),
+        (0, 0, false)
+    );
 }
 
 #[test]
@@ -155,7 +182,9 @@ fn kept(content: &EpochContent) -> Vec<(u16, EpochItem)> {
             EpochItem::Module(_) => true,
             EpochItem::Transaction(transaction) => {
                 !content.rejected.contains(&transaction.txid)
-                    && !all[..*place].iter().any(|(_, other)| txid(other) == Some(transaction.txid))
+                    && !all[..*place]
+                        .iter()
+                        .any(|(_, other)| txid(other) == Some(transaction.txid))
             }
             _ => false,
         })

@@ -14,7 +14,9 @@ const HOLD: &str = "FM_STORE_TEST_HOLD";
 /// Does its work in a child process only: there it is the server that holds the lock.
 #[test]
 fn server_in_another_process() {
-    let Some(path) = std::env::var_os(HOLD) else { return };
+    let Some(path) = std::env::var_os(HOLD) else {
+        return;
+    };
     let held = rocksdb::DB::open(&rocksdb::Options::default(), path).unwrap();
     println!("\nheld");
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).unwrap();

@@ -32,7 +32,10 @@ fn published_whole_and_without_its_marker() {
     fs::write(partial.path().join("below/file"), b"content").unwrap();
     assert!(!target.exists());
     partial.publish().unwrap();
-    assert_eq!((names(dir.path()), names(&target)), (vec!["result".into()], vec!["below".into()]));
+    assert_eq!(
+        (names(dir.path()), names(&target)),
+        (vec!["result".into()], vec!["below".into()])
+    );
     assert_eq!(fs::read(target.join("below/file")).unwrap(), b"content");
 }
 
@@ -126,7 +129,10 @@ fn two_runs_on_one_target_exclude_each_other() {
     let (_dir, target) = target();
     let first = PartialDir::create(&target).unwrap();
     fs::write(first.path().join("file"), b"content").unwrap();
-    assert!(matches!(PartialDir::create(&target), Err(StoreError::Locked { .. })));
+    assert!(matches!(
+        PartialDir::create(&target),
+        Err(StoreError::Locked { .. })
+    ));
     assert_eq!(names(first.path()), [MARKER, "file"]);
     first.publish().unwrap();
     assert_eq!(names(&target), ["file"]);

@@ -1,0 +1,69 @@
+//! Databases with one thing wrong: copies of good ones, changed row by row.
+
+use std::path::Path;
+
+use fm_eras::hbbft::{Layout, decode_epoch, encode_epoch, epoch_key};
+use fm_history::Epoch;
+use fm_store::{ReadStore, Row, StoreError, StoreSummary, StoreWriter};
+
+/// Copies the database at `source` to a new one at `target`, each row as `change` makes it; none drops it.
+pub fn rewrite(
+    source: &Path,
+    target: &Path,
+    change: impl FnMut(&[u8], &[u8]) -> Option<Row>,
+) -> Result<StoreSummary, StoreError> {
+    rewrite_and_add(source, target, change, &[])
+}
+
+/// Like [`rewrite`], and adds rows; an added row replaces one with the same key.
+pub fn rewrite_and_add(
+    source: &Path,
+    target: &Path,
+    mut change: impl FnMut(&[u8], &[u8]) -> Option<Row>,
+    added: &[Row],
+) -> Result<StoreSummary, StoreError> {
+    let source = ReadStore::open(source)?;
+    let mut writer = StoreWriter::create(target)?;
+    let mut rows = source.scan();
+    while let Some(row) = rows.next_row() {
+        let (key, value) = row?;
+        if let Some((key, value)) = change(key, value) {
+            writer.put(&key, &value)?;
+        }
+    }
+    for (key, value) in added {
+        writer.put(key, value)?;
+    }
+    writer.finish()
+}
+
+/// A change for [`rewrite`]: the row with that key gets the value that `edit` makes; none drops the row.
+pub fn edit_row(
+    wanted: Vec<u8>,
+    edit: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> impl FnMut(&[u8], &[u8]) -> Option<Row> {
+    move |key, value| {
+        let value = if key == wanted {
+            edit(value)?
+        } else {
+            value.to_vec()
+        };
+        Some((key.to_vec(), value))
+    }
+}
+
+/// A change for [`rewrite`]: edits one epoch as a value and encodes it again.
+///
+/// Hashes are not made good: what the edit leaves inconsistent stays so. Layouts that hide module values have
+/// no value to edit; use [`edit_row`] there.
+pub fn edit_epoch(
+    number: u64,
+    layout: Layout,
+    edit: impl Fn(&mut Epoch),
+) -> impl FnMut(&[u8], &[u8]) -> Option<Row> {
+    edit_row(epoch_key(number, layout.dialect), move |value| {
+        let mut epoch = decode_epoch(value, &layout).expect("the source of a damaged database is good");
+        edit(&mut epoch);
+        encode_epoch(&epoch, layout.dialect)
+    })
+}

@@ -1,0 +1,142 @@
+//! `fm-forge`: makes a HoneyBadger history on the command line, for benchmarks and for trying the tools by hand.
+
+use std::error::Error;
+use std::io::{Write, stdin, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use fm_eras::hbbft::Layout;
+use fm_forge::{ForgeSpec, forge};
+use serde_json::json;
+
+#[derive(Parser)]
+#[command(about = "Make a HoneyBadger history from a seed")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a database and a consensus.json.
+    Make(Make),
+    /// Open a database for writing and hold it until standard input ends.
+    #[command(hide = true)]
+    Hold {
+        /// The database.
+        database: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Make {
+    /// Directory for `database` and `consensus.json`.
+    dir: PathBuf,
+    /// Everything random follows from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number of epochs.
+    #[arg(long, default_value_t = 100)]
+    epochs: u64,
+    /// Number of guardians.
+    #[arg(long, default_value_t = 4)]
+    guardians: u16,
+    /// Mean number of items in an epoch, signature shares not counted.
+    #[arg(long, default_value_t = 10)]
+    items: u32,
+    /// Largest body of a module value, in bytes.
+    #[arg(long, default_value_t = 80)]
+    body_bytes: u32,
+    /// Number of newest epochs that are not signed.
+    #[arg(long, default_value_t = 1)]
+    tip: u64,
+    /// One epoch in so many stays unsigned for ever; 0 for none.
+    #[arg(long, default_value_t = 17)]
+    gap_every: u64,
+    /// Sign only one epoch in so many.
+    #[arg(long, default_value_t = 1)]
+    sign_every: u64,
+    /// Leave the signature shares out of the epochs (much faster).
+    #[arg(long)]
+    no_shares: bool,
+    /// Layout: fixed-le, fixed-be, fixed-be-length32, fixed-be-length32-v0.1-tables or bigsize.
+    #[arg(long, default_value = "bigsize", value_parser = layout)]
+    layout: Layout,
+    /// Rows of each module.
+    #[arg(long, default_value_t = 5)]
+    module_rows: u64,
+}
+
+fn layout(name: &str) -> Result<Layout, String> {
+    Layout::by_name(name).ok_or_else(|| format!("no layout is called {name}"))
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Make(arguments) => make(arguments),
+        Command::Hold { database } => hold(&database),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                text = format!("{text}: {cause}");
+                source = cause.source();
+            }
+            // Nothing is left to do if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "fm-forge: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn make(arguments: Make) -> Result<(), Box<dyn Error>> {
+    let spec = ForgeSpec {
+        seed: arguments.seed,
+        epochs: arguments.epochs,
+        guardians: arguments.guardians,
+        items_per_epoch: arguments.items,
+        body_bytes: arguments.body_bytes,
+        tip: arguments.tip,
+        gap_every: arguments.gap_every,
+        sign_every: arguments.sign_every,
+        with_shares: !arguments.no_shares,
+        layout: arguments.layout,
+        module_rows: arguments.module_rows,
+        ..ForgeSpec::default()
+    };
+    let forged = forge(&spec, &arguments.dir)?;
+    let keys: Vec<String> = forged.coefficients.iter().map(hex::encode).collect();
+    let summary = json!({
+        "epochs": forged.epochs,
+        "signed": forged.signed,
+        "covered": forged.covered,
+        "tip": forged.tip,
+        "last_signed": forged.last_signed,
+        "last_hash": forged.last_hash.to_string(),
+        "items": forged.items,
+        "kept": forged.kept,
+        "transactions": forged.transactions,
+        "rejected_ids": forged.rejected_ids,
+        "dropped": forged.dropped,
+        "rows": forged.rows.rows,
+        "bytes": forged.rows.key_bytes + forged.rows.value_bytes,
+        "epoch_pk_set": keys,
+    });
+    writeln!(stdout(), "{summary:#}")?;
+    Ok(())
+}
+
+/// What a running server does to its database: holds the lock.
+fn hold(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let mut options = rocksdb::Options::default();
+    options.create_if_missing(false);
+    let held = rocksdb::DB::open(&options, database)?;
+    writeln!(stdout(), "held")?;
+    std::io::copy(&mut stdin(), &mut std::io::sink())?;
+    drop(held);
+    Ok(())
+}

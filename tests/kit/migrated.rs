@@ -1,0 +1,71 @@
+//! Migrated directories: made, looked at, and tampered with.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use fm_archive::{ArchiveReader, ArchiveWriter, Options};
+use fm_forge::damage;
+use fm_store::Row;
+use serde_json::Value;
+
+use crate::migrate;
+
+/// Converts a guardian's directory with the config in it, and gives the verdict.
+#[track_caller]
+pub fn converted(guardian: &Path, target: &Path) -> Value {
+    let run = migrate!("convert", "--from", guardian, "--config", guardian, "--to", target, "--json").exits(0);
+    assert_eq!(run.stderr, "");
+    run.verdict()
+}
+
+/// The manifest in a migrated directory.
+pub fn manifest(directory: &Path) -> Value {
+    let text = fs::read_to_string(directory.join("manifest.json")).expect("there is a manifest");
+    serde_json::from_str(&text).expect("the manifest is JSON")
+}
+
+/// The history root of a manifest or a verdict, which must have the right form.
+#[track_caller]
+pub fn root(value: &Value) -> String {
+    let root = value["history_root"].as_str().unwrap_or_default().to_owned();
+    assert!(root.len() == 64 && root.chars().all(|c| c.is_ascii_hexdigit()), "no history root: {value}");
+    root
+}
+
+/// Edits the manifest of a migrated directory.
+pub fn edit_manifest(directory: &Path, edit: impl FnOnce(&mut Value)) {
+    let mut value = manifest(directory);
+    edit(&mut value);
+    fs::write(directory.join("manifest.json"), format!("{value:#}\n")).expect("the manifest can be written");
+}
+
+/// Puts a changed copy of the database in the place of the one in a migrated directory.
+pub fn rewrite_database(
+    directory: &Path,
+    change: impl FnMut(&[u8], &[u8]) -> Option<Row>,
+    added: &[Row],
+) {
+    let (database, other) = (directory.join("database"), directory.join("database.new"));
+    damage::rewrite_and_add(&database, &other, change, added).expect("the database can be rewritten");
+    fs::remove_dir_all(&database).expect("the database can be removed");
+    fs::rename(&other, &database).expect("the database can be renamed");
+}
+
+/// Puts a changed copy of the archive, well-formed again, in the place of the one in a migrated directory;
+/// returns its identity.
+pub fn rewrite_archive(directory: &Path, mut change: impl FnMut(&[u8], &[u8]) -> Option<Row>) -> String {
+    let (path, other) = (directory.join("provenance.fmar"), directory.join("provenance.new"));
+    let mut reader = ArchiveReader::open_path(&path).expect("the archive can be opened");
+    let metadata = reader.metadata().clone();
+    let mut writer: ArchiveWriter<File> =
+        ArchiveWriter::create(&other, &metadata, Options::default()).expect("an archive can be made");
+    for record in reader.range(&[]) {
+        let (key, value) = record.expect("the archive can be read");
+        if let Some((key, value)) = change(&key, &value) {
+            writer.push(&key, &value).expect("the archive can be written");
+        }
+    }
+    let (_, summary) = writer.finish().expect("the archive can be written");
+    fs::rename(&other, &path).expect("the archive can be renamed");
+    hex::encode(summary.identity)
+}

@@ -1,0 +1,136 @@
+//! A program as a process: started, ended, and what it said.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::binary;
+
+/// What a process did.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The command line, for messages.
+    pub line: String,
+    /// Exit status as a shell shows it: 128 and the signal's number if a signal ended it.
+    pub exit: i32,
+    /// Whether it ended by itself.
+    pub exited: bool,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A command for a program, free of whatever `FM_…` variables surround the test, with its output piped.
+pub fn command(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FM_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs a shell script with positional arguments.
+pub fn shell(script: &str, arguments: &[OsString]) -> Run {
+    let mut command = command("/bin/sh");
+    let output = command.arg("-c").arg(script).arg("sh").args(arguments).output();
+    Run::from_output(format!("sh -c {script:?} {arguments:?}"), output.expect("there is a shell"))
+}
+
+impl Run {
+    /// Runs one of our programs to its end.
+    pub fn of(program: &str, arguments: &[OsString]) -> Self {
+        let output = command(binary(program)).args(arguments).output().expect("the program can be started");
+        let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
+        Self::from_output(format!("{program} {}", shown.join(" ")), output)
+    }
+
+    /// What a process left.
+    pub fn from_output(line: String, output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("programs print text");
+        let signal = output.status.signal();
+        Self {
+            line,
+            exit: signal.map_or_else(|| output.status.code().unwrap_or(-1), |signal| 128 + signal),
+            exited: signal.is_none(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// The same, if it ended with this exit status.
+    #[track_caller]
+    pub fn exits(self, status: i32) -> Self {
+        let Self { line, exit, stdout, stderr, .. } = &self;
+        assert_eq!(*exit, status, "\n$ {line}\n--- stdout\n{stdout}--- stderr\n{stderr}");
+        assert!(!stderr.contains("panicked") && !stderr.contains("backtrace"), "$ {line}\n{stderr}");
+        self
+    }
+
+    /// Standard output as NDJSON; every line must be an object.
+    #[track_caller]
+    pub fn json(&self) -> Vec<Value> {
+        let parse = |line: &str| match serde_json::from_str(line) {
+            Ok(value @ Value::Object(_)) => value,
+            other => panic!("$ {}\nno JSON object: {line:?}: {other:?}", self.line),
+        };
+        self.stdout.lines().map(parse).collect()
+    }
+
+    /// The last line of the NDJSON, which must be a verdict.
+    #[track_caller]
+    pub fn verdict(&self) -> Value {
+        let verdict = self.json().pop().unwrap_or_else(|| panic!("$ {}\nno output", self.line));
+        assert_eq!(verdict["type"], "verdict", "$ {}", self.line);
+        verdict
+    }
+
+    /// The findings of the NDJSON.
+    #[track_caller]
+    pub fn findings(&self) -> Vec<Value> {
+        let mut lines = self.json();
+        lines.retain(|line| line["type"] == "finding");
+        for finding in &lines {
+            let is_text = |name: &str| finding[name].as_str().is_some_and(|text| !text.is_empty());
+            assert!(is_text("code") && is_text("message"), "{finding}");
+            assert!(matches!(finding["severity"].as_str(), Some("error" | "warning" | "info")), "{finding}");
+        }
+        lines
+    }
+
+    /// The one sentence on standard error, which must hold nothing else than that and at most one hint.
+    #[track_caller]
+    pub fn sentence(&self) -> &str {
+        let Self { line, stderr, .. } = self;
+        let lines: Vec<&str> = stderr.lines().collect();
+        let sentence = match lines.as_slice() {
+            [sentence] => sentence,
+            [sentence, hint] if hint.starts_with("  hint: ") => sentence,
+            _ => panic!("$ {line}\nnot one sentence and at most one hint:\n{stderr}"),
+        };
+        assert!(sentence.starts_with("fm-"), "$ {line}\n{stderr}");
+        assert!(sentence.len() < 700, "$ {line}\na long sentence:\n{stderr}");
+        let doubled = ["panicked", "backtrace", "unwrap", "Error {", "Err(", ": : ", "Some("];
+        assert!(!doubled.iter().any(|text| stderr.contains(text)), "$ {line}\nno sentence for people:\n{stderr}");
+        sentence
+    }
+}
+
+/// The codes of findings, each with its epoch or session if it has one, sorted.
+pub fn codes(findings: &[Value]) -> Vec<(String, Option<u64>)> {
+    let mut codes: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            let place = finding["epoch"].as_u64().or(finding["session"].as_u64());
+            (finding["code"].as_str().unwrap_or_default().to_owned(), place)
+        })
+        .collect();
+    codes.sort();
+    codes
+}

@@ -1,0 +1,230 @@
+//! Killed at any moment, a job leaves nothing, something that the same command replaces, or the whole result.
+//! Interrupted politely, it says how to go on and leaves nothing at all.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fm_forge::ForgeSpec;
+use fm_tests::{
+    Federation, Random, Run, binary, command, digest, file_list, manifest, migrate, partial_of, rows, verify,
+};
+use rustix::process::{Pid, Signal, kill_process};
+
+const KILLS: u32 = 32;
+/// How long a job may take to end after it was told to.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn federation() -> Federation {
+    Federation::new(ForgeSpec {
+        epochs: 1200,
+        items_per_epoch: 12,
+        with_shares: false,
+        sign_every: 3,
+        seed: 7,
+        ..ForgeSpec::default()
+    })
+}
+
+fn arguments(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
+    words.iter().map(|word| word.as_ref().to_owned()).collect()
+}
+
+fn start(arguments: &[OsString]) -> Child {
+    command(binary("fm-migrate")).args(arguments).spawn().expect("the program can be started")
+}
+
+fn finish(child: Child) -> Run {
+    Run::from_output("fm-migrate".to_owned(), child.wait_with_output().expect("the program ends"))
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).expect("a process id");
+    // It may have ended already; that is one of the moments.
+    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
+}
+
+/// What a killed run left: the names of what is there.
+fn left_behind(target: &Path) -> String {
+    let partial = partial_of(target);
+    match (target.exists(), partial.exists()) {
+        (true, partial) => format!("target, partial {partial}"),
+        (false, false) => "nothing".to_owned(),
+        (false, true) => {
+            let depth = |path: &&std::path::PathBuf| path.iter().count() == 1;
+            let names: Vec<_> = file_list(&partial).iter().filter(depth).map(|p| p.display().to_string()).collect();
+            format!("partial with {}", names.join(" "))
+        }
+    }
+}
+
+/// Kills the job at moments spread over its duration; `whole` checks a target. Gives what was left, how often.
+fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()) -> BTreeMap<String, u32> {
+    let mut random = Random::new(seed);
+    let mut left = BTreeMap::new();
+    let began = Instant::now();
+    finish(start(arguments)).exits(0);
+    let mut duration = began.elapsed();
+    whole();
+    for kill in 0..KILLS {
+        fs::remove_dir_all(target).expect("the target can be removed");
+        let step = duration.mul_f64(1.05) / KILLS;
+        let moment = step * kill + step.mul_f64(f64::from(u32::try_from(random.below(1000)).expect("small")) / 1000.0);
+        let child = start(arguments);
+        thread::sleep(moment);
+        signal(&child, Signal::KILL);
+        let killed = finish(child);
+        assert!(matches!(killed.exit, 0 | 137), "{}", killed.stderr);
+        *left.entry(left_behind(target)).or_default() += 1;
+        if target.exists() {
+            whole();
+        }
+        let began = Instant::now();
+        finish(start(arguments)).exits(0);
+        // The machine may be busier than it was at first.
+        duration = (duration + began.elapsed()) / 2;
+        whole();
+        assert!(!partial_of(target).exists(), "after {moment:?}");
+    }
+    left
+}
+
+#[test]
+fn a_killed_conversion_is_done_by_the_same_command() {
+    let federation = federation();
+    let (guardian, target) = (federation.guardian(), federation.beside("new"));
+    let reference = federation.beside("reference");
+    migrate!("convert", "--from", guardian, "--config", guardian, "--to", reference).exits(0);
+    let (wanted, before) = (rows(&reference.join("database")), digest(&guardian));
+    let words = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target, &"--json"]);
+    let left = kill_often(1, &target, &words, &|| {
+        for name in ["manifest.json", "provenance.fmar"] {
+            let read = |directory: &Path| fs::read(directory.join(name)).expect("the file is there");
+            assert!(read(&target) == read(&reference), "{name}");
+        }
+        assert!(rows(&target.join("database")) == wanted, "the rows");
+    });
+    verify!(target, "--config", guardian).exits(0);
+    assert_eq!(digest(&guardian), before);
+    let partials: u32 = left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
+    assert!(partials >= 4 && left.contains_key("nothing"), "the moments are not spread: {left:?}");
+}
+
+#[test]
+fn a_killed_revert_is_done_by_the_same_command() {
+    let federation = federation();
+    let (guardian, migrated) = (federation.guardian(), federation.beside("new"));
+    migrate!("convert", "--from", guardian, "--config", guardian, "--to", migrated).exits(0);
+    let (target, wanted) = (federation.beside("back"), rows(&federation.database()));
+    let words = arguments(&[&"revert", &"--from", &migrated, &"--to", &target, &"--json"]);
+    let left = kill_often(2, &target, &words, &|| {
+        assert!(rows(&target.join("database")) == wanted, "the rows");
+        assert_eq!(file_list(&target).iter().filter(|path| path.iter().count() == 1).count(), 1);
+    });
+    let partials: u32 = left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
+    assert!(partials >= 4, "the moments are not spread: {left:?}");
+}
+
+/// Waits until something is there or the job has ended.
+fn wait_for(child: &mut Child, condition: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !condition() && child.try_wait().expect("the program can be asked").is_none() {
+        assert!(began.elapsed() < PATIENCE, "the job does not come so far");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Interrupts at several stages, told by what is in the partial directory; gives how often that was in time.
+fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &[&str]) -> u32 {
+    let mut in_time = 0;
+    for stage in stages {
+        for delay in [0, 4, 20] {
+            let mut child = start(arguments);
+            wait_for(&mut child, || partial_of(target).join(stage).exists());
+            thread::sleep(Duration::from_millis(delay));
+            let told = Instant::now();
+            signal(&child, how);
+            let run = finish(child);
+            assert!(told.elapsed() < PATIENCE, "interrupted, but did not end");
+            if run.exit == 0 {
+                fs::remove_dir_all(target).expect("the target is there");
+                continue;
+            }
+            assert!(run.exited, "killed by the signal: {how:?}");
+            let run = run.exits(130);
+            assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+            assert!(run.stderr.contains("hint: run the same command again"), "{}", run.stderr);
+            run.json();
+            assert_eq!(left_behind(target), "nothing");
+            in_time += 1;
+        }
+    }
+    in_time
+}
+
+#[test]
+fn an_interrupted_job_leaves_nothing_and_says_how_to_go_on() {
+    let federation = Federation::new(ForgeSpec { epochs: 2000, ..federation().spec });
+    let (guardian, target) = (federation.guardian(), federation.beside("new"));
+    let convert = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target, &"--json"]);
+    let stages = ["", "provenance.fmar", "database/CURRENT", "manifest.json"];
+    for how in [Signal::INT, Signal::TERM] {
+        let in_time = interrupt_often(&target, &convert, how, &stages);
+        assert!(in_time >= 6, "{in_time} of {how:?} were in time");
+    }
+    migrate!("convert", "--from", guardian, "--config", guardian, "--to", target).exits(0);
+    assert!(manifest(&target)["sessions"].is_u64());
+    let back = federation.beside("back");
+    let revert = arguments(&[&"revert", &"--from", &target, &"--to", &back, &"--json"]);
+    let in_time = interrupt_often(&back, &revert, Signal::INT, &["", "database/CURRENT"]);
+    assert!(in_time >= 2, "{in_time} were in time");
+}
+
+/// While the history is only read nothing is there to clean up, and the answer is the same.
+#[test]
+fn interrupted_while_reading() {
+    let federation = federation();
+    let (guardian, target) = (federation.guardian(), federation.beside("new"));
+    let convert = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target]);
+    let check = arguments(&[&"check", &"--from", &guardian, &"--config", &guardian]);
+    for words in [&convert, &check] {
+        let mut child = start(words);
+        // The handler is there before the database is opened, and RocksDB starts threads when it is.
+        let tasks = format!("/proc/{}/task", child.id());
+        wait_for(&mut child, || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() > 3));
+        signal(&child, Signal::INT);
+        let run = finish(child).exits(130);
+        assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
+        assert_eq!(left_behind(&target), "nothing");
+    }
+    // And one that only verifies.
+    let verify = binary("fm-verify");
+    let mut child = command(verify).arg(&guardian).arg("--config").arg(&guardian).spawn().expect("it starts");
+    let tasks = format!("/proc/{}/task", child.id());
+    wait_for(&mut child, || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() > 3));
+    signal(&child, Signal::TERM);
+    finish(child).exits(130);
+}
+
+/// Two at a time on one target: one does it, the other is told.
+#[test]
+fn two_runs_on_one_target_exclude_each_other() {
+    let federation = federation();
+    let (guardian, target) = (federation.guardian(), federation.beside("new"));
+    let words = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target]);
+    let mut first = start(&words);
+    wait_for(&mut first, || partial_of(&target).join("provenance.fmar").exists());
+    let second = finish(start(&words));
+    let first = finish(first).exits(0);
+    assert!(first.stdout.contains("written:"), "{}", first.stdout);
+    match second.exit {
+        11 => assert!(second.sentence().contains("is in use"), "{}", second.stderr),
+        0 => assert!(second.stdout.contains("was there already"), "{}", second.stdout),
+        _ => panic!("{}: {}", second.exit, second.stderr),
+    }
+    verify!(target, "--config", guardian).exits(0);
+}

@@ -1,0 +1,244 @@
+//! There and back: `revert` returns every row, converting twice gives the same bytes, a finished target is left
+//! alone, and `map` accounts for every item.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use fm_eras::hbbft::Layout;
+use fm_forge::ForgeSpec;
+use fm_forge::damage::{edit_row, rewrite};
+use fm_tests::{
+    Federation, codes, converted, digest, edit_manifest, hbbft, manifest, migrate, partial_of, root, rows,
+    rows_under, verify,
+};
+use serde_json::Value;
+
+/// Prefix of the sessions.
+const SESSIONS: u8 = 0x04;
+
+/// Every layout whose histories can be converted.
+fn federations() -> Vec<Federation> {
+    let layouts = Layout::ALL.into_iter().filter(Layout::is_framed);
+    layouts
+        .map(|layout| {
+            let spec = ForgeSpec { layout, epochs: 40, items_per_epoch: 6, gap_every: 7, tip: 3, ..ForgeSpec::default() };
+            Federation::new(spec)
+        })
+        .collect()
+}
+
+fn assert_reverts(guardian: &Path, home: &Path) {
+    let (target, back) = (home.join("new"), home.join("back"));
+    converted(guardian, &target);
+    let original = rows(&guardian.join("database"));
+    for (from, back) in [(target.clone(), back.clone()), (target.join("provenance.fmar"), home.join("again"))] {
+        let run = migrate!("revert", "--from", from, "--to", back, "--json").exits(0);
+        let verdict = run.verdict();
+        assert_eq!(verdict["verdict"], "reverted");
+        assert_eq!(verdict["records"], original.len());
+        assert_eq!(verdict["identity"], manifest(&target)["provenance"]);
+        assert!(rows(&back.join("database")) == original, "the rows of {}", guardian.display());
+    }
+    // What came back is a source like the first one.
+    let config = guardian.join("consensus.json");
+    let first = verify!(guardian, "--config", config, "--json").exits(0).verdict();
+    let second = verify!(back, "--config", config, "--json").exits(0).verdict();
+    assert_eq!(first, second);
+    let third = home.join("third");
+    migrate!("convert", "--from", back, "--config", config, "--to", third).exits(0);
+    assert_eq!(manifest(&third), manifest(&target));
+    assert!(!partial_of(&back).exists() && !partial_of(&target).exists());
+}
+
+#[test]
+fn revert_returns_every_row_of_real_guardians() {
+    for peer in ["peer-0", "peer-3"] {
+        let home = tempfile::tempdir().expect("a directory");
+        assert_reverts(&hbbft(peer), home.path());
+    }
+}
+
+#[test]
+fn revert_returns_every_row_of_every_layout() {
+    for federation in federations() {
+        let home = tempfile::tempdir().expect("a directory");
+        assert_reverts(&federation.guardian(), home.path());
+    }
+}
+
+#[test]
+fn what_was_forged_is_what_is_counted() {
+    for federation in federations() {
+        let name = federation.spec.layout.name();
+        let forged = &federation.forged;
+        let run = verify!(federation.guardian(), "--config", federation.config(), "--json").exits(0);
+        let verdict = run.verdict();
+        for (field, count) in [
+            ("epochs", forged.epochs),
+            ("signed", forged.signed),
+            ("covered", forged.covered),
+            ("tip", forged.tip),
+            ("sessions", forged.epochs - forged.tip),
+        ] {
+            assert_eq!(verdict[field], count, "{field} of {name}");
+        }
+        let tip = ("epoch-tip".to_owned(), Some(forged.epochs - forged.tip));
+        assert_eq!(codes(&run.findings()), [tip], "{name}");
+        let target = federation.beside("new");
+        converted(&federation.guardian(), &target);
+        assert_eq!(manifest(&target)["dialect"], name);
+        verify!(target, "--config", federation.config()).exits(0);
+    }
+}
+
+#[test]
+fn converting_twice_gives_the_same_bytes() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (first, second) = (home.path().join("first"), home.path().join("second"));
+    converted(&hbbft("peer-0"), &first);
+    converted(&hbbft("peer-0"), &second);
+    for name in ["manifest.json", "provenance.fmar"] {
+        let read = |directory: &Path| fs::read(directory.join(name)).expect("the file is there");
+        assert!(read(&first) == read(&second), "{name}");
+    }
+    assert!(rows(&first.join("database")) == rows(&second.join("database")));
+}
+
+#[test]
+fn the_layout_of_files_changes_nothing() {
+    let federation = Federation::small(40);
+    let copy = federation.beside("copy");
+    fs::create_dir(&copy).expect("a directory");
+    rewrite(&federation.database(), &copy.join("database"), |key, value| Some((key.to_vec(), value.to_vec())))
+        .expect("a copy");
+    fs::copy(federation.config(), copy.join("consensus.json")).expect("a copy");
+    let (first, second) = (federation.beside("first"), federation.beside("second"));
+    converted(&federation.guardian(), &first);
+    converted(&copy, &second);
+    for name in ["manifest.json", "provenance.fmar"] {
+        let read = |directory: &Path| fs::read(directory.join(name)).expect("the file is there");
+        assert!(read(&first) == read(&second), "{name}");
+    }
+}
+
+#[test]
+fn a_finished_target_is_left_alone() {
+    let federation = Federation::small(40);
+    let (guardian, config, target) = (federation.guardian(), federation.config(), federation.beside("new"));
+    let first = converted(&guardian, &target);
+    assert_eq!(first["verdict"], "converted");
+    let before = digest(&target);
+    let again = converted(&guardian, &target);
+    assert_eq!(again["verdict"], "exists");
+    assert_eq!(root(&again), root(&first));
+    assert_eq!(digest(&target), before);
+    let convert = |until: &str, to: &Path| {
+        migrate!("convert", "--from", guardian, "--config", config, "--until", until, "--to", to)
+    };
+    // Another end is another conversion.
+    let run = convert("20", &target).exits(2);
+    assert!(run.sentence().contains("is not this conversion"), "{}", run.stderr);
+    assert_eq!(digest(&target), before);
+    let shorter = federation.beside("shorter");
+    convert("20", &shorter).exits(0);
+    assert_eq!(manifest(&shorter)["last"], 20);
+    assert_eq!(rows_under(&shorter.join("database"), SESSIONS).len(), 21);
+    verify!(shorter, "--config", config).exits(0);
+    // The default end, said aloud, is the same conversion.
+    convert("38", &target).exits(0);
+    assert_eq!(digest(&target), before);
+    // Nothing signs the tip.
+    let tip = federation.beside("tip");
+    let run = convert("39", &tip).exits(1);
+    assert!(run.sentence().contains("epoch 39 is neither signed nor covered"), "{}", run.stderr);
+    assert!(!tip.exists() && !partial_of(&tip).exists());
+}
+
+/// "It is there already" is said only of what would have been made: not of another guardian's, nor of a damaged one.
+#[test]
+fn a_target_that_is_not_the_same_is_refused() {
+    let home = tempfile::tempdir().expect("a directory");
+    let target = home.path().join("new");
+    converted(&hbbft("peer-0"), &target);
+    let convert = |peer: &str| {
+        migrate!("convert", "--from", hbbft(peer), "--config", hbbft(peer), "--to", target)
+    };
+    convert("peer-0").exits(0);
+    // Same history, same counts, other module data.
+    let federation = Federation::small(12);
+    let other = federation.beside("other");
+    fs::create_dir(&other).expect("a directory");
+    let row = rows_under(&federation.database(), 0xFF).into_iter().find(|(_, value)| value.len() > 10);
+    let (key, _) = row.expect("a row of a module");
+    let change = edit_row(key, |value| Some(value.iter().map(|byte| byte ^ 1).collect()));
+    rewrite(&federation.database(), &other.join("database"), change).expect("a copy");
+    fs::copy(federation.config(), other.join("consensus.json")).expect("a copy");
+    let to = federation.beside("new");
+    let first = converted(&federation.guardian(), &to);
+    let before = digest(&to);
+    let run = migrate!("convert", "--from", other, "--config", other, "--to", to).exits(2);
+    assert!(run.sentence().contains("provenance"), "{}", run.stderr);
+    assert_eq!(digest(&to), before);
+    let apart = federation.beside("apart");
+    assert_eq!(root(&converted(&other, &apart)), root(&first));
+    // A damaged one: the archive, the database, the manifest.
+    let archive = target.join("provenance.fmar");
+    let whole = fs::read(&archive).expect("the archive");
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 0x10;
+    fs::write(&archive, damaged).expect("the archive");
+    let run = convert("peer-0").exits(2);
+    run.sentence();
+    fs::write(&archive, &whole).expect("the archive");
+    convert("peer-0").exits(0);
+    fm_tests::rewrite_database(
+        &target,
+        |key, value| (key != [SESSIONS, 7]).then(|| (key.to_vec(), value.to_vec())),
+        &[],
+    );
+    let run = convert("peer-0").exits(2);
+    assert!(run.sentence().contains("session 7"), "{}", run.stderr);
+    edit_manifest(&target, |manifest| manifest["items"] = Value::from(1));
+    let run = convert("peer-0").exits(2);
+    assert!(run.sentence().contains("items"), "{}", run.stderr);
+}
+
+#[test]
+fn the_map_accounts_for_every_item() {
+    for federation in federations() {
+        let target = federation.beside("new");
+        converted(&federation.guardian(), &target);
+        let manifest = manifest(&target);
+        let lines = migrate!("map", "--dir", target).exits(0).json();
+        let count = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
+        assert_eq!(manifest["transactions"], count("transaction"));
+        assert_eq!(manifest["items"], count("transaction") + count("module_item"));
+        assert_eq!(manifest["epochs_beyond"], count("epoch_not_carried"));
+        let mut dropped: BTreeMap<String, u64> = BTreeMap::new();
+        for line in lines.iter().filter(|line| line["type"] == "not_carried") {
+            *dropped.entry(line["reason"].as_str().expect("a reason").to_owned()).or_default() += 1;
+        }
+        assert_eq!(manifest["dropped"], serde_json::to_value(&dropped).expect("numbers"));
+        // Every place in every session is taken by exactly one line.
+        let mut places: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+        for line in lines.iter().filter(|line| line["item"].is_u64()) {
+            let (session, item) = (line["session"].as_u64(), line["item"].as_u64());
+            assert_eq!(line["epoch"], line["session"]);
+            let session = places.entry(session.expect("a session")).or_default();
+            assert!(session.insert(item.expect("an item")), "{line}");
+        }
+        for items in places.values() {
+            assert!(items.iter().copied().eq(0..items.len() as u64));
+        }
+        // Every item of every epoch, by its place in its guardian's contribution, once.
+        let old = lines.iter().filter(|line| line["position"].is_u64() || line["type"] == "transaction");
+        let epochs: u64 = manifest["sessions"].as_u64().expect("a number");
+        assert_eq!(old.clone().filter(|line| line["epoch"].as_u64() >= Some(epochs)).count(), 0);
+        let forged = &federation.forged;
+        let beyond = forged.items - lines.iter().filter(|line| line["type"] != "epoch_not_carried").count() as u64;
+        let most = 4 * forged.tip * u64::from(federation.spec.items_per_epoch) * 4;
+        assert!(beyond <= most, "{beyond} items are in no line, and not all can be of the tip");
+    }
+}

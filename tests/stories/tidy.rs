@@ -1,0 +1,194 @@
+//! The house plan, checked against the tree: layers run downward, every file says what it holds, no test is
+//! switched off, every golden vector is used, documents name every code and no machine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fm_history::{Code, Severity};
+use serde_json::Value;
+
+/// Layers from the bottom to the top; a package may use only packages of lower layers.
+const LAYERS: &[&[&str]] = &[
+    &["fm-codec", "fm-store"],
+    &["fm-crypto"],
+    &["fm-history"],
+    &["fm-eras", "fm-archive"],
+    &["fm-audit"],
+    &["fm-migration"],
+    &["fm-cli"],
+    &["fm-migrate", "fm-verify"],
+];
+/// Packages for tests only: they may use any layer, no layer may use them but for its tests.
+const TEST_PACKAGES: &[&str] = &["fm-forge", "fm-tests"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every file below `dir` with one of the endings, build output and fixtures left out.
+fn files(dir: &Path, endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() && !["target", ".git", "fixtures", "vectors"].contains(&name.as_str()) {
+            found.extend(files(&path, endings));
+        } else if endings.iter().any(|ending| name.ends_with(ending)) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn layer(package: &str) -> usize {
+    let position = LAYERS.iter().position(|layer| layer.contains(&package));
+    position.unwrap_or_else(|| panic!("{package} has no place in the house plan"))
+}
+
+#[test]
+fn imports_run_downward() {
+    let metadata = metadata();
+    let mut seen = 0;
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if TEST_PACKAGES.contains(&name) {
+            continue;
+        }
+        seen += 1;
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let used = dependency["name"].as_str().unwrap();
+            if dependency["path"].is_null() || dependency["kind"] == "dev" {
+                continue;
+            }
+            assert!(layer(used) < layer(name), "{name} uses {used}, which is not below it");
+        }
+    }
+    assert_eq!(seen, LAYERS.concat().len());
+}
+
+#[test]
+fn the_history_knows_no_database_and_the_database_no_history() {
+    let metadata = metadata();
+    let uses = |name: &str| {
+        let packages = metadata["packages"].as_array().unwrap();
+        let package = packages.iter().find(|package| package["name"] == name).unwrap();
+        let dependencies = package["dependencies"].as_array().unwrap().iter();
+        dependencies
+            .filter(|dependency| dependency["kind"] != "dev")
+            .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let store = uses("fm-store");
+    assert!(!store.iter().any(|name| name.starts_with("fm-")), "{store:?}");
+    for name in ["fm-codec", "fm-crypto", "fm-history"] {
+        let used = uses(name);
+        assert!(!used.contains(&"rocksdb".to_owned()) && !used.contains(&"fm-store".to_owned()), "{used:?}");
+    }
+    assert!(!uses("fm-history").contains(&"rayon".to_owned()));
+}
+
+#[test]
+fn every_package_has_the_lints() {
+    for package in metadata()["packages"].as_array().unwrap() {
+        let manifest = fs::read_to_string(package["manifest_path"].as_str().unwrap()).unwrap();
+        let inherits = manifest.contains("[lints]\nworkspace = true");
+        let own = ["unsafe_code = ", "missing_docs = \"deny\"", "unwrap_used = \"deny\""];
+        let has_own = own.iter().all(|lint| manifest.contains(lint));
+        assert!(inherits || has_own, "{} has no lints", package["name"]);
+    }
+}
+
+#[test]
+fn every_source_file_says_what_it_holds() {
+    let sources = files(&root(), &[".rs"]);
+    assert!(sources.len() > 50, "only {} source files found", sources.len());
+    for path in sources {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not open with //!", path.display());
+    }
+}
+
+#[test]
+fn no_test_is_switched_off() {
+    let marks = [concat!("#[", "ignore"), concat!("todo", "!("), concat!("unimplemented", "!(")];
+    for path in files(&root(), &[".rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for mark in marks {
+            assert!(!text.contains(mark), "{} contains {mark}", path.display());
+        }
+    }
+}
+
+#[test]
+fn rooms_do_not_import_each_other() {
+    let room = root().join("crates/fm-eras/src/hbbft");
+    for path in files(&room, &[".rs"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("crate::session"), "{} looks into another room", path.display());
+    }
+    let other = fs::read_to_string(root().join("crates/fm-eras/src/session.rs")).unwrap();
+    assert!(!other.contains("hbbft"), "the session room looks into another room");
+}
+
+#[test]
+fn every_vector_folder_is_used() {
+    let mut folders = 0;
+    for krate in fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path()) {
+        let vectors = krate.join("vectors");
+        if !vectors.exists() {
+            continue;
+        }
+        let tests: String = files(&krate, &[".rs"]).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        for folder in fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap()) {
+            let name = folder.file_name().into_string().unwrap();
+            folders += 1;
+            assert!(tests.contains(&format!("\"{name}")), "no test of {} names {name}", krate.display());
+        }
+    }
+    assert!(folders > 0);
+}
+
+#[test]
+fn every_code_is_documented() {
+    let text = fs::read_to_string(root().join("docs/finding-codes.md")).unwrap();
+    let rows: BTreeMap<&str, &str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split_once("` | "))
+        .filter_map(|(code, rest)| Some((code, rest.split_once(" |")?.0)))
+        .collect();
+    for code in Code::ALL {
+        let severity = match code.severity() {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        assert_eq!(rows.get(code.as_str()), Some(&severity), "{code}");
+        assert!(!code.meaning().is_empty());
+    }
+    assert_eq!(rows.len(), Code::ALL.len(), "the document has codes that do not exist");
+}
+
+#[test]
+fn nothing_names_a_machine() {
+    let homes = [concat!("/", "work/"), concat!("/", "root/"), concat!("/", "home/")];
+    for path in files(&root(), &[".rs", ".md", ".toml", "quickstart", "prerequisites", "test"]) {
+        let text = fs::read_to_string(&path).unwrap();
+        for home in homes {
+            assert!(!text.contains(home), "{} names {home}", path.display());
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Where a result may be put.
+
+use std::path::Path;
+
+use crate::{Exit, Failure};
+
+/// Refuses a target inside its own source, which is never written.
+pub fn refuse_inside(target: &Path, source: &Path) -> Result<(), Failure> {
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    // A parent or a source that is not there is told by whoever opens it.
+    match (parent.canonicalize(), source.canonicalize()) {
+        (Ok(parent), Ok(inside)) if parent.starts_with(&inside) => {
+            let message =
+                format!("{} is inside the source {}, which is never written", target.display(), source.display());
+            Err(Failure::new(Exit::Usage, message).hint("choose a target outside of it"))
+        }
+        _ => Ok(()),
+    }
+}
