@@ -48,10 +48,7 @@ fn best(mut turn: impl FnMut()) -> Duration {
         turn();
         start.elapsed()
     };
-    std::iter::repeat_with(timed)
-        .take(TURNS)
-        .min()
-        .expect("there is a turn")
+    std::iter::repeat_with(timed).take(TURNS).min().expect("there is a turn")
 }
 
 fn zstd(arguments: &[&str], file: &Path) {
@@ -66,9 +63,8 @@ fn zstd(arguments: &[&str], file: &Path) {
 /// What a person without our tools does to learn the identity.
 fn zstd_sha256(file: &Path) {
     let file = file.to_str().expect("a plain path");
-    let status = Command::new("sh")
-        .args(["-c", &format!("zstd -dcq {file} | sha256sum >/dev/null")])
-        .status();
+    let status =
+        Command::new("sh").args(["-c", &format!("zstd -dcq {file} | sha256sum >/dev/null")]).status();
     assert!(status.expect("a shell").success(), "zstd and sha256sum");
 }
 
@@ -77,26 +73,16 @@ fn report(name: &str, size: u64, ours: Duration, theirs: Duration, their_name: &
         f64::from(u32::try_from(size >> 10).unwrap_or(u32::MAX)) / 1024.0 / time.as_secs_f64()
     };
     let ratio = theirs.as_secs_f64() / ours.as_secs_f64();
-    println!(
-        "{name}: {:.0} MiB/s, `{their_name}` {:.0} MiB/s, ratio {ratio:.2}",
-        speed(ours),
-        speed(theirs)
-    );
+    println!("{name}: {:.0} MiB/s, `{their_name}` {:.0} MiB/s, ratio {ratio:.2}", speed(ours), speed(theirs));
 }
 
 fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let records = records();
-    let (plain, packed, ours) = (
-        folder.path().join("stream"),
-        folder.path().join("stream.zst"),
-        folder.path().join("stream.fmar"),
-    );
+    let (plain, packed, ours) =
+        (folder.path().join("stream"), folder.path().join("stream.zst"), folder.path().join("stream.fmar"));
     for level in [1, 3, 9] {
-        let options = Options {
-            level,
-            ..Options::default()
-        };
+        let options = Options { level, ..Options::default() };
         let mut summary = None;
         let write = best(|| {
             let file = File::create(&ours).expect("a file");
@@ -108,10 +94,7 @@ fn main() {
         });
         let summary = summary.expect("there was a turn");
         if level == 1 {
-            zstd(
-                &["-d", "-q", "-f", "-o", plain.to_str().expect("a plain path")],
-                &ours,
-            );
+            zstd(&["-d", "-q", "-f", "-o", plain.to_str().expect("a plain path")], &ours);
         }
         let check = best(|| {
             let report = verify(File::open(&ours).expect("a file"), &mut |_, _| {}).expect("a report");
@@ -123,32 +106,11 @@ fn main() {
         let zstd_test = best(|| zstd(&["-t", "-q"], &packed));
         let zstd_sum = best(|| zstd_sha256(&packed));
         let size = summary.uncompressed;
-        report(
-            &format!("level {level} write"),
-            size,
-            write,
-            zstd_write,
-            &format!("zstd -T0 {level_flag}"),
-        );
-        report(
-            &format!("level {level} verify"),
-            size,
-            check,
-            zstd_test,
-            "zstd -t",
-        );
-        report(
-            &format!("level {level} verify"),
-            size,
-            check,
-            zstd_sum,
-            "zstd -dc | sha256sum",
-        );
+        report(&format!("level {level} write"), size, write, zstd_write, &format!("zstd -T0 {level_flag}"));
+        report(&format!("level {level} verify"), size, check, zstd_test, "zstd -t");
+        report(&format!("level {level} verify"), size, check, zstd_sum, "zstd -dc | sha256sum");
         let their_size = std::fs::metadata(&packed).expect("a file").len();
-        println!(
-            "level {level} size: {} bytes, `zstd` {their_size} bytes",
-            summary.length
-        );
+        println!("level {level} size: {} bytes, `zstd` {their_size} bytes", summary.length);
     }
     std::io::stdout().flush().expect("an open output");
 }

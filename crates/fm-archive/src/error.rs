@@ -121,10 +121,7 @@ impl ArchiveError {
 impl From<Damage> for ArchiveError {
     fn from(damage: Damage) -> Self {
         match damage.fault {
-            Fault::Truncated {
-                whole_frames,
-                records,
-            } => Self::Truncated {
+            Fault::Truncated { whole_frames, records } => Self::Truncated {
                 whole_frames,
                 records,
                 at_byte: damage.bytes.start,
@@ -180,13 +177,7 @@ pub struct Damage {
 
 impl Damage {
     pub(crate) fn new(region: Region, bytes: Range<u64>, fault: Fault) -> Self {
-        Self {
-            region,
-            bytes,
-            keys: None,
-            records: None,
-            fault,
-        }
+        Self { region, bytes, keys: None, records: None, fault }
     }
 }
 

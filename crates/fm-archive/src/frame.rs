@@ -29,10 +29,7 @@ thread_local! {
 
 /// Compresses the contents of frame number `frame`.
 pub(crate) fn pack(frame: u64, plain: &[u8], level: i32) -> Result<Packed, ArchiveError> {
-    let failed = |error: std::io::Error| ArchiveError::Compressor {
-        frame,
-        message: error.to_string(),
-    };
+    let failed = |error: std::io::Error| ArchiveError::Compressor { frame, message: error.to_string() };
     let bytes = COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some((of, compressor)) if *of == level => compressor,
@@ -41,11 +38,7 @@ pub(crate) fn pack(frame: u64, plain: &[u8], level: i32) -> Result<Packed, Archi
         compressor.compress(plain)
     });
     let bytes = bytes.map_err(failed)?;
-    Ok(Packed {
-        compressed_sha256: sha256(&bytes),
-        uncompressed_sha256: sha256(plain),
-        bytes,
-    })
+    Ok(Packed { compressed_sha256: sha256(&bytes), uncompressed_sha256: sha256(plain), bytes })
 }
 
 fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {
@@ -61,25 +54,17 @@ pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
     match scan.advance(frame)? {
         Progress::Whole(length) if length == frame.len() => {}
         Progress::Whole(length) => {
-            return Err(Fault::Zstandard {
-                at: wide(length),
-                what: "bytes follow the end of the frame",
-            });
+            return Err(Fault::Zstandard { at: wide(length), what: "bytes follow the end of the frame" });
         }
         Progress::Need(_) => {
-            return Err(Fault::Zstandard {
-                at: wide(frame.len()),
-                what: "the frame has no end",
-            });
+            return Err(Fault::Zstandard { at: wide(frame.len()), what: "the frame has no end" });
         }
     }
     let refuse = |message: String| Fault::Decompressor { message };
     let size = usize::try_from(scan.content_size()).map_err(|error| refuse(error.to_string()))?;
     let mut decompressor = Decompressor::new().map_err(|error| refuse(error.to_string()))?;
     // The scan limited the size; the decompressor stops at the capacity that it is given.
-    let plain = decompressor
-        .decompress(frame, size)
-        .map_err(|error| refuse(error.to_string()))?;
+    let plain = decompressor.decompress(frame, size).map_err(|error| refuse(error.to_string()))?;
     if plain.len() != size {
         return Err(refuse(format!("{} bytes instead of {size}", plain.len())));
     }
@@ -100,11 +85,7 @@ pub(crate) fn examine(frame: &[u8]) -> Examined {
         let hash = sha256(contents.plain());
         (contents, hash)
     });
-    Examined {
-        compressed: wide(frame.len()),
-        compressed_sha256: sha256(frame),
-        own,
-    }
+    Examined { compressed: wide(frame.len()), compressed_sha256: sha256(frame), own }
 }
 
 impl Examined {
@@ -113,31 +94,20 @@ impl Examined {
         let (contents, hash) = self.own.as_ref().ok()?;
         let facts = [
             ("compressed size", self.compressed == entry.compressed),
-            (
-                "compressed SHA-256",
-                self.compressed_sha256 == entry.compressed_sha256,
-            ),
-            (
-                "uncompressed size",
-                wide(contents.plain().len()) == entry.uncompressed,
-            ),
+            ("compressed SHA-256", self.compressed_sha256 == entry.compressed_sha256),
+            ("uncompressed size", wide(contents.plain().len()) == entry.uncompressed),
             ("uncompressed SHA-256", *hash == entry.uncompressed_sha256),
             ("record count", wide(contents.len()) == entry.records),
             ("first key", contents.first_key() == entry.first_key),
             ("last key", contents.last_key() == entry.last_key),
         ];
-        facts
-            .into_iter()
-            .find(|(_, equal)| !equal)
-            .map(|(field, _)| field)
+        facts.into_iter().find(|(_, equal)| !equal).map(|(field, _)| field)
     }
 
     /// The contents, if the frame is the one that a trusted index tells of.
     pub(crate) fn accept(self, entry: &FrameInfo) -> Result<Contents, Fault> {
         if self.compressed_sha256 != entry.compressed_sha256 {
-            return Err(Fault::Hash {
-                of: "the compressed frame",
-            });
+            return Err(Fault::Hash { of: "the compressed frame" });
         }
         if let Some(field) = self.difference(entry) {
             return Err(Fault::NotAsIndexed { field });

@@ -41,12 +41,7 @@ impl Metadata {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(entries: I) -> Self {
-        Self(
-            entries
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(entries.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -83,30 +78,17 @@ impl Header {
         writer.raw(&hash);
         let payload = writer.into_bytes();
         if payload.len() > MAX_HEADER_LEN {
-            return Err(ArchiveError::HeaderTooLarge {
-                length: payload.len(),
-                limit: MAX_HEADER_LEN,
-            });
+            return Err(ArchiveError::HeaderTooLarge { length: payload.len(), limit: MAX_HEADER_LEN });
         }
-        Ok(Self {
-            payload,
-            metadata: metadata.clone(),
-        })
+        Ok(Self { payload, metadata: metadata.clone() })
     }
 
     /// Reads a payload that was found in a file.
     pub(crate) fn from_payload(payload: Vec<u8>) -> Result<Self, HeaderFault> {
-        let body = payload
-            .len()
-            .checked_sub(32)
-            .filter(|_| payload.len() >= HEADER_FIXED_LEN);
+        let body = payload.len().checked_sub(32).filter(|_| payload.len() >= HEADER_FIXED_LEN);
         let Some(body) = body else {
             let actual = wide(HEADER_FIXED_LEN);
-            return Err(Fault::Length {
-                declared: wide(payload.len()),
-                actual,
-            }
-            .into());
+            return Err(Fault::Length { declared: wide(payload.len()), actual }.into());
         };
         let (covered, hash) = payload.split_at(body);
         if Sha256::digest(covered).as_slice() != hash {
@@ -114,23 +96,15 @@ impl Header {
         }
         let mut reader = Reader::new(covered, Dialect::MODERN);
         if reader.array::<8>().map_err(Fault::from)? != HEADER_MARK {
-            return Err(Fault::Mark {
-                what: "the mark of the header",
-            }
-            .into());
+            return Err(Fault::Mark { what: "the mark of the header" }.into());
         }
         let version = u16::from_le_bytes(reader.array().map_err(Fault::from)?);
         if version != FORMAT_VERSION {
             return Err(HeaderFault::OtherVersion(version));
         }
-        let entries = reader
-            .map(2, |reader| reader.text(), |reader| reader.text())
-            .map_err(Fault::from)?;
+        let entries = reader.map(2, |reader| reader.text(), |reader| reader.text()).map_err(Fault::from)?;
         reader.finish().map_err(Fault::from)?;
-        Ok(Self {
-            payload,
-            metadata: Metadata(entries),
-        })
+        Ok(Self { payload, metadata: Metadata(entries) })
     }
 
     /// Where the header's frame ends in the file.

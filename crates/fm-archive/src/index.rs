@@ -77,27 +77,14 @@ impl FrameInfo {
             ("length of the last key", wide(self.last_key.len()) <= limit),
             (
                 "order of its keys",
-                if one {
-                    self.first_key == self.last_key
-                } else {
-                    self.first_key < self.last_key
-                },
+                if one { self.first_key == self.last_key } else { self.first_key < self.last_key },
             ),
             // A record takes two bytes at least.
-            (
-                "record count",
-                (1..=self.uncompressed / 2).contains(&self.records),
-            ),
+            ("record count", (1..=self.uncompressed / 2).contains(&self.records)),
             ("uncompressed size", self.uncompressed <= wide(MAX_FRAME_LEN)),
-            (
-                "compressed size",
-                self.compressed <= most_compressed(self.uncompressed),
-            ),
+            ("compressed size", self.compressed <= most_compressed(self.uncompressed)),
         ];
-        facts
-            .into_iter()
-            .find(|(_, holds)| !holds)
-            .map(|(field, _)| field)
+        facts.into_iter().find(|(_, holds)| !holds).map(|(field, _)| field)
     }
 }
 
@@ -147,12 +134,7 @@ impl Index {
         let mut writer = Writer::new(Dialect::MODERN);
         writer.raw(&INDEX_MARK);
         writer.list(self.frames.iter(), |writer, frame| frame.encode(writer));
-        let Totals {
-            records,
-            key_bytes,
-            value_bytes,
-            uncompressed,
-        } = self.totals;
+        let Totals { records, key_bytes, value_bytes, uncompressed } = self.totals;
         for number in [records, key_bytes, value_bytes, uncompressed] {
             writer.u64(number);
         }
@@ -164,9 +146,7 @@ impl Index {
     pub(crate) fn decode(covered: &[u8]) -> Result<Self, Fault> {
         let mut reader = Reader::new(covered, Dialect::MODERN);
         if reader.array::<8>()? != INDEX_MARK {
-            return Err(Fault::Mark {
-                what: "the mark of the index",
-            });
+            return Err(Fault::Mark { what: "the mark of the index" });
         }
         let frames = reader.list(MIN_ENTRY_LEN, FrameInfo::decode)?;
         let totals = Totals {
@@ -177,11 +157,7 @@ impl Index {
         };
         let identity = reader.array()?;
         reader.finish()?;
-        Ok(Self {
-            frames,
-            totals,
-            identity,
-        })
+        Ok(Self { frames, totals, identity })
     }
 
     /// Where the header ends if the index is right.
@@ -194,12 +170,7 @@ impl Index {
         let mut offset = header_end;
         let mut previous: Option<&[u8]> = None;
         for (number, frame) in self.frames.iter().enumerate() {
-            let refuse = |field| {
-                Err(Fault::Entry {
-                    frame: wide(number),
-                    field,
-                })
-            };
+            let refuse = |field| Err(Fault::Entry { frame: wide(number), field });
             if frame.offset != offset {
                 return refuse("offset");
             }
@@ -213,79 +184,44 @@ impl Index {
             offset = frame.bytes().end;
         }
         if offset != index_offset {
-            return Err(Fault::Length {
-                declared: offset,
-                actual: index_offset,
-            });
+            return Err(Fault::Length { declared: offset, actual: index_offset });
         }
         self.check_totals()
     }
 
     fn check_totals(&self) -> Result<(), Fault> {
         let sum = |of: fn(&FrameInfo) -> u64| {
-            self.frames
-                .iter()
-                .try_fold(0u64, |sum, frame| sum.checked_add(of(frame)))
+            self.frames.iter().try_fold(0u64, |sum, frame| sum.checked_add(of(frame)))
         };
-        let Totals {
-            records,
-            key_bytes,
-            value_bytes,
-            uncompressed,
-        } = self.totals;
+        let Totals { records, key_bytes, value_bytes, uncompressed } = self.totals;
         if sum(|frame| frame.records) != Some(records) {
             return Err(Fault::Total { field: "records" });
         }
         if sum(|frame| frame.uncompressed) != Some(uncompressed) {
-            return Err(Fault::Total {
-                field: "uncompressed bytes",
-            });
+            return Err(Fault::Total { field: "uncompressed bytes" });
         }
         // Each record is its key, its value and two lengths of one to five bytes.
-        let lengths = key_bytes
-            .checked_add(value_bytes)
-            .and_then(|bytes| uncompressed.checked_sub(bytes));
+        let lengths = key_bytes.checked_add(value_bytes).and_then(|bytes| uncompressed.checked_sub(bytes));
         let possible = 2 * records..=10 * records;
         if !lengths.is_some_and(|lengths| possible.contains(&lengths)) {
-            return Err(Fault::Total {
-                field: "key and value bytes",
-            });
+            return Err(Fault::Total { field: "key and value bytes" });
         }
         Ok(())
     }
 
     /// The numbers of an archive with this index.
     pub(crate) fn summary(&self, root: [u8; 32], length: u64) -> Summary {
-        let Totals {
-            records,
-            key_bytes,
-            value_bytes,
-            uncompressed,
-        } = self.totals;
+        let Totals { records, key_bytes, value_bytes, uncompressed } = self.totals;
         let compressed = self.frames.iter().map(|frame| frame.compressed).sum();
         let frames = wide(self.frames.len());
         let identity = self.identity;
-        Summary {
-            identity,
-            root,
-            records,
-            key_bytes,
-            value_bytes,
-            frames,
-            uncompressed,
-            compressed,
-            length,
-        }
+        Summary { identity, root, records, key_bytes, value_bytes, frames, uncompressed, compressed, length }
     }
 }
 
 /// The root over a header payload and the index payload up to the root.
 pub(crate) fn root(header_payload: &[u8], covered: &[u8]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update(header_payload)
-        .chain_update(covered)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(header_payload).chain_update(covered).finalize().into()
 }
 
 /// The last bytes of the file.
@@ -298,11 +234,7 @@ pub(crate) struct Trailer {
 
 impl Trailer {
     pub(crate) fn new(root: [u8; 32], index_offset: u64) -> Self {
-        Self {
-            root,
-            index_offset,
-            end_mark: END_MARK,
-        }
+        Self { root, index_offset, end_mark: END_MARK }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

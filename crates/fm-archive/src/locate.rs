@@ -51,16 +51,12 @@ pub(crate) struct Source<'a, R> {
 
 impl<'a, R: Read + Seek> Source<'a, R> {
     pub(crate) fn new(read: &'a mut R) -> Result<Self, ArchiveError> {
-        let length = read
-            .seek(SeekFrom::End(0))
-            .map_err(ArchiveError::io("asking for the length"))?;
+        let length = read.seek(SeekFrom::End(0)).map_err(ArchiveError::io("asking for the length"))?;
         Ok(Self { read, length })
     }
 
     pub(crate) fn seek(&mut self, offset: u64) -> Result<(), ArchiveError> {
-        self.read
-            .seek(SeekFrom::Start(offset))
-            .map_err(ArchiveError::io("seeking"))?;
+        self.read.seek(SeekFrom::Start(offset)).map_err(ArchiveError::io("seeking"))?;
         Ok(())
     }
 
@@ -69,10 +65,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         let count = count.min(self.length.saturating_sub(offset));
         let mut bytes = Vec::new();
         self.seek(offset)?;
-        self.read
-            .take(count)
-            .read_to_end(&mut bytes)
-            .map_err(ArchiveError::io("reading the archive"))?;
+        self.read.take(count).read_to_end(&mut bytes).map_err(ArchiveError::io("reading the archive"))?;
         Ok(bytes)
     }
 
@@ -102,50 +95,25 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         if declared > limit {
             return Ok(damaged(
                 0..SKIPPABLE_LEN,
-                Fault::OverLimit {
-                    what: "a header",
-                    length: declared,
-                    limit,
-                },
+                Fault::OverLimit { what: "a header", length: declared, limit },
             ));
         }
         if end > length && !ends {
-            return Err(ArchiveError::Truncated {
-                whole_frames: 0,
-                records: 0,
-                at_byte: 0,
-                length,
-            });
+            return Err(ArchiveError::Truncated { whole_frames: 0, records: 0, at_byte: 0, length });
         }
         if end > length {
-            return Ok(damaged(
-                0..SKIPPABLE_LEN,
-                Fault::Length {
-                    declared,
-                    actual: length - SKIPPABLE_LEN,
-                },
-            ));
+            return Ok(damaged(0..SKIPPABLE_LEN, Fault::Length { declared, actual: length - SKIPPABLE_LEN }));
         }
         match Header::from_payload(self.bytes(SKIPPABLE_LEN, declared)?) {
-            Ok(header) if magic => Ok(Head {
-                header: Some(header),
-                damage: None,
-                end,
-            }),
+            Ok(header) if magic => Ok(Head { header: Some(header), damage: None, end }),
             Ok(header) => {
-                let fault = Fault::Mark {
-                    what: "the magic of its frame",
-                };
-                Ok(Head {
-                    header: Some(header),
-                    ..damaged(0..SKIPPABLE_LEN, fault)
-                })
+                let fault = Fault::Mark { what: "the magic of its frame" };
+                Ok(Head { header: Some(header), ..damaged(0..SKIPPABLE_LEN, fault) })
             }
             Err(HeaderFault::Damaged(fault)) => Ok(damaged(0..end, fault)),
-            Err(HeaderFault::OtherVersion(version)) => Err(ArchiveError::UnsupportedVersion {
-                version,
-                supported: FORMAT_VERSION,
-            }),
+            Err(HeaderFault::OtherVersion(version)) => {
+                Err(ArchiveError::UnsupportedVersion { version, supported: FORMAT_VERSION })
+            }
         }
     }
 
@@ -165,10 +133,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         };
         let trailer = Trailer::decode(&bytes);
         let offset = trailer.index_offset;
-        let space = self
-            .length
-            .checked_sub(offset)
-            .and_then(|space| space.checked_sub(SKIPPABLE_LEN));
+        let space = self.length.checked_sub(offset).and_then(|space| space.checked_sub(SKIPPABLE_LEN));
         let Some(space) = space.filter(|space| (MIN_INDEX_LEN..=MAX_INDEX_LEN).contains(space)) else {
             return Ok(None);
         };
@@ -182,18 +147,10 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         if !framed && !rooted(head, &covered, &trailer) {
             return Ok(None);
         }
-        let mut tail = Tail {
-            offset,
-            covered,
-            trailer,
-            damage: Vec::new(),
-        };
+        let mut tail = Tail { offset, covered, trailer, damage: Vec::new() };
         if !framed {
-            let fault = Fault::Mark {
-                what: "magic or length of its frame",
-            };
-            tail.damage
-                .push(Damage::new(Region::Index, offset..offset + SKIPPABLE_LEN, fault));
+            let fault = Fault::Mark { what: "magic or length of its frame" };
+            tail.damage.push(Damage::new(Region::Index, offset..offset + SKIPPABLE_LEN, fault));
         }
         Ok(Some(tail))
     }
@@ -220,46 +177,27 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         let trailer = self.length.saturating_sub(wide(TRAILER_LEN))..self.length;
         Ok(Search::Lost(vec![
             Damage::new(Region::Frame(frame), offset.min(self.length)..self.length, fault),
-            Damage::new(
-                Region::Trailer,
-                trailer,
-                Fault::Mark {
-                    what: "what should lead to the index",
-                },
-            ),
+            Damage::new(Region::Trailer, trailer, Fault::Mark { what: "what should lead to the index" }),
         ]))
     }
 
     /// The tail whose frame begins at `offset`, though the end of the file does not lead there.
     fn tail_at(&mut self, offset: u64, head: &Head) -> Result<Search, ArchiveError> {
         let payload = offset + SKIPPABLE_LEN;
-        let lost = |fault| {
-            Ok(Search::Lost(vec![Damage::new(
-                Region::Index,
-                offset..payload,
-                fault,
-            )]))
-        };
+        let lost = |fault| Ok(Search::Lost(vec![Damage::new(Region::Index, offset..payload, fault)]));
         let Ok(length) = self.bytes(offset + 4, 4)?.try_into() else {
             return Ok(Search::Cut);
         };
         let declared = u64::from(u32::from_le_bytes(length));
         if !(MIN_INDEX_LEN..=MAX_INDEX_LEN).contains(&declared) {
-            return lost(Fault::OverLimit {
-                what: "an index",
-                length: declared,
-                limit: MAX_INDEX_LEN,
-            });
+            return lost(Fault::OverLimit { what: "an index", length: declared, limit: MAX_INDEX_LEN });
         }
         let end = payload + declared;
         if end > self.length && !self.ends_with_mark()? {
             return Ok(Search::Cut);
         }
         if end > self.length {
-            return lost(Fault::Length {
-                declared,
-                actual: self.length.saturating_sub(payload),
-            });
+            return lost(Fault::Length { declared, actual: self.length.saturating_sub(payload) });
         }
         let mut covered = self.bytes(payload, declared)?;
         let split = covered.len().saturating_sub(TRAILER_LEN);
@@ -268,16 +206,11 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         };
         let trailer = Trailer::decode(&trailer);
         if end < self.length && !rooted(head, &covered, &trailer) {
-            return lost(Fault::Length {
-                declared,
-                actual: self.length - payload,
-            });
+            return lost(Fault::Length { declared, actual: self.length - payload });
         }
         let mut damage = Vec::new();
         if trailer.index_offset != offset {
-            let fault = Fault::IndexOffset {
-                declared: trailer.index_offset,
-            };
+            let fault = Fault::IndexOffset { declared: trailer.index_offset };
             damage.push(Damage::new(Region::Trailer, end - 16..end - 8, fault));
         }
         if trailer.end_mark != END_MARK {
@@ -285,25 +218,16 @@ impl<'a, R: Read + Seek> Source<'a, R> {
             damage.push(Damage::new(Region::Trailer, end - 8..end, fault));
         }
         if end < self.length {
-            let fault = Fault::TrailingBytes {
-                count: self.length - end,
-            };
+            let fault = Fault::TrailingBytes { count: self.length - end };
             damage.push(Damage::new(Region::Tail, end..self.length, fault));
         }
-        Ok(Search::Found(Tail {
-            offset,
-            covered,
-            trailer,
-            damage,
-        }))
+        Ok(Search::Found(Tail { offset, covered, trailer, damage }))
     }
 }
 
 /// Whether the trailer's root holds for the header and this index.
 fn rooted(head: &Head, covered: &[u8], trailer: &Trailer) -> bool {
-    head.header
-        .as_ref()
-        .is_some_and(|header| root(&header.payload, covered) == trailer.root)
+    head.header.as_ref().is_some_and(|header| root(&header.payload, covered) == trailer.root)
 }
 
 impl Tail {

@@ -28,17 +28,9 @@ impl<T: Send + 'static> Pipeline<T> {
     /// A queue that works on at most `threads` jobs at a time; 0 stands for every core.
     pub(crate) fn new(threads: usize) -> Self {
         let cores = rayon::current_num_threads();
-        let most_jobs = if threads == 0 || threads >= cores {
-            cores.saturating_mul(JOBS_PER_THREAD)
-        } else {
-            threads
-        };
-        Self {
-            jobs: VecDeque::new(),
-            bytes: 0,
-            most_jobs,
-            alone: threads == 1,
-        }
+        let most_jobs =
+            if threads == 0 || threads >= cores { cores.saturating_mul(JOBS_PER_THREAD) } else { threads };
+        Self { jobs: VecDeque::new(), bytes: 0, most_jobs, alone: threads == 1 }
     }
 
     /// Whether a result must be taken before another job of `bytes` is put in.

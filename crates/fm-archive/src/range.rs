@@ -22,14 +22,7 @@ pub struct Records<'a, R> {
 impl<'a, R: Read + Seek> Records<'a, R> {
     pub(crate) fn new(reader: &'a mut ArchiveReader<R>, from: Vec<u8>, prefix: Option<Vec<u8>>) -> Self {
         let frame = reader.frame_from(&from);
-        Self {
-            reader,
-            from: Some(from),
-            prefix,
-            frame,
-            record: 0,
-            over: false,
-        }
+        Self { reader, from: Some(from), prefix, frame, record: 0, over: false }
     }
 
     fn step(&mut self) -> Result<Option<Record>, ArchiveError> {

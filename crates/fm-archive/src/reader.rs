@@ -48,10 +48,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
             Search::Lost(damage) => return Err(first(damage)),
             Search::Cut => {
                 let survey = survey(&mut source, head.end, &mut |_, _| {})?;
-                let fault = Fault::Truncated {
-                    whole_frames: survey.frames,
-                    records: survey.records,
-                };
+                let fault = Fault::Truncated { whole_frames: survey.frames, records: survey.records };
                 let cut = Damage::new(Region::Tail, survey.end..source.length, fault);
                 return Err(first(survey.damage.into_iter().chain([cut])));
             }
@@ -69,14 +66,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
         let summary = index.summary(tail.trailer.root, source.length);
         let metadata = head.header.map(|header| header.metadata).unwrap_or_default();
         let length = source.length;
-        Ok(Self {
-            read,
-            length,
-            metadata,
-            index,
-            summary,
-            cached: None,
-        })
+        Ok(Self { read, length, metadata, index, summary, cached: None })
     }
 
     /// What the archive says about itself.
@@ -102,18 +92,11 @@ impl<R: Read + Seek> ArchiveReader<R> {
     /// The last frame stays in memory, so that keys close to each other cost one decompression.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
         let frame = self.frame_from(key);
-        if self
-            .index
-            .frames
-            .get(frame)
-            .is_none_or(|entry| entry.first_key.as_slice() > key)
-        {
+        if self.index.frames.get(frame).is_none_or(|entry| entry.first_key.as_slice() > key) {
             return Ok(None);
         }
         let contents = self.load(frame)?;
-        let found = contents
-            .record(contents.lower_bound(key))
-            .filter(|(found, _)| *found == key);
+        let found = contents.record(contents.lower_bound(key)).filter(|(found, _)| *found == key);
         Ok(found.map(|(_, value)| value.to_vec()))
     }
 
@@ -134,9 +117,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
 
     /// Number of the first frame that may hold `key` or a greater one.
     pub(crate) fn frame_from(&self, key: &[u8]) -> usize {
-        self.index
-            .frames
-            .partition_point(|entry| entry.last_key.as_slice() < key)
+        self.index.frames.partition_point(|entry| entry.last_key.as_slice() < key)
     }
 
     /// The checked contents of a frame of the index.
@@ -150,31 +131,17 @@ impl<R: Read + Seek> ArchiveReader<R> {
 
     fn read_frame(&mut self, frame: usize) -> Result<Contents, ArchiveError> {
         let entry = &self.index.frames[frame];
-        let mut source = Source {
-            read: &mut self.read,
-            length: self.length,
-        };
+        let mut source = Source { read: &mut self.read, length: self.length };
         source.seek(entry.offset)?;
         let bytes = exactly(source.read, entry.compressed).map_err(ArchiveError::io("reading a frame"))?;
         examine(&bytes).accept(entry).map_err(|fault| {
             let keys = Some((entry.first_key.clone(), entry.last_key.clone()));
             let region = Region::Frame(crate::format::wide(frame));
-            Damage {
-                region,
-                bytes: entry.bytes(),
-                keys,
-                records: Some(entry.records),
-                fault,
-            }
-            .into()
+            Damage { region, bytes: entry.bytes(), keys, records: Some(entry.records), fault }.into()
         })
     }
 }
 
 fn first(damage: impl IntoIterator<Item = Damage>) -> ArchiveError {
-    damage
-        .into_iter()
-        .next()
-        .expect("the caller has a damage to report")
-        .into()
+    damage.into_iter().next().expect("the caller has a damage to report").into()
 }

@@ -43,9 +43,7 @@ impl Contents {
             let key = reader.bytes()?;
             within("a key", key.len(), MAX_KEY_LEN)?;
             if previous.is_some_and(|previous| previous >= key) {
-                return Err(Fault::RecordOrder {
-                    record: wide(starts.len() - 1),
-                });
+                return Err(Fault::RecordOrder { record: wide(starts.len() - 1) });
             }
             let value = reader.bytes()?;
             within("a value", value.len(), MAX_VALUE_LEN)?;
@@ -53,12 +51,7 @@ impl Contents {
             value_bytes += wide(value.len());
             previous = Some(key);
         }
-        Ok(Self {
-            plain,
-            starts,
-            key_bytes,
-            value_bytes,
-        })
+        Ok(Self { plain, starts, key_bytes, value_bytes })
     }
 
     /// The uncompressed bytes.
@@ -89,9 +82,7 @@ impl Contents {
     }
 
     fn key(&self, number: usize) -> &[u8] {
-        self.record(number)
-            .expect("contents were parsed when they were made")
-            .0
+        self.record(number).expect("contents were parsed when they were made").0
     }
 
     /// Number of the first record whose key is `key` or greater.
@@ -99,11 +90,7 @@ impl Contents {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            if self.key(middle) < key {
-                low = middle + 1
-            } else {
-                high = middle
-            }
+            if self.key(middle) < key { low = middle + 1 } else { high = middle }
         }
         low
     }
@@ -111,11 +98,7 @@ impl Contents {
 
 fn within(what: &'static str, length: usize, limit: usize) -> Result<(), Fault> {
     if length > limit {
-        return Err(Fault::OverLimit {
-            what,
-            length: wide(length),
-            limit: wide(limit),
-        });
+        return Err(Fault::OverLimit { what, length: wide(length), limit: wide(limit) });
     }
     Ok(())
 }

@@ -44,51 +44,32 @@ pub fn salvage<R: Read>(mut source: R) -> Result<Salvage<R>, ArchiveError> {
     let reading = ArchiveError::io("reading the header");
     let whole = fill(&mut source, &mut start, 16).map_err(&reading)?;
     if !whole || start[8..] != HEADER_MARK {
-        return Err(ArchiveError::NotAnArchive {
-            length: wide(start.len()),
-        });
+        return Err(ArchiveError::NotAnArchive { length: wide(start.len()) });
     }
     let damaged = |bytes, fault| ArchiveError::from(Damage::new(Region::Header, bytes, fault));
     let mut payload = start.split_off(8);
     if start[..4] != HEADER_FRAME_MAGIC {
-        return Err(damaged(
-            0..SKIPPABLE_LEN,
-            Fault::Mark {
-                what: "the magic of its frame",
-            },
-        ));
+        return Err(damaged(0..SKIPPABLE_LEN, Fault::Mark { what: "the magic of its frame" }));
     }
     let declared = u64::from(u32::from_le_bytes([start[4], start[5], start[6], start[7]]));
     let limit = wide(MAX_HEADER_LEN);
-    let length = usize::try_from(declared)
-        .ok()
-        .filter(|length| *length <= MAX_HEADER_LEN);
+    let length = usize::try_from(declared).ok().filter(|length| *length <= MAX_HEADER_LEN);
     let Some(length) = length else {
         return Err(damaged(
             0..SKIPPABLE_LEN,
-            Fault::OverLimit {
-                what: "a header",
-                length: declared,
-                limit,
-            },
+            Fault::OverLimit { what: "a header", length: declared, limit },
         ));
     };
     if !fill(&mut source, &mut payload, length).map_err(&reading)? {
         let length = SKIPPABLE_LEN + wide(payload.len());
-        return Err(ArchiveError::Truncated {
-            whole_frames: 0,
-            records: 0,
-            at_byte: 0,
-            length,
-        });
+        return Err(ArchiveError::Truncated { whole_frames: 0, records: 0, at_byte: 0, length });
     }
     let end = SKIPPABLE_LEN + declared;
     let header = Header::from_payload(payload).map_err(|fault| match fault {
         HeaderFault::Damaged(fault) => damaged(0..end, fault),
-        HeaderFault::OtherVersion(version) => ArchiveError::UnsupportedVersion {
-            version,
-            supported: FORMAT_VERSION,
-        },
+        HeaderFault::OtherVersion(version) => {
+            ArchiveError::UnsupportedVersion { version, supported: FORMAT_VERSION }
+        }
     })?;
     Ok(Salvage {
         source,
@@ -143,15 +124,8 @@ impl<R: Read> Salvage<R> {
             }
         };
         let ordered = result.and_then(|contents| {
-            let ascends = self
-                .last_key
-                .as_deref()
-                .is_none_or(|last| last < contents.first_key());
-            if ascends {
-                Ok(contents)
-            } else {
-                Err(Fault::RecordOrder { record: 0 })
-            }
+            let ascends = self.last_key.as_deref().is_none_or(|last| last < contents.first_key());
+            if ascends { Ok(contents) } else { Err(Fault::RecordOrder { record: 0 }) }
         });
         let end = self.at_byte + length;
         let contents = ordered

@@ -34,23 +34,14 @@ pub(crate) struct Survey {
 impl Survey {
     /// SHA-256 of the record stream, if no frame of it is damaged.
     pub(crate) fn identity(&self) -> Option<[u8; 32]> {
-        self.damage
-            .is_empty()
-            .then(|| self.identity.clone().finalize().into())
+        self.damage.is_empty().then(|| self.identity.clone().finalize().into())
     }
 
     fn add(&mut self, number: u64, bytes: Range<u64>, result: Result<Contents, Fault>) {
         self.end = bytes.end;
         let ordered = result.and_then(|contents| {
-            let ascends = self
-                .last_key
-                .as_deref()
-                .is_none_or(|last| last < contents.first_key());
-            if ascends {
-                Ok(contents)
-            } else {
-                Err(Fault::RecordOrder { record: 0 })
-            }
+            let ascends = self.last_key.as_deref().is_none_or(|last| last < contents.first_key());
+            if ascends { Ok(contents) } else { Err(Fault::RecordOrder { record: 0 }) }
         });
         match ordered {
             Ok(contents) => {
@@ -71,10 +62,7 @@ pub(crate) fn survey<R: Read + Seek>(
     on_progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Survey, ArchiveError> {
     type Job = (u64, Range<u64>, Result<Contents, Fault>);
-    let mut survey = Survey {
-        end: start.min(source.length),
-        ..Survey::default()
-    };
+    let mut survey = Survey { end: start.min(source.length), ..Survey::default() };
     let mut pipeline: Pipeline<Job> = Pipeline::new(0);
     let (mut offset, mut number) = (start, 0);
     source.seek(start)?;
@@ -83,13 +71,9 @@ pub(crate) fn survey<R: Read + Seek>(
             Ok(Step::Frame(frame)) => frame,
             Ok(_) => break,
             Err(error) => {
-                let fault = Fault::Unreadable {
-                    message: error.to_string(),
-                };
+                let fault = Fault::Unreadable { message: error.to_string() };
                 let bytes = offset.min(source.length)..source.length;
-                survey
-                    .damage
-                    .push(Damage::new(Region::Frame(number), bytes, fault));
+                survey.damage.push(Damage::new(Region::Frame(number), bytes, fault));
                 break;
             }
         };

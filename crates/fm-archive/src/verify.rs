@@ -85,12 +85,7 @@ pub fn verify<R: Read + Seek>(
             report.damage.extend(tail.damage.iter().cloned());
             match tail.index(head.header.as_ref()) {
                 Ok(index) => {
-                    recover_header(
-                        &mut source,
-                        &mut head,
-                        &mut report,
-                        index.first_offset(tail.offset),
-                    )?;
+                    recover_header(&mut source, &mut head, &mut report, index.first_offset(tail.offset))?;
                     let mut check = Check::new(&index, &tail, tail.rooted(&head));
                     check.frames(&mut source, on_progress)?;
                     report.summary = Some(index.summary(tail.trailer.root, tail.end()));
@@ -98,9 +93,7 @@ pub fn verify<R: Read + Seek>(
                     report.damage.extend(check.conclude(&head));
                 }
                 Err(fault) => {
-                    report
-                        .damage
-                        .push(Damage::new(Region::Index, tail.index_bytes(), fault));
+                    report.damage.push(Damage::new(Region::Index, tail.index_bytes(), fault));
                     by_survey(&mut source, &head, &mut report, false, on_progress)?;
                 }
             }
@@ -130,14 +123,9 @@ fn recover_header<R: Read + Seek>(
     }
     if let Ok(header) = Header::from_payload(source.bytes(SKIPPABLE_LEN, actual)?) {
         head.header = Some(header);
-        let fault = Fault::Length {
-            declared: head.end - SKIPPABLE_LEN,
-            actual,
-        };
+        let fault = Fault::Length { declared: head.end - SKIPPABLE_LEN, actual };
         report.damage.retain(|damage| damage.region != Region::Header);
-        report
-            .damage
-            .push(Damage::new(Region::Header, 0..SKIPPABLE_LEN, fault));
+        report.damage.push(Damage::new(Region::Header, 0..SKIPPABLE_LEN, fault));
     }
     Ok(())
 }
@@ -152,19 +140,10 @@ fn by_survey<R: Read + Seek>(
 ) -> Result<(), ArchiveError> {
     let survey = survey(source, head.end, on_progress)?;
     let identity = survey.identity();
-    report.readable = Readable {
-        frames: survey.frames,
-        records: survey.records,
-        identity,
-    };
+    report.readable = Readable { frames: survey.frames, records: survey.records, identity };
     if truncated {
-        let fault = Fault::Truncated {
-            whole_frames: survey.frames,
-            records: survey.records,
-        };
-        report
-            .damage
-            .push(Damage::new(Region::Tail, survey.end..source.length, fault));
+        let fault = Fault::Truncated { whole_frames: survey.frames, records: survey.records };
+        report.damage.push(Damage::new(Region::Tail, survey.end..source.length, fault));
     }
     report.damage.extend(survey.damage);
     Ok(())
@@ -185,16 +164,7 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(index: &'a Index, tail: &'a Tail, rooted: bool) -> Self {
         let (found, identity) = (Totals::default(), Sha256::new());
-        Self {
-            index,
-            tail,
-            rooted,
-            found,
-            frames: 0,
-            identity,
-            damage: Vec::new(),
-            frame_damaged: false,
-        }
+        Self { index, tail, rooted, found, frames: 0, identity, damage: Vec::new(), frame_damaged: false }
     }
 
     fn frames<R: Read + Seek>(
@@ -246,8 +216,7 @@ impl<'a> Check<'a> {
             // The index is in doubt and the frame bears its own checksum: the frame decides.
             if let Some(field) = examined.difference(entry) {
                 let fault = Fault::Entry { frame: number, field };
-                self.damage
-                    .push(Damage::new(Region::Index, self.tail.index_bytes(), fault));
+                self.damage.push(Damage::new(Region::Index, self.tail.index_bytes(), fault));
             }
             Ok(examined.own?.0)
         });
@@ -257,13 +226,7 @@ impl<'a> Check<'a> {
                 let keys = Some((entry.first_key.clone(), entry.last_key.clone()));
                 let records = Some(entry.records);
                 let (region, bytes) = (Region::Frame(number), entry.bytes());
-                self.damage.push(Damage {
-                    region,
-                    bytes,
-                    keys,
-                    records,
-                    fault,
-                });
+                self.damage.push(Damage { region, bytes, keys, records, fault });
                 self.frame_damaged = true;
             }
         }
@@ -283,11 +246,7 @@ impl<'a> Check<'a> {
     }
 
     fn readable(&self) -> Readable {
-        Readable {
-            frames: self.frames,
-            records: self.found.records,
-            identity: self.identity(),
-        }
+        Readable { frames: self.frames, records: self.found.records, identity: self.identity() }
     }
 
     /// What the frames together say about totals, identity and root.
@@ -295,15 +254,11 @@ impl<'a> Check<'a> {
         let index_bytes = self.tail.index_bytes();
         if let Some(identity) = self.identity() {
             if self.found != self.index.totals {
-                let fault = Fault::Total {
-                    field: "key and value bytes",
-                };
-                self.damage
-                    .push(Damage::new(Region::Index, index_bytes.clone(), fault));
+                let fault = Fault::Total { field: "key and value bytes" };
+                self.damage.push(Damage::new(Region::Index, index_bytes.clone(), fault));
             }
             if identity != self.index.identity {
-                self.damage
-                    .push(Damage::new(Region::Index, index_bytes.clone(), Fault::Identity));
+                self.damage.push(Damage::new(Region::Index, index_bytes.clone(), Fault::Identity));
             }
         }
         if self.rooted || head.header.is_none() {
@@ -314,11 +269,7 @@ impl<'a> Check<'a> {
             // Header, frames and index agree with each other: the root itself is what changed.
             self.damage.push(Damage::new(Region::Trailer, root, Fault::Root));
         } else if self.frame_damaged {
-            self.damage.push(Damage::new(
-                Region::Index,
-                index_bytes.start..root.end,
-                Fault::Root,
-            ));
+            self.damage.push(Damage::new(Region::Index, index_bytes.start..root.end, Fault::Root));
         }
         self.damage
     }

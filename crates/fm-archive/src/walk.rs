@@ -34,10 +34,7 @@ pub(crate) fn next_frame<R: Read>(source: &mut R) -> io::Result<Step> {
     loop {
         match scan.advance(&frame) {
             Err(fault) => {
-                return Ok(Step::Foreign {
-                    seen: wide(frame.len()),
-                    fault,
-                });
+                return Ok(Step::Foreign { seen: wide(frame.len()), fault });
             }
             Ok(Progress::Whole(_)) => return Ok(Step::Frame(frame)),
             Ok(Progress::Need(length)) => {

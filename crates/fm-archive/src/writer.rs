@@ -39,11 +39,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            level: zstd::DEFAULT_COMPRESSION_LEVEL,
-            threads: 0,
-            frame_target: DEFAULT_FRAME_TARGET,
-        }
+        Self { level: zstd::DEFAULT_COMPRESSION_LEVEL, threads: 0, frame_target: DEFAULT_FRAME_TARGET }
     }
 }
 
@@ -51,27 +47,13 @@ impl Options {
     fn check(&self) -> Result<(), ArchiveError> {
         let levels = zstd::compression_level_range();
         if !levels.contains(&self.level) {
-            let (value, least, most) = (
-                self.level.into(),
-                (*levels.start()).into(),
-                (*levels.end()).into(),
-            );
-            return Err(ArchiveError::BadOption {
-                option: "level",
-                value,
-                least,
-                most,
-            });
+            let (value, least, most) = (self.level.into(), (*levels.start()).into(), (*levels.end()).into());
+            return Err(ArchiveError::BadOption { option: "level", value, least, most });
         }
         if !(1..=MAX_FRAME_TARGET).contains(&self.frame_target) {
             let clamp = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
             let (value, most) = (clamp(self.frame_target), clamp(MAX_FRAME_TARGET));
-            return Err(ArchiveError::BadOption {
-                option: "frame target",
-                value,
-                least: 1,
-                most,
-            });
+            return Err(ArchiveError::BadOption { option: "frame target", value, least: 1, most });
         }
         Ok(())
     }
@@ -87,9 +69,7 @@ struct Filling {
 
 impl Filling {
     fn len(&self) -> usize {
-        self.contents
-            .as_ref()
-            .map_or(0, |contents| contents.as_bytes().len())
+        self.contents.as_ref().map_or(0, |contents| contents.as_bytes().len())
     }
 }
 
@@ -130,8 +110,7 @@ impl<W: Write> ArchiveWriter<W> {
     pub fn new(mut sink: W, metadata: &Metadata, options: Options) -> Result<Self, ArchiveError> {
         options.check()?;
         let header = Header::new(metadata)?;
-        sink.write_all(&header.frame())
-            .map_err(ArchiveError::io("writing the header"))?;
+        sink.write_all(&header.frame()).map_err(ArchiveError::io("writing the header"))?;
         Ok(Self {
             sink,
             offset: header.end(),
@@ -163,10 +142,7 @@ impl<W: Write> ArchiveWriter<W> {
         if self.filling.records == 0 {
             self.filling.first_key = key.to_vec();
         }
-        let contents = self
-            .filling
-            .contents
-            .get_or_insert_with(|| Writer::new(Dialect::MODERN));
+        let contents = self.filling.contents.get_or_insert_with(|| Writer::new(Dialect::MODERN));
         contents.bytes(key);
         contents.bytes(value);
         self.filling.records += 1;
@@ -188,39 +164,25 @@ impl<W: Write> ArchiveWriter<W> {
         }
         self.close_frame()?;
         while self.write_oldest()? {}
-        let index = Index {
-            frames: self.frames,
-            totals: self.totals,
-            identity: self.identity.finalize().into(),
-        };
+        let index =
+            Index { frames: self.frames, totals: self.totals, identity: self.identity.finalize().into() };
         let covered = index.encode();
         let root = root(&self.header_payload, &covered);
         let trailer = Trailer::new(root, self.offset).encode();
         let length = u32::try_from(covered.len() + trailer.len()).expect("an index is limited to 1 GiB");
         let frame = [&INDEX_FRAME_MAGIC[..], &length.to_le_bytes(), &covered, &trailer].concat();
-        self.sink
-            .write_all(&frame)
-            .map_err(ArchiveError::io("writing the index"))?;
-        self.sink
-            .flush()
-            .map_err(ArchiveError::io("flushing the archive"))?;
+        self.sink.write_all(&frame).map_err(ArchiveError::io("writing the index"))?;
+        self.sink.flush().map_err(ArchiveError::io("flushing the archive"))?;
         let summary = index.summary(root, self.offset + wide(frame.len()));
         Ok((self.sink, summary))
     }
 
     fn check_record(&self, key: &[u8], value: &[u8]) -> Result<(), ArchiveError> {
         let record = self.totals.records;
-        for (part, length, limit) in [
-            ("key", key.len(), MAX_KEY_LEN),
-            ("value", value.len(), MAX_VALUE_LEN),
-        ] {
+        for (part, length, limit) in [("key", key.len(), MAX_KEY_LEN), ("value", value.len(), MAX_VALUE_LEN)]
+        {
             if length > limit {
-                return Err(ArchiveError::RecordTooLarge {
-                    record,
-                    part,
-                    length,
-                    limit,
-                });
+                return Err(ArchiveError::RecordTooLarge { record, part, length, limit });
             }
         }
         if record > 0 && self.last_key.as_slice() >= key {
@@ -240,11 +202,7 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Hands the frame that is being filled, if it holds a record, to the compressors.
     fn close_frame(&mut self) -> Result<(), ArchiveError> {
-        let Filling {
-            contents: Some(contents),
-            first_key,
-            records,
-        } = std::mem::take(&mut self.filling)
+        let Filling { contents: Some(contents), first_key, records } = std::mem::take(&mut self.filling)
         else {
             return Ok(());
         };
@@ -264,10 +222,7 @@ impl<W: Write> ArchiveWriter<W> {
         let frame = wide(self.frames.len() + self.waiting.len());
         self.index_len += info.most_encoded();
         if self.index_len > MAX_INDEX_LEN {
-            return Err(ArchiveError::IndexTooLarge {
-                frame,
-                limit: MAX_INDEX_LEN,
-            });
+            return Err(ArchiveError::IndexTooLarge { frame, limit: MAX_INDEX_LEN });
         }
         self.totals.uncompressed += wide(size);
         self.identity.update(&plain);
@@ -283,9 +238,7 @@ impl<W: Write> ArchiveWriter<W> {
             return Ok(false);
         };
         let packed = packed?;
-        self.sink
-            .write_all(&packed.bytes)
-            .map_err(ArchiveError::io("writing a frame"))?;
+        self.sink.write_all(&packed.bytes).map_err(ArchiveError::io("writing a frame"))?;
         info.offset = self.offset;
         info.compressed = wide(packed.bytes.len());
         info.compressed_sha256 = packed.compressed_sha256;

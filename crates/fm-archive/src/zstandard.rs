@@ -42,11 +42,7 @@ pub(crate) struct Scan {
 impl Scan {
     /// A scan at the first byte of a frame.
     pub(crate) fn new() -> Self {
-        Self {
-            stage: Stage::Start,
-            need: START_LEN,
-            content_size: 0,
-        }
+        Self { stage: Stage::Start, need: START_LEN, content_size: 0 }
     }
 
     /// The declared uncompressed size, once the frame's header was seen.
@@ -69,10 +65,7 @@ impl Scan {
 
     fn start(&mut self, frame: &[u8]) -> Result<(), Fault> {
         if frame[..4] != DATA_FRAME_MAGIC {
-            return Err(Fault::Zstandard {
-                at: 0,
-                what: "no Zstandard frame begins here",
-            });
+            return Err(Fault::Zstandard { at: 0, what: "no Zstandard frame begins here" });
         }
         let descriptor = frame[4];
         let refuse = |what| Err(Fault::Zstandard { at: 4, what });
@@ -97,11 +90,7 @@ impl Scan {
         self.content_size = u64::from_le_bytes(bytes).saturating_add(if field.len() == 2 { 256 } else { 0 });
         let limit = wide(MAX_FRAME_LEN);
         if self.content_size > limit {
-            return Err(Fault::OverLimit {
-                what: "a data frame",
-                length: self.content_size,
-                limit,
-            });
+            return Err(Fault::OverLimit { what: "a data frame", length: self.content_size, limit });
         }
         self.stage = Stage::Block { at: self.need };
         self.need += BLOCK_HEADER_LEN;
@@ -112,19 +101,13 @@ impl Scan {
         let [flags, low, high] = [frame[at], frame[at + 1], frame[at + 2]].map(usize::from);
         let size = flags >> 3 | low << 5 | high << 13;
         if size > MAX_BLOCK_LEN {
-            return Err(Fault::Zstandard {
-                at: wide(at),
-                what: "the block is larger than a block can be",
-            });
+            return Err(Fault::Zstandard { at: wide(at), what: "the block is larger than a block can be" });
         }
         let body = match flags >> 1 & 3 {
             // A run of one byte: the size is that of the run, the block holds the byte.
             1 => 1,
             3 => {
-                return Err(Fault::Zstandard {
-                    at: wide(at),
-                    what: "a block of a reserved type",
-                });
+                return Err(Fault::Zstandard { at: wide(at), what: "a block of a reserved type" });
             }
             _ => size,
         };
@@ -138,11 +121,7 @@ impl Scan {
         }
         let limit = most_compressed(self.content_size);
         if wide(self.need) > limit {
-            return Err(Fault::OverLimit {
-                what: "a compressed frame",
-                length: wide(self.need),
-                limit,
-            });
+            return Err(Fault::OverLimit { what: "a compressed frame", length: wide(self.need), limit });
         }
         Ok(())
     }

@@ -41,6 +41,16 @@ pub enum AuditError {
         /// Why not.
         source: DetectError,
     },
+    /// The era could not be told, of a database that is torn.
+    #[error("{path} is torn ({reason}), and cannot be told from what is left")]
+    DetectTorn {
+        /// The source.
+        path: PathBuf,
+        /// What is torn.
+        reason: String,
+        /// Why the era could not be told.
+        source: DetectError,
+    },
     /// A file could not be read.
     #[error("cannot read {path}")]
     File {
@@ -58,7 +68,7 @@ pub enum AuditError {
         source: serde_json::Error,
     },
     /// A directory that a conversion would have made lacks a part.
-    #[error("{path} is a migrated directory without its {part}")]
+    #[error("{path} is no whole migrated directory: it has no {part}")]
     PartMissing {
         /// The directory.
         path: PathBuf,
@@ -66,8 +76,10 @@ pub enum AuditError {
         part: &'static str,
     },
     /// A later era than this tool reads.
-    #[error("{path} holds the history of era {era}, which this version does not read: it reads HoneyBadger \
-             histories (A0, A1, A2) and what was migrated from them")]
+    #[error(
+        "{path} holds the history of era {era}, which this version does not read: it reads HoneyBadger \
+             histories (A0, A1, A2) and what was migrated from them"
+    )]
     OtherEra {
         /// The source.
         path: PathBuf,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use fm_codec::MAX_DECODE_SIZE;
 use fm_crypto::EpochKeys;
 use fm_eras::hbbft::{
-    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_epoch,
-    decode_last_epoch, epoch_key,
+    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_epoch, decode_last_epoch,
+    epoch_key,
 };
 use fm_history::{
     ChainSummary, ChainVerifier, Code, ConvertedEpoch, DropReason, Finding, Hash, HistoryRoot, Place,
@@ -27,7 +27,7 @@ pub struct HbbftOptions<'a> {
     pub keys: Option<&'a EpochKeys>,
     /// Combine the shares anew.
     pub shares: bool,
-    /// The last epoch that the history root covers; the last signed one (without keys: the last) if none.
+    /// The last epoch that the history root covers; the last signed one if none.
     pub until: Option<u64>,
     /// Check the records beside the history and the index of transactions.
     pub side_records: bool,
@@ -329,7 +329,8 @@ impl Running {
         let is_anchor = match (options.until, options.keys) {
             (Some(until), _) => epoch == until,
             (None, Some(_)) => signed,
-            (None, None) => true,
+            // Where the root would end if the signatures, which nobody checked, hold.
+            (None, None) => decoded.epoch.signature.is_some(),
         };
         if is_anchor {
             self.anchor = Some(self.anchor_at(epoch, decoded.facts.computed_hash));

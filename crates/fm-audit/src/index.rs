@@ -127,7 +127,8 @@ fn compare_row(key: &[u8], value: &[u8], expected: Option<(u64, Vec<u8>)>) -> Op
     if expected == value {
         return None;
     }
-    let message = format!("the index holds {}, the history gives {}", hex::encode(value), hex::encode(expected));
+    let message =
+        format!("the index holds {}, the history gives {}", hex::encode(value), hex::encode(expected));
     let place = Place { epoch: Some(epoch), ..Place::key(key) };
     Some(Finding::new(Code::TransactionIndexDiffers, place, message))
 }

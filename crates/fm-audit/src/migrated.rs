@@ -16,7 +16,8 @@ use fm_history::{
 };
 
 use crate::{
-    Anchor, AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir, audit_hbbft,
+    Anchor, AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir,
+    audit_hbbft,
 };
 
 /// Prefixes that a modern server knows, of those that may stand in a migrated database.
@@ -143,17 +144,13 @@ pub fn audit_migrated(
         });
     }
     let mut target = Target::new(dir, &report)?;
-    let options = HbbftOptions {
-        layout: dir.layout,
-        keys,
-        shares,
-        until: Some(dir.manifest.last),
-        side_records: true,
-    };
+    let options =
+        HbbftOptions { layout: dir.layout, keys, shares, until: Some(dir.manifest.last), side_records: true };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
-    let original = audit_hbbft(stream, options, control, &mut |finding| report.add(finding), &mut |audited| {
-        target.on_epoch(audited)
-    })?;
+    let original =
+        audit_hbbft(stream, options, control, &mut |finding| report.add(finding), &mut |audited| {
+            target.on_epoch(audited)
+        })?;
     target.finish()?;
     let sessions = target.sessions;
     check_carried(dir, control, &report)?;
@@ -193,10 +190,7 @@ impl Report<'_> {
 }
 
 /// Checks every byte of an archive: its identity if it is whole, else what is damaged.
-pub fn check_archive(
-    path: &Path,
-    control: Control<'_>,
-) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
     let file = File::open(path).map_err(|source| AuditError::File { path: path.to_owned(), source })?;
     control.progress.begin("provenance archive", "bytes", None);
     let mut last = 0;
@@ -323,7 +317,7 @@ impl<'a, 'f> Target<'a, 'f> {
                 stored_index.rows, self.expected_index.rows
             );
             let place = Place::key(&[session::ACCEPTED_TRANSACTION]);
-            self.report.add(Finding::new(Code::TransactionIndexDiffers, place, message));
+            self.report.add(Finding::new(Code::SessionIndexDiffers, place, message));
         }
         Ok(())
     }
@@ -409,8 +403,10 @@ fn check_manifest(dir: &MigratedDir, original: &HbbftAudit, provenance: Option<H
         tool_version: &stated.tool_version,
     });
     if found.history_root != stated.history_root {
-        let message =
-            format!("the history root is {}, the manifest states {}", found.history_root, stated.history_root);
+        let message = format!(
+            "the history root is {}, the manifest states {}",
+            found.history_root, stated.history_root
+        );
         report.add(Finding::new(Code::HistoryRootMismatch, Place::everywhere(), message));
     }
     // Without keys nothing counts as signed, whatever the manifest says.

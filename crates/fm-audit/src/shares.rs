@@ -43,7 +43,8 @@ pub(crate) fn check_chunk(keys: &EpochKeys, chunk: &mut [AuditedEpoch], before: 
             continue;
         };
         let next = Unsigned::from_epoch(key, decoded);
-        if let Some(unsigned) = waiting.take().filter(|unsigned| unsigned.number.checked_add(1) == Some(key)) {
+        if let Some(unsigned) = waiting.take().filter(|unsigned| unsigned.number.checked_add(1) == Some(key))
+        {
             work.push((decoded, unsigned));
         }
         waiting = next;
@@ -70,6 +71,7 @@ fn check(keys: &EpochKeys, before: &Unsigned, shares: &BTreeMap<PeerId, [u8; 96]
         Some(stored) if stored != combined => (Code::ShareSignatureDiffers, "another one is stored"),
         Some(_) => return None,
     };
-    let message = format!("{} valid shares in the next epoch combine to a signature, and {stored}", valid.len());
+    let message =
+        format!("{} valid shares in the next epoch combine to a signature, and {stored}", valid.len());
     Some(Finding::new(code, Place::epoch(before.number), message))
 }

@@ -71,15 +71,16 @@ pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditE
         return MigratedDir::open(parent).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
     let store = ReadStore::open(if is_data_directory { &inner } else { path })?;
-    let layout = layout_of(&store, path, layout)?;
+    let layout = layout_of(&store, path, layout).map_err(|error| match (error, store.torn_tail()) {
+        (AuditError::Detect { path, source }, Some(reason)) => {
+            AuditError::DetectTorn { path, reason: reason.to_owned(), source }
+        }
+        (error, _) => error,
+    })?;
     Ok(Source::Database { store, layout })
 }
 
-fn layout_of(
-    source: &dyn RowSource,
-    path: &Path,
-    layout: Option<Layout>,
-) -> Result<Layout, AuditError> {
+fn layout_of(source: &dyn RowSource, path: &Path, layout: Option<Layout>) -> Result<Layout, AuditError> {
     if let Some(layout) = layout {
         return Ok(layout);
     }
@@ -124,8 +125,8 @@ pub struct ArchiveSource {
 impl ArchiveSource {
     /// Opens an archive; its frames are checked as they are read.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
-        let reader = open_reader(path)
-            .map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
+        let reader =
+            open_reader(path).map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), reader: Mutex::new(reader) })
     }
 
@@ -157,12 +158,9 @@ fn open_reader(path: &Path) -> Result<ArchiveReader<File>, ArchiveError> {
 impl RowSource for ArchiveSource {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
         match open_reader(&self.path) {
-            Ok(reader) => Box::new(ArchiveRows {
-                reader,
-                next: from.to_vec(),
-                to: to.map(<[u8]>::to_vec),
-                over: false,
-            }),
+            Ok(reader) => {
+                Box::new(ArchiveRows { reader, next: from.to_vec(), to: to.map(<[u8]>::to_vec), over: false })
+            }
             Err(error) => Box::new(std::iter::once(Err(error.into()))),
         }
     }

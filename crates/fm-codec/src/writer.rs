@@ -116,11 +116,7 @@ impl Writer {
     }
 
     /// A list of values.
-    pub fn list<T>(
-        &mut self,
-        items: impl ExactSizeIterator<Item = T>,
-        mut write: impl FnMut(&mut Self, T),
-    ) {
+    pub fn list<T>(&mut self, items: impl ExactSizeIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
         self.count(items.len());
         for item in items {
             write(self, item);

@@ -51,13 +51,11 @@ shown!(U64, u64, |r| r.u64(), |w, v| w.u64(*v), u64::to_string);
 shown!(Flag, bool, |r| r.flag(), |w, v| w.flag(*v), bool::to_string);
 shown!(Bytes, Vec<u8>, |r| r.bytes().map(<[u8]>::to_vec), |w, v| w.bytes(v), |v| hex::encode(v));
 shown!(Text, String, |r| r.text(), |w, v| w.text(v), String::clone);
-shown!(
-    Module,
-    ModuleValue,
-    |r| r.value(),
-    |w, v| w.value(v),
-    |v| format!("{}:{}", v.instance, hex::encode(&v.body))
-);
+shown!(Module, ModuleValue, |r| r.value(), |w, v| w.value(v), |v| format!(
+    "{}:{}",
+    v.instance,
+    hex::encode(&v.body)
+));
 shown!(
     SetU16,
     std::collections::BTreeSet<u16>,

@@ -26,10 +26,7 @@ fn epochs(key: &SecretKey) -> Vec<(EpochHash, Signature)> {
 }
 
 fn report(name: &str, seconds: f64) {
-    println!(
-        "{name:<24} {seconds:>8.3} s {:>9.1} us per epoch",
-        seconds * 1e6 / EPOCHS as f64
-    );
+    println!("{name:<24} {seconds:>8.3} s {:>9.1} us per epoch", seconds * 1e6 / EPOCHS as f64);
 }
 
 fn main() {
@@ -57,12 +54,7 @@ fn main() {
 
     for size in [1, 16, 64, 128, 256] {
         let start = Instant::now();
-        assert!(
-            items
-                .chunks(size)
-                .flat_map(|items| keys.verify_batch(items))
-                .all(|verdict| verdict.is_ok())
-        );
+        assert!(items.chunks(size).flat_map(|items| keys.verify_batch(items)).all(|verdict| verdict.is_ok()));
         report(&format!("in batches of {size}"), start.elapsed().as_secs_f64());
     }
 
@@ -70,11 +62,7 @@ fn main() {
         let mut bad = items[..BATCH_SIZE].to_vec();
         bad.iter_mut().step_by(step).for_each(|item| item.0[31] ^= 1);
         let start = Instant::now();
-        let refused = keys
-            .verify_batch(&bad)
-            .iter()
-            .filter(|verdict| verdict.is_err())
-            .count();
+        let refused = keys.verify_batch(&bad).iter().filter(|verdict| verdict.is_err()).count();
         let us = start.elapsed().as_secs_f64() * 1e6 / BATCH_SIZE as f64;
         println!("one batch with {refused} bad ones {us:.1} us per epoch");
     }
@@ -83,23 +71,13 @@ fn main() {
 
 /// Three shares into a signature, by the reference and by a [`Combiner`] that has met the peers before.
 fn combining() {
-    let coefficients = (1..=3)
-        .map(|seed| Scalar::from_bytes_wide(&[seed; 64]))
-        .collect::<Vec<_>>();
+    let coefficients = (1..=3).map(|seed| Scalar::from_bytes_wide(&[seed; 64])).collect::<Vec<_>>();
     let secrets = SecretKeySet::from(Poly::from(coefficients));
     let public = secrets.public_keys();
-    let points = public
-        .coefficients()
-        .map(|point| PublicKey::from(*point).to_bytes());
+    let points = public.coefficients().map(|point| PublicKey::from(*point).to_bytes());
     let keys = EpochKeys::from_coefficients(points.collect()).unwrap();
-    let shares: BTreeMap<u16, Signature> = (0..3)
-        .map(|peer| {
-            (
-                peer,
-                secrets.secret_key_share(u64::from(peer)).sign("x").to_bytes(),
-            )
-        })
-        .collect();
+    let shares: BTreeMap<u16, Signature> =
+        (0..3).map(|peer| (peer, secrets.secret_key_share(u64::from(peer)).sign("x").to_bytes())).collect();
     let rounds = 200;
 
     let start = Instant::now();
@@ -117,8 +95,5 @@ fn combining() {
         black_box(combiner.combine(&shares).unwrap());
     }
     let fast = start.elapsed().as_secs_f64() * 1e6 / f64::from(rounds);
-    println!(
-        "combining 3 shares: reference {slow:.1} us, combiner {fast:.1} us, ratio {:.1}",
-        slow / fast
-    );
+    println!("combining 3 shares: reference {slow:.1} us, combiner {fast:.1} us, ratio {:.1}", slow / fast);
 }

@@ -25,29 +25,21 @@ impl EpochKeys {
     /// The verdicts stand in the order of the items. A bad item costs one reference check and the search for it.
     #[must_use]
     pub fn verify_batch(&self, items: &[(EpochHash, Signature)]) -> Vec<Verdict> {
-        items
-            .chunks(BATCH_SIZE)
-            .flat_map(|items| self.verify_one_batch(items))
-            .collect()
+        items.chunks(BATCH_SIZE).flat_map(|items| self.verify_one_batch(items)).collect()
     }
 
     fn verify_one_batch(&self, items: &[(EpochHash, Signature)]) -> Vec<Verdict> {
         let prepared = Prepared::new(items);
         // Without randomness there is no batch; each item then has the reference's word alone.
         let Some(weights) = draw_weights(prepared.places.len()) else {
-            return items
-                .iter()
-                .map(|(message, signature)| self.verify(message, signature))
-                .collect();
+            return items.iter().map(|(message, signature)| self.verify(message, signature)).collect();
         };
         let mut verdicts = vec![Ok(()); items.len()];
         let found = prepared.whole(&weights).find_bad(self.point());
         for &place in prepared.refused.iter().chain(&found) {
             if let (Some((message, signature)), Some(verdict)) = (items.get(place), verdicts.get_mut(place)) {
                 // Two libraries against each other: if they differ, that is what must be told.
-                *verdict = self
-                    .verify(message, signature)
-                    .and(Err(SignatureError::Disagreement));
+                *verdict = self.verify(message, signature).and(Err(SignatureError::Disagreement));
             }
         }
         verdicts
@@ -68,12 +60,8 @@ struct Prepared {
 
 impl Prepared {
     fn new(items: &[(EpochHash, Signature)]) -> Self {
-        let mut prepared = Self {
-            places: Vec::new(),
-            hashes: Vec::new(),
-            signatures: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut prepared =
+            Self { places: Vec::new(), hashes: Vec::new(), signatures: Vec::new(), refused: Vec::new() };
         for (place, (message, signature)) in items.iter().enumerate() {
             match Point::decode(signature).filter(|point| !point.is_identity()) {
                 Some(point) => {
@@ -88,12 +76,7 @@ impl Prepared {
     }
 
     fn whole<'a>(&'a self, weights: &'a [Weight]) -> Part<'a> {
-        Part {
-            places: &self.places,
-            hashes: &self.hashes,
-            signatures: &self.signatures,
-            weights,
-        }
+        Part { places: &self.places, hashes: &self.hashes, signatures: &self.signatures, weights }
     }
 }
 
@@ -134,18 +117,8 @@ impl Part<'_> {
         let (places, hashes) = (self.places.split_at(middle), self.hashes.split_at(middle));
         let (signatures, weights) = (self.signatures.split_at(middle), self.weights.split_at(middle));
         (
-            Self {
-                places: places.0,
-                hashes: hashes.0,
-                signatures: signatures.0,
-                weights: weights.0,
-            },
-            Self {
-                places: places.1,
-                hashes: hashes.1,
-                signatures: signatures.1,
-                weights: weights.1,
-            },
+            Self { places: places.0, hashes: hashes.0, signatures: signatures.0, weights: weights.0 },
+            Self { places: places.1, hashes: hashes.1, signatures: signatures.1, weights: weights.1 },
         )
     }
 

@@ -41,11 +41,7 @@ impl EpochKeys {
         message: &EpochHash,
         share: &Signature,
     ) -> Result<(), SignatureError> {
-        check(
-            &self.reference().public_key_share(u64::from(peer)).0,
-            message,
-            share,
-        )
+        check(&self.reference().public_key_share(u64::from(peer)).0, message, share)
     }
 }
 
@@ -56,9 +52,5 @@ fn check(
 ) -> Result<(), SignatureError> {
     let signature =
         threshold_crypto::Signature::from_bytes(signature).map_err(|_| SignatureError::NotAPoint)?;
-    if key.verify(&signature, message) {
-        Ok(())
-    } else {
-        Err(SignatureError::DoesNotVerify)
-    }
+    if key.verify(&signature, message) { Ok(()) } else { Err(SignatureError::DoesNotVerify) }
 }

@@ -49,10 +49,7 @@ impl Combiner {
     /// A combiner for the shares of a key set.
     #[must_use]
     pub fn new(keys: &EpochKeys) -> Self {
-        Self {
-            needed: keys.degree() + 1,
-            sets: Vec::new(),
-        }
+        Self { needed: keys.degree() + 1, sets: Vec::new() }
     }
 
     /// The signature that the first `degree + 1` shares determine.
@@ -62,10 +59,7 @@ impl Combiner {
     pub fn combine(&mut self, shares: &BTreeMap<u16, Signature>) -> Result<Signature, CombineError> {
         let needed = self.needed;
         if shares.len() < needed {
-            return Err(CombineError::NotEnoughShares {
-                shares: shares.len(),
-                needed,
-            });
+            return Err(CombineError::NotEnoughShares { shares: shares.len(), needed });
         }
         let mut peers = Vec::with_capacity(needed);
         let mut points = Vec::with_capacity(needed);
@@ -79,10 +73,7 @@ impl Combiner {
     fn coefficients(&mut self, peers: Vec<u16>) -> &[[u8; 32]] {
         let set = match self.sets.iter().rposition(|set| set.peers == peers) {
             Some(place) => self.sets.remove(place),
-            None => PeerSet {
-                coefficients: lagrange(&peers),
-                peers,
-            },
+            None => PeerSet { coefficients: lagrange(&peers), peers },
         };
         if self.sets.len() >= REMEMBERED {
             self.sets.remove(0);

@@ -107,10 +107,7 @@ impl ConsensusConfig {
     /// If it is no JSON, no consensus configuration, or one with a malformed field; see [`ConfigError`].
     pub fn parse(json: &str) -> Result<Self, ConfigError> {
         let file = parse_json(json)?;
-        let field = |name| {
-            file.get(name)
-                .ok_or(ConfigError::NotAConsensusConfig { missing: name })
-        };
+        let field = |name| file.get(name).ok_or(ConfigError::NotAConsensusConfig { missing: name });
         let (code_version, endpoints) = (field("code_version")?, field("api_endpoints")?);
         let (broadcast, modules) = (field("broadcast_public_keys")?, field("modules")?);
         Ok(Self {
@@ -141,14 +138,9 @@ pub(crate) fn numbered<T>(
     read: impl Fn(&str, &Value) -> Result<T, ConfigError>,
 ) -> Result<BTreeMap<u16, T>, ConfigError> {
     let entry = |(name, value): (&String, &Value)| {
-        let number = name
-            .parse()
-            .ok()
-            .filter(|number: &u16| number.to_string() == *name);
-        let number = number.ok_or_else(|| ConfigError::NotANumber {
-            field: field.to_owned(),
-            name: name.clone(),
-        })?;
+        let number = name.parse().ok().filter(|number: &u16| number.to_string() == *name);
+        let number =
+            number.ok_or_else(|| ConfigError::NotANumber { field: field.to_owned(), name: name.clone() })?;
         Ok((number, read(&format!("{field}.{name}"), value)?))
     };
     object(field, value)?.iter().map(entry).collect()
@@ -158,9 +150,7 @@ pub(crate) fn broadcast_key(path: &str, value: &Value) -> Result<BroadcastKey, C
     let key: BroadcastKey = hex_bytes(path, value)?;
     match key[0] {
         2 | 3 => Ok(key),
-        _ => Err(ConfigError::NotACompressedKey {
-            field: path.to_owned(),
-        }),
+        _ => Err(ConfigError::NotACompressedKey { field: path.to_owned() }),
     }
 }
 
@@ -179,8 +169,7 @@ fn key_set(file: &Value, field: &'static str) -> Result<Option<EpochKeys>, Confi
         return Ok(None);
     };
     let keys = EpochKeys::from_config_hex(text(field, value)?);
-    keys.map(Some)
-        .map_err(|source| ConfigError::Keys { field, source })
+    keys.map(Some).map_err(|source| ConfigError::Keys { field, source })
 }
 
 fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {
@@ -191,22 +180,13 @@ fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {
 }
 
 fn member<'a>(path: &str, value: &'a Value, name: &str) -> Result<&'a str, ConfigError> {
-    text(
-        &format!("{path}.{name}"),
-        object(path, value)?.get(name).unwrap_or(&Value::Null),
-    )
+    text(&format!("{path}.{name}"), object(path, value)?.get(name).unwrap_or(&Value::Null))
 }
 
 fn text<'a>(path: &str, value: &'a Value) -> Result<&'a str, ConfigError> {
-    value.as_str().ok_or_else(|| ConfigError::WrongType {
-        field: path.to_owned(),
-        expected: "a text",
-    })
+    value.as_str().ok_or_else(|| ConfigError::WrongType { field: path.to_owned(), expected: "a text" })
 }
 
 fn object<'a>(path: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ConfigError> {
-    value.as_object().ok_or_else(|| ConfigError::WrongType {
-        field: path.to_owned(),
-        expected: "an object",
-    })
+    value.as_object().ok_or_else(|| ConfigError::WrongType { field: path.to_owned(), expected: "an object" })
 }

@@ -109,13 +109,7 @@ mod tests {
             .unwrap()
             .into_iter()
             .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-        bits.fold(one(), |power, bit| {
-            if bit == 1 {
-                power.square().mul(base)
-            } else {
-                power.square()
-            }
-        })
+        bits.fold(one(), |power, bit| if bit == 1 { power.square().mul(base) } else { power.square() })
     }
 
     /// Algorithm 9 of eprint 2012/685, step by step.

@@ -16,22 +16,14 @@ impl EpochKeys {
     /// If the text is not exactly one key set, see [`KeyError`].
     pub fn from_config_hex(text: &str) -> Result<Self, KeyError> {
         let bytes = hex::decode(text).map_err(KeyError::Hex)?;
-        let mut rest = Rest {
-            bytes: &bytes,
-            offset: 0,
-        };
+        let mut rest = Rest { bytes: &bytes, offset: 0 };
         let count = rest.number()?;
-        let known = usize::try_from(count)
-            .ok()
-            .filter(|count| *count <= MAX_COEFFICIENTS);
+        let known = usize::try_from(count).ok().filter(|count| *count <= MAX_COEFFICIENTS);
         let coefficients = (0..known.ok_or(KeyError::TooManyCoefficients { count })?)
             .map(|coefficient| rest.coefficient(coefficient))
             .collect::<Result<Vec<_>, _>>()?;
         if !rest.bytes.is_empty() {
-            return Err(KeyError::Trailing {
-                offset: rest.offset,
-                left: rest.bytes.len(),
-            });
+            return Err(KeyError::Trailing { offset: rest.offset, left: rest.bytes.len() });
         }
         Self::from_coefficients(coefficients)
     }
@@ -46,10 +38,7 @@ struct Rest<'a> {
 impl Rest<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], KeyError> {
         let Some((taken, rest)) = self.bytes.split_first_chunk::<N>() else {
-            return Err(KeyError::Ends {
-                offset: self.offset,
-                needed: N - self.bytes.len(),
-            });
+            return Err(KeyError::Ends { offset: self.offset, needed: N - self.bytes.len() });
         };
         self.bytes = rest;
         self.offset += N;

@@ -98,11 +98,7 @@ impl EpochKeys {
         if point.is_identity() {
             return Err(KeyError::IdentityKey);
         }
-        Ok(Self {
-            coefficients,
-            reference: PublicKeySet::from(Commitment::from(points)),
-            point,
-        })
+        Ok(Self { coefficients, reference: PublicKeySet::from(Commitment::from(points)), point })
     }
 
     /// The coefficients, the federation's key first.

@@ -29,10 +29,7 @@ pub fn parse_keys_file(json: &str) -> Result<Keys, ConfigError> {
     let members = file.as_object().ok_or(ConfigError::NotAKeysFile)?;
     match members.get(EPOCH_KEYS) {
         Some(value) if members.len() == 1 => epoch_keys(value).map(Keys::Epoch),
-        None if members
-            .keys()
-            .any(|name| name.bytes().all(|byte| byte.is_ascii_digit())) =>
-        {
+        None if members.keys().any(|name| name.bytes().all(|byte| byte.is_ascii_digit())) => {
             numbered("keys file", &file, broadcast_key).map(Keys::Broadcast)
         }
         _ => Err(ConfigError::NotAKeysFile),
@@ -51,8 +48,6 @@ fn epoch_keys(value: &Value) -> Result<EpochKeys, ConfigError> {
         .enumerate()
         .map(|(place, value)| hex_bytes(&format!("{EPOCH_KEYS}.{place}"), value))
         .collect::<Result<Vec<_>, _>>()?;
-    EpochKeys::from_coefficients(coefficients).map_err(|source| ConfigError::Keys {
-        field: EPOCH_KEYS,
-        source,
-    })
+    EpochKeys::from_coefficients(coefficients)
+        .map_err(|source| ConfigError::Keys { field: EPOCH_KEYS, source })
 }

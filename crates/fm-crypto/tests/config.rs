@@ -10,11 +10,7 @@ use proptest::prelude::*;
 
 fn show_config(json: &str) -> Result<String, ConfigError> {
     let config = ConsensusConfig::parse(json)?;
-    let modules: Vec<_> = config
-        .modules
-        .iter()
-        .map(|(id, kind)| format!("{id}={kind}"))
-        .collect();
+    let modules: Vec<_> = config.modules.iter().map(|(id, kind)| format!("{id}={kind}")).collect();
     let bls = match (&config.epoch_keys, &config.federation_id) {
         (Some(keys), Some(id)) => format!("degree {} id {}", keys.degree(), hex::encode(id)),
         (None, None) => "no BLS keys".to_owned(),
@@ -54,10 +50,7 @@ fn folder(folder: &str) -> Vec<(String, String, String)> {
             body.trim().to_owned(),
         )
     };
-    fs::read_dir(root)
-        .unwrap()
-        .map(|entry| read(&entry.unwrap().path()))
-        .collect()
+    fs::read_dir(root).unwrap().map(|entry| read(&entry.unwrap().path())).collect()
 }
 
 fn check(name: &str, show: impl Fn(&str) -> Result<String, ConfigError>) {
@@ -83,10 +76,7 @@ fn keys_files() {
 #[test]
 fn a_deep_file_is_refused() {
     let deep = "[".repeat(100_000);
-    assert!(matches!(
-        ConsensusConfig::parse(&deep),
-        Err(ConfigError::NotJson { .. })
-    ));
+    assert!(matches!(ConsensusConfig::parse(&deep), Err(ConfigError::NotJson { .. })));
 }
 
 proptest! {

@@ -18,9 +18,7 @@ const ALL_BUT_169: &str = concat!(
 );
 
 fn secret(seed: u64) -> SecretKey {
-    SecretKey(Scalar::from_bytes_wide(
-        &hash_g2(&seed.to_be_bytes())[..64].try_into().unwrap(),
-    ))
+    SecretKey(Scalar::from_bytes_wide(&hash_g2(&seed.to_be_bytes())[..64].try_into().unwrap()))
 }
 
 fn keys(secret: &SecretKey) -> EpochKeys {
@@ -71,10 +69,7 @@ fn item(secret: &SecretKey, number: u64, kind: u8) -> (EpochHash, Signature) {
 }
 
 fn assert_as_reference(keys: &EpochKeys, items: &[(EpochHash, Signature)]) {
-    let expected: Vec<_> = items
-        .iter()
-        .map(|(hash, signature)| keys.verify(hash, signature))
-        .collect();
+    let expected: Vec<_> = items.iter().map(|(hash, signature)| keys.verify(hash, signature)).collect();
     assert_eq!(keys.verify_batch(items), expected);
 }
 
@@ -87,9 +82,7 @@ fn batches_of_every_size_with_every_kind() {
         assert!(keys.verify_batch(&good).iter().all(Result::is_ok));
         for kinds in [8u8, 10, 40] {
             let kind = |number: u64| u8::try_from((number * 7 + size) % u64::from(kinds)).unwrap();
-            let items: Vec<_> = (0..size)
-                .map(|number| item(&secret, number, kind(number)))
-                .collect();
+            let items: Vec<_> = (0..size).map(|number| item(&secret, number, kind(number))).collect();
             assert_as_reference(&keys, &items);
         }
     }
@@ -99,10 +92,7 @@ fn batches_of_every_size_with_every_kind() {
 fn every_item_bad() {
     let secret = secret(2);
     let items: Vec<_> = (0..33).map(|number| item(&secret, number, 1)).collect();
-    assert_eq!(
-        keys(&secret).verify_batch(&items),
-        vec![Err(SignatureError::DoesNotVerify); 33]
-    );
+    assert_eq!(keys(&secret).verify_batch(&items), vec![Err(SignatureError::DoesNotVerify); 33]);
 }
 
 #[test]
@@ -112,9 +102,7 @@ fn verdicts_keep_their_places_beyond_one_batch() {
     items[fm_crypto::BATCH_SIZE - 1] = item(&secret, 1, 1);
     items[fm_crypto::BATCH_SIZE + 3] = item(&secret, 1, 4);
     let verdicts = keys(&secret).verify_batch(&items);
-    let bad: Vec<_> = (0..items.len())
-        .filter(|place| verdicts[*place].is_err())
-        .collect();
+    let bad: Vec<_> = (0..items.len()).filter(|place| verdicts[*place].is_err()).collect();
     assert_eq!(bad, [fm_crypto::BATCH_SIZE - 1, fm_crypto::BATCH_SIZE + 3]);
 }
 
@@ -125,20 +113,10 @@ fn errors_that_cancel_are_found() {
     let mut items: Vec<_> = (0..6).map(|number| item(&secret, number, 0)).collect();
     let point = |bytes: &Signature| G2Projective::from(G2Affine::from_compressed(bytes).unwrap());
     let error = point(&hash_g2(b"error"));
-    items[1].1 = (point(&items[1].1) + error)
-        .to_bytes()
-        .as_ref()
-        .try_into()
-        .unwrap();
-    items[4].1 = (point(&items[4].1) - error)
-        .to_bytes()
-        .as_ref()
-        .try_into()
-        .unwrap();
+    items[1].1 = (point(&items[1].1) + error).to_bytes().as_ref().try_into().unwrap();
+    items[4].1 = (point(&items[4].1) - error).to_bytes().as_ref().try_into().unwrap();
     let verdicts = keys.verify_batch(&items);
-    let bad: Vec<_> = (0..6)
-        .filter(|place| verdicts[*place] == Err(SignatureError::DoesNotVerify))
-        .collect();
+    let bad: Vec<_> = (0..6).filter(|place| verdicts[*place] == Err(SignatureError::DoesNotVerify)).collect();
     assert_eq!(bad, [1, 4]);
     assert_as_reference(&keys, &items);
 }
@@ -157,30 +135,20 @@ fn equal_and_opposite_items() {
 
 /// A point of order 13: a weight that is a multiple of 13 makes it vanish from a sum.
 fn order_13() -> G2Projective {
-    let point = G2Affine::from_compressed_unchecked(&outside_the_group(1))
-        .unwrap()
-        .into();
+    let point = G2Affine::from_compressed_unchecked(&outside_the_group(1)).unwrap().into();
     let times = |scalar: &str| {
         let bits = hex::decode(scalar).unwrap().into_iter();
         let bits = bits.flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
         move |point: G2Projective| {
             let step = |sum: G2Projective, bit| {
-                if bit == 1 {
-                    sum.double() + point
-                } else {
-                    sum.double()
-                }
+                if bit == 1 { sum.double() + point } else { sum.double() }
             };
             bits.fold(G2Projective::identity(), step)
         }
     };
     let point = times(ALL_BUT_169)(point);
     let smaller = times("0d")(point);
-    let order_13 = if bool::from(smaller.is_identity()) {
-        point
-    } else {
-        smaller
-    };
+    let order_13 = if bool::from(smaller.is_identity()) { point } else { smaller };
     assert!(!bool::from(order_13.is_identity()) && bool::from(times("0d")(order_13).is_identity()));
     order_13
 }
@@ -194,10 +162,7 @@ fn points_of_small_order_do_not_hide() {
     let off = G2Projective::from(G2Affine::from_compressed(&good.1).unwrap()) + order_13();
     let off = (good.0, off.to_bytes().as_ref().try_into().unwrap());
     for _ in 0..100 {
-        assert_eq!(
-            keys.verify_batch(&[off, good]),
-            [Err(SignatureError::NotAPoint), Ok(())]
-        );
+        assert_eq!(keys.verify_batch(&[off, good]), [Err(SignatureError::NotAPoint), Ok(())]);
     }
 }
 
@@ -205,24 +170,16 @@ fn key_set(degree: u64, seed: u64) -> (SecretKeySet, EpochKeys) {
     let coefficients: Vec<_> = (0..=degree).map(|power| secret(seed + power).0).collect();
     let secrets = SecretKeySet::from(Poly::from(coefficients));
     let public = secrets.public_keys();
-    let points = public
-        .coefficients()
-        .map(|point| threshold_crypto::PublicKey::from(*point).to_bytes());
+    let points = public.coefficients().map(|point| threshold_crypto::PublicKey::from(*point).to_bytes());
     let keys = EpochKeys::from_coefficients(points.collect()).unwrap();
     (secrets, keys)
 }
 
 fn assert_combines(combiner: &mut Combiner, secrets: &SecretKeySet, shares: &BTreeMap<u16, Signature>) {
     let decode = |share: &Signature| SignatureShare::from_bytes(share).unwrap();
-    let decoded: BTreeMap<u64, _> = shares
-        .iter()
-        .map(|(peer, share)| (u64::from(*peer), decode(share)))
-        .collect();
-    let expected = secrets
-        .public_keys()
-        .combine_signatures(&decoded)
-        .unwrap()
-        .to_bytes();
+    let decoded: BTreeMap<u64, _> =
+        shares.iter().map(|(peer, share)| (u64::from(*peer), decode(share))).collect();
+    let expected = secrets.public_keys().combine_signatures(&decoded).unwrap().to_bytes();
     assert_eq!(combiner.combine(shares).unwrap(), expected);
 }
 
@@ -230,25 +187,13 @@ fn assert_combines(combiner: &mut Combiner, secrets: &SecretKeySet, shares: &BTr
 fn shares_of_a_peer_under_its_own_key() {
     let (secrets, keys) = key_set(2, 70);
     for peer in [0u16, 3, u16::MAX] {
-        let share = secrets
-            .secret_key_share(u64::from(peer))
-            .sign(message(1))
-            .to_bytes();
+        let share = secrets.secret_key_share(u64::from(peer)).sign(message(1)).to_bytes();
         let own = keys.of_peer(peer).unwrap();
         assert_eq!(keys.verify_share(peer, &message(1), &share), Ok(()));
-        assert_eq!(
-            keys.verify_share(peer ^ 1, &message(1), &share),
-            Err(SignatureError::DoesNotVerify)
-        );
-        assert_eq!(
-            keys.verify_share(peer, &message(1), &[0xff; 96]),
-            Err(SignatureError::NotAPoint)
-        );
+        assert_eq!(keys.verify_share(peer ^ 1, &message(1), &share), Err(SignatureError::DoesNotVerify));
+        assert_eq!(keys.verify_share(peer, &message(1), &[0xff; 96]), Err(SignatureError::NotAPoint));
         assert_eq!(own.verify_batch(&[(message(1), share)]), [Ok(())]);
-        assert_eq!(
-            own.verify_batch(&[(message(2), share)]),
-            [Err(SignatureError::DoesNotVerify)]
-        );
+        assert_eq!(own.verify_batch(&[(message(2), share)]), [Err(SignatureError::DoesNotVerify)]);
     }
 }
 

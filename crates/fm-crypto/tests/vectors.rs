@@ -26,23 +26,13 @@ impl Vector {
         };
         Self {
             file: path.display().to_string(),
-            expect: head
-                .lines()
-                .next()
-                .unwrap()
-                .strip_prefix("expect: ")
-                .unwrap()
-                .to_owned(),
+            expect: head.lines().next().unwrap().strip_prefix("expect: ").unwrap().to_owned(),
             lines: body.lines().map(line).collect(),
         }
     }
 
     fn all(&self, name: &str) -> Vec<&str> {
-        self.lines
-            .iter()
-            .filter(|line| line.0 == name)
-            .map(|line| line.1.as_str())
-            .collect()
+        self.lines.iter().filter(|line| line.0 == name).map(|line| line.1.as_str()).collect()
     }
 
     fn one(&self, name: &str) -> &str {
@@ -63,35 +53,21 @@ fn bytes<const N: usize>(text: &str) -> [u8; N] {
 /// Runs every file of a folder; bad cases must outnumber good ones.
 fn check_folder(folder: &str, outcome: impl Fn(&Vector) -> String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder);
-    let files: Vec<_> = fs::read_dir(root)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let files: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert!(!files.is_empty(), "no vectors in {folder}");
     let vectors: Vec<_> = files.iter().map(|path| Vector::read(path)).collect();
     for vector in &vectors {
         assert_eq!(outcome(vector), vector.expect, "{}", vector.file);
     }
-    let good = vectors
-        .iter()
-        .filter(|vector| vector.expect.starts_with("ok"))
-        .count();
-    assert!(
-        good > 0 && 2 * good < vectors.len(),
-        "{good} good ones in {folder}"
-    );
+    let good = vectors.iter().filter(|vector| vector.expect.starts_with("ok")).count();
+    assert!(good > 0 && 2 * good < vectors.len(), "{good} good ones in {folder}");
 }
 
 #[test]
 fn hash() {
     check_folder("hash", |vector| {
         let point = hash_g2(&hex::decode(vector.one("message")).unwrap());
-        if point == vector.bytes("point") {
-            "ok"
-        } else {
-            "differs"
-        }
-        .to_owned()
+        if point == vector.bytes("point") { "ok" } else { "differs" }.to_owned()
     });
 }
 
@@ -111,12 +87,7 @@ fn signatures() {
         let keys = EpochKeys::from_coefficients(vec![vector.bytes("key")]).unwrap();
         let (message, signature) = (vector.bytes("message"), vector.bytes("signature"));
         let alone = keys.verify(&message, &signature);
-        assert_eq!(
-            keys.verify_batch(&[(message, signature)]),
-            [alone],
-            "{}",
-            vector.file
-        );
+        assert_eq!(keys.verify_batch(&[(message, signature)]), [alone], "{}", vector.file);
         verdict(alone)
     });
 }
@@ -136,11 +107,7 @@ fn epochs() {
         }
         let bad = (0..items.len()).filter(|place| verdicts[*place].is_err());
         let bad: Vec<String> = bad.map(|place| place.to_string()).collect();
-        if bad.is_empty() {
-            "ok".to_owned()
-        } else {
-            format!("bad at {}", bad.join(" "))
-        }
+        if bad.is_empty() { "ok".to_owned() } else { format!("bad at {}", bad.join(" ")) }
     });
 }
 
@@ -171,20 +138,18 @@ fn shares() {
 
 #[test]
 fn keysets() {
-    check_folder("keysets", |vector| {
-        match EpochKeys::from_config_hex(vector.one("text")) {
-            Ok(keys) => format!("ok {} {}", keys.degree(), hex::encode(keys.public_key())),
-            Err(KeyError::NoCoefficients) => "no coefficients".to_owned(),
-            Err(KeyError::TooManyCoefficients { count }) => format!("too many {count}"),
-            Err(KeyError::NotAPoint { coefficient }) => format!("not a point {coefficient}"),
-            Err(KeyError::IdentityKey) => "identity".to_owned(),
-            Err(KeyError::Hex(_)) => "hex".to_owned(),
-            Err(KeyError::CoefficientHex { coefficient, .. }) => format!("inner hex {coefficient}"),
-            Err(KeyError::Ends { offset, needed }) => format!("ends {offset} {needed}"),
-            Err(KeyError::CoefficientLength { coefficient, length }) => {
-                format!("length {coefficient} {length}")
-            }
-            Err(KeyError::Trailing { offset, left }) => format!("trailing {offset} {left}"),
+    check_folder("keysets", |vector| match EpochKeys::from_config_hex(vector.one("text")) {
+        Ok(keys) => format!("ok {} {}", keys.degree(), hex::encode(keys.public_key())),
+        Err(KeyError::NoCoefficients) => "no coefficients".to_owned(),
+        Err(KeyError::TooManyCoefficients { count }) => format!("too many {count}"),
+        Err(KeyError::NotAPoint { coefficient }) => format!("not a point {coefficient}"),
+        Err(KeyError::IdentityKey) => "identity".to_owned(),
+        Err(KeyError::Hex(_)) => "hex".to_owned(),
+        Err(KeyError::CoefficientHex { coefficient, .. }) => format!("inner hex {coefficient}"),
+        Err(KeyError::Ends { offset, needed }) => format!("ends {offset} {needed}"),
+        Err(KeyError::CoefficientLength { coefficient, length }) => {
+            format!("length {coefficient} {length}")
         }
+        Err(KeyError::Trailing { offset, left }) => format!("trailing {offset} {left}"),
     });
 }

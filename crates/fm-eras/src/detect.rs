@@ -102,9 +102,8 @@ fn detect_hbbft(source: &dyn RowSource, rows: &FirstRows) -> Result<Detected, De
 fn session_era(source: &dyn RowSource, rows: &FirstRows) -> Result<&'static str, SourceError> {
     let first = |prefix: u8| rows.iter().find(|(key, _)| key[0] == prefix);
     let modern = |value: &[u8]| SignedSession::decode_with_leaves(value, Dialect::V0_2).is_ok();
-    let item = |value: &[u8]| {
-        fm_codec::decode_exact::<fm_history::AcceptedItem>(value, Dialect::V0_2).is_ok()
-    };
+    let item =
+        |value: &[u8]| fm_codec::decode_exact::<fm_history::AcceptedItem>(value, Dialect::V0_2).is_ok();
     let decodes = first(0x04).is_some_and(|(_, value)| modern(value))
         && first(0x01).is_none_or(|(_, value)| item(value));
     let era_c_table = [0x03, 0x09].iter().any(|prefix| first(*prefix).is_some())

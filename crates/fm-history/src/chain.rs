@@ -218,10 +218,8 @@ fn check_hash(facts: &EpochFacts, findings: &mut Vec<Finding>) -> bool {
     if facts.computed_hash == facts.stored_hash {
         return true;
     }
-    let message = format!(
-        "the content hashes to {}, the record claims {}",
-        facts.computed_hash, facts.stored_hash
-    );
+    let message =
+        format!("the content hashes to {}, the record claims {}", facts.computed_hash, facts.stored_hash);
     findings.push(Finding::new(Code::EpochHashMismatch, Place::epoch(facts.key), message));
     false
 }

@@ -102,10 +102,10 @@ codes! {
     SessionMissing = "session-missing", Error;
     /// A session beyond the last one that the manifest names.
     SessionExtra = "session-extra", Error;
-    /// A session record does not decode, or does not encode to its own bytes again.
-    SessionUndecodable = "session-undecodable", Error;
     /// A session is not what the conversion rule gives for its original.
     SessionDiffersFromRule = "session-differs-from-rule", Error;
+    /// The index of accepted transactions in the new database is not that of its sessions.
+    SessionIndexDiffers = "session-index-differs", Error;
     /// No guardian has signed the migrated sessions yet; the old signatures stand behind them.
     SessionsUnsealed = "sessions-unsealed", Info;
     /// The history root is not the one in the manifest.

@@ -24,10 +24,12 @@ pub use manifest::Manifest;
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use root::{HistoryRoot, SessionLeaf};
 pub use rule::{
-    CarriedTransaction, ConvertedEpoch, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1, accepted_transactions,
-    convert_epoch,
+    CarriedTransaction, ConvertedEpoch, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1,
+    accepted_transactions, convert_epoch,
 };
-pub use session::{AcceptedItem, ConsensusItem, SessionOutcome, SignedSession, Transaction, TransactionSignature};
+pub use session::{
+    AcceptedItem, ConsensusItem, SessionOutcome, SignedSession, Transaction, TransactionSignature,
+};
 
 /// A guardian's number in its federation.
 pub type PeerId = u16;

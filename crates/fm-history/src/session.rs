@@ -4,9 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_codec::{
-    Decode, DecodeError, Dialect, Encode, ModuleValue, Reader, Writer, decode_exact,
-};
+use fm_codec::{Decode, DecodeError, Dialect, Encode, ModuleValue, Reader, Writer, decode_exact};
 
 use crate::{Hash, PeerId, sha256};
 

@@ -68,7 +68,8 @@ fn main() {
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let stream = EpochStream { rows: &store, path: &database };
     let options = PlanOptions { layout: spec.layout, keys: &keys, until: None };
-    let megabytes = store.scan().map(|row| row.map_or(0, |(key, value)| key.len() + value.len())).sum::<usize>();
+    let megabytes =
+        store.scan().map(|row| row.map_or(0, |(key, value)| key.len() + value.len())).sum::<usize>();
     let megabytes = megabytes as f64 / 1e6;
 
     let floor = best(|_| scan_and_hash(&database));

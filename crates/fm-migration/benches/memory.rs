@@ -69,7 +69,8 @@ fn main() {
         let source = source.to_str().expect("a temporary path is text");
         let target = format!("{source}-converted");
         let (check, check_time) = run(&["check", "--from", source, "--config", source]);
-        let (convert, convert_time) = run(&["convert", "--from", source, "--config", source, "--to", &target]);
+        let (convert, convert_time) =
+            run(&["convert", "--from", source, "--config", source, "--to", &target]);
         println!(
             "{epochs:9} epochs  check {check:8} KiB in {:6.1} s  convert {convert:8} KiB in {:6.1} s",
             check_time.as_secs_f64(),

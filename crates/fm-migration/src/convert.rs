@@ -10,10 +10,11 @@ use fm_audit::{
     PROVENANCE_NAME, audit_migrated, carried_row, epochs, manifest, manifest_differences,
 };
 use fm_eras::session;
-use fm_history::{ConvertedEpoch, Finding, Hash, Manifest, Severity};
+use fm_history::{ConvertedEpoch, Finding, Hash, Manifest};
 use fm_store::{PartialDir, StoreError, StoreWriter};
 
 use crate::identity::identity;
+use crate::plan::Judge;
 use crate::{MigrationError, Plan, PlanOptions, plan};
 
 /// What is converted, and where to.
@@ -48,7 +49,11 @@ pub fn convert(
 }
 
 /// A target that is there: fine if it is what this conversion would make, whole and of this very source.
-fn existing(conversion: &Conversion<'_>, plan: &Plan, control: Control<'_>) -> Result<Manifest, MigrationError> {
+fn existing(
+    conversion: &Conversion<'_>,
+    plan: &Plan,
+    control: Control<'_>,
+) -> Result<Manifest, MigrationError> {
     let path = conversion.target;
     let other = |difference: String| MigrationError::OtherTarget { path: path.to_owned(), difference };
     let dir = MigratedDir::open(path).map_err(|error| match error {
@@ -168,12 +173,8 @@ fn write_sessions(
     last: u64,
     failure: &mut Option<MigrationError>,
 ) -> Result<Option<Hash>, AuditError> {
-    let options = EpochOptions {
-        layout: conversion.options.layout,
-        keys: None,
-        shares: false,
-        convert: true,
-    };
+    let options =
+        EpochOptions { layout: conversion.options.layout, keys: None, shares: false, convert: true };
     let mut last_hash = None;
     epochs(conversion.stream, options, control, |audited| {
         let Ok(decoded) = &audited.decoded else { return Ok(()) };
@@ -190,11 +191,7 @@ fn write_sessions(
     Ok(last_hash)
 }
 
-fn write_session(
-    writer: &mut StoreWriter,
-    index: u64,
-    converted: &ConvertedEpoch,
-) -> Result<(), StoreError> {
+fn write_session(writer: &mut StoreWriter, index: u64, converted: &ConvertedEpoch) -> Result<(), StoreError> {
     writer.push_sorted(&session::session_key(index), &converted.record)?;
     for transaction in &converted.transactions {
         writer.put(&session::transaction_key(&transaction.txid), &transaction.index_value)?;
@@ -246,13 +243,9 @@ fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<
 
 /// The first thing wrong with a migrated directory, its archive and manifest included; signatures are not checked.
 fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
-    let mut first = None;
-    audit_migrated(dir, None, false, control, &mut |finding| {
-        if finding.severity == Severity::Error {
-            first.get_or_insert(finding.to_string());
-        }
-    })?;
-    Ok(first)
+    let mut judge = Judge::new(Some(dir.manifest.last));
+    audit_migrated(dir, None, false, control, &mut |finding| judge.take(&finding))?;
+    Ok(judge.first.map(|finding| finding.to_string()))
 }
 
 /// Conversion speed alone, for benchmarks: nothing is verified, archived, or read back.

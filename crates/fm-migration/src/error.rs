@@ -54,7 +54,9 @@ pub enum MigrationError {
     #[error("no epoch is signed: there is nothing proven to convert")]
     NothingSigned,
     /// `--until` names an epoch that nothing proves.
-    #[error("epoch {until} is neither signed nor covered by a later signed epoch (the last signed one is {signed})")]
+    #[error(
+        "epoch {until} is neither signed nor covered by a later signed epoch (the last signed one is {signed})"
+    )]
     NotAnchored {
         /// The epoch asked for.
         until: u64,

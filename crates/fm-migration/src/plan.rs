@@ -46,7 +46,7 @@ pub fn plan(
         until: options.until,
         side_records: true,
     };
-    let mut judge = Judge { until: options.until, broken_behind: false, blocking: Vec::new(), errors: 0 };
+    let mut judge = Judge::new(options.until);
     let audit = audit_hbbft(
         stream,
         audit_options,
@@ -57,7 +57,7 @@ pub fn plan(
         },
         &mut |_| Ok(()),
     )?;
-    if let Some(first) = judge.blocking.first() {
+    if let Some(first) = judge.first {
         return Err(MigrationError::NotProven { errors: judge.errors, first: first.to_string() });
     }
     let signed = audit.chain.last_signed.ok_or(MigrationError::NothingSigned)?;
@@ -72,17 +72,21 @@ pub fn plan(
     }
 }
 
-/// Decides which findings stand in the way.
-struct Judge {
+/// Decides which findings stand in the way of carrying over the epochs up to `until`.
+pub(crate) struct Judge {
     until: Option<u64>,
     /// The chain is damaged behind the last epoch asked for.
     broken_behind: bool,
-    blocking: Vec<Finding>,
-    errors: u64,
+    pub(crate) first: Option<Finding>,
+    pub(crate) errors: u64,
 }
 
 impl Judge {
-    fn take(&mut self, finding: &Finding) {
+    pub(crate) fn new(until: Option<u64>) -> Self {
+        Self { until, broken_behind: false, first: None, errors: 0 }
+    }
+
+    pub(crate) fn take(&mut self, finding: &Finding) {
         if finding.severity != Severity::Error {
             return;
         }
@@ -91,7 +95,7 @@ impl Judge {
             self.broken_behind = true;
             return;
         }
-        // The pointer and the index speak of the whole history: if its end was given up by hand, so are they.
+        // The old pointer and the old index speak of the whole history: if its end was given up, so are they.
         let of_the_end = matches!(
             finding.code,
             Code::LastEpochWrong
@@ -104,8 +108,6 @@ impl Judge {
             return;
         }
         self.errors += 1;
-        if self.blocking.is_empty() {
-            self.blocking.push(finding.clone());
-        }
+        self.first.get_or_insert_with(|| finding.clone());
     }
 }

@@ -20,7 +20,11 @@ pub struct Reverted {
 }
 
 /// Writes the records of a provenance archive to a new database at `target/database`.
-pub fn revert(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> Result<Reverted, MigrationError> {
+pub fn revert(
+    archive: &ArchiveSource,
+    target: &Path,
+    control: Control<'_>,
+) -> Result<Reverted, MigrationError> {
     let partial = PartialDir::create(target)?;
     let database = partial.path().join(fm_audit::DATABASE_NAME);
     let mut writer = StoreWriter::create(&database)?;

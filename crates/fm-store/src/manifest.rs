@@ -64,9 +64,7 @@ impl Fragment {
             return None;
         }
         let summed = bytes.get(HEADER - 1..length)?;
-        let unmasked = u32::from_le_bytes([c0, c1, c2, c3])
-            .wrapping_sub(MASK)
-            .rotate_left(15);
+        let unmasked = u32::from_le_bytes([c0, c1, c2, c3]).wrapping_sub(MASK).rotate_left(15);
         if unmasked != crc32c(summed) {
             return None;
         }
@@ -84,8 +82,6 @@ impl Fragment {
 /// A list of files is small: no table is worth its while.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |sum, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
-            (sum >> 1) ^ (POLYNOMIAL & (sum & 1).wrapping_neg())
-        })
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (POLYNOMIAL & (sum & 1).wrapping_neg()))
     })
 }

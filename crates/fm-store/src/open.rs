@@ -33,56 +33,33 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StoreError> {
     // The library's default recovery drops a torn tail silently, so the strict one goes first.
     let strict = match DB::open_for_read_only(&options(DBRecoveryMode::AbsoluteConsistency), path, false) {
         Ok(db) => {
-            return Ok(Opened {
-                torn_tail: left_out(&db, path, None)?,
-                db,
-            });
+            return Ok(Opened { torn_tail: left_out(&db, path, None)?, db });
         }
         Err(error) => explain(path, &error),
     };
     let StoreError::Damaged { message, .. } = strict else {
         return Err(strict);
     };
-    match DB::open_for_read_only(
-        &options(DBRecoveryMode::TolerateCorruptedTailRecords),
-        path,
-        false,
-    ) {
-        Ok(db) => Ok(Opened {
-            torn_tail: left_out(&db, path, Some(message))?,
-            db,
-        }),
+    match DB::open_for_read_only(&options(DBRecoveryMode::TolerateCorruptedTailRecords), path, false) {
+        Ok(db) => Ok(Opened { torn_tail: left_out(&db, path, Some(message))?, db }),
         Err(error) => Err(explain(path, &error)),
     }
 }
 
 /// Everything that RocksDB does not read and would not mention.
 fn left_out(db: &DB, path: &Path, torn_log: Option<String>) -> Result<Option<String>, StoreError> {
-    let all = [
-        torn_log,
-        missing_log(db, path)?,
-        torn_list(path)?,
-        unnamed_tables(db, path)?,
-    ];
+    let all = [torn_log, missing_log(db, path)?, torn_list(path)?, unnamed_tables(db, path)?];
     let all: Vec<String> = all.into_iter().flatten().collect();
-    Ok(if all.is_empty() {
-        None
-    } else {
-        Some(all.join("; "))
-    })
+    Ok(if all.is_empty() { None } else { Some(all.join("; ")) })
 }
 
 fn check_directory(path: &Path) -> Result<(), StoreError> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => StoreError::Missing {
-            path: path.to_owned(),
-        },
+        ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
         _ => StoreError::io(path, source),
     })?;
     if !metadata.is_dir() {
-        return Err(StoreError::NotADirectory {
-            path: path.to_owned(),
-        });
+        return Err(StoreError::NotADirectory { path: path.to_owned() });
     }
     let current = path.join("CURRENT");
     match fs::read_to_string(&current) {
@@ -90,20 +67,16 @@ fn check_directory(path: &Path) -> Result<(), StoreError> {
             let name = manifest.trim_end();
             let well_formed = name.starts_with("MANIFEST-") && !name.contains('/');
             if well_formed && !path.join(name).exists() {
-                return Err(StoreError::FileMissing {
-                    path: path.to_owned(),
-                    file: name.to_owned(),
-                });
+                return Err(StoreError::FileMissing { path: path.to_owned(), file: name.to_owned() });
             }
             Ok(())
         }
-        Err(source) if source.kind() == ErrorKind::NotFound => Err(StoreError::NotADatabase {
-            path: path.to_owned(),
-        }),
-        Err(source) if source.kind() == ErrorKind::InvalidData => Err(StoreError::Damaged {
-            path: path.to_owned(),
-            message: "CURRENT is not text".to_owned(),
-        }),
+        Err(source) if source.kind() == ErrorKind::NotFound => {
+            Err(StoreError::NotADatabase { path: path.to_owned() })
+        }
+        Err(source) if source.kind() == ErrorKind::InvalidData => {
+            Err(StoreError::Damaged { path: path.to_owned(), message: "CURRENT is not text".to_owned() })
+        }
         Err(source) => Err(StoreError::io(&current, source)),
     }
 }
@@ -123,9 +96,7 @@ fn missing_log(db: &DB, path: &Path) -> Result<Option<String>, StoreError> {
     if file_names(path)?.iter().any(is_needed) {
         return Ok(None);
     }
-    Ok(Some(format!(
-        "the write-ahead log is missing: there is no file {least:06}.log or later"
-    )))
+    Ok(Some(format!("the write-ahead log is missing: there is no file {least:06}.log or later")))
 }
 
 /// The list of files is read up to where it is torn, and the tables named behind that are not.
@@ -151,22 +122,15 @@ fn unnamed_tables(db: &DB, path: &Path) -> Result<Option<String>, StoreError> {
     Ok(if unnamed.is_empty() {
         None
     } else {
-        Some(format!(
-            "the list of files does not name {}, so it is not read",
-            unnamed.join(", ")
-        ))
+        Some(format!("the list of files does not name {}, so it is not read", unnamed.join(", ")))
     })
 }
 
 fn file_names(path: &Path) -> Result<Vec<String>, StoreError> {
     let at = |source| StoreError::io(path, source);
-    let names = fs::read_dir(path)
-        .map_err(at)?
-        .map(|entry| Ok(entry.map_err(at)?.file_name()));
+    let names = fs::read_dir(path).map_err(at)?.map(|entry| Ok(entry.map_err(at)?.file_name()));
     // RocksDB's own names are ASCII; others are none of its files.
-    names
-        .filter_map(|name| name.map(|name| name.into_string().ok()).transpose())
-        .collect()
+    names.filter_map(|name| name.map(|name| name.into_string().ok()).transpose()).collect()
 }
 
 /// A read-only open takes no lock, and the files of a running server vanish under it.
@@ -182,10 +146,7 @@ fn check_lock(path: &Path) -> Result<(), StoreError> {
         Ok(None) => Ok(()),
         Ok(Some(held)) => {
             let pid = held.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
-            Err(StoreError::Locked {
-                path: path.to_owned(),
-                pid,
-            })
+            Err(StoreError::Locked { path: path.to_owned(), pid })
         }
         Err(error) => Err(StoreError::io(&lock, error.into())),
     }
@@ -195,14 +156,7 @@ fn check_columns(path: &Path) -> Result<(), StoreError> {
     let mut names = DB::list_cf(&options(DBRecoveryMode::AbsoluteConsistency), path)
         .map_err(|error| explain(path, &error))?;
     names.retain(|name| name != "default");
-    if names.is_empty() {
-        Ok(())
-    } else {
-        Err(StoreError::ForeignColumns {
-            path: path.to_owned(),
-            names,
-        })
-    }
+    if names.is_empty() { Ok(()) } else { Err(StoreError::ForeignColumns { path: path.to_owned(), names }) }
 }
 
 fn options(recovery: DBRecoveryMode) -> Options {
@@ -225,14 +179,8 @@ pub(crate) fn explain(path: &Path, error: &rocksdb::Error) -> StoreError {
         .split(|c: char| c == '/' || c == ':' || c.is_whitespace())
         .find(|word| is_file_of_database(word) && !path.join(word).exists());
     match named {
-        Some(file) => StoreError::FileMissing {
-            path: path.to_owned(),
-            file: file.to_owned(),
-        },
-        None => StoreError::Damaged {
-            path: path.to_owned(),
-            message,
-        },
+        Some(file) => StoreError::FileMissing { path: path.to_owned(), file: file.to_owned() },
+        None => StoreError::Damaged { path: path.to_owned(), message },
     }
 }
 

@@ -28,9 +28,7 @@ impl PartialDir {
     /// Starts a new partial directory for `target`, replacing the leftover of an interrupted run.
     pub fn create(target: &Path) -> Result<Self, StoreError> {
         if is_there(target) {
-            return Err(StoreError::AlreadyExists {
-                path: target.to_owned(),
-            });
+            return Err(StoreError::AlreadyExists { path: target.to_owned() });
         }
         let mut name = OsString::from(target.file_name().unwrap_or_default());
         name.push(".partial");
@@ -42,12 +40,7 @@ impl PartialDir {
         }
         let lock = lock_marker(&path)?;
         clear(&path)?;
-        Ok(Self {
-            path,
-            target: target.to_owned(),
-            _lock: lock,
-            published: false,
-        })
+        Ok(Self { path, target: target.to_owned(), _lock: lock, published: false })
     }
 
     /// Where to write for now.
@@ -62,9 +55,7 @@ impl PartialDir {
         fs::remove_file(&marker).map_err(|source| StoreError::io(&marker, source))?;
         sync_directory(&self.path)?;
         if is_there(&self.target) {
-            return Err(StoreError::AlreadyExists {
-                path: self.target.clone(),
-            });
+            return Err(StoreError::AlreadyExists { path: self.target.clone() });
         }
         fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
         self.published = true;
@@ -86,25 +77,15 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
     let marker = path.join(MARKER);
     let mut entries = fs::read_dir(path).map_err(|source| StoreError::io(path, source))?;
     if !marker.exists() && entries.next().is_some() {
-        return Err(StoreError::ForeignPartial {
-            path: path.to_owned(),
-        });
+        return Err(StoreError::ForeignPartial { path: path.to_owned() });
     }
     let at = |source| StoreError::io(&marker, source);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&marker)
-        .map_err(at)?;
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&marker).map_err(at)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Locked {
-                path: path.to_owned(),
-                pid: 0,
-            });
+            return Err(StoreError::Locked { path: path.to_owned(), pid: 0 });
         }
         Err(TryLockError::Error(source)) => return Err(at(source)),
     }
@@ -112,9 +93,7 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
     file.read_to_end(&mut text).map_err(at)?;
     // A crash between creating and filling the marker leaves a beginning of the text.
     if !MARKER_TEXT.starts_with(&text) {
-        return Err(StoreError::ForeignPartial {
-            path: path.to_owned(),
-        });
+        return Err(StoreError::ForeignPartial { path: path.to_owned() });
     }
     file.write_all(&MARKER_TEXT[text.len()..]).map_err(at)?;
     Ok(file)
@@ -128,14 +107,9 @@ fn clear(path: &Path) -> Result<(), StoreError> {
             continue;
         }
         let entry_path = entry.path();
-        let kind = entry
-            .file_type()
-            .map_err(|source| StoreError::io(&entry_path, source))?;
-        let removed = if kind.is_dir() {
-            fs::remove_dir_all(&entry_path)
-        } else {
-            fs::remove_file(&entry_path)
-        };
+        let kind = entry.file_type().map_err(|source| StoreError::io(&entry_path, source))?;
+        let removed =
+            if kind.is_dir() { fs::remove_dir_all(&entry_path) } else { fs::remove_file(&entry_path) };
         removed.map_err(|source| StoreError::io(&entry_path, source))?;
     }
     Ok(())
@@ -154,9 +128,7 @@ fn parent(path: &Path) -> &Path {
 }
 
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|source| StoreError::io(path, source))
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| StoreError::io(path, source))
 }
 
 /// Syncs every file and directory below `path`, deepest first.

@@ -23,11 +23,7 @@ impl ReadStore {
     /// Opens the RocksDB directory at `path` without changing anything in it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = open(path)?;
-        Ok(Self {
-            db: opened.db,
-            path: path.to_owned(),
-            torn_tail: opened.torn_tail,
-        })
+        Ok(Self { db: opened.db, path: path.to_owned(), torn_tail: opened.torn_tail })
     }
 
     /// Where the database is.
@@ -65,27 +61,16 @@ impl ReadStore {
         options.set_verify_checksums(true);
         options.fill_cache(false);
         options.set_readahead_size(READAHEAD_BYTES);
-        options.set_iterate_range(Bounds {
-            from: from.to_vec(),
-            to: to.map(<[u8]>::to_vec),
-        });
+        options.set_iterate_range(Bounds { from: from.to_vec(), to: to.map(<[u8]>::to_vec) });
         let mut rows = self.db.raw_iterator_opt(options);
         rows.seek_to_first();
-        Scan {
-            rows,
-            path: &self.path,
-            started: false,
-            failed: false,
-        }
+        Scan { rows, path: &self.path, started: false, failed: false }
     }
 
     /// The row with the greatest key among those that start with `prefix`.
     pub fn last_of_prefix(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
         let mut options = ReadOptions::default();
-        options.set_iterate_range(Bounds {
-            from: prefix.to_vec(),
-            to: prefix_end(prefix),
-        });
+        options.set_iterate_range(Bounds { from: prefix.to_vec(), to: prefix_end(prefix) });
         let mut rows = self.db.raw_iterator_opt(options);
         rows.seek_to_last();
         rows.status().map_err(|error| explain(&self.path, &error))?;

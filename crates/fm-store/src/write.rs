@@ -61,9 +61,7 @@ impl StoreWriter {
     /// Creates a database in the new directory `path`; its parent must exist, `path` itself must not.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         fs::create_dir(path).map_err(|source| match source.kind() {
-            ErrorKind::AlreadyExists => StoreError::AlreadyExists {
-                path: path.to_owned(),
-            },
+            ErrorKind::AlreadyExists => StoreError::AlreadyExists { path: path.to_owned() },
             _ => StoreError::io(path, source),
         })?;
         let db = DB::open(&OPTIONS, path).map_err(|error| StoreError::write(path, &error))?;
@@ -92,11 +90,7 @@ impl StoreWriter {
     /// Adds a row to the sorted run: its key is greater than that of the row before, and no row outside the
     /// run has a key between those of the run.
     pub fn push_sorted(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        if self
-            .run
-            .as_ref()
-            .is_some_and(|run| run.writer.file_size() >= TABLE_FILE_BYTES)
-        {
+        if self.run.as_ref().is_some_and(|run| run.writer.file_size() >= TABLE_FILE_BYTES) {
             let last = self.end_run()?;
             self.start_run(last)?;
         }
@@ -105,13 +99,9 @@ impl StoreWriter {
         }
         let run = self.run.as_mut().expect("the run was started above");
         if !run.last.is_empty() && run.last.as_slice() >= key {
-            return Err(StoreError::Unsorted {
-                path: self.path.clone(),
-            });
+            return Err(StoreError::Unsorted { path: self.path.clone() });
         }
-        run.writer
-            .put(key, value)
-            .map_err(|error| StoreError::write(&run.file, &error))?;
+        run.writer.put(key, value).map_err(|error| StoreError::write(&run.file, &error))?;
         run.last.clear();
         run.last.extend_from_slice(key);
         self.count(key, value);
@@ -129,21 +119,14 @@ impl StoreWriter {
         // Everything is flushed to tables before the database counts as written.
         options.disable_wal(true);
         let batch = std::mem::take(&mut self.batch);
-        self.db
-            .write_opt(batch, &options)
-            .map_err(|error| StoreError::write(&self.path, &error))
+        self.db.write_opt(batch, &options).map_err(|error| StoreError::write(&self.path, &error))
     }
 
     fn start_run(&mut self, last: Vec<u8>) -> Result<(), StoreError> {
-        let file = self
-            .path
-            .join(RUN_DIRECTORY)
-            .join(format!("{:06}.sst", self.files));
+        let file = self.path.join(RUN_DIRECTORY).join(format!("{:06}.sst", self.files));
         self.files += 1;
         let writer = SstFileWriter::create(&OPTIONS);
-        writer
-            .open(&file)
-            .map_err(|error| StoreError::write(&file, &error))?;
+        writer.open(&file).map_err(|error| StoreError::write(&file, &error))?;
         self.run = Some(Run { writer, file, last });
         Ok(())
     }
@@ -153,9 +136,7 @@ impl StoreWriter {
         let Some(mut run) = self.run.take() else {
             return Ok(Vec::new());
         };
-        run.writer
-            .finish()
-            .map_err(|error| StoreError::write(&run.file, &error))?;
+        run.writer.finish().map_err(|error| StoreError::write(&run.file, &error))?;
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
         options.set_snapshot_consistency(false);
@@ -172,13 +153,9 @@ impl StoreWriter {
     pub fn finish(mut self) -> Result<StoreSummary, StoreError> {
         self.end_run()?;
         self.write_batch()?;
-        self.db
-            .flush()
-            .map_err(|error| StoreError::write(&self.path, &error))?;
+        self.db.flush().map_err(|error| StoreError::write(&self.path, &error))?;
         self.db.cancel_all_background_work(true);
-        let Self {
-            db, path, summary, ..
-        } = self;
+        let Self { db, path, summary, .. } = self;
         drop(db);
         let directory = path.join(RUN_DIRECTORY);
         fs::remove_dir(&directory).map_err(|source| StoreError::io(&directory, source))?;

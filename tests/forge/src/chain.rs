@@ -65,11 +65,7 @@ pub(crate) fn write_chain(
         ..Forged::default()
     };
     let mut ledger = Ledger::new(spec, keys);
-    let mut signer = Signer {
-        spec,
-        keys,
-        older: BTreeMap::new(),
-    };
+    let mut signer = Signer { spec, keys, older: BTreeMap::new() };
     let mut pending: Option<Pending> = None;
     for number in 0..spec.epochs {
         let more = random.below(usize::from(spec.guardians) - spec.threshold() + 1);
@@ -92,11 +88,7 @@ pub(crate) fn write_chain(
         forged.count(&made);
         let outcome = outcome.into_bytes();
         forged.last_hash = sha256(&[&outcome]);
-        pending = Some(Pending {
-            number,
-            outcome,
-            hash: forged.last_hash,
-        });
+        pending = Some(Pending { number, outcome, hash: forged.last_hash });
     }
     if let Some(last) = pending {
         write_record(spec, &last, None, writer)?;
@@ -152,12 +144,7 @@ impl Forged {
         self.kept += accepted;
         self.rejected_ids += made.content.rejected.len() as u64;
         let mut transactions = 0;
-        for item in made
-            .content
-            .contributions
-            .iter()
-            .flat_map(|contribution| &contribution.items)
-        {
+        for item in made.content.contributions.iter().flat_map(|contribution| &contribution.items) {
             self.items += 1;
             let reason = match item {
                 EpochItem::Transaction(_) => {
@@ -175,10 +162,7 @@ impl Forged {
             *self.dropped.entry(reason).or_default() += 1;
         }
         let rejected = transactions - accepted - made.repeated;
-        for (reason, count) in [
-            ("transaction_repeated", made.repeated),
-            ("transaction_rejected", rejected),
-        ] {
+        for (reason, count) in [("transaction_repeated", made.repeated), ("transaction_rejected", rejected)] {
             if count > 0 {
                 *self.dropped.entry(reason).or_default() += count;
             }
@@ -212,28 +196,20 @@ impl Signer<'_> {
         let message = Message::new(&before.hash.0);
         let signature = (fate == Fate::Signed).then(|| self.keys.epoch.sign(message));
         if !self.spec.with_shares {
-            return (
-                peers.into_iter().map(|peer| (peer, Vec::new())).collect(),
-                signature,
-            );
+            return (peers.into_iter().map(|peer| (peer, Vec::new())).collect(), signature);
         }
         // Which of the contributing guardians give a good share.
         let all = u16::try_from(peers.len()).expect("no more guardians than peer ids");
         let spare = peers.len() - self.spec.threshold();
         let good = match fate {
             Fate::Signed => {
-                let bad = (0..spare)
-                    .filter(|_| random.percent(self.spec.bad_shares_percent))
-                    .count();
+                let bad = (0..spare).filter(|_| random.percent(self.spec.bad_shares_percent)).count();
                 peers.len() - bad
             }
             _ => random.below(self.spec.threshold()),
         };
-        let good: Vec<u16> = random
-            .subset(all, good)
-            .into_iter()
-            .map(|place| peers[usize::from(place)])
-            .collect();
+        let good: Vec<u16> =
+            random.subset(all, good).into_iter().map(|place| peers[usize::from(place)]).collect();
         let shares = peers
             .into_iter()
             .map(|peer| {

@@ -11,11 +11,7 @@ const KINDS: [&str; 3] = ["ln", "mint", "wallet"];
 
 pub(crate) fn consensus_json(spec: &ForgeSpec, keys: &Keys, random: &mut Random) -> String {
     let per_peer = |value: &mut dyn FnMut(u16) -> Value| -> Value {
-        Value::Object(
-            (0..spec.guardians)
-                .map(|peer| (peer.to_string(), value(peer)))
-                .collect(),
-        )
+        Value::Object((0..spec.guardians).map(|peer| (peer.to_string(), value(peer))).collect())
     };
     let broadcast = per_peer(&mut |_| {
         let mut key = vec![2 + u8::from(random.percent(50))];
@@ -33,10 +29,7 @@ pub(crate) fn consensus_json(spec: &ForgeSpec, keys: &Keys, random: &mut Random)
         .enumerate()
         .map(|(place, id)| {
             let kind = KINDS[place % KINDS.len()];
-            (
-                id.to_string(),
-                json!({ "kind": kind, "version": 0, "config": hex::encode(random.bytes(40)) }),
-            )
+            (id.to_string(), json!({ "kind": kind, "version": 0, "config": hex::encode(random.bytes(40)) }))
         })
         .collect();
     let config = json!({

@@ -47,9 +47,7 @@ impl<'a> Ledger<'a> {
         let message = Message::new(b"the client config");
         Self {
             spec,
-            config_shares: (0..spec.guardians)
-                .map(|peer| keys.auth.share(peer, message))
-                .collect(),
+            config_shares: (0..spec.guardians).map(|peer| keys.auth.share(peer, message)).collect(),
             accepted: Vec::new(),
             rejected: Vec::new(),
             values: 0,
@@ -59,13 +57,7 @@ impl<'a> Ledger<'a> {
     /// Makes an epoch of the guardians in `peers`, ascending, each with the shares that it contributes.
     pub(crate) fn epoch(&mut self, peers: Vec<(u16, Vec<[u8; 96]>)>, random: &mut Random) -> Made {
         let with_shares = |(peer, shares): (u16, Vec<[u8; 96]>)| {
-            (
-                peer,
-                shares
-                    .into_iter()
-                    .map(EpochItem::EpochOutcomeSignatureShare)
-                    .collect(),
-            )
+            (peer, shares.into_iter().map(EpochItem::EpochOutcomeSignatureShare).collect())
         };
         let mut draft = Draft {
             peers: peers.into_iter().map(with_shares).collect(),
@@ -125,12 +117,7 @@ impl<'a> Ledger<'a> {
         writer.list(inputs.iter(), |writer, input| input.encode(writer));
         writer.list(outputs.iter(), |writer, output| output.encode(writer));
         let signature = random.percent(80).then(|| random.array());
-        EpochTransaction {
-            txid: sha256(&[writer.as_bytes()]),
-            inputs,
-            outputs,
-            signature,
-        }
+        EpochTransaction { txid: sha256(&[writer.as_bytes()]), inputs, outputs, signature }
     }
 
     fn value(&mut self, random: &mut Random) -> ModuleValue {
@@ -170,14 +157,7 @@ impl<'a> Ledger<'a> {
         remember(&mut self.accepted, &accepted, random);
         remember(&mut self.rejected, &draft.newly_rejected, random);
         let rejected = draft.rejected.into_iter().collect();
-        Made {
-            content: EpochContent {
-                contributions,
-                rejected,
-            },
-            accepted,
-            repeated,
-        }
+        Made { content: EpochContent { contributions, rejected }, accepted, repeated }
     }
 }
 

@@ -43,11 +43,7 @@ pub fn edit_row(
     edit: impl Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> impl FnMut(&[u8], &[u8]) -> Option<Row> {
     move |key, value| {
-        let value = if key == wanted {
-            edit(value)?
-        } else {
-            value.to_vec()
-        };
+        let value = if key == wanted { edit(value)? } else { value.to_vec() };
         Some((key.to_vec(), value))
     }
 }

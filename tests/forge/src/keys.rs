@@ -50,22 +50,10 @@ impl KeySet {
         let coefficients = set
             .public_keys()
             .coefficients()
-            .map(|point| {
-                point
-                    .to_bytes()
-                    .as_ref()
-                    .try_into()
-                    .expect("a compressed point of G1 has 48 bytes")
-            })
+            .map(|point| point.to_bytes().as_ref().try_into().expect("a compressed point of G1 has 48 bytes"))
             .collect();
-        let shares = (0..guardians)
-            .map(|peer| set.secret_key_share(u64::from(peer)))
-            .collect();
-        Self {
-            whole,
-            shares,
-            coefficients,
-        }
+        let shares = (0..guardians).map(|peer| set.secret_key_share(u64::from(peer))).collect();
+        Self { whole, shares, coefficients }
     }
 
     /// The signature that any threshold of shares combines to.

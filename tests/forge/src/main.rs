@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use fm_eras::hbbft::Layout;
 use fm_forge::{ForgeSpec, forge};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 #[derive(Parser)]
 #[command(about = "Make a HoneyBadger history from a seed")]
@@ -21,6 +22,11 @@ struct Cli {
 enum Command {
     /// Make a database and a consensus.json.
     Make(Make),
+    /// Print the number of rows and SHA-256 over all of them, as `truth.json` states it.
+    Digest {
+        /// The database.
+        database: PathBuf,
+    },
     /// Open a database for writing and hold it until standard input ends.
     #[command(hide = true)]
     Hold {
@@ -75,6 +81,7 @@ fn layout(name: &str) -> Result<Layout, String> {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Make(arguments) => make(arguments),
+        Command::Digest { database } => digest(&database),
         Command::Hold { database } => hold(&database),
     };
     match done {
@@ -127,6 +134,23 @@ fn make(arguments: Make) -> Result<(), Box<dyn Error>> {
         "epoch_pk_set": keys,
     });
     writeln!(stdout(), "{summary:#}")?;
+    Ok(())
+}
+
+/// Reads a database with our own reader; the oracles print the same of what they read.
+fn digest(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let store = fm_store::ReadStore::open(database)?;
+    let mut hasher = Sha256::new();
+    let mut rows = 0u64;
+    for row in store.scan() {
+        let (key, value) = row?;
+        for part in [key, value] {
+            hasher.update((part.len() as u64).to_be_bytes());
+            hasher.update(&part);
+        }
+        rows += 1;
+    }
+    writeln!(stdout(), "{rows} {}", hex::encode(hasher.finalize()))?;
     Ok(())
 }
 

@@ -56,10 +56,7 @@ impl Default for ForgeSpec {
 }
 
 /// The layout of v0.1.0 to v0.1.5.
-const V0_1: Layout = Layout {
-    dialect: fm_codec::Dialect::A2,
-    tables: fm_eras::hbbft::TableSet::V0_1,
-};
+const V0_1: Layout = Layout { dialect: fm_codec::Dialect::A2, tables: fm_eras::hbbft::TableSet::V0_1 };
 
 /// Parameters that contradict each other.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -104,10 +101,7 @@ impl ForgeSpec {
             return Err(SpecError::Zero { field });
         }
         if self.tip > self.epochs {
-            return Err(SpecError::Tip {
-                tip: self.tip,
-                epochs: self.epochs,
-            });
+            return Err(SpecError::Tip { tip: self.tip, epochs: self.epochs });
         }
         Ok(())
     }

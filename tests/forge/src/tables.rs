@@ -36,9 +36,7 @@ pub(crate) fn write_tables(
     put(Table::ClientConfigDownload, &random.array::<12>(), &number(3))?;
     let config = Message::new(b"the client config");
     let signature = keys.auth.sign(config);
-    put(Table::ClientConfigSignature, &[], &|writer| {
-        writer.raw(&signature)
-    })?;
+    put(Table::ClientConfigSignature, &[], &|writer| writer.raw(&signature))?;
     let peers: Vec<u16> = (0..spec.guardians.div_ceil(2)).collect();
     put(Table::ConsensusUpgrade, &[], &|writer| {
         writer.list(peers.iter(), |writer, peer| writer.u16(*peer));
@@ -55,9 +53,7 @@ pub(crate) fn write_tables(
     match spec.layout.tables {
         TableSet::V0_1 => {
             let share = keys.auth.share(0, config);
-            put(Table::ClientConfigSignatureShare, &integer(0), &|writer| {
-                writer.raw(&share)
-            })?;
+            put(Table::ClientConfigSignatureShare, &integer(0), &|writer| writer.raw(&share))?;
         }
         TableSet::Early => put(Table::DropPeer, &integer(spec.guardians), &|_| {})?,
     }
@@ -67,12 +63,7 @@ pub(crate) fn write_tables(
         put(Table::ModuleData, &version, &number(0))?;
         for row in 0..spec.module_rows {
             // A module's own tables start with a byte below that of its version.
-            let key = [
-                space.as_slice(),
-                &[random.array::<1>()[0] % 0x50],
-                &row.to_be_bytes(),
-            ]
-            .concat();
+            let key = [space.as_slice(), &[random.array::<1>()[0] % 0x50], &row.to_be_bytes()].concat();
             let length = random.below(100);
             let value = random.bytes(length);
             put(Table::ModuleData, &key, &|writer| writer.raw(&value))?;

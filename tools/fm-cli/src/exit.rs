@@ -92,7 +92,9 @@ impl From<StoreError> for Failure {
                 (Exit::OutOfSpace, Some("nothing was left at the target; make room and run the same command"))
             }
             StoreError::AlreadyExists { .. } => (Exit::Usage, Some("choose a target that does not exist")),
-            StoreError::ForeignPartial { .. } => (Exit::Usage, Some("move it away, or choose another target")),
+            StoreError::ForeignPartial { .. } => {
+                (Exit::Usage, Some("move it away, or choose another target"))
+            }
             StoreError::ForeignColumns { .. }
             | StoreError::Io { .. }
             | StoreError::Write { .. }

@@ -55,7 +55,8 @@ impl FindingPrinter {
     /// Ends the list.
     pub fn finish(mut self) -> Result<Output, Failure> {
         if self.left_out > 0 {
-            self.output.line(&format!("        … and {} more findings (--json prints all)", self.left_out))?;
+            self.output
+                .line(&format!("        … and {} more findings (--json prints all)", self.left_out))?;
         }
         match self.failure {
             Some(failure) => Err(failure),

@@ -48,8 +48,9 @@ fn read(path: &Path) -> Result<String, Failure> {
     let bytes = fs::read(path).map_err(|error| {
         Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
     })?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::new(Exit::Usage, format!("{} is not JSON: it is not even text", path.display())))
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::new(Exit::Usage, format!("{} is not JSON: it is not even text", path.display()))
+    })
 }
 
 fn malformed(path: &Path, error: &ConfigError) -> Failure {

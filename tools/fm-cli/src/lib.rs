@@ -17,4 +17,4 @@ pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys};
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
-pub use target::refuse_inside;
+pub use target::check_target;

@@ -30,8 +30,8 @@ impl Output {
 
     /// Prints a value as one line of JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string(value)
-            .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
+        let text =
+            serde_json::to_string(value).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
         self.line(&text)
     }
 }

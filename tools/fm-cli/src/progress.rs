@@ -39,7 +39,9 @@ impl Progress for TerminalProgress {
             return;
         }
         let template = match total {
-            Some(_) => format!("{{msg:22}} [{{bar:30}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"),
+            Some(_) => format!(
+                "{{msg:22}} [{{bar:30}}] {{human_pos}}/{{human_len}} {unit}, {{per_sec}}, {{eta}} left"
+            ),
             None => format!("{{msg:22}} {{human_pos}} {unit}, {{per_sec}}, {{elapsed}}"),
         };
         let style = ProgressStyle::with_template(&template)

@@ -59,7 +59,7 @@ pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// Print one JSON object.
-    #[arg(long, env = "FM_JSON")]
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "EPOCH", env = "FM_UNTIL")]
     pub(crate) until: Option<u64>,
     /// Print findings and the manifest-to-be as NDJSON.
-    #[arg(long, env = "FM_JSON")]
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
 }
 
@@ -105,6 +105,6 @@ pub(crate) struct RevertArgs {
     #[arg(long, value_name = "DIR", env = "FM_TO")]
     pub(crate) to: PathBuf,
     /// Print the result as JSON.
-    #[arg(long, env = "FM_JSON")]
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
 }

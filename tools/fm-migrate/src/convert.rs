@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use fm_audit::{Anchor, Control, EpochStream, Source, open_source};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, refuse_inside,
+    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
+    interrupt_flag,
 };
 use fm_eras::hbbft::Layout;
 use fm_history::{Code, Finding, Manifest, Place};
-use fm_migration::{Conversion, PlanOptions};
+use fm_migration::{Conversion, MigrationError, PlanOptions};
 use fm_store::ReadStore;
 use serde::Serialize;
 
@@ -94,6 +95,24 @@ struct CheckVerdict {
     history_root: String,
 }
 
+#[derive(Serialize)]
+struct RefusedVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    reason: String,
+}
+
+/// Passes a result on; a failure is the last line of the NDJSON as well.
+fn or_refused<T>(result: Result<T, MigrationError>, json: bool, output: &mut Output) -> Result<T, Failure> {
+    result.map_err(Failure::from).or_else(|failure| {
+        if json {
+            let reason = failure.message.clone();
+            output.json(&RefusedVerdict { r#type: "verdict", verdict: "refused", reason })?;
+        }
+        Err(failure)
+    })
+}
+
 pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let opened = open(arguments)?;
     let mut printer = FindingPrinter::new(arguments.json);
@@ -105,7 +124,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
         &mut |finding| printer.print(&finding),
     );
     let mut output = printer.finish()?;
-    let plan = plan?;
+    let plan = or_refused(plan, arguments.json, &mut output)?;
     let (chain, anchor) = (&plan.audit.chain, &plan.anchor);
     if arguments.json {
         output.json(&CheckVerdict {
@@ -161,7 +180,7 @@ struct ConvertVerdict<'a> {
 }
 
 pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
-    refuse_inside(&arguments.to, &arguments.check.from)?;
+    check_target(&arguments.to, &arguments.check.from)?;
     let opened = open(&arguments.check)?;
     let json = arguments.check.json;
     let mut printer = FindingPrinter::new(json);
@@ -173,13 +192,17 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
         target: &arguments.to,
         tool_version: env!("CARGO_PKG_VERSION"),
     };
-    let result =
-        fm_migration::convert(&conversion, opened.control(), &mut |finding| printer.print(&finding));
+    let result = fm_migration::convert(&conversion, opened.control(), &mut |finding| printer.print(&finding));
     let mut output = printer.finish()?;
-    let (manifest, existed) = result?;
+    let (manifest, existed) = or_refused(result, json, &mut output)?;
     let verdict = if existed { "exists" } else { "converted" };
     if json {
-        output.json(&ConvertVerdict { r#type: "verdict", verdict, target: &arguments.to, manifest: &manifest })?;
+        output.json(&ConvertVerdict {
+            r#type: "verdict",
+            verdict,
+            target: &arguments.to,
+            manifest: &manifest,
+        })?;
         return Ok(Exit::Done);
     }
     print_manifest(&mut output, &manifest)?;

@@ -94,9 +94,8 @@ fn inspect_hbbft(store: &ReadStore, layout: Layout) -> Result<Inspection, Failur
         }
     })
     .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
-    inspection.tables = lines(&tables, |key| {
-        hbbft::table_of(key, &layout).map_or("unknown", hbbft::Table::name).to_owned()
-    });
+    inspection.tables =
+        lines(&tables, |key| hbbft::table_of(key, &layout).map_or("unknown", hbbft::Table::name).to_owned());
     Ok(inspection)
 }
 

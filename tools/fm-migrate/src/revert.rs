@@ -1,7 +1,7 @@
 //! `revert`.
 
 use fm_audit::{ArchiveSource, Control, PROVENANCE_NAME};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, refuse_inside};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, check_target, group_digits, interrupt_flag};
 use serde::Serialize;
 
 use crate::args::RevertArgs;
@@ -20,9 +20,7 @@ pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let inside = arguments.from.join(PROVENANCE_NAME);
     let path = if arguments.from.is_dir() { &inside } else { &arguments.from };
-    if arguments.from.is_dir() {
-        refuse_inside(&arguments.to, &arguments.from)?;
-    }
+    check_target(&arguments.to, &arguments.from)?;
     let archive = ArchiveSource::open(path)?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };

@@ -24,7 +24,7 @@ struct Arguments {
     #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
     layout: Option<String>,
     /// Print NDJSON: findings, and the verdict as the last line.
-    #[arg(long, env = "FM_JSON")]
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     json: bool,
 }
 

@@ -6,7 +6,9 @@ use fm_audit::{
     AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, PROVENANCE_NAME, Source, audit_hbbft,
     audit_migrated, check_archive, open_source,
 };
-use fm_cli::{Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
+};
 use fm_crypto::EpochKeys;
 use fm_eras::hbbft::Layout;
 use fm_history::{Code, Finding, Place};
@@ -66,7 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json);
-    let outcome = look(&arguments.source, layout, keys.as_ref().map(|keys| &keys.epoch), control, &mut printer);
+    let outcome =
+        look(&arguments.source, layout, keys.as_ref().map(|keys| &keys.epoch), control, &mut printer);
     drop(progress);
     let output = printer.finish()?;
     conclude(outcome?, keys.as_ref(), arguments.json, output)
@@ -133,7 +136,8 @@ fn audit(
         }
     };
     let options = HbbftOptions { layout, keys, shares: true, until: None, side_records: true };
-    let audit = audit_hbbft(stream, options, control, &mut |finding| printer.print(&finding), &mut |_| Ok(()))?;
+    let audit =
+        audit_hbbft(stream, options, control, &mut |finding| printer.print(&finding), &mut |_| Ok(()))?;
     let (errors, warnings) = (audit.errors, audit.warnings + torn);
     Ok(Outcome { source: name, layout: Some(layout), audit, errors, warnings })
 }
@@ -197,10 +201,12 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
              agreed to it",
         )?,
     }
-    output.line(&format!("source     {}, era {} ({})",
+    output.line(&format!(
+        "source     {}, era {} ({})",
         verdict.source,
         verdict.era.unwrap_or("unknown"),
-        verdict.dialect.unwrap_or("nothing of it can be read")))?;
+        verdict.dialect.unwrap_or("nothing of it can be read")
+    ))?;
     output.line(&match verdict.keys {
         Some(_) => format!(
             "epochs     {}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",

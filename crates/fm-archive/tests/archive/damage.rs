@@ -14,11 +14,7 @@ fn region(frames: &[FrameInfo], length: u64, at: u64) -> Region {
     if at < header_end {
         return Region::Header;
     }
-    match frames
-        .iter()
-        .zip(0..)
-        .find(|(frame, _)| frame.bytes().contains(&at))
-    {
+    match frames.iter().zip(0..).find(|(frame, _)| frame.bytes().contains(&at)) {
         Some((_, number)) => Region::Frame(number),
         None if at < length - 48 => Region::Index,
         None => Region::Trailer,
@@ -54,11 +50,7 @@ fn flip_and_check(bytes: &[u8], frames: &[FrameInfo], truth: &[Record], at: usiz
     let [damage] = report.damage.as_slice() else {
         panic!("byte {at} bit {bit}: one flaw, reported as {:?}", report.damage);
     };
-    assert_eq!(
-        damage.region,
-        region(frames, length, at),
-        "byte {at} bit {bit}: {damage}"
-    );
+    assert_eq!(damage.region, region(frames, length, at), "byte {at} bit {bit}: {damage}");
     assert!(damage.bytes.contains(&at), "byte {at} bit {bit}: {damage}");
     let all = u64::try_from(frames.len()).unwrap();
     let readable = all - u64::from(matches!(damage.region, Region::Frame(_)));
@@ -109,25 +101,13 @@ fn truncated_at_every_length() {
             assert!(matches!(salvage(cut), Err(ArchiveError::NotAnArchive { .. })));
             continue;
         }
-        let whole: Vec<&FrameInfo> = frames
-            .iter()
-            .filter(|frame| frame.bytes().end <= length)
-            .collect();
+        let whole: Vec<&FrameInfo> = frames.iter().filter(|frame| frame.bytes().end <= length).collect();
         let whole_records: u64 = whole.iter().map(|frame| frame.records).sum();
-        let end = whole
-            .last()
-            .map_or(if length < header_end { 0 } else { header_end }, |frame| {
-                frame.bytes().end
-            });
+        let end =
+            whole.last().map_or(if length < header_end { 0 } else { header_end }, |frame| frame.bytes().end);
         let expected = (u64::try_from(whole.len()).unwrap(), whole_records, end, length);
         for error in [verdict(cut).unwrap_err(), open(cut).map(|_| ()).unwrap_err()] {
-            let ArchiveError::Truncated {
-                whole_frames,
-                records,
-                at_byte,
-                length,
-            } = error
-            else {
+            let ArchiveError::Truncated { whole_frames, records, at_byte, length } = error else {
                 panic!("cut at {length}: {error}");
             };
             assert_eq!((whole_frames, records, at_byte, length), expected);
@@ -141,28 +121,17 @@ fn truncated_at_every_length() {
         assert_eq!(found, all[..usize::try_from(whole_records).unwrap()]);
         assert_eq!((saved.whole_frames(), saved.at_byte()), (expected.0, end));
         let at_index = length >= summary.compressed + header_end + 4;
-        assert_eq!(
-            saved.ending(),
-            Some(if at_index { Ending::Index } else { Ending::Cut })
-        );
+        assert_eq!(saved.ending(), Some(if at_index { Ending::Index } else { Ending::Cut }));
     }
 }
 
 #[test]
 fn appended_garbage_is_located() {
     let (bytes, summary) = archive(&records(30), options(3, 0, 200));
-    for garbage in [
-        vec![0],
-        vec![0; 7],
-        vec![0xFF; 48],
-        b"FMAREND1".to_vec(),
-        vec![0; 5000],
-    ] {
+    for garbage in [vec![0], vec![0; 7], vec![0xFF; 48], b"FMAREND1".to_vec(), vec![0; 5000]] {
         let changed = [bytes.clone(), garbage.clone()].concat();
         let report = verify(&changed).unwrap();
-        let [damage] = report.damage.as_slice() else {
-            panic!("{:?}", report.damage)
-        };
+        let [damage] = report.damage.as_slice() else { panic!("{:?}", report.damage) };
         let count = u64::try_from(garbage.len()).unwrap();
         assert_eq!(damage.region, Region::Tail);
         assert_eq!(damage.bytes, summary.length..summary.length + count);
@@ -178,15 +147,8 @@ fn two_archives_in_one_file() {
     for second in [first.clone(), archive(&records(900), options(3, 0, 100)).0] {
         let both = [first.clone(), second.clone()].concat();
         let report = verify(&both).unwrap();
-        let [damage] = report.damage.as_slice() else {
-            panic!("{:?}", report.damage)
-        };
-        assert_eq!(
-            damage.fault,
-            Fault::TrailingBytes {
-                count: u64::try_from(second.len()).unwrap()
-            }
-        );
+        let [damage] = report.damage.as_slice() else { panic!("{:?}", report.damage) };
+        assert_eq!(damage.fault, Fault::TrailingBytes { count: u64::try_from(second.len()).unwrap() });
         assert_eq!(damage.bytes.start, summary.length);
         assert!(open(&both).is_err());
     }
@@ -205,10 +167,7 @@ fn several_damaged_frames_are_all_listed() {
     let found: Vec<Region> = report.damage.iter().map(|damage| damage.region).collect();
     assert_eq!(found, [Region::Frame(1), Region::Frame(4), Region::Frame(9)]);
     assert_eq!(report.damage[1].bytes, frames[4].bytes());
-    assert_eq!(
-        report.damage[1].keys,
-        Some((frames[4].first_key.clone(), frames[4].last_key.clone()))
-    );
+    assert_eq!(report.damage[1].keys, Some((frames[4].first_key.clone(), frames[4].last_key.clone())));
     assert_eq!(report.damage[1].records, Some(frames[4].records));
     assert_eq!(report.readable.frames, summary.frames - 3);
     assert_eq!(report.readable.identity, None);
@@ -227,10 +186,7 @@ fn several_damaged_frames_are_all_listed() {
 fn damaged_index_and_frame_leave_the_rest_readable() {
     let (bytes, summary) = archive(&records(300), options(3, 0, 200));
     let reader = open(&bytes).unwrap();
-    let (second, last) = (
-        reader.frames()[1].bytes(),
-        reader.frames().last().unwrap().bytes(),
-    );
+    let (second, last) = (reader.frames()[1].bytes(), reader.frames().last().unwrap().bytes());
     let mut changed = bytes.clone();
     // The last byte of a frame is its checksum: the walk steps over it.
     changed[usize::try_from(second.end).unwrap() - 1] ^= 1;
@@ -243,12 +199,7 @@ fn damaged_index_and_frame_leave_the_rest_readable() {
     // With the trailer gone too, the same is found in a truncated file, and it is not called merely truncated.
     let cut = &changed[..changed.len() - 3];
     assert!(matches!(open(cut), Err(ArchiveError::Damaged(found)) if found.region == Region::Frame(1)));
-    let regions: Vec<Region> = verify(cut)
-        .unwrap()
-        .damage
-        .iter()
-        .map(|damage| damage.region)
-        .collect();
+    let regions: Vec<Region> = verify(cut).unwrap().damage.iter().map(|damage| damage.region).collect();
     assert_eq!(regions, [Region::Frame(1), Region::Tail]);
     let mut saved = salvage(Cursor::new(cut)).unwrap();
     assert!(saved.by_ref().any(|record| record.is_err()));
@@ -270,13 +221,7 @@ fn a_tail_of_zeros_is_damage() {
 #[test]
 fn other_files_are_no_archives() {
     let zstd = zstd::encode_all(&b"some other file"[..], 3).unwrap();
-    for bytes in [
-        &b""[..],
-        b"x",
-        &[0; 4096],
-        b"PK\x03\x04 and so on, and so on",
-        &zstd,
-    ] {
+    for bytes in [&b""[..], b"x", &[0; 4096], b"PK\x03\x04 and so on, and so on", &zstd] {
         assert!(matches!(verdict(bytes), Err(ArchiveError::NotAnArchive { .. })));
         assert!(matches!(open(bytes), Err(ArchiveError::NotAnArchive { .. })));
         assert!(matches!(salvage(bytes), Err(ArchiveError::NotAnArchive { .. })));

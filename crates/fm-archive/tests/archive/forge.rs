@@ -58,10 +58,7 @@ pub(crate) fn prefixed(bytes: &[u8]) -> Vec<u8> {
 
 /// The record stream of these records.
 pub(crate) fn stream(records: &[Record]) -> Vec<u8> {
-    records
-        .iter()
-        .flat_map(|(key, value)| [prefixed(key), prefixed(value)].concat())
-        .collect()
+    records.iter().flat_map(|(key, value)| [prefixed(key), prefixed(value)].concat()).collect()
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -116,10 +113,7 @@ impl Forge {
         header.extend(sha256(&header));
         let mut file = skippable(0x184D_2A50, &header);
         let mut index = b"FMARINDX".to_vec();
-        index.extend(big_size(
-            self.frame_count
-                .unwrap_or(u64::try_from(self.frames.len()).unwrap()),
-        ));
+        index.extend(big_size(self.frame_count.unwrap_or(u64::try_from(self.frames.len()).unwrap())));
         let mut plain = Vec::new();
         for frame in &self.frames {
             let offset = length(&file).wrapping_add(frame.offset_lie);
@@ -132,12 +126,8 @@ impl Forge {
             plain.extend(&frame.plain);
         }
         let sum = |of: fn(&ForgedFrame) -> u64| self.frames.iter().map(of).fold(0, u64::wrapping_add);
-        let totals = [
-            sum(|frame| frame.records),
-            self.key_bytes,
-            self.value_bytes,
-            sum(|frame| frame.uncompressed),
-        ];
+        let totals =
+            [sum(|frame| frame.records), self.key_bytes, self.value_bytes, sum(|frame| frame.uncompressed)];
         for (total, lie) in totals.into_iter().zip(self.total_lies) {
             index.extend(big_size(total.wrapping_add(lie)));
         }

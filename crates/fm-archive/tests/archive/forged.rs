@@ -9,9 +9,7 @@ const HUNDRED_GB: u64 = 100_000_000_000;
 
 /// Reads as far as possible and gives the first error.
 fn read_all(bytes: &[u8]) -> Result<usize, ArchiveError> {
-    open(bytes)?
-        .range(&[])
-        .try_fold(0, |count, record| record.map(|_| count + 1))
+    open(bytes)?.range(&[]).try_fold(0, |count, record| record.map(|_| count + 1))
 }
 
 /// Every damage that a whole check finds; reading must fail too.
@@ -46,13 +44,7 @@ fn unsorted_and_duplicate_keys() {
         let found = damage(&forge);
         assert_eq!(found.region, Region::Frame(0));
         assert_eq!(found.fault, Fault::RecordOrder { record: 1 });
-        assert!(
-            salvage(forge.build().as_slice())
-                .unwrap()
-                .next()
-                .unwrap()
-                .is_err()
-        );
+        assert!(salvage(forge.build().as_slice()).unwrap().next().unwrap().is_err());
 
         forge = Forge::new(&[&[record("a"), record("b")], &[record(middle), record("d")]]);
         // The index cannot be, so the frames are surveyed, and the second is found out of order too.
@@ -73,12 +65,7 @@ fn unsorted_and_duplicate_keys() {
 fn index_that_lies_about_a_frame() {
     let mut forge = two_frames();
     forge.frames[1].records -= 1;
-    assert_eq!(
-        damage(&forge).fault,
-        Fault::NotAsIndexed {
-            field: "record count"
-        }
-    );
+    assert_eq!(damage(&forge).fault, Fault::NotAsIndexed { field: "record count" });
     forge = two_frames();
     forge.frames[0].first = b"key".to_vec();
     assert_eq!(damage(&forge).fault, Fault::NotAsIndexed { field: "first key" });
@@ -87,20 +74,10 @@ fn index_that_lies_about_a_frame() {
     assert_eq!(damage(&forge).fault, Fault::NotAsIndexed { field: "last key" });
     forge = two_frames();
     forge.frames[1].uncompressed += 1;
-    assert_eq!(
-        damage(&forge).fault,
-        Fault::NotAsIndexed {
-            field: "uncompressed size"
-        }
-    );
+    assert_eq!(damage(&forge).fault, Fault::NotAsIndexed { field: "uncompressed size" });
     forge = two_frames();
     forge.frames[1].plain[3] ^= 1;
-    assert_eq!(
-        damage(&forge).fault,
-        Fault::NotAsIndexed {
-            field: "uncompressed SHA-256"
-        }
-    );
+    assert_eq!(damage(&forge).fault, Fault::NotAsIndexed { field: "uncompressed SHA-256" });
 }
 
 #[test]
@@ -118,11 +95,7 @@ fn index_that_cannot_be() {
     forge = two_frames();
     forge.index_extra = vec![0];
     assert!(matches!(damage(&forge).fault, Fault::Encoding(_)));
-    for (total, field) in [
-        (0, "records"),
-        (1, "key and value bytes"),
-        (3, "uncompressed bytes"),
-    ] {
+    for (total, field) in [(0, "records"), (1, "key and value bytes"), (3, "uncompressed bytes")] {
         forge = two_frames();
         forge.total_lies[total] = 1 << 40;
         assert_eq!(damage(&forge).fault, Fault::Total { field });
@@ -131,22 +104,13 @@ fn index_that_cannot_be() {
 
 #[test]
 fn gap_between_frames_and_index() {
-    for gap in [
-        vec![0],
-        b"\x50\x2A\x4D\x18\x03\x00\x00\x00abc".to_vec(),
-        compress(b"\x01a\x01b"),
-    ] {
+    for gap in [vec![0], b"\x50\x2A\x4D\x18\x03\x00\x00\x00abc".to_vec(), compress(b"\x01a\x01b")] {
         let mut forge = two_frames();
         forge.gap = gap;
         let found = all_damage(&forge);
-        let (declared, actual) = (
-            index_offset(&forge.build()) - length(&forge.gap),
-            index_offset(&forge.build()),
-        );
-        let index = found
-            .iter()
-            .find(|damage| damage.region == Region::Index)
-            .unwrap();
+        let (declared, actual) =
+            (index_offset(&forge.build()) - length(&forge.gap), index_offset(&forge.build()));
+        let index = found.iter().find(|damage| damage.region == Region::Index).unwrap();
         assert_eq!(index.fault, Fault::Length { declared, actual });
     }
 }
@@ -165,19 +129,11 @@ fn totals_and_identity_that_only_a_whole_check_can_prove() {
     // One byte from the keys to the values: the sum stays possible.
     forge.total_lies = [0, 1, 1u64.wrapping_neg(), 0];
     let report = verify(&forge.build()).unwrap();
-    assert_eq!(
-        report.damage[0].fault,
-        Fault::Total {
-            field: "key and value bytes"
-        }
-    );
+    assert_eq!(report.damage[0].fault, Fault::Total { field: "key and value bytes" });
     forge = two_frames();
     forge.identity = Some([7; 32]);
     let report = verify(&forge.build()).unwrap();
-    assert_eq!(
-        (report.damage[0].region, &report.damage[0].fault),
-        (Region::Index, &Fault::Identity)
-    );
+    assert_eq!((report.damage[0].region, &report.damage[0].fault), (Region::Index, &Fault::Identity));
 }
 
 #[test]
@@ -190,54 +146,35 @@ fn frames_that_the_format_does_not_have() {
         std::io::Write::write_all(&mut encoder, &plain).unwrap();
         encoder.finish().unwrap()
     };
-    for (bytes, expected) in [
-        (no_checksum, "the frame has no checksum"),
-        (no_size, "the frame does not tell its content size"),
-    ] {
+    for (bytes, expected) in
+        [(no_checksum, "the frame has no checksum"), (no_size, "the frame does not tell its content size")]
+    {
         let mut forge = two_frames();
         forge.frames[0].bytes = bytes;
         let found = damage(&forge);
-        assert_eq!(
-            found.fault,
-            Fault::Zstandard {
-                at: 4,
-                what: expected
-            }
-        );
+        assert_eq!(found.fault, Fault::Zstandard { at: 4, what: expected });
     }
 }
 
 #[test]
 fn records_that_do_not_parse() {
-    for plain in [
-        &b"\x05key"[..],
-        b"\x01a\x01b\x01",
-        b"\xFD\x00\x01a\x01b",
-        b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF",
-    ] {
+    for plain in
+        [&b"\x05key"[..], b"\x01a\x01b\x01", b"\xFD\x00\x01a\x01b", b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"]
+    {
         let mut forge = two_frames();
         forge.frames[0].bytes = compress(plain);
         forge.frames[0].plain = plain.to_vec();
-        assert!(matches!(
-            damage(&forge).fault,
-            Fault::Encoding(_) | Fault::NotAsIndexed { .. }
-        ));
+        assert!(matches!(damage(&forge).fault, Fault::Encoding(_) | Fault::NotAsIndexed { .. }));
     }
     let key = vec![b'k'; fm_archive::MAX_KEY_LEN + 1];
     let mut forge = Forge::new(&[&[(key.clone(), Vec::new())]]);
-    let fault = Fault::Entry {
-        frame: 0,
-        field: "length of the first key",
-    };
+    let fault = Fault::Entry { frame: 0, field: "length of the first key" };
     let found = all_damage(&forge);
     assert!(matches!(found[0].fault, Fault::OverLimit { what: "a key", .. }));
     assert_eq!((found[1].region, &found[1].fault), (Region::Index, &fault));
     forge.frames[0].first.truncate(10);
     forge.frames[0].last.truncate(10);
-    assert!(matches!(
-        damage(&forge).fault,
-        Fault::OverLimit { what: "a key", .. }
-    ));
+    assert!(matches!(damage(&forge).fault, Fault::OverLimit { what: "a key", .. }));
 }
 
 #[test]
@@ -274,10 +211,7 @@ fn metadata_that_is_not_canonical() {
 /// Most memory that this process ever asked the system for, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("this test needs Linux's /proc");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmPeak:"))
-        .unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
 }
 
@@ -298,10 +232,7 @@ fn hundred_gigabytes_are_not_believed() {
             _ => {
                 let frame = &mut forge.frames[0].bytes;
                 *frame = compress(b"\x01a\x01b");
-                frame.splice(
-                    4..6,
-                    [0b1100_0100, 0x50].into_iter().chain(HUNDRED_GB.to_le_bytes()),
-                );
+                frame.splice(4..6, [0b1100_0100, 0x50].into_iter().chain(HUNDRED_GB.to_le_bytes()));
             }
         }
         forges.push(forge);
@@ -317,11 +248,7 @@ fn hundred_gigabytes_are_not_believed() {
     // The two 32-bit lengths of the skippable frames.
     for at in [4, two_frames().build().len() - 1] {
         let mut bytes = two_frames().build();
-        let at = if at == 4 {
-            4
-        } else {
-            usize::try_from(index_offset(&bytes)).unwrap() + 4
-        };
+        let at = if at == 4 { 4 } else { usize::try_from(index_offset(&bytes)).unwrap() + 4 };
         bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
         assert!(!verify(&bytes).unwrap().is_sound());
         assert!(open(&bytes).is_err());

@@ -20,18 +20,12 @@ use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options, Record, Summary
 
 /// A writer's options.
 fn options(level: i32, threads: usize, frame_target: usize) -> Options {
-    Options {
-        level,
-        threads,
-        frame_target,
-    }
+    Options { level, threads, frame_target }
 }
 
 /// Metadata of a few entries.
 fn metadata() -> Metadata {
-    [("kind", "provenance"), ("era", "hbbft"), ("federation", "f00d")]
-        .into_iter()
-        .collect()
+    [("kind", "provenance"), ("era", "hbbft"), ("federation", "f00d")].into_iter().collect()
 }
 
 /// An archive of these records.

@@ -40,10 +40,7 @@ fn check(records: &[Record], frame_target: usize, threads: usize) {
     let all: Vec<Record> = saved.by_ref().map(Result::unwrap).collect();
     assert_eq!(all, records);
     assert_eq!(saved.ending(), Some(Ending::Index));
-    assert_eq!(
-        (saved.whole_frames(), saved.records()),
-        (summary.frames, summary.records)
-    );
+    assert_eq!((saved.whole_frames(), saved.records()), (summary.frames, summary.records));
 }
 
 proptest! {
@@ -90,27 +87,14 @@ fn large_record_has_a_frame_of_its_own() {
     check(&all, 300, 2);
     let (bytes, _) = archive(&all, options(3, 2, 300));
     let reader = open(&bytes).unwrap();
-    let own = reader
-        .frames()
-        .iter()
-        .find(|frame| frame.first_key == b"key-000009x")
-        .unwrap();
+    let own = reader.frames().iter().find(|frame| frame.first_key == b"key-000009x").unwrap();
     assert_eq!(own.records, 1);
-    assert!(
-        reader
-            .frames()
-            .iter()
-            .all(|frame| frame.records == 1 || frame.uncompressed < 600)
-    );
+    assert!(reader.frames().iter().all(|frame| frame.records == 1 || frame.uncompressed < 600));
 }
 
 #[test]
 fn records_of_many_megabytes() {
-    let value = |seed: u8| {
-        (0..3_000_000u32)
-            .map(|i| i.to_le_bytes()[1] ^ seed)
-            .collect::<Vec<u8>>()
-    };
+    let value = |seed: u8| (0..3_000_000u32).map(|i| i.to_le_bytes()[1] ^ seed).collect::<Vec<u8>>();
     let all: Vec<Record> = (0..6).map(|number| (vec![number], value(number))).collect();
     check(&all, 1 << 20, 0);
 }
@@ -136,11 +120,7 @@ fn identity_depends_on_the_records_alone() {
         assert_eq!(verdict(&bytes).unwrap().identity, summary.identity);
     }
     for threads in [0, 2, 5] {
-        assert_eq!(
-            archive(&all, options(3, threads, 1000)).0,
-            first,
-            "threads change nothing at all"
-        );
+        assert_eq!(archive(&all, options(3, threads, 1000)).0, first, "threads change nothing at all");
     }
     let (_, changed) = archive(&all[1..], options(3, 1, 1000));
     assert_ne!(changed.identity, summary.identity);
@@ -166,63 +146,27 @@ fn refused_records_change_nothing() {
     writer.push(b"b", b"1").unwrap();
     for key in [b"b", b"a"] {
         let error = writer.push(key, b"").unwrap_err();
-        assert!(
-            matches!(error, ArchiveError::NotAscending { record: 1 }),
-            "{error}"
-        );
+        assert!(matches!(error, ArchiveError::NotAscending { record: 1 }), "{error}");
     }
     let error = writer.push(&vec![b'c'; MAX_KEY_LEN + 1], b"").unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ArchiveError::RecordTooLarge {
-                record: 1,
-                part: "key",
-                ..
-            }
-        ),
-        "{error}"
-    );
-    let error = writer
-        .push(b"c", &vec![0; fm_archive::MAX_VALUE_LEN + 1])
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ArchiveError::RecordTooLarge {
-                record: 1,
-                part: "value",
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ArchiveError::RecordTooLarge { record: 1, part: "key", .. }), "{error}");
+    let error = writer.push(b"c", &vec![0; fm_archive::MAX_VALUE_LEN + 1]).unwrap_err();
+    assert!(matches!(error, ArchiveError::RecordTooLarge { record: 1, part: "value", .. }), "{error}");
     writer.push(&vec![b'c'; MAX_KEY_LEN], b"2").unwrap();
     let (bytes, _) = writer.finish().unwrap();
-    let expected = [
-        (b"b".to_vec(), b"1".to_vec()),
-        (vec![b'c'; MAX_KEY_LEN], b"2".to_vec()),
-    ];
+    let expected = [(b"b".to_vec(), b"1".to_vec()), (vec![b'c'; MAX_KEY_LEN], b"2".to_vec())];
     let all: Vec<Record> = open(&bytes).unwrap().range(b"").map(Result::unwrap).collect();
     assert_eq!(all, expected);
 }
 
 #[test]
 fn options_and_metadata_have_limits() {
-    for wrong in [
-        options(99, 0, 100),
-        options(3, 0, 0),
-        options(3, 0, fm_archive::MAX_FRAME_TARGET + 1),
-    ] {
+    for wrong in [options(99, 0, 100), options(3, 0, 0), options(3, 0, fm_archive::MAX_FRAME_TARGET + 1)] {
         let error = ArchiveWriter::new(Vec::new(), &metadata(), wrong).err().unwrap();
         assert!(matches!(error, ArchiveError::BadOption { .. }), "{error}");
     }
-    let large: Metadata = [("name", "x".repeat(fm_archive::MAX_HEADER_LEN))]
-        .into_iter()
-        .collect();
-    let error = ArchiveWriter::new(Vec::new(), &large, options(3, 0, 100))
-        .err()
-        .unwrap();
+    let large: Metadata = [("name", "x".repeat(fm_archive::MAX_HEADER_LEN))].into_iter().collect();
+    let error = ArchiveWriter::new(Vec::new(), &large, options(3, 0, 100)).err().unwrap();
     assert!(matches!(error, ArchiveError::HeaderTooLarge { .. }), "{error}");
 }
 
@@ -230,10 +174,8 @@ fn options_and_metadata_have_limits() {
 fn progress_reaches_the_whole_file() {
     let (bytes, summary) = archive(&records(200), options(3, 0, 100));
     let mut seen = Vec::new();
-    let report = fm_archive::verify(std::io::Cursor::new(&bytes), &mut |done, all| {
-        seen.push((done, all))
-    })
-    .unwrap();
+    let report =
+        fm_archive::verify(std::io::Cursor::new(&bytes), &mut |done, all| seen.push((done, all))).unwrap();
     assert!(report.is_sound());
     assert!(seen.is_sorted());
     assert_eq!(seen.last(), Some(&(summary.length, summary.length)));

@@ -18,11 +18,7 @@ impl Write for SmallDisk {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = bytes.len().min(self.room);
         self.room -= count;
-        if count == 0 {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(count)
-        }
+        if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(count) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -65,11 +61,7 @@ impl Read for BadSector {
         if self.bad.contains(&at) {
             return Err(io::Error::other("bad sector"));
         }
-        let until = if at < self.bad.start {
-            self.bad.start - at
-        } else {
-            u64::MAX
-        };
+        let until = if at < self.bad.start { self.bad.start - at } else { u64::MAX };
         let count = bytes.len().min(usize::try_from(until).unwrap_or(usize::MAX));
         self.disk.read(&mut bytes[..count])
     }
@@ -84,19 +76,9 @@ impl Seek for BadSector {
 #[test]
 fn bad_sector_is_the_damage_of_its_frame() {
     let (bytes, summary) = archive(&records(300), options(3, 0, 200));
-    let frames = ArchiveReader::open(Cursor::new(&bytes))
-        .unwrap()
-        .frames()
-        .to_vec();
+    let frames = ArchiveReader::open(Cursor::new(&bytes)).unwrap().frames().to_vec();
     let bad = frames[3].offset + 5..frames[3].offset + 6;
-    let report = fm_archive::verify(
-        BadSector {
-            disk: Cursor::new(bytes),
-            bad,
-        },
-        &mut |_, _| {},
-    )
-    .unwrap();
+    let report = fm_archive::verify(BadSector { disk: Cursor::new(bytes), bad }, &mut |_, _| {}).unwrap();
     assert_eq!(report.damage.len(), 1);
     assert_eq!(report.damage[0].region, Region::Frame(3));
     assert!(matches!(report.damage[0].fault, Fault::Unreadable { .. }));
@@ -115,9 +97,7 @@ fn files_are_created_once_and_opened() {
     assert_eq!(verdict(&std::fs::read(&path).unwrap()).unwrap(), summary);
     let report = fm_archive::verify(File::open(&path).unwrap(), &mut |_, _| {}).unwrap();
     assert!(report.is_sound());
-    let error = ArchiveWriter::create(&path, &metadata(), options(3, 0, 100))
-        .err()
-        .unwrap();
+    let error = ArchiveWriter::create(&path, &metadata(), options(3, 0, 100)).err().unwrap();
     let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!(source.kind(), io::ErrorKind::AlreadyExists);
     assert!(ArchiveReader::open_path(folder.path().join("two.fmar")).is_err());

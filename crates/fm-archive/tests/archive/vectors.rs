@@ -15,32 +15,17 @@ use crate::{open, verdict};
 
 /// What the three readers say, in one shape for good and bad.
 fn verdicts(bytes: &[u8]) -> [(&'static str, String); 3] {
-    let opened = open(bytes).and_then(|mut reader| {
-        reader
-            .range(&[])
-            .try_fold(0, |count: u64, record| record.map(|_| count + 1))
-    });
-    let opened = opened.map_or_else(
-        |error| format!("error: {error}"),
-        |count| format!("{count} records"),
-    );
+    let opened = open(bytes)
+        .and_then(|mut reader| reader.range(&[]).try_fold(0, |count: u64, record| record.map(|_| count + 1)));
+    let opened = opened.map_or_else(|error| format!("error: {error}"), |count| format!("{count} records"));
     let verified = verdict(bytes).map_or_else(
         |error| format!("error: {error}"),
-        |summary| {
-            format!(
-                "identity {} root {}",
-                hex::encode(summary.identity),
-                hex::encode(summary.root)
-            )
-        },
+        |summary| format!("identity {} root {}", hex::encode(summary.identity), hex::encode(summary.root)),
     );
     let saved = salvage(bytes).map_or_else(
         |error| format!("error: {error}"),
         |mut saved| {
-            let error = saved
-                .by_ref()
-                .find_map(Result::err)
-                .map(|error| format!(", error: {error}"));
+            let error = saved.by_ref().find_map(Result::err).map(|error| format!(", error: {error}"));
             format!(
                 "{} records in {} frames{}",
                 saved.records(),
@@ -60,9 +45,7 @@ fn every_vector_has_its_verdict() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let (head, body) = text
-            .split_once("\n\n")
-            .expect("a header, a blank line, the bytes");
+        let (head, body) = text.split_once("\n\n").expect("a header, a blank line, the bytes");
         let head: BTreeMap<&str, &str> = head.lines().map(|line| line.split_once(": ").unwrap()).collect();
         let bytes = hex::decode(body.split_whitespace().collect::<String>()).unwrap();
         for (way, found) in verdicts(&bytes) {

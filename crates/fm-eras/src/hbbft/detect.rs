@@ -30,10 +30,7 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
     let mut scored = Vec::new();
     for layout in Layout::ALL {
         let samples = samples(source, &layout)?;
-        let score = samples
-            .iter()
-            .filter(|sample| explains(&layout, sample).is_some())
-            .count();
+        let score = samples.iter().filter(|sample| explains(&layout, sample).is_some()).count();
         scored.push((score, layout, samples));
     }
     let best = scored.iter().map(|(score, ..)| *score).max().unwrap_or(0);
@@ -47,11 +44,7 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
         if !forms.contains(&integers) {
             continue;
         }
-        let of_form = || {
-            scored
-                .iter()
-                .filter(|(_, layout, _)| layout.dialect.integers == integers)
-        };
+        let of_form = || scored.iter().filter(|(_, layout, _)| layout.dialect.integers == integers);
         let framed = of_form().find(|(_, layout, _)| layout.is_framed());
         let unframed = of_form().find(|(_, layout, _)| !layout.is_framed());
         let framings = match (framed, unframed) {
@@ -61,9 +54,7 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
             _ => of_form().map(|(_, layout, _)| layout.is_framed()).collect(),
         };
         layouts.extend(
-            of_form()
-                .map(|(_, layout, _)| *layout)
-                .filter(|layout| framings.contains(&layout.is_framed())),
+            of_form().map(|(_, layout, _)| *layout).filter(|layout| framings.contains(&layout.is_framed())),
         );
     }
     if layouts.len() > 1 && layouts.iter().all(|layout| layout.dialect == layouts[0].dialect) {
@@ -81,14 +72,10 @@ fn samples(source: &dyn RowSource, layout: &Layout) -> Result<Vec<Sample>, Sourc
     }
     // A pointer that does not decode is damage of its own.
     let pointer = source.get(&LAST_EPOCH_KEY)?;
-    let last = pointer
-        .and_then(|value| decode_last_epoch(&value, layout.dialect).ok())
-        .unwrap_or(0);
+    let last = pointer.and_then(|value| decode_last_epoch(&value, layout.dialect).ok()).unwrap_or(0);
     let steps = SAMPLES as u64;
-    let places: BTreeSet<u64> = (0..=steps)
-        .map(|step| (last / steps).saturating_mul(step))
-        .chain([last])
-        .collect();
+    let places: BTreeSet<u64> =
+        (0..=steps).map(|step| (last / steps).saturating_mul(step)).chain([last]).collect();
     for epoch in places {
         let key = epoch_key(epoch, layout.dialect);
         if let Some(value) = source.get(&key)? {
@@ -103,9 +90,7 @@ fn samples(source: &dyn RowSource, layout: &Layout) -> Result<Vec<Sample>, Sourc
 /// The epoch that a sample is under the layout, if it is the one that its key names.
 fn explains(layout: &Layout, (key, value): &Sample) -> Option<Epoch> {
     let number = epoch_of_key(key, layout.dialect).ok()?;
-    decode_epoch(value, layout)
-        .ok()
-        .filter(|epoch| epoch.number == number)
+    decode_epoch(value, layout).ok().filter(|epoch| epoch.number == number)
 }
 
 /// What speaks for and against the framing of module values.
@@ -134,9 +119,7 @@ fn framings(
     samples: &[Sample],
 ) -> Result<Vec<bool>, SourceError> {
     let mut evidence = Evidence::default();
-    samples
-        .iter()
-        .for_each(|sample| evidence.add(framed, unframed, sample));
+    samples.iter().for_each(|sample| evidence.add(framed, unframed, sample));
     let settled = match evidence {
         Evidence { framed, unframed: 0 } => framed > 0,
         Evidence { framed: 0, unframed } => unframed >= SETTLED,
@@ -150,10 +133,7 @@ fn framings(
     }
     Ok(match evidence {
         // No module value anywhere: both layouts give the same content.
-        Evidence {
-            framed: 0,
-            unframed: 0,
-        } => vec![true],
+        Evidence { framed: 0, unframed: 0 } => vec![true],
         Evidence { framed, unframed } if framed == unframed => vec![true, false],
         Evidence { framed, unframed } => vec![framed > unframed],
     })
@@ -176,23 +156,14 @@ fn has_values(epoch: &Epoch) -> bool {
 
 /// Which set of tables stands beside the history; that of v0.1 where nothing tells.
 fn table_set(source: &dyn RowSource) -> Result<TableSet, SourceError> {
-    let early = Layout {
-        tables: TableSet::Early,
-        ..Layout::ALL[2]
-    };
-    let v0_1 = Layout {
-        tables: TableSet::V0_1,
-        ..Layout::ALL[2]
-    };
+    let early = Layout { tables: TableSet::Early, ..Layout::ALL[2] };
+    let v0_1 = Layout { tables: TableSet::V0_1, ..Layout::ALL[2] };
     for prefix in [0x02, 0x03, 0x04] {
         let Some(row) = source.scan_prefix(prefix).next() else {
             continue;
         };
         let (key, value) = row?;
-        match (
-            check_record(&key, &value, &early).is_ok(),
-            check_record(&key, &value, &v0_1).is_ok(),
-        ) {
+        match (check_record(&key, &value, &early).is_ok(), check_record(&key, &value, &v0_1).is_ok()) {
             (true, false) => return Ok(TableSet::Early),
             (false, true) => return Ok(TableSet::V0_1),
             _ => {}

@@ -118,9 +118,8 @@ fn read_hash(reader: &mut Reader<'_>) -> Result<Hash, DecodeError> {
 }
 
 fn read_content(reader: &mut Reader<'_>) -> Result<EpochContent, DecodeError> {
-    let contributions = reader.list(2, |reader| {
-        Ok(Contribution { peer: reader.u16()?, items: reader.list(1, read_item)? })
-    })?;
+    let contributions = reader
+        .list(2, |reader| Ok(Contribution { peer: reader.u16()?, items: reader.list(1, read_item)? }))?;
     // A set; kept as a list, and checked to be one by encoding it again in order.
     let rejected = reader.set(HASH, read_hash)?.into_iter().collect();
     Ok(EpochContent { contributions, rejected })

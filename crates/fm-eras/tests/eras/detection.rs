@@ -24,15 +24,10 @@ fn history(layout: &Layout, epochs: u64, step: u64) -> Memory {
         }
         let epoch = Epoch {
             number,
-            last_hash: number
-                .checked_sub(1)
-                .map(|before| Hash([before.to_le_bytes()[0]; 32])),
+            last_hash: number.checked_sub(1).map(|before| Hash([before.to_le_bytes()[0]; 32])),
             content: Some(EpochContent {
                 contributions: vec![
-                    Contribution {
-                        peer: 0,
-                        items: items.clone(),
-                    },
+                    Contribution { peer: 0, items: items.clone() },
                     Contribution { peer: 2, items },
                 ],
                 rejected: vec![],
@@ -52,11 +47,8 @@ fn history(layout: &Layout, epochs: u64, step: u64) -> Memory {
 
 /// A history in memory has no tables beside it; then the tables are those of v0.1.
 fn expected(layout: Layout) -> Detected {
-    let name = if layout.name() == "fixed-be-length32" {
-        "fixed-be-length32-v0.1-tables"
-    } else {
-        layout.name()
-    };
+    let name =
+        if layout.name() == "fixed-be-length32" { "fixed-be-length32-v0.1-tables" } else { layout.name() };
     Detected::Hbbft(Layout::by_name(name).unwrap())
 }
 
@@ -83,12 +75,7 @@ fn damaged_records_do_not_change_the_layout() {
                 let rest = value.split_off(value.len() / 2);
                 value.extend_from_slice(&rest[..rest.len() - 1]);
             }
-            assert_eq!(
-                detect(&bad).unwrap(),
-                expected(layout),
-                "{} {damaged:?}",
-                layout.name()
-            );
+            assert_eq!(detect(&bad).unwrap(), expected(layout), "{} {damaged:?}", layout.name());
         }
     }
 }
@@ -103,12 +90,7 @@ fn a_damaged_pointer_does_not_hide_the_history() {
         }
         let mut memory = history(&layout, 50, 1);
         memory.0.remove(LAST_EPOCH_KEY.as_slice());
-        assert_eq!(
-            detect(&memory).unwrap(),
-            expected(layout),
-            "{} without",
-            layout.name()
-        );
+        assert_eq!(detect(&memory).unwrap(), expected(layout), "{} without", layout.name());
     }
 }
 
@@ -153,14 +135,8 @@ fn damaged_real_databases_are_still_what_they_are() {
         assert_eq!(detect(&memory).unwrap(), Detected::Hbbft(layout("bigsize")));
     }
     // The history alone, without any other table.
-    let only: Vec<_> = good
-        .into_iter()
-        .filter(|(key, _)| key[0] == HISTORY_TABLE)
-        .collect();
-    assert_eq!(
-        detect(&Memory::new(only)).unwrap(),
-        Detected::Hbbft(layout("bigsize"))
-    );
+    let only: Vec<_> = good.into_iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
+    assert_eq!(detect(&Memory::new(only)).unwrap(), Detected::Hbbft(layout("bigsize")));
 }
 
 #[test]
@@ -177,13 +153,7 @@ fn what_is_no_guardians_database_is_refused() {
         }
     }
     let pointer = (LAST_EPOCH_KEY.to_vec(), vec![0]);
-    assert!(matches!(
-        found(vec![pointer.clone()]),
-        DetectError::Undecodable { .. }
-    ));
+    assert!(matches!(found(vec![pointer.clone()]), DetectError::Undecodable { .. }));
     let epoch = (vec![HISTORY_TABLE, 0], vec![0; 20]);
-    assert!(matches!(
-        found(vec![epoch, pointer]),
-        DetectError::Undecodable { .. }
-    ));
+    assert!(matches!(found(vec![epoch, pointer]), DetectError::Undecodable { .. }));
 }

@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use fm_store::{ReadStore, Row};
 
 fn fixtures(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
 /// A database of the fixtures; opened in place, for it is opened read-only.
@@ -26,8 +24,5 @@ fn open(path: &Path) -> ReadStore {
 }
 
 fn rows(store: &ReadStore) -> Vec<Row> {
-    store
-        .scan()
-        .collect::<Result<_, _>>()
-        .expect("the fixtures are undamaged")
+    store.scan().collect::<Result<_, _>>().expect("the fixtures are undamaged")
 }

@@ -32,12 +32,7 @@ fn bytes<const N: usize>() -> impl Strategy<Value = [u8; N]> {
 /// A transaction, its id left for [`with_ids`].
 fn transaction() -> impl Strategy<Value = EpochTransaction> {
     (vec(value(), 0..3), vec(value(), 0..3), prop::option::of(bytes())).prop_map(
-        |(inputs, outputs, signature)| EpochTransaction {
-            txid: Hash::default(),
-            inputs,
-            outputs,
-            signature,
-        },
+        |(inputs, outputs, signature)| EpochTransaction { txid: Hash::default(), inputs, outputs, signature },
     )
 }
 
@@ -56,40 +51,28 @@ fn content() -> impl Strategy<Value = EpochContent> {
     let contribution =
         (any::<u16>(), vec(item(), 0..4)).prop_map(|(peer, items)| Contribution { peer, items });
     (vec(contribution, 0..4), btree_set(bytes().prop_map(Hash), 0..4)).prop_map(
-        |(contributions, rejected)| EpochContent {
-            contributions,
-            rejected: rejected.into_iter().collect(),
-        },
+        |(contributions, rejected)| EpochContent { contributions, rejected: rejected.into_iter().collect() },
     )
 }
 
 fn epoch() -> impl Strategy<Value = Epoch> {
     let hash = || bytes().prop_map(Hash);
-    (
-        any::<u64>(),
-        prop::option::of(hash()),
-        content(),
-        hash(),
-        prop::option::of(bytes()),
-    )
-        .prop_map(|(number, last_hash, content, stored_hash, signature)| Epoch {
+    (any::<u64>(), prop::option::of(hash()), content(), hash(), prop::option::of(bytes())).prop_map(
+        |(number, last_hash, content, stored_hash, signature)| Epoch {
             number,
             last_hash,
             content: Some(content),
             computed_hash: Hash::default(),
             stored_hash,
             signature,
-        })
+        },
+    )
 }
 
 /// Fills in the ids and the hash that the dialect gives.
 fn with_ids(mut epoch: Epoch, dialect: Dialect) -> Epoch {
     let content = epoch.content.as_mut().unwrap();
-    for item in content
-        .contributions
-        .iter_mut()
-        .flat_map(|contribution| &mut contribution.items)
-    {
+    for item in content.contributions.iter_mut().flat_map(|contribution| &mut contribution.items) {
         if let EpochItem::Transaction(transaction) = item {
             let mut writer = Writer::new(dialect);
             writer.list(transaction.inputs.iter(), |writer, input| writer.value(input));

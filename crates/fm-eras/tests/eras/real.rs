@@ -48,12 +48,7 @@ fn kind(item: &EpochItem) -> &'static str {
 }
 
 fn texts(value: &Value) -> Vec<&str> {
-    value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|text| text.as_str().unwrap())
-        .collect()
+    value.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
 /// Everything that truth.json says of an epoch.
@@ -61,33 +56,13 @@ fn check_epoch(key: &[u8], value: &[u8], epoch: &Epoch, truth: &Value) {
     let number = truth["epoch"].as_u64().unwrap();
     assert_eq!(epoch.number, number);
     assert_eq!(hex::encode(key), truth["key_hex"].as_str().unwrap());
-    assert_eq!(
-        epoch_of_key(key, layout().dialect).unwrap(),
-        truth["key"].as_u64().unwrap()
-    );
+    assert_eq!(epoch_of_key(key, layout().dialect).unwrap(), truth["key"].as_u64().unwrap());
     assert_eq!(value.len() as u64, truth["value_len"].as_u64().unwrap());
-    assert_eq!(
-        sha256(&[value]).to_string(),
-        truth["value_sha256"].as_str().unwrap()
-    );
-    assert_eq!(
-        epoch.stored_hash.to_string(),
-        truth["hash"].as_str().unwrap(),
-        "epoch {number}"
-    );
-    assert_eq!(
-        epoch.computed_hash.to_string(),
-        truth["recomputed_hash"].as_str().unwrap(),
-        "epoch {number}"
-    );
-    assert_eq!(
-        epoch.last_hash.map(|hash| hash.to_string()).as_deref(),
-        truth["last_hash"].as_str()
-    );
-    assert_eq!(
-        epoch.signature.map(hex::encode).as_deref(),
-        truth["signature"].as_str()
-    );
+    assert_eq!(sha256(&[value]).to_string(), truth["value_sha256"].as_str().unwrap());
+    assert_eq!(epoch.stored_hash.to_string(), truth["hash"].as_str().unwrap(), "epoch {number}");
+    assert_eq!(epoch.computed_hash.to_string(), truth["recomputed_hash"].as_str().unwrap(), "epoch {number}");
+    assert_eq!(epoch.last_hash.map(|hash| hash.to_string()).as_deref(), truth["last_hash"].as_str());
+    assert_eq!(epoch.signature.map(hex::encode).as_deref(), truth["signature"].as_str());
     let content = epoch.content.as_ref().unwrap();
     let rejected: Vec<String> = content.rejected.iter().map(ToString::to_string).collect();
     assert_eq!(rejected, texts(&truth["rejected_txids"]), "epoch {number}");
@@ -105,11 +80,7 @@ fn check_epoch(key: &[u8], value: &[u8], epoch: &Epoch, truth: &Value) {
         let counts = serde_json::json!({ "count": contribution.items.len(), "kinds": kinds });
         assert!(per_peer.insert(contribution.peer.to_string(), counts).is_none());
     }
-    assert_eq!(
-        serde_json::json!(per_peer),
-        truth["items_per_peer"],
-        "epoch {number}"
-    );
+    assert_eq!(serde_json::json!(per_peer), truth["items_per_peer"], "epoch {number}");
     let expected: Vec<(u16, String)> = truth["transactions"]
         .as_array()
         .unwrap()
@@ -131,10 +102,7 @@ fn every_epoch_is_what_the_old_code_says() {
     for name in ALL {
         let truth = truth(name);
         let store = database(name);
-        let history: Vec<_> = rows(&store)
-            .into_iter()
-            .filter(|(key, _)| key[0] == HISTORY_TABLE)
-            .collect();
+        let history: Vec<_> = rows(&store).into_iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
         let epochs = truth["epochs"].as_array().unwrap();
         assert_eq!(
             (history.len(), epochs.len() as u64),
@@ -143,17 +111,10 @@ fn every_epoch_is_what_the_old_code_says() {
         for ((key, value), expected) in history.iter().zip(epochs) {
             let epoch = decode_epoch(value, &layout()).unwrap();
             check_epoch(key, value, &epoch, expected);
-            assert_eq!(
-                encode_epoch(&epoch, layout().dialect).as_ref(),
-                Some(value),
-                "{name}"
-            );
+            assert_eq!(encode_epoch(&epoch, layout().dialect).as_ref(), Some(value), "{name}");
         }
         let last = store.get(&LAST_EPOCH_KEY).unwrap().unwrap();
-        assert_eq!(
-            decode_last_epoch(&last, layout().dialect).ok(),
-            truth["last_epoch"].as_u64()
-        );
+        assert_eq!(decode_last_epoch(&last, layout().dialect).ok(), truth["last_epoch"].as_u64());
     }
 }
 
@@ -210,19 +171,13 @@ fn tables_are_counted_as_the_old_code_counts_them() {
             .counts
             .iter()
             .map(|(prefix, count)| {
-                (
-                    hex::encode(prefix),
-                    (count.records, count.key_bytes + count.value_bytes),
-                )
+                (hex::encode(prefix), (count.records, count.key_bytes + count.value_bytes))
             })
             .collect();
         let expected: BTreeMap<String, (u64, u64)> = raw
             .iter()
             .map(|(prefix, count)| {
-                (
-                    prefix.clone(),
-                    (count["rows"].as_u64().unwrap(), count["bytes"].as_u64().unwrap()),
-                )
+                (prefix.clone(), (count["rows"].as_u64().unwrap(), count["bytes"].as_u64().unwrap()))
             })
             .collect();
         assert_eq!(counted, expected, "{name}");
@@ -231,24 +186,16 @@ fn tables_are_counted_as_the_old_code_counts_them() {
 
 #[test]
 fn a_real_record_with_a_byte_more_or_less_is_an_error() {
-    let history: Vec<_> = rows(&database("peer-0"))
-        .into_iter()
-        .filter(|(key, _)| key[0] == HISTORY_TABLE)
-        .collect();
+    let history: Vec<_> =
+        rows(&database("peer-0")).into_iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
     for (key, value) in history {
         let layout = layout();
         for end in 0..value.len() {
-            assert!(
-                decode_epoch(&value[..end], &layout).is_err(),
-                "{key:02x?} cut to {end}"
-            );
+            assert!(decode_epoch(&value[..end], &layout).is_err(), "{key:02x?} cut to {end}");
         }
         for byte in [0, 1, 0x80, 0xFF] {
             let longer = [value.as_slice(), &[byte]].concat();
-            assert!(
-                decode_epoch(&longer, &layout).is_err(),
-                "{key:02x?} with {byte:02x}"
-            );
+            assert!(decode_epoch(&longer, &layout).is_err(), "{key:02x?} with {byte:02x}");
         }
     }
 }

@@ -46,9 +46,7 @@ const SNAPSHOTS: [(&str, &str); 27] = [
 
 /// The snapshots of era A, with their layouts.
 fn of_era_a() -> impl Iterator<Item = (&'static str, Layout)> {
-    SNAPSHOTS
-        .into_iter()
-        .filter_map(|(name, layout)| Some((name, Layout::by_name(layout)?)))
+    SNAPSHOTS.into_iter().filter_map(|(name, layout)| Some((name, Layout::by_name(layout)?)))
 }
 
 #[test]
@@ -91,11 +89,7 @@ fn every_record_of_era_a_is_known_to_its_layout_and_to_no_other_integer_form() {
             let decoded = |(key, value): &(Vec<u8>, Vec<u8>)| {
                 key[0] == HISTORY_TABLE && decode_epoch(value, &other).is_ok()
             };
-            assert!(
-                rows.iter().filter(known).count() < rows.len(),
-                "{name} under {}",
-                other.name()
-            );
+            assert!(rows.iter().filter(known).count() < rows.len(), "{name} under {}", other.name());
             assert!(!rows.iter().any(decoded), "{name} under {}", other.name());
         }
     }
@@ -111,26 +105,14 @@ fn records_outside_the_history_have_no_byte_too_many_or_too_few() {
             // Old rows of the index end in a transaction; without lengths its end cannot be found.
             let is_opaque = key[0] == 0x02 && !layout.is_framed();
             let longer = [value.as_slice(), &[0]].concat();
-            assert!(
-                is_opaque || check_record(&key, &longer, &layout).is_err(),
-                "{name} {key:02x?}"
-            );
+            assert!(is_opaque || check_record(&key, &longer, &layout).is_err(), "{name} {key:02x?}");
             for end in 0..if is_opaque { 0 } else { value.len() } {
-                assert!(
-                    check_record(&key, &value[..end], &layout).is_err(),
-                    "{name} {key:02x?} {end}"
-                );
+                assert!(check_record(&key, &value[..end], &layout).is_err(), "{name} {key:02x?} {end}");
             }
             let longer = [key.as_slice(), &[0]].concat();
-            assert!(
-                check_record(&longer, &value, &layout).is_err(),
-                "{name} {longer:02x?}"
-            );
+            assert!(check_record(&longer, &value, &layout).is_err(), "{name} {longer:02x?}");
             for end in 1..key.len() {
-                assert!(
-                    check_record(&key[..end], &value, &layout).is_err(),
-                    "{name} {key:02x?} {end}"
-                );
+                assert!(check_record(&key[..end], &value, &layout).is_err(), "{name} {key:02x?} {end}");
             }
         }
     }
@@ -141,32 +123,18 @@ fn every_epoch_of_era_a_decodes() {
     for (name, layout) in of_era_a() {
         let rows = rows(&open(&fixtures("upstream-snapshots").join(name)));
         let epochs: Vec<_> = rows.iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
-        let [(key, value)] = epochs.as_slice() else {
-            panic!("{name}: one epoch")
-        };
+        let [(key, value)] = epochs.as_slice() else { panic!("{name}: one epoch") };
         let epoch = decode_epoch(value, &layout).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(
-            (epoch.number, epoch_of_key(key, layout.dialect)),
-            (6, Ok(6)),
-            "{name}"
-        );
+        assert_eq!((epoch.number, epoch_of_key(key, layout.dialect)), (6, Ok(6)), "{name}");
         // The hash and last hash of every snapshot are made up: SHA-256 of the bytes 0 to 7.
         let made_up = sha256(&[&[0, 1, 2, 3, 4, 5, 6, 7]]);
-        assert_eq!(
-            (epoch.stored_hash, epoch.last_hash),
-            (made_up, Some(made_up)),
-            "{name}"
-        );
+        assert_eq!((epoch.stored_hash, epoch.last_hash), (made_up, Some(made_up)), "{name}");
         assert!(epoch.signature.is_some(), "{name}");
         let end = value.len() - 97 - 32;
         assert_eq!(epoch.computed_hash, sha256(&[&value[..end]]), "{name}");
         match epoch.content {
             None => assert!(!layout.is_framed(), "{name}"),
-            Some(_) => assert_eq!(
-                encode_epoch(&epoch, layout.dialect).as_ref(),
-                Some(value),
-                "{name}"
-            ),
+            Some(_) => assert_eq!(encode_epoch(&epoch, layout.dialect).as_ref(), Some(value), "{name}"),
         }
     }
 }
@@ -183,9 +151,7 @@ fn the_worked_example() {
     );
     let content = epoch.content.unwrap();
     assert_eq!(content.rejected, []);
-    let [contribution] = content.contributions.as_slice() else {
-        panic!("one contribution")
-    };
+    let [contribution] = content.contributions.as_slice() else { panic!("one contribution") };
     assert_eq!(contribution.peer, 0);
     let [
         EpochItem::ConsensusUpgrade,
@@ -197,18 +163,13 @@ fn the_worked_example() {
         panic!("{:?}", contribution.items)
     };
     assert_eq!(config_share, share);
-    assert_eq!(
-        (hex::encode(&share[..3]), hex::encode(&share[94..])),
-        ("814a9d".into(), "b785".into())
-    );
+    assert_eq!((hex::encode(&share[..3]), hex::encode(&share[94..])), ("814a9d".into(), "b785".into()));
     assert_eq!(
         transaction.txid.to_string(),
         "b662ab7035d5c72036da842f4d0b5c786ad682bd0d0548e952f4384c47151c56"
     );
     for values in [&transaction.inputs, &transaction.outputs] {
-        let [value] = values.as_slice() else {
-            panic!("one value")
-        };
+        let [value] = values.as_slice() else { panic!("one value") };
         assert_eq!((value.instance, value.body.len()), (0, 33));
         assert!(hex::encode(&value.body).starts_with("00580da7"));
     }
@@ -224,11 +185,7 @@ fn the_81_byte_announcement_is_too_long_for_its_layout() {
     };
     let read = |value: &[u8]| {
         let mut reader = Reader::new(value, Dialect::MODERN);
-        reader
-            .text()
-            .and_then(|_| reader.u64())
-            .and_then(|_| reader.take(64))
-            .map(drop)?;
+        reader.text().and_then(|_| reader.u64()).and_then(|_| reader.take(64)).map(drop)?;
         reader.finish()
     };
     assert_eq!(read(&announcement("fedimint-server-ea375c8a1")), Ok(()));

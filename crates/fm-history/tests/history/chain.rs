@@ -15,11 +15,7 @@ fn good(signed: &[bool]) -> Vec<EpochFacts> {
             last_hash: number.checked_sub(1).map(hash),
             computed_hash: hash(number),
             stored_hash: hash(number),
-            signature: if *signed {
-                SignatureState::Valid
-            } else {
-                SignatureState::Absent
-            },
+            signature: if *signed { SignatureState::Valid } else { SignatureState::Absent },
         })
         .collect()
 }
@@ -33,10 +29,7 @@ fn verify(chain: &[EpochFacts]) -> (ChainSummary, Vec<Finding>) {
 }
 
 fn codes(findings: &[Finding]) -> Vec<(Code, Option<u64>)> {
-    findings
-        .iter()
-        .map(|finding| (finding.code, finding.place.epoch))
-        .collect()
+    findings.iter().map(|finding| (finding.code, finding.place.epoch)).collect()
 }
 
 /// Signed, covered, tip and unproven epochs, each decided by looking at everything behind it.
@@ -256,10 +249,7 @@ fn a_chain_that_does_not_start_at_0_says_so() {
     let chain = good(&[true; 5]);
     let (summary, findings) = verify(&chain[3..]);
     assert_eq!(codes(&findings), [(Code::EpochMissing, Some(0))]);
-    assert_eq!(
-        (summary.first, summary.last, summary.signed),
-        (Some(3), Some(4), 2)
-    );
+    assert_eq!((summary.first, summary.last, summary.signed), (Some(3), Some(4), 2));
 }
 
 #[test]

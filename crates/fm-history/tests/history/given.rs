@@ -26,18 +26,8 @@ fn txid() -> impl Strategy<Value = Hash> {
 }
 
 fn epoch_transaction() -> impl Strategy<Value = EpochTransaction> {
-    (
-        txid(),
-        vec(value(), 0..3),
-        vec(value(), 0..3),
-        prop::option::of(bytes()),
-    )
-        .prop_map(|(txid, inputs, outputs, signature)| EpochTransaction {
-            txid,
-            inputs,
-            outputs,
-            signature,
-        })
+    (txid(), vec(value(), 0..3), vec(value(), 0..3), prop::option::of(bytes()))
+        .prop_map(|(txid, inputs, outputs, signature)| EpochTransaction { txid, inputs, outputs, signature })
 }
 
 fn epoch_item() -> impl Strategy<Value = EpochItem> {
@@ -72,14 +62,8 @@ fn signature() -> impl Strategy<Value = TransactionSignature> {
 }
 
 fn transaction() -> impl Strategy<Value = Transaction> {
-    (vec(value(), 0..3), vec(value(), 0..3), bytes(), signature()).prop_map(
-        |(inputs, outputs, nonce, signature)| Transaction {
-            inputs,
-            outputs,
-            nonce,
-            signature,
-        },
-    )
+    (vec(value(), 0..3), vec(value(), 0..3), bytes(), signature())
+        .prop_map(|(inputs, outputs, nonce, signature)| Transaction { inputs, outputs, nonce, signature })
 }
 
 fn accepted_item() -> impl Strategy<Value = AcceptedItem> {

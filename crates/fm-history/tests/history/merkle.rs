@@ -43,17 +43,11 @@ fn of_all_lists_with_one_root_at_most_one_is_not_flagged() {
     for (letters, longest) in [(1, 40), (2, 9), (3, 7)] {
         let mut by_root: BTreeMap<Hash, Vec<Vec<Hash>>> = BTreeMap::new();
         for list in all_lists(letters, longest) {
-            by_root
-                .entry(merkle_root(list.clone()).root)
-                .or_default()
-                .push(list);
+            by_root.entry(merkle_root(list.clone()).root).or_default().push(list);
         }
         let mut shared = 0;
         for lists in by_root.values() {
-            let unflagged = lists
-                .iter()
-                .filter(|list| !merkle_root((*list).clone()).ambiguous)
-                .count();
+            let unflagged = lists.iter().filter(|list| !merkle_root((*list).clone()).ambiguous).count();
             assert!(unflagged <= 1, "{lists:?}");
             shared += usize::from(lists.len() > 1);
         }
@@ -68,10 +62,7 @@ fn the_repeated_tail() {
     assert_eq!(short.root, long.root);
     assert_eq!((short.ambiguous, long.ambiguous), (false, true));
     // Two levels up: pairs repeat.
-    let (short, long) = (
-        merkle_root(vec![a, b, c, a, b, c]),
-        merkle_root(vec![a, b, c, a, b, c, b, c]),
-    );
+    let (short, long) = (merkle_root(vec![a, b, c, a, b, c]), merkle_root(vec![a, b, c, a, b, c, b, c]));
     assert_eq!(short.root, long.root);
     assert_eq!((short.ambiguous, long.ambiguous), (false, true));
     // Equal neighbours that are no siblings share nothing.

@@ -14,8 +14,7 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 
 fn digest(key: &MultisetKey, rows: &[Row]) -> MultisetDigest {
     let mut digest = MultisetDigest::default();
-    rows.iter()
-        .for_each(|(row_key, value)| digest.add(key, row_key, value));
+    rows.iter().for_each(|(row_key, value)| digest.add(key, row_key, value));
     digest
 }
 

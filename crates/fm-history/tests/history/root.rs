@@ -22,10 +22,8 @@ fn recursive(leaves: &[[u8; 56]]) -> Hash {
 }
 
 fn leaf() -> impl Strategy<Value = SessionLeaf> {
-    (any::<u64>(), any::<u64>(), hash()).prop_map(|(items, index, root)| SessionLeaf {
-        items,
-        header: SessionHeader { index, root },
-    })
+    (any::<u64>(), any::<u64>(), hash())
+        .prop_map(|(items, index, root)| SessionLeaf { items, header: SessionHeader { index, root } })
 }
 
 fn root(leaves: &[SessionLeaf]) -> Hash {
@@ -37,20 +35,10 @@ fn root(leaves: &[SessionLeaf]) -> Hash {
 
 #[test]
 fn the_leaf_is_index_count_and_header() {
-    let leaf = SessionLeaf {
-        items: 2,
-        header: SessionHeader {
-            index: 1,
-            root: Hash([3; 32]),
-        },
-    };
-    let expected = [
-        [0, 0, 0, 0, 0, 0, 0, 1].as_slice(),
-        &[0, 0, 0, 0, 0, 0, 0, 2],
-        &[0, 0, 0, 0, 0, 0, 0, 1],
-        &[3; 32],
-    ]
-    .concat();
+    let leaf = SessionLeaf { items: 2, header: SessionHeader { index: 1, root: Hash([3; 32]) } };
+    let expected =
+        [[0, 0, 0, 0, 0, 0, 0, 1].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 1], &[3; 32]]
+            .concat();
     assert_eq!(leaf.to_bytes().as_slice(), expected);
 }
 

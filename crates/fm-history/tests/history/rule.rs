@@ -13,10 +13,7 @@ use proptest::prelude::*;
 use crate::given::{bytes, content};
 
 fn value(instance: u16, byte: u8) -> ModuleValue {
-    ModuleValue {
-        instance,
-        body: vec![byte; 3],
-    }
+    ModuleValue { instance, body: vec![byte; 3] }
 }
 
 fn transaction(id: u8, signature: Option<[u8; 64]>) -> EpochItem {
@@ -43,10 +40,7 @@ fn modern(id: u8, signature: Option<[u8; 64]>) -> Transaction {
         inputs: vec![value(0, id)],
         outputs: vec![value(300, id), value(1, id)],
         nonce: [0; 8],
-        signature: TransactionSignature::Default {
-            variant: SIGNATURE_VARIANT_V0_1,
-            bytes,
-        },
+        signature: TransactionSignature::Default { variant: SIGNATURE_VARIANT_V0_1, bytes },
     }
 }
 
@@ -81,30 +75,15 @@ fn an_epoch_with_everything_in_it() {
     };
     let converted = convert_epoch(12, &content);
     let expected = vec![
-        AcceptedItem {
-            item: ConsensusItem::Module(value(2, 8)),
-            peer: 1,
-        },
+        AcceptedItem { item: ConsensusItem::Module(value(2, 8)), peer: 1 },
         // The first occurrence by peer counts, with its signature.
-        AcceptedItem {
-            item: ConsensusItem::Transaction(modern(1, Some([6; 64]))),
-            peer: 1,
-        },
-        AcceptedItem {
-            item: ConsensusItem::Module(value(2, 7)),
-            peer: 3,
-        },
-        AcceptedItem {
-            item: ConsensusItem::Transaction(modern(4, None)),
-            peer: 3,
-        },
+        AcceptedItem { item: ConsensusItem::Transaction(modern(1, Some([6; 64]))), peer: 1 },
+        AcceptedItem { item: ConsensusItem::Module(value(2, 7)), peer: 3 },
+        AcceptedItem { item: ConsensusItem::Transaction(modern(4, None)), peer: 3 },
     ];
     assert_eq!(converted.outcome.items, expected);
-    let dropped: Vec<(u16, u64, DropReason, Option<Hash>)> = converted
-        .dropped
-        .iter()
-        .map(|drop| (drop.peer, drop.item, drop.reason, drop.txid))
-        .collect();
+    let dropped: Vec<(u16, u64, DropReason, Option<Hash>)> =
+        converted.dropped.iter().map(|drop| (drop.peer, drop.item, drop.reason, drop.txid)).collect();
     assert_eq!(
         dropped,
         [
@@ -123,10 +102,7 @@ fn an_epoch_with_everything_in_it() {
         .collect();
     assert_eq!(
         carried,
-        [
-            (Hash([1; 32]), modern(1, None).txid(), 1, 1),
-            (Hash([4; 32]), modern(4, None).txid(), 3, 3),
-        ]
+        [(Hash([1; 32]), modern(1, None).txid(), 1, 1), (Hash([4; 32]), modern(4, None).txid(), 3, 3),]
     );
     // Two outputs, of the modules 300 (three bytes) and 1.
     assert_eq!(converted.transactions[0].index_value, [2, 0xFD, 0x01, 0x2C, 1]);
@@ -136,25 +112,17 @@ fn an_epoch_with_everything_in_it() {
 
 #[test]
 fn an_epoch_without_items_becomes_an_empty_session() {
-    let content = EpochContent {
-        contributions: vec![],
-        rejected: vec![],
-    };
+    let content = EpochContent { contributions: vec![], rejected: vec![] };
     let converted = convert_epoch(0, &content);
     assert_eq!(converted.record, [0, 0]);
     assert_eq!(converted.leaf.header.to_bytes(), [0; 40]);
-    assert_eq!(
-        (converted.leaf.items, converted.dropped.len(), converted.ambiguous),
-        (0, 0, false)
-    );
+    assert_eq!((converted.leaf.items, converted.dropped.len(), converted.ambiguous), (0, 0, false));
 }
 
 #[test]
 fn a_session_that_shares_its_header_is_flagged() {
-    let twice = EpochContent {
-        contributions: vec![contribution(0, vec![module(1), module(1)])],
-        rejected: vec![],
-    };
+    let twice =
+        EpochContent { contributions: vec![contribution(0, vec![module(1), module(1)])], rejected: vec![] };
     assert!(convert_epoch(0, &twice).ambiguous);
     let by_two_peers = EpochContent {
         contributions: vec![contribution(0, vec![module(1)]), contribution(1, vec![module(1)])],
@@ -182,9 +150,7 @@ fn kept(content: &EpochContent) -> Vec<(u16, EpochItem)> {
             EpochItem::Module(_) => true,
             EpochItem::Transaction(transaction) => {
                 !content.rejected.contains(&transaction.txid)
-                    && !all[..*place]
-                        .iter()
-                        .any(|(_, other)| txid(other) == Some(transaction.txid))
+                    && !all[..*place].iter().any(|(_, other)| txid(other) == Some(transaction.txid))
             }
             _ => false,
         })

@@ -18,9 +18,7 @@ struct Vector {
 impl Vector {
     fn get(&self, name: &str) -> &str {
         let field = self.header.iter().find(|(field, _)| field == name);
-        &field
-            .unwrap_or_else(|| panic!("{}: no field {name}", self.name))
-            .1
+        &field.unwrap_or_else(|| panic!("{}: no field {name}", self.name)).1
     }
 
     /// All lines as one value.
@@ -55,14 +53,8 @@ fn folder(name: &str, bad: usize) -> Vec<Vector> {
         })
         .collect();
     assert!(!vectors.is_empty(), "no vector in {name}");
-    let errors = vectors
-        .iter()
-        .filter(|vector| vector.get("expect").starts_with("error: "))
-        .count();
-    assert!(
-        errors >= bad && errors <= vectors.len(),
-        "{name}: {errors} bad ones"
-    );
+    let errors = vectors.iter().filter(|vector| vector.get("expect").starts_with("error: ")).count();
+    assert!(errors >= bad && errors <= vectors.len(), "{name}: {errors} bad ones");
     vectors
 }
 
@@ -78,15 +70,8 @@ fn records() {
             Err(refused) => error(&refused),
             Ok((session, leaves)) => {
                 assert_eq!(session.signatures.len(), 3);
-                let header = SessionHeader {
-                    index: SESSION,
-                    root: merkle_root(leaves).root,
-                };
-                format!(
-                    "ok {} items, header {}",
-                    session.outcome.items.len(),
-                    hex::encode(header.to_bytes())
-                )
+                let header = SessionHeader { index: SESSION, root: merkle_root(leaves).root };
+                format!("ok {} items, header {}", session.outcome.items.len(), hex::encode(header.to_bytes()))
             }
         };
         vector.check(&found);
@@ -96,16 +81,10 @@ fn records() {
 #[test]
 fn a_record_of_unsorted_signatures_is_one_of_v0_2() {
     let vectors = folder("records", 11);
-    let unsorted = vectors
-        .iter()
-        .find(|vector| vector.name.ends_with("signatures-unsorted.txt"))
-        .unwrap();
+    let unsorted = vectors.iter().find(|vector| vector.name.ends_with("signatures-unsorted.txt")).unwrap();
     // It decodes, but encodes to other bytes: hashes are taken from the stored ones, never from an encoding.
     let found = decode_exact::<SignedSession>(&unsorted.bytes(), Dialect::V0_2).unwrap_err();
-    assert_eq!(
-        error(&found),
-        "error: at byte 67: encoding the value again gives other bytes from here on"
-    );
+    assert_eq!(error(&found), "error: at byte 67: encoding the value again gives other bytes from here on");
 }
 
 #[test]
@@ -118,11 +97,7 @@ fn items() {
                     format!("ok txid {} of peer {peer}", transaction.txid())
                 }
                 ConsensusItem::Module(value) => {
-                    format!(
-                        "ok {} bytes of module {} of peer {peer}",
-                        value.body.len(),
-                        value.instance
-                    )
+                    format!("ok {} bytes of module {} of peer {peer}", value.body.len(), value.instance)
                 }
                 ConsensusItem::Default { variant, bytes } => {
                     format!("ok {} bytes of variant {variant} of peer {peer}", bytes.len())
@@ -137,10 +112,7 @@ fn items() {
 fn headers() {
     for vector in folder("headers", 0) {
         let root = merkle_root(vector.lines.iter().map(|item| sha256(&[item])).collect());
-        let header = SessionHeader {
-            index: vector.get("session").parse().unwrap(),
-            root: root.root,
-        };
+        let header = SessionHeader { index: vector.get("session").parse().unwrap(), root: root.root };
         let ambiguous = if root.ambiguous { " ambiguous" } else { "" };
         vector.check(&format!("{}{ambiguous}", hex::encode(header.to_bytes())));
     }

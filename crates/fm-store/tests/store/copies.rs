@@ -16,9 +16,7 @@ pub(crate) const IN_BOTH: &str = "hbbft-v0.1.5/peer-3/database";
 pub(crate) const SMALL: &str = "upstream-snapshots/global-v0-f712cee69";
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
 /// A writable copy of a fixture.
@@ -42,13 +40,10 @@ impl Copy {
 
     /// The one file whose name starts and ends like that.
     pub(crate) fn file(&self, start: &str, end: &str) -> PathBuf {
-        let mut found = fs::read_dir(&self.path)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| {
-                let name = path.file_name().unwrap().to_str().unwrap();
-                name.starts_with(start) && name.ends_with(end)
-            });
+        let mut found = fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            name.starts_with(start) && name.ends_with(end)
+        });
         let file = found.next().unwrap();
         assert_eq!(found.next(), None);
         file

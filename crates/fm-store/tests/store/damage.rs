@@ -34,11 +34,7 @@ fn flip(copy: &Copy, file: &Path, places: impl Iterator<Item = usize>, flips: &[
                 }
                 Ok((rows, None)) => {
                     let flip = format!("byte {place} ^ {flip:02x} of {}", file.display());
-                    assert!(
-                        rows == good.0,
-                        "{flip} changes rows in silence: {} rows",
-                        rows.len()
-                    );
+                    assert!(rows == good.0, "{flip} changes rows in silence: {} rows", rows.len());
                     outcomes.harmless += 1;
                 }
             }
@@ -51,8 +47,7 @@ fn flip(copy: &Copy, file: &Path, places: impl Iterator<Item = usize>, flips: &[
 
 /// Whether rows are those of an earlier time: no key that was not there later.
 fn is_beginning(rows: &[Row], all: &[Row]) -> bool {
-    rows.iter()
-        .all(|(key, _)| all.binary_search_by(|(other, _)| other.cmp(key)).is_ok())
+    rows.iter().all(|(key, _)| all.binary_search_by(|(other, _)| other.cmp(key)).is_ok())
 }
 
 #[test]
@@ -81,10 +76,7 @@ fn bytes_all_over_a_table() {
     let length = fs::read(&file).unwrap().len();
     let near_end = length - 700..length;
     let outcomes = flip(&copy, &file, (5..length).step_by(401).chain(near_end), &[0x10]);
-    assert!(
-        outcomes.errors > 10 * outcomes.harmless && outcomes.told == 0,
-        "{outcomes:?}"
-    );
+    assert!(outcomes.errors > 10 * outcomes.harmless && outcomes.told == 0, "{outcomes:?}");
 }
 
 #[test]

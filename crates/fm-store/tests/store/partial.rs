@@ -15,10 +15,8 @@ fn target() -> (TempDir, PathBuf) {
 }
 
 fn names(path: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(path)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -32,10 +30,7 @@ fn published_whole_and_without_its_marker() {
     fs::write(partial.path().join("below/file"), b"content").unwrap();
     assert!(!target.exists());
     partial.publish().unwrap();
-    assert_eq!(
-        (names(dir.path()), names(&target)),
-        (vec!["result".into()], vec!["below".into()])
-    );
+    assert_eq!((names(dir.path()), names(&target)), (vec!["result".into()], vec!["below".into()]));
     assert_eq!(fs::read(target.join("below/file")).unwrap(), b"content");
 }
 
@@ -129,10 +124,7 @@ fn two_runs_on_one_target_exclude_each_other() {
     let (_dir, target) = target();
     let first = PartialDir::create(&target).unwrap();
     fs::write(first.path().join("file"), b"content").unwrap();
-    assert!(matches!(
-        PartialDir::create(&target),
-        Err(StoreError::Locked { .. })
-    ));
+    assert!(matches!(PartialDir::create(&target), Err(StoreError::Locked { .. })));
     assert_eq!(names(first.path()), [MARKER, "file"]);
     first.publish().unwrap();
     assert_eq!(names(&target), ["file"]);

@@ -40,11 +40,7 @@ fn every_row_is_seen_wherever_it_is() {
             *counts.entry(hex::encode(prefix)).or_default() += 1;
         }
         let raw = &truth["raw"];
-        assert_eq!(
-            hex::encode(hasher.finalize()),
-            raw["sha256_of_all_rows"].as_str().unwrap(),
-            "{name}"
-        );
+        assert_eq!(hex::encode(hasher.finalize()), raw["sha256_of_all_rows"].as_str().unwrap(), "{name}");
         assert_eq!(rows.len() as u64, raw["rows"].as_u64().unwrap());
         let expected: BTreeMap<String, u64> = raw["rows_by_prefix"]
             .as_object()
@@ -93,17 +89,11 @@ fn ranges_are_cut_out_of_the_whole() {
         let expected: Vec<_> = all.iter().filter(|(key, _)| key[0] == prefix).cloned().collect();
         let found: Vec<_> = store.scan_prefix(&[prefix]).collect::<Result<_, _>>().unwrap();
         assert_eq!(found, expected, "{prefix:02x}");
-        assert_eq!(
-            store.last_of_prefix(&[prefix]).unwrap(),
-            expected.last().cloned(),
-            "{prefix:02x}"
-        );
+        assert_eq!(store.last_of_prefix(&[prefix]).unwrap(), expected.last().cloned(), "{prefix:02x}");
     }
     for (low, high) in [(0, 1), (0, all.len() - 1), (100, 101), (300, 900)] {
-        let found: Vec<_> = store
-            .scan_range(&all[low].0, Some(&all[high].0))
-            .collect::<Result<_, _>>()
-            .unwrap();
+        let found: Vec<_> =
+            store.scan_range(&all[low].0, Some(&all[high].0)).collect::<Result<_, _>>().unwrap();
         assert_eq!(found, all[low..high]);
     }
     assert_eq!(store.get(&all[77].0).unwrap().as_ref(), Some(&all[77].1));
@@ -120,10 +110,7 @@ fn what_is_no_database_is_named_and_nothing_is_created() {
     let file = dir.path().join("file");
     fs::write(&file, b"not a directory").unwrap();
     assert!(matches!(ReadStore::open(&file), Err(StoreError::NotADirectory { path }) if path == file));
-    assert!(matches!(
-        ReadStore::open(&file.join("below")),
-        Err(StoreError::Io { .. })
-    ));
+    assert!(matches!(ReadStore::open(&file.join("below")), Err(StoreError::Io { .. })));
 
     let empty = dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
@@ -132,10 +119,7 @@ fn what_is_no_database_is_named_and_nothing_is_created() {
 
     // A guardian's directory, one level too high.
     let guardian = fixture("hbbft-v0.1.5/peer-0");
-    assert!(matches!(
-        ReadStore::open(&guardian),
-        Err(StoreError::NotADatabase { .. })
-    ));
+    assert!(matches!(ReadStore::open(&guardian), Err(StoreError::NotADatabase { .. })));
 }
 
 #[test]

@@ -51,11 +51,7 @@ fn check_cuts(name: &str, cuts: impl Fn(usize) -> Vec<usize>) {
             assert_eq!(torn, None);
             last = Some((end, rows));
         }
-        assert_eq!(
-            last.as_ref().map(|(_, rows)| rows),
-            Some(&rows),
-            "{name} cut to {cut}"
-        );
+        assert_eq!(last.as_ref().map(|(_, rows)| rows), Some(&rows), "{name} cut to {cut}");
     }
 }
 
@@ -68,10 +64,7 @@ fn a_small_log_cut_anywhere_is_told_and_read_up_to_there() {
 fn a_large_log_cut_anywhere_is_told_and_read_up_to_there() {
     check_cuts(IN_LOG, |length| {
         let near_blocks = (1..=4).flat_map(|block| (block * BLOCK - 9)..(block * BLOCK + 9));
-        near_blocks
-            .chain((0..length).step_by(9973))
-            .chain(length - 20..length)
-            .collect()
+        near_blocks.chain((0..length).step_by(9973)).chain(length - 20..length).collect()
     });
     check_cuts(IN_BOTH, |length| (0..length).step_by(16411).collect());
 }
@@ -132,17 +125,8 @@ fn files_that_nobody_needs_may_be_missing() {
     for name in ["IDENTITY", "LOCK"] {
         fs::remove_file(copy.path.join(name)).unwrap();
     }
-    for file in fs::read_dir(&copy.path)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-    {
-        if file
-            .file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with("OPTIONS-")
-        {
+    for file in fs::read_dir(&copy.path).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("OPTIONS-") {
             fs::remove_file(file).unwrap();
         }
     }

@@ -19,10 +19,7 @@ fn write(path: &Path) -> (Vec<Row>, StoreSummary) {
         let sorted = ([&[5], number(place).as_slice()].concat(), vec![7; 100]);
         writer.push_sorted(&sorted.0, &sorted.1).unwrap();
         let side = if place % 2 == 0 { 2 } else { 9 };
-        let loose = (
-            [&[side], number(place.wrapping_mul(0x9E37_79B1)).as_slice()].concat(),
-            vec![1; 30],
-        );
+        let loose = ([&[side], number(place.wrapping_mul(0x9E37_79B1)).as_slice()].concat(), vec![1; 30]);
         writer.put(&loose.0, &loose.1).unwrap();
         rows.extend([sorted, loose]);
     }
@@ -85,10 +82,7 @@ fn tables_are_of_the_format_that_rocksdb_8_reads() {
             let bytes = fs::read(&file).unwrap();
             // The footer ends in the format version and the magic number of block based tables.
             let footer = &bytes[bytes.len() - 12..];
-            assert_eq!(
-                footer,
-                [5, 0, 0, 0, 0xf7, 0xcf, 0xf4, 0x85, 0xb7, 0x41, 0xe2, 0x88]
-            );
+            assert_eq!(footer, [5, 0, 0, 0, 0xf7, 0xcf, 0xf4, 0x85, 0xb7, 0x41, 0xe2, 0x88]);
         }
     }
     assert!(tables >= 2);
@@ -101,10 +95,7 @@ fn a_sorted_run_refuses_what_is_not_ascending() {
         let mut writer = StoreWriter::create(&dir.path().join("database")).unwrap();
         writer.push_sorted(&number(first), b"value").unwrap();
         let refused = writer.push_sorted(&number(second), b"value");
-        assert!(
-            matches!(refused, Err(StoreError::Unsorted { .. })),
-            "{first} {second}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(StoreError::Unsorted { .. })), "{first} {second}: {refused:?}");
     }
 }
 
@@ -123,10 +114,7 @@ fn a_row_given_twice_has_the_last_value() {
 fn an_empty_database_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("database");
-    assert_eq!(
-        StoreWriter::create(&path).unwrap().finish().unwrap(),
-        StoreSummary::default()
-    );
+    assert_eq!(StoreWriter::create(&path).unwrap().finish().unwrap(), StoreSummary::default());
     assert_eq!(read(&path).unwrap(), (vec![], None));
 }
 
@@ -153,10 +141,7 @@ fn nothing_is_written_over_anything() {
     std::os::unix::fs::symlink(dir.path().join("nowhere"), &link).unwrap();
     refused(&link);
     let without_parent = dir.path().join("no/such/parent");
-    assert!(matches!(
-        StoreWriter::create(&without_parent),
-        Err(StoreError::Io { .. })
-    ));
+    assert!(matches!(StoreWriter::create(&without_parent), Err(StoreError::Io { .. })));
     assert!(!dir.path().join("no").exists() && !dir.path().join("nowhere").exists());
 }
 

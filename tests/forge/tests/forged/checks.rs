@@ -61,27 +61,10 @@ pub(crate) fn check_chain(epochs: &[Epoch], keys: &EpochKeys, forged: &Forged) {
         assert_eq!(findings, []);
     }
     let (summary, findings) = verifier.finish();
-    assert!(
-        findings.iter().all(|finding| finding.code == Code::EpochTip),
-        "{findings:?}"
-    );
+    assert!(findings.iter().all(|finding| finding.code == Code::EpochTip), "{findings:?}");
     assert_eq!(
-        (
-            summary.epochs,
-            summary.signed,
-            summary.covered,
-            summary.tip,
-            summary.unproven,
-            summary.last_signed
-        ),
-        (
-            forged.epochs,
-            forged.signed,
-            forged.covered,
-            forged.tip,
-            0,
-            forged.last_signed
-        )
+        (summary.epochs, summary.signed, summary.covered, summary.tip, summary.unproven, summary.last_signed),
+        (forged.epochs, forged.signed, forged.covered, forged.tip, 0, forged.last_signed)
     );
     assert_eq!(epochs.last().unwrap().computed_hash, forged.last_hash);
 }
@@ -111,11 +94,7 @@ pub(crate) fn check_counts(epochs: &[Epoch], rows: &[Row], layout: &Layout, forg
         let content = epoch.content.as_ref().unwrap();
         let converted = convert_epoch(epoch.number, content);
         kept += converted.outcome.items.len();
-        items += content
-            .contributions
-            .iter()
-            .map(|contribution| contribution.items.len())
-            .sum::<usize>();
+        items += content.contributions.iter().map(|contribution| contribution.items.len()).sum::<usize>();
         rejected += content.rejected.len();
         transactions += accepted_transactions(content).len();
         assert!(content.is_ordered());
@@ -125,19 +104,8 @@ pub(crate) fn check_counts(epochs: &[Epoch], rows: &[Row], layout: &Layout, forg
     }
     assert_eq!(dropped, forged.dropped);
     let counts = [kept, items, rejected, transactions].map(|count| count as u64);
-    assert_eq!(
-        counts,
-        [
-            forged.kept,
-            forged.items,
-            forged.rejected_ids,
-            forged.transactions
-        ]
-    );
-    let index = rows
-        .iter()
-        .filter(|(key, _)| key[0] == Table::AcceptedTransaction.prefix())
-        .count();
+    assert_eq!(counts, [forged.kept, forged.items, forged.rejected_ids, forged.transactions]);
+    let index = rows.iter().filter(|(key, _)| key[0] == Table::AcceptedTransaction.prefix()).count();
     assert_eq!(index, transactions);
     for (key, value) in rows {
         check_record(key, value, layout).unwrap();

@@ -10,10 +10,7 @@ use crate::checks::rows;
 #[test]
 fn damage_changes_exactly_what_it_says() {
     let dir = tempfile::tempdir().unwrap();
-    let spec = ForgeSpec {
-        epochs: 12,
-        ..ForgeSpec::default()
-    };
+    let spec = ForgeSpec { epochs: 12, ..ForgeSpec::default() };
     forge(&spec, dir.path()).unwrap();
     let source = dir.path().join("database");
     let before = rows(dir.path());
@@ -27,12 +24,7 @@ fn damage_changes_exactly_what_it_says() {
     damage::rewrite(&source, &dir.path().join("same"), copy).unwrap();
     assert_eq!(changed("same"), before);
 
-    damage::rewrite(
-        &source,
-        &dir.path().join("gone"),
-        damage::edit_row(key(4), |_| None),
-    )
-    .unwrap();
+    damage::rewrite(&source, &dir.path().join("gone"), damage::edit_row(key(4), |_| None)).unwrap();
     let rest: Vec<Row> = before.iter().filter(|(row, _)| *row != key(4)).cloned().collect();
     assert_eq!((changed("gone"), rest.len()), (rest.clone(), before.len() - 1));
 

@@ -15,13 +15,7 @@ use fm_store::ReadStore;
 use crate::checks::{check_chain, check_counts, check_shares, epochs, keys, rows};
 
 fn spec(layout: Layout) -> ForgeSpec {
-    ForgeSpec {
-        epochs: 60,
-        gap_every: 7,
-        tip: 3,
-        layout,
-        ..ForgeSpec::default()
-    }
+    ForgeSpec { epochs: 60, gap_every: 7, tip: 3, layout, ..ForgeSpec::default() }
 }
 
 #[test]
@@ -35,10 +29,7 @@ fn every_framed_layout_is_what_the_forge_says() {
         check_chain(&epochs, &keys, &forged);
         check_shares(&epochs, &keys);
         check_counts(&epochs, &rows, &layout, &forged);
-        assert!(
-            forged.covered > 0 && forged.transactions > 100 && forged.dropped.len() == 5,
-            "{forged:?}"
-        );
+        assert!(forged.covered > 0 && forged.transactions > 100 && forged.dropped.len() == 5, "{forged:?}");
     }
 }
 
@@ -62,12 +53,7 @@ fn every_layout_is_detected() {
     for layout in Layout::ALL {
         for (seed, items_per_epoch) in [(1, 10), (2, 1), (3, 0)] {
             let dir = tempfile::tempdir().unwrap();
-            let spec = ForgeSpec {
-                seed,
-                items_per_epoch,
-                epochs: 30,
-                ..spec(layout)
-            };
+            let spec = ForgeSpec { seed, items_per_epoch, epochs: 30, ..spec(layout) };
             forge(&spec, dir.path()).unwrap();
             let store = ReadStore::open(&dir.path().join("database")).unwrap();
             let expected = match items_per_epoch {
@@ -84,13 +70,8 @@ fn every_layout_is_detected() {
 fn federations_of_every_size() {
     for guardians in [1, 2, 3, 4, 7, 10] {
         let dir = tempfile::tempdir().unwrap();
-        let spec = ForgeSpec {
-            guardians,
-            epochs: 12,
-            items_per_epoch: 2,
-            gap_every: 5,
-            ..ForgeSpec::default()
-        };
+        let spec =
+            ForgeSpec { guardians, epochs: 12, items_per_epoch: 2, gap_every: 5, ..ForgeSpec::default() };
         let forged = forge(&spec, dir.path()).unwrap();
         let faulty = (usize::from(guardians) - 1) / 3;
         assert_eq!(forged.coefficients.len(), usize::from(guardians) - faulty);
@@ -102,63 +83,26 @@ fn federations_of_every_size() {
 #[test]
 fn a_few_signatures_cover_many_epochs_and_a_tip_can_be_all() {
     let dir = tempfile::tempdir().unwrap();
-    let base = ForgeSpec {
-        epochs: 500,
-        items_per_epoch: 1,
-        gap_every: 0,
-        ..ForgeSpec::default()
-    };
-    let large = ForgeSpec {
-        sign_every: 100,
-        with_shares: false,
-        tip: 7,
-        ..base.clone()
-    };
+    let base = ForgeSpec { epochs: 500, items_per_epoch: 1, gap_every: 0, ..ForgeSpec::default() };
+    let large = ForgeSpec { sign_every: 100, with_shares: false, tip: 7, ..base.clone() };
     let forged = forge(&large, dir.path()).unwrap();
-    assert_eq!(
-        (forged.signed, forged.covered, forged.tip, forged.last_signed),
-        (6, 487, 7, Some(492))
-    );
+    assert_eq!((forged.signed, forged.covered, forged.tip, forged.last_signed), (6, 487, 7, Some(492)));
     assert!(!forged.dropped.contains_key("epoch_signature_share"));
-    check_chain(
-        &epochs(&rows(dir.path()), &large.layout),
-        &keys(dir.path(), &forged),
-        &forged,
-    );
+    check_chain(&epochs(&rows(dir.path()), &large.layout), &keys(dir.path(), &forged), &forged);
 
     let dir = tempfile::tempdir().unwrap();
-    let unsigned = ForgeSpec {
-        epochs: 9,
-        tip: 9,
-        ..base
-    };
+    let unsigned = ForgeSpec { epochs: 9, tip: 9, ..base };
     let forged = forge(&unsigned, dir.path()).unwrap();
     assert_eq!((forged.signed, forged.covered, forged.last_signed), (0, 0, None));
-    check_chain(
-        &epochs(&rows(dir.path()), &unsigned.layout),
-        &keys(dir.path(), &forged),
-        &forged,
-    );
+    check_chain(&epochs(&rows(dir.path()), &unsigned.layout), &keys(dir.path(), &forged), &forged);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_rows_and_another_one_others() {
     let make = |seed| {
         let dir = tempfile::tempdir().unwrap();
-        let forged = forge(
-            &ForgeSpec {
-                seed,
-                epochs: 20,
-                ..ForgeSpec::default()
-            },
-            dir.path(),
-        )
-        .unwrap();
-        (
-            forged,
-            rows(dir.path()),
-            fs::read(dir.path().join("consensus.json")).unwrap(),
-        )
+        let forged = forge(&ForgeSpec { seed, epochs: 20, ..ForgeSpec::default() }, dir.path()).unwrap();
+        (forged, rows(dir.path()), fs::read(dir.path().join("consensus.json")).unwrap())
     };
     let (first, again, other) = (make(5), make(5), make(6));
     assert!(first == again);
@@ -170,53 +114,12 @@ fn the_same_seed_gives_the_same_rows_and_another_one_others() {
 fn parameters_that_contradict_each_other_are_refused() {
     let base = ForgeSpec::default();
     for (spec, expected) in [
-        (
-            ForgeSpec {
-                epochs: 0,
-                ..base.clone()
-            },
-            SpecError::Zero { field: "epochs" },
-        ),
-        (
-            ForgeSpec {
-                guardians: 0,
-                ..base.clone()
-            },
-            SpecError::Zero { field: "guardians" },
-        ),
-        (
-            ForgeSpec {
-                tip: 0,
-                ..base.clone()
-            },
-            SpecError::Zero { field: "tip" },
-        ),
-        (
-            ForgeSpec {
-                sign_every: 0,
-                ..base.clone()
-            },
-            SpecError::Zero { field: "sign_every" },
-        ),
-        (
-            ForgeSpec {
-                modules: vec![],
-                ..base.clone()
-            },
-            SpecError::Zero {
-                field: "the number of modules",
-            },
-        ),
-        (
-            ForgeSpec {
-                tip: 101,
-                ..base.clone()
-            },
-            SpecError::Tip {
-                tip: 101,
-                epochs: 100,
-            },
-        ),
+        (ForgeSpec { epochs: 0, ..base.clone() }, SpecError::Zero { field: "epochs" }),
+        (ForgeSpec { guardians: 0, ..base.clone() }, SpecError::Zero { field: "guardians" }),
+        (ForgeSpec { tip: 0, ..base.clone() }, SpecError::Zero { field: "tip" }),
+        (ForgeSpec { sign_every: 0, ..base.clone() }, SpecError::Zero { field: "sign_every" }),
+        (ForgeSpec { modules: vec![], ..base.clone() }, SpecError::Zero { field: "the number of modules" }),
+        (ForgeSpec { tip: 101, ..base.clone() }, SpecError::Tip { tip: 101, epochs: 100 }),
     ] {
         let dir = tempfile::tempdir().unwrap();
         match forge(&spec, dir.path()) {
