@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn federation() -> Federation {
     Federation::new(ForgeSpec {
-        epochs: 1200,
+        epochs: 900,
         items_per_epoch: 12,
         with_shares: false,
         sign_every: 3,

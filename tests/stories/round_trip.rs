@@ -138,7 +138,7 @@ fn a_finished_target_is_left_alone() {
     };
     // Another end is another conversion.
     let run = convert("20", &target).exits(2);
-    assert!(run.sentence().contains("is not this conversion"), "{}", run.stderr);
+    assert!(run.sentence().contains("is not what this would make"), "{}", run.stderr);
     assert_eq!(digest(&target), before);
     let shorter = federation.beside("shorter");
     convert("20", &shorter).exits(0);
@@ -153,6 +153,34 @@ fn a_finished_target_is_left_alone() {
     let run = convert("39", &tip).exits(1);
     assert!(run.sentence().contains("epoch 39 is neither signed nor covered"), "{}", run.stderr);
     assert!(!tip.exists() && !partial_of(&tip).exists());
+}
+
+/// A run that is killed in its very last step leaves a whole target with a marker in it.
+#[test]
+fn the_last_step_is_finished_by_the_same_command() {
+    let federation = Federation::small(12);
+    let (guardian, target, back) = (federation.guardian(), federation.beside("new"), federation.beside("back"));
+    converted(&guardian, &target);
+    let revert = || migrate!("revert", "--from", target, "--to", back, "--json").exits(0).verdict();
+    assert_eq!(revert()["verdict"], "reverted");
+    for directory in [&target, &back] {
+        fs::write(directory.join(".partial-marker"), "unfinished work").expect("a file");
+    }
+    assert_eq!(converted(&guardian, &target)["verdict"], "exists");
+    assert_eq!(revert()["verdict"], "exists");
+    for directory in [&target, &back] {
+        assert!(!directory.join(".partial-marker").exists());
+    }
+    // Anything else at the target of a revert is refused.
+    let run = migrate!("revert", "--from", target, "--to", guardian, "--json").exits(0);
+    assert_eq!(run.verdict()["verdict"], "exists", "the guardian's own database has just these rows");
+    let other = Federation::small(13);
+    let run = migrate!("revert", "--from", target, "--to", other.guardian()).exits(2);
+    assert!(run.sentence().contains("its rows have identity"), "{}", run.stderr);
+    let empty = federation.beside("empty");
+    fs::create_dir(&empty).expect("a directory");
+    let run = migrate!("revert", "--from", target, "--to", empty).exits(2);
+    assert!(run.sentence().contains("already exists"), "{}", run.stderr);
 }
 
 /// "It is there already" is said only of what would have been made: not of another guardian's, nor of a damaged one.

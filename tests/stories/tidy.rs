@@ -1,6 +1,8 @@
 //! The house plan, checked against the tree: layers run downward, every file says what it holds, no test is
 //! switched off, every golden vector is used, documents name every code and no machine.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot read the tree has failed")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -152,10 +154,12 @@ fn every_vector_folder_is_used() {
             continue;
         }
         let tests: String = files(&krate, &[".rs"]).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-        for folder in fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap()) {
-            let name = folder.file_name().into_string().unwrap();
+        for entry in fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap()) {
+            let name = entry.file_name().into_string().unwrap();
+            // Files that lie in no folder are read as the folder "vectors".
+            let folder = if entry.path().is_dir() { name } else { "vectors".to_owned() };
             folders += 1;
-            assert!(tests.contains(&format!("\"{name}")), "no test of {} names {name}", krate.display());
+            assert!(tests.contains(&format!("\"{folder}")), "no test of {} reads {folder}", krate.display());
         }
     }
     assert!(folders > 0);

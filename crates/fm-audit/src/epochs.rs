@@ -223,17 +223,16 @@ fn decode(key: u64, value: &[u8], options: EpochOptions<'_>) -> AuditedEpoch {
 
 /// Checks the signatures of a batch, over the hashes that the records claim.
 fn verify(batch: &mut [AuditedEpoch], keys: &EpochKeys) {
-    let mut signed: Vec<(&mut SignatureState, ([u8; 32], [u8; 96]))> = batch
+    let (states, items): (Vec<&mut SignatureState>, Vec<_>) = batch
         .iter_mut()
         .filter_map(|audited| audited.decoded.as_mut().ok())
         .filter_map(|decoded| {
             let signature = decoded.epoch.signature?;
             Some((&mut decoded.facts.signature, (decoded.epoch.stored_hash.0, signature)))
         })
-        .collect();
-    let items: Vec<_> = signed.iter().map(|(_, item)| *item).collect();
-    for ((state, _), verdict) in signed.iter_mut().zip(keys.verify_batch(&items)) {
-        **state = match verdict {
+        .unzip();
+    for (state, verdict) in states.into_iter().zip(keys.verify_batch(&items)) {
+        *state = match verdict {
             Ok(()) => SignatureState::Valid,
             Err(SignatureError::DoesNotVerify) => SignatureState::Invalid,
             Err(error) => SignatureState::Malformed(error.to_string()),

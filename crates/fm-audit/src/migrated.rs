@@ -14,6 +14,7 @@ use fm_eras::{RowSource, Rows, session};
 use fm_history::{
     Code, ConvertedEpoch, Finding, Hash, Manifest, MultisetDigest, MultisetKey, Place, RULE_VERSION, Severity,
 };
+use fm_store::Row;
 
 use crate::{
     Anchor, AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir,
@@ -281,7 +282,7 @@ impl<'a, 'f> Target<'a, 'f> {
         self.report.add(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
     }
 
-    fn next_stored(&mut self) -> Result<Option<(Vec<u8>, Vec<u8>)>, AuditError> {
+    fn next_stored(&mut self) -> Result<Option<Row>, AuditError> {
         let path = self.dir.database.path();
         self.stored.next().transpose().map_err(|source| AuditError::rows(path, source))
     }

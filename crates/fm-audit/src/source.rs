@@ -30,7 +30,7 @@ pub enum Source {
     /// An archive of a HoneyBadger database.
     Archive {
         /// The archive.
-        archive: ArchiveSource,
+        archive: Box<ArchiveSource>,
         /// The layout of its records.
         layout: Layout,
     },
@@ -57,8 +57,8 @@ pub struct MigratedDir {
 /// `layout` overrules the detection of a HoneyBadger layout.
 pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditError> {
     if path.is_file() {
-        let archive = ArchiveSource::open(path)?;
-        let layout = layout_of(&archive, path, layout)?;
+        let archive = Box::new(ArchiveSource::open(path)?);
+        let layout = layout_of(archive.as_ref(), path, layout)?;
         return Ok(Source::Archive { archive, layout });
     }
     if path.join(MANIFEST_NAME).exists() || path.join(PROVENANCE_NAME).exists() {

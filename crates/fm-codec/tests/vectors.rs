@@ -1,6 +1,9 @@
 //! Golden vectors: each file says what must come of its bytes, at which offset.
 
+#![allow(clippy::unwrap_used, reason = "a vector that cannot be read is a failed test")]
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -36,10 +39,10 @@ macro_rules! shown {
                 write(writer, &self.0)
             }
         }
-        impl ToString for $name {
-            fn to_string(&self) -> String {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let show: fn(&$type) -> String = $show;
-                show(&self.0)
+                f.write_str(&show(&self.0))
             }
         }
     };
@@ -74,7 +77,7 @@ shown!(
     u16::to_string
 );
 
-fn outcome<T: Decode + Encode + ToString>(bytes: &[u8], dialect: Dialect) -> Result<String, String> {
+fn outcome<T: Decode + Encode + fmt::Display>(bytes: &[u8], dialect: Dialect) -> Result<String, String> {
     decode_exact::<T>(bytes, dialect).map(|value| value.to_string()).map_err(|error| {
         let what = match error.kind {
             DecodeErrorKind::UnexpectedEnd { .. } => "ends",

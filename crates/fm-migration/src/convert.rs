@@ -67,7 +67,10 @@ fn existing(
         return Err(other(format!("{name} in its manifest is {stated}, here it is {expected}")));
     }
     match first_error(&dir, control)? {
-        None => Ok(stated),
+        None => {
+            PartialDir::settle(path)?;
+            Ok(stated)
+        }
         Some(first) => Err(other(first)),
     }
 }

@@ -17,14 +17,15 @@ pub struct Reverted {
     pub summary: StoreSummary,
     /// Identity of the archive, which the rows of the database were shown to have.
     pub identity: Hash,
+    /// Whether the database was there already.
+    pub existed: bool,
 }
 
 /// Writes the records of a provenance archive to a new database at `target/database`.
-pub fn revert(
-    archive: &ArchiveSource,
-    target: &Path,
-    control: Control<'_>,
-) -> Result<Reverted, MigrationError> {
+pub fn revert(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> Result<Reverted, MigrationError> {
+    if target.exists() {
+        return existing(archive, target, control);
+    }
     let partial = PartialDir::create(target)?;
     let database = partial.path().join(fm_audit::DATABASE_NAME);
     let mut writer = StoreWriter::create(&database)?;
@@ -38,13 +39,34 @@ pub fn revert(
     }
     control.progress.end();
     let summary = writer.finish()?;
-    let store = ReadStore::open(&database)?;
-    let identity = identity(EpochStream { rows: &store, path: &database }, control)?;
-    drop(store);
+    let identity = identity_of(&database, control)?;
     if identity.0 != archive.summary().identity {
         let what = format!("the database reads back with identity {identity}");
         return Err(MigrationError::ReadBack { what });
     }
     partial.publish()?;
-    Ok(Reverted { summary, identity })
+    Ok(Reverted { summary, identity, existed: false })
+}
+
+/// A target that is there: fine if it holds just the rows of the archive.
+fn existing(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> Result<Reverted, MigrationError> {
+    let other = |difference: String| MigrationError::OtherTarget { path: target.to_owned(), difference };
+    let database = target.join(fm_audit::DATABASE_NAME);
+    let identity = match identity_of(&database, control) {
+        Err(MigrationError::Store(error)) => return Err(other(error.to_string())),
+        identity => identity?,
+    };
+    let stated = archive.summary();
+    if identity.0 != stated.identity {
+        let stated = Hash(stated.identity);
+        return Err(other(format!("its rows have identity {identity}, those of the archive {stated}")));
+    }
+    PartialDir::settle(target)?;
+    let (rows, key_bytes, value_bytes) = (stated.records, stated.key_bytes, stated.value_bytes);
+    Ok(Reverted { summary: StoreSummary { rows, key_bytes, value_bytes }, identity, existed: true })
+}
+
+fn identity_of(database: &Path, control: Control<'_>) -> Result<Hash, MigrationError> {
+    let store = ReadStore::open(database)?;
+    Ok(identity(EpochStream { rows: &store, path: database }, control)?)
 }

@@ -33,12 +33,18 @@ impl PartialDir {
         let mut name = OsString::from(target.file_name().unwrap_or_default());
         name.push(".partial");
         let path = target.with_file_name(name);
-        match fs::create_dir(&path) {
-            Ok(()) => {}
-            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {}
+        let created = match fs::create_dir(&path) {
+            Ok(()) => true,
+            Err(source) if source.kind() == io::ErrorKind::AlreadyExists => false,
             Err(source) => return Err(StoreError::io(&path, source)),
-        }
-        let lock = lock_marker(&path)?;
+        };
+        let lock = lock_marker(&path).inspect_err(|_| {
+            if created {
+                // Best effort: the disk is full, and an empty directory is taken over by the next run.
+                let _ = fs::remove_file(path.join(MARKER)).and_then(|()| fs::remove_dir(&path));
+                let _ = fs::remove_dir(&path);
+            }
+        })?;
         clear(&path)?;
         Ok(Self { path, target: target.to_owned(), _lock: lock, published: false })
     }
@@ -50,23 +56,33 @@ impl PartialDir {
 
     /// Syncs everything and renames the directory to its target.
     pub fn publish(mut self) -> Result<(), StoreError> {
-        let marker = self.path.join(MARKER);
         sync_tree(&self.path)?;
-        fs::remove_file(&marker).map_err(|source| StoreError::io(&marker, source))?;
-        sync_directory(&self.path)?;
         if is_there(&self.target) {
             return Err(StoreError::AlreadyExists { path: self.target.clone() });
         }
         fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
         self.published = true;
-        sync_directory(parent(&self.target))
+        sync_directory(parent(&self.target))?;
+        Self::settle(&self.target)
+    }
+
+    /// Removes the marker of a published target. It goes last: a partial directory without one would be nobody's,
+    /// so a run killed in between leaves a whole target with the marker, and the next one settles it.
+    pub fn settle(target: &Path) -> Result<(), StoreError> {
+        let marker = target.join(MARKER);
+        match fs::remove_file(&marker) {
+            Ok(()) => sync_directory(target),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(source) => Err(StoreError::io(&marker, source)),
+        }
     }
 }
 
 impl Drop for PartialDir {
     fn drop(&mut self) {
         if !self.published {
-            // Best effort: a leftover carries the marker, so the next run replaces it.
+            // Best effort, the marker last: a leftover carries it, so the next run replaces it.
+            let _ = clear(&self.path);
             let _ = fs::remove_dir_all(&self.path);
         }
     }

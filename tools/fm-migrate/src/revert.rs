@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
     if arguments.json {
         output.json(&RevertVerdict {
             r#type: "verdict",
-            verdict: "reverted",
+            verdict: if reverted.existed { "exists" } else { "reverted" },
             records: reverted.summary.rows,
             key_bytes: reverted.summary.key_bytes,
             value_bytes: reverted.summary.value_bytes,
@@ -37,8 +37,9 @@ pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Done);
     }
+    let done = if reverted.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!(
-        "written: {} ({} records, byte for byte those of the archive)",
+        "{done} {} ({} records, byte for byte those of the archive)",
         arguments.to.join(fm_audit::DATABASE_NAME).display(),
         group_digits(reverted.summary.rows)
     ))?;

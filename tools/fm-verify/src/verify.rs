@@ -132,7 +132,7 @@ fn audit(
             if identity.is_none() {
                 return Ok(damaged(&damage, Some(*layout), printer));
             }
-            ("archive", *layout, EpochStream { rows: archive, path: archive.path() })
+            ("archive", *layout, EpochStream { rows: archive.as_ref(), path: archive.path() })
         }
     };
     let options = HbbftOptions { layout, keys, shares: true, until: None, side_records: true };
