@@ -64,7 +64,7 @@ pub enum MigrationError {
         signed: u64,
     },
     /// The target exists and is something else.
-    #[error("{path} already exists, and is not what this would make: {difference}")]
+    #[error("{path} already exists, and is not this conversion: {difference}")]
     OtherTarget {
         /// The target.
         path: PathBuf,

@@ -1,7 +1,7 @@
 //! The epoch map: where everything of the old history is in the new one, and why what is nowhere is not.
 
-use fm_audit::{AuditError, AuditedEpoch, Control, EpochOptions, EpochStream, epochs};
-use fm_eras::hbbft::Layout;
+use fm_audit::{AuditError, AuditedEpoch, Control, EpochOptions, EpochStream, carried_row, epochs};
+use fm_eras::hbbft::{Layout, Table, table_of};
 use fm_history::{ConsensusItem, Hash};
 use serde::Serialize;
 
@@ -53,6 +53,15 @@ pub enum MapEntry {
         #[serde(skip_serializing_if = "Option::is_none")]
         old_txid: Option<Hash>,
     },
+    /// A record beside the history that is not in the new database.
+    RecordNotCarried {
+        /// The table.
+        table: &'static str,
+        /// Its key, in hex; of a download token only the prefix.
+        key: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// An epoch behind the last one converted.
     EpochNotCarried {
         /// The epoch.
@@ -62,7 +71,7 @@ pub enum MapEntry {
     },
 }
 
-/// Gives every line of the map of the epochs up to `last`, in order.
+/// Gives every line of the map: the epochs in order, then the records beside them that are not carried over.
 pub fn map(
     stream: EpochStream<'_>,
     layout: Layout,
@@ -83,7 +92,31 @@ pub fn map(
         entries(&audited).into_iter().try_for_each(&mut *on_entry)
     })?;
     control.progress.end();
+    for row in stream.rows.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        control.check()?;
+        if let Some(entry) = record_entry(&key, &value, &layout) {
+            on_entry(entry)?;
+        }
+    }
     Ok(())
+}
+
+/// The line of a record beside the history, if it has no place in the new database.
+fn record_entry(key: &[u8], value: &[u8], layout: &Layout) -> Option<MapEntry> {
+    let table = table_of(key, layout);
+    let reason = match table {
+        // The rule makes the history and its index anew; both are in the map by epoch.
+        Some(Table::SignedEpochOutcome | Table::AcceptedTransaction) => return None,
+        _ if carried_row(key, value, layout).is_some() => return None,
+        Some(Table::ClientBackup) => "its key has lost the parity that a modern one needs",
+        Some(_) => "no modern counterpart",
+        None => "no table of this era",
+    };
+    // A download token lets its owner join; it is counted, not shown.
+    let shown = if table == Some(Table::ClientConfigDownload) { &key[..1] } else { key };
+    let table = table.map_or("unknown", Table::name);
+    Some(MapEntry::RecordNotCarried { table, key: hex::encode(shown), reason })
 }
 
 fn entries(audited: &AuditedEpoch) -> Vec<MapEntry> {

@@ -22,7 +22,11 @@ pub struct Reverted {
 }
 
 /// Writes the records of a provenance archive to a new database at `target/database`.
-pub fn revert(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> Result<Reverted, MigrationError> {
+pub fn revert(
+    archive: &ArchiveSource,
+    target: &Path,
+    control: Control<'_>,
+) -> Result<Reverted, MigrationError> {
     if target.exists() {
         return existing(archive, target, control);
     }
@@ -49,7 +53,11 @@ pub fn revert(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> R
 }
 
 /// A target that is there: fine if it holds just the rows of the archive.
-fn existing(archive: &ArchiveSource, target: &Path, control: Control<'_>) -> Result<Reverted, MigrationError> {
+fn existing(
+    archive: &ArchiveSource,
+    target: &Path,
+    control: Control<'_>,
+) -> Result<Reverted, MigrationError> {
     let other = |difference: String| MigrationError::OtherTarget { path: target.to_owned(), difference };
     let database = target.join(fm_audit::DATABASE_NAME);
     let identity = match identity_of(&database, control) {

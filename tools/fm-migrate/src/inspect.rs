@@ -29,6 +29,7 @@ struct Inspection {
     last: Option<u64>,
     last_pointer: Option<u64>,
     signatures: u64,
+    last_with_signature: Option<u64>,
     undecodable: u64,
     log_tail_torn: Option<String>,
     guardians: BTreeMap<u16, String>,
@@ -87,7 +88,10 @@ fn inspect_hbbft(store: &ReadStore, layout: Layout) -> Result<Inspection, Failur
             }
             match (number, hbbft::decode_epoch(value, &layout)) {
                 (Ok(number), Ok(epoch)) if epoch.number == number => {
-                    inspection.signatures += u64::from(epoch.signature.is_some());
+                    if epoch.signature.is_some() {
+                        inspection.signatures += 1;
+                        inspection.last_with_signature = inspection.last_with_signature.max(Some(number));
+                    }
                 }
                 _ => inspection.undecodable += 1,
             }
@@ -149,6 +153,7 @@ impl Inspection {
             last: None,
             last_pointer: None,
             signatures: 0,
+            last_with_signature: None,
             undecodable: 0,
             log_tail_torn: None,
             guardians: BTreeMap::new(),
@@ -177,6 +182,11 @@ fn print(output: &mut Output, inspection: &Inspection) -> Result<(), Failure> {
         let pointer = inspection.last_pointer.map_or("none".to_owned(), group_digits);
         output.line(&format!("last epoch {pointer} (as the database says)"))?;
         output.line(&format!("signatures {} (not checked here)", group_digits(inspection.signatures)))?;
+        let tip = inspection.last.map_or(0, |last| match inspection.last_with_signature {
+            Some(signed) => last.saturating_sub(signed),
+            None => last.saturating_add(1),
+        });
+        output.line(&format!("tip        {} newest epoch(s) without a signature", group_digits(tip)))?;
         output.line(&format!("damaged    {} records do not decode", group_digits(inspection.undecodable)))?;
     }
     if let Some(reason) = &inspection.log_tail_torn {
