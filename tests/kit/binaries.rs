@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-const HELP: &str = "run `cargo build --release --workspace` first (or set FM_BIN_DIR to where the programs are)";
+const HELP: &str =
+    "run `cargo build --release --workspace` first (or set FM_BIN_DIR to where the programs are)";
 const PROGRAMS: [&str; 3] = ["fm-migrate", "fm-verify", "fm-forge"];
 
 /// The path of a program.
@@ -28,29 +29,26 @@ fn find() -> PathBuf {
     }
     let test = env::current_exe().expect("a process knows its own program");
     let directory = test.parent().and_then(Path::parent).expect("tests are built in <target>/release/deps");
-    let tree = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let newest = newest(&tree.join("crates")).max(newest(&tree.join("tools")));
     for program in PROGRAMS {
         let path = directory.join(program);
-        let built = fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let Ok(built) = built else { panic!("{} is missing: {HELP}", path.display()) };
-        assert!(built >= newest, "{} is older than the source: {HELP}", path.display());
+        let Some(built) = written(&path) else { panic!("{} is missing: {HELP}", path.display()) };
+        let newer = sources(&path).into_iter().find(|source| written(source).is_none_or(|time| time > built));
+        if let Some(newer) = newer {
+            panic!("{} is older than {}: {HELP}", path.display(), newer.display());
+        }
     }
     directory.to_owned()
 }
 
-/// When the newest source of a program below a directory was written; tests and benchmarks are not part of one.
-fn newest(directory: &Path) -> SystemTime {
-    let mut newest = SystemTime::UNIX_EPOCH;
-    for entry in fs::read_dir(directory).expect("the source tree can be read") {
-        let path = entry.expect("the source tree can be read").path();
-        let name = path.file_name().unwrap_or_default();
-        if path.is_dir() && name != "tests" && name != "benches" {
-            newest = newest.max(self::newest(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
-            newest = newest.max(written.expect("the source tree can be read"));
-        }
-    }
-    newest
+fn written(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The files that a program was made from, as cargo lists them beside it.
+fn sources(program: &Path) -> Vec<PathBuf> {
+    let list = program.with_extension("d");
+    let Ok(text) = fs::read_to_string(&list) else { panic!("{} is missing: {HELP}", list.display()) };
+    // `program: source source …`, a space inside a path behind a backslash.
+    let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
+    sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " "))).collect()
 }

@@ -31,7 +31,8 @@ pub fn digest(directory: &Path) -> String {
         let path = directory.join(&relative);
         let metadata = fs::metadata(&path).expect("the file can be looked at");
         let changed = metadata.modified().expect("the file has a time");
-        let bytes = if metadata.is_dir() { Vec::new() } else { fs::read(&path).expect("the file can be read") };
+        let bytes =
+            if metadata.is_dir() { Vec::new() } else { fs::read(&path).expect("the file can be read") };
         hasher.update(format!("{relative:?} {} {changed:?} ", bytes.len()));
         hasher.update(bytes);
     }

@@ -66,7 +66,8 @@ impl Federation {
 
     /// Forges one that is small and has all kinds of items: signed and covered epochs, and a tip.
     pub fn small(epochs: u64) -> Self {
-        let spec = ForgeSpec { epochs, items_per_epoch: 6, body_bytes: 24, gap_every: 7, ..ForgeSpec::default() };
+        let spec =
+            ForgeSpec { epochs, items_per_epoch: 6, body_bytes: 24, gap_every: 7, ..ForgeSpec::default() };
         Self::new(spec)
     }
 

@@ -13,7 +13,8 @@ use crate::migrate;
 /// Converts a guardian's directory with the config in it, and gives the verdict.
 #[track_caller]
 pub fn converted(guardian: &Path, target: &Path) -> Value {
-    let run = migrate!("convert", "--from", guardian, "--config", guardian, "--to", target, "--json").exits(0);
+    let run =
+        migrate!("convert", "--from", guardian, "--config", guardian, "--to", target, "--json").exits(0);
     assert_eq!(run.stderr, "");
     run.verdict()
 }
@@ -40,11 +41,7 @@ pub fn edit_manifest(directory: &Path, edit: impl FnOnce(&mut Value)) {
 }
 
 /// Puts a changed copy of the database in the place of the one in a migrated directory.
-pub fn rewrite_database(
-    directory: &Path,
-    change: impl FnMut(&[u8], &[u8]) -> Option<Row>,
-    added: &[Row],
-) {
+pub fn rewrite_database(directory: &Path, change: impl FnMut(&[u8], &[u8]) -> Option<Row>, added: &[Row]) {
     let (database, other) = (directory.join("database"), directory.join("database.new"));
     damage::rewrite_and_add(&database, &other, change, added).expect("the database can be rewritten");
     fs::remove_dir_all(&database).expect("the database can be removed");

@@ -117,7 +117,10 @@ impl Run {
         assert!(sentence.starts_with("fm-"), "$ {line}\n{stderr}");
         assert!(sentence.len() < 700, "$ {line}\na long sentence:\n{stderr}");
         let doubled = ["panicked", "backtrace", "unwrap", "Error {", "Err(", ": : ", "Some("];
-        assert!(!doubled.iter().any(|text| stderr.contains(text)), "$ {line}\nno sentence for people:\n{stderr}");
+        assert!(
+            !doubled.iter().any(|text| stderr.contains(text)),
+            "$ {line}\nno sentence for people:\n{stderr}"
+        );
         sentence
     }
 }

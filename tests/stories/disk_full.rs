@@ -59,7 +59,8 @@ impl Story {
     /// if the disk was large enough.
     fn run_on(&self, options: &str, words: &[OsString], reference: &Path, name: &str) -> Option<String> {
         let copy = self.federation.beside(name);
-        let mut arguments: Vec<OsString> = vec![options.into(), self.disk.clone().into(), copy.clone().into()];
+        let mut arguments: Vec<OsString> =
+            vec![options.into(), self.disk.clone().into(), copy.clone().into()];
         arguments.extend_from_slice(words);
         let run = shell(ON_A_SMALL_DISK, &arguments);
         assert!(matches!(run.exit, 0 | 13), "{options}: {}: {}{}", run.exit, run.stdout, run.stderr);
@@ -105,10 +106,12 @@ fn a_full_disk_at_every_stage_of_a_conversion() {
     let whole = archive + database;
     let sizes = [8192, archive / 2, archive + 8192, archive + database / 2, whole - whole / 10, whole];
     for (number, bytes) in sizes.into_iter().enumerate() {
-        let failure = story.run_on(&format!("size={bytes}"), &story.convert(), &reference, &format!("size-{number}"));
+        let failure =
+            story.run_on(&format!("size={bytes}"), &story.convert(), &reference, &format!("size-{number}"));
         stages.extend(failure);
     }
-    // By files: every file in its turn is the one that cannot be made, the manifest last of all.
+    // By files: every file in its turn is the one that cannot be made. Not the manifest: making the database takes
+    // more files and bytes than it keeps, so that what is too small for the manifest was too small before.
     let mut fits = false;
     for files in 2..40 {
         let options = format!("size=64m,nr_inodes={files}");
@@ -120,7 +123,7 @@ fn a_full_disk_at_every_stage_of_a_conversion() {
         stages.extend(failure);
     }
     assert!(fits, "a conversion takes more files than it should");
-    for stage in ["provenance.fmar", "database", "manifest.json"] {
+    for stage in [".partial-marker", "provenance.fmar", "database"] {
         assert!(stages.contains(stage), "the disk never was full at {stage}: {stages:?}");
     }
 }
@@ -138,7 +141,9 @@ fn a_full_disk_while_reverting() {
     fm_tests::copy_dir(&story.federation.database(), &reference.join("database"));
     let mut failures = 0;
     for (number, options) in
-        ["size=8k", "size=300k", "size=64m,nr_inodes=4", "size=64m,nr_inodes=8", "size=64m"].into_iter().enumerate()
+        ["size=8k", "size=300k", "size=64m,nr_inodes=4", "size=64m,nr_inodes=8", "size=64m"]
+            .into_iter()
+            .enumerate()
     {
         let failure = story.run_on(options, &words, &reference, &format!("back-{number}"));
         failures += u32::from(failure.is_some());

@@ -56,7 +56,8 @@ fn left_behind(target: &Path) -> String {
         (false, false) => "nothing".to_owned(),
         (false, true) => {
             let depth = |path: &&std::path::PathBuf| path.iter().count() == 1;
-            let names: Vec<_> = file_list(&partial).iter().filter(depth).map(|p| p.display().to_string()).collect();
+            let names: Vec<_> =
+                file_list(&partial).iter().filter(depth).map(|p| p.display().to_string()).collect();
             format!("partial with {}", names.join(" "))
         }
     }
@@ -73,7 +74,8 @@ fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()
     for kill in 0..KILLS {
         fs::remove_dir_all(target).expect("the target can be removed");
         let step = duration.mul_f64(1.05) / KILLS;
-        let moment = step * kill + step.mul_f64(f64::from(u32::try_from(random.below(1000)).expect("small")) / 1000.0);
+        let moment =
+            step * kill + step.mul_f64(f64::from(u32::try_from(random.below(1000)).expect("small")) / 1000.0);
         let child = start(arguments);
         thread::sleep(moment);
         signal(&child, Signal::KILL);
@@ -100,7 +102,8 @@ fn a_killed_conversion_is_done_by_the_same_command() {
     let reference = federation.beside("reference");
     migrate!("convert", "--from", guardian, "--config", guardian, "--to", reference).exits(0);
     let (wanted, before) = (rows(&reference.join("database")), digest(&guardian));
-    let words = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target, &"--json"]);
+    let words =
+        arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target, &"--json"]);
     let left = kill_often(1, &target, &words, &|| {
         for name in ["manifest.json", "provenance.fmar"] {
             let read = |directory: &Path| fs::read(directory.join(name)).expect("the file is there");
@@ -110,7 +113,8 @@ fn a_killed_conversion_is_done_by_the_same_command() {
     });
     verify!(target, "--config", guardian).exits(0);
     assert_eq!(digest(&guardian), before);
-    let partials: u32 = left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
+    let partials: u32 =
+        left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
     assert!(partials >= 4 && left.contains_key("nothing"), "the moments are not spread: {left:?}");
 }
 
@@ -125,7 +129,8 @@ fn a_killed_revert_is_done_by_the_same_command() {
         assert!(rows(&target.join("database")) == wanted, "the rows");
         assert_eq!(file_list(&target).iter().filter(|path| path.iter().count() == 1).count(), 1);
     });
-    let partials: u32 = left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
+    let partials: u32 =
+        left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
     assert!(partials >= 4, "the moments are not spread: {left:?}");
 }
 
@@ -170,7 +175,8 @@ fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &
 fn an_interrupted_job_leaves_nothing_and_says_how_to_go_on() {
     let federation = Federation::new(ForgeSpec { epochs: 2000, ..federation().spec });
     let (guardian, target) = (federation.guardian(), federation.beside("new"));
-    let convert = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target, &"--json"]);
+    let convert =
+        arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target, &"--json"]);
     let stages = ["", "provenance.fmar", "database/CURRENT", "manifest.json"];
     for how in [Signal::INT, Signal::TERM] {
         let in_time = interrupt_often(&target, &convert, how, &stages);

@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fm_tests::{
-    DAMAGED, codes, converted, hbbft, manifest, migrate, root, rows, rows_under, truth, verify,
-};
+use fm_tests::{DAMAGED, codes, converted, hbbft, manifest, migrate, root, rows, rows_under, truth, verify};
 use serde_json::{Value, json};
 
 const PEERS: [&str; 4] = ["peer-0", "peer-1", "peer-2", "peer-3"];
@@ -84,8 +82,7 @@ fn the_accepted_transactions_are_those_of_v0_1_5() {
         .map(|row| row["txid"].as_str().expect("a txid").to_owned())
         .collect();
     assert_eq!(index.len(), 387);
-    let union: BTreeSet<String> =
-        epochs(&truth).iter().flat_map(accepted).map(|(_, txid)| txid).collect();
+    let union: BTreeSet<String> = epochs(&truth).iter().flat_map(accepted).map(|(_, txid)| txid).collect();
     assert_eq!(union, index, "what the epochs accept is what the database lists");
     let stored: BTreeSet<String> = rows_under(&hbbft("peer-0").join("database"), INDEX)
         .into_iter()
@@ -167,7 +164,8 @@ fn the_new_database_holds_only_what_a_server_knows() {
     assert_eq!(prefixes, BTreeSet::from([INDEX, SESSIONS, 0x50, 0xFF]));
     let carried = |database: &std::path::Path| rows_under(database, 0xFF);
     assert!(carried(&target.join("database")) == carried(&hbbft("peer-1").join("database")), "module data");
-    let files: Vec<_> = fm_tests::file_list(&target).into_iter().filter(|path| path.iter().count() == 1).collect();
+    let files: Vec<_> =
+        fm_tests::file_list(&target).into_iter().filter(|path| path.iter().count() == 1).collect();
     assert_eq!(files, ["database", "manifest.json", "provenance.fmar"].map(std::path::PathBuf::from));
 }
 
@@ -201,7 +199,10 @@ fn inspect_counts_every_row() {
         .iter()
         .map(|table| {
             let number = |name: &str| table[name].as_u64().expect("a number");
-            assert!(table["name"].as_str().is_some_and(|name| name != "unknown" && !name.is_empty()), "{table}");
+            assert!(
+                table["name"].as_str().is_some_and(|name| name != "unknown" && !name.is_empty()),
+                "{table}"
+            );
             let prefix = table["prefix"].as_str().expect("a text").to_owned();
             (prefix, (number("records"), number("key_bytes"), number("value_bytes")))
         })
@@ -231,7 +232,8 @@ fn every_verdict_is_that_of_v0_1_5() {
             let all = epochs(&truth).iter().filter(|epoch| epoch[field] == verdict);
             all.filter_map(|epoch| epoch["key"].as_u64()).collect()
         };
-        let missing = told("verify_hash", "MissingPreviousEpoch").into_iter().map(|epoch| epoch - 1).collect();
+        let missing =
+            told("verify_hash", "MissingPreviousEpoch").into_iter().map(|epoch| epoch - 1).collect();
         assert_eq!(at(&["epoch-missing"]), missing, "{name}");
         let hash = told("verify_hash", "InvalidEpochHash");
         assert!(at(&["epoch-hash-mismatch"]).is_superset(&hash), "{name}");
@@ -262,8 +264,9 @@ fn sound_in_every_form() {
     let (source, target) = (hbbft("peer-0"), home.path().join("new"));
     let expected = root(&converted(&source, &target));
     let keys = home.path().join("keys.json");
-    let config: Value = serde_json::from_slice(&std::fs::read(source.join("consensus.json")).expect("a file"))
-        .expect("a config");
+    let config: Value =
+        serde_json::from_slice(&std::fs::read(source.join("consensus.json")).expect("a file"))
+            .expect("a config");
     // In the config the key set is hex of the count and, per point, the length and the hex of its 48 bytes.
     let inner = hex::decode(config["epoch_pk_set"].as_str().expect("a text")).expect("hex");
     let points: Vec<String> = inner[8..]
@@ -285,7 +288,9 @@ fn sound_in_every_form() {
             let verdict = run.verdict();
             assert_eq!(verdict["verdict"], "sound", "{}", form.display());
             assert_eq!(root(&verdict), expected, "{}", form.display());
-            for (name, count) in [("epochs", 320), ("signed", 319), ("covered", 0), ("tip", 1), ("sessions", 319)] {
+            for (name, count) in
+                [("epochs", 320), ("signed", 319), ("covered", 0), ("tip", 1), ("sessions", 319)]
+            {
                 assert_eq!(verdict[name], count, "{name} of {}", form.display());
             }
             assert!(run.findings().iter().all(|finding| finding["severity"] == "info"));

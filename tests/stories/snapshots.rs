@@ -44,11 +44,13 @@ const UNFRAMED: [&str; 2] = ["fixed-le", "fixed-be"];
 
 #[test]
 fn every_snapshot_is_recognised() {
-    let expected: BTreeMap<&str, _> = SNAPSHOTS.into_iter().map(|(name, era, layout)| (name, (era, layout))).collect();
+    let expected: BTreeMap<&str, _> =
+        SNAPSHOTS.into_iter().map(|(name, era, layout)| (name, (era, layout))).collect();
     let all = snapshots();
     assert_eq!(all.len(), expected.len());
     for (name, path) in all {
-        let (era, layout) = expected.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
+        let (era, layout) =
+            expected.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in the table"));
         let before = digest(&path);
         let run = migrate!("inspect", path, "--json").exits(0);
         let [inspection] = run.json().try_into().expect("one object");
@@ -60,7 +62,11 @@ fn every_snapshot_is_recognised() {
         if layout.is_some() {
             assert_eq!(inspection["undecodable"], 0, "{name}");
             assert!(tables.iter().all(|table| table["name"] != "unknown"), "{name}");
-            assert_eq!((inspection["first"].as_u64(), inspection["last"].as_u64()), (Some(6), Some(6)), "{name}");
+            assert_eq!(
+                (inspection["first"].as_u64(), inspection["last"].as_u64()),
+                (Some(6), Some(6)),
+                "{name}"
+            );
         }
         let people = migrate!("inspect", path).exits(0).stdout;
         assert!(people.contains(&format!("era        {era}")), "{people}");
@@ -129,7 +135,8 @@ fn blocks_of_the_broadcast_crate_are_refused() {
     }
     writer.finish().expect("a database");
     let config = hbbft("peer-0").join("consensus.json");
-    let [inspection] = migrate!("inspect", database, "--json").exits(0).json().try_into().expect("one object");
+    let [inspection] =
+        migrate!("inspect", database, "--json").exits(0).json().try_into().expect("one object");
     assert_eq!(inspection["era"], "B");
     assert_refused_as_other_era(&verify!(database, "--config", config).exits(3), "B");
     let target = home.path().join("new");

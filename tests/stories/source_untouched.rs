@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_tests::{DAMAGED, Federation, Run, binary, converted, copy_dir, digest, file_list, hbbft, migrate, shell, verify};
+use fm_tests::{
+    DAMAGED, Federation, Run, binary, converted, copy_dir, digest, file_list, hbbft, migrate, shell, verify,
+};
 
 /// Every command that reads `source`, with exit statuses that are fine for a whole or damaged one.
 fn read_it_all(source: &Path, config: &Path, home: &Path, other_config: &Path) -> Vec<Run> {
@@ -24,7 +26,15 @@ fn read_it_all(source: &Path, config: &Path, home: &Path, other_config: &Path) -
         migrate!("convert", "--from", source, "--config", config, "--to", source),
         migrate!("convert", "--from", source, "--config", config, "--to", source.join("new")),
         migrate!("convert", "--from", source, "--config", config, "--to", source.join("database/new")),
-        migrate!("convert", "--from", source.join("database"), "--config", config, "--to", source.join("database/new")),
+        migrate!(
+            "convert",
+            "--from",
+            source.join("database"),
+            "--config",
+            config,
+            "--to",
+            source.join("database/new")
+        ),
         migrate!("convert", "--from", source, "--to", target("e")),
         migrate!("map", "--dir", source),
         migrate!("revert", "--from", source, "--to", target("f")),
@@ -61,7 +71,10 @@ fn real_databases() {
 /// Rows in table files.
 #[test]
 fn forged_databases() {
-    let (federation, stranger) = (Federation::small(30), Federation::new(fm_forge::ForgeSpec { seed: 99, epochs: 4, ..Default::default() }));
+    let (federation, stranger) = (
+        Federation::small(30),
+        Federation::new(fm_forge::ForgeSpec { seed: 99, epochs: 4, ..Default::default() }),
+    );
     assert_untouched(&federation.guardian(), &federation.config(), &stranger.config());
 }
 
@@ -79,7 +92,9 @@ fn broken_databases() {
     assert_untouched(&source, &source, &stranger.config());
 
     let federation = Federation::small(30);
-    let table = file_list(&federation.guardian()).into_iter().find(|path| path.extension().is_some_and(|e| e == "sst"));
+    let table = file_list(&federation.guardian())
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|e| e == "sst"));
     fs::remove_file(federation.guardian().join(table.expect("a table"))).expect("the table");
     let before = digest(&federation.guardian());
     for run in read_it_all(&federation.guardian(), &federation.config(), home.path(), &stranger.config()) {
@@ -107,7 +122,15 @@ fn migrated_directories() {
         assert_eq!(digest(&target), before);
     }
     for run in [
-        migrate!("convert", "--from", target, "--config", federation.config(), "--to", federation.beside("twice")),
+        migrate!(
+            "convert",
+            "--from",
+            target,
+            "--config",
+            federation.config(),
+            "--to",
+            federation.beside("twice")
+        ),
         migrate!("revert", "--from", target, "--to", target),
         migrate!("revert", "--from", target, "--to", target.join("database")),
         migrate!("revert", "--from", target, "--to", target.join("inside")),

@@ -60,7 +60,8 @@ fn verification_shows_its_progress() {
     let run = on_a_terminal("", &words).exits(0);
     assert!(run.stdout.contains("/2,500 epochs, ") && run.stdout.contains("SOUND"), "{:?}", run.stdout);
     // Results in a pipe, progress on the terminal: the two do not mix.
-    let words: Vec<OsString> = words.iter().map(|word| format!("'{}'", word.to_string_lossy()).into()).collect();
+    let words: Vec<OsString> =
+        words.iter().map(|word| format!("'{}'", word.to_string_lossy()).into()).collect();
     let file = federation.beside("out.json");
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let line = format!("{} --json > '{}'", words.join(" "), file.display());
@@ -77,11 +78,23 @@ fn a_closed_pipe() {
     let (guardian, target) = (federation.guardian(), federation.beside("new"));
     converted(&guardian, &target);
     let lines: [(&str, Vec<OsString>); 5] = [
-        ("fm-verify", vec![target.clone().into(), "--config".into(), guardian.clone().into(), "--json".into()]),
+        (
+            "fm-verify",
+            vec![target.clone().into(), "--config".into(), guardian.clone().into(), "--json".into()],
+        ),
         ("fm-verify", vec![guardian.clone().into(), "--config".into(), guardian.clone().into()]),
         ("fm-migrate", vec!["map".into(), "--dir".into(), target.into()]),
         ("fm-migrate", vec!["inspect".into(), guardian.clone().into()]),
-        ("fm-migrate", vec!["check".into(), "--from".into(), guardian.clone().into(), "--config".into(), guardian.into()]),
+        (
+            "fm-migrate",
+            vec![
+                "check".into(),
+                "--from".into(),
+                guardian.clone().into(),
+                "--config".into(),
+                guardian.into(),
+            ],
+        ),
     ];
     for (program, arguments) in lines {
         for read_a_line in [true, false] {

@@ -153,7 +153,8 @@ fn every_vector_folder_is_used() {
         if !vectors.exists() {
             continue;
         }
-        let tests: String = files(&krate, &[".rs"]).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+        let tests: String =
+            files(&krate, &[".rs"]).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         for entry in fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap()) {
             let name = entry.file_name().into_string().unwrap();
             // Files that lie in no folder are read as the folder "vectors".
