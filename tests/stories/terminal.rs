@@ -64,7 +64,7 @@ fn verification_shows_its_progress() {
         words.iter().map(|word| format!("'{}'", word.to_string_lossy()).into()).collect();
     let file = federation.beside("out.json");
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let line = format!("{} --json > '{}'", words.join(" "), file.display());
+    let line = format!("env TERM=xterm {} --json > '{}'", words.join(" "), file.display());
     let run = shell("exec script -qec \"$1\" /dev/null", &[line.into()]).exits(0);
     assert!(run.stdout.contains(" epochs, "), "{:?}", run.stdout);
     let text = std::fs::read_to_string(file).expect("the output");
