@@ -40,16 +40,18 @@ pub struct Contribution {
 }
 
 /// One item of a contribution.
+///
+/// Large kinds are boxed: an item may take a single byte in a record, and must not take hundreds in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EpochItem {
     /// A vote to stop for an upgrade.
     ConsensusUpgrade,
     /// A share of the signature over the client config.
-    ClientConfigSignatureShare([u8; 96]),
+    ClientConfigSignatureShare(Box<[u8; 96]>),
     /// A share of the signature over the epoch before.
-    EpochOutcomeSignatureShare([u8; 96]),
+    EpochOutcomeSignatureShare(Box<[u8; 96]>),
     /// A transaction.
-    Transaction(EpochTransaction),
+    Transaction(Box<EpochTransaction>),
     /// An item of a module.
     Module(ModuleValue),
 }
@@ -91,7 +93,7 @@ impl EpochContent {
         self.items_in_order()
             .into_iter()
             .filter_map(|(peer, _, item)| match item {
-                EpochItem::EpochOutcomeSignatureShare(share) => Some((peer, *share)),
+                EpochItem::EpochOutcomeSignatureShare(share) => Some((peer, **share)),
                 _ => None,
             })
             .collect()

@@ -149,7 +149,7 @@ pub fn accepted_transactions(content: &EpochContent) -> Vec<&EpochTransaction> {
         .into_iter()
         .filter_map(|(_, _, item)| match item {
             EpochItem::Transaction(transaction) => {
-                filter.accept(transaction.txid).is_ok().then_some(transaction)
+                filter.accept(transaction.txid).is_ok().then_some(transaction.as_ref())
             }
             _ => None,
         })

@@ -57,7 +57,13 @@ impl<'a> Ledger<'a> {
     /// Makes an epoch of the guardians in `peers`, ascending, each with the shares that it contributes.
     pub(crate) fn epoch(&mut self, peers: Vec<(u16, Vec<[u8; 96]>)>, random: &mut Random) -> Made {
         let with_shares = |(peer, shares): (u16, Vec<[u8; 96]>)| {
-            (peer, shares.into_iter().map(EpochItem::EpochOutcomeSignatureShare).collect())
+            (
+                peer,
+                shares
+                    .into_iter()
+                    .map(|share| EpochItem::EpochOutcomeSignatureShare(Box::new(share)))
+                    .collect(),
+            )
         };
         let mut draft = Draft {
             peers: peers.into_iter().map(with_shares).collect(),
@@ -102,12 +108,14 @@ impl<'a> Ledger<'a> {
             37..=45 => return EpochItem::Module(self.value(random)),
             46 => return EpochItem::ConsensusUpgrade,
             47..=48 => {
-                return EpochItem::ClientConfigSignatureShare(self.config_shares[usize::from(peer)]);
+                return EpochItem::ClientConfigSignatureShare(Box::new(
+                    self.config_shares[usize::from(peer)],
+                ));
             }
             _ => self.transaction(random),
         };
         draft.seen.push(transaction.clone());
-        EpochItem::Transaction(transaction)
+        EpochItem::Transaction(Box::new(transaction))
     }
 
     fn transaction(&mut self, random: &mut Random) -> EpochTransaction {
@@ -149,7 +157,7 @@ impl<'a> Ledger<'a> {
                 continue;
             }
             if done.insert(transaction.txid) {
-                accepted.push(transaction.clone());
+                accepted.push(transaction.as_ref().clone());
             } else {
                 repeated += 1;
             }

@@ -130,9 +130,9 @@ fn read_item(reader: &mut Reader<'_>) -> Result<EpochItem, DecodeError> {
     let start = reader.position();
     reader.variant(|reader, variant| match variant {
         0 => Ok(EpochItem::ConsensusUpgrade),
-        1 => Ok(EpochItem::ClientConfigSignatureShare(reader.array()?)),
-        2 => Ok(EpochItem::EpochOutcomeSignatureShare(reader.array()?)),
-        3 => Ok(EpochItem::Transaction(read_transaction(reader)?)),
+        1 => Ok(EpochItem::ClientConfigSignatureShare(Box::new(reader.array()?))),
+        2 => Ok(EpochItem::EpochOutcomeSignatureShare(Box::new(reader.array()?))),
+        3 => Ok(EpochItem::Transaction(Box::new(read_transaction(reader)?))),
         4 => Ok(EpochItem::Module(reader.value()?)),
         variant => Err(DecodeError {
             offset: start,
@@ -172,8 +172,12 @@ pub fn encode_content(content: &EpochContent, writer: &mut Writer) {
 fn write_item(writer: &mut Writer, item: &EpochItem) {
     match item {
         EpochItem::ConsensusUpgrade => writer.variant(0, |_| {}),
-        EpochItem::ClientConfigSignatureShare(share) => writer.variant(1, |writer| writer.raw(share)),
-        EpochItem::EpochOutcomeSignatureShare(share) => writer.variant(2, |writer| writer.raw(share)),
+        EpochItem::ClientConfigSignatureShare(share) => {
+            writer.variant(1, |writer| writer.raw(share.as_slice()))
+        }
+        EpochItem::EpochOutcomeSignatureShare(share) => {
+            writer.variant(2, |writer| writer.raw(share.as_slice()))
+        }
         EpochItem::Transaction(transaction) => {
             writer.variant(3, |writer| write_transaction(transaction, writer));
         }

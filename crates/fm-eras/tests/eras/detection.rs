@@ -17,7 +17,7 @@ fn layout(name: &str) -> Layout {
 fn history(layout: &Layout, epochs: u64, step: u64) -> Memory {
     let mut memory = Memory::new(Vec::new());
     for number in 0..epochs {
-        let mut items = vec![EpochItem::EpochOutcomeSignatureShare([0x81; 96])];
+        let mut items = vec![EpochItem::EpochOutcomeSignatureShare(Box::new([0x81; 96]))];
         if number % step == step - 1 {
             let body = (0..40).map(|place| place ^ number.to_le_bytes()[0]).collect();
             items.push(EpochItem::Module(ModuleValue { instance: 3, body }));

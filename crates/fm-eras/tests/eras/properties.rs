@@ -39,9 +39,9 @@ fn transaction() -> impl Strategy<Value = EpochTransaction> {
 fn item() -> impl Strategy<Value = EpochItem> {
     prop_oneof![
         Just(EpochItem::ConsensusUpgrade),
-        bytes().prop_map(EpochItem::ClientConfigSignatureShare),
-        bytes().prop_map(EpochItem::EpochOutcomeSignatureShare),
-        transaction().prop_map(EpochItem::Transaction),
+        bytes().prop_map(|share| EpochItem::ClientConfigSignatureShare(Box::new(share))),
+        bytes().prop_map(|share| EpochItem::EpochOutcomeSignatureShare(Box::new(share))),
+        transaction().prop_map(|transaction| EpochItem::Transaction(Box::new(transaction))),
         value().prop_map(EpochItem::Module),
     ]
 }

@@ -33,9 +33,9 @@ fn epoch_transaction() -> impl Strategy<Value = EpochTransaction> {
 fn epoch_item() -> impl Strategy<Value = EpochItem> {
     prop_oneof![
         1 => Just(EpochItem::ConsensusUpgrade),
-        1 => bytes().prop_map(EpochItem::ClientConfigSignatureShare),
-        1 => bytes().prop_map(EpochItem::EpochOutcomeSignatureShare),
-        4 => epoch_transaction().prop_map(EpochItem::Transaction),
+        1 => bytes().prop_map(|share| EpochItem::ClientConfigSignatureShare(Box::new(share))),
+        1 => bytes().prop_map(|share| EpochItem::EpochOutcomeSignatureShare(Box::new(share))),
+        4 => epoch_transaction().prop_map(|transaction| EpochItem::Transaction(Box::new(transaction))),
         2 => value().prop_map(EpochItem::Module),
     ]
 }

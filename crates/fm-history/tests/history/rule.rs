@@ -17,12 +17,12 @@ fn value(instance: u16, byte: u8) -> ModuleValue {
 }
 
 fn transaction(id: u8, signature: Option<[u8; 64]>) -> EpochItem {
-    EpochItem::Transaction(EpochTransaction {
+    EpochItem::Transaction(Box::new(EpochTransaction {
         txid: Hash([id; 32]),
         inputs: vec![value(0, id)],
         outputs: vec![value(300, id), value(1, id)],
         signature,
-    })
+    }))
 }
 
 fn module(byte: u8) -> EpochItem {
@@ -54,7 +54,7 @@ fn an_epoch_with_everything_in_it() {
                 3,
                 vec![
                     transaction(1, Some([9; 64])),
-                    EpochItem::EpochOutcomeSignatureShare(share),
+                    EpochItem::EpochOutcomeSignatureShare(Box::new(share)),
                     module(7),
                     transaction(4, None),
                 ],
@@ -66,7 +66,7 @@ fn an_epoch_with_everything_in_it() {
                     transaction(2, None),
                     module(8),
                     transaction(1, Some([6; 64])),
-                    EpochItem::ClientConfigSignatureShare(share),
+                    EpochItem::ClientConfigSignatureShare(Box::new(share)),
                     transaction(1, Some([6; 64])),
                 ],
             ),
@@ -215,7 +215,7 @@ proptest! {
         let mut more = content.clone();
         more.rejected.push(Hash([200; 32]));
         for contribution in &mut more.contributions {
-            contribution.items.insert(0, EpochItem::EpochOutcomeSignatureShare(share));
+            contribution.items.insert(0, EpochItem::EpochOutcomeSignatureShare(Box::new(share)));
             contribution.items.push(EpochItem::ConsensusUpgrade);
             // Everything a second time: each transaction is a repetition.
             let again: Vec<EpochItem> = contribution
