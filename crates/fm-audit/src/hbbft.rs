@@ -190,6 +190,10 @@ impl<'a, 'f> Auditor<'a, 'f> {
         }
         let (summary, findings) = chain.finish();
         findings.into_iter().for_each(|finding| self.report(finding));
+        if summary.signed == 0 && summary.unchecked == 0 {
+            let message = "no epoch is signed: nothing shows that the guardians agreed to any of this";
+            self.report(Finding::new(Code::EpochUnproven, Place::everywhere(), message));
+        }
         self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.epochs + stray.len() as u64);
         self.result.chain = summary;
         self.result.anchor = running.anchor;

@@ -62,7 +62,7 @@ codes! {
     EpochSignatureInvalid = "epoch-signature-invalid", Error;
     /// An epoch's threshold signature is not a point of the signature group.
     EpochSignatureMalformed = "epoch-signature-malformed", Error;
-    /// Epochs neither signed nor covered by a later signed one, with a break of the chain behind them.
+    /// Epochs that nothing signs or covers: the chain is broken behind them, or no epoch at all is signed.
     EpochUnproven = "epoch-unproven", Error;
     /// No signature verifies: the keys are those of another federation.
     WrongKeys = "wrong-keys", Error;
