@@ -189,11 +189,19 @@ fn targets_that_cannot_be() {
         (file.clone(), 2, "already exists"),
         (empty, 2, "already exists"),
         (file.join("new"), 2, "file"),
-        (guardian.join("new"), 2, "inside the source"),
-        (guardian.clone(), 2, "already exists"),
+        (guardian.join("new"), 2, "the source is never written"),
+        (guardian.clone(), 2, "the source is never written"),
     ] {
         assert_told(vec![convert(&target)], exit, &[text]);
     }
+    // A source that is named as this target's unfinished work is no leftover.
+    let source = federation.beside("copy.partial");
+    fm_tests::copy_dir(&guardian, &source);
+    let before = fm_tests::digest(&source);
+    let to = federation.beside("copy");
+    let run = migrate!("convert", "--from", source, "--config", guardian, "--to", to);
+    assert_told(vec![run], 2, &["the source is never written"]);
+    assert_eq!(fm_tests::digest(&source), before);
     // Something of somebody else's where the unfinished work would be.
     let target = federation.beside("new");
     fs::create_dir(partial_of(&target)).expect("a directory");

@@ -66,8 +66,11 @@ pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditE
     }
     let inner = path.join(DATABASE_NAME);
     let is_data_directory = !path.join("CURRENT").exists() && inner.is_dir();
-    // The database of a migrated directory is proven by what lies beside it.
-    if let Some(parent) = path.parent().filter(|parent| parent.join(PROVENANCE_NAME).exists()) {
+    // The database of a migrated directory is proven by what lies beside it; only that one path stands for it.
+    if let (Ok(real), Some(parent)) = (path.canonicalize(), path.parent())
+        && parent.join(PROVENANCE_NAME).exists()
+        && parent.join(DATABASE_NAME).canonicalize().is_ok_and(|database| database == real)
+    {
         return MigratedDir::open(parent).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
     let store = ReadStore::open(if is_data_directory { &inner } else { path })?;

@@ -91,6 +91,10 @@ impl Drop for PartialDir {
 /// Opens and locks the marker; a directory without one must be empty to become ours.
 fn lock_marker(path: &Path) -> Result<File, StoreError> {
     let marker = path.join(MARKER);
+    // A link would carry what is written here, or the removal of what is in the way, to somewhere else.
+    if [path, &marker].iter().any(|path| path.is_symlink()) {
+        return Err(StoreError::ForeignPartial { path: path.to_owned() });
+    }
     let mut entries = fs::read_dir(path).map_err(|source| StoreError::io(path, source))?;
     if !marker.exists() && entries.next().is_some() {
         return Err(StoreError::ForeignPartial { path: path.to_owned() });

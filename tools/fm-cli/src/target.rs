@@ -1,33 +1,48 @@
 //! Where a result may be put.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use crate::{Exit, Failure};
 
-/// Refuses, before any work is done, a target that cannot be: without a parent, or inside its own source, which is
-/// never written.
+/// Refuses, before any work is done, a target that cannot be: without a parent, or one whose making would touch its
+/// own source, which is never written.
 pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    if !parent.is_dir() {
+    let real_parent = parent.canonicalize().ok().filter(|parent| parent.is_dir());
+    let Some(real_parent) = real_parent else {
         let message =
             format!("{} cannot be made: there is no directory {}", target.display(), parent.display());
         return Err(
             Failure::new(Exit::Usage, message).hint("make that directory first, or choose another target")
         );
-    }
-    // A source that is not there is told by whoever opens it.
-    match (parent.canonicalize(), source.canonicalize()) {
-        (Ok(parent), Ok(inside)) if parent.starts_with(&inside) => {
+    };
+    let name = target.file_name().unwrap_or_default();
+    let mut partial = OsString::from(name);
+    partial.push(".partial");
+    let written = [real_parent.join(name), real_parent.join(partial)];
+    for source_path in real_sources(source) {
+        let touches = |path: &PathBuf| path.starts_with(&source_path) || source_path.starts_with(path);
+        if written.iter().any(touches) {
             let message = format!(
-                "{} is inside the source {}, which is never written",
+                "{} (or its .partial) and the source {} lie in each other, and the source is never written",
                 target.display(),
                 source.display()
             );
-            Err(Failure::new(Exit::Usage, message).hint("choose a target outside of it"))
+            return Err(Failure::new(Exit::Usage, message).hint("choose a target outside of the source"));
         }
-        _ => Ok(()),
     }
+    Ok(())
+}
+
+/// The source and the database in it, with every symbolic link followed; none if it is not there, which is told by
+/// whoever opens it.
+fn real_sources(source: &Path) -> Vec<PathBuf> {
+    [source.to_owned(), source.join(fm_audit::DATABASE_NAME)]
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect()
 }
