@@ -1,6 +1,7 @@
-//! BLS threshold signatures of v0.1 epochs, and the guardian files that hold the keys.
+//! BLS threshold signatures of v0.1 epochs, Schnorr signatures of sessions and units, and the guardian files that hold
+//! the keys.
 //!
-//! Two libraries compute here. `threshold_crypto`, which the federations ran, is the reference: [`EpochKeys::verify`]
+//! Two libraries compute pairings. `threshold_crypto`, which the federations ran, is the reference: [`EpochKeys::verify`]
 //! is nothing but a call of it. `blst` is the fast one: [`EpochKeys::verify_batch`] and [`Combiner`] use it.
 //!
 //! Invariants: no input makes a function panic; a signature is called bad only with the reference's word; no threads,
@@ -15,6 +16,9 @@ mod hash;
 mod key_text;
 mod keys;
 mod keys_file;
+mod private;
+mod session_keys;
+mod signing;
 
 pub use batch::BATCH_SIZE;
 pub use bls::SignatureError;
@@ -23,6 +27,9 @@ pub use config::{ConfigError, ConsensusConfig, Guardian};
 pub use hash::hash_g2;
 pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
+pub use private::{PrivateConfigError, open_private_config, parse_secret_key};
+pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};
+pub use signing::{NotASecretKey, SigningKey};
 
 /// What an epoch's signature signs: the SHA-256 hash of the epoch.
 pub type EpochHash = [u8; 32];

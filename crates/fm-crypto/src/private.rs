@@ -1,0 +1,92 @@
+//! A guardian's `private.encrypt`, opened with its password.
+//!
+//! Layout: hex of nonce (12 bytes), ciphertext and tag (16 bytes) of ChaCha20-Poly1305 over a JSON text; the key is
+//! Argon2id (version 0x13, two passes, one lane) of the password, salted with the text of `private.salt` as it is.
+//! Invariants: what was decrypted is overwritten when it goes; an error says nothing of it.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use chacha20poly1305::aead::{Aead, KeyInit};
+use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::{NotASecretKey, SigningKey};
+
+/// Memory of the key derivation in KiB: what guardians use, and what test federations use (the least there is).
+const MEMORY_KIB: [u32; 2] = [19_456, 8];
+const NONCE_BYTES: usize = 12;
+
+/// Why a private configuration cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateConfigError {
+    /// The file's text is no hex.
+    #[error("private.encrypt is not hex")]
+    Hex,
+    /// The file is shorter than a nonce and a tag.
+    #[error("private.encrypt is too short")]
+    TooShort,
+    /// Password and salt are no input of the key derivation.
+    #[error("the salt is not one: it has {bytes} bytes")]
+    Salt {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Wrong password, or a damaged file: the two cannot be told apart.
+    #[error("wrong password, or private.encrypt or private.salt is damaged")]
+    WrongPassword,
+    /// The decrypted text is no private configuration.
+    #[error("what was decrypted is no private configuration with a broadcast_secret_key")]
+    NotAPrivateConfig,
+    /// The key in it is no key.
+    #[error("its broadcast_secret_key is unusable")]
+    Key(#[from] NotASecretKey),
+}
+
+/// Opens `private.encrypt` and gives the key that the guardian signs sessions with.
+///
+/// `encrypted` and `salt` are the files' texts. Both settings of the key derivation are tried.
+///
+/// # Errors
+/// If the file is malformed, the password does not open it, or no key is in it; see [`PrivateConfigError`].
+pub fn open_private_config(
+    encrypted: &str,
+    salt: &str,
+    password: &str,
+) -> Result<SigningKey, PrivateConfigError> {
+    let sealed = hex::decode(encrypted.trim_ascii_end()).map_err(|_| PrivateConfigError::Hex)?;
+    let (nonce, ciphertext) =
+        sealed.split_first_chunk::<NONCE_BYTES>().ok_or(PrivateConfigError::TooShort)?;
+    for memory in MEMORY_KIB {
+        let key = derive(password, salt, memory)?;
+        let cipher = ChaCha20Poly1305::new(&Key::from(*key));
+        if let Ok(text) = cipher.decrypt(&Nonce::from(*nonce), ciphertext) {
+            return read_key(&Zeroizing::new(text));
+        }
+    }
+    Err(PrivateConfigError::WrongPassword)
+}
+
+/// Reads a key as text: 64 hex digits.
+///
+/// # Errors
+/// If the text is anything else, or no scalar of the curve.
+pub fn parse_secret_key(text: &str) -> Result<SigningKey, NotASecretKey> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.trim_ascii(), bytes.as_mut_slice()).map_err(|_| NotASecretKey)?;
+    SigningKey::from_bytes(*bytes)
+}
+
+fn derive(password: &str, salt: &str, memory: u32) -> Result<Zeroizing<[u8; 32]>, PrivateConfigError> {
+    let params = Params::new(memory, 2, 1, Some(32)).expect("constant parameters within the limits");
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(password.as_bytes(), salt.as_bytes(), key.as_mut_slice())
+        .map_err(|_| PrivateConfigError::Salt { bytes: salt.len() })?;
+    Ok(key)
+}
+
+fn read_key(text: &[u8]) -> Result<SigningKey, PrivateConfigError> {
+    let config: Value = serde_json::from_slice(text).map_err(|_| PrivateConfigError::NotAPrivateConfig)?;
+    let key = config.get("broadcast_secret_key").and_then(Value::as_str);
+    Ok(parse_secret_key(key.ok_or(PrivateConfigError::NotAPrivateConfig)?)?)
+}

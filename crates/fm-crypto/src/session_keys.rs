@@ -1,0 +1,160 @@
+//! The guardians' Schnorr keys: what they sign session headers and units with.
+//!
+//! A signature is BIP340 over `SHA-256(tag || data)`, where the tag is the SHA-256 of the consensus encoding of the
+//! whole key map; before 2023-08-04 it was over `SHA-256(data)`, with keys that had no parity.
+//! Invariants: at least one guardian; every key is a point; a key set never mixes both forms.
+
+use std::collections::BTreeMap;
+
+use secp256k1::{XOnlyPublicKey, schnorr};
+use sha2::{Digest, Sha256};
+
+use crate::BroadcastKey;
+
+/// The most guardians a key set may have; far above any federation that existed.
+pub const MAX_GUARDIANS: usize = 1024;
+
+/// A Schnorr signature, R and then S.
+pub type SchnorrSignature = [u8; 64];
+
+/// Why keys are no key set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionKeyError {
+    /// An empty map.
+    #[error("a key set without guardians")]
+    NoGuardians,
+    /// More guardians than [`MAX_GUARDIANS`].
+    #[error("a key set of {count} guardians, at most {MAX_GUARDIANS} are read")]
+    TooManyGuardians {
+        /// The count found.
+        count: usize,
+    },
+    /// The bytes are no point of the curve.
+    #[error("the key of guardian {peer} is not a point of secp256k1")]
+    NotAPoint {
+        /// The guardian.
+        peer: u16,
+    },
+}
+
+/// Why a signature does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SchnorrError {
+    /// The signer is not in the key set.
+    #[error("guardian {peer} is not one of this federation")]
+    UnknownPeer {
+        /// The signer's number.
+        peer: u16,
+    },
+    /// It is not a signature of that guardian over that data.
+    #[error("the signature of guardian {peer} does not verify")]
+    DoesNotVerify {
+        /// The signer's number.
+        peer: u16,
+    },
+}
+
+/// The keys of all guardians of a federation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionKeys {
+    keys: BTreeMap<u16, XOnlyPublicKey>,
+    tag: Option<[u8; 32]>,
+}
+
+impl SessionKeys {
+    /// Keys as `broadcast_public_keys` of a consensus configuration holds them; signatures are tagged.
+    ///
+    /// # Errors
+    /// If the map is empty or absurdly large, or a key is no point; see [`SessionKeyError`].
+    pub fn new(keys: &BTreeMap<u16, BroadcastKey>) -> Result<Self, SessionKeyError> {
+        let points = points(keys.iter().map(|(peer, key)| {
+            let compressed = secp256k1::PublicKey::from_byte_array_compressed(*key);
+            (*peer, compressed.ok().map(|key| key.x_only_public_key().0))
+        }))?;
+        let mut map = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
+        map.list(keys.iter(), |map, (peer, key)| {
+            map.u16(*peer);
+            map.raw(key);
+        });
+        Ok(Self { keys: points, tag: Some(Sha256::digest(map.as_bytes()).into()) })
+    }
+
+    /// Keys without parity, of the time before signatures were tagged.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn untagged(keys: &BTreeMap<u16, [u8; 32]>) -> Result<Self, SessionKeyError> {
+        let keys =
+            points(keys.iter().map(|(peer, key)| (*peer, XOnlyPublicKey::from_byte_array(*key).ok())))?;
+        Ok(Self { keys, tag: None })
+    }
+
+    /// The same guardians, with signatures as they were before they were tagged.
+    #[must_use]
+    pub fn without_tag(&self) -> Self {
+        Self { keys: self.keys.clone(), tag: None }
+    }
+
+    /// SHA-256 of the encoded key map, which every signature covers; none before 2023-08-04.
+    pub fn tag(&self) -> Option<[u8; 32]> {
+        self.tag
+    }
+
+    /// The guardians' numbers, ascending.
+    pub fn peers(&self) -> impl Iterator<Item = u16> + '_ {
+        self.keys.keys().copied()
+    }
+
+    /// Number of guardians.
+    pub fn guardians(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// How many guardians sign together: more than two thirds of them.
+    pub fn threshold(&self) -> usize {
+        self.guardians() * 2 / 3 + 1
+    }
+
+    /// The guardian's key without its parity, as signatures are verified with it.
+    pub fn x_only(&self, peer: u16) -> Option<[u8; 32]> {
+        self.keys.get(&peer).map(XOnlyPublicKey::to_byte_array)
+    }
+
+    /// The 32 bytes that a signature over `data` signs.
+    pub fn message(&self, data: &[u8]) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        if let Some(tag) = self.tag {
+            hasher.update(tag);
+        }
+        hasher.update(data);
+        hasher.finalize().into()
+    }
+
+    /// Checks a guardian's signature over a message made by [`message`](Self::message).
+    ///
+    /// # Errors
+    /// If the guardian is not in the set or its signature does not verify.
+    pub fn verify(
+        &self,
+        peer: u16,
+        message: &[u8; 32],
+        signature: &SchnorrSignature,
+    ) -> Result<(), SchnorrError> {
+        let key = self.keys.get(&peer).ok_or(SchnorrError::UnknownPeer { peer })?;
+        schnorr::verify(&schnorr::Signature::from_byte_array(*signature), message, key)
+            .map_err(|_| SchnorrError::DoesNotVerify { peer })
+    }
+}
+
+fn points(
+    keys: impl ExactSizeIterator<Item = (u16, Option<XOnlyPublicKey>)>,
+) -> Result<BTreeMap<u16, XOnlyPublicKey>, SessionKeyError> {
+    match keys.len() {
+        0 => Err(SessionKeyError::NoGuardians),
+        count @ ..=MAX_GUARDIANS => {
+            debug_assert!(count > 0);
+            keys.map(|(peer, key)| Ok((peer, key.ok_or(SessionKeyError::NotAPoint { peer })?))).collect()
+        }
+        count => Err(SessionKeyError::TooManyGuardians { count }),
+    }
+}
