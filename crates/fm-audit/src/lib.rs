@@ -3,15 +3,18 @@
 //! Invariants: a source is only read; findings come in the order of the history; the answer of an audit is
 //! a function of the source and the keys, not of the machine.
 
+mod blocks;
 mod control;
 mod epochs;
 mod error;
 mod hbbft;
 mod index;
 mod migrated;
+mod pipeline;
 mod shares;
 mod source;
 
+pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use control::{Control, Progress, Silent};
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, epochs};
 pub use error::AuditError;

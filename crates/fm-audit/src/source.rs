@@ -89,8 +89,7 @@ fn layout_of(source: &dyn RowSource, path: &Path, layout: Option<Layout>) -> Res
     }
     match detect(source).map_err(|source| AuditError::Detect { path: path.to_owned(), source })? {
         Detected::Hbbft(layout) => Ok(layout),
-        Detected::Broadcast => Err(AuditError::OtherEra { path: path.to_owned(), era: "B" }),
-        Detected::Sessions { era } => Err(AuditError::OtherEra { path: path.to_owned(), era }),
+        Detected::Blocks(layout) => Err(AuditError::OtherEra { path: path.to_owned(), era: layout.era }),
     }
 }
 

@@ -1,27 +1,22 @@
 //! Which era a store is of: one answer, or a refusal that names what was seen.
 
-use fm_codec::{Dialect, Reader};
-use fm_history::SignedSession;
 use thiserror::Error;
 
+use crate::block::BlockLayout;
+use crate::detect_blocks::{candidates, choose};
 use crate::hbbft;
 use crate::rows::{RowSource, SourceError};
-use crate::session::session_of_key;
 
 /// The era and layout of a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Detected {
     /// HoneyBadger epochs.
     Hbbft(hbbft::Layout),
-    /// Blocks of the stand-alone broadcast crate.
-    Broadcast,
-    /// Blocks or sessions of an AlephBFT server: `C`, `D`, `E`, or `D or E` where nothing tells.
+    /// Blocks or sessions.
     ///
-    /// It is the layout that decides: the last builds of era C (from 2023-11-22) have that of D.
-    Sessions {
-        /// The era.
-        era: &'static str,
-    },
+    /// It is the layout that decides: the last builds of era C (from 2023-11-22) have that of D, and a database
+    /// of v0.3 that has no mark of v0.2 counts as E, which reads it.
+    Blocks(&'static BlockLayout),
 }
 
 /// Why no era was found.
@@ -42,6 +37,12 @@ pub enum DetectError {
         /// The prefixes that were seen.
         seen: String,
     },
+    /// Its history decodes in no form.
+    #[error("the database holds blocks or sessions, but their records decode in no known layout: {seen}")]
+    UndecodableBlocks {
+        /// The prefixes that were seen.
+        seen: String,
+    },
     /// Several layouts explain it.
     #[error("several layouts explain the records: {}; say which with --layout", layouts.join(", "))]
     Ambiguous {
@@ -54,7 +55,7 @@ pub enum DetectError {
 }
 
 /// The first row under each first byte.
-type FirstRows = Vec<(Vec<u8>, Vec<u8>)>;
+pub(crate) type FirstRows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Detects the era of a store from its prefixes, key widths and records.
 pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
@@ -66,16 +67,17 @@ pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
     if has(&hbbft::LAST_EPOCH_KEY)? {
         return detect_hbbft(source, &rows);
     }
-    if has(&[0x00])? {
-        return Ok(Detected::Sessions { era: "C" });
+    let candidates = candidates(source, &rows).map_err(DetectError::Read)?;
+    if !candidates.is_empty() {
+        return match choose(source, &candidates).map_err(DetectError::Read)?.as_slice() {
+            [] => Err(DetectError::UndecodableBlocks { seen: seen(&rows) }),
+            [layout] => Ok(Detected::Blocks(layout)),
+            many => Err(DetectError::Ambiguous {
+                layouts: many.iter().map(|layout| layout.name.to_owned()).collect(),
+            }),
+        };
     }
     let first = |prefix: u8| rows.iter().find(|(key, _)| key[0] == prefix);
-    if first(0x04).is_some_and(|(key, _)| session_of_key(key).is_ok()) {
-        return Ok(Detected::Sessions { era: session_era(source, &rows).map_err(DetectError::Read)? });
-    }
-    if first(0x00).is_some() && first(0x02).is_none() {
-        return Ok(Detected::Broadcast);
-    }
     // Epochs without a pointer: a damaged HoneyBadger database. Units of an AlephBFT server are under the
     // same prefix, and do not decode as epochs.
     if first(hbbft::HISTORY_TABLE).is_some() {
@@ -96,32 +98,6 @@ fn detect_hbbft(source: &dyn RowSource, rows: &FirstRows) -> Result<Detected, De
             layouts: many.iter().map(|layout| layout.name().to_owned()).collect(),
         }),
     }
-}
-
-/// Which of the session eras, from the marks that each left (formats of the global tables).
-fn session_era(source: &dyn RowSource, rows: &FirstRows) -> Result<&'static str, SourceError> {
-    let first = |prefix: u8| rows.iter().find(|(key, _)| key[0] == prefix);
-    let modern = |value: &[u8]| SignedSession::decode_with_leaves(value, Dialect::V0_2).is_ok();
-    let item =
-        |value: &[u8]| fm_codec::decode_exact::<fm_history::AcceptedItem>(value, Dialect::V0_2).is_ok();
-    let decodes = first(0x04).is_some_and(|(_, value)| modern(value))
-        && first(0x01).is_none_or(|(_, value)| item(value));
-    let era_c_table = [0x03, 0x09].iter().any(|prefix| first(*prefix).is_some())
-        || first(0x07).is_some_and(|(_, value)| value.len() == 96);
-    if !decodes || era_c_table {
-        return Ok("C");
-    }
-    let two_texts = |value: &[u8]| {
-        let mut reader = Reader::new(value, Dialect::MODERN);
-        reader.text().and_then(|_| reader.text()).and_then(|_| reader.finish()).is_ok()
-    };
-    if first(0x06).is_some() || first(0x07).is_some_and(|(_, value)| two_texts(value)) {
-        return Ok("E");
-    }
-    if source.get(&[0x50])?.is_some() {
-        return Ok("D");
-    }
-    Ok("D or E")
 }
 
 /// Jumps from prefix to prefix: at most 256 seeks, whatever the size of the store.

@@ -3,7 +3,10 @@
 //! Invariants: a prefix has no meaning outside its room; a store is of exactly one era or refused, with
 //! what was seen; a record is never tried in one form and then in another.
 
+pub mod block;
+pub mod broadcast;
 mod detect;
+mod detect_blocks;
 pub mod hbbft;
 mod rows;
 pub mod session;

@@ -100,6 +100,24 @@ codes! {
     SessionTooLarge = "session-too-large", Error;
     /// A session between two others, or before the first, is not there.
     SessionMissing = "session-missing", Error;
+    /// A block or session record does not decode, or does not encode to its own bytes again.
+    SessionUndecodable = "session-undecodable", Error;
+    /// A block carries another number than its key.
+    SessionKeyMismatch = "session-key-mismatch", Error;
+    /// A guardian's signature does not verify over the session's header.
+    SessionSignatureInvalid = "session-signature-invalid", Error;
+    /// A session is signed by somebody who is no guardian of this federation.
+    SessionSignerUnknown = "session-signer-unknown", Error;
+    /// Fewer guardians signed a session than it takes.
+    SessionUnsigned = "session-unsigned", Error;
+    /// More guardians signed a session than servers store: valid, but servers do not accept such a record from peers.
+    SessionSignaturesSurplus = "session-signatures-surplus", Info;
+    /// The items of a block are not in the order in which they were numbered.
+    ItemsUnordered = "items-unordered", Error;
+    /// The accepted items of the open session are not numbered from 0 without a gap.
+    PendingItemMissing = "pending-item-missing", Error;
+    /// The record of the open session's number does not follow the last finished block.
+    SessionPointerWrong = "session-pointer-wrong", Error;
     /// A session beyond the last one that the manifest names.
     SessionExtra = "session-extra", Error;
     /// A session is not what the conversion rule gives for its original.

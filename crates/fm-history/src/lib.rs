@@ -2,6 +2,7 @@
 //!
 //! Invariants: no I/O, no clock, no threads; the same history gives the same answers on every machine.
 
+mod block;
 mod chain;
 mod digest;
 mod epoch;
@@ -12,8 +13,10 @@ mod manifest;
 mod multiset;
 mod root;
 mod rule;
+mod rule_block;
 mod session;
 
+pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
 pub use digest::sha256;
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
@@ -27,6 +30,7 @@ pub use rule::{
     CarriedTransaction, ConvertedEpoch, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1,
     accepted_transactions, convert_epoch,
 };
+pub use rule_block::{ITEM_VARIANT_BYTES, convert_block, with_signatures};
 pub use session::{
     AcceptedItem, ConsensusItem, SessionOutcome, SignedSession, Transaction, TransactionSignature,
 };

@@ -99,26 +99,38 @@ pub fn convert_epoch(number: u64, content: &EpochContent) -> ConvertedEpoch {
         selection.take(peer, position as u64, item);
     }
     let Selection { items, transactions, dropped, .. } = selection;
-    let mut writer = Writer::new(Dialect::MODERN);
-    writer.count(items.len());
-    let mut leaves = Vec::with_capacity(items.len());
-    for item in &items {
-        let start = writer.as_bytes().len();
-        writer.value(item);
-        leaves.push(sha256(&[&writer.as_bytes()[start..]]));
-    }
-    writer.count(0);
-    let merkle = merkle_root(leaves);
-    ConvertedEpoch {
-        leaf: SessionLeaf {
-            items: items.len() as u64,
-            header: SessionHeader { index: number, root: merkle.root },
-        },
-        outcome: SessionOutcome { items },
-        record: writer.into_bytes(),
-        ambiguous: merkle.ambiguous,
-        transactions,
-        dropped,
+    ConvertedEpoch::from_items(number, items, transactions, dropped)
+}
+
+impl ConvertedEpoch {
+    /// The session of these items, without signatures.
+    pub(crate) fn from_items(
+        index: u64,
+        items: Vec<AcceptedItem>,
+        transactions: Vec<CarriedTransaction>,
+        dropped: Vec<Dropped>,
+    ) -> Self {
+        let mut writer = Writer::new(Dialect::MODERN);
+        writer.count(items.len());
+        let mut leaves = Vec::with_capacity(items.len());
+        for item in &items {
+            let start = writer.as_bytes().len();
+            writer.value(item);
+            leaves.push(sha256(&[&writer.as_bytes()[start..]]));
+        }
+        writer.count(0);
+        let merkle = merkle_root(leaves);
+        Self {
+            leaf: SessionLeaf {
+                items: items.len() as u64,
+                header: SessionHeader { index, root: merkle.root },
+            },
+            outcome: SessionOutcome { items },
+            record: writer.into_bytes(),
+            ambiguous: merkle.ambiguous,
+            transactions,
+            dropped,
+        }
     }
 }
 
@@ -206,15 +218,17 @@ impl Selection {
 }
 
 fn convert_transaction(old: &EpochTransaction) -> Transaction {
-    let mut signature = Writer::new(Dialect::MODERN);
-    signature.option(old.signature.as_ref(), |writer, signature| writer.raw(signature));
     Transaction {
         inputs: old.inputs.clone(),
         outputs: old.outputs.clone(),
         nonce: [0; 8],
-        signature: TransactionSignature::Default {
-            variant: SIGNATURE_VARIANT_V0_1,
-            bytes: signature.into_bytes(),
-        },
+        signature: aggregate_signature(old.signature.as_ref()),
     }
+}
+
+/// The aggregated signature of v0.1, or its absence, in the open variant.
+pub(crate) fn aggregate_signature(signature: Option<&[u8; 64]>) -> TransactionSignature {
+    let mut bytes = Writer::new(Dialect::MODERN);
+    bytes.option(signature, |bytes, signature| bytes.raw(signature));
+    TransactionSignature::Default { variant: SIGNATURE_VARIANT_V0_1, bytes: bytes.into_bytes() }
 }

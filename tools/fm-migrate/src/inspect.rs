@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fm_cli::{Exit, Failure, Output, group_digits};
 use fm_codec::{Dialect, Reader};
+use fm_eras::block::{BlockLayout, decode_block};
 use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
 use fm_eras::{Detected, Tables, detect, session};
 use fm_store::ReadStore;
@@ -62,8 +63,7 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     };
     let mut inspection = match detected {
         Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
-        Detected::Broadcast => inspect_other(&store, "B")?,
-        Detected::Sessions { era } => inspect_other(&store, era)?,
+        Detected::Blocks(layout) => inspect_blocks(&store, layout)?,
     };
     inspection.log_tail_torn = store.torn_tail().map(str::to_owned);
     if let Some(config) = keys.and_then(|keys| keys.config) {
@@ -103,23 +103,28 @@ fn inspect_hbbft(store: &ReadStore, layout: Layout) -> Result<Inspection, Failur
     Ok(inspection)
 }
 
-/// An era whose records this version does not read: tables are counted by their prefix.
-fn inspect_other(store: &ReadStore, era: &str) -> Result<Inspection, Failure> {
-    let mut inspection = Inspection::new(era.to_owned(), None);
-    let history = if era == "B" { 0x00 } else { session::SIGNED_SESSION_OUTCOME };
+fn inspect_blocks(store: &ReadStore, layout: &BlockLayout) -> Result<Inspection, Failure> {
+    let mut inspection = Inspection::new(layout.era.to_owned(), Some(layout.name));
     let tables = Tables::count(
         store,
-        |key| prefix_of(key, Dialect::MODERN),
-        |key, _| {
-            if key.first() == Some(&history)
-                && let Ok(number) = session::session_of_key(key)
+        |key| prefix_of(key, layout.dialect),
+        |key, value| {
+            if layout.check_row(key, value).is_err() {
+                inspection.undecodable += 1;
+            } else if key.first() == Some(&layout.history)
+                && let (Ok(number), Ok(block)) = (layout.number_of_key(key), decode_block(value, layout))
             {
                 inspection.see(number);
+                inspection.signatures += block.signatures.len() as u64;
+                if !block.signatures.is_empty() {
+                    inspection.last_with_signature = inspection.last_with_signature.max(Some(number));
+                }
             }
         },
     )
     .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
-    inspection.tables = lines(&tables, |_| "not read by this version".to_owned());
+    inspection.tables =
+        lines(&tables, |key| layout.table_of(key).map_or("unknown", |table| table.name).to_owned());
     Ok(inspection)
 }
 

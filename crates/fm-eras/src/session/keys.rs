@@ -1,4 +1,4 @@
-//! Session databases (v0.2 until today), as far as a conversion writes them: keys and known prefixes.
+//! Keys and values that a conversion writes, in the encoding of today.
 
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_history::Hash;

@@ -1,0 +1,177 @@
+//! Blocks and sessions, decoded and verified on all cores, in order.
+
+use std::collections::BTreeMap;
+
+use fm_crypto::{SchnorrError, SessionKeys};
+use fm_eras::block::{BlockLayout, decode_block};
+use fm_history::{
+    Block, BlockContent, Code, ConvertedEpoch, Finding, PeerId, Place, SessionHeader, SessionLeaf,
+    convert_block,
+};
+use rayon::prelude::*;
+
+use crate::pipeline;
+use crate::{AuditError, Control, EpochStream};
+
+/// Sessions that a core gets at a time.
+const SESSIONS_PER_CORE: usize = 64;
+/// Keys without a number that are remembered.
+const MOST_STRAY_KEYS: usize = 100;
+
+/// What is done with each block.
+#[derive(Clone, Copy)]
+pub struct BlockOptions<'a> {
+    /// Layout of the records.
+    pub layout: &'static BlockLayout,
+    /// Keys to check signatures with; none leaves them unchecked.
+    pub keys: Option<&'a SessionKeys>,
+    /// Apply the conversion rule.
+    pub convert: bool,
+}
+
+/// A block as the pipeline hands it over.
+pub struct AuditedBlock {
+    /// The number in its key.
+    pub key: u64,
+    /// The stored record.
+    pub record: Vec<u8>,
+    /// What came of it, or why it does not decode.
+    pub decoded: Result<DecodedBlock, String>,
+}
+
+/// What came of a record that decodes.
+pub struct DecodedBlock {
+    /// The record.
+    pub block: Block,
+    /// Its header, over the stored bytes, and the number of its items.
+    pub leaf: SessionLeaf,
+    /// Valid signatures, if there were keys to check them with.
+    pub valid: Option<usize>,
+    /// Whether as many guardians signed as must, if there were keys.
+    pub is_signed: Option<bool>,
+    /// The session that it becomes, if that was asked for.
+    pub converted: Option<ConvertedEpoch>,
+    /// What is wrong with it by itself.
+    pub findings: Vec<Finding>,
+}
+
+impl AuditedBlock {
+    /// The transactions in it: ids and module ids of the outputs.
+    pub fn transactions(&self) -> impl Iterator<Item = &fm_history::BlockTransaction> {
+        let items = self.decoded.iter().flat_map(|decoded| &decoded.block.items);
+        items.filter_map(|item| match &item.content {
+            BlockContent::Transaction(transaction) => Some(transaction.as_ref()),
+            _ => None,
+        })
+    }
+}
+
+/// Runs all blocks of a source through the pipeline; `on_block` gets them in ascending order.
+///
+/// Returns the keys of the history table that name no block (the first 100 of them).
+pub fn blocks(
+    stream: EpochStream<'_>,
+    options: BlockOptions<'_>,
+    control: Control<'_>,
+    on_block: impl FnMut(AuditedBlock) -> Result<(), AuditError>,
+) -> Result<Vec<Vec<u8>>, AuditError> {
+    let layout = options.layout;
+    let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>)>| {
+        let mut stray = Vec::new();
+        for row in stream.rows.scan_prefix(layout.history) {
+            let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+            let bytes = value.len();
+            match layout.number_of_key(&key) {
+                Ok(number) => feed.push((number, value), bytes)?,
+                // The layout's other one-byte key under this prefix is a table of its own.
+                Err(_) if stray.len() < MOST_STRAY_KEYS && key.len() > 1 => stray.push(key),
+                Err(_) => control.check()?,
+            }
+        }
+        Ok(stray)
+    };
+    let process = |chunk: Vec<(u64, Vec<u8>)>| {
+        chunk.into_par_iter().map(|(key, record)| audit_block(key, record, options)).collect()
+    };
+    pipeline::run(SESSIONS_PER_CORE * rayon::current_num_threads(), control, read, process, on_block)
+}
+
+fn audit_block(key: u64, record: Vec<u8>, options: BlockOptions<'_>) -> AuditedBlock {
+    let decoded = decode_block(&record, options.layout).map_err(|error| error.to_string());
+    let decoded = decoded.map(|block| decoded_block(key, &record, block, options));
+    AuditedBlock { key, record, decoded }
+}
+
+fn decoded_block(key: u64, record: &[u8], block: Block, options: BlockOptions<'_>) -> DecodedBlock {
+    let header = SessionHeader { index: key, root: block.merkle.root };
+    let mut findings = own_findings(key, record, &block);
+    let valid = options.keys.map(|keys| check_signatures(key, header, &block, keys, &mut findings));
+    let is_signed = options.keys.zip(valid).map(|(keys, valid)| valid >= keys.threshold());
+    if let (Some(keys), Some(valid)) = (options.keys, valid) {
+        findings.extend(count_finding(key, valid, block.signatures.len(), keys.threshold()));
+    }
+    let converted = options.convert.then(|| convert_block(key, &block, options.layout.tagged));
+    let leaf = SessionLeaf { items: block.items.len() as u64, header };
+    DecodedBlock { leaf, block, valid, is_signed, converted, findings }
+}
+
+/// What a record says about itself.
+fn own_findings(key: u64, record: &[u8], block: &Block) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |code, message: String| findings.push(Finding::new(code, Place::session(key), message));
+    if let Some(index) = block.index.filter(|index| *index != key) {
+        add(Code::SessionKeyMismatch, format!("the record says that it is block {index}"));
+    }
+    if record.len() > fm_codec::MAX_DECODE_SIZE {
+        let (is, most) = (record.len(), fm_codec::MAX_DECODE_SIZE);
+        add(
+            Code::SessionTooLarge,
+            format!("the record takes {is} bytes, and no server decodes more than {most}"),
+        );
+    }
+    if block.merkle.ambiguous {
+        let message = "the header of this session is shared by another list of items, with a repeated tail: its \
+                       signatures do not say which of the two was agreed on";
+        add(Code::ItemListAmbiguous, message.to_owned());
+    }
+    let positions: Vec<u64> = block.items.iter().filter_map(|item| item.position).collect();
+    if !positions.is_sorted_by(|a, b| a < b) {
+        add(Code::ItemsUnordered, "the items' numbers do not ascend".to_owned());
+    }
+    findings
+}
+
+fn check_signatures(
+    key: u64,
+    header: SessionHeader,
+    block: &Block,
+    keys: &SessionKeys,
+    findings: &mut Vec<Finding>,
+) -> usize {
+    let message = keys.message(&header.to_bytes());
+    let check = |(peer, signature): (&PeerId, &[u8; 64])| keys.verify(*peer, &message, signature);
+    let verdicts: BTreeMap<PeerId, Result<(), SchnorrError>> =
+        block.signatures.iter().map(|entry| (*entry.0, check(entry))).collect();
+    let errors = verdicts.values().filter_map(|verdict| verdict.err());
+    findings.extend(errors.map(|error| {
+        let code = match error {
+            SchnorrError::UnknownPeer { .. } => Code::SessionSignerUnknown,
+            SchnorrError::DoesNotVerify { .. } => Code::SessionSignatureInvalid,
+        };
+        Finding::new(code, Place::session(key), error.to_string())
+    }));
+    verdicts.values().filter(|verdict| verdict.is_ok()).count()
+}
+
+fn count_finding(key: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
+    let (code, message) = if valid < threshold {
+        (Code::SessionUnsigned, format!("{valid} valid signatures of {threshold} that it takes"))
+    } else if stored > threshold {
+        let message =
+            format!("{stored} signatures, where servers exchange only records of exactly {threshold}");
+        (Code::SessionSignaturesSurplus, message)
+    } else {
+        return None;
+    };
+    Some(Finding::new(code, Place::session(key), message))
+}

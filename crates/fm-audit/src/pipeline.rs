@@ -1,0 +1,69 @@
+//! Work in chunks: one thread reads, all cores process a chunk, the caller's thread takes the results in order.
+//!
+//! Invariant: at most four chunks are held at a time, whatever the size of the source.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use crate::{AuditError, Control};
+
+/// A chunk of work is closed at this many bytes of input.
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// Takes what the reader reads, and passes it on in chunks.
+pub(crate) struct Feed<'a, R> {
+    control: Control<'a>,
+    sender: SyncSender<Result<Vec<R>, AuditError>>,
+    most: usize,
+    chunk: Vec<R>,
+    bytes: usize,
+}
+
+impl<R> Feed<'_, R> {
+    /// Takes one input of so many bytes; an error means that nobody wants more.
+    pub(crate) fn push(&mut self, input: R, bytes: usize) -> Result<(), AuditError> {
+        self.chunk.push(input);
+        self.bytes += bytes;
+        if self.chunk.len() >= self.most || self.bytes >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), AuditError> {
+        self.control.check()?;
+        self.bytes = 0;
+        self.sender.send(Ok(std::mem::take(&mut self.chunk))).map_err(|_| AuditError::Interrupted)
+    }
+}
+
+/// Runs the pipeline in chunks of at most `most` inputs.
+pub(crate) fn run<R: Send, T: Send, O: Send>(
+    most: usize,
+    control: Control<'_>,
+    read: impl FnOnce(&mut Feed<'_, R>) -> Result<O, AuditError> + Send,
+    mut process: impl FnMut(Vec<R>) -> Vec<T> + Send,
+    mut on_result: impl FnMut(T) -> Result<(), AuditError>,
+) -> Result<O, AuditError> {
+    thread::scope(|scope| {
+        let (input, inputs) = sync_channel(1);
+        let (output, outputs) = sync_channel::<Result<Vec<T>, AuditError>>(1);
+        let reader = scope.spawn(move || {
+            let mut feed = Feed { control, sender: input, most, chunk: Vec::new(), bytes: 0 };
+            read(&mut feed).and_then(|outcome| feed.flush().map(|()| outcome))
+        });
+        scope.spawn(move || {
+            for chunk in inputs {
+                if output.send(chunk.map(&mut process)).is_err() {
+                    return;
+                }
+            }
+        });
+        // Dropping the receiver on an early return makes both threads end.
+        for chunk in outputs {
+            let chunk = chunk?;
+            control.check()?;
+            let count = chunk.len() as u64;
+            chunk.into_iter().try_for_each(&mut on_result)?;
+            control.progress.advance(count);
+        }
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

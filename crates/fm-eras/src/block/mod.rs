@@ -1,0 +1,14 @@
+//! The record form that the rooms `broadcast` and `session` share: layouts as data, and one strict decoder.
+//!
+//! Invariants: a layout says all that the decoder needs to know; a record is accepted only if it encodes to its own
+//! bytes again.
+
+mod item;
+mod layout;
+mod record;
+mod tables;
+
+pub use item::{decode_item, encode_item};
+pub use layout::{BlockLayout, ItemForm, ItemLayout, SignatureForm};
+pub use record::{decode_accepted_item, decode_block, encode_block};
+pub use tables::{KeyForm, RowError, TableFact, ValueForm, Version};

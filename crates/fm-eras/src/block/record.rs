@@ -1,0 +1,108 @@
+//! The record of a finished block or session.
+//!
+//! ```text
+//! record = [index u64] || list<item> || map<peer, signature[64]>
+//! item   = (bytes || [position u64] | consensus item) || peer
+//! ```
+
+use fm_codec::{DecodeError, DecodeErrorKind, Reader, Writer};
+use fm_history::{Block, BlockContent, BlockItem, merkle_root, sha256};
+
+use super::item::{decode_item, encode_item};
+use super::layout::{BlockLayout, ItemForm, ItemLayout};
+
+/// The least number of bytes that an item takes in any layout.
+const LEAST_ITEM_BYTES: usize = 2;
+/// Bytes of a guardian's number and signature, at least.
+const LEAST_SIGNATURE_BYTES: usize = 1 + 64;
+
+/// Decodes a record, all of it.
+pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeError> {
+    let mut reader = Reader::new(value, layout.dialect);
+    let index = if layout.own_index { Some(reader.u64()?) } else { None };
+    let mut leaves = Vec::new();
+    let items = reader.list(LEAST_ITEM_BYTES, |reader| {
+        let start = reader.position();
+        let item = read_accepted_item(reader, layout)?;
+        leaves.push(sha256(&[reader.since(start)]));
+        Ok(item)
+    })?;
+    let signatures = reader.map(LEAST_SIGNATURE_BYTES, Reader::u16, Reader::array)?;
+    reader.finish()?;
+    let block = Block { index, items, merkle: merkle_root(leaves), signatures };
+    check_reproducible(&encode_block(&block, layout), value)?;
+    Ok(block)
+}
+
+/// Decodes an accepted item of the open session, all of it.
+pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockItem, DecodeError> {
+    let mut reader = Reader::new(value, layout.dialect);
+    let item = read_accepted_item(&mut reader, layout)?;
+    reader.finish()?;
+    let mut writer = Writer::new(layout.dialect);
+    write_accepted_item(&item, layout, &mut writer);
+    check_reproducible(writer.as_bytes(), value)?;
+    Ok(item)
+}
+
+/// Encodes a record.
+pub fn encode_block(block: &Block, layout: &BlockLayout) -> Vec<u8> {
+    let mut writer = Writer::new(layout.dialect);
+    if let Some(index) = block.index {
+        writer.u64(index);
+    }
+    writer.list(block.items.iter(), |writer, item| write_accepted_item(item, layout, writer));
+    writer.list(block.signatures.iter(), |writer, (peer, signature)| {
+        writer.u16(*peer);
+        writer.raw(signature);
+    });
+    writer.into_bytes()
+}
+
+fn check_reproducible(again: &[u8], value: &[u8]) -> Result<(), DecodeError> {
+    if again == value {
+        return Ok(());
+    }
+    let offset = again.iter().zip(value).take_while(|(a, b)| a == b).count();
+    Err(DecodeError { offset, kind: DecodeErrorKind::NotReproducible })
+}
+
+fn read_accepted_item(reader: &mut Reader<'_>, layout: &BlockLayout) -> Result<BlockItem, DecodeError> {
+    let content = match &layout.item {
+        ItemForm::Inline(item) => decode_item(reader, item)?,
+        ItemForm::Bytes(item) => read_bytes_item(reader.bytes()?, item.as_ref()),
+    };
+    let position = if layout.item_positions { Some(reader.u64()?) } else { None };
+    Ok(BlockItem { content, position, peer: reader.u16()? })
+}
+
+/// A byte string that is a consensus item exactly, or is opaque.
+fn read_bytes_item(bytes: &[u8], layout: Option<&ItemLayout>) -> BlockContent {
+    let decoded = layout.and_then(|layout| {
+        let mut reader = Reader::new(bytes, layout.dialect);
+        let item = decode_item(&mut reader, layout).ok()?;
+        reader.finish().ok()?;
+        Some(item)
+    });
+    decoded.unwrap_or_else(|| BlockContent::Opaque(bytes.to_vec()))
+}
+
+fn write_accepted_item(item: &BlockItem, layout: &BlockLayout, writer: &mut Writer) {
+    match &layout.item {
+        ItemForm::Inline(form) => encode_item(&item.content, form, writer),
+        ItemForm::Bytes(form) => {
+            let mut bytes = Writer::new(form.map_or(layout.dialect, |form| form.dialect));
+            match (&item.content, form) {
+                (BlockContent::Opaque(opaque), _) => bytes.raw(opaque),
+                (content, Some(form)) => encode_item(content, form, &mut bytes),
+                // Without a layout of items every item is opaque.
+                (_, None) => {}
+            }
+            writer.bytes(bytes.as_bytes());
+        }
+    }
+    if let Some(position) = item.position {
+        writer.u64(position);
+    }
+    writer.u16(item.peer);
+}

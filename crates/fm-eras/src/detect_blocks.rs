@@ -1,0 +1,139 @@
+//! Which layout of blocks or sessions a store has: first by the marks that each build left in its tables, then by
+//! the strict decoding of records under every layout that is left.
+
+use fm_codec::{Dialect, Reader};
+
+use fm_history::convert_block;
+
+use crate::block::{BlockLayout, decode_accepted_item, decode_block};
+use crate::detect::FirstRows;
+use crate::rows::{RowSource, SourceError};
+use crate::session::{SIGNED_SESSION_OUTCOME, server_version_key};
+use crate::{broadcast, session};
+
+/// Records looked at from the start of a table.
+const SAMPLES: usize = 16;
+/// Bytes of a signature of the client config.
+const CONFIG_SIGNATURE: usize = 96;
+/// The layout of the first build inside the server, the only one with a record of the session's index.
+const FIRST_OF_SERVER: &str = "a4177cea3";
+
+/// The layouts that the prefixes allow, by age; none if the store has neither blocks nor sessions.
+pub(crate) fn candidates(
+    source: &dyn RowSource,
+    rows: &FirstRows,
+) -> Result<Vec<&'static BlockLayout>, SourceError> {
+    let first = |prefix: u8| rows.iter().find(|(key, _)| key[0] == prefix);
+    let all = broadcast::LAYOUTS.iter().chain(session::LAYOUTS);
+    if source.get(&[0x00])?.is_some() {
+        return Ok(all.filter(|layout| layout.name == FIRST_OF_SERVER).collect());
+    }
+    if first(0x00).is_some() && first(0x02).is_none() && first(SIGNED_SESSION_OUTCOME).is_none() {
+        return Ok(all.filter(|layout| layout.era == "B").collect());
+    }
+    let new_version = source.get(&server_version_key())?.is_some();
+    let is_server = first(SIGNED_SESSION_OUTCOME).is_some_and(|(key, _)| is_number_key(key));
+    if !is_server && !new_version {
+        return Ok(Vec::new());
+    }
+    let two_texts = |value: &[u8]| {
+        let mut reader = Reader::new(value, Dialect::MODERN);
+        reader.text().and_then(|_| reader.text()).and_then(|_| reader.finish()).is_ok()
+    };
+    let config_signature = |value: &[u8]| value.len() == CONFIG_SIGNATURE && !two_texts(value);
+    let of_c = first(0x03).is_some()
+        || first(0x09).is_some()
+        || first(0x07).is_some_and(|(_, value)| config_signature(value));
+    let of_e = !of_c
+        && (new_version
+            || [0x06, 0x08].iter().any(|prefix| first(*prefix).is_some())
+            || first(0x07).is_some());
+    Ok(all
+        .filter(|layout| layout.history == SIGNED_SESSION_OUTCOME && layout.name != FIRST_OF_SERVER)
+        .filter(|layout| match layout.era {
+            "E" => of_e,
+            "D" => !of_e && !of_c,
+            _ => !of_e,
+        })
+        .collect())
+}
+
+fn is_number_key(key: &[u8]) -> bool {
+    let mut reader = Reader::new(&key[1..], Dialect::MODERN);
+    reader.u64().and_then(|_| reader.finish()).is_ok()
+}
+
+/// The layouts under which most records decode: one, or the newest of those that give the same sessions, or all
+/// that do not.
+///
+/// A few damaged records change nothing: they are found later, each at its place. None if no record decodes.
+pub(crate) fn choose(
+    source: &dyn RowSource,
+    candidates: &[&'static BlockLayout],
+) -> Result<Vec<&'static BlockLayout>, SourceError> {
+    let few = best(source, candidates, SAMPLES)?;
+    if few.len() <= 1 {
+        return Ok(few);
+    }
+    let mut all = best(source, &few, usize::MAX)?;
+    if let Some(newest) = all.last().copied() {
+        let others = all.clone();
+        all.clear();
+        for layout in others {
+            if layout.name == newest.name || differ(source, layout, newest)? {
+                all.push(layout);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Whether any record is converted to different sessions under the two layouts. Items of the open session do not
+/// matter: no conversion carries them over.
+fn differ(source: &dyn RowSource, one: &BlockLayout, other: &BlockLayout) -> Result<bool, SourceError> {
+    for row in source.scan_prefix(one.history) {
+        let (_, value) = row?;
+        if let (Ok(one), Ok(other)) = (decode_block(&value, one), decode_block(&value, other))
+            && convert_block(0, &one, true).record != convert_block(0, &other, true).record
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The layouts under which most of the first and last `limit` records of both tables decode.
+fn best(
+    source: &dyn RowSource,
+    candidates: &[&'static BlockLayout],
+    limit: usize,
+) -> Result<Vec<&'static BlockLayout>, SourceError> {
+    let mut scores = vec![0usize; candidates.len()];
+    let mut seen = 0usize;
+    let Some(one) = candidates.first() else { return Ok(Vec::new()) };
+    for prefix in [Some(one.history), candidates.iter().find_map(|layout| layout.pending)] {
+        let Some(prefix) = prefix else { continue };
+        for row in source.scan_prefix(prefix).take(limit) {
+            let (key, value) = row?;
+            seen += 1;
+            for (score, layout) in scores.iter_mut().zip(candidates) {
+                *score += usize::from(explains(layout, &key, &value));
+            }
+        }
+    }
+    let most = scores.iter().copied().max().unwrap_or(0);
+    // Without a single record nothing contradicts any layout.
+    if most == 0 && seen > 0 {
+        return Ok(Vec::new());
+    }
+    Ok(candidates.iter().zip(scores).filter(|(_, score)| *score == most).map(|(layout, _)| *layout).collect())
+}
+
+fn explains(layout: &BlockLayout, key: &[u8], value: &[u8]) -> bool {
+    let Ok(number) = layout.number_of_key(key) else { return false };
+    if key.first() == Some(&layout.history) {
+        return decode_block(value, layout)
+            .is_ok_and(|block| block.index.is_none_or(|index| index == number));
+    }
+    layout.pending.is_some() && decode_accepted_item(value, layout).is_ok()
+}
