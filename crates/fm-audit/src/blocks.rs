@@ -6,7 +6,7 @@ use fm_crypto::{SchnorrError, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
     Block, BlockContent, Code, ConvertedEpoch, Finding, PeerId, Place, SessionHeader, SessionLeaf,
-    convert_block,
+    SessionOutcome, convert_block,
 };
 use rayon::prelude::*;
 
@@ -27,6 +27,8 @@ pub struct BlockOptions<'a> {
     pub keys: Option<&'a SessionKeys>,
     /// Apply the conversion rule.
     pub convert: bool,
+    /// Whether signatures mean the same today, so that they stay where the header does.
+    pub tagged: bool,
 }
 
 /// A block as the pipeline hands it over.
@@ -110,9 +112,27 @@ fn decoded_block(key: u64, record: &[u8], block: Block, options: BlockOptions<'_
     if let (Some(keys), Some(valid)) = (options.keys, valid) {
         findings.extend(count_finding(key, valid, block.signatures.len(), keys.threshold()));
     }
-    let converted = options.convert.then(|| convert_block(key, &block, options.layout.tagged));
+    let converted = options.convert.then(|| convert(key, record, &block, options));
     let leaf = SessionLeaf { items: block.items.len() as u64, header };
     DecodedBlock { leaf, block, valid, is_signed, converted, findings }
+}
+
+/// The session that a block becomes: itself, if it is one of today.
+fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) -> ConvertedEpoch {
+    if !options.layout.is_modern() {
+        return convert_block(key, block, options.tagged);
+    }
+    ConvertedEpoch {
+        outcome: SessionOutcome::default(),
+        record: record.to_vec(),
+        leaf: SessionLeaf {
+            items: block.items.len() as u64,
+            header: SessionHeader { index: key, root: block.merkle.root },
+        },
+        ambiguous: block.merkle.ambiguous,
+        transactions: Vec::new(),
+        dropped: Vec::new(),
+    }
 }
 
 /// What a record says about itself.

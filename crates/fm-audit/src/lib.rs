@@ -11,8 +11,10 @@ mod hbbft;
 mod index;
 mod migrated;
 mod pipeline;
+mod sessions;
 mod shares;
 mod source;
+mod transactions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use control::{Control, Progress, Silent};
@@ -22,6 +24,7 @@ pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
 pub use migrated::{
     ManifestFacts, MigratedAudit, audit_migrated, carried_row, check_archive, manifest, manifest_differences,
 };
+pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
 };

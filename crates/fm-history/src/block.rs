@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_codec::ModuleValue;
+use fm_codec::{Dialect, ModuleValue, Writer};
 
 use crate::{Hash, MerkleRoot, PeerId};
 
@@ -63,6 +63,15 @@ pub struct BlockTransaction {
     pub nonce: Option<[u8; 8]>,
     /// Authorisation of the inputs.
     pub signature: BlockSignature,
+}
+
+impl BlockTransaction {
+    /// The value of the accepted-transaction index: the module instances of the outputs, in order.
+    pub fn output_instances(&self, dialect: Dialect) -> Vec<u8> {
+        let mut writer = Writer::new(dialect);
+        writer.list(self.outputs.iter(), |writer, output| writer.u16(output.instance));
+        writer.into_bytes()
+    }
 }
 
 /// Authorisation of a transaction's inputs.

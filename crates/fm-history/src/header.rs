@@ -11,21 +11,24 @@ use crate::{Hash, sha256};
 pub struct MerkleRoot {
     /// The root.
     pub root: Hash,
-    /// Two sibling nodes are equal: a shorter or longer list with a repeated tail has the same root.
+    /// The list repeats its own tail in a way that a shorter list has the same root.
     pub ambiguous: bool,
 }
 
 /// The root over leaf hashes: zeros for no leaf, the leaf for one, the last node repeated on odd levels.
+///
+/// Of all lists with one root exactly the shortest is not ambiguous: the others end, on some level, in a pair of
+/// equal nodes where the shorter list has a single one. Equal pairs elsewhere share their root with nobody.
 pub fn merkle_root(mut level: Vec<Hash>) -> MerkleRoot {
     let mut ambiguous = false;
     while level.len() > 1 {
+        // Of two equal nodes the shorter list would have one, and one is not a pair but the root itself.
+        ambiguous |= level.len() > 2
+            && level.len().is_multiple_of(2)
+            && level[level.len() - 1] == level[level.len() - 2];
         level = level
             .chunks(2)
-            .map(|pair| {
-                let (left, right) = (pair[0], *pair.last().expect("chunks are not empty"));
-                ambiguous |= pair.len() == 2 && left == right;
-                sha256(&[&left.0, &right.0])
-            })
+            .map(|pair| sha256(&[&pair[0].0, &pair.last().expect("chunks are not empty").0]))
             .collect();
     }
     MerkleRoot { root: level.first().copied().unwrap_or_default(), ambiguous }

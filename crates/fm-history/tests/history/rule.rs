@@ -121,11 +121,14 @@ fn an_epoch_without_items_becomes_an_empty_session() {
 
 #[test]
 fn a_session_that_shares_its_header_is_flagged() {
-    let twice =
-        EpochContent { contributions: vec![contribution(0, vec![module(1), module(1)])], rejected: vec![] };
+    let items = vec![module(1), module(2), module(3), module(3)];
+    let twice = EpochContent { contributions: vec![contribution(0, items)], rejected: vec![] };
     assert!(convert_epoch(0, &twice).ambiguous);
     let by_two_peers = EpochContent {
-        contributions: vec![contribution(0, vec![module(1)]), contribution(1, vec![module(1)])],
+        contributions: vec![
+            contribution(0, vec![module(1), module(2), module(3)]),
+            contribution(1, vec![module(3)]),
+        ],
         rejected: vec![],
     };
     // The peer is part of the item.

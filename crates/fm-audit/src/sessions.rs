@@ -1,0 +1,400 @@
+//! The audit of a history of blocks or sessions: continuity, headers, signatures, index, and every other record.
+
+use std::collections::BTreeMap;
+
+use fm_crypto::SessionKeys;
+use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
+use fm_history::{BlockContent, BlockTransaction, Code, Finding, Hash, HistoryRoot, Place, Severity};
+
+use crate::transactions::TransactionIndex;
+use crate::{Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, blocks};
+
+/// Sessions at which the keys are tried before the whole history is.
+const KEY_SAMPLES: usize = 8;
+
+/// What an audit of blocks or sessions does.
+#[derive(Clone, Copy)]
+pub struct SessionOptions<'a> {
+    /// Layout of the records.
+    pub layout: &'static BlockLayout,
+    /// Keys to check signatures with.
+    pub keys: Option<&'a SessionKeys>,
+    /// The last session that the history root covers; the last one if none.
+    pub until: Option<u64>,
+    /// Check the records beside the history and the index of transactions.
+    pub side_records: bool,
+}
+
+/// What an audit of blocks or sessions came to.
+#[derive(Clone, Debug, Default)]
+pub struct SessionAudit {
+    /// Records of finished sessions.
+    pub sessions: u64,
+    /// The first session.
+    pub first: Option<u64>,
+    /// The last session.
+    pub last: Option<u64>,
+    /// Sessions that a threshold of guardians signed.
+    pub signed: u64,
+    /// The last of them.
+    pub last_signed: Option<u64>,
+    /// Sessions without enough valid signatures.
+    pub unsigned: u64,
+    /// Sessions with signatures that nobody checked, for want of keys.
+    pub unchecked: u64,
+    /// Accepted items of the open session.
+    pub pending: u64,
+    /// Whether signatures cover the guardians' keys; false for those of before 2023-08-04.
+    pub tagged: bool,
+    /// The history up to the last session, if no session is missing or unknown.
+    pub anchor: Option<Anchor>,
+    /// Rows by table.
+    pub rows: BTreeMap<&'static str, u64>,
+    /// Findings that are errors.
+    pub errors: u64,
+    /// Findings that are warnings.
+    pub warnings: u64,
+}
+
+/// Audits a history; `on_block` sees every block after its findings were reported.
+///
+/// # Errors
+/// If the source cannot be read, or the job was interrupted.
+pub fn audit_sessions(
+    stream: EpochStream<'_>,
+    options: SessionOptions<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+    on_block: &mut dyn FnMut(&AuditedBlock) -> Result<(), AuditError>,
+) -> Result<SessionAudit, AuditError> {
+    let mut audit = Auditor {
+        stream,
+        options,
+        control,
+        on_finding,
+        index: TransactionIndex::new()?,
+        result: SessionAudit { tagged: options.layout.tagged, ..SessionAudit::default() },
+    };
+    let scheme = audit.choose_scheme()?;
+    audit.follow(scheme.as_ref(), on_block)?;
+    if options.side_records {
+        audit.check_records()?;
+        audit.check_index()?;
+    }
+    Ok(audit.result)
+}
+
+struct Auditor<'a, 'f> {
+    stream: EpochStream<'a>,
+    options: SessionOptions<'a>,
+    control: Control<'a>,
+    on_finding: &'f mut dyn FnMut(Finding),
+    index: TransactionIndex,
+    result: SessionAudit,
+}
+
+impl Auditor<'_, '_> {
+    fn report(&mut self, finding: Finding) {
+        match finding.severity {
+            Severity::Error => self.result.errors += 1,
+            Severity::Warning => self.result.warnings += 1,
+            Severity::Info => {}
+        }
+        (self.on_finding)(finding);
+    }
+
+    fn add(&mut self, code: Code, place: Place, message: impl Into<String>) {
+        self.report(Finding::new(code, place, message));
+    }
+
+    /// The keys with the message form that the history's signatures have; none if none of them verifies.
+    ///
+    /// Only blocks of the broadcast crate can be of either form, and their records do not tell which.
+    fn choose_scheme(&mut self) -> Result<Option<SessionKeys>, AuditError> {
+        let Some(keys) = self.options.keys else { return Ok(None) };
+        let layout = self.options.layout;
+        let untagged = keys.without_tag();
+        let forms = match (layout.tagged, layout.era) {
+            (false, _) => vec![untagged],
+            (true, "B") => vec![keys.clone(), untagged],
+            (true, _) => vec![keys.clone()],
+        };
+        let mut signed = 0;
+        for row in self.stream.rows.scan_prefix(layout.history) {
+            let (key, value) = row.map_err(|source| AuditError::rows(self.stream.path, source))?;
+            self.control.check()?;
+            let (Ok(index), Ok(block)) =
+                (layout.number_of_key(&key), fm_eras::block::decode_block(&value, layout))
+            else {
+                continue;
+            };
+            let header = fm_history::SessionHeader { index, root: block.merkle.root }.to_bytes();
+            let verifies = |form: &&SessionKeys| {
+                let message = form.message(&header);
+                block
+                    .signatures
+                    .iter()
+                    .any(|(peer, signature)| form.verify(*peer, &message, signature).is_ok())
+            };
+            if let Some(form) = forms.iter().find(verifies) {
+                self.result.tagged = form.tag().is_some();
+                return Ok(Some(form.clone()));
+            }
+            signed += usize::from(!block.signatures.is_empty());
+            if signed >= KEY_SAMPLES {
+                break;
+            }
+        }
+        if signed > 1 {
+            let message = format!(
+                "none of the signatures on {signed} sessions verifies: the keys are of another federation, or the \
+                 database is damaged; signatures were not looked at any further"
+            );
+            self.add(Code::WrongKeys, Place::everywhere(), message);
+            return Ok(None);
+        }
+        Ok(forms.into_iter().next())
+    }
+
+    fn follow(
+        &mut self,
+        keys: Option<&SessionKeys>,
+        on_block: &mut dyn FnMut(&AuditedBlock) -> Result<(), AuditError>,
+    ) -> Result<(), AuditError> {
+        let layout = self.options.layout;
+        self.control.progress.begin("sessions", "sessions", None);
+        let options = BlockOptions { layout, keys, convert: true, tagged: self.result.tagged };
+        let mut running = Running { until: self.options.until, ..Running::default() };
+        let stray = blocks(self.stream, options, self.control, |audited| {
+            self.on_block(&audited, &mut running);
+            on_block(&audited)
+        })?;
+        self.control.progress.end();
+        for key in &stray {
+            self.add(Code::RecordUndecodable, Place::key(key), "the key names no session");
+        }
+        let history = layout.table_of(&[layout.history]).map_or("history", |table| table.name);
+        self.result.rows.insert(history, self.result.sessions + stray.len() as u64);
+        if running.is_whole(self.result.first) {
+            self.result.anchor = running.anchor();
+        }
+        Ok(())
+    }
+
+    fn on_block(&mut self, audited: &AuditedBlock, running: &mut Running) {
+        let index = audited.key;
+        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        if index > expected {
+            let message = match index - expected {
+                1 => "the session is not there".to_owned(),
+                count => format!("{count} sessions from here on are not there"),
+            };
+            self.add(Code::SessionMissing, Place::session(expected), message);
+        }
+        self.result.sessions += 1;
+        self.result.first.get_or_insert(index);
+        self.result.last = Some(index);
+        match &audited.decoded {
+            Err(reason) => {
+                self.add(Code::SessionUndecodable, Place::session(index), reason.clone());
+                running.broken = true;
+            }
+            Ok(decoded) => {
+                decoded.findings.iter().cloned().for_each(|finding| self.report(finding));
+                self.count_signatures(index, decoded);
+                running.push(index, decoded);
+            }
+        }
+        for transaction in audited.transactions() {
+            running.count_transaction(index);
+            let (key, value) = index_row(self.options.layout, transaction);
+            self.index.add_history(&key, &value);
+        }
+    }
+
+    fn count_signatures(&mut self, index: u64, decoded: &DecodedBlock) {
+        match decoded.is_signed {
+            Some(true) => {
+                self.result.signed += 1;
+                self.result.last_signed = Some(index);
+            }
+            Some(false) => self.result.unsigned += 1,
+            None if decoded.block.signatures.is_empty() => self.result.unsigned += 1,
+            None => self.result.unchecked += 1,
+        }
+    }
+
+    /// Decodes every record beside the history, and feeds the index and the open session to their checks.
+    fn check_records(&mut self) -> Result<(), AuditError> {
+        let layout = self.options.layout;
+        self.control.progress.begin("other records", "records", None);
+        let mut next_pending = 0;
+        let before = self.stream.rows.scan_range(&[], Some(&[layout.history]));
+        let after = self.stream.rows.scan_range(&[layout.history + 1], None);
+        for row in before.chain(after) {
+            let (key, value) = row.map_err(|source| AuditError::rows(self.stream.path, source))?;
+            self.control.check()?;
+            self.control.progress.advance(1);
+            let table = match layout.check_row(&key, &value) {
+                Ok(table) => table,
+                Err(error @ RowError::UnknownPrefix { .. }) => {
+                    *self.result.rows.entry("unknown").or_default() += 1;
+                    self.add(Code::UnknownPrefix, Place::key(&key), error.to_string());
+                    continue;
+                }
+                Err(error) => {
+                    self.add(Code::RecordUndecodable, Place::key(&key), error.to_string());
+                    let name = layout.table_of(&key).map_or("unknown", |table| table.name);
+                    *self.result.rows.entry(name).or_default() += 1;
+                    continue;
+                }
+            };
+            *self.result.rows.entry(table.name).or_default() += 1;
+            if layout.transactions == Some(table.prefix) {
+                self.index.add_row(&key, &value);
+            } else if table.value == ValueForm::AcceptedItem {
+                self.on_pending(&key, &value, &mut next_pending);
+            } else if table.value == ValueForm::Nothing {
+                self.result.pending += 1;
+            } else if table.key == KeyForm::Nothing && table.prefix == 0 {
+                self.check_pointer(&key, &value);
+            }
+        }
+        self.control.progress.end();
+        Ok(())
+    }
+
+    /// An accepted item of the open session; they are numbered from 0.
+    fn on_pending(&mut self, key: &[u8], value: &[u8], next: &mut u64) {
+        let layout = self.options.layout;
+        self.result.pending += 1;
+        if let Ok(number) = layout.number_of_key(key) {
+            if number != *next {
+                let message = format!("item {next} of the open session is not there");
+                self.add(Code::PendingItemMissing, Place::key(key), message);
+            }
+            *next = number.saturating_add(1);
+        }
+        if let Ok(item) = decode_accepted_item(value, layout)
+            && let BlockContent::Transaction(transaction) = &item.content
+        {
+            let (key, value) = index_row(layout, transaction);
+            self.index.add_history(&key, &value);
+        }
+    }
+
+    /// The record of the open session's index, in the first build of era C.
+    fn check_pointer(&mut self, key: &[u8], value: &[u8]) {
+        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        let mut reader = fm_codec::Reader::new(value, self.options.layout.dialect);
+        if let Ok(open) = reader.u64()
+            && open != expected
+        {
+            let message =
+                format!("it names session {open} as the open one, the last finished one gives {expected}");
+            self.add(Code::SessionPointerWrong, Place::key(key), message);
+        }
+    }
+
+    fn check_index(&mut self) -> Result<(), AuditError> {
+        let layout = self.options.layout;
+        let Some(prefix) = layout.transactions else { return Ok(()) };
+        if self.index.is_equal() {
+            return Ok(());
+        }
+        // The first build of era C only counts the accepted items of the open session: what they left in the
+        // index cannot be told from what does not belong there, except by their number.
+        let unknown = if layout.pending.is_none() { self.result.pending } else { 0 };
+        let (stream, control) = (self.stream, self.control);
+        control.progress.begin("transaction index", "sessions", None);
+        let each = |on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>| {
+            each_transaction(stream, layout, control, on)
+        };
+        let findings = self.index.compare(stream, prefix, unknown, &each, control)?;
+        control.progress.end();
+        findings.into_iter().for_each(|finding| self.report(finding));
+        Ok(())
+    }
+}
+
+/// Every transaction of the finished sessions, then those of the open one, as rows of the index.
+fn each_transaction(
+    stream: EpochStream<'_>,
+    layout: &'static BlockLayout,
+    control: Control<'_>,
+    on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged };
+    blocks(stream, options, control, |audited| {
+        audited.transactions().try_for_each(|transaction| {
+            let (key, value) = index_row(layout, transaction);
+            on(Place::session(audited.key), key, value)
+        })
+    })?;
+    let Some(pending) = layout.pending else { return Ok(()) };
+    for row in stream.rows.scan_prefix(pending) {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        control.check()?;
+        if let Ok(item) = decode_accepted_item(&value, layout)
+            && let BlockContent::Transaction(transaction) = &item.content
+        {
+            let (row, value) = index_row(layout, transaction);
+            on(Place::key(&key), row, value)?;
+        }
+    }
+    Ok(())
+}
+
+/// The row of the index that an accepted transaction leaves behind.
+fn index_row(layout: &BlockLayout, transaction: &BlockTransaction) -> (Vec<u8>, Vec<u8>) {
+    let mut key: Vec<u8> = layout.transactions.into_iter().collect();
+    key.extend_from_slice(&transaction.txid.0);
+    (key, transaction.output_instances(layout.dialect))
+}
+
+/// The history as sessions, so far.
+#[derive(Default)]
+struct Running {
+    until: Option<u64>,
+    root: HistoryRoot,
+    items: u64,
+    transactions: u64,
+    signed: u64,
+    /// A session is missing or unknown: there is no root over what is behind it.
+    broken: bool,
+}
+
+impl Running {
+    fn push(&mut self, index: u64, decoded: &DecodedBlock) {
+        self.broken |= index != self.root.sessions() && self.until.is_none_or(|until| index <= until);
+        if self.broken || self.until.is_some_and(|until| index > until) {
+            return;
+        }
+        let Some(converted) = &decoded.converted else { return };
+        self.root.push(converted.leaf);
+        self.items += converted.leaf.items;
+        self.signed += u64::from(decoded.is_signed == Some(true));
+    }
+
+    fn count_transaction(&mut self, index: u64) {
+        self.transactions += u64::from(self.until.is_none_or(|until| index <= until));
+    }
+
+    fn is_whole(&self, first: Option<u64>) -> bool {
+        let reaches = self.until.is_none_or(|until| self.root.sessions() > until);
+        first == Some(0) && !self.broken && reaches
+    }
+
+    fn anchor(&self) -> Option<Anchor> {
+        Some(Anchor {
+            last: self.root.sessions().checked_sub(1)?,
+            last_hash: Hash::default(),
+            sessions: self.root.sessions(),
+            items: self.items,
+            transactions: self.transactions,
+            dropped: BTreeMap::new(),
+            history_root: self.root.root(),
+            signed: self.signed,
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! The index of accepted transactions against the history, in memory that does not grow with either.
+//!
+//! Equal digests of both sides settle it. Only if they differ are the sides compared row by row, in as many passes
+//! as keep each within a fixed number of rows; which row is in which pass depends on a secret, so that no history
+//! can be made to fall into one.
+
+use std::collections::BTreeMap;
+
+use fm_history::{Code, Finding, MultisetDigest, MultisetKey, Place, sha256};
+
+use crate::{AuditError, Control, EpochStream};
+
+/// Rows of the history held at a time when the sides are compared row by row.
+const ROWS_PER_PASS: u64 = 500_000;
+/// Findings given per audit about the index.
+const MOST_FINDINGS: usize = 1000;
+/// Values up to this many bytes are shown, longer ones by their hash.
+const SHOWN_BYTES: usize = 128;
+
+/// Gives every accepted transaction of a history: where it is, and the key and value of its row in the index.
+pub(crate) type EachTransaction<'a> =
+    dyn Fn(&mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>) -> Result<(), AuditError> + 'a;
+
+/// Both sides of the comparison.
+pub(crate) struct TransactionIndex {
+    key: MultisetKey,
+    history: MultisetDigest,
+    table: MultisetDigest,
+}
+
+impl TransactionIndex {
+    pub(crate) fn new() -> Result<Self, AuditError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(AuditError::Randomness)?;
+        let (history, table) = (MultisetDigest::default(), MultisetDigest::default());
+        Ok(Self { key: MultisetKey(key), history, table })
+    }
+
+    /// Adds what an accepted transaction leaves in the index.
+    pub(crate) fn add_history(&mut self, key: &[u8], value: &[u8]) {
+        self.history.add(&self.key, key, value);
+    }
+
+    /// Adds a row of the index.
+    pub(crate) fn add_row(&mut self, key: &[u8], value: &[u8]) {
+        self.table.add(&self.key, key, value);
+    }
+
+    pub(crate) fn is_equal(&self) -> bool {
+        self.history == self.table
+    }
+
+    /// What is wrong with the index, row by row: the first 1000 findings.
+    ///
+    /// Up to `unknown` rows may be there that the history does not explain.
+    pub(crate) fn compare(
+        &self,
+        stream: EpochStream<'_>,
+        prefix: u8,
+        unknown: u64,
+        each: &EachTransaction<'_>,
+        control: Control<'_>,
+    ) -> Result<Vec<Finding>, AuditError> {
+        let mut found = Found { findings: Vec::new(), extra: Vec::new(), extras: 0 };
+        let passes = self.history.rows.max(self.table.rows).div_ceil(ROWS_PER_PASS).max(1);
+        for pass in 0..passes {
+            let in_pass = |key: &[u8]| passes == 1 || self.part(key, passes) == pass;
+            compare_pass(stream, prefix, each, control, &in_pass, &mut found)?;
+            if found.findings.len() >= MOST_FINDINGS {
+                break;
+            }
+        }
+        if found.extras > unknown {
+            found.findings.append(&mut found.extra);
+        }
+        found.findings.truncate(MOST_FINDINGS);
+        Ok(found.findings)
+    }
+
+    fn part(&self, key: &[u8], passes: u64) -> u64 {
+        let hash = sha256(&[&self.key.0, key]);
+        let (first, _) = hash.0.split_first_chunk().expect("a hash has 32 bytes");
+        u64::from_be_bytes(*first) % passes
+    }
+}
+
+/// What was found so far.
+struct Found {
+    findings: Vec<Finding>,
+    /// Rows that the history does not explain.
+    extra: Vec<Finding>,
+    extras: u64,
+}
+
+fn compare_pass(
+    stream: EpochStream<'_>,
+    prefix: u8,
+    each: &EachTransaction<'_>,
+    control: Control<'_>,
+    in_pass: &dyn Fn(&[u8]) -> bool,
+    found: &mut Found,
+) -> Result<(), AuditError> {
+    let mut expected: BTreeMap<Vec<u8>, (Place, String)> = BTreeMap::new();
+    each(&mut |place, key, value| {
+        if !in_pass(&key) {
+            return Ok(());
+        }
+        if let Some((first, _)) = expected.get(&key) {
+            if found.findings.len() < MOST_FINDINGS {
+                let message =
+                    format!("transaction {} was accepted at {first} already", hex::encode(&key[1..]));
+                found.findings.push(Finding::new(Code::TransactionAcceptedTwice, place, message));
+            }
+        } else {
+            expected.insert(key, (place, shown(&value)));
+        }
+        Ok(())
+    })?;
+    for row in stream.rows.scan_prefix(prefix) {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        control.check()?;
+        if !in_pass(&key) {
+            continue;
+        }
+        let Some((place, expected)) = expected.remove(&key) else {
+            found.extras += 1;
+            if found.extra.len() < MOST_FINDINGS {
+                let message = "the history does not accept this transaction";
+                found.extra.push(Finding::new(Code::TransactionIndexExtra, Place::key(&key), message));
+            }
+            continue;
+        };
+        let stored = shown(&value);
+        if stored != expected && found.findings.len() < MOST_FINDINGS {
+            let message = format!("the index holds {stored}, the history gives {expected}");
+            let place = Place { key: Place::key(&key).key, ..place };
+            found.findings.push(Finding::new(Code::TransactionIndexDiffers, place, message));
+        }
+    }
+    let left = MOST_FINDINGS.saturating_sub(found.findings.len());
+    found.findings.extend(expected.into_iter().take(left).map(|(key, (place, _))| {
+        let place = Place { key: Place::key(&key).key, ..place };
+        Finding::new(Code::TransactionIndexMissing, place, "an accepted transaction is not in the index")
+    }));
+    Ok(())
+}
+
+/// A value as messages show it; equal if and only if the values are.
+fn shown(value: &[u8]) -> String {
+    if value.len() <= SHOWN_BYTES {
+        return hex::encode(value);
+    }
+    format!("{} bytes with SHA-256 {}", value.len(), sha256(&[value]))
+}
