@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::block::BlockLayout;
 use crate::detect_blocks::{candidates, choose};
-use crate::hbbft;
 use crate::rows::{RowSource, SourceError};
+use crate::{broadcast, hbbft, session};
 
 /// The era and layout of a store.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,36 @@ pub enum Detected {
     /// It is the layout that decides: the last builds of era C (from 2023-11-22) have that of D, and a database
     /// of v0.3 that has no mark of v0.2 counts as E, which reads it.
     Blocks(&'static BlockLayout),
+}
+
+impl Detected {
+    /// The layout of that name, of whatever era.
+    pub fn by_name(name: &str) -> Option<Self> {
+        let blocks = || broadcast::LAYOUTS.iter().chain(session::LAYOUTS).find(|layout| layout.name == name);
+        hbbft::Layout::by_name(name).map(Self::Hbbft).or_else(|| blocks().map(Self::Blocks))
+    }
+
+    /// Every layout's name, by age.
+    pub fn names() -> Vec<&'static str> {
+        let blocks = broadcast::LAYOUTS.iter().chain(session::LAYOUTS).map(|layout| layout.name);
+        hbbft::Layout::ALL.iter().map(hbbft::Layout::name).chain(blocks).collect()
+    }
+
+    /// The era's letter, and number if it has one.
+    pub fn era(&self) -> &'static str {
+        match self {
+            Self::Hbbft(layout) => layout.era(),
+            Self::Blocks(layout) => layout.era,
+        }
+    }
+
+    /// The layout's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hbbft(layout) => layout.name(),
+            Self::Blocks(layout) => layout.name,
+        }
+    }
 }
 
 /// Why no era was found.

@@ -6,6 +6,7 @@
 //! - Memory is flat in the number of epochs.
 //! - What [`Forged`] says was counted while making the rows, not by the code under test.
 
+mod blocks;
 mod chain;
 mod config;
 mod content;
@@ -21,6 +22,7 @@ use std::path::Path;
 use fm_store::{StoreError, StoreWriter};
 use thiserror::Error;
 
+pub use blocks::{BlockSpec, ForgedBlocks, forge_blocks};
 pub use chain::Forged;
 pub use spec::{ForgeSpec, SpecError};
 
