@@ -4,21 +4,23 @@
 //! a function of the source and the keys, not of the machine.
 
 mod control;
+mod directory;
 mod epochs;
 mod error;
 mod hbbft;
 mod index;
+mod manifest;
 mod migrated;
 mod shares;
 mod source;
 
 pub use control::{Control, Progress, Silent};
+pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, epochs};
 pub use error::AuditError;
 pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
-pub use migrated::{
-    ManifestFacts, MigratedAudit, audit_migrated, carried_row, check_archive, manifest, manifest_differences,
-};
+pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
+pub use migrated::{MigratedAudit, audit_migrated, carried_row, check_archive};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
 };
