@@ -12,7 +12,9 @@ mod run;
 pub use binaries::binary;
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
-pub use migrated::{converted, edit_manifest, manifest, rewrite_archive, rewrite_database, root};
+pub use migrated::{
+    converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database, root,
+};
 pub use random::Random;
 pub use run::{Run, codes, command, shell};
 

@@ -3,12 +3,15 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use fm_archive::{ArchiveReader, ArchiveWriter, Options};
+use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
 use fm_forge::damage;
 use fm_store::Row;
 use serde_json::Value;
 
 use crate::migrate;
+
+/// Name of the archive in a migrated directory.
+const ARCHIVE: &str = "provenance.fmar";
 
 /// Converts a guardian's directory with the config in it, and gives the verdict.
 #[track_caller]
@@ -50,12 +53,35 @@ pub fn rewrite_database(directory: &Path, change: impl FnMut(&[u8], &[u8]) -> Op
 
 /// Puts a changed copy of the archive, well-formed again, in the place of the one in a migrated directory;
 /// returns its identity.
-pub fn rewrite_archive(directory: &Path, mut change: impl FnMut(&[u8], &[u8]) -> Option<Row>) -> String {
-    let (path, other) = (directory.join("provenance.fmar"), directory.join("provenance.new"));
-    let mut reader = ArchiveReader::open_path(&path).expect("the archive can be opened");
-    let metadata = reader.metadata().clone();
+pub fn rewrite_archive(directory: &Path, change: impl FnMut(&[u8], &[u8]) -> Option<Row>) -> String {
+    let archive = ArchiveReader::open_path(directory.join(ARCHIVE)).expect("the archive can be opened");
+    let metadata = archive.metadata().clone();
+    replace_archive(directory, archive, &metadata, change)
+}
+
+/// Puts a copy of the archive with other metadata in the place of the one in a migrated directory: `edit` gives the
+/// value of each entry, or none to drop it.
+pub fn restate_archive(
+    directory: &Path,
+    mut edit: impl FnMut(&str, &str) -> Option<String>,
+    added: Option<(&str, &str)>,
+) {
+    let archive = ArchiveReader::open_path(directory.join(ARCHIVE)).expect("the archive can be opened");
+    let entries = archive.metadata().iter().filter_map(|(name, value)| Some((name, edit(name, value)?)));
+    let added = added.map(|(name, value)| (name, value.to_owned()));
+    let metadata: Metadata = entries.chain(added).collect();
+    replace_archive(directory, archive, &metadata, |key, value| Some((key.to_vec(), value.to_vec())));
+}
+
+fn replace_archive(
+    directory: &Path,
+    mut reader: ArchiveReader<File>,
+    metadata: &Metadata,
+    mut change: impl FnMut(&[u8], &[u8]) -> Option<Row>,
+) -> String {
+    let other = directory.join("provenance.new");
     let mut writer: ArchiveWriter<File> =
-        ArchiveWriter::create(&other, &metadata, Options::default()).expect("an archive can be made");
+        ArchiveWriter::create(&other, metadata, Options::default()).expect("an archive can be made");
     for record in reader.range(&[]) {
         let (key, value) = record.expect("the archive can be read");
         if let Some((key, value)) = change(&key, &value) {
@@ -63,6 +89,6 @@ pub fn rewrite_archive(directory: &Path, mut change: impl FnMut(&[u8], &[u8]) ->
         }
     }
     let (_, summary) = writer.finish().expect("the archive can be written");
-    fs::rename(&other, &path).expect("the archive can be renamed");
+    fs::rename(&other, directory.join(ARCHIVE)).expect("the archive can be renamed");
     hex::encode(summary.identity)
 }

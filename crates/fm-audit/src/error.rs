@@ -41,12 +41,12 @@ pub enum AuditError {
         /// Why not.
         source: DetectError,
     },
-    /// The era could not be told, of a database that is torn.
-    #[error("{path} is torn ({reason}), and cannot be told from what is left")]
-    DetectTorn {
+    /// The era could not be told, of a database that is not whole.
+    #[error("{path} is incomplete ({reason}), and cannot be told from what is left")]
+    DetectIncomplete {
         /// The source.
         path: PathBuf,
-        /// What is torn.
+        /// What is torn or missing.
         reason: String,
         /// Why the era could not be told.
         source: DetectError,

@@ -5,10 +5,12 @@
 
 mod blocks;
 mod control;
+mod directory;
 mod epochs;
 mod error;
 mod hbbft;
 mod index;
+mod manifest;
 mod migrated;
 mod pipeline;
 mod sessions;
@@ -18,12 +20,12 @@ mod transactions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use control::{Control, Progress, Silent};
+pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, epochs};
 pub use error::AuditError;
 pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
-pub use migrated::{
-    ManifestFacts, MigratedAudit, audit_migrated, carried_row, check_archive, manifest, manifest_differences,
-};
+pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
+pub use migrated::{MigratedAudit, audit_migrated, carried_row, check_archive};
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,

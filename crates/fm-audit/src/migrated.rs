@@ -2,7 +2,6 @@
 //! and every row of the new database accounted for.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::iter::Peekable;
 use std::path::Path;
@@ -11,14 +10,13 @@ use fm_codec::Reader;
 use fm_crypto::EpochKeys;
 use fm_eras::hbbft::{Layout, Table, module_of_key, table_of};
 use fm_eras::{RowSource, Rows, session};
-use fm_history::{
-    Code, ConvertedEpoch, Finding, Hash, Manifest, MultisetDigest, MultisetKey, Place, RULE_VERSION, Severity,
-};
+use fm_history::{Code, ConvertedEpoch, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
 use fm_store::Row;
 
+use crate::directory::check_directory;
+use crate::manifest::{check_federation, check_manifest};
 use crate::{
-    Anchor, AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir,
-    audit_hbbft,
+    AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir, audit_hbbft,
 };
 
 /// Prefixes that a modern server knows, of those that may stand in a migrated database.
@@ -48,65 +46,6 @@ pub fn carried_row(key: &[u8], value: &[u8], layout: &Layout) -> Option<(Vec<u8>
     }
 }
 
-/// What a manifest is made from.
-pub struct ManifestFacts<'a> {
-    /// Layout of the original.
-    pub layout: &'a Layout,
-    /// Federation id of the original, in hex.
-    pub federation: &'a str,
-    /// The history up to the last session.
-    pub anchor: &'a Anchor,
-    /// Rows of the original, by table.
-    pub rows: &'a BTreeMap<&'static str, u64>,
-    /// The last epoch of the original.
-    pub last_stored: u64,
-    /// Identity of the provenance archive.
-    pub provenance: Hash,
-    /// Version of the tool that converted.
-    pub tool_version: &'a str,
-}
-
-/// The manifest of a conversion.
-pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
-    let anchor = facts.anchor;
-    let mut carried = BTreeMap::new();
-    let mut not_carried = BTreeMap::new();
-    for (name, rows) in facts.rows {
-        let kept = match Table::ALL.into_iter().find(|table| table.name() == *name) {
-            Some(Table::SignedEpochOutcome) => anchor.sessions,
-            Some(Table::AcceptedTransaction) => anchor.transactions,
-            Some(Table::DatabaseVersion | Table::ModuleData) => *rows,
-            _ => 0,
-        };
-        if kept > 0 {
-            carried.insert((*name).to_owned(), kept);
-        }
-        if *rows > kept {
-            not_carried.insert((*name).to_owned(), rows - kept);
-        }
-    }
-    Manifest {
-        rule: RULE_VERSION,
-        era: facts.layout.era().to_owned(),
-        dialect: facts.layout.name().to_owned(),
-        federation: facts.federation.to_owned(),
-        first: 0,
-        last: anchor.last,
-        sessions: anchor.sessions,
-        items: anchor.items,
-        transactions: anchor.transactions,
-        history_root: anchor.history_root,
-        dropped: anchor.dropped.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
-        signed: anchor.signed,
-        covered: anchor.sessions - anchor.signed,
-        epochs_beyond: facts.last_stored.saturating_sub(anchor.last),
-        carried,
-        not_carried,
-        provenance: facts.provenance,
-        tool_version: facts.tool_version.to_owned(),
-    }
-}
-
 /// What the audit of a migrated directory came to.
 pub struct MigratedAudit {
     /// The audit of the original records.
@@ -124,15 +63,18 @@ pub struct MigratedAudit {
 /// Audits a migrated directory.
 ///
 /// Without keys the old signatures are not checked: what is proven then is that the new database follows from
-/// the provenance archive by the rule. Behind a damaged archive nothing is looked at.
+/// the provenance archive by the rule. Behind a damaged archive nothing is looked at. `federation` is the id that the
+/// directory must name, in hex, if the caller knows it.
 pub fn audit_migrated(
     dir: &MigratedDir,
     keys: Option<&EpochKeys>,
+    federation: Option<&str>,
     shares: bool,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<MigratedAudit, AuditError> {
     let report = Report { sink: RefCell::new(on_finding), errors: 0.into(), warnings: 0.into() };
+    check_directory(dir, &report)?;
     let (provenance, damage) = check_archive(dir.provenance.path(), control)?;
     damage.into_iter().for_each(|finding| report.add(finding));
     if provenance.is_none() {
@@ -156,6 +98,7 @@ pub fn audit_migrated(
     let sessions = target.sessions;
     check_carried(dir, control, &report)?;
     check_manifest(dir, &original, provenance, &report);
+    check_federation(dir, federation, &report);
     if keys.is_some() {
         check_anchor(dir, &original, &report);
     }
@@ -173,14 +116,14 @@ pub fn audit_migrated(
 }
 
 /// Counts findings on their way out.
-struct Report<'f> {
+pub(crate) struct Report<'f> {
     sink: RefCell<&'f mut dyn FnMut(Finding)>,
     errors: std::cell::Cell<u64>,
     warnings: std::cell::Cell<u64>,
 }
 
 impl Report<'_> {
-    fn add(&self, finding: Finding) {
+    pub(crate) fn add(&self, finding: Finding) {
         match finding.severity {
             Severity::Error => self.errors.set(self.errors.get() + 1),
             Severity::Warning => self.warnings.set(self.warnings.get() + 1),
@@ -383,56 +326,4 @@ fn unexpected(key: &[u8]) -> Finding {
     }
     let message = "no modern server knows this record, and may refuse to start on it";
     Finding::new(Code::ForeignRecord, Place::key(key), message)
-}
-
-/// Makes the manifest anew and compares it with the one that is there.
-fn check_manifest(dir: &MigratedDir, original: &HbbftAudit, provenance: Option<Hash>, report: &Report<'_>) {
-    let stated = &dir.manifest;
-    let (Some(anchor), Some(last_stored)) = (&original.anchor, original.chain.last) else {
-        let message = format!("the original has no provable epoch {}", stated.last);
-        report.add(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
-        return;
-    };
-    let federation = dir.provenance.metadata("federation").unwrap_or_default();
-    let found = manifest(&ManifestFacts {
-        layout: &dir.layout,
-        federation: &federation,
-        anchor,
-        rows: &original.rows,
-        last_stored,
-        provenance: provenance.unwrap_or_default(),
-        tool_version: &stated.tool_version,
-    });
-    if found.history_root != stated.history_root {
-        let message = format!(
-            "the history root is {}, the manifest states {}",
-            found.history_root, stated.history_root
-        );
-        report.add(Finding::new(Code::HistoryRootMismatch, Place::everywhere(), message));
-    }
-    // Without keys nothing counts as signed, whatever the manifest says.
-    let signatures_checked = original.chain.unchecked == 0;
-    for (name, found, stated) in manifest_differences(&found, stated) {
-        let is_count_of_signatures = name == "signed" || name == "covered";
-        if name != "history_root" && (signatures_checked || !is_count_of_signatures) {
-            let message = format!("{name} is {found}, the manifest states {stated}");
-            report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
-        }
-    }
-}
-
-/// The fields in which two manifests differ: name, and both values.
-pub fn manifest_differences(found: &Manifest, stated: &Manifest) -> Vec<(String, String, String)> {
-    let fields = |manifest: &Manifest| match serde_json::to_value(manifest) {
-        Ok(serde_json::Value::Object(fields)) => fields,
-        _ => serde_json::Map::new(),
-    };
-    let stated = fields(stated);
-    fields(found)
-        .into_iter()
-        .filter_map(|(name, found)| {
-            let stated = stated.get(&name).cloned().unwrap_or_default();
-            (found != stated).then(|| (name, found.to_string(), stated.to_string()))
-        })
-        .collect()
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use fm_archive::{ArchiveError, ArchiveReader};
+use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_eras::{Detected, RowSource, Rows, SourceError, detect, hbbft::Layout};
 use fm_history::Manifest;
 use fm_store::ReadStore;
@@ -74,9 +74,10 @@ pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditE
         return MigratedDir::open(parent).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
     let store = ReadStore::open(if is_data_directory { &inner } else { path })?;
-    let layout = layout_of(&store, path, layout).map_err(|error| match (error, store.torn_tail()) {
-        (AuditError::Detect { path, source }, Some(reason)) => {
-            AuditError::DetectTorn { path, reason: reason.to_owned(), source }
+    let layout = layout_of(&store, path, layout).map_err(|error| match (error, store.omissions()) {
+        (AuditError::Detect { path, source }, omissions @ [_, ..]) => {
+            let reasons: Vec<&str> = omissions.iter().map(|omission| omission.message.as_str()).collect();
+            AuditError::DetectIncomplete { path, reason: reasons.join("; "), source }
         }
         (error, _) => error,
     })?;
@@ -140,6 +141,11 @@ impl ArchiveSource {
     /// A value of the archive's metadata.
     pub fn metadata(&self, name: &str) -> Option<String> {
         self.lock().metadata().get(name).map(str::to_owned)
+    }
+
+    /// All of the archive's metadata.
+    pub fn all_metadata(&self) -> Metadata {
+        self.lock().metadata().clone()
     }
 
     /// What the archive says it holds.

@@ -92,8 +92,14 @@ codes! {
     RecordUndecodable = "record-undecodable", Error;
     /// A record under a prefix that this era does not have.
     UnknownPrefix = "unknown-prefix", Warning;
-    /// The database's newest files are torn or missing, as after a crash; what was there is not read.
+    /// The newest write-ahead log is torn at its end, as after a crash; what was there is not read.
     LogTailTorn = "log-tail-torn", Warning;
+    /// A write-ahead log is missing, or torn before a newer one; what was in it is not read.
+    LogMissing = "log-missing", Error;
+    /// The database's list of files is torn; the tables named behind the tear are not read.
+    FileListTorn = "file-list-torn", Error;
+    /// Tables that the database's list of files does not name; they are not read.
+    TablesUnnamed = "tables-unnamed", Error;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).
     ItemListAmbiguous = "item-list-ambiguous", Warning;
     /// A session is larger than any server can decode.
@@ -130,6 +136,14 @@ codes! {
     HistoryRootMismatch = "history-root-mismatch", Error;
     /// A field of the manifest disagrees with what was found.
     ManifestMismatch = "manifest-mismatch", Error;
+    /// The converted database was not whole: the manifest says what it lacked.
+    SourceIncomplete = "source-incomplete", Warning;
+    /// What the provenance archive says of itself disagrees with what was found.
+    ProvenanceMismatch = "provenance-mismatch", Error;
+    /// Files of the new database are torn, missing or not named by its list.
+    DatabaseIncomplete = "database-incomplete", Error;
+    /// A file in the migrated directory that no conversion writes.
+    UnexpectedFile = "unexpected-file", Warning;
     /// The provenance archive is damaged or incomplete.
     ProvenanceDamaged = "provenance-damaged", Error;
     /// A record of the new database is not in the old one, or differs from it.

@@ -1,6 +1,7 @@
 //! What a conversion says about itself, as JSON beside the new database.
 //!
-//! Invariant: nothing in it depends on when or where the conversion ran.
+//! Invariants: nothing in it depends on when or where the conversion ran; a field that no conversion writes is refused,
+//! for nobody would check it.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::Hash;
 
 /// The manifest of a conversion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of the conversion rule.
     pub rule: u32,
@@ -44,6 +46,8 @@ pub struct Manifest {
     pub carried: BTreeMap<String, u64>,
     /// Rows of the old database that have none (they are in the provenance archive), by table.
     pub not_carried: BTreeMap<String, u64>,
+    /// What the old database lacked when it was converted: codes of findings, in their order. Empty if it was whole.
+    pub source_omissions: Vec<String>,
     /// Identity of the provenance archive: SHA-256 of its uncompressed record stream.
     pub provenance: Hash,
     /// Version of the tool.

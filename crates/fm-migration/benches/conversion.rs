@@ -67,7 +67,13 @@ fn main() {
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let stream = EpochStream { rows: &store, path: &database };
-    let options = PlanOptions { layout: spec.layout, keys: &keys, until: None };
+    let options = PlanOptions {
+        layout: spec.layout,
+        keys: &keys,
+        until: None,
+        omissions: &[],
+        accept_incomplete: false,
+    };
     let megabytes =
         store.scan().map(|row| row.map_or(0, |(key, value)| key.len() + value.len())).sum::<usize>();
     let megabytes = megabytes as f64 / 1e6;

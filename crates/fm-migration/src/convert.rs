@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
+use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
     AuditError, Control, DATABASE_NAME, EpochOptions, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
     PROVENANCE_NAME, audit_migrated, carried_row, epochs, manifest, manifest_differences,
+    provenance_metadata,
 };
 use fm_eras::session;
 use fm_history::{ConvertedEpoch, Finding, Hash, Manifest};
@@ -76,12 +77,15 @@ fn existing(
 }
 
 fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash) -> Manifest {
+    let omissions = conversion.options.omissions.iter();
+    let source_omissions: Vec<String> = omissions.map(|finding| finding.code.to_string()).collect();
     manifest(&ManifestFacts {
         layout: &conversion.options.layout,
         federation: conversion.federation,
         anchor: &plan.anchor,
         rows: &plan.audit.rows,
         last_stored: plan.last_stored,
+        source_omissions: &source_omissions,
         provenance,
         tool_version: conversion.tool_version,
     })
@@ -107,18 +111,12 @@ fn write_provenance(
     path: &Path,
     control: Control<'_>,
 ) -> Result<Hash, MigrationError> {
-    let layout = conversion.options.layout;
-    let mut metadata = Metadata::new();
-    for (name, value) in [
-        ("kind", "provenance"),
-        ("era", layout.era()),
-        ("layout", layout.name()),
-        ("federation", conversion.federation),
-        ("history_root", &plan.anchor.history_root.to_string()),
-        ("tool", &format!("fm-migrate {}", conversion.tool_version)),
-    ] {
-        metadata.insert(name, value);
-    }
+    let metadata = provenance_metadata(
+        &conversion.options.layout,
+        conversion.federation,
+        &plan.anchor.history_root,
+        conversion.tool_version,
+    );
     let failed = |source| archive_error(path, source);
     let mut writer = ArchiveWriter::create(path, &metadata, Options::default()).map_err(failed)?;
     control.progress.begin("provenance archive", "records", Some(plan.audit.rows.values().sum()));
@@ -247,7 +245,7 @@ fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<
 /// The first thing wrong with a migrated directory, its archive and manifest included; signatures are not checked.
 fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
     let mut judge = Judge::new(Some(dir.manifest.last));
-    audit_migrated(dir, None, false, control, &mut |finding| judge.take(&finding))?;
+    audit_migrated(dir, None, None, false, control, &mut |finding| judge.take(&finding))?;
     Ok(judge.first.map(|finding| finding.to_string()))
 }
 

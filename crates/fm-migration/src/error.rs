@@ -41,6 +41,12 @@ pub enum MigrationError {
         /// The first one, with its place.
         first: String,
     },
+    /// The source has lost files.
+    #[error("the database is not whole: {what}")]
+    Incomplete {
+        /// What is missing.
+        what: String,
+    },
     /// The layout hides what the rule needs.
     #[error(
         "a history of layout {layout} cannot be converted: its module values carry no length, so its \

@@ -16,6 +16,10 @@ pub struct PlanOptions<'a> {
     pub keys: &'a EpochKeys,
     /// The last epoch to convert; the last signed one if none.
     pub until: Option<u64>,
+    /// What the source lacks, as findings.
+    pub omissions: &'a [Finding],
+    /// Whether a source may be converted that lacks more than the torn end of its log.
+    pub accept_incomplete: bool,
 }
 
 /// A proven history, up to its anchor.
@@ -36,6 +40,11 @@ pub fn plan(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<Plan, MigrationError> {
+    options.omissions.iter().cloned().for_each(&mut *on_finding);
+    let lost = options.omissions.iter().find(|finding| finding.severity == Severity::Error);
+    if let Some(lost) = lost.filter(|_| !options.accept_incomplete) {
+        return Err(MigrationError::Incomplete { what: lost.to_string() });
+    }
     if !options.layout.is_framed() {
         return Err(MigrationError::Opaque { layout: options.layout.name() });
     }

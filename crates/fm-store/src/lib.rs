@@ -6,19 +6,21 @@
 //! - A foreign database is opened read-only: no file of it is created, changed or removed.
 //! - A missing path is an error, never a new database.
 //! - Rows that RocksDB leaves out without an error (a torn or missing log, a torn list of files, tables that the
-//!   list does not name) are told by [`ReadStore::torn_tail`].
+//!   list does not name) are told by [`ReadStore::omissions`].
 //! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
 //! - A target is born beside its final name and renamed only by [`PartialDir::publish`].
 
 mod error;
 mod manifest;
+mod omission;
 mod open;
 mod partial;
 mod read;
 mod write;
 
 pub use error::StoreError;
-pub use partial::PartialDir;
+pub use omission::{Omission, OmissionKind};
+pub use partial::{PARTIAL_MARKER, PartialDir};
 pub use read::{ReadStore, Scan};
 pub use write::{StoreSummary, StoreWriter};
 

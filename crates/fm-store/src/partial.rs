@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::StoreError;
 
 /// Name of the file that marks a partial directory as ours, and carries the lock.
-const MARKER: &str = ".partial-marker";
+pub const PARTIAL_MARKER: &str = ".partial-marker";
 /// What the marker holds.
 const MARKER_TEXT: &[u8] = b"unfinished work of the fm tools; may be removed when no fm tool is running\n";
 
@@ -41,7 +41,7 @@ impl PartialDir {
         let lock = lock_marker(&path).inspect_err(|_| {
             if created {
                 // Best effort: the disk is full, and an empty directory is taken over by the next run.
-                let _ = fs::remove_file(path.join(MARKER)).and_then(|()| fs::remove_dir(&path));
+                let _ = fs::remove_file(path.join(PARTIAL_MARKER)).and_then(|()| fs::remove_dir(&path));
                 let _ = fs::remove_dir(&path);
             }
         })?;
@@ -69,7 +69,7 @@ impl PartialDir {
     /// Removes the marker of a published target. It goes last: a partial directory without one would be nobody's,
     /// so a run killed in between leaves a whole target with the marker, and the next one settles it.
     pub fn settle(target: &Path) -> Result<(), StoreError> {
-        let marker = target.join(MARKER);
+        let marker = target.join(PARTIAL_MARKER);
         match fs::remove_file(&marker) {
             Ok(()) => sync_directory(target),
             Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -90,7 +90,7 @@ impl Drop for PartialDir {
 
 /// Opens and locks the marker; a directory without one must be empty to become ours.
 fn lock_marker(path: &Path) -> Result<File, StoreError> {
-    let marker = path.join(MARKER);
+    let marker = path.join(PARTIAL_MARKER);
     // A link would carry what is written here, or the removal of what is in the way, to somewhere else.
     if [path, &marker].iter().any(|path| path.is_symlink()) {
         return Err(StoreError::ForeignPartial { path: path.to_owned() });
@@ -123,7 +123,7 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
 fn clear(path: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {
         let entry = entry.map_err(|source| StoreError::io(path, source))?;
-        if entry.file_name() == MARKER {
+        if entry.file_name() == PARTIAL_MARKER {
             continue;
         }
         let entry_path = entry.path();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
 use crate::open::{explain, open};
-use crate::{Row, RowRef, StoreError};
+use crate::{Omission, Row, RowRef, StoreError};
 
 /// Bytes read ahead by a scan.
 const READAHEAD_BYTES: usize = 512 << 10;
@@ -16,14 +16,14 @@ const READAHEAD_BYTES: usize = 512 << 10;
 pub struct ReadStore {
     db: DB,
     path: PathBuf,
-    torn_tail: Option<String>,
+    omissions: Vec<Omission>,
 }
 
 impl ReadStore {
     /// Opens the RocksDB directory at `path` without changing anything in it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = open(path)?;
-        Ok(Self { db: opened.db, path: path.to_owned(), torn_tail: opened.torn_tail })
+        Ok(Self { db: opened.db, path: path.to_owned(), omissions: opened.omissions })
     }
 
     /// Where the database is.
@@ -31,13 +31,9 @@ impl ReadStore {
         &self.path
     }
 
-    /// What of the database is not read, although RocksDB opens it without a word: the torn end of the
-    /// write-ahead log, a missing log, a torn list of files, tables that the list does not name. None if all is read.
-    ///
-    /// A torn end is what a crash leaves; writes are batches, so what is dropped is dropped whole. A log cut
-    /// exactly between two batches cannot be told from one that was never longer.
-    pub fn torn_tail(&self) -> Option<&str> {
-        self.torn_tail.as_deref()
+    /// What of the database is not read, although RocksDB opens it without a word; empty if all is read.
+    pub fn omissions(&self) -> &[Omission] {
+        &self.omissions
     }
 
     /// The value of a key.

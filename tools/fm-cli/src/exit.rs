@@ -126,6 +126,10 @@ impl From<MigrationError> for Failure {
             MigrationError::NotProven { .. } => Self::from_error(Exit::Findings, &error).hint(
                 "nothing was written; another guardian's copy may be whole, and `fm-verify` lists every finding",
             ),
+            MigrationError::Incomplete { .. } => Self::from_error(Exit::Findings, &error).hint(
+                "copy the whole directory again while the guardian is stopped, or take a checkpoint or another \
+                 guardian's database; --accept-incomplete goes on with what is there, and the manifest says so",
+            ),
             MigrationError::Opaque { .. } => Self::from_error(Exit::Findings, &error)
                 .hint("`fm-verify` still proves its chain and signatures"),
             MigrationError::OtherTarget { .. } => {

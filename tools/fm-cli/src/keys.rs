@@ -33,6 +33,14 @@ pub struct PinnedKeys {
     pub config: Option<ConsensusConfig>,
 }
 
+impl PinnedKeys {
+    /// The federation's id of v0.1 in hex, if the config says it; a keys file does not.
+    pub fn federation(&self) -> Option<String> {
+        let id = self.config.as_ref().and_then(|config| config.federation_id)?;
+        Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
 impl KeyArgs {
     /// Reads the keys, if the user named any.
     pub fn load(&self) -> Result<Option<PinnedKeys>, Failure> {

@@ -75,6 +75,9 @@ pub(crate) struct CheckArgs {
     /// Last epoch to convert (default: the last signed one).
     #[arg(long, value_name = "EPOCH", env = "FM_UNTIL")]
     pub(crate) until: Option<u64>,
+    /// Go on although the database has lost files (log-missing, file-list-torn, tables-unnamed); the manifest says so.
+    #[arg(long, env = "FM_ACCEPT_INCOMPLETE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) accept_incomplete: bool,
     /// Print findings and the manifest-to-be as NDJSON.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,

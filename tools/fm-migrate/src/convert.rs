@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Anchor, Control, EpochStream, Source, open_source};
+use fm_audit::{Anchor, Control, EpochStream, Source, omission_findings, open_source};
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
     interrupt_flag,
 };
 use fm_eras::hbbft::Layout;
-use fm_history::{Code, Finding, Manifest, Place};
+use fm_history::{Code, Finding, Manifest};
 use fm_migration::{Conversion, MigrationError, PlanOptions};
 use fm_store::ReadStore;
 use serde::Serialize;
@@ -20,6 +20,8 @@ use crate::args::{CheckArgs, ConvertArgs};
 /// Everything a conversion reads.
 struct Opened {
     store: ReadStore,
+    /// What the database lacks.
+    omissions: Vec<Finding>,
     layout: Layout,
     keys: PinnedKeys,
     federation: String,
@@ -47,11 +49,11 @@ fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
             .hint("`fm-verify` proves it"));
         }
     };
-    let federation = keys.config.as_ref().and_then(|config| config.federation_id);
     Ok(Opened {
+        omissions: omission_findings(store.omissions()),
         store,
         layout,
-        federation: federation.map(hex::encode).unwrap_or_default(),
+        federation: keys.federation().unwrap_or_default(),
         keys,
         flag,
         progress: TerminalProgress::new(),
@@ -63,18 +65,18 @@ impl Opened {
         EpochStream { rows: &self.store, path: self.store.path() }
     }
 
-    fn options(&self, until: Option<u64>) -> PlanOptions<'_> {
-        PlanOptions { layout: self.layout, keys: &self.keys.epoch, until }
+    fn options(&self, arguments: &CheckArgs) -> PlanOptions<'_> {
+        PlanOptions {
+            layout: self.layout,
+            keys: &self.keys.epoch,
+            until: arguments.until,
+            omissions: &self.omissions,
+            accept_incomplete: arguments.accept_incomplete,
+        }
     }
 
     fn control(&self) -> Control<'_> {
         Control { progress: &self.progress, interrupted: &self.flag }
-    }
-
-    fn print_torn_tail(&self, printer: &mut FindingPrinter) {
-        if let Some(reason) = self.store.torn_tail() {
-            printer.print(&Finding::new(Code::LogTailTorn, Place::everywhere(), reason));
-        }
     }
 }
 
@@ -93,6 +95,7 @@ struct CheckVerdict {
     sessions: u64,
     items: u64,
     history_root: String,
+    source_omissions: Vec<Code>,
 }
 
 #[derive(Serialize)]
@@ -116,13 +119,10 @@ fn or_refused<T>(result: Result<T, MigrationError>, json: bool, output: &mut Out
 pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let opened = open(arguments)?;
     let mut printer = FindingPrinter::new(arguments.json);
-    opened.print_torn_tail(&mut printer);
-    let plan = fm_migration::plan(
-        opened.stream(),
-        opened.options(arguments.until),
-        opened.control(),
-        &mut |finding| printer.print(&finding),
-    );
+    let plan =
+        fm_migration::plan(opened.stream(), opened.options(arguments), opened.control(), &mut |finding| {
+            printer.print(&finding)
+        });
     let mut output = printer.finish()?;
     let plan = or_refused(plan, arguments.json, &mut output)?;
     let (chain, anchor) = (&plan.audit.chain, &plan.anchor);
@@ -141,6 +141,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
             sessions: anchor.sessions,
             items: anchor.items,
             history_root: anchor.history_root.to_string(),
+            source_omissions: opened.omissions.iter().map(|finding| finding.code).collect(),
         })?;
         return Ok(Exit::Done);
     }
@@ -184,10 +185,9 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     let opened = open(&arguments.check)?;
     let json = arguments.check.json;
     let mut printer = FindingPrinter::new(json);
-    opened.print_torn_tail(&mut printer);
     let conversion = Conversion {
         stream: opened.stream(),
-        options: opened.options(arguments.check.until),
+        options: opened.options(&arguments.check),
         federation: &opened.federation,
         target: &arguments.to,
         tool_version: env!("CARGO_PKG_VERSION"),
@@ -243,6 +243,12 @@ fn print_manifest(output: &mut Output, manifest: &Manifest) -> Result<(), Failur
         output.line(&format!(
             "note       {} newer epoch(s) are only archived; module data is this guardian's state after them",
             manifest.epochs_beyond
+        ))?;
+    }
+    if !manifest.source_omissions.is_empty() {
+        output.line(&format!(
+            "incomplete the old database was not whole ({}), and the manifest says so",
+            manifest.source_omissions.join(", ")
         ))?;
     }
     output.line(&format!("root       {}", manifest.history_root))

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use fm_audit::omission_findings;
 use fm_cli::{Exit, Failure, Output, group_digits};
 use fm_codec::{Dialect, Reader};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
 use fm_eras::{Detected, Tables, detect, session};
+use fm_history::{Code, Finding};
 use fm_store::ReadStore;
 use serde::Serialize;
 
@@ -22,6 +24,13 @@ struct TableLine {
     value_bytes: u64,
 }
 
+/// A part of the database that is not read.
+#[derive(Serialize)]
+struct Omitted {
+    code: Code,
+    message: String,
+}
+
 #[derive(Serialize)]
 struct Inspection {
     era: String,
@@ -33,6 +42,7 @@ struct Inspection {
     last_with_signature: Option<u64>,
     undecodable: u64,
     log_tail_torn: Option<String>,
+    omissions: Vec<Omitted>,
     guardians: BTreeMap<u16, String>,
     tables: Vec<TableLine>,
 }
@@ -65,7 +75,10 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
         Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
         Detected::Blocks(layout) => inspect_blocks(&store, layout)?,
     };
-    inspection.log_tail_torn = store.torn_tail().map(str::to_owned);
+    let omissions = omission_findings(store.omissions()).into_iter();
+    inspection.omissions = omissions.map(|Finding { code, message, .. }| Omitted { code, message }).collect();
+    let torn = inspection.omissions.iter().find(|omitted| omitted.code == Code::LogTailTorn);
+    inspection.log_tail_torn = torn.map(|omitted| omitted.message.clone());
     if let Some(config) = keys.and_then(|keys| keys.config) {
         inspection.guardians =
             config.guardians.iter().map(|(peer, guardian)| (*peer, guardian.name.clone())).collect();
@@ -161,6 +174,7 @@ impl Inspection {
             last_with_signature: None,
             undecodable: 0,
             log_tail_torn: None,
+            omissions: Vec::new(),
             guardians: BTreeMap::new(),
             tables: Vec::new(),
         }
@@ -194,8 +208,8 @@ fn print(output: &mut Output, inspection: &Inspection) -> Result<(), Failure> {
         output.line(&format!("tip        {} newest epoch(s) without a signature", group_digits(tip)))?;
         output.line(&format!("damaged    {} records do not decode", group_digits(inspection.undecodable)))?;
     }
-    if let Some(reason) = &inspection.log_tail_torn {
-        output.line(&format!("log        torn at its end, as after a crash: {reason}"))?;
+    for Omitted { code, message } in &inspection.omissions {
+        output.line(&format!("not read   {code}: {message}"))?;
     }
     for (peer, name) in &inspection.guardians {
         output.line(&format!("guardian   {peer} {name}"))?;

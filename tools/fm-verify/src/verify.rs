@@ -4,14 +4,13 @@ use std::path::Path;
 
 use fm_audit::{
     AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, PROVENANCE_NAME, Source, audit_hbbft,
-    audit_migrated, check_archive, open_source,
+    audit_migrated, check_archive, omission_findings, open_source,
 };
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
 };
-use fm_crypto::EpochKeys;
 use fm_eras::hbbft::Layout;
-use fm_history::{Code, Finding, Place};
+use fm_history::{Finding, Severity};
 use serde::Serialize;
 
 use crate::Arguments;
@@ -68,8 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json);
-    let outcome =
-        look(&arguments.source, layout, keys.as_ref().map(|keys| &keys.epoch), control, &mut printer);
+    let outcome = look(&arguments.source, layout, keys.as_ref(), control, &mut printer);
     drop(progress);
     let output = printer.finish()?;
     conclude(outcome?, keys.as_ref(), arguments.json, output)
@@ -79,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 fn look(
     path: &Path,
     layout: Option<Layout>,
-    keys: Option<&EpochKeys>,
+    keys: Option<&PinnedKeys>,
     control: Control<'_>,
     printer: &mut FindingPrinter,
 ) -> Result<Outcome, Failure> {
@@ -104,14 +102,18 @@ fn damaged(damage: &[Finding], layout: Option<Layout>, printer: &mut FindingPrin
 
 fn audit(
     source: &Source,
-    keys: Option<&EpochKeys>,
+    keys: Option<&PinnedKeys>,
     control: Control<'_>,
     printer: &mut FindingPrinter,
 ) -> Result<Outcome, Failure> {
-    let mut torn = 0;
+    let federation = keys.and_then(PinnedKeys::federation);
+    let keys = keys.map(|keys| &keys.epoch);
+    let mut omissions = Vec::new();
     let (name, layout, stream) = match source {
         Source::Migrated(dir) => {
-            let audit = audit_migrated(dir, keys, true, control, &mut |finding| printer.print(&finding))?;
+            let federation = federation.as_deref();
+            let on_finding = &mut |finding| printer.print(&finding);
+            let audit = audit_migrated(dir, keys, federation, true, control, on_finding)?;
             return Ok(Outcome {
                 source: "migrated directory",
                 layout: Some(dir.layout),
@@ -121,10 +123,8 @@ fn audit(
             });
         }
         Source::Database { store, layout } => {
-            if let Some(reason) = store.torn_tail() {
-                printer.print(&Finding::new(Code::LogTailTorn, Place::everywhere(), reason));
-                torn = 1;
-            }
+            omissions = omission_findings(store.omissions());
+            omissions.iter().for_each(|finding| printer.print(finding));
             ("database", *layout, EpochStream { rows: store, path: store.path() })
         }
         Source::Archive { archive, layout } => {
@@ -138,7 +138,9 @@ fn audit(
     let options = HbbftOptions { layout, keys, shares: true, until: None, side_records: true };
     let audit =
         audit_hbbft(stream, options, control, &mut |finding| printer.print(&finding), &mut |_| Ok(()))?;
-    let (errors, warnings) = (audit.errors, audit.warnings + torn);
+    let count = |severity| omissions.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let errors = audit.errors + count(Severity::Error);
+    let warnings = audit.warnings + count(Severity::Warning);
     Ok(Outcome { source: name, layout: Some(layout), audit, errors, warnings })
 }
 

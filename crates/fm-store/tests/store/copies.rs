@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fm_store::{ReadStore, Row, StoreError};
+use fm_store::{Omission, ReadStore, Row, StoreError};
 use tempfile::TempDir;
 
 /// All of its rows are in the write-ahead log.
@@ -49,16 +49,16 @@ impl Copy {
         file
     }
 
-    pub(crate) fn read(&self) -> Result<(Vec<Row>, Option<String>), StoreError> {
+    pub(crate) fn read(&self) -> Result<(Vec<Row>, Vec<Omission>), StoreError> {
         read(&self.path)
     }
 }
 
-/// All rows, and what is said of the log's end.
-pub(crate) fn read(path: &Path) -> Result<(Vec<Row>, Option<String>), StoreError> {
+/// All rows, and what is said to be left out.
+pub(crate) fn read(path: &Path) -> Result<(Vec<Row>, Vec<Omission>), StoreError> {
     let store = ReadStore::open(path)?;
     let rows = store.scan().collect::<Result<_, _>>()?;
-    Ok((rows, store.torn_tail().map(str::to_owned)))
+    Ok((rows, store.omissions().to_vec()))
 }
 
 /// Names, contents and times of all files below a directory.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fm_store::{ReadStore, StoreError};
+use fm_store::{Omission, OmissionKind, ReadStore, StoreError};
 
 use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
 
@@ -10,6 +10,10 @@ use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
 const BLOCK: usize = 32 << 10;
 /// Bytes of a fragment's header: checksum, length (two bytes, little endian), kind.
 const HEADER: usize = 7;
+
+fn kinds(omissions: &[Omission]) -> Vec<OmissionKind> {
+    omissions.iter().map(|omission| omission.kind).collect()
+}
 
 /// Where the batches of a log end.
 fn batch_ends(log: &[u8]) -> Vec<usize> {
@@ -44,11 +48,12 @@ fn check_cuts(name: &str, cuts: impl Fn(usize) -> Vec<usize>) {
         let end = *ends.iter().rfind(|end| **end <= cut).unwrap();
         fs::write(&file, &log[..cut]).unwrap();
         let (rows, torn) = copy.read().unwrap();
-        assert_eq!(torn.is_some(), cut != end, "{name} cut to {cut}: {torn:?}");
+        let expected: &[_] = if cut == end { &[] } else { &[OmissionKind::TornLogTail] };
+        assert_eq!(kinds(&torn), expected, "{name} cut to {cut}: {torn:?}");
         if last.as_ref().is_none_or(|(known, _)| *known != end) {
             fs::write(&file, &log[..end]).unwrap();
             let (rows, torn) = copy.read().unwrap();
-            assert_eq!(torn, None);
+            assert_eq!(torn, []);
             last = Some((end, rows));
         }
         assert_eq!(last.as_ref().map(|(_, rows)| rows), Some(&rows), "{name} cut to {cut}");
@@ -85,11 +90,11 @@ fn a_missing_log_is_told() {
         fs::remove_file(copy.file("", ".log")).unwrap();
         let (rows, torn) = copy.read().unwrap();
         assert_eq!(rows.is_empty(), name != IN_BOTH);
-        let torn = torn.unwrap();
-        assert!(torn.contains("log is missing"), "{torn}");
+        assert_eq!(kinds(&torn), [OmissionKind::MissingLog]);
+        assert!(torn[0].message.contains("log is missing"), "{torn:?}");
         // The log of a time before what the tables hold is none either.
         fs::write(copy.path.join("000001.log"), b"").unwrap();
-        assert_eq!(copy.read().unwrap().1.is_some(), name == IN_BOTH);
+        assert_eq!(copy.read().unwrap().1.is_empty(), name != IN_BOTH);
     }
 }
 
@@ -100,7 +105,37 @@ fn a_table_that_the_list_does_not_name_is_told() {
     fs::copy(copy.file("", ".sst"), copy.path.join("000099.sst")).unwrap();
     let (again, told) = copy.read().unwrap();
     assert_eq!(again, rows);
-    assert!(told.unwrap().contains("does not name 000099.sst"));
+    assert_eq!(kinds(&told), [OmissionKind::UnnamedTables]);
+    assert!(told[0].message.contains("does not name 000099.sst"), "{told:?}");
+}
+
+#[test]
+fn a_torn_list_of_files_is_told() {
+    let copy = Copy::of(IN_BOTH);
+    let file = copy.file("MANIFEST-", "");
+    let list = fs::read(&file).unwrap();
+    fs::write(&file, [list.as_slice(), &[1, 2, 3]].concat()).unwrap();
+    let (_, told) = copy.read().unwrap();
+    assert_eq!(kinds(&told), [OmissionKind::TornFileList]);
+    assert!(told[0].message.contains(&format!("torn at byte {}", list.len())), "{told:?}");
+}
+
+/// RocksDB drops the end of the older log and reads the newer one: that is no torn end, but a hole.
+#[test]
+fn a_torn_log_before_a_newer_one_is_a_missing_one() {
+    let copy = Copy::of(SMALL);
+    let file = copy.file("", ".log");
+    let log = fs::read(&file).unwrap();
+    let newer = copy.path.join("000900.log");
+    fs::write(&newer, b"").unwrap();
+    assert_eq!(copy.read().unwrap().1, []);
+    fs::write(&file, &log[..log.len() - 3]).unwrap();
+    let told = copy.read().unwrap().1;
+    assert_eq!(kinds(&told), [OmissionKind::MissingLog]);
+    assert!(told[0].message.contains("a newer write-ahead log goes on behind it"), "{told:?}");
+    fs::write(&file, &log).unwrap();
+    fs::write(&newer, [1, 2, 3]).unwrap();
+    assert_eq!(kinds(&copy.read().unwrap().1), [OmissionKind::TornLogTail]);
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn what_is_written_is_read_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("database");
     let (rows, summary) = write(&path);
-    assert_eq!(read(&path).unwrap(), (rows.clone(), None));
+    assert_eq!(read(&path).unwrap(), (rows.clone(), vec![]));
     let bytes = |part: fn(&Row) -> usize| rows.iter().map(part).sum::<usize>() as u64;
     let expected = StoreSummary {
         rows: rows.len() as u64,
@@ -115,7 +115,7 @@ fn an_empty_database_is_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("database");
     assert_eq!(StoreWriter::create(&path).unwrap().finish().unwrap(), StoreSummary::default());
-    assert_eq!(read(&path).unwrap(), (vec![], None));
+    assert_eq!(read(&path).unwrap(), (vec![], vec![]));
 }
 
 #[test]

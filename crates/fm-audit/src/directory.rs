@@ -1,0 +1,85 @@
+//! The files of a migrated directory: nothing torn, nothing missing, nothing foreign.
+
+use std::fs;
+use std::path::Path;
+
+use fm_history::{Code, Finding, Place};
+use fm_store::{Omission, OmissionKind, PARTIAL_MARKER};
+
+use crate::migrated::Report;
+use crate::{AuditError, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME};
+
+/// What a conversion writes. A marker is left if it is killed behind its very last step but one.
+const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
+
+fn code_of(kind: OmissionKind) -> Code {
+    match kind {
+        OmissionKind::TornLogTail => Code::LogTailTorn,
+        OmissionKind::MissingLog => Code::LogMissing,
+        OmissionKind::TornFileList => Code::FileListTorn,
+        OmissionKind::UnnamedTables => Code::TablesUnnamed,
+    }
+}
+
+/// What is left out of a database that is to be converted or proven, as findings.
+pub fn omission_findings(omissions: &[Omission]) -> Vec<Finding> {
+    let finding =
+        |omission: &Omission| Finding::new(code_of(omission.kind), Place::everywhere(), &*omission.message);
+    omissions.iter().map(finding).collect()
+}
+
+/// Checks what lies in the directory, and tells what its manifest says of the files of the original.
+pub(crate) fn check_directory(dir: &MigratedDir, report: &Report<'_>) -> Result<(), AuditError> {
+    // What we write holds nothing in a log: there is no crash that would explain a torn one.
+    for omission in dir.database.omissions() {
+        report.add(Finding::new(Code::DatabaseIncomplete, Place::everywhere(), &*omission.message));
+    }
+    for word in &dir.manifest.source_omissions {
+        report.add(source_omission(word));
+    }
+    tell_foreign(&dir.path, "the migrated directory", |name, _| ENTRIES.contains(&name), report)?;
+    let database = dir.path.join(DATABASE_NAME);
+    tell_foreign(&database, "the new database", |name, is_file| is_file && is_of_rocksdb(name), report)
+}
+
+fn source_omission(word: &str) -> Finding {
+    if OmissionKind::ALL.iter().any(|kind| code_of(*kind).as_str() == word) {
+        let message = format!("the old database was not whole when it was converted: {word}");
+        return Finding::new(Code::SourceIncomplete, Place::everywhere(), message);
+    }
+    let message = format!("source_omissions has {word:?}, which no conversion writes");
+    Finding::new(Code::ManifestMismatch, Place::everywhere(), message)
+}
+
+/// Tells each entry of a directory that is not known, in the order of their names.
+fn tell_foreign(
+    directory: &Path,
+    called: &str,
+    is_known: impl Fn(&str, bool) -> bool,
+    report: &Report<'_>,
+) -> Result<(), AuditError> {
+    let failed = |source| AuditError::File { path: directory.to_owned(), source };
+    let mut foreign = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !is_known(&name, entry.path().is_file()) {
+            foreign.push(name);
+        }
+    }
+    foreign.sort();
+    for name in foreign {
+        let message = format!("{name:?} in {called} is of no conversion, and nothing of it was looked at");
+        report.add(Finding::new(Code::UnexpectedFile, Place::everywhere(), message));
+    }
+    Ok(())
+}
+
+/// Whether a file has one of the names that RocksDB gives.
+fn is_of_rocksdb(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbered = |start: &str| name.strip_prefix(start).is_some_and(is_number);
+    matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG")
+        || ["MANIFEST-", "OPTIONS-", "LOG.old."].into_iter().any(numbered)
+        || [".sst", ".log"].into_iter().any(|end| name.strip_suffix(end).is_some_and(is_number))
+}

@@ -1,0 +1,180 @@
+//! The manifest of a conversion and what the archive beside it says of itself: made, and checked by making them anew.
+//!
+//! Invariant: each field is compared with what was found, or with what the caller knows. Two speak of a past that leaves
+//! no other trace: `source_omissions` is told as a finding, and of `tool_version` only that both files agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fm_archive::Metadata;
+use fm_eras::hbbft::{Layout, Table};
+use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION};
+
+use crate::migrated::Report;
+use crate::{Anchor, HbbftAudit, MigratedDir};
+
+/// What a manifest is made from.
+pub struct ManifestFacts<'a> {
+    /// Layout of the original.
+    pub layout: &'a Layout,
+    /// Federation id of the original, in hex.
+    pub federation: &'a str,
+    /// The history up to the last session.
+    pub anchor: &'a Anchor,
+    /// Rows of the original, by table.
+    pub rows: &'a BTreeMap<&'static str, u64>,
+    /// The last epoch of the original.
+    pub last_stored: u64,
+    /// What the original lacked.
+    pub source_omissions: &'a [String],
+    /// Identity of the provenance archive.
+    pub provenance: Hash,
+    /// Version of the tool that converted.
+    pub tool_version: &'a str,
+}
+
+/// The manifest of a conversion.
+pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
+    let anchor = facts.anchor;
+    let mut carried = BTreeMap::new();
+    let mut not_carried = BTreeMap::new();
+    for (name, rows) in facts.rows {
+        let kept = match Table::ALL.into_iter().find(|table| table.name() == *name) {
+            Some(Table::SignedEpochOutcome) => anchor.sessions,
+            Some(Table::AcceptedTransaction) => anchor.transactions,
+            Some(Table::DatabaseVersion | Table::ModuleData) => *rows,
+            _ => 0,
+        };
+        if kept > 0 {
+            carried.insert((*name).to_owned(), kept);
+        }
+        if *rows > kept {
+            not_carried.insert((*name).to_owned(), rows - kept);
+        }
+    }
+    Manifest {
+        rule: RULE_VERSION,
+        era: facts.layout.era().to_owned(),
+        dialect: facts.layout.name().to_owned(),
+        federation: facts.federation.to_owned(),
+        first: 0,
+        last: anchor.last,
+        sessions: anchor.sessions,
+        items: anchor.items,
+        transactions: anchor.transactions,
+        history_root: anchor.history_root,
+        dropped: anchor.dropped.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+        signed: anchor.signed,
+        covered: anchor.sessions - anchor.signed,
+        epochs_beyond: facts.last_stored.saturating_sub(anchor.last),
+        carried,
+        not_carried,
+        source_omissions: facts.source_omissions.to_vec(),
+        provenance: facts.provenance,
+        tool_version: facts.tool_version.to_owned(),
+    }
+}
+
+/// What the provenance archive of a conversion says of itself.
+pub fn provenance_metadata(
+    layout: &Layout,
+    federation: &str,
+    history_root: &Hash,
+    tool_version: &str,
+) -> Metadata {
+    Metadata::from_iter([
+        ("kind", "provenance".to_owned()),
+        ("era", layout.era().to_owned()),
+        ("layout", layout.name().to_owned()),
+        ("federation", federation.to_owned()),
+        ("history_root", history_root.to_string()),
+        ("tool", format!("fm-migrate {tool_version}")),
+    ])
+}
+
+/// Makes the manifest anew and compares it with the one that is there.
+pub(crate) fn check_manifest(
+    dir: &MigratedDir,
+    original: &HbbftAudit,
+    provenance: Option<Hash>,
+    report: &Report<'_>,
+) {
+    let stated = &dir.manifest;
+    let (Some(anchor), Some(last_stored)) = (&original.anchor, original.chain.last) else {
+        let message = format!("the original has no provable epoch {}", stated.last);
+        report.add(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
+        return;
+    };
+    let federation = dir.provenance.metadata("federation").unwrap_or_default();
+    let found = manifest(&ManifestFacts {
+        layout: &dir.layout,
+        federation: &federation,
+        anchor,
+        rows: &original.rows,
+        last_stored,
+        source_omissions: &stated.source_omissions,
+        provenance: provenance.unwrap_or_default(),
+        tool_version: &stated.tool_version,
+    });
+    if found.history_root != stated.history_root {
+        let message = format!(
+            "the history root is {}, the manifest states {}",
+            found.history_root, stated.history_root
+        );
+        report.add(Finding::new(Code::HistoryRootMismatch, Place::everywhere(), message));
+    }
+    // Without keys nothing counts as signed, whatever the manifest says.
+    let signatures_checked = original.chain.unchecked == 0;
+    for (name, found, stated) in manifest_differences(&found, stated) {
+        let is_count_of_signatures = name == "signed" || name == "covered";
+        if name != "history_root" && (signatures_checked || !is_count_of_signatures) {
+            let message = format!("{name} is {found}, the manifest states {stated}");
+            report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+        }
+    }
+    check_metadata(dir, &found, report);
+}
+
+/// Makes the archive's metadata anew and compares it with that in its header.
+fn check_metadata(dir: &MigratedDir, found: &Manifest, report: &Report<'_>) {
+    let stated = dir.provenance.all_metadata();
+    let expected =
+        provenance_metadata(&dir.layout, &found.federation, &found.history_root, &found.tool_version);
+    let names: BTreeSet<&str> = expected.iter().chain(stated.iter()).map(|(name, _)| name).collect();
+    let shown = |value: Option<&str>| value.map_or("nothing".to_owned(), |value| format!("{value:?}"));
+    for name in names {
+        let (expected, stated) = (expected.get(name), stated.get(name));
+        if expected != stated {
+            let message = format!(
+                "the archive's header states {} as {name:?}, and {} would be right",
+                shown(stated),
+                shown(expected)
+            );
+            report.add(Finding::new(Code::ProvenanceMismatch, Place::everywhere(), message));
+        }
+    }
+}
+
+/// Compares the federation that the manifest names, if it names one, with the one that the caller knows.
+pub(crate) fn check_federation(dir: &MigratedDir, known: Option<&str>, report: &Report<'_>) {
+    let stated = dir.manifest.federation.as_str();
+    if let Some(known) = known.filter(|known| !stated.is_empty() && *known != stated) {
+        let message = format!("federation is {known:?} by the config, the manifest states {stated:?}");
+        report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+    }
+}
+
+/// The fields in which two manifests differ: name, and both values.
+pub fn manifest_differences(found: &Manifest, stated: &Manifest) -> Vec<(String, String, String)> {
+    let fields = |manifest: &Manifest| match serde_json::to_value(manifest) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let stated = fields(stated);
+    fields(found)
+        .into_iter()
+        .filter_map(|(name, found)| {
+            let stated = stated.get(&name).cloned().unwrap_or_default();
+            (found != stated).then(|| (name, found.to_string(), stated.to_string()))
+        })
+        .collect()
+}
