@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use fm_archive::{MAX_KEY_LEN, MAX_VALUE_LEN};
 use fm_eras::hbbft::{HISTORY_TABLE, Layout, Table, decode_epoch};
 use fm_forge::ForgeSpec;
-use fm_forge::damage::{edit_row, rewrite};
+use fm_forge::damage::{edit_row, rewrite, rewrite_and_add};
 use fm_tests::{
-    Federation, codes, converted, digest, edit_manifest, hbbft, manifest, migrate, partial_of, root, rows,
-    rows_under, verify,
+    Federation, codes, converted, digest, edit_manifest, hbbft, keys_of, manifest, migrate, partial_of, root,
+    rows, rows_under, verify,
 };
 use serde_json::Value;
 
 /// Prefix of the sessions.
 const SESSIONS: u8 = 0x04;
 
-/// Every layout whose histories can be converted.
+/// Every layout whose histories can be converted; each has a tip of several epochs, which a conversion leaves out and
+/// an audit warns of.
 fn federations() -> Vec<Federation> {
     let layouts = Layout::ALL.into_iter().filter(Layout::is_framed);
     layouts
@@ -35,7 +37,8 @@ fn federations() -> Vec<Federation> {
         .collect()
 }
 
-fn assert_reverts(guardian: &Path, home: &Path) {
+/// `exit` is that of an audit of the guardian's database.
+fn assert_reverts(guardian: &Path, home: &Path, exit: i32) {
     let (target, back) = (home.join("new"), home.join("back"));
     converted(guardian, &target);
     let original = rows(&guardian.join("database"));
@@ -50,8 +53,9 @@ fn assert_reverts(guardian: &Path, home: &Path) {
     }
     // What came back is a source like the first one.
     let config = guardian.join("consensus.json");
-    let first = verify!(guardian, "--config", config, "--json").exits(0).verdict();
-    let second = verify!(back, "--config", config, "--json").exits(0).verdict();
+    let first = verify!(guardian, "--config", config, "--json").exits(exit).verdict();
+    let second = verify!(back, "--config", config, "--json").exits(exit).verdict();
+    assert_eq!(first["errors"], 0);
     assert_eq!(first, second);
     let third = home.join("third");
     migrate!("convert", "--from", back, "--config", config, "--to", third).exits(0);
@@ -63,7 +67,7 @@ fn assert_reverts(guardian: &Path, home: &Path) {
 fn revert_returns_every_row_of_real_guardians() {
     for peer in ["peer-0", "peer-3"] {
         let home = tempfile::tempdir().expect("a directory");
-        assert_reverts(&hbbft(peer), home.path());
+        assert_reverts(&hbbft(peer), home.path(), 0);
     }
 }
 
@@ -71,7 +75,7 @@ fn revert_returns_every_row_of_real_guardians() {
 fn revert_returns_every_row_of_every_layout() {
     for federation in federations() {
         let home = tempfile::tempdir().expect("a directory");
-        assert_reverts(&federation.guardian(), home.path());
+        assert_reverts(&federation.guardian(), home.path(), 1);
     }
 }
 
@@ -80,8 +84,9 @@ fn what_was_forged_is_what_is_counted() {
     for federation in federations() {
         let name = federation.spec.layout.name();
         let forged = &federation.forged;
-        let run = verify!(federation.guardian(), "--config", federation.config(), "--json").exits(0);
+        let run = verify!(federation.guardian(), "--config", federation.config(), "--json").exits(1);
         let verdict = run.verdict();
+        assert_eq!((&verdict["errors"], &verdict["warnings"]), (&0.into(), &1.into()), "{name}");
         for (field, count) in [
             ("epochs", forged.epochs),
             ("signed", forged.signed),
@@ -96,7 +101,9 @@ fn what_was_forged_is_what_is_counted() {
         let target = federation.beside("new");
         converted(&federation.guardian(), &target);
         assert_eq!(manifest(&target)["dialect"], name);
-        verify!(target, "--config", federation.config()).exits(0);
+        // The old records are behind it, their tip included.
+        let verdict = verify!(target, "--config", federation.config(), "--json").exits(1).verdict();
+        assert_eq!((&verdict["errors"], &verdict["warnings"]), (&0.into(), &1.into()), "{name}");
     }
 }
 
@@ -241,6 +248,58 @@ fn a_target_that_is_not_the_same_is_refused() {
     edit_manifest(&target, |manifest| manifest["items"] = Value::from(1));
     let run = convert("peer-0").exits(2);
     assert!(run.sentence().contains("items"), "{}", run.stderr);
+}
+
+/// What the archive cannot hold is refused before anything is written, by `check` as by `convert`.
+#[test]
+fn rows_too_large_for_an_archive_are_refused() {
+    let federation = Federation::small(12);
+    let config = federation.config();
+    let module_key = |length: usize| [&[0xFF, 0, 0xEE][..], &vec![7; length - 3]].concat();
+    let cases = [
+        ((module_key(MAX_KEY_LEN), vec![1]), None),
+        ((module_key(MAX_KEY_LEN + 1), vec![1]), Some("key of 65537 bytes")),
+        ((module_key(40), vec![1; MAX_VALUE_LEN + 1]), Some("value of 67108865 bytes")),
+    ];
+    for (number, (row, refused)) in cases.into_iter().enumerate() {
+        let (copy, target) =
+            (federation.beside(&format!("copy-{number}")), federation.beside(&format!("new-{number}")));
+        let same = |key: &[u8], value: &[u8]| Some((key.to_vec(), value.to_vec()));
+        rewrite_and_add(&federation.database(), &copy, same, &[row]).expect("a copy");
+        for run in [
+            migrate!("check", "--from", copy, "--config", config, "--json"),
+            migrate!("convert", "--from", copy, "--config", config, "--to", target, "--json"),
+        ] {
+            let Some(text) = refused else {
+                run.exits(0);
+                continue;
+            };
+            let run = run.exits(1);
+            assert!(run.sentence().contains("cannot hold the row with key ff00ee0707"), "{}", run.stderr);
+            assert!(run.sentence().contains(text), "{}", run.stderr);
+            assert_eq!(run.verdict()["verdict"], "refused");
+            assert!(!target.exists() && !partial_of(&target).exists());
+        }
+        assert_eq!(target.exists(), refused.is_none());
+    }
+}
+
+/// A file of keys names no federation: the manifest says so, and everything that guardians compare is the same.
+#[test]
+fn keys_alone_change_nothing_but_the_name_of_the_federation() {
+    let federation = Federation::small(12);
+    let (guardian, keys) = (federation.guardian(), federation.beside("keys.json"));
+    fs::write(&keys, keys_of(&federation.forged.coefficients)).expect("a file");
+    let (named, nameless) = (federation.beside("named"), federation.beside("nameless"));
+    converted(&guardian, &named);
+    let convert = |to: &Path| migrate!("convert", "--from", guardian, "--keys", keys, "--to", to);
+    convert(&nameless).exits(0);
+    let (mut expected, found) = (manifest(&named), manifest(&nameless));
+    assert_ne!(expected["federation"], "");
+    expected["federation"] = Value::from("");
+    assert_eq!(found, expected);
+    let run = convert(&named).exits(2);
+    assert!(run.sentence().contains("federation in its manifest"), "{}", run.stderr);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub use header::Metadata;
 pub use index::{FrameInfo, Summary};
 pub use range::Records;
 pub use reader::ArchiveReader;
-pub use record::Record;
+pub use record::{Record, check_limits};
 pub use salvage::{Ending, Salvage, salvage};
 pub use verify::{Readable, VerifyReport, verify};
 pub use writer::{ArchiveWriter, Options};

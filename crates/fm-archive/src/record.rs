@@ -5,11 +5,21 @@
 
 use fm_codec::{Dialect, Reader};
 
-use crate::Fault;
 use crate::format::{MAX_FRAME_LEN, MAX_KEY_LEN, MAX_VALUE_LEN, wide};
+use crate::{ArchiveError, Fault};
 
 /// A key and its value.
 pub type Record = (Vec<u8>, Vec<u8>);
+
+/// Refuses a record that no archive can hold; `record` is its number, for the error.
+pub fn check_limits(record: u64, key: &[u8], value: &[u8]) -> Result<(), ArchiveError> {
+    for (part, length, limit) in [("key", key.len(), MAX_KEY_LEN), ("value", value.len(), MAX_VALUE_LEN)] {
+        if length > limit {
+            return Err(ArchiveError::RecordTooLarge { record, part, length, limit });
+        }
+    }
+    Ok(())
+}
 
 /// Size of a record in the record stream.
 pub(crate) fn encoded_len(key: &[u8], value: &[u8]) -> usize {

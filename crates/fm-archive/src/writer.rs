@@ -13,14 +13,13 @@ use fm_codec::{Dialect, Writer};
 use sha2::{Digest, Sha256};
 
 use crate::format::{
-    DEFAULT_FRAME_TARGET, INDEX_FRAME_MAGIC, MAX_FRAME_TARGET, MAX_INDEX_LEN, MAX_KEY_LEN, MAX_VALUE_LEN,
-    MIN_INDEX_LEN, wide,
+    DEFAULT_FRAME_TARGET, INDEX_FRAME_MAGIC, MAX_FRAME_TARGET, MAX_INDEX_LEN, MIN_INDEX_LEN, wide,
 };
 use crate::frame::{Packed, pack};
 use crate::header::Header;
 use crate::index::{FrameInfo, Index, Totals, Trailer, root};
 use crate::pipeline::Pipeline;
-use crate::record::encoded_len;
+use crate::record::{check_limits, encoded_len};
 use crate::{ArchiveError, Metadata, Summary};
 
 /// Four totals and the frame count may each take eight bytes more than the least index has.
@@ -179,12 +178,7 @@ impl<W: Write> ArchiveWriter<W> {
 
     fn check_record(&self, key: &[u8], value: &[u8]) -> Result<(), ArchiveError> {
         let record = self.totals.records;
-        for (part, length, limit) in [("key", key.len(), MAX_KEY_LEN), ("value", value.len(), MAX_VALUE_LEN)]
-        {
-            if length > limit {
-                return Err(ArchiveError::RecordTooLarge { record, part, length, limit });
-            }
-        }
+        check_limits(record, key, value)?;
         if record > 0 && self.last_key.as_slice() >= key {
             return Err(ArchiveError::NotAscending { record });
         }

@@ -5,25 +5,23 @@ use std::collections::BTreeMap;
 use fm_codec::MAX_DECODE_SIZE;
 use fm_crypto::EpochKeys;
 use fm_eras::hbbft::{
-    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_epoch, decode_last_epoch,
-    epoch_key,
+    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_last_epoch,
 };
 use fm_history::{
     ChainSummary, ChainVerifier, Code, ConvertedEpoch, DropReason, Finding, Hash, HistoryRoot, Place,
 };
 
 use crate::index::IndexCheck;
+use crate::key_samples::try_keys;
 use crate::{AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, epochs};
-
-/// Places at which the keys are tried before the whole history is.
-const KEY_SAMPLES: u64 = 8;
 
 /// What an audit does beyond following the chain.
 #[derive(Clone, Copy)]
 pub struct HbbftOptions<'a> {
     /// Layout of the records.
     pub layout: Layout,
-    /// Keys to check signatures with.
+    /// Keys to check signatures with. If they verify none of a few, that is a finding, and the signatures stay
+    /// unchecked.
     pub keys: Option<&'a EpochKeys>,
     /// Combine the shares anew.
     pub shares: bool,
@@ -78,10 +76,7 @@ pub fn audit_hbbft(
     on_epoch: &mut dyn FnMut(&AuditedEpoch) -> Result<(), AuditError>,
 ) -> Result<HbbftAudit, AuditError> {
     let mut audit = Auditor::new(stream, options, control, on_finding)?;
-    if let Some(finding) = audit.try_keys()? {
-        audit.report(finding);
-        return Ok(audit.result);
-    }
+    audit.try_keys()?;
     audit.follow_chain(on_epoch)?;
     audit.check_pointer()?;
     if options.side_records {
@@ -128,30 +123,15 @@ impl<'a, 'f> Auditor<'a, 'f> {
         self.stream.rows.get(&LAST_EPOCH_KEY).map_err(|source| self.rows_error(source))
     }
 
-    /// Tries the keys on a few epochs: those of another federation would fail on each, slowly.
-    fn try_keys(&self) -> Result<Option<Finding>, AuditError> {
-        let Some(keys) = self.options.keys else { return Ok(None) };
-        let dialect = self.options.layout.dialect;
-        let last = self.pointer()?.and_then(|value| decode_last_epoch(&value, dialect).ok()).unwrap_or(0);
-        let mut signed = Vec::new();
-        for sample in 0..KEY_SAMPLES {
-            // 128 bits: the pointer is whatever the database says.
-            let place = u128::from(last) * u128::from(sample) / u128::from(KEY_SAMPLES);
-            let key = epoch_key(u64::try_from(place).unwrap_or(last), dialect);
-            let value = self.stream.rows.get(&key).map_err(|source| self.rows_error(source))?;
-            let epoch = value.and_then(|value| decode_epoch(&value, &self.options.layout).ok());
-            signed.extend(epoch.and_then(|epoch| Some((epoch.stored_hash.0, epoch.signature?))));
+    /// Keys that verify nothing are told once, and nothing is checked with them: each of thousands of epochs would
+    /// fail, slowly, and hide what else is wrong.
+    fn try_keys(&mut self) -> Result<(), AuditError> {
+        let Some(keys) = self.options.keys else { return Ok(()) };
+        if let Some(finding) = try_keys(self.stream, self.options.layout, keys)? {
+            self.report(finding);
+            self.options.keys = None;
         }
-        signed.dedup();
-        // One bad signature is damage of one epoch, and is told as such.
-        if signed.len() < 2 || keys.verify_batch(&signed).iter().any(Result::is_ok) {
-            return Ok(None);
-        }
-        let message = format!(
-            "none of the {} signatures looked at verifies: these are the keys of another federation",
-            signed.len()
-        );
-        Ok(Some(Finding::new(Code::WrongKeys, Place::everywhere(), message)))
+        Ok(())
     }
 
     fn follow_chain(

@@ -1,7 +1,8 @@
 //! Proving a history: one reader, verifiers on all cores, results in order, flat memory.
 //!
 //! Invariants: a source is only read; findings come in the order of the history; the answer of an audit is
-//! a function of the source and the keys, not of the machine.
+//! a function of the source and the keys, not of the machine (keys that verify next to nothing may be told as one
+//! finding or as many).
 
 mod blocks;
 mod control;
@@ -10,6 +11,7 @@ mod epochs;
 mod error;
 mod hbbft;
 mod index;
+mod key_samples;
 mod manifest;
 mod migrated;
 mod pipeline;

@@ -34,7 +34,7 @@ macro_rules! codes {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The severity of every finding with this code.
+            /// The severity of a finding with this code; only a tip of several epochs is worse than its code says.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)+ }
             }
@@ -64,9 +64,9 @@ codes! {
     EpochSignatureMalformed = "epoch-signature-malformed", Error;
     /// Epochs that nothing signs or covers: the chain is broken behind them, or no epoch at all is signed.
     EpochUnproven = "epoch-unproven", Error;
-    /// No signature verifies: the keys are those of another federation.
+    /// No signature looked at verifies: the keys are of another federation, or the database is damaged.
     WrongKeys = "wrong-keys", Error;
-    /// The newest epochs have no signature yet, as is normal where a node stopped.
+    /// The newest epoch has no signature yet, as is normal where a node stopped; a warning if it is more than one.
     EpochTip = "epoch-tip", Info;
     /// The shares in the next epoch yield a signature that is not stored.
     ShareSignatureMissing = "share-signature-missing", Error;

@@ -19,7 +19,8 @@ pub struct Manifest {
     pub era: String,
     /// Layout of the original within its era.
     pub dialect: String,
-    /// Federation id of the original, in hex, as its config names it.
+    /// Federation id of the original, in hex, as its config names it; empty if only keys were given. That changes no
+    /// other field: roots and archive identities stay comparable.
     pub federation: String,
     /// First session.
     pub first: u64,

@@ -56,9 +56,25 @@ pub enum MigrationError {
         /// The layout's name.
         layout: &'static str,
     },
-    /// No epoch is signed.
-    #[error("no epoch is signed: there is nothing proven to convert")]
-    NothingSigned,
+    /// The history ends early: newer epochs were signed, and this database has lost their signatures.
+    #[error(
+        "this database has lost the signature of epoch {epoch}: the shares in the epoch after it combine to one, \
+         and the last signature here is that of epoch {signed}"
+    )]
+    SignatureLost {
+        /// The last epoch whose signature is lost.
+        epoch: u64,
+        /// The last signed epoch.
+        signed: u64,
+    },
+    /// A row that no provenance archive can hold.
+    #[error("the provenance archive cannot hold the row with key {key}")]
+    NotArchivable {
+        /// Its key in hex, as far as it is shown.
+        key: String,
+        /// Why not.
+        source: ArchiveError,
+    },
     /// `--until` names an epoch that nothing proves.
     #[error(
         "epoch {until} is neither signed nor covered by a later signed epoch (the last signed one is {signed})"

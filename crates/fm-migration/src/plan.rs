@@ -1,11 +1,15 @@
 //! Everything a conversion decides before it writes: is the history proven, and up to where.
 
-use fm_audit::{Anchor, Control, EpochStream, HbbftAudit, HbbftOptions, audit_hbbft};
+use fm_archive::check_limits;
+use fm_audit::{Anchor, AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, audit_hbbft};
 use fm_crypto::EpochKeys;
 use fm_eras::hbbft::Layout;
 use fm_history::{Code, Finding, Severity};
 
 use crate::MigrationError;
+
+/// Bytes of a key that are shown of one that is too long.
+const SHOWN_KEY_BYTES: usize = 40;
 
 /// What is to be converted.
 #[derive(Clone, Copy)]
@@ -14,7 +18,7 @@ pub struct PlanOptions<'a> {
     pub layout: Layout,
     /// The federation's epoch keys.
     pub keys: &'a EpochKeys,
-    /// The last epoch to convert; the last signed one if none.
+    /// The last epoch to convert; the last signed one if none, and then that signature must be the newest there was.
     pub until: Option<u64>,
     /// What the source lacks, as findings.
     pub omissions: &'a [Finding],
@@ -51,34 +55,62 @@ pub fn plan(
     let audit_options = HbbftOptions {
         layout: options.layout,
         keys: Some(options.keys),
-        shares: false,
+        // They cost only where a signature is missing, and tell where the history really ends.
+        shares: true,
         until: options.until,
         side_records: true,
     };
     let mut judge = Judge::new(options.until);
+    let mut newest_lost = None;
     let audit = audit_hbbft(
         stream,
         audit_options,
         control,
         &mut |finding| {
+            // A later epoch covers an epoch that lost its signature, unless it is the end.
+            if finding.code == Code::ShareSignatureMissing {
+                newest_lost = Some(finding);
+                return;
+            }
             judge.take(&finding);
             on_finding(finding);
         },
         &mut |_| Ok(()),
     )?;
-    if let Some(first) = judge.first {
-        return Err(MigrationError::NotProven { errors: judge.errors, first: first.to_string() });
+    let newest_lost = newest_lost.filter(|lost: &Finding| lost.place.epoch > audit.chain.last_signed);
+    newest_lost.iter().cloned().for_each(on_finding);
+    let (Some(signed), Some(last_stored), None) = (audit.chain.last_signed, audit.chain.last, &judge.first)
+    else {
+        return Err(judge.refusal());
+    };
+    match (options.until, newest_lost.and_then(|lost| lost.place.epoch)) {
+        (Some(until), _) if until > signed => return Err(MigrationError::NotAnchored { until, signed }),
+        (None, Some(epoch)) => return Err(MigrationError::SignatureLost { epoch, signed }),
+        _ => {}
     }
-    let signed = audit.chain.last_signed.ok_or(MigrationError::NothingSigned)?;
-    if let Some(until) = options.until.filter(|until| *until > signed) {
-        return Err(MigrationError::NotAnchored { until, signed });
+    let anchor = audit.anchor.clone().ok_or_else(|| judge.refusal())?;
+    check_archivable(stream, &audit, control)?;
+    Ok(Plan { audit, anchor, last_stored })
+}
+
+/// Refuses rows that the provenance archive, which takes all of them, cannot hold.
+fn check_archivable(
+    stream: EpochStream<'_>,
+    audit: &HbbftAudit,
+    control: Control<'_>,
+) -> Result<(), MigrationError> {
+    control.progress.begin("sizes of records", "records", Some(audit.rows.values().sum()));
+    for (number, row) in (0..).zip(stream.rows.scan_range(&[], None)) {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        check_limits(number, &key, &value).map_err(|source| {
+            let shown = &key[..key.len().min(SHOWN_KEY_BYTES)];
+            MigrationError::NotArchivable { key: hex::encode(shown), source }
+        })?;
+        control.check()?;
+        control.progress.advance(1);
     }
-    match (&audit.anchor, audit.chain.last) {
-        (Some(anchor), Some(last_stored)) => {
-            Ok(Plan { anchor: anchor.clone(), last_stored, audit: audit.clone() })
-        }
-        _ => Err(MigrationError::NothingSigned),
-    }
+    control.progress.end();
+    Ok(())
 }
 
 /// Decides which findings stand in the way of carrying over the epochs up to `until`.
@@ -93,6 +125,12 @@ pub(crate) struct Judge {
 impl Judge {
     pub(crate) fn new(until: Option<u64>) -> Self {
         Self { until, broken_behind: false, first: None, errors: 0 }
+    }
+
+    fn refusal(&self) -> MigrationError {
+        // Without a signed epoch there was an error.
+        let first = self.first.as_ref().map_or("no epoch is signed".to_owned(), Finding::to_string);
+        MigrationError::NotProven { errors: self.errors, first }
     }
 
     pub(crate) fn take(&mut self, finding: &Finding) {

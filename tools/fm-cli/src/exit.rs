@@ -137,7 +137,13 @@ impl From<MigrationError> for Failure {
             }
             MigrationError::ReadBack { .. } => Self::from_error(Exit::CannotLook, &error)
                 .hint("nothing was left at the target; check the disk, and that nothing writes to the source"),
-            MigrationError::NothingSigned | MigrationError::NotAnchored { .. } => {
+            MigrationError::SignatureLost { signed, .. } => {
+                let hint = format!(
+                    "take another guardian's copy, or say that epoch {signed} is where all end with `--until {signed}`"
+                );
+                Self::from_error(Exit::Findings, &error).hint(hint)
+            }
+            MigrationError::NotArchivable { .. } | MigrationError::NotAnchored { .. } => {
                 Self::from_error(Exit::Findings, &error)
             }
         }

@@ -146,13 +146,17 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     output.line(&format!(
-        "proven     {} epochs: {} signed, {} covered by later signatures, {} at the unsigned tip",
-        group_digits(chain.epochs),
+        "proven     {} epochs: {} signed, {} covered by later signatures",
+        group_digits(chain.signed + chain.covered),
         group_digits(chain.signed),
-        group_digits(chain.covered),
-        group_digits(chain.tip)
+        group_digits(chain.covered)
     ))?;
+    if chain.tip > 0 {
+        output
+            .line(&format!("not proven {} newest epoch(s), which nothing signs", group_digits(chain.tip)))?;
+    }
     print_anchor(&mut output, anchor)?;
+    print_comparison(&mut output, anchor.last)?;
     output.line("written    nothing: this was a check")?;
     Ok(Exit::Done)
 }
@@ -169,6 +173,14 @@ fn print_anchor(output: &mut Output, anchor: &Anchor) -> Result<(), Failure> {
         output.line(&format!("  left out {} {reason}", group_digits(*count)))?;
     }
     output.line(&format!("root       {}", anchor.history_root))
+}
+
+/// Where a database ends is its guardian's word: nothing in it shows that the others do not have more, or less.
+fn print_comparison(output: &mut Output, last: u64) -> Result<(), Failure> {
+    let last = group_digits(last);
+    output.line(&format!(
+        "compare    roots with other guardians at the same last epoch ({last}); if theirs ends earlier, use --until"
+    ))
 }
 
 #[derive(Serialize)]
@@ -206,6 +218,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     print_manifest(&mut output, &manifest)?;
+    print_comparison(&mut output, manifest.last)?;
     let done = if existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!("{done} {}", arguments.to.display()))?;
     output.line("  database/        the new database (sessions are not signed yet)")?;

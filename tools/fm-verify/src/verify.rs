@@ -31,6 +31,7 @@ struct Verdict {
     sessions: u64,
     items: u64,
     last: Option<u64>,
+    proven_to: Option<u64>,
     history_root: Option<String>,
     errors: u64,
     warnings: u64,
@@ -172,6 +173,7 @@ fn conclude(
         sessions: anchor.map_or(0, |anchor| anchor.sessions),
         items: anchor.map_or(0, |anchor| anchor.items),
         last: anchor.map(|anchor| anchor.last),
+        proven_to: chain.last_signed,
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
         errors: outcome.errors,
         warnings: outcome.warnings,
@@ -184,12 +186,12 @@ fn conclude(
     if json {
         output.json(&verdict)?;
     } else {
-        print(&mut output, &verdict)?;
+        print(&mut output, &verdict, chain.last)?;
     }
     Ok(exit)
 }
 
-fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
+fn print(output: &mut Output, verdict: &Verdict, last_stored: Option<u64>) -> Result<(), Failure> {
     match &verdict.keys {
         Some(keys) => output.line(&format!(
             "trust root {} from {} (degree {}: {} guardians sign together)",
@@ -209,8 +211,8 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
         verdict.era.unwrap_or("unknown"),
         verdict.dialect.unwrap_or("nothing of it can be read")
     ))?;
-    output.line(&match verdict.keys {
-        Some(_) => format!(
+    output.line(&match (&verdict.keys, verdict.unchecked_signatures) {
+        (Some(_), 0) => format!(
             "epochs     {}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",
             group_digits(verdict.epochs),
             group_digits(verdict.signed),
@@ -218,10 +220,10 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
             group_digits(verdict.tip),
             group_digits(verdict.unproven)
         ),
-        None => format!(
+        (_, unchecked) => format!(
             "epochs     {}: {} with a signature, none of them checked",
             group_digits(verdict.epochs),
-            group_digits(verdict.unchecked_signatures)
+            group_digits(unchecked)
         ),
     })?;
     if let (Some(last), Some(root)) = (verdict.last, &verdict.history_root) {
@@ -231,13 +233,31 @@ fn print(output: &mut Output, verdict: &Verdict) -> Result<(), Failure> {
             group_digits(last),
             group_digits(verdict.items)
         ))?;
-        let proven = if verdict.verdict == "sound" { "" } else { " (NOT PROVEN)" };
+        let is_proven = verdict.errors == 0 && verdict.proven_to.is_some();
+        let proven = if is_proven { "" } else { " (NOT PROVEN)" };
         output.line(&format!("root       {root}{proven}"))?;
     }
+    let scope = proven_scope(verdict, last_stored);
     let summary = match verdict.verdict {
-        "sound" => "SOUND".to_owned(),
+        "sound" => format!("SOUND {}", scope.unwrap_or_default()),
         "unpinned" => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
-        _ => format!("FINDINGS: {} error(s), {} warning(s)", verdict.errors, verdict.warnings),
+        _ => {
+            let scope = scope.map(|scope| format!("; proven {scope}")).unwrap_or_default();
+            format!("FINDINGS: {} error(s), {} warning(s){scope}", verdict.errors, verdict.warnings)
+        }
     };
     output.line(&format!("verdict    {summary}"))
+}
+
+/// What the signatures prove, and what they do not; none if there are errors or nothing is signed.
+fn proven_scope(verdict: &Verdict, last_stored: Option<u64>) -> Option<String> {
+    let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
+    let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {
+        None => "module data is".to_owned(),
+        Some((first, last)) if first == last => format!("epoch {} and module data are", group_digits(last)),
+        Some((first, last)) => {
+            format!("epochs {} to {} and module data are", group_digits(first), group_digits(last))
+        }
+    };
+    Some(format!("up to epoch {}; {guardians_own} this guardian's own word", group_digits(signed)))
 }

@@ -1,6 +1,8 @@
 //! The chain of epochs: every tampering is found where it is, and classes are those of a naive count.
 
-use fm_history::{ChainSummary, ChainVerifier, Code, EpochFacts, Finding, Hash, SignatureState, sha256};
+use fm_history::{
+    ChainSummary, ChainVerifier, Code, EpochFacts, Finding, Hash, Severity, SignatureState, sha256,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -146,6 +148,9 @@ proptest! {
         let tip = last_signed.map_or(0, |last| last + 1);
         let expected = if summary.tip > 0 { vec![(Code::EpochTip, Some(tip))] } else { vec![] };
         prop_assert_eq!(codes(&findings), expected);
+        // One unsigned epoch is how a history ends; more of them are for a person to look at.
+        let severity = if summary.tip > 1 { Severity::Warning } else { Severity::Info };
+        prop_assert!(findings.iter().all(|finding| finding.severity == severity));
     }
 
     #[test]

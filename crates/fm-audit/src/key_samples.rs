@@ -1,0 +1,84 @@
+//! Whether the keys are of this federation at all: tried on a few signatures before the whole history is checked.
+
+use std::collections::BTreeSet;
+
+use fm_crypto::EpochKeys;
+use fm_eras::hbbft::{LAST_EPOCH_KEY, Layout, decode_epoch, decode_last_epoch, epoch_key};
+use fm_history::{Code, Finding, Place};
+
+use crate::{AuditError, EpochStream};
+
+/// Places spread evenly over the history.
+const EVEN: u64 = 8;
+/// Places by chance, so that nobody can choose what is looked at.
+const RANDOM: usize = 8;
+/// How many of the newest epochs are searched for one with a signature.
+const NEWEST: u64 = 64;
+
+/// What there is to say if the keys verify none of the signatures looked at.
+///
+/// Chance decides only how it is told if few of many signatures hold: as one finding, or as one for each.
+pub(crate) fn try_keys(
+    stream: EpochStream<'_>,
+    layout: Layout,
+    keys: &EpochKeys,
+) -> Result<Option<Finding>, AuditError> {
+    let samples = Samples { stream, layout };
+    let signed = samples.take()?;
+    // One bad signature is damage of one epoch, and is told as such.
+    if signed.len() < 2 || keys.verify_batch(&signed).iter().any(Result::is_ok) {
+        return Ok(None);
+    }
+    let message = format!(
+        "none of the {} signatures looked at verifies: these are the keys of another federation, or the database \
+         is damaged",
+        signed.len()
+    );
+    Ok(Some(Finding::new(Code::WrongKeys, Place::everywhere(), message)))
+}
+
+/// A hash and the signature over it.
+type Signed = ([u8; 32], [u8; 96]);
+
+struct Samples<'a> {
+    stream: EpochStream<'a>,
+    layout: Layout,
+}
+
+impl Samples<'_> {
+    fn take(&self) -> Result<Vec<Signed>, AuditError> {
+        let pointer = self.get(&LAST_EPOCH_KEY)?;
+        let last = pointer.and_then(|value| decode_last_epoch(&value, self.layout.dialect).ok()).unwrap_or(0);
+        let mut places = spread(last)?;
+        for place in (last.saturating_sub(NEWEST)..=last).rev() {
+            if self.signed(place)?.is_some() {
+                places.insert(place);
+                break;
+            }
+        }
+        places.into_iter().filter_map(|place| self.signed(place).transpose()).collect()
+    }
+
+    fn signed(&self, epoch: u64) -> Result<Option<Signed>, AuditError> {
+        let value = self.get(&epoch_key(epoch, self.layout.dialect))?;
+        let epoch = value.and_then(|value| decode_epoch(&value, &self.layout).ok());
+        Ok(epoch.and_then(|epoch| Some((epoch.stored_hash.0, epoch.signature?))))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, AuditError> {
+        self.stream.rows.get(key).map_err(|source| AuditError::rows(self.stream.path, source))
+    }
+}
+
+/// Places in a history that ends, or says it ends, at `last`.
+fn spread(last: u64) -> Result<BTreeSet<u64>, AuditError> {
+    let mut random = [[0; 8]; RANDOM];
+    getrandom::fill(random.as_flattened_mut()).map_err(AuditError::Randomness)?;
+    let scaled = |part: u64, parts: u128| {
+        // 128 bits: `last` is whatever the database says.
+        u64::try_from(u128::from(last) * u128::from(part) / parts).unwrap_or(last)
+    };
+    let even = (0..EVEN).map(|part| scaled(part, u128::from(EVEN)));
+    let random = random.into_iter().map(|bytes| scaled(u64::from_le_bytes(bytes), u128::from(u64::MAX)));
+    Ok(even.chain(random).collect())
+}
