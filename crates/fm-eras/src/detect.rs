@@ -8,7 +8,7 @@ use crate::rows::{RowSource, SourceError};
 use crate::{broadcast, hbbft, session};
 
 /// The era and layout of a store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detected {
     /// HoneyBadger epochs.
     Hbbft(hbbft::Layout),

@@ -66,6 +66,15 @@ pub struct BlockLayout {
     pub tables: &'static [TableFact],
 }
 
+/// Layouts have names of their own.
+impl PartialEq for BlockLayout {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for BlockLayout {}
+
 impl BlockLayout {
     /// Whether the record is that of today, so that a conversion copies it.
     pub fn is_modern(&self) -> bool {
