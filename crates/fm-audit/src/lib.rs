@@ -23,7 +23,7 @@ mod transactions;
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use control::{Control, Progress, Silent};
 pub use directory::omission_findings;
-pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, epochs};
+pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
 pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};

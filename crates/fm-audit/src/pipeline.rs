@@ -1,14 +1,14 @@
 //! Work in chunks: one thread reads, all cores process a chunk, the caller's thread takes the results in order.
 //!
-//! Invariant: at most four chunks are held at a time, whatever the size of the source.
+//! Invariant: at most three chunks are held at a time, one by each stage, whatever the size of the source.
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use crate::{AuditError, Control};
 
-/// A chunk of work is closed at this many bytes of input.
-const CHUNK_BYTES: usize = 16 << 20;
+/// A chunk of work is closed at this many bytes of input. A record takes up to a hundred times its bytes in memory.
+const CHUNK_BYTES: usize = 4 << 20;
 
 /// Takes what the reader reads, and passes it on in chunks.
 pub(crate) struct Feed<'a, R> {
@@ -43,8 +43,8 @@ pub(crate) fn run<R: Send, T: Send, O: Send>(
     mut on_result: impl FnMut(T) -> Result<(), AuditError>,
 ) -> Result<O, AuditError> {
     thread::scope(|scope| {
-        let (input, inputs) = sync_channel(1);
-        let (output, outputs) = sync_channel::<Result<Vec<T>, AuditError>>(1);
+        let (input, inputs) = sync_channel(0);
+        let (output, outputs) = sync_channel::<Result<Vec<T>, AuditError>>(0);
         let reader = scope.spawn(move || {
             let mut feed = Feed { control, sender: input, most, chunk: Vec::new(), bytes: 0 };
             read(&mut feed).and_then(|outcome| feed.flush().map(|()| outcome))

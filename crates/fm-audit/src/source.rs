@@ -1,6 +1,7 @@
 //! Whatever a history can be read from, opened.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -17,6 +18,8 @@ pub const DATABASE_NAME: &str = "database";
 pub const PROVENANCE_NAME: &str = "provenance.fmar";
 /// Name of the manifest in a migrated directory.
 pub const MANIFEST_NAME: &str = "manifest.json";
+/// Largest manifest that is read; those that are written have a thousand bytes or two.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An opened source.
 pub enum Source {
@@ -106,7 +109,7 @@ impl MigratedDir {
             }
         };
         let manifest_path = part(MANIFEST_NAME)?;
-        let text = fs::read_to_string(&manifest_path)
+        let text = read_manifest(&manifest_path)
             .map_err(|source| AuditError::File { path: manifest_path.clone(), source })?;
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|source| AuditError::Manifest { path: manifest_path, source })?;
@@ -117,6 +120,18 @@ impl MigratedDir {
         let layout = layout_of(&provenance, path, named)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
     }
+}
+
+/// The text of a manifest; a file that is much larger than any manifest is not read.
+fn read_manifest(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_MANIFEST_BYTES {
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_MANIFEST_BYTES} bytes, which no manifest has"
+        )));
+    }
+    Ok(text)
 }
 
 /// An archive as a source of rows.

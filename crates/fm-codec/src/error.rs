@@ -68,6 +68,22 @@ pub enum DecodeErrorKind {
         /// Bytes that are left.
         left: usize,
     },
+    /// A value larger than its reader has memory for.
+    #[error("a value of {length} bytes, and at most {most} are decoded")]
+    ValueTooLarge {
+        /// Its length.
+        length: usize,
+        /// The limit.
+        most: usize,
+    },
+    /// More elements of lists, maps and sets than the caller has memory for.
+    #[error("a list of {count} elements, and only {left} more are read in one record")]
+    TooManyElements {
+        /// Declared count.
+        count: usize,
+        /// Elements that may still be read.
+        left: usize,
+    },
     /// A key that occurs twice in a map or set.
     #[error("duplicate key in a map or set")]
     DuplicateKey,

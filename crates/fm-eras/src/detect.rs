@@ -84,45 +84,45 @@ pub enum DetectError {
     Read(#[source] SourceError),
 }
 
-/// The first row under each first byte.
-pub(crate) type FirstRows = Vec<(Vec<u8>, Vec<u8>)>;
+/// The first key under each first byte.
+pub(crate) type FirstKeys = Vec<Vec<u8>>;
 
 /// Detects the era of a store from its prefixes, key widths and records.
 pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
-    let rows = first_rows(source).map_err(DetectError::Read)?;
-    if rows.is_empty() {
+    let keys = first_keys(source).map_err(DetectError::Read)?;
+    if keys.is_empty() {
         return Err(DetectError::Empty);
     }
     let has = |key: &[u8]| source.get(key).map(|value| value.is_some()).map_err(DetectError::Read);
     if has(&hbbft::LAST_EPOCH_KEY)? {
-        return detect_hbbft(source, &rows);
+        return detect_hbbft(source, &keys);
     }
-    let candidates = candidates(source, &rows).map_err(DetectError::Read)?;
+    let candidates = candidates(source, &keys).map_err(DetectError::Read)?;
     if !candidates.is_empty() {
         return match choose(source, &candidates).map_err(DetectError::Read)?.as_slice() {
-            [] => Err(DetectError::UndecodableBlocks { seen: seen(&rows) }),
+            [] => Err(DetectError::UndecodableBlocks { seen: seen(&keys) }),
             [layout] => Ok(Detected::Blocks(layout)),
             many => Err(DetectError::Ambiguous {
                 layouts: many.iter().map(|layout| layout.name.to_owned()).collect(),
             }),
         };
     }
-    let first = |prefix: u8| rows.iter().find(|(key, _)| key[0] == prefix);
+    let first = |prefix: u8| keys.iter().find(|key| key[0] == prefix);
     // Epochs without a pointer: a damaged HoneyBadger database. Units of an AlephBFT server are under the
     // same prefix, and do not decode as epochs.
     if first(hbbft::HISTORY_TABLE).is_some() {
-        return match detect_hbbft(source, &rows) {
+        return match detect_hbbft(source, &keys) {
             Err(DetectError::Undecodable { seen }) => Err(DetectError::Unknown { seen }),
             detected => detected,
         };
     }
-    Err(DetectError::Unknown { seen: seen(&rows) })
+    Err(DetectError::Unknown { seen: seen(&keys) })
 }
 
-fn detect_hbbft(source: &dyn RowSource, rows: &FirstRows) -> Result<Detected, DetectError> {
+fn detect_hbbft(source: &dyn RowSource, keys: &FirstKeys) -> Result<Detected, DetectError> {
     let layouts = hbbft::detect(source).map_err(DetectError::Read)?;
     match layouts.as_slice() {
-        [] => Err(DetectError::Undecodable { seen: seen(rows) }),
+        [] => Err(DetectError::Undecodable { seen: seen(keys) }),
         [layout] => Ok(Detected::Hbbft(*layout)),
         many => Err(DetectError::Ambiguous {
             layouts: many.iter().map(|layout| layout.name().to_owned()).collect(),
@@ -131,24 +131,24 @@ fn detect_hbbft(source: &dyn RowSource, rows: &FirstRows) -> Result<Detected, De
 }
 
 /// Jumps from prefix to prefix: at most 256 seeks, whatever the size of the store.
-fn first_rows(source: &dyn RowSource) -> Result<FirstRows, SourceError> {
-    let mut rows = FirstRows::new();
+fn first_keys(source: &dyn RowSource) -> Result<FirstKeys, SourceError> {
+    let mut keys = FirstKeys::new();
     let mut next = Some(0u8);
     while let Some(from) = next {
         let start: &[u8] = if from == 0 { &[] } else { &[from] };
         let Some(row) = source.scan_range(start, None).next() else { break };
-        let (key, value) = row?;
+        let (key, _) = row?;
         // An empty key has no prefix; it is listed by whoever counts the rows.
         next = key.first().map_or(Some(1), |prefix| prefix.checked_add(1));
         if !key.is_empty() {
-            rows.push((key, value));
+            keys.push(key);
         }
     }
-    Ok(rows)
+    Ok(keys)
 }
 
-fn seen(rows: &FirstRows) -> String {
+fn seen(keys: &FirstKeys) -> String {
     let prefixes: Vec<String> =
-        rows.iter().map(|(key, _)| format!("{:02x} (keys of {} bytes)", key[0], key.len())).collect();
+        keys.iter().map(|key| format!("{:02x} (keys of {} bytes)", key[0], key.len())).collect();
     format!("prefixes {}", prefixes.join(", "))
 }

@@ -6,7 +6,7 @@ use fm_codec::{Dialect, Reader};
 use fm_history::convert_block;
 
 use crate::block::{BlockLayout, decode_accepted_item, decode_block};
-use crate::detect::FirstRows;
+use crate::detect::FirstKeys;
 use crate::rows::{RowSource, SourceError};
 use crate::session::{SIGNED_SESSION_OUTCOME, server_version_key};
 use crate::{broadcast, session};
@@ -21,33 +21,27 @@ const FIRST_OF_SERVER: &str = "a4177cea3";
 /// The layouts that the prefixes allow, by age; none if the store has neither blocks nor sessions.
 pub(crate) fn candidates(
     source: &dyn RowSource,
-    rows: &FirstRows,
+    keys: &FirstKeys,
 ) -> Result<Vec<&'static BlockLayout>, SourceError> {
-    let first = |prefix: u8| rows.iter().find(|(key, _)| key[0] == prefix);
+    let has = |prefix: u8| keys.iter().any(|key| key[0] == prefix);
     let all = broadcast::LAYOUTS.iter().chain(session::LAYOUTS);
     if source.get(&[0x00])?.is_some() {
         return Ok(all.filter(|layout| layout.name == FIRST_OF_SERVER).collect());
     }
-    if first(0x00).is_some() && first(0x02).is_none() && first(SIGNED_SESSION_OUTCOME).is_none() {
+    if has(0x00) && !has(0x02) && !has(SIGNED_SESSION_OUTCOME) {
         return Ok(all.filter(|layout| layout.era == "B").collect());
     }
     let new_version = source.get(&server_version_key())?.is_some();
-    let is_server = first(SIGNED_SESSION_OUTCOME).is_some_and(|(key, _)| is_number_key(key));
+    let is_server = keys.iter().any(|key| key[0] == SIGNED_SESSION_OUTCOME && is_number_key(key));
     if !is_server && !new_version {
         return Ok(Vec::new());
     }
-    let two_texts = |value: &[u8]| {
-        let mut reader = Reader::new(value, Dialect::MODERN);
-        reader.text().and_then(|_| reader.text()).and_then(|_| reader.finish()).is_ok()
-    };
-    let config_signature = |value: &[u8]| value.len() == CONFIG_SIGNATURE && !two_texts(value);
-    let of_c = first(0x03).is_some()
-        || first(0x09).is_some()
-        || first(0x07).is_some_and(|(_, value)| config_signature(value));
-    let of_e = !of_c
-        && (new_version
-            || [0x06, 0x08].iter().any(|prefix| first(*prefix).is_some())
-            || first(0x07).is_some());
+    // The client config's signature in era C, the server's versions in era E.
+    let seventh = source.get(&[0x07])?;
+    let config_signature =
+        seventh.is_some_and(|value| value.len() == CONFIG_SIGNATURE && !is_two_texts(&value));
+    let of_c = has(0x03) || has(0x09) || config_signature;
+    let of_e = !of_c && (new_version || has(0x06) || has(0x08) || has(0x07));
     Ok(all
         .filter(|layout| layout.history == SIGNED_SESSION_OUTCOME && layout.name != FIRST_OF_SERVER)
         .filter(|layout| match layout.era {
@@ -56,6 +50,11 @@ pub(crate) fn candidates(
             _ => !of_e,
         })
         .collect())
+}
+
+fn is_two_texts(value: &[u8]) -> bool {
+    let mut reader = Reader::new(value, Dialect::MODERN);
+    reader.text().and_then(|_| reader.text()).and_then(|_| reader.finish()).is_ok()
 }
 
 fn is_number_key(key: &[u8]) -> bool {

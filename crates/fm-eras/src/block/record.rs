@@ -5,12 +5,17 @@
 //! item   = (bytes || [position u64] | consensus item) || peer
 //! ```
 
-use fm_codec::{DecodeError, DecodeErrorKind, Reader, Writer};
+use fm_codec::{DecodeError, DecodeErrorKind, MAX_DECODE_SIZE, Reader, Writer};
 use fm_history::{Block, BlockContent, BlockItem, merkle_root, sha256};
 
 use super::item::{decode_item, encode_item};
 use super::layout::{BlockLayout, ItemForm, ItemLayout};
 
+/// Largest record that is decoded, in bytes: twice what any server since v0.3 decodes as one value.
+const MAX_BLOCK_BYTES: usize = 2 * MAX_DECODE_SIZE;
+/// Most elements that are decoded in one record: items, inputs, outputs, signatures. An element takes two or three
+/// bytes in a record, and some 200 in memory.
+const MAX_ELEMENTS: usize = 1 << 19;
 /// The least number of bytes that an item takes in any layout.
 const LEAST_ITEM_BYTES: usize = 2;
 /// Bytes of a guardian's number and signature, at least.
@@ -18,7 +23,11 @@ const LEAST_SIGNATURE_BYTES: usize = 1 + 64;
 
 /// Decodes a record, all of it.
 pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeError> {
-    let mut reader = Reader::new(value, layout.dialect);
+    if value.len() > MAX_BLOCK_BYTES {
+        let kind = DecodeErrorKind::ValueTooLarge { length: value.len(), most: MAX_BLOCK_BYTES };
+        return Err(DecodeError { offset: 0, kind });
+    }
+    let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let index = if layout.own_index { Some(reader.u64()?) } else { None };
     let mut leaves = Vec::new();
     let items = reader.list(LEAST_ITEM_BYTES, |reader| {
@@ -36,7 +45,7 @@ pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeE
 
 /// Decodes an accepted item of the open session, all of it.
 pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockItem, DecodeError> {
-    let mut reader = Reader::new(value, layout.dialect);
+    let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let item = read_accepted_item(&mut reader, layout)?;
     reader.finish()?;
     let mut writer = Writer::new(layout.dialect);
@@ -79,7 +88,7 @@ fn read_accepted_item(reader: &mut Reader<'_>, layout: &BlockLayout) -> Result<B
 /// A byte string that is a consensus item exactly, or is opaque.
 fn read_bytes_item(bytes: &[u8], layout: Option<&ItemLayout>) -> BlockContent {
     let decoded = layout.and_then(|layout| {
-        let mut reader = Reader::new(bytes, layout.dialect);
+        let mut reader = Reader::new(bytes, layout.dialect).limited(MAX_ELEMENTS);
         let item = decode_item(&mut reader, layout).ok()?;
         reader.finish().ok()?;
         Some(item)
