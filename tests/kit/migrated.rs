@@ -5,10 +5,26 @@ use std::path::Path;
 
 use fm_archive::{ArchiveReader, ArchiveWriter, Options};
 use fm_forge::damage;
+use fm_history::Code;
 use fm_store::Row;
 use serde_json::Value;
 
 use crate::migrate;
+
+/// Codes that only what a conversion made can raise; the stories of `tampered.rs` raise each.
+pub const MIGRATED_CODES: [Code; 11] = [
+    Code::SessionMissing,
+    Code::SessionExtra,
+    Code::SessionDiffersFromRule,
+    Code::SessionsUnsealed,
+    Code::HistoryRootMismatch,
+    Code::ManifestMismatch,
+    Code::ProvenanceDamaged,
+    Code::CarriedRecordDiffers,
+    Code::CarriedRecordMissing,
+    Code::ForeignRecord,
+    Code::SessionIndexDiffers,
+];
 
 /// Converts a guardian's directory with the config in it, and gives the verdict.
 #[track_caller]
