@@ -3,6 +3,7 @@
 //! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
 
 mod binaries;
+mod changes;
 mod files;
 mod fixtures;
 mod migrated;
@@ -10,10 +11,12 @@ mod random;
 mod run;
 
 pub use binaries::binary;
+pub use changes::{Change, contributions, dropping, module_item, unchanged};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
 pub use migrated::{
-    converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database, root,
+    MIGRATED_CODES, converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database,
+    root,
 };
 pub use random::Random;
 pub use run::{Run, codes, command, shell};

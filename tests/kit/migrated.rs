@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
 use fm_forge::damage;
+use fm_history::Code;
 use fm_store::Row;
 use serde_json::Value;
 
@@ -12,6 +13,21 @@ use crate::migrate;
 
 /// Name of the archive in a migrated directory.
 const ARCHIVE: &str = "provenance.fmar";
+
+/// Codes that only what a conversion made can raise; the stories of `tampered.rs` raise each.
+pub const MIGRATED_CODES: [Code; 11] = [
+    Code::SessionMissing,
+    Code::SessionExtra,
+    Code::SessionDiffersFromRule,
+    Code::SessionsUnsealed,
+    Code::HistoryRootMismatch,
+    Code::ManifestMismatch,
+    Code::ProvenanceDamaged,
+    Code::CarriedRecordDiffers,
+    Code::CarriedRecordMissing,
+    Code::ForeignRecord,
+    Code::SessionIndexDiffers,
+];
 
 /// Converts a guardian's directory with the config in it, and gives the verdict.
 #[track_caller]

@@ -89,6 +89,7 @@ fn outcome<T: Decode + Encode + fmt::Display>(bytes: &[u8], dialect: Dialect) ->
             DecodeErrorKind::NotUtf8 => "utf8",
             DecodeErrorKind::LengthBeyondInput { .. } => "beyond",
             DecodeErrorKind::TooManyElements { .. } => "too many",
+            DecodeErrorKind::ValueTooLarge { .. } => "too large",
             DecodeErrorKind::DuplicateKey => "duplicate",
             DecodeErrorKind::UnsortedKey => "unsorted",
             DecodeErrorKind::BodyNotConsumed { .. } => "body",
