@@ -1,9 +1,12 @@
 //! Everything a conversion decides before it writes: is the history proven, and up to where.
 
 use fm_archive::check_limits;
-use fm_audit::{Anchor, AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, audit_hbbft};
+use fm_audit::{
+    Anchor, AuditError, Control, EpochOptions, EpochStream, HbbftAudit, HbbftOptions, audit_hbbft, epochs,
+};
 use fm_crypto::EpochKeys;
-use fm_eras::hbbft::Layout;
+use fm_eras::hbbft::{Layout, epoch_key};
+use fm_eras::{RowSource, Rows, SourceError};
 use fm_history::{Code, Finding, Severity};
 
 use crate::MigrationError;
@@ -55,42 +58,75 @@ pub fn plan(
     let audit_options = HbbftOptions {
         layout: options.layout,
         keys: Some(options.keys),
-        // They cost only where a signature is missing, and tell where the history really ends.
-        shares: true,
+        // Covered epochs are proven without their signatures; the end has a check of its own.
+        shares: false,
         until: options.until,
         side_records: true,
     };
     let mut judge = Judge::new(options.until);
-    let mut newest_lost = None;
     let audit = audit_hbbft(
         stream,
         audit_options,
         control,
         &mut |finding| {
-            // A later epoch covers an epoch that lost its signature, unless it is the end.
-            if finding.code == Code::ShareSignatureMissing {
-                newest_lost = Some(finding);
-                return;
-            }
             judge.take(&finding);
             on_finding(finding);
         },
         &mut |_| Ok(()),
     )?;
-    let newest_lost = newest_lost.filter(|lost: &Finding| lost.place.epoch > audit.chain.last_signed);
-    newest_lost.iter().cloned().for_each(on_finding);
     let (Some(signed), Some(last_stored), None) = (audit.chain.last_signed, audit.chain.last, &judge.first)
     else {
         return Err(judge.refusal());
     };
-    match (options.until, newest_lost.and_then(|lost| lost.place.epoch)) {
-        (Some(until), _) if until > signed => return Err(MigrationError::NotAnchored { until, signed }),
-        (None, Some(epoch)) => return Err(MigrationError::SignatureLost { epoch, signed }),
-        _ => {}
+    match options.until {
+        Some(until) if until > signed => return Err(MigrationError::NotAnchored { until, signed }),
+        Some(_) => {}
+        None => check_end(stream, options, signed, control, on_finding)?,
     }
     let anchor = audit.anchor.clone().ok_or_else(|| judge.refusal())?;
     check_archivable(stream, &audit, control)?;
     Ok(Plan { audit, anchor, last_stored })
+}
+
+/// Refuses to end at the last signed epoch if a newer one was signed: then its shares are in the epoch after it.
+fn check_end(
+    stream: EpochStream<'_>,
+    options: PlanOptions<'_>,
+    signed: u64,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<(), MigrationError> {
+    let Some(first) = signed.checked_add(1) else { return Ok(()) };
+    let tip = Tip { rows: stream.rows, first: epoch_key(first, options.layout.dialect) };
+    let epoch_options =
+        EpochOptions { layout: options.layout, keys: Some(options.keys), shares: true, convert: false };
+    let mut lost = None;
+    control.progress.begin("shares in the tip", "epochs", None);
+    epochs(EpochStream { rows: &tip, path: stream.path }, epoch_options, control, |audited| {
+        for finding in audited.decoded.into_iter().flat_map(|decoded| decoded.shares) {
+            lost = finding.place.epoch;
+            on_finding(finding);
+        }
+        Ok(())
+    })?;
+    control.progress.end();
+    lost.map_or(Ok(()), |epoch| Err(MigrationError::SignatureLost { epoch, signed }))
+}
+
+/// The rows from an epoch on. Keys of layouts that can be converted sort by their epoch.
+struct Tip<'a> {
+    rows: &'a dyn RowSource,
+    first: Vec<u8>,
+}
+
+impl RowSource for Tip<'_> {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        self.rows.scan_range(from.max(&self.first), to)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        self.rows.get(key)
+    }
 }
 
 /// Refuses rows that the provenance archive, which takes all of them, cannot hold.
