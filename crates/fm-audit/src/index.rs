@@ -67,7 +67,8 @@ impl IndexCheck {
         for pass in 0..passes {
             self.compare_pass(stream, control, |key| self.key.part(key, passes) == pass, &mut findings)?;
             if findings.len() >= MOST_FINDINGS {
-                let message = format!("no more than {MOST_FINDINGS} differences are listed, and there may be more");
+                let message =
+                    format!("no more than {MOST_FINDINGS} differences are listed, and there may be more");
                 let place = Place::key(&[Table::AcceptedTransaction.prefix()]);
                 findings.truncate(MOST_FINDINGS - 1);
                 findings.push(Finding::new(Code::TransactionIndexDiffers, place, message));
