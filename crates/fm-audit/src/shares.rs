@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::{AuditedEpoch, Control, DecodedEpoch};
 
 /// Peers whose shares are tried, where the keys speak of fewer.
-const LEAST_PEERS_TRIED: usize = 100;
+const LEAST_PEERS_TRIED: u16 = 100;
 
 /// An epoch without a valid signature of its own, waiting for the shares in the next one.
 #[derive(Clone)]
@@ -70,8 +70,8 @@ pub(crate) fn check_chunk(
 
 /// How many peers a federation with these keys may have, generously: of n guardians, (n - 1) / 3 may be
 /// faulty, and that is the degree.
-fn most_peers(keys: &EpochKeys) -> usize {
-    LEAST_PEERS_TRIED.max(3 * (keys.degree() + 1))
+fn most_peers(keys: &EpochKeys) -> PeerId {
+    LEAST_PEERS_TRIED.max(PeerId::try_from(3 * (keys.degree() + 1)).unwrap_or(PeerId::MAX))
 }
 
 fn check(
@@ -84,7 +84,7 @@ fn check(
         return Vec::new();
     }
     let most = most_peers(keys);
-    let strangers = u16::try_from(most).map_or_else(|_| BTreeMap::new(), |most| shares.split_off(&most));
+    let strangers = shares.split_off(&most);
     let mut findings = Vec::new();
     if !strangers.is_empty() {
         let message = format!(
