@@ -75,17 +75,6 @@ pub enum AuditError {
         /// What is missing.
         part: &'static str,
     },
-    /// A later era than this tool reads.
-    #[error(
-        "{path} holds the history of era {era}, which this version does not read: it reads HoneyBadger \
-             histories (A0, A1, A2) and what was migrated from them"
-    )]
-    OtherEra {
-        /// The source.
-        path: PathBuf,
-        /// The era.
-        era: &'static str,
-    },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),

@@ -5,15 +5,19 @@ use std::collections::BTreeMap;
 use fm_codec::MAX_DECODE_SIZE;
 use fm_crypto::EpochKeys;
 use fm_eras::hbbft::{
-    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_last_epoch,
+    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_last_epoch, index_row,
 };
 use fm_history::{
-    ChainSummary, ChainVerifier, Code, ConvertedEpoch, DropReason, Finding, Hash, HistoryRoot, Place,
+    ChainVerifier, Code, ConvertedEpoch, DropReason, EpochContent, Finding, Hash, HistoryRoot, Place,
+    accepted_transactions,
 };
 
-use crate::index::IndexCheck;
 use crate::key_samples::try_keys;
-use crate::{AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
+use crate::transactions::TransactionIndex;
+use crate::{
+    Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit,
+    StrayKeys, epochs,
+};
 
 /// What an audit does beyond following the chain.
 #[derive(Clone, Copy)]
@@ -31,42 +35,6 @@ pub struct HbbftOptions<'a> {
     pub side_records: bool,
 }
 
-/// The history up to one epoch, as sessions.
-#[derive(Clone, Debug, Default)]
-pub struct Anchor {
-    /// The last epoch.
-    pub last: u64,
-    /// Hash of its content.
-    pub last_hash: Hash,
-    /// Number of sessions.
-    pub sessions: u64,
-    /// Items in them.
-    pub items: u64,
-    /// Transactions among the items.
-    pub transactions: u64,
-    /// Items in none, by reason.
-    pub dropped: BTreeMap<&'static str, u64>,
-    /// The history root.
-    pub history_root: Hash,
-    /// Epochs whose own signature holds.
-    pub signed: u64,
-}
-
-/// What an audit of a HoneyBadger history came to.
-#[derive(Clone, Debug, Default)]
-pub struct HbbftAudit {
-    /// Counts over the chain.
-    pub chain: ChainSummary,
-    /// The history as sessions; none if the layout hides the content or nothing is proven.
-    pub anchor: Option<Anchor>,
-    /// Rows by table.
-    pub rows: BTreeMap<&'static str, u64>,
-    /// Findings that are errors.
-    pub errors: u64,
-    /// Findings that are warnings.
-    pub warnings: u64,
-}
-
 /// Audits a history; `on_epoch` sees every epoch after its findings were reported.
 pub fn audit_hbbft(
     stream: EpochStream<'_>,
@@ -74,7 +42,7 @@ pub fn audit_hbbft(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
     on_epoch: &mut dyn FnMut(&AuditedEpoch) -> Result<(), AuditError>,
-) -> Result<HbbftAudit, AuditError> {
+) -> Result<HistoryAudit, AuditError> {
     let mut audit = Auditor::new(stream, options, control, on_finding)?;
     audit.try_keys()?;
     audit.follow_chain(on_epoch)?;
@@ -91,8 +59,8 @@ struct Auditor<'a, 'f> {
     options: HbbftOptions<'a>,
     control: Control<'a>,
     on_finding: &'f mut dyn FnMut(Finding),
-    index: IndexCheck,
-    result: HbbftAudit,
+    index: TransactionIndex,
+    result: HistoryAudit,
 }
 
 impl<'a, 'f> Auditor<'a, 'f> {
@@ -102,8 +70,8 @@ impl<'a, 'f> Auditor<'a, 'f> {
         control: Control<'a>,
         on_finding: &'f mut dyn FnMut(Finding),
     ) -> Result<Self, AuditError> {
-        let index = IndexCheck::new(options.layout)?;
-        Ok(Self { stream, options, control, on_finding, index, result: HbbftAudit::default() })
+        let index = TransactionIndex::new()?;
+        Ok(Self { stream, options, control, on_finding, index, result: HistoryAudit::default() })
     }
 
     fn report(&mut self, finding: Finding) {
@@ -194,7 +162,9 @@ impl<'a, 'f> Auditor<'a, 'f> {
         // What the shares say is about the epoch before.
         decoded.shares.iter().cloned().chain(findings).for_each(|finding| self.report(finding));
         let Some(content) = &decoded.epoch.content else { return };
-        self.index.on_epoch(audited.key, content);
+        for (key, value) in index_rows(&self.options.layout, audited.key, content) {
+            self.index.add_history(&key, &value);
+        }
         if !content.is_ordered() {
             let message = "contributions are not in ascending order of guardians, each once";
             self.report(Finding::new(Code::ContributionsUnordered, Place::epoch(audited.key), message));
@@ -252,7 +222,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
                 }
             }
             if key.first() == Some(&Table::AcceptedTransaction.prefix()) {
-                self.index.on_row(&key, &value);
+                self.index.add_row(&key, &value);
             }
         }
         self.control.progress.end();
@@ -265,12 +235,45 @@ impl<'a, 'f> Auditor<'a, 'f> {
             self.report(Finding::new(Code::TransactionIndexUnchecked, Place::everywhere(), message));
             return Ok(());
         }
-        self.control.progress.begin("transaction index", "epochs", None);
-        let findings = self.index.finish(self.stream, self.control)?;
+        if self.index.is_equal() {
+            return Ok(());
+        }
+        let (stream, layout, control) = (self.stream, self.options.layout, self.control);
+        control.progress.begin("transaction index", "epochs", None);
+        let each = |on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>| {
+            each_transaction(stream, layout, control, on)
+        };
+        let findings = self.index.compare(stream, Table::AcceptedTransaction.prefix(), 0, &each, control)?;
         self.control.progress.end();
         findings.into_iter().for_each(|finding| self.report(finding));
         Ok(())
     }
+}
+
+/// The rows that an epoch's transactions leave in the index.
+fn index_rows<'a>(
+    layout: &'a Layout,
+    epoch: u64,
+    content: &'a EpochContent,
+) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + 'a {
+    accepted_transactions(content).into_iter().map(move |transaction| index_row(transaction, epoch, layout))
+}
+
+/// Every accepted transaction of the history, as a row of the index.
+fn each_transaction(
+    stream: EpochStream<'_>,
+    layout: Layout,
+    control: Control<'_>,
+    on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
+) -> Result<(), AuditError> {
+    let options = EpochOptions { layout, keys: None, shares: false, convert: false };
+    epochs(stream, options, control, |audited| {
+        let Ok(decoded) = &audited.decoded else { return Ok(()) };
+        let Some(content) = &decoded.epoch.content else { return Ok(()) };
+        index_rows(&layout, audited.key, content)
+            .try_for_each(|(key, value)| on(Place::epoch(audited.key), key, value))
+    })?;
+    Ok(())
 }
 
 /// What a server could not do with a converted session.

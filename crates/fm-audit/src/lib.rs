@@ -10,7 +10,7 @@ mod directory;
 mod epochs;
 mod error;
 mod hbbft;
-mod index;
+mod history;
 mod key_samples;
 mod manifest;
 mod migrated;
@@ -25,9 +25,13 @@ pub use control::{Control, Progress, Silent};
 pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
-pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
+pub use hbbft::{HbbftOptions, audit_hbbft};
+pub use history::{
+    Anchor, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row,
+    is_copied, old_sessions,
+};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use migrated::{MigratedAudit, audit_migrated, carried_row, check_archive};
+pub use migrated::{MigratedAudit, audit_migrated, check_archive};
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,

@@ -6,16 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fm_archive::Metadata;
-use fm_eras::hbbft::{Layout, Table};
+use fm_eras::Detected;
 use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION};
 
+use crate::history::carried_count;
 use crate::migrated::Report;
-use crate::{Anchor, HbbftAudit, MigratedDir};
+use crate::{Anchor, HistoryAudit, MigratedDir};
 
 /// What a manifest is made from.
 pub struct ManifestFacts<'a> {
     /// Layout of the original.
-    pub layout: &'a Layout,
+    pub layout: &'a Detected,
     /// Federation id of the original, in hex.
     pub federation: &'a str,
     /// The history up to the last session.
@@ -28,6 +29,8 @@ pub struct ManifestFacts<'a> {
     pub source_omissions: &'a [String],
     /// Identity of the provenance archive.
     pub provenance: Hash,
+    /// The version of the server that the new database is for.
+    pub target_version: &'a str,
     /// Version of the tool that converted.
     pub tool_version: &'a str,
 }
@@ -38,12 +41,7 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
     let mut carried = BTreeMap::new();
     let mut not_carried = BTreeMap::new();
     for (name, rows) in facts.rows {
-        let kept = match Table::ALL.into_iter().find(|table| table.name() == *name) {
-            Some(Table::SignedEpochOutcome) => anchor.sessions,
-            Some(Table::AcceptedTransaction) => anchor.transactions,
-            Some(Table::DatabaseVersion | Table::ModuleData) => *rows,
-            _ => 0,
-        };
+        let kept = carried_count(facts.layout, name, *rows, anchor);
         if kept > 0 {
             carried.insert((*name).to_owned(), kept);
         }
@@ -70,13 +68,14 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
         not_carried,
         source_omissions: facts.source_omissions.to_vec(),
         provenance: facts.provenance,
+        target_version: facts.target_version.to_owned(),
         tool_version: facts.tool_version.to_owned(),
     }
 }
 
 /// What the provenance archive of a conversion says of itself.
 pub fn provenance_metadata(
-    layout: &Layout,
+    layout: &Detected,
     federation: &str,
     history_root: &Hash,
     tool_version: &str,
@@ -94,13 +93,13 @@ pub fn provenance_metadata(
 /// Makes the manifest anew and compares it with the one that is there.
 pub(crate) fn check_manifest(
     dir: &MigratedDir,
-    original: &HbbftAudit,
+    original: &HistoryAudit,
     provenance: Option<Hash>,
     report: &Report<'_>,
 ) {
     let stated = &dir.manifest;
     let (Some(anchor), Some(last_stored)) = (&original.anchor, original.chain.last) else {
-        let message = format!("the original has no provable epoch {}", stated.last);
+        let message = format!("the original has no provable epoch or session {}", stated.last);
         report.add(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
         return;
     };
@@ -113,6 +112,7 @@ pub(crate) fn check_manifest(
         last_stored,
         source_omissions: &stated.source_omissions,
         provenance: provenance.unwrap_or_default(),
+        target_version: &stated.target_version,
         tool_version: &stated.tool_version,
     });
     if found.history_root != stated.history_root {

@@ -7,53 +7,26 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::Peekable;
 use std::path::Path;
 
-use fm_codec::Reader;
-use fm_crypto::EpochKeys;
-use fm_eras::hbbft::{Layout, Table, module_of_key, table_of};
+use fm_eras::block::Version;
 use fm_eras::{RowSource, Rows, session};
 use fm_history::{Code, ConvertedEpoch, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
 use fm_store::Row;
 
 use crate::directory::check_directory;
+use crate::history::unproven;
 use crate::manifest::{check_federation, check_manifest};
 use crate::{
-    AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir, audit_hbbft,
+    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
+    audit_history, carried_from, carried_row, is_copied,
 };
-
-/// Prefixes that a modern server knows, of those that may stand in a migrated database.
-const KNOWN_PREFIXES: [u8; 4] = [
-    session::ACCEPTED_TRANSACTION,
-    session::SIGNED_SESSION_OUTCOME,
-    session::DATABASE_VERSION,
-    session::MODULE_DATA,
-];
 
 /// Damaged parts of an archive that are listed.
 const MOST_DAMAGE: usize = 1000;
 
-/// The row of the new database that carries a row of the old one; none if it has no modern place.
-///
-/// The history and the index of transactions are not carried row by row: the rule makes them anew.
-pub fn carried_row(key: &[u8], value: &[u8], layout: &Layout) -> Option<(Vec<u8>, Vec<u8>)> {
-    match table_of(key, layout)? {
-        Table::DatabaseVersion => {
-            let mut reader = Reader::new(value, layout.dialect);
-            let version = reader.u64().ok()?;
-            reader.finish().ok()?;
-            Some((session::server_version_key(), session::number_value(version)))
-        }
-        Table::ModuleData => {
-            let (instance, rest) = module_of_key(key, layout.dialect).ok()?;
-            Some((session::module_key(instance, rest), value.to_vec()))
-        }
-        _ => None,
-    }
-}
-
 /// What the audit of a migrated directory came to.
 pub struct MigratedAudit {
     /// The audit of the original records.
-    pub original: HbbftAudit,
+    pub original: HistoryAudit,
     /// Identity of the provenance archive, if it is whole.
     pub provenance: Option<Hash>,
     /// Sessions in the new database.
@@ -71,7 +44,7 @@ pub struct MigratedAudit {
 /// directory must name, in hex, if the caller knows it.
 pub fn audit_migrated(
     dir: &MigratedDir,
-    keys: Option<&EpochKeys>,
+    keys: Option<HistoryKeys<'_>>,
     federation: Option<&str>,
     shares: bool,
     control: Control<'_>,
@@ -83,7 +56,7 @@ pub fn audit_migrated(
     damage.into_iter().for_each(|finding| report.add(finding));
     if provenance.is_none() {
         return Ok(MigratedAudit {
-            original: HbbftAudit::default(),
+            original: HistoryAudit::default(),
             provenance,
             sessions: 0,
             errors: report.errors.get(),
@@ -91,13 +64,17 @@ pub fn audit_migrated(
         });
     }
     let mut target = Target::new(dir, control, &report)?;
-    let options =
-        HbbftOptions { layout: dir.layout, keys, shares, until: Some(dir.manifest.last), side_records: true };
+    let options = HistoryOptions {
+        layout: dir.layout,
+        keys,
+        shares,
+        until: Some(dir.manifest.last),
+        side_records: true,
+    };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
-    let original =
-        audit_hbbft(stream, options, control, &mut |finding| report.add(finding), &mut |audited| {
-            target.on_epoch(audited)
-        })?;
+    let original = audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |old| {
+        target.on_session(&old)
+    })?;
     target.finish()?;
     let sessions = target.sessions;
     check_carried(dir, control, &report)?;
@@ -107,7 +84,7 @@ pub fn audit_migrated(
     if keys.is_some() && original.chain.unchecked == 0 {
         check_anchor(dir, &original, &report);
     }
-    if sessions > 0 {
+    if sessions > 0 && !is_copied(&dir.layout) {
         let message = "the new headers carry no signatures; the signatures of the original stand behind them";
         report.add(Finding::new(Code::SessionsUnsealed, Place::everywhere(), message));
     }
@@ -187,12 +164,15 @@ impl Seek for Stoppable<'_> {
 }
 
 /// Nothing may be migrated that no signature stands behind, whatever the manifest says.
-fn check_anchor(dir: &MigratedDir, original: &HbbftAudit, report: &Report<'_>) {
+fn check_anchor(dir: &MigratedDir, original: &HistoryAudit, report: &Report<'_>) {
     let (signed, last) = (original.chain.last_signed, dir.manifest.last);
     if signed.is_none_or(|signed| signed < last) {
         let first = signed.map_or(0, |signed| signed + 1);
-        let message = format!("epochs {first} to {last} were migrated, and nothing signs them");
-        report.add(Finding::new(Code::EpochUnproven, Place::epoch(first), message));
+        let (code, what) = unproven(&dir.layout);
+        let message = format!("{what} {first} to {last} were migrated, and nothing signs them");
+        let place =
+            Place { session: Some(first), epoch: (what == "epochs").then_some(first), ..Place::default() };
+        report.add(Finding::new(code, place, message));
     }
 }
 
@@ -216,32 +196,30 @@ impl<'a, 'f> Target<'a, 'f> {
         Ok(Self { dir, control, report, stored, key: MultisetKey(key), expected_index, sessions: 0 })
     }
 
-    fn on_epoch(&mut self, audited: &AuditedEpoch) -> Result<(), AuditError> {
-        if audited.key > self.dir.manifest.last {
+    fn on_session(&mut self, old: &OldSession<'_>) -> Result<(), AuditError> {
+        let Some(converted) = old.converted.filter(|_| old.index <= self.dir.manifest.last) else {
             return Ok(());
-        }
-        let converted = audited.decoded.as_ref().ok().and_then(|decoded| decoded.converted.as_ref());
-        let Some(converted) = converted else { return Ok(()) };
+        };
         for transaction in &converted.transactions {
             let key = session::transaction_key(&transaction.txid);
             self.expected_index.add(&self.key, &key, &transaction.index_value);
         }
-        let key = session::session_key(audited.key);
+        let key = session::session_key(old.index);
         loop {
             match self.stored.peek() {
                 Some(Ok((stored, _))) if *stored < key => self.skip_stored()?,
                 Some(Ok((stored, _))) if *stored == key => {
                     let (_, value) = self.next_stored()?.expect("a row was peeked at");
                     self.sessions += 1;
-                    self.compare(audited.key, &value, converted);
+                    self.compare(old.index, &value, converted);
                     return Ok(());
                 }
                 Some(Err(_)) => {
                     self.next_stored()?;
                 }
                 _ => {
-                    let message = "the provenance archive has the epoch, the new database not its session";
-                    let place = Place::session(audited.key);
+                    let message = "the provenance archive has its original, the new database not the session";
+                    let place = Place::session(old.index);
                     self.report.add(Finding::new(Code::SessionMissing, place, message));
                     return Ok(());
                 }
@@ -269,7 +247,7 @@ impl<'a, 'f> Target<'a, 'f> {
         let Some((key, _)) = self.next_stored()? else { return Ok(()) };
         let finding = match session::session_of_key(&key) {
             Ok(index) => {
-                let message = "no epoch of the original stands behind this session";
+                let message = "nothing of the original stands behind this session";
                 Finding::new(Code::SessionExtra, Place::session(index), message)
             }
             Err(error) => Finding::new(Code::RecordUndecodable, Place::key(&key), error.to_string()),
@@ -282,6 +260,10 @@ impl<'a, 'f> Target<'a, 'f> {
     fn finish(&mut self) -> Result<(), AuditError> {
         while self.stored.peek().is_some() {
             self.skip_stored()?;
+        }
+        // Copied records bring their index with them, row by row.
+        if is_copied(&self.dir.layout) {
+            return Ok(());
         }
         let mut stored_index = MultisetDigest::default();
         let path = self.dir.database.path();
@@ -305,12 +287,17 @@ impl<'a, 'f> Target<'a, 'f> {
 /// Compares all other rows of the new database with those that the old one gives.
 fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -> Result<(), AuditError> {
     let database = &dir.database;
-    let stored = RowSource::scan_range(database, &[], Some(&[session::ACCEPTED_TRANSACTION]))
-        .chain(RowSource::scan_prefix(database, session::ACCEPTED_TRANSACTION + 1))
-        .chain(RowSource::scan_range(database, &[session::SIGNED_SESSION_OUTCOME + 1], None));
+    // The index that the rule makes was compared with the sessions.
+    let of_rule = if is_copied(&dir.layout) { None } else { Some(session::ACCEPTED_TRANSACTION) };
+    let stored = RowSource::scan_range(database, &[], Some(&[session::SIGNED_SESSION_OUTCOME]))
+        .chain(RowSource::scan_range(database, &[session::SIGNED_SESSION_OUTCOME + 1], None))
+        .filter(
+            move |row| !matches!(row, Ok((key, _)) if key.first().copied() == of_rule && !key.is_empty()),
+        );
     let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
-    let from = [session::DATABASE_VERSION];
+    let from = carried_from(&dir.layout);
     let layout = dir.layout;
+    let target = dir.manifest.target_version.parse().unwrap_or(session::NEWEST);
     let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
         .map(|row| {
             control.check()?;
@@ -333,7 +320,7 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
         };
         if order.is_lt() {
             if let Some((key, _)) = &left {
-                report.add(unexpected(key));
+                report.add(unexpected(key, target));
             }
         } else if order.is_gt() {
             if let Some((key, _)) = &right {
@@ -357,11 +344,12 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
     Ok(())
 }
 
-fn unexpected(key: &[u8]) -> Finding {
-    if key.first().is_some_and(|prefix| KNOWN_PREFIXES.contains(prefix)) {
+fn unexpected(key: &[u8], target: Version) -> Finding {
+    if session::is_known(key, target) {
         let message = "the old database has no such record";
         return Finding::new(Code::CarriedRecordDiffers, Place::key(key), message);
     }
-    let message = "no modern server knows this record, and may refuse to start on it";
+    let message =
+        "the server that this database is for does not know this record, and may refuse to start on it";
     Finding::new(Code::ForeignRecord, Place::key(key), message)
 }

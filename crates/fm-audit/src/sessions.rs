@@ -44,8 +44,8 @@ pub struct SessionAudit {
     pub unchecked: u64,
     /// Accepted items of the open session.
     pub pending: u64,
-    /// Whether signatures cover the guardians' keys; false for those of before 2023-08-04.
-    pub tagged: bool,
+    /// The layout that signatures without a tag show it to be, if the options had its tagged twin.
+    pub untagged: Option<&'static BlockLayout>,
     /// The history up to the last session, if no session is missing or unknown.
     pub anchor: Option<Anchor>,
     /// Rows by table.
@@ -73,7 +73,7 @@ pub fn audit_sessions(
         control,
         on_finding,
         index: TransactionIndex::new()?,
-        result: SessionAudit { tagged: options.layout.tagged, ..SessionAudit::default() },
+        result: SessionAudit::default(),
     };
     let scheme = audit.choose_scheme()?;
     audit.follow(scheme.as_ref(), on_block)?;
@@ -137,7 +137,10 @@ impl Auditor<'_, '_> {
                     .any(|(peer, signature)| form.verify(*peer, &message, signature).is_ok())
             };
             if let Some(form) = forms.iter().find(verifies) {
-                self.result.tagged = form.tag().is_some();
+                if layout.tagged && form.tag().is_none() {
+                    self.result.untagged =
+                        fm_eras::broadcast::LAYOUTS.iter().find(|twin| layout.is_tagged_twin(twin));
+                }
                 return Ok(Some(form.clone()));
             }
             signed += usize::from(!block.signatures.is_empty());
@@ -163,7 +166,8 @@ impl Auditor<'_, '_> {
     ) -> Result<(), AuditError> {
         let layout = self.options.layout;
         self.control.progress.begin("sessions", "sessions", None);
-        let options = BlockOptions { layout, keys, convert: true, tagged: self.result.tagged };
+        let tagged = layout.tagged && self.result.untagged.is_none();
+        let options = BlockOptions { layout, keys, convert: true, tagged };
         let mut running = Running { until: self.options.until, ..Running::default() };
         let stray = blocks(self.stream, options, self.control, |audited| {
             self.on_block(&audited, &mut running);
@@ -357,6 +361,7 @@ fn index_row(layout: &BlockLayout, transaction: &BlockTransaction) -> (Vec<u8>, 
 struct Running {
     until: Option<u64>,
     root: HistoryRoot,
+    last_hash: Hash,
     items: u64,
     transactions: u64,
     signed: u64,
@@ -373,6 +378,7 @@ impl Running {
         let Some(converted) = &decoded.converted else { return };
         self.root.push(converted.leaf);
         self.items += converted.leaf.items;
+        self.last_hash = decoded.leaf.header.root;
         self.signed += u64::from(decoded.is_signed == Some(true));
     }
 
@@ -388,7 +394,7 @@ impl Running {
     fn anchor(&self) -> Option<Anchor> {
         Some(Anchor {
             last: self.root.sessions().checked_sub(1)?,
-            last_hash: Hash::default(),
+            last_hash: self.last_hash,
             sessions: self.root.sessions(),
             items: self.items,
             transactions: self.transactions,

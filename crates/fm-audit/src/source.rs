@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
-use fm_eras::{Detected, RowSource, Rows, SourceError, detect, hbbft::Layout};
+use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
 use fm_history::Manifest;
 use fm_store::ReadStore;
 
@@ -23,19 +23,19 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An opened source.
 pub enum Source {
-    /// A HoneyBadger database.
+    /// A guardian's database, of whatever era.
     Database {
         /// The database.
         store: ReadStore,
         /// Its layout.
-        layout: Layout,
+        layout: Detected,
     },
-    /// An archive of a HoneyBadger database.
+    /// An archive of such a database.
     Archive {
         /// The archive.
         archive: Box<ArchiveSource>,
         /// The layout of its records.
-        layout: Layout,
+        layout: Detected,
     },
     /// What a conversion left behind.
     Migrated(Box<MigratedDir>),
@@ -50,15 +50,19 @@ pub struct MigratedDir {
     /// The old records.
     pub provenance: ArchiveSource,
     /// Layout of the old records.
-    pub layout: Layout,
+    pub layout: Detected,
     /// The manifest.
     pub manifest: Manifest,
 }
 
 /// Opens a database, a guardian's data directory, an archive, or a migrated directory.
 ///
-/// `layout` overrules the detection of a HoneyBadger layout.
-pub fn open_source(path: &Path, layout: Option<Layout>, control: Control<'_>) -> Result<Source, AuditError> {
+/// `layout` overrules the detection.
+pub fn open_source(
+    path: &Path,
+    layout: Option<Detected>,
+    control: Control<'_>,
+) -> Result<Source, AuditError> {
     if path.is_file() {
         let archive = Box::new(ArchiveSource::open(path)?);
         let layout = layout_of(archive.as_ref(), path, layout, control)?;
@@ -91,18 +95,15 @@ pub fn open_source(path: &Path, layout: Option<Layout>, control: Control<'_>) ->
 fn layout_of(
     rows: &dyn RowSource,
     path: &Path,
-    layout: Option<Layout>,
+    layout: Option<Detected>,
     control: Control<'_>,
-) -> Result<Layout, AuditError> {
+) -> Result<Detected, AuditError> {
     if let Some(layout) = layout {
         return Ok(layout);
     }
     let detected = detect(&Watched { rows, control });
     control.check()?;
-    match detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })? {
-        Detected::Hbbft(layout) => Ok(layout),
-        Detected::Blocks(layout) => Err(AuditError::OtherEra { path: path.to_owned(), era: layout.era }),
-    }
+    detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })
 }
 
 /// Rows that end with an error once the job is told to stop: a detection may have to read all of them.
@@ -141,7 +142,7 @@ impl MigratedDir {
         let provenance = ArchiveSource::open(&part(PROVENANCE_NAME)?)?;
         let database = ReadStore::open(&part(DATABASE_NAME)?)?;
         // Not from the manifest, which anybody can edit: the archive's own word is covered by its checks.
-        let named = provenance.metadata("layout").as_deref().and_then(Layout::by_name);
+        let named = provenance.metadata("layout").as_deref().and_then(Detected::by_name);
         let layout = layout_of(&provenance, path, named, control)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
     }

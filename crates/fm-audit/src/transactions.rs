@@ -62,25 +62,25 @@ impl TransactionIndex {
         control: Control<'_>,
     ) -> Result<Vec<Finding>, AuditError> {
         let mut found = Found { findings: Vec::new(), extra: Vec::new(), extras: 0 };
-        let passes = self.history.rows.max(self.table.rows).div_ceil(ROWS_PER_PASS).max(1);
+        // Only the rows of the history are held; those of the table go by.
+        let passes = self.history.rows.div_ceil(ROWS_PER_PASS).max(1);
         for pass in 0..passes {
-            let in_pass = |key: &[u8]| passes == 1 || self.part(key, passes) == pass;
+            let in_pass = |key: &[u8]| self.key.part(key, passes) == pass;
             compare_pass(stream, prefix, each, control, &in_pass, &mut found)?;
-            if found.findings.len() >= MOST_FINDINGS {
+            if found.is_full(unknown) {
                 break;
             }
         }
         if found.extras > unknown {
             found.findings.append(&mut found.extra);
         }
-        found.findings.truncate(MOST_FINDINGS);
+        if found.findings.len() >= MOST_FINDINGS {
+            let message =
+                format!("no more than {MOST_FINDINGS} differences are listed, and there may be more");
+            found.findings.truncate(MOST_FINDINGS - 1);
+            found.findings.push(Finding::new(Code::TransactionIndexDiffers, Place::key(&[prefix]), message));
+        }
         Ok(found.findings)
-    }
-
-    fn part(&self, key: &[u8], passes: u64) -> u64 {
-        let hash = sha256(&[&self.key.0, key]);
-        let (first, _) = hash.0.split_first_chunk().expect("a hash has 32 bytes");
-        u64::from_be_bytes(*first) % passes
     }
 }
 
@@ -90,6 +90,13 @@ struct Found {
     /// Rows that the history does not explain.
     extra: Vec<Finding>,
     extras: u64,
+}
+
+impl Found {
+    /// Whether there is as much as will be listed.
+    fn is_full(&self, unknown: u64) -> bool {
+        self.findings.len() >= MOST_FINDINGS || (self.extras > unknown && self.extra.len() >= MOST_FINDINGS)
+    }
 }
 
 fn compare_pass(

@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use fm_codec::{Dialect, Writer};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::keys::{EpochKeys, KeyError};
 use crate::{BroadcastKey, PublicKey};
@@ -101,6 +103,25 @@ pub enum ConfigError {
 }
 
 impl ConsensusConfig {
+    /// The federation's id: of v0.1 its key (48 bytes), later SHA-256 of its guardians' encoded addresses.
+    ///
+    /// None if an address is not written as its program's URL parser writes it: then the encoding is not known.
+    pub fn federation(&self) -> Option<Vec<u8>> {
+        if let Some(id) = self.federation_id {
+            return Some(id.to_vec());
+        }
+        if !self.guardians.values().all(|guardian| is_plain_url(&guardian.url)) {
+            return None;
+        }
+        let mut endpoints = Writer::new(Dialect::MODERN);
+        endpoints.list(self.guardians.iter(), |endpoints, (peer, guardian)| {
+            endpoints.u16(*peer);
+            endpoints.text(&guardian.url);
+            endpoints.text(&guardian.name);
+        });
+        Some(Sha256::digest(endpoints.as_bytes()).to_vec())
+    }
+
     /// Reads the text of a `consensus.json`.
     ///
     /// # Errors
@@ -121,6 +142,22 @@ impl ConsensusConfig {
             })?,
         })
     }
+}
+
+/// Whether a URL is one that parsing and printing leave as it is: scheme, host, port and path, nothing else.
+fn is_plain_url(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let Some((authority, path)) = rest.split_once('/') else { return false };
+    let default_port = match scheme {
+        "ws" | "http" => ":80",
+        "wss" | "https" => ":443",
+        _ => return false,
+    };
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._~/:".contains(c);
+    !authority.is_empty()
+        && !authority.ends_with(default_port)
+        && authority.chars().chain(path.chars()).all(is_plain)
+        && !path.contains("..")
 }
 
 pub(crate) fn parse_json(json: &str) -> Result<Value, ConfigError> {

@@ -1,7 +1,8 @@
 //! A file of keys alone, for who audits without a guardian's configuration.
 //!
-//! Two forms: `{"epoch_pk_set": ["<96 hex digits>", …]}`, the coefficients of the epoch keys, or
-//! `{"0": "<66 hex digits>", …}`, the session keys by peer. Invariant: such a file holds nothing else.
+//! Three forms: `{"epoch_pk_set": ["<96 hex digits>", …]}`, the coefficients of the epoch keys;
+//! `{"0": "<66 hex digits>", …}`, the session keys by peer; and, with 64 digits each, such keys without their parity, as
+//! they were before 2023-08-04. Invariant: such a file holds nothing else.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub enum Keys {
     Epoch(EpochKeys),
     /// Keys of later versions, which sign sessions.
     Broadcast(BTreeMap<u16, BroadcastKey>),
+    /// Such keys without parity, which sign without a tag.
+    XOnly(BTreeMap<u16, [u8; 32]>),
 }
 
 /// Reads the text of a keys file.
@@ -30,6 +33,10 @@ pub fn parse_keys_file(json: &str) -> Result<Keys, ConfigError> {
     match members.get(EPOCH_KEYS) {
         Some(value) if members.len() == 1 => epoch_keys(value).map(Keys::Epoch),
         None if members.keys().any(|name| name.bytes().all(|byte| byte.is_ascii_digit())) => {
+            let x_only = |value: &Value| value.as_str().is_some_and(|text| text.len() == 64);
+            if members.values().all(x_only) {
+                return numbered("keys file", &file, hex_bytes).map(Keys::XOnly);
+            }
             numbered("keys file", &file, broadcast_key).map(Keys::Broadcast)
         }
         _ => Err(ConfigError::NotAKeysFile),

@@ -29,6 +29,7 @@ fn show_config(json: &str) -> Result<String, ConfigError> {
 fn show_keys(json: &str) -> Result<String, ConfigError> {
     Ok(match parse_keys_file(json)? {
         Keys::Epoch(keys) => format!("ok epoch {} {}", keys.degree(), hex::encode(keys.public_key())),
+        Keys::XOnly(keys) => format!("ok x-only of {}", keys.len()),
         Keys::Broadcast(keys) => {
             let peers: Vec<_> = keys.keys().map(u16::to_string).collect();
             format!("ok broadcast {}", peers.join(","))
@@ -96,4 +97,35 @@ proptest! {
             let _ = parse_keys_file(&damaged);
         }
     }
+}
+
+/// The ids are those in the federations' own invite codes.
+#[test]
+fn federations_have_the_ids_of_their_invite_codes() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let cases = [
+        ("session-v0.5.0/peer-2", "a3a630eb6389d7a1683cf43eafc2ac9f87e4a8aca9b4d584deff00eb31760831"),
+        ("session-v0.2.0-rc1/peer-1", "3621fcd3f9e7e2da3fb90be1e8b54c48ddd019a30002a1bf431ea9943124c979"),
+    ];
+    for (home, id) in cases {
+        let json = fs::read_to_string(fixtures.join(home).join("consensus.json")).unwrap();
+        let config = ConsensusConfig::parse(&json).unwrap();
+        assert_eq!(hex::encode(config.federation().unwrap()), id, "{home}");
+        // Addresses that a URL parser would write otherwise have an encoding that is not known here.
+        for odd in
+            ["ws://Host.example/", "ws://host.example", "wss://host.example:443/", "ws://a b/", "no URL"]
+        {
+            let mut config = config.clone();
+            config.guardians.get_mut(&0).unwrap().url = odd.to_owned();
+            assert_eq!(config.federation(), None, "{odd}");
+        }
+    }
+}
+
+#[test]
+fn keys_without_parity_are_told_by_their_length() {
+    let text = |length: usize| format!("{{\"0\":\"{0}\",\"1\":\"{0}\"}}", "02".repeat(length));
+    assert_eq!(show_keys(&text(32)).unwrap(), "ok x-only of 2");
+    assert!(show_keys(&text(33)).unwrap().starts_with("ok broadcast"));
+    assert!(show_keys(&format!("{{\"0\":\"{}\",\"1\":\"{}\"}}", "02".repeat(32), "02".repeat(33))).is_err());
 }

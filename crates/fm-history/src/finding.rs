@@ -122,6 +122,8 @@ codes! {
     SessionSignaturesSurplus = "session-signatures-surplus", Info;
     /// The items of a block are not in the order in which they were numbered.
     ItemsUnordered = "items-unordered", Error;
+    /// The open session's units are in a form that the newest servers do not read.
+    UnitsUnreadable = "units-unreadable", Warning;
     /// The accepted items of the open session are not numbered from 0 without a gap.
     PendingItemMissing = "pending-item-missing", Error;
     /// The record of the open session's number does not follow the last finished block.

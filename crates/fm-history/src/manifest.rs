@@ -51,6 +51,8 @@ pub struct Manifest {
     pub source_omissions: Vec<String>,
     /// Identity of the provenance archive: SHA-256 of its uncompressed record stream.
     pub provenance: Hash,
+    /// The version of the server that the new database is for, like `0.13`: it knows every record in it.
+    pub target_version: String,
     /// Version of the tool.
     pub tool_version: String,
 }

@@ -68,11 +68,12 @@ fn main() {
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let stream = EpochStream { rows: &store, path: &database };
     let options = PlanOptions {
-        layout: spec.layout,
-        keys: &keys,
+        layout: fm_eras::Detected::Hbbft(spec.layout),
+        keys: fm_audit::HistoryKeys::Epoch(&keys),
         until: None,
         omissions: &[],
         accept_incomplete: false,
+        target_version: None,
     };
     let megabytes =
         store.scan().map(|row| row.map_or(0, |(key, value)| key.len() + value.len())).sum::<usize>();

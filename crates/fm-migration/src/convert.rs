@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
-    AuditError, Control, DATABASE_NAME, EpochOptions, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
-    PROVENANCE_NAME, audit_migrated, carried_row, epochs, manifest, manifest_differences,
+    AuditError, Control, DATABASE_NAME, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
+    PROVENANCE_NAME, audit_migrated, carried_from, carried_row, manifest, manifest_differences, old_sessions,
     provenance_metadata,
 };
-use fm_eras::session;
+use fm_eras::{Detected, session};
 use fm_history::{ConvertedEpoch, Finding, Hash, Manifest};
 use fm_store::{PartialDir, StoreError, StoreWriter};
 
@@ -81,13 +81,14 @@ fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash)
     let omissions = conversion.options.omissions.iter();
     let source_omissions: Vec<String> = omissions.map(|finding| finding.code.to_string()).collect();
     manifest(&ManifestFacts {
-        layout: &conversion.options.layout,
+        layout: &plan.layout,
         federation: conversion.federation,
         anchor: &plan.anchor,
         rows: &plan.audit.rows,
         last_stored: plan.last_stored,
         source_omissions: &source_omissions,
         provenance,
+        target_version: &conversion.options.target_version.unwrap_or(session::NEWEST).to_string(),
         tool_version: conversion.tool_version,
     })
 }
@@ -113,7 +114,7 @@ fn write_provenance(
     control: Control<'_>,
 ) -> Result<Hash, MigrationError> {
     let metadata = provenance_metadata(
-        &conversion.options.layout,
+        &plan.layout,
         conversion.federation,
         &plan.anchor.history_root,
         conversion.tool_version,
@@ -148,43 +149,40 @@ fn write_database(
     control: Control<'_>,
 ) -> Result<(), MigrationError> {
     let mut writer = StoreWriter::create(path)?;
+    let (stream, layout, last) = (conversion.stream, plan.layout, plan.anchor.last);
+    write_carried(stream, layout, Part::BeforeSessions, &mut writer, control)?;
     let mut failure = None;
-    let last = plan.anchor.last;
-    control.progress.begin("sessions", "epochs", Some(plan.last_stored.saturating_add(1)));
-    let result = write_sessions(conversion, &mut writer, control, last, &mut failure);
+    control.progress.begin("sessions", "sessions", Some(plan.last_stored.saturating_add(1)));
+    let result = write_sessions(stream, layout, &mut writer, control, last, &mut failure);
     let last_hash = match (failure, result) {
         (Some(error), _) => return Err(error),
         (None, result) => result?,
     };
     control.progress.end();
     if last_hash != Some(plan.anchor.last_hash) {
-        let what = format!("epoch {last} has another hash than when it was proven; the source changes");
+        let what = format!("number {last} has another hash than when it was proven; the source changes");
         return Err(MigrationError::ReadBack { what });
     }
     writer.end_run()?;
-    write_carried(conversion, &mut writer, control)?;
+    write_carried(stream, layout, Part::BehindSessions, &mut writer, control)?;
     writer.finish()?;
     Ok(())
 }
 
-/// Writes the sessions and their index; returns the hash of the last epoch's content.
+/// Writes the sessions and their index; returns the hash of the content of the last one.
 fn write_sessions(
-    conversion: &Conversion<'_>,
+    stream: EpochStream<'_>,
+    layout: Detected,
     writer: &mut StoreWriter,
     control: Control<'_>,
     last: u64,
     failure: &mut Option<MigrationError>,
 ) -> Result<Option<Hash>, AuditError> {
-    let options =
-        EpochOptions { layout: conversion.options.layout, keys: None, shares: false, convert: true };
     let mut last_hash = None;
-    epochs(conversion.stream, options, control, |audited| {
-        let Ok(decoded) = &audited.decoded else { return Ok(()) };
-        let Some(converted) = decoded.converted.as_ref().filter(|_| audited.key <= last) else {
-            return Ok(());
-        };
-        last_hash = Some(decoded.facts.computed_hash);
-        write_session(writer, audited.key, converted).map_err(|error| {
+    old_sessions(stream, layout, control, &mut |old| {
+        let Some(converted) = old.converted.filter(|_| old.index <= last) else { return Ok(()) };
+        last_hash = Some(old.hash);
+        write_session(writer, old.index, converted).map_err(|error| {
             // The pipeline knows no errors of a target: the true one waits outside.
             *failure = Some(error.into());
             AuditError::Interrupted
@@ -201,22 +199,39 @@ fn write_session(writer: &mut StoreWriter, index: u64, converted: &ConvertedEpoc
     Ok(())
 }
 
-/// Copies the records that have a modern place, in key order.
+/// The two halves of the rows that are carried over.
+#[derive(Clone, Copy)]
+enum Part {
+    BeforeSessions,
+    BehindSessions,
+}
+
+/// Copies the records that have a modern place, in key order, as a sorted run of their own.
 fn write_carried(
-    conversion: &Conversion<'_>,
+    stream: EpochStream<'_>,
+    layout: Detected,
+    part: Part,
     writer: &mut StoreWriter,
     control: Control<'_>,
 ) -> Result<(), MigrationError> {
+    let (sessions, behind) = ([session::SIGNED_SESSION_OUTCOME], [session::SIGNED_SESSION_OUTCOME + 1]);
+    let from = carried_from(&layout);
+    let rows = match part {
+        Part::BeforeSessions if from > sessions => return Ok(()),
+        Part::BeforeSessions => stream.rows.scan_range(&from, Some(&sessions)),
+        Part::BehindSessions => stream.rows.scan_range(&from.max(behind), None),
+    };
     control.progress.begin("carried records", "records", None);
-    for row in conversion.stream.rows.scan_range(&[session::DATABASE_VERSION], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(conversion.stream.path, source))?;
-        if let Some((key, value)) = carried_row(&key, &value, &conversion.options.layout) {
+    for row in rows {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        if let Some((key, value)) = carried_row(&key, &value, &layout) {
             writer.push_sorted(&key, &value)?;
         }
         control.check()?;
         control.progress.advance(1);
     }
     control.progress.end();
+    writer.end_run()?;
     Ok(())
 }
 
@@ -255,15 +270,17 @@ pub fn raw_convert(conversion: &Conversion<'_>, control: Control<'_>) -> Result<
     if let Some(parent) = conversion.target.parent() {
         fs::create_dir_all(parent).map_err(|source| StoreError::io(parent, source))?;
     }
+    let (stream, layout) = (conversion.stream, conversion.options.layout);
     let mut writer = StoreWriter::create(conversion.target)?;
+    write_carried(stream, layout, Part::BeforeSessions, &mut writer, control)?;
     let mut failure = None;
-    let result = write_sessions(conversion, &mut writer, control, u64::MAX, &mut failure);
+    let result = write_sessions(stream, layout, &mut writer, control, u64::MAX, &mut failure);
     if let Some(error) = failure {
         return Err(error);
     }
     result?;
     writer.end_run()?;
-    write_carried(conversion, &mut writer, control)?;
+    write_carried(stream, layout, Part::BehindSessions, &mut writer, control)?;
     writer.finish()?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use fm_archive::ArchiveError;
 use fm_audit::AuditError;
+use fm_eras::block::Version;
 use fm_store::StoreError;
 use thiserror::Error;
 
@@ -75,9 +76,28 @@ pub enum MigrationError {
         /// Why not.
         source: ArchiveError,
     },
+    /// `--until` would cut a history that is copied as it is.
+    #[error(
+        "a history of sessions is copied whole, up to session {last}: its index and modules are of its end"
+    )]
+    CopiedWhole {
+        /// The last session.
+        last: u64,
+    },
+    /// The target version of the server would not start on the result.
+    #[error("a server of version {version} does not read what is in this database: {records}")]
+    NotForTarget {
+        /// The version.
+        version: Version,
+        /// Tables or records, with their numbers.
+        records: String,
+    },
+    /// A map of a history that is copied as it is.
+    #[error("nothing is anywhere else: every session, item and transaction id is what it was")]
+    NothingMoved,
     /// `--until` names an epoch that nothing proves.
     #[error(
-        "epoch {until} is neither signed nor covered by a later signed epoch (the last signed one is {signed})"
+        "{until} is neither signed nor covered by a later signature (the last signed epoch or block is {signed})"
     )]
     NotAnchored {
         /// The epoch asked for.

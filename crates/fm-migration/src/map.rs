@@ -1,8 +1,10 @@
 //! The epoch map: where everything of the old history is in the new one, and why what is nowhere is not.
 
-use fm_audit::{AuditError, AuditedEpoch, Control, EpochOptions, EpochStream, carried_row, epochs};
-use fm_eras::hbbft::{Layout, Table, table_of};
-use fm_history::{ConsensusItem, Hash};
+use fm_audit::{AuditError, Control, EpochStream, OldSession, carried_row, is_copied, old_sessions};
+use fm_eras::block::{BlockLayout, ValueForm};
+use fm_eras::hbbft::{self, Layout, Table};
+use fm_eras::{Detected, session};
+use fm_history::{ConsensusItem, Hash, ITEM_VARIANT_BYTES};
 use serde::Serialize;
 
 use crate::MigrationError;
@@ -34,6 +36,17 @@ pub enum MapEntry {
         peer: u16,
         /// The module instance.
         module: u16,
+        /// The session.
+        session: u64,
+        /// Its position in the session.
+        item: u64,
+    },
+    /// An item that was no consensus item, or is none of today: its bytes are in a session.
+    OpaqueItem {
+        /// The block.
+        epoch: u64,
+        /// The guardian whose unit it is from.
+        peer: u16,
         /// The session.
         session: u64,
         /// Its position in the session.
@@ -74,22 +87,25 @@ pub enum MapEntry {
 /// Gives every line of the map: the epochs in order, then the records beside them that are not carried over.
 pub fn map(
     stream: EpochStream<'_>,
-    layout: Layout,
+    layout: Detected,
     last: u64,
     control: Control<'_>,
     on_entry: &mut dyn FnMut(MapEntry) -> Result<(), AuditError>,
 ) -> Result<(), MigrationError> {
-    if !layout.is_framed() {
-        return Err(MigrationError::Opaque { layout: layout.name() });
+    match layout {
+        Detected::Hbbft(layout) if !layout.is_framed() => {
+            return Err(MigrationError::Opaque { layout: layout.name() });
+        }
+        _ if is_copied(&layout) => return Err(MigrationError::NothingMoved),
+        _ => {}
     }
     control.progress.begin("epochs", "epochs", None);
-    let options = EpochOptions { layout, keys: None, shares: false, convert: true };
-    epochs(stream, options, control, |audited| {
-        if audited.key > last {
+    old_sessions(stream, layout, control, &mut |old| {
+        if old.index > last {
             let reason = "behind the last converted epoch";
-            return on_entry(MapEntry::EpochNotCarried { epoch: audited.key, reason });
+            return on_entry(MapEntry::EpochNotCarried { epoch: old.index, reason });
         }
-        entries(&audited).into_iter().try_for_each(&mut *on_entry)
+        entries(&old).into_iter().try_for_each(&mut *on_entry)
     })?;
     control.progress.end();
     for row in stream.rows.scan_range(&[], None) {
@@ -103,25 +119,47 @@ pub fn map(
 }
 
 /// The line of a record beside the history, if it has no place in the new database.
-fn record_entry(key: &[u8], value: &[u8], layout: &Layout) -> Option<MapEntry> {
-    let table = table_of(key, layout);
+fn record_entry(key: &[u8], value: &[u8], layout: &Detected) -> Option<MapEntry> {
+    if carried_row(key, value, layout).is_some() {
+        return None;
+    }
+    let (table, reason) = match layout {
+        Detected::Hbbft(layout) => hbbft_reason(key, layout)?,
+        Detected::Blocks(layout) => block_reason(key, layout)?,
+    };
+    // A download token lets its owner join; it is counted, not shown.
+    let shown = if table == Table::ClientConfigDownload.name() { &key[..1] } else { key };
+    Some(MapEntry::RecordNotCarried { table, key: hex::encode(shown), reason })
+}
+
+/// The table of a record that is not carried over, and why not; none for what the rule makes anew.
+fn hbbft_reason(key: &[u8], layout: &Layout) -> Option<(&'static str, &'static str)> {
+    let table = hbbft::table_of(key, layout);
     let reason = match table {
-        // The rule makes the history and its index anew; both are in the map by epoch.
         Some(Table::SignedEpochOutcome | Table::AcceptedTransaction) => return None,
-        _ if carried_row(key, value, layout).is_some() => return None,
         Some(Table::ClientBackup) => "its key has lost the parity that a modern one needs",
         Some(_) => "no modern counterpart",
         None => "no table of this era",
     };
-    // A download token lets its owner join; it is counted, not shown.
-    let shown = if table == Some(Table::ClientConfigDownload) { &key[..1] } else { key };
-    let table = table.map_or("unknown", Table::name);
-    Some(MapEntry::RecordNotCarried { table, key: hex::encode(shown), reason })
+    Some((table.map_or("unknown", Table::name), reason))
 }
 
-fn entries(audited: &AuditedEpoch) -> Vec<MapEntry> {
-    let epoch = audited.key;
-    let Some(converted) = audited.decoded.as_ref().ok().and_then(|decoded| decoded.converted.as_ref()) else {
+/// As [`hbbft_reason`], for blocks.
+fn block_reason(key: &[u8], layout: &BlockLayout) -> Option<(&'static str, &'static str)> {
+    let Some(table) = layout.table_of(key) else { return Some(("unknown", "no table of this era")) };
+    let reason = match table.value {
+        ValueForm::Block => return None,
+        ValueForm::ModuleIds if table.prefix == session::ACCEPTED_TRANSACTION => return None,
+        ValueForm::AcceptedItem | ValueForm::Nothing => "of the open session, which nobody has signed",
+        ValueForm::ByteString => "units of the open session, which no later version reads",
+        _ => "no modern counterpart",
+    };
+    Some((table.name, reason))
+}
+
+fn entries(old: &OldSession<'_>) -> Vec<MapEntry> {
+    let epoch = old.index;
+    let Some(converted) = old.converted else {
         return vec![MapEntry::EpochNotCarried { epoch, reason: "the record does not decode" }];
     };
     let carried = converted.transactions.iter().map(|transaction| MapEntry::Transaction {
@@ -137,6 +175,9 @@ fn entries(audited: &AuditedEpoch) -> Vec<MapEntry> {
         ConsensusItem::Module(value) => {
             let (peer, module) = (accepted.peer, value.instance);
             Some(MapEntry::ModuleItem { epoch, peer, module, session: epoch, item })
+        }
+        ConsensusItem::Default { variant: ITEM_VARIANT_BYTES, .. } => {
+            Some(MapEntry::OpaqueItem { epoch, peer: accepted.peer, session: epoch, item })
         }
         _ => None,
     });

@@ -2,12 +2,14 @@
 
 use fm_archive::check_limits;
 use fm_audit::{
-    Anchor, AuditError, Control, EpochOptions, EpochStream, HbbftAudit, HbbftOptions, audit_hbbft, epochs,
+    Anchor, AuditError, Control, EpochOptions, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions,
+    audit_history, epochs,
 };
 use fm_crypto::EpochKeys;
+use fm_eras::block::{BlockLayout, Version};
 use fm_eras::hbbft::{Layout, epoch_key};
-use fm_eras::{RowSource, Rows, SourceError};
-use fm_history::{Code, Finding, Severity};
+use fm_eras::{Detected, RowSource, Rows, SourceError, session};
+use fm_history::{Code, Finding, Place, Severity};
 
 use crate::MigrationError;
 
@@ -18,25 +20,30 @@ const SHOWN_KEY_BYTES: usize = 40;
 #[derive(Clone, Copy)]
 pub struct PlanOptions<'a> {
     /// Layout of the records.
-    pub layout: Layout,
-    /// The federation's epoch keys.
-    pub keys: &'a EpochKeys,
-    /// The last epoch to convert; the last signed one if none, and then that signature must be the newest there was.
+    pub layout: Detected,
+    /// The federation's keys.
+    pub keys: HistoryKeys<'a>,
+    /// The last epoch or block to convert; the last signed one if none, and then that signature must be the newest
+    /// there was.
     pub until: Option<u64>,
     /// What the source lacks, as findings.
     pub omissions: &'a [Finding],
     /// Whether a source may be converted that lacks more than the torn end of its log.
     pub accept_incomplete: bool,
+    /// The version of the server that the result is for, if the user states one.
+    pub target_version: Option<Version>,
 }
 
 /// A proven history, up to its anchor.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The audit of the whole source.
-    pub audit: HbbftAudit,
+    pub audit: HistoryAudit,
+    /// The layout of the records, as their signatures show it.
+    pub layout: Detected,
     /// What will be converted.
     pub anchor: Anchor,
-    /// The last epoch that the source stores.
+    /// The last epoch or session that the source stores.
     pub last_stored: u64,
 }
 
@@ -52,10 +59,12 @@ pub fn plan(
     if let Some(lost) = lost.filter(|_| !options.accept_incomplete) {
         return Err(MigrationError::Incomplete { what: lost.to_string() });
     }
-    if !options.layout.is_framed() {
-        return Err(MigrationError::Opaque { layout: options.layout.name() });
+    if let Detected::Hbbft(layout) = options.layout
+        && !layout.is_framed()
+    {
+        return Err(MigrationError::Opaque { layout: layout.name() });
     }
-    let audit_options = HbbftOptions {
+    let audit_options = HistoryOptions {
         layout: options.layout,
         keys: Some(options.keys),
         // Covered epochs are proven without their signatures; the end has a check of its own.
@@ -64,7 +73,7 @@ pub fn plan(
         side_records: true,
     };
     let mut judge = Judge::new(options.until);
-    let audit = audit_hbbft(
+    let audit = audit_history(
         stream,
         audit_options,
         control,
@@ -78,28 +87,35 @@ pub fn plan(
     else {
         return Err(judge.refusal());
     };
-    match options.until {
-        Some(until) if until > signed => return Err(MigrationError::NotAnchored { until, signed }),
-        Some(_) => {}
-        None => check_end(stream, options, signed, control, on_finding)?,
+    if let Some(until) = options.until.filter(|until| *until > signed) {
+        return Err(MigrationError::NotAnchored { until, signed });
+    }
+    match (options.layout, options.keys) {
+        (Detected::Hbbft(layout), HistoryKeys::Epoch(keys)) if options.until.is_none() => {
+            check_end(stream, layout, keys, signed, control, on_finding)?;
+        }
+        (Detected::Blocks(layout), _) if layout.is_modern() => {
+            check_copied(options, layout, &audit, last_stored, on_finding)?;
+        }
+        _ => {}
     }
     let anchor = audit.anchor.clone().ok_or_else(|| judge.refusal())?;
     check_archivable(stream, &audit, control)?;
-    Ok(Plan { audit, anchor, last_stored })
+    Ok(Plan { layout: audit.layout.unwrap_or(options.layout), audit, anchor, last_stored })
 }
 
 /// Refuses to end at the last signed epoch if a newer one was signed: then its shares are in the epoch after it.
 fn check_end(
     stream: EpochStream<'_>,
-    options: PlanOptions<'_>,
+    layout: Layout,
+    keys: &EpochKeys,
     signed: u64,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<(), MigrationError> {
     let Some(first) = signed.checked_add(1) else { return Ok(()) };
-    let tip = Tip { rows: stream.rows, first: epoch_key(first, options.layout.dialect) };
-    let epoch_options =
-        EpochOptions { layout: options.layout, keys: Some(options.keys), shares: true, convert: false };
+    let tip = Tip { rows: stream.rows, first: epoch_key(first, layout.dialect) };
+    let epoch_options = EpochOptions { layout, keys: Some(keys), shares: true, convert: false };
     let mut lost = None;
     control.progress.begin("shares in the tip", "epochs", None);
     epochs(EpochStream { rows: &tip, path: stream.path }, epoch_options, control, |audited| {
@@ -111,6 +127,51 @@ fn check_end(
     })?;
     control.progress.end();
     lost.map_or(Ok(()), |epoch| Err(MigrationError::SignatureLost { epoch, signed }))
+}
+
+/// Whether a history of today can be handed over as it is: whole, and with nothing that the server does not know.
+fn check_copied(
+    options: PlanOptions<'_>,
+    layout: &BlockLayout,
+    audit: &HistoryAudit,
+    last_stored: u64,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<(), MigrationError> {
+    if options.until.is_some_and(|until| until < last_stored) {
+        return Err(MigrationError::CopiedWhole { last: last_stored });
+    }
+    let version = options.target_version.unwrap_or(session::NEWEST);
+    let is_known = |name: &str| {
+        let table = layout.tables.iter().find(|table| table.name == name);
+        table.is_some_and(|table| session::is_known(&[table.prefix], version))
+    };
+    let unknown: Vec<String> = audit
+        .rows
+        .iter()
+        .filter(|(name, _)| !is_known(name))
+        .map(|(name, rows)| format!("{rows} {name}"))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(MigrationError::NotForTarget { version, records: unknown.join(", ") });
+    }
+    let units = layout.table_of(&[layout.units]).and_then(|table| audit.rows.get(table.name)).copied();
+    let Some(units) = units.filter(|units| *units > 0 && layout.era == "D") else { return Ok(()) };
+    match options.target_version {
+        Some(version) if version >= session::UNTAGGED_UNITS => Err(MigrationError::NotForTarget {
+            version,
+            records: format!("{units} units of the open session, in the form of v0.2 and v0.3"),
+        }),
+        Some(_) => Ok(()),
+        None => {
+            let message = format!(
+                "the open session has {units} units in the form of v0.2 and v0.3, which no server from {} on reads: \
+                 let the old version finish the session first",
+                session::UNTAGGED_UNITS
+            );
+            on_finding(Finding::new(Code::UnitsUnreadable, Place::key(&[layout.units]), message));
+            Ok(())
+        }
+    }
 }
 
 /// The rows from an epoch on. Keys of layouts that can be converted sort by their epoch.
@@ -132,7 +193,7 @@ impl RowSource for Tip<'_> {
 /// Refuses rows that the provenance archive, which takes all of them, cannot hold.
 fn check_archivable(
     stream: EpochStream<'_>,
-    audit: &HbbftAudit,
+    audit: &HistoryAudit,
     control: Control<'_>,
 ) -> Result<(), MigrationError> {
     control.progress.begin("sizes of records", "records", Some(audit.rows.values().sum()));
@@ -165,7 +226,7 @@ impl Judge {
 
     fn refusal(&self) -> MigrationError {
         // Without a signed epoch there was an error.
-        let first = self.first.as_ref().map_or("no epoch is signed".to_owned(), Finding::to_string);
+        let first = self.first.as_ref().map_or("nothing is signed".to_owned(), Finding::to_string);
         MigrationError::NotProven { errors: self.errors, first }
     }
 
@@ -173,7 +234,8 @@ impl Judge {
         if finding.severity != Severity::Error {
             return;
         }
-        let behind = matches!((finding.place.epoch, self.until), (Some(epoch), Some(until)) if epoch > until);
+        let number = finding.place.epoch.or(finding.place.session);
+        let behind = matches!((number, self.until), (Some(number), Some(until)) if number > until);
         if behind {
             self.broken_behind = true;
             return;
@@ -183,6 +245,7 @@ impl Judge {
             finding.code,
             Code::LastEpochWrong
                 | Code::LastEpochMissing
+                | Code::SessionPointerWrong
                 | Code::TransactionIndexMissing
                 | Code::TransactionIndexExtra
                 | Code::TransactionIndexDiffers

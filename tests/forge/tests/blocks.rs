@@ -42,7 +42,8 @@ fn every_layout_is_recognised_and_sound() {
         )
         .unwrap();
         assert_eq!(findings, [], "{}", layout.name);
-        assert_eq!((audit.signed, audit.tagged), (12, layout.tagged), "{}", layout.name);
+        let untagged = (layout.name == "fd79b5a6a").then_some(layout);
+        assert_eq!((audit.signed, audit.untagged), (12, untagged), "{}", layout.name);
         let anchor = audit.anchor.unwrap();
         let transactions = if layout.transactions.is_some() { forged.transactions } else { 0 };
         assert_eq!((anchor.items, anchor.transactions), (forged.items, transactions), "{}", layout.name);

@@ -143,6 +143,12 @@ impl From<MigrationError> for Failure {
                 );
                 Self::from_error(Exit::Findings, &error).hint(hint)
             }
+            MigrationError::CopiedWhole { .. } => {
+                Self::from_error(Exit::Usage, &error).hint("leave --until out")
+            }
+            MigrationError::NotForTarget { .. } => Self::from_error(Exit::Findings, &error)
+                .hint("state the version that will run on it with --target-version"),
+            MigrationError::NothingMoved => Self::from_error(Exit::Usage, &error),
             MigrationError::NotArchivable { .. } | MigrationError::NotAnchored { .. } => {
                 Self::from_error(Exit::Findings, &error)
             }

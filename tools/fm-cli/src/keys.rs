@@ -5,7 +5,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_crypto::{ConfigError, ConsensusConfig, EpochKeys, Keys, parse_keys_file};
+use fm_audit::HistoryKeys;
+use fm_crypto::{
+    ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
+};
+use fm_eras::Detected;
 
 use crate::{Exit, Failure};
 
@@ -20,7 +24,8 @@ pub struct KeyArgs {
     /// The guardian's consensus.json, or the directory that holds it.
     #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG", conflicts_with = "keys")]
     pub config: Option<PathBuf>,
-    /// A small JSON file of public keys: {"epoch_pk_set": ["<96 hex>", …]}.
+    /// A small JSON file of public keys: {"epoch_pk_set": ["<96 hex>", …]} for epochs, {"0": "<66 hex>", …} for
+    /// blocks and sessions.
     #[arg(long, value_name = "FILE", env = "FM_KEYS")]
     pub keys: Option<PathBuf>,
 }
@@ -30,16 +35,49 @@ pub struct KeyArgs {
 pub struct PinnedKeys {
     /// The file they were read from.
     pub path: PathBuf,
-    /// The epoch keys.
-    pub epoch: EpochKeys,
+    /// The keys of HoneyBadger epochs.
+    pub epoch: Option<EpochKeys>,
+    /// The keys of blocks and sessions.
+    pub session: Option<SessionKeys>,
     /// The whole config, if that is where they were read from.
     pub config: Option<ConsensusConfig>,
 }
 
 impl PinnedKeys {
-    /// The federation's id of v0.1 in hex, if the config says it; a keys file does not.
+    /// The keys that a history of this layout is signed with.
+    pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
+        match (layout, &self.epoch, &self.session) {
+            (Detected::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
+            (Detected::Blocks(_), _, Some(keys)) => Ok(HistoryKeys::Session(keys)),
+            (Detected::Hbbft(_), None, _) if self.config.is_some() => {
+                let message = format!(
+                    "{} has no epoch_pk_set: it is the config of v0.2 or later, and HoneyBadger epochs are signed \
+                     with the keys of the v0.1 config",
+                    self.path.display()
+                );
+                Err(Failure::new(Exit::Usage, message).hint("give the consensus.json that v0.1 ran with"))
+            }
+            (Detected::Hbbft(_), None, _) => {
+                let message = format!(
+                    "{} holds session keys; a HoneyBadger history is signed with an epoch_pk_set",
+                    self.path.display()
+                );
+                Err(Failure::new(Exit::Usage, message))
+            }
+            (Detected::Blocks(_), _, None) => {
+                let message = format!(
+                    "{} holds no session keys; a history of era {} is signed with the guardians' broadcast keys",
+                    self.path.display(),
+                    layout.era()
+                );
+                Err(Failure::new(Exit::Usage, message))
+            }
+        }
+    }
+
+    /// The federation's id in hex, if the config says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
-        let id = self.config.as_ref().and_then(|config| config.federation_id)?;
+        let id = self.config.as_ref().and_then(ConsensusConfig::federation)?;
         Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
@@ -77,26 +115,36 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
     let path = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_owned() };
     let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
-    let Some(epoch) = config.epoch_keys.clone() else {
-        let message = format!(
-            "{} has no epoch_pk_set: it is the config of v0.2 or later, and HoneyBadger epochs are signed with \
-             the keys of the v0.1 config",
-            path.display()
-        );
-        return Err(Failure::new(Exit::Usage, message).hint("give the consensus.json that v0.1 ran with"));
+    let epoch = config.epoch_keys.clone();
+    // What is no point cannot have signed: a config of v0.1 is of use without these keys.
+    let session = match SessionKeys::new(&config.broadcast_public_keys) {
+        Ok(keys) => Some(keys),
+        Err(_) if epoch.is_some() => None,
+        Err(error) => return Err(unusable(&path, &error)),
     };
-    Ok(PinnedKeys { path, epoch, config: Some(config) })
+    Ok(PinnedKeys { path, epoch, session, config: Some(config) })
+}
+
+fn unusable(path: &Path, error: &SessionKeyError) -> Failure {
+    Failure::new(Exit::Usage, format!("{}: {error}", path.display()))
 }
 
 fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
-    match parse_keys_file(&read(path)?).map_err(|error| malformed(path, &error))? {
-        Keys::Epoch(epoch) => Ok(PinnedKeys { path: path.to_owned(), epoch, config: None }),
-        Keys::Broadcast(_) => {
-            let message = format!(
-                "{} holds session keys; a HoneyBadger history is signed with an epoch_pk_set",
-                path.display()
-            );
-            Err(Failure::new(Exit::Usage, message))
-        }
-    }
+    let keys = parse_keys_file(&read(path)?).map_err(|error| malformed(path, &error))?;
+    let session = match &keys {
+        Keys::Epoch(_) => None,
+        Keys::Broadcast(keys) => Some(SessionKeys::new(keys)),
+        Keys::XOnly(keys) => Some(SessionKeys::untagged(keys)),
+    };
+    let session = session.transpose().map_err(|error| unusable(path, &error))?;
+    let epoch = if let Keys::Epoch(keys) = keys { Some(keys) } else { None };
+    Ok(PinnedKeys { path: path.to_owned(), epoch, session, config: None })
+}
+
+/// The layout that the user named.
+pub fn layout_by_name(name: &str) -> Result<Detected, Failure> {
+    Detected::by_name(name).ok_or_else(|| {
+        Failure::new(Exit::Usage, format!("there is no layout {name:?}"))
+            .hint(format!("the layouts are {}", Detected::names().join(", ")))
+    })
 }

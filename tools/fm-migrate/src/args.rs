@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Exit, Failure, KeyArgs};
-use fm_eras::hbbft::Layout;
+use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_eras::Detected;
+use fm_eras::block::Version;
 
 /// Brings a federation's old history into today's schema, loses nothing, and goes back.
 ///
@@ -34,19 +35,14 @@ pub(crate) enum Command {
 /// The layout, where it cannot be told from the records.
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
-    /// Overrule the detected layout: fixed-le, fixed-be, fixed-be-length32, fixed-be-length32-v0.1-tables, bigsize.
+    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
     #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
     layout: Option<String>,
 }
 
 impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
-        let Some(name) = &self.layout else { return Ok(None) };
-        Layout::by_name(name).map(Some).ok_or_else(|| {
-            let names: Vec<_> = Layout::ALL.iter().map(Layout::name).collect();
-            Failure::new(Exit::Usage, format!("there is no layout {name:?}"))
-                .hint(format!("the layouts are {}", names.join(", ")))
-        })
+    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+        self.layout.as_deref().map(layout_by_name).transpose()
     }
 }
 
@@ -72,9 +68,12 @@ pub(crate) struct CheckArgs {
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
-    /// Last epoch to convert (default: the last signed one).
+    /// Last epoch or block to convert (default: the last signed one).
     #[arg(long, value_name = "EPOCH", env = "FM_UNTIL")]
     pub(crate) until: Option<u64>,
+    /// Version of the server that the result is for, like 0.7 (default: the newest known).
+    #[arg(long, value_name = "VERSION", env = "FM_TARGET_VERSION")]
+    pub(crate) target_version: Option<Version>,
     /// Go on although the database has lost files (log-missing, file-list-torn, tables-unnamed); the manifest says so.
     #[arg(long, env = "FM_ACCEPT_INCOMPLETE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) accept_incomplete: bool,

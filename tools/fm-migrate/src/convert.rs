@@ -9,7 +9,7 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
     interrupt_flag,
 };
-use fm_eras::hbbft::Layout;
+use fm_eras::Detected;
 use fm_history::{Code, Finding, Manifest};
 use fm_migration::{Conversion, MigrationError, PlanOptions};
 use fm_store::ReadStore;
@@ -22,7 +22,7 @@ struct Opened {
     store: ReadStore,
     /// What the database lacks.
     omissions: Vec<Finding>,
-    layout: Layout,
+    layout: Detected,
     keys: PinnedKeys,
     federation: String,
     flag: Arc<AtomicBool>,
@@ -66,14 +66,15 @@ impl Opened {
         EpochStream { rows: &self.store, path: self.store.path() }
     }
 
-    fn options(&self, arguments: &CheckArgs) -> PlanOptions<'_> {
-        PlanOptions {
+    fn options(&self, arguments: &CheckArgs) -> Result<PlanOptions<'_>, Failure> {
+        Ok(PlanOptions {
             layout: self.layout,
-            keys: &self.keys.epoch,
+            keys: self.keys.of_history(&self.layout)?,
             until: arguments.until,
             omissions: &self.omissions,
             accept_incomplete: arguments.accept_incomplete,
-        }
+            target_version: arguments.target_version,
+        })
     }
 
     fn control(&self) -> Control<'_> {
@@ -121,7 +122,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let opened = open(arguments)?;
     let mut printer = FindingPrinter::new(arguments.json);
     let plan =
-        fm_migration::plan(opened.stream(), opened.options(arguments), opened.control(), &mut |finding| {
+        fm_migration::plan(opened.stream(), opened.options(arguments)?, opened.control(), &mut |finding| {
             printer.print(&finding)
         });
     let mut output = printer.finish()?;
@@ -200,7 +201,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     let mut printer = FindingPrinter::new(json);
     let conversion = Conversion {
         stream: opened.stream(),
-        options: opened.options(&arguments.check),
+        options: opened.options(&arguments.check)?,
         federation: &opened.federation,
         target: &arguments.to,
         tool_version: env!("CARGO_PKG_VERSION"),

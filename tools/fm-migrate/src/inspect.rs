@@ -66,7 +66,7 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     let path: &PathBuf = if is_data_directory { &inner } else { &arguments.database };
     let store = ReadStore::open(path)?;
     let detected = match arguments.layout.get()? {
-        Some(layout) => Detected::Hbbft(layout),
+        Some(layout) => layout,
         None => detect(&store).map_err(|error| {
             let failure = Failure::from_error(Exit::CannotLook, &error);
             Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }

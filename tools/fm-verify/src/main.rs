@@ -1,5 +1,6 @@
 //! `fm-verify`: is this history whole and signed; if not, where exactly does it break.
 
+mod verdict;
 mod verify;
 
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ use fm_cli::KeyArgs;
 
 /// Proves a history, or says where it breaks.
 ///
-/// Reads HoneyBadger databases (v0.1 and before), their provenance archives, and what `fm-migrate convert`
-/// made of them. Nothing is written. Exit status: 0 sound, 1 findings, 2 bad usage, 3 could not look,
+/// Reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
+/// what `fm-migrate convert` made of them. Nothing is written. Exit status: 0 sound, 1 findings, 2 bad usage, 3 could not look,
 /// 4 consistent but not proven for want of keys, 11 locked, 130 interrupted.
 #[derive(Parser)]
 #[command(name = "fm-verify", version)]
@@ -20,7 +21,7 @@ struct Arguments {
     source: PathBuf,
     #[command(flatten)]
     keys: KeyArgs,
-    /// Overrule the detected layout: fixed-le, fixed-be, fixed-be-length32, fixed-be-length32-v0.1-tables, bigsize.
+    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
     #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
     layout: Option<String>,
     /// Print NDJSON: findings, and the verdict as the last line.

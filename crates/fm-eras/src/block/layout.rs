@@ -76,6 +76,12 @@ impl PartialEq for BlockLayout {
 impl Eq for BlockLayout {}
 
 impl BlockLayout {
+    /// Whether the other layout has the same records, signed without a tag.
+    pub fn is_tagged_twin(&self, other: &Self) -> bool {
+        let records = |layout: &Self| (layout.dialect, layout.own_index, layout.item_positions, layout.item);
+        self.tagged && !other.tagged && self.era == other.era && records(self) == records(other)
+    }
+
     /// Whether the record is that of today, so that a conversion copies it.
     pub fn is_modern(&self) -> bool {
         matches!(self.era, "D" | "E")

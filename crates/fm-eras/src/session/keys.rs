@@ -9,6 +9,8 @@ pub const ACCEPTED_TRANSACTION: u8 = 0x02;
 pub const SIGNED_SESSION_OUTCOME: u8 = 0x04;
 /// Prefix of the database versions.
 pub const DATABASE_VERSION: u8 = 0x50;
+/// Prefix of the encrypted backups of clients.
+pub const CLIENT_BACKUP: u8 = 0x51;
 /// Prefix of everything that modules store.
 pub const MODULE_DATA: u8 = 0xFF;
 /// The id under which the server keeps its own database version.

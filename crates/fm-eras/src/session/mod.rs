@@ -122,3 +122,14 @@ pub static LAYOUTS: &[BlockLayout] = &[
     BlockLayout { era: "D", tables: D_TABLES, ..later("v0.2", OPEN_ITEMS) },
     BlockLayout { era: "E", tables: E_TABLES, ..later("v0.4", OPEN_ITEMS) },
 ];
+
+/// Whether a server of that version knows records under the key's prefix.
+pub fn is_known(key: &[u8], version: Version) -> bool {
+    let known = |table: &&TableFact| Some(&table.prefix) == key.first() && table.since <= version;
+    E_TABLES.iter().any(|table| known(&table))
+}
+
+/// The layout of today.
+pub fn modern() -> &'static BlockLayout {
+    &LAYOUTS[LAYOUTS.len() - 1]
+}
