@@ -68,6 +68,14 @@ pub enum DecodeErrorKind {
         /// Bytes that are left.
         left: usize,
     },
+    /// More elements of lists, maps and sets than the caller has memory for.
+    #[error("a list of {count} elements, and only {left} more are read in one record")]
+    TooManyElements {
+        /// Declared count.
+        count: usize,
+        /// Elements that may still be read.
+        left: usize,
+    },
     /// A key that occurs twice in a map or set.
     #[error("duplicate key in a map or set")]
     DuplicateKey,

@@ -12,12 +12,22 @@ pub struct Reader<'a> {
     position: usize,
     end: usize,
     dialect: Dialect,
+    /// Elements of lists, maps and sets that may still be read.
+    elements: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `input`.
     pub fn new(input: &'a [u8], dialect: Dialect) -> Self {
-        Self { input, position: 0, end: input.len(), dialect }
+        Self { input, position: 0, end: input.len(), dialect, elements: usize::MAX }
+    }
+
+    /// The same reader, for at most `elements` elements of lists, maps and sets, nested ones included.
+    ///
+    /// An element may take a single byte of the input and a hundred in memory: the bytes alone bound nothing.
+    #[must_use]
+    pub fn limited(self, elements: usize) -> Self {
+        Self { elements, ..self }
     }
 
     /// The dialect that this reader reads.
@@ -144,6 +154,18 @@ impl<'a> Reader<'a> {
         self.bounded(length, least, offset)
     }
 
+    /// A count of elements that take at least `least` bytes each, taken off the elements that may be read.
+    fn elements(&mut self, least: usize) -> Result<usize, DecodeError> {
+        let offset = self.position;
+        let count = self.count(least)?;
+        let Some(left) = self.elements.checked_sub(count) else {
+            let kind = DecodeErrorKind::TooManyElements { count, left: self.elements };
+            return Err(DecodeError { offset, kind });
+        };
+        self.elements = left;
+        Ok(count)
+    }
+
     fn bounded(&self, length: u64, least: usize, offset: usize) -> Result<usize, DecodeError> {
         let left = self.left();
         usize::try_from(length)
@@ -181,7 +203,7 @@ impl<'a> Reader<'a> {
         least: usize,
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
-        let count = self.count(least)?;
+        let count = self.elements(least)?;
         // A count is bounded by the bytes that are left, an element in memory is not: start small.
         let mut list = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
@@ -197,7 +219,7 @@ impl<'a> Reader<'a> {
         mut key: impl FnMut(&mut Self) -> Result<K, DecodeError>,
         mut value: impl FnMut(&mut Self) -> Result<V, DecodeError>,
     ) -> Result<std::collections::BTreeMap<K, V>, DecodeError> {
-        let count = self.count(least)?;
+        let count = self.elements(least)?;
         let mut map = std::collections::BTreeMap::new();
         let mut previous: Option<K> = None;
         for _ in 0..count {

@@ -1,6 +1,6 @@
 //! Round trips, and that no input makes a reader panic or allocate beyond its size.
 
-use fm_codec::{Dialect, Encode, ModuleValue, Reader, Writer, decode_exact};
+use fm_codec::{DecodeErrorKind, Dialect, Encode, ModuleValue, Reader, Writer, decode_exact};
 use proptest::prelude::*;
 
 fn dialects() -> impl Strategy<Value = Dialect> {
@@ -56,6 +56,22 @@ proptest! {
     fn an_accepted_value_is_reproduced(dialect in dialects(), bytes: Vec<u8>) {
         if let Ok(value) = decode_exact::<ModuleValue>(&bytes, dialect) {
             prop_assert_eq!(value.to_bytes(dialect), bytes);
+        }
+    }
+
+    #[test]
+    fn a_limit_counts_nested_elements(dialect in dialects(), lengths in prop::collection::vec(0..9usize, 0..9)) {
+        let mut writer = Writer::new(dialect);
+        writer.list(lengths.iter(), |writer, length| writer.list(0..*length, |writer, _| writer.u8(7)));
+        let elements = lengths.len() + lengths.iter().sum::<usize>();
+        let read = |limit| {
+            let mut reader = Reader::new(writer.as_bytes(), dialect).limited(limit);
+            reader.list(1, |reader| reader.list(1, |reader| reader.u8())).map(|lists| lists.len())
+        };
+        prop_assert_eq!(read(elements), Ok(lengths.len()));
+        if let Some(fewer) = elements.checked_sub(1) {
+            let refused = matches!(read(fewer).unwrap_err().kind, DecodeErrorKind::TooManyElements { .. });
+            prop_assert!(refused);
         }
     }
 

@@ -88,6 +88,7 @@ fn outcome<T: Decode + Encode + fmt::Display>(bytes: &[u8], dialect: Dialect) ->
             DecodeErrorKind::UnknownVariant { .. } => "variant",
             DecodeErrorKind::NotUtf8 => "utf8",
             DecodeErrorKind::LengthBeyondInput { .. } => "beyond",
+            DecodeErrorKind::TooManyElements { .. } => "too many",
             DecodeErrorKind::DuplicateKey => "duplicate",
             DecodeErrorKind::UnsortedKey => "unsorted",
             DecodeErrorKind::BodyNotConsumed { .. } => "body",

@@ -71,16 +71,23 @@ pub struct EpochTransaction {
 
 impl EpochContent {
     /// All items as the servers processed them: by ascending peer, then in the peer's order.
-    pub fn items_in_order(&self) -> Vec<(PeerId, usize, &EpochItem)> {
+    pub fn items_in_order(&self) -> impl Iterator<Item = (PeerId, usize, &EpochItem)> {
         let mut contributions: Vec<&Contribution> = self.contributions.iter().collect();
         // Stable: should a peer occur twice, its contributions keep their order.
         contributions.sort_by_key(|contribution| contribution.peer);
-        contributions
-            .iter()
-            .flat_map(|contribution| {
-                contribution.items.iter().enumerate().map(|(index, item)| (contribution.peer, index, item))
-            })
-            .collect()
+        contributions.into_iter().flat_map(|contribution| {
+            contribution.items.iter().enumerate().map(|(index, item)| (contribution.peer, index, item))
+        })
+    }
+
+    /// How many contributions, items, inputs and outputs there are: what the content takes in memory, roughly.
+    pub fn elements(&self) -> usize {
+        let of_item = |item: &EpochItem| match item {
+            EpochItem::Transaction(transaction) => 1 + transaction.inputs.len() + transaction.outputs.len(),
+            _ => 1,
+        };
+        let items = self.contributions.iter().flat_map(|contribution| &contribution.items);
+        self.contributions.len() + items.map(of_item).sum::<usize>()
     }
 
     /// Whether the contributions stand in strictly ascending order of peers.
@@ -91,7 +98,6 @@ impl EpochContent {
     /// The share items for the epoch before: the last one of each peer, as the servers counted them.
     pub fn shares(&self) -> std::collections::BTreeMap<PeerId, [u8; 96]> {
         self.items_in_order()
-            .into_iter()
             .filter_map(|(peer, _, item)| match item {
                 EpochItem::EpochOutcomeSignatureShare(share) => Some((peer, **share)),
                 _ => None,

@@ -10,6 +10,15 @@ use crate::sha256;
 #[derive(Clone, Copy)]
 pub struct MultisetKey(pub [u8; 32]);
 
+impl MultisetKey {
+    /// Into which of `parts` parts a row falls: evenly, whatever keys somebody chose.
+    pub fn part(&self, row_key: &[u8], parts: u64) -> u64 {
+        let mut word = [0; 8];
+        word.copy_from_slice(&sha256(&[&self.0, row_key]).0[..8]);
+        u64::from_be_bytes(word) % parts.max(1)
+    }
+}
+
 /// The digest of a collection of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MultisetDigest {

@@ -146,7 +146,6 @@ pub fn accepted_transactions(content: &EpochContent) -> Vec<&EpochTransaction> {
     let mut filter = TransactionFilter::new(content);
     content
         .items_in_order()
-        .into_iter()
         .filter_map(|(_, _, item)| match item {
             EpochItem::Transaction(transaction) => {
                 filter.accept(transaction.txid).is_ok().then_some(transaction.as_ref())

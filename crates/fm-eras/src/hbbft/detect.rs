@@ -22,40 +22,35 @@ const SAMPLES: usize = 16;
 /// So many samples that do not decode framed, with none that holds values, settle that there is no framing.
 const SETTLED: usize = 3;
 
-/// A key of the history and its value.
-type Sample = (Vec<u8>, Vec<u8>);
-
 /// The layouts that explain the store: exactly one, or the reader has to be told.
 pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError> {
     let mut scored = Vec::new();
     for layout in Layout::ALL {
-        let samples = samples(source, &layout)?;
-        let score = samples.iter().filter(|sample| explains(&layout, sample).is_some()).count();
-        scored.push((score, layout, samples));
+        let mut score = 0;
+        visit_samples(source, &layout, |key, value| {
+            score += usize::from(explains(&layout, key, value).is_some());
+        })?;
+        scored.push((score, layout));
     }
-    let best = scored.iter().map(|(score, ..)| *score).max().unwrap_or(0);
+    let best = scored.iter().map(|(score, _)| *score).max().unwrap_or(0);
     let forms: Vec<Integers> = scored
         .iter()
-        .filter(|(score, ..)| *score == best && best > 0)
-        .map(|(_, layout, _)| layout.dialect.integers)
+        .filter(|(score, _)| *score == best && best > 0)
+        .map(|(_, layout)| layout.dialect.integers)
         .collect();
     let mut layouts = Vec::new();
     for integers in [Integers::FixedLe, Integers::FixedBe, Integers::BigSize] {
         if !forms.contains(&integers) {
             continue;
         }
-        let of_form = || scored.iter().filter(|(_, layout, _)| layout.dialect.integers == integers);
-        let framed = of_form().find(|(_, layout, _)| layout.is_framed());
-        let unframed = of_form().find(|(_, layout, _)| !layout.is_framed());
+        let of_form = || Layout::ALL.into_iter().filter(|layout| layout.dialect.integers == integers);
+        let framed = of_form().find(Layout::is_framed);
+        let unframed = of_form().find(|layout| !layout.is_framed());
         let framings = match (framed, unframed) {
-            (Some((_, framed, samples)), Some((_, unframed, _))) => {
-                framings(source, framed, unframed, samples)?
-            }
-            _ => of_form().map(|(_, layout, _)| layout.is_framed()).collect(),
+            (Some(framed), Some(unframed)) => framings(source, &framed, &unframed)?,
+            _ => of_form().map(|layout| layout.is_framed()).collect(),
         };
-        layouts.extend(
-            of_form().map(|(_, layout, _)| *layout).filter(|layout| framings.contains(&layout.is_framed())),
-        );
+        layouts.extend(of_form().filter(|layout| framings.contains(&layout.is_framed())));
     }
     if layouts.len() > 1 && layouts.iter().all(|layout| layout.dialect == layouts[0].dialect) {
         let tables = table_set(source)?;
@@ -64,31 +59,38 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
     Ok(layouts)
 }
 
-/// Records from the start of the history, and at even steps up to the epoch that the pointer names.
-fn samples(source: &dyn RowSource, layout: &Layout) -> Result<Vec<Sample>, SourceError> {
-    let mut samples = Vec::new();
+/// Looks at records from the start of the history, and at even steps up to the epoch that the pointer names.
+///
+/// Each is looked at once, and one at a time: together they might not fit into memory.
+fn visit_samples(
+    source: &dyn RowSource,
+    layout: &Layout,
+    mut visit: impl FnMut(&[u8], &[u8]),
+) -> Result<(), SourceError> {
+    let mut seen = BTreeSet::new();
     for row in source.scan_prefix(HISTORY_TABLE).take(SAMPLES) {
-        samples.push(row?);
+        let (key, value) = row?;
+        visit(&key, &value);
+        seen.insert(key);
     }
     // A pointer that does not decode is damage of its own.
     let pointer = source.get(&LAST_EPOCH_KEY)?;
     let last = pointer.and_then(|value| decode_last_epoch(&value, layout.dialect).ok()).unwrap_or(0);
     let steps = SAMPLES as u64;
-    let places: BTreeSet<u64> =
-        (0..=steps).map(|step| (last / steps).saturating_mul(step)).chain([last]).collect();
-    for epoch in places {
+    for epoch in (0..=steps).map(|step| (last / steps).saturating_mul(step)).chain([last]) {
         let key = epoch_key(epoch, layout.dialect);
-        if let Some(value) = source.get(&key)? {
-            samples.push((key, value));
+        if !seen.contains(&key)
+            && let Some(value) = source.get(&key)?
+        {
+            visit(&key, &value);
+            seen.insert(key);
         }
     }
-    samples.sort();
-    samples.dedup();
-    Ok(samples)
+    Ok(())
 }
 
 /// The epoch that a sample is under the layout, if it is the one that its key names.
-fn explains(layout: &Layout, (key, value): &Sample) -> Option<Epoch> {
+fn explains(layout: &Layout, key: &[u8], value: &[u8]) -> Option<Epoch> {
     let number = epoch_of_key(key, layout.dialect).ok()?;
     decode_epoch(value, layout).ok().filter(|epoch| epoch.number == number)
 }
@@ -103,23 +105,18 @@ struct Evidence {
 }
 
 impl Evidence {
-    fn add(&mut self, framed: &Layout, unframed: &Layout, sample: &Sample) {
-        match explains(framed, sample) {
+    fn add(&mut self, framed: &Layout, unframed: &Layout, key: &[u8], value: &[u8]) {
+        match explains(framed, key, value) {
             Some(epoch) => self.framed += usize::from(has_values(&epoch)),
-            None => self.unframed += usize::from(explains(unframed, sample).is_some()),
+            None => self.unframed += usize::from(explains(unframed, key, value).is_some()),
         }
     }
 }
 
 /// Whether module values are framed; both if records stand against records.
-fn framings(
-    source: &dyn RowSource,
-    framed: &Layout,
-    unframed: &Layout,
-    samples: &[Sample],
-) -> Result<Vec<bool>, SourceError> {
+fn framings(source: &dyn RowSource, framed: &Layout, unframed: &Layout) -> Result<Vec<bool>, SourceError> {
     let mut evidence = Evidence::default();
-    samples.iter().for_each(|sample| evidence.add(framed, unframed, sample));
+    visit_samples(source, framed, |key, value| evidence.add(framed, unframed, key, value))?;
     let settled = match evidence {
         Evidence { framed, unframed: 0 } => framed > 0,
         Evidence { framed: 0, unframed } => unframed >= SETTLED,
@@ -128,7 +125,8 @@ fn framings(
     if !settled {
         evidence = Evidence::default();
         for row in source.scan_prefix(HISTORY_TABLE) {
-            evidence.add(framed, unframed, &row?);
+            let (key, value) = row?;
+            evidence.add(framed, unframed, &key, &value);
         }
     }
     Ok(match evidence {

@@ -5,12 +5,24 @@
 //! outcome = epoch u64 || option<last_hash[32]> || list<(peer, list<item>)> || set<txid[32]>
 //! ```
 
-use fm_codec::{DecodeError, DecodeErrorKind, Dialect, Encode, EnumBody, ModuleValue, Reader, Writer};
+use fm_codec::{
+    DecodeError, DecodeErrorKind, Dialect, Encode, EnumBody, MAX_DECODE_SIZE, ModuleValue, Reader, Writer,
+};
 use fm_history::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction, Hash, sha256};
 use thiserror::Error;
 
 use super::layout::Layout;
 
+/// Largest history record that is decoded, in bytes: twice what any server since v0.3 decodes as one value.
+///
+/// v0.1 itself had no limit; the epochs of the real databases in `fixtures` have some thousand bytes.
+pub const MAX_EPOCH_BYTES: usize = 2 * MAX_DECODE_SIZE;
+/// Most elements that are decoded in one record: contributions, items, inputs, outputs, rejected transactions.
+///
+/// That is 100,000 transactions with four inputs and outputs each. An element takes a byte or two in a record,
+/// and up to some 400 in memory with the session it becomes: 200 MB in the worst record. Such a record passes
+/// through the pipeline alone.
+pub const MAX_ELEMENTS: usize = 1 << 19;
 /// Bytes of the hash field.
 const HASH: usize = 32;
 /// Bytes of a signature with its flag.
@@ -30,6 +42,12 @@ pub enum EpochError {
         /// First byte that differs.
         offset: usize,
     },
+    /// The record is larger than any that was ever written.
+    #[error("the record of {length} bytes is too large: at most {MAX_EPOCH_BYTES} are decoded")]
+    TooLarge {
+        /// Length of the record.
+        length: usize,
+    },
     /// Neither end of an opaque record fits.
     #[error("the record of {length} bytes does not end in a hash and a signature or its absence")]
     NoEnd {
@@ -40,11 +58,18 @@ pub enum EpochError {
 
 /// Decodes a history record, all of it.
 pub fn decode_epoch(value: &[u8], layout: &Layout) -> Result<Epoch, EpochError> {
+    check_length(value)?;
     if layout.is_framed() { decode_framed(value, layout.dialect) } else { split(value, layout.dialect) }
 }
 
+/// Refuses a record that is too large to be decoded, by its length alone.
+pub fn check_length(value: &[u8]) -> Result<(), EpochError> {
+    let length = value.len();
+    if length > MAX_EPOCH_BYTES { Err(EpochError::TooLarge { length }) } else { Ok(()) }
+}
+
 fn decode_framed(value: &[u8], dialect: Dialect) -> Result<Epoch, EpochError> {
-    let mut reader = Reader::new(value, dialect);
+    let mut reader = Reader::new(value, dialect).limited(MAX_ELEMENTS);
     let number = reader.u64()?;
     let last_hash = reader.option(read_hash)?;
     let content = read_content(&mut reader)?;

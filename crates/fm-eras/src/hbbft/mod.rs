@@ -10,7 +10,9 @@ mod records;
 mod tables;
 
 pub(crate) use detect::detect;
-pub use epoch::{EpochError, decode_epoch, encode_content, encode_epoch};
+pub use epoch::{
+    EpochError, MAX_ELEMENTS, MAX_EPOCH_BYTES, check_length, decode_epoch, encode_content, encode_epoch,
+};
 pub use layout::{Layout, TableSet};
 pub use records::{RecordError, check_record, decode_last_epoch, index_row};
 pub use tables::{HISTORY_TABLE, LAST_EPOCH_KEY, Table, epoch_key, epoch_of_key, module_of_key, table_of};

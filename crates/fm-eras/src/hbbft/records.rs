@@ -4,7 +4,7 @@ use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_history::EpochTransaction;
 use thiserror::Error;
 
-use super::epoch::{read_transaction, write_transaction};
+use super::epoch::{MAX_ELEMENTS, read_transaction, write_transaction};
 use super::layout::{Layout, TableSet};
 use super::tables::{Table, epoch_of_key, module_of_key, table_of};
 
@@ -14,9 +14,12 @@ pub enum RecordError {
     /// The layout has no table for the key.
     #[error("no table of this era has the prefix {prefix:02x}")]
     UnknownPrefix {
-        /// First byte of the key (0 for an empty key).
+        /// First byte of the key.
         prefix: u8,
     },
+    /// A key without a byte, which no table has.
+    #[error("the key is empty")]
+    EmptyKey,
     /// The key is not one of the table.
     #[error("key of {}: {source}", table.name())]
     Key {
@@ -37,9 +40,8 @@ pub enum RecordError {
 
 /// Decodes a record strictly; history records are checked by their key only.
 pub fn check_record(key: &[u8], value: &[u8], layout: &Layout) -> Result<Table, RecordError> {
-    let Some(table) = table_of(key, layout) else {
-        return Err(RecordError::UnknownPrefix { prefix: key.first().copied().unwrap_or(0) });
-    };
+    let prefix = *key.first().ok_or(RecordError::EmptyKey)?;
+    let table = table_of(key, layout).ok_or(RecordError::UnknownPrefix { prefix })?;
     check_key(table, key, layout.dialect).map_err(|source| RecordError::Key { table, source })?;
     check_value(table, key, value, layout).map_err(|source| RecordError::Value { table, source })?;
     Ok(table)
@@ -69,7 +71,7 @@ fn check_key(table: Table, key: &[u8], dialect: Dialect) -> Result<(), DecodeErr
 }
 
 fn check_value(table: Table, key: &[u8], value: &[u8], layout: &Layout) -> Result<(), DecodeError> {
-    let mut reader = Reader::new(value, layout.dialect);
+    let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     match table {
         Table::SignedEpochOutcome => return Ok(()),
         Table::ModuleData if !is_module_version(key, layout.dialect) => return Ok(()),

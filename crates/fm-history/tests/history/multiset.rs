@@ -36,6 +36,17 @@ proptest! {
     }
 
     #[test]
+    fn keys_that_begin_alike_fall_into_all_parts_evenly(secret: [u8; 32], parts in 1..20u64) {
+        let key = MultisetKey(secret);
+        let mut counts = vec![0u64; usize::try_from(parts).unwrap()];
+        for number in 0..parts * 1000 {
+            let row_key = [&[2; 20], number.to_be_bytes().as_slice()].concat();
+            counts[usize::try_from(key.part(&row_key, parts)).unwrap()] += 1;
+        }
+        prop_assert!(counts.iter().all(|count| (700..1300).contains(count)), "{:?}", counts);
+    }
+
+    #[test]
     fn a_digest_of_parts_is_that_of_the_whole(rows in rows(), place: prop::sample::Index) {
         let (left, right) = rows.split_at(place.index(rows.len() + 1));
         let mut merged = digest(&KEY, left);
