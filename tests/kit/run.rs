@@ -1,9 +1,12 @@
 //! A program as a process: started, ended, and what it said.
 
 use std::ffi::OsString;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -49,6 +52,24 @@ impl Run {
         let output = command(binary(program)).args(arguments).output().expect("the program can be started");
         let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         Self::from_output(format!("{program} {}", shown.join(" ")), output)
+    }
+
+    /// Runs one of our programs to its end; also gives the most memory that it had, in MiB.
+    pub fn with_peak(program: &str, arguments: &[OsString]) -> (Self, u64) {
+        let child = command(binary(program)).args(arguments).spawn().expect("the program can be started");
+        let status = format!("/proc/{}/status", child.id());
+        let watch = thread::spawn(move || {
+            let mut peak = 0;
+            // The mark is gone once the process has ended, and the file once it was waited for.
+            while let Some(kib) = fs::read_to_string(&status).ok().as_deref().and_then(high_water) {
+                peak = kib;
+                thread::sleep(Duration::from_millis(2));
+            }
+            peak
+        });
+        let output = child.wait_with_output().expect("the program ends");
+        let peak = watch.join().expect("the watch ends");
+        (Self::from_output(program.to_owned(), output), peak / 1024)
     }
 
     /// What a process left.
@@ -123,6 +144,11 @@ impl Run {
         );
         sentence
     }
+}
+
+/// Peak resident memory in a process's status, in KiB.
+fn high_water(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
 /// The codes of findings, each with its epoch or session if it has one, sorted.

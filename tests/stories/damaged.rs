@@ -219,6 +219,15 @@ fn damages(good: &Good) -> Vec<Damage> {
             AT,
             good.edit(AT, move |epoch| epoch.signature = Some(other)),
         ),
+        Damage::at(
+            Code::SharesLeftOut,
+            GAP + 1,
+            good.edit(GAP + 1, move |epoch| {
+                let share = EpochItem::EpochOutcomeSignatureShare(Box::new(other));
+                let strangers = (100..104).map(|peer| Contribution { peer, items: vec![share.clone()] });
+                contributions(epoch).extend(strangers);
+            }),
+        ),
         Damage::of(Code::LastEpochWrong, &pointer, good.value(&pointer, |_| Some(vec![28]))),
         Damage::of(Code::LastEpochMissing, &pointer, dropping(vec![pointer.to_vec()])),
         Damage::at(Code::ContributionsUnordered, AT, good.edit(AT, |epoch| contributions(epoch).reverse())),

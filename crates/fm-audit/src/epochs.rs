@@ -3,23 +3,32 @@
 //! Invariants: bounded work in flight, whatever the size of the history; an epoch that does not decode is
 //! handed over as such, never skipped.
 
+use std::iter::Peekable;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
-use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
-use fm_eras::{RowSource, SourceError};
-use fm_history::{ConvertedEpoch, Epoch, EpochFacts, Finding, SignatureState, convert_epoch};
+use fm_eras::RowSource;
+use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
+use fm_history::{ConvertedEpoch, Epoch, EpochContent, EpochFacts, Finding, SignatureState, convert_epoch};
 use rayon::prelude::*;
 
 use crate::shares::{self, Unsigned};
 use crate::{AuditError, Control};
 
-/// A chunk of work is closed at this many bytes of records.
+/// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
 const CHUNK_BYTES: usize = 16 << 20;
-/// Keys without an epoch that are remembered.
+/// Bytes of records that are decoded at a time: of two bytes each, they are 256 Ki elements.
+const PART_BYTES: usize = 512 << 10;
+/// Decoded epochs are handed on as soon as they have this many elements.
+///
+/// Besides what is handed on, one record of [`hbbft::MAX_ELEMENTS`] is decoded at most: with up to 400 bytes an
+/// element, and two such lots alive at a time, 500 MB is the worst that the pipeline takes.
+const CHUNK_ELEMENTS: usize = 128 << 10;
+/// Keys without an epoch that are remembered, and how many bytes they may have in all.
 const MOST_STRAY_KEYS: usize = 1000;
+const MOST_STRAY_BYTES: usize = 1 << 20;
 
 /// What is done with each epoch.
 #[derive(Clone, Copy)]
@@ -40,6 +49,13 @@ pub struct AuditedEpoch {
     pub key: u64,
     /// The decoded record, or why it does not decode.
     pub decoded: Result<DecodedEpoch, String>,
+}
+
+impl AuditedEpoch {
+    fn elements(&self) -> usize {
+        let content = self.decoded.as_ref().ok().and_then(|decoded| decoded.epoch.content.as_ref());
+        content.map_or(1, EpochContent::elements)
+    }
 }
 
 /// What came of a record that decodes.
@@ -63,25 +79,47 @@ pub struct EpochStream<'a> {
     pub path: &'a Path,
 }
 
-type RawEpoch = (u64, Vec<u8>);
+/// Keys of the history table that name no epoch.
+#[derive(Clone, Debug, Default)]
+pub struct StrayKeys {
+    /// The first of them.
+    pub first: Vec<Vec<u8>>,
+    /// How many there are.
+    pub count: u64,
+    bytes: usize,
+}
+
+impl StrayKeys {
+    fn add(&mut self, key: Vec<u8>) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(key.len());
+        if self.first.len() < MOST_STRAY_KEYS && self.bytes <= MOST_STRAY_BYTES {
+            self.first.push(key);
+        }
+    }
+}
+
+/// An epoch's number and its record, if that is not too large to be looked at.
+type RawEpoch = (u64, Result<Vec<u8>, EpochError>);
+type RawChunk = Result<Vec<RawEpoch>, AuditError>;
+/// The history's rows by ascending epoch.
+type NumberedRows<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
 
 /// Runs all epochs of a source through the pipeline; `on_epoch` gets them in ascending order.
 ///
-/// Returns the keys of the history table that name no epoch (the first 1000 of them).
+/// Returns the keys of the history table that name no epoch.
 pub fn epochs(
     stream: EpochStream<'_>,
     options: EpochOptions<'_>,
     control: Control<'_>,
     mut on_epoch: impl FnMut(AuditedEpoch) -> Result<(), AuditError>,
-) -> Result<Vec<Vec<u8>>, AuditError> {
-    // A full batch of signatures for every core.
-    let chunk_epochs = BATCH_SIZE * rayon::current_num_threads();
+) -> Result<StrayKeys, AuditError> {
     thread::scope(|scope| {
-        let (raw_sender, raw_receiver) = sync_channel(1);
-        let (sender, receiver) = sync_channel(1);
-        let reader =
-            scope.spawn(move || read_chunks(stream, options.layout, chunk_epochs, control, &raw_sender));
-        scope.spawn(move || process_chunks(options, raw_receiver, &sender));
+        // Nothing waits inside the channels: each stage has one chunk in hand, and no more are alive.
+        let (raw_sender, raw_receiver) = sync_channel(0);
+        let (sender, receiver) = sync_channel(0);
+        let reader = scope.spawn(move || read_chunks(stream, options.layout, control, &raw_sender));
+        scope.spawn(move || Processor { options, control, sender, before: None }.run(raw_receiver));
         // Dropping the receiver on an early return makes both threads end.
         for chunk in receiver {
             let chunk = chunk?;
@@ -96,110 +134,148 @@ pub fn epochs(
     })
 }
 
-type RawChunk = Result<Vec<RawEpoch>, AuditError>;
-
 /// Reads all epochs into chunks; returns the keys that name none.
 fn read_chunks(
     stream: EpochStream<'_>,
     layout: Layout,
-    chunk_epochs: usize,
     control: Control<'_>,
     sender: &SyncSender<RawChunk>,
-) -> Vec<Vec<u8>> {
-    let mut stray = Vec::new();
+) -> StrayKeys {
+    // A full batch of signatures for every core.
+    let chunk_epochs = BATCH_SIZE * rayon::current_num_threads();
+    let mut stray = StrayKeys::default();
     let mut chunk = Vec::new();
     let mut bytes = 0;
-    for row in numbered_rows(stream.rows, layout) {
+    for row in numbered_rows(stream, layout, control, &mut stray) {
         let (number, value) = match row {
-            Ok(row) => row,
-            Err(source) => {
-                let _ = sender.send(Err(AuditError::rows(stream.path, source)));
-                return stray;
+            Ok((number, value)) => (number, hbbft::check_length(&value).map(|()| value)),
+            Err(error) => {
+                chunk.clear();
+                let _ = sender.send(Err(error));
+                break;
             }
         };
-        match number {
-            Ok(number) => {
-                bytes += value.len();
-                chunk.push((number, value));
-            }
-            Err(key) if stray.len() < MOST_STRAY_KEYS => stray.push(key),
-            Err(_) => {}
-        }
-        if chunk.len() >= chunk_epochs || bytes >= CHUNK_BYTES {
-            let full = control.check().map(|()| std::mem::take(&mut chunk));
+        let length = value.as_ref().map_or(0, Vec::len);
+        if chunk.len() >= chunk_epochs || (bytes + length > CHUNK_BYTES && !chunk.is_empty()) {
             bytes = 0;
-            let stop = full.is_err();
-            if sender.send(full).is_err() || stop {
-                return stray;
+            if sender.send(Ok(std::mem::take(&mut chunk))).is_err() {
+                break;
             }
         }
+        bytes += length;
+        chunk.push((number, value));
     }
-    let _ = sender.send(Ok(chunk));
+    if !chunk.is_empty() {
+        let _ = sender.send(Ok(chunk));
+    }
     stray
 }
 
-/// A row of the history: its epoch, or its key if that names none.
-type NumberedRow = (Result<u64, Vec<u8>>, Vec<u8>);
-type NumberedRows<'a> = Box<dyn Iterator<Item = Result<NumberedRow, SourceError>> + 'a>;
-
-/// The history's rows by ascending epoch.
-fn numbered_rows(rows: &dyn RowSource, layout: Layout) -> NumberedRows<'_> {
-    let number = move |key: Vec<u8>| hbbft::epoch_of_key(&key, layout.dialect).map_err(|_| key);
-    let table = rows.scan_prefix(HISTORY_TABLE);
+/// The history's rows by ascending epoch; keys that name none go to `stray`.
+fn numbered_rows<'a>(
+    stream: EpochStream<'a>,
+    layout: Layout,
+    control: Control<'a>,
+    stray: &'a mut StrayKeys,
+) -> NumberedRows<'a> {
+    let failed = |source| AuditError::rows(stream.path, source);
+    let numbered = stream.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
+        let (key, value) = match control.check().and_then(|()| row.map_err(failed)) {
+            Ok(row) => row,
+            Err(error) => return Some(Err(error)),
+        };
+        match hbbft::epoch_of_key(&key, layout.dialect) {
+            Ok(number) => Some(Ok((number, value))),
+            Err(_) => {
+                stray.add(key);
+                None
+            }
+        }
+    });
     if layout.dialect != fm_codec::Dialect::A0 {
-        return Box::new(table.map(move |row| row.map(|(key, value)| (number(key), value))));
+        return Box::new(numbered);
     }
     // Little-endian keys do not sort by number: eight bytes per epoch put them in order.
-    let mut numbers = Vec::new();
-    let mut others: Vec<Result<NumberedRow, SourceError>> = Vec::new();
-    for row in table {
-        match row.map(|(key, value)| (number(key), value)) {
-            Ok((Ok(epoch), _)) => numbers.push(epoch),
-            other => others.push(other),
-        }
-    }
+    let mut numbers: Vec<u64> = match numbered.map(|row| row.map(|(number, _)| number)).collect() {
+        Ok(numbers) => numbers,
+        Err(error) => return Box::new(std::iter::once(Err(error))),
+    };
     numbers.sort_unstable();
-    let sorted = numbers.into_iter().filter_map(move |epoch| {
-        let value = rows.get(&hbbft::epoch_key(epoch, layout.dialect));
-        value.map(|value| value.map(|value| (Ok(epoch), value))).transpose()
-    });
-    Box::new(others.into_iter().chain(sorted))
+    Box::new(numbers.into_iter().filter_map(move |epoch| {
+        let value = stream.rows.get(&hbbft::epoch_key(epoch, layout.dialect)).map_err(failed);
+        let value = control.check().and(value);
+        value.map(|value| value.map(|value| (epoch, value))).transpose()
+    }))
 }
 
-fn process_chunks(
-    options: EpochOptions<'_>,
-    chunks: Receiver<RawChunk>,
-    sender: &SyncSender<Result<Vec<AuditedEpoch>, AuditError>>,
-) {
-    let share_keys = options.keys.filter(|_| options.shares);
-    let mut before: Option<Unsigned> = None;
-    for chunk in chunks {
-        let processed = chunk.map(|chunk| {
-            let mut epochs = process(chunk, options);
-            if let Some(keys) = share_keys {
-                shares::check_chunk(keys, &mut epochs, &mut before);
+/// The middle of the pipeline.
+struct Processor<'a> {
+    options: EpochOptions<'a>,
+    control: Control<'a>,
+    sender: SyncSender<Result<Vec<AuditedEpoch>, AuditError>>,
+    /// The last epoch handed on, if it waits for the shares in the next one.
+    before: Option<Unsigned>,
+}
+
+impl Processor<'_> {
+    fn run(mut self, chunks: Receiver<RawChunk>) {
+        for chunk in chunks {
+            if let Err(error) = chunk.and_then(|chunk| self.process(chunk)) {
+                let _ = self.sender.send(Err(error));
+                return;
             }
-            epochs
-        });
-        if sender.send(processed).is_err() {
-            return;
         }
     }
-}
 
-fn process(chunk: Vec<RawEpoch>, options: EpochOptions<'_>) -> Vec<AuditedEpoch> {
-    let mut epochs: Vec<AuditedEpoch> =
-        chunk.into_par_iter().map(|(key, value)| decode(key, &value, options)).collect();
-    if let Some(keys) = options.keys {
-        let batch = epochs.len().div_ceil(rayon::current_num_threads()).clamp(1, BATCH_SIZE);
-        epochs.par_chunks_mut(batch).for_each(|batch| verify(batch, keys));
+    /// Decodes a chunk part by part: how much memory a part takes is known only then.
+    fn process(&mut self, chunk: Vec<RawEpoch>) -> Result<(), AuditError> {
+        let mut chunk = chunk.into_iter().peekable();
+        let options = self.options;
+        let (mut epochs, mut elements) = (Vec::new(), 0);
+        while chunk.peek().is_some() {
+            let part = next_part(&mut chunk);
+            let decoded: Vec<AuditedEpoch> =
+                part.into_par_iter().map(|(key, value)| decode(key, value, options)).collect();
+            elements += decoded.iter().map(AuditedEpoch::elements).sum::<usize>();
+            epochs.extend(decoded);
+            if elements >= CHUNK_ELEMENTS {
+                self.hand_on(std::mem::take(&mut epochs))?;
+                elements = 0;
+            }
+        }
+        self.hand_on(epochs)
     }
-    epochs
+
+    /// Checks signatures and shares, and sends the epochs on.
+    fn hand_on(&mut self, mut epochs: Vec<AuditedEpoch>) -> Result<(), AuditError> {
+        if let Some(keys) = self.options.keys {
+            let batch = epochs.len().div_ceil(rayon::current_num_threads()).clamp(1, BATCH_SIZE);
+            epochs.par_chunks_mut(batch).for_each(|batch| verify(batch, keys));
+            if self.options.shares {
+                shares::check_chunk(keys, self.control, &mut epochs, &mut self.before);
+            }
+        }
+        self.control.check()?;
+        // A receiver that is gone wants no more.
+        self.sender.send(Ok(epochs)).map_err(|_| AuditError::Interrupted)
+    }
 }
 
-fn decode(key: u64, value: &[u8], options: EpochOptions<'_>) -> AuditedEpoch {
-    let decoded = hbbft::decode_epoch(value, &options.layout).map_err(|error| error.to_string());
-    let decoded = decoded.map(|epoch| DecodedEpoch {
+/// The next records of a chunk, up to `PART_BYTES`; one at least.
+fn next_part(chunk: &mut Peekable<impl Iterator<Item = RawEpoch>>) -> Vec<RawEpoch> {
+    let length = |(_, value): &RawEpoch| value.as_ref().map_or(0, Vec::len);
+    let mut part: Vec<RawEpoch> = chunk.next().into_iter().collect();
+    let mut bytes = part.iter().map(length).sum::<usize>();
+    while let Some(next) = chunk.next_if(|next| bytes + length(next) <= PART_BYTES) {
+        bytes += length(&next);
+        part.push(next);
+    }
+    part
+}
+
+fn decode(key: u64, value: Result<Vec<u8>, EpochError>, options: EpochOptions<'_>) -> AuditedEpoch {
+    let decoded = value.and_then(|value| hbbft::decode_epoch(&value, &options.layout));
+    let decoded = decoded.map_err(|error| error.to_string()).map(|epoch| DecodedEpoch {
         facts: EpochFacts {
             key,
             number: epoch.number,

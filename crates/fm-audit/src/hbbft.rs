@@ -13,7 +13,7 @@ use fm_history::{
 };
 
 use crate::index::IndexCheck;
-use crate::{AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, epochs};
+use crate::{AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 
 /// Places at which the keys are tried before the whole history is.
 const KEY_SAMPLES: u64 = 8;
@@ -184,20 +184,30 @@ impl<'a, 'f> Auditor<'a, 'f> {
             on_epoch(&audited)
         })?;
         self.control.progress.end();
-        for key in &stray {
-            let message = "the key names no epoch";
-            self.report(Finding::new(Code::RecordUndecodable, Place::key(key), message));
-        }
+        self.report_stray(&stray);
         let (summary, findings) = chain.finish();
         findings.into_iter().for_each(|finding| self.report(finding));
         if summary.signed == 0 && summary.unchecked == 0 {
             let message = "no epoch is signed: nothing shows that the guardians agreed to any of this";
             self.report(Finding::new(Code::EpochUnproven, Place::everywhere(), message));
         }
-        self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.epochs + stray.len() as u64);
+        self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.epochs + stray.count);
         self.result.chain = summary;
         self.result.anchor = running.anchor;
         Ok(())
+    }
+
+    fn report_stray(&mut self, stray: &StrayKeys) {
+        for key in &stray.first {
+            let message = "the key names no epoch";
+            self.report(Finding::new(Code::RecordUndecodable, Place::key(key), message));
+        }
+        let rest = stray.count - stray.first.len() as u64;
+        if rest > 0 {
+            let message = format!("{rest} more keys of the history name no epoch");
+            let place = Place::key(&[HISTORY_TABLE]);
+            self.report(Finding::new(Code::RecordUndecodable, place, message));
+        }
     }
 
     fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {
@@ -251,7 +261,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
                 Ok(table) => {
                     *self.result.rows.entry(table.name()).or_default() += 1;
                 }
-                Err(error @ RecordError::UnknownPrefix { .. }) => {
+                Err(error @ (RecordError::UnknownPrefix { .. } | RecordError::EmptyKey)) => {
                     *self.result.rows.entry("unknown").or_default() += 1;
                     self.report(Finding::new(Code::UnknownPrefix, Place::key(&key), error.to_string()));
                 }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use fm_eras::hbbft::{self, Layout, Table};
-use fm_history::{Code, EpochContent, Finding, MultisetDigest, MultisetKey, Place, accepted_transactions};
+use fm_history::{
+    Code, EpochContent, Finding, MultisetDigest, MultisetKey, Place, accepted_transactions, sha256,
+};
 
 use crate::{AuditError, Control, EpochOptions, EpochStream, epochs};
 
@@ -14,6 +16,8 @@ use crate::{AuditError, Control, EpochOptions, EpochStream, epochs};
 const ROWS_PER_PASS: u64 = 500_000;
 /// Findings given per audit about the index.
 const MOST_FINDINGS: usize = 1000;
+/// Longest value that is shown whole, in bytes.
+const MOST_SHOWN: usize = 64;
 
 /// Both sides of the comparison.
 pub(crate) struct IndexCheck {
@@ -58,28 +62,59 @@ impl IndexCheck {
         if self.history == self.table {
             return Ok(findings);
         }
-        let passes = self.history.rows.max(self.table.rows).div_ceil(ROWS_PER_PASS).clamp(1, 256);
+        // Only the rows of the history are held; those of the table go by.
+        let passes = self.history.rows.div_ceil(ROWS_PER_PASS).max(1);
         for pass in 0..passes {
-            self.compare_pass(stream, control, pass, passes, &mut findings)?;
+            self.compare_pass(stream, control, |key| self.key.part(key, passes) == pass, &mut findings)?;
             if findings.len() >= MOST_FINDINGS {
+                let message =
+                    format!("no more than {MOST_FINDINGS} differences are listed, and there may be more");
+                let place = Place::key(&[Table::AcceptedTransaction.prefix()]);
+                findings.truncate(MOST_FINDINGS - 1);
+                findings.push(Finding::new(Code::TransactionIndexDiffers, place, message));
                 break;
             }
         }
-        findings.truncate(MOST_FINDINGS);
         Ok(findings)
     }
 
-    /// Compares the rows whose transaction id falls into one of `passes` parts.
+    /// Compares the rows of one part; ends as soon as there are `MOST_FINDINGS`.
     fn compare_pass(
         &self,
         stream: EpochStream<'_>,
         control: Control<'_>,
-        pass: u64,
-        passes: u64,
+        in_pass: impl Fn(&[u8]) -> bool,
         findings: &mut Vec<Finding>,
     ) -> Result<(), AuditError> {
-        let in_pass = |key: &[u8]| key.get(1).is_some_and(|byte| u64::from(*byte) % passes == pass);
-        let mut expected: BTreeMap<Vec<u8>, (u64, Vec<u8>)> = BTreeMap::new();
+        let mut expected = self.expected(stream, control, &in_pass, findings)?;
+        for row in stream.rows.scan_prefix(Table::AcceptedTransaction.prefix()) {
+            if findings.len() >= MOST_FINDINGS {
+                return Ok(());
+            }
+            control.check()?;
+            let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+            if in_pass(&key) {
+                findings.extend(compare_row(&key, &value, expected.remove(&key)));
+            }
+        }
+        let missing = expected.into_iter().map(|(key, (epoch, _))| {
+            let message = "an accepted transaction is not in the index";
+            let place = Place { epoch: Some(epoch), ..Place::key(&key) };
+            Finding::new(Code::TransactionIndexMissing, place, message)
+        });
+        findings.extend(missing.take(MOST_FINDINGS.saturating_sub(findings.len())));
+        Ok(())
+    }
+
+    /// The rows of one part that the history gives.
+    fn expected(
+        &self,
+        stream: EpochStream<'_>,
+        control: Control<'_>,
+        in_pass: impl Fn(&[u8]) -> bool,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Expected, AuditError> {
+        let mut expected = Expected::new();
         let options = EpochOptions { layout: self.layout, keys: None, shares: false, convert: false };
         epochs(stream, options, control, |audited| {
             let Ok(decoded) = &audited.decoded else { return Ok(()) };
@@ -89,46 +124,44 @@ impl IndexCheck {
                 if !in_pass(&key) {
                     continue;
                 }
-                if let Some((first, _)) = expected.get(&key) {
+                let Some((first, _)) = expected.get(&key) else {
+                    expected.insert(key, (audited.key, shown(&value)));
+                    continue;
+                };
+                if findings.len() < MOST_FINDINGS {
                     let message =
                         format!("transaction {} was accepted in epoch {first} already", transaction.txid);
-                    findings.push(Finding::new(
-                        Code::TransactionAcceptedTwice,
-                        Place::epoch(audited.key),
-                        message,
-                    ));
-                } else {
-                    expected.insert(key, (audited.key, value));
+                    let place = Place::epoch(audited.key);
+                    findings.push(Finding::new(Code::TransactionAcceptedTwice, place, message));
                 }
             }
             Ok(())
         })?;
-        let prefix = Table::AcceptedTransaction.prefix();
-        for row in stream.rows.scan_prefix(prefix) {
-            let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-            if in_pass(&key) {
-                findings.extend(compare_row(&key, &value, expected.remove(&key)));
-            }
-        }
-        for (key, (epoch, _)) in expected {
-            let message = "an accepted transaction is not in the index".to_owned();
-            let place = Place { epoch: Some(epoch), ..Place::key(&key) };
-            findings.push(Finding::new(Code::TransactionIndexMissing, place, message));
-        }
-        Ok(())
+        Ok(expected)
     }
 }
 
-fn compare_row(key: &[u8], value: &[u8], expected: Option<(u64, Vec<u8>)>) -> Option<Finding> {
+/// By key: the epoch that accepts the transaction, and the value of its row, as it is shown.
+type Expected = BTreeMap<Vec<u8>, (u64, String)>;
+
+/// A value as text: different for different values, and short however long the value is.
+fn shown(value: &[u8]) -> String {
+    if value.len() <= MOST_SHOWN {
+        return hex::encode(value);
+    }
+    format!("{} bytes with SHA-256 {}", value.len(), sha256(&[value]))
+}
+
+fn compare_row(key: &[u8], value: &[u8], expected: Option<(u64, String)>) -> Option<Finding> {
     let Some((epoch, expected)) = expected else {
         let message = "no epoch accepts this transaction";
         return Some(Finding::new(Code::TransactionIndexExtra, Place::key(key), message));
     };
-    if expected == value {
+    let stored = shown(value);
+    if expected == stored {
         return None;
     }
-    let message =
-        format!("the index holds {}, the history gives {}", hex::encode(value), hex::encode(expected));
+    let message = format!("the index holds {stored}, the history gives {expected}");
     let place = Place { epoch: Some(epoch), ..Place::key(key) };
     Some(Finding::new(Code::TransactionIndexDiffers, place, message))
 }

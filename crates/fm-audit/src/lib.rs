@@ -13,7 +13,7 @@ mod shares;
 mod source;
 
 pub use control::{Control, Progress, Silent};
-pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, epochs};
+pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
 pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
 pub use migrated::{

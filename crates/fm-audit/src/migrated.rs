@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::Peekable;
 use std::path::Path;
 
@@ -28,6 +29,9 @@ const KNOWN_PREFIXES: [u8; 4] = [
     session::DATABASE_VERSION,
     session::MODULE_DATA,
 ];
+
+/// Damaged parts of an archive that are listed.
+const MOST_DAMAGE: usize = 1000;
 
 /// The row of the new database that carries a row of the old one; none if it has no modern place.
 ///
@@ -144,7 +148,7 @@ pub fn audit_migrated(
             warnings: report.warnings.get(),
         });
     }
-    let mut target = Target::new(dir, &report)?;
+    let mut target = Target::new(dir, control, &report)?;
     let options =
         HbbftOptions { layout: dir.layout, keys, shares, until: Some(dir.manifest.last), side_records: true };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
@@ -193,21 +197,48 @@ impl Report<'_> {
 /// Checks every byte of an archive: its identity if it is whole, else what is damaged.
 pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
     let file = File::open(path).map_err(|source| AuditError::File { path: path.to_owned(), source })?;
+    let file = Stoppable { file, control };
     control.progress.begin("provenance archive", "bytes", None);
     let mut last = 0;
     let checked = fm_archive::verify(file, &mut |done, _| {
         control.progress.advance(done.saturating_sub(last));
         last = done;
-    })
-    .map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
+    });
     control.progress.end();
     control.check()?;
+    let checked = checked.map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
     let finding = |text: String| Finding::new(Code::ProvenanceDamaged, Place::everywhere(), text);
-    let damage: Vec<Finding> = checked.damage.iter().map(|damage| finding(damage.to_string())).collect();
+    let listed = checked.damage.iter().take(MOST_DAMAGE).map(|damage| finding(damage.to_string()));
+    let mut damage: Vec<Finding> = listed.collect();
+    let rest = checked.damage.len() - damage.len();
+    if rest > 0 {
+        damage.push(finding(format!("{rest} more parts of the archive are damaged")));
+    }
     match checked.summary {
         Some(summary) if damage.is_empty() => Ok((Some(Hash(summary.identity)), damage)),
         None if damage.is_empty() => Ok((None, vec![finding("the archive has no index".to_owned())])),
         _ => Ok((None, damage)),
+    }
+}
+
+/// A file that cannot be read any further once the job is told to stop.
+///
+/// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
+struct Stoppable<'a> {
+    file: File,
+    control: Control<'a>,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.control.check().map_err(io::Error::other)?;
+        self.file.read(bytes)
+    }
+}
+
+impl Seek for Stoppable<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
@@ -224,6 +255,7 @@ fn check_anchor(dir: &MigratedDir, original: &HbbftAudit, report: &Report<'_>) {
 /// The new database, compared with what the rule gives.
 struct Target<'a, 'f> {
     dir: &'a MigratedDir,
+    control: Control<'a>,
     report: &'a Report<'f>,
     stored: Peekable<Rows<'a>>,
     key: MultisetKey,
@@ -232,12 +264,12 @@ struct Target<'a, 'f> {
 }
 
 impl<'a, 'f> Target<'a, 'f> {
-    fn new(dir: &'a MigratedDir, report: &'a Report<'f>) -> Result<Self, AuditError> {
+    fn new(dir: &'a MigratedDir, control: Control<'a>, report: &'a Report<'f>) -> Result<Self, AuditError> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(AuditError::Randomness)?;
         let stored = RowSource::scan_prefix(&dir.database, session::SIGNED_SESSION_OUTCOME).peekable();
         let expected_index = MultisetDigest::default();
-        Ok(Self { dir, report, stored, key: MultisetKey(key), expected_index, sessions: 0 })
+        Ok(Self { dir, control, report, stored, key: MultisetKey(key), expected_index, sessions: 0 })
     }
 
     fn on_epoch(&mut self, audited: &AuditedEpoch) -> Result<(), AuditError> {
@@ -289,6 +321,7 @@ impl<'a, 'f> Target<'a, 'f> {
 
     /// A session that no epoch stands behind.
     fn skip_stored(&mut self) -> Result<(), AuditError> {
+        self.control.check()?;
         let Some((key, _)) = self.next_stored()? else { return Ok(()) };
         let finding = match session::session_of_key(&key) {
             Ok(index) => {
@@ -309,6 +342,7 @@ impl<'a, 'f> Target<'a, 'f> {
         let mut stored_index = MultisetDigest::default();
         let path = self.dir.database.path();
         for row in RowSource::scan_prefix(&self.dir.database, session::ACCEPTED_TRANSACTION) {
+            self.control.check()?;
             let (key, value) = row.map_err(|source| AuditError::rows(path, source))?;
             stored_index.add(&self.key, &key, &value);
         }
@@ -334,7 +368,10 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
     let from = [session::DATABASE_VERSION];
     let layout = dir.layout;
     let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
-        .map(|row| row.map_err(|source| AuditError::rows(dir.provenance.path(), source)))
+        .map(|row| {
+            control.check()?;
+            row.map_err(|source| AuditError::rows(dir.provenance.path(), source))
+        })
         .filter_map(move |row| match row {
             Ok((key, value)) => carried_row(&key, &value, &layout).map(Ok),
             Err(error) => Some(Err(error)),

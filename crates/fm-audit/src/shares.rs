@@ -4,6 +4,8 @@
 //! verifies. So shares can yield another signature than the stored one, or one where none is stored, only if
 //! the stored one does not verify or is absent; only then are they combined, after each was checked alone, as
 //! the servers did.
+//!
+//! Invariant: how many shares are tried follows from the keys, not from what the epoch holds.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +13,10 @@ use fm_crypto::EpochKeys;
 use fm_history::{Code, EpochContent, Finding, Hash, PeerId, Place, SignatureState};
 use rayon::prelude::*;
 
-use crate::{AuditedEpoch, DecodedEpoch};
+use crate::{AuditedEpoch, Control, DecodedEpoch};
+
+/// Peers whose shares are tried, where the keys speak of fewer.
+const LEAST_PEERS_TRIED: u16 = 100;
 
 /// An epoch without a valid signature of its own, waiting for the shares in the next one.
 #[derive(Clone)]
@@ -33,7 +38,14 @@ impl Unsigned {
 }
 
 /// Checks the shares of each epoch of a chunk; `before` is the last epoch of the chunk before.
-pub(crate) fn check_chunk(keys: &EpochKeys, chunk: &mut [AuditedEpoch], before: &mut Option<Unsigned>) {
+///
+/// If the job is told to stop, the rest is left out.
+pub(crate) fn check_chunk(
+    keys: &EpochKeys,
+    control: Control<'_>,
+    chunk: &mut [AuditedEpoch],
+    before: &mut Option<Unsigned>,
+) {
     let mut waiting = before.take();
     let mut work: Vec<(&mut DecodedEpoch, Unsigned)> = Vec::new();
     for audited in chunk {
@@ -52,20 +64,49 @@ pub(crate) fn check_chunk(keys: &EpochKeys, chunk: &mut [AuditedEpoch], before: 
     *before = waiting;
     work.into_par_iter().for_each(|(decoded, unsigned)| {
         let shares = decoded.epoch.content.as_ref().map(EpochContent::shares).unwrap_or_default();
-        decoded.shares.extend(check(keys, &unsigned, &shares));
+        decoded.shares.extend(check(keys, control, &unsigned, shares));
     });
 }
 
-fn check(keys: &EpochKeys, before: &Unsigned, shares: &BTreeMap<PeerId, [u8; 96]>) -> Option<Finding> {
+/// How many peers a federation with these keys may have, generously: of n guardians, (n - 1) / 3 may be
+/// faulty, and that is the degree.
+fn most_peers(keys: &EpochKeys) -> PeerId {
+    LEAST_PEERS_TRIED.max(PeerId::try_from(3 * (keys.degree() + 1)).unwrap_or(PeerId::MAX))
+}
+
+fn check(
+    keys: &EpochKeys,
+    control: Control<'_>,
+    before: &Unsigned,
+    mut shares: BTreeMap<PeerId, [u8; 96]>,
+) -> Vec<Finding> {
     if shares.len() <= keys.degree() {
-        return None;
+        return Vec::new();
+    }
+    let most = most_peers(keys);
+    let strangers = shares.split_off(&most);
+    let mut findings = Vec::new();
+    if !strangers.is_empty() {
+        let message = format!(
+            "{} shares are of peers from {most} on, which no federation with these keys has; they were not tried",
+            strangers.len()
+        );
+        let place = Place::epoch(before.number.saturating_add(1));
+        findings.push(Finding::new(Code::SharesLeftOut, place, message));
     }
     let valid: BTreeMap<PeerId, [u8; 96]> = shares
-        .iter()
-        .filter(|(peer, share)| keys.verify_share(**peer, &before.hash.0, share).is_ok())
-        .map(|(peer, share)| (*peer, *share))
+        .into_iter()
+        .take_while(|_| control.check().is_ok())
+        .filter(|(peer, share)| keys.verify_share(*peer, &before.hash.0, share).is_ok())
+        .take(keys.degree() + 1)
         .collect();
-    let combined = keys.combine(&valid).ok()?;
+    findings.extend(compare(keys, before, &valid));
+    findings
+}
+
+/// The signature that valid shares make, against the stored one.
+fn compare(keys: &EpochKeys, before: &Unsigned, valid: &BTreeMap<PeerId, [u8; 96]>) -> Option<Finding> {
+    let combined = keys.combine(valid).ok()?;
     let (code, stored) = match before.stored {
         None => (Code::ShareSignatureMissing, "none is stored"),
         Some(stored) if stored != combined => (Code::ShareSignatureDiffers, "another one is stored"),

@@ -1,6 +1,7 @@
 //! Whatever a history can be read from, opened.
 
-use std::fs::{self, File};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -9,7 +10,7 @@ use fm_eras::{Detected, RowSource, Rows, SourceError, detect, hbbft::Layout};
 use fm_history::Manifest;
 use fm_store::ReadStore;
 
-use crate::AuditError;
+use crate::{AuditError, Control};
 
 /// Name of the new database in a migrated directory.
 pub const DATABASE_NAME: &str = "database";
@@ -17,6 +18,8 @@ pub const DATABASE_NAME: &str = "database";
 pub const PROVENANCE_NAME: &str = "provenance.fmar";
 /// Name of the manifest in a migrated directory.
 pub const MANIFEST_NAME: &str = "manifest.json";
+/// Largest manifest that is read; those that are written have a thousand bytes or two.
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An opened source.
 pub enum Source {
@@ -55,14 +58,14 @@ pub struct MigratedDir {
 /// Opens a database, a guardian's data directory, an archive, or a migrated directory.
 ///
 /// `layout` overrules the detection of a HoneyBadger layout.
-pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditError> {
+pub fn open_source(path: &Path, layout: Option<Layout>, control: Control<'_>) -> Result<Source, AuditError> {
     if path.is_file() {
         let archive = Box::new(ArchiveSource::open(path)?);
-        let layout = layout_of(archive.as_ref(), path, layout)?;
+        let layout = layout_of(archive.as_ref(), path, layout, control)?;
         return Ok(Source::Archive { archive, layout });
     }
     if path.join(MANIFEST_NAME).exists() || path.join(PROVENANCE_NAME).exists() {
-        return MigratedDir::open(path).map(|migrated| Source::Migrated(Box::new(migrated)));
+        return MigratedDir::open(path, control).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
     let inner = path.join(DATABASE_NAME);
     let is_data_directory = !path.join("CURRENT").exists() && inner.is_dir();
@@ -71,32 +74,57 @@ pub fn open_source(path: &Path, layout: Option<Layout>) -> Result<Source, AuditE
         && parent.join(PROVENANCE_NAME).exists()
         && parent.join(DATABASE_NAME).canonicalize().is_ok_and(|database| database == real)
     {
-        return MigratedDir::open(parent).map(|migrated| Source::Migrated(Box::new(migrated)));
+        return MigratedDir::open(parent, control).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
     let store = ReadStore::open(if is_data_directory { &inner } else { path })?;
-    let layout = layout_of(&store, path, layout).map_err(|error| match (error, store.torn_tail()) {
-        (AuditError::Detect { path, source }, Some(reason)) => {
-            AuditError::DetectTorn { path, reason: reason.to_owned(), source }
-        }
-        (error, _) => error,
-    })?;
+    let layout =
+        layout_of(&store, path, layout, control).map_err(|error| match (error, store.torn_tail()) {
+            (AuditError::Detect { path, source }, Some(reason)) => {
+                AuditError::DetectTorn { path, reason: reason.to_owned(), source }
+            }
+            (error, _) => error,
+        })?;
     Ok(Source::Database { store, layout })
 }
 
-fn layout_of(source: &dyn RowSource, path: &Path, layout: Option<Layout>) -> Result<Layout, AuditError> {
+fn layout_of(
+    rows: &dyn RowSource,
+    path: &Path,
+    layout: Option<Layout>,
+    control: Control<'_>,
+) -> Result<Layout, AuditError> {
     if let Some(layout) = layout {
         return Ok(layout);
     }
-    match detect(source).map_err(|source| AuditError::Detect { path: path.to_owned(), source })? {
+    let detected = detect(&Watched { rows, control });
+    control.check()?;
+    match detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })? {
         Detected::Hbbft(layout) => Ok(layout),
         Detected::Broadcast => Err(AuditError::OtherEra { path: path.to_owned(), era: "B" }),
         Detected::Sessions { era } => Err(AuditError::OtherEra { path: path.to_owned(), era }),
     }
 }
 
+/// Rows that end with an error once the job is told to stop: a detection may have to read all of them.
+struct Watched<'a> {
+    rows: &'a dyn RowSource,
+    control: Control<'a>,
+}
+
+impl RowSource for Watched<'_> {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        Box::new(self.rows.scan_range(from, to).map(|row| self.control.check().map_err(Into::into).and(row)))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        self.control.check()?;
+        self.rows.get(key)
+    }
+}
+
 impl MigratedDir {
     /// Opens a migrated directory, all of whose parts must be there.
-    pub fn open(path: &Path) -> Result<Self, AuditError> {
+    pub fn open(path: &Path, control: Control<'_>) -> Result<Self, AuditError> {
         let part = |name: &'static str| {
             let file = path.join(name);
             if file.exists() {
@@ -106,7 +134,7 @@ impl MigratedDir {
             }
         };
         let manifest_path = part(MANIFEST_NAME)?;
-        let text = fs::read_to_string(&manifest_path)
+        let text = read_manifest(&manifest_path)
             .map_err(|source| AuditError::File { path: manifest_path.clone(), source })?;
         let manifest: Manifest = serde_json::from_str(&text)
             .map_err(|source| AuditError::Manifest { path: manifest_path, source })?;
@@ -114,9 +142,21 @@ impl MigratedDir {
         let database = ReadStore::open(&part(DATABASE_NAME)?)?;
         // Not from the manifest, which anybody can edit: the archive's own word is covered by its checks.
         let named = provenance.metadata("layout").as_deref().and_then(Layout::by_name);
-        let layout = layout_of(&provenance, path, named)?;
+        let layout = layout_of(&provenance, path, named, control)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
     }
+}
+
+/// The text of a manifest; a file that is much larger than any manifest is not read.
+fn read_manifest(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_MANIFEST_BYTES {
+        return Err(io::Error::other(format!(
+            "it has more than {MAX_MANIFEST_BYTES} bytes, which no manifest has"
+        )));
+    }
+    Ok(text)
 }
 
 /// An archive as a source of rows.

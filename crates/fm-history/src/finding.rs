@@ -72,6 +72,8 @@ codes! {
     ShareSignatureMissing = "share-signature-missing", Error;
     /// The shares in the next epoch yield another signature than the stored one.
     ShareSignatureDiffers = "share-signature-differs", Error;
+    /// An epoch holds shares of peers that no federation with these keys has; they were not tried.
+    SharesLeftOut = "shares-left-out", Warning;
     /// The last-epoch pointer does not name the last stored epoch.
     LastEpochWrong = "last-epoch-wrong", Error;
     /// There is no last-epoch pointer.

@@ -56,8 +56,9 @@ fn existing(
 ) -> Result<Manifest, MigrationError> {
     let path = conversion.target;
     let other = |difference: String| MigrationError::OtherTarget { path: path.to_owned(), difference };
-    let dir = MigratedDir::open(path).map_err(|error| match error {
+    let dir = MigratedDir::open(path, control).map_err(|error| match error {
         AuditError::PartMissing { part, .. } => other(format!("it has no {part}")),
+        AuditError::Interrupted => AuditError::Interrupted.into(),
         error => other(error.to_string()),
     })?;
     // Guardians have equal histories, but each its own records beside it.
@@ -233,7 +234,7 @@ fn write_manifest(manifest: &Manifest, path: &PathBuf) -> Result<(), MigrationEr
 ///
 /// Signatures are not checked again: the records that carry them are shown to be the ones that were.
 fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<(), MigrationError> {
-    let dir = MigratedDir::open(directory)?;
+    let dir = MigratedDir::open(directory, control)?;
     if let Some(what) = first_error(&dir, control)? {
         return Err(MigrationError::ReadBack { what });
     }

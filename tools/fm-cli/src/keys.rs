@@ -1,6 +1,7 @@
 //! The trust root: whose keys, and from where.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,6 +11,8 @@ use crate::{Exit, Failure};
 
 /// Name of the public config in a guardian's data directory.
 const CONFIG_NAME: &str = "consensus.json";
+/// Largest file of keys that is read: seven hundred times the `consensus.json` in `fixtures`.
+const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the federation's keys come from.
 #[derive(Args, Clone, Debug)]
@@ -45,9 +48,14 @@ impl KeyArgs {
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    let bytes = fs::read(path).map_err(|error| {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
     })?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let message = format!("{} has more than {MAX_BYTES} bytes: it is no file of keys", path.display());
+        return Err(Failure::new(Exit::Usage, message));
+    }
     String::from_utf8(bytes).map_err(|_| {
         Failure::new(Exit::Usage, format!("{} is not JSON: it is not even text", path.display()))
     })

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Anchor, Control, EpochStream, Source, open_source};
+use fm_audit::{Anchor, Control, EpochStream, Silent, Source, open_source};
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
     interrupt_flag,
@@ -33,7 +33,8 @@ fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
         Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is converted")
             .hint("give the guardian's consensus.json with --config")
     })?;
-    let (store, layout) = match open_source(&arguments.from, arguments.layout.get()?)? {
+    let control = Control { progress: &Silent, interrupted: &flag };
+    let (store, layout) = match open_source(&arguments.from, arguments.layout.get()?, control)? {
         Source::Database { store, layout } => (store, layout),
         Source::Archive { .. } => {
             return Err(Failure::new(Exit::Usage, format!("{} is an archive", arguments.from.display()))

@@ -7,9 +7,9 @@ use crate::args::MapArgs;
 
 pub(crate) fn run(arguments: &MapArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
-    let dir = MigratedDir::open(&arguments.dir)?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
+    let dir = MigratedDir::open(&arguments.dir, control)?;
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
     let mut output = Output::default();
     let mut failure = None;

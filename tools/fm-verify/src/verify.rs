@@ -83,7 +83,7 @@ fn look(
     control: Control<'_>,
     printer: &mut FindingPrinter,
 ) -> Result<Outcome, Failure> {
-    let source = match open_source(path, layout) {
+    let source = match open_source(path, layout, control) {
         Err(error @ (AuditError::Archive { .. } | AuditError::Detect { .. })) => {
             let archive = [path.to_owned(), path.join(PROVENANCE_NAME), path.with_file_name(PROVENANCE_NAME)];
             let archive = archive.into_iter().find(|path| path.is_file());
