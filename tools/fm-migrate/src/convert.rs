@@ -147,12 +147,15 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Done);
     }
-    output.line(&format!(
-        "proven     {} epochs: {} signed, {} covered by later signatures",
-        group_digits(chain.signed + chain.covered),
-        group_digits(chain.signed),
-        group_digits(chain.covered)
-    ))?;
+    let proven = group_digits(chain.signed + chain.covered);
+    output.line(&match opened.layout {
+        Detected::Hbbft(_) => format!(
+            "proven     {proven} epochs: {} signed, {} covered by later signatures",
+            group_digits(chain.signed),
+            group_digits(chain.covered)
+        ),
+        Detected::Blocks(_) => format!("proven     {proven} sessions, each signed by enough guardians"),
+    })?;
     if chain.tip > 0 {
         output
             .line(&format!("not proven {} newest epoch(s), which nothing signs", group_digits(chain.tip)))?;
@@ -221,22 +224,28 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     }
     print_manifest(&mut output, &manifest)?;
     print_comparison(&mut output, manifest.last)?;
+    let is_signed = fm_audit::is_copied(&opened.layout);
     let done = if existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!("{done} {}", arguments.to.display()))?;
-    output.line("  database/        the new database (sessions are not signed yet)")?;
+    let signatures =
+        if is_signed { "with the signatures that it had" } else { "sessions are not signed yet" };
+    output.line(&format!("  database/        the new database ({signatures})"))?;
     output.line("  provenance.fmar  every old record, byte for byte, with its signature")?;
     output.line("  manifest.json    what was done")?;
     Ok(Exit::Done)
 }
 
 fn print_manifest(output: &mut Output, manifest: &Manifest) -> Result<(), Failure> {
-    output.line(&format!(
-        "history    era {} ({}): {} epochs signed, {} covered",
-        manifest.era,
-        manifest.dialect,
-        group_digits(manifest.signed),
-        group_digits(manifest.covered)
-    ))?;
+    let signed = group_digits(manifest.signed);
+    output.line(&if manifest.era.starts_with('A') {
+        let covered = group_digits(manifest.covered);
+        format!(
+            "history    era {} ({}): {signed} epochs signed, {covered} covered",
+            manifest.era, manifest.dialect
+        )
+    } else {
+        format!("history    era {} ({}): {signed} sessions signed", manifest.era, manifest.dialect)
+    })?;
     output.line(&format!(
         "sessions   {} ({} to {}), {} items, {} of them transactions",
         group_digits(manifest.sessions),
