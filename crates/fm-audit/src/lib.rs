@@ -15,6 +15,7 @@ mod key_samples;
 mod manifest;
 mod migrated;
 mod pipeline;
+mod seal;
 mod sessions;
 mod shares;
 mod source;
@@ -28,6 +29,8 @@ pub use error::AuditError;
 pub use hbbft::{Anchor, HbbftAudit, HbbftOptions, audit_hbbft};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use migrated::{MigratedAudit, audit_migrated, carried_row, check_archive};
+pub use pipeline::{Feed, run as run_pipeline};
+pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,

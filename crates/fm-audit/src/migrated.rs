@@ -8,7 +8,7 @@ use std::iter::Peekable;
 use std::path::Path;
 
 use fm_codec::Reader;
-use fm_crypto::EpochKeys;
+use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::hbbft::{Layout, Table, module_of_key, table_of};
 use fm_eras::{RowSource, Rows, session};
 use fm_history::{Code, ConvertedEpoch, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
@@ -16,6 +16,7 @@ use fm_store::Row;
 
 use crate::directory::check_directory;
 use crate::manifest::{check_federation, check_manifest};
+use crate::seal::{SealAudit, SealCheck};
 use crate::{
     AuditError, AuditedEpoch, Control, EpochStream, HbbftAudit, HbbftOptions, MigratedDir, audit_hbbft,
 };
@@ -58,6 +59,8 @@ pub struct MigratedAudit {
     pub provenance: Option<Hash>,
     /// Sessions in the new database.
     pub sessions: u64,
+    /// What the signatures in the new database came to.
+    pub seal: SealAudit,
     /// Findings that are errors, those of the original included.
     pub errors: u64,
     /// Findings that are warnings, those of the original included.
@@ -72,6 +75,7 @@ pub struct MigratedAudit {
 pub fn audit_migrated(
     dir: &MigratedDir,
     keys: Option<&EpochKeys>,
+    session_keys: Option<&SessionKeys>,
     federation: Option<&str>,
     shares: bool,
     control: Control<'_>,
@@ -86,11 +90,12 @@ pub fn audit_migrated(
             original: HbbftAudit::default(),
             provenance,
             sessions: 0,
+            seal: SealAudit::default(),
             errors: report.errors.get(),
             warnings: report.warnings.get(),
         });
     }
-    let mut target = Target::new(dir, control, &report)?;
+    let mut target = Target::new(dir, session_keys, control, &report)?;
     let options =
         HbbftOptions { layout: dir.layout, keys, shares, until: Some(dir.manifest.last), side_records: true };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
@@ -99,7 +104,7 @@ pub fn audit_migrated(
             target.on_epoch(audited)
         })?;
     target.finish()?;
-    let sessions = target.sessions;
+    let (sessions, seal) = (target.sessions, target.seal.audit());
     check_carried(dir, control, &report)?;
     check_manifest(dir, &original, provenance, &report);
     check_federation(dir, federation, &report);
@@ -107,14 +112,11 @@ pub fn audit_migrated(
     if keys.is_some() && original.chain.unchecked == 0 {
         check_anchor(dir, &original, &report);
     }
-    if sessions > 0 {
-        let message = "the new headers carry no signatures; the signatures of the original stand behind them";
-        report.add(Finding::new(Code::SessionsUnsealed, Place::everywhere(), message));
-    }
     Ok(MigratedAudit {
         original,
         provenance,
         sessions,
+        seal,
         errors: report.errors.get(),
         warnings: report.warnings.get(),
     })
@@ -205,15 +207,22 @@ struct Target<'a, 'f> {
     key: MultisetKey,
     expected_index: MultisetDigest,
     sessions: u64,
+    seal: SealCheck<'a>,
 }
 
 impl<'a, 'f> Target<'a, 'f> {
-    fn new(dir: &'a MigratedDir, control: Control<'a>, report: &'a Report<'f>) -> Result<Self, AuditError> {
+    fn new(
+        dir: &'a MigratedDir,
+        session_keys: Option<&'a SessionKeys>,
+        control: Control<'a>,
+        report: &'a Report<'f>,
+    ) -> Result<Self, AuditError> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(AuditError::Randomness)?;
         let stored = RowSource::scan_prefix(&dir.database, session::SIGNED_SESSION_OUTCOME).peekable();
         let expected_index = MultisetDigest::default();
-        Ok(Self { dir, control, report, stored, key: MultisetKey(key), expected_index, sessions: 0 })
+        let (key, seal) = (MultisetKey(key), SealCheck::new(session_keys));
+        Ok(Self { dir, control, report, stored, key, expected_index, sessions: 0, seal })
     }
 
     fn on_epoch(&mut self, audited: &AuditedEpoch) -> Result<(), AuditError> {
@@ -249,11 +258,8 @@ impl<'a, 'f> Target<'a, 'f> {
         }
     }
 
-    fn compare(&self, index: u64, stored: &[u8], converted: &ConvertedEpoch) {
-        if stored == converted.record {
-            return;
-        }
-        let at = stored.iter().zip(&converted.record).take_while(|(a, b)| a == b).count();
+    fn compare(&mut self, index: u64, stored: &[u8], converted: &ConvertedEpoch) {
+        let Err(at) = self.seal.on_session(stored, converted, self.report) else { return };
         let message = format!("the stored session differs from what the rule gives, from byte {at} on");
         self.report.add(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
     }
@@ -283,6 +289,7 @@ impl<'a, 'f> Target<'a, 'f> {
         while self.stored.peek().is_some() {
             self.skip_stored()?;
         }
+        self.seal.finish(self.report);
         let mut stored_index = MultisetDigest::default();
         let path = self.dir.database.path();
         for row in RowSource::scan_prefix(&self.dir.database, session::ACCEPTED_TRANSACTION) {

@@ -8,6 +8,8 @@ use fm_audit::AuditError;
 use fm_store::StoreError;
 use thiserror::Error;
 
+use crate::SealError;
+
 /// Why a job ended without its result.
 #[derive(Debug, Error)]
 pub enum MigrationError {
@@ -17,6 +19,9 @@ pub enum MigrationError {
     /// The target could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Sessions were not signed, or signatures not taken.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The provenance archive could not be written.
     #[error("cannot write {path}")]
     WriteArchive {

@@ -1,11 +1,12 @@
 //! The trust root: whose keys, and from where.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_crypto::{ConfigError, ConsensusConfig, EpochKeys, Keys, parse_keys_file};
+use fm_crypto::{BroadcastKey, ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeys, parse_keys_file};
 
 use crate::{Exit, Failure};
 
@@ -39,12 +40,56 @@ pub struct PinnedKeys {
 impl PinnedKeys {
     /// The federation's id of v0.1 in hex, if the config says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
-        let id = self.config.as_ref().and_then(|config| config.federation_id)?;
-        Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+        self.config.as_ref().and_then(federation_of)
+    }
+}
+
+/// The guardians' keys that sessions are signed with.
+#[derive(Clone, Debug)]
+pub struct PinnedSessionKeys {
+    /// The file they were read from.
+    pub path: PathBuf,
+    /// The keys.
+    pub keys: SessionKeys,
+    /// The federation's id of v0.1 in hex, if the file says it.
+    pub federation: Option<String>,
+}
+
+impl PinnedKeys {
+    /// The keys that sessions are signed with, if there is a config and it names any.
+    pub fn session_keys(&self) -> Result<Option<SessionKeys>, Failure> {
+        let keys = self.config.as_ref().map(|config| &config.broadcast_public_keys);
+        keys.filter(|keys| !keys.is_empty()).map(|keys| session_keys(&self.path, keys)).transpose()
     }
 }
 
 impl KeyArgs {
+    /// Reads the keys that sessions are signed with, if the user named any.
+    pub fn load_session_keys(&self) -> Result<Option<PinnedSessionKeys>, Failure> {
+        match (&self.config, &self.keys) {
+            (Some(path), _) => {
+                let (path, config) = read_config(path)?;
+                let keys = session_keys(&path, &config.broadcast_public_keys)?;
+                Ok(Some(PinnedSessionKeys { federation: federation_of(&config), path, keys }))
+            }
+            (None, Some(path)) => {
+                match parse_keys_file(&read(path)?).map_err(|error| malformed(path, &error))? {
+                    Keys::Broadcast(keys) => {
+                        let keys = session_keys(path, &keys)?;
+                        Ok(Some(PinnedSessionKeys { path: path.clone(), keys, federation: None }))
+                    }
+                    Keys::Epoch(_) => {
+                        let message =
+                            format!("{} holds epoch keys; sessions are signed with others", path.display());
+                        Err(Failure::new(Exit::Usage, message)
+                            .hint("give the guardian's consensus.json, or a file {\"0\": \"<66 hex>\", …}"))
+                    }
+                }
+            }
+            (None, None) => Ok(None),
+        }
+    }
+
     /// Reads the keys, if the user named any.
     pub fn load(&self) -> Result<Option<PinnedKeys>, Failure> {
         match (&self.config, &self.keys) {
@@ -55,7 +100,7 @@ impl KeyArgs {
     }
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
@@ -74,9 +119,22 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
     Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
 }
 
-fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
+fn federation_of(config: &ConsensusConfig) -> Option<String> {
+    Some(config.federation_id?.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn session_keys(path: &Path, keys: &BTreeMap<u16, BroadcastKey>) -> Result<SessionKeys, Failure> {
+    SessionKeys::new(keys).map_err(|error| Failure::new(Exit::Usage, format!("{}: {error}", path.display())))
+}
+
+fn read_config(path: &Path) -> Result<(PathBuf, ConsensusConfig), Failure> {
     let path = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_owned() };
     let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+    Ok((path, config))
+}
+
+fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
+    let (path, config) = read_config(path)?;
     let Some(epoch) = config.epoch_keys.clone() else {
         let message = format!(
             "{} has no epoch_pk_set: it is the config of v0.2 or later, and HoneyBadger epochs are signed with \

@@ -9,12 +9,14 @@ mod interrupt;
 mod keys;
 mod output;
 mod progress;
+mod secrets;
 mod target;
 
 pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
 pub use interrupt::interrupt_flag;
-pub use keys::{KeyArgs, PinnedKeys};
+pub use keys::{KeyArgs, PinnedKeys, PinnedSessionKeys};
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
+pub use secrets::guardian_key;
 pub use target::check_target;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use fm_audit::{
-    AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, PROVENANCE_NAME, Source, audit_hbbft,
-    audit_migrated, check_archive, omission_findings, open_source,
+    AuditError, Control, EpochStream, HbbftAudit, HbbftOptions, PROVENANCE_NAME, SealAudit, Source,
+    audit_hbbft, audit_migrated, check_archive, omission_findings, open_source,
 };
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
@@ -29,6 +29,8 @@ struct Verdict {
     unproven: u64,
     unchecked_signatures: u64,
     sessions: u64,
+    /// Sessions that a threshold of guardians signed after the conversion; none if that was not checked.
+    sealed: Option<u64>,
     items: u64,
     last: Option<u64>,
     proven_to: Option<u64>,
@@ -51,6 +53,7 @@ struct Outcome {
     /// None if nothing of it could be read.
     layout: Option<Layout>,
     audit: HbbftAudit,
+    seal: SealAudit,
     errors: u64,
     warnings: u64,
 }
@@ -98,7 +101,7 @@ fn look(
 fn damaged(damage: &[Finding], layout: Option<Layout>, printer: &mut FindingPrinter) -> Outcome {
     damage.iter().for_each(|finding| printer.print(finding));
     let (audit, errors) = (HbbftAudit::default(), damage.len() as u64);
-    Outcome { source: "archive", layout, audit, errors, warnings: 0 }
+    Outcome { source: "archive", layout, audit, seal: SealAudit::default(), errors, warnings: 0 }
 }
 
 fn audit(
@@ -108,17 +111,21 @@ fn audit(
     printer: &mut FindingPrinter,
 ) -> Result<Outcome, Failure> {
     let federation = keys.and_then(PinnedKeys::federation);
+    let pinned = keys;
     let keys = keys.map(|keys| &keys.epoch);
     let mut omissions = Vec::new();
     let (name, layout, stream) = match source {
         Source::Migrated(dir) => {
             let federation = federation.as_deref();
+            let session_keys = pinned.map(PinnedKeys::session_keys).transpose()?.flatten();
             let on_finding = &mut |finding| printer.print(&finding);
-            let audit = audit_migrated(dir, keys, federation, true, control, on_finding)?;
+            let audit =
+                audit_migrated(dir, keys, session_keys.as_ref(), federation, true, control, on_finding)?;
             return Ok(Outcome {
                 source: "migrated directory",
                 layout: Some(dir.layout),
                 audit: audit.original,
+                seal: audit.seal,
                 errors: audit.errors,
                 warnings: audit.warnings,
             });
@@ -142,7 +149,7 @@ fn audit(
     let count = |severity| omissions.iter().filter(|finding| finding.severity == severity).count() as u64;
     let errors = audit.errors + count(Severity::Error);
     let warnings = audit.warnings + count(Severity::Warning);
-    Ok(Outcome { source: name, layout: Some(layout), audit, errors, warnings })
+    Ok(Outcome { source: name, layout: Some(layout), audit, seal: SealAudit::default(), errors, warnings })
 }
 
 fn conclude(
@@ -171,6 +178,7 @@ fn conclude(
         unproven: chain.unproven,
         unchecked_signatures: chain.unchecked,
         sessions: anchor.map_or(0, |anchor| anchor.sessions),
+        sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
         last: anchor.map(|anchor| anchor.last),
         proven_to: chain.last_signed,
@@ -186,12 +194,17 @@ fn conclude(
     if json {
         output.json(&verdict)?;
     } else {
-        print(&mut output, &verdict, chain.last)?;
+        print(&mut output, &verdict, outcome.seal, chain.last)?;
     }
     Ok(exit)
 }
 
-fn print(output: &mut Output, verdict: &Verdict, last_stored: Option<u64>) -> Result<(), Failure> {
+fn print(
+    output: &mut Output,
+    verdict: &Verdict,
+    seal: SealAudit,
+    last_stored: Option<u64>,
+) -> Result<(), Failure> {
     match &verdict.keys {
         Some(keys) => output.line(&format!(
             "trust root {} from {} (degree {}: {} guardians sign together)",
@@ -236,6 +249,14 @@ fn print(output: &mut Output, verdict: &Verdict, last_stored: Option<u64>) -> Re
         let is_proven = verdict.errors == 0 && verdict.proven_to.is_some();
         let proven = if is_proven { "" } else { " (NOT PROVEN)" };
         output.line(&format!("root       {root}{proven}"))?;
+    }
+    if let Some(sealed) = seal.sealed.filter(|sealed| *sealed > 0) {
+        output.line(&format!(
+            "sealed     {} sessions, each signed by {} of {} guardians",
+            group_digits(sealed),
+            seal.threshold,
+            seal.guardians
+        ))?;
     }
     let scope = proven_scope(verdict, last_stored);
     let summary = match verdict.verdict {
