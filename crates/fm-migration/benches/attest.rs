@@ -90,7 +90,7 @@ fn main() {
     let public = (0..).zip(keys.iter().map(SigningKey::public_key)).collect();
     let session_keys = SessionKeys::new(&public).expect("forged keys are keys");
     let threshold = session_keys.threshold();
-    let dir = MigratedDir::open(&target).expect("the migrated directory opens");
+    let dir = MigratedDir::open(&target, control).expect("the migrated directory opens");
     let messages = messages(sessions);
     let file = |name: String| home.path().join(name);
     let signers: Vec<_> =

@@ -1,20 +1,21 @@
 //! The signatures of a threshold of guardians are put under the sessions of a migrated history.
 //!
-//! Invariants: nothing is written before every signature of every file is verified over the headers here; the result
-//! depends on the signatures of the lowest peers alone, not on the order or number of the files; until the very end the
+//! Invariants: nothing takes the old database's place before every signature of every file is verified over the headers
+//! here, and before what was written is read back; the result depends on the signatures of the lowest peers alone, not on the order or number of the files; until the very end the
 //! old database is in its place, and from then on the new one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{AuditError, Control, DATABASE_NAME, EpochStream, MigratedDir};
+use fm_audit::{Control, DATABASE_NAME, MigratedDir};
 use fm_crypto::{SchnorrSignature, SessionKeys};
-use fm_eras::{RowSource, session};
+use fm_eras::session;
 use fm_history::{Hash, HistoryRoot, SessionParts, signed_record};
 use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
+use rayon::prelude::*;
 
-use crate::attestation::{Attestation, SignatureStream};
-use crate::identity::{Identity, identity};
+use crate::attestation::{Attestation, AttestationFacts, SignatureStream};
+use crate::identity::Identity;
 use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
 use crate::tips::{Compared, Relation};
 use crate::{MigrationError, SealError};
@@ -55,29 +56,28 @@ pub struct Sealed {
 pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationError> {
     let database = job.dir.join(DATABASE_NAME);
     Replacement::recover(&database)?;
-    let dir = MigratedDir::open(job.dir)?;
+    let dir = MigratedDir::open(job.dir, control)?;
     check_sealable(&dir)?;
     if let Some(known) = job.federation {
         check_federation(&dir, known)?;
     }
     let files = open_files(&job, &dir, control)?;
-    let sealing = Sealing { dir: &dir, keys: job.keys, files: &files };
-    let verified = sealing.verify(control)?;
     let chosen = &files[..job.keys.threshold()];
-    let existed = verified.already;
-    if !existed {
-        let replacement = Replacement::create(&database)?;
-        sealing.write(&replacement.path(), verified.sessions, control)?;
+    let sealing = Sealing { dir: &dir, keys: job.keys, files: &files };
+    let replacement = Replacement::create(&database)?;
+    let sealed = sealing.write(&replacement.path(), control)?;
+    if !sealed.already {
+        read_back(&replacement.path(), sealed.written, control)?;
         // Open files of the old database would not follow it to its other name.
         drop(dir);
         replacement.exchange()?;
     }
     Ok(Sealed {
-        sessions: verified.root.sessions(),
-        history_root: verified.root.root(),
+        sessions: sealed.root.sessions(),
+        history_root: sealed.root.root(),
         peers: chosen.iter().map(|file| file.facts.peer).collect(),
         verified: files.iter().map(|file| file.facts.peer).collect(),
-        existed,
+        existed: sealed.already,
     })
 }
 
@@ -121,13 +121,24 @@ struct Sealing<'a> {
     files: &'a [Attestation],
 }
 
-/// What a pass over all sessions came to.
-struct Verified {
+/// What was written.
+struct Written {
     root: HistoryRoot,
-    /// SHA-256 over the sealed sessions' keys and records.
-    sessions: Hash,
-    /// Every session has these very signatures.
+    /// Identity of the rows before the sessions, of the sessions, and of the rows behind them.
+    written: [Hash; 3],
+    /// Every session had these very signatures.
     already: bool,
+}
+
+/// What became of the sessions.
+#[derive(Default)]
+struct Running {
+    root: HistoryRoot,
+    /// The roots over as many sessions as any of the files is of.
+    roots: BTreeMap<u64, Hash>,
+    /// The first session, by file, over which its signature does not hold.
+    first_bad: BTreeMap<usize, u64>,
+    differs: bool,
 }
 
 /// A session with the signatures that belong under it.
@@ -144,55 +155,34 @@ struct Signed {
 /// Signatures over a session, by the files' places in the list; none where a file ends before.
 type Attached = Vec<Option<SchnorrSignature>>;
 
-/// Takes a row of the new database.
-type Put<'a> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'a;
-
 impl Sealing<'_> {
-    /// Verifies every signature over the headers here.
-    fn verify(&self, control: Control<'_>) -> Result<Verified, MigrationError> {
-        let lengths: BTreeSet<u64> = self.files.iter().map(|file| file.facts.sessions).collect();
-        let mut roots = BTreeMap::new();
-        let mut first_bad = vec![None; self.files.len()];
-        let mut root = HistoryRoot::new();
-        let mut sessions = Identity::default();
-        let mut already = true;
-        control.progress.begin("verifying", "sessions", Some(self.dir.manifest.sessions));
-        self.pass(true, control, |signed| {
-            root.push(signed.leaf);
-            if lengths.contains(&root.sessions()) {
-                roots.insert(root.sessions(), root.root());
-            }
-            for file in signed.bad {
-                first_bad[file].get_or_insert(signed.leaf.header.index);
-            }
-            sessions.push(&signed.key, &signed.record);
-            already &= signed.already;
-            Ok(())
+    /// Verifies every signature over the headers here, and writes the database with them.
+    fn write(&self, path: &Path, control: Control<'_>) -> Result<Written, MigrationError> {
+        let mut writer = StoreWriter::create(path)?;
+        let sessions = session::SIGNED_SESSION_OUTCOME;
+        let before = self.copy(&[], Some(&[sessions]), control, &mut writer)?;
+        let mut identity = Identity::default();
+        let running = self.pass(control, |key, record| {
+            identity.push(key, record);
+            writer.push_sorted(key, record)
         })?;
-        control.progress.end();
-        check_root(&root, &self.dir.manifest)?;
-        for (file, first_bad) in self.files.iter().zip(first_bad) {
-            let facts = &file.facts;
-            let compared = Compared {
-                here: root.sessions(),
-                root_here: root.root(),
-                theirs: facts.sessions,
-                root_theirs: facts.history_root,
-                root_at_theirs: roots.get(&facts.sessions).copied(),
-                first_bad,
-            };
-            check_relation(file, &compared)?;
+        check_root(&running.root, &self.dir.manifest)?;
+        for (place, file) in self.files.iter().enumerate() {
+            check_relation(file, &running.compared(place, &file.facts))?;
         }
-        Ok(Verified { root, sessions: sessions.finish(), already })
+        let behind = self.copy(&[sessions + 1], None, control, &mut writer)?;
+        writer.finish()?;
+        let written = [before, identity.finish(), behind];
+        Ok(Written { root: running.root, written, already: !running.differs })
     }
 
-    /// Goes over all sessions with the signatures that belong to them.
+    /// Goes over all sessions; `put` takes the new rows.
     fn pass(
         &self,
-        verify: bool,
         control: Control<'_>,
-        on_signed: impl FnMut(Signed) -> Result<(), MigrationError>,
-    ) -> Result<(), MigrationError> {
+        mut put: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<Running, MigrationError> {
+        let lengths: BTreeSet<u64> = self.files.iter().map(|file| file.facts.sessions).collect();
         let mut readers = self.files.iter().map(Attestation::reader).collect::<Result<Vec<_>, _>>()?;
         let mut streams: Vec<SignatureStream<'_>> =
             self.files.iter().zip(&mut readers).map(|(file, reader)| file.signatures(reader)).collect();
@@ -202,11 +192,19 @@ impl Sealing<'_> {
             };
             self.files.iter().zip(&mut streams).map(next).collect()
         };
-        let work = |stored, parts| self.signed(stored, &parts, verify);
-        each_session(self.dir, control, attach, work, on_signed)
+        let mut running = Running::default();
+        control.progress.begin("sealing", "sessions", Some(self.dir.manifest.sessions));
+        let work = |stored, parts| self.signed(stored, &parts);
+        each_session(self.dir, control, attach, work, |signed| {
+            put(&signed.key, &signed.record)?;
+            running.push(signed, &lengths);
+            Ok(())
+        })?;
+        control.progress.end();
+        Ok(running)
     }
 
-    fn signed(&self, stored: StoredSession<Attached>, parts: &SessionParts, verify: bool) -> Signed {
+    fn signed(&self, stored: StoredSession<Attached>, parts: &SessionParts) -> Signed {
         let leaf = parts.leaf(stored.index);
         let message = self.keys.message(&leaf.header.to_bytes());
         let holds = |(file, signature): &(&Attestation, &Option<SchnorrSignature>)| {
@@ -214,10 +212,7 @@ impl Sealing<'_> {
             signature.as_ref().is_none_or(verdict)
         };
         let given = || self.files.iter().zip(&stored.attached);
-        let bad = match verify {
-            true => (0..).zip(given()).filter(|(_, one)| !holds(one)).map(|(place, _)| place).collect(),
-            false => Vec::new(),
-        };
+        let bad = (0..).zip(given()).filter(|(_, one)| !holds(one)).map(|(place, _)| place).collect();
         let chosen = given().take(self.keys.threshold());
         let signatures =
             chosen.filter_map(|(file, signature)| Some((file.facts.peer, (*signature)?))).collect();
@@ -225,56 +220,79 @@ impl Sealing<'_> {
         Signed { leaf, already: parts.signatures == signatures, key: stored.key, record, bad }
     }
 
-    /// Writes the new database and reads it back; its sessions must be those that were verified.
-    fn write(&self, path: &Path, verified: Hash, control: Control<'_>) -> Result<(), MigrationError> {
-        let mut writer = StoreWriter::create(path)?;
-        let mut written = Identity::default();
-        let mut put = |key: &[u8], value: &[u8]| {
-            written.push(key, value);
-            writer.push_sorted(key, value)
-        };
-        self.copy(&[], Some(&[session::SIGNED_SESSION_OUTCOME]), control, &mut put)?;
-        let mut sessions = Identity::default();
-        control.progress.begin("sealing", "sessions", Some(self.dir.manifest.sessions));
-        self.pass(false, control, |signed| {
-            sessions.push(&signed.key, &signed.record);
-            Ok(put(&signed.key, &signed.record)?)
-        })?;
-        control.progress.end();
-        if sessions.finish() != verified {
-            return Err(SealError::Changed { path: self.dir.path.clone() }.into());
-        }
-        self.copy(&[session::SIGNED_SESSION_OUTCOME + 1], None, control, &mut put)?;
-        let written = written.finish();
-        writer.finish()?;
-        let store = ReadStore::open(path)?;
-        let read = identity(EpochStream { rows: &store, path }, control)?;
-        if read != written {
-            let what = format!("the database reads back with identity {read}, and {written} was written");
-            return Err(MigrationError::ReadBack { what });
-        }
-        Ok(())
-    }
-
-    /// Copies the rows of a range as they are.
+    /// Copies the rows of a range as they are; gives their identity.
     fn copy(
         &self,
         from: &[u8],
         to: Option<&[u8]>,
         control: Control<'_>,
-        put: &mut Put<'_>,
-    ) -> Result<(), MigrationError> {
-        let database = &self.dir.database;
+        writer: &mut StoreWriter,
+    ) -> Result<Hash, MigrationError> {
+        let mut identity = Identity::default();
         control.progress.begin("other records", "records", None);
-        for row in RowSource::scan_range(database, from, to) {
-            let (key, value) = row.map_err(|source| AuditError::rows(database.path(), source))?;
-            put(&key, &value)?;
+        let mut rows = self.dir.database.scan_range(from, to);
+        while let Some(row) = rows.next_row() {
+            let (key, value) = row?;
+            identity.push(key, value);
+            writer.push_sorted(key, value)?;
             control.check()?;
             control.progress.advance(1);
         }
         control.progress.end();
-        Ok(())
+        Ok(identity.finish())
     }
+}
+
+impl Running {
+    fn push(&mut self, signed: Signed, lengths: &BTreeSet<u64>) {
+        self.root.push(signed.leaf);
+        if lengths.contains(&self.root.sessions()) {
+            self.roots.insert(self.root.sessions(), self.root.root());
+        }
+        for place in signed.bad {
+            self.first_bad.entry(place).or_insert(signed.leaf.header.index);
+        }
+        self.differs |= !signed.already;
+    }
+
+    fn compared(&self, place: usize, facts: &AttestationFacts) -> Compared {
+        Compared {
+            here: self.root.sessions(),
+            root_here: self.root.root(),
+            theirs: facts.sessions,
+            root_theirs: facts.history_root,
+            root_at_theirs: self.roots.get(&facts.sessions).copied(),
+            first_bad: self.first_bad.get(&place).copied(),
+        }
+    }
+}
+
+/// Reads a new database from the disk and compares it with what was written.
+fn read_back(path: &Path, written: [Hash; 3], control: Control<'_>) -> Result<(), MigrationError> {
+    let store = ReadStore::open(path)?;
+    let sessions = session::SIGNED_SESSION_OUTCOME;
+    let (first, behind) = ([sessions], [sessions + 1]);
+    let ranges: [(&[u8], Option<&[u8]>); 3] = [(&[], Some(&first)), (&first, Some(&behind)), (&behind, None)];
+    control.progress.begin("reading back", "records", None);
+    let read: Vec<Hash> = ranges
+        .into_par_iter()
+        .map(|(from, to)| {
+            let mut identity = Identity::default();
+            let mut rows = store.scan_range(from, to);
+            while let Some(row) = rows.next_row() {
+                let (key, value) = row?;
+                identity.push(key, value);
+                control.check()?;
+                control.progress.advance(1);
+            }
+            Ok::<_, MigrationError>(identity.finish())
+        })
+        .collect::<Result<_, _>>()?;
+    control.progress.end();
+    if read == written {
+        return Ok(());
+    }
+    Err(MigrationError::ReadBack { what: "the sealed database reads back as another one".to_owned() })
 }
 
 /// Refuses a file that is not of this very history with nothing but good signatures.

@@ -183,10 +183,4 @@ pub enum SealError {
         /// The root that it names.
         stated: Hash,
     },
-    /// A file was replaced while it was read.
-    #[error("{path} changed while it was read")]
-    Changed {
-        /// The file or database.
-        path: PathBuf,
-    },
 }

@@ -193,9 +193,6 @@ impl From<SealError> for Failure {
                 (Exit::Findings, Some(hint.to_owned()))
             }
             SealError::OtherFederation { .. } | SealError::NoGuardian { .. } => (Exit::Findings, None),
-            SealError::Changed { .. } => {
-                (Exit::CannotLook, Some("nothing was changed; run the same command again".to_owned()))
-            }
         };
         Self { hint, ..Self::from_error(exit, &error) }
     }

@@ -37,9 +37,9 @@ pub(crate) fn run(arguments: &AttestArgs) -> Result<Exit, Failure> {
     let key = guardian_key(&arguments.config, arguments.key_file.as_deref())?;
     let signer = Signer::new(&key, &keys)?;
     let flag = interrupt_flag()?;
-    let dir = MigratedDir::open(&arguments.dir)?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
+    let dir = MigratedDir::open(&arguments.dir, control)?;
     let job = Attest {
         dir: &dir,
         epoch_keys: &pinned.epoch,
