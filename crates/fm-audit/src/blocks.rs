@@ -6,7 +6,7 @@ use fm_crypto::{SchnorrError, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
     Block, BlockContent, Code, ConvertedEpoch, Finding, PeerId, Place, SessionHeader, SessionLeaf,
-    SessionOutcome, convert_block,
+    SessionOutcome, Signatures, convert_block,
 };
 use rayon::prelude::*;
 
@@ -107,7 +107,7 @@ fn audit_block(key: u64, record: Vec<u8>, options: BlockOptions<'_>) -> AuditedB
 fn decoded_block(key: u64, record: &[u8], block: Block, options: BlockOptions<'_>) -> DecodedBlock {
     let header = SessionHeader { index: key, root: block.merkle.root };
     let mut findings = own_findings(key, record, &block);
-    let valid = options.keys.map(|keys| check_signatures(key, header, &block, keys, &mut findings));
+    let valid = options.keys.map(|keys| signature_findings(header, &block.signatures, keys, &mut findings));
     let is_signed = options.keys.zip(valid).map(|(keys, valid)| valid >= keys.threshold());
     if let (Some(keys), Some(valid)) = (options.keys, valid) {
         findings.extend(count_finding(key, valid, block.signatures.len(), keys.threshold()));
@@ -161,24 +161,24 @@ fn own_findings(key: u64, record: &[u8], block: &Block) -> Vec<Finding> {
     findings
 }
 
-fn check_signatures(
-    key: u64,
+/// Checks the signatures over a header: what is wrong with them, and how many are valid.
+pub(crate) fn signature_findings(
     header: SessionHeader,
-    block: &Block,
+    signatures: &Signatures,
     keys: &SessionKeys,
     findings: &mut Vec<Finding>,
 ) -> usize {
     let message = keys.message(&header.to_bytes());
     let check = |(peer, signature): (&PeerId, &[u8; 64])| keys.verify(*peer, &message, signature);
     let verdicts: BTreeMap<PeerId, Result<(), SchnorrError>> =
-        block.signatures.iter().map(|entry| (*entry.0, check(entry))).collect();
+        signatures.iter().map(|entry| (*entry.0, check(entry))).collect();
     let errors = verdicts.values().filter_map(|verdict| verdict.err());
     findings.extend(errors.map(|error| {
         let code = match error {
             SchnorrError::UnknownPeer { .. } => Code::SessionSignerUnknown,
             SchnorrError::DoesNotVerify { .. } => Code::SessionSignatureInvalid,
         };
-        Finding::new(code, Place::session(key), error.to_string())
+        Finding::new(code, Place::session(header.index), error.to_string())
     }));
     verdicts.values().filter(|verdict| verdict.is_ok()).count()
 }

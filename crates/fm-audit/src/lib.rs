@@ -15,6 +15,7 @@ mod key_samples;
 mod manifest;
 mod migrated;
 mod pipeline;
+mod seal;
 mod sessions;
 mod shares;
 mod source;
@@ -32,6 +33,8 @@ pub use history::{
 };
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use migrated::{MigratedAudit, audit_migrated, check_archive};
+pub use pipeline::{Feed, run as run_pipeline};
+pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,

@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::Peekable;
 use std::path::Path;
 
+use fm_crypto::SessionKeys;
 use fm_eras::block::Version;
 use fm_eras::{RowSource, Rows, session};
 use fm_history::{Code, ConvertedEpoch, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
@@ -15,6 +16,7 @@ use fm_store::Row;
 use crate::directory::check_directory;
 use crate::history::unproven;
 use crate::manifest::{check_federation, check_manifest};
+use crate::seal::{SealAudit, SealCheck};
 use crate::{
     AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
     audit_history, carried_from, carried_row, is_copied,
@@ -31,6 +33,8 @@ pub struct MigratedAudit {
     pub provenance: Option<Hash>,
     /// Sessions in the new database.
     pub sessions: u64,
+    /// What the signatures in the new database came to.
+    pub seal: SealAudit,
     /// Findings that are errors, those of the original included.
     pub errors: u64,
     /// Findings that are warnings, those of the original included.
@@ -45,6 +49,7 @@ pub struct MigratedAudit {
 pub fn audit_migrated(
     dir: &MigratedDir,
     keys: Option<HistoryKeys<'_>>,
+    session_keys: Option<&SessionKeys>,
     federation: Option<&str>,
     shares: bool,
     control: Control<'_>,
@@ -59,11 +64,12 @@ pub fn audit_migrated(
             original: HistoryAudit::default(),
             provenance,
             sessions: 0,
+            seal: SealAudit::default(),
             errors: report.errors.get(),
             warnings: report.warnings.get(),
         });
     }
-    let mut target = Target::new(dir, control, &report)?;
+    let mut target = Target::new(dir, session_keys, control, &report)?;
     let options = HistoryOptions {
         layout: dir.layout,
         keys,
@@ -76,7 +82,7 @@ pub fn audit_migrated(
         target.on_session(&old)
     })?;
     target.finish()?;
-    let sessions = target.sessions;
+    let (sessions, seal) = (target.sessions, target.seal.audit());
     check_carried(dir, control, &report)?;
     check_manifest(dir, &original, provenance, &report);
     check_federation(dir, federation, &report);
@@ -84,14 +90,11 @@ pub fn audit_migrated(
     if keys.is_some() && original.chain.unchecked == 0 {
         check_anchor(dir, &original, &report);
     }
-    if sessions > 0 && !is_copied(&dir.layout) {
-        let message = "the new headers carry no signatures; the signatures of the original stand behind them";
-        report.add(Finding::new(Code::SessionsUnsealed, Place::everywhere(), message));
-    }
     Ok(MigratedAudit {
         original,
         provenance,
         sessions,
+        seal,
         errors: report.errors.get(),
         warnings: report.warnings.get(),
     })
@@ -185,15 +188,22 @@ struct Target<'a, 'f> {
     key: MultisetKey,
     expected_index: MultisetDigest,
     sessions: u64,
+    seal: SealCheck<'a>,
 }
 
 impl<'a, 'f> Target<'a, 'f> {
-    fn new(dir: &'a MigratedDir, control: Control<'a>, report: &'a Report<'f>) -> Result<Self, AuditError> {
+    fn new(
+        dir: &'a MigratedDir,
+        session_keys: Option<&'a SessionKeys>,
+        control: Control<'a>,
+        report: &'a Report<'f>,
+    ) -> Result<Self, AuditError> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).map_err(AuditError::Randomness)?;
         let stored = RowSource::scan_prefix(&dir.database, session::SIGNED_SESSION_OUTCOME).peekable();
         let expected_index = MultisetDigest::default();
-        Ok(Self { dir, control, report, stored, key: MultisetKey(key), expected_index, sessions: 0 })
+        let (key, seal) = (MultisetKey(key), SealCheck::new(session_keys));
+        Ok(Self { dir, control, report, stored, key, expected_index, sessions: 0, seal })
     }
 
     fn on_session(&mut self, old: &OldSession<'_>) -> Result<(), AuditError> {
@@ -227,11 +237,8 @@ impl<'a, 'f> Target<'a, 'f> {
         }
     }
 
-    fn compare(&self, index: u64, stored: &[u8], converted: &ConvertedEpoch) {
-        if stored == converted.record {
-            return;
-        }
-        let at = stored.iter().zip(&converted.record).take_while(|(a, b)| a == b).count();
+    fn compare(&mut self, index: u64, stored: &[u8], converted: &ConvertedEpoch) {
+        let Err(at) = self.seal.on_session(stored, converted, self.report) else { return };
         let message = format!("the stored session differs from what the rule gives, from byte {at} on");
         self.report.add(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
     }
@@ -261,6 +268,7 @@ impl<'a, 'f> Target<'a, 'f> {
         while self.stored.peek().is_some() {
             self.skip_stored()?;
         }
+        self.seal.finish(self.report);
         // Copied records bring their index with them, row by row.
         if is_copied(&self.dir.layout) {
             return Ok(());

@@ -11,7 +11,7 @@ use crate::{AuditError, Control};
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// Takes what the reader reads, and passes it on in chunks.
-pub(crate) struct Feed<'a, R> {
+pub struct Feed<'a, R> {
     control: Control<'a>,
     sender: SyncSender<Result<Vec<R>, AuditError>>,
     most: usize,
@@ -20,8 +20,11 @@ pub(crate) struct Feed<'a, R> {
 }
 
 impl<R> Feed<'_, R> {
-    /// Takes one input of so many bytes; an error means that nobody wants more.
-    pub(crate) fn push(&mut self, input: R, bytes: usize) -> Result<(), AuditError> {
+    /// Takes one input of so many bytes.
+    ///
+    /// # Errors
+    /// If nobody wants more.
+    pub fn push(&mut self, input: R, bytes: usize) -> Result<(), AuditError> {
         self.chunk.push(input);
         self.bytes += bytes;
         if self.chunk.len() >= self.most || self.bytes >= CHUNK_BYTES { self.flush() } else { Ok(()) }
@@ -34,14 +37,18 @@ impl<R> Feed<'_, R> {
     }
 }
 
-/// Runs the pipeline in chunks of at most `most` inputs.
-pub(crate) fn run<R: Send, T: Send, O: Send>(
+/// Runs the pipeline in chunks of at most `most` inputs: `read` feeds it, `process` gets each chunk, `on_result` the
+/// results in order. Returns what `read` returned.
+///
+/// # Errors
+/// The first one of the three, or an interruption.
+pub fn run<R: Send, T: Send, O: Send, E: From<AuditError>>(
     most: usize,
     control: Control<'_>,
     read: impl FnOnce(&mut Feed<'_, R>) -> Result<O, AuditError> + Send,
     mut process: impl FnMut(Vec<R>) -> Vec<T> + Send,
-    mut on_result: impl FnMut(T) -> Result<(), AuditError>,
-) -> Result<O, AuditError> {
+    mut on_result: impl FnMut(T) -> Result<(), E>,
+) -> Result<O, E> {
     thread::scope(|scope| {
         let (input, inputs) = sync_channel(0);
         let (output, outputs) = sync_channel::<Result<Vec<T>, AuditError>>(0);
@@ -64,6 +71,6 @@ pub(crate) fn run<R: Send, T: Send, O: Send>(
             chunk.into_iter().try_for_each(&mut on_result)?;
             control.progress.advance(count);
         }
-        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        Ok(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
     })
 }

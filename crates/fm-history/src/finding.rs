@@ -136,6 +136,8 @@ codes! {
     SessionIndexDiffers = "session-index-differs", Error;
     /// No guardian has signed the migrated sessions yet; the old signatures stand behind them.
     SessionsUnsealed = "sessions-unsealed", Info;
+    /// The sessions are signed, and the guardians' session keys to check that with are not known.
+    SealUnchecked = "seal-unchecked", Info;
     /// The history root is not the one in the manifest.
     HistoryRootMismatch = "history-root-mismatch", Error;
     /// A field of the manifest disagrees with what was found.

@@ -15,6 +15,7 @@ mod root;
 mod rule;
 mod rule_block;
 mod session;
+mod session_parts;
 
 pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
@@ -34,6 +35,7 @@ pub use rule_block::{ITEM_VARIANT_BYTES, convert_block, with_signatures};
 pub use session::{
     AcceptedItem, ConsensusItem, SessionOutcome, SignedSession, Transaction, TransactionSignature,
 };
+pub use session_parts::{SessionParts, Signatures, read_signatures, signed_record};
 
 /// A guardian's number in its federation.
 pub type PeerId = u16;

@@ -135,7 +135,7 @@ fn write_provenance(
 }
 
 /// A full disk is told as such wherever it happens.
-fn archive_error(path: &Path, source: ArchiveError) -> MigrationError {
+pub(crate) fn archive_error(path: &Path, source: ArchiveError) -> MigrationError {
     match source {
         ArchiveError::Io { source, .. } => StoreError::io(path, source).into(),
         source => MigrationError::WriteArchive { path: path.to_owned(), source },
@@ -261,7 +261,7 @@ fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<
 /// The first thing wrong with a migrated directory, its archive and manifest included; signatures are not checked.
 fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
     let mut judge = Judge::new(Some(dir.manifest.last));
-    audit_migrated(dir, None, None, false, control, &mut |finding| judge.take(&finding))?;
+    audit_migrated(dir, None, None, None, false, control, &mut |finding| judge.take(&finding))?;
     Ok(judge.first.map(|finding| finding.to_string()))
 }
 

@@ -9,6 +9,8 @@ use fm_eras::block::Version;
 use fm_store::StoreError;
 use thiserror::Error;
 
+use crate::SealError;
+
 /// Why a job ended without its result.
 #[derive(Debug, Error)]
 pub enum MigrationError {
@@ -18,6 +20,9 @@ pub enum MigrationError {
     /// The target could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Sessions were not signed, or signatures not taken.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The provenance archive could not be written.
     #[error("cannot write {path}")]
     WriteArchive {

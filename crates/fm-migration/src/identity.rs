@@ -4,19 +4,35 @@ use fm_audit::{AuditError, Control, EpochStream};
 use fm_history::Hash;
 use sha2::{Digest, Sha256};
 
+/// The identity of rows that are given one by one.
+#[derive(Default)]
+pub(crate) struct Identity(Sha256);
+
+impl Identity {
+    /// Takes the next row.
+    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
+        let mut record = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
+        record.bytes(key);
+        record.bytes(value);
+        self.0.update(record.as_bytes());
+    }
+
+    /// The identity of all of them.
+    pub(crate) fn finish(self) -> Hash {
+        Hash(self.0.finalize().into())
+    }
+}
+
 /// Reads all rows and gives their identity.
 pub(crate) fn identity(stream: EpochStream<'_>, control: Control<'_>) -> Result<Hash, AuditError> {
-    let mut hasher = Sha256::new();
+    let mut identity = Identity::default();
     control.progress.begin("reading back", "records", None);
     for row in stream.rows.scan_range(&[], None) {
         let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        let mut record = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
-        record.bytes(&key);
-        record.bytes(&value);
-        hasher.update(record.as_bytes());
+        identity.push(&key, &value);
         control.check()?;
         control.progress.advance(1);
     }
     control.progress.end();
-    Ok(Hash(hasher.finalize().into()))
+    Ok(identity.finish())
 }

@@ -3,15 +3,26 @@
 //! Invariants: nothing is written before the whole history is proven; a target appears under its name whole,
 //! synced and read back, or not at all; the source is only read.
 
+mod attest;
+mod attestation;
 mod convert;
 mod error;
 mod identity;
 mod map;
 mod plan;
 mod revert;
+mod seal;
+mod seal_error;
+mod sessions;
+mod tips;
 
+pub use attest::{Attest, Attested, Signer, attest, sign};
+pub use attestation::{Attestation, AttestationFacts};
 pub use convert::{Conversion, convert, raw_convert};
 pub use error::MigrationError;
 pub use map::{MapEntry, map};
 pub use plan::{Plan, PlanOptions, plan};
 pub use revert::{Reverted, revert};
+pub use seal::{Seal, Sealed, seal};
+pub use seal_error::SealError;
+pub use tips::{Compared, Relation};

@@ -8,20 +8,25 @@
 //! - Rows that RocksDB leaves out without an error (a torn or missing log, a torn list of files, tables that the
 //!   list does not name) are told by [`ReadStore::omissions`].
 //! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
-//! - A target is born beside its final name and renamed only by [`PartialDir::publish`].
+//! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`] and
+//!   [`Replacement::exchange`].
 
 mod error;
 mod manifest;
 mod omission;
 mod open;
 mod partial;
+mod partial_file;
 mod read;
+mod replace;
 mod write;
 
 pub use error::StoreError;
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir};
+pub use partial_file::PartialFile;
 pub use read::{ReadStore, Scan};
+pub use replace::Replacement;
 pub use write::{StoreSummary, StoreWriter};
 
 /// A key and its value.

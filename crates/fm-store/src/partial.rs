@@ -30,9 +30,14 @@ impl PartialDir {
         if is_there(target) {
             return Err(StoreError::AlreadyExists { path: target.to_owned() });
         }
-        let mut name = OsString::from(target.file_name().unwrap_or_default());
-        name.push(".partial");
-        let path = target.with_file_name(name);
+        let claimed = Self::claim(target)?;
+        clear(&claimed.path)?;
+        Ok(claimed)
+    }
+
+    /// Takes the partial directory of `target`, new or left over, with what is in it.
+    pub(crate) fn claim(target: &Path) -> Result<Self, StoreError> {
+        let path = partial_path(target);
         let created = match fs::create_dir(&path) {
             Ok(()) => true,
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => false,
@@ -45,8 +50,12 @@ impl PartialDir {
                 let _ = fs::remove_dir(&path);
             }
         })?;
-        clear(&path)?;
         Ok(Self { path, target: target.to_owned(), _lock: lock, published: false })
+    }
+
+    /// Leaves everything where it is: the next run finds it.
+    pub(crate) fn leave(&mut self) {
+        self.published = true;
     }
 
     /// Where to write for now.
@@ -120,7 +129,7 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Removes all but the marker.
-fn clear(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn clear(path: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {
         let entry = entry.map_err(|source| StoreError::io(path, source))?;
         if entry.file_name() == PARTIAL_MARKER {
@@ -135,19 +144,26 @@ fn clear(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Where unfinished work for a target is.
+pub(crate) fn partial_path(target: &Path) -> PathBuf {
+    let mut name = OsString::from(target.file_name().unwrap_or_default());
+    name.push(".partial");
+    target.with_file_name(name)
+}
+
 /// Whether anything has the name, be it a link to nowhere.
-fn is_there(path: &Path) -> bool {
+pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| StoreError::io(path, source))
 }
 

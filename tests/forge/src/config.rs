@@ -1,5 +1,7 @@
 //! `consensus.json` as v0.1 wrote it.
 
+use fm_crypto::parse_secret_key;
+use fm_history::sha256;
 use serde_json::{Map, Value, json};
 
 use crate::keys::Keys;
@@ -9,15 +11,21 @@ use crate::spec::ForgeSpec;
 /// Kinds of modules that v0.1 came with.
 const KINDS: [&str; 3] = ["ln", "mint", "wallet"];
 
+/// The secret key that a forged guardian signs sessions with, as a key file holds it.
+pub fn broadcast_secret(seed: u64, peer: u16) -> String {
+    sha256(&[b"fm-forge broadcast key", &seed.to_be_bytes(), &peer.to_be_bytes()]).to_string()
+}
+
+fn broadcast_public(seed: u64, peer: u16) -> String {
+    let key = parse_secret_key(&broadcast_secret(seed, peer)).expect("all but one in 2^127 hashes are keys");
+    hex::encode(key.public_key())
+}
+
 pub(crate) fn consensus_json(spec: &ForgeSpec, keys: &Keys, random: &mut Random) -> String {
     let per_peer = |value: &mut dyn FnMut(u16) -> Value| -> Value {
         Value::Object((0..spec.guardians).map(|peer| (peer.to_string(), value(peer))).collect())
     };
-    let broadcast = per_peer(&mut |_| {
-        let mut key = vec![2 + u8::from(random.percent(50))];
-        key.extend(random.bytes(32));
-        Value::from(hex::encode(key))
-    });
+    let broadcast = per_peer(&mut |peer| Value::from(broadcast_public(spec.seed, peer)));
     let endpoints = per_peer(&mut |peer| {
         let url = format!("wss://guardian-{peer}.forge.example/");
         json!({ "url": url, "name": format!("guardian {peer}") })

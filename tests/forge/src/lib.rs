@@ -24,6 +24,7 @@ use thiserror::Error;
 
 pub use blocks::{BlockSpec, ForgedBlocks, forge_blocks};
 pub use chain::Forged;
+pub use config::broadcast_secret;
 pub use spec::{ForgeSpec, SpecError};
 
 use crate::chain::write_chain;

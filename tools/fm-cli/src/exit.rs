@@ -4,7 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use fm_audit::AuditError;
-use fm_migration::MigrationError;
+use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
 
 /// The exit statuses of all tools.
@@ -120,6 +120,7 @@ impl From<MigrationError> for Failure {
         match error {
             MigrationError::Audit(error) => error.into(),
             MigrationError::Store(error) => error.into(),
+            MigrationError::Seal(error) => error.into(),
             MigrationError::WriteArchive { .. } | MigrationError::WriteFile { .. } => {
                 Self::from_error(Exit::CannotLook, &error)
             }
@@ -153,6 +154,53 @@ impl From<MigrationError> for Failure {
                 Self::from_error(Exit::Findings, &error)
             }
         }
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        let converted_again = "convert again, from the source";
+        let (exit, hint) = match &error {
+            SealError::SignedAlready { .. } => (Exit::Usage, None),
+            SealError::ForeignKey { .. } => {
+                (Exit::WrongKey, Some("--config names the guardian's own directory".to_owned()))
+            }
+            SealError::OtherKeys { .. } => (
+                Exit::WrongKey,
+                Some("all guardians sign with the consensus.json that they share".to_owned()),
+            ),
+            SealError::OtherFederation { stated, .. } if stated.is_empty() => {
+                (Exit::Findings, Some("convert again with --config, which names the federation".to_owned()))
+            }
+            SealError::Incomplete { .. } | SealError::Gap { .. } | SealError::Undecodable { .. } => {
+                (Exit::Findings, Some(converted_again.to_owned()))
+            }
+            SealError::OwnRoot { .. } => (Exit::Findings, Some("`fm-verify` says what is wrong".to_owned())),
+            SealError::NotAnAttestation { .. } => {
+                (Exit::Usage, Some("`fm-migrate attest` makes them".to_owned()))
+            }
+            SealError::Damaged { .. } | SealError::BadSignature { .. } => {
+                (Exit::Findings, Some("ask that guardian for the file again".to_owned()))
+            }
+            SealError::SameGuardian { .. } => (Exit::Usage, Some("give one file of each".to_owned())),
+            SealError::TooFew { .. } => {
+                (Exit::Usage, Some("ask more guardians for theirs; nothing was written".to_owned()))
+            }
+            SealError::Shorter { until, .. } => (
+                Exit::Findings,
+                Some(format!("to make them equal, convert here again with `--until {until}`")),
+            ),
+            SealError::Longer { until, .. } => {
+                let hint = format!("to make them equal, that guardian converts again with `--until {until}`");
+                (Exit::Findings, Some(hint))
+            }
+            SealError::OtherHistory { .. } | SealError::OtherRoot { .. } => {
+                let hint = "compare roots by voice; `fm-verify` on each side shows whose does not hold";
+                (Exit::Findings, Some(hint.to_owned()))
+            }
+            SealError::OtherFederation { .. } | SealError::NoGuardian { .. } => (Exit::Findings, None),
+        };
+        Self { hint, ..Self::from_error(exit, &error) }
     }
 }
 

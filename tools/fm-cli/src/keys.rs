@@ -75,6 +75,15 @@ impl PinnedKeys {
         }
     }
 
+    /// The keys that sealed sessions are signed with.
+    pub fn of_sessions(&self) -> Result<&SessionKeys, Failure> {
+        self.session.as_ref().filter(|keys| keys.tag().is_some()).ok_or_else(|| {
+            let message = format!("{} holds no keys that sessions are signed with", self.path.display());
+            Failure::new(Exit::Usage, message)
+                .hint("give the guardian's consensus.json, or a file {\"0\": \"<66 hex>\", …}")
+        })
+    }
+
     /// The federation's id in hex, if the config says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
         let id = self.config.as_ref().and_then(ConsensusConfig::federation)?;
@@ -93,7 +102,7 @@ impl KeyArgs {
     }
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))

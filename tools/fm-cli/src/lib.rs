@@ -9,6 +9,7 @@ mod interrupt;
 mod keys;
 mod output;
 mod progress;
+mod secrets;
 mod target;
 
 pub use exit::{Exit, Failure, run};
@@ -17,4 +18,5 @@ pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys, layout_by_name};
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
+pub use secrets::guardian_key;
 pub use target::check_target;

@@ -10,7 +10,7 @@ use fm_eras::block::Version;
 /// Brings a federation's old history into today's schema, loses nothing, and goes back.
 ///
 /// The source is never written. Exit status: 0 done, 1 findings, 2 bad usage, 3 could not look, 11 locked,
-/// 13 out of space, 130 interrupted.
+/// 12 wrong password or key, 13 out of space, 130 interrupted.
 #[derive(Parser)]
 #[command(name = "fm-migrate", version)]
 pub(crate) struct Arguments {
@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Prints where everything of the old history is in the new one (NDJSON).
     Map(MapArgs),
+    /// Proves a migrated directory, and signs its sessions with this guardian's key.
+    Attest(AttestArgs),
+    /// Puts the signatures of a threshold of guardians under the sessions of a migrated directory.
+    Seal(SealArgs),
     /// Writes the old database back from a provenance archive.
     Revert(RevertArgs),
 }
@@ -106,6 +110,45 @@ pub(crate) struct RevertArgs {
     /// The directory to make; the database is put into `database` inside it.
     #[arg(long, value_name = "DIR", env = "FM_TO")]
     pub(crate) to: PathBuf,
+    /// Print the result as JSON.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct AttestArgs {
+    /// A directory that convert made.
+    #[arg(long, value_name = "DIR", env = "FM_DIR")]
+    pub(crate) dir: PathBuf,
+    /// Keys, and with --config the guardian's data directory: its private.encrypt and private.salt hold its own
+    /// key, the password comes from FM_PASSWORD or is asked for.
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// A file with the guardian's broadcast secret key, 64 hex digits, in place of private.encrypt.
+    #[arg(long, value_name = "FILE", env = "FM_KEY_FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The attestation to make; nothing is overwritten.
+    #[arg(long, value_name = "FILE", env = "FM_OUT")]
+    pub(crate) out: PathBuf,
+    /// Print findings and the result as NDJSON.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct SealArgs {
+    /// A directory that convert made.
+    #[arg(long, value_name = "DIR", env = "FM_DIR")]
+    pub(crate) dir: PathBuf,
+    /// The attestations of at least a threshold of guardians.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The federation's consensus.json, or the directory that holds it.
+    #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG", conflicts_with = "keys")]
+    pub(crate) config: Option<PathBuf>,
+    /// A small JSON file of the guardians' public keys: {"0": "<66 hex>", …}.
+    #[arg(long, value_name = "FILE", env = "FM_KEYS")]
+    pub(crate) keys: Option<PathBuf>,
     /// Print the result as JSON.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,

@@ -108,7 +108,11 @@ struct RefusedVerdict {
 }
 
 /// Passes a result on; a failure is the last line of the NDJSON as well.
-fn or_refused<T>(result: Result<T, MigrationError>, json: bool, output: &mut Output) -> Result<T, Failure> {
+pub(crate) fn or_refused<T>(
+    result: Result<T, MigrationError>,
+    json: bool,
+    output: &mut Output,
+) -> Result<T, Failure> {
     result.map_err(Failure::from).or_else(|failure| {
         if json {
             let reason = failure.message.clone();

@@ -1,10 +1,12 @@
 //! `fm-migrate`: brings an old history into today's schema, loses nothing, and goes back.
 
 mod args;
+mod attest;
 mod convert;
 mod inspect;
 mod map;
 mod revert;
+mod seal;
 
 use std::process::ExitCode;
 
@@ -23,6 +25,8 @@ fn main() -> ExitCode {
         Command::Check(arguments) => convert::check(&arguments),
         Command::Convert(arguments) => convert::convert(&arguments),
         Command::Map(arguments) => map::run(&arguments),
+        Command::Attest(arguments) => attest::run(&arguments),
+        Command::Seal(arguments) => seal::run(&arguments),
         Command::Revert(arguments) => revert::run(&arguments),
     })
 }

@@ -21,6 +21,8 @@ struct Verdict {
     unproven: u64,
     unchecked_signatures: u64,
     sessions: u64,
+    /// Sessions of a migrated directory that a threshold of guardians signed; none if that was not checked.
+    sealed: Option<u64>,
     items: u64,
     pending: u64,
     last: Option<u64>,
@@ -81,7 +83,7 @@ pub(crate) fn conclude(
     if json {
         output.json(&verdict)?;
     } else {
-        print(&mut output, &verdict, outcome.audit.chain.last, is_epochs)?;
+        print(&mut output, &verdict, outcome, is_epochs)?;
     }
     Ok(exit)
 }
@@ -103,6 +105,7 @@ fn verdict(name: &'static str, outcome: &Outcome, keys: Option<KeySource>, is_ep
         unproven: chain.unproven,
         unchecked_signatures: chain.unchecked,
         sessions,
+        sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
         pending: outcome.audit.pending,
         last: anchor.map(|anchor| anchor.last),
@@ -114,12 +117,7 @@ fn verdict(name: &'static str, outcome: &Outcome, keys: Option<KeySource>, is_ep
     }
 }
 
-fn print(
-    output: &mut Output,
-    verdict: &Verdict,
-    last_stored: Option<u64>,
-    is_epochs: bool,
-) -> Result<(), Failure> {
+fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: bool) -> Result<(), Failure> {
     output.line(&trust_root(verdict))?;
     output.line(&format!(
         "source     {}, era {} ({})",
@@ -145,7 +143,16 @@ fn print(
         let proven = if is_proven { "" } else { " (NOT PROVEN)" };
         output.line(&format!("root       {root}{proven}"))?;
     }
-    let scope = proven_scope(verdict, last_stored, is_epochs);
+    let seal = outcome.seal;
+    if let Some(sealed) = seal.sealed.filter(|sealed| *sealed > 0) {
+        output.line(&format!(
+            "sealed     {} sessions, each signed by {} of {} guardians",
+            group_digits(sealed),
+            seal.threshold,
+            seal.guardians
+        ))?;
+    }
+    let scope = proven_scope(verdict, outcome.audit.chain.last, is_epochs);
     let summary = match verdict.verdict {
         "sound" => format!("SOUND {}", scope.unwrap_or_default()),
         "unpinned" => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use fm_audit::{
-    AuditError, Control, EpochStream, HistoryAudit, HistoryOptions, PROVENANCE_NAME, Source, audit_history,
-    audit_migrated, check_archive, omission_findings, open_source,
+    AuditError, Control, EpochStream, HistoryAudit, HistoryOptions, PROVENANCE_NAME, SealAudit, Source,
+    audit_history, audit_migrated, check_archive, omission_findings, open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag, layout_by_name};
 use fm_eras::Detected;
@@ -19,6 +19,7 @@ pub(crate) struct Outcome {
     /// None if nothing of it could be read.
     pub(crate) layout: Option<Detected>,
     pub(crate) audit: HistoryAudit,
+    pub(crate) seal: SealAudit,
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
 }
@@ -60,7 +61,7 @@ fn look(
 fn damaged(damage: &[Finding], layout: Option<Detected>, printer: &mut FindingPrinter) -> Outcome {
     damage.iter().for_each(|finding| printer.print(finding));
     let (audit, errors) = (HistoryAudit::default(), damage.len() as u64);
-    Outcome { source: "archive", layout, audit, errors, warnings: 0 }
+    Outcome { source: "archive", layout, audit, seal: SealAudit::default(), errors, warnings: 0 }
 }
 
 fn audit(
@@ -74,17 +75,20 @@ fn audit(
         Source::Migrated(dir) => dir.layout,
         Source::Database { layout, .. } | Source::Archive { layout, .. } => *layout,
     };
+    // Sealed sessions are signed with a tag, whatever the old ones were.
+    let session_keys = keys.and_then(|keys| keys.session.as_ref()).filter(|keys| keys.tag().is_some());
     let keys = keys.map(|keys| keys.of_history(&layout)).transpose()?;
     let mut omissions = Vec::new();
     let (name, stream) = match source {
         Source::Migrated(dir) => {
             let federation = federation.as_deref();
             let on_finding = &mut |finding| printer.print(&finding);
-            let audit = audit_migrated(dir, keys, federation, true, control, on_finding)?;
+            let audit = audit_migrated(dir, keys, session_keys, federation, true, control, on_finding)?;
             return Ok(Outcome {
                 source: "migrated directory",
                 layout: Some(layout),
                 audit: audit.original,
+                seal: audit.seal,
                 errors: audit.errors,
                 warnings: audit.warnings,
             });
@@ -109,5 +113,5 @@ fn audit(
     let errors = audit.errors + count(Severity::Error);
     let warnings = audit.warnings + count(Severity::Warning);
     let layout = Some(audit.layout.unwrap_or(layout));
-    Ok(Outcome { source: name, layout, audit, errors, warnings })
+    Ok(Outcome { source: name, layout, audit, seal: SealAudit::default(), errors, warnings })
 }

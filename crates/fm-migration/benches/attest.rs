@@ -1,0 +1,174 @@
+//! Attesting and sealing against bare libsecp256k1 on the same cores, in the same run.
+//!
+//! The bare loops sign one message per session, and verify as many signatures per session as sealing does; messages are
+//! made before. `sign` is attest without the proof that goes before it; `seal` is all of it: files checked, signatures
+//! verified, database written, synced and read back.
+//!
+//! `cargo bench --workspace --bench attest [-- SESSIONS]`
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use fm_audit::{Control, EpochStream, HistoryKeys, MigratedDir, Silent};
+use fm_crypto::{EpochKeys, SessionKeys, SigningKey, parse_secret_key};
+use fm_forge::{ForgeSpec, broadcast_secret, forge};
+use fm_migration::{Attest, Conversion, PlanOptions, Seal, Signer, attest, convert, seal, sign};
+use fm_store::ReadStore;
+use rayon::prelude::*;
+use secp256k1::{Keypair, schnorr};
+
+/// Sessions unless the caller says otherwise.
+const SESSIONS: u64 = 20_000;
+/// Each time is the best of so many runs.
+const RUNS: usize = 3;
+
+fn best(mut run: impl FnMut(usize)) -> Duration {
+    let time = |index| {
+        let start = Instant::now();
+        run(index);
+        start.elapsed()
+    };
+    (0..RUNS).map(time).min().expect("there is at least one run")
+}
+
+fn spec(sessions: u64) -> ForgeSpec {
+    ForgeSpec {
+        epochs: sessions + 1,
+        with_shares: false,
+        sign_every: 50,
+        gap_every: 0,
+        module_rows: 100,
+        ..ForgeSpec::default()
+    }
+}
+
+fn migrate(spec: &ForgeSpec, home: &Path, target: &Path, control: Control<'_>) -> EpochKeys {
+    let forged = forge(spec, home).expect("the history is forged");
+    let keys = EpochKeys::from_coefficients(forged.coefficients).expect("forged keys are keys");
+    let database = home.join("database");
+    let store = ReadStore::open(&database).expect("the forged database opens");
+    let options = PlanOptions {
+        layout: fm_eras::Detected::Hbbft(spec.layout),
+        keys: HistoryKeys::Epoch(&keys),
+        until: None,
+        omissions: &[],
+        accept_incomplete: false,
+        target_version: None,
+    };
+    let stream = EpochStream { rows: &store, path: &database };
+    let conversion = Conversion { stream, options, federation: "f0", target, tool_version: "bench" };
+    convert(&conversion, control, &mut |_| {}).expect("the forged history converts");
+    keys
+}
+
+fn messages(sessions: u64) -> Vec<[u8; 32]> {
+    (0..sessions).map(|number| fm_history::sha256(&[&number.to_be_bytes()]).0).collect()
+}
+
+/// Pairs of a secp256k1 key and what `fm-crypto` makes of the same secret.
+fn guardians(spec: &ForgeSpec) -> (Vec<Keypair>, Vec<SigningKey>) {
+    let pair = |peer| {
+        let text = broadcast_secret(spec.seed, peer);
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&text, &mut bytes).expect("a secret is hex");
+        let pair = Keypair::from_secret_bytes(bytes).expect("a secret is a scalar");
+        (pair, parse_secret_key(&text).expect("a secret is a key"))
+    };
+    (0..spec.guardians).map(pair).unzip()
+}
+
+fn main() {
+    let sessions = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(SESSIONS);
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let interrupted = AtomicBool::new(false);
+    let control = Control { progress: &Silent, interrupted: &interrupted };
+    let (spec, target) = (spec(sessions), home.path().join("migrated"));
+    let epoch_keys = migrate(&spec, &home.path().join("old"), &target, control);
+    let (pairs, keys) = guardians(&spec);
+    let public = (0..).zip(keys.iter().map(SigningKey::public_key)).collect();
+    let session_keys = SessionKeys::new(&public).expect("forged keys are keys");
+    let threshold = session_keys.threshold();
+    let dir = MigratedDir::open(&target, control).expect("the migrated directory opens");
+    let messages = messages(sessions);
+    let file = |name: String| home.path().join(name);
+    let signers: Vec<_> =
+        keys.iter().map(|key| Signer::new(key, &session_keys).expect("the key is a guardian's")).collect();
+    fn job<'a>(
+        dir: &'a MigratedDir,
+        keys: HistoryKeys<'a>,
+        signer: &'a Signer<'a>,
+        out: &'a Path,
+    ) -> Attest<'a> {
+        Attest { dir, keys, federation: Some("f0"), signer, out }
+    }
+
+    let bare_sign = best(|_| {
+        let sign = |message: &[u8; 32]| pairs[0].sign_schnorr_no_aux_rand(message).to_byte_array();
+        std::hint::black_box(messages.par_iter().map(sign).collect::<Vec<_>>());
+    });
+    let sign_time = best(|run| {
+        let out = file(format!("sign-{run}"));
+        sign(job(&dir, HistoryKeys::Epoch(&epoch_keys), &signers[0], &out), control)
+            .expect("the sessions are signed");
+    });
+    let attest_time = best(|run| {
+        let out = file(format!("attest-{run}"));
+        attest(job(&dir, HistoryKeys::Epoch(&epoch_keys), &signers[0], &out), control, &mut |_| {})
+            .expect("the sessions are proven and signed");
+    });
+
+    let files: Vec<PathBuf> = (0..threshold).map(|peer| file(format!("of-{peer}"))).collect();
+    for (signer, out) in signers.iter().zip(&files) {
+        sign(job(&dir, HistoryKeys::Epoch(&epoch_keys), signer, out), control)
+            .expect("the sessions are signed");
+    }
+    let signatures: Vec<Vec<_>> = (0..threshold)
+        .map(|peer| {
+            messages.par_iter().map(|message| pairs[peer].sign_schnorr_no_aux_rand(message)).collect()
+        })
+        .collect();
+    let publics: Vec<_> = pairs.iter().map(|pair| pair.x_only_public_key().0).collect();
+    let bare_verify = best(|_| {
+        messages.par_iter().enumerate().for_each(|(session, message)| {
+            for (signatures, public) in signatures.iter().zip(&publics) {
+                schnorr::verify(&signatures[session], message, public).expect("the signature is good");
+            }
+        });
+    });
+    drop(dir);
+    // A directory can be sealed once; each run has a copy.
+    let copies: Vec<PathBuf> = (0..RUNS)
+        .map(|run| {
+            let copy = file(format!("copy-{run}"));
+            let status = std::process::Command::new("cp").arg("-r").arg(&target).arg(&copy).status();
+            assert!(status.expect("cp runs").success());
+            copy
+        })
+        .collect();
+    let seal_time = best(|run| {
+        let job = Seal { dir: &copies[run], keys: &session_keys, federation: Some("f0"), files: &files };
+        assert!(!seal(job, control).expect("the directory is sealed").existed);
+    });
+
+    let show = |name: &str, time: Duration| {
+        println!(
+            "{name:44} {:8.3} s  {:9.0} sessions/s",
+            time.as_secs_f64(),
+            sessions as f64 / time.as_secs_f64()
+        );
+    };
+    let cores = rayon::current_num_threads();
+    println!("{sessions} sessions, threshold {threshold}, {cores} cores, best of {RUNS} runs");
+    show("bare libsecp256k1, sign", bare_sign);
+    show("sign (attest without its proof)", sign_time);
+    show("attest, proof included", attest_time);
+    show(&format!("bare libsecp256k1, verify {threshold} per session"), bare_verify);
+    show("seal", seal_time);
+    let ratio = |bare: Duration, ours: Duration| bare.as_secs_f64() / ours.as_secs_f64();
+    println!("ratio sign to bare sign      {:.2}", ratio(bare_sign, sign_time));
+    println!("ratio attest to bare sign    {:.2}", ratio(bare_sign, attest_time));
+    println!("ratio seal to bare verify    {:.2}", ratio(bare_verify, seal_time));
+}

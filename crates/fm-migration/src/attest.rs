@@ -1,0 +1,190 @@
+//! One guardian signs the sessions of a migrated history.
+//!
+//! Invariants: nothing is signed before the whole directory is proven, and the root over what is signed is that of the
+//! manifest, or the file never gets its name.
+
+use std::path::Path;
+
+use fm_archive::{ArchiveWriter, Options};
+use fm_audit::{Control, HistoryKeys, MigratedDir, audit_migrated};
+use fm_crypto::{SessionKeys, SigningKey};
+use fm_history::{Finding, Hash, HistoryRoot, RULE_VERSION, Severity};
+use fm_store::PartialFile;
+
+use crate::attestation::{Attestation, AttestationFacts, begins_like_one, session_record_key};
+use crate::convert::archive_error;
+use crate::sessions::{check_federation, check_root, check_sealable, each_session};
+use crate::{MigrationError, SealError};
+
+/// Who signs, and as whom.
+#[derive(Debug)]
+pub struct Signer<'a> {
+    key: &'a SigningKey,
+    keys: &'a SessionKeys,
+    peer: u16,
+}
+
+impl<'a> Signer<'a> {
+    /// Finds the guardian whose key it is.
+    ///
+    /// # Errors
+    /// If it is the key of none of them.
+    pub fn new(key: &'a SigningKey, keys: &'a SessionKeys) -> Result<Self, SealError> {
+        let public_key = key.public_key();
+        let (_, x_only) = public_key.split_at(1);
+        let peer = keys.peers().find(|peer| keys.x_only(*peer).is_some_and(|known| known == x_only));
+        let peer = peer.ok_or_else(|| SealError::ForeignKey { public_key: hex::encode(public_key) })?;
+        Ok(Self { key, keys, peer })
+    }
+
+    /// The guardian's number.
+    pub fn peer(&self) -> u16 {
+        self.peer
+    }
+}
+
+/// What is attested, and where to.
+#[derive(Clone, Copy)]
+pub struct Attest<'a> {
+    /// The migrated directory.
+    pub dir: &'a MigratedDir,
+    /// The keys of the old signatures.
+    pub keys: HistoryKeys<'a>,
+    /// Federation id, in hex, if the guardian's config says it.
+    pub federation: Option<&'a str>,
+    /// Who signs.
+    pub signer: &'a Signer<'a>,
+    /// The file to make.
+    pub out: &'a Path,
+}
+
+/// An attestation that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attested {
+    /// What it is of.
+    pub facts: AttestationFacts,
+    /// SHA-256 of its record stream.
+    pub identity: Hash,
+    /// Whether the file was there already.
+    pub existed: bool,
+}
+
+/// Proves a migrated directory and signs its sessions; `on_finding` sees what was found on the way.
+///
+/// # Errors
+/// If anything in the directory is not as it should be, the file is in the way, or cannot be written.
+pub fn attest(
+    job: Attest<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<Attested, MigrationError> {
+    check_sealable(job.dir)?;
+    if let Some(known) = job.federation {
+        check_federation(job.dir, known)?;
+    }
+    check_free(&job)?;
+    prove(&job, control, on_finding)?;
+    sign(job, control)
+}
+
+/// What will be signed.
+fn facts(job: &Attest<'_>) -> AttestationFacts {
+    let manifest = &job.dir.manifest;
+    AttestationFacts {
+        rule: RULE_VERSION,
+        federation: manifest.federation.clone(),
+        history_root: manifest.history_root,
+        peer: job.signer.peer,
+        key_set_tag: Hash(job.signer.keys.tag().unwrap_or_default()),
+        sessions: manifest.sessions,
+    }
+}
+
+fn in_the_way(job: &Attest<'_>, difference: impl Into<String>) -> MigrationError {
+    MigrationError::OtherTarget { path: job.out.to_owned(), difference: difference.into() }
+}
+
+/// Refuses early if the file exists and is certainly another one.
+fn check_free(job: &Attest<'_>) -> Result<(), MigrationError> {
+    if !job.out.exists() {
+        return Ok(());
+    }
+    match Attestation::peek(job.out) {
+        Ok(found) if found == facts(job) => Ok(()),
+        Ok(_) => Err(in_the_way(job, "it is an attestation of something else")),
+        Err(error) => Err(in_the_way(job, error.to_string())),
+    }
+}
+
+fn prove(
+    job: &Attest<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<(), MigrationError> {
+    let mut first = None;
+    let mut errors = 0;
+    let mut take = |finding: Finding| {
+        if finding.severity == Severity::Error {
+            errors += 1;
+            first.get_or_insert_with(|| finding.to_string());
+        }
+        on_finding(finding);
+    };
+    let (old, new) = (Some(job.keys), Some(job.signer.keys));
+    audit_migrated(job.dir, old, new, job.federation, true, control, &mut take)?;
+    match first {
+        Some(first) => Err(MigrationError::NotProven { errors, first }),
+        None => Ok(()),
+    }
+}
+
+/// Signs without proving: the second half of [`attest`], by itself for benchmarks.
+///
+/// # Errors
+/// As [`attest`].
+pub fn sign(job: Attest<'_>, control: Control<'_>) -> Result<Attested, MigrationError> {
+    let facts = facts(&job);
+    let partial = PartialFile::create(job.out, begins_like_one)?;
+    let identity = write(&job, &facts, &partial, control)?;
+    if job.out.exists() {
+        let existing =
+            Attestation::open(job.out, control).map_err(|error| in_the_way(&job, error.to_string()))?;
+        if (&existing.facts, existing.identity) != (&facts, identity) {
+            return Err(in_the_way(&job, "its signatures are others"));
+        }
+        return Ok(Attested { facts, identity, existed: true });
+    }
+    partial.publish()?;
+    Ok(Attested { facts, identity, existed: false })
+}
+
+fn write(
+    job: &Attest<'_>,
+    facts: &AttestationFacts,
+    partial: &PartialFile,
+    control: Control<'_>,
+) -> Result<Hash, MigrationError> {
+    let failed = |source| archive_error(partial.path(), source);
+    let mut writer =
+        ArchiveWriter::new(partial.handle()?, &facts.metadata(), Options::default()).map_err(failed)?;
+    let mut root = HistoryRoot::new();
+    let signer = job.signer;
+    control.progress.begin("signatures", "sessions", Some(facts.sessions));
+    each_session(
+        job.dir,
+        control,
+        |_| Ok(()),
+        |stored, parts| {
+            let leaf = parts.leaf(stored.index);
+            (leaf, signer.key.sign(&signer.keys.message(&leaf.header.to_bytes())))
+        },
+        |(leaf, signature)| {
+            root.push(leaf);
+            writer.push(&session_record_key(leaf.header.index), &signature).map_err(failed)
+        },
+    )?;
+    control.progress.end();
+    check_root(&root, &job.dir.manifest)?;
+    let (_, summary) = writer.finish().map_err(failed)?;
+    Ok(Hash(summary.identity))
+}

@@ -1,0 +1,313 @@
+//! The signatures of a threshold of guardians are put under the sessions of a migrated history.
+//!
+//! Invariants: nothing takes the old database's place before every signature of every file is verified over the headers
+//! here, and before what was written is read back; the result depends on the signatures of the lowest peers alone, not on the order or number of the files; until the very end the
+//! old database is in its place, and from then on the new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fm_audit::{Control, DATABASE_NAME, MigratedDir};
+use fm_crypto::{SchnorrSignature, SessionKeys};
+use fm_eras::session;
+use fm_history::{Hash, HistoryRoot, SessionParts, signed_record};
+use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
+use rayon::prelude::*;
+
+use crate::attestation::{Attestation, AttestationFacts, SignatureStream};
+use crate::identity::Identity;
+use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
+use crate::tips::{Compared, Relation};
+use crate::{MigrationError, SealError};
+
+/// What is sealed.
+#[derive(Clone, Copy)]
+pub struct Seal<'a> {
+    /// The migrated directory.
+    pub dir: &'a Path,
+    /// The guardians' public keys.
+    pub keys: &'a SessionKeys,
+    /// Federation id, in hex, if the keys come with one.
+    pub federation: Option<&'a str>,
+    /// The attestations, in any order.
+    pub files: &'a [PathBuf],
+}
+
+/// A directory that is sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Number of sessions.
+    pub sessions: u64,
+    /// The root over them.
+    pub history_root: Hash,
+    /// The guardians whose signatures stand under every session.
+    pub peers: Vec<u16>,
+    /// All guardians whose attestations were verified.
+    pub verified: Vec<u16>,
+    /// Whether it was sealed with these signatures before.
+    pub existed: bool,
+}
+
+/// Verifies attestations and puts their signatures into the database of a migrated directory.
+///
+/// # Errors
+/// If a file is not whole, not of this very history, or has a signature that does not hold; if there are too few; if
+/// the database is not the one of its manifest or cannot be written.
+pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationError> {
+    let database = job.dir.join(DATABASE_NAME);
+    Replacement::recover(&database)?;
+    let dir = MigratedDir::open(job.dir, control)?;
+    check_sealable(&dir)?;
+    if let Some(known) = job.federation {
+        check_federation(&dir, known)?;
+    }
+    let files = open_files(&job, &dir, control)?;
+    let chosen = &files[..job.keys.threshold()];
+    let sealing = Sealing { dir: &dir, keys: job.keys, files: &files };
+    let replacement = Replacement::create(&database)?;
+    let sealed = sealing.write(&replacement.path(), control)?;
+    if !sealed.already {
+        read_back(&replacement.path(), sealed.written, control)?;
+        // Open files of the old database would not follow it to its other name.
+        drop(dir);
+        replacement.exchange()?;
+    }
+    Ok(Sealed {
+        sessions: sealed.root.sessions(),
+        history_root: sealed.root.root(),
+        peers: chosen.iter().map(|file| file.facts.peer).collect(),
+        verified: files.iter().map(|file| file.facts.peer).collect(),
+        existed: sealed.already,
+    })
+}
+
+/// Opens all files and checks all that their headers say but the root; gives them by ascending peer.
+fn open_files(
+    job: &Seal<'_>,
+    dir: &MigratedDir,
+    control: Control<'_>,
+) -> Result<Vec<Attestation>, MigrationError> {
+    let tag = Hash(job.keys.tag().unwrap_or_default());
+    let mut by_peer: BTreeMap<u16, Attestation> = BTreeMap::new();
+    for path in job.files {
+        let file = Attestation::open(path, control)?;
+        let (facts, path) = (&file.facts, path.clone());
+        if facts.federation != dir.manifest.federation {
+            let (stated, known) = (facts.federation.clone(), dir.manifest.federation.clone());
+            return Err(SealError::OtherFederation { path, stated, known }.into());
+        }
+        if facts.key_set_tag != tag {
+            return Err(SealError::OtherKeys { path, stated: facts.key_set_tag, known: tag }.into());
+        }
+        let peer = facts.peer;
+        if job.keys.x_only(peer).is_none() {
+            return Err(SealError::NoGuardian { path, peer }.into());
+        }
+        if let Some(first) = by_peer.insert(peer, file) {
+            return Err(SealError::SameGuardian { first: first.path, second: path, peer }.into());
+        }
+    }
+    let (given, threshold) = (by_peer.len(), job.keys.threshold());
+    if given < threshold {
+        return Err(SealError::TooFew { given, threshold }.into());
+    }
+    Ok(by_peer.into_values().collect())
+}
+
+/// The database and the attestations that are put into it, by ascending peer.
+struct Sealing<'a> {
+    dir: &'a MigratedDir,
+    keys: &'a SessionKeys,
+    files: &'a [Attestation],
+}
+
+/// What was written.
+struct Written {
+    root: HistoryRoot,
+    /// Identity of the rows before the sessions, of the sessions, and of the rows behind them.
+    written: [Hash; 3],
+    /// Every session had these very signatures.
+    already: bool,
+}
+
+/// What became of the sessions.
+#[derive(Default)]
+struct Running {
+    root: HistoryRoot,
+    /// The roots over as many sessions as any of the files is of.
+    roots: BTreeMap<u64, Hash>,
+    /// The first session, by file, over which its signature does not hold.
+    first_bad: BTreeMap<usize, u64>,
+    differs: bool,
+}
+
+/// A session with the signatures that belong under it.
+struct Signed {
+    leaf: fm_history::SessionLeaf,
+    key: Vec<u8>,
+    record: Vec<u8>,
+    /// It is stored like that already.
+    already: bool,
+    /// The files whose signatures do not hold over it, by their place in the list.
+    bad: Vec<usize>,
+}
+
+/// Signatures over a session, by the files' places in the list; none where a file ends before.
+type Attached = Vec<Option<SchnorrSignature>>;
+
+impl Sealing<'_> {
+    /// Verifies every signature over the headers here, and writes the database with them.
+    fn write(&self, path: &Path, control: Control<'_>) -> Result<Written, MigrationError> {
+        let mut writer = StoreWriter::create(path)?;
+        let sessions = session::SIGNED_SESSION_OUTCOME;
+        let before = self.copy(&[], Some(&[sessions]), control, &mut writer)?;
+        let mut identity = Identity::default();
+        let running = self.pass(control, |key, record| {
+            identity.push(key, record);
+            writer.push_sorted(key, record)
+        })?;
+        check_root(&running.root, &self.dir.manifest)?;
+        for (place, file) in self.files.iter().enumerate() {
+            check_relation(file, &running.compared(place, &file.facts))?;
+        }
+        let behind = self.copy(&[sessions + 1], None, control, &mut writer)?;
+        writer.finish()?;
+        let written = [before, identity.finish(), behind];
+        Ok(Written { root: running.root, written, already: !running.differs })
+    }
+
+    /// Goes over all sessions; `put` takes the new rows.
+    fn pass(
+        &self,
+        control: Control<'_>,
+        mut put: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<Running, MigrationError> {
+        let lengths: BTreeSet<u64> = self.files.iter().map(|file| file.facts.sessions).collect();
+        let mut readers = self.files.iter().map(Attestation::reader).collect::<Result<Vec<_>, _>>()?;
+        let mut streams: Vec<SignatureStream<'_>> =
+            self.files.iter().zip(&mut readers).map(|(file, reader)| file.signatures(reader)).collect();
+        let attach = |session| {
+            let next = |(file, stream): (&Attestation, &mut SignatureStream<'_>)| {
+                (session < file.facts.sessions).then(|| stream.next(session)).transpose()
+            };
+            self.files.iter().zip(&mut streams).map(next).collect()
+        };
+        let mut running = Running::default();
+        control.progress.begin("sealing", "sessions", Some(self.dir.manifest.sessions));
+        let work = |stored, parts| self.signed(stored, &parts);
+        each_session(self.dir, control, attach, work, |signed| {
+            put(&signed.key, &signed.record)?;
+            running.push(signed, &lengths);
+            Ok(())
+        })?;
+        control.progress.end();
+        Ok(running)
+    }
+
+    fn signed(&self, stored: StoredSession<Attached>, parts: &SessionParts) -> Signed {
+        let leaf = parts.leaf(stored.index);
+        let message = self.keys.message(&leaf.header.to_bytes());
+        let holds = |(file, signature): &(&Attestation, &Option<SchnorrSignature>)| {
+            let verdict = |signature| self.keys.verify(file.facts.peer, &message, signature).is_ok();
+            signature.as_ref().is_none_or(verdict)
+        };
+        let given = || self.files.iter().zip(&stored.attached);
+        let bad = (0..).zip(given()).filter(|(_, one)| !holds(one)).map(|(place, _)| place).collect();
+        let chosen = given().take(self.keys.threshold());
+        let signatures =
+            chosen.filter_map(|(file, signature)| Some((file.facts.peer, (*signature)?))).collect();
+        let record = signed_record(&stored.record[..parts.outcome_bytes], &signatures);
+        Signed { leaf, already: parts.signatures == signatures, key: stored.key, record, bad }
+    }
+
+    /// Copies the rows of a range as they are; gives their identity.
+    fn copy(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        control: Control<'_>,
+        writer: &mut StoreWriter,
+    ) -> Result<Hash, MigrationError> {
+        let mut identity = Identity::default();
+        control.progress.begin("other records", "records", None);
+        let mut rows = self.dir.database.scan_range(from, to);
+        while let Some(row) = rows.next_row() {
+            let (key, value) = row?;
+            identity.push(key, value);
+            writer.push_sorted(key, value)?;
+            control.check()?;
+            control.progress.advance(1);
+        }
+        control.progress.end();
+        Ok(identity.finish())
+    }
+}
+
+impl Running {
+    fn push(&mut self, signed: Signed, lengths: &BTreeSet<u64>) {
+        self.root.push(signed.leaf);
+        if lengths.contains(&self.root.sessions()) {
+            self.roots.insert(self.root.sessions(), self.root.root());
+        }
+        for place in signed.bad {
+            self.first_bad.entry(place).or_insert(signed.leaf.header.index);
+        }
+        self.differs |= !signed.already;
+    }
+
+    fn compared(&self, place: usize, facts: &AttestationFacts) -> Compared {
+        Compared {
+            here: self.root.sessions(),
+            root_here: self.root.root(),
+            theirs: facts.sessions,
+            root_theirs: facts.history_root,
+            root_at_theirs: self.roots.get(&facts.sessions).copied(),
+            first_bad: self.first_bad.get(&place).copied(),
+        }
+    }
+}
+
+/// Reads a new database from the disk and compares it with what was written.
+fn read_back(path: &Path, written: [Hash; 3], control: Control<'_>) -> Result<(), MigrationError> {
+    let store = ReadStore::open(path)?;
+    let sessions = session::SIGNED_SESSION_OUTCOME;
+    let (first, behind) = ([sessions], [sessions + 1]);
+    let ranges: [(&[u8], Option<&[u8]>); 3] = [(&[], Some(&first)), (&first, Some(&behind)), (&behind, None)];
+    control.progress.begin("reading back", "records", None);
+    let read: Vec<Hash> = ranges
+        .into_par_iter()
+        .map(|(from, to)| {
+            let mut identity = Identity::default();
+            let mut rows = store.scan_range(from, to);
+            while let Some(row) = rows.next_row() {
+                let (key, value) = row?;
+                identity.push(key, value);
+                control.check()?;
+                control.progress.advance(1);
+            }
+            Ok::<_, MigrationError>(identity.finish())
+        })
+        .collect::<Result<_, _>>()?;
+    control.progress.end();
+    if read == written {
+        return Ok(());
+    }
+    Err(MigrationError::ReadBack { what: "the sealed database reads back as another one".to_owned() })
+}
+
+/// Refuses a file that is not of this very history with nothing but good signatures.
+fn check_relation(file: &Attestation, compared: &Compared) -> Result<(), SealError> {
+    let (path, peer, facts) = (file.path.clone(), file.facts.peer, &file.facts);
+    Err(match compared.relation() {
+        Relation::Same => return Ok(()),
+        Relation::BadSignature { session } => SealError::BadSignature { path, peer, session },
+        Relation::Shorter { until } => {
+            SealError::Shorter { path, peer, until, last: compared.here.saturating_sub(1) }
+        }
+        Relation::Longer { until } => {
+            SealError::Longer { path, peer, until, last: facts.sessions.saturating_sub(1) }
+        }
+        Relation::Other { session } => SealError::OtherHistory { path, peer, session },
+        Relation::OtherRoot => SealError::OtherRoot { path, peer, stated: facts.history_root },
+    })
+}

@@ -1,0 +1,104 @@
+//! The sessions of a migrated database, read by one thread, worked on by all cores, handed over in order.
+//!
+//! Invariant: every session from 0 on is there and decodes, or the first that is not is told.
+
+use fm_audit::{AuditError, Control, Feed, MigratedDir, run_pipeline};
+use fm_eras::{RowSource, session};
+use fm_history::{HistoryRoot, Manifest, SessionParts};
+use rayon::prelude::*;
+
+use crate::{MigrationError, SealError};
+
+/// Sessions that a core gets at a time.
+const SESSIONS_PER_CORE: usize = 256;
+
+/// A session of the database, and whatever was attached to it when it was read.
+pub(crate) struct StoredSession<A> {
+    pub(crate) index: u64,
+    pub(crate) key: Vec<u8>,
+    pub(crate) record: Vec<u8>,
+    pub(crate) attached: A,
+}
+
+/// Works on all sessions: `attach` runs beside the reading, `work` on all cores, `on_result` in order.
+pub(crate) fn each_session<A: Send, T: Send>(
+    dir: &MigratedDir,
+    control: Control<'_>,
+    mut attach: impl FnMut(u64) -> Result<A, MigrationError> + Send,
+    work: impl Fn(StoredSession<A>, SessionParts) -> T + Sync + Send,
+    mut on_result: impl FnMut(T) -> Result<(), MigrationError>,
+) -> Result<(), MigrationError> {
+    let database = &dir.database;
+    // The pipeline's reader knows no errors but its own: the true one is a result like any other.
+    let read = |feed: &mut Feed<'_, Result<StoredSession<A>, MigrationError>>| {
+        for (index, row) in (0..).zip(RowSource::scan_prefix(database, session::SIGNED_SESSION_OUTCOME)) {
+            let (key, record) = row.map_err(|source| AuditError::rows(database.path(), source))?;
+            let bytes = record.len();
+            let stored = attach(index).map(|attached| StoredSession { index, key, record, attached });
+            let failed = stored.is_err();
+            feed.push(stored, bytes)?;
+            if failed {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let one = |stored: StoredSession<A>| {
+        let parts = take_apart(&stored)?;
+        Ok(work(stored, parts))
+    };
+    let process = |chunk: Vec<Result<StoredSession<A>, MigrationError>>| {
+        chunk.into_par_iter().map(|stored| stored.and_then(one)).collect()
+    };
+    let most = SESSIONS_PER_CORE * rayon::current_num_threads();
+    run_pipeline(most, control, read, process, |result: Result<T, MigrationError>| on_result(result?))
+}
+
+fn take_apart<A>(stored: &StoredSession<A>) -> Result<SessionParts, MigrationError> {
+    let session = stored.index;
+    let undecodable =
+        |error: fm_codec::DecodeError| SealError::Undecodable { session, reason: error.to_string() };
+    if session::session_of_key(&stored.key).map_err(undecodable)? != session {
+        return Err(SealError::Gap { session }.into());
+    }
+    Ok(SessionParts::read(&stored.record).map_err(undecodable)?)
+}
+
+/// Refuses a database whose sessions are not those of its manifest.
+pub(crate) fn check_root(root: &HistoryRoot, manifest: &Manifest) -> Result<(), MigrationError> {
+    if (root.sessions(), root.root()) == (manifest.sessions, manifest.history_root) {
+        return Ok(());
+    }
+    Err(SealError::OwnRoot {
+        sessions: root.sessions(),
+        found: root.root(),
+        stated_sessions: manifest.sessions,
+        stated: manifest.history_root,
+    }
+    .into())
+}
+
+/// Refuses a directory whose history is signed already, or whose database is not whole.
+pub(crate) fn check_sealable(dir: &MigratedDir) -> Result<(), MigrationError> {
+    let era = &dir.manifest.era;
+    if matches!(era.as_str(), "D" | "E") {
+        return Err(SealError::SignedAlready { era: era.clone() }.into());
+    }
+    match dir.database.omissions().first() {
+        Some(omission) => {
+            let path = dir.database.path().to_owned();
+            Err(SealError::Incomplete { path, what: omission.message.clone() }.into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a directory of another federation than the one that the config is of.
+pub(crate) fn check_federation(dir: &MigratedDir, known: &str) -> Result<(), MigrationError> {
+    let stated = dir.manifest.federation.clone();
+    if stated == known {
+        return Ok(());
+    }
+    let (path, known) = (dir.path.clone(), known.to_owned());
+    Err(SealError::OtherFederation { path, stated, known }.into())
+}

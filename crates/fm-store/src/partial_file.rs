@@ -1,0 +1,141 @@
+//! A file that is born beside its final name and appears there whole or not at all.
+//!
+//! Invariants: nothing is ever overwritten under the final name; a leftover is recognised by its first bytes and
+//! replaced, anything else in the way is refused; two runs on one target exclude each other.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::StoreError;
+use crate::partial::{is_there, parent, partial_path, sync_directory};
+
+/// A file named `<target>.partial`, removed on drop unless it was published.
+pub struct PartialFile {
+    path: PathBuf,
+    target: PathBuf,
+    // Its lock lasts until it goes.
+    file: File,
+    published: bool,
+}
+
+impl PartialFile {
+    /// Starts an empty file for `target`; `is_ours` tells by its first 64 bytes whether a file in the way is what an
+    /// interrupted run left.
+    ///
+    /// # Errors
+    /// If the file cannot be made, another run works on it, or a foreign file is in the way.
+    pub fn create(target: &Path, is_ours: impl FnOnce(&[u8]) -> bool) -> Result<Self, StoreError> {
+        let path = partial_path(target);
+        // A link would carry what is written here to somewhere else.
+        if path.is_symlink() || path.is_dir() {
+            return Err(StoreError::ForeignPartial { path });
+        }
+        let at = |source| StoreError::io(&path, source);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(at)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path, pid: 0 }),
+            Err(TryLockError::Error(source)) => return Err(at(source)),
+        }
+        let mut start = Vec::new();
+        (&mut file).take(64).read_to_end(&mut start).map_err(at)?;
+        if !start.is_empty() && !is_ours(&start) {
+            return Err(StoreError::ForeignPartial { path });
+        }
+        file.set_len(0).map_err(at)?;
+        io::Seek::rewind(&mut file).map_err(at)?;
+        Ok(Self { path, target: target.to_owned(), file, published: false })
+    }
+
+    /// The file, to be written from its start.
+    ///
+    /// # Errors
+    /// If the system gives no second handle.
+    pub fn handle(&self) -> Result<File, StoreError> {
+        self.file.try_clone().map_err(|source| StoreError::io(&self.path, source))
+    }
+
+    /// Where it is for now.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Syncs the file and gives it its name, which must be free.
+    ///
+    /// # Errors
+    /// If something has the name, or the file cannot be synced or renamed.
+    pub fn publish(mut self) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|source| StoreError::io(&self.path, source))?;
+        rename_to_new(&self.path, &self.target)?;
+        self.published = true;
+        sync_directory(parent(&self.target))
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if !self.published {
+            // Best effort: a leftover is replaced by the next run.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Renames a file to a name that nothing has.
+fn rename_to_new(from: &Path, to: &Path) -> Result<(), StoreError> {
+    let exists = || StoreError::AlreadyExists { path: to.to_owned() };
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::EXIST) => Err(exists()),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+            if is_there(to) {
+                return Err(exists());
+            }
+            fs::rename(from, to).map_err(|source| StoreError::io(to, source))
+        }
+        Err(error) => Err(StoreError::io(to, error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn it_appears_whole_and_overwrites_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("file");
+        let partial = PartialFile::create(&target, |_| false).unwrap();
+        partial.handle().unwrap().write_all(b"whole").unwrap();
+        assert!(!target.exists());
+        assert!(matches!(PartialFile::create(&target, |_| true), Err(StoreError::Locked { .. })));
+        partial.publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+        let second = PartialFile::create(&target, |_| false).unwrap();
+        assert!(matches!(second.publish(), Err(StoreError::AlreadyExists { .. })));
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+        assert!(!partial_path(&target).exists());
+    }
+
+    #[test]
+    fn a_leftover_is_replaced_and_a_foreign_file_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("file");
+        let partial = partial_path(&target);
+        fs::write(&partial, b"ours, much longer than what comes").unwrap();
+        let replaced = PartialFile::create(&target, |start| start.starts_with(b"ours")).unwrap();
+        replaced.handle().unwrap().write_all(b"new").unwrap();
+        replaced.publish().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        fs::write(&partial, b"theirs").unwrap();
+        let refused = PartialFile::create(&target, |start| start.starts_with(b"ours"));
+        assert!(matches!(refused, Err(StoreError::ForeignPartial { .. })));
+        assert_eq!(fs::read(&partial).unwrap(), b"theirs");
+    }
+}

@@ -1,0 +1,168 @@
+//! A directory that takes the place of another one, whole or not at all.
+//!
+//! Invariants: at every moment the old or the new directory is whole under the target's name, or (where the system
+//! cannot exchange two names at once) the old one waits in the partial directory and the next run puts it back.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::StoreError;
+use crate::partial::{PartialDir, clear, is_there, parent, partial_path, sync_directory};
+
+/// Name of the new directory inside the partial one.
+const NEW: &str = "new";
+/// Name of the old directory inside the partial one, while it has no other.
+const OLD: &str = "old";
+
+/// The new directory for a target that exists. What is not wanted any more is removed on drop: the new one, or, once
+/// they were exchanged, the old one.
+pub struct Replacement {
+    target: PathBuf,
+    partial: PartialDir,
+}
+
+impl Replacement {
+    /// Puts back what an interrupted run moved away, and removes what it left.
+    ///
+    /// # Errors
+    /// If another run works on the target, or something else is in the way.
+    pub fn recover(target: &Path) -> Result<(), StoreError> {
+        if is_there(&partial_path(target)) { Self::create(target).map(drop) } else { Ok(()) }
+    }
+
+    /// Starts the replacement of `target`; what an interrupted run left is put back or removed.
+    ///
+    /// # Errors
+    /// If another run works on the target, or something else is in the way.
+    pub fn create(target: &Path) -> Result<Self, StoreError> {
+        let partial = PartialDir::claim(target)?;
+        let old = partial.path().join(OLD);
+        if !is_there(target) && is_there(&old) {
+            fs::rename(&old, target).map_err(|source| StoreError::io(target, source))?;
+            sync_directory(parent(target))?;
+        }
+        clear(partial.path())?;
+        Ok(Self { target: target.to_owned(), partial })
+    }
+
+    /// Where to write; nothing is there.
+    pub fn path(&self) -> PathBuf {
+        self.partial.path().join(NEW)
+    }
+
+    /// Puts the new directory, which is synced, in the place of the old one, and removes the old one.
+    ///
+    /// # Errors
+    /// If the names cannot be exchanged; the old directory is then where it was.
+    pub fn exchange(self) -> Result<(), StoreError> {
+        sync_directory(self.partial.path())?;
+        let failed = |source| StoreError::io(&self.target, source);
+        match renameat_with(CWD, self.path(), CWD, &self.target, RenameFlags::EXCHANGE) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {
+                self.exchange_in_two_steps().map_err(failed)?;
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        sync_directory(parent(&self.target))?;
+        sync_directory(self.partial.path())
+    }
+
+    fn exchange_in_two_steps(&self) -> io::Result<()> {
+        let old = self.partial.path().join(OLD);
+        fs::rename(&self.target, &old)?;
+        fs::rename(self.path(), &self.target).inspect_err(|_| {
+            // If this fails as well, the next run finds it.
+            let _ = fs::rename(&old, &self.target);
+        })
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        // The partial directory removes what is in it: the old directory may not be there without a name of its own.
+        let old = self.partial.path().join(OLD);
+        if !is_there(&self.target) && is_there(&old) && fs::rename(&old, &self.target).is_err() {
+            self.partial.leave();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(directory: &Path, text: &str) {
+        fs::create_dir(directory).unwrap();
+        fs::write(directory.join("file"), text).unwrap();
+    }
+
+    fn text(directory: &Path) -> String {
+        fs::read_to_string(directory.join("file")).unwrap()
+    }
+
+    fn started() -> (tempfile::TempDir, PathBuf, Replacement) {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("database");
+        with_file(&target, "old");
+        let replacement = Replacement::create(&target).unwrap();
+        with_file(&replacement.path(), "new");
+        (home, target, replacement)
+    }
+
+    #[test]
+    fn the_new_one_takes_the_place() {
+        let (_home, target, replacement) = started();
+        replacement.exchange().unwrap();
+        assert_eq!(text(&target), "new");
+        assert!(!partial_path(&target).exists());
+    }
+
+    #[test]
+    fn in_two_steps_as_well() {
+        let (_home, target, replacement) = started();
+        replacement.exchange_in_two_steps().unwrap();
+        drop(replacement);
+        assert_eq!(text(&target), "new");
+        assert!(!partial_path(&target).exists());
+    }
+
+    #[test]
+    fn given_up_the_old_one_stays() {
+        let (_home, target, replacement) = started();
+        drop(replacement);
+        assert_eq!(text(&target), "old");
+        assert!(!partial_path(&target).exists());
+    }
+
+    #[test]
+    fn killed_between_the_two_steps_the_old_one_is_put_back() {
+        let (_home, target, replacement) = started();
+        let partial = partial_path(&target);
+        fs::rename(&target, partial.join(OLD)).unwrap();
+        // What a killed process leaves: the lock is gone, nothing is dropped.
+        let copy = target.with_file_name("copy");
+        fs::rename(&partial, &copy).unwrap();
+        drop(replacement);
+        fs::rename(&copy, &partial).unwrap();
+        assert!(!target.exists());
+        Replacement::recover(&target).unwrap();
+        assert_eq!(text(&target), "old");
+        assert!(!partial.exists());
+        Replacement::recover(&target).unwrap();
+        assert_eq!(text(&target), "old");
+    }
+
+    #[test]
+    fn two_at_a_time_exclude_each_other_and_foreign_work_is_left_alone() {
+        let (_home, target, replacement) = started();
+        assert!(matches!(Replacement::create(&target), Err(StoreError::Locked { .. })));
+        drop(replacement);
+        with_file(&partial_path(&target), "of somebody else");
+        assert!(matches!(Replacement::create(&target), Err(StoreError::ForeignPartial { .. })));
+        assert_eq!(text(&partial_path(&target)), "of somebody else");
+    }
+}

@@ -1,0 +1,74 @@
+//! `seal`.
+
+use std::path::Path;
+
+use fm_audit::Control;
+use fm_cli::{Exit, Failure, KeyArgs, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_migration::{Seal, Sealed};
+use serde::Serialize;
+
+use crate::args::SealArgs;
+use crate::convert::or_refused;
+
+#[derive(Serialize)]
+struct SealVerdict<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    dir: &'a Path,
+    sessions: u64,
+    threshold: usize,
+    guardians: usize,
+    peers: &'a [u16],
+    verified: &'a [u16],
+    history_root: String,
+}
+
+pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
+    let keys = KeyArgs { config: arguments.config.clone(), keys: arguments.keys.clone() };
+    let pinned = keys.load()?.ok_or_else(|| {
+        Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is sealed")
+            .hint("give the guardians' consensus.json with --config")
+    })?;
+    let keys = pinned.of_sessions()?;
+    let federation = pinned.federation();
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = Control { progress: &progress, interrupted: &flag };
+    let job = Seal { dir: &arguments.dir, keys, federation: federation.as_deref(), files: &arguments.files };
+    let result = fm_migration::seal(job, control);
+    drop(progress);
+    let mut output = Output::default();
+    let sealed = or_refused(result, arguments.json, &mut output)?;
+    let (threshold, guardians) = (keys.threshold(), keys.guardians());
+    if arguments.json {
+        output.json(&SealVerdict {
+            r#type: "verdict",
+            verdict: if sealed.existed { "exists" } else { "sealed" },
+            dir: &arguments.dir,
+            sessions: sealed.sessions,
+            threshold,
+            guardians,
+            peers: &sealed.peers,
+            verified: &sealed.verified,
+            history_root: sealed.history_root.to_string(),
+        })?;
+        return Ok(Exit::Done);
+    }
+    print(&mut output, &sealed, guardians)?;
+    let done = if sealed.existed { "was sealed with these already, unchanged:" } else { "sealed:" };
+    output.line(&format!("{done} {}", arguments.dir.display()))?;
+    Ok(Exit::Done)
+}
+
+fn print(output: &mut Output, sealed: &Sealed, guardians: usize) -> Result<(), Failure> {
+    let list = |peers: &[u16]| peers.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    output.line(&format!("verified   the attestations of guardians {}", list(&sealed.verified)))?;
+    output.line(&format!(
+        "sessions   {} (0 to {}), each with the signatures of guardians {}, {} of {guardians}",
+        group_digits(sealed.sessions),
+        group_digits(sealed.sessions.saturating_sub(1)),
+        list(&sealed.peers),
+        sealed.peers.len()
+    ))?;
+    output.line(&format!("root       {}", sealed.history_root))
+}
