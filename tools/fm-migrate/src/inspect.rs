@@ -72,6 +72,8 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
             Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
         })?,
     };
+    // Nothing is proven here, but keys of another kind are a mistake that should not wait.
+    keys.as_ref().map(|keys| keys.of_history(&detected)).transpose()?;
     let mut inspection = match detected {
         Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
         Detected::Blocks(layout) => inspect_blocks(&store, layout)?,
