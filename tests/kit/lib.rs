@@ -9,6 +9,7 @@ mod fixtures;
 mod migrated;
 mod random;
 mod run;
+mod sealing;
 
 pub use binaries::binary;
 pub use changes::{Change, contributions, dropping, module_item, unchanged};
@@ -20,6 +21,7 @@ pub use migrated::{
 };
 pub use random::Random;
 pub use run::{Run, codes, command, shell};
+pub use sealing::{attest, forge_attestation, seal};
 
 /// Runs `fm-migrate` with the arguments, to its end.
 #[macro_export]

@@ -314,8 +314,13 @@ fn every_code_of_a_history() {
     }
 }
 
-/// Codes that the stories `incomplete` and `lying_directory` raise.
-const OTHER_STORIES: [Code; 7] = [
+/// Codes that the stories `incomplete`, `lying_directory` and `sealed_audit` raise.
+const OTHER_STORIES: [Code; 12] = [
+    Code::SessionSignatureInvalid,
+    Code::SessionSignerUnknown,
+    Code::SessionUnsigned,
+    Code::SessionSignaturesSurplus,
+    Code::SealUnchecked,
     Code::LogMissing,
     Code::FileListTorn,
     Code::TablesUnnamed,
