@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-codec", "fm-store"],
     &["fm-crypto"],
     &["fm-history"],
+    &["fm-units"],
     &["fm-eras", "fm-archive"],
     &["fm-audit"],
     &["fm-migration"],
