@@ -17,7 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-crypto"],
     &["fm-history"],
     &["fm-units"],
-    &["fm-eras", "fm-archive"],
+    &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit"],
     &["fm-migration"],
     &["fm-cli"],

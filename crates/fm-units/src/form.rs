@@ -91,6 +91,14 @@ pub static ALEPH_0_36: UnitForm = UnitForm {
 pub static FORMS: [&UnitForm; 4] = [&ALEPH_0_20_ITEMS, &ALEPH_0_20_BYTES, &ALEPH_0_30, &ALEPH_0_36];
 
 impl UnitForm {
+    /// The bytes before a unit.
+    pub fn tag(&self) -> &'static [u8] {
+        match self.framing {
+            Framing::Bare => &[],
+            Framing::Tagged => &[0],
+        }
+    }
+
     /// The form of that name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
         FORMS.into_iter().find(|form| form.name == name)

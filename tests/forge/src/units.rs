@@ -8,7 +8,7 @@ use fm_codec::{Dialect, Writer};
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{Hash, sha256};
 use fm_units::{
-    Authored, DataShape, Framing, Subset, UnitData, UnitFields, UnitForm, UnitTable, subset_bits, write_bytes,
+    Authored, DataShape, Subset, UnitData, UnitFields, UnitForm, UnitTable, subset_bits, write_bytes,
 };
 
 /// Guardians who make units.
@@ -74,7 +74,7 @@ impl UnitForge {
         let hash = self.form.hash.hash(&unsigned);
         fields.signature = self.sign(creator, &hash.0);
         self.hashes.insert((round, creator), hash);
-        let mut bytes = if self.form.framing == Framing::Tagged { vec![0] } else { Vec::new() };
+        let mut bytes = self.form.tag().to_vec();
         fields.write(&mut bytes);
         bytes
     }
