@@ -70,6 +70,9 @@ struct Finalized {
     payload: Option<Payload>,
 }
 
+/// Runs a member on its backup.
+type Run = fn(Member) -> Option<Vec<Finalized>>;
+
 /// What a member needs.
 struct Member {
     guardians: usize,
@@ -86,7 +89,7 @@ struct Member {
 /// # Errors
 /// If the graph is none that a healthy server would load, or the library does not do what it should.
 pub fn replay(dag: &Dag<'_>, keys: Option<&SessionKeys>) -> Result<Replay, ReplayError> {
-    let (library, run): (_, fn(Member) -> Option<Vec<Finalized>>) = match (dag.form.own_only, dag.form.hash) {
+    let (library, run): (_, Run) = match (dag.form.own_only, dag.form.hash) {
         (true, _) => return Err(ReplayError::NoLibrary { form: dag.form.name }),
         (false, HashRule::Plain) => ("aleph-bft 0.30.0", v0_30::run),
         (false, HashRule::Sized) => ("fedimint-aleph-bft 0.36.0", v0_36::run),

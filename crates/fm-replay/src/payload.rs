@@ -1,5 +1,7 @@
 //! What units of 0.30 and 0.36 carry, as the libraries hand it on.
 
+#![allow(clippy::cast_possible_truncation, reason = "the derived encoding casts its constant indices")]
+
 use fm_units::UnitData;
 use parity_scale_codec::{Decode, Encode};
 
