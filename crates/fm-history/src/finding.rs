@@ -158,6 +158,34 @@ codes! {
     CarriedRecordMissing = "carried-record-missing", Error;
     /// A record that no modern server knows.
     ForeignRecord = "foreign-record", Error;
+    /// Rows of a unit backup are missing before others.
+    UnitRowsMissing = "unit-rows-missing", Error;
+    /// A row of a unit backup, or a part of it, is no unit.
+    UnitRowUndecodable = "unit-row-undecodable", Error;
+    /// A unit of another session, of nobody, or of a federation with another number of guardians.
+    UnitForeign = "unit-foreign", Error;
+    /// One guardian's own units are not one for each round in order.
+    UnitMisplaced = "unit-misplaced", Error;
+    /// A unit has a number of parents, or parents, that no unit has.
+    UnitParentsInvalid = "unit-parents-invalid", Error;
+    /// A unit's parent is not stored before it.
+    UnitParentMissing = "unit-parent-missing", Error;
+    /// A unit commits to other parents than the stored ones.
+    UnitParentsDiffer = "unit-parents-differ", Error;
+    /// A unit's signature is not its creator's.
+    UnitSignatureInvalid = "unit-signature-invalid", Error;
+    /// The signature of a unit's batch is not its creator's.
+    UnitBatchSignatureInvalid = "unit-batch-signature-invalid", Error;
+    /// A guardian made different units for one round.
+    UnitFork = "unit-fork", Error;
+    /// A unit is stored twice.
+    UnitRepeated = "unit-repeated", Warning;
+    /// The backup holds a record of a fork alert.
+    UnitAlert = "unit-alert", Warning;
+    /// The batch of a unit does not decode; servers skip it.
+    UnitBatchUndecodable = "unit-batch-undecodable", Warning;
+    /// Signatures of units were not checked, for want of keys.
+    UnitSignaturesUnchecked = "unit-signatures-unchecked", Warning;
 }
 
 impl fmt::Display for Code {

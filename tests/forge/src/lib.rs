@@ -15,6 +15,7 @@ mod keys;
 mod random;
 mod spec;
 mod tables;
+mod units;
 
 use std::fs;
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use blocks::{BlockSpec, ForgedBlocks, forge_blocks};
 pub use chain::Forged;
 pub use config::broadcast_secret;
 pub use spec::{ForgeSpec, SpecError};
+pub use units::{UnitForge, UnitRows, unit_rows};
 
 use crate::chain::write_chain;
 use crate::keys::Keys;

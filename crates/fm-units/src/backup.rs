@@ -1,0 +1,174 @@
+//! The rows of a backup, joined in the order of their numbers.
+//!
+//! Invariants: a row that is no byte string, and a number that is missing, are kept as such; memory is bounded by
+//! [`MAX_BACKUP_BYTES`].
+
+use std::ops::Range;
+
+use fm_codec::{Dialect, Reader};
+use fm_history::{Hash, sha256};
+use thiserror::Error;
+
+/// The most bytes of units that are read of one guardian: several times the largest session.
+pub const MAX_BACKUP_BYTES: usize = 1 << 30;
+
+/// Where a database keeps its units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnitTable {
+    /// First byte of the keys.
+    pub prefix: u8,
+    /// Whether the session stands in the key, before the row's number.
+    pub session_in_key: bool,
+    /// The encoding of keys and values.
+    pub dialect: Dialect,
+}
+
+/// Why a backup is not read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BackupError {
+    /// A key that is none of the table.
+    #[error("the key {key} is none of a unit backup")]
+    Key {
+        /// The key, in hex.
+        key: String,
+    },
+    /// The rows do not come in the order of their numbers.
+    #[error("the row {key} does not follow the one before it")]
+    Unordered {
+        /// The key, in hex.
+        key: String,
+    },
+    /// More than [`MAX_BACKUP_BYTES`].
+    #[error("the unit backup has more than {MAX_BACKUP_BYTES} bytes")]
+    TooLarge,
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Its number in the session.
+    pub number: u64,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its bytes in the stream.
+    pub range: Range<usize>,
+    /// Why its value is no byte string; then it adds nothing to the stream.
+    pub fault: Option<String>,
+    /// Length of the value.
+    pub value_bytes: usize,
+}
+
+/// Numbers that are missing between two rows, or before the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The missing numbers.
+    pub missing: Range<u64>,
+    /// Position, in [`Backup::rows`], of the first row behind them.
+    pub behind: usize,
+}
+
+/// One guardian's backup of one session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backup {
+    /// The session, where keys have it.
+    pub session: Option<u64>,
+    /// The rows, by number.
+    pub rows: Vec<Row>,
+    /// Their bytes, one row behind the other.
+    pub stream: Vec<u8>,
+}
+
+impl UnitTable {
+    /// Joins the rows of a table: one backup for every session that is named.
+    ///
+    /// # Errors
+    /// If a key is none of this table, rows are not in order, or there are too many bytes.
+    pub fn join<'r>(
+        &self,
+        rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>,
+    ) -> Result<Vec<Backup>, BackupError> {
+        let mut backups = Joined::new(*self);
+        for (key, value) in rows {
+            backups.push(key, value)?;
+        }
+        Ok(backups.finish())
+    }
+
+    fn numbers(&self, key: &[u8]) -> Option<(Option<u64>, u64)> {
+        let mut reader = Reader::new(key, self.dialect);
+        let prefix = reader.u8().ok()?;
+        let session = if self.session_in_key { Some(reader.u64().ok()?) } else { None };
+        let number = reader.u64().ok()?;
+        (prefix == self.prefix && reader.finish().is_ok()).then_some((session, number))
+    }
+}
+
+/// Rows on their way into backups, one after the other.
+#[derive(Debug)]
+pub struct Joined {
+    table: UnitTable,
+    backups: Vec<Backup>,
+    bytes: usize,
+}
+
+impl Joined {
+    /// No row yet.
+    pub fn new(table: UnitTable) -> Self {
+        Self { table, backups: Vec::new(), bytes: 0 }
+    }
+
+    /// Takes the next row, in key order.
+    ///
+    /// # Errors
+    /// As [`UnitTable::join`].
+    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BackupError> {
+        let name = || hex::encode(key);
+        let (session, number) = self.table.numbers(key).ok_or_else(|| BackupError::Key { key: name() })?;
+        self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
+        if self.bytes > MAX_BACKUP_BYTES {
+            return Err(BackupError::TooLarge);
+        }
+        if self.backups.last().is_none_or(|last| last.session != session) {
+            self.backups.push(Backup { session, ..Backup::default() });
+        }
+        let Some(backup) = self.backups.last_mut() else { return Ok(()) };
+        if backup.rows.last().is_some_and(|last| last.number >= number) {
+            return Err(BackupError::Unordered { key: name() });
+        }
+        let mut reader = Reader::new(value, self.table.dialect);
+        let (chunk, fault) = match reader.bytes().and_then(|chunk| reader.finish().map(|()| chunk)) {
+            Ok(chunk) => (chunk, None),
+            Err(error) => (&[] as &[u8], Some(error.to_string())),
+        };
+        let start = backup.stream.len();
+        backup.stream.extend_from_slice(chunk);
+        let range = start..backup.stream.len();
+        backup.rows.push(Row { number, key: key.to_vec(), range, fault, value_bytes: value.len() });
+        Ok(())
+    }
+
+    /// The backups.
+    pub fn finish(self) -> Vec<Backup> {
+        self.backups
+    }
+}
+
+impl Backup {
+    /// The numbers that are missing.
+    pub fn gaps(&self) -> Vec<Gap> {
+        let mut next = 0;
+        let mut gaps = Vec::new();
+        for (behind, row) in self.rows.iter().enumerate() {
+            if row.number > next {
+                gaps.push(Gap { missing: next..row.number, behind });
+            }
+            next = row.number.saturating_add(1);
+        }
+        gaps
+    }
+
+    /// SHA-256 of the stream.
+    pub fn digest(&self) -> Hash {
+        sha256(&[&self.stream])
+    }
+}

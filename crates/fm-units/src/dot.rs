@@ -1,0 +1,60 @@
+//! The graph as text for Graphviz: `dot -Tsvg`.
+
+use std::fmt::{self, Write};
+
+use crate::dag::{Dag, Node};
+use crate::unit::UnitData;
+
+impl Dag<'_> {
+    /// Writes the graph: a box for every unit, an arrow to every parent. Forks are red, batches with bytes grey.
+    ///
+    /// # Errors
+    /// Only those of the writer.
+    pub fn write_dot(&self, out: &mut dyn Write) -> fmt::Result {
+        writeln!(out, "digraph session_{} {{", self.session)?;
+        writeln!(out, "  rankdir=RL;\n  node [shape=box, fontname=monospace];")?;
+        for (index, node) in self.nodes.iter().enumerate() {
+            let fields = &node.unit.fields;
+            let fork = self.places[&(fields.round, fields.creator)].len() > 1;
+            let hash = hex::encode(&node.hash.0[..4]);
+            write!(
+                out,
+                "  u{index} [label=\"{}:{}\\n{hash}\\n{}\"",
+                fields.creator,
+                fields.round,
+                content(node)
+            )?;
+            let colour = if fork { ", color=red" } else { "" };
+            let fill = if carries(node) { ", style=filled, fillcolor=lightgrey" } else { "" };
+            writeln!(out, "{colour}{fill}];")?;
+        }
+        for (index, node) in self.nodes.iter().enumerate() {
+            let fields = &node.unit.fields;
+            let Some(before) = fields.round.checked_sub(1) else { continue };
+            for parent in fields.parents.members() {
+                for parent in self.places.get(&(before, parent as u64)).into_iter().flatten() {
+                    writeln!(out, "  u{index} -> u{parent};")?;
+                }
+            }
+        }
+        writeln!(out, "}}")
+    }
+}
+
+fn carries(node: &Node<'_>) -> bool {
+    match node.unit.fields.data {
+        Some(UnitData::Items { count, .. }) => count > 0,
+        // One byte is the count 0.
+        Some(UnitData::Bytes { bytes, .. }) => bytes.len() > 1,
+        Some(UnitData::HeaderSignature { .. }) | None => false,
+    }
+}
+
+fn content(node: &Node<'_>) -> String {
+    match node.unit.fields.data {
+        Some(UnitData::Items { count, .. }) => format!("{count} items"),
+        Some(UnitData::Bytes { bytes, .. }) => format!("{} bytes", bytes.len()),
+        Some(UnitData::HeaderSignature { .. }) => "signature".to_owned(),
+        None => "-".to_owned(),
+    }
+}

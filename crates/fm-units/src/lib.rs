@@ -1,0 +1,36 @@
+//! Backups of AlephBFT units: what a guardian stores of the session in progress, in every form it ever had.
+//!
+//! Rows are joined ([`UnitTable`]), read as records in one form ([`read_in_form`]), and put into a graph in which
+//! every unit's hash, parents and signatures are checked ([`Dag`]).
+//!
+//! Invariants: no I/O, no clock, no threads; no input makes a function panic; memory is a small multiple of the
+//! bytes of the backup, which are bounded; what differs between versions is data ([`UnitForm`]).
+
+mod alert;
+mod backup;
+mod dag;
+mod detect;
+mod dot;
+mod form;
+mod items;
+mod losses;
+mod records;
+mod scale;
+mod shape;
+mod unit;
+
+pub use alert::{Alert, MAX_ALERT_UNITS};
+pub use backup::{Backup, BackupError, Gap, Joined, MAX_BACKUP_BYTES, Row, UnitTable};
+pub use dag::{Dag, Node, Parents};
+pub use detect::{FormError, read_in_form};
+pub use form::{
+    ALEPH_0_20_BYTES, ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, DataShape, FORMS, Framing, HashRule, Joining,
+    UnitForm,
+};
+pub use items::{ItemEncoding, ProposedItem, items};
+pub use records::{Content, Damage, Expected, MAX_SPAN, Record, Records};
+pub use scale::{
+    ScaleError, ScaleErrorKind, ScaleReader, Subset, subset_bits, write_bytes, write_compact, write_subset,
+};
+pub use shape::{CreatorShape, Proposal, Shape};
+pub use unit::{Authored, MAX_BATCH_ITEMS, MAX_NODES, Unit, UnitData, UnitFields};
