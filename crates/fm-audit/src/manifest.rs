@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fm_archive::Metadata;
+use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION};
 
@@ -19,6 +20,8 @@ pub struct ManifestFacts<'a> {
     pub layout: &'a Detected,
     /// Federation id of the original, in hex.
     pub federation: &'a str,
+    /// The guardians' session keys, by peer, in hex.
+    pub session_keys: &'a BTreeMap<String, String>,
     /// The history up to the last session.
     pub anchor: &'a Anchor,
     /// Rows of the original, by table.
@@ -54,6 +57,7 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
         era: facts.layout.era().to_owned(),
         dialect: facts.layout.name().to_owned(),
         federation: facts.federation.to_owned(),
+        session_keys: facts.session_keys.clone(),
         first: 0,
         last: anchor.last,
         sessions: anchor.sessions,
@@ -107,6 +111,7 @@ pub(crate) fn check_manifest(
     let found = manifest(&ManifestFacts {
         layout: &dir.layout,
         federation: &federation,
+        session_keys: &stated.session_keys,
         anchor,
         rows: &original.rows,
         last_stored,
@@ -160,6 +165,19 @@ pub(crate) fn check_federation(dir: &MigratedDir, known: Option<&str>, report: &
     if let Some(known) = known.filter(|known| !stated.is_empty() && *known != stated) {
         let message = format!("federation is {known:?} by the config, the manifest states {stated:?}");
         report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+    }
+}
+
+/// Compares the session keys that the manifest names, if it names any, with those that the caller knows.
+pub(crate) fn check_session_keys(dir: &MigratedDir, known: Option<&SessionKeys>, report: &Report<'_>) {
+    let mismatch =
+        |message: String| report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+    match (dir.session_keys(), known) {
+        (Err(reason), _) => mismatch(format!("session_keys are none: {reason}")),
+        (Ok(Some(stated)), Some(known)) if stated.tag() != known.tag() => {
+            mismatch("session_keys are those of other guardians than the ones given".to_owned());
+        }
+        _ => {}
     }
 }
 

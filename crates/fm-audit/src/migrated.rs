@@ -15,7 +15,7 @@ use fm_store::Row;
 
 use crate::directory::check_directory;
 use crate::history::unproven;
-use crate::manifest::{check_federation, check_manifest};
+use crate::manifest::{check_federation, check_manifest, check_session_keys};
 use crate::seal::{SealAudit, SealCheck};
 use crate::{
     AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
@@ -86,6 +86,7 @@ pub fn audit_migrated(
     check_carried(dir, control, &report)?;
     check_manifest(dir, &original, provenance, &report);
     check_federation(dir, federation, &report);
+    check_session_keys(dir, session_keys, &report);
     // Keys that verify nothing were told already.
     if keys.is_some() && original.chain.unchecked == 0 {
         check_anchor(dir, &original, &report);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
+use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
 use fm_history::Manifest;
 use fm_store::ReadStore;
@@ -145,6 +146,24 @@ impl MigratedDir {
         let named = provenance.metadata("layout").as_deref().and_then(Detected::by_name);
         let layout = layout_of(&provenance, path, named, control)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
+    }
+}
+
+impl MigratedDir {
+    /// The guardians' session keys, as the manifest names them; none if it names none.
+    ///
+    /// # Errors
+    /// If they are no keys.
+    pub fn session_keys(&self) -> Result<Option<SessionKeys>, String> {
+        if self.manifest.session_keys.is_empty() {
+            return Ok(None);
+        }
+        let text = serde_json::json!(self.manifest.session_keys).to_string();
+        match parse_keys_file(&text) {
+            Ok(Keys::Broadcast(keys)) => SessionKeys::new(&keys).map(Some).map_err(|error| error.to_string()),
+            Ok(_) => Err("they are keys of another kind".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub enum SchnorrError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionKeys {
     keys: BTreeMap<u16, XOnlyPublicKey>,
+    /// The keys with their parity; empty if they had none.
+    compressed: BTreeMap<u16, BroadcastKey>,
     tag: Option<[u8; 32]>,
 }
 
@@ -76,7 +78,8 @@ impl SessionKeys {
             map.u16(*peer);
             map.raw(key);
         });
-        Ok(Self { keys: points, tag: Some(Sha256::digest(map.as_bytes()).into()) })
+        let tag = Some(Sha256::digest(map.as_bytes()).into());
+        Ok(Self { keys: points, compressed: keys.clone(), tag })
     }
 
     /// Keys without parity, of the time before signatures were tagged.
@@ -86,13 +89,18 @@ impl SessionKeys {
     pub fn untagged(keys: &BTreeMap<u16, [u8; 32]>) -> Result<Self, SessionKeyError> {
         let keys =
             points(keys.iter().map(|(peer, key)| (*peer, XOnlyPublicKey::from_byte_array(*key).ok())))?;
-        Ok(Self { keys, tag: None })
+        Ok(Self { keys, compressed: BTreeMap::new(), tag: None })
     }
 
     /// The same guardians, with signatures as they were before they were tagged.
     #[must_use]
     pub fn without_tag(&self) -> Self {
-        Self { keys: self.keys.clone(), tag: None }
+        Self { keys: self.keys.clone(), compressed: BTreeMap::new(), tag: None }
+    }
+
+    /// The keys as a configuration holds them; empty for keys of the time before signatures were tagged.
+    pub fn compressed(&self) -> BTreeMap<u16, BroadcastKey> {
+        self.compressed.clone()
     }
 
     /// SHA-256 of the encoded key map, which every signature covers; none before 2023-08-04.

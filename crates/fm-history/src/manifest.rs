@@ -22,6 +22,9 @@ pub struct Manifest {
     /// Federation id of the original, in hex, as its config names it; empty if only keys were given. That changes no
     /// other field: roots and archive identities stay comparable.
     pub federation: String,
+    /// The guardians' keys that sessions are signed with, by peer, in hex, as the converting guardian's config has them;
+    /// empty if it names none.
+    pub session_keys: BTreeMap<String, String>,
     /// First session.
     pub first: u64,
     /// Last session.

@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -59,7 +60,14 @@ fn migrate(spec: &ForgeSpec, home: &Path, target: &Path, control: Control<'_>) -
         target_version: None,
     };
     let stream = EpochStream { rows: &store, path: &database };
-    let conversion = Conversion { stream, options, federation: "f0", target, tool_version: "bench" };
+    let conversion = Conversion {
+        stream,
+        options,
+        federation: "f0",
+        session_keys: &BTreeMap::new(),
+        target,
+        tool_version: "bench",
+    };
     convert(&conversion, control, &mut |_| {}).expect("the forged history converts");
     keys
 }

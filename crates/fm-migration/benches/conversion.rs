@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -86,8 +87,14 @@ fn main() {
     let copy = best(|run| plain_copy(&database, &dir.path().join(format!("copy-{run}"))));
     let convert = best(|run| {
         let target = dir.path().join(format!("converted-{run}"));
-        let conversion =
-            Conversion { stream, options, federation: "", target: &target, tool_version: "bench" };
+        let conversion = Conversion {
+            stream,
+            options,
+            federation: "",
+            session_keys: &BTreeMap::new(),
+            target: &target,
+            tool_version: "bench",
+        };
         raw_convert(&conversion, control).expect("the forged history converts");
     });
 

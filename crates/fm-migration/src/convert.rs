@@ -1,5 +1,6 @@
 //! The conversion: plan, write, read back, publish.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub struct Conversion<'a> {
     pub options: PlanOptions<'a>,
     /// Federation id of the original, in hex.
     pub federation: &'a str,
+    /// The guardians' keys that the new sessions will be signed with, by peer, in hex; empty if not known.
+    pub session_keys: &'a BTreeMap<String, String>,
     /// The directory to make.
     pub target: &'a Path,
     /// Version of the tool, for the manifest.
@@ -83,6 +86,7 @@ fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash)
     manifest(&ManifestFacts {
         layout: &plan.layout,
         federation: conversion.federation,
+        session_keys: conversion.session_keys,
         anchor: &plan.anchor,
         rows: &plan.audit.rows,
         last_stored: plan.last_stored,

@@ -1,5 +1,6 @@
 //! The trust root: whose keys, and from where.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -84,10 +85,16 @@ impl PinnedKeys {
         })
     }
 
+    /// The keys that sessions are signed with, by peer, in hex; empty if there are none, or none with parity.
+    pub fn session_keys_in_hex(&self) -> BTreeMap<String, String> {
+        let keys = self.session.as_ref().map(SessionKeys::compressed).unwrap_or_default();
+        keys.iter().map(|(peer, key)| (peer.to_string(), hex::encode(key))).collect()
+    }
+
     /// The federation's id in hex, if the config says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
         let id = self.config.as_ref().and_then(ConsensusConfig::federation)?;
-        Some(id.iter().map(|byte| format!("{byte:02x}")).collect())
+        Some(hex::encode(id))
     }
 }
 

@@ -210,6 +210,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
         stream: opened.stream(),
         options: opened.options(&arguments.check)?,
         federation: &opened.federation,
+        session_keys: &opened.keys.session_keys_in_hex(),
         target: &arguments.to,
         tool_version: env!("CARGO_PKG_VERSION"),
     };

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use fm_audit::Control;
-use fm_cli::{Exit, Failure, KeyArgs, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_audit::{Control, MigratedDir};
+use fm_cli::{Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_crypto::SessionKeys;
 use fm_migration::{Seal, Sealed};
 use serde::Serialize;
 
@@ -25,16 +26,17 @@ struct SealVerdict<'a> {
 
 pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
     let keys = KeyArgs { config: arguments.config.clone(), keys: arguments.keys.clone() };
-    let pinned = keys.load()?.ok_or_else(|| {
-        Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is sealed")
-            .hint("give the guardians' consensus.json with --config")
-    })?;
-    let keys = pinned.of_sessions()?;
-    let federation = pinned.federation();
+    let pinned = keys.load()?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let job = Seal { dir: &arguments.dir, keys, federation: federation.as_deref(), files: &arguments.files };
+    let keys = match &pinned {
+        Some(pinned) => pinned.of_sessions()?.clone(),
+        None => keys_of_manifest(&MigratedDir::open(&arguments.dir, control)?)?,
+    };
+    let federation = pinned.as_ref().and_then(PinnedKeys::federation);
+    let job =
+        Seal { dir: &arguments.dir, keys: &keys, federation: federation.as_deref(), files: &arguments.files };
     let result = fm_migration::seal(job, control);
     drop(progress);
     let mut output = Output::default();
@@ -58,6 +60,17 @@ pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
     let done = if sealed.existed { "was sealed with these already, unchanged:" } else { "sealed:" };
     output.line(&format!("{done} {}", arguments.dir.display()))?;
     Ok(Exit::Done)
+}
+
+/// The keys that the directory's own guardian had in its config when it converted.
+fn keys_of_manifest(dir: &MigratedDir) -> Result<SessionKeys, Failure> {
+    let named = dir.session_keys().map_err(|reason| {
+        Failure::new(Exit::Findings, format!("session_keys in {}'s manifest: {reason}", dir.path.display()))
+    })?;
+    named.ok_or_else(|| {
+        Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is sealed")
+            .hint("the manifest names none; give the guardians' consensus.json with --config")
+    })
 }
 
 fn print(output: &mut Output, sealed: &Sealed, guardians: usize) -> Result<(), Failure> {
