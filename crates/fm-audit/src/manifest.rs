@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fm_archive::Metadata;
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
-use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION};
+use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
 
 use crate::history::carried_count;
 use crate::migrated::Report;
@@ -77,20 +77,18 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
     }
 }
 
-/// What the provenance archive of a conversion says of itself.
-pub fn provenance_metadata(
-    layout: &Detected,
-    federation: &str,
-    history_root: &Hash,
-    tool_version: &str,
-) -> Metadata {
+/// What the provenance archive of a conversion says of itself: of the manifest all that follows from nothing else.
+pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
+    let keys = serde_json::to_vec(&manifest.session_keys).expect("a map of texts is JSON");
     Metadata::from_iter([
         ("kind", "provenance".to_owned()),
-        ("era", layout.era().to_owned()),
-        ("layout", layout.name().to_owned()),
-        ("federation", federation.to_owned()),
-        ("history_root", history_root.to_string()),
-        ("tool", format!("fm-migrate {tool_version}")),
+        ("era", manifest.era.clone()),
+        ("layout", manifest.dialect.clone()),
+        ("federation", manifest.federation.clone()),
+        ("session_keys", sha256(&[&keys]).to_string()),
+        ("history_root", manifest.history_root.to_string()),
+        ("target_version", manifest.target_version.clone()),
+        ("tool", format!("fm-migrate {}", manifest.tool_version)),
     ])
 }
 
@@ -142,8 +140,7 @@ pub(crate) fn check_manifest(
 /// Makes the archive's metadata anew and compares it with that in its header.
 fn check_metadata(dir: &MigratedDir, found: &Manifest, report: &Report<'_>) {
     let stated = dir.provenance.all_metadata();
-    let expected =
-        provenance_metadata(&dir.layout, &found.federation, &found.history_root, &found.tool_version);
+    let expected = provenance_metadata(found);
     let names: BTreeSet<&str> = expected.iter().chain(stated.iter()).map(|(name, _)| name).collect();
     let shown = |value: Option<&str>| value.map_or("nothing".to_owned(), |value| format!("{value:?}"));
     for name in names {

@@ -103,8 +103,10 @@ fn write(
     directory: &Path,
     control: Control<'_>,
 ) -> Result<Manifest, MigrationError> {
-    let provenance = write_provenance(conversion, plan, &directory.join(PROVENANCE_NAME), control)?;
-    let manifest = expected_manifest(conversion, plan, provenance);
+    // What the archive says of itself does not depend on its identity.
+    let mut manifest = expected_manifest(conversion, plan, Hash::default());
+    manifest.provenance =
+        write_provenance(conversion, plan, &manifest, &directory.join(PROVENANCE_NAME), control)?;
     write_database(conversion, plan, &directory.join(DATABASE_NAME), control)?;
     write_manifest(&manifest, &directory.join(MANIFEST_NAME))?;
     Ok(manifest)
@@ -114,15 +116,11 @@ fn write(
 fn write_provenance(
     conversion: &Conversion<'_>,
     plan: &Plan,
+    manifest: &Manifest,
     path: &Path,
     control: Control<'_>,
 ) -> Result<Hash, MigrationError> {
-    let metadata = provenance_metadata(
-        &plan.layout,
-        conversion.federation,
-        &plan.anchor.history_root,
-        conversion.tool_version,
-    );
+    let metadata = provenance_metadata(manifest);
     let failed = |source| archive_error(path, source);
     let mut writer = ArchiveWriter::create(path, &metadata, Options::default()).map_err(failed)?;
     control.progress.begin("provenance archive", "records", Some(plan.audit.rows.values().sum()));
