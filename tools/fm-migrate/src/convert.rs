@@ -226,7 +226,9 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     print_comparison(&mut output, manifest.last)?;
     let done = if existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!("{done} {}", arguments.to.display()))?;
-    output.line("  database/        the new database (sessions are not signed yet)")?;
+    // One that was there may have been sealed since.
+    let unsigned = if existed { "" } else { " (sessions are not signed yet)" };
+    output.line(&format!("  database/        the new database{unsigned}"))?;
     output.line("  provenance.fmar  every old record, byte for byte, with its signature")?;
     output.line("  manifest.json    what was done")?;
     Ok(Exit::Done)
