@@ -8,8 +8,8 @@ use fm_crypto::{ConsensusConfig, SessionKeys};
 use fm_forge::{ForgeSpec, broadcast_secret};
 use fm_history::SessionParts;
 use fm_tests::{
-    Federation, attest, converted, digest, edit_manifest, hbbft, migrate, partial_of, rewrite_database, root,
-    rows_under,
+    Federation, attest, binary, converted, copy_dir, digest, edit_manifest, hbbft, migrate, partial_of,
+    rewrite_database, root, rows_under, shell,
 };
 use serde_json::json;
 
@@ -82,6 +82,38 @@ fn a_wrong_password_says_nothing_of_the_content() {
     let run =
         migrate!("attest", "--dir", dir, "--config", guardian.join("consensus.json"), "--out", out).exits(2);
     assert!(run.stderr.contains("--key-file"), "{}", run.stderr);
+}
+
+/// On a terminal the password is asked for, and is not to be seen.
+#[test]
+fn the_password_is_asked_for_without_echo() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (guardian, dir, out) =
+        (home.path().join("guardian"), home.path().join("new"), home.path().join("out"));
+    copy_dir(&hbbft("peer-0"), &guardian);
+    converted(&guardian, &dir);
+    let program = binary("fm-migrate");
+    let line = format!(
+        "{} attest --dir {} --config {} --out {}",
+        program.display(),
+        dir.display(),
+        guardian.display(),
+        out.display()
+    );
+    let typed = |password: &str| {
+        let script = "{ sleep 3; echo \"$2\"; } | script -qec \"$1\" /dev/null";
+        shell(script, &[line.clone().into(), password.into()])
+    };
+    let run = typed("guess-4711").exits(12);
+    assert!(
+        run.stdout.contains("Password of the guardian in") && !run.stdout.contains("4711"),
+        "{}",
+        run.stdout
+    );
+    let run = typed("fixture").exits(0);
+    assert!(run.stdout.contains("Password of the guardian in"), "{}", run.stdout);
+    assert!(run.stdout.contains("written:") && !run.stdout.contains("fixture"), "{}", run.stdout);
+    assert!(out.exists());
 }
 
 #[test]

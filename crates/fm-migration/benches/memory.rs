@@ -1,4 +1,4 @@
-//! Peak memory of `fm-migrate check` and `convert` on a small and a twenty times larger history.
+//! Peak memory of `fm-migrate check`, `convert`, `attest` and `seal` on a small and a twenty times larger history.
 //!
 //! `cargo build --release --workspace && cargo bench -p fm-migration --bench memory [-- SMALL LARGE]`; the defaults,
 //! 50,000 and 1,000,000 small epochs, take some minutes and 1 GB of disk. Linux only: it reads `VmHWM`.
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use fm_forge::{ForgeSpec, forge};
+use fm_forge::{ForgeSpec, broadcast_secret, forge};
 
 /// How often the memory of the child is read.
 const POLL: Duration = Duration::from_millis(5);
@@ -68,16 +68,30 @@ fn main() {
         forge_small_epochs(epochs, &source);
         let source = source.to_str().expect("a temporary path is text");
         let target = format!("{source}-converted");
-        let (check, check_time) = run(&["check", "--from", source, "--config", source]);
-        let (convert, convert_time) =
-            run(&["convert", "--from", source, "--config", source, "--to", &target]);
-        println!(
-            "{epochs:9} epochs  check {check:8} KiB in {:6.1} s  convert {convert:8} KiB in {:6.1} s",
-            check_time.as_secs_f64(),
-            convert_time.as_secs_f64()
-        );
-        peaks.push((check as f64, convert as f64));
+        let check = run(&["check", "--from", source, "--config", source]);
+        let convert = run(&["convert", "--from", source, "--config", source, "--to", &target]);
+        let (attest, seal) = attest_and_seal(source, &target);
+        println!("{epochs:9} epochs");
+        let jobs = [("check", check), ("convert", convert), ("attest", attest), ("seal", seal)];
+        for (name, (peak, time)) in jobs {
+            println!("  {name:8} {peak:8} KiB in {:6.1} s", time.as_secs_f64());
+        }
+        peaks.push(jobs.map(|(name, (peak, _))| (name, peak as f64)));
     }
-    println!("ratio of peaks, check    {:.2}", peaks[1].0 / peaks[0].0);
-    println!("ratio of peaks, convert  {:.2}", peaks[1].1 / peaks[0].1);
+    for (small, large) in peaks[0].iter().zip(peaks[1]) {
+        println!("ratio of peaks, {:8} {:.2}", small.0, large.1 / small.1);
+    }
+}
+
+/// Three guardians attest; gives what the first of them and sealing took.
+fn attest_and_seal(source: &str, target: &str) -> ((u64, Duration), (u64, Duration)) {
+    let of_peer = |peer: u16| {
+        let (key, out) = (format!("{source}-key-{peer}"), format!("{source}-of-{peer}"));
+        fs::write(&key, broadcast_secret(ForgeSpec::default().seed, peer)).expect("the key is written");
+        let taken = run(&["attest", "--dir", target, "--config", source, "--key-file", &key, "--out", &out]);
+        (taken, out)
+    };
+    let [(attest, first), (_, second), (_, third)] = [0, 1, 2].map(of_peer);
+    let seal = run(&["seal", "--dir", target, "--config", source, &first, &second, &third]);
+    (attest, seal)
 }

@@ -54,9 +54,10 @@ impl AttestationFacts {
     fn parse(metadata: &Metadata) -> Result<Self, String> {
         let get = |name| metadata.get(name).unwrap_or_default();
         if get("kind") != KIND {
-            return Err(format!("its kind is {:?}", get("kind")));
+            return Err(format!("its kind is {:?}", shown(get("kind"))));
         }
-        let number = |name| get(name).parse::<u64>().map_err(|_| format!("its {name} is {:?}", get(name)));
+        let number =
+            |name| get(name).parse::<u64>().map_err(|_| format!("its {name} is {:?}", shown(get(name))));
         let hash = |name| {
             let mut hash = Hash::default();
             hex::decode_to_slice(get(name), &mut hash.0).map_err(|_| format!("its {name} is no hash"))?;
@@ -170,6 +171,11 @@ impl SignatureStream<'_> {
             Some(Ok(_)) => Err(not_one(self.path, "records follow the last signature".to_owned())),
         }
     }
+}
+
+/// As much of a text from a foreign file as a message takes.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// The key of a session's record.

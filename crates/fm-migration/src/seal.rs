@@ -14,7 +14,7 @@ use fm_history::{Hash, HistoryRoot, SessionParts, signed_record};
 use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
-use crate::attestation::{Attestation, AttestationFacts, SignatureStream};
+use crate::attestation::{Attestation, AttestationFacts, SignatureStream, shown};
 use crate::identity::Identity;
 use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
 use crate::tips::{Compared, Relation};
@@ -93,7 +93,7 @@ fn open_files(
         let file = Attestation::open(path, control)?;
         let (facts, path) = (&file.facts, path.clone());
         if facts.federation != dir.manifest.federation {
-            let (stated, known) = (facts.federation.clone(), dir.manifest.federation.clone());
+            let (stated, known) = (shown(&facts.federation), dir.manifest.federation.clone());
             return Err(SealError::OtherFederation { path, stated, known }.into());
         }
         if facts.key_set_tag != tag {

@@ -232,9 +232,13 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     let is_signed = fm_audit::is_copied(&opened.layout);
     let done = if existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!("{done} {}", arguments.to.display()))?;
-    let signatures =
-        if is_signed { "with the signatures that it had" } else { "sessions are not signed yet" };
-    output.line(&format!("  database/        the new database ({signatures})"))?;
+    let signatures = match (is_signed, existed) {
+        (true, _) => " (with the signatures that it had)",
+        (false, false) => " (sessions are not signed yet)",
+        // One that was there may have been sealed since.
+        (false, true) => "",
+    };
+    output.line(&format!("  database/        the new database{signatures}"))?;
     output.line("  provenance.fmar  every old record, byte for byte, with its signature")?;
     output.line("  manifest.json    what was done")?;
     Ok(Exit::Done)
