@@ -308,6 +308,7 @@ fn every_code_of_a_history() {
     covered.extend(ELSEWHERE);
     covered.extend(MIGRATED_CODES);
     covered.extend(OTHER_STORIES);
+    covered.extend(UNIT_STORIES);
     for code in Code::ALL {
         let unreachable = NOT_REACHABLE.iter().any(|(unreachable, _)| unreachable == code);
         assert!(covered.contains(code) != unreachable, "{code} is in neither list, or in both");
@@ -328,6 +329,25 @@ const OTHER_STORIES: [Code; 12] = [
     Code::ProvenanceMismatch,
     Code::DatabaseIncomplete,
     Code::UnexpectedFile,
+];
+
+/// Codes that the story `units` raises.
+const UNIT_STORIES: [Code; 15] = [
+    Code::UnitRowsMissing,
+    Code::UnitRowUndecodable,
+    Code::UnitForeign,
+    Code::UnitMisplaced,
+    Code::UnitParentsInvalid,
+    Code::UnitParentMissing,
+    Code::UnitParentsDiffer,
+    Code::UnitSignatureInvalid,
+    Code::UnitBatchSignatureInvalid,
+    Code::UnitFork,
+    Code::UnitRepeated,
+    Code::UnitAlert,
+    Code::UnitBatchUndecodable,
+    Code::UnitSignaturesUnchecked,
+    Code::AcceptedItemNotOrdered,
 ];
 
 /// Codes that `codes_of_special_sources` raises.

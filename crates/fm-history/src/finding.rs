@@ -186,6 +186,8 @@ codes! {
     UnitBatchUndecodable = "unit-batch-undecodable", Warning;
     /// Signatures of units were not checked, for want of keys.
     UnitSignaturesUnchecked = "unit-signatures-unchecked", Warning;
+    /// An accepted item of the open session is not in the order that its units give.
+    AcceptedItemNotOrdered = "accepted-item-not-ordered", Error;
 }
 
 impl fmt::Display for Code {

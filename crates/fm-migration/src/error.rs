@@ -118,6 +118,20 @@ pub enum MigrationError {
         /// What differs.
         difference: String,
     },
+    /// An era whose guardians stored no units.
+    #[error("a database of era {era} has no units: HoneyBadger epochs were not made of them")]
+    NoUnits {
+        /// The era.
+        era: &'static str,
+    },
+    /// The rows of the unit backup are none.
+    #[error("{path}: {source}")]
+    Units {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: fm_units::BackupError,
+    },
     /// What was written does not read back as it should.
     #[error("what was written is not what was read: {what}")]
     ReadBack {

@@ -15,6 +15,7 @@ mod seal;
 mod seal_error;
 mod sessions;
 mod tips;
+mod units;
 
 pub use attest::{Attest, Attested, Signer, attest, sign};
 pub use attestation::{Attestation, AttestationFacts};
@@ -26,3 +27,4 @@ pub use revert::{Reverted, revert};
 pub use seal::{Seal, Sealed, seal};
 pub use seal_error::SealError;
 pub use tips::{Compared, Relation};
+pub use units::StoredUnits;

@@ -24,7 +24,9 @@ pub struct Node<'a> {
     pub unit: Unit<'a>,
     /// Its hash.
     pub hash: Hash,
-    /// Key of the row it begins in, in the first backup that has it.
+    /// Position of the first backup that has it.
+    pub backup: usize,
+    /// Key of the row it begins in there.
     pub key: &'a [u8],
     /// Whether its creator signed it; unknown without keys.
     pub signed: Option<bool>,
@@ -32,6 +34,13 @@ pub struct Node<'a> {
     pub batch_signed: Option<bool>,
     /// What is known of its parents.
     pub parents: Parents,
+}
+
+impl<'a> Node<'a> {
+    /// The row it begins in: the backup and the key.
+    pub(crate) fn row(&self) -> (usize, &'a [u8]) {
+        (self.backup, self.key)
+    }
 }
 
 /// What is known of a unit's parents.
@@ -64,6 +73,8 @@ pub struct Dag<'a> {
     pub findings: Vec<Finding>,
     /// Units that a backup holds more than once.
     pub repeated: usize,
+    /// What the backups are called, for sentences; empty where there is only one.
+    labels: Vec<String>,
 }
 
 impl<'a> Dag<'a> {
@@ -88,11 +99,12 @@ impl<'a> Dag<'a> {
             alerts: Vec::new(),
             findings: Vec::new(),
             repeated: 0,
+            labels: backups.iter().map(|backup| backup.label.clone()).collect(),
         };
         let mut known = HashMap::new();
-        for backup in backups {
-            dag.name_losses(backup);
-            dag.add(backup, &mut known);
+        for (source, backup) in backups.iter().enumerate() {
+            dag.name_losses(source, backup);
+            dag.add(source, backup, &mut known);
         }
         dag.name_forks();
         for index in 0..dag.nodes.len() {
@@ -124,42 +136,47 @@ impl<'a> Dag<'a> {
         self.findings.push(Finding::new(code, place, text));
     }
 
-    fn at(&self, key: &[u8]) -> Place {
-        Place { session: Some(self.session), ..Place::key(key) }
+    /// A finding about a row of a backup.
+    pub(crate) fn at_row(&self, code: Code, (backup, key): (usize, &[u8]), text: &str) -> Finding {
+        let place = Place { session: Some(self.session), ..Place::key(key) };
+        let label = &self.labels[backup];
+        Finding::new(code, place, if label.is_empty() { text.to_owned() } else { format!("{label}: {text}") })
     }
 
-    fn name_losses(&mut self, backup: &Records<'a>) {
+    fn find_at(&mut self, code: Code, row: (usize, &[u8]), text: &str) {
+        self.findings.push(self.at_row(code, row, text));
+    }
+
+    fn name_losses(&mut self, source: usize, backup: &Records<'a>) {
         for (code, row, text) in crate::losses::losses(backup) {
-            let place = self.at(&backup.backup.rows[row].key);
-            self.find(code, place, text);
+            self.find_at(code, (source, &backup.backup.rows[row].key), &text);
         }
     }
 
     /// Adds a backup's records; `known` are the hashes that are in the graph.
-    fn add(&mut self, backup: &Records<'a>, known: &mut HashMap<Hash, usize>) {
+    fn add(&mut self, source: usize, backup: &Records<'a>, known: &mut HashMap<Hash, usize>) {
         let (mut own, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut position = 0;
         for record in &backup.records {
-            let key = &backup.backup.rows[record.row].key;
+            let row = (source, backup.backup.rows[record.row].key.as_slice());
             let unit = match &record.content {
                 Content::Unit(unit) => *unit,
                 Content::Alert(alert) => {
-                    let text =
-                        "the backup holds a fork alert: a guardian made two units for one round".to_owned();
-                    self.find(Code::UnitAlert, self.at(key), text);
+                    let text = "the backup holds a fork alert: a guardian made two units for one round";
+                    self.find_at(Code::UnitAlert, row, text);
                     self.alerts.push(alert.clone());
                     continue;
                 }
             };
-            self.check_alone(&unit, key);
-            self.check_order(&unit, key, position, &seen);
+            self.check_alone(&unit, row);
+            self.check_order(&unit, row, position, &seen);
             position += 1;
             seen.insert((unit.fields.round, unit.fields.creator));
             let hash = unit.hash(self.form.hash);
             if !own.insert(hash) {
                 self.repeated += 1;
                 let text = format!("{} is stored twice; servers read that without complaint", name(&unit));
-                self.find(Code::UnitRepeated, self.at(key), text);
+                self.find_at(Code::UnitRepeated, row, &text);
             }
             if known.contains_key(&hash) {
                 continue;
@@ -168,12 +185,13 @@ impl<'a> Dag<'a> {
             let place = (unit.fields.round, unit.fields.creator);
             self.places.entry(place).or_default().push(self.nodes.len());
             let (signed, batch_signed) = (None, None);
-            self.nodes.push(Node { unit, hash, key, signed, batch_signed, parents: Parents::Proven });
+            let (backup, key) = row;
+            self.nodes.push(Node { unit, hash, backup, key, signed, batch_signed, parents: Parents::Proven });
         }
     }
 
     /// What a unit must be whatever else there is.
-    fn check_alone(&mut self, unit: &Unit<'a>, key: &[u8]) {
+    fn check_alone(&mut self, unit: &Unit<'a>, row: (usize, &[u8])) {
         let fields = &unit.fields;
         let creator = usize::try_from(fields.creator).unwrap_or(usize::MAX);
         let foreign = if fields.session != self.session {
@@ -192,7 +210,7 @@ impl<'a> Dag<'a> {
             None
         };
         if let Some(text) = foreign {
-            return self.find(Code::UnitForeign, self.at(key), text);
+            return self.find_at(Code::UnitForeign, row, &text);
         }
         let (parents, quorum) = (fields.parents.len(), self.guardians * 2 / 3 + 1);
         let bad = match fields.round {
@@ -205,18 +223,24 @@ impl<'a> Dag<'a> {
             _ => None,
         };
         if let Some(text) = bad {
-            self.find(Code::UnitParentsInvalid, self.at(key), format!("{} {text}", name(unit)));
+            self.find_at(Code::UnitParentsInvalid, row, &format!("{} {text}", name(unit)));
         }
     }
 
     /// What the loader of that form asks of the order in a backup.
-    fn check_order(&mut self, unit: &Unit<'a>, key: &[u8], position: usize, seen: &BTreeSet<(u16, u64)>) {
+    fn check_order(
+        &mut self,
+        unit: &Unit<'a>,
+        row: (usize, &[u8]),
+        position: usize,
+        seen: &BTreeSet<(u16, u64)>,
+    ) {
         let fields = &unit.fields;
         if self.form.own_only {
             let owner = seen.first().map_or(fields.creator, |(_, creator)| *creator);
             if usize::from(fields.round) != position || fields.creator != owner {
                 let text = format!("{} is number {position} of guardian {owner}'s own units", name(unit));
-                self.find(Code::UnitMisplaced, self.at(key), text);
+                self.find_at(Code::UnitMisplaced, row, &text);
             }
         } else if let Some(before) = fields.round.checked_sub(1) {
             let late = fields.parents.members().filter(|parent| !seen.contains(&(before, *parent as u64)));
@@ -227,7 +251,7 @@ impl<'a> Dag<'a> {
                     name(unit),
                     late.join(", ")
                 );
-                self.find(Code::UnitParentMissing, self.at(key), text);
+                self.find_at(Code::UnitParentMissing, row, &text);
             }
         }
     }
@@ -237,8 +261,8 @@ impl<'a> Dag<'a> {
         for (round, creator) in forks {
             let units = &self.places[&(round, creator)];
             let text = format!("guardian {creator} made {} different units for round {round}", units.len());
-            let place = self.at(self.nodes[units[1]].key);
-            self.find(Code::UnitFork, place, text);
+            let second = self.nodes[units[1]].row();
+            self.find_at(Code::UnitFork, second, &text);
         }
     }
 
@@ -249,8 +273,8 @@ impl<'a> Dag<'a> {
         self.nodes[index].parents = match parents {
             Parents::Differ => {
                 let text = format!("{} commits to other parents than the stored ones", name(&node.unit));
-                let place = self.at(node.key);
-                self.find(Code::UnitParentsDiffer, place, text);
+                let row = node.row();
+                self.find_at(Code::UnitParentsDiffer, row, &text);
                 Parents::Differ
             }
             other => other,
@@ -305,17 +329,17 @@ impl<'a> Dag<'a> {
             return self.find(Code::WrongKeys, Place::session(self.session), text);
         }
         for index in 0..self.nodes.len() {
-            let (place, unit) = (self.at(self.nodes[index].key), name(&self.nodes[index].unit));
+            let (row, unit) = (self.nodes[index].row(), name(&self.nodes[index].unit));
             if self.nodes[index].signed == Some(false) {
-                self.find(
+                self.find_at(
                     Code::UnitSignatureInvalid,
-                    place.clone(),
-                    format!("{unit} is not signed by its creator"),
+                    row,
+                    &format!("{unit} is not signed by its creator"),
                 );
             }
             if self.nodes[index].batch_signed == Some(false) {
                 let text = format!("the batch in {unit} is not signed by its creator");
-                self.find(Code::UnitBatchSignatureInvalid, place, text);
+                self.find_at(Code::UnitBatchSignatureInvalid, row, &text);
             }
         }
     }

@@ -69,6 +69,8 @@ pub struct Records<'a> {
     pub records: Vec<Record<'a>>,
     /// What cannot be read.
     pub damage: Vec<Damage>,
+    /// What the backup is called where there are several; empty at first.
+    pub label: String,
 }
 
 impl<'a> Records<'a> {
@@ -83,6 +85,7 @@ impl<'a> Records<'a> {
             guardians,
             records: Vec::new(),
             damage: Vec::new(),
+            label: String::new(),
         };
         reading.run(&mut read.records, &mut read.damage);
         (!read.records.is_empty()).then_some(read)

@@ -1,7 +1,7 @@
 //! The graph in numbers.
 
 use fm_codec::DecodeError;
-use fm_history::{Code, Finding, Place};
+use fm_history::{Code, Finding};
 use serde::Serialize;
 
 use crate::dag::{Dag, Node, Parents, name};
@@ -132,8 +132,7 @@ impl<'a> Dag<'a> {
         let finding = |node: &Node<'a>| {
             let error = batch(node, encoding)?.err()?;
             let text = format!("the batch in {} does not decode, servers skip it: {error}", name(&node.unit));
-            let place = Place { session: Some(self.session), ..Place::key(node.key) };
-            Some(Finding::new(Code::UnitBatchUndecodable, place, text))
+            Some(self.at_row(Code::UnitBatchUndecodable, node.row(), &text))
         };
         self.nodes.iter().filter_map(finding).collect()
     }

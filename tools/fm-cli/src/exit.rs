@@ -149,6 +149,8 @@ impl From<MigrationError> for Failure {
             }
             MigrationError::NotForTarget { .. } => Self::from_error(Exit::Findings, &error)
                 .hint("state the version that will run on it with --target-version"),
+            MigrationError::NoUnits { .. } => Self::from_error(Exit::Usage, &error),
+            MigrationError::Units { .. } => Self::from_error(Exit::CannotLook, &error),
             MigrationError::NothingMoved => Self::from_error(Exit::Usage, &error),
             MigrationError::NotArchivable { .. } | MigrationError::NotAnchored { .. } => {
                 Self::from_error(Exit::Findings, &error)

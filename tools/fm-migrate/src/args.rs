@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Seal(SealArgs),
     /// Writes the old database back from a provenance archive.
     Revert(RevertArgs),
+    /// Shows the units of the session in progress: their graph, what is wrong with it, and the items inside.
+    Units(UnitsArgs),
 }
 
 /// The layout, where it cannot be told from the records.
@@ -150,6 +152,32 @@ pub(crate) struct SealArgs {
     #[arg(long, value_name = "FILE", env = "FM_KEYS")]
     pub(crate) keys: Option<PathBuf>,
     /// Print the result as JSON.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct UnitsArgs {
+    /// Guardians' data directories, databases or archives; several are joined into one graph.
+    #[arg(required = true, value_name = "DIR|FILE")]
+    pub(crate) databases: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Overrule the detected form: aleph-0.20-items, aleph-0.20-bytes, aleph-0.30, aleph-0.36.
+    #[arg(long, value_name = "NAME", env = "FM_FORM")]
+    pub(crate) form: Option<String>,
+    /// Order the units again with the library whose format they are in, and compare with the accepted items.
+    #[arg(long, env = "FM_REPLAY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) replay: bool,
+    /// Write the accepted items of the open session, found in the order, as an unsigned outcome (an archive).
+    #[arg(long, value_name = "FILE", env = "FM_OUTCOME", requires = "replay")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the graph for Graphviz; the file must not exist.
+    #[arg(long, value_name = "FILE", env = "FM_DOT")]
+    pub(crate) dot: Option<PathBuf>,
+    /// Print NDJSON.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
 }

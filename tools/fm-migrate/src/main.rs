@@ -7,6 +7,7 @@ mod inspect;
 mod map;
 mod revert;
 mod seal;
+mod units;
 
 use std::process::ExitCode;
 
@@ -28,5 +29,6 @@ fn main() -> ExitCode {
         Command::Attest(arguments) => attest::run(&arguments),
         Command::Seal(arguments) => seal::run(&arguments),
         Command::Revert(arguments) => revert::run(&arguments),
+        Command::Units(arguments) => units::run(&arguments),
     })
 }

@@ -1,0 +1,94 @@
+//! `units --out`: the open session's accepted items as an outcome that nobody has signed, with what it came from.
+
+use std::fs;
+use std::path::Path;
+
+use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
+use fm_cli::{Exit, Failure};
+use fm_codec::{Dialect, Writer};
+use fm_history::{SessionHeader, merkle_root, sha256};
+use fm_migration::StoredUnits;
+
+use super::Session;
+use super::replayed::Replayed;
+
+/// What the archive says of its outcome.
+pub(super) const CLASSIFICATION: &str = "unauthenticated";
+
+/// Writes the archive: the accepted items and units as stored, and the outcome between them.
+pub(super) fn write(
+    path: &Path,
+    sessions: &[Session<'_>],
+    replays: &[Replayed<'_>],
+    databases: &[StoredUnits],
+) -> Result<(), Failure> {
+    let ([session], [replayed], [stored]) = (sessions, replays, databases) else {
+        let message = "--out writes the outcome of one database with a session in progress";
+        return Err(Failure::new(Exit::Usage, message).hint("name one database"));
+    };
+    if !replayed.findings.is_empty() {
+        let message = "nothing was written: the accepted items are not those that the units order";
+        return Err(Failure::new(Exit::Findings, message));
+    }
+    let io = |error| Failure::new(Exit::CannotLook, format!("cannot write {}: {error}", path.display()));
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    // What a run that was killed has left.
+    if partial.is_file() {
+        fs::remove_file(partial).map_err(io)?;
+    }
+    let records = records(session, stored);
+    let failed = |error: ArchiveError| Failure::from_error(Exit::CannotLook, &error);
+    let metadata = metadata(session, replayed, stored);
+    let written = ArchiveWriter::create(partial, &metadata, Options::default()).and_then(|mut writer| {
+        records.iter().try_for_each(|(key, value)| writer.push(key, value))?;
+        writer.finish()
+    });
+    let (file, _) = written.map_err(failed)?;
+    file.sync_all().map_err(io)?;
+    fs::rename(partial, path).map_err(io)
+}
+
+/// The rows of accepted items, the outcome under the session's key, the rows of units: in the order of their keys.
+fn records(session: &Session<'_>, stored: &StoredUnits) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut records = stored.accepted.clone();
+    let (mut key, mut outcome) = (Writer::new(Dialect::MODERN), Writer::new(Dialect::MODERN));
+    key.u8(stored.layout.history);
+    key.u64(session.dag.session);
+    outcome.list(stored.accepted.iter(), |outcome, (_, item)| outcome.raw(item));
+    // No signature.
+    outcome.count(0);
+    records.push((key.into_bytes(), outcome.into_bytes()));
+    for (_, backup) in &stored.backups {
+        for row in &backup.rows {
+            let mut value = Writer::new(stored.layout.dialect);
+            value.bytes(&backup.stream[row.range.clone()]);
+            records.push((row.key.clone(), value.into_bytes()));
+        }
+    }
+    records.sort();
+    records
+}
+
+fn metadata(session: &Session<'_>, replayed: &Replayed<'_>, stored: &StoredUnits) -> Metadata {
+    let leaves = stored.accepted.iter().map(|(_, item)| sha256(&[item])).collect();
+    let header = SessionHeader { index: session.dag.session, root: merkle_root(leaves).root };
+    let behind: usize = replayed.databases.iter().map(|(_, _, compared)| compared.behind).sum();
+    let signatures = if session.keys.is_some() { "verified" } else { "unchecked" };
+    let entries = [
+        ("kind", "pending session outcome".to_owned()),
+        ("classification", CLASSIFICATION.to_owned()),
+        ("session", session.dag.session.to_string()),
+        ("header", hex::encode(header.to_bytes())),
+        ("items", stored.accepted.len().to_string()),
+        ("ordered_behind", behind.to_string()),
+        ("unit_form", session.dag.form.name.to_owned()),
+        ("unit_signatures", signatures.to_owned()),
+        ("ordered_by", replayed.order.library.to_owned()),
+        ("era", stored.layout.era.to_owned()),
+        ("dialect", stored.layout.name.to_owned()),
+        ("tool", concat!("fm-migrate ", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    entries.into_iter().collect()
+}
