@@ -246,7 +246,8 @@ fn damages(good: &Good) -> Vec<Damage> {
             AT,
             good.edit(AT, |epoch| {
                 let peer = contributions(epoch)[0].peer;
-                let items = vec![module_item(vec![1; 9]), module_item(vec![1; 9])];
+                // [a, b, c, c] has the root of [a, b, c].
+                let items = [1, 2, 3, 3].map(|byte| module_item(vec![byte; 9])).to_vec();
                 *contributions(epoch) = vec![Contribution { peer, items }];
             }),
         ),
