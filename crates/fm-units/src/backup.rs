@@ -12,6 +12,9 @@ use thiserror::Error;
 /// The most bytes of units that are read of one guardian: several times the largest session.
 pub const MAX_BACKUP_BYTES: usize = 1 << 30;
 
+/// The most rows that are read of one guardian; a session of a hundred guardians has half of them.
+pub const MAX_ROWS: usize = 1 << 20;
+
 /// Where a database keeps its units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnitTable {
@@ -38,8 +41,8 @@ pub enum BackupError {
         /// The key, in hex.
         key: String,
     },
-    /// More than [`MAX_BACKUP_BYTES`].
-    #[error("the unit backup has more than {MAX_BACKUP_BYTES} bytes")]
+    /// More than [`MAX_BACKUP_BYTES`] or [`MAX_ROWS`].
+    #[error("the unit backup has more than {MAX_BACKUP_BYTES} bytes, or more than {MAX_ROWS} rows")]
     TooLarge,
 }
 
@@ -108,13 +111,14 @@ impl UnitTable {
 pub struct Joined {
     table: UnitTable,
     backups: Vec<Backup>,
+    rows: usize,
     bytes: usize,
 }
 
 impl Joined {
     /// No row yet.
     pub fn new(table: UnitTable) -> Self {
-        Self { table, backups: Vec::new(), bytes: 0 }
+        Self { table, backups: Vec::new(), rows: 0, bytes: 0 }
     }
 
     /// Takes the next row, in key order.
@@ -125,7 +129,8 @@ impl Joined {
         let name = || hex::encode(key);
         let (session, number) = self.table.numbers(key).ok_or_else(|| BackupError::Key { key: name() })?;
         self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
-        if self.bytes > MAX_BACKUP_BYTES {
+        self.rows += 1;
+        if self.bytes > MAX_BACKUP_BYTES || self.rows > MAX_ROWS {
             return Err(BackupError::TooLarge);
         }
         if self.backups.last().is_none_or(|last| last.session != session) {

@@ -8,15 +8,16 @@ use crate::records::Records;
 /// Code, row and sentence of every loss.
 pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
     let rows = &records.backup.rows;
+    let behind_row = rounds_behind(records);
     let mut losses = Vec::new();
     for (index, gap) in records.backup.gaps().iter().enumerate() {
-        let behind = &rows[gap.behind..];
-        let bytes: usize = behind.iter().map(|row| row.range.len()).sum();
-        let units: Vec<_> = records.units().filter(|(row, _)| *row >= gap.behind).collect();
-        let rounds = units.iter().map(|(_, unit)| unit.fields.round);
-        let readable = match (rounds.clone().min(), rounds.max()) {
-            (Some(first), Some(last)) => format!("{} unit(s) of rounds {first} to {last}", units.len()),
-            _ => "no unit".to_owned(),
+        let bytes = records.backup.stream.len() - rows[gap.behind].range.start;
+        let first = behind_row.partition_point(|(row, ..)| *row < gap.behind);
+        let readable = match behind_row.get(first) {
+            Some((_, least, most)) => {
+                format!("{} unit(s) of rounds {least} to {most}", behind_row.len() - first)
+            }
+            None => "no unit".to_owned(),
         };
         let server = match (records.form.joining, index) {
             (Joining::UpToGap, 0) => "a server reads nothing behind it",
@@ -28,19 +29,33 @@ pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
             "{count} row(s) are missing, {} to {last}; behind them are {} row(s) with {bytes} bytes, and in those \
              {readable} can be read here; {server}",
             gap.missing.start,
-            behind.len()
+            rows.len() - gap.behind
         );
         losses.push((Code::UnitRowsMissing, gap.behind, text));
     }
     for damage in &records.damage {
         let row = &rows[damage.row];
         let (behind, lost) = (rows.len() - damage.row - 1, damage.lost);
+        let stopped = records.form.joining == Joining::UpToGap && row.number > damage.row as u64;
+        let server =
+            if stopped { "a server has stopped before it" } else { "a server reads nothing of this backup" };
         let text = format!(
-            "row {} cannot be read, {lost} bytes are lost: {}; {behind} row(s) are behind it; a server reads nothing \
-             of this backup",
+            "row {} cannot be read, {lost} bytes are lost: {}; {behind} row(s) are behind it; {server}",
             row.number, damage.reason
         );
         losses.push((Code::UnitRowUndecodable, damage.row, text));
     }
     losses
+}
+
+/// For every unit its row, and the least and the greatest round from it on.
+fn rounds_behind(records: &Records<'_>) -> Vec<(usize, u16, u16)> {
+    let units = records.units().map(|(row, unit)| (row, unit.fields.round, unit.fields.round));
+    let mut units: Vec<_> = units.collect();
+    let (mut least, mut most) = (u16::MAX, 0);
+    for (_, first, last) in units.iter_mut().rev() {
+        (least, most) = (least.min(*first), most.max(*last));
+        (*first, *last) = (least, most);
+    }
+    units
 }

@@ -106,9 +106,13 @@ impl<'a> Dag<'a> {
             shape.count_data(fields.data.as_ref(), encoding, creator);
         }
         shape.creators = creators.into_values().collect();
+        let mut rounds_of = std::collections::BTreeMap::<u64, usize>::new();
+        for (_, creator) in self.places.keys() {
+            *rounds_of.entry(*creator).or_default() += 1;
+        }
         for creator in &mut shape.creators {
-            let has = |round: &u16| self.places.contains_key(&(*round, creator.creator));
-            creator.rounds_missing = (0..creator.rounds.1).filter(|round| !has(round)).count();
+            let present = rounds_of.get(&creator.creator).copied().unwrap_or(0);
+            creator.rounds_missing = usize::from(creator.rounds.1) + 1 - present;
         }
         shape
     }

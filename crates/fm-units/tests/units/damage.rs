@@ -1,10 +1,11 @@
 //! Damage: what is named, and where.
 
 use fm_codec::Dialect;
+use fm_forge::unit_rows;
 use fm_history::{Code, Finding};
 use fm_units::{
-    ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, BackupError, Dag, Expected, FORMS, UnitForm, UnitTable,
-    read_in_form,
+    ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, BackupError, Dag, Expected, FORMS, MAX_ROWS, UnitForm,
+    UnitTable, read_in_form,
 };
 use proptest::prelude::*;
 
@@ -146,6 +147,9 @@ fn rows_that_are_no_backup() {
     assert!(matches!(join(&[(&[5, 0, 0], &[0])]), Err(BackupError::Key { .. })));
     assert!(matches!(join(&[(&[6, 0], &[0])]), Err(BackupError::Key { .. })));
     assert!(matches!(join(&[(&[5, 1], &[0]), (&[5, 0], &[0])]), Err(BackupError::Unordered { .. })));
+    let many = unit_rows(LATER, 0, &vec![Vec::new(); MAX_ROWS + 1]);
+    let many = LATER.join(many.iter().map(|(key, value)| (key.as_slice(), value.as_slice())));
+    assert_eq!(many, Err(BackupError::TooLarge));
     assert_eq!(join(&[]).unwrap(), []);
     let empty = join(&[(&[5, 0], &[0]), (&[5, 1], &[9])]).unwrap();
     let expected = Expected { session: 0, guardians: None };
