@@ -10,6 +10,7 @@ mod migrated;
 mod random;
 mod run;
 mod sealing;
+mod sessions;
 
 pub use binaries::binary;
 pub use changes::{Change, contributions, dropping, module_item, unchanged};
@@ -22,6 +23,7 @@ pub use migrated::{
 pub use random::Random;
 pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};
+pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
 
 /// Runs `fm-migrate` with the arguments, to its end.
 #[macro_export]

@@ -79,6 +79,25 @@ pub struct ForgedBlocks {
     pub rows: StoreSummary,
 }
 
+impl ForgedBlocks {
+    /// Signs the items of a block as these guardians would, in place of the signatures that it has.
+    ///
+    /// # Panics
+    /// If one of them is no guardian.
+    pub fn sign(&self, index: u64, block: &mut Block, layout: &BlockLayout, signers: &[u16]) {
+        let keys = SessionKeys::new(&self.keys).expect("every key is a point");
+        let keys = if layout.tagged { keys } else { keys.without_tag() };
+        block.merkle = merkle_root(block.items.iter().map(|item| leaf(item, layout)).collect());
+        let message = keys.message(&SessionHeader { index, root: block.merkle.root }.to_bytes());
+        let sign = |peer: &u16| {
+            let mut secret = [0; 32];
+            hex::decode_to_slice(&self.secrets[usize::from(*peer)], &mut secret).expect("a secret in hex");
+            (*peer, SigningKey::from_bytes(secret).expect("a secret key").sign(&message))
+        };
+        block.signatures = signers.iter().map(sign).collect();
+    }
+}
+
 /// Makes `dir/database` and `dir/keys.json`; the database may not exist.
 pub fn forge_blocks(spec: &BlockSpec, dir: &Path) -> Result<ForgedBlocks, ForgeError> {
     let at = |path: &Path| {

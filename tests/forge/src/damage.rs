@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use fm_codec::Writer;
+use fm_eras::block::{BlockLayout, decode_block, encode_block};
 use fm_eras::hbbft::{Layout, decode_epoch, encode_epoch, epoch_key};
-use fm_history::Epoch;
+use fm_history::{Block, Epoch};
 use fm_store::{ReadStore, Row, StoreError, StoreSummary, StoreWriter};
 
 /// Copies the database at `source` to a new one at `target`, each row as `change` makes it; none drops it.
@@ -61,5 +63,29 @@ pub fn edit_epoch(
         let mut epoch = decode_epoch(value, &layout).expect("the source of a damaged database is good");
         edit(&mut epoch);
         encode_epoch(&epoch, layout.dialect)
+    })
+}
+
+/// The key of a block or session.
+pub fn block_key(index: u64, layout: &BlockLayout) -> Vec<u8> {
+    let mut key = Writer::new(layout.dialect);
+    key.u8(layout.history);
+    key.u64(index);
+    key.into_bytes()
+}
+
+/// A change for [`rewrite`]: edits one block or session as a value and encodes it again.
+///
+/// Signatures are not made good: what the edit leaves inconsistent stays so, unless it ends with
+/// [`ForgedBlocks::sign`](crate::ForgedBlocks::sign).
+pub fn edit_block(
+    index: u64,
+    layout: &'static BlockLayout,
+    edit: impl Fn(&mut Block),
+) -> impl FnMut(&[u8], &[u8]) -> Option<Row> {
+    edit_row(block_key(index, layout), move |value| {
+        let mut block = decode_block(value, layout).expect("the source of a damaged database is good");
+        edit(&mut block);
+        Some(encode_block(&block, layout))
     })
 }

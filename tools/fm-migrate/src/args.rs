@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use fm_cli::{Failure, KeyArgs, layout_by_name};
 use fm_eras::Detected;
 use fm_eras::block::Version;
+use fm_eras::session;
 
 /// Brings a federation's old history into today's schema, loses nothing, and goes back.
 ///
@@ -52,6 +53,15 @@ impl LayoutArgs {
     }
 }
 
+/// A version whose tables are known: there is no saying on what another would start.
+fn target_version(text: &str) -> Result<Version, String> {
+    let version: Version = text.parse()?;
+    if (session::FIRST..=session::NEWEST).contains(&version) {
+        return Ok(version);
+    }
+    Err(format!("the versions known are {} to {}", session::FIRST, session::NEWEST))
+}
+
 #[derive(Args)]
 pub(crate) struct InspectArgs {
     /// The guardian's data directory, or its database directory.
@@ -77,8 +87,8 @@ pub(crate) struct CheckArgs {
     /// Last epoch or block to convert (default: the last signed one).
     #[arg(long, value_name = "EPOCH", env = "FM_UNTIL")]
     pub(crate) until: Option<u64>,
-    /// Version of the server that the result is for, like 0.7 (default: the newest known).
-    #[arg(long, value_name = "VERSION", env = "FM_TARGET_VERSION")]
+    /// Version of the server that the result is for, 0.2 to 0.13 (default: the newest of them).
+    #[arg(long, value_name = "VERSION", env = "FM_TARGET_VERSION", value_parser = target_version)]
     pub(crate) target_version: Option<Version>,
     /// Go on although the database has lost files (log-missing, file-list-torn, tables-unnamed); the manifest says so.
     #[arg(long, env = "FM_ACCEPT_INCOMPLETE", value_parser = clap::builder::FalseyValueParser::new())]

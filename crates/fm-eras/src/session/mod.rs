@@ -13,7 +13,7 @@ use crate::block::{
 };
 
 /// The first release with sessions.
-const FIRST: Version = Version(0, 2);
+pub const FIRST: Version = Version(0, 2);
 /// The newest version whose tables are known.
 pub const NEWEST: Version = Version(0, 13);
 /// The first version that reads units without a tag and hashes them with their length.
