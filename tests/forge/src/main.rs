@@ -27,6 +27,12 @@ enum Command {
         /// The database.
         database: PathBuf,
     },
+    /// Print all rows, a line each: key and value in hex. What an oracle reads that cannot read our databases.
+    #[command(hide = true)]
+    Rows {
+        /// The database.
+        database: PathBuf,
+    },
     /// Open a database for writing and hold it until standard input ends.
     #[command(hide = true)]
     Hold {
@@ -82,6 +88,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Make(arguments) => make(arguments),
         Command::Digest { database } => digest(&database),
+        Command::Rows { database } => rows(&database),
         Command::Hold { database } => hold(&database),
     };
     match done {
@@ -151,6 +158,17 @@ fn digest(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
         rows += 1;
     }
     writeln!(stdout(), "{rows} {}", hex::encode(hasher.finalize()))?;
+    Ok(())
+}
+
+fn rows(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
+    let store = fm_store::ReadStore::open(database)?;
+    let mut out = std::io::BufWriter::new(stdout().lock());
+    for row in store.scan() {
+        let (key, value) = row?;
+        writeln!(out, "{} {}", hex::encode(key), hex::encode(value))?;
+    }
+    out.flush()?;
     Ok(())
 }
 
