@@ -20,8 +20,7 @@ use fm_units::{Dag, HashRule};
 use thiserror::Error;
 
 pub use compare::{Comparison, Ordered, compare};
-
-use crate::payload::Payload;
+pub use payload::Payload;
 
 /// Why units were not ordered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -7,9 +7,11 @@ use parity_scale_codec::{Decode, Encode};
 
 /// What a unit carries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
-pub(crate) enum Payload {
+pub enum Payload {
+    /// A consensus-encoded list of items.
     #[codec(index = 0)]
     Batch(Vec<u8>),
+    /// A guardian's signature over the header of the session.
     #[codec(index = 1)]
     HeaderSignature([u8; 64]),
 }

@@ -1,0 +1,28 @@
+//! What goes into units, and where ordered units go.
+
+use aleph_bft_0_36 as aleph;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{OrderedUnit, Payload, Proposals};
+
+pub(crate) struct Provider(pub(crate) Proposals);
+
+#[async_trait::async_trait]
+impl aleph::DataProvider<Payload> for Provider {
+    async fn get_data(&mut self) -> Option<Payload> {
+        (self.0)()
+    }
+}
+
+pub(crate) struct Order(pub(crate) UnboundedSender<OrderedUnit>);
+
+impl aleph::FinalizationHandler<Payload> for Order {
+    /// Never called: `unit_finalized` says more.
+    fn data_finalized(&mut self, _: Payload) {}
+
+    fn unit_finalized(&mut self, creator: aleph::NodeIndex, round: aleph::Round, payload: Option<Payload>) {
+        let Ok(creator) = u16::try_from(creator.0) else { return };
+        // Nobody listens any more: the session is being stopped.
+        let _ = self.0.send(OrderedUnit { creator, round, payload });
+    }
+}

@@ -1,0 +1,122 @@
+//! One AlephBFT session of a live guardian: `fedimint-aleph-bft` 0.36 with the guardians' links, keys and unit backup.
+//!
+//! What goes over the links, what is stored and what is signed is that of v0.4 and later, byte for byte.
+//!
+//! Invariants: a unit of this guardian leaves it only when it is safely stored, with everything stored before it;
+//! whatever another guardian sends makes no more than a message that is left out; a panic of the library ends the session, not the
+//! program.
+
+mod backup;
+mod io;
+mod keychain;
+mod network;
+mod schedule;
+mod spawn;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aleph_bft_0_36 as aleph;
+use fm_crypto::{SessionKeys, SigningKey};
+use fm_peers::{Incoming, Peers};
+use futures::channel::oneshot;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+pub use backup::UnitLog;
+pub use fm_replay::Payload;
+pub use schedule::{MIN_ROUND_DELAY, Schedule, ScheduleError};
+
+use crate::spawn::Spawner;
+
+/// The most bytes of items in one unit.
+pub const MAX_BATCH_BYTES: usize = 50_000;
+/// How long the library may take to end when it is told to.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
+/// Gives what the next own unit carries. It is asked once for every unit.
+pub type Proposals = Box<dyn FnMut() -> Option<Payload> + Send + Sync>;
+
+/// A guardian as one of those who order.
+#[derive(Clone)]
+pub struct Member {
+    /// Its number.
+    pub me: u16,
+    /// Everybody's keys.
+    pub keys: Arc<SessionKeys>,
+    /// Its own key.
+    pub key: Arc<SigningKey>,
+    /// The links to the others.
+    pub peers: Arc<Peers>,
+    /// What they send; one session at a time takes from it.
+    pub incoming: Arc<Mutex<Incoming>>,
+    /// How fast rounds follow each other.
+    pub schedule: Schedule,
+}
+
+/// A unit at its place in the order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderedUnit {
+    /// Who made it.
+    pub creator: u16,
+    /// Its round.
+    pub round: u16,
+    /// What it carries.
+    pub payload: Option<Payload>,
+}
+
+/// A session that is being ordered.
+pub struct Session {
+    ordered: mpsc::UnboundedReceiver<OrderedUnit>,
+    exit: oneshot::Sender<()>,
+    run: JoinHandle<()>,
+    spawner: Spawner,
+}
+
+impl Session {
+    /// Starts to order the session with that number; units in the log are ordered again first.
+    ///
+    /// # Errors
+    /// If there are fewer than four guardians.
+    pub fn start(
+        member: &Member,
+        session: u64,
+        log: Arc<dyn UnitLog>,
+        proposals: Proposals,
+    ) -> Result<Self, ScheduleError> {
+        let guardians = aleph::NodeCount(member.keys.guardians());
+        let config = member.schedule.config(guardians, aleph::NodeIndex(member.me.into()), session)?;
+        let (to_order, ordered) = mpsc::unbounded_channel();
+        let io = aleph::LocalIO::new(
+            io::Provider(proposals),
+            io::Order(to_order),
+            backup::Writer::new(log.clone(), member.me),
+            backup::Reader(log),
+        );
+        let network = network::Network::new(member.peers.clone(), member.incoming.clone());
+        let keychain = keychain::Keychain::new(member);
+        let (exit, exited) = oneshot::channel();
+        let terminator = aleph::Terminator::create_root(exited, "session");
+        let spawner = Spawner::default();
+        let run =
+            tokio::spawn(aleph::run_session(config, io, network, keychain, spawner.clone(), terminator));
+        Ok(Self { ordered, exit, run, spawner })
+    }
+
+    /// The next unit in the order; none if the library ended by itself.
+    pub async fn next(&mut self) -> Option<OrderedUnit> {
+        self.ordered.recv().await
+    }
+
+    /// Ends the session and waits until nothing of it runs any more.
+    pub async fn stop(self) {
+        // It may have ended by itself; then nobody listens.
+        let _ = self.exit.send(());
+        let mut run = self.run;
+        if timeout(STOP_TIME, &mut run).await.is_err() {
+            run.abort();
+        }
+        self.spawner.abort();
+    }
+}

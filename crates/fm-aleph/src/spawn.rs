@@ -1,0 +1,41 @@
+//! The library's tasks, on the runtime this is called in. Invariant: all of them end with the session.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aleph_bft_0_36 as aleph;
+use tokio::task::JoinSet;
+
+#[derive(Clone, Default)]
+pub(crate) struct Spawner(Arc<Mutex<JoinSet<()>>>);
+
+impl Spawner {
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends whatever still runs.
+    pub(crate) fn abort(&self) {
+        self.tasks().abort_all();
+    }
+}
+
+impl aleph::SpawnHandle for Spawner {
+    fn spawn(&self, _: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks().spawn(task);
+    }
+
+    fn spawn_essential(
+        &self,
+        _: &'static str,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> aleph::TaskHandle {
+        let (done, wait) = futures::channel::oneshot::channel();
+        self.tasks().spawn(async move {
+            task.await;
+            // Nobody waits for it any more: then nobody needs to know.
+            let _ = done.send(());
+        });
+        // A task that panicked drops its end, which is an error.
+        Box::pin(async move { wait.await.map_err(drop) })
+    }
+}

@@ -1,0 +1,123 @@
+//! Frames: a length (8 bytes, big endian), a kind (4 bytes, little endian), and behind a message's kind the message's
+//! own length (8 bytes, little endian) and its bytes.
+//!
+//! Invariant: no length is believed before it is checked, and no memory is taken for what has not arrived.
+
+use std::io::{Error, ErrorKind};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// The longest message that is sent or read. The longest honest one answers for the parents of a unit, which are
+/// fewer than the guardians, of 50,000 bytes each.
+pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+const MESSAGE: u32 = 0;
+const PING: u32 = 1;
+const KIND_BYTES: u64 = 4;
+const LENGTH_BYTES: u64 = 8;
+
+/// What a frame's head announces.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    Ping,
+    /// A message of so many bytes.
+    Message(u32),
+}
+
+/// Writes a frame around a message and sends it off.
+pub(crate) async fn write_message(to: &mut (impl AsyncWrite + Unpin), message: &[u8]) -> Result<(), Error> {
+    let length = message.len() as u64;
+    let mut head = Vec::with_capacity(20);
+    head.extend((KIND_BYTES + LENGTH_BYTES + length).to_be_bytes());
+    head.extend(MESSAGE.to_le_bytes());
+    head.extend(length.to_le_bytes());
+    to.write_all(&head).await?;
+    to.write_all(message).await
+}
+
+/// Writes the frame that says nothing but that somebody is there.
+pub(crate) async fn write_ping(to: &mut (impl AsyncWrite + Unpin)) -> Result<(), Error> {
+    to.write_all(&KIND_BYTES.to_be_bytes()).await?;
+    to.write_all(&PING.to_le_bytes()).await
+}
+
+/// Reads all of a frame but the message in it.
+pub(crate) async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> Result<Head, Error> {
+    let frame = from.read_u64().await?;
+    let bad = |what| Error::new(ErrorKind::InvalidData, what);
+    if frame < KIND_BYTES {
+        return Err(bad("a frame without a kind"));
+    }
+    match (from.read_u32_le().await?, frame - KIND_BYTES) {
+        (PING, 0) => Ok(Head::Ping),
+        (MESSAGE, rest @ LENGTH_BYTES..) => {
+            let length = from.read_u64_le().await?;
+            let allowed = u32::try_from(length).ok().filter(|length| *length as usize <= MAX_MESSAGE_BYTES);
+            let length = allowed.ok_or_else(|| bad("a message that is too long"))?;
+            if rest - LENGTH_BYTES == u64::from(length) {
+                Ok(Head::Message(length))
+            } else {
+                Err(bad("a frame and a message of different lengths"))
+            }
+        }
+        _ => Err(bad("a frame of an unknown kind")),
+    }
+}
+
+/// Reads the message that a head announced.
+pub(crate) async fn read_message(from: &mut (impl AsyncRead + Unpin), length: u32) -> Result<Vec<u8>, Error> {
+    let mut message = Vec::new();
+    let read = from.take(u64::from(length)).read_to_end(&mut message).await?;
+    if read < length as usize { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn head(bytes: &[u8]) -> Result<Head, ErrorKind> {
+        read_head(&mut &bytes[..]).await.map_err(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read() {
+        let mut wire = Vec::new();
+        write_ping(&mut wire).await.unwrap();
+        write_message(&mut wire, b"unit").await.unwrap();
+        assert_eq!(wire[12..], *b"\0\0\0\0\0\0\0\x10\0\0\0\0\x04\0\0\0\0\0\0\0unit");
+        let mut rest = wire.as_slice();
+        assert_eq!(read_head(&mut rest).await.unwrap(), Head::Ping);
+        assert_eq!(read_head(&mut rest).await.unwrap(), Head::Message(4));
+        assert_eq!(read_message(&mut rest, 4).await.unwrap(), b"unit");
+        assert!(rest.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_frame_is_refused() {
+        let frame = |frame: u64, kind: u32, length: u64| {
+            [&frame.to_be_bytes()[..], &kind.to_le_bytes(), &length.to_le_bytes()].concat()
+        };
+        let too_long = MAX_MESSAGE_BYTES as u64 + 1;
+        let bad = [
+            frame(3, PING, 0),
+            frame(0, PING, 0),
+            frame(5, PING, 0),
+            frame(12, 2, 0),
+            frame(11, MESSAGE, 0),
+            frame(12, MESSAGE, 1),
+            frame(13, MESSAGE, 0),
+            frame(12 + too_long, MESSAGE, too_long),
+            frame(u64::MAX, MESSAGE, u64::MAX - 12),
+            frame(u64::MAX, u32::MAX, u64::MAX),
+            b"GET / HTTP/1.1\r\n\r\n  ".to_vec(),
+        ];
+        for bytes in bad {
+            assert_eq!(head(&bytes).await, Err(ErrorKind::InvalidData), "{bytes:?}");
+        }
+        let whole = frame(16, MESSAGE, 4);
+        for cut in 0..whole.len() {
+            assert_eq!(head(&whole[..cut]).await, Err(ErrorKind::UnexpectedEof));
+        }
+        assert!(read_message(&mut &b"uni"[..], 4).await.is_err());
+    }
+}

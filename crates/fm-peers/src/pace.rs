@@ -1,0 +1,102 @@
+//! How fast: rates that a guardian is read at, and waits before dialling again.
+
+use std::time::{Duration, Instant};
+
+/// Messages that are read from one guardian in a second, in the long run; a round of 50 ms needs about 25.
+const MESSAGES_PER_SECOND: u32 = 2000;
+/// Bytes likewise; a round of 50 ms with full units needs about 1 MB.
+const BYTES_PER_SECOND: u32 = 16 << 20;
+/// What may be saved up, in seconds.
+const SAVED_SECONDS: f64 = 4.0;
+
+/// Counts what was read and says how long to pause.
+pub(crate) struct Pace {
+    messages: Bucket,
+    bytes: Bucket,
+}
+
+impl Pace {
+    pub(crate) fn new(now: Instant) -> Self {
+        let bucket =
+            |rate: u32| Bucket { rate: f64::from(rate), left: f64::from(rate) * SAVED_SECONDS, at: now };
+        Self { messages: bucket(MESSAGES_PER_SECOND), bytes: bucket(BYTES_PER_SECOND) }
+    }
+
+    /// How long to wait before a message of so many bytes is read.
+    pub(crate) fn pause(&mut self, now: Instant, bytes: u32) -> Duration {
+        self.messages.take(now, 1.0).max(self.bytes.take(now, f64::from(bytes)))
+    }
+}
+
+struct Bucket {
+    rate: f64,
+    /// Negative when more was taken than there was.
+    left: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Instant, cost: f64) -> Duration {
+        let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.rate;
+        self.at = now;
+        self.left = (self.left + gained).min(self.rate * SAVED_SECONDS) - cost;
+        Duration::from_secs_f64((-self.left / self.rate).max(0.0))
+    }
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Waits that double, up to a limit.
+pub(crate) struct Backoff(Duration);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(FIRST_WAIT)
+    }
+
+    pub(crate) fn next(&mut self) -> Duration {
+        let wait = self.0;
+        self.0 = (wait * 2).min(LONGEST_WAIT);
+        jittered(wait)
+    }
+}
+
+/// Half to one and a half of a time, at random, so that guardians do not all act at once.
+pub fn jittered(time: Duration) -> Duration {
+    // Without randomness: the time itself.
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    time.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_slowed_to_the_rate_and_silence_is_not_saved_for_ever() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let spent = |pace: &mut Pace, now| (0..10_000).map(|_| pace.pause(now, 100)).max().unwrap();
+        assert_eq!(
+            spent(&mut pace, start),
+            Duration::from_secs(1),
+            "10,000 at once: 8,000 saved, 2,000 a second"
+        );
+        let later = start + Duration::from_secs(1000);
+        assert_eq!(spent(&mut pace, later), Duration::from_secs(1));
+        let mut pace = Pace::new(start);
+        for second in 0..100 {
+            assert_eq!(pace.pause(start + Duration::from_secs(second), 1 << 20), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn waits_grow_to_their_limit() {
+        let mut backoff = Backoff::new();
+        let waits: Vec<_> = (0..20).map(|_| backoff.next()).collect();
+        assert!(waits[0] < FIRST_WAIT * 2);
+        assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT.mul_f64(1.5)));
+        assert!(waits[19] >= LONGEST_WAIT / 2);
+    }
+}

@@ -1,0 +1,2 @@
+//! `fm-node`: runs a guardian.
+fn main() {}
