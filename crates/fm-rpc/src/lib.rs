@@ -1,1 +1,17 @@
-//! Placeholder until its parts stand.
+//! JSON-RPC 2.0 over WebSocket as guardians speak it, both sides.
+//!
+//! A request's `params` is a list with one object: `auth` (the guardian's password, or null) and `params`. Whoever asks
+//! for a page instead of a WebSocket gets that, so that a browser and a metrics collector need no port of their own.
+//!
+//! Invariants: whoever connects costs at most the [named limits](Limits); a request that cannot be read is answered, a
+//! connection that breaks the rules is closed; nothing a client or a server sends makes the other panic.
+
+mod client;
+mod http;
+mod message;
+mod server;
+
+pub use client::{Client, ClientError};
+pub use http::Page;
+pub use message::{RpcError, encode_params};
+pub use server::{Limits, Request, Service, serve};

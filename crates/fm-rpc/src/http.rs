@@ -1,0 +1,98 @@
+//! Plain pages on the same port: the head of a connection is looked at before it is taken.
+
+use std::io::Error;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+/// The longest head that is looked at.
+const MAX_HEAD_BYTES: usize = 8 << 10;
+/// Between two looks at a head that is not complete.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
+/// What is answered to a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its kind, as in `text/html; charset=utf-8`.
+    pub kind: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+/// What a connection wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// To become a WebSocket.
+    Upgrade,
+    /// The page at that path.
+    Page(String),
+    /// Nothing that can be understood.
+    Nothing,
+}
+
+/// Looks at the head of a connection; a page's is taken, a WebSocket's is left there.
+pub(crate) async fn wish(stream: &mut TcpStream) -> Result<Wish, Error> {
+    let mut head = vec![0; MAX_HEAD_BYTES];
+    loop {
+        let seen = stream.peek(&mut head).await?;
+        let end = head[..seen].windows(4).position(|window| window == b"\r\n\r\n");
+        let Some(end) = end else {
+            if seen == 0 || seen == MAX_HEAD_BYTES {
+                return Ok(Wish::Nothing);
+            }
+            sleep(LOOK_AGAIN).await;
+            continue;
+        };
+        let wish = read_head(&String::from_utf8_lossy(&head[..end]));
+        if wish != Wish::Upgrade {
+            stream.read_exact(&mut head[..end + 4]).await?;
+        }
+        return Ok(wish);
+    }
+}
+
+fn read_head(head: &str) -> Wish {
+    let mut lines = head.lines();
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some("GET"), Some(path)) = (words.next(), words.next()) else { return Wish::Nothing };
+    let is_upgrade = |line: &str| {
+        let header = line.split_once(':');
+        header.is_some_and(|(name, value)| {
+            name.eq_ignore_ascii_case("upgrade") && value.trim().eq_ignore_ascii_case("websocket")
+        })
+    };
+    if lines.any(is_upgrade) { Wish::Upgrade } else { Wish::Page(path.to_owned()) }
+}
+
+/// Answers with a page, or that there is none.
+pub(crate) async fn answer(stream: &mut TcpStream, page: Option<Page>) -> Result<(), Error> {
+    let missing = Page { kind: "text/plain; charset=utf-8", text: "nothing here\n".to_owned() };
+    let status = if page.is_some() { "200 OK" } else { "404 Not Found" };
+    let Page { kind, text } = page.unwrap_or(missing);
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\
+         X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+        text.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(text.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_told_apart() {
+        let page = |path: &str| Wish::Page(path.to_owned());
+        assert_eq!(read_head("GET /metrics HTTP/1.1\r\nHost: x"), page("/metrics"));
+        assert_eq!(read_head("GET / HTTP/1.1\r\nUPGRADE: WebSocket"), Wish::Upgrade);
+        assert_eq!(read_head("GET / HTTP/1.1\r\nX-Upgrade: websocket"), page("/"));
+        for head in ["", "GET", "POST / HTTP/1.1\r\nUpgrade: websocket", "\0\0\0\0", "\r\n"] {
+            assert_eq!(read_head(head), Wish::Nothing, "{head:?}");
+        }
+    }
+}
