@@ -57,6 +57,9 @@ pub enum DecodeErrorKind {
         /// The variant index.
         variant: u64,
     },
+    /// A key that is no point of its curve.
+    #[error("not a public key")]
+    NotAPublicKey,
     /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,

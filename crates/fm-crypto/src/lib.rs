@@ -17,6 +17,7 @@ mod key_text;
 mod keys;
 mod keys_file;
 mod private;
+mod schnorr;
 mod session_keys;
 mod signing;
 
@@ -28,6 +29,7 @@ pub use hash::hash_g2;
 pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
 pub use private::{PrivateConfigError, open_private_config, parse_secret_key};
+pub use schnorr::{is_public_key, is_signed_by};
 pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};
 pub use signing::{NotASecretKey, SigningKey};
 

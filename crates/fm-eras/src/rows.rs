@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use fm_store::{ReadStore, Row};
+use fm_store::{LiveStore, ReadStore, Row};
 
 /// An error of the medium that rows come from.
 pub type SourceError = Box<dyn Error + Send + Sync>;
@@ -30,6 +30,16 @@ pub trait RowSource: Sync {
 }
 
 impl RowSource for ReadStore {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        Box::new(Self::scan_range(self, from, to).map(|row| row.map_err(SourceError::from)))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok(Self::get(self, key)?)
+    }
+}
+
+impl RowSource for LiveStore {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
         Box::new(Self::scan_range(self, from, to).map(|row| row.map_err(SourceError::from)))
     }

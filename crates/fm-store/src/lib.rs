@@ -1,4 +1,4 @@
-//! RocksDB as bytes: foreign databases read without changing them, new ones written in bulk.
+//! RocksDB as bytes: foreign databases read without changing them, new ones written in bulk, our own ones kept.
 //!
 //! This crate knows keys and values, never their meaning.
 //!
@@ -12,6 +12,7 @@
 //!   [`Replacement::exchange`].
 
 mod error;
+mod live;
 mod manifest;
 mod omission;
 mod open;
@@ -22,6 +23,7 @@ mod replace;
 mod write;
 
 pub use error::StoreError;
+pub use live::{Durability, LiveStore};
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir};
 pub use partial_file::PartialFile;

@@ -44,7 +44,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StoreError> {
     }
 }
 
-fn check_directory(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_directory(path: &Path) -> Result<(), StoreError> {
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
         _ => StoreError::io(path, source),
@@ -73,7 +73,7 @@ fn check_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// A read-only open takes no lock, and the files of a running server vanish under it.
-fn check_lock(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
     let lock = path.join("LOCK");
     let file = match File::open(&lock) {
         Ok(file) => file,
@@ -91,7 +91,7 @@ fn check_lock(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn check_columns(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_columns(path: &Path) -> Result<(), StoreError> {
     let mut names = DB::list_cf(&options(DBRecoveryMode::AbsoluteConsistency), path)
         .map_err(|error| explain(path, &error))?;
     names.retain(|name| name != "default");

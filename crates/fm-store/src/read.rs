@@ -53,29 +53,37 @@ impl ReadStore {
 
     /// The rows from the key `from` on, up to but without the key `to`.
     pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
-        let mut options = ReadOptions::default();
-        options.set_verify_checksums(true);
-        options.fill_cache(false);
-        options.set_readahead_size(READAHEAD_BYTES);
-        options.set_iterate_range(Bounds { from: from.to_vec(), to: to.map(<[u8]>::to_vec) });
-        let mut rows = self.db.raw_iterator_opt(options);
-        rows.seek_to_first();
-        Scan { rows, path: &self.path, started: false, failed: false }
+        scan_range(&self.db, &self.path, from, to)
     }
 
     /// The row with the greatest key among those that start with `prefix`.
     pub fn last_of_prefix(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_range(Bounds { from: prefix.to_vec(), to: prefix_end(prefix) });
-        let mut rows = self.db.raw_iterator_opt(options);
-        rows.seek_to_last();
-        rows.status().map_err(|error| explain(&self.path, &error))?;
-        Ok(rows.item().map(|(key, value)| (key.to_vec(), value.to_vec())))
+        last_of_prefix(&self.db, &self.path, prefix)
     }
 }
 
+pub(crate) fn scan_range<'a>(db: &'a DB, path: &'a Path, from: &[u8], to: Option<&[u8]>) -> Scan<'a> {
+    let mut options = ReadOptions::default();
+    options.set_verify_checksums(true);
+    options.fill_cache(false);
+    options.set_readahead_size(READAHEAD_BYTES);
+    options.set_iterate_range(Bounds { from: from.to_vec(), to: to.map(<[u8]>::to_vec) });
+    let mut rows = db.raw_iterator_opt(options);
+    rows.seek_to_first();
+    Scan { rows, path, started: false, failed: false }
+}
+
+pub(crate) fn last_of_prefix(db: &DB, path: &Path, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
+    let mut options = ReadOptions::default();
+    options.set_iterate_range(Bounds { from: prefix.to_vec(), to: prefix_end(prefix) });
+    let mut rows = db.raw_iterator_opt(options);
+    rows.seek_to_last();
+    rows.status().map_err(|error| explain(path, &error))?;
+    Ok(rows.item().map(|(key, value)| (key.to_vec(), value.to_vec())))
+}
+
 /// The least key that is greater than every key with the prefix; none if there is no such key.
-fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

@@ -17,7 +17,7 @@ use crate::StoreError;
 use crate::partial::sync_tree;
 
 /// The newest table format that RocksDB 8.10 (upstream v0.3 to v0.10) reads.
-const TABLE_FORMAT: i32 = 5;
+pub(crate) const TABLE_FORMAT: i32 = 5;
 /// Rows in any order are buffered up to this size, in bytes.
 const BUFFER_BYTES: usize = 4 << 20;
 /// A sorted run goes to table files of about this size, in bytes.

@@ -42,9 +42,14 @@ pub fn transaction_key(txid: &Hash) -> Vec<u8> {
 
 /// The key of the server's own database version (v0.3 and later).
 pub fn server_version_key() -> Vec<u8> {
+    module_version_key(SERVER_VERSION_ID)
+}
+
+/// The key of a module's database version (v0.3 and later).
+pub fn module_version_key(instance: u16) -> Vec<u8> {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.u8(DATABASE_VERSION);
-    writer.u16(SERVER_VERSION_ID);
+    writer.u16(instance);
     writer.into_bytes()
 }
 

@@ -1,0 +1,87 @@
+//! What a unit carries, read as servers read it: a batch is taken whole or skipped whole.
+
+use fm_codec::{DecodeError, Dialect, ModuleValue, Reader};
+use fm_history::ConsensusItem;
+use thiserror::Error;
+
+use crate::error::Rejection;
+use crate::module::{Module, Modules};
+
+/// The most bytes of a batch; the network drops units with larger ones.
+pub const BATCH_BYTES: usize = 50_000;
+/// The least bytes of an item: variant, length, and a body may be empty.
+const LEAST_ITEM_BYTES: usize = 2;
+
+/// What a unit carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnitPayload {
+    /// Encoded consensus items.
+    Batch(Vec<u8>),
+    /// Its creator's signature over the session's header.
+    Signature([u8; 64]),
+}
+
+/// Why a batch is skipped.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BatchError {
+    /// More than [`BATCH_BYTES`].
+    #[error("a batch of {bytes} bytes, at most {BATCH_BYTES} are taken")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It is no list of items.
+    #[error("the batch is no list of items: {0}")]
+    Undecodable(#[from] DecodeError),
+    /// One of its items is of a module that does not know it.
+    #[error("item {item} of the batch: {reason}")]
+    Item {
+        /// The item's place in the batch.
+        item: usize,
+        /// Why.
+        reason: Rejection,
+    },
+}
+
+/// The items of a batch.
+///
+/// # Errors
+/// If any of them cannot be read, or bytes are left; the batch is then skipped.
+pub fn read_batch(bytes: &[u8], modules: &Modules) -> Result<Vec<ConsensusItem>, BatchError> {
+    if bytes.len() > BATCH_BYTES {
+        return Err(BatchError::TooLarge { bytes: bytes.len() });
+    }
+    let mut reader = Reader::new(bytes, Dialect::MODERN);
+    let items: Vec<ConsensusItem> = reader.list(LEAST_ITEM_BYTES, Reader::value)?;
+    reader.finish()?;
+    for (place, item) in items.iter().enumerate() {
+        check_item(item, modules).map_err(|reason| BatchError::Item { item: place, reason })?;
+    }
+    Ok(items)
+}
+
+/// Checks that the modules can read what an item holds. An item of an unknown kind holds nothing to read.
+///
+/// # Errors
+/// If a module is not there or cannot read its value.
+pub fn check_item(item: &ConsensusItem, modules: &Modules) -> Result<(), Rejection> {
+    match item {
+        ConsensusItem::Transaction(transaction) => {
+            let check = |value, check| check_value(value, modules, check);
+            transaction.inputs.iter().try_for_each(|input| check(input, Module::check_input))?;
+            transaction.outputs.iter().try_for_each(|output| check(output, Module::check_output))
+        }
+        ConsensusItem::Module(value) => check_value(value, modules, Module::check_item),
+        ConsensusItem::Default { .. } => Ok(()),
+    }
+}
+
+fn check_value(
+    value: &ModuleValue,
+    modules: &Modules,
+    check: fn(&(dyn Module + 'static), &[u8]) -> Result<(), DecodeError>,
+) -> Result<(), Rejection> {
+    let instance = value.instance;
+    let module = modules.get(instance).ok_or(Rejection::UnknownModule { instance })?;
+    check(module, &value.body).map_err(|source| Rejection::Undecodable { instance, source })
+}

@@ -1,0 +1,301 @@
+//! The machine: ordered units and fetched outcomes in, actions out.
+//!
+//! Invariants: no clock, no network, no threads; what a call changes is written at once before it returns, or not at
+//! all; after an error the machine does nothing more, and is opened anew from what is written.
+
+use std::sync::Arc;
+
+use fm_crypto::{SessionKeys, SigningKey};
+use fm_history::{ConsensusItem, Hash, PeerId, SessionHeader, Transaction};
+use fm_store::Durability;
+
+use crate::action::Action;
+use crate::audit::BalanceSheet;
+use crate::batch::UnitPayload;
+use crate::dbtx::DbTransaction;
+use crate::error::{EngineError, ItemError, Rejection};
+use crate::guard::Guard;
+use crate::module::{ModuleState, Modules};
+use crate::schedule::Schedule;
+use crate::session::Session;
+use crate::storage::Storage;
+use crate::versions::write_versions;
+use crate::{batch, transaction};
+
+/// The least number of guardians of a federation with more than one.
+const LEAST_GUARDIANS: usize = 4;
+
+/// Who takes part, and as whom.
+#[derive(Debug)]
+pub struct Federation {
+    /// The keys of all guardians.
+    pub keys: SessionKeys,
+    /// The own guardian.
+    pub own: PeerId,
+    /// Its key.
+    pub signing_key: SigningKey,
+}
+
+/// What becomes of an item that the same guardian's units carried before in the session, byte for byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// It is not accepted. So no list of items repeats itself, and no signed header is over two lists.
+    Refused,
+    /// It is processed like any other: what servers up to v0.13 do, needed where they take part in ordering.
+    Processed,
+}
+
+/// What all guardians of a federation do alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// When a session ends.
+    pub schedule: Schedule,
+    /// What becomes of repeated items.
+    pub duplicates: Duplicates,
+}
+
+/// The machine.
+pub struct Engine {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) federation: Federation,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) rules: Rules,
+    pub(crate) guard: Guard,
+    /// When what was accepted is on the disk. Deferred is enough where ordered units are kept elsewhere, as they
+    /// are ordered again after a crash; see [`Engine::set_item_durability`].
+    pub(crate) item_durability: Durability,
+    pub(crate) session: Session,
+    pub(crate) balance: BalanceSheet,
+    stopped: bool,
+}
+
+/// How far the session in progress is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// The session.
+    pub session: u64,
+    /// Accepted items.
+    pub items: u64,
+    /// Accepted items that were not yet ordered again after a restart.
+    pub to_replay: u64,
+    /// Once the rounds are over: the header, and whose signatures are still missing.
+    pub missing_signatures: Option<(SessionHeader, Vec<PeerId>)>,
+}
+
+impl Engine {
+    /// Opens the machine on what a storage holds; on an empty one it starts a federation's history.
+    ///
+    /// # Errors
+    /// If the federation cannot work, or the rows are not those of a node.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        federation: Federation,
+        modules: Arc<Modules>,
+        rules: Rules,
+        guard: Guard,
+    ) -> Result<Self, EngineError> {
+        check_federation(&federation)?;
+        write_versions(storage.as_ref(), &modules)?;
+        let session = Session::read(storage.as_ref())?;
+        let balance = BalanceSheet::read(storage.as_ref(), &modules)?;
+        let item_durability = Durability::Synced;
+        let stopped = false;
+        Ok(Self { storage, federation, modules, rules, guard, item_durability, session, balance, stopped })
+    }
+
+    /// Says when accepted items are on the disk: deferred, they may be lost by a crash of the machine, and come again
+    /// with the units that carried them, which the shell keeps. The end of an ordered session is always synced.
+    pub fn set_item_durability(&mut self, durability: Durability) {
+        self.item_durability = durability;
+    }
+
+    /// The session in progress.
+    pub fn session(&self) -> u64 {
+        self.session.index
+    }
+
+    /// Whether the own guardian may make units in the session in progress; if not, the shell waits for its outcome.
+    pub fn may_create_units(&self) -> bool {
+        self.guard.may_create_units(self.session.index)
+    }
+
+    /// How far the session in progress is.
+    pub fn progress(&self) -> Progress {
+        let session = &self.session;
+        let missing = session.signing.as_ref().map(|signing| {
+            let missing = |peer: &PeerId| !signing.signatures.contains_key(peer);
+            (signing.header, self.federation.keys.peers().filter(missing).collect())
+        });
+        Progress {
+            session: session.index,
+            items: session.leaves.len() as u64,
+            to_replay: (session.leaves.len() - session.replayed) as u64,
+            missing_signatures: missing,
+        }
+    }
+
+    /// The own signature over the session in progress, once its rounds are over.
+    pub fn own_signature(&self) -> Option<[u8; 64]> {
+        self.session.signing.as_ref().map(|signing| signing.own)
+    }
+
+    /// What the federation owns and owes.
+    pub fn balance(&self) -> &BalanceSheet {
+        &self.balance
+    }
+
+    /// The storage that the machine writes to.
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// The modules.
+    pub fn modules(&self) -> &Arc<Modules> {
+        &self.modules
+    }
+
+    /// Takes the next unit that AlephBFT ordered in the session in progress.
+    ///
+    /// # Errors
+    /// If the machine has to stop; nothing of the unit is written then.
+    pub fn on_ordered_unit(
+        &mut self,
+        round: u16,
+        creator: PeerId,
+        payload: Option<&UnitPayload>,
+    ) -> Result<Vec<Action>, EngineError> {
+        self.running(|engine| engine.ordered_unit(round, creator, payload))
+    }
+
+    /// Takes what a guardian says is the signed outcome of a session: the record as servers store it.
+    ///
+    /// # Errors
+    /// If the federation agreed on something else than this node, or the machine has to stop for another reason;
+    /// nothing is written then.
+    pub fn on_fetched_outcome(&mut self, session: u64, record: &[u8]) -> Result<Vec<Action>, EngineError> {
+        self.running(|engine| engine.fetched_outcome(session, record))
+    }
+
+    /// Ends the session in progress of a federation of one guardian, whose items come as units of round 0.
+    ///
+    /// # Errors
+    /// If there are more guardians, or the machine has to stop.
+    pub fn end_session_alone(&mut self) -> Result<Vec<Action>, EngineError> {
+        let guardians = self.federation.keys.guardians();
+        if guardians != 1 {
+            return Err(EngineError::NotAlone { guardians });
+        }
+        self.running(|engine| {
+            // Nobody orders units again: what is stored is what was accepted.
+            engine.session.replayed = engine.session.leaves.len();
+            let mut actions = engine.end_rounds()?;
+            let own = engine.own_signature().expect("the rounds were ended above");
+            actions.extend(engine.collect_signature(engine.federation.own, &own)?);
+            Ok(actions)
+        })
+    }
+
+    /// The items that the own guardian's modules propose now.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub fn proposals(&self) -> Result<Vec<ConsensusItem>, EngineError> {
+        proposals(self.storage.as_ref(), &self.modules, self.federation.own)
+    }
+
+    fn running(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<Vec<Action>, EngineError>,
+    ) -> Result<Vec<Action>, EngineError> {
+        if self.stopped {
+            return Err(EngineError::Stopped);
+        }
+        let result = work(self);
+        self.stopped = result.is_err();
+        result
+    }
+}
+
+/// The items that a guardian's modules propose now.
+///
+/// # Errors
+/// If the database cannot be used.
+pub fn proposals(
+    storage: &dyn Storage,
+    modules: &Modules,
+    own: PeerId,
+) -> Result<Vec<ConsensusItem>, EngineError> {
+    let mut tx = DbTransaction::new(storage);
+    let mut items = Vec::new();
+    for (instance, module) in modules.iter() {
+        let bodies = module.proposals(&ModuleState::new(&mut tx, instance), own)?;
+        let item = |body| ConsensusItem::Module(fm_codec::ModuleValue { instance, body });
+        items.extend(bodies.into_iter().map(item));
+    }
+    Ok(items)
+}
+
+/// Whether a transaction would be accepted now; nothing is changed. Gives its id.
+///
+/// # Errors
+/// If it would not, or the database cannot be used.
+pub fn check_transaction(
+    storage: &dyn Storage,
+    modules: &Modules,
+    transaction: &Transaction,
+) -> Result<Hash, ItemError> {
+    batch::check_item(&ConsensusItem::Transaction(transaction.clone()), modules)?;
+    transaction::process_transaction(&mut DbTransaction::new(storage), modules, transaction)?;
+    Ok(transaction.txid())
+}
+
+fn check_federation(federation: &Federation) -> Result<(), EngineError> {
+    let Federation { keys, own, signing_key } = federation;
+    let guardians = keys.guardians();
+    if guardians != 1 && guardians < LEAST_GUARDIANS {
+        return Err(EngineError::GuardianCount { guardians });
+    }
+    match keys.compressed().get(own) {
+        None => Err(EngineError::NotAGuardian { peer: *own }),
+        Some(key) if *key != signing_key.public_key() => Err(EngineError::WrongSigningKey { peer: *own }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// The transaction that an item is, if it is one.
+pub(crate) fn txid(item: &ConsensusItem) -> Option<Hash> {
+    match item {
+        ConsensusItem::Transaction(transaction) => Some(transaction.txid()),
+        ConsensusItem::Module(_) | ConsensusItem::Default { .. } => None,
+    }
+}
+
+impl Engine {
+    /// Processes one item; on a rejection its changes are undone.
+    pub(crate) fn process(
+        &self,
+        tx: &mut DbTransaction<'_>,
+        item: &ConsensusItem,
+        peer: PeerId,
+    ) -> Result<(), ItemError> {
+        let start = tx.savepoint();
+        let result = match item {
+            ConsensusItem::Transaction(transaction) => {
+                transaction::process_transaction(tx, &self.modules, transaction)
+            }
+            ConsensusItem::Module(value) => match self.modules.get(value.instance) {
+                Some(module) => {
+                    module.process_item(&mut ModuleState::new(tx, value.instance), &value.body, peer)
+                }
+                None => Err(Rejection::UnknownModule { instance: value.instance }.into()),
+            },
+            ConsensusItem::Default { variant, .. } => {
+                Err(Rejection::UnknownItem { variant: *variant }.into())
+            }
+        };
+        if result.is_err() {
+            tx.rollback(start);
+        }
+        result
+    }
+}

@@ -1,0 +1,199 @@
+//! Why an item is not accepted, and why the machine stops.
+//!
+//! Invariant: what a peer sends never stops the machine, unless a threshold of guardians signed it.
+
+use fm_codec::DecodeError;
+use fm_eras::SourceError;
+use fm_history::{Hash, PeerId};
+use thiserror::Error;
+
+use crate::audit::BalanceSheet;
+use crate::failure::ConsensusFailure;
+
+/// Why an item is not accepted. Every guardian comes to the same answer.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Rejection {
+    /// A kind of item that this version does not know.
+    #[error("an item of the unknown kind {variant}")]
+    UnknownItem {
+        /// Its variant.
+        variant: u64,
+    },
+    /// A module that is not configured.
+    #[error("there is no module {instance}")]
+    UnknownModule {
+        /// Its instance.
+        instance: u16,
+    },
+    /// A value that its module cannot read.
+    #[error("a value of module {instance} cannot be read: {source}")]
+    Undecodable {
+        /// The module.
+        instance: u16,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The transaction was accepted before.
+    #[error("transaction {txid} is already accepted")]
+    AlreadyAccepted {
+        /// The transaction.
+        txid: Hash,
+    },
+    /// The same item of the same guardian was accepted before in this session.
+    #[error("the item was accepted before in this session")]
+    Duplicate,
+    /// A transaction's inputs are not what its outputs and fees are.
+    #[error("inputs of {inputs} msat for outputs of {outputs} msat and fees of {fees} msat")]
+    Unbalanced {
+        /// Sum of the inputs.
+        inputs: u64,
+        /// Sum of the outputs.
+        outputs: u64,
+        /// Sum of the fees.
+        fees: u64,
+    },
+    /// Amounts beyond 64 bits.
+    #[error("the amounts are too large to be added")]
+    Overflow,
+    /// A kind of signature that this version does not know.
+    #[error("signatures of the unknown kind {variant}")]
+    UnknownSignature {
+        /// Its variant.
+        variant: u64,
+    },
+    /// Not as many signatures as inputs.
+    #[error("{signatures} signatures for {inputs} inputs")]
+    SignatureCount {
+        /// Number of signatures.
+        signatures: usize,
+        /// Number of inputs.
+        inputs: usize,
+    },
+    /// A signature that does not verify.
+    #[error("the signature of input {input} does not verify")]
+    BadSignature {
+        /// The input.
+        input: usize,
+    },
+    /// What a module has against it.
+    #[error("{0}")]
+    Module(String),
+}
+
+/// Why processing an item did not succeed.
+#[derive(Debug, Error)]
+pub enum ItemError {
+    /// The item is not accepted; its changes are undone, and that is all.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The machine cannot go on.
+    #[error(transparent)]
+    Fatal(#[from] EngineError),
+}
+
+impl ItemError {
+    /// A rejection in a module's words.
+    pub fn module(reason: impl Into<String>) -> Self {
+        Self::Rejected(Rejection::Module(reason.into()))
+    }
+}
+
+impl From<SourceError> for ItemError {
+    fn from(error: SourceError) -> Self {
+        Self::Fatal(EngineError::Storage(error))
+    }
+}
+
+/// Why the machine cannot start, or stops.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// The storage failed.
+    #[error("the database cannot be used")]
+    Storage(#[source] SourceError),
+    /// A row of the database is not what the machine writes.
+    #[error("the row with the key {key} cannot be read: {source}")]
+    Row {
+        /// Its key, in hex.
+        key: String,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// Accepted items of the session in progress are missing.
+    #[error("accepted item {index} of the session in progress is missing or is not what was accepted")]
+    PendingItem {
+        /// Its index.
+        index: u64,
+    },
+    /// Finished sessions are missing.
+    #[error("{stored} sessions are stored, and the last one is number {last}")]
+    MissingSessions {
+        /// How many there are.
+        stored: u64,
+        /// The number of the last one.
+        last: u64,
+    },
+    /// The tables are of another version.
+    #[error("the tables of {what} have version {found}, this program writes version {known}")]
+    TableVersion {
+        /// The server or a module.
+        what: String,
+        /// The version found.
+        found: u64,
+        /// The version that this program writes.
+        known: u64,
+    },
+    /// A number of guardians that AlephBFT cannot do.
+    #[error("a federation has one guardian, or four or more; this one has {guardians}")]
+    GuardianCount {
+        /// How many.
+        guardians: usize,
+    },
+    /// The own number is none of the federation's.
+    #[error("guardian {peer} is not one of this federation")]
+    NotAGuardian {
+        /// The number.
+        peer: PeerId,
+    },
+    /// The signing key is another guardian's.
+    #[error("the signing key is not that of guardian {peer}")]
+    WrongSigningKey {
+        /// The own number.
+        peer: PeerId,
+    },
+    /// What is owed is more than what is owned; nothing of the unit was written.
+    #[error(
+        "session {session}, item {item} makes the balance negative: {sheet}; it is not written, and the node stops"
+    )]
+    NegativeBalance {
+        /// The session.
+        session: u64,
+        /// The item's index.
+        item: u64,
+        /// The balance with the item.
+        sheet: BalanceSheet,
+    },
+    /// The session is stored already, and is not overwritten.
+    #[error("session {session} is already stored and is not overwritten")]
+    SessionStored {
+        /// The session.
+        session: u64,
+    },
+    /// The federation agreed on something else than this node.
+    #[error(transparent)]
+    ConsensusFailure(#[from] Box<ConsensusFailure>),
+    /// Asked of a federation of several guardians.
+    #[error("only a federation of one guardian ends a session by itself, this one has {guardians}")]
+    NotAlone {
+        /// How many guardians there are.
+        guardians: usize,
+    },
+    /// The machine stopped at an error before; it has to be opened anew.
+    #[error("the machine stopped at an earlier error")]
+    Stopped,
+}
+
+impl From<SourceError> for EngineError {
+    fn from(error: SourceError) -> Self {
+        Self::Storage(error)
+    }
+}

@@ -1,0 +1,118 @@
+//! The federation agreed on something else than this node: what is known of it, for who has to look into it.
+//!
+//! Invariant: whatever is said of the other side was signed by a threshold of guardians, or ordered by them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use fm_history::{PeerId, SessionHeader, Signatures};
+use serde::Serialize;
+
+/// What makes it a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The signed session does not begin with the items that were accepted here.
+    ItemsDiffer,
+    /// The signed session has another header than the one that was computed here.
+    HeadersDiffer,
+    /// The signed session has an item that is not accepted here.
+    ItemRejected,
+    /// Items that were accepted here do not occur in the order of units.
+    ItemsNotOrdered,
+}
+
+/// One side's list of items at the place where the lists part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Side {
+    /// How many items the list has.
+    pub items: u64,
+    /// The header over it, in hex.
+    pub header: String,
+    /// Its item at that place (accepted item, in hex), if it has one.
+    pub item: Option<String>,
+    /// The guardian whose unit carried that item.
+    pub peer: Option<PeerId>,
+}
+
+/// A consensus failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConsensusFailure {
+    /// What makes it one.
+    pub kind: FailureKind,
+    /// The session.
+    pub session: u64,
+    /// The own guardian.
+    pub guardian: PeerId,
+    /// The first item in which the lists differ, if they do.
+    pub first_difference: Option<u64>,
+    /// This node's list.
+    pub ours: Side,
+    /// The federation's list, if it is known.
+    pub theirs: Option<Side>,
+    /// The signatures over the federation's header, in hex, by guardian.
+    pub signatures: BTreeMap<PeerId, String>,
+    /// Why the item is not accepted here.
+    pub rejection: Option<String>,
+}
+
+impl fmt::Display for ConsensusFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FailureKind::ItemsDiffer => "the signed session does not begin with the items accepted here",
+            FailureKind::HeadersDiffer => "the signed session is not the one computed here",
+            FailureKind::ItemRejected => "the signed session has an item that is not accepted here",
+            FailureKind::ItemsNotOrdered => "items accepted here do not occur in the order of units",
+        };
+        write!(f, "consensus failure in session {}", self.session)?;
+        if let Some(item) = self.first_difference {
+            write!(f, ", item {item}")?;
+        }
+        write!(f, ": {what}")?;
+        self.rejection.iter().try_for_each(|reason| write!(f, ": {reason}"))
+    }
+}
+
+impl std::error::Error for ConsensusFailure {}
+
+/// The bundle as it is written: the failure, and what to do.
+#[derive(Serialize)]
+struct Bundle<'a> {
+    #[serde(flatten)]
+    failure: &'a ConsensusFailure,
+    message: String,
+    next: [String; 4],
+}
+
+impl ConsensusFailure {
+    /// The forensic bundle as JSON: the failure, and the commands to go on with for a guardian's data directory.
+    pub fn to_json(&self, data_dir: &Path) -> String {
+        let home = quoted(&data_dir.display().to_string());
+        let database = quoted(&data_dir.join("database").display().to_string());
+        let next = [
+            format!("fm-verify {database} --config {home}"),
+            format!("fm-verify diff {database} <another guardian's database or archive>"),
+            "fm-checkpoint verify <checkpoint or archive>".to_owned(),
+            format!("fm-checkpoint restore --dry-run --from <checkpoint or archive> --to {home}"),
+        ];
+        let bundle = Bundle { failure: self, message: self.to_string(), next };
+        serde_json::to_string_pretty(&bundle).unwrap_or_else(|error| error.to_string())
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
+    if path.bytes().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+/// A header in hex.
+pub(crate) fn header_hex(header: SessionHeader) -> String {
+    hex::encode(header.to_bytes())
+}
+
+/// Signatures in hex.
+pub(crate) fn signatures_hex(signatures: &Signatures) -> BTreeMap<PeerId, String> {
+    signatures.iter().map(|(peer, signature)| (*peer, hex::encode(signature))).collect()
+}

@@ -1,0 +1,46 @@
+//! The consensus of sessions as a silent machine, its modules, and what it writes.
+//!
+//! [`Engine`] takes ordered units and fetched outcomes and answers with [`Action`]s. A shell around it runs AlephBFT,
+//! talks to peers and clients, and keeps the time.
+//!
+//! Invariants:
+//! - No clock, no network, no threads, no randomness: the same input on the same rows gives the same rows and answers.
+//! - One ordered unit, one write. A crash between two writes loses nothing that is not ordered or fetched again.
+//! - What peers send never stops the machine, unless a threshold of them signed it; it never panics.
+//! - A stored session is never overwritten, and is stored only with exactly a threshold of valid signatures.
+
+mod action;
+mod audit;
+mod batch;
+mod dbtx;
+mod engine;
+mod error;
+mod failure;
+mod guard;
+mod module;
+mod modules;
+mod order;
+mod outcome;
+mod queue;
+mod schedule;
+mod session;
+mod storage;
+mod tables;
+mod transaction;
+mod versions;
+
+pub use action::{Action, OutcomeError};
+pub use audit::BalanceSheet;
+pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
+pub use dbtx::{DbTransaction, Savepoint};
+pub use engine::{Duplicates, Engine, Federation, Progress, Rules, check_transaction, proposals};
+pub use error::{EngineError, ItemError, Rejection};
+pub use failure::{ConsensusFailure, FailureKind, Side};
+pub use guard::{Guard, GuardError};
+pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
+pub use modules::{DUMMY_ISSUER, Ledger, Meta};
+pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
+pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, Schedule, SessionEnd};
+pub use storage::{Changes, MemoryStorage, Storage};
+pub use tables::{ACCEPTED_ITEM, ALEPH_UNITS, accepted_item_key, unit_key};
+pub use transaction::process_transaction;

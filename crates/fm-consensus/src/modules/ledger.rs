@@ -1,0 +1,181 @@
+//! Accounts of keys, with the encodings of upstream's `dummy` module.
+//!
+//! An input takes an amount from a key's account, an output adds one to it. One key, the issuer's, makes money: what it
+//! takes is added to its account, which counts as what the federation owns; all other accounts are what it owes.
+//!
+//! | row | key | value |
+//! | --- | --- | --- |
+//! | account | `01`, key 33 | amount |
+//! | output | `02`, txid 32, index | amount in the account afterwards, key 33 |
+
+use fm_codec::{DecodeError, DecodeErrorKind, Dialect, Reader, Writer};
+use fm_crypto::is_public_key;
+use fm_history::PeerId;
+use serde_json::Value;
+
+use crate::error::{EngineError, ItemError, Rejection};
+use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint, decode};
+
+/// First byte of the accounts' keys.
+const ACCOUNT: u8 = 0x01;
+/// First byte of the outputs' keys.
+const OUTPUT: u8 = 0x02;
+/// The issuer of upstream's `dummy` module. Its secret key is known to everybody: for trying only.
+pub const DUMMY_ISSUER: [u8; 33] = [
+    0x02, 0xd4, 0xd8, 0xcd, 0x66, 0x6f, 0x3b, 0x0a, 0xd1, 0x9f, 0x9d, 0x75, 0x34, 0xa8, 0x55, 0xa1, 0xcb,
+    0xfb, 0x95, 0x66, 0xac, 0x2f, 0x30, 0x05, 0x64, 0x63, 0xb6, 0xdd, 0xad, 0x52, 0x9d, 0x7c, 0x49,
+];
+
+/// The ledger module.
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger {
+    /// The key that makes money.
+    pub issuer: [u8; 33],
+    /// What the federation keeps of every input and every output, in millisatoshi.
+    pub fee: u64,
+}
+
+/// An amount and whose it is: an input, an output, what came of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Posting {
+    amount: u64,
+    account: [u8; 33],
+}
+
+impl Ledger {
+    /// The module of a `consensus.json`, whose `config` (decoded from hex) is the fee alone.
+    ///
+    /// # Errors
+    /// If the bytes are not exactly an amount.
+    pub fn from_config(config: &[u8]) -> Result<Self, DecodeError> {
+        Ok(Self { issuer: DUMMY_ISSUER, fee: decode(config, Reader::u64)? })
+    }
+
+    fn account(state: &ModuleState<'_, '_>, account: &[u8; 33]) -> Result<u64, EngineError> {
+        Ok(state.read(&account_key(account), |reader| reader.u64())?.unwrap_or(0))
+    }
+}
+
+impl Posting {
+    fn read(body: &[u8]) -> Result<Self, DecodeError> {
+        decode(body, |reader| {
+            let amount = reader.u64()?;
+            let offset = reader.position();
+            let account = reader.array()?;
+            if is_public_key(&account) {
+                return Ok(Self { amount, account });
+            }
+            Err(DecodeError { offset, kind: DecodeErrorKind::NotAPublicKey })
+        })
+    }
+
+    fn write(self) -> Vec<u8> {
+        let mut writer = Writer::new(Dialect::MODERN);
+        writer.u64(self.amount);
+        writer.raw(&self.account);
+        writer.into_bytes()
+    }
+}
+
+impl Module for Ledger {
+    fn kind(&self) -> &'static str {
+        "dummy"
+    }
+
+    fn table_version(&self) -> u64 {
+        1
+    }
+
+    fn check_input(&self, body: &[u8]) -> Result<(), DecodeError> {
+        Posting::read(body).map(drop)
+    }
+
+    fn check_output(&self, body: &[u8]) -> Result<(), DecodeError> {
+        Posting::read(body).map(drop)
+    }
+
+    fn check_item(&self, body: &[u8]) -> Result<(), DecodeError> {
+        decode(body, |_| Ok(()))
+    }
+
+    fn process_input(&self, state: &mut ModuleState<'_, '_>, body: &[u8]) -> Result<InputMeta, ItemError> {
+        let Posting { amount, account } = read(body)?;
+        let funds = Self::account(state, &account)?;
+        let funds = if account == self.issuer {
+            funds.checked_add(amount).ok_or(Rejection::Overflow)?
+        } else {
+            funds.checked_sub(amount).ok_or_else(|| ItemError::module("not enough funds"))?
+        };
+        state.put(&account_key(&account), number(funds));
+        Ok(InputMeta { amounts: Amounts { amount, fee: self.fee }, key: account })
+    }
+
+    fn process_output(
+        &self,
+        state: &mut ModuleState<'_, '_>,
+        body: &[u8],
+        point: OutPoint,
+    ) -> Result<Amounts, ItemError> {
+        let Posting { amount, account } = read(body)?;
+        let funds = Self::account(state, &account)?.checked_add(amount).ok_or(Rejection::Overflow)?;
+        state.put(&account_key(&account), number(funds));
+        state.put(&output_key(point), Posting { amount: funds, account }.write());
+        Ok(Amounts { amount, fee: self.fee })
+    }
+
+    fn process_item(&self, _: &mut ModuleState<'_, '_>, _: &[u8], _: PeerId) -> Result<(), ItemError> {
+        Err(ItemError::module("the ledger takes no items"))
+    }
+
+    fn proposals(&self, _: &ModuleState<'_, '_>, _: PeerId) -> Result<Vec<Vec<u8>>, EngineError> {
+        Ok(Vec::new())
+    }
+
+    fn is_audited(&self, key: &[u8]) -> bool {
+        key.first() == Some(&ACCOUNT)
+    }
+
+    fn balance(&self, key: &[u8], value: &[u8]) -> Result<i128, DecodeError> {
+        let funds = i128::from(decode(value, Reader::u64)?);
+        Ok(if key[1..] == self.issuer { funds } else { -funds })
+    }
+
+    fn output_outcome(
+        &self,
+        state: &ModuleState<'_, '_>,
+        point: OutPoint,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        Ok(state.get(&output_key(point))?)
+    }
+
+    fn request(
+        &self,
+        _: &mut ModuleState<'_, '_>,
+        method: &str,
+        _: &Value,
+        _: bool,
+    ) -> Result<Value, ApiError> {
+        Err(ApiError::UnknownMethod(method.to_owned()))
+    }
+}
+
+/// Reads a body that was checked before; that it is none is no reason to stop.
+fn read(body: &[u8]) -> Result<Posting, ItemError> {
+    Posting::read(body).map_err(|error| ItemError::module(error.to_string()))
+}
+
+fn account_key(account: &[u8; 33]) -> Vec<u8> {
+    [&[ACCOUNT], account.as_slice()].concat()
+}
+
+fn output_key(point: OutPoint) -> Vec<u8> {
+    let mut key = Writer::new(Dialect::MODERN);
+    key.u8(OUTPUT);
+    key.raw(&point.txid.0);
+    key.u64(point.index);
+    key.into_bytes()
+}
+
+fn number(number: u64) -> Vec<u8> {
+    fm_eras::session::number_value(number)
+}

@@ -1,0 +1,140 @@
+//! Ordered units: batches while the session's rounds last, signatures afterwards.
+
+use fm_crypto::SessionKeys;
+use fm_history::{ConsensusItem, PeerId, Signatures, sha256};
+use fm_store::Durability;
+
+use crate::action::Action;
+use crate::audit::BalanceSheet;
+use crate::batch::{UnitPayload, read_batch};
+use crate::dbtx::DbTransaction;
+use crate::engine::{Duplicates, Engine, txid};
+use crate::error::{EngineError, ItemError, Rejection};
+use crate::schedule::SessionEnd;
+use crate::session::{Signing, accepted_bytes};
+use crate::tables::accepted_item_key;
+
+impl Engine {
+    pub(crate) fn ordered_unit(
+        &mut self,
+        round: u16,
+        creator: PeerId,
+        payload: Option<&UnitPayload>,
+    ) -> Result<Vec<Action>, EngineError> {
+        if self.session.signing.is_some() {
+            return match payload {
+                Some(UnitPayload::Signature(signature)) => self.collect_signature(creator, signature),
+                // Too late: whoever proposed it proposes it again in the next session.
+                Some(UnitPayload::Batch(_)) | None => Ok(Vec::new()),
+            };
+        }
+        if matches!(self.rules.schedule.end, SessionEnd::Round(end) if round >= end) {
+            return self.end_rounds();
+        }
+        let Some(UnitPayload::Batch(bytes)) = payload else { return Ok(Vec::new()) };
+        let mut actions = match read_batch(bytes, &self.modules) {
+            Ok(items) => self.ordered_items(items, creator)?,
+            Err(reason) => vec![Action::BatchSkipped { peer: creator, round, reason }],
+        };
+        self.session.batches += 1;
+        if matches!(self.rules.schedule.end, SessionEnd::Batches(end) if self.session.batches >= end) {
+            actions.extend(self.end_rounds()?);
+        }
+        Ok(actions)
+    }
+
+    /// Processes the items of a unit and writes what was accepted, all at once.
+    fn ordered_items(&mut self, items: Vec<ConsensusItem>, peer: PeerId) -> Result<Vec<Action>, EngineError> {
+        let storage = self.storage.clone();
+        let mut tx = DbTransaction::new(storage.as_ref());
+        let mut balance = self.balance.clone();
+        let mut actions = Vec::new();
+        for item in items {
+            let bytes = accepted_bytes(&item, peer);
+            let leaf = sha256(&[&bytes]);
+            let session = &mut self.session;
+            if let Some(next) = session.leaves.get(session.replayed) {
+                // Ordered before a restart. What was not accepted then is not accepted now: what is processed next
+                // after an accepted item met the same state.
+                session.replayed += usize::from(*next == leaf);
+                continue;
+            }
+            let repeated = self.rules.duplicates == Duplicates::Refused && session.known.contains(&leaf);
+            let result = if repeated {
+                Err(Rejection::Duplicate.into())
+            } else {
+                self.accept_item(&mut tx, &mut balance, &item, peer)
+            };
+            let txid = txid(&item);
+            match result {
+                Ok(()) => {
+                    let index = self.session.leaves.len() as u64;
+                    tx.put(accepted_item_key(index), bytes);
+                    self.session.accept(leaf);
+                    self.session.replayed += 1;
+                    actions.push(Action::Accepted { index, peer, txid });
+                }
+                Err(ItemError::Rejected(reason)) => actions.push(Action::Discarded { peer, txid, reason }),
+                Err(ItemError::Fatal(error)) => return Err(error),
+            }
+        }
+        tx.commit(self.item_durability)?;
+        self.balance = balance;
+        Ok(actions)
+    }
+
+    /// Processes an item and follows the balance, which must not become negative.
+    pub(crate) fn accept_item(
+        &self,
+        tx: &mut DbTransaction<'_>,
+        balance: &mut BalanceSheet,
+        item: &ConsensusItem,
+        peer: PeerId,
+    ) -> Result<(), ItemError> {
+        let start = tx.savepoint();
+        self.process(tx, item, peer)?;
+        balance.follow(tx, start, &self.modules)?;
+        if balance.net() < 0 {
+            let (session, item) = (self.session.index, self.session.leaves.len() as u64);
+            return Err(EngineError::NegativeBalance { session, item, sheet: balance.clone() }.into());
+        }
+        Ok(())
+    }
+
+    /// The session's rounds are over: its header is known and is signed.
+    pub(crate) fn end_rounds(&mut self) -> Result<Vec<Action>, EngineError> {
+        if self.session.replayed < self.session.leaves.len() {
+            return Err(self.items_not_ordered()?.into());
+        }
+        let header = self.session.header();
+        let message = self.federation.keys.message(&header.to_bytes());
+        let own = self.federation.signing_key.sign(&message);
+        self.session.signing = Some(Signing { header, message, own, signatures: Signatures::new() });
+        Ok(vec![Action::Broadcast { header, signature: own }])
+    }
+
+    /// Takes an ordered signature; with a threshold of them the session is complete.
+    pub(crate) fn collect_signature(
+        &mut self,
+        peer: PeerId,
+        signature: &[u8; 64],
+    ) -> Result<Vec<Action>, EngineError> {
+        let keys: &SessionKeys = &self.federation.keys;
+        let Some(signing) = &mut self.session.signing else { return Ok(Vec::new()) };
+        if keys.verify(peer, &signing.message, signature).is_err() {
+            return Ok(vec![Action::SignatureIgnored { peer }]);
+        }
+        if signing.signatures.insert(peer, *signature).is_some() {
+            return Ok(Vec::new());
+        }
+        let (signatures, needed) = (signing.signatures.len(), keys.threshold());
+        let mut actions = vec![Action::SignatureCollected { peer, signatures, needed }];
+        if signatures >= needed {
+            let signatures = signing.signatures.clone();
+            let storage = self.storage.clone();
+            let tx = DbTransaction::new(storage.as_ref());
+            actions.push(self.complete(tx, &signatures, Durability::Synced)?);
+        }
+        Ok(actions)
+    }
+}

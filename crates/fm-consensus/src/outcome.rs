@@ -1,0 +1,182 @@
+//! The end of a session: by signatures that were ordered, or by a signed outcome that was fetched.
+
+use fm_codec::{Dialect, Encode, MAX_DECODE_SIZE, Writer};
+use fm_eras::session::session_key;
+use fm_history::{
+    Hash, MerkleRoot, SessionHeader, Signatures, SignedSession, merkle_root, sha256, signed_record,
+};
+use fm_store::Durability;
+
+use crate::action::{Action, OutcomeError};
+use crate::batch::check_item;
+use crate::dbtx::DbTransaction;
+use crate::engine::Engine;
+use crate::error::{EngineError, ItemError};
+use crate::failure::{ConsensusFailure, FailureKind, Side, header_hex, signatures_hex};
+use crate::session::{Session, accepted_bytes};
+use crate::tables::{ACCEPTED_ITEM, ALEPH_UNITS, accepted_item_key};
+
+/// A fetched outcome whose signatures hold.
+struct Proven {
+    session: SignedSession,
+    leaves: Vec<Hash>,
+    header: SessionHeader,
+}
+
+impl Engine {
+    pub(crate) fn fetched_outcome(
+        &mut self,
+        session: u64,
+        record: &[u8],
+    ) -> Result<Vec<Action>, EngineError> {
+        let proven = match self.prove(session, record) {
+            Ok(proven) => proven,
+            Err(reason) => return Ok(vec![Action::OutcomeRefused { reason }]),
+        };
+        let ours = self.session.leaves.len();
+        if !proven.leaves.starts_with(&self.session.leaves) {
+            return Err(self.failure(FailureKind::ItemsDiffer, Some(&proven), None)?.into());
+        }
+        if self.session.signing.as_ref().is_some_and(|signing| signing.header != proven.header) {
+            return Err(self.failure(FailureKind::HeadersDiffer, Some(&proven), None)?.into());
+        }
+        let storage = self.storage.clone();
+        let mut tx = DbTransaction::new(storage.as_ref());
+        let mut balance = self.balance.clone();
+        for (index, (accepted, leaf)) in
+            proven.session.outcome.items.iter().zip(&proven.leaves).enumerate().skip(ours)
+        {
+            let checked = check_item(&accepted.item, &self.modules).map_err(ItemError::from);
+            let result =
+                checked.and_then(|()| self.accept_item(&mut tx, &mut balance, &accepted.item, accepted.peer));
+            match result {
+                Ok(()) => {}
+                Err(ItemError::Fatal(error)) => return Err(error),
+                Err(ItemError::Rejected(reason)) => {
+                    self.session.truncate(ours);
+                    let reason = Some((index, reason.to_string()));
+                    return Err(self.failure(FailureKind::ItemRejected, Some(&proven), reason)?.into());
+                }
+            }
+            tx.put(accepted_item_key(index as u64), accepted_bytes(&accepted.item, accepted.peer));
+            self.session.accept(*leaf);
+        }
+        // What is lost by a crash of the machine is fetched again: the federation has signed it.
+        let done = self.complete(tx, &proven.session.signatures, Durability::Deferred)?;
+        self.balance = balance;
+        Ok(vec![done])
+    }
+
+    /// Checks all that can be checked without looking into the items.
+    fn prove(&self, session: u64, record: &[u8]) -> Result<Proven, OutcomeError> {
+        let open = self.session.index;
+        if session != open {
+            return Err(OutcomeError::OtherSession { session, open });
+        }
+        if record.len() > MAX_DECODE_SIZE {
+            return Err(OutcomeError::TooLarge { bytes: record.len() });
+        }
+        let (session, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
+        let MerkleRoot { root, ambiguous } = merkle_root(leaves.clone());
+        if ambiguous {
+            return Err(OutcomeError::Ambiguous);
+        }
+        let keys = &self.federation.keys;
+        let (signatures, threshold) = (session.signatures.len(), keys.threshold());
+        if signatures != threshold {
+            return Err(OutcomeError::SignatureCount { signatures, threshold });
+        }
+        let header = SessionHeader { index: open, root };
+        let message = keys.message(&header.to_bytes());
+        for (peer, signature) in &session.signatures {
+            keys.verify(*peer, &message, signature)?;
+        }
+        Ok(Proven { session, leaves, header })
+    }
+
+    /// Stores the session in progress with its signatures and opens the next one, in one write with what `tx` holds.
+    pub(crate) fn complete(
+        &mut self,
+        mut tx: DbTransaction<'_>,
+        signatures: &Signatures,
+        durability: Durability,
+    ) -> Result<Action, EngineError> {
+        let (session, header) = (self.session.index, self.session.header());
+        let key = session_key(session);
+        if tx.get(&key)?.is_some() {
+            return Err(EngineError::SessionStored { session });
+        }
+        let mut outcome = Writer::new(Dialect::MODERN);
+        outcome.count(self.session.leaves.len());
+        for (index, leaf) in (0..).zip(&self.session.leaves) {
+            let item = tx.get(&accepted_item_key(index))?.filter(|item| sha256(&[item]) == *leaf);
+            outcome.raw(&item.ok_or(EngineError::PendingItem { index })?);
+        }
+        tx.put(key, signed_record(outcome.as_bytes(), signatures));
+        for prefix in [ACCEPTED_ITEM, ALEPH_UNITS] {
+            for (key, _) in tx.scan_prefix(&[prefix])? {
+                tx.remove(key);
+            }
+        }
+        tx.commit(durability)?;
+        let items = self.session.leaves.len() as u64;
+        self.session = Session::new(session + 1);
+        Ok(Action::SessionComplete { session, items, header })
+    }
+
+    /// Accepted items that the order of units does not have.
+    pub(crate) fn items_not_ordered(&self) -> Result<Box<ConsensusFailure>, EngineError> {
+        let at = (self.session.replayed, "the order of units ends before it".to_owned());
+        self.failure(FailureKind::ItemsNotOrdered, None, Some(at))
+    }
+
+    fn failure(
+        &self,
+        kind: FailureKind,
+        theirs: Option<&Proven>,
+        rejection: Option<(usize, String)>,
+    ) -> Result<Box<ConsensusFailure>, EngineError> {
+        let ours = &self.session.leaves;
+        let parts = theirs.and_then(|theirs| first_difference(ours, &theirs.leaves));
+        let place = rejection.as_ref().map(|(place, _)| *place).or(parts);
+        let our_item = match place {
+            Some(place) => self.storage.get(&accepted_item_key(place as u64))?,
+            None => None,
+        };
+        let our_side = Side {
+            items: ours.len() as u64,
+            header: header_hex(self.session.header()),
+            peer: our_item.as_deref().and_then(peer_of),
+            item: our_item.map(hex::encode),
+        };
+        let their_side = |theirs: &Proven| {
+            let item = place.and_then(|place| theirs.session.outcome.items.get(place));
+            Side {
+                items: theirs.leaves.len() as u64,
+                header: header_hex(theirs.header),
+                item: item.map(|item| hex::encode(item.to_bytes(Dialect::MODERN))),
+                peer: item.map(|item| item.peer),
+            }
+        };
+        Ok(Box::new(ConsensusFailure {
+            kind,
+            session: self.session.index,
+            guardian: self.federation.own,
+            first_difference: place.map(|place| place as u64),
+            ours: our_side,
+            theirs: theirs.map(their_side),
+            signatures: theirs.map(|theirs| signatures_hex(&theirs.session.signatures)).unwrap_or_default(),
+            rejection: rejection.map(|(_, reason)| reason),
+        }))
+    }
+}
+
+/// The first place in which the lists differ; the end of the shorter one counts.
+fn first_difference(ours: &[Hash], theirs: &[Hash]) -> Option<usize> {
+    let common = ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
+    (common < ours.len().max(theirs.len())).then_some(common)
+}
+
+fn peer_of(accepted: &[u8]) -> Option<u16> {
+    fm_codec::decode_exact::<fm_history::AcceptedItem>(accepted, Dialect::MODERN).ok().map(|item| item.peer)
+}

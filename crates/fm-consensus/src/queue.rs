@@ -1,0 +1,150 @@
+//! What the own units carry: submitted transactions and proposed items, in batches.
+//!
+//! Invariants: a batch is never longer than [`BATCH_BYTES`]; a transaction is in one unit of a session; the queue is
+//! bounded; a transaction that was proposed and not ordered in time is proposed again in the next session.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+use fm_codec::{Dialect, Encode, Writer};
+use fm_history::{ConsensusItem, Hash, sha256};
+use thiserror::Error;
+
+use crate::action::Action;
+use crate::batch::{BATCH_BYTES, UnitPayload};
+
+/// Bytes of a batch for the count of its items, at most.
+const COUNT_BYTES: usize = 9;
+/// The most bytes that wait, several minutes of full units.
+pub const QUEUE_BYTES: usize = 64 << 20;
+
+/// Why an item is not taken into the queue.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum QueueError {
+    /// No batch can hold it.
+    #[error("an item of {bytes} bytes, a unit holds {}", BATCH_BYTES - COUNT_BYTES)]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Too much waits already.
+    #[error("{QUEUE_BYTES} bytes wait already")]
+    Full,
+    /// It waits already, or is in a unit of this session.
+    #[error("the item is already proposed")]
+    Known,
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub struct ProposalQueue {
+    waiting: VecDeque<Entry>,
+    waiting_bytes: usize,
+    /// Everything that waits or was put into a unit of this session: transactions by id, other items by their hash.
+    known: HashSet<Hash>,
+    /// Transactions in units of this session that were not ordered yet.
+    in_flight: BTreeMap<Hash, Vec<u8>>,
+    /// The signature to send instead, once the session's rounds are over.
+    signature: Option<[u8; 64]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    id: Hash,
+    transaction: bool,
+    bytes: Vec<u8>,
+}
+
+impl ProposalQueue {
+    /// Takes an item into the queue.
+    ///
+    /// # Errors
+    /// If it is known already, too large, or too much waits.
+    pub fn push(&mut self, item: &ConsensusItem) -> Result<(), QueueError> {
+        let bytes = item.to_bytes(Dialect::MODERN);
+        if bytes.len() > BATCH_BYTES - COUNT_BYTES {
+            return Err(QueueError::TooLarge { bytes: bytes.len() });
+        }
+        let (id, transaction) = match item {
+            ConsensusItem::Transaction(transaction) => (transaction.txid(), true),
+            ConsensusItem::Module(_) | ConsensusItem::Default { .. } => (sha256(&[&bytes]), false),
+        };
+        if self.known.contains(&id) {
+            return Err(QueueError::Known);
+        }
+        if self.waiting_bytes + bytes.len() > QUEUE_BYTES {
+            return Err(QueueError::Full);
+        }
+        self.enqueue(Entry { id, transaction, bytes });
+        Ok(())
+    }
+
+    fn enqueue(&mut self, entry: Entry) {
+        self.known.insert(entry.id);
+        self.waiting_bytes += entry.bytes.len();
+        self.waiting.push_back(entry);
+    }
+
+    /// What the next own unit carries. `is_accepted` tells of a transaction that others proposed and that was accepted.
+    pub fn next_payload(&mut self, is_accepted: impl Fn(&Hash) -> bool) -> Option<UnitPayload> {
+        if let Some(signature) = self.signature {
+            return Some(UnitPayload::Signature(signature));
+        }
+        let mut items = Vec::new();
+        let mut size = COUNT_BYTES;
+        while let Some(entry) = self.waiting.pop_front() {
+            if entry.transaction && is_accepted(&entry.id) {
+                self.waiting_bytes -= entry.bytes.len();
+                continue;
+            }
+            if size + entry.bytes.len() > BATCH_BYTES {
+                self.waiting.push_front(entry);
+                break;
+            }
+            size += entry.bytes.len();
+            self.waiting_bytes -= entry.bytes.len();
+            if entry.transaction {
+                self.in_flight.insert(entry.id, entry.bytes.clone());
+            }
+            items.push(entry.bytes);
+        }
+        if items.is_empty() {
+            return None;
+        }
+        let mut batch = Writer::new(Dialect::MODERN);
+        batch.list(items.iter(), |batch, item| batch.raw(item));
+        Some(UnitPayload::Batch(batch.into_bytes()))
+    }
+
+    /// Follows what the machine did.
+    pub fn follow(&mut self, action: &Action) {
+        match action {
+            Action::Accepted { txid: Some(txid), .. } | Action::Discarded { txid: Some(txid), .. } => {
+                self.in_flight.remove(txid);
+            }
+            Action::Broadcast { signature, .. } => self.signature = Some(*signature),
+            Action::SessionComplete { .. } => self.next_session(),
+            Action::Accepted { .. }
+            | Action::Discarded { .. }
+            | Action::BatchSkipped { .. }
+            | Action::SignatureCollected { .. }
+            | Action::SignatureIgnored { .. }
+            | Action::OutcomeRefused { .. } => {}
+        }
+    }
+
+    /// What was proposed in vain is proposed again, before all else.
+    fn next_session(&mut self) {
+        self.signature = None;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.known.clear();
+        self.waiting_bytes = 0;
+        for (id, bytes) in std::mem::take(&mut self.in_flight) {
+            self.enqueue(Entry { id, transaction: true, bytes });
+        }
+        for entry in waiting {
+            if !self.known.contains(&entry.id) {
+                self.enqueue(entry);
+            }
+        }
+    }
+}

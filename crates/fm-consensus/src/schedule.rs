@@ -1,0 +1,129 @@
+//! When a session ends and how its rounds slow down, in every generation of the engine, as data.
+//!
+//! AlephBFT numbers rounds with 16 bits and stops at a greatest round. So that a session that cannot end does not get
+//! there, rounds slow down from some round on, each by the same factor.
+
+use std::time::Duration;
+
+/// What ends a session's rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionEnd {
+    /// The first ordered unit of this round or a later one, which is not used (v0.4 and later).
+    Round(u16),
+    /// This number of ordered batches, also of those that cannot be decoded (v0.2, v0.3).
+    Batches(u64),
+}
+
+/// The rounds of a session.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// What ends them.
+    pub end: SessionEnd,
+    /// The round from which they slow down.
+    pub slowdown_start: u16,
+    /// The factor by which each round is slower than the one before it.
+    pub slowdown_base: f64,
+    /// The last round that AlephBFT makes.
+    pub max_round: u16,
+}
+
+/// Rounds after the end of a session for signing its header, from v0.4 on.
+const SIGNING_ROUNDS: u16 = 1000;
+/// Rounds per session where the configuration does not say.
+pub const DEFAULT_ROUNDS_PER_SESSION: u16 = 3600;
+
+impl Schedule {
+    /// v0.4 and later, by `broadcast_rounds_per_session`. None if there are more rounds than AlephBFT can count.
+    pub fn rounds(rounds_per_session: u16) -> Option<Self> {
+        Some(Self {
+            end: SessionEnd::Round(rounds_per_session),
+            slowdown_start: rounds_per_session,
+            slowdown_base: 1.02,
+            max_round: rounds_per_session.checked_add(SIGNING_ROUNDS)?,
+        })
+    }
+
+    /// v0.2.2 to v0.3, by `broadcast_expected_rounds_per_session` and `broadcast_max_rounds_per_session` (900 and
+    /// 5000 by default). None if there are more rounds than AlephBFT can count.
+    pub fn batches(expected_rounds: u16, max_rounds: u16, guardians: u16) -> Option<Self> {
+        let expected = expected_rounds.checked_mul(3)?;
+        Some(Self {
+            end: SessionEnd::Batches(u64::from(expected) * u64::from(guardians)),
+            slowdown_start: expected.checked_mul(3)?,
+            slowdown_base: 1.005,
+            max_round: max_rounds.checked_mul(3)?,
+        })
+    }
+
+    /// v0.2.0 and v0.2.1, by the same fields. None if there are more rounds than AlephBFT can count.
+    pub fn first_batches(expected_rounds: u16, max_rounds: u16, guardians: u16) -> Option<Self> {
+        let expected = expected_rounds.checked_mul(3)?;
+        Some(Self {
+            end: SessionEnd::Batches(u64::from(expected) * u64::from(guardians)),
+            slowdown_start: expected,
+            slowdown_base: 1.01,
+            max_round: max_rounds,
+        })
+    }
+
+    /// How long to wait before a unit of that round is made; none before the first.
+    pub fn delay(&self, round: u16, round_delay: Duration) -> Duration {
+        match round {
+            0 => Duration::ZERO,
+            _ => Duration::try_from_secs_f64(round_delay.as_secs_f64() * self.factor(round))
+                .unwrap_or(Duration::MAX),
+        }
+    }
+
+    /// The time in which the rounds are used up at the earliest.
+    pub fn exhausted_after(&self, round_delay: Duration) -> Duration {
+        let factors: f64 = (1..=self.max_round).map(|round| self.factor(round)).sum();
+        Duration::try_from_secs_f64(round_delay.as_secs_f64() * factors).unwrap_or(Duration::MAX)
+    }
+
+    fn factor(&self, round: u16) -> f64 {
+        self.slowdown_base.powi(i32::from(round.saturating_sub(self.slowdown_start)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The round delay of guardians' configurations.
+    const ROUND_DELAY: Duration = Duration::from_millis(50);
+
+    fn years(schedule: Option<Schedule>) -> f64 {
+        schedule.unwrap().exhausted_after(ROUND_DELAY).as_secs_f64() / (365.25 * 86400.0)
+    }
+
+    #[test]
+    fn rounds_last_for_the_promised_years() {
+        for guardians in [4, 7, 100] {
+            assert!(years(Schedule::first_batches(900, 5000, guardians)) > 100.0);
+            assert!(years(Schedule::batches(900, 5000, guardians)) > 100.0);
+        }
+        for rounds in [1, 40, 200, DEFAULT_ROUNDS_PER_SESSION, u16::MAX - SIGNING_ROUNDS] {
+            let years = years(Schedule::rounds(rounds));
+            assert!((10.0..100.0).contains(&years), "{rounds} rounds last {years} years");
+        }
+    }
+
+    #[test]
+    fn rounds_that_cannot_be_counted_are_refused() {
+        assert_eq!(Schedule::rounds(u16::MAX - SIGNING_ROUNDS + 1), None);
+        assert_eq!(Schedule::batches(u16::MAX / 9 + 1, 5000, 4), None);
+        assert_eq!(Schedule::batches(900, u16::MAX / 3 + 1, 4), None);
+        assert_eq!(Schedule::first_batches(u16::MAX / 3 + 1, 5000, 4), None);
+    }
+
+    #[test]
+    fn rounds_slow_down_from_the_end_of_a_session_on() {
+        let schedule = Schedule::rounds(100).unwrap();
+        assert_eq!(schedule.delay(0, ROUND_DELAY), Duration::ZERO);
+        assert_eq!(schedule.delay(1, ROUND_DELAY), ROUND_DELAY);
+        assert_eq!(schedule.delay(100, ROUND_DELAY), ROUND_DELAY);
+        assert_eq!(schedule.delay(101, ROUND_DELAY), Duration::from_millis(51));
+        assert!(schedule.delay(u16::MAX, ROUND_DELAY) == Duration::MAX);
+    }
+}

@@ -1,0 +1,113 @@
+//! The session in progress: what was accepted, how much of it was seen again, and the signatures collected.
+
+use std::collections::HashSet;
+
+use fm_codec::{Decode, Dialect, Reader};
+use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_key};
+use fm_history::{AcceptedItem, Hash, PeerId, SessionHeader, Signatures, merkle_root, sha256};
+
+use crate::error::EngineError;
+use crate::module::decode;
+use crate::storage::Storage;
+use crate::tables::{ACCEPTED_ITEM, accepted_item_key};
+
+/// The session in progress.
+pub(crate) struct Session {
+    /// Its index.
+    pub(crate) index: u64,
+    /// The leaf hashes of the accepted items, in order.
+    pub(crate) leaves: Vec<Hash>,
+    /// The same.
+    pub(crate) known: HashSet<Hash>,
+    /// How many of the accepted items were ordered since the machine was opened. After a crash the units that were
+    /// ordered before are ordered again, and what was accepted then is recognised by this.
+    pub(crate) replayed: usize,
+    /// Ordered batches.
+    pub(crate) batches: u64,
+    /// The signatures, once the rounds are over.
+    pub(crate) signing: Option<Signing>,
+}
+
+/// The header and its signatures.
+pub(crate) struct Signing {
+    pub(crate) header: SessionHeader,
+    /// What is signed.
+    pub(crate) message: [u8; 32],
+    pub(crate) own: [u8; 64],
+    pub(crate) signatures: Signatures,
+}
+
+impl Session {
+    /// A session in which nothing was accepted yet.
+    pub(crate) fn new(index: u64) -> Self {
+        let (leaves, known) = (Vec::new(), HashSet::new());
+        Self { index, leaves, known, replayed: 0, batches: 0, signing: None }
+    }
+
+    /// The session in progress in a database.
+    pub(crate) fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
+        let mut session = Self::new(next_session(storage)?);
+        for row in storage.scan_prefix(ACCEPTED_ITEM) {
+            let (key, value) = row?;
+            let index = session.leaves.len() as u64;
+            if key != accepted_item_key(index) {
+                return Err(EngineError::PendingItem { index });
+            }
+            decode(&value, AcceptedItem::decode)
+                .map_err(|source| EngineError::Row { key: hex::encode(&key), source })?;
+            session.accept(sha256(&[&value]));
+        }
+        Ok(session)
+    }
+
+    pub(crate) fn accept(&mut self, leaf: Hash) {
+        self.leaves.push(leaf);
+        self.known.insert(leaf);
+    }
+
+    /// Forgets the accepted items from that one on.
+    pub(crate) fn truncate(&mut self, items: usize) {
+        for leaf in self.leaves.drain(items..) {
+            self.known.remove(&leaf);
+        }
+        // A list may name an item twice.
+        self.known.extend(&self.leaves);
+    }
+
+    pub(crate) fn header(&self) -> SessionHeader {
+        SessionHeader { index: self.index, root: merkle_root(self.leaves.clone()).root }
+    }
+}
+
+/// The bytes of an accepted item, as stored and as hashed.
+pub(crate) fn accepted_bytes(item: &fm_history::ConsensusItem, peer: PeerId) -> Vec<u8> {
+    use fm_codec::Encode;
+    let mut writer = fm_codec::Writer::new(Dialect::MODERN);
+    item.encode(&mut writer);
+    writer.u16(peer);
+    writer.into_bytes()
+}
+
+/// The first session that is not stored: found by bisection, as sessions are stored without gaps.
+fn next_session(storage: &dyn Storage) -> Result<u64, EngineError> {
+    let stored = |index| Ok::<_, EngineError>(storage.get(&session_key(index))?.is_some());
+    let mut end = 1;
+    while stored(end - 1)? {
+        end *= 2;
+    }
+    let (mut least, mut most) = (end / 2, end - 1);
+    while least < most {
+        let middle = least.midpoint(most);
+        if stored(middle)? { least = middle + 1 } else { most = middle }
+    }
+    let mut beyond = storage.scan_range(&session_key(least), Some(&[SIGNED_SESSION_OUTCOME + 1]));
+    match beyond.next() {
+        None => Ok(least),
+        Some(row) => {
+            let (key, _) = row?;
+            let last = decode(&key[1..], Reader::u64)
+                .map_err(|source| EngineError::Row { key: hex::encode(&key), source })?;
+            Err(EngineError::MissingSessions { stored: least, last })
+        }
+    }
+}

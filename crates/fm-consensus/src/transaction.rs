@@ -1,0 +1,93 @@
+//! Whether a transaction holds: inputs, signatures, outputs, and that they sum.
+
+use fm_crypto::is_signed_by;
+use fm_eras::session::transaction_key;
+use fm_history::{Hash, Transaction, TransactionSignature};
+
+use crate::dbtx::DbTransaction;
+use crate::error::{ItemError, Rejection};
+use crate::module::{Amounts, Module, ModuleState, Modules, OutPoint};
+
+/// Takes a transaction: its changes, and its row in the index of accepted transactions.
+///
+/// On an error changes may be left in `tx`; the caller undoes them.
+///
+/// # Errors
+/// If it is not accepted, or the database cannot be used.
+pub fn process_transaction(
+    tx: &mut DbTransaction<'_>,
+    modules: &Modules,
+    transaction: &Transaction,
+) -> Result<(), ItemError> {
+    let txid = transaction.txid();
+    let key = transaction_key(&txid);
+    if tx.get(&key)?.is_some() {
+        return Err(Rejection::AlreadyAccepted { txid }.into());
+    }
+    let mut funding = Funding::default();
+    let mut keys = Vec::with_capacity(transaction.inputs.len());
+    for input in &transaction.inputs {
+        let module = module(modules, input.instance)?;
+        let meta = module.process_input(&mut ModuleState::new(tx, input.instance), &input.body)?;
+        funding.add(meta.amounts, true)?;
+        keys.push(meta.key);
+    }
+    check_signatures(&keys, &txid, &transaction.signature)?;
+    for (output, index) in transaction.outputs.iter().zip(0..) {
+        let module = module(modules, output.instance)?;
+        let point = OutPoint { txid, index };
+        let mut state = ModuleState::new(tx, output.instance);
+        funding.add(module.process_output(&mut state, &output.body, point)?, false)?;
+    }
+    funding.check()?;
+    tx.put(key, transaction.index_value());
+    Ok(())
+}
+
+fn module(modules: &Modules, instance: u16) -> Result<&dyn Module, Rejection> {
+    modules.get(instance).ok_or(Rejection::UnknownModule { instance })
+}
+
+fn check_signatures(
+    keys: &[[u8; 33]],
+    txid: &Hash,
+    signature: &TransactionSignature,
+) -> Result<(), Rejection> {
+    let signatures = match signature {
+        TransactionSignature::Schnorr(signatures) => signatures,
+        TransactionSignature::Default { variant, .. } => {
+            return Err(Rejection::UnknownSignature { variant: *variant });
+        }
+    };
+    if signatures.len() != keys.len() {
+        return Err(Rejection::SignatureCount { signatures: signatures.len(), inputs: keys.len() });
+    }
+    let signed = |(key, signature)| is_signed_by(key, &txid.0, signature);
+    match keys.iter().zip(signatures).position(|pair| !signed(pair)) {
+        Some(input) => Err(Rejection::BadSignature { input }),
+        None => Ok(()),
+    }
+}
+
+/// The sums of a transaction.
+#[derive(Default)]
+struct Funding {
+    inputs: u64,
+    outputs: u64,
+    fees: u64,
+}
+
+impl Funding {
+    fn add(&mut self, amounts: Amounts, input: bool) -> Result<(), Rejection> {
+        let sum = if input { &mut self.inputs } else { &mut self.outputs };
+        *sum = sum.checked_add(amounts.amount).ok_or(Rejection::Overflow)?;
+        self.fees = self.fees.checked_add(amounts.fee).ok_or(Rejection::Overflow)?;
+        Ok(())
+    }
+
+    fn check(self) -> Result<(), Rejection> {
+        let Self { inputs, outputs, fees } = self;
+        let spent = outputs.checked_add(fees).ok_or(Rejection::Overflow)?;
+        if inputs == spent { Ok(()) } else { Err(Rejection::Unbalanced { inputs, outputs, fees }) }
+    }
+}

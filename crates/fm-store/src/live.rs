@@ -1,0 +1,165 @@
+//! Our own database, open for reading and writing.
+//!
+//! Invariants: a write is taken whole or not at all, also over a crash; what was written with [`Durability::Synced`]
+//! stays written, and with it everything before it; what is on disk is readable by RocksDB 8.10.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rocksdb::checkpoint::Checkpoint;
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Options, WriteBatch, WriteOptions,
+};
+
+use crate::open::{check_columns, check_directory, check_lock, explain};
+use crate::partial::{parent, sync_directory, sync_tree};
+use crate::read::{last_of_prefix, prefix_end, scan_range};
+use crate::write::TABLE_FORMAT;
+use crate::{Row, Scan, StoreError};
+
+/// Rows are kept in memory, beside the log, up to this size, in bytes.
+const WRITE_BUFFER_BYTES: usize = 4 << 20;
+/// Memory for the blocks of tables being read, indexes included.
+const BLOCK_CACHE_BYTES: usize = 16 << 20;
+/// Table files held open at a time.
+const OPEN_FILES: i32 = 256;
+
+/// When a write has reached the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Before the call returns.
+    Synced,
+    /// With the next synced write; a crash of the machine may take it back, and everything after it.
+    Deferred,
+}
+
+/// A database opened for reading and writing, by nobody else at the same time.
+pub struct LiveStore {
+    db: DB,
+    path: PathBuf,
+}
+
+impl LiveStore {
+    /// Opens the existing database at `path`. A record that a crash cut off at the end of the log is dropped: it was
+    /// never confirmed.
+    ///
+    /// # Errors
+    /// If nothing is there, another process has it open, or it is damaged.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        check_directory(path)?;
+        check_lock(path)?;
+        check_columns(path)?;
+        Self::open_with(path, &options())
+    }
+
+    /// Makes a new database in the new directory `path`.
+    ///
+    /// # Errors
+    /// If something is there already, or it cannot be made.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        fs::create_dir(path).map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => StoreError::AlreadyExists { path: path.to_owned() },
+            _ => StoreError::io(path, source),
+        })?;
+        let mut options = options();
+        options.create_if_missing(true);
+        options.set_error_if_exists(true);
+        let store = Self::open_with(path, &options)?;
+        sync_directory(parent(path))?;
+        Ok(store)
+    }
+
+    fn open_with(path: &Path, options: &Options) -> Result<Self, StoreError> {
+        let db = DB::open(options, path).map_err(|error| {
+            // RocksDB tells of its own lock within one process as text only.
+            if error.to_string().contains("lock hold by current process") {
+                return StoreError::Locked { path: path.to_owned(), pid: std::process::id().cast_signed() };
+            }
+            explain(path, &error)
+        })?;
+        Ok(Self { db, path: path.to_owned() })
+    }
+
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// If the database is damaged.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.db.get(key).map_err(|error| explain(&self.path, &error))
+    }
+
+    /// The rows from the key `from` on, up to but without the key `to`, as they are now.
+    pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
+        scan_range(&self.db, &self.path, from, to)
+    }
+
+    /// The rows whose keys start with `prefix`, as they are now.
+    pub fn scan_prefix(&self, prefix: &[u8]) -> Scan<'_> {
+        self.scan_range(prefix, prefix_end(prefix).as_deref())
+    }
+
+    /// The row with the greatest key among those that start with `prefix`.
+    ///
+    /// # Errors
+    /// If the database is damaged.
+    pub fn last_of_prefix(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
+        last_of_prefix(&self.db, &self.path, prefix)
+    }
+
+    /// Writes all changes at once: a value replaces that of its key, none removes the key.
+    ///
+    /// # Errors
+    /// If they cannot be written; then none is.
+    pub fn write<'a>(
+        &self,
+        changes: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(durability == Durability::Synced);
+        self.db.write_opt(batch, &options).map_err(|error| StoreError::write(&self.path, &error))
+    }
+
+    /// Makes a database of the present state in the new directory `to`, sharing table files where the file system
+    /// allows; synced.
+    ///
+    /// # Errors
+    /// If something is at `to`, or it cannot be written.
+    pub fn checkpoint(&self, to: &Path) -> Result<(), StoreError> {
+        if to.exists() {
+            return Err(StoreError::AlreadyExists { path: to.to_owned() });
+        }
+        let failed = |error: rocksdb::Error| StoreError::write(to, &error);
+        Checkpoint::new(&self.db).map_err(failed)?.create_checkpoint(to).map_err(failed)?;
+        sync_tree(to)
+    }
+}
+
+fn options() -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_format_version(TABLE_FORMAT);
+    blocks.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
+    blocks.set_cache_index_and_filter_blocks(true);
+    let mut options = Options::default();
+    options.set_paranoid_checks(true);
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_compression_type(DBCompressionType::Snappy);
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_max_open_files(OPEN_FILES);
+    options.set_keep_log_file_num(4);
+    options
+}
