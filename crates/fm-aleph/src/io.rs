@@ -1,16 +1,21 @@
 //! What goes into units, and where ordered units go.
 
 use aleph_bft_0_36 as aleph;
+use fm_consensus::UnitPayload;
+use fm_replay::Payload;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::{OrderedUnit, Payload, Proposals};
+use crate::{OrderedUnit, Proposals};
 
 pub(crate) struct Provider(pub(crate) Proposals);
 
 #[async_trait::async_trait]
 impl aleph::DataProvider<Payload> for Provider {
     async fn get_data(&mut self) -> Option<Payload> {
-        (self.0)()
+        (self.0)().map(|payload| match payload {
+            UnitPayload::Batch(batch) => Payload::Batch(batch),
+            UnitPayload::Signature(signature) => Payload::HeaderSignature(signature),
+        })
     }
 }
 
@@ -22,6 +27,10 @@ impl aleph::FinalizationHandler<Payload> for Order {
 
     fn unit_finalized(&mut self, creator: aleph::NodeIndex, round: aleph::Round, payload: Option<Payload>) {
         let Ok(creator) = u16::try_from(creator.0) else { return };
+        let payload = payload.map(|payload| match payload {
+            Payload::Batch(batch) => UnitPayload::Batch(batch),
+            Payload::HeaderSignature(signature) => UnitPayload::Signature(signature),
+        });
         // Nobody listens any more: the session is being stopped.
         let _ = self.0.send(OrderedUnit { creator, round, payload });
     }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aleph_bft_0_36 as aleph;
+use fm_consensus::{Schedule, UnitPayload};
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_peers::{Incoming, Peers};
 use futures::channel::oneshot;
@@ -25,18 +26,14 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 pub use backup::UnitLog;
-pub use fm_replay::Payload;
-pub use schedule::{MIN_ROUND_DELAY, Schedule, ScheduleError};
 
 use crate::spawn::Spawner;
 
-/// The most bytes of items in one unit.
-pub const MAX_BATCH_BYTES: usize = 50_000;
 /// How long the library may take to end when it is told to.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
 /// Gives what the next own unit carries. It is asked once for every unit.
-pub type Proposals = Box<dyn FnMut() -> Option<Payload> + Send + Sync>;
+pub type Proposals = Box<dyn FnMut() -> Option<UnitPayload> + Send + Sync>;
 
 /// A guardian as one of those who order.
 #[derive(Clone)]
@@ -51,8 +48,30 @@ pub struct Member {
     pub peers: Arc<Peers>,
     /// What they send; one session at a time takes from it.
     pub incoming: Arc<Mutex<Incoming>>,
-    /// How fast rounds follow each other.
+    /// How rounds follow each other.
     pub schedule: Schedule,
+    /// The delay between two rounds.
+    pub round_delay: Duration,
+}
+
+/// Why a session cannot be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AlephError {
+    /// AlephBFT needs four.
+    #[error("AlephBFT needs four guardians or more, these are {guardians}")]
+    TooFewGuardians {
+        /// How many there are.
+        guardians: usize,
+    },
+    /// The rounds would run out.
+    #[error("with {millis} ms between rounds a session's rounds could run out within ten years")]
+    TooFast {
+        /// The delay.
+        millis: u128,
+    },
+    /// The library does not like its configuration.
+    #[error("AlephBFT refuses its configuration")]
+    Refused,
 }
 
 /// A unit at its place in the order.
@@ -63,7 +82,7 @@ pub struct OrderedUnit {
     /// Its round.
     pub round: u16,
     /// What it carries.
-    pub payload: Option<Payload>,
+    pub payload: Option<UnitPayload>,
 }
 
 /// A session that is being ordered.
@@ -78,15 +97,15 @@ impl Session {
     /// Starts to order the session with that number; units in the log are ordered again first.
     ///
     /// # Errors
-    /// If there are fewer than four guardians.
+    /// If there are fewer than four guardians, or rounds are too fast.
     pub fn start(
         member: &Member,
         session: u64,
         log: Arc<dyn UnitLog>,
         proposals: Proposals,
-    ) -> Result<Self, ScheduleError> {
-        let guardians = aleph::NodeCount(member.keys.guardians());
-        let config = member.schedule.config(guardians, aleph::NodeIndex(member.me.into()), session)?;
+    ) -> Result<Self, AlephError> {
+        let (guardians, delay) = (member.keys.guardians(), member.round_delay);
+        let config = schedule::config(guardians, member.me, session, member.schedule, delay)?;
         let (to_order, ordered) = mpsc::unbounded_channel();
         let io = aleph::LocalIO::new(
             io::Provider(proposals),

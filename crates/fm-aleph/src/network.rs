@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use aleph_bft_0_36 as aleph;
+use fm_consensus::BATCH_BYTES;
 use fm_peers::{Incoming, Peers};
+use fm_replay::Payload;
 use parity_scale_codec::{DecodeAll, Encode};
 use tokio::sync::Mutex;
 
 use crate::keychain::{Signature, Signatures, UnitHasher};
-use crate::{MAX_BATCH_BYTES, Payload};
 
 type Message = aleph::NetworkData<UnitHasher, Payload, Signature, Signatures>;
 
@@ -26,7 +27,7 @@ impl Network {
 fn decode(bytes: &[u8]) -> Option<Message> {
     let message = Message::decode_all(&mut &bytes[..]).ok()?;
     let fits = |data: &Payload| match data {
-        Payload::Batch(batch) => batch.len() <= MAX_BATCH_BYTES,
+        Payload::Batch(batch) => batch.len() <= BATCH_BYTES,
         Payload::HeaderSignature(_) => true,
     };
     message.included_data().iter().all(fits).then_some(message)
@@ -75,8 +76,8 @@ mod tests {
 
     #[test]
     fn messages_that_carry_too_much_are_left_out() {
-        assert!(decode(&unit(MAX_BATCH_BYTES)).is_some());
-        assert!(decode(&unit(MAX_BATCH_BYTES + 1)).is_none());
+        assert!(decode(&unit(BATCH_BYTES)).is_some());
+        assert!(decode(&unit(BATCH_BYTES + 1)).is_none());
     }
 
     #[test]

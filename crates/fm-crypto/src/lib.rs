@@ -28,7 +28,10 @@ pub use config::{ConfigError, ConsensusConfig, Guardian};
 pub use hash::hash_g2;
 pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
-pub use private::{PrivateConfigError, open_private_config, parse_secret_key};
+pub use private::{
+    NoRandomness, PrivateConfigError, open_private_config, open_private_text, parse_secret_key,
+    seal_private_text,
+};
 pub use schnorr::{is_public_key, is_signed_by};
 pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};
 pub use signing::{NotASecretKey, SigningKey};

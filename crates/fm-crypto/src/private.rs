@@ -53,6 +53,18 @@ pub fn open_private_config(
     salt: &str,
     password: &str,
 ) -> Result<SigningKey, PrivateConfigError> {
+    read_key(&open_private_text(encrypted, salt, password)?)
+}
+
+/// Opens `private.encrypt` and gives all of its JSON text.
+///
+/// # Errors
+/// As [`open_private_config`], but for what the text says.
+pub fn open_private_text(
+    encrypted: &str,
+    salt: &str,
+    password: &str,
+) -> Result<Zeroizing<Vec<u8>>, PrivateConfigError> {
     let sealed = hex::decode(encrypted.trim_ascii_end()).map_err(|_| PrivateConfigError::Hex)?;
     let (nonce, ciphertext) =
         sealed.split_first_chunk::<NONCE_BYTES>().ok_or(PrivateConfigError::TooShort)?;
@@ -60,11 +72,34 @@ pub fn open_private_config(
         let key = derive(password, salt, memory)?;
         let cipher = ChaCha20Poly1305::new(&Key::from(*key));
         if let Ok(text) = cipher.decrypt(&Nonce::from(*nonce), ciphertext) {
-            return read_key(&Zeroizing::new(text));
+            return Ok(Zeroizing::new(text));
         }
     }
     Err(PrivateConfigError::WrongPassword)
 }
+
+/// Makes the texts of a new `private.encrypt` and of its `private.salt`.
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn seal_private_text(text: &[u8], password: &str) -> Result<(String, String), NoRandomness> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut nonce, mut random) = ([0; NONCE_BYTES], [0; 22]);
+    getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
+    getrandom::fill(&mut random).map_err(|_| NoRandomness)?;
+    // 22 digits of Base64 are 16 bytes and four bits that have to be zero.
+    random[21] &= 0b11_0000;
+    let salt: String = random.iter().map(|random| char::from(DIGITS[usize::from(random % 64)])).collect();
+    let key = derive(password, &salt, MEMORY_KIB[0]).expect("the salt has an allowed length");
+    let cipher = ChaCha20Poly1305::new(&Key::from(*key));
+    let sealed = cipher.encrypt(&Nonce::from(nonce), text).expect("the text is far below the cipher's limit");
+    Ok((format!("{}{}", hex::encode(nonce), hex::encode(sealed)), salt))
+}
+
+/// The system gives no randomness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the system gives no randomness")]
+pub struct NoRandomness;
 
 /// Reads a key as text: 64 hex digits.
 ///

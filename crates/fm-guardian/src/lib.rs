@@ -1,1 +1,6 @@
-//! Placeholder until its parts stand.
+//! A guardian.
+mod config;
+mod setup;
+mod units;
+pub use config::*;
+pub use setup::*;

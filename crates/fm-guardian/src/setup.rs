@@ -1,0 +1,126 @@
+//! A new federation's files, as v0.5 writes them, made in one place: for trying, not for money.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use fm_crypto::{SigningKey, seal_private_text};
+use fm_peers::{Identity, new_identity};
+use serde_json::json;
+
+use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
+
+/// What a federation is made with.
+#[derive(Debug, Clone)]
+pub struct FederationPlan {
+    /// Number of guardians.
+    pub guardians: u16,
+    /// Rounds of a session.
+    pub rounds_per_session: u16,
+    /// Milliseconds between rounds.
+    pub round_delay_ms: u64,
+    /// Two ports of this machine for each guardian: for the others, and for its interface.
+    pub ports: Vec<(u16, u16)>,
+    /// The password of every guardian.
+    pub password: String,
+}
+
+struct Guardian {
+    identity: Identity,
+    secret: [u8; 32],
+    key: SigningKey,
+}
+
+/// Writes the data directories `0`, `1`, … into a directory.
+///
+/// # Errors
+/// If something is there already, files cannot be written, or the system gives no randomness.
+pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<()> {
+    let guardians: Vec<Guardian> = (0..plan.guardians).map(new_guardian).collect::<io::Result<_>>()?;
+    let number = |index: usize| u16::try_from(index).map_err(io::Error::other);
+    let (mut keys, mut certificates) = (BTreeMap::new(), BTreeMap::new());
+    let (mut api, mut p2p) = (BTreeMap::new(), BTreeMap::new());
+    for (index, (guardian, (link, interface))) in guardians.iter().zip(&plan.ports).enumerate() {
+        let (peer, name) = (number(index)?, format!("guardian-{index}"));
+        keys.insert(peer, hex::encode(guardian.key.public_key()));
+        certificates.insert(peer, hex::encode(&guardian.identity.certificate));
+        api.insert(peer, Endpoint { url: format!("ws://127.0.0.1:{interface}/"), name: name.clone() });
+        p2p.insert(peer, Endpoint { url: format!("fedimint://127.0.0.1:{link}"), name });
+    }
+    let consensus = Consensus {
+        code_version: "0.5.0".to_owned(),
+        version: ConsensusVersion { major: 2, minor: 0 },
+        broadcast_public_keys: keys,
+        broadcast_rounds_per_session: plan.rounds_per_session,
+        api_endpoints: api,
+        tls_certs: certificates,
+        modules: modules(),
+        meta: BTreeMap::from([("federation_name".to_owned(), "\"dev\"".to_owned())]),
+    };
+    for (index, guardian) in guardians.iter().enumerate() {
+        let local = Local {
+            p2p_endpoints: p2p.clone(),
+            identity: number(index)?,
+            max_connections: 1000,
+            broadcast_round_delay_ms: plan.round_delay_ms,
+            modules: consensus.modules.iter().map(|(id, of)| (*id, json!({ "kind": of.kind }))).collect(),
+        };
+        write_guardian(&directory.join(index.to_string()), &consensus, &local, guardian, &plan.password)?;
+    }
+    Ok(())
+}
+
+fn modules() -> BTreeMap<u16, ModuleConfig> {
+    let module = |kind: &str, major, config: &str| ModuleConfig {
+        kind: kind.to_owned(),
+        version: ConsensusVersion { major, minor: 0 },
+        config: config.to_owned(),
+    };
+    // The ledger's configuration is its fee: none.
+    BTreeMap::from([(0, module("dummy", 2, "00")), (1, module("meta", 0, ""))])
+}
+
+fn new_guardian(index: u16) -> io::Result<Guardian> {
+    let identity = new_identity(&format!("guardian-{index}")).map_err(io::Error::other)?;
+    loop {
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        // Nearly every 32 bytes are a key.
+        if let Ok(key) = SigningKey::from_bytes(secret) {
+            return Ok(Guardian { identity, secret, key });
+        }
+    }
+}
+
+fn write_guardian(
+    directory: &Path,
+    consensus: &Consensus,
+    local: &Local,
+    guardian: &Guardian,
+    password: &str,
+) -> io::Result<()> {
+    fs::create_dir(directory)?;
+    let private = Private {
+        api_auth: password.to_owned(),
+        tls_key: hex::encode(&guardian.identity.key),
+        broadcast_secret_key: hex::encode(guardian.secret),
+        modules: consensus.modules.keys().map(|id| (*id, json!({}))).collect(),
+    };
+    let (encrypted, salt) =
+        seal_private_text(&serde_json::to_vec(&private)?, password).map_err(io::Error::other)?;
+    let files = [
+        ("consensus.json", serde_json::to_string_pretty(consensus)?),
+        ("local.json", serde_json::to_string_pretty(local)?),
+        ("private.encrypt", encrypted),
+        ("private.salt", salt),
+    ];
+    for (name, text) in files {
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(name))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
