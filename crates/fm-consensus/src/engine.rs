@@ -95,6 +95,9 @@ impl Engine {
         guard: Guard,
     ) -> Result<Self, EngineError> {
         check_federation(&federation)?;
+        if let Some(peer) = guard.peer.filter(|peer| *peer != federation.own) {
+            return Err(EngineError::OtherGuard { peer });
+        }
         write_versions(storage.as_ref(), &modules)?;
         let session = Session::read(storage.as_ref())?;
         let balance = BalanceSheet::read(storage.as_ref(), &modules)?;

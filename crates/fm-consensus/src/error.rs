@@ -160,6 +160,12 @@ pub enum EngineError {
         /// The own number.
         peer: PeerId,
     },
+    /// The equivocation guard is another guardian's.
+    #[error("the equivocation guard is that of guardian {peer}")]
+    OtherGuard {
+        /// Whose it is.
+        peer: PeerId,
+    },
     /// What is owed is more than what is owned; nothing of the unit was written.
     #[error(
         "session {session}, item {item} makes the balance negative: {sheet}; it is not written, and the node stops"

@@ -86,15 +86,19 @@ struct Bundle<'a> {
 }
 
 impl ConsensusFailure {
-    /// The forensic bundle as JSON: the failure, and the commands to go on with for a guardian's data directory.
+    /// The forensic bundle as JSON: the failure, and the commands to go on with for a guardian's data
+    /// directory; `OTHER` stands for another guardian's database, checkpoint or archive.
     pub fn to_json(&self, data_dir: &Path) -> String {
         let home = quoted(&data_dir.display().to_string());
         let database = quoted(&data_dir.join("database").display().to_string());
+        let checkpoint = self.session.saturating_sub(1);
         let next = [
             format!("fm-verify {database} --config {home}"),
-            format!("fm-verify diff {database} <another guardian's database or archive>"),
-            "fm-checkpoint verify <checkpoint or archive>".to_owned(),
-            format!("fm-checkpoint restore --dry-run --from <checkpoint or archive> --to {home}"),
+            format!("fm-verify diff {database} OTHER"),
+            format!(
+                "fm-checkpoint restore --data-dir {home} --checkpoint {checkpoint} --compare OTHER --dry-run"
+            ),
+            format!("fm-checkpoint restore --data-dir {home} --checkpoint {checkpoint} --compare OTHER"),
         ];
         let bundle = Bundle { failure: self, message: self.to_string(), next };
         serde_json::to_string_pretty(&bundle).unwrap_or_else(|error| error.to_string())

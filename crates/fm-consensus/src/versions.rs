@@ -1,7 +1,7 @@
 //! The versions of the tables, as servers from v0.3 on keep them.
 
 use fm_codec::Reader;
-use fm_eras::session::{module_version_key, number_value, server_version_key};
+use fm_eras::session::{module_key, module_version_key, number_value, server_version_key};
 use fm_store::Durability;
 
 use crate::error::EngineError;
@@ -11,21 +11,44 @@ use crate::storage::{Changes, Storage};
 /// The version of the global tables.
 const SERVER_TABLES: u64 = 0;
 
-/// Checks the versions of all tables; a version that is not there yet is written.
+/// The version of some tables.
+struct Version {
+    what: String,
+    key: Vec<u8>,
+    known: u64,
+    /// Whether a row of them is there.
+    used: bool,
+}
+
+/// Checks the versions of all tables; those of tables that are not used yet are written.
 pub(crate) fn write_versions(storage: &dyn Storage, modules: &Modules) -> Result<(), EngineError> {
+    let mut versions = vec![Version {
+        what: "the server".to_owned(),
+        key: server_version_key(),
+        known: SERVER_TABLES,
+        used: true,
+    }];
+    for (instance, module) in modules.iter() {
+        let prefix = module_key(instance, &[]);
+        let first = storage.scan_range(&prefix, None).next().transpose()?;
+        versions.push(Version {
+            what: format!("module {instance} ({})", module.kind()),
+            key: module_version_key(instance),
+            known: module.table_version(),
+            used: first.is_some_and(|(key, _)| key.starts_with(&prefix)),
+        });
+    }
     let mut missing = Changes::new();
-    let server = ("the server".to_owned(), server_version_key(), SERVER_TABLES);
-    let of_module = |(instance, module): (u16, &dyn crate::Module)| {
-        let name = format!("module {instance} ({})", module.kind());
-        (name, module_version_key(instance), module.table_version())
-    };
-    for (what, key, known) in std::iter::once(server).chain(modules.iter().map(of_module)) {
-        let Some(value) = storage.get(&key)? else {
-            missing.insert(key, Some(number_value(known)));
-            continue;
+    for Version { what, key, known, used } in versions {
+        let found = match storage.get(&key)? {
+            Some(value) => decode(&value, Reader::u64)
+                .map_err(|source| EngineError::Row { key: hex::encode(&key), source })?,
+            None => {
+                missing.insert(key, Some(number_value(known)));
+                // Servers take rows without a version for the oldest there are.
+                if used { 0 } else { known }
+            }
         };
-        let found = decode(&value, Reader::u64)
-            .map_err(|source| EngineError::Row { key: hex::encode(&key), source })?;
         if found != known {
             return Err(EngineError::TableVersion { what, found, known });
         }

@@ -48,7 +48,6 @@ impl LiveStore {
     /// If nothing is there, another process has it open, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         check_directory(path)?;
-        check_lock(path)?;
         check_columns(path)?;
         Self::open_with(path, &options())
     }
@@ -72,9 +71,16 @@ impl LiveStore {
 
     fn open_with(path: &Path, options: &Options) -> Result<Self, StoreError> {
         let db = DB::open(options, path).map_err(|error| {
-            // RocksDB tells of its own lock within one process as text only.
-            if error.to_string().contains("lock hold by current process") {
+            // RocksDB tells of locks as text only. Nothing here may touch the file before: the system drops a lock
+            // of this process when the process closes any handle of it.
+            let text = error.to_string();
+            if text.contains("lock hold by current process") {
                 return StoreError::Locked { path: path.to_owned(), pid: std::process::id().cast_signed() };
+            }
+            if text.contains("While lock file") {
+                return check_lock(path)
+                    .err()
+                    .unwrap_or(StoreError::Locked { path: path.to_owned(), pid: 0 });
             }
             explain(path, &error)
         })?;
