@@ -93,16 +93,16 @@ pub struct Local {
 
 /// What `private.encrypt` holds.
 #[derive(Serialize, Deserialize)]
-pub struct Private {
+pub(crate) struct Private {
     /// The guardian's password for its interface.
-    pub api_auth: String,
+    pub(crate) api_auth: String,
     /// The key of the certificate, in DER, in hex.
-    pub tls_key: String,
+    pub(crate) tls_key: String,
     /// The key that signs sessions, in hex.
-    pub broadcast_secret_key: String,
+    pub(crate) broadcast_secret_key: String,
     /// The modules' secrets.
     #[serde(default)]
-    pub modules: BTreeMap<u16, Value>,
+    pub(crate) modules: BTreeMap<u16, Value>,
 }
 
 fn default_rounds() -> u16 {

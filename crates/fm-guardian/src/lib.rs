@@ -1,6 +1,29 @@
-//! A guardian.
+//! A guardian: sessions over AlephBFT, catch-up, its interface and its files.
+//!
+//! [`Node`] is the shell around the machine of `fm-consensus`: it moves ordered units and fetched outcomes into it and
+//! carries out what it answers. It decides nothing about items.
+//!
+//! Invariants: the machine and the interface share nothing but the database, the queue of what to propose and
+//! counters; a unit is appended to the open session or not at all; when the federation agreed on something else than
+//! this node, the node stops and says what is known.
+
+mod api;
 mod config;
+mod error;
+mod fetch;
+mod load;
+mod metrics;
+mod node;
+mod sessions;
 mod setup;
+mod shared;
 mod units;
-pub use config::*;
-pub use setup::*;
+
+pub use config::{Consensus, Endpoint, Local, NodeConfig, NodeConfigError};
+pub use error::NodeError;
+pub use load::{LoadReport, generate_load, issue};
+pub use node::{Node, NodeOptions, Stop};
+pub use setup::{FederationPlan, write_federation};
+
+/// Name of the database in a data directory.
+pub const DATABASE_NAME: &str = "database";

@@ -1,8 +1,9 @@
 //! The units of the open session in the database, as v0.5 stores them: one per row, behind its length.
+//!
+//! Invariant: once a session is finished, and its units are removed, none is added: the next session could not load it.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fm_aleph::UnitLog;
 use fm_codec::{Dialect, Reader, Writer};
@@ -12,7 +13,32 @@ use fm_store::{Durability, LiveStore};
 /// The log of one session. Only one is written at a time.
 pub(crate) struct DatabaseLog {
     store: Arc<LiveStore>,
-    next: AtomicU64,
+    end: Mutex<End>,
+}
+
+struct End {
+    next: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Units are appended.
+    Open,
+    /// The session is finished, its units are removed.
+    Finished,
+    /// The session is not ordered through this log any more.
+    Abandoned,
+}
+
+/// Nothing is appended while this is there.
+pub(crate) struct Held<'a>(MutexGuard<'a, End>);
+
+impl Held<'_> {
+    /// The session is finished.
+    pub(crate) fn finish(&mut self) {
+        self.0.state = State::Finished;
+    }
 }
 
 impl DatabaseLog {
@@ -29,7 +55,20 @@ impl DatabaseLog {
                     .ok_or_else(|| io::Error::other("the last unit has the greatest number"))?
             }
         };
-        Ok(Self { store, next: AtomicU64::new(next) })
+        Ok(Self { store, end: Mutex::new(End { next, state: State::Open }) })
+    }
+
+    /// Keeps units from being appended.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        Held(self.end.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Refuses units from now on, those of an unfinished session too.
+    pub(crate) fn abandon(&self) {
+        let mut held = self.hold();
+        if held.0.state == State::Open {
+            held.0.state = State::Abandoned;
+        }
     }
 }
 
@@ -46,11 +85,20 @@ impl UnitLog for DatabaseLog {
     }
 
     fn append(&self, unit: &[u8], safe: bool) -> io::Result<()> {
-        let key = unit_key(self.next.fetch_add(1, Relaxed));
+        let mut end = self.hold();
+        match end.0.state {
+            State::Open => (),
+            // It is never ordered again: nobody can be misled by what is not stored of it.
+            State::Finished => return Ok(()),
+            State::Abandoned => return Err(io::Error::other("the session is not ordered any more")),
+        }
+        let key = unit_key(end.0.next);
         let mut value = Writer::new(Dialect::MODERN);
         value.bytes(unit);
         let durability = if safe { Durability::Synced } else { Durability::Deferred };
         let row = (key.as_slice(), Some(value.as_bytes()));
-        self.store.write([row], durability).map_err(io::Error::other)
+        self.store.write([row], durability).map_err(io::Error::other)?;
+        end.0.next += 1;
+        Ok(())
     }
 }

@@ -18,5 +18,5 @@ pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys, layout_by_name};
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
-pub use secrets::guardian_key;
+pub use secrets::{guardian_key, guardian_password};
 pub use target::check_target;

@@ -51,7 +51,7 @@ fn from_private_config(directory: &Path) -> Result<SigningKey, Failure> {
     }
     let (encrypted, salt) =
         (read(&directory.join("private.encrypt"))?, read(&directory.join("private.salt"))?);
-    let password = password(directory)?;
+    let password = guardian_password(directory)?;
     open_private_config(&encrypted, &salt, &password).map_err(|error| {
         let exit = match error {
             PrivateConfigError::WrongPassword
@@ -64,7 +64,8 @@ fn from_private_config(directory: &Path) -> Result<SigningKey, Failure> {
     })
 }
 
-fn password(directory: &Path) -> Result<Zeroizing<String>, Failure> {
+/// The password of the guardian with that data directory: from `FM_PASSWORD`, or asked for.
+pub fn guardian_password(directory: &Path) -> Result<Zeroizing<String>, Failure> {
     match env::var(PASSWORD) {
         Ok(password) => return Ok(Zeroizing::new(password)),
         Err(env::VarError::NotUnicode(_)) => {

@@ -1,2 +1,30 @@
-//! `fm-node`: runs a guardian.
-fn main() {}
+//! `fm-node`: runs a guardian, or a whole federation for trying.
+
+mod args;
+mod client;
+mod dev;
+mod failure;
+mod load;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+/// Many small values live for as long as a session; the system's allocator would fragment.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    fm_cli::run("fm-node", || match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Dev(arguments) => dev::run(&arguments),
+        Command::Status(arguments) => client::status(&arguments),
+        Command::Submit(arguments) => client::submit(&arguments),
+        Command::Shutdown(arguments) => client::shutdown(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
+    })
+}

@@ -1,0 +1,157 @@
+//! Load for trying: transactions of the `dummy` ledger, submitted and waited for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use fm_codec::{Dialect, Encode, ModuleValue, Writer};
+use fm_consensus::DUMMY_ISSUER;
+use fm_crypto::SigningKey;
+use fm_history::{Transaction, TransactionSignature};
+use fm_rpc::Client;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::api::wrap;
+
+/// The secret key of the ledger that everybody knows.
+const ISSUER_SECRET: [u8; 32] = *b"Money printer go brrr...........";
+/// A transaction that is not accepted in this time is counted as lost.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After a guardian did not answer.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What came of a load.
+#[derive(Debug, Clone, Default)]
+pub struct LoadReport {
+    /// Times from submission to acceptance, ascending.
+    pub latencies: Vec<Duration>,
+    /// Transactions that were refused, or not accepted in time.
+    pub lost: u64,
+    /// How long it took.
+    pub time: Duration,
+}
+
+impl LoadReport {
+    /// The latency that so many hundredths of the transactions stay within.
+    pub fn percentile(&self, hundredths: usize) -> Duration {
+        let place = self.latencies.len() * hundredths / 100;
+        let last = self.latencies.len().saturating_sub(1);
+        self.latencies.get(place.min(last)).copied().unwrap_or_default()
+    }
+
+    /// Accepted transactions in a second.
+    pub fn rate(&self) -> f64 {
+        let count = u32::try_from(self.latencies.len()).unwrap_or(u32::MAX);
+        f64::from(count) / self.time.as_secs_f64().max(0.001)
+    }
+}
+
+/// A transaction in which the issuer makes money for an account; any two differ.
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn issue(module: u16, amount: u64, account: &[u8; 33]) -> Result<Transaction, getrandom::Error> {
+    let posting = |account: &[u8; 33]| {
+        let mut body = Writer::new(Dialect::MODERN);
+        body.u64(amount);
+        body.raw(account);
+        ModuleValue { instance: module, body: body.into_bytes() }
+    };
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce)?;
+    let unsigned = TransactionSignature::Schnorr(Vec::new());
+    let (inputs, outputs) = (vec![posting(&DUMMY_ISSUER)], vec![posting(account)]);
+    let mut transaction = Transaction { inputs, outputs, nonce, signature: unsigned };
+    let key = SigningKey::from_bytes(ISSUER_SECRET).expect("a constant key");
+    transaction.signature = TransactionSignature::Schnorr(vec![key.sign(&transaction.txid().0)]);
+    Ok(transaction)
+}
+
+/// Lets workers submit transactions to the guardians at these addresses, one after the other each, until told to stop.
+///
+/// With a rate all of them together submit no more than so many in a second.
+pub async fn generate_load(
+    urls: &[String],
+    module: u16,
+    workers: usize,
+    rate: Option<u32>,
+    mut stop: watch::Receiver<bool>,
+) -> LoadReport {
+    let start = Instant::now();
+    let turn = Arc::new(AtomicU64::new(0));
+    let mut tasks = Vec::new();
+    for worker in 0..workers {
+        let Some(url) = urls.get(worker % urls.len().max(1)).cloned() else { break };
+        let pace = rate.map(|rate| (turn.clone(), rate, start));
+        tasks.push(tokio::spawn(work(url, module, pace, stop.clone())));
+    }
+    // Stopping is told by a value, or by nobody being there who could.
+    let _ = stop.wait_for(|stop| *stop).await;
+    let mut report = LoadReport { time: start.elapsed(), ..LoadReport::default() };
+    for task in tasks {
+        if let Ok((latencies, lost)) = task.await {
+            report.latencies.extend(latencies);
+            report.lost += lost;
+        }
+    }
+    report.latencies.sort_unstable();
+    report
+}
+
+async fn work(
+    url: String,
+    module: u16,
+    pace: Option<(Arc<AtomicU64>, u32, Instant)>,
+    mut stop: watch::Receiver<bool>,
+) -> (Vec<Duration>, u64) {
+    let (mut latencies, mut lost) = (Vec::new(), 0);
+    let mut client = None;
+    let submit = async {
+        loop {
+            if let Some((turn, rate, start)) = &pace {
+                let turn = u32::try_from(turn.fetch_add(1, Relaxed)).unwrap_or(u32::MAX);
+                let due = Duration::from_secs(1) * turn / *rate;
+                sleep(due.saturating_sub(start.elapsed())).await;
+            }
+            if client.as_ref().is_none_or(Client::is_closed) {
+                client = Client::connect(&url).await.ok();
+            }
+            let Some(client) = &client else {
+                sleep(PAUSE).await;
+                continue;
+            };
+            match one(client, module).await {
+                Some(latency) => latencies.push(latency),
+                None => lost += 1,
+            }
+        }
+    };
+    tokio::select! {
+        () = submit => (),
+        _ = stop.wait_for(|stop| *stop) => (),
+    }
+    (latencies, lost)
+}
+
+/// Submits a transaction and waits until it is accepted.
+async fn one(client: &Client, module: u16) -> Option<Duration> {
+    let transaction = issue(module, 1000, &DUMMY_ISSUER).ok()?;
+    let start = Instant::now();
+    let params = wrap(&transaction.to_bytes(Dialect::MODERN));
+    client.request("submit_transaction", None, &params, PATIENCE).await.ok()?;
+    let txid: Value = json!(hex::encode(transaction.txid().0));
+    client.request("await_transaction", None, &txid, PATIENCE).await.ok()?;
+    Some(start.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_issuers_key_is_the_known_one() {
+        assert_eq!(SigningKey::from_bytes(ISSUER_SECRET).unwrap().public_key(), DUMMY_ISSUER);
+    }
+}

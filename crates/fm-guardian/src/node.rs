@@ -1,0 +1,149 @@
+//! A node, put together from its files and run until it is to stop.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use fm_aleph::Member;
+use fm_consensus::{GUARD_NAME, Guard, Schedule};
+use fm_peers::{Identity, Other, Peers, Setup};
+use fm_rpc::{Limits, serve};
+use fm_store::LiveStore;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+use tracing::info;
+
+use crate::DATABASE_NAME;
+use crate::api::Api;
+use crate::config::NodeConfig;
+use crate::error::NodeError;
+use crate::fetch::Fetcher;
+use crate::sessions::Sessions;
+use crate::shared::Shared;
+
+/// How a node is run.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Where other guardians connect to, as host and port, if not what the configuration says.
+    pub listen: Option<String>,
+    /// Where clients connect to, likewise.
+    pub api: Option<String>,
+    /// Whether an empty database may be made.
+    pub new: bool,
+    /// How many checkpoints are kept.
+    pub checkpoints: usize,
+    /// Stop when so many sessions are finished.
+    pub sessions: Option<u64>,
+}
+
+/// Tells a node to stop.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    /// The node finishes what it is doing and stops.
+    pub fn now(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// A node that is ready to run.
+pub struct Node {
+    sessions: Sessions,
+    engine: fm_consensus::Engine,
+    api: TcpListener,
+    stop: watch::Sender<bool>,
+}
+
+impl Node {
+    /// Opens the database, links to the other guardians, listens for clients.
+    ///
+    /// # Errors
+    /// If files, database or addresses are not usable.
+    pub async fn start(config: NodeConfig, options: &NodeOptions) -> Result<Self, NodeError> {
+        let store = Arc::new(open_store(&config.directory, options.new)?);
+        let guard = read_guard(&config.directory)?;
+        let rounds = config.consensus.broadcast_rounds_per_session;
+        let schedule = Schedule::rounds(rounds).ok_or(NodeError::Rounds { rounds })?;
+        let modules = Arc::new(config.modules()?);
+        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()?), Arc::new(config.keys.clone()));
+        let address = match &options.api {
+            Some(address) => address.clone(),
+            None => config.api_address()?,
+        };
+        let io = |source| NodeError::Io { what: format!("cannot listen for clients at {address}"), source };
+        let api = TcpListener::bind(&address).await.map_err(io)?;
+        let (peers, incoming) = Peers::start(links(&config, options)?).await?;
+        let peers = Arc::new(peers);
+        let endpoints = &config.consensus.api_endpoints;
+        let others: BTreeMap<u16, String> = endpoints
+            .iter()
+            .filter(|(peer, _)| **peer != me)
+            .map(|(peer, endpoint)| (*peer, endpoint.url.clone()))
+            .collect();
+        let round_delay = config.round_delay();
+        let shared = Arc::new(Shared::new(config, store, modules, Some(peers.clone()), 0));
+        shared.last.send_replace(options.sessions);
+        let engine = Sessions::engine(&shared, schedule, guard)?;
+        shared.finished.send_replace(engine.session());
+        let incoming = Arc::new(Mutex::new(incoming));
+        let member = Member { me, keys, key, peers, incoming, schedule, round_delay };
+        let (stop, stopped) = watch::channel(false);
+        let fetcher = Fetcher::start(others);
+        let checkpoints = options.checkpoints;
+        let sessions = Sessions { shared, member, fetcher, guard, schedule, checkpoints, stop: stopped };
+        info!(guardian = me, session = engine.session(), %address, "started");
+        Ok(Self { sessions, engine, api, stop })
+    }
+
+    /// For telling it to stop.
+    pub fn stopper(&self) -> Stop {
+        Stop(self.stop.clone())
+    }
+
+    /// Runs until it is told to stop, or cannot go on.
+    ///
+    /// # Errors
+    /// If it cannot go on.
+    pub async fn run(self) -> Result<(), NodeError> {
+        let shared = self.sessions.shared.clone();
+        let limits = Limits { connections: shared.config.local.max_connections, ..Limits::default() };
+        let api = tokio::spawn(serve(self.api, Arc::new(Api(shared)), limits));
+        let result = self.sessions.run(self.engine).await;
+        api.abort();
+        result
+    }
+}
+
+fn open_store(directory: &Path, new: bool) -> Result<LiveStore, NodeError> {
+    let path = directory.join(DATABASE_NAME);
+    match (path.exists(), new) {
+        (true, _) => Ok(LiveStore::open(&path)?),
+        (false, true) => Ok(LiveStore::create(&path)?),
+        (false, false) => Err(NodeError::NoDatabase { path }),
+    }
+}
+
+fn read_guard(directory: &Path) -> Result<Guard, NodeError> {
+    let path = directory.join(GUARD_NAME);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Guard::parse(&text).map_err(|source| NodeError::Guard { path, source }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Guard::default()),
+        Err(source) => Err(NodeError::Io { what: format!("cannot read {}", path.display()), source }),
+    }
+}
+
+fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError> {
+    let me = config.me();
+    let mut others = BTreeMap::new();
+    for peer in config.keys.peers().filter(|peer| *peer != me) {
+        let (certificate, address) = (config.certificate(peer)?, config.p2p_address(peer)?);
+        others.insert(peer, Other { certificate, address });
+    }
+    let listen = match &options.listen {
+        Some(address) => address.clone(),
+        None => config.p2p_address(me)?,
+    };
+    let identity = Identity { certificate: config.certificate(me)?, key: config.tls_key.clone() };
+    Ok(Setup { me, identity, listen, others })
+}

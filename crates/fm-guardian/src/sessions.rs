@@ -1,0 +1,366 @@
+//! Session after session: what others finished is fetched, the open one is ordered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fm_aleph::{Member, OrderedUnit, Proposals, Session};
+use fm_consensus::{
+    Action, CHECKPOINTS_NAME, Duplicates, Engine, EngineError, Federation, Guard, Rules, Schedule,
+    make_checkpoint,
+};
+use fm_store::Durability;
+use tokio::sync::watch;
+use tokio::task::block_in_place;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tracing::{debug, error, info, warn};
+
+use crate::error::NodeError;
+use crate::fetch::{Fetched, Fetcher};
+use crate::metrics::Metrics;
+use crate::shared::Shared;
+use crate::units::DatabaseLog;
+
+/// Modules are asked for proposals so often.
+const PROPOSE_AFTER: Duration = Duration::from_secs(1);
+/// A session that the library gave up is started again after this.
+const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A node whose last session is finished serves others no longer than this.
+const LINGER: Duration = Duration::from_secs(60);
+/// At the start the others get this time to say how far they are.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// How the open session went on.
+enum Turn {
+    /// It is finished.
+    Finished,
+    /// The library ended before it was.
+    Broken,
+    /// The node is to stop.
+    Stopped,
+}
+
+pub(crate) struct Sessions {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) member: Member,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) guard: Guard,
+    pub(crate) schedule: Schedule,
+    pub(crate) checkpoints: usize,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Sessions {
+    /// Opens the machine on what is in the database.
+    pub(crate) fn engine(shared: &Shared, schedule: Schedule, guard: Guard) -> Result<Engine, NodeError> {
+        let federation = Federation {
+            keys: shared.config.keys.clone(),
+            own: shared.config.me(),
+            signing_key: shared.config.signing_key()?,
+        };
+        let rules = Rules { schedule, duplicates: Duplicates::Refused };
+        let mut engine =
+            Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;
+        // Own units are synced, and with them all that was accepted before.
+        engine.set_item_durability(Durability::Deferred);
+        Ok(engine)
+    }
+
+    /// Runs until the node is to stop.
+    pub(crate) async fn run(mut self, mut engine: Engine) -> Result<(), NodeError> {
+        self.fetcher.first_look(FIRST_LOOK).await;
+        loop {
+            self.publish(&engine);
+            self.catch_up(&mut engine).await?;
+            if self.is_over(&engine) {
+                self.linger(&engine).await;
+                return Ok(());
+            }
+            match self.live(&mut engine).await? {
+                Turn::Finished => (),
+                Turn::Stopped => return Ok(()),
+                Turn::Broken => {
+                    error!(session = engine.session(), "ordering ended; it is started again");
+                    if self.pause(&mut engine).await? {
+                        return Ok(());
+                    }
+                    engine = Self::engine(&self.shared, self.schedule, self.guard)?;
+                }
+            }
+        }
+    }
+
+    fn is_over(&self, engine: &Engine) -> bool {
+        let last = *self.shared.last.borrow();
+        *self.stop.borrow() || last.is_some_and(|last| engine.session() >= last)
+    }
+
+    /// Stays for those who have not finished the last session yet: they may need its outcome from here.
+    async fn linger(&mut self, engine: &Engine) {
+        tokio::select! {
+            () = self.fetcher.all_have(engine.session()) => (),
+            () = sleep(LINGER) => (),
+            _ = self.stop.wait_for(|stop| *stop) => (),
+        }
+    }
+
+    /// Takes what the others finished while this node was away.
+    async fn catch_up(&mut self, engine: &mut Engine) -> Result<(), NodeError> {
+        let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
+        let mut records = fetcher.catch_up(engine.session());
+        loop {
+            let fetched = tokio::select! {
+                fetched = records.next() => fetched,
+                _ = self.stop.wait_for(|stop| *stop) => None,
+            };
+            let Some(fetched) = fetched else { return Ok(()) };
+            if fetched.session != engine.session()
+                || shared.last.borrow().is_some_and(|last| engine.session() >= last)
+            {
+                return Ok(());
+            }
+            if !take_outcome(&shared, fetcher, engine, &fetched, self.checkpoints)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits before the open session is started again; true if the node is to stop.
+    async fn pause(&mut self, engine: &mut Engine) -> Result<bool, NodeError> {
+        let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
+        tokio::select! {
+            () = sleep(START_AGAIN_AFTER) => Ok(false),
+            _ = self.stop.wait_for(|stop| *stop) => Ok(true),
+            fetched = fetcher.outcome(engine.session()) => {
+                take_outcome(&shared, fetcher, engine, &fetched, self.checkpoints)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Orders the open session until it is finished.
+    async fn live(&mut self, engine: &mut Engine) -> Result<Turn, NodeError> {
+        let session = engine.session();
+        let io = |source| NodeError::Io { what: format!("the units of session {session}"), source };
+        let log = Arc::new(DatabaseLog::open(self.shared.store.clone()).map_err(io)?);
+        if !engine.may_create_units() {
+            info!(session, "no units are made in this session: its outcome is waited for");
+        }
+        let mut aleph = match engine.may_create_units() {
+            true => Some(Session::start(&self.member, session, log.clone(), proposals(&self.shared))?),
+            false => None,
+        };
+        let turn = self.follow(engine, aleph.as_mut(), &log).await;
+        if let Some(aleph) = aleph {
+            aleph.stop().await;
+        }
+        log.abandon();
+        turn
+    }
+
+    async fn follow(
+        &mut self,
+        engine: &mut Engine,
+        mut aleph: Option<&mut Session>,
+        log: &DatabaseLog,
+    ) -> Result<Turn, NodeError> {
+        let (shared, checkpoints, session) = (self.shared.clone(), self.checkpoints, engine.session());
+        let mut propose = interval(PROPOSE_AFTER);
+        propose.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let fetcher = &self.fetcher;
+        let mut outcome = Box::pin(fetcher.outcome(session));
+        loop {
+            tokio::select! {
+                unit = next_unit(&mut aleph) => {
+                    let Some(unit) = unit else { return Ok(Turn::Broken) };
+                    if take_unit(&shared, engine, log, &unit, checkpoints)? {
+                        return Ok(Turn::Finished);
+                    }
+                }
+                fetched = &mut outcome => {
+                    // Nothing may be appended to the units of a session that is finished by this.
+                    let mut held = block_in_place(|| log.hold());
+                    if take_outcome(&shared, fetcher, engine, &fetched, checkpoints)? {
+                        held.finish();
+                        return Ok(Turn::Finished);
+                    }
+                    drop(held);
+                    outcome = Box::pin(fetcher.outcome(session));
+                }
+                _ = propose.tick() => {
+                    offer(&shared, engine)?;
+                    shared.forget_gone();
+                }
+                _ = self.stop.wait_for(|stop| *stop) => return Ok(Turn::Stopped),
+            }
+        }
+    }
+
+    fn publish(&self, engine: &Engine) {
+        publish(&self.shared, engine);
+    }
+}
+
+async fn next_unit(aleph: &mut Option<&mut Session>) -> Option<OrderedUnit> {
+    match aleph {
+        Some(aleph) => aleph.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn proposals(shared: &Arc<Shared>) -> Proposals {
+    let shared = shared.clone();
+    Box::new(move || {
+        let known = shared.clone();
+        // A transaction whose fate cannot be looked up is proposed: the machine decides.
+        shared.queue().next_payload(move |txid| known.is_accepted(txid).unwrap_or(false))
+    })
+}
+
+/// Queues what the modules propose.
+fn offer(shared: &Shared, engine: &Engine) -> Result<(), NodeError> {
+    for item in engine.proposals()? {
+        if let Err(reason) = shared.queue().push(&item) {
+            debug!(%reason, "not proposed");
+        }
+    }
+    Ok(())
+}
+
+/// Takes an ordered unit; true if it finished the session.
+fn take_unit(
+    shared: &Shared,
+    engine: &mut Engine,
+    log: &DatabaseLog,
+    unit: &OrderedUnit,
+    checkpoints: usize,
+) -> Result<bool, NodeError> {
+    Metrics::count(&shared.metrics.units);
+    {
+        let mut progress = shared.progress();
+        progress.round = progress.round.max(unit.round);
+        if unit.payload.is_some() {
+            progress.contributed.insert(unit.creator, engine.session());
+        }
+    }
+    // Only in the phase of signatures can a unit finish the session, and remove its units.
+    let held = engine.own_signature().is_some().then(|| block_in_place(|| log.hold()));
+    let actions = block_in_place(|| engine.on_ordered_unit(unit.round, unit.creator, unit.payload.as_ref()));
+    let finished = carry_out(shared, engine, actions, checkpoints)?;
+    if let (true, Some(mut held)) = (finished, held) {
+        held.finish();
+        Metrics::count(&shared.metrics.sessions_ordered);
+    }
+    Ok(finished)
+}
+
+/// Takes a fetched record; true if it finished the session.
+fn take_outcome(
+    shared: &Shared,
+    fetcher: &Fetcher,
+    engine: &mut Engine,
+    fetched: &Fetched,
+    checkpoints: usize,
+) -> Result<bool, NodeError> {
+    let actions = block_in_place(|| engine.on_fetched_outcome(fetched.session, &fetched.record));
+    let finished = carry_out(shared, engine, actions, checkpoints)?;
+    if finished {
+        Metrics::count(&shared.metrics.sessions_fetched);
+    } else {
+        warn!(
+            guardian = fetched.peer,
+            session = fetched.session,
+            "its outcome does not hold; it is not asked for a while"
+        );
+        fetcher.distrust(fetched.peer);
+    }
+    Ok(finished)
+}
+
+/// Does what the machine says; true if the session is finished.
+fn carry_out(
+    shared: &Shared,
+    engine: &Engine,
+    actions: Result<Vec<Action>, EngineError>,
+    checkpoints: usize,
+) -> Result<bool, NodeError> {
+    let actions = actions.map_err(|error| stopped(shared, error))?;
+    let mut finished = false;
+    let mut queue = shared.queue();
+    actions.iter().for_each(|action| queue.follow(action));
+    drop(queue);
+    for action in actions {
+        match action {
+            Action::Accepted { txid, .. } => {
+                Metrics::count(&shared.metrics.accepted);
+                txid.iter().for_each(|txid| shared.accepted(txid));
+            }
+            Action::Discarded { peer, txid, reason } => {
+                Metrics::count(&shared.metrics.discarded);
+                debug!(guardian = peer, ?txid, %reason, "item discarded");
+            }
+            Action::BatchSkipped { peer, round, reason } => {
+                Metrics::count(&shared.metrics.skipped_batches);
+                warn!(guardian = peer, round, %reason, "batch skipped");
+            }
+            Action::Broadcast { header, .. } => {
+                debug!(session = header.index, "rounds are over, the header is signed")
+            }
+            Action::SignatureCollected { peer, signatures, needed } => {
+                debug!(guardian = peer, signatures, needed, "signature");
+            }
+            Action::SignatureIgnored { peer } => {
+                Metrics::count(&shared.metrics.ignored_signatures);
+                warn!(guardian = peer, "its signature is over another header");
+            }
+            Action::OutcomeRefused { reason } => {
+                Metrics::count(&shared.metrics.refused_outcomes);
+                warn!(%reason, "outcome refused");
+            }
+            Action::SessionComplete { session, items, .. } => {
+                info!(session, items, "session finished");
+                finished = true;
+                checkpoint(shared, session, checkpoints);
+            }
+        }
+    }
+    publish(shared, engine);
+    Ok(finished)
+}
+
+fn publish(shared: &Shared, engine: &Engine) {
+    let now = engine.progress();
+    let mut progress = shared.progress();
+    if progress.session != now.session {
+        progress.round = 0;
+    }
+    progress.session = now.session;
+    progress.items = now.items;
+    progress.missing = now.missing_signatures.map(|(_, missing)| missing);
+    if progress.balance != *engine.balance() {
+        progress.balance = engine.balance().clone();
+    }
+    drop(progress);
+    if *shared.finished.borrow() != now.session {
+        shared.finished.send_replace(now.session);
+    }
+}
+
+/// A checkpoint is a convenience: that it cannot be made does not stop the node.
+fn checkpoint(shared: &Shared, session: u64, keep: usize) {
+    let directory = shared.config.directory.join(CHECKPOINTS_NAME);
+    if let Err(error) = block_in_place(|| make_checkpoint(&shared.store, &directory, session, keep)) {
+        warn!(session, %error, "no checkpoint");
+    }
+}
+
+/// The error of a machine that stopped; a consensus failure is written down first.
+fn stopped(shared: &Shared, error: EngineError) -> NodeError {
+    let EngineError::ConsensusFailure(failure) = error else { return error.into() };
+    let bundle = shared.config.directory.join(format!("consensus-failure-{}.json", failure.session));
+    match std::fs::write(&bundle, failure.to_json(&shared.config.directory)) {
+        Ok(()) => NodeError::ConsensusFailure { failure, bundle },
+        Err(source) => {
+            NodeError::Io { what: format!("{failure}; {} cannot be written", bundle.display()), source }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the sessions and the interface both know.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fm_consensus::{BalanceSheet, Modules, ProposalQueue};
+use fm_eras::session::transaction_key;
+use fm_history::{Hash, PeerId};
+use fm_peers::Peers;
+use fm_store::{LiveStore, StoreError};
+use tokio::sync::{oneshot, watch};
+
+use crate::config::NodeConfig;
+use crate::metrics::Metrics;
+
+/// How the session in progress is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    /// Its number, which is how many are finished.
+    pub(crate) session: u64,
+    /// Accepted items.
+    pub(crate) items: u64,
+    /// The highest round that was ordered.
+    pub(crate) round: u16,
+    /// Whose signatures are missing, once the rounds are over.
+    pub(crate) missing: Option<Vec<PeerId>>,
+    /// The last session in which something of a guardian was ordered.
+    pub(crate) contributed: BTreeMap<PeerId, u64>,
+    /// What the federation owns and owes.
+    pub(crate) balance: BalanceSheet,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: NodeConfig,
+    pub(crate) store: Arc<LiveStore>,
+    pub(crate) modules: Arc<Modules>,
+    /// None in a federation of one.
+    pub(crate) peers: Option<Arc<Peers>>,
+    pub(crate) metrics: Metrics,
+    /// How many sessions are finished.
+    pub(crate) finished: watch::Sender<u64>,
+    /// Stop when so many sessions are finished.
+    pub(crate) last: watch::Sender<Option<u64>>,
+    queue: Mutex<ProposalQueue>,
+    progress: Mutex<Progress>,
+    waiting: Mutex<HashMap<Hash, Vec<oneshot::Sender<()>>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds one of these locks calls code that may panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: NodeConfig,
+        store: Arc<LiveStore>,
+        modules: Arc<Modules>,
+        peers: Option<Arc<Peers>>,
+        finished: u64,
+    ) -> Self {
+        Self {
+            config,
+            store,
+            modules,
+            peers,
+            metrics: Metrics::default(),
+            finished: watch::Sender::new(finished),
+            last: watch::Sender::new(None),
+            queue: Mutex::default(),
+            progress: Mutex::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn queue(&self) -> MutexGuard<'_, ProposalQueue> {
+        lock(&self.queue)
+    }
+
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
+    }
+
+    /// Whether the transaction was accepted.
+    pub(crate) fn is_accepted(&self, txid: &Hash) -> Result<bool, StoreError> {
+        Ok(self.store.get(&transaction_key(txid))?.is_some())
+    }
+
+    /// Is told when the transaction is accepted; at once if it is already.
+    pub(crate) fn when_accepted(&self, txid: Hash) -> Result<oneshot::Receiver<()>, StoreError> {
+        let (tell, told) = oneshot::channel();
+        let mut waiting = lock(&self.waiting);
+        // Looked up behind the lock, so that it is not accepted in between.
+        if self.is_accepted(&txid)? {
+            // The other end is just below.
+            let _ = tell.send(());
+        } else {
+            let waiting = waiting.entry(txid).or_default();
+            waiting.retain(|waiting| !waiting.is_closed());
+            waiting.push(tell);
+        }
+        Ok(told)
+    }
+
+    /// Tells who waits that a transaction was accepted.
+    pub(crate) fn accepted(&self, txid: &Hash) {
+        for waiting in lock(&self.waiting).remove(txid).unwrap_or_default() {
+            // Whoever waited may have gone.
+            let _ = waiting.send(());
+        }
+    }
+
+    /// Forgets those who went while they waited.
+    pub(crate) fn forget_gone(&self) {
+        lock(&self.waiting).retain(|_, waiting| {
+            waiting.retain(|waiting| !waiting.is_closed());
+            !waiting.is_empty()
+        });
+    }
+}

@@ -1,0 +1,42 @@
+//! How a node's errors end the program.
+
+use fm_cli::{Exit, Failure};
+use fm_crypto::PrivateConfigError;
+use fm_guardian::{NodeConfigError, NodeError};
+use fm_rpc::ClientError;
+
+/// A failure of a node, with what to do about it.
+pub(crate) fn of_node(error: NodeError) -> Failure {
+    match error {
+        NodeError::Store(error) => error.into(),
+        NodeError::Config(error) => of_config(&error),
+        NodeError::NoDatabase { .. } => Failure::from_error(Exit::CannotLook, &error)
+            .hint("check --data-dir; a guardian that never ran before starts with --new"),
+        NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
+            .hint("the file names the commands to go on with; do not start this node again before"),
+        NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),
+        NodeError::Aleph(_) | NodeError::Rounds { .. } => Failure::from_error(Exit::Usage, &error),
+        NodeError::Guard { .. } | NodeError::Engine(_) => Failure::from_error(Exit::CannotLook, &error),
+    }
+}
+
+/// A failure of a guardian's files.
+pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
+    let exit = match error {
+        NodeConfigError::Private(PrivateConfigError::WrongPassword) => Exit::WrongKey,
+        _ => Exit::CannotLook,
+    };
+    Failure::from_error(exit, error)
+}
+
+/// A failure to ask a guardian.
+pub(crate) fn of_client(error: &ClientError) -> Failure {
+    let exit = match error {
+        ClientError::Refused { source, .. } if source.code == fm_rpc::RpcError::NOT_AUTHENTICATED => {
+            Exit::WrongKey
+        }
+        ClientError::Refused { .. } => Exit::Findings,
+        _ => Exit::CannotLook,
+    };
+    Failure::from_error(exit, error)
+}

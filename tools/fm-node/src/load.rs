@@ -1,0 +1,63 @@
+//! `fm-node load`: how many transactions a second, and how long each takes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fm_cli::{Exit, Failure, Output, print_json_line};
+use fm_guardian::generate_load;
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::args::LoadArgs;
+use crate::client::own_url;
+use crate::run::runtime;
+
+/// The ledger of a federation that `fm-node dev` makes.
+pub(crate) const LEDGER: u16 = 0;
+
+pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
+    let urls = addresses(&arguments.dir)?;
+    let (stop, stopped) = watch::channel(false);
+    let time = Duration::from_secs(arguments.seconds);
+    let report = runtime()?.block_on(async {
+        tokio::spawn(async move {
+            sleep(time).await;
+            stop.send_replace(true);
+        });
+        generate_load(&urls, LEDGER, arguments.workers, None, stopped).await
+    });
+    let millis = |hundredths| u64::try_from(report.percentile(hundredths).as_millis()).unwrap_or(u64::MAX);
+    let (p50, p99) = (millis(50), millis(99));
+    if arguments.json {
+        print_json_line(&json!({
+            "accepted": report.latencies.len(),
+            "lost": report.lost,
+            "per_second": report.rate(),
+            "p50_ms": p50,
+            "p99_ms": p99,
+        }))?;
+    } else {
+        let mut output = Output::default();
+        output.line(&format!("accepted   {} in {} s", report.latencies.len(), arguments.seconds))?;
+        output.line(&format!("lost       {}", report.lost))?;
+        output.line(&format!("rate       {:.1} per second", report.rate()))?;
+        output.line(&format!("latency    p50 {p50} ms, p99 {p99} ms"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The addresses of all guardians in a directory.
+pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
+    let guardians =
+        (0..).map(|peer: u16| directory.join(peer.to_string())).take_while(|guardian| guardian.is_dir());
+    let urls: Vec<String> = guardians
+        .enumerate()
+        .map(|(peer, guardian)| own_url(&guardian, &peer.to_string()))
+        .collect::<Result<_, _>>()?;
+    if urls.is_empty() {
+        let message = format!("{} holds no guardians", directory.display());
+        return Err(Failure::new(Exit::CannotLook, message).hint("`fm-node dev --dir` makes them"));
+    }
+    Ok(urls)
+}

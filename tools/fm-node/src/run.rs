@@ -1,0 +1,65 @@
+//! `fm-node run`: one guardian, until it is told to stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use fm_cli::{Exit, Failure, guardian_password, interrupt_flag};
+use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
+use tokio::runtime::{Builder, Runtime};
+use tracing::info;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::RunArgs;
+use crate::failure::{of_config, of_node};
+
+/// What is logged if nobody says. The library tells of every session that ends as of a failure of its tasks.
+const LOG: &str = "info,AlephBFT=off";
+
+pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
+    log_to_stderr()?;
+    let interrupted = interrupt_flag()?;
+    let password = guardian_password(&arguments.data_dir)?;
+    let config = NodeConfig::read(&arguments.data_dir, &password).map_err(|error| of_config(&error))?;
+    let options = NodeOptions {
+        listen: arguments.bind_p2p.clone(),
+        api: arguments.bind_api.clone(),
+        new: arguments.new,
+        checkpoints: arguments.checkpoints,
+        sessions: arguments.sessions,
+    };
+    runtime()?.block_on(async {
+        let node = Node::start(config, &options).await.map_err(of_node)?;
+        tokio::spawn(stop_when(interrupted, node.stopper()));
+        node.run().await.map_err(of_node)
+    })?;
+    info!("stopped");
+    Ok(Exit::Done)
+}
+
+async fn stop_when(interrupted: Arc<AtomicBool>, stop: Stop) {
+    while !interrupted.load(Relaxed) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stop.now();
+}
+
+/// The runtime of a program that talks to guardians.
+pub(crate) fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from_error(Exit::CannotLook, &error))
+}
+
+fn log_to_stderr() -> Result<(), Failure> {
+    let filter = match EnvFilter::try_from_env("FM_LOG") {
+        Ok(filter) => filter,
+        Err(_) if std::env::var_os("FM_LOG").is_none() => EnvFilter::new(LOG),
+        Err(error) => {
+            return Err(Failure::from_error(Exit::Usage, &error).hint("FM_LOG is for instance `debug`"));
+        }
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    Ok(())
+}
