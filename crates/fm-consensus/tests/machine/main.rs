@@ -4,3 +4,5 @@
 
 mod fixture;
 mod golden;
+mod simulation;
+mod world;
