@@ -2,7 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod disk;
 mod fixture;
 mod golden;
+mod modules;
+mod ordering;
+mod outcomes;
+mod queue;
 mod simulation;
+mod starting;
 mod world;
