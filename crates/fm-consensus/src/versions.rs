@@ -5,7 +5,7 @@
 
 use fm_codec::Reader;
 use fm_eras::session::{DATABASE_VERSION, module_key, module_version_key, number_value, server_version_key};
-use fm_store::Durability;
+use fm_store::{Durability, prefix_end};
 
 use crate::dbtx::DbTransaction;
 use crate::error::EngineError;
@@ -34,11 +34,10 @@ fn settle_module(
     module: &dyn Module,
 ) -> Result<(), EngineError> {
     let prefix = module_key(instance, &[]);
-    let first = storage.scan_range(&prefix, None).next().transpose()?;
-    let used = first.is_some_and(|(key, _)| key.starts_with(&prefix));
+    let fresh = storage.scan_range(&prefix, prefix_end(&prefix).as_deref()).next().transpose()?.is_none();
     let place = Place { new: module_version_key(instance), old: module_key(instance, &[DATABASE_VERSION]) };
     let what = format!("module {instance} ({})", module.kind());
-    if place.settle(tx, &what, module.table_version(), !used)? {
+    if place.settle(tx, &what, module.table_version(), fresh)? {
         module.adopt(&mut ModuleState::new(tx, instance))?;
     }
     Ok(())

@@ -60,15 +60,14 @@ impl Ledger {
 
 impl Posting {
     fn read(body: &[u8]) -> Result<Self, DecodeError> {
-        decode(body, |reader| {
-            let amount = reader.u64()?;
-            let offset = reader.position();
-            let account = reader.array()?;
-            if is_public_key(&account) {
-                return Ok(Self { amount, account });
-            }
-            Err(DecodeError { offset, kind: DecodeErrorKind::NotAPublicKey })
-        })
+        decode(body, |reader| Ok(Self { amount: reader.u64()?, account: reader.array()? }))
+    }
+
+    fn check(body: &[u8]) -> Result<(), DecodeError> {
+        if is_public_key(&Self::read(body)?.account) {
+            return Ok(());
+        }
+        Err(DecodeError { offset: body.len() - 33, kind: DecodeErrorKind::NotAPublicKey })
     }
 
     fn write(self) -> Vec<u8> {
@@ -111,11 +110,11 @@ impl Module for Ledger {
     }
 
     fn check_input(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Posting::read(body).map(drop)
+        Posting::check(body)
     }
 
     fn check_output(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Posting::read(body).map(drop)
+        Posting::check(body)
     }
 
     fn check_item(&self, body: &[u8]) -> Result<(), DecodeError> {
@@ -183,7 +182,7 @@ impl Module for Ledger {
     }
 }
 
-/// Reads a body that was checked before; that it is none is no reason to stop.
+/// Reads a body whose key was checked before; that it is none is no reason to stop.
 fn read(body: &[u8]) -> Result<Posting, ItemError> {
     Posting::read(body).map_err(|error| ItemError::module(error.to_string()))
 }
