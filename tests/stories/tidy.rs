@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-history"],
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
-    &["fm-audit"],
+    &["fm-audit", "fm-consensus"],
     &["fm-migration"],
     &["fm-cli"],
     &["fm-migrate", "fm-verify"],

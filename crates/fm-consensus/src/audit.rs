@@ -9,6 +9,8 @@ use std::fmt;
 use fm_codec::{DecodeError, Dialect, Reader};
 use fm_eras::session::{MODULE_DATA, module_key};
 
+use fm_store::prefix_end;
+
 use crate::dbtx::{DbTransaction, Savepoint};
 use crate::error::EngineError;
 use crate::module::Modules;
@@ -28,9 +30,9 @@ impl BalanceSheet {
         for (instance, module) in modules.iter() {
             let prefix = module_key(instance, &[]);
             let mut sum = 0;
-            for row in storage.scan_range(&prefix, None) {
+            for row in storage.scan_range(&prefix, prefix_end(&prefix).as_deref()) {
                 let (key, value) = row?;
-                let Some(inner) = key.strip_prefix(prefix.as_slice()) else { break };
+                let inner = &key[prefix.len()..];
                 if module.is_audited(inner) {
                     sum += module.balance(inner, &value).map_err(|source| unreadable(&key, source))?;
                 }

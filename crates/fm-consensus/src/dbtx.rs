@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use fm_eras::SourceError;
-use fm_store::{Durability, Row};
+use fm_store::{Durability, Row, prefix_end};
 
 use crate::storage::{Changes, Storage};
 
@@ -45,11 +45,8 @@ impl<'a> DbTransaction<'a> {
     /// If the storage cannot be read.
     pub fn scan_prefix(&self, prefix: &[u8]) -> Result<Vec<Row>, SourceError> {
         let mut rows = BTreeMap::new();
-        for row in self.base.scan_range(prefix, None) {
+        for row in self.base.scan_range(prefix, prefix_end(prefix).as_deref()) {
             let (key, value) = row?;
-            if !key.starts_with(prefix) {
-                break;
-            }
             rows.insert(key, value);
         }
         let changes = self.changes.range(prefix.to_vec()..);

@@ -19,7 +19,7 @@ use crate::module::{ModuleState, Modules};
 use crate::schedule::Schedule;
 use crate::session::Session;
 use crate::storage::Storage;
-use crate::versions::write_versions;
+use crate::versions::settle_versions;
 use crate::{batch, transaction};
 
 /// The least number of guardians of a federation with more than one.
@@ -98,7 +98,7 @@ impl Engine {
         if let Some(peer) = guard.peer.filter(|peer| *peer != federation.own) {
             return Err(EngineError::OtherGuard { peer });
         }
-        write_versions(storage.as_ref(), &modules)?;
+        settle_versions(storage.as_ref(), &modules)?;
         let session = Session::read(storage.as_ref())?;
         let balance = BalanceSheet::read(storage.as_ref(), &modules)?;
         let item_durability = Durability::Synced;

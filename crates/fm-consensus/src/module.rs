@@ -70,6 +70,14 @@ pub trait Module: Send + Sync {
     /// The version of its tables.
     fn table_version(&self) -> u64;
 
+    /// Brings rows that a server up to v0.2 wrote into today's form; called once, before all else.
+    ///
+    /// # Errors
+    /// If the database cannot be used, or a row is none of this module.
+    fn adopt(&self, _state: &mut ModuleState<'_, '_>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Checks that the body is an input of this module, all of it.
     ///
     /// # Errors

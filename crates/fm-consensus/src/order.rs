@@ -1,8 +1,8 @@
 //! Ordered units: batches while the session's rounds last, signatures afterwards.
 
+use fm_codec::{Dialect, Encode};
 use fm_crypto::SessionKeys;
-use fm_history::{ConsensusItem, PeerId, Signatures, sha256};
-use fm_store::Durability;
+use fm_history::{AcceptedItem, ConsensusItem, PeerId, Signatures, sha256};
 
 use crate::action::Action;
 use crate::audit::BalanceSheet;
@@ -11,7 +11,7 @@ use crate::dbtx::DbTransaction;
 use crate::engine::{Duplicates, Engine, txid};
 use crate::error::{EngineError, ItemError, Rejection};
 use crate::schedule::SessionEnd;
-use crate::session::{Signing, accepted_bytes};
+use crate::session::Signing;
 use crate::tables::accepted_item_key;
 
 impl Engine {
@@ -50,7 +50,8 @@ impl Engine {
         let mut balance = self.balance.clone();
         let mut actions = Vec::new();
         for item in items {
-            let bytes = accepted_bytes(&item, peer);
+            let accepted = AcceptedItem { item, peer };
+            let bytes = accepted.to_bytes(Dialect::MODERN);
             let leaf = sha256(&[&bytes]);
             let session = &mut self.session;
             if let Some(next) = session.leaves.get(session.replayed) {
@@ -59,16 +60,16 @@ impl Engine {
                 session.replayed += usize::from(*next == leaf);
                 continue;
             }
+            let index = session.leaves.len() as u64;
             let repeated = self.rules.duplicates == Duplicates::Refused && session.known.contains(&leaf);
             let result = if repeated {
                 Err(Rejection::Duplicate.into())
             } else {
-                self.accept_item(&mut tx, &mut balance, &item, peer)
+                self.accept_item(&mut tx, &mut balance, &accepted, index)
             };
-            let txid = txid(&item);
+            let txid = txid(&accepted.item);
             match result {
                 Ok(()) => {
-                    let index = self.session.leaves.len() as u64;
                     tx.put(accepted_item_key(index), bytes);
                     self.session.accept(leaf);
                     self.session.replayed += 1;
@@ -88,15 +89,15 @@ impl Engine {
         &self,
         tx: &mut DbTransaction<'_>,
         balance: &mut BalanceSheet,
-        item: &ConsensusItem,
-        peer: PeerId,
+        accepted: &AcceptedItem,
+        index: u64,
     ) -> Result<(), ItemError> {
         let start = tx.savepoint();
-        self.process(tx, item, peer)?;
+        self.process(tx, &accepted.item, accepted.peer)?;
         balance.follow(tx, start, &self.modules)?;
         if balance.net() < 0 {
-            let (session, item) = (self.session.index, self.session.leaves.len() as u64);
-            return Err(EngineError::NegativeBalance { session, item, sheet: balance.clone() }.into());
+            let session = self.session.index;
+            return Err(EngineError::NegativeBalance { session, item: index, sheet: balance.clone() }.into());
         }
         Ok(())
     }
@@ -130,10 +131,8 @@ impl Engine {
         let (signatures, needed) = (signing.signatures.len(), keys.threshold());
         let mut actions = vec![Action::SignatureCollected { peer, signatures, needed }];
         if signatures >= needed {
-            let signatures = signing.signatures.clone();
-            let storage = self.storage.clone();
-            let tx = DbTransaction::new(storage.as_ref());
-            actions.push(self.complete(tx, &signatures, Durability::Synced)?);
+            let (header, signatures) = (signing.header, signing.signatures.clone());
+            actions.push(self.complete(header, &signatures)?);
         }
         Ok(actions)
     }

@@ -13,7 +13,7 @@ use crate::dbtx::DbTransaction;
 use crate::engine::Engine;
 use crate::error::{EngineError, ItemError};
 use crate::failure::{ConsensusFailure, FailureKind, Side, header_hex, signatures_hex};
-use crate::session::{Session, accepted_bytes};
+use crate::session::Session;
 use crate::tables::{ACCEPTED_ITEM, ALEPH_UNITS, accepted_item_key};
 
 /// A fetched outcome whose signatures hold.
@@ -43,26 +43,23 @@ impl Engine {
         let storage = self.storage.clone();
         let mut tx = DbTransaction::new(storage.as_ref());
         let mut balance = self.balance.clone();
-        for (index, (accepted, leaf)) in
-            proven.session.outcome.items.iter().zip(&proven.leaves).enumerate().skip(ours)
-        {
-            let checked = check_item(&accepted.item, &self.modules).map_err(ItemError::from);
-            let result =
-                checked.and_then(|()| self.accept_item(&mut tx, &mut balance, &accepted.item, accepted.peer));
+        for (index, accepted) in proven.session.outcome.items.iter().enumerate().skip(ours) {
+            let result = check_item(&accepted.item, &self.modules)
+                .map_err(ItemError::from)
+                .and_then(|()| self.accept_item(&mut tx, &mut balance, accepted, index as u64));
             match result {
                 Ok(()) => {}
                 Err(ItemError::Fatal(error)) => return Err(error),
                 Err(ItemError::Rejected(reason)) => {
-                    self.session.truncate(ours);
-                    let reason = Some((index, reason.to_string()));
-                    return Err(self.failure(FailureKind::ItemRejected, Some(&proven), reason)?.into());
+                    let at = Some((index, reason.to_string()));
+                    return Err(self.failure(FailureKind::ItemRejected, Some(&proven), at)?.into());
                 }
             }
-            tx.put(accepted_item_key(index as u64), accepted_bytes(&accepted.item, accepted.peer));
-            self.session.accept(*leaf);
         }
-        // What is lost by a crash of the machine is fetched again: the federation has signed it.
-        let done = self.complete(tx, &proven.session.signatures, Durability::Deferred)?;
+        // The stored bytes are those that were fetched. What is lost by a crash of the machine is fetched again: the
+        // federation has signed it.
+        let items = proven.leaves.len() as u64;
+        let done = self.store(tx, record.to_vec(), proven.header, items, Durability::Deferred)?;
         self.balance = balance;
         Ok(vec![done])
     }
@@ -94,32 +91,49 @@ impl Engine {
         Ok(Proven { session, leaves, header })
     }
 
-    /// Stores the session in progress with its signatures and opens the next one, in one write with what `tx` holds.
+    /// Stores the session in progress with the signatures that were ordered.
     pub(crate) fn complete(
         &mut self,
-        mut tx: DbTransaction<'_>,
+        header: SessionHeader,
         signatures: &Signatures,
+    ) -> Result<Action, EngineError> {
+        let storage = self.storage.clone();
+        let tx = DbTransaction::new(storage.as_ref());
+        let leaves = &self.session.leaves;
+        let mut rows = tx.scan_prefix(&[ACCEPTED_ITEM])?.into_iter();
+        let mut outcome = Writer::new(Dialect::MODERN);
+        outcome.count(leaves.len());
+        for (index, leaf) in (0..).zip(leaves) {
+            match rows.next() {
+                Some((_, item)) if sha256(&[&item]) == *leaf => outcome.raw(&item),
+                _ => return Err(EngineError::PendingItem { index }),
+            }
+        }
+        let (items, record) = (leaves.len() as u64, signed_record(outcome.as_bytes(), signatures));
+        self.store(tx, record, header, items, Durability::Synced)
+    }
+
+    /// Stores the record of the session in progress and opens the next one, in one write with what `tx` holds.
+    fn store(
+        &mut self,
+        mut tx: DbTransaction<'_>,
+        record: Vec<u8>,
+        header: SessionHeader,
+        items: u64,
         durability: Durability,
     ) -> Result<Action, EngineError> {
-        let (session, header) = (self.session.index, self.session.header());
+        let session = self.session.index;
         let key = session_key(session);
         if tx.get(&key)?.is_some() {
             return Err(EngineError::SessionStored { session });
         }
-        let mut outcome = Writer::new(Dialect::MODERN);
-        outcome.count(self.session.leaves.len());
-        for (index, leaf) in (0..).zip(&self.session.leaves) {
-            let item = tx.get(&accepted_item_key(index))?.filter(|item| sha256(&[item]) == *leaf);
-            outcome.raw(&item.ok_or(EngineError::PendingItem { index })?);
-        }
-        tx.put(key, signed_record(outcome.as_bytes(), signatures));
+        tx.put(key, record);
         for prefix in [ACCEPTED_ITEM, ALEPH_UNITS] {
             for (key, _) in tx.scan_prefix(&[prefix])? {
                 tx.remove(key);
             }
         }
         tx.commit(durability)?;
-        let items = self.session.leaves.len() as u64;
         self.session = Session::new(session + 1);
         Ok(Action::SessionComplete { session, items, header })
     }

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use fm_codec::{Decode, Dialect, Reader};
+use fm_codec::{Decode, Reader};
 use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_key};
-use fm_history::{AcceptedItem, Hash, PeerId, SessionHeader, Signatures, merkle_root, sha256};
+use fm_history::{AcceptedItem, Hash, SessionHeader, Signatures, merkle_root, sha256};
 
 use crate::error::EngineError;
 use crate::module::decode;
@@ -65,27 +65,9 @@ impl Session {
         self.known.insert(leaf);
     }
 
-    /// Forgets the accepted items from that one on.
-    pub(crate) fn truncate(&mut self, items: usize) {
-        for leaf in self.leaves.drain(items..) {
-            self.known.remove(&leaf);
-        }
-        // A list may name an item twice.
-        self.known.extend(&self.leaves);
-    }
-
     pub(crate) fn header(&self) -> SessionHeader {
         SessionHeader { index: self.index, root: merkle_root(self.leaves.clone()).root }
     }
-}
-
-/// The bytes of an accepted item, as stored and as hashed.
-pub(crate) fn accepted_bytes(item: &fm_history::ConsensusItem, peer: PeerId) -> Vec<u8> {
-    use fm_codec::Encode;
-    let mut writer = fm_codec::Writer::new(Dialect::MODERN);
-    item.encode(&mut writer);
-    writer.u16(peer);
-    writer.into_bytes()
 }
 
 /// The first session that is not stored: found by bisection, as sessions are stored without gaps.

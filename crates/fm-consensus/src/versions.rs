@@ -1,60 +1,85 @@
 //! The versions of the tables, as servers from v0.3 on keep them.
+//!
+//! Servers up to v0.2 kept a version as the row `50` of the global tables or of the module itself; it is moved, as
+//! later servers do.
 
 use fm_codec::Reader;
-use fm_eras::session::{module_key, module_version_key, number_value, server_version_key};
-use fm_store::Durability;
+use fm_eras::session::{DATABASE_VERSION, module_key, module_version_key, number_value, server_version_key};
+use fm_store::{Durability, prefix_end};
 
+use crate::dbtx::DbTransaction;
 use crate::error::EngineError;
-use crate::module::{Modules, decode};
-use crate::storage::{Changes, Storage};
+use crate::module::{Module, ModuleState, Modules, decode};
+use crate::storage::Storage;
 
 /// The version of the global tables.
 const SERVER_TABLES: u64 = 0;
 
-/// The version of some tables.
-struct Version {
-    what: String,
-    key: Vec<u8>,
-    known: u64,
-    /// Whether a row of them is there.
-    used: bool,
+/// Checks the versions of all tables. Those of tables that are not used yet are written, those of old servers moved,
+/// and the modules take over what such servers wrote.
+pub(crate) fn settle_versions(storage: &dyn Storage, modules: &Modules) -> Result<(), EngineError> {
+    let mut tx = DbTransaction::new(storage);
+    let server = Place { new: server_version_key(), old: vec![DATABASE_VERSION] };
+    server.settle(&mut tx, "the server", SERVER_TABLES, true)?;
+    for (instance, module) in modules.iter() {
+        settle_module(&mut tx, storage, instance, module)?;
+    }
+    Ok(tx.commit(Durability::Synced)?)
 }
 
-/// Checks the versions of all tables; those of tables that are not used yet are written.
-pub(crate) fn write_versions(storage: &dyn Storage, modules: &Modules) -> Result<(), EngineError> {
-    let mut versions = vec![Version {
-        what: "the server".to_owned(),
-        key: server_version_key(),
-        known: SERVER_TABLES,
-        used: true,
-    }];
-    for (instance, module) in modules.iter() {
-        let prefix = module_key(instance, &[]);
-        let first = storage.scan_range(&prefix, None).next().transpose()?;
-        versions.push(Version {
-            what: format!("module {instance} ({})", module.kind()),
-            key: module_version_key(instance),
-            known: module.table_version(),
-            used: first.is_some_and(|(key, _)| key.starts_with(&prefix)),
-        });
-    }
-    let mut missing = Changes::new();
-    for Version { what, key, known, used } in versions {
-        let found = match storage.get(&key)? {
-            Some(value) => decode(&value, Reader::u64)
-                .map_err(|source| EngineError::Row { key: hex::encode(&key), source })?,
-            None => {
-                missing.insert(key, Some(number_value(known)));
-                // Servers take rows without a version for the oldest there are.
-                if used { 0 } else { known }
-            }
-        };
-        if found != known {
-            return Err(EngineError::TableVersion { what, found, known });
-        }
-    }
-    if !missing.is_empty() {
-        storage.write(&missing, Durability::Synced)?;
+fn settle_module(
+    tx: &mut DbTransaction<'_>,
+    storage: &dyn Storage,
+    instance: u16,
+    module: &dyn Module,
+) -> Result<(), EngineError> {
+    let prefix = module_key(instance, &[]);
+    let fresh = storage.scan_range(&prefix, prefix_end(&prefix).as_deref()).next().transpose()?.is_none();
+    let place = Place { new: module_version_key(instance), old: module_key(instance, &[DATABASE_VERSION]) };
+    let what = format!("module {instance} ({})", module.kind());
+    if place.settle(tx, &what, module.table_version(), fresh)? {
+        module.adopt(&mut ModuleState::new(tx, instance))?;
     }
     Ok(())
+}
+
+/// Where a version is kept.
+struct Place {
+    new: Vec<u8>,
+    old: Vec<u8>,
+}
+
+impl Place {
+    /// Checks a version, and writes it if it is not where it belongs. Says whether an old server kept it.
+    ///
+    /// Tables without a version are of the present one if they are `fresh`, else of the first.
+    fn settle(
+        &self,
+        tx: &mut DbTransaction<'_>,
+        what: &str,
+        known: u64,
+        fresh: bool,
+    ) -> Result<bool, EngineError> {
+        let version = |key: &Vec<u8>, value: Vec<u8>| {
+            decode(&value, Reader::u64).map_err(|source| EngineError::Row { key: hex::encode(key), source })
+        };
+        let (new, old) = (tx.get(&self.new)?, tx.get(&self.old)?);
+        let moved = new.is_none() && old.is_some();
+        let found = match (&new, old) {
+            (Some(value), _) => version(&self.new, value.clone())?,
+            (None, Some(value)) => version(&self.old, value)?,
+            (None, None) if fresh => known,
+            (None, None) => 0,
+        };
+        if found != known {
+            return Err(EngineError::TableVersion { what: what.to_owned(), found, known });
+        }
+        if new.is_none() {
+            tx.put(self.new.clone(), number_value(known));
+        }
+        if moved {
+            tx.remove(self.old.clone());
+        }
+        Ok(moved)
+    }
 }

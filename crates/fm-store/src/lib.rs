@@ -27,7 +27,7 @@ pub use live::{Durability, LiveStore};
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir};
 pub use partial_file::PartialFile;
-pub use read::{ReadStore, Scan};
+pub use read::{ReadStore, Scan, prefix_end};
 pub use replace::Replacement;
 pub use write::{StoreSummary, StoreWriter};
 

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Options, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 
 use crate::open::{check_columns, check_directory, check_lock, explain};
@@ -102,7 +103,7 @@ impl LiveStore {
 
     /// The rows from the key `from` on, up to but without the key `to`, as they are now.
     pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
-        scan_range(&self.db, &self.path, from, to)
+        scan_range(&self.db, &self.path, ReadOptions::default(), from, to)
     }
 
     /// The rows whose keys start with `prefix`, as they are now.

@@ -53,7 +53,10 @@ impl ReadStore {
 
     /// The rows from the key `from` on, up to but without the key `to`.
     pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
-        scan_range(&self.db, &self.path, from, to)
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_readahead_size(READAHEAD_BYTES);
+        scan_range(&self.db, &self.path, options, from, to)
     }
 
     /// The row with the greatest key among those that start with `prefix`.
@@ -62,11 +65,14 @@ impl ReadStore {
     }
 }
 
-pub(crate) fn scan_range<'a>(db: &'a DB, path: &'a Path, from: &[u8], to: Option<&[u8]>) -> Scan<'a> {
-    let mut options = ReadOptions::default();
+pub(crate) fn scan_range<'a>(
+    db: &'a DB,
+    path: &'a Path,
+    mut options: ReadOptions,
+    from: &[u8],
+    to: Option<&[u8]>,
+) -> Scan<'a> {
     options.set_verify_checksums(true);
-    options.fill_cache(false);
-    options.set_readahead_size(READAHEAD_BYTES);
     options.set_iterate_range(Bounds { from: from.to_vec(), to: to.map(<[u8]>::to_vec) });
     let mut rows = db.raw_iterator_opt(options);
     rows.seek_to_first();
@@ -83,7 +89,7 @@ pub(crate) fn last_of_prefix(db: &DB, path: &Path, prefix: &[u8]) -> Result<Opti
 }
 
 /// The least key that is greater than every key with the prefix; none if there is no such key.
-pub(crate) fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
+pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;

@@ -20,6 +20,8 @@ use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint,
 const ACCOUNT: u8 = 0x01;
 /// First byte of the outputs' keys.
 const OUTPUT: u8 = 0x02;
+/// First byte of a compressed key whose y coordinate is even.
+const EVEN: u8 = 0x02;
 /// The issuer of upstream's `dummy` module. Its secret key is known to everybody: for trying only.
 pub const DUMMY_ISSUER: [u8; 33] = [
     0x02, 0xd4, 0xd8, 0xcd, 0x66, 0x6f, 0x3b, 0x0a, 0xd1, 0x9f, 0x9d, 0x75, 0x34, 0xa8, 0x55, 0xa1, 0xcb,
@@ -58,15 +60,14 @@ impl Ledger {
 
 impl Posting {
     fn read(body: &[u8]) -> Result<Self, DecodeError> {
-        decode(body, |reader| {
-            let amount = reader.u64()?;
-            let offset = reader.position();
-            let account = reader.array()?;
-            if is_public_key(&account) {
-                return Ok(Self { amount, account });
-            }
-            Err(DecodeError { offset, kind: DecodeErrorKind::NotAPublicKey })
-        })
+        decode(body, |reader| Ok(Self { amount: reader.u64()?, account: reader.array()? }))
+    }
+
+    fn check(body: &[u8]) -> Result<(), DecodeError> {
+        if is_public_key(&Self::read(body)?.account) {
+            return Ok(());
+        }
+        Err(DecodeError { offset: body.len() - 33, kind: DecodeErrorKind::NotAPublicKey })
     }
 
     fn write(self) -> Vec<u8> {
@@ -86,12 +87,34 @@ impl Module for Ledger {
         1
     }
 
+    /// Accounts of v0.1 were keys without their parity: such a key stands for the one with parity `02`.
+    fn adopt(&self, state: &mut ModuleState<'_, '_>) -> Result<(), EngineError> {
+        for (key, value) in state.scan_prefix(&[ACCOUNT])? {
+            if let Ok(x_only) = <&[u8; 32]>::try_from(&key[1..]) {
+                state.remove(&key);
+                state.put(&account_key(&even(x_only)), value);
+            }
+        }
+        for (key, value) in state.scan_prefix(&[OUTPUT])? {
+            let outcome = decode(&value, |reader| {
+                let amount = reader.u64()?;
+                let x_only = if reader.left() == 32 { Some(reader.array()?) } else { None };
+                reader.take(reader.left())?;
+                Ok(x_only.map(|x_only| Posting { amount, account: even(&x_only) }))
+            });
+            if let Some(outcome) = outcome.map_err(|source| state.unreadable(&key, source))? {
+                state.put(&key, outcome.write());
+            }
+        }
+        Ok(())
+    }
+
     fn check_input(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Posting::read(body).map(drop)
+        Posting::check(body)
     }
 
     fn check_output(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Posting::read(body).map(drop)
+        Posting::check(body)
     }
 
     fn check_item(&self, body: &[u8]) -> Result<(), DecodeError> {
@@ -159,13 +182,20 @@ impl Module for Ledger {
     }
 }
 
-/// Reads a body that was checked before; that it is none is no reason to stop.
+/// Reads a body whose key was checked before; that it is none is no reason to stop.
 fn read(body: &[u8]) -> Result<Posting, ItemError> {
     Posting::read(body).map_err(|error| ItemError::module(error.to_string()))
 }
 
 fn account_key(account: &[u8; 33]) -> Vec<u8> {
     [&[ACCOUNT], account.as_slice()].concat()
+}
+
+/// The key with that x coordinate whose y coordinate is even.
+fn even(x_only: &[u8; 32]) -> [u8; 33] {
+    let mut key = [EVEN; 33];
+    key[1..].copy_from_slice(x_only);
+    key
 }
 
 fn output_key(point: OutPoint) -> Vec<u8> {

@@ -6,7 +6,10 @@ use fm_eras::session::{module_key, session_key};
 use fm_replay::replay;
 use fm_units::{Dag, Expected, FORMS, UnitData, UnitTable, read_in_form};
 
-use crate::fixture::{RowMap, SESSIONS, engine, keys, rows, storage, tables};
+use fm_tests::Random;
+
+use crate::fixture::{RowMap, SESSIONS, engine, federation, keys, rows, storage, tables};
+use crate::world::{batch, vote};
 
 /// Feeds the finished sessions of a guardian's database to another guardian's machine.
 fn catch_up(engine: &mut Engine, source: &RowMap) -> u64 {
@@ -71,4 +74,72 @@ fn the_whole_history_gives_the_rows_that_the_servers_wrote() {
         assert_eq!(tables(&ours, &[0x02]).len(), 630);
         assert!(tables(&ours, &[0xFF]).len() > 1280);
     }
+}
+
+#[test]
+fn the_open_session_of_the_four_servers_is_finished_alike() {
+    let late = batch(&[vote(1, 9, b"after the restart")]);
+    let mut records = Vec::new();
+    for peer in 0..4 {
+        let real = rows(peer);
+        let store = storage(&real);
+        let mut engine = engine(store.clone(), peer).unwrap();
+        assert_eq!((engine.session(), engine.progress().to_replay), (SESSIONS, 6));
+        for (round, creator, payload) in ordered_units(&real) {
+            let actions = engine.on_ordered_unit(round, creator, payload.as_ref()).unwrap();
+            let accepted = actions.iter().any(|action| matches!(action, Action::Accepted { .. }));
+            assert!(!accepted, "peer {peer}: {actions:?}");
+        }
+        assert_eq!(engine.progress().to_replay, 0);
+        assert!(store.rows() == real, "what was accepted before the restart is not written again");
+
+        let actions = engine.on_ordered_unit(39, 2, Some(&late)).unwrap();
+        assert!(matches!(actions.as_slice(), [Action::Accepted { index: 6, .. }]), "{actions:?}");
+        let Some(Action::Broadcast { header, .. }) = engine.on_ordered_unit(40, 0, None).unwrap().pop()
+        else {
+            panic!("the rounds are over");
+        };
+        let message = keys().message(&header.to_bytes());
+        for signer in [3, 0, 1] {
+            let signature = UnitPayload::Signature(federation(signer).signing_key.sign(&message));
+            engine.on_ordered_unit(41, signer, Some(&signature)).unwrap();
+        }
+        assert_eq!(engine.session(), SESSIONS + 1);
+        assert!(tables(&store.rows(), &[0x01, 0x05]).is_empty());
+        records.push(store.rows()[&session_key(SESSIONS)].clone());
+    }
+    assert!(records.iter().all(|record| *record == records[0]));
+}
+
+#[test]
+fn units_with_any_bytes_in_them_stop_nothing() {
+    let real = rows(0);
+    let mut engine = engine(storage(&RowMap::new()), 0).unwrap();
+    catch_up(&mut engine, &real);
+    let batches: Vec<Vec<u8>> = ordered_units(&real)
+        .into_iter()
+        .filter_map(|(_, _, payload)| match payload {
+            Some(UnitPayload::Batch(bytes)) => Some(bytes),
+            Some(UnitPayload::Signature(_)) | None => None,
+        })
+        .collect();
+    let mut random = Random::new(7);
+    let (mut skipped, mut processed) = (0, 0);
+    for _ in 0..20_000 {
+        let mut bytes = batches[random.below(batches.len())].clone();
+        let place = random.below(bytes.len());
+        match random.below(4) {
+            0 => bytes.truncate(place),
+            1 => bytes.insert(place, u8::try_from(random.below(256)).unwrap()),
+            2 => bytes[place] = [0, 0xFC, 0xFD, 0xFE, 0xFF][random.below(5)],
+            _ => bytes[place] ^= 1 << random.below(8),
+        }
+        let actions = engine.on_ordered_unit(1, 1, Some(&UnitPayload::Batch(bytes))).unwrap();
+        match actions.first() {
+            Some(Action::BatchSkipped { .. }) => skipped += 1,
+            _ => processed += 1,
+        }
+    }
+    println!("{skipped} skipped, {processed} processed");
+    assert!(skipped > 1000 && processed > 1000);
 }

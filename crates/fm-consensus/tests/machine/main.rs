@@ -2,5 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod adopted;
+mod disk;
 mod fixture;
 mod golden;
+mod modules;
+mod ordering;
+mod outcomes;
+mod queue;
+mod simulation;
+mod starting;
+mod world;

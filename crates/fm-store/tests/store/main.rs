@@ -4,6 +4,7 @@
 
 mod copies;
 mod damage;
+mod live;
 mod lock;
 mod partial;
 mod reading;
