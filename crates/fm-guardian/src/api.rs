@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fetch::unwrap_encoding;
 use crate::metrics::{self, Metrics};
+use crate::page;
 use crate::shared::Shared;
 
 type Answer = Result<Value, RpcError>;
@@ -43,6 +44,7 @@ impl Service for Api {
 
     fn page(&self, path: &str) -> Option<Page> {
         match path {
+            "/" => Some(page::render(&self.0.config, &self.status())),
             "/metrics" => Some(Page { kind: "text/plain; version=0.0.4", text: metrics::render(&self.0) }),
             _ => None,
         }

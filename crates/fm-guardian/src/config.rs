@@ -313,35 +313,7 @@ impl NodeConfig {
     /// # Errors
     /// If a key or a module's configuration is not hex.
     pub fn consensus_hash(&self) -> Result<[u8; 32], NodeConfigError> {
-        let mut writer = Writer::new(Dialect::MODERN);
-        let consensus = &self.consensus;
-        writer.text(&consensus.code_version);
-        consensus.version.write(&mut writer);
-        writer.list(self.keys.compressed().iter(), |writer, (peer, key)| {
-            writer.u16(*peer);
-            writer.raw(key);
-        });
-        writer.u16(consensus.broadcast_rounds_per_session);
-        write_endpoints(&mut writer, &consensus.api_endpoints);
-        writer.list(consensus.tls_certs.iter(), |writer, (peer, certificate)| {
-            writer.u16(*peer);
-            writer.text(certificate);
-        });
-        let bytes =
-            |(instance, module): (&u16, &ModuleConfig)| Ok((*instance, module_bytes(*instance, module)?));
-        let configs: BTreeMap<u16, Vec<u8>> =
-            consensus.modules.iter().map(bytes).collect::<Result<_, NodeConfigError>>()?;
-        writer.list(consensus.modules.iter(), |writer, (instance, module)| {
-            writer.u16(*instance);
-            writer.text(&module.kind);
-            module.version.write(writer);
-            writer.bytes(&configs[instance]);
-        });
-        writer.list(consensus.meta.iter(), |writer, (key, value)| {
-            writer.text(key);
-            writer.text(value);
-        });
-        Ok(Sha256::digest(writer.as_bytes()).into())
+        consensus_hash(&self.consensus)
     }
 
     /// The federation's id.
@@ -381,6 +353,44 @@ impl ConsensusVersion {
     }
 }
 
+/// The hash of a `consensus.json`: of its encoded fields, in order.
+pub(crate) fn consensus_hash(consensus: &Consensus) -> Result<[u8; 32], NodeConfigError> {
+    let unreadable =
+        |peer: &u16| NodeConfigError::mismatch(format!("broadcast_public_keys.{peer} is not hex"));
+    let mut keys = BTreeMap::new();
+    for (peer, key) in &consensus.broadcast_public_keys {
+        keys.insert(peer, hex::decode(key).map_err(|_| unreadable(peer))?);
+    }
+    let mut configs = BTreeMap::new();
+    for (instance, module) in &consensus.modules {
+        configs.insert(instance, module_bytes(*instance, module)?);
+    }
+    let mut writer = Writer::new(Dialect::MODERN);
+    writer.text(&consensus.code_version);
+    consensus.version.write(&mut writer);
+    writer.list(keys.into_iter(), |writer, (peer, key)| {
+        writer.u16(*peer);
+        writer.raw(&key);
+    });
+    writer.u16(consensus.broadcast_rounds_per_session);
+    write_endpoints(&mut writer, &consensus.api_endpoints);
+    writer.list(consensus.tls_certs.iter(), |writer, (peer, certificate)| {
+        writer.u16(*peer);
+        writer.text(certificate);
+    });
+    writer.list(consensus.modules.iter(), |writer, (instance, module)| {
+        writer.u16(*instance);
+        writer.text(&module.kind);
+        module.version.write(writer);
+        writer.bytes(&configs[instance]);
+    });
+    writer.list(consensus.meta.iter(), |writer, (key, value)| {
+        writer.text(key);
+        writer.text(value);
+    });
+    Ok(Sha256::digest(writer.as_bytes()).into())
+}
+
 fn write_endpoints(writer: &mut Writer, endpoints: &BTreeMap<u16, Endpoint>) {
     writer.list(endpoints.iter(), |writer, (peer, endpoint)| {
         writer.u16(*peer);
@@ -396,7 +406,7 @@ fn module_bytes(instance: u16, module: &ModuleConfig) -> Result<Vec<u8>, NodeCon
 }
 
 /// Host and port of a URL.
-fn authority(url: &str, schemes: &[&str], default_port: u16) -> Option<String> {
+pub(crate) fn authority(url: &str, schemes: &[&str], default_port: u16) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
     let (host, port) = match authority.rsplit_once(':') {

@@ -21,6 +21,8 @@ use tracing::debug;
 const ASK_AFTER: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 const FETCH_PATIENCE: Duration = Duration::from_secs(30);
+/// Guardians finish a session within so much of each other when all goes well.
+const GRACE: Duration = Duration::from_millis(500);
 /// How long a guardian that misled is not asked.
 const DISTRUST: Duration = Duration::from_secs(60);
 /// Sessions that are fetched ahead, at most.
@@ -101,6 +103,18 @@ impl Fetcher {
         };
         // Whether all answered makes no difference.
         let _ = tokio::time::timeout(patience, looked).await;
+    }
+
+    /// The record of a session that others finished a while ago; before that, ordering finishes it sooner.
+    pub(crate) async fn late_outcome(&self, session: u64) -> Fetched {
+        let mut changed = self.changed.clone();
+        while self.ahead(session).is_empty() {
+            if changed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+        sleep(jittered(GRACE)).await;
+        self.outcome(session).await
     }
 
     /// The record of a session, once a guardian has it.

@@ -7,6 +7,7 @@
 //! counters; a unit is appended to the open session or not at all; when the federation agreed on something else than
 //! this node, the node stops and says what is known.
 
+mod alone;
 mod api;
 mod config;
 mod error;
@@ -14,8 +15,10 @@ mod fetch;
 mod load;
 mod metrics;
 mod node;
+mod page;
 mod sessions;
 mod setup;
+mod setup_codes;
 mod shared;
 mod units;
 
@@ -24,6 +27,7 @@ pub use error::NodeError;
 pub use load::{LoadReport, generate_load, issue};
 pub use node::{Node, NodeOptions, Stop};
 pub use setup::{FederationPlan, write_federation};
+pub use setup_codes::{SetupError, SetupPlan, begin_setup, finish_setup};
 
 /// Name of the database in a data directory.
 pub const DATABASE_NAME: &str = "database";

@@ -18,7 +18,7 @@ use crate::api::Api;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::fetch::Fetcher;
-use crate::sessions::Sessions;
+use crate::sessions::{Sessions, publish};
 use crate::shared::Shared;
 
 /// How a node is run.
@@ -73,8 +73,10 @@ impl Node {
         };
         let io = |source| NodeError::Io { what: format!("cannot listen for clients at {address}"), source };
         let api = TcpListener::bind(&address).await.map_err(io)?;
-        let (peers, incoming) = Peers::start(links(&config, options)?).await?;
-        let peers = Arc::new(peers);
+        let links = match config.keys.guardians() {
+            1 => None,
+            _ => Some(Peers::start(links(&config, options)?).await?),
+        };
         let endpoints = &config.consensus.api_endpoints;
         let others: BTreeMap<u16, String> = endpoints
             .iter()
@@ -82,12 +84,14 @@ impl Node {
             .map(|(peer, endpoint)| (*peer, endpoint.url.clone()))
             .collect();
         let round_delay = config.round_delay();
-        let shared = Arc::new(Shared::new(config, store, modules, Some(peers.clone()), 0));
+        let links = links.map(|(peers, incoming)| (Arc::new(peers), Arc::new(Mutex::new(incoming))));
+        let peers = links.as_ref().map(|(peers, _)| peers.clone());
+        let shared = Arc::new(Shared::new(config, store, modules, peers));
         shared.last.send_replace(options.sessions);
         let engine = Sessions::engine(&shared, schedule, guard)?;
-        shared.finished.send_replace(engine.session());
-        let incoming = Arc::new(Mutex::new(incoming));
-        let member = Member { me, keys, key, peers, incoming, schedule, round_delay };
+        publish(&shared, &engine);
+        let member =
+            links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
         let fetcher = Fetcher::start(others);
         let checkpoints = options.checkpoints;

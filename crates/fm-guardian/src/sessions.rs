@@ -41,7 +41,8 @@ enum Turn {
 
 pub(crate) struct Sessions {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) member: Member,
+    /// None in a federation of one.
+    pub(crate) member: Option<Member>,
     pub(crate) fetcher: Fetcher,
     pub(crate) guard: Guard,
     pub(crate) schedule: Schedule,
@@ -67,15 +68,15 @@ impl Sessions {
 
     /// Runs until the node is to stop.
     pub(crate) async fn run(mut self, mut engine: Engine) -> Result<(), NodeError> {
+        let Some(member) = self.member.take() else { return self.alone(engine).await };
         self.fetcher.first_look(FIRST_LOOK).await;
         loop {
-            self.publish(&engine);
             self.catch_up(&mut engine).await?;
             if self.is_over(&engine) {
                 self.linger(&engine).await;
                 return Ok(());
             }
-            match self.live(&mut engine).await? {
+            match self.live(&mut engine, &member).await? {
                 Turn::Finished => (),
                 Turn::Stopped => return Ok(()),
                 Turn::Broken => {
@@ -89,7 +90,7 @@ impl Sessions {
         }
     }
 
-    fn is_over(&self, engine: &Engine) -> bool {
+    pub(crate) fn is_over(&self, engine: &Engine) -> bool {
         let last = *self.shared.last.borrow();
         *self.stop.borrow() || last.is_some_and(|last| engine.session() >= last)
     }
@@ -138,7 +139,7 @@ impl Sessions {
     }
 
     /// Orders the open session until it is finished.
-    async fn live(&mut self, engine: &mut Engine) -> Result<Turn, NodeError> {
+    async fn live(&mut self, engine: &mut Engine, member: &Member) -> Result<Turn, NodeError> {
         let session = engine.session();
         let io = |source| NodeError::Io { what: format!("the units of session {session}"), source };
         let log = Arc::new(DatabaseLog::open(self.shared.store.clone()).map_err(io)?);
@@ -146,7 +147,7 @@ impl Sessions {
             info!(session, "no units are made in this session: its outcome is waited for");
         }
         let mut aleph = match engine.may_create_units() {
-            true => Some(Session::start(&self.member, session, log.clone(), proposals(&self.shared))?),
+            true => Some(Session::start(member, session, log.clone(), proposals(&self.shared))?),
             false => None,
         };
         let turn = self.follow(engine, aleph.as_mut(), &log).await;
@@ -167,7 +168,7 @@ impl Sessions {
         let mut propose = interval(PROPOSE_AFTER);
         propose.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let fetcher = &self.fetcher;
-        let mut outcome = Box::pin(fetcher.outcome(session));
+        let mut outcome = Box::pin(fetcher.late_outcome(session));
         loop {
             tokio::select! {
                 unit = next_unit(&mut aleph) => {
@@ -184,19 +185,14 @@ impl Sessions {
                         return Ok(Turn::Finished);
                     }
                     drop(held);
-                    outcome = Box::pin(fetcher.outcome(session));
+                    outcome = Box::pin(fetcher.late_outcome(session));
                 }
                 _ = propose.tick() => {
                     offer(&shared, engine)?;
-                    shared.forget_gone();
                 }
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(Turn::Stopped),
             }
         }
-    }
-
-    fn publish(&self, engine: &Engine) {
-        publish(&self.shared, engine);
     }
 }
 
@@ -217,7 +213,7 @@ fn proposals(shared: &Arc<Shared>) -> Proposals {
 }
 
 /// Queues what the modules propose.
-fn offer(shared: &Shared, engine: &Engine) -> Result<(), NodeError> {
+pub(crate) fn offer(shared: &Shared, engine: &Engine) -> Result<(), NodeError> {
     for item in engine.proposals()? {
         if let Err(reason) = shared.queue().push(&item) {
             debug!(%reason, "not proposed");
@@ -277,7 +273,7 @@ fn take_outcome(
 }
 
 /// Does what the machine says; true if the session is finished.
-fn carry_out(
+pub(crate) fn carry_out(
     shared: &Shared,
     engine: &Engine,
     actions: Result<Vec<Action>, EngineError>,
@@ -318,6 +314,7 @@ fn carry_out(
             }
             Action::SessionComplete { session, items, .. } => {
                 info!(session, items, "session finished");
+                shared.look_after_waiting()?;
                 finished = true;
                 checkpoint(shared, session, checkpoints);
             }
@@ -327,7 +324,8 @@ fn carry_out(
     Ok(finished)
 }
 
-fn publish(shared: &Shared, engine: &Engine) {
+/// Tells the interface how the open session is.
+pub(crate) fn publish(shared: &Shared, engine: &Engine) {
     let now = engine.progress();
     let mut progress = shared.progress();
     if progress.session != now.session {

@@ -51,12 +51,12 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
     }
     let consensus = Consensus {
         code_version: "0.5.0".to_owned(),
-        version: ConsensusVersion { major: 2, minor: 0 },
+        version: new_version(),
         broadcast_public_keys: keys,
         broadcast_rounds_per_session: plan.rounds_per_session,
         api_endpoints: api,
         tls_certs: certificates,
-        modules: modules(),
+        modules: dev_modules(),
         meta: BTreeMap::from([("federation_name".to_owned(), "\"dev\"".to_owned())]),
     };
     for (index, guardian) in guardians.iter().enumerate() {
@@ -72,24 +72,35 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
     Ok(())
 }
 
-fn modules() -> BTreeMap<u16, ModuleConfig> {
+/// The version of the consensus in new configurations.
+pub(crate) fn new_version() -> ConsensusVersion {
+    ConsensusVersion { major: 2, minor: 0 }
+}
+
+/// The modules of new configurations: a ledger without fees, and values that guardians vote for.
+pub(crate) fn dev_modules() -> BTreeMap<u16, ModuleConfig> {
     let module = |kind: &str, major, config: &str| ModuleConfig {
         kind: kind.to_owned(),
         version: ConsensusVersion { major, minor: 0 },
         config: config.to_owned(),
     };
-    // The ledger's configuration is its fee: none.
     BTreeMap::from([(0, module("dummy", 2, "00")), (1, module("meta", 0, ""))])
 }
 
 fn new_guardian(index: u16) -> io::Result<Guardian> {
     let identity = new_identity(&format!("guardian-{index}")).map_err(io::Error::other)?;
+    let (secret, key) = new_secret()?;
+    Ok(Guardian { identity, secret, key })
+}
+
+/// A new key to sign sessions with, and its bytes.
+pub(crate) fn new_secret() -> io::Result<([u8; 32], SigningKey)> {
     loop {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
         // Nearly every 32 bytes are a key.
         if let Ok(key) = SigningKey::from_bytes(secret) {
-            return Ok(Guardian { identity, secret, key });
+            return Ok((secret, key));
         }
     }
 }
@@ -102,25 +113,35 @@ fn write_guardian(
     password: &str,
 ) -> io::Result<()> {
     fs::create_dir(directory)?;
+    write_new(&directory.join("consensus.json"), &serde_json::to_string_pretty(consensus)?)?;
+    write_new(&directory.join("local.json"), &serde_json::to_string_pretty(local)?)?;
+    let (tls_key, secret) = (hex::encode(&guardian.identity.key), hex::encode(guardian.secret));
+    write_private(directory, consensus, &tls_key, &secret, password)
+}
+
+/// Writes `private.encrypt` and `private.salt`.
+pub(crate) fn write_private(
+    directory: &Path,
+    consensus: &Consensus,
+    tls_key: &str,
+    secret: &str,
+    password: &str,
+) -> io::Result<()> {
     let private = Private {
         api_auth: password.to_owned(),
-        tls_key: hex::encode(&guardian.identity.key),
-        broadcast_secret_key: hex::encode(guardian.secret),
+        tls_key: tls_key.to_owned(),
+        broadcast_secret_key: secret.to_owned(),
         modules: consensus.modules.keys().map(|id| (*id, json!({}))).collect(),
     };
     let (encrypted, salt) =
         seal_private_text(&serde_json::to_vec(&private)?, password).map_err(io::Error::other)?;
-    let files = [
-        ("consensus.json", serde_json::to_string_pretty(consensus)?),
-        ("local.json", serde_json::to_string_pretty(local)?),
-        ("private.encrypt", encrypted),
-        ("private.salt", salt),
-    ];
-    for (name, text) in files {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(directory.join(name))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-    }
-    Ok(())
+    write_new(&directory.join("private.encrypt"), &encrypted)?;
+    write_new(&directory.join("private.salt"), &salt)
+}
+
+/// Writes a file that is not there yet, for its owner alone; synced.
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }

@@ -57,7 +57,6 @@ impl Shared {
         store: Arc<LiveStore>,
         modules: Arc<Modules>,
         peers: Option<Arc<Peers>>,
-        finished: u64,
     ) -> Self {
         Self {
             config,
@@ -65,7 +64,7 @@ impl Shared {
             modules,
             peers,
             metrics: Metrics::default(),
-            finished: watch::Sender::new(finished),
+            finished: watch::Sender::new(0),
             last: watch::Sender::new(None),
             queue: Mutex::default(),
             progress: Mutex::default(),
@@ -110,11 +109,22 @@ impl Shared {
         }
     }
 
-    /// Forgets those who went while they waited.
-    pub(crate) fn forget_gone(&self) {
-        lock(&self.waiting).retain(|_, waiting| {
+    /// Forgets those who went while they waited, and tells those whose transaction came with a fetched session.
+    pub(crate) fn look_after_waiting(&self) -> Result<(), StoreError> {
+        let mut waiting = lock(&self.waiting);
+        let mut accepted = Vec::new();
+        for (txid, waiting) in waiting.iter_mut() {
             waiting.retain(|waiting| !waiting.is_closed());
-            !waiting.is_empty()
-        });
+            if waiting.is_empty() || self.is_accepted(txid)? {
+                accepted.push(*txid);
+            }
+        }
+        for txid in accepted {
+            for waiting in waiting.remove(&txid).unwrap_or_default() {
+                // Whoever waited may have gone.
+                let _ = waiting.send(());
+            }
+        }
+        Ok(())
     }
 }

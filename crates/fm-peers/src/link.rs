@@ -167,6 +167,10 @@ async fn serve(stream: Stream, inbox: &Inbox, outbox: &Outbox, counters: &Counte
     };
     match end {
         Ok(()) => Error::new(ErrorKind::BrokenPipe, "this guardian stops"),
+        // The TLS library's text for it is about something else.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            Error::new(error.kind(), "closed by the guardian")
+        }
         Err(error) => error,
     }
 }

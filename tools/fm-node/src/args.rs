@@ -20,6 +20,8 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     Run(RunArgs),
+    #[command(subcommand)]
+    Setup(SetupCommand),
     Dev(DevArgs),
     Status(StatusArgs),
     Submit(SubmitArgs),
@@ -53,6 +55,53 @@ pub(crate) struct RunArgs {
     pub(crate) sessions: Option<u64>,
 }
 
+/// Make a new federation: every guardian makes its own keys, and all exchange setup codes.
+#[derive(Subcommand)]
+pub(crate) enum SetupCommand {
+    Begin(BeginArgs),
+    Finish(FinishArgs),
+}
+
+/// Make this guardian's keys and print its setup code, which holds nothing secret: give it to all other guardians.
+#[derive(Args)]
+pub(crate) struct BeginArgs {
+    /// The new data directory.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// What this guardian is called.
+    #[arg(long, value_name = "NAME", env = "FM_NAME")]
+    pub(crate) name: String,
+    /// Where the other guardians reach it: fedimint://host:port.
+    #[arg(long, value_name = "URL", env = "FM_P2P_URL")]
+    pub(crate) p2p: String,
+    /// Where clients reach it: wss://host/ or ws://host:port/.
+    #[arg(long, value_name = "URL", env = "FM_API_URL")]
+    pub(crate) api: String,
+}
+
+/// Write this guardian's configuration from the setup codes of all guardians.
+///
+/// All guardians give the same codes, in any order, and the same options. Without --confirm it prints the hash of the
+/// configuration, for all to compare by voice; with the hash it writes the files.
+#[derive(Args)]
+pub(crate) struct FinishArgs {
+    /// The data directory that `setup begin` made.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// What the federation is called.
+    #[arg(long, value_name = "NAME", env = "FM_FEDERATION_NAME")]
+    pub(crate) federation_name: String,
+    /// Rounds in a session.
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS")]
+    pub(crate) rounds: u16,
+    /// The hash on which all guardians agreed.
+    #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
+    pub(crate) confirm: Option<String>,
+    /// The setup codes of all guardians, this one's too.
+    #[arg(value_name = "CODE", required = true)]
+    pub(crate) codes: Vec<String>,
+}
+
 /// Start a federation of guardians on this machine, one process each, for trying.
 ///
 /// Makes their keys and files in DIR/0, DIR/1, …; if they are there already it goes on with them. Prints a line for
@@ -63,7 +112,7 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "N", default_value_t = 4, env = "FM_GUARDIANS")]
     pub(crate) guardians: u16,
     /// Where their data directories are, or are made.
-    #[arg(long, value_name = "DIR", env = "FM_DIR")]
+    #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
     /// Stop when so many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS")]
@@ -130,7 +179,7 @@ pub(crate) struct ShutdownArgs {
 #[derive(Args)]
 pub(crate) struct LoadArgs {
     /// The directory of a federation that `fm-node dev` started.
-    #[arg(long, value_name = "DIR", env = "FM_DIR")]
+    #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
     /// Workers, each of which submits a transaction, waits for it, and submits the next.
     #[arg(long, value_name = "N", default_value_t = 200, env = "FM_WORKERS")]

@@ -97,6 +97,10 @@ fn start(guardian: &Path, sessions: Option<u64>) -> std::io::Result<Child> {
     if let Some(sessions) = sessions {
         command.args(["--sessions", &sessions.to_string()]);
     }
+    // What was meant for this program is not meant for its guardians.
+    for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR"] {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()
 }
 

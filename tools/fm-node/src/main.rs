@@ -6,6 +6,7 @@ mod dev;
 mod failure;
 mod load;
 mod run;
+mod setup;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     fm_cli::run("fm-node", || match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Setup(command) => setup::run(&command),
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Status(arguments) => client::status(&arguments),
         Command::Submit(arguments) => client::submit(&arguments),

@@ -1,0 +1,47 @@
+//! A federation of one: nobody to agree with, so items are accepted as they come.
+
+use std::time::{Duration, Instant};
+
+use fm_consensus::Engine;
+use fm_store::Durability;
+use tokio::task::block_in_place;
+use tokio::time::sleep;
+
+use crate::error::NodeError;
+use crate::sessions::{Sessions, carry_out, offer, publish};
+
+/// What was submitted is taken so often.
+const TAKE_AFTER: Duration = Duration::from_millis(50);
+
+impl Sessions {
+    /// Runs until the node is to stop. A session lasts as long as its rounds would.
+    pub(crate) async fn alone(self, mut engine: Engine) -> Result<(), NodeError> {
+        let (shared, checkpoints) = (self.shared.clone(), self.checkpoints);
+        let rounds = shared.config.consensus.broadcast_rounds_per_session;
+        let length = shared.config.round_delay() * u32::from(rounds);
+        // There is no order of units to take items from again after a crash.
+        engine.set_item_durability(Durability::Synced);
+        while !self.is_over(&engine) {
+            let begin = Instant::now();
+            // What was accepted before a restart is all that its session gets.
+            while engine.progress().to_replay == 0 && begin.elapsed() < length && !*self.stop.borrow() {
+                offer(&shared, &engine)?;
+                let payload = shared.queue().next_payload(|txid| shared.is_accepted(txid).unwrap_or(false));
+                if let Some(payload) = payload {
+                    let me = shared.config.me();
+                    let actions = block_in_place(|| engine.on_ordered_unit(0, me, Some(&payload)));
+                    carry_out(&shared, &engine, actions, checkpoints)?;
+                    continue;
+                }
+                sleep(TAKE_AFTER).await;
+            }
+            if *self.stop.borrow() {
+                break;
+            }
+            let actions = block_in_place(|| engine.end_session_alone());
+            carry_out(&shared, &engine, actions, checkpoints)?;
+            publish(&shared, &engine);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,306 @@
+//! A new federation by an exchange of setup codes: every guardian makes its own keys, nobody sees another's secret.
+//!
+//! A code is the hex of a JSON object with what the others need, and the first four bytes of its hash. All guardians
+//! make the same configuration from the same codes, whatever their order, and compare its hash.
+//!
+//! Invariant: configuration files are written only when the hash that all agreed on is the hash of what is written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fm_peers::new_identity;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::{Consensus, Endpoint, Local, NodeConfigError, authority, consensus_hash};
+use crate::setup::{dev_modules, new_secret, new_version, write_new, write_private};
+
+/// Name of the file with the secrets of a guardian between the two steps.
+const SECRETS_NAME: &str = "setup.json";
+const CHECK_BYTES: usize = 4;
+
+/// Why a setup cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A file cannot be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Keys cannot be made.
+    #[error("keys cannot be made")]
+    Keys(#[source] io::Error),
+    /// An address is none.
+    #[error("{url:?} is no address of the form {form}")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What it should be.
+        form: &'static str,
+    },
+    /// A code is none, or was damaged on its way.
+    #[error("setup code {number} cannot be read: it is damaged or incomplete")]
+    Code {
+        /// Its place, from 1.
+        number: usize,
+    },
+    /// Two guardians with the same key, or a number of guardians that cannot work.
+    #[error("{0}")]
+    Guardians(String),
+    /// This guardian's own code is missing.
+    #[error("this guardian's own code is not among the codes")]
+    NotAmong,
+    /// The hash is another one.
+    #[error("the configuration from these codes and options has the hash {hash}, not the confirmed one")]
+    NotConfirmed {
+        /// The hash.
+        hash: String,
+    },
+    /// The configuration cannot be hashed.
+    #[error(transparent)]
+    Config(#[from] NodeConfigError),
+}
+
+/// What a guardian tells the others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Code {
+    version: u32,
+    name: String,
+    p2p: String,
+    api: String,
+    key: String,
+    certificate: String,
+}
+
+/// What it keeps until the end of the setup.
+#[derive(Serialize, Deserialize)]
+struct Secrets {
+    code: Code,
+    secret: String,
+    tls_key: String,
+}
+
+/// What all guardians choose alike.
+#[derive(Debug, Clone)]
+pub struct SetupPlan {
+    /// What the federation is called.
+    pub federation_name: String,
+    /// Rounds in a session.
+    pub rounds_per_session: u16,
+    /// The codes of all guardians.
+    pub codes: Vec<String>,
+}
+
+/// Makes a guardian's keys in a new directory; gives its setup code.
+///
+/// # Errors
+/// If something is there already, an address is none, or keys cannot be made.
+pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result<String, SetupError> {
+    check_address(p2p, &["fedimint"], "fedimint://host:port")?;
+    check_address(api, &["ws", "wss"], "wss://host/")?;
+    let identity = new_identity(name).map_err(|error| SetupError::Keys(io::Error::other(error)))?;
+    let (secret, key) = new_secret().map_err(SetupError::Keys)?;
+    // The address as URL parsers write it, which the federation's id is made from.
+    let api = if api.ends_with('/') { api.to_owned() } else { format!("{api}/") };
+    let code = Code {
+        version: 1,
+        name: name.to_owned(),
+        p2p: p2p.to_owned(),
+        api,
+        key: hex::encode(key.public_key()),
+        certificate: hex::encode(&identity.certificate),
+    };
+    let secrets = Secrets { code, secret: hex::encode(secret), tls_key: hex::encode(&identity.key) };
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SetupError::File { path, source }
+    };
+    fs::create_dir(directory).map_err(file(directory))?;
+    let path = directory.join(SECRETS_NAME);
+    write_new(&path, &to_json(&secrets).map_err(file(&path))?).map_err(file(&path))?;
+    write_code(&secrets.code).map_err(file(&path))
+}
+
+/// Makes the configuration from all codes; gives its hash. With the confirmed hash the files are written.
+///
+/// # Errors
+/// If a code cannot be read, the codes do not make a federation with this guardian in it, or the hash is another one.
+pub fn finish_setup(
+    directory: &Path,
+    plan: &SetupPlan,
+    confirmed: Option<&str>,
+    password: &str,
+) -> Result<String, SetupError> {
+    let path = directory.join(SECRETS_NAME);
+    let file = |path: &Path| {
+        let path = path.to_owned();
+        move |source| SetupError::File { path, source }
+    };
+    let secrets: Secrets = fs::read_to_string(&path)
+        .and_then(|text| serde_json::from_str(&text).map_err(io::Error::from))
+        .map_err(file(&path))?;
+    let codes = read_codes(&plan.codes)?;
+    let identity = codes.values().position(|code| *code == secrets.code).ok_or(SetupError::NotAmong)?;
+    let consensus = consensus(plan, &codes);
+    let hash = hex::encode(consensus_hash(&consensus)?);
+    let Some(confirmed) = confirmed else { return Ok(hash) };
+    if confirmed.trim().to_ascii_lowercase() != hash {
+        return Err(SetupError::NotConfirmed { hash });
+    }
+    let endpoint = |code: &Code| Endpoint { url: code.p2p.clone(), name: code.name.clone() };
+    let identity = u16::try_from(identity).map_err(|error| SetupError::Guardians(error.to_string()))?;
+    let local = Local {
+        p2p_endpoints: (0..).zip(codes.values().map(endpoint)).collect(),
+        identity,
+        max_connections: 1000,
+        broadcast_round_delay_ms: 50,
+        modules: consensus
+            .modules
+            .iter()
+            .map(|(id, of)| (*id, serde_json::json!({ "kind": of.kind })))
+            .collect(),
+    };
+    let json = |value: io::Result<String>| value.map_err(file(directory));
+    let files = [("consensus.json", json(to_json(&consensus))?), ("local.json", json(to_json(&local))?)];
+    for (name, text) in files {
+        let path = directory.join(name);
+        write_new(&path, &text).map_err(file(&path))?;
+    }
+    write_private(directory, &consensus, &secrets.tls_key, &secrets.secret, password)
+        .map_err(file(directory))?;
+    fs::remove_file(&path).map_err(file(&path))?;
+    Ok(hash)
+}
+
+fn consensus(plan: &SetupPlan, codes: &BTreeMap<String, Code>) -> Consensus {
+    let of = |value: fn(&Code) -> &String| -> BTreeMap<u16, String> {
+        (0..).zip(codes.values().map(|code| value(code).clone())).collect()
+    };
+    let endpoint = |code: &Code| Endpoint { url: code.api.clone(), name: code.name.clone() };
+    Consensus {
+        code_version: "0.5.0".to_owned(),
+        version: new_version(),
+        broadcast_public_keys: of(|code| &code.key),
+        broadcast_rounds_per_session: plan.rounds_per_session,
+        api_endpoints: (0..).zip(codes.values().map(endpoint)).collect(),
+        tls_certs: of(|code| &code.certificate),
+        modules: dev_modules(),
+        meta: BTreeMap::from([("federation_name".to_owned(), format!("\"{}\"", plan.federation_name))]),
+    }
+}
+
+/// The codes by their keys: the order in which guardians are numbered.
+fn read_codes(codes: &[String]) -> Result<BTreeMap<String, Code>, SetupError> {
+    let mut read = BTreeMap::new();
+    for (place, text) in codes.iter().enumerate() {
+        let code = read_code(text).ok_or(SetupError::Code { number: place + 1 })?;
+        if let Some(other) = read.insert(code.key.clone(), code.clone())
+            && other != code
+        {
+            return Err(SetupError::Guardians(format!(
+                "{:?} and {:?} have the same key",
+                other.name, code.name
+            )));
+        }
+    }
+    let count = read.len();
+    if count != 1 && count < 4 {
+        let message =
+            format!("a federation has one guardian, or four or more; these are the codes of {count}");
+        return Err(SetupError::Guardians(message));
+    }
+    Ok(read)
+}
+
+fn write_code(code: &Code) -> io::Result<String> {
+    let text = serde_json::to_vec(code)?;
+    let check = Sha256::digest(&text);
+    Ok(format!("{}{}", hex::encode(&text), hex::encode(&check[..CHECK_BYTES])))
+}
+
+fn read_code(text: &str) -> Option<Code> {
+    let bytes = hex::decode(text.trim()).ok()?;
+    let (text, check) = bytes.split_at_checked(bytes.len().checked_sub(CHECK_BYTES)?)?;
+    if Sha256::digest(text)[..CHECK_BYTES] != *check {
+        return None;
+    }
+    let code: Code = serde_json::from_slice(text).ok()?;
+    let key: [u8; 33] = hex::decode(&code.key).ok()?.try_into().ok()?;
+    let sound = code.version == 1
+        && fm_crypto::is_public_key(&key)
+        && hex::decode(&code.certificate).is_ok_and(|certificate| !certificate.is_empty())
+        && authority(&code.p2p, &["fedimint"], 1).is_some()
+        && authority(&code.api, &["ws", "wss"], 1).is_some();
+    sound.then_some(code)
+}
+
+fn check_address(url: &str, schemes: &[&str], form: &'static str) -> Result<(), SetupError> {
+    let read = authority(url, schemes, 1);
+    read.map(drop).ok_or_else(|| SetupError::Address { url: url.to_owned(), form })
+}
+
+fn to_json(value: &impl Serialize) -> io::Result<String> {
+    Ok(serde_json::to_string_pretty(value)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::NodeConfig;
+
+    fn begin(directory: &Path, peer: usize) -> String {
+        let (p2p, api) = (format!("fedimint://10.0.0.{peer}:8173"), format!("ws://10.0.0.{peer}:8174"));
+        begin_setup(&directory.join(peer.to_string()), &format!("g{peer}"), &p2p, &api).unwrap()
+    }
+
+    fn plan(codes: &[String]) -> SetupPlan {
+        SetupPlan { federation_name: "test".to_owned(), rounds_per_session: 100, codes: codes.to_vec() }
+    }
+
+    #[test]
+    fn four_guardians_come_to_the_same_configuration() {
+        let home = tempfile::tempdir().unwrap();
+        let mut codes: Vec<String> = (0..4).map(|peer| begin(home.path(), peer)).collect();
+        let first = finish_setup(&home.path().join("0"), &plan(&codes), None, "p").unwrap();
+        codes.reverse();
+        let mut identities = Vec::new();
+        for peer in 0..4 {
+            let directory = home.path().join(peer.to_string());
+            let wrong = finish_setup(&directory, &plan(&codes), Some("00"), "p");
+            assert!(matches!(wrong, Err(SetupError::NotConfirmed { .. })));
+            assert!(!directory.join("consensus.json").exists());
+            assert_eq!(finish_setup(&directory, &plan(&codes), Some(&first), "p").unwrap(), first);
+            let config = NodeConfig::read(&directory, "p").unwrap();
+            assert_eq!(hex::encode(config.consensus_hash().unwrap()), first);
+            identities.push(config.me());
+        }
+        identities.sort_unstable();
+        assert_eq!(identities, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn damaged_and_missing_codes_are_told() {
+        let home = tempfile::tempdir().unwrap();
+        let codes: Vec<String> = (0..4).map(|peer| begin(home.path(), peer)).collect();
+        let finish =
+            |codes: &[String]| finish_setup(&home.path().join("0"), &plan(codes), None, "p").err().unwrap();
+        assert!(matches!(finish(&codes[..3]), SetupError::Guardians(_)));
+        let stranger = begin(home.path(), 9);
+        assert!(matches!(finish(&[&codes[1..], &[stranger]].concat()), SetupError::NotAmong));
+        for place in [0, 7, codes[2].len() - 1] {
+            let mut damaged = codes.clone();
+            let digit = if damaged[2].as_bytes()[place] == b'0' { "1" } else { "0" };
+            damaged[2].replace_range(place..=place, digit);
+            assert!(matches!(finish(&damaged), SetupError::Code { number: 3 }), "{place}");
+        }
+        for text in ["", "00", "zz", "0000000000"] {
+            assert_eq!(read_code(text), None);
+        }
+    }
+}
