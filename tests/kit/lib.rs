@@ -7,6 +7,7 @@ mod changes;
 mod files;
 mod fixtures;
 mod migrated;
+mod nodes;
 mod random;
 mod run;
 mod sealing;
@@ -20,6 +21,7 @@ pub use migrated::{
     MIGRATED_CODES, converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database,
     root,
 };
+pub use nodes::Nodes;
 pub use random::Random;
 pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};

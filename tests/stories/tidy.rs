@@ -13,15 +13,15 @@ use serde_json::Value;
 
 /// Layers from the bottom to the top; a package may use only packages of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["fm-codec", "fm-store"],
+    &["fm-codec", "fm-store", "fm-peers", "fm-rpc"],
     &["fm-crypto"],
     &["fm-history"],
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit", "fm-consensus"],
-    &["fm-migration"],
-    &["fm-cli"],
-    &["fm-migrate", "fm-verify"],
+    &["fm-migration", "fm-aleph"],
+    &["fm-cli", "fm-guardian"],
+    &["fm-migrate", "fm-node", "fm-verify"],
 ];
 /// Packages for tests only: they may use any layer, no layer may use them but for its tests.
 const TEST_PACKAGES: &[&str] = &["fm-forge", "fm-tests"];

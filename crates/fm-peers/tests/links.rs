@@ -1,0 +1,97 @@
+//! Links over loopback: who is let in, what arrives, what a restart changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fm_peers::{Identity, Incoming, Other, Peers, Setup, new_identity};
+use tokio::net::TcpListener;
+use tokio::time::{sleep, timeout};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn copy(identity: &Identity) -> Identity {
+    Identity { certificate: identity.certificate.clone(), key: identity.key.clone() }
+}
+
+async fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
+}
+
+/// A guardian with that identity that knows another one.
+async fn start(
+    me: u16,
+    identity: &Identity,
+    listen: &str,
+    other: (u16, &Identity, &str),
+) -> (Peers, Incoming) {
+    let (peer, known, address) = other;
+    let known = Other { certificate: known.certificate.clone(), address: address.to_owned() };
+    let others = BTreeMap::from([(peer, known)]);
+    Peers::start(Setup { me, identity: copy(identity), listen: listen.to_owned(), others }).await.unwrap()
+}
+
+async fn received(incoming: &mut Incoming) -> Option<(u16, Vec<u8>)> {
+    timeout(PATIENCE, incoming.next()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_arrive_in_both_directions_and_again_after_a_restart() {
+    let (first, second) = (new_identity("a").unwrap(), new_identity("b").unwrap());
+    let (first_at, second_at) = (free_address().await, free_address().await);
+    let (left, mut left_in) = start(0, &first, &first_at, (1, &second, &second_at)).await;
+    let (right, mut right_in) = start(1, &second, &second_at, (0, &first, &first_at)).await;
+    let message: Arc<[u8]> = Arc::from(&b"unit"[..]);
+    left.broadcast(&message);
+    assert_eq!(received(&mut right_in).await, Some((0, b"unit".to_vec())));
+    right.send(0, vec![7; 1 << 20].into());
+    right.send(0, Arc::from(&[][..]));
+    right.send(5, message.clone());
+    assert_eq!(received(&mut left_in).await, Some((1, vec![7; 1 << 20])));
+    assert_eq!(received(&mut left_in).await, Some((1, Vec::new())));
+    let state = left.states()[&1];
+    assert!(state.connected && state.messages_in == 2 && state.bytes_in == 1 << 20, "{state:?}");
+    drop((right, right_in));
+    // What was meant for it meanwhile waits for it.
+    sleep(Duration::from_millis(300)).await;
+    left.send(1, message);
+    let (_right, mut right_in) = start(1, &second, &second_at, (0, &first, &first_at)).await;
+    assert_eq!(received(&mut right_in).await, Some((0, b"unit".to_vec())));
+    assert!(left.states()[&1].connects >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_not_linked() {
+    let [first, second, stranger] = ["a", "b", "b"].map(|name| new_identity(name).unwrap());
+    let (first_at, second_at) = (free_address().await, free_address().await);
+    // The stranger has the second guardian's place, number and name, and another key.
+    let (left, _left_in) = start(0, &first, &first_at, (1, &second, &second_at)).await;
+    let (fake, _fake_in) = start(1, &stranger, &second_at, (0, &first, &first_at)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(!left.states()[&1].connected && !fake.states()[&0].connected);
+    // And as the one who dials.
+    let third_at = free_address().await;
+    let (waits, _waits_in) = start(3, &first, &third_at, (2, &second, &second_at)).await;
+    let (dials, _dials_in) = start(2, &stranger, &free_address().await, (3, &first, &third_at)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(waits.states()[&2].messages_in, 0);
+    assert_eq!(waits.states()[&2].connects, 0);
+    drop(dials);
+}
+
+#[tokio::test]
+async fn a_key_of_another_certificate_is_told_before_anything_is_tried() {
+    let (first, second) = (new_identity("a").unwrap(), new_identity("b").unwrap());
+    let mixed = [
+        Identity { certificate: first.certificate.clone(), key: second.key.clone() },
+        Identity { certificate: first.certificate.clone(), key: vec![1, 2, 3] },
+        Identity { certificate: vec![0; 40], key: first.key.clone() },
+        Identity { certificate: Vec::new(), key: Vec::new() },
+    ];
+    for identity in mixed {
+        let setup = Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others: BTreeMap::new() };
+        assert!(Peers::start(setup).await.is_err());
+    }
+    let nowhere = Setup { me: 0, identity: first, listen: "256.0.0.1:x".to_owned(), others: BTreeMap::new() };
+    assert!(Peers::start(nowhere).await.is_err());
+}

@@ -1,0 +1,205 @@
+//! A federation of running nodes, each a process on this machine.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Run, binary, command, copy_dir, fixture};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Nodes; those that still run are killed when this goes.
+pub struct Nodes {
+    home: TempDir,
+    password: &'static str,
+    processes: Vec<Option<Child>>,
+}
+
+impl Nodes {
+    /// A new federation of four that has finished one session of so many rounds of 20 ms; none of them runs.
+    pub fn new(rounds: u16) -> Self {
+        let home = tempfile::tempdir().expect("there is room for files");
+        let rounds = rounds.to_string();
+        let arguments =
+            ["dev", "--sessions", "1", "--round-delay", "20", "--rounds", &rounds, "--dir"].map(Into::into);
+        Run::of("fm-node", &[&arguments[..], &[home.path().into()]].concat()).exits(0);
+        Self { home, password: "dev", processes: (0..4).map(|_| None).collect() }
+    }
+
+    /// Copies of the four guardians of v0.5.0, with addresses that are free on this machine.
+    pub fn real() -> Self {
+        let home = tempfile::tempdir().expect("there is room for files");
+        let ports = free_ports(8);
+        for peer in 0..4 {
+            let directory = home.path().join(peer.to_string());
+            copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), &directory);
+            readdress(
+                &directory.join("consensus.json"),
+                "api_endpoints",
+                "ws://127.0.0.1:",
+                "/",
+                &ports[..4],
+            );
+            readdress(
+                &directory.join("local.json"),
+                "p2p_endpoints",
+                "fedimint://127.0.0.1:",
+                "",
+                &ports[4..],
+            );
+        }
+        Self { home, password: "fixture", processes: (0..4).map(|_| None).collect() }
+    }
+
+    /// A guardian's data directory.
+    pub fn directory(&self, peer: usize) -> PathBuf {
+        self.home.path().join(peer.to_string())
+    }
+
+    /// The directory of all of them.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Starts a guardian.
+    pub fn start(&mut self, peer: usize) {
+        self.start_with(peer, &[]);
+    }
+
+    /// Starts a guardian that has no database.
+    pub fn start_new(&mut self, peer: usize) {
+        self.start_with(peer, &["--new"]);
+    }
+
+    fn start_with(&mut self, peer: usize, options: &[&str]) {
+        let directory = self.directory(peer);
+        let log = File::options().create(true).append(true).open(directory.join("log")).expect("a log");
+        let mut node = command(binary("fm-node"));
+        node.env("FM_PASSWORD", self.password).arg("run").arg("--data-dir").arg(&directory).args(options);
+        let child = node.stdout(Stdio::null()).stderr(log).spawn().expect("the program can be started");
+        self.processes[peer] = Some(child);
+    }
+
+    /// Starts all guardians.
+    pub fn start_all(&mut self) {
+        (0..self.processes.len()).for_each(|peer| self.start(peer));
+    }
+
+    /// Kills a guardian, as a power cut of its process would.
+    pub fn kill(&mut self, peer: usize) {
+        let mut child = self.processes[peer].take().expect("the guardian runs");
+        let ended = child.try_wait().expect("its state can be asked for");
+        assert!(ended.is_none(), "guardian {peer} ended by itself:\n{}", self.log(peer));
+        child.kill().expect("a process can be killed");
+        child.wait().expect("a killed process ends");
+    }
+
+    /// Asks a guardian something; its answer and exit status.
+    pub fn ask(&self, peer: usize, arguments: &[&str]) -> Run {
+        let directory = self.directory(peer);
+        let mut asked = command(binary("fm-node"));
+        asked.env("FM_PASSWORD", self.password).args(arguments).arg("--data-dir").arg(directory);
+        let output = asked.output().expect("the program can be started");
+        Run::from_output(format!("fm-node {}", arguments.join(" ")), output)
+    }
+
+    /// How many sessions a guardian has finished; none if it does not answer.
+    pub fn finished(&self, peer: usize) -> Option<u64> {
+        let status = self.ask(peer, &["status", "--json"]);
+        let status: Value = serde_json::from_str(&status.stdout).ok()?;
+        status["federation"]["session_count"].as_u64()
+    }
+
+    /// Waits until a guardian has finished so many sessions.
+    #[track_caller]
+    pub fn wait_for(&self, peer: usize, sessions: u64) {
+        let start = Instant::now();
+        while self.finished(peer).is_none_or(|finished| finished < sessions) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "guardian {peer} does not get to session {sessions}:\n{}",
+                self.log(peer)
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Lets all that run finish two more sessions than the one furthest ahead, and stop.
+    #[track_caller]
+    pub fn shut_down(&mut self) -> u64 {
+        let running = || (0..self.processes.len()).filter(|peer| self.processes[*peer].is_some());
+        // One that was just started may not listen yet.
+        running().for_each(|peer| self.wait_for(peer, 0));
+        let last = running().filter_map(|peer| self.finished(peer)).max().expect("somebody runs") + 2;
+        for peer in running() {
+            self.ask(peer, &["shutdown", "--at-session", &last.to_string()]).exits(0);
+        }
+        for peer in 0..self.processes.len() {
+            let Some(mut child) = self.processes[peer].take() else { continue };
+            let start = Instant::now();
+            let status = loop {
+                match child.try_wait().expect("its state can be asked for") {
+                    Some(status) => break status,
+                    None => thread::sleep(Duration::from_millis(50)),
+                }
+                assert!(start.elapsed() < PATIENCE, "guardian {peer} does not stop:\n{}", self.log(peer));
+            };
+            assert!(status.success(), "guardian {peer} ended with {status}:\n{}", self.log(peer));
+        }
+        last
+    }
+
+    /// What a guardian logged.
+    pub fn log(&self, peer: usize) -> String {
+        fs::read_to_string(self.directory(peer).join("log")).unwrap_or_default()
+    }
+
+    /// Lets `fm-verify` prove every guardian's history; the root that they have in common.
+    #[track_caller]
+    pub fn root(&self, sessions: u64) -> String {
+        let mut roots = Vec::new();
+        for peer in 0..self.processes.len() {
+            let directory = self.directory(peer);
+            let run = crate::verify!(directory, "--config", directory, "--json").exits(0);
+            let verdict = run.verdict();
+            assert_eq!(verdict["sessions"], sessions, "guardian {peer}: {verdict}");
+            assert_eq!(verdict["signed"], sessions, "guardian {peer}: {verdict}");
+            roots.push(verdict["history_root"].as_str().expect("a root").to_owned());
+        }
+        roots.dedup();
+        assert_eq!(roots.len(), 1, "the guardians' histories differ");
+        roots.remove(0)
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for child in self.processes.iter_mut().flatten() {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free")).collect();
+    listeners.iter().map(|listener| listener.local_addr().expect("it listens").port()).collect()
+}
+
+fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16]) {
+    let text = fs::read_to_string(path).expect("a configuration file");
+    let mut file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
+    for (peer, port) in ports.iter().enumerate() {
+        file[field][peer.to_string()]["url"] = format!("{before}{port}{after}").into();
+    }
+    fs::write(path, file.to_string()).expect("the copy can be written");
+}

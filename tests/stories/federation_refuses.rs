@@ -1,0 +1,95 @@
+//! What `fm-node` refuses: wrong passwords, foreign files, a database in use, codes that were damaged.
+
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+use std::fs;
+use std::path::Path;
+
+use fm_tests::{Nodes, Run, binary, command};
+
+fn node(password: &str, arguments: &[&str], directory: &Path) -> Run {
+    let mut node = command(binary("fm-node"));
+    let output = node.env("FM_PASSWORD", password).args(arguments).arg("--data-dir").arg(directory).output();
+    Run::from_output(format!("fm-node {}", arguments.join(" ")), output.unwrap())
+}
+
+fn setup(step: &str, directory: &Path, rest: &[&str]) -> Run {
+    let mut node = command(binary("fm-node"));
+    let setup = node.env("FM_PASSWORD", "p").args(["setup", step, "--data-dir"]).arg(directory).args(rest);
+    Run::from_output(format!("fm-node setup {step}"), setup.output().unwrap())
+}
+
+#[test]
+fn a_node_does_not_start_on_what_is_not_its_own() {
+    let mut nodes = Nodes::real();
+    let directory = nodes.directory(0);
+    node("wrong", &["run"], &directory).exits(12).sentence();
+    node("fixture", &["run"], &directory.join("nowhere")).exits(3).sentence();
+    nodes.start(0);
+    nodes.wait_for(0, 0);
+    let busy =
+        node("fixture", &["run", "--bind-p2p", "127.0.0.1:0", "--bind-api", "127.0.0.1:0"], &directory);
+    busy.exits(11).sentence();
+    node("wrong", &["shutdown"], &directory).exits(12).sentence();
+    let refused = nodes.ask(0, &["submit", "00"]).exits(2);
+    refused.sentence();
+    nodes.kill(0);
+    // Another guardian's secrets.
+    let other = nodes.directory(1);
+    fs::copy(directory.join("private.encrypt"), other.join("private.encrypt")).unwrap();
+    fs::copy(directory.join("private.salt"), other.join("private.salt")).unwrap();
+    let foreign = node("fixture", &["run"], &other).exits(3);
+    assert!(foreign.sentence().contains("key of guardian 1"), "{}", foreign.stderr);
+    for name in ["consensus.json", "local.json"] {
+        let third = nodes.directory(2).join(name);
+        let text = fs::read_to_string(&third).unwrap();
+        for damaged in ["", "[]", "{}", &text[..text.len() / 2], &text.replace("127.0.0.1", "@")] {
+            fs::write(&third, damaged).unwrap();
+            node("fixture", &["run"], &nodes.directory(2)).exits(3).sentence();
+        }
+        fs::write(&third, text).unwrap();
+    }
+    fs::write(nodes.directory(2).join("equivocation-guard.json"), "{}").unwrap();
+    let guarded = node("fixture", &["run"], &nodes.directory(2)).exits(3);
+    assert!(guarded.sentence().contains("equivocation-guard.json"), "{}", guarded.stderr);
+}
+
+#[test]
+fn guardians_make_a_federation_by_exchanging_codes() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = |peer: usize| home.path().join(peer.to_string());
+    let code = |peer: usize| {
+        let p2p = format!("fedimint://127.0.0.{}:8173", peer + 1);
+        let api = format!("ws://127.0.0.{}:8174/", peer + 1);
+        let run =
+            setup("begin", &directory(peer), &["--name", &format!("g{peer}"), "--p2p", &p2p, "--api", &api]);
+        run.exits(0).stdout.trim().to_owned()
+    };
+    let codes: Vec<String> = (0..4).map(code).collect();
+    let mut rest: Vec<&str> = vec!["--federation-name", "story"];
+    rest.extend(codes.iter().map(String::as_str));
+    let hash =
+        |run: Run| run.exits(0).stdout.lines().next().unwrap().split_whitespace().last().unwrap().to_owned();
+    let hashes: Vec<String> = (0..4).map(|peer| hash(setup("finish", &directory(peer), &rest))).collect();
+    assert!(hashes.iter().all(|other| *other == hashes[0]), "{hashes:?}");
+    assert!(!directory(0).join("consensus.json").exists());
+    let confirmed = [&rest[..], &["--confirm", &hashes[0]]].concat();
+    setup("finish", &directory(0), &[&rest[..], &["--confirm", &"0".repeat(64)]].concat())
+        .exits(1)
+        .sentence();
+    for peer in 0..4 {
+        assert_eq!(hash(setup("finish", &directory(peer), &confirmed)), hashes[0]);
+        assert!(directory(peer).join("private.encrypt").exists());
+    }
+    setup("begin", &directory(0), &["--name", "x", "--p2p", "fedimint://a:1", "--api", "ws://a:2/"])
+        .exits(3)
+        .sentence();
+    setup("begin", &directory(7), &["--name", "x", "--p2p", "tcp://a:1", "--api", "ws://a:2/"])
+        .exits(2)
+        .sentence();
+    let five = directory(5);
+    setup("begin", &five, &["--name", "x", "--p2p", "fedimint://a:1", "--api", "ws://a:2/"]).exits(0);
+    setup("finish", &five, &rest).exits(2).sentence();
+    let damaged = codes[0].replace(&codes[0][20..24], "0000");
+    setup("finish", &five, &["--federation-name", "story", &damaged]).exits(2).sentence();
+}
