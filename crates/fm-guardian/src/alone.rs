@@ -26,7 +26,9 @@ impl Sessions {
             // What was accepted before a restart is all that its session gets.
             while engine.progress().to_replay == 0 && begin.elapsed() < length && !*self.stop.borrow() {
                 offer(&shared, &engine)?;
-                let payload = shared.queue().next_payload(|txid| shared.is_accepted(txid).unwrap_or(false));
+                let payload = shared
+                    .queue()
+                    .next_payload(engine.session(), |txid| shared.is_accepted(txid).unwrap_or(false));
                 if let Some(payload) = payload {
                     let me = shared.config.me();
                     let actions = block_in_place(|| engine.on_ordered_unit(0, me, Some(&payload)));

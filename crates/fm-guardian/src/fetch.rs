@@ -36,6 +36,8 @@ struct Source {
     count: watch::Sender<u64>,
     /// Whether it answered when it was asked last.
     answers: AtomicBool,
+    /// Whether it was asked.
+    asked: AtomicBool,
 }
 
 /// A record that a guardian gave.
@@ -66,6 +68,7 @@ impl Fetcher {
                 distrusted: Mutex::default(),
                 count: watch::Sender::new(0),
                 answers: AtomicBool::new(true),
+                asked: AtomicBool::new(false),
             };
             let source = Arc::new(source);
             tasks.spawn(watch_count(source.clone(), change.clone()));
@@ -91,11 +94,11 @@ impl Fetcher {
         self.sources.get(&peer).map_or(0, |source| *source.count.borrow())
     }
 
-    /// Waits until a guardian answered how far it is, but no longer than that.
+    /// Waits until every guardian was asked how far it is, but no longer than that.
     pub(crate) async fn first_look(&self, patience: Duration) {
         let mut changed = self.changed.clone();
         let looked = async {
-            for _ in 0..self.sources.len() {
+            while !self.sources.values().all(|source| source.asked.load(Relaxed)) {
                 if changed.changed().await.is_err() {
                     return;
                 }
@@ -245,6 +248,7 @@ async fn watch_count(source: Arc<Source>, change: Arc<watch::Sender<()>>) {
                 source.answers.store(false, Relaxed);
             }
         }
+        source.asked.store(true, Relaxed);
         change.send_replace(());
         sleep(jittered(ASK_AFTER)).await;
     }

@@ -63,6 +63,7 @@ impl Sessions {
             Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;
         // Own units are synced, and with them all that was accepted before.
         engine.set_item_durability(Durability::Deferred);
+        shared.queue().open(engine.session());
         Ok(engine)
     }
 
@@ -147,7 +148,7 @@ impl Sessions {
             info!(session, "no units are made in this session: its outcome is waited for");
         }
         let mut aleph = match engine.may_create_units() {
-            true => Some(Session::start(member, session, log.clone(), proposals(&self.shared))?),
+            true => Some(Session::start(member, session, log.clone(), proposals(&self.shared, session))?),
             false => None,
         };
         let turn = self.follow(engine, aleph.as_mut(), &log).await;
@@ -203,12 +204,12 @@ async fn next_unit(aleph: &mut Option<&mut Session>) -> Option<OrderedUnit> {
     }
 }
 
-fn proposals(shared: &Arc<Shared>) -> Proposals {
+fn proposals(shared: &Arc<Shared>, session: u64) -> Proposals {
     let shared = shared.clone();
     Box::new(move || {
         let known = shared.clone();
         // A transaction whose fate cannot be looked up is proposed: the machine decides.
-        shared.queue().next_payload(move |txid| known.is_accepted(txid).unwrap_or(false))
+        shared.queue().next_payload(session, move |txid| known.is_accepted(txid).unwrap_or(false))
     })
 }
 

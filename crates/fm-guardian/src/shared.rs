@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fm_consensus::{BalanceSheet, Modules, ProposalQueue};
+use fm_consensus::{Action, BalanceSheet, Modules, ProposalQueue, QueueError, UnitPayload};
 use fm_eras::session::transaction_key;
-use fm_history::{Hash, PeerId};
+use fm_history::{ConsensusItem, Hash, PeerId};
 use fm_peers::Peers;
 use fm_store::{LiveStore, StoreError};
 use tokio::sync::{oneshot, watch};
@@ -30,6 +30,45 @@ pub(crate) struct Progress {
     pub(crate) balance: BalanceSheet,
 }
 
+/// What to propose, and in which session.
+#[derive(Default)]
+pub(crate) struct Queue {
+    items: ProposalQueue,
+    session: u64,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, item: &ConsensusItem) -> Result<(), QueueError> {
+        self.items.push(item)
+    }
+
+    /// The next own unit's content, if that session is still open: the library may ask until it has stopped, and what
+    /// it got then would be lost.
+    pub(crate) fn next_payload(
+        &mut self,
+        session: u64,
+        is_accepted: impl Fn(&Hash) -> bool,
+    ) -> Option<UnitPayload> {
+        if session != self.session {
+            return None;
+        }
+        self.items.next_payload(is_accepted)
+    }
+
+    /// Follows what the machine did.
+    pub(crate) fn follow(&mut self, action: &Action) {
+        if let Action::SessionComplete { session, .. } = action {
+            self.session = session + 1;
+        }
+        self.items.follow(action);
+    }
+
+    /// Begins with a session.
+    pub(crate) fn open(&mut self, session: u64) {
+        self.session = session;
+    }
+}
+
 pub(crate) struct Shared {
     pub(crate) config: NodeConfig,
     pub(crate) store: Arc<LiveStore>,
@@ -41,7 +80,7 @@ pub(crate) struct Shared {
     pub(crate) finished: watch::Sender<u64>,
     /// Stop when so many sessions are finished.
     pub(crate) last: watch::Sender<Option<u64>>,
-    queue: Mutex<ProposalQueue>,
+    queue: Mutex<Queue>,
     progress: Mutex<Progress>,
     waiting: Mutex<HashMap<Hash, Vec<oneshot::Sender<()>>>>,
 }
@@ -72,7 +111,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn queue(&self) -> MutexGuard<'_, ProposalQueue> {
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         lock(&self.queue)
     }
 

@@ -45,7 +45,7 @@ impl Bucket {
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Waits that double, up to a limit.
 pub(crate) struct Backoff(Duration);
