@@ -141,7 +141,7 @@ fn the_real_guardians_of_v0_5_0_finish_their_open_session_and_go_on() {
         rows(&nodes.directory(0).join("database")).into_iter().filter(|(key, _)| key[0] == 1).collect();
     assert_eq!(pending.len(), 6);
     nodes.start_all();
-    nodes.wait_for(0, 0);
+    nodes.wait_for(1, 0);
     nodes.ask(1, &["submit"]).exits(0);
     nodes.wait_for(0, 27);
     let sessions = nodes.shut_down();

@@ -52,7 +52,8 @@ async fn questions_are_answered_while_others_wait() {
     let address = server(Limits::default()).await;
     let client = client(&address).await.unwrap();
     let never = client.request("never", None, &Value::Null, Duration::from_millis(50));
-    let echo = client.request("echo", Some("secret"), &json!({"a": 1}), PATIENCE);
+    let params = json!({"a": 1});
+    let echo = client.request("echo", Some("secret"), &params, PATIENCE);
     let (never, echo) = tokio::join!(never, echo);
     assert!(matches!(never, Err(ClientError::TimedOut { .. })));
     assert_eq!(echo.unwrap(), json!(["secret", {"a": 1}]));
