@@ -101,6 +101,20 @@ impl Nodes {
         child.wait().expect("a killed process ends");
     }
 
+    /// The exit status of a guardian that ended by itself, when it has.
+    #[track_caller]
+    pub fn ended(&mut self, peer: usize) -> Option<i32> {
+        let mut child = self.processes[peer].take().expect("the guardian was started");
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = child.try_wait().expect("its state can be asked for") {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        panic!("guardian {peer} goes on:\n{}", self.log(peer));
+    }
+
     /// Asks a guardian something; its answer and exit status.
     pub fn ask(&self, peer: usize, arguments: &[&str]) -> Run {
         let directory = self.directory(peer);

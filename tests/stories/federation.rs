@@ -8,6 +8,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
+use fm_store::{Durability, LiveStore};
 use fm_tests::{Nodes, Random, Run, rows};
 use serde_json::Value;
 
@@ -154,4 +155,24 @@ fn the_real_guardians_of_v0_5_0_finish_their_open_session_and_go_on() {
         let items: Vec<u8> = pending.iter().flat_map(|(_, item)| item.clone()).collect();
         assert!(record[1..].starts_with(&items), "guardian {peer} lost pending items");
     }
+}
+
+#[test]
+fn a_guardian_that_accepted_something_else_stops_and_says_what() {
+    let mut nodes = Nodes::real();
+    // Its last pending item came from another guardian than the others have it from.
+    let store = LiveStore::open(&nodes.directory(3).join("database")).unwrap();
+    let (key, mut item) = store.last_of_prefix(&[1]).unwrap().unwrap();
+    let last = item.last_mut().unwrap();
+    *last = (*last + 1) % 4;
+    store.write([(key.as_slice(), Some(item.as_slice()))], Durability::Synced).unwrap();
+    drop(store);
+    nodes.start_all();
+    nodes.wait_for(0, 28);
+    assert_eq!(nodes.ended(3), Some(1), "{}", nodes.log(3));
+    let bundle = std::fs::read_to_string(nodes.directory(3).join("consensus-failure-26.json")).unwrap();
+    let bundle: Value = serde_json::from_str(&bundle).unwrap();
+    assert_eq!((&bundle["session"], &bundle["guardian"]), (&26.into(), &3.into()), "{bundle}");
+    assert!(nodes.log(3).contains("consensus failure in session 26"), "{}", nodes.log(3));
+    nodes.shut_down();
 }

@@ -93,3 +93,32 @@ fn guardians_make_a_federation_by_exchanging_codes() {
     let damaged = codes[0].replace(&codes[0][20..24], "0000");
     setup("finish", &five, &["--federation-name", "story", &damaged]).exits(2).sentence();
 }
+
+#[test]
+fn a_federation_of_one_needs_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("only");
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let api = format!("ws://127.0.0.1:{port}/");
+    let code =
+        setup("begin", &directory, &["--name", "only", "--p2p", "fedimint://127.0.0.1:1", "--api", &api]);
+    let code = code.exits(0).stdout.trim().to_owned();
+    let rest = ["--federation-name", "one", "--rounds", "30", &code];
+    let hash = setup("finish", &directory, &rest).exits(0).stdout.lines().next().unwrap()[11..].to_owned();
+    setup("finish", &directory, &[&rest[..], &["--confirm", &hash]].concat()).exits(0);
+    for sessions in ["1", "3"] {
+        let new = if sessions == "1" { "--new" } else { "--checkpoints=2" };
+        let mut only = command(binary("fm-node"));
+        let only = only.env("FM_PASSWORD", "p").args(["run", new, "--sessions", sessions, "--data-dir"]);
+        let child = only.arg(&directory).spawn().unwrap();
+        let submitted = (0..50).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            node("p", &["submit"], &directory).exit == 0
+        });
+        assert!(submitted);
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    }
+    let verdict = fm_tests::verify!(directory, "--config", directory, "--json").exits(0).verdict();
+    assert_eq!((&verdict["sessions"], &verdict["signed"]), (&3.into(), &3.into()));
+}

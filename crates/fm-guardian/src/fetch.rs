@@ -163,11 +163,14 @@ impl Fetcher {
     }
 }
 
+/// A question that was asked: of whom, about which session, and the answer.
+type Asked = (u16, u64, JoinHandle<Result<Vec<u8>, String>>);
+
 /// Fetches ahead, from all guardians that are ahead, each in its turn.
 pub(crate) struct CatchUp<'a> {
     fetcher: &'a Fetcher,
     next: u64,
-    pending: VecDeque<(u16, u64, JoinHandle<Result<Vec<u8>, String>>)>,
+    pending: VecDeque<Asked>,
 }
 
 impl CatchUp<'_> {

@@ -108,22 +108,29 @@ impl Sessions {
     /// Takes what the others finished while this node was away.
     async fn catch_up(&mut self, engine: &mut Engine) -> Result<(), NodeError> {
         let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
-        let mut records = fetcher.catch_up(engine.session());
-        loop {
+        let first = engine.session();
+        let mut records = fetcher.catch_up(first);
+        let result = loop {
             let fetched = tokio::select! {
                 fetched = records.next() => fetched,
                 _ = self.stop.wait_for(|stop| *stop) => None,
             };
-            let Some(fetched) = fetched else { return Ok(()) };
-            if fetched.session != engine.session()
-                || shared.last.borrow().is_some_and(|last| engine.session() >= last)
-            {
-                return Ok(());
+            let Some(fetched) = fetched else { break Ok(()) };
+            let is_last = shared.last.borrow().is_some_and(|last| engine.session() >= last);
+            if fetched.session != engine.session() || is_last {
+                break Ok(());
             }
-            if !take_outcome(&shared, fetcher, engine, &fetched, self.checkpoints)? {
-                return Ok(());
+            // One checkpoint of all of them is enough.
+            match take_outcome(&shared, fetcher, engine, &fetched, 0) {
+                Ok(true) => (),
+                Ok(false) => break Ok(()),
+                Err(error) => break Err(error),
             }
+        };
+        if let Some(last) = engine.session().checked_sub(1).filter(|last| *last >= first) {
+            checkpoint(&shared, last, self.checkpoints);
         }
+        result
     }
 
     /// Waits before the open session is started again; true if the node is to stop.

@@ -1,5 +1,7 @@
 //! A server and its clients over loopback: answers, errors, limits.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
