@@ -20,7 +20,7 @@ use tracing::debug;
 /// Between two questions how many sessions a guardian has finished.
 const ASK_AFTER: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
-const FETCH_PATIENCE: Duration = Duration::from_secs(30);
+const FETCH_PATIENCE: Duration = Duration::from_secs(10);
 /// Guardians finish a session within so much of each other when all goes well.
 const GRACE: Duration = Duration::from_millis(500);
 /// How long a guardian that misled is not asked.
@@ -49,6 +49,8 @@ pub(crate) struct Fetched {
 
 /// The other guardians as sources.
 pub(crate) struct Fetcher {
+    /// So many guardians are not all liars.
+    honest: usize,
     sources: BTreeMap<u16, Arc<Source>>,
     changed: watch::Receiver<()>,
     _tasks: JoinSet<()>,
@@ -56,7 +58,9 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     /// Asks the guardians at these addresses again and again how far they are.
-    pub(crate) fn start(urls: BTreeMap<u16, String>) -> Self {
+    ///
+    /// Of `honest` guardians one at least says the truth.
+    pub(crate) fn start(urls: BTreeMap<u16, String>, honest: usize) -> Self {
         let (change, changed) = watch::channel(());
         let change = Arc::new(change);
         let mut tasks = JoinSet::new();
@@ -74,7 +78,7 @@ impl Fetcher {
             tasks.spawn(watch_count(source.clone(), change.clone()));
             sources.insert(peer, source);
         }
-        Self { sources, changed, _tasks: tasks }
+        Self { honest, sources, changed, _tasks: tasks }
     }
 
     /// The guardians that say they have finished that session, furthest ahead first.
@@ -157,7 +161,7 @@ impl Fetcher {
         }
     }
 
-    /// The records from a session on that others have and this node lacks, in order.
+    /// The records from a session on that so many others say they have that it must be true, in order.
     pub(crate) fn catch_up(&self, from: u64) -> CatchUp<'_> {
         CatchUp { fetcher: self, next: from, pending: VecDeque::new() }
     }
@@ -196,6 +200,10 @@ impl CatchUp<'_> {
     fn fill(&mut self) {
         while self.pending.len() < AHEAD {
             let ahead = self.fetcher.ahead(self.next);
+            // Waiting for these keeps the node from ordering: a single guardian must not be able to cause it.
+            if ahead.len() < self.fetcher.honest {
+                return;
+            }
             let turn = usize::try_from(self.next).unwrap_or_default().checked_rem(ahead.len());
             let Some(peer) = turn.map(|turn| ahead[turn]) else { return };
             let (source, session) = (self.fetcher.sources[&peer].clone(), self.next);
@@ -269,7 +277,52 @@ pub(crate) fn unwrap_encoding(value: &Value) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use fm_rpc::{Limits, Page, Request, RpcError, Service, serve};
+    use futures::future::BoxFuture;
+    use tokio::net::TcpListener;
+
     use super::*;
+
+    /// A guardian that says it is far ahead, and gives nothing that anyone could use.
+    struct Liar;
+
+    impl Service for Liar {
+        fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Value, RpcError>> {
+            Box::pin(async move {
+                match request.method.as_str() {
+                    "session_count" => Ok(json!(u64::MAX)),
+                    _ => Ok(json!(["zz"])),
+                }
+            })
+        }
+
+        fn page(&self, _: &str) -> Option<Page> {
+            None
+        }
+    }
+
+    async fn liars(count: u16) -> Fetcher {
+        let mut urls = BTreeMap::new();
+        for peer in 0..count {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            urls.insert(peer, format!("ws://{}/", listener.local_addr().unwrap()));
+            tokio::spawn(serve(listener, Arc::new(Liar), Limits::default()));
+        }
+        let fetcher = Fetcher::start(urls, 2);
+        fetcher.first_look(Duration::from_secs(10)).await;
+        fetcher
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_gives_nothing_is_not_asked_again_and_one_alone_not_even_waited_for() {
+        let fetcher = liars(1).await;
+        assert_eq!(fetcher.ahead(7), [0]);
+        assert!(fetcher.catch_up(7).next().await.is_none());
+        assert_eq!(fetcher.ahead(7), [0], "it was not asked");
+        let fetcher = liars(3).await;
+        assert!(fetcher.catch_up(7).next().await.is_none());
+        assert!(fetcher.ahead(7).len() < 2);
+    }
 
     #[test]
     fn only_wrapped_bytes_are_unwrapped() {

@@ -93,7 +93,8 @@ impl Node {
         let member =
             links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
-        let fetcher = Fetcher::start(others);
+        let keys = &shared.config.keys;
+        let fetcher = Fetcher::start(others, keys.guardians() - keys.threshold() + 1);
         let checkpoints = options.checkpoints;
         let sessions = Sessions { shared, member, fetcher, guard, schedule, checkpoints, stop: stopped };
         info!(guardian = me, session = engine.session(), %address, "started");

@@ -1,7 +1,7 @@
 //! Session after session: what others finished is fetched, the open one is ordered.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fm_aleph::{Member, OrderedUnit, Proposals, Session};
 use fm_consensus::{
@@ -28,6 +28,9 @@ const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(60);
 /// At the start the others get this time to say how far they are.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// So long without an ordered unit is worth a word, again and again.
+const STUCK: Duration = Duration::from_secs(60);
 
 /// How the open session went on.
 enum Turn {
@@ -176,11 +179,13 @@ impl Sessions {
         let mut propose = interval(PROPOSE_AFTER);
         propose.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let fetcher = &self.fetcher;
+        let mut heard = Instant::now();
         let mut outcome = Box::pin(fetcher.late_outcome(session));
         loop {
             tokio::select! {
                 unit = next_unit(&mut aleph) => {
                     let Some(unit) = unit else { return Ok(Turn::Broken) };
+                    heard = Instant::now();
                     if take_unit(&shared, engine, log, &unit, checkpoints)? {
                         return Ok(Turn::Finished);
                     }
@@ -197,11 +202,25 @@ impl Sessions {
                 }
                 _ = propose.tick() => {
                     offer(&shared, engine)?;
+                    if heard.elapsed() > STUCK {
+                        heard = Instant::now();
+                        tell_stuck(&shared, session);
+                    }
                 }
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(Turn::Stopped),
             }
         }
     }
+}
+
+/// Says that nothing is ordered, and who is missing.
+fn tell_stuck(shared: &Shared, session: u64) {
+    let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
+    let missing: Vec<_> =
+        states.iter().filter(|(_, state)| !state.connected).map(|(peer, _)| *peer).collect();
+    let progress = shared.progress().clone();
+    let (round, unsigned) = (progress.round, progress.missing);
+    warn!(session, round, not_linked = ?missing, ?unsigned, "nothing was ordered for a minute");
 }
 
 async fn next_unit(aleph: &mut Option<&mut Session>) -> Option<OrderedUnit> {
