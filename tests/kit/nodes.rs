@@ -104,10 +104,11 @@ impl Nodes {
     /// The exit status of a guardian that ended by itself, when it has.
     #[track_caller]
     pub fn ended(&mut self, peer: usize) -> Option<i32> {
-        let mut child = self.processes[peer].take().expect("the guardian was started");
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
+            let child = self.processes[peer].as_mut().expect("the guardian was started");
             if let Some(status) = child.try_wait().expect("its state can be asked for") {
+                self.processes[peer] = None;
                 return status.code();
             }
             thread::sleep(Duration::from_millis(50));
@@ -156,16 +157,11 @@ impl Nodes {
             self.ask(peer, &["shutdown", "--at-session", &last.to_string()]).exits(0);
         }
         for peer in 0..self.processes.len() {
-            let Some(mut child) = self.processes[peer].take() else { continue };
-            let start = Instant::now();
-            let status = loop {
-                match child.try_wait().expect("its state can be asked for") {
-                    Some(status) => break status,
-                    None => thread::sleep(Duration::from_millis(50)),
-                }
-                assert!(start.elapsed() < PATIENCE, "guardian {peer} does not stop:\n{}", self.log(peer));
-            };
-            assert!(status.success(), "guardian {peer} ended with {status}:\n{}", self.log(peer));
+            if self.processes[peer].is_none() {
+                continue;
+            }
+            let status = self.ended(peer);
+            assert_eq!(status, Some(0), "guardian {peer}:\n{}", self.log(peer));
         }
         last
     }

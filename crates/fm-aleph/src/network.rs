@@ -68,10 +68,9 @@ mod tests {
     fn unit(batch: usize) -> Vec<u8> {
         let mask = [&4_u32.to_le_bytes()[..], &[4, 0]].concat();
         let data = Some(Payload::Batch(vec![0; batch]));
-        let fields = (0_u16, 1_u64, [0; 32], data, 7_u64, [0_u8; 64]);
-        let (round, creator, hash, data, session, signature) = fields;
-        let head = [round.encode(), creator.encode(), mask, Encode::encode(&hash)].concat();
-        [vec![0, 0], head, data.encode(), session.encode(), signature.encode()].concat()
+        let (round, creator, session) = (0_u16, 1_u64, 7_u64);
+        let head = [vec![0, 0], round.encode(), creator.encode(), mask, [0_u8; 32].encode()].concat();
+        [head, data.encode(), session.encode(), [0_u8; 64].encode()].concat()
     }
 
     #[test]
