@@ -131,12 +131,13 @@ fn transactions_that_do_not_hold_are_discarded() {
         assert!(storage.rows() == before);
     }
     let txid = good.txid();
-    assert_eq!(rejection(&mut engine, &ConsensusItem::Transaction(good.clone())), None);
+    let item = ConsensusItem::Transaction(good);
+    assert_eq!(rejection(&mut engine, &item), None);
     // Accepted once, it is never accepted again: not from another guardian, not in a later session.
-    let again = batch(&[ConsensusItem::Transaction(good.clone())]);
+    let again = batch(&[item]);
     let refused =
         Action::Discarded { peer: 2, txid: Some(txid), reason: Rejection::AlreadyAccepted { txid } };
-    assert_eq!(engine.on_ordered_unit(0, 2, Some(&again)).unwrap(), [refused.clone()]);
+    assert_eq!(engine.on_ordered_unit(0, 2, Some(&again)).unwrap(), std::slice::from_ref(&refused));
     let (header, _) = end(&mut engine);
     for peer in 0..3 {
         let signature = UnitPayload::Signature(signature(4, peer, header));
