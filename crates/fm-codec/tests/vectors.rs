@@ -86,6 +86,7 @@ fn outcome<T: Decode + Encode + fmt::Display>(bytes: &[u8], dialect: Dialect) ->
             DecodeErrorKind::IntegerOutOfRange { .. } => "out of range",
             DecodeErrorKind::BadFlag { .. } => "flag",
             DecodeErrorKind::UnknownVariant { .. } => "variant",
+            DecodeErrorKind::NotAPublicKey => "key",
             DecodeErrorKind::NotUtf8 => "utf8",
             DecodeErrorKind::LengthBeyondInput { .. } => "beyond",
             DecodeErrorKind::TooManyElements { .. } => "too many",

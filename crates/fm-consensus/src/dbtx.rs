@@ -14,8 +14,14 @@ use crate::storage::{Changes, Storage};
 pub struct DbTransaction<'a> {
     base: &'a dyn Storage,
     changes: Changes,
-    /// What each change replaced among the changes, oldest first.
-    undo: Vec<(Vec<u8>, Option<Option<Vec<u8>>>)>,
+    /// What to take back, oldest first.
+    undo: Vec<Undo>,
+}
+
+/// A key that was changed, and what was said of it before: a change, or nothing.
+struct Undo {
+    key: Vec<u8>,
+    before: Option<Option<Vec<u8>>>,
 }
 
 /// A state of a [`DbTransaction`] to go back to.
@@ -71,7 +77,7 @@ impl<'a> DbTransaction<'a> {
 
     fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
         let before = self.changes.insert(key.clone(), value);
-        self.undo.push((key, before));
+        self.undo.push(Undo { key, before });
     }
 
     /// Marks the present state.
@@ -82,7 +88,7 @@ impl<'a> DbTransaction<'a> {
     /// Undoes every change since the savepoint.
     pub fn rollback(&mut self, to: Savepoint) {
         while self.undo.len() > to.0 {
-            if let Some((key, before)) = self.undo.pop() {
+            if let Some(Undo { key, before }) = self.undo.pop() {
                 match before {
                     Some(value) => self.changes.insert(key, value),
                     None => self.changes.remove(&key),
@@ -101,7 +107,7 @@ impl<'a> DbTransaction<'a> {
         wanted: impl Fn(&[u8]) -> bool,
     ) -> Result<BTreeMap<&[u8], Option<Vec<u8>>>, SourceError> {
         let mut keys = BTreeMap::new();
-        for (key, before) in &self.undo[savepoint.0..] {
+        for Undo { key, before } in &self.undo[savepoint.0..] {
             if !keys.contains_key(key.as_slice()) && wanted(key) {
                 let value = match before {
                     Some(value) => value.clone(),

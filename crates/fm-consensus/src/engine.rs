@@ -99,7 +99,7 @@ impl Engine {
             return Err(EngineError::OtherGuard { peer });
         }
         settle_versions(storage.as_ref(), &modules)?;
-        let session = Session::read(storage.as_ref())?;
+        let session = Session::read(storage.as_ref(), federation.keys.guardians() == 1)?;
         let balance = BalanceSheet::read(storage.as_ref(), &modules)?;
         let item_durability = Durability::Synced;
         let stopped = false;
@@ -189,8 +189,6 @@ impl Engine {
             return Err(EngineError::NotAlone { guardians });
         }
         self.running(|engine| {
-            // Nobody orders units again: what is stored is what was accepted.
-            engine.session.replayed = engine.session.leaves.len();
             let mut actions = engine.end_rounds()?;
             let own = engine.own_signature().expect("the rounds were ended above");
             actions.extend(engine.collect_signature(engine.federation.own, &own)?);

@@ -42,7 +42,7 @@ pub use guard::{GUARD_NAME, Guard, GuardError};
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
 pub use modules::{DUMMY_ISSUER, Ledger, Meta};
 pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
-pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, Schedule, SessionEnd};
+pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, SESSION_BYTES, Schedule, SessionEnd};
 pub use storage::{Changes, MemoryStorage, Storage};
 pub use tables::{ACCEPTED_ITEM, ALEPH_UNITS, accepted_item_key, unit_key};
 pub use transaction::process_transaction;

@@ -37,7 +37,7 @@ impl Engine {
             Err(reason) => vec![Action::BatchSkipped { peer: creator, round, reason }],
         };
         self.session.batches += 1;
-        if matches!(self.rules.schedule.end, SessionEnd::Batches(end) if self.session.batches >= end) {
+        if self.rules.schedule.is_over(self.session.batches, self.session.replayed_bytes) {
             actions.extend(self.end_rounds()?);
         }
         Ok(actions)
@@ -57,7 +57,9 @@ impl Engine {
             if let Some(next) = session.leaves.get(session.replayed) {
                 // Ordered before a restart. What was not accepted then is not accepted now: what is processed next
                 // after an accepted item met the same state.
-                session.replayed += usize::from(*next == leaf);
+                if *next == leaf {
+                    session.replay(bytes.len());
+                }
                 continue;
             }
             let index = session.leaves.len() as u64;
@@ -70,9 +72,9 @@ impl Engine {
             let txid = txid(&accepted.item);
             match result {
                 Ok(()) => {
-                    tx.put(accepted_item_key(index), bytes);
                     self.session.accept(leaf);
-                    self.session.replayed += 1;
+                    self.session.replay(bytes.len());
+                    tx.put(accepted_item_key(index), bytes);
                     actions.push(Action::Accepted { index, peer, txid });
                 }
                 Err(ItemError::Rejected(reason)) => actions.push(Action::Discarded { peer, txid, reason }),

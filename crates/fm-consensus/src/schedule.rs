@@ -19,6 +19,8 @@ pub enum SessionEnd {
 pub struct Schedule {
     /// What ends them.
     pub end: SessionEnd,
+    /// The bytes of accepted items that end them before that, if any do.
+    pub most_bytes: Option<usize>,
     /// The round from which they slow down.
     pub slowdown_start: u16,
     /// The factor by which each round is slower than the one before it.
@@ -27,16 +29,20 @@ pub struct Schedule {
     pub max_round: u16,
 }
 
+/// The bytes of accepted items with which a session is full: with one more batch and the signatures its record is still
+/// short enough to be read by every server.
+pub const SESSION_BYTES: usize = 15_000_000;
 /// Rounds after the end of a session for signing its header, from v0.4 on.
 const SIGNING_ROUNDS: u16 = 1000;
 /// Rounds per session where the configuration does not say.
 pub const DEFAULT_ROUNDS_PER_SESSION: u16 = 3600;
 
 impl Schedule {
-    /// v0.4 and later, by `broadcast_rounds_per_session`. None if there are more rounds than AlephBFT can count.
+    /// v0.4 and later, by `broadcast_rounds_per_session`; and a full session ends early, see [`Self::unbounded`]. None if there are more rounds than AlephBFT can count.
     pub fn rounds(rounds_per_session: u16) -> Option<Self> {
         Some(Self {
             end: SessionEnd::Round(rounds_per_session),
+            most_bytes: Some(SESSION_BYTES),
             slowdown_start: rounds_per_session,
             slowdown_base: 1.02,
             max_round: rounds_per_session.checked_add(SIGNING_ROUNDS)?,
@@ -49,6 +55,7 @@ impl Schedule {
         let expected = expected_rounds.checked_mul(3)?;
         Some(Self {
             end: SessionEnd::Batches(u64::from(expected) * u64::from(guardians)),
+            most_bytes: None,
             slowdown_start: expected.checked_mul(3)?,
             slowdown_base: 1.005,
             max_round: max_rounds.checked_mul(3)?,
@@ -60,10 +67,24 @@ impl Schedule {
         let expected = expected_rounds.checked_mul(3)?;
         Some(Self {
             end: SessionEnd::Batches(u64::from(expected) * u64::from(guardians)),
+            most_bytes: None,
             slowdown_start: expected,
             slowdown_base: 1.01,
             max_round: max_rounds,
         })
+    }
+
+    /// The same without an end by bytes: what servers do, needed where they take part in ordering. A session may then
+    /// become so long that nobody can fetch it.
+    #[must_use]
+    pub fn unbounded(self) -> Self {
+        Self { most_bytes: None, ..self }
+    }
+
+    /// Whether so many ordered batches, or so many bytes of accepted items, end the rounds.
+    pub(crate) fn is_over(&self, batches: u64, bytes: usize) -> bool {
+        matches!(self.end, SessionEnd::Batches(end) if batches >= end)
+            || self.most_bytes.is_some_and(|most| bytes >= most)
     }
 
     /// How long to wait before a unit of that round is made; none before the first.

@@ -22,6 +22,8 @@ pub(crate) struct Session {
     /// How many of the accepted items were ordered since the machine was opened. After a crash the units that were
     /// ordered before are ordered again, and what was accepted then is recognised by this.
     pub(crate) replayed: usize,
+    /// The bytes of these.
+    pub(crate) replayed_bytes: usize,
     /// Ordered batches.
     pub(crate) batches: u64,
     /// The signatures, once the rounds are over.
@@ -41,11 +43,11 @@ impl Session {
     /// A session in which nothing was accepted yet.
     pub(crate) fn new(index: u64) -> Self {
         let (leaves, known) = (Vec::new(), HashSet::new());
-        Self { index, leaves, known, replayed: 0, batches: 0, signing: None }
+        Self { index, leaves, known, replayed: 0, replayed_bytes: 0, batches: 0, signing: None }
     }
 
-    /// The session in progress in a database.
-    pub(crate) fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
+    /// The session in progress in a database. The units of a guardian who is `alone` are not ordered again.
+    pub(crate) fn read(storage: &dyn Storage, alone: bool) -> Result<Self, EngineError> {
         let mut session = Self::new(next_session(storage)?);
         for row in storage.scan_prefix(ACCEPTED_ITEM) {
             let (key, value) = row?;
@@ -56,6 +58,9 @@ impl Session {
             decode(&value, AcceptedItem::decode)
                 .map_err(|source| EngineError::Row { key: hex::encode(&key), source })?;
             session.accept(sha256(&[&value]));
+            if alone {
+                session.replay(value.len());
+            }
         }
         Ok(session)
     }
@@ -63,6 +68,12 @@ impl Session {
     pub(crate) fn accept(&mut self, leaf: Hash) {
         self.leaves.push(leaf);
         self.known.insert(leaf);
+    }
+
+    /// The next accepted item was ordered.
+    pub(crate) fn replay(&mut self, bytes: usize) {
+        self.replayed += 1;
+        self.replayed_bytes += bytes;
     }
 
     pub(crate) fn header(&self) -> SessionHeader {

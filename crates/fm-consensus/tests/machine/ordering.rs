@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fm_codec::ModuleValue;
 use fm_consensus::{
     ACCEPTED_ITEM, ALEPH_UNITS, Action, BATCH_BYTES, BatchError, Changes, Duplicates, Engine, EngineError,
-    Guard, MemoryStorage, Rejection, Rules, Schedule, Storage, UnitPayload, unit_key,
+    Guard, MemoryStorage, Rejection, Rules, SESSION_BYTES, Schedule, Storage, UnitPayload, unit_key,
 };
 use fm_eras::RowSource;
 use fm_eras::session::{session_key, transaction_key};
@@ -131,12 +131,13 @@ fn transactions_that_do_not_hold_are_discarded() {
         assert!(storage.rows() == before);
     }
     let txid = good.txid();
-    assert_eq!(rejection(&mut engine, &ConsensusItem::Transaction(good.clone())), None);
+    let item = ConsensusItem::Transaction(good);
+    assert_eq!(rejection(&mut engine, &item), None);
     // Accepted once, it is never accepted again: not from another guardian, not in a later session.
-    let again = batch(&[ConsensusItem::Transaction(good.clone())]);
+    let again = batch(&[item]);
     let refused =
         Action::Discarded { peer: 2, txid: Some(txid), reason: Rejection::AlreadyAccepted { txid } };
-    assert_eq!(engine.on_ordered_unit(0, 2, Some(&again)).unwrap(), [refused.clone()]);
+    assert_eq!(engine.on_ordered_unit(0, 2, Some(&again)).unwrap(), std::slice::from_ref(&refused));
     let (header, _) = end(&mut engine);
     for peer in 0..3 {
         let signature = UnitPayload::Signature(signature(4, peer, header));
@@ -236,11 +237,15 @@ fn one_guardian_alone_ends_its_sessions_itself() {
     };
     let mut engine = alone(storage.clone());
     for session in 0..3 {
-        let item = deposit(session + 1, &signing_key(101), session);
-        engine.on_ordered_unit(0, 0, Some(&batch(&[item]))).unwrap();
-        engine = alone(storage.clone());
+        for half in 0..2 {
+            // Nothing is ordered again after a restart: what comes is new.
+            let item = deposit(session + 1, &signing_key(101), 2 * session + half);
+            let actions = engine.on_ordered_unit(0, 0, Some(&batch(&[item]))).unwrap();
+            assert!(matches!(actions.as_slice(), [Action::Accepted { .. }]), "{actions:?}");
+            engine = alone(storage.clone());
+        }
         let actions = engine.end_session_alone().unwrap();
-        assert!(matches!(actions.last(), Some(Action::SessionComplete { items: 1, .. })), "{actions:?}");
+        assert!(matches!(actions.last(), Some(Action::SessionComplete { items: 2, .. })), "{actions:?}");
         let parts = SessionParts::read(&storage.rows()[&session_key(session)]).unwrap();
         let message = keys(1).message(&parts.leaf(session).header.to_bytes());
         keys(1).verify(0, &message, &parts.signatures[&0]).unwrap();
@@ -278,4 +283,39 @@ fn after_a_restart_only_what_was_not_accepted_before_is_processed() {
         matches!(actions.as_slice(), [Action::Discarded { .. }, Action::Accepted { index: 3, .. }]),
         "{actions:?}"
     );
+}
+
+#[test]
+fn a_full_session_ends_early_and_can_be_fetched() {
+    let big = |salt: u64| batch(&[vote(salt, 1, &[7; 49_000])]);
+    let (storage, mut engine) = fresh();
+    let fill = |engine: &mut Engine| {
+        let over = |salt: &u64| {
+            let actions = engine.on_ordered_unit(1, 1, Some(&big(*salt))).unwrap();
+            matches!(actions.last(), Some(Action::Broadcast { .. }))
+        };
+        (0..400).find(over)
+    };
+    let last = fill(&mut engine);
+    assert_eq!(last, Some(306));
+    // After a restart it is over at the same unit, with and without the last item written.
+    assert_eq!(fill(&mut open(storage.clone(), 0).unwrap()), last);
+    let header = engine.progress().missing_signatures.unwrap().0;
+    for peer in 0..3 {
+        let signature = UnitPayload::Signature(signature(4, peer, header));
+        engine.on_ordered_unit(2, peer, Some(&signature)).unwrap();
+    }
+    let record = storage.rows()[&session_key(0)].clone();
+    assert!(record.len() > SESSION_BYTES && record.len() < fm_codec::MAX_DECODE_SIZE);
+    let (_, mut other) = fresh();
+    assert!(matches!(
+        other.on_fetched_outcome(0, &record).unwrap().as_slice(),
+        [Action::SessionComplete { items: 307, .. }]
+    ));
+    // Servers go on.
+    let rules = Rules { schedule: rules().schedule.unbounded(), ..rules() };
+    let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
+    let storage = Arc::new(MemoryStorage::default());
+    let mut upstream = Engine::open(storage, federation, modules, rules, Guard::default()).unwrap();
+    assert_eq!(fill(&mut upstream), None);
 }

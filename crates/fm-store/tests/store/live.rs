@@ -84,7 +84,11 @@ fn a_write_that_a_crash_cut_off_is_dropped_whole() {
         fs::write(copy.join(log.file_name().unwrap()), &whole[..whole.len() - cut]).unwrap();
         let store = LiveStore::open(&copy).unwrap();
         let left: Vec<Row> = store.scan_prefix(&[]).map(Result::unwrap).collect();
-        assert!(left.len() % 4 == 0 && left.len() < 20, "{} rows after {cut} bytes less", left.len());
+        assert!(
+            left.len().is_multiple_of(4) && left.len() < 20,
+            "{} rows after {cut} bytes less",
+            left.len()
+        );
         assert_eq!(left.len(), if cut < 1300 { 16 } else { 12 });
         write(&store, &[(b"z", Some(b"after"))]);
         drop(store);
