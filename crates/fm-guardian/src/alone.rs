@@ -7,8 +7,9 @@ use fm_store::Durability;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
+use crate::actions::{carry_out, publish};
 use crate::error::NodeError;
-use crate::sessions::{Sessions, carry_out, offer, publish};
+use crate::sessions::{Sessions, offer};
 
 /// What was submitted is taken so often.
 const TAKE_AFTER: Duration = Duration::from_millis(50);

@@ -7,6 +7,7 @@
 //! counters; a unit is appended to the open session or not at all; when the federation agreed on something else than
 //! this node, the node stops and says what is known.
 
+mod actions;
 mod alone;
 mod api;
 mod config;

@@ -14,11 +14,12 @@ use tokio::sync::{Mutex, watch};
 use tracing::info;
 
 use crate::DATABASE_NAME;
+use crate::actions::publish;
 use crate::api::Api;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::fetch::Fetcher;
-use crate::sessions::{Sessions, publish};
+use crate::sessions::Sessions;
 use crate::shared::Shared;
 
 /// How a node is run.
