@@ -5,18 +5,16 @@ use std::collections::BTreeMap;
 use fm_crypto::{SchnorrError, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
-    Block, BlockContent, Code, ConvertedEpoch, Finding, PeerId, Place, SessionHeader, SessionLeaf,
-    SessionOutcome, Signatures, convert_block,
+    Block, BlockContent, Code, ConvertedEpoch, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
+    SessionLeaf, SessionOutcome, Signatures, convert_block,
 };
 use rayon::prelude::*;
 
 use crate::pipeline;
-use crate::{AuditError, Control, EpochStream};
+use crate::{AuditError, Control, EpochStream, StrayKeys};
 
 /// Sessions that a core gets at a time.
 const SESSIONS_PER_CORE: usize = 64;
-/// Keys without a number that are remembered.
-const MOST_STRAY_KEYS: usize = 100;
 
 /// What is done with each block.
 #[derive(Clone, Copy)]
@@ -70,24 +68,25 @@ impl AuditedBlock {
 
 /// Runs all blocks of a source through the pipeline; `on_block` gets them in ascending order.
 ///
-/// Returns the keys of the history table that name no block (the first 100 of them).
+/// Returns the keys of the history table that name no block.
 pub fn blocks(
     stream: EpochStream<'_>,
     options: BlockOptions<'_>,
     control: Control<'_>,
     on_block: impl FnMut(AuditedBlock) -> Result<(), AuditError>,
-) -> Result<Vec<Vec<u8>>, AuditError> {
+) -> Result<StrayKeys, AuditError> {
     let layout = options.layout;
     let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>)>| {
-        let mut stray = Vec::new();
+        let mut stray = StrayKeys::default();
         for row in stream.rows.scan_prefix(layout.history) {
             let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
             let bytes = value.len();
             match layout.number_of_key(&key) {
                 Ok(number) => feed.push((number, value), bytes)?,
-                // The layout's other one-byte key under this prefix is a table of its own.
-                Err(_) if stray.len() < MOST_STRAY_KEYS && key.len() > 1 => stray.push(key),
-                Err(_) => control.check()?,
+                Err(_) => {
+                    stray.add(key);
+                    control.check()?;
+                }
             }
         }
         Ok(stray)
@@ -149,16 +148,32 @@ fn own_findings(key: u64, record: &[u8], block: &Block) -> Vec<Finding> {
             format!("the record takes {is} bytes, and no server decodes more than {most}"),
         );
     }
-    if block.merkle.ambiguous {
-        let message = "the header of this session is shared by another list of items, with a repeated tail: its \
-                       signatures do not say which of the two was agreed on";
-        add(Code::ItemListAmbiguous, message.to_owned());
+    if let Some(twin) = twin_of(block.merkle) {
+        let message = format!("{twin}: its signatures do not say which of the two was agreed on");
+        add(Code::ItemListAmbiguous, message);
     }
     let positions: Vec<u64> = block.items.iter().filter_map(|item| item.position).collect();
     if !positions.is_sorted_by(|a, b| a < b) {
         add(Code::ItemsUnordered, "the items' numbers do not ascend".to_owned());
     }
     findings
+}
+
+/// The other list of items that has, or may have, the same header.
+fn twin_of(merkle: MerkleRoot) -> Option<&'static str> {
+    match merkle.depth {
+        _ if merkle.ambiguous => {
+            Some("the header of this session is shared by another list of items, with a repeated tail")
+        }
+        Depth::Settled => None,
+        Depth::MaybeDeeper => Some(
+            "every item of this session has 64 bytes, as two hashes have, and a longer list whose hashes they are may \
+             share its header",
+        ),
+        Depth::Shallower => Some(
+            "the header of this session is shared by a shorter list of items, which are the hashes of these",
+        ),
+    }
 }
 
 /// Checks the signatures over a header: what is wrong with them, and how many are valid.

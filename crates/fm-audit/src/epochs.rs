@@ -11,7 +11,9 @@ use std::thread;
 use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
 use fm_eras::RowSource;
 use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
-use fm_history::{ConvertedEpoch, Epoch, EpochContent, EpochFacts, Finding, SignatureState, convert_epoch};
+use fm_history::{
+    Code, ConvertedEpoch, Epoch, EpochContent, EpochFacts, Finding, Place, SignatureState, convert_epoch,
+};
 use rayon::prelude::*;
 
 use crate::shares::{self, Unsigned};
@@ -79,7 +81,7 @@ pub struct EpochStream<'a> {
     pub path: &'a Path,
 }
 
-/// Keys of the history table that name no epoch.
+/// Keys of the history table that name no epoch or session.
 #[derive(Clone, Debug, Default)]
 pub struct StrayKeys {
     /// The first of them.
@@ -90,7 +92,17 @@ pub struct StrayKeys {
 }
 
 impl StrayKeys {
-    fn add(&mut self, key: Vec<u8>) {
+    /// The keys as findings: the first of them by name, the rest as a number.
+    pub(crate) fn findings(&self, prefix: u8, what: &str) -> Vec<Finding> {
+        let finding = |key: &[u8], message| Finding::new(Code::RecordUndecodable, Place::key(key), message);
+        let named = self.first.iter().map(|key| finding(key, format!("the key names no {what}")));
+        let rest = self.count - self.first.len() as u64;
+        let rest =
+            (rest > 0).then(|| finding(&[prefix], format!("{rest} more keys of the history name no {what}")));
+        named.chain(rest).collect()
+    }
+
+    pub(crate) fn add(&mut self, key: Vec<u8>) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(key.len());
         if self.first.len() < MOST_STRAY_KEYS && self.bytes <= MOST_STRAY_BYTES {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::ArchiveError;
 use fm_eras::{DetectError, SourceError};
+use fm_history::Hash;
 use fm_store::StoreError;
 use thiserror::Error;
 
@@ -66,6 +67,18 @@ pub enum AuditError {
         path: PathBuf,
         /// What is wrong with it.
         source: serde_json::Error,
+    },
+    /// The archive of a directory is another one than its manifest names.
+    #[error(
+        "{path} has the identity {found}, and the manifest beside it names {stated}: one of the two is of another conversion"
+    )]
+    OtherArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Its identity.
+        found: Hash,
+        /// The one that the manifest names.
+        stated: Hash,
     },
     /// A directory that a conversion would have made lacks a part.
     #[error("{path} is no whole migrated directory: it has no {part}")]

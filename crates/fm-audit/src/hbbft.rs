@@ -15,8 +15,7 @@ use fm_history::{
 use crate::key_samples::try_keys;
 use crate::transactions::TransactionIndex;
 use crate::{
-    Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit,
-    StrayKeys, epochs,
+    Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit, epochs,
 };
 
 /// What an audit does beyond following the chain.
@@ -132,7 +131,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
             on_epoch(&audited)
         })?;
         self.control.progress.end();
-        self.report_stray(&stray);
+        stray.findings(HISTORY_TABLE, "epoch").into_iter().for_each(|finding| self.report(finding));
         let (summary, findings) = chain.finish();
         findings.into_iter().for_each(|finding| self.report(finding));
         if summary.signed == 0 && summary.unchecked == 0 {
@@ -143,19 +142,6 @@ impl<'a, 'f> Auditor<'a, 'f> {
         self.result.chain = summary;
         self.result.anchor = running.anchor;
         Ok(())
-    }
-
-    fn report_stray(&mut self, stray: &StrayKeys) {
-        for key in &stray.first {
-            let message = "the key names no epoch";
-            self.report(Finding::new(Code::RecordUndecodable, Place::key(key), message));
-        }
-        let rest = stray.count - stray.first.len() as u64;
-        if rest > 0 {
-            let message = format!("{rest} more keys of the history name no epoch");
-            let place = Place::key(&[HISTORY_TABLE]);
-            self.report(Finding::new(Code::RecordUndecodable, place, message));
-        }
     }
 
     fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {

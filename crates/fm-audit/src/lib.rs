@@ -20,6 +20,7 @@ mod sessions;
 mod shares;
 mod source;
 mod transactions;
+mod unit_sessions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use control::{Control, Progress, Silent};
@@ -37,5 +38,6 @@ pub use pipeline::{Feed, run as run_pipeline};
 pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
-    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
+    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, check_identity,
+    open_source,
 };

@@ -336,11 +336,14 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
                 let message = "the old database has this record, the new one not";
                 report.add(Finding::new(Code::CarriedRecordMissing, Place::key(key), message));
             }
-        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right)
-            && stored != expected
-        {
-            let message = "the record differs from that of the old database";
-            report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right) {
+            if stored != expected {
+                let message = "the record differs from that of the old database";
+                report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+            }
+            if !session::is_known(key, target) {
+                report.add(foreign(key));
+            }
         }
         if order.is_le() {
             left = stored.next().transpose()?;
@@ -358,6 +361,10 @@ fn unexpected(key: &[u8], target: Version) -> Finding {
         let message = "the old database has no such record";
         return Finding::new(Code::CarriedRecordDiffers, Place::key(key), message);
     }
+    foreign(key)
+}
+
+fn foreign(key: &[u8]) -> Finding {
     let message =
         "the server that this database is for does not know this record, and may refuse to start on it";
     Finding::new(Code::ForeignRecord, Place::key(key), message)

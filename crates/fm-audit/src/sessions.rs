@@ -7,6 +7,7 @@ use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_
 use fm_history::{BlockContent, BlockTransaction, Code, Finding, Hash, HistoryRoot, Place, Severity};
 
 use crate::transactions::TransactionIndex;
+use crate::unit_sessions::UnitSessions;
 use crate::{Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, blocks};
 
 /// Sessions at which the keys are tried before the whole history is.
@@ -119,6 +120,12 @@ impl Auditor<'_, '_> {
             (true, "B") => vec![keys.clone(), untagged],
             (true, _) => vec![keys.clone()],
         };
+        if layout.tagged && layout.era != "B" && keys.tag().is_none() {
+            let message = "servers sign sessions with keys that have a parity, and these have none: signatures were \
+                           not looked at";
+            self.add(Code::WrongKeys, Place::everywhere(), message);
+            return Ok(None);
+        }
         let mut signed = 0;
         for row in self.stream.rows.scan_prefix(layout.history) {
             let (key, value) = row.map_err(|source| AuditError::rows(self.stream.path, source))?;
@@ -174,11 +181,13 @@ impl Auditor<'_, '_> {
             on_block(&audited)
         })?;
         self.control.progress.end();
-        for key in &stray {
-            self.add(Code::RecordUndecodable, Place::key(key), "the key names no session");
-        }
+        stray.findings(layout.history, "session").into_iter().for_each(|finding| self.report(finding));
         let history = layout.table_of(&[layout.history]).map_or("history", |table| table.name);
-        self.result.rows.insert(history, self.result.sessions + stray.len() as u64);
+        self.result.rows.insert(history, self.result.sessions + stray.count);
+        if self.result.sessions == 0 {
+            let message = "no finished session is stored: there is nothing that guardians could have signed";
+            self.add(Code::HistoryEmpty, Place::everywhere(), message);
+        }
         if running.is_whole(self.result.first) {
             self.result.anchor = running.anchor();
         }
@@ -187,7 +196,7 @@ impl Auditor<'_, '_> {
 
     fn on_block(&mut self, audited: &AuditedBlock, running: &mut Running) {
         let index = audited.key;
-        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        let expected = self.open_session();
         if index > expected {
             let message = match index - expected {
                 1 => "the session is not there".to_owned(),
@@ -233,6 +242,7 @@ impl Auditor<'_, '_> {
         let layout = self.options.layout;
         self.control.progress.begin("other records", "records", None);
         let mut next_pending = 0;
+        let mut units = UnitSessions::default();
         let before = self.stream.rows.scan_range(&[], Some(&[layout.history]));
         let after = self.stream.rows.scan_range(&[layout.history + 1], None);
         for row in before.chain(after) {
@@ -258,6 +268,8 @@ impl Auditor<'_, '_> {
                 self.index.add_row(&key, &value);
             } else if table.value == ValueForm::AcceptedItem {
                 self.on_pending(&key, &value, &mut next_pending);
+            } else if table.prefix == layout.units {
+                units.take(layout, &key, &value);
             } else if table.value == ValueForm::Nothing {
                 self.result.pending += 1;
             } else if table.key == KeyForm::Nothing && table.prefix == 0 {
@@ -265,7 +277,13 @@ impl Auditor<'_, '_> {
             }
         }
         self.control.progress.end();
+        units.beyond(layout, self.open_session()).into_iter().for_each(|finding| self.report(finding));
         Ok(())
+    }
+
+    /// The session behind the last finished one.
+    fn open_session(&self) -> u64 {
+        self.result.last.map_or(0, |last| last.saturating_add(1))
     }
 
     /// An accepted item of the open session; they are numbered from 0.
@@ -289,7 +307,7 @@ impl Auditor<'_, '_> {
 
     /// The record of the open session's index, in the first build of era C.
     fn check_pointer(&mut self, key: &[u8], value: &[u8]) {
-        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        let expected = self.open_session();
         let mut reader = fm_codec::Reader::new(value, self.options.layout.dialect);
         if let Ok(open) = reader.u64()
             && open != expected

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
-use fm_history::Manifest;
+use fm_history::{Hash, Manifest};
 use fm_store::ReadStore;
 
 use crate::{AuditError, Control};
@@ -165,6 +165,26 @@ impl MigratedDir {
             Err(error) => Err(error.to_string()),
         }
     }
+}
+
+/// Refuses an archive that is not the one that the manifest in its directory names. Without a manifest there is nothing
+/// to compare it with.
+///
+/// # Errors
+/// If it is another one, or the manifest cannot be read.
+pub fn check_identity(archive: &ArchiveSource, dir: &Path) -> Result<(), AuditError> {
+    let path = dir.join(MANIFEST_NAME);
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = read_manifest(&path).map_err(|source| AuditError::File { path: path.clone(), source })?;
+    let manifest: Manifest =
+        serde_json::from_str(&text).map_err(|source| AuditError::Manifest { path, source })?;
+    let found = Hash(archive.summary().identity);
+    if found == manifest.provenance {
+        return Ok(());
+    }
+    Err(AuditError::OtherArchive { path: archive.path().to_owned(), found, stated: manifest.provenance })
 }
 
 /// The text of a manifest; a file that is much larger than any manifest is not read.

@@ -19,6 +19,7 @@ mod keys_file;
 mod private;
 mod session_keys;
 mod signing;
+mod strict_json;
 
 pub use batch::BATCH_SIZE;
 pub use bls::SignatureError;

@@ -120,6 +120,10 @@ codes! {
     SessionUnsigned = "session-unsigned", Error;
     /// More guardians signed a session than servers store: valid, but servers do not accept such a record from peers.
     SessionSignaturesSurplus = "session-signatures-surplus", Info;
+    /// No finished epoch or session is stored: there is nothing that guardians could have signed.
+    HistoryEmpty = "history-empty", Warning;
+    /// The stored units are of a later session than the one behind the last: the newest sessions are not there.
+    UnitsBeyondEnd = "units-beyond-end", Error;
     /// The items of a block are not in the order in which they were numbered.
     ItemsUnordered = "items-unordered", Error;
     /// The open session's units are in a form that the newest servers do not read.

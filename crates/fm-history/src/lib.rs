@@ -23,7 +23,7 @@ pub use digest::sha256;
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
 pub use finding::{Code, Finding, Place, Severity};
 pub use hash::Hash;
-pub use header::{MerkleRoot, SessionHeader, merkle_root};
+pub use header::{Depth, MerkleRoot, SessionHeader, merkle_root, merkle_root_of_items};
 pub use manifest::Manifest;
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use root::{HistoryRoot, SessionLeaf};

@@ -246,6 +246,7 @@ impl Judge {
             Code::LastEpochWrong
                 | Code::LastEpochMissing
                 | Code::SessionPointerWrong
+                | Code::UnitsBeyondEnd
                 | Code::TransactionIndexMissing
                 | Code::TransactionIndexExtra
                 | Code::TransactionIndexDiffers

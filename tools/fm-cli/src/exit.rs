@@ -110,6 +110,9 @@ impl From<AuditError> for Failure {
             AuditError::Store(error) => error.into(),
             AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
                 .hint("run the same command again to do it whole"),
+            AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
+                "`fm-verify` says what else is wrong; to use the archive all the same, give the file itself",
+            ),
             error => Self::from_error(Exit::CannotLook, &error),
         }
     }

@@ -49,6 +49,15 @@ impl PinnedKeys {
     pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {
             (Detected::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
+            (Detected::Blocks(layout), _, Some(keys)) if layout.era != "B" && keys.tag().is_none() => {
+                let message = format!(
+                    "{} holds keys without parity (64 hex digits); sessions of era {} are signed with keys that have \
+                     one (66)",
+                    self.path.display(),
+                    layout.era
+                );
+                Err(Failure::new(Exit::Usage, message))
+            }
             (Detected::Blocks(_), _, Some(keys)) => Ok(HistoryKeys::Session(keys)),
             (Detected::Hbbft(_), None, _) if self.config.is_some() => {
                 let message = format!(

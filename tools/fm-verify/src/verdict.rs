@@ -215,8 +215,8 @@ fn proven_scope(verdict: &Verdict, last_stored: Option<u64>, is_epochs: bool) ->
     let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
     let what = if is_epochs { "epoch" } else { "session" };
     let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {
-        None if verdict.pending > 0 => "the open session and module data are".to_owned(),
-        None => "module data is".to_owned(),
+        None if verdict.pending > 0 => "that it ends there, the open session and module data are".to_owned(),
+        None => "that it ends there and module data are".to_owned(),
         Some((first, last)) if first == last => format!("{what} {} and module data are", group_digits(last)),
         Some((first, last)) => {
             format!("{what}s {} to {} and module data are", group_digits(first), group_digits(last))
