@@ -18,7 +18,9 @@ mod pipeline;
 mod seal;
 mod sessions;
 mod shares;
+mod signers;
 mod source;
+mod stored;
 mod transactions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
@@ -36,6 +38,8 @@ pub use migrated::{MigratedAudit, audit_migrated, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
+pub use signers::{Signers, TrustedKeys};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
 };
+pub use stored::{StoredHistory, read_entry, read_ruled_entry};
