@@ -5,10 +5,13 @@
 //! finding or as many).
 
 mod blocks;
+mod compare;
 mod control;
 mod directory;
 mod epochs;
 mod error;
+mod evidence;
+mod explain;
 mod hbbft;
 mod history;
 mod key_samples;
@@ -16,6 +19,7 @@ mod manifest;
 mod migrated;
 mod pipeline;
 mod seal;
+mod sealed_json;
 mod sessions;
 mod shares;
 mod signers;
@@ -24,10 +28,13 @@ mod stored;
 mod transactions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
 pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
+pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
+pub use explain::{ExplainedSide, Explanation, explain};
 pub use hbbft::{HbbftOptions, audit_hbbft};
 pub use history::{
     Anchor, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row,
@@ -37,6 +44,7 @@ pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_met
 pub use migrated::{MigratedAudit, audit_migrated, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use seal::SealAudit;
+pub use sealed_json::SealedJsonError;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{Signers, TrustedKeys};
 pub use source::{

@@ -4,6 +4,7 @@
 
 mod block;
 mod chain;
+mod diff;
 mod digest;
 mod entry;
 mod epoch;
@@ -20,6 +21,7 @@ mod session_parts;
 
 pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
+pub use diff::{DiffClass, Difference, compare_entries};
 pub use digest::sha256;
 pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};

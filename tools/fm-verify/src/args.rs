@@ -30,6 +30,14 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Finds the first session and item at which two histories part, and explains it.
+    ///
+    /// Exit status 0 equal, 1 different.
+    Diff(DiffArgs),
+    /// Checks a file that diff wrote, by the keys alone, and says what it proves.
+    ///
+    /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
+    CheckEvidence(CheckArgs),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
 }
@@ -86,6 +94,43 @@ pub(crate) struct ShowArgs {
     #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) hex: bool,
     /// Print one JSON object.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DiffArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory (its sessions).
+    #[arg(value_name = "A")]
+    pub(crate) left: PathBuf,
+    /// What it is compared with: of the same era, or of another by the conversion rule.
+    #[arg(value_name = "B")]
+    pub(crate) right: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Write the first difference to a file that proves it to somebody who has neither side; it must not exist.
+    #[arg(long, value_name = "FILE", env = "FM_EVIDENCE")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Show the bytes of the items that differ.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print NDJSON: the difference, and the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Show the bytes of the items.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print NDJSON, the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
 }

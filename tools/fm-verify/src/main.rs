@@ -2,6 +2,9 @@
 
 mod args;
 mod audit_args;
+mod check_evidence;
+mod diff;
+mod explained;
 mod show;
 mod verdict;
 mod verify;
@@ -21,6 +24,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     fm_cli::run("fm-verify", || match &arguments.command {
         None => verify::run(&arguments.audit),
+        Some(Command::Diff(arguments)) => diff::run(arguments),
+        Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
 }
