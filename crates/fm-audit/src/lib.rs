@@ -18,6 +18,9 @@ mod key_samples;
 mod manifest;
 mod migrated;
 mod pipeline;
+mod proof;
+mod proof_epoch;
+mod proof_session;
 mod seal;
 mod sealed_json;
 mod sessions;
@@ -43,6 +46,8 @@ pub use history::{
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use migrated::{MigratedAudit, audit_migrated, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};
+pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
+pub use proof_session::SessionProofError;
 pub use seal::SealAudit;
 pub use sealed_json::SealedJsonError;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};

@@ -12,6 +12,7 @@ mod finding;
 mod hash;
 mod header;
 mod manifest;
+mod merkle_path;
 mod multiset;
 mod root;
 mod rule;
@@ -29,6 +30,7 @@ pub use finding::{Code, Finding, Place, Severity};
 pub use hash::Hash;
 pub use header::{MerkleRoot, SessionHeader, merkle_root};
 pub use manifest::Manifest;
+pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use root::{HistoryRoot, SessionLeaf};
 pub use rule::{

@@ -38,6 +38,12 @@ pub(crate) enum Command {
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
     CheckEvidence(CheckArgs),
+    /// Writes a proof that one item is in the history: a file that only the keys are needed to check.
+    Prove(ProveArgs),
+    /// Checks a file that prove wrote, by the keys alone.
+    ///
+    /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
+    CheckProof(CheckArgs),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
 }
@@ -133,4 +139,19 @@ pub(crate) struct CheckArgs {
     /// Print NDJSON, the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ProveArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// The file to make; it must not exist (default: standard output).
+    #[arg(long, value_name = "FILE", env = "FM_OUT")]
+    pub(crate) out: Option<PathBuf>,
 }

@@ -5,6 +5,7 @@ mod audit_args;
 mod check_evidence;
 mod diff;
 mod explained;
+mod prove;
 mod show;
 mod verdict;
 mod verify;
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
         None => verify::run(&arguments.audit),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
+        Some(Command::Prove(arguments)) => prove::run(arguments),
+        Some(Command::CheckProof(arguments)) => prove::check(arguments),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
 }
