@@ -103,7 +103,8 @@ fn take(history: &StoredHistory<'_>, index: u64, item: Option<usize>) -> Result<
     })?;
     let count = entry.known_items().len();
     if let Some(item) = item.filter(|item| *item >= count) {
-        let message = format!("{what} {index} of {path} has no item {item}: it has {count}, counted from 0");
+        let message =
+            format!("{what} {index} of {path} has no item {item}: it has {count} item(s), counted from 0");
         return Err(Failure::new(Exit::Findings, message));
     }
     Ok(Found { index, record, layout, entry, item })
