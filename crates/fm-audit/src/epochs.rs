@@ -17,6 +17,7 @@ use fm_history::{
 use rayon::prelude::*;
 
 use crate::shares::{self, Unsigned};
+use crate::stored::NumberedRecords;
 use crate::{AuditError, Control};
 
 /// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
@@ -114,8 +115,6 @@ impl StrayKeys {
 /// An epoch's number and its record, if that is not too large to be looked at.
 type RawEpoch = (u64, Result<Vec<u8>, EpochError>);
 type RawChunk = Result<Vec<RawEpoch>, AuditError>;
-/// The history's rows by ascending epoch.
-type NumberedRows<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
 
 /// Runs all epochs of a source through the pipeline; `on_epoch` gets them in ascending order.
 ///
@@ -184,12 +183,12 @@ fn read_chunks(
 }
 
 /// The history's rows by ascending epoch; keys that name none go to `stray`.
-fn numbered_rows<'a>(
+pub(crate) fn numbered_rows<'a>(
     stream: EpochStream<'a>,
     layout: Layout,
     control: Control<'a>,
     stray: &'a mut StrayKeys,
-) -> NumberedRows<'a> {
+) -> NumberedRecords<'a> {
     let failed = |source| AuditError::rows(stream.path, source);
     let numbered = stream.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
         let (key, value) = match control.check().and_then(|()| row.map_err(failed)) {

@@ -51,9 +51,7 @@ pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockI
     let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let item = read_accepted_item(&mut reader, layout)?;
     reader.finish()?;
-    let mut writer = Writer::new(layout.dialect);
-    write_accepted_item(&item, layout, &mut writer);
-    check_reproducible(writer.as_bytes(), value)?;
+    check_reproducible(&encode_accepted_item(&item, layout), value)?;
     Ok(item)
 }
 
@@ -65,6 +63,13 @@ fn is_acceptable(bytes: &[u8], layout: &BlockLayout, guardians: usize) -> bool {
         _ => true,
     };
     decode_accepted_item(bytes, layout).is_ok_and(|item| usize::from(item.peer) < guardians && is_known(item))
+}
+
+/// Encodes an accepted item, as its leaf of the Merkle tree hashes it.
+pub fn encode_accepted_item(item: &BlockItem, layout: &BlockLayout) -> Vec<u8> {
+    let mut writer = Writer::new(layout.dialect);
+    write_accepted_item(item, layout, &mut writer);
+    writer.into_bytes()
 }
 
 /// Encodes a record.
