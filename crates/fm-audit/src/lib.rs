@@ -15,11 +15,15 @@ mod key_samples;
 mod manifest;
 mod migrated;
 mod pipeline;
+mod sample;
+mod scope;
 mod seal;
 mod sessions;
 mod shares;
 mod source;
 mod transactions;
+mod trust;
+mod trust_file;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use control::{Control, Progress, Silent};
@@ -28,14 +32,18 @@ pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKey
 pub use error::AuditError;
 pub use hbbft::{HbbftOptions, audit_hbbft};
 pub use history::{
-    Anchor, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row,
-    is_copied, old_sessions,
+    Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
+    carried_row, is_copied, old_sessions,
 };
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use migrated::{MigratedAudit, audit_migrated, check_archive};
+pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};
+pub use sample::Sample;
+pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
 };
+pub use trust::{Mark, TrustedPrefix};
+pub use trust_file::{TrustError, TrustFile};

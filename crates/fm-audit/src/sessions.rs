@@ -6,8 +6,13 @@ use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, BlockTransaction, Code, Finding, Hash, HistoryRoot, Place, Severity};
 
+use crate::hbbft::index_left_out;
 use crate::transactions::TransactionIndex;
-use crate::{Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, blocks};
+use crate::trust::Ledger;
+use crate::{
+    Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
+    blocks,
+};
 
 /// Sessions at which the keys are tried before the whole history is.
 const KEY_SAMPLES: usize = 8;
@@ -21,8 +26,10 @@ pub struct SessionOptions<'a> {
     pub keys: Option<&'a SessionKeys>,
     /// The last session that the history root covers; the last one if none.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions.
+    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Which sessions, and which of their signatures.
+    pub scope: Scope<'a>,
 }
 
 /// What an audit of blocks or sessions came to.
@@ -50,6 +57,10 @@ pub struct SessionAudit {
     pub anchor: Option<Anchor>,
     /// Rows by table.
     pub rows: BTreeMap<&'static str, u64>,
+    /// Sessions that an earlier audit proved, and that are as they were.
+    pub trusted: u64,
+    /// What the next audit can build on, if that was asked for and there are no errors.
+    pub prefix: Option<TrustedPrefix>,
     /// Findings that are errors.
     pub errors: u64,
     /// Findings that are warnings.
@@ -77,7 +88,9 @@ pub fn audit_sessions(
     };
     let scheme = audit.choose_scheme()?;
     audit.follow(scheme.as_ref(), on_block)?;
-    if options.side_records {
+    if !options.scope.is_whole() {
+        audit.report(index_left_out());
+    } else if options.side_records {
         audit.check_records()?;
         audit.check_index()?;
     }
@@ -167,13 +180,21 @@ impl Auditor<'_, '_> {
         let layout = self.options.layout;
         self.control.progress.begin("sessions", "sessions", None);
         let tagged = layout.tagged && self.result.untagged.is_none();
-        let options = BlockOptions { layout, keys, convert: true, tagged };
+        let scope = self.options.scope;
+        let options = BlockOptions { layout, keys, convert: true, tagged, scope };
+        let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
         let mut running = Running { until: self.options.until, ..Running::default() };
         let stray = blocks(self.stream, options, self.control, |audited| {
             self.on_block(&audited, &mut running);
+            let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
+            changed.into_iter().for_each(|finding| self.report(finding));
             on_block(&audited)
         })?;
         self.control.progress.end();
+        if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
+            cut.into_iter().for_each(|finding| self.report(finding));
+            (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
+        }
         for key in &stray {
             self.add(Code::RecordUndecodable, Place::key(key), "the key names no session");
         }
@@ -187,7 +208,8 @@ impl Auditor<'_, '_> {
 
     fn on_block(&mut self, audited: &AuditedBlock, running: &mut Running) {
         let index = audited.key;
-        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        let from = self.options.scope.from;
+        let expected = self.result.last.map_or(from, |last| last.saturating_add(1));
         if index > expected {
             let message = match index - expected {
                 1 => "the session is not there".to_owned(),
@@ -328,7 +350,8 @@ fn each_transaction(
     control: Control<'_>,
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
-    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged };
+    let scope = Scope::default();
+    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope };
     blocks(stream, options, control, |audited| {
         audited.transactions().try_for_each(|transaction| {
             let (key, value) = index_row(layout, transaction);
@@ -347,6 +370,13 @@ fn each_transaction(
         }
     }
     Ok(())
+}
+
+/// What the ledger of a trust file says of a session.
+fn remember(ledger: &mut Ledger<'_>, audited: &AuditedBlock) -> Option<Finding> {
+    let decoded = audited.decoded.as_ref().ok();
+    let entry = decoded.and_then(|decoded| Some((decoded.leaf, decoded.mark?)));
+    ledger.push(audited.key, entry, decoded.is_some_and(|decoded| decoded.is_signed == Some(true)))
 }
 
 /// The row of the index that an accepted transaction leaves behind.
