@@ -18,6 +18,7 @@ use fm_history::{
 use rayon::prelude::*;
 
 use crate::shares::{self, Unsigned};
+use crate::stored::NumberedRecords;
 use crate::{Attention, AuditError, Control, Mark, Scope};
 
 /// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
@@ -117,8 +118,6 @@ struct RawEpoch {
     is_picked: bool,
 }
 type RawChunk = Result<Vec<RawEpoch>, AuditError>;
-/// The history's rows by ascending epoch.
-type NumberedRows<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
 
 /// Runs all epochs of a source through the pipeline; `on_epoch` gets them in ascending order.
 ///
@@ -189,12 +188,12 @@ fn read_chunks(
 }
 
 /// The history's rows by ascending epoch; keys that name none go to `stray`.
-fn numbered_rows<'a>(
+pub(crate) fn numbered_rows<'a>(
     stream: EpochStream<'a>,
     layout: Layout,
     control: Control<'a>,
     stray: &'a mut StrayKeys,
-) -> NumberedRows<'a> {
+) -> NumberedRecords<'a> {
     let failed = |source| AuditError::rows(stream.path, source);
     let numbered = stream.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
         let (key, value) = match control.check().and_then(|()| row.map_err(failed)) {

@@ -20,7 +20,9 @@ mod scope;
 mod seal;
 mod sessions;
 mod shares;
+mod signers;
 mod source;
+mod stored;
 mod transactions;
 mod trust;
 mod trust_file;
@@ -42,8 +44,10 @@ pub use sample::Sample;
 pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
+pub use signers::{Signers, TrustedKeys};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
 };
+pub use stored::{StoredHistory, read_entry, read_ruled_entry};
 pub use trust::{Mark, TrustedPrefix};
 pub use trust_file::{TrustError, TrustFile};

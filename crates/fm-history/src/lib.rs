@@ -5,6 +5,7 @@
 mod block;
 mod chain;
 mod digest;
+mod entry;
 mod epoch;
 mod finding;
 mod hash;
@@ -20,6 +21,7 @@ mod session_parts;
 pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
 pub use digest::sha256;
+pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
 pub use finding::{Code, Finding, Place, Severity};
 pub use hash::Hash;

@@ -6,11 +6,11 @@ use fm_audit::{
     AuditError, Control, EpochStream, HistoryAudit, HistoryOptions, PROVENANCE_NAME, SealAudit, Source,
     audit_history, audit_migrated, check_archive, omission_findings, open_source,
 };
-use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag, layout_by_name};
+use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
 use fm_history::{Finding, Severity};
 
-use crate::Arguments;
+use crate::audit_args::AuditArgs;
 use crate::verdict::conclude;
 
 /// What was looked at, and what it came to.
@@ -24,14 +24,14 @@ pub(crate) struct Outcome {
     pub(crate) warnings: u64,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
-    let layout = arguments.layout.as_deref().map(layout_by_name).transpose()?;
+pub(crate) fn run(arguments: &AuditArgs) -> Result<Exit, Failure> {
+    let (source, layout) = (arguments.source()?, arguments.layout.get()?);
     let keys = arguments.keys.load()?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json);
-    let outcome = look(&arguments.source, layout, keys.as_ref(), control, &mut printer);
+    let outcome = look(source, layout, keys.as_ref(), control, &mut printer);
     drop(progress);
     let output = printer.finish()?;
     conclude(&outcome?, keys.as_ref(), arguments.json, output)

@@ -48,10 +48,15 @@ pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockI
     let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let item = read_accepted_item(&mut reader, layout)?;
     reader.finish()?;
-    let mut writer = Writer::new(layout.dialect);
-    write_accepted_item(&item, layout, &mut writer);
-    check_reproducible(writer.as_bytes(), value)?;
+    check_reproducible(&encode_accepted_item(&item, layout), value)?;
     Ok(item)
+}
+
+/// Encodes an accepted item, as its leaf of the Merkle tree hashes it.
+pub fn encode_accepted_item(item: &BlockItem, layout: &BlockLayout) -> Vec<u8> {
+    let mut writer = Writer::new(layout.dialect);
+    write_accepted_item(item, layout, &mut writer);
+    writer.into_bytes()
 }
 
 /// Encodes a record.

@@ -1,0 +1,91 @@
+//! The command line of `fm-verify`: an audit, or a subcommand.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_eras::Detected;
+use fm_history::Hash;
+
+use crate::audit_args::AuditArgs;
+
+/// Proves a history, or says where it breaks.
+///
+/// Reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
+/// what `fm-migrate convert` made of them. Nothing is written to them. Exit status: 0 sound, 1 findings or a difference,
+/// 2 bad usage, 3 could not look, 4 consistent but not proven for want of keys, 11 locked, 130 interrupted.
+#[derive(Parser)]
+#[command(
+    name = "fm-verify",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
+    Show(ShowArgs),
+}
+
+/// The layout, where it cannot be told from the records.
+#[derive(Args, Clone)]
+pub(crate) struct LayoutArgs {
+    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    layout: Option<String>,
+}
+
+impl LayoutArgs {
+    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+        self.layout.as_deref().map(layout_by_name).transpose()
+    }
+}
+
+fn txid(text: &str) -> Result<Hash, String> {
+    let mut hash = Hash::default();
+    hex::decode_to_slice(text, &mut hash.0).map_err(|_| "a transaction id has 64 hex digits".to_owned())?;
+    Ok(hash)
+}
+
+/// Which item of a history.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct PlaceArgs {
+    /// The session or block.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["epoch", "txid"])]
+    pub(crate) session: Option<u64>,
+    /// The epoch; of a migrated directory, the old one behind a session.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "txid")]
+    pub(crate) epoch: Option<u64>,
+    /// The item in it, counted from 0.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "txid")]
+    pub(crate) item: Option<usize>,
+    /// The transaction with this id.
+    #[arg(long, value_name = "HEX", value_parser = txid)]
+    pub(crate) txid: Option<Hash>,
+}
+
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Show the bytes of every item.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print one JSON object.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
