@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fm_crypto::{SchnorrError, SessionKeys};
+use fm_eras::Rows;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
     Block, BlockContent, Code, ConvertedEpoch, Finding, PeerId, Place, SessionHeader, SessionLeaf,
@@ -86,7 +87,7 @@ pub fn blocks(
     let (layout, scope) = (options.layout, options.scope);
     let read = |feed: &mut pipeline::Feed<'_, RawBlock>| {
         let (mut stray, mut is_picked) = (Vec::new(), scope.picker());
-        for row in stream.rows.scan_prefix(layout.history) {
+        for row in rows_of(stream, layout, scope) {
             let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
             let bytes = value.len();
             match layout.number_of_key(&key) {
@@ -104,6 +105,16 @@ pub fn blocks(
     let process =
         |chunk: Vec<RawBlock>| chunk.into_par_iter().map(|block| audit_block(block, options)).collect();
     pipeline::run(SESSIONS_PER_CORE * rayon::current_num_threads(), control, read, process, on_block)
+}
+
+/// The rows of the part of a history that is looked at.
+fn rows_of<'a>(stream: EpochStream<'a>, layout: &BlockLayout, scope: Scope<'_>) -> Rows<'a> {
+    if scope.is_whole() {
+        return stream.rows.scan_prefix(layout.history);
+    }
+    let end = scope.to.and_then(|to| to.checked_add(1)).map(|end| layout.history_key(end));
+    let end = end.or_else(|| layout.history.checked_add(1).map(|prefix| vec![prefix]));
+    stream.rows.scan_range(&layout.history_key(scope.from), end.as_deref())
 }
 
 /// A block as it is read.

@@ -132,6 +132,11 @@ impl TrustFile {
         prefix_of(&text).map(new).map_err(|what| TrustError::Damaged { path: path.to_owned(), what })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What was proven before.
     pub fn prefix(&self) -> &TrustedPrefix {
         &self.prefix

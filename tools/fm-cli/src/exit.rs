@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use fm_audit::AuditError;
+use fm_audit::{AuditError, TrustError};
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
 
@@ -112,6 +112,25 @@ impl From<AuditError> for Failure {
                 .hint("run the same command again to do it whole"),
             error => Self::from_error(Exit::CannotLook, &error),
         }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let exit = match error {
+            TrustError::File { .. } | TrustError::Damaged { .. } => Exit::CannotLook,
+            TrustError::NotOne { .. } | TrustError::Version { .. } | TrustError::OfAnother { .. } => {
+                Exit::Usage
+            }
+        };
+        let hint = match error {
+            TrustError::File { .. } => None,
+            TrustError::Version { .. } => {
+                Some("use a newer fm-verify, or another file to check everything anew")
+            }
+            _ => Some("name another file, or none, to check everything anew"),
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
     }
 }
 

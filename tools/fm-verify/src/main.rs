@@ -2,6 +2,7 @@
 
 mod args;
 mod audit_args;
+mod scope_args;
 mod show;
 mod verdict;
 mod verify;

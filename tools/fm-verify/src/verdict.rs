@@ -4,10 +4,11 @@ use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_eras::Detected;
 use serde::Serialize;
 
+use crate::scope_args::{Limits, Range, SampleFacts, TrustFacts};
 use crate::verify::Outcome;
 
 #[derive(Serialize)]
-struct Verdict {
+struct Verdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     source: &'static str,
@@ -31,6 +32,11 @@ struct Verdict {
     errors: u64,
     warnings: u64,
     keys: Option<KeySource>,
+    /// The part that was looked at; none if that was all.
+    range: Option<Range>,
+    /// The sample whose signatures were checked; none if that was every one.
+    sample: Option<&'a SampleFacts>,
+    trust_file: Option<&'a TrustFacts>,
 }
 
 /// Whose keys the signatures were checked with.
@@ -73,9 +79,12 @@ pub(crate) fn conclude(
     json: bool,
     mut output: Output,
 ) -> Result<Exit, Failure> {
+    let Limits { range, sample, .. } = &outcome.limits;
     let (name, exit) = match (outcome.errors + outcome.warnings, keys) {
-        (0, Some(_)) => ("sound", Exit::Done),
         (0, None) => ("unpinned", Exit::Partial),
+        (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),
+        (0, Some(_)) if range.is_some() => ("partial", Exit::Partial),
+        (0, Some(_)) => ("sound", Exit::Done),
         _ => ("findings", Exit::Findings),
     };
     let is_epochs = !matches!(outcome.layout, Some(Detected::Blocks(_)));
@@ -88,8 +97,16 @@ pub(crate) fn conclude(
     Ok(exit)
 }
 
-fn verdict(name: &'static str, outcome: &Outcome, keys: Option<KeySource>, is_epochs: bool) -> Verdict {
+fn verdict<'a>(
+    name: &'static str,
+    outcome: &'a Outcome,
+    keys: Option<KeySource>,
+    is_epochs: bool,
+) -> Verdict<'a> {
     let chain = &outcome.audit.chain;
+    let Limits { range, sample, trust } = &outcome.limits;
+    // Sessions do not cover each other, and nothing covers what was not looked at.
+    let is_gapless = range.is_none_or(|range| range.from == 0) && (is_epochs || sample.is_none());
     let anchor = outcome.audit.anchor.as_ref();
     let sessions = if is_epochs { anchor.map_or(0, |anchor| anchor.sessions) } else { chain.epochs };
     Verdict {
@@ -109,15 +126,23 @@ fn verdict(name: &'static str, outcome: &Outcome, keys: Option<KeySource>, is_ep
         items: anchor.map_or(0, |anchor| anchor.items),
         pending: outcome.audit.pending,
         last: anchor.map(|anchor| anchor.last),
-        proven_to: chain.last_signed,
+        proven_to: chain.last_signed.filter(|_| is_gapless),
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
         errors: outcome.errors,
         warnings: outcome.warnings,
         keys,
+        range: *range,
+        sample: sample.as_ref(),
+        trust_file: trust.as_ref(),
     }
 }
 
-fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: bool) -> Result<(), Failure> {
+fn print(
+    output: &mut Output,
+    verdict: &Verdict<'_>,
+    outcome: &Outcome,
+    is_epochs: bool,
+) -> Result<(), Failure> {
     output.line(&trust_root(verdict))?;
     output.line(&format!(
         "source     {}, era {} ({})",
@@ -140,7 +165,11 @@ fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: b
             ))?;
         }
         let is_proven = verdict.errors == 0 && verdict.proven_to.is_some();
-        let proven = if is_proven { "" } else { " (NOT PROVEN)" };
+        let proven = match verdict.sample {
+            Some(_) => " (SAMPLED, not proven)",
+            None if is_proven => "",
+            None => " (NOT PROVEN)",
+        };
         output.line(&format!("root       {root}{proven}"))?;
     }
     let seal = outcome.seal;
@@ -152,11 +181,26 @@ fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: b
             seal.guardians
         ))?;
     }
+    if let Some(trust) = verdict.trust_file {
+        output.line(&trust_line(trust, verdict.errors, is_epochs))?;
+    }
     let scope = proven_scope(verdict, outcome.audit.chain.last, is_epochs);
+    let what = if is_epochs { "epoch" } else { "session" };
+    let part = verdict.range.map(|range| {
+        let (from, to) = (group_digits(range.from), group_digits(range.to));
+        format!("{what}s {from} to {to} only, and none of the records beside the history")
+    });
+    let sample = verdict.sample.map(|sample| sample.words(what));
     let summary = match verdict.verdict {
         "sound" => format!("SOUND {}", scope.unwrap_or_default()),
+        "sampled" => {
+            let limits: Vec<String> = sample.into_iter().chain(part).collect();
+            format!("SAMPLED, nothing found: {}", limits.join("; "))
+        }
+        "partial" => format!("PARTIAL, nothing found: {}", part.unwrap_or_default()),
         "unpinned" => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
         _ => {
+            let scope = scope.filter(|_| part.is_none() && sample.is_none());
             let scope = scope.map(|scope| format!("; proven {scope}")).unwrap_or_default();
             format!("FINDINGS: {} error(s), {} warning(s){scope}", verdict.errors, verdict.warnings)
         }
@@ -164,7 +208,18 @@ fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: b
     output.line(&format!("verdict    {summary}"))
 }
 
-fn trust_root(verdict: &Verdict) -> String {
+fn trust_line(trust: &TrustFacts, errors: u64, is_epochs: bool) -> String {
+    let what = if is_epochs { "epochs" } else { "sessions" };
+    let now = if errors == 0 { "now" } else { "as before, for there are errors" };
+    format!(
+        "trust file {}: {} {what} are as an earlier audit proved them; it has {} {now}",
+        trust.path,
+        group_digits(trust.trusted),
+        group_digits(trust.remembered)
+    )
+}
+
+fn trust_root(verdict: &Verdict<'_>) -> String {
     let Some(KeySource { path, keys }) = &verdict.keys else {
         return "trust root NONE: without --config or --keys this shows consistency only, NOT that the federation \
                 agreed to it"
@@ -182,7 +237,7 @@ fn trust_root(verdict: &Verdict) -> String {
     }
 }
 
-fn signatures(verdict: &Verdict, is_epochs: bool) -> String {
+fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
     let what = if is_epochs { "epochs    " } else { "signatures" };
     let stored = group_digits(if is_epochs { verdict.epochs } else { verdict.sessions });
     match (&verdict.keys, verdict.unchecked_signatures) {
@@ -198,6 +253,13 @@ fn signatures(verdict: &Verdict, is_epochs: bool) -> String {
             group_digits(verdict.signed),
             group_digits(verdict.unproven)
         ),
+        (Some(_), unchecked) if verdict.sample.is_some() => format!(
+            "{what} {stored}{}: {} signed, signatures of {} not checked, {} not signed by enough guardians",
+            if is_epochs { "" } else { " sessions" },
+            group_digits(verdict.signed),
+            group_digits(unchecked),
+            group_digits(verdict.unproven)
+        ),
         (_, unchecked) if is_epochs => {
             format!("{what} {stored}: {} with a signature, none of them checked", group_digits(unchecked))
         }
@@ -211,7 +273,7 @@ fn signatures(verdict: &Verdict, is_epochs: bool) -> String {
 }
 
 /// What the signatures prove, and what they do not; none if there are errors or nothing is signed.
-fn proven_scope(verdict: &Verdict, last_stored: Option<u64>, is_epochs: bool) -> Option<String> {
+fn proven_scope(verdict: &Verdict<'_>, last_stored: Option<u64>, is_epochs: bool) -> Option<String> {
     let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
     let what = if is_epochs { "epoch" } else { "session" };
     let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {
