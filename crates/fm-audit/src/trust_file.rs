@@ -3,7 +3,6 @@
 //! Invariants: a file that is not whole, of a later version, or about other keys is refused, never guessed at; the old
 //! file is there until the new one is on the disk.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use std::path::{Path, PathBuf};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Hash, sha256};
+use fm_store::{PartialFile, StoreError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -19,6 +19,8 @@ use crate::trust::{Mark, SALT_BYTES, TrustedPrefix};
 
 /// What every trust file says it is.
 const FORMAT: &str = "fm-trust";
+/// How every trust file begins.
+const START: &[u8] = br#"{"format":"fm-trust""#;
 /// The version that is written, and the only one that is read.
 const VERSION: u32 = 1;
 /// Largest file that is read: 60 million sessions.
@@ -35,6 +37,9 @@ pub enum TrustError {
         /// Why not.
         source: io::Error,
     },
+    /// The new one could not be written.
+    #[error(transparent)]
+    Write(#[from] StoreError),
     /// It is something else.
     #[error("{path} is no trust file")]
     NotOne {
@@ -147,14 +152,11 @@ impl TrustFile {
     /// # Errors
     /// If the file cannot be written; then the old one is as it was.
     pub fn replace(&self, prefix: &TrustedPrefix) -> Result<(), TrustError> {
-        let mut partial = OsString::from(&self.path);
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        write(&partial, &self.path, &self.text(prefix)).map_err(|source| {
-            // What is half written is of no use; why it could not be written is what counts.
-            let _ = fs::remove_file(&partial);
-            TrustError::File { path: self.path.clone(), source }
-        })
+        let failed = |source| TrustError::File { path: self.path.clone(), source };
+        let text = serde_json::to_vec(&self.text(prefix)).map_err(|error| failed(error.into()))?;
+        let partial = PartialFile::create(&self.path, |start| start.starts_with(START))?;
+        partial.handle()?.write_all(&text).map_err(failed)?;
+        Ok(partial.publish_over()?)
     }
 
     fn text(&self, prefix: &TrustedPrefix) -> Text {
@@ -175,17 +177,6 @@ impl TrustFile {
         text.digest = digest(&text);
         text
     }
-}
-
-/// Writes a file beside its place, and gives it its name once it is on the disk.
-fn write(partial: &Path, path: &Path, text: &Text) -> io::Result<()> {
-    let mut file = File::create(partial)?;
-    file.write_all(&serde_json::to_vec(text)?)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(partial, path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn read(path: &Path) -> Result<Text, TrustError> {

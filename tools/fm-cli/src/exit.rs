@@ -117,14 +117,18 @@ impl From<AuditError> for Failure {
 
 impl From<TrustError> for Failure {
     fn from(error: TrustError) -> Self {
+        let error = match error {
+            TrustError::Write(error) => return error.into(),
+            error => error,
+        };
         let exit = match error {
-            TrustError::File { .. } | TrustError::Damaged { .. } => Exit::CannotLook,
+            TrustError::Write(_) | TrustError::File { .. } | TrustError::Damaged { .. } => Exit::CannotLook,
             TrustError::NotOne { .. } | TrustError::Version { .. } | TrustError::OfAnother { .. } => {
                 Exit::Usage
             }
         };
         let hint = match error {
-            TrustError::File { .. } => None,
+            TrustError::File { .. } | TrustError::Write(_) => None,
             TrustError::Version { .. } => {
                 Some("use a newer fm-verify, or another file to check everything anew")
             }
