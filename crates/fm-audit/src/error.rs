@@ -75,6 +75,16 @@ pub enum AuditError {
         /// What is missing.
         part: &'static str,
     },
+    /// Two histories that have no common form.
+    #[error(
+        "{left} and {right} cannot be compared: they are of different layouts, and one hides where its items end"
+    )]
+    Incomparable {
+        /// One history.
+        left: PathBuf,
+        /// The other.
+        right: PathBuf,
+    },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),

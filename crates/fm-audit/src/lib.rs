@@ -5,19 +5,26 @@
 //! finding or as many).
 
 mod blocks;
+mod compare;
 mod control;
 mod directory;
 mod epochs;
 mod error;
+mod evidence;
+mod explain;
 mod hbbft;
 mod history;
 mod key_samples;
 mod manifest;
 mod migrated;
 mod pipeline;
+mod proof;
+mod proof_epoch;
+mod proof_session;
 mod sample;
 mod scope;
 mod seal;
+mod sealed_json;
 mod sessions;
 mod shares;
 mod signers;
@@ -28,10 +35,13 @@ mod trust;
 mod trust_file;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
 pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
+pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
+pub use explain::{ExplainedSide, Explanation, explain};
 pub use hbbft::{HbbftOptions, audit_hbbft};
 pub use history::{
     Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
@@ -40,9 +50,12 @@ pub use history::{
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};
+pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
+pub use proof_session::SessionProofError;
 pub use sample::Sample;
 pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
+pub use sealed_json::SealedJsonError;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{Signers, TrustedKeys};
 pub use source::{

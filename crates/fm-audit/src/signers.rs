@@ -3,7 +3,7 @@
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_eras::{Detected, hbbft};
-use fm_history::{PeerId, SessionHeader, Signatures};
+use fm_history::{PeerId, SessionHeader, Signatures, sha256};
 use serde::Serialize;
 
 /// The keys that somebody trusts, of both kinds.
@@ -29,6 +29,20 @@ pub struct Signers {
 }
 
 impl TrustedKeys<'_> {
+    /// A name for the keys that a history of this layout is signed with; none if there are none.
+    pub fn fingerprint(&self, layout: &Detected) -> Option<String> {
+        match layout {
+            Detected::Hbbft(_) => self.epoch.map(|keys| hex::encode(keys.public_key())),
+            Detected::Blocks(_) => self.session.map(|keys| {
+                let keys = keys.peers().flat_map(|peer| {
+                    let key = keys.x_only(peer).unwrap_or_default();
+                    peer.to_be_bytes().into_iter().chain(key)
+                });
+                sha256(&[&keys.collect::<Vec<u8>>()]).to_string()
+            }),
+        }
+    }
+
     /// Reads the signatures of a record and checks them; none if it does not decode.
     pub fn signers(&self, index: u64, record: &[u8], layout: &Detected) -> Signers {
         match layout {

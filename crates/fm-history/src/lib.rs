@@ -4,6 +4,7 @@
 
 mod block;
 mod chain;
+mod diff;
 mod digest;
 mod entry;
 mod epoch;
@@ -11,6 +12,7 @@ mod finding;
 mod hash;
 mod header;
 mod manifest;
+mod merkle_path;
 mod multiset;
 mod root;
 mod rule;
@@ -20,6 +22,7 @@ mod session_parts;
 
 pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
+pub use diff::{DiffClass, Difference, compare_entries};
 pub use digest::sha256;
 pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
@@ -27,6 +30,7 @@ pub use finding::{Code, Finding, Place, Severity};
 pub use hash::Hash;
 pub use header::{MerkleRoot, SessionHeader, merkle_root};
 pub use manifest::Manifest;
+pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use root::{HistoryRoot, SessionLeaf};
 pub use rule::{

@@ -5,6 +5,7 @@
 
 mod exit;
 mod findings;
+mod input;
 mod interrupt;
 mod keys;
 mod output;
@@ -14,6 +15,7 @@ mod target;
 
 pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
+pub use input::read_file;
 pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys, layout_by_name};
 pub use output::{Output, group_digits, print_json_line};

@@ -13,7 +13,7 @@ use crate::audit_args::AuditArgs;
 ///
 /// Reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
 /// what `fm-migrate convert` made of them. Nothing is written to them. Exit status: 0 sound, 1 findings or a difference,
-/// 2 bad usage, 3 could not look, 4 consistent but not proven for want of keys, 11 locked, 130 interrupted.
+/// 2 bad usage, 3 could not look, 4 consistent but not proven: for want of keys, in part, or by a sample; 11 locked, 130 interrupted.
 #[derive(Parser)]
 #[command(
     name = "fm-verify",
@@ -30,8 +30,35 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Finds the first session and item at which two histories part, and explains it.
+    ///
+    /// Exit status 0 equal, 1 different.
+    Diff(DiffArgs),
+    /// Checks a file that diff wrote, by the keys alone, and says what it proves.
+    ///
+    /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
+    CheckEvidence(CheckArgs),
+    /// Writes a proof that one item is in the history: a file that only the keys are needed to check.
+    Prove(ProveArgs),
+    /// Checks a file that prove wrote, by the keys alone.
+    ///
+    /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
+    CheckProof(CheckArgs),
+    /// Audits a history, and writes a page to look at: complete in itself, without scripts or network.
+    ///
+    /// Exit statuses are those of the audit.
+    Report(Box<ReportArgs>),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+    /// The page; it may not exist.
+    #[arg(long, value_name = "FILE", env = "FM_HTML")]
+    pub(crate) html: PathBuf,
 }
 
 /// The layout, where it cannot be told from the records.
@@ -88,4 +115,56 @@ pub(crate) struct ShowArgs {
     /// Print one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DiffArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory (its sessions).
+    #[arg(value_name = "A")]
+    pub(crate) left: PathBuf,
+    /// What it is compared with: of the same era, or of another by the conversion rule.
+    #[arg(value_name = "B")]
+    pub(crate) right: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Write the first difference to a file that proves it to somebody who has neither side; it must not exist.
+    #[arg(long, value_name = "FILE", env = "FM_EVIDENCE")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Show the bytes of the items that differ.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print NDJSON: the difference, and the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Show the bytes of the items.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print NDJSON, the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ProveArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// The file to make; it must not exist (default: standard output).
+    #[arg(long, value_name = "FILE", env = "FM_OUT")]
+    pub(crate) out: Option<PathBuf>,
 }

@@ -2,6 +2,11 @@
 
 mod args;
 mod audit_args;
+mod check_evidence;
+mod diff;
+mod explained;
+mod prove;
+mod report;
 mod scope_args;
 mod show;
 mod verdict;
@@ -22,6 +27,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     fm_cli::run("fm-verify", || match &arguments.command {
         None => verify::run(&arguments.audit),
+        Some(Command::Diff(arguments)) => diff::run(arguments),
+        Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
+        Some(Command::Prove(arguments)) => prove::run(arguments),
+        Some(Command::CheckProof(arguments)) => prove::check(arguments),
+        Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
 }

@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 
 use fm_audit::{Attention, Audited, AuditedBlock, AuditedEpoch, DecodedBlock, DecodedEpoch, OldSession};
-use fm_history::{
-    BlockContent, Code, EpochItem, Finding, PeerId, Place, Severity, SignatureState,
-};
+use fm_history::{BlockContent, Code, EpochItem, Finding, PeerId, Place, Severity, SignatureState};
 
 use super::guardians::Presence;
 use super::modules::ModuleCounts;

@@ -85,14 +85,29 @@ pub(super) fn section(page: &mut Page, collector: &Collector, keys: Option<&Pinn
             "Guardians that put at least one item into the session.",
         )
     };
-    let titles = if is_epochs { ["Signature shares", "Contributions"] } else { ["Signatures stored", "Items"] };
+    let titles =
+        if is_epochs { ["Signature shares", "Contributions"] } else { ["Signatures stored", "Items"] };
     let matrices = [
-        Matrix { title: titles[0], note: signers, seen: &collector.signers, counts: |bucket| &bucket.signers },
-        Matrix { title: titles[1], note: authors, seen: &collector.authors, counts: |bucket| &bucket.authors },
+        Matrix {
+            title: titles[0],
+            note: signers,
+            seen: &collector.signers,
+            counts: |bucket| &bucket.signers,
+        },
+        Matrix {
+            title: titles[1],
+            note: authors,
+            seen: &collector.authors,
+            counts: |bucket| &bucket.authors,
+        },
     ];
     page.open("section", "participation");
     page.tag("h2", "", "Who took part");
-    page.tag("p", "note", "Each row is a guardian, left to right from the first to the last; darker means more often.");
+    page.tag(
+        "p",
+        "note",
+        "Each row is a guardian, left to right from the first to the last; darker means more often.",
+    );
     let columns = columns(&collector.buckets);
     for matrix in matrices {
         matrix.write(page, &columns, collector.records, keys, is_epochs);
@@ -128,7 +143,8 @@ impl Matrix<'_> {
         peers.extend(known.into_iter().flatten().take(64));
         let what = if is_epochs { "epoch" } else { "session" };
         for peer in peers {
-            let name = config.and_then(|config| config.guardians.get(&peer)).map(|guardian| guardian.name.as_str());
+            let name =
+                config.and_then(|config| config.guardians.get(&peer)).map(|guardian| guardian.name.as_str());
             page.open("div", "row");
             page.open("div", "who");
             page.tag("strong", "", &format!("{peer}"));
@@ -155,7 +171,8 @@ impl Matrix<'_> {
             let seen: u64 = buckets.iter().filter_map(|bucket| (self.counts)(bucket).get(&peer)).sum();
             let (first, last) = (buckets.first(), buckets.last());
             let (from, to) = (first.map_or(0, |bucket| bucket.first), last.map_or(0, |bucket| bucket.last));
-            let title = format!("{what} {}: in {} of {}", span(from, to), group_digits(seen), group_digits(records));
+            let title =
+                format!("{what} {}: in {} of {}", span(from, to), group_digits(seen), group_digits(records));
             // Ten shades: a style for each would be a page for itself.
             let shade = if seen == 0 { 0 } else { 1 + (seen * 9).div_euclid(records.max(1)).min(9) };
             page.rect(&format!("s{shade}"), [column * 10, 0, 9, 10], &title);

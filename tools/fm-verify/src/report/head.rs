@@ -62,7 +62,7 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
 }
 
 /// Writes the numbers.
-pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome, collector: &Collector) {
+pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Collector) {
     let verdict = &judgement.verdict;
     page.open("section", "facts");
     page.tag("h2", "", "In numbers");
@@ -122,7 +122,9 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
             sealed(outcome).map_or_else(
                 || match outcome.seal.sealed {
                     None => "Nobody checked for signatures of guardians under the new sessions.".to_owned(),
-                    Some(_) => "Not signed by the guardians yet; the old signatures stand behind them.".to_owned(),
+                    Some(_) => {
+                        "Not signed by the guardians yet; the old signatures stand behind them.".to_owned()
+                    }
                 },
                 |sealed| format!("Sealed: {sealed}, every signature checked."),
             ),

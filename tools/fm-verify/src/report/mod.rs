@@ -83,7 +83,7 @@ fn render(
     head::verdict(&mut page, judgement, outcome, &path);
     page.open("main", "");
     head::trust(&mut page, judgement, keys);
-    head::facts(&mut page, judgement, outcome, collector);
+    head::facts(&mut page, judgement, collector);
     head::migration(&mut page, judgement, outcome);
     timeline::section(&mut page, collector, judgement.is_epochs);
     // What went wrong comes before what is only interesting.
@@ -98,7 +98,14 @@ fn render(
     head::limits(&mut page, judgement);
     page.close("main");
     page.open("footer", "");
-    page.tag("p", "", &format!("Made by fm-verify {}. The same source, keys and options give the same page.", env!("CARGO_PKG_VERSION")));
+    page.tag(
+        "p",
+        "",
+        &format!(
+            "Made by fm-verify {}. The same source, keys and options give the same page.",
+            env!("CARGO_PKG_VERSION")
+        ),
+    );
     page.close("footer");
     page.finish()
 }

@@ -158,7 +158,8 @@ mod tests {
 
     #[test]
     fn percents_never_say_all_or_nothing_of_less() {
-        let shown = [(0, 5), (1, 10_000), (999, 1000), (99_999, 100_000), (5, 5), (0, 0)].map(|(a, b)| percent(a, b));
+        let shown =
+            [(0, 5), (1, 10_000), (999, 1000), (99_999, 100_000), (5, 5), (0, 0)].map(|(a, b)| percent(a, b));
         assert_eq!(shown, ["0 %", "< 0.1 %", "99.9 %", "99.9 %", "100 %", "–"]);
     }
 }

@@ -82,7 +82,11 @@ fn scaled(part: u64, whole: u64, height: usize) -> usize {
 }
 
 fn tenths(number: u64) -> String {
-    if number.is_multiple_of(10) { group_digits(number / 10) } else { format!("{}.{}", group_digits(number / 10), number % 10) }
+    if number.is_multiple_of(10) {
+        group_digits(number / 10)
+    } else {
+        format!("{}.{}", group_digits(number / 10), number % 10)
+    }
 }
 
 fn mark(bucket: &Bucket) -> Option<&'static str> {
@@ -94,7 +98,8 @@ fn mark(bucket: &Bucket) -> Option<&'static str> {
 }
 
 fn title(bucket: &Bucket, what: &str, mean: u64) -> String {
-    let mut title = format!("{what} {}: {} items", span(bucket.first, bucket.last), group_digits(bucket.items));
+    let mut title =
+        format!("{what} {}: {} items", span(bucket.first, bucket.last), group_digits(bucket.items));
     if bucket.records > 1 {
         title.push_str(&format!(" in {}, {} each", group_digits(bucket.records), tenths(mean)));
     }
@@ -116,7 +121,11 @@ fn legend(page: &mut Page, collector: &Collector) {
     }
     for (class, name, count) in [
         ("mark error", "errors here", collector.buckets.iter().filter(|bucket| bucket.errors > 0).count()),
-        ("mark warning", "warnings here", collector.buckets.iter().filter(|bucket| bucket.warnings > 0).count()),
+        (
+            "mark warning",
+            "warnings here",
+            collector.buckets.iter().filter(|bucket| bucket.warnings > 0).count(),
+        ),
     ] {
         if count > 0 {
             entry(page, class, name, &format!("{count} of {} bars", collector.buckets.len()));
