@@ -300,6 +300,8 @@ fn index_of(place: &Place) -> Option<u64> {
 
 fn epoch_state(decoded: &DecodedEpoch) -> State {
     match decoded.facts.signature {
+        // The signature is over the hash that the record claims.
+        SignatureState::Valid if decoded.facts.computed_hash != decoded.facts.stored_hash => State::Bad,
         SignatureState::Valid if decoded.attention == Attention::Trusted => State::Trusted,
         SignatureState::Valid => State::Signed,
         SignatureState::Absent => State::Unsigned,

@@ -46,16 +46,14 @@ impl Presence {
 
     fn absence(&self, what: &str) -> String {
         let (missed, after, before) = self.longest;
-        let number = |number: Option<u64>| number.map(group_digits);
-        match (missed, number(after), number(before)) {
-            (0, _, _) => "never absent".to_owned(),
-            (_, None, None) => "never seen".to_owned(),
-            (missed, after, before) => {
-                let after = after.map(|after| format!(" after {after}")).unwrap_or_default();
-                let before = before.map_or(" to the end".to_owned(), |before| format!(" before {before}"));
-                let plural = if missed == 1 { "" } else { "s" };
-                format!("longest absence {} {what}{plural}{after}{before}", group_digits(missed))
-            }
+        let plural = if missed == 1 { "" } else { "s" };
+        let missing = format!("missing for {} {what}{plural}", group_digits(missed));
+        match (after.map(group_digits), before.map(group_digits)) {
+            _ if missed == 0 => format!("in every {what}"),
+            (None, None) => "never seen".to_owned(),
+            (None, Some(before)) => format!("{missing}, until {before}"),
+            (Some(after), None) => format!("{missing}, since {after}"),
+            (Some(after), Some(before)) => format!("{missing}, between {after} and {before}"),
         }
     }
 }
@@ -106,7 +104,8 @@ pub(super) fn section(page: &mut Page, collector: &Collector, keys: Option<&Pinn
     page.tag(
         "p",
         "note",
-        "Each row is a guardian, left to right from the first to the last; darker means more often.",
+        "Each row is a guardian, left to right from the first to the last; darker means more often. Beside it how often in \
+         all, and the longest stretch without.",
     );
     let columns = columns(&collector.buckets);
     for matrix in matrices {

@@ -5,7 +5,7 @@ use fm_eras::Detected;
 
 use super::collect::Collector;
 use super::page::{Page, size};
-use crate::verdict::{Judgement, root_standing, sealed, signatures, source, summary, trust_root};
+use crate::verdict::{Judgement, TrustRoot, root_standing, sealed, signatures, source, summary, trust_root};
 use crate::verify::Outcome;
 
 /// Writes the verdict and the facts.
@@ -36,7 +36,28 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     page.open("section", "trust");
     page.tag("h2", "", "What this rests on");
     let is_pinned = verdict.keys.is_some();
-    page.tag("p", if is_pinned { "root" } else { "root warned" }, &trust_root(verdict));
+    match &verdict.keys {
+        None => page.tag("p", "root warned", &trust_root(verdict)),
+        Some(source) => {
+            let (name, key, needed) = match &source.keys {
+                TrustRoot::Epoch { epoch_public_key, degree } => (
+                    "The federation's key",
+                    epoch_public_key.as_str(),
+                    format!("{} guardians sign together (degree {degree})", degree + 1),
+                ),
+                TrustRoot::Session { key_set_tag, guardians, threshold } => (
+                    "Tag of the guardians' keys",
+                    key_set_tag.as_deref().unwrap_or("none: signed before there were tags"),
+                    format!("{threshold} of {guardians} guardians sign together"),
+                ),
+            };
+            page.open("dl", "");
+            fact(page, name, key, "wide hash");
+            fact(page, "Taken from", &source.path, "wide");
+            fact(page, "What it takes", &needed, "wide");
+            page.close("dl");
+        }
+    }
     let words = if is_pinned {
         "Whoever reads this must know by another way that these are the federation's keys: everything else here follows \
          from them and from the signatures."
@@ -61,39 +82,45 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     page.close("section");
 }
 
+fn fact(page: &mut Page, name: &str, value: &str, class: &str) {
+    page.open("div", class);
+    page.tag("dt", "", name);
+    page.tag("dd", "", value);
+    page.close("div");
+}
+
 /// Writes the numbers.
 pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Collector) {
     let verdict = &judgement.verdict;
     page.open("section", "facts");
     page.tag("h2", "", "In numbers");
     page.open("dl", "");
-    let mut fact = |name: &str, value: &str, class: &str| {
-        page.open("div", class);
-        page.tag("dt", "", name);
-        page.tag("dd", "", value);
-        page.close("div");
-    };
-    fact("Source", &source(verdict), "");
+    fact(page, "Source", &source(verdict), "");
     let what = if judgement.is_epochs { "Epochs" } else { "Sessions" };
-    fact(what, &signatures(verdict, judgement.is_epochs), "");
+    fact(page, what, &signatures(verdict, judgement.is_epochs), "");
     if let Some(last) = verdict.last {
         let sessions = group_digits(verdict.sessions);
         let (last, items) = (group_digits(last), group_digits(verdict.items));
-        fact("Under the root", &format!("{sessions} sessions, 0 to {last}, with {items} items"), "");
+        fact(page, "Under the root", &format!("{sessions} sessions, 0 to {last}, with {items} items"), "");
     }
     if verdict.pending > 0 {
-        fact("Open session", &format!("{} items, not signed yet", group_digits(verdict.pending)), "");
+        fact(page, "Open session", &format!("{} items, not signed yet", group_digits(verdict.pending)), "");
     }
     if collector.bytes > 0 {
-        fact("Size", &format!("{} of records", size(collector.bytes)), "");
+        fact(page, "Size", &format!("{} of records", size(collector.bytes)), "");
     }
     if let Some(trust) = verdict.trust_file {
         let (known, now) = (group_digits(trust.trusted), group_digits(trust.remembered));
-        fact("Earlier audit", &format!("{known} unchanged since; {now} remembered in {}", trust.path), "");
+        fact(
+            page,
+            "Earlier audit",
+            &format!("{known} unchanged since; {now} remembered in {}", trust.path),
+            "",
+        );
     }
     if let Some(root) = &verdict.history_root {
         let name = "History root: equal roots, equal histories";
-        fact(name, &format!("{root}{}", root_standing(verdict)), "wide hash");
+        fact(page, name, &format!("{root}{}", root_standing(verdict)), "wide hash");
     }
     page.close("dl");
     page.close("section");

@@ -63,7 +63,7 @@ fn strip(page: &mut Page, place: usize, bucket: &Bucket, what: &str) {
         if count == 0 {
             continue;
         }
-        let least = if matches!(state, State::Bad | State::Damaged) { STRIP / 3 } else { 1 };
+        let least = if matches!(state, State::Bad | State::Damaged) { STRIP / 3 } else { STRIP / 8 };
         let height = scaled(count, bucket.records, STRIP).max(least).min(STRIP - top);
         let title = format!(
             "{what} {}: {} of {}: {meaning}",
