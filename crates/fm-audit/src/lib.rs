@@ -21,6 +21,8 @@ mod pipeline;
 mod proof;
 mod proof_epoch;
 mod proof_session;
+mod sample;
+mod scope;
 mod seal;
 mod sealed_json;
 mod sessions;
@@ -29,6 +31,8 @@ mod signers;
 mod source;
 mod stored;
 mod transactions;
+mod trust;
+mod trust_file;
 mod unit_sessions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
@@ -41,14 +45,16 @@ pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evi
 pub use explain::{ExplainedSide, Explanation, explain};
 pub use hbbft::{HbbftOptions, audit_hbbft};
 pub use history::{
-    Anchor, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row,
-    is_copied, old_sessions,
+    Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
+    carried_row, is_copied, old_sessions,
 };
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use migrated::{MigratedAudit, audit_migrated, check_archive};
+pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
 pub use proof_session::SessionProofError;
+pub use sample::Sample;
+pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
 pub use sealed_json::SealedJsonError;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
@@ -58,3 +64,5 @@ pub use source::{
     open_source,
 };
 pub use stored::{StoredHistory, read_entry, read_ruled_entry};
+pub use trust::{Mark, TrustedPrefix};
+pub use trust_file::{TrustError, TrustFile};

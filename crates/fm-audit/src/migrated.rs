@@ -19,7 +19,7 @@ use crate::manifest::{check_federation, check_manifest, check_session_keys};
 use crate::seal::{SealAudit, SealCheck};
 use crate::{
     AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
-    audit_history, carried_from, carried_row, is_copied,
+    Scope, audit_history, carried_from, carried_row, is_copied,
 };
 
 /// Damaged parts of an archive that are listed.
@@ -41,11 +41,23 @@ pub struct MigratedAudit {
     pub warnings: u64,
 }
 
-/// Audits a migrated directory.
-///
-/// Without keys the old signatures are not checked: what is proven then is that the new database follows from
-/// the provenance archive by the rule. Behind a damaged archive nothing is looked at. `federation` is the id that the
-/// directory must name, in hex, if the caller knows it.
+/// How a migrated directory is audited.
+#[derive(Clone, Copy)]
+pub struct MigratedOptions<'a> {
+    /// Keys of the old history; without them the old signatures are not checked: what is proven then is that the new
+    /// database follows from the provenance archive by the rule.
+    pub keys: Option<HistoryKeys<'a>>,
+    /// Keys that the new sessions are signed with.
+    pub session_keys: Option<&'a SessionKeys>,
+    /// The federation's id that the directory must name, in hex, if the caller knows it.
+    pub federation: Option<&'a str>,
+    /// Combine the shares in epochs anew.
+    pub shares: bool,
+    /// Which signatures of the old history are checked; it is always the whole that is looked at.
+    pub scope: Scope<'a>,
+}
+
+/// Audits a migrated directory. Behind a damaged archive nothing is looked at.
 pub fn audit_migrated(
     dir: &MigratedDir,
     keys: Option<HistoryKeys<'_>>,
@@ -55,6 +67,19 @@ pub fn audit_migrated(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<MigratedAudit, AuditError> {
+    let options = MigratedOptions { keys, session_keys, federation, shares, scope: Scope::default() };
+    audit_migrated_sessions(dir, options, control, on_finding, &mut |_| Ok(()))
+}
+
+/// The same; `on_session` sees every epoch or session of the old history.
+pub fn audit_migrated_sessions(
+    dir: &MigratedDir,
+    options: MigratedOptions<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+    on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
+) -> Result<MigratedAudit, AuditError> {
+    let MigratedOptions { keys, session_keys, federation, shares, scope } = options;
     let report = Report { sink: RefCell::new(on_finding), errors: 0.into(), warnings: 0.into() };
     check_directory(dir, &report)?;
     let (provenance, damage) = check_archive(dir.provenance.path(), control)?;
@@ -76,10 +101,12 @@ pub fn audit_migrated(
         shares,
         until: Some(dir.manifest.last),
         side_records: true,
+        scope,
     };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
     let original = audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |old| {
-        target.on_session(&old)
+        target.on_session(&old)?;
+        on_session(old)
     })?;
     target.finish()?;
     let (sessions, seal) = (target.sessions, target.seal.audit());

@@ -6,9 +6,14 @@ use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, BlockTransaction, Code, Finding, Hash, HistoryRoot, Place, Severity};
 
+use crate::hbbft::index_left_out;
 use crate::transactions::TransactionIndex;
+use crate::trust::Ledger;
 use crate::unit_sessions::UnitSessions;
-use crate::{Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, blocks};
+use crate::{
+    Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
+    blocks,
+};
 
 /// Sessions at which the keys are tried before the whole history is.
 const KEY_SAMPLES: usize = 8;
@@ -22,8 +27,10 @@ pub struct SessionOptions<'a> {
     pub keys: Option<&'a SessionKeys>,
     /// The last session that the history root covers; the last one if none.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions.
+    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Which sessions, and which of their signatures.
+    pub scope: Scope<'a>,
 }
 
 /// What an audit of blocks or sessions came to.
@@ -51,6 +58,10 @@ pub struct SessionAudit {
     pub anchor: Option<Anchor>,
     /// Rows by table.
     pub rows: BTreeMap<&'static str, u64>,
+    /// Sessions that an earlier audit proved, and that are as they were.
+    pub trusted: u64,
+    /// What the next audit can build on, if that was asked for and there are no errors.
+    pub prefix: Option<TrustedPrefix>,
     /// Findings that are errors.
     pub errors: u64,
     /// Findings that are warnings.
@@ -78,7 +89,9 @@ pub fn audit_sessions(
     };
     let scheme = audit.choose_scheme()?;
     audit.follow(scheme.as_ref(), on_block)?;
-    if options.side_records {
+    if !options.scope.is_whole() {
+        audit.report(index_left_out());
+    } else if options.side_records {
         audit.check_records()?;
         audit.check_index()?;
     }
@@ -174,13 +187,21 @@ impl Auditor<'_, '_> {
         let layout = self.options.layout;
         self.control.progress.begin("sessions", "sessions", None);
         let tagged = layout.tagged && self.result.untagged.is_none();
-        let options = BlockOptions { layout, keys, convert: true, tagged };
+        let scope = self.options.scope;
+        let options = BlockOptions { layout, keys, convert: true, tagged, scope };
+        let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
         let mut running = Running { until: self.options.until, ..Running::default() };
         let stray = blocks(self.stream, options, self.control, |audited| {
             self.on_block(&audited, &mut running);
+            let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
+            changed.into_iter().for_each(|finding| self.report(finding));
             on_block(&audited)
         })?;
         self.control.progress.end();
+        if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
+            cut.into_iter().for_each(|finding| self.report(finding));
+            (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
+        }
         stray.findings(layout.history, "session").into_iter().for_each(|finding| self.report(finding));
         let history = layout.table_of(&[layout.history]).map_or("history", |table| table.name);
         self.result.rows.insert(history, self.result.sessions + stray.count);
@@ -283,7 +304,7 @@ impl Auditor<'_, '_> {
 
     /// The session behind the last finished one.
     fn open_session(&self) -> u64 {
-        self.result.last.map_or(0, |last| last.saturating_add(1))
+        self.result.last.map_or(self.options.scope.from, |last| last.saturating_add(1))
     }
 
     /// An accepted item of the open session; they are numbered from 0.
@@ -346,7 +367,8 @@ fn each_transaction(
     control: Control<'_>,
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
-    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged };
+    let scope = Scope::default();
+    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope };
     blocks(stream, options, control, |audited| {
         audited.transactions().try_for_each(|transaction| {
             let (key, value) = index_row(layout, transaction);
@@ -365,6 +387,13 @@ fn each_transaction(
         }
     }
     Ok(())
+}
+
+/// What the ledger of a trust file says of a session.
+fn remember(ledger: &mut Ledger<'_>, audited: &AuditedBlock) -> Option<Finding> {
+    let decoded = audited.decoded.as_ref().ok();
+    let entry = decoded.and_then(|decoded| Some((decoded.leaf, decoded.mark?)));
+    ledger.push(audited.key, entry, decoded.is_some_and(|decoded| decoded.is_signed == Some(true)))
 }
 
 /// The row of the index that an accepted transaction leaves behind.

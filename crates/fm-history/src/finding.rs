@@ -88,7 +88,8 @@ codes! {
     TransactionIndexExtra = "transaction-index-extra", Error;
     /// The index of accepted transactions has another value than the history gives.
     TransactionIndexDiffers = "transaction-index-differs", Error;
-    /// The index of accepted transactions was not compared: this layout hides the transactions.
+    /// The index of accepted transactions was not compared: this layout hides the transactions, or only a part of the
+    /// history was looked at.
     TransactionIndexUnchecked = "transaction-index-unchecked", Info;
     /// A record outside the history does not decode.
     RecordUndecodable = "record-undecodable", Error;
@@ -102,6 +103,8 @@ codes! {
     FileListTorn = "file-list-torn", Error;
     /// Tables that the database's list of files does not name; they are not read.
     TablesUnnamed = "tables-unnamed", Error;
+    /// Epochs or sessions that an earlier audit proved, as its trust file says, are not what they were.
+    TrustedPrefixChanged = "trusted-prefix-changed", Error;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).
     ItemListAmbiguous = "item-list-ambiguous", Warning;
     /// A session is larger than any server can decode.

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use fm_audit::AuditError;
+use fm_audit::{AuditError, TrustError};
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
 
@@ -115,6 +115,29 @@ impl From<AuditError> for Failure {
             ),
             error => Self::from_error(Exit::CannotLook, &error),
         }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let error = match error {
+            TrustError::Write(error) => return error.into(),
+            error => error,
+        };
+        let exit = match error {
+            TrustError::Write(_) | TrustError::File { .. } | TrustError::Damaged { .. } => Exit::CannotLook,
+            TrustError::NotOne { .. } | TrustError::Version { .. } | TrustError::OfAnother { .. } => {
+                Exit::Usage
+            }
+        };
+        let hint = match error {
+            TrustError::File { .. } | TrustError::Write(_) => None,
+            TrustError::Version { .. } => {
+                Some("use a newer fm-verify, or another file to check everything anew")
+            }
+            _ => Some("name another file, or none, to check everything anew"),
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::audit_args::AuditArgs;
 ///
 /// Reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
 /// what `fm-migrate convert` made of them. Nothing is written to them. Exit status: 0 sound, 1 findings or a difference,
-/// 2 bad usage, 3 could not look, 4 consistent but not proven for want of keys, 11 locked, 130 interrupted.
+/// 2 bad usage, 3 could not look, 4 consistent but not proven: for want of keys, in part, or by a sample; 11 locked, 130 interrupted.
 #[derive(Parser)]
 #[command(
     name = "fm-verify",
@@ -44,8 +44,21 @@ pub(crate) enum Command {
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
     CheckProof(CheckArgs),
+    /// Audits a history, and writes a page to look at: complete in itself, without scripts or network.
+    ///
+    /// Exit statuses are those of the audit.
+    Report(Box<ReportArgs>),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+    /// The page; it may not exist.
+    #[arg(long, value_name = "FILE", env = "FM_HTML")]
+    pub(crate) html: PathBuf,
 }
 
 /// The layout, where it cannot be told from the records.

@@ -6,6 +6,7 @@ use clap::Args;
 use fm_cli::{Exit, Failure, KeyArgs};
 
 use crate::args::LayoutArgs;
+use crate::scope_args::ScopeArgs;
 
 #[derive(Args)]
 pub(crate) struct AuditArgs {
@@ -17,6 +18,8 @@ pub(crate) struct AuditArgs {
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
     /// Print NDJSON: findings, and the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,

@@ -6,6 +6,8 @@ mod check_evidence;
 mod diff;
 mod explained;
 mod prove;
+mod report;
+mod scope_args;
 mod show;
 mod verdict;
 mod verify;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
+        Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
 }
