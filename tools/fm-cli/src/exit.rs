@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use fm_audit::AuditError;
+use fm_backup::BackupError;
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
 
@@ -111,6 +112,21 @@ impl From<AuditError> for Failure {
             AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
                 .hint("run the same command again to do it whole"),
             error => Self::from_error(Exit::CannotLook, &error),
+        }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Audit(error) => error.into(),
+            BackupError::Store(error) => error.into(),
+            BackupError::Archive { .. } => Self::from_error(Exit::CannotLook, &error).hint(
+                "`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy",
+            ),
+            BackupError::Unreachable { .. } => {
+                Self::from_error(Exit::Usage, &error).hint("give a path, or file:// and an absolute path")
+            }
         }
     }
 }
