@@ -162,11 +162,13 @@ fn gather(
         control.check()?;
         // Damage in this copy: another one may have it.
         let Ok((key, value)) = record else { return Ok(None) };
-        if key > frame.last_key {
-            break;
-        }
+        // Not one record further: the frame behind may be damaged as well.
+        let is_last = key >= frame.last_key;
         if key >= frame.first_key {
             gathered.push((key, value));
+        }
+        if is_last {
+            break;
         }
     }
     Ok(Some(gathered))
