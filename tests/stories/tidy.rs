@@ -19,9 +19,9 @@ const LAYERS: &[&[&str]] = &[
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit"],
-    &["fm-migration"],
+    &["fm-backup", "fm-migration"],
     &["fm-cli"],
-    &["fm-migrate", "fm-verify"],
+    &["fm-checkpoint", "fm-migrate", "fm-verify"],
 ];
 /// Packages for tests only: they may use any layer, no layer may use them but for its tests.
 const TEST_PACKAGES: &[&str] = &["fm-forge", "fm-tests"];

@@ -14,6 +14,7 @@ mod evidence;
 mod explain;
 mod hbbft;
 mod history;
+mod identity;
 mod key_samples;
 mod manifest;
 mod migrated;
@@ -48,6 +49,7 @@ pub use history::{
     Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
     carried_row, is_copied, old_sessions,
 };
+pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};

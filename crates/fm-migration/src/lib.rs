@@ -7,7 +7,6 @@ mod attest;
 mod attestation;
 mod convert;
 mod error;
-mod identity;
 mod map;
 mod plan;
 mod revert;

@@ -11,6 +11,7 @@
 //! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`] and
 //!   [`Replacement::exchange`].
 
+mod copy;
 mod error;
 mod manifest;
 mod omission;
@@ -21,6 +22,7 @@ mod read;
 mod replace;
 mod write;
 
+pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use error::StoreError;
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir};
