@@ -21,6 +21,7 @@ pub use attest::{Attest, Attested, Signer, attest, sign};
 pub use attestation::{Attestation, AttestationFacts};
 pub use convert::{Conversion, convert, raw_convert};
 pub use error::MigrationError;
+pub use identity::{Identity, identity};
 pub use map::{MapEntry, map};
 pub use plan::{Plan, PlanOptions, plan};
 pub use revert::{Reverted, revert};

@@ -73,7 +73,7 @@ fn check_directory(path: &Path) -> Result<(), StoreError> {
 }
 
 /// A read-only open takes no lock, and the files of a running server vanish under it.
-fn check_lock(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
     let lock = path.join("LOCK");
     let file = match File::open(&lock) {
         Ok(file) => file,
