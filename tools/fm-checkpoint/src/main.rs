@@ -2,6 +2,11 @@
 
 mod args;
 mod inspect;
+mod restore;
+mod restore_args;
+mod restore_plan;
+mod restore_status;
+mod restore_undo;
 
 use std::process::ExitCode;
 
@@ -17,5 +22,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     fm_cli::run("fm-checkpoint", || match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Status(arguments) => restore_status::run(&arguments),
+        Command::Undo(arguments) => restore_undo::run(&arguments),
     })
 }
