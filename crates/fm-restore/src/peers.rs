@@ -16,6 +16,9 @@ use crate::RestoreError;
 use crate::origin::Origin;
 use crate::prove::{Proven, Proving};
 
+/// Prefix of the accepted items of the open session.
+const PENDING: u8 = 0x01;
+
 /// What one guardian's copy says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
@@ -67,7 +70,8 @@ impl Subject<'_> {
         let common = last.min(source_last);
         let at = |roots: &[Hash]| usize::try_from(common).ok().and_then(|common| roots.get(common).copied());
         let (ours, theirs) = (at(&self.proven.roots), at(&proven.roots));
-        let same_moment = last == source_last;
+        let same_moment =
+            last == source_last && !is_under_way(self.origin.stream())? && !is_under_way(origin.stream())?;
         let other_modules = if same_moment {
             let theirs = modules(origin.stream(), proving)?;
             // An archive without module data says nothing of them.
@@ -101,6 +105,12 @@ pub(crate) fn check_majority(path: &Path, witnesses: &[Witness]) -> Result<(), R
 fn differing(own: &BTreeMap<u16, Hash>, theirs: &BTreeMap<u16, Hash>) -> Vec<u16> {
     let ids: std::collections::BTreeSet<u16> = own.keys().chain(theirs.keys()).copied().collect();
     ids.into_iter().filter(|id| own.get(id) != theirs.get(id)).collect()
+}
+
+/// Whether items of the open session were processed already: then module state is that of no session's end.
+fn is_under_way(stream: EpochStream<'_>) -> Result<bool, RestoreError> {
+    let first = stream.rows.scan_prefix(PENDING).next().transpose();
+    Ok(first.map_err(|source| AuditError::rows(stream.path, source))?.is_some())
 }
 
 /// The identity of each module's rows.

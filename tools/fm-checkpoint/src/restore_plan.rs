@@ -236,6 +236,7 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
                 signers.join(", ")
             ))?;
         }
+        _ if plan.old.condition == "whole" => output.line("lost       no finished session")?,
         _ => output.line("lost       no finished session that can be read")?,
     }
     let pending = &plan.pending;
@@ -259,10 +260,12 @@ fn print_double_spends(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), F
          be spent again:",
         group_digits(transactions)
     ))?;
-    for module in plan.lost.content.modules.iter().chain(&plan.pending.modules) {
+    let of = |content: &'static str| move |module| (content, module);
+    let finished = plan.lost.content.modules.iter().map(of("lost"));
+    for (content, module) in finished.chain(plan.pending.modules.iter().map(of("open"))) {
         let kind = module.kind.as_deref().unwrap_or("unknown kind");
         output.line(&format!(
-            "           module {} ({kind}): {} inputs, {} outputs, {} items",
+            "           {content} session(s), module {} ({kind}): {} inputs, {} outputs, {} items",
             module.id, module.inputs, module.outputs, module.items
         ))?;
     }
