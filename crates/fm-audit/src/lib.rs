@@ -11,6 +11,7 @@ mod epochs;
 mod error;
 mod hbbft;
 mod history;
+mod identity;
 mod key_samples;
 mod manifest;
 mod migrated;
@@ -31,6 +32,7 @@ pub use history::{
     Anchor, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row,
     is_copied, old_sessions,
 };
+pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use migrated::{MigratedAudit, audit_migrated, check_archive};
 pub use pipeline::{Feed, run as run_pipeline};

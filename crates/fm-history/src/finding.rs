@@ -188,6 +188,12 @@ codes! {
     UnitSignaturesUnchecked = "unit-signatures-unchecked", Warning;
     /// An accepted item of the open session is not in the order that its units give.
     AcceptedItemNotOrdered = "accepted-item-not-ordered", Error;
+    /// Part of an archive is damaged or missing.
+    ArchiveDamaged = "archive-damaged", Error;
+    /// An archive says of itself what its records do not bear out.
+    ArchiveMisstated = "archive-misstated", Error;
+    /// An archive is of another federation than the config.
+    ArchiveForeign = "archive-foreign", Error;
 }
 
 impl fmt::Display for Code {

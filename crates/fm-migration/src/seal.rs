@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{Control, DATABASE_NAME, MigratedDir};
+use fm_audit::{Control, DATABASE_NAME, Identity, MigratedDir};
 use fm_crypto::{SchnorrSignature, SessionKeys};
 use fm_eras::session;
 use fm_history::{Hash, HistoryRoot, SessionParts, signed_record};
@@ -15,7 +15,6 @@ use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
 use crate::attestation::{Attestation, AttestationFacts, SignatureStream, shown};
-use crate::identity::Identity;
 use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
 use crate::tips::{Compared, Relation};
 use crate::{MigrationError, SealError};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use fm_audit::AuditError;
+use fm_backup::BackupError;
 use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -16,6 +17,9 @@ pub enum RestoreError {
     /// A file or directory could not be read, written or renamed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The source could not be opened, or not be written as a database.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The rows could not be read as those of a session in progress.
     #[error(transparent)]
     Migration(#[from] MigrationError),
@@ -89,15 +93,18 @@ pub enum RestoreError {
         /// What the config says.
         known: String,
     },
-    /// A source of another guardian.
-    #[error("{path} is the state of guardian {stated}, and this is guardian {own}")]
+    /// An archive whose records are not those of the old database.
+    #[error(
+        "{path} is not this guardian's own: {sessions} of its sessions carry other signatures than in the old database, \
+         first session {first}"
+    )]
     OtherGuardian {
-        /// The source.
+        /// The archive.
         path: PathBuf,
-        /// What it states.
-        stated: String,
-        /// This guardian.
-        own: u16,
+        /// How many sessions.
+        sessions: u64,
+        /// The first of them.
+        first: u64,
     },
     /// The source has lost files or rows.
     #[error("{path} is not whole: {what}")]

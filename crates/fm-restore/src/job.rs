@@ -7,9 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use fm_audit::{AuditError, Control, EpochStream};
-use fm_store::{
-    DatabaseLock, ReadStore, Stage, StoreError, StoreWriter, Swap, remove_file, replace_file, sync_directory,
-};
+use fm_backup::write_database;
+use fm_store::{DatabaseLock, ReadStore, Stage, StoreError, Swap, remove_file, replace_file, sync_directory};
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
@@ -108,30 +107,10 @@ fn build(
     proving: Proving<'_>,
 ) -> Result<(), RestoreError> {
     let incoming = dir.incoming(journal);
-    copy_rows(plan.origin.stream(), &incoming, plan.proof.rows.values().sum(), proving.control)?;
+    write_database(&plan.origin, &incoming, proving.control)?;
     proving.copy(&incoming, &journal.proof)?;
     replace_file(&incoming.join(MARK_NAME), mark(journal).as_bytes())?;
     journal.advance(Step::Built, dir.path())
-}
-
-/// Copies every row into a new database, as it is.
-fn copy_rows(
-    stream: EpochStream<'_>,
-    database: &Path,
-    total: u64,
-    control: Control<'_>,
-) -> Result<(), RestoreError> {
-    let mut writer = StoreWriter::create(database)?;
-    control.progress.begin("records", "records", Some(total));
-    for row in stream.rows.scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        writer.push_sorted(&key, &value)?;
-        control.check()?;
-        control.progress.advance(1);
-    }
-    control.progress.end();
-    writer.finish()?;
-    Ok(())
 }
 
 /// Writes the guard and lets the two databases change places.
@@ -229,5 +208,5 @@ pub(crate) fn identity_of(database: &Path, control: Control<'_>) -> Result<Strin
         return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
     }
     let stream = EpochStream { rows: &store, path: database };
-    Ok(fm_migration::identity(stream, control)?.to_string())
+    Ok(fm_audit::identity(stream, control)?.to_string())
 }

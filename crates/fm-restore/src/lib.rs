@@ -11,6 +11,7 @@ mod job;
 mod journal;
 mod origin;
 mod outgoing;
+mod own;
 mod peers;
 mod plan;
 mod prove;

@@ -2,121 +2,70 @@
 
 use std::path::Path;
 
-use fm_audit::{ArchiveSource, Control, EpochStream, Source, check_archive, open_source};
-use fm_eras::Detected;
-use fm_store::Omission;
+use fm_audit::{Control, Source, check_archive, open_source};
+use fm_backup::{Profile, State};
 
 use crate::RestoreError;
 
-/// The value of an archive's metadata `profile` that promises every row.
-const FULL_PROFILE: &str = "full";
+/// What `kind` says in an archive of a state; other archives are a conversion's.
+const KINDS: [&str; 2] = ["checkpoint", "increment"];
 
-/// An opened source.
-pub(crate) struct Origin {
-    source: Source,
-}
-
-/// Whose state a source must be.
-#[derive(Clone, Copy)]
-pub(crate) struct Whose<'a> {
-    pub(crate) federation: Option<&'a str>,
-    pub(crate) peer: Option<u16>,
-}
-
-impl Origin {
-    /// Opens a database or an archive; an archive's frames and identity are checked.
-    pub(crate) fn open(path: &Path, control: Control<'_>) -> Result<Self, RestoreError> {
-        let source = open_source(path, None, control)?;
-        match &source {
-            Source::Migrated(_) => return Err(RestoreError::Migrated { path: path.to_owned() }),
-            Source::Archive { archive, .. } => {
-                if let (None, damage) = check_archive(archive.path(), control)? {
-                    let what = damage.first().map_or("it is damaged".to_owned(), ToString::to_string);
-                    return Err(RestoreError::NotWhole { path: path.to_owned(), what });
-                }
-            }
-            Source::Database { .. } => {}
-        }
-        let origin = Self { source };
-        match origin.omissions().first() {
-            Some(omission) => {
-                let what = omission.message.clone();
-                Err(RestoreError::NotWhole { path: path.to_owned(), what })
-            }
-            None => Ok(origin),
-        }
-    }
-
-    fn omissions(&self) -> &[Omission] {
-        if let Source::Database { store, .. } = &self.source { store.omissions() } else { &[] }
-    }
-
-    /// Its rows.
-    pub(crate) fn stream(&self) -> EpochStream<'_> {
-        match &self.source {
-            Source::Database { store, .. } => EpochStream { rows: store, path: store.path() },
-            Source::Archive { archive, .. } => EpochStream { rows: archive.as_ref(), path: archive.path() },
-            Source::Migrated(dir) => EpochStream { rows: &dir.database, path: &dir.path },
-        }
-    }
-
-    /// The layout of its records.
-    pub(crate) fn layout(&self) -> Detected {
-        match &self.source {
-            Source::Database { layout, .. } | Source::Archive { layout, .. } => *layout,
-            Source::Migrated(dir) => dir.layout,
-        }
-    }
-
-    /// About how many bytes a database with its rows takes.
-    pub(crate) fn bytes(&self) -> u64 {
-        match &self.source {
-            Source::Archive { archive, .. } => {
-                let summary = archive.summary();
-                summary.key_bytes.saturating_add(summary.value_bytes)
-            }
-            Source::Database { .. } | Source::Migrated(_) => {
-                let entries = std::fs::read_dir(self.stream().path).into_iter().flatten();
-                entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
-            }
-        }
-    }
-
-    /// Refuses an archive that by its own word is not this guardian's full state.
-    pub(crate) fn check_full(&self, whose: Whose<'_>) -> Result<(), RestoreError> {
-        let Source::Archive { archive, .. } = &self.source else { return Ok(()) };
-        let path = || archive.path().to_owned();
-        match archive.metadata("profile").as_deref() {
-            Some(FULL_PROFILE) => {}
-            Some(profile) => {
-                return Err(RestoreError::NotFull {
-                    path: path(),
-                    what: format!("its profile is {profile:?}"),
-                });
-            }
-            None => {
-                let what = archive.metadata("kind").map_or("it names no profile".to_owned(), |kind| {
-                    format!("it names no profile, its kind is {kind:?}")
-                });
-                return Err(RestoreError::NotFull { path: path(), what });
-            }
-        }
-        check_whose(archive, whose)
-    }
-}
-
-fn check_whose(archive: &ArchiveSource, whose: Whose<'_>) -> Result<(), RestoreError> {
-    let stated = |name: &str| archive.metadata(name).filter(|value| !value.is_empty());
-    if let (Some(stated), Some(known)) = (stated("federation"), whose.federation)
-        && stated != known
+/// Opens a database or an archive; an increment with its base. Every frame of an archive is checked.
+pub(crate) fn open_origin(
+    path: &Path,
+    base: Option<&Path>,
+    control: Control<'_>,
+) -> Result<State, RestoreError> {
+    // A conversion's directory holds a database as well, and one that no server has run on.
+    if path.is_dir()
+        && let Source::Migrated(_) = open_source(path, None, control)?
     {
-        let path = archive.path().to_owned();
-        return Err(RestoreError::OtherFederation { path, stated, known: known.to_owned() });
+        return Err(RestoreError::Migrated { path: path.to_owned() });
     }
-    if let (Some(stated), Some(own)) = (stated("guardian"), whose.peer)
-        && stated != own.to_string()
-    {
-        return Err(RestoreError::OtherGuardian { path: archive.path().to_owned(), stated, own });
+    let state = State::open(path, base, None, control)?;
+    for archive in state.archives() {
+        if let (None, damage) = check_archive(archive, control)? {
+            let what = damage.first().map_or("it is damaged".to_owned(), ToString::to_string);
+            return Err(RestoreError::NotWhole { path: archive.to_owned(), what });
+        }
     }
-    Ok(())
+    match state.omissions().first() {
+        Some(omission) => {
+            let what = omission.message.clone();
+            Err(RestoreError::NotWhole { path: path.to_owned(), what })
+        }
+        None => Ok(state),
+    }
+}
+
+/// Refuses an archive that by its own word is not this federation's full state.
+pub(crate) fn check_full(state: &State, federation: Option<&str>) -> Result<(), RestoreError> {
+    let Some(said) = state.metadata() else { return Ok(()) };
+    let not_full = |what: String| RestoreError::NotFull { path: state.path().to_owned(), what };
+    match said.get("kind") {
+        Some(kind) if KINDS.contains(&kind) => {}
+        Some(kind) => return Err(not_full(format!("its kind is {kind:?}"))),
+        None => return Err(not_full("it does not say its kind".to_owned())),
+    }
+    let profile = state.profile();
+    if profile != Profile::Full || said.get("profile") != Some(&profile.to_string()) {
+        return Err(not_full(format!("its profile is {:?}", said.get("profile").unwrap_or_default())));
+    }
+    match (said.get("federation").filter(|stated| !stated.is_empty()), federation) {
+        (Some(stated), Some(known)) if stated != known => Err(RestoreError::OtherFederation {
+            path: state.path().to_owned(),
+            stated: stated.to_owned(),
+            known: known.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// About how many bytes a database with its rows takes.
+pub(crate) fn bytes_of(state: &State) -> u64 {
+    if let Some(summary) = state.summary() {
+        return summary.key_bytes.saturating_add(summary.value_bytes);
+    }
+    let entries = std::fs::read_dir(state.path()).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
 }

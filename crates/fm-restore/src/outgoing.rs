@@ -311,7 +311,8 @@ pub(crate) fn sentence(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    text
+    // RocksDB's words come on several lines.
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl Lost {

@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fm_audit::{AuditError, EpochStream};
+use fm_audit::{AuditError, EpochStream, Identity};
+use fm_backup::State;
 use fm_codec::{Dialect, Reader};
 use fm_eras::session::MODULE_DATA;
 use fm_history::Hash;
-use fm_migration::Identity;
 
 use crate::RestoreError;
-use crate::origin::Origin;
+use crate::origin::open_origin;
 use crate::prove::{Proven, Proving};
 
 /// Prefix of the accepted items of the open session.
@@ -38,7 +38,7 @@ pub struct Witness {
 
 /// What is restored, as the witnesses are compared with it.
 pub(crate) struct Subject<'a> {
-    pub(crate) origin: &'a Origin,
+    pub(crate) origin: &'a State,
     pub(crate) proven: &'a Proven,
 }
 
@@ -62,7 +62,7 @@ impl Subject<'_> {
         own: &BTreeMap<u16, Hash>,
         proving: Proving<'_>,
     ) -> Result<Witness, RestoreError> {
-        let origin = Origin::open(path, proving.control)?;
+        let origin = open_origin(path, None, proving.control)?;
         // An archive of the history alone is a witness as good as any.
         let proving = Proving { whole: false, ..proving };
         let proven = proving.source(origin.stream(), origin.layout(), true)?;

@@ -7,15 +7,18 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
+use fm_backup::State;
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
-use fm_store::StoreError;
+use fm_eras::block::BlockLayout;
+use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
-use crate::origin::{Origin, Whose};
+use crate::origin::{bytes_of, check_full, open_origin};
 use crate::outgoing::{Look, Outgoing, Reach};
+use crate::own::other_records;
 use crate::peers::{Subject, Witness, check_majority};
 use crate::prove::Proving;
 use crate::small_file::read_small;
@@ -31,6 +34,10 @@ pub struct Restore<'a> {
     pub keys: &'a SessionKeys,
     /// Federation id, in hex, if the keys come with one.
     pub federation: Option<&'a str>,
+    /// The archive that an increment goes on from.
+    pub base: Option<&'a Path>,
+    /// Whether an archive may be another guardian's.
+    pub accept_other_guardian: bool,
     /// Copies of other guardians to compare with.
     pub compare: &'a [PathBuf],
     /// The last session in which the guardian may have signed units, if the user states one.
@@ -43,7 +50,7 @@ pub struct Restore<'a> {
 
 /// A restore that is decided.
 pub struct Plan {
-    pub(crate) origin: Origin,
+    pub(crate) origin: State,
     /// What is proven of the source.
     pub proof: Proof,
     /// Where the source is.
@@ -101,13 +108,14 @@ impl Restore<'_> {
     pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<Plan, RestoreError> {
         dir.check_stopped()?;
         let (path, proving) = (self.source_path(dir), self.proving(control));
-        let origin = Origin::open(&path, control)?;
+        let origin = open_origin(&path, self.base, control)?;
         let peer = dir.own_peer().filter(|peer| self.keys.x_only(*peer).is_some());
-        origin.check_full(Whose { federation: self.federation, peer })?;
+        check_full(&origin, self.federation)?;
         let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
         self.check_number(&path, proven.proof.last)?;
         let witnesses = Subject { origin: &origin, proven: &proven }.compare(self.compare, proving)?;
         check_majority(&path, &witnesses)?;
+        self.check_own(dir, &origin, control)?;
         let outgoing = self.outgoing(dir, &origin, &proven.proof, peer, control)?;
         let (_, newest) = Journal::current(dir.path())?;
         let began = free_moment(dir, self.now);
@@ -115,7 +123,7 @@ impl Restore<'_> {
         let reason =
             Reason { restore: self, peer, proof: &proven.proof, began: &began, existing: existing.as_ref() };
         let guard = reason.guard(&outgoing);
-        let bytes = origin.bytes();
+        let bytes = bytes_of(&origin);
         let free = free_bytes(dir.path())?;
         let number = newest.saturating_add(1);
         Ok(Plan { origin, proof: proven.proof, path, witnesses, outgoing, guard, bytes, free, began, number })
@@ -131,17 +139,28 @@ impl Restore<'_> {
         }
     }
 
+    /// A checkpoint lies in the guardian's own directory; an archive may be anybody's.
+    fn check_own(&self, dir: &DataDir, origin: &State, control: Control<'_>) -> Result<(), RestoreError> {
+        if matches!(self.source, Chosen::Checkpoint { .. }) || self.accept_other_guardian {
+            return Ok(());
+        }
+        match other_records(origin, &dir.database(), layout_of(origin)?, control)? {
+            None => Ok(()),
+            Some((sessions, first)) => {
+                Err(RestoreError::OtherGuardian { path: origin.path().to_owned(), sessions, first })
+            }
+        }
+    }
+
     fn outgoing(
         &self,
         dir: &DataDir,
-        origin: &Origin,
+        origin: &State,
         proof: &Proof,
         peer: Option<u16>,
         control: Control<'_>,
     ) -> Result<Outgoing, RestoreError> {
-        let Detected::Blocks(layout) = origin.layout() else {
-            return Err(RestoreError::OtherEra { path: self.source_path(dir), era: origin.layout().era() });
-        };
+        let layout = layout_of(origin)?;
         let look = Look {
             database: &dir.database(),
             restored: proof.last,
@@ -180,6 +199,15 @@ impl Plan {
             guard_before: read_small(&dir.path().join(GUARD_NAME))?,
             tool_version: restore.tool_version,
         }))
+    }
+}
+
+fn layout_of(origin: &State) -> Result<&'static BlockLayout, RestoreError> {
+    match origin.layout() {
+        Detected::Blocks(layout) => Ok(layout),
+        Detected::Hbbft(layout) => {
+            Err(RestoreError::OtherEra { path: origin.path().to_owned(), era: layout.era() })
+        }
     }
 }
 
@@ -247,9 +275,4 @@ pub(crate) fn free_moment(dir: &DataDir, now: SystemTime) -> Stamp {
         }
         time += std::time::Duration::from_secs(1);
     }
-}
-
-fn free_bytes(path: &Path) -> Result<u64, RestoreError> {
-    let space = rustix::fs::statvfs(path).map_err(|error| StoreError::io(path, error.into()))?;
-    Ok(space.f_bavail.saturating_mul(space.f_frsize))
 }

@@ -3,11 +3,10 @@
 //! Invariant: there is one proof. The source, the new database beside the old one and the new database in its place each
 //! go through it, and all three must come to the same.
 
-use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, audit_history};
+use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, audit_history, identity};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Finding, Hash, HistoryRoot, Severity};
-use fm_migration::identity;
 use fm_store::ReadStore;
 
 use crate::RestoreError;

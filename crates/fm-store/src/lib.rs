@@ -11,6 +11,7 @@
 //! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`],
 //!   [`Replacement::exchange`] and [`Swap::run`].
 
+mod copy;
 mod error;
 mod lock;
 mod manifest;
@@ -24,6 +25,7 @@ mod replace_file;
 mod swap;
 mod write;
 
+pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use error::StoreError;
 pub use lock::DatabaseLock;
 pub use omission::{Omission, OmissionKind};

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
         root: hex::encode(summary.root),
     };
     let mut output = Output::default();
-    if arguments.json {
+    if arguments.json.json {
         output.json(&inspected)?;
         return Ok(Exit::Done);
     }

@@ -74,6 +74,8 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
         source: chosen(arguments)?,
         keys: keys.of_sessions()?,
         federation: federation.as_deref(),
+        base: arguments.base.as_ref().map(fm_backup::Location::path),
+        accept_other_guardian: arguments.accept_other_guardian,
         compare: &arguments.compare,
         guard_until: arguments.guard_until,
         now: SystemTime::now(),

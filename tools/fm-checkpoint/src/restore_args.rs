@@ -19,6 +19,12 @@ pub(crate) struct RestoreArgs {
     /// Restore an archive of this guardian's full state: a path or file://….
     #[arg(long, value_name = "FILE", env = "FM_ARCHIVE", group = "source")]
     pub(crate) archive: Option<Location>,
+    /// The archive that an increment goes on from.
+    #[arg(long, value_name = "FILE", env = "FM_BASE", requires = "archive")]
+    pub(crate) base: Option<Location>,
+    /// Restore an archive whose sessions carry other signatures than those of the old database.
+    #[arg(long, env = "FM_ACCEPT_OTHER_GUARDIAN", value_parser = FalseyValueParser::new())]
+    pub(crate) accept_other_guardian: bool,
     /// Another guardian's archive, checkpoint or database, to agree with; may be given several times.
     #[arg(long, value_name = "DIR|FILE", env = "FM_COMPARE", value_delimiter = ',')]
     pub(crate) compare: Vec<PathBuf>,

@@ -240,7 +240,10 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
         _ => output.line("lost       no finished session that can be read")?,
     }
     let pending = &plan.pending;
-    output.line(&format!("           {} of the open session: nobody has signed them", pending.shown()))?;
+    output.line(&match plan.old.units {
+        Some(_) => format!("           {} of the open session: nobody has signed them", pending.shown()),
+        None => "           what was accepted in the open session cannot be read".to_owned(),
+    })?;
     if plan.old.client_backups > 0 {
         output.line(&format!(
             "           client backups stored since, of {} in the old database",

@@ -118,16 +118,38 @@ impl From<AuditError> for Failure {
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
-        match error {
-            BackupError::Audit(error) => error.into(),
-            BackupError::Store(error) => error.into(),
-            BackupError::Archive { .. } => Self::from_error(Exit::CannotLook, &error).hint(
-                "`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy",
+        let (exit, hint) = match error {
+            BackupError::Audit(error) => return error.into(),
+            BackupError::Store(error) => return error.into(),
+            BackupError::Archive { .. } => (
+                Exit::CannotLook,
+                Some("`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy"),
             ),
+            BackupError::WriteArchive { .. } => (Exit::CannotLook, Some("nothing was left at the target")),
             BackupError::Unreachable { .. } => {
-                Self::from_error(Exit::Usage, &error).hint("give a path, or file:// and an absolute path")
+                (Exit::Usage, Some("give a path, or file:// and an absolute path"))
             }
-        }
+            BackupError::NotProven { .. } => (
+                Exit::Findings,
+                Some(
+                    "nothing was written; --accept-findings goes on all the same, and the archive keeps every row",
+                ),
+            ),
+            BackupError::Secret { .. } => (
+                Exit::Findings,
+                Some("nothing was written; find out who put it there, and change that secret"),
+            ),
+            BackupError::NotFit { .. } => (Exit::Usage, None),
+            BackupError::NeedsBase { .. } => (Exit::Usage, Some("give that archive with --base")),
+            BackupError::OtherBase { .. } => (Exit::Usage, Some("give the archive that it was made --since")),
+            BackupError::OtherTarget { .. } => (Exit::Usage, Some("choose a target that does not exist")),
+            BackupError::ReadBack { .. } => (
+                Exit::CannotLook,
+                Some("nothing was left at the target; check the disk, and that nothing writes to the source"),
+            ),
+            BackupError::File { .. } => (Exit::CannotLook, None),
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
     }
 }
 

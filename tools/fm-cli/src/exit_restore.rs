@@ -9,6 +9,7 @@ impl From<RestoreError> for Failure {
         match error {
             RestoreError::Audit(error) => error.into(),
             RestoreError::Store(error) => error.into(),
+            RestoreError::Backup(error) => error.into(),
             RestoreError::Migration(error) => error.into(),
             error => {
                 let (exit, hint) = ending(&error);
@@ -26,7 +27,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         }
         RestoreError::Link { .. } => (
             Exit::Usage,
-            "put the directory itself there (a bind mount of its parent keeps the disk that it is on)",
+            "put the database itself there; `mount --bind` on the data directory keeps it on another disk",
         ),
         RestoreError::Busy { .. } => {
             (Exit::Locked, "wait for it; `fm-checkpoint status` says where it stands")
@@ -49,8 +50,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::OtherFederation { .. } => (Exit::Findings, "give this federation's archive"),
         RestoreError::OtherGuardian { .. } => (
             Exit::Findings,
-            "its units, backups and module state are that guardian's; without a copy of your own, start with an empty \
-             database and let the node download the history",
+            "another guardian's backups and module state are not yours; if it is yours, and the old database was filled by \
+             download since, --accept-other-guardian goes on",
         ),
         RestoreError::NotWhole { .. } | RestoreError::NotProven { .. } => (
             Exit::Findings,
@@ -97,7 +98,10 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::AfterSwap { .. } => {
             (Exit::CannotLook, "run the same command again to finish it; `fm-checkpoint undo` leads back")
         }
-        RestoreError::Audit(_) | RestoreError::Store(_) | RestoreError::Migration(_) => {
+        RestoreError::Audit(_)
+        | RestoreError::Store(_)
+        | RestoreError::Backup(_)
+        | RestoreError::Migration(_) => {
             return (Exit::CannotLook, None);
         }
     };

@@ -1,11 +1,12 @@
 //! The identity of rows, whatever holds them: SHA-256 of the record stream that an archive of them would have.
 
-use fm_audit::{AuditError, Control, EpochStream};
 use fm_history::Hash;
 use sha2::{Digest, Sha256};
 
+use crate::{AuditError, Control, EpochStream};
+
 /// The identity of rows that are given one by one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Identity(Sha256);
 
 impl Identity {
@@ -26,7 +27,7 @@ impl Identity {
 /// Reads all rows and gives their identity.
 ///
 /// # Errors
-/// If the rows cannot be read, or the job was interrupted.
+/// If they cannot be read, or the job was interrupted.
 pub fn identity(stream: EpochStream<'_>, control: Control<'_>) -> Result<Hash, AuditError> {
     let mut identity = Identity::default();
     control.progress.begin("reading back", "records", None);

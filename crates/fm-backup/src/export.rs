@@ -1,0 +1,229 @@
+//! `export`: a state as an archive.
+//!
+//! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
+//! whole; after a kill the same command starts over and replaces what was left.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_archive};
+use fm_eras::Detected;
+use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
+use fm_eras::{Rows, SourceError};
+use fm_history::{Finding, Hash};
+use fm_store::PartialFile;
+
+use crate::increment::Changes;
+use crate::overlay::open_base;
+use crate::secrets::Secrets;
+use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
+use crate::{BackupError, Making, Profile, State, Survey, headers, survey};
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+/// Where the mark of an archive stands in its file.
+const MARK_AT: std::ops::Range<usize> = 8..16;
+
+/// How a state is exported.
+pub struct ExportOptions<'a> {
+    /// The file to make.
+    pub target: &'a Path,
+    /// What of the state is written.
+    pub profile: Profile,
+    /// Write only what is new against this archive.
+    pub since: Option<&'a Path>,
+    /// The guardian's data directory, whose secrets no row may hold.
+    pub data_dir: Option<&'a Path>,
+    /// Keys to check signatures with.
+    pub keys: Option<HistoryKeys<'a>>,
+    /// Write the archive although the state has findings that are errors.
+    pub accept_findings: bool,
+    /// Zstandard level; the usual one if none.
+    pub level: Option<i32>,
+    /// What the archive shall say of its making.
+    pub making: Making,
+}
+
+/// What was exported.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The state.
+    pub survey: Survey,
+    /// The archive.
+    pub summary: Summary,
+    /// What the archive says of itself.
+    pub metadata: Metadata,
+    /// Whether it was there already.
+    pub existed: bool,
+}
+
+/// Writes a state as an archive.
+///
+/// # Errors
+/// If the state cannot be read or is not proven, a row holds a secret, or the archive cannot be written. Nothing is left
+/// at the target then.
+pub fn export(
+    state: &State,
+    options: &ExportOptions<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<Exported, BackupError> {
+    check(state, options)?;
+    let base = options.since.map(open_base).transpose()?;
+    let secrets = Secrets::of(options.data_dir)?;
+    let survey = survey(state, options.keys, control, on_finding)?;
+    if survey.errors > 0 && !options.accept_findings {
+        let (errors, warnings) = (survey.errors, survey.warnings);
+        return Err(BackupError::NotProven { path: state.path().to_owned(), errors, warnings });
+    }
+    let mut metadata = statement(&survey, options.profile, &options.making);
+    if let Some(base) = &base {
+        metadata.insert("kind", INCREMENT);
+        metadata.insert(SINCE, hex::encode(base.summary().identity));
+        metadata.insert(STATE_IDENTITY, survey.classes.identity.to_string());
+    }
+    if options.target.exists() {
+        return existing(options.target, metadata, survey, control);
+    }
+    let partial = PartialFile::create(options.target, is_archive)?;
+    let job = Job { state, survey: &survey, base: base.as_ref(), options, secrets: &secrets, control };
+    let summary = job.write(partial.handle()?, &metadata)?;
+    let is_whole = options.profile == Profile::Full && base.is_none();
+    if is_whole && Hash(summary.identity) != survey.classes.identity {
+        let what = "the source changed while it was read".to_owned();
+        return Err(BackupError::ReadBack { path: options.target.to_owned(), what });
+    }
+    read_back(partial.path(), &summary, control)?;
+    partial.publish()?;
+    Ok(Exported { survey, summary, metadata, existed: false })
+}
+
+fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> {
+    if options.profile == Profile::Headers {
+        headers::check_layout(state)?;
+    }
+    let has = state.profile();
+    let is_enough = has == Profile::Full || (has == options.profile && has != Profile::Headers);
+    if !is_enough {
+        let what = format!("is of the profile {has}: it does not hold what {} asks for", options.profile);
+        return Err(BackupError::not_fit(state.path(), what));
+    }
+    if options.since.is_some() && options.profile != Profile::Full {
+        let what = "cannot be written as an increment of another profile than full";
+        return Err(BackupError::not_fit(state.path(), what));
+    }
+    Ok(())
+}
+
+/// Whether a file in the way is what an interrupted run left: its beginning is that of an archive.
+pub(crate) fn is_archive(start: &[u8]) -> bool {
+    start.get(MARK_AT).map_or(start.starts_with(b"P*M\x18"), |mark| mark == b"FMARHEAD")
+}
+
+/// A target that is there: fine if it is an archive of just this state that says just this.
+fn existing(
+    target: &Path,
+    metadata: Metadata,
+    survey: Survey,
+    control: Control<'_>,
+) -> Result<Exported, BackupError> {
+    let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
+    let there = ArchiveSource::open(target).map_err(|error| other(error.to_string()))?;
+    let said = there.all_metadata();
+    if let Some((name, value)) = metadata.iter().find(|(name, value)| said.get(name) != Some(value)) {
+        let found = said.get(name).unwrap_or("nothing");
+        return Err(other(format!("its {name} is {found:?}, not {value:?}")));
+    }
+    match check_archive(target, control)? {
+        (Some(_), _) => {}
+        (None, damage) => {
+            let first = damage.first().map(ToString::to_string).unwrap_or_default();
+            return Err(other(format!("it is damaged ({first})")));
+        }
+    }
+    Ok(Exported { survey, summary: there.summary(), metadata, existed: true })
+}
+
+struct Job<'a> {
+    state: &'a State,
+    survey: &'a Survey,
+    base: Option<&'a ArchiveSource>,
+    options: &'a ExportOptions<'a>,
+    secrets: &'a Secrets,
+    control: Control<'a>,
+}
+
+impl Job<'_> {
+    fn write(&self, file: File, metadata: &Metadata) -> Result<Summary, BackupError> {
+        let (target, control) = (self.options.target, self.control);
+        let level = self.options.level.unwrap_or(Options::default().level);
+        let sink = BufWriter::with_capacity(WRITE_BYTES, file);
+        let options = Options { level, ..Options::default() };
+        let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
+        let total = self.base.is_none().then_some(self.survey.classes.records).filter(|records| *records > 0);
+        control.progress.begin("archive", "records", total);
+        for row in self.records() {
+            let (key, value) = row.map_err(|source| AuditError::rows(self.state.path(), source))?;
+            control.check()?;
+            if let Some(what) = self.secrets.find(&key, &value) {
+                let (path, key) = (self.state.path().to_owned(), hex::encode(&key));
+                return Err(BackupError::Secret { path, key, what: what.to_owned() });
+            }
+            writer.push(&key, &value).map_err(BackupError::writing(target))?;
+            control.progress.advance(1);
+        }
+        control.progress.end();
+        Ok(writer.finish().map_err(BackupError::writing(target))?.1)
+    }
+
+    /// What goes into the archive, in order.
+    fn records(&self) -> Rows<'_> {
+        let all = || self.state.rows().scan_range(&[], None);
+        match (self.options.profile, self.base) {
+            (Profile::Full, Some(base)) => {
+                let base = fm_eras::RowSource::scan_range(base, &[], None);
+                Box::new(Changes::new(base, all()))
+            }
+            (Profile::Full, None) => all(),
+            (Profile::History, _) => self.history(),
+            (Profile::Headers, _) => Box::new(self.history().map(|row| {
+                let (key, value) = row?;
+                let header = headers::header_record(&value).map_err(SourceError::from)?;
+                Ok((key, header))
+            })),
+        }
+    }
+
+    /// The records of the history up to its last proven epoch or session.
+    fn history(&self) -> Rows<'_> {
+        let layout = self.survey.layout;
+        let Some(last) = self.survey.audit.anchor.as_ref().map(|anchor| anchor.last) else {
+            return Box::new(std::iter::empty());
+        };
+        let prefix = match layout {
+            Detected::Hbbft(_) => HISTORY_TABLE,
+            Detected::Blocks(layout) => layout.history,
+        };
+        let number = move |key: &[u8]| match layout {
+            Detected::Hbbft(layout) => epoch_of_key(key, layout.dialect).ok(),
+            Detected::Blocks(layout) => layout.number_of_key(key).ok(),
+        };
+        let rows = self.state.rows().scan_prefix(prefix);
+        Box::new(rows.filter(move |row| match row {
+            Ok((key, _)) => number(key).is_some_and(|number| number <= last),
+            Err(_) => true,
+        }))
+    }
+}
+
+/// Reads the archive that was written, every frame and record of it.
+fn read_back(path: &Path, summary: &Summary, control: Control<'_>) -> Result<(), BackupError> {
+    let failed = |what: String| BackupError::ReadBack { path: path.to_owned(), what };
+    match check_archive(path, control)? {
+        (Some(identity), _) if identity.0 == summary.identity => Ok(()),
+        (Some(identity), _) => Err(failed(format!("its identity is {identity}"))),
+        (None, damage) => Err(failed(damage.first().map(ToString::to_string).unwrap_or_default())),
+    }
+}

@@ -1,0 +1,158 @@
+//! A state of a guardian's database, wherever it is kept: a database, a checkpoint, an archive, an increment.
+//!
+//! Invariant: whoever asks here for rows gets those of the whole state, in order, each from a frame or a block that
+//! was checked.
+
+use std::path::{Path, PathBuf};
+
+use fm_archive::{Metadata, Summary};
+use fm_audit::{ArchiveSource, Control, EpochStream, Source, open_source};
+use fm_eras::{Detected, RowSource, detect};
+use fm_history::Hash;
+use fm_store::{Omission, ReadStore};
+
+use crate::{BackupError, Overlay, Profile, statement};
+
+/// An opened state.
+pub struct State {
+    path: PathBuf,
+    layout: Detected,
+    kept: Kept,
+}
+
+enum Kept {
+    Database(ReadStore),
+    Archive(Box<ArchiveSource>),
+    Increment(Box<Overlay>),
+}
+
+impl State {
+    /// Opens a database, a guardian's data directory, a checkpoint, or an archive; an increment with its base.
+    ///
+    /// `layout` overrules the detection.
+    ///
+    /// # Errors
+    /// If it cannot be opened, its era cannot be told, or `base` is not what it needs.
+    pub fn open(
+        path: &Path,
+        base: Option<&Path>,
+        layout: Option<Detected>,
+        control: Control<'_>,
+    ) -> Result<Self, BackupError> {
+        if path.is_file() {
+            return Self::open_archive(path, base, layout, control);
+        }
+        let (store, layout) = match open_source(path, layout, control)? {
+            Source::Database { store, layout } => (store, layout),
+            // Here it is the new database that counts, not the conversion.
+            Source::Migrated(dir) => {
+                let layout = layout.map_or_else(|| detect(&dir.database), Ok);
+                let path = dir.database.path().to_owned();
+                let failed = |source| fm_audit::AuditError::Detect { path, source };
+                (dir.database, layout.map_err(failed)?)
+            }
+            Source::Archive { archive, .. } => {
+                return Err(BackupError::not_fit(archive.path(), "is no directory"));
+            }
+        };
+        Ok(Self { path: store.path().to_owned(), layout, kept: Kept::Database(store) })
+    }
+
+    fn open_archive(
+        path: &Path,
+        base: Option<&Path>,
+        layout: Option<Detected>,
+        control: Control<'_>,
+    ) -> Result<Self, BackupError> {
+        let archive = ArchiveSource::open(path)?;
+        let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
+        if archive.metadata("kind").as_deref() == Some(statement::INCREMENT) {
+            let overlay = Overlay::open(archive, base)?;
+            let layout = named.ok_or_else(|| BackupError::not_fit(path, "does not name its layout"))?;
+            return Ok(Self { path: path.to_owned(), layout, kept: Kept::Increment(Box::new(overlay)) });
+        }
+        if statement::profile(&archive) == Some(Profile::Headers) {
+            let layout = named.ok_or_else(|| BackupError::not_fit(path, "does not name its layout"))?;
+            return Ok(Self { path: path.to_owned(), layout, kept: Kept::Archive(Box::new(archive)) });
+        }
+        match open_source(path, named, control)? {
+            Source::Archive { archive, layout } => {
+                Ok(Self { path: path.to_owned(), layout, kept: Kept::Archive(archive) })
+            }
+            _ => Err(BackupError::not_fit(path, "is no archive")),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Layout of its records.
+    pub fn layout(&self) -> Detected {
+        self.layout
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &dyn RowSource {
+        match &self.kept {
+            Kept::Database(store) => store,
+            Kept::Archive(archive) => archive.as_ref(),
+            Kept::Increment(overlay) => overlay.as_ref(),
+        }
+    }
+
+    /// The rows, with the name of the source.
+    pub fn stream(&self) -> EpochStream<'_> {
+        EpochStream { rows: self.rows(), path: &self.path }
+    }
+
+    /// What RocksDB leaves out of a database; nothing of an archive.
+    pub fn omissions(&self) -> &[Omission] {
+        match &self.kept {
+            Kept::Database(store) => store.omissions(),
+            Kept::Archive(_) | Kept::Increment(_) => &[],
+        }
+    }
+
+    /// What an archive says of itself; none of a database.
+    pub fn metadata(&self) -> Option<Metadata> {
+        self.archive().map(ArchiveSource::all_metadata)
+    }
+
+    /// What an archive's index says of its records; none of a database.
+    pub fn summary(&self) -> Option<Summary> {
+        self.archive().map(ArchiveSource::summary)
+    }
+
+    /// The archive files that hold it: none of a database, two of an increment.
+    pub fn archives(&self) -> Vec<&Path> {
+        match &self.kept {
+            Kept::Database(_) => Vec::new(),
+            Kept::Archive(archive) => vec![archive.path()],
+            Kept::Increment(overlay) => vec![overlay.increment().path(), overlay.base().path()],
+        }
+    }
+
+    /// What of the state is here.
+    pub fn profile(&self) -> Profile {
+        self.archive().and_then(statement::profile).unwrap_or(Profile::Full)
+    }
+
+    /// Identity of the whole state, as an archive states it; none of a database.
+    pub fn stated_identity(&self) -> Option<Hash> {
+        match &self.kept {
+            Kept::Database(_) => None,
+            Kept::Archive(archive) => Some(Hash(archive.summary().identity)),
+            Kept::Increment(overlay) => overlay.state_identity(),
+        }
+    }
+
+    fn archive(&self) -> Option<&ArchiveSource> {
+        match &self.kept {
+            Kept::Database(_) => None,
+            Kept::Archive(archive) => Some(archive),
+            Kept::Increment(overlay) => Some(overlay.increment()),
+        }
+    }
+}
