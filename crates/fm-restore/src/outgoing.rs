@@ -123,8 +123,8 @@ pub(crate) struct Look<'a> {
     pub(crate) layout: &'static BlockLayout,
     pub(crate) keys: &'a SessionKeys,
     pub(crate) peer: Option<u16>,
-    /// The highest checkpoint, which cannot be newer than the newest state.
-    pub(crate) newest_checkpoint: Option<u64>,
+    /// The last session of the newest state that is known of beside it; none if the guard covers all that was before it.
+    pub(crate) newest_known: Option<u64>,
     pub(crate) control: Control<'a>,
 }
 
@@ -235,7 +235,7 @@ impl Look<'_> {
     fn conclude(&self, outgoing: &mut Outgoing) {
         let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
         // A database that is older than its own checkpoint, or than what it is restored to, is not the one that ran last.
-        let newest = self.newest_checkpoint.max(Some(self.restored));
+        let newest = self.newest_known;
         let least = open.max(newest.map_or(0, |newest| newest.saturating_add(1)));
         let (reach, evidence) = match &outgoing.condition {
             Condition::Missing => (Reach::Unknown(least), "there is no old database".to_owned()),

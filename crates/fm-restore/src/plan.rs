@@ -15,6 +15,7 @@ use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
+use crate::job::is_marked;
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
 use crate::origin::{bytes_of, check_full, open_origin};
 use crate::outgoing::{Look, Outgoing, Reach};
@@ -139,6 +140,13 @@ impl Restore<'_> {
         }
     }
 
+    /// What a restore put in place ran last, however old it is: the guard covers what was before.
+    fn newest_known(&self, dir: &DataDir, proof: &Proof) -> Result<Option<u64>, RestoreError> {
+        let (current, _) = Journal::current(dir.path())?;
+        let is_restored = current.is_some_and(|journal| is_marked(&dir.database(), &journal));
+        Ok(dir.newest_checkpoint().max(Some(proof.last)).filter(|_| !is_restored))
+    }
+
     /// A checkpoint lies in the guardian's own directory; an archive may be anybody's.
     fn check_own(&self, dir: &DataDir, origin: &State, control: Control<'_>) -> Result<(), RestoreError> {
         if matches!(self.source, Chosen::Checkpoint { .. }) || self.accept_other_guardian {
@@ -167,7 +175,7 @@ impl Restore<'_> {
             layout,
             keys: self.keys,
             peer,
-            newest_checkpoint: dir.newest_checkpoint(),
+            newest_known: self.newest_known(dir, proof)?,
             control,
         };
         look.look()

@@ -105,7 +105,7 @@ impl Undo<'_> {
             layout,
             keys: self.keys,
             peer,
-            newest_checkpoint: None,
+            newest_known: None,
             control,
         };
         look.look().map(Some)
