@@ -6,10 +6,12 @@ mod archives;
 mod binaries;
 mod changes;
 mod disk;
+mod faults;
 mod files;
 mod fixtures;
 mod migrated;
 mod random;
+mod restores;
 mod run;
 mod sealing;
 mod sessions;
@@ -18,6 +20,7 @@ pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
 pub use changes::{Change, contributions, dropping, module_item, unchanged};
 pub use disk::ON_A_SMALL_DISK;
+pub use faults::{Fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
 pub use migrated::{
@@ -25,6 +28,7 @@ pub use migrated::{
     root,
 };
 pub use random::Random;
+pub use restores::Restorable;
 pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};

@@ -20,6 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit"],
     &["fm-backup", "fm-migration"],
+    &["fm-restore"],
     &["fm-cli"],
     &["fm-checkpoint", "fm-migrate", "fm-verify"],
 ];

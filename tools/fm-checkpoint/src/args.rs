@@ -7,6 +7,8 @@ use fm_backup::{Location, Profile};
 use fm_cli::{Failure, KeyArgs, layout_by_name};
 use fm_eras::Detected;
 
+use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
+
 /// Checkpoints and archives of a guardian's database, and the way back.
 ///
 /// The source is never written. Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look,
@@ -42,6 +44,12 @@ pub(crate) enum Command {
     Repair(RepairArgs),
     /// Compares several guardians' databases, checkpoints and archives: who is together, who is off, since when.
     Compare(CompareArgs),
+    /// Puts a proven checkpoint or archive in the place of a guardian's database, and keeps the old one.
+    Restore(RestoreArgs),
+    /// Says where a restore stands, and what to do next.
+    Status(StatusArgs),
+    /// Takes a restore back: the old database takes its place again, and the restored one is kept.
+    Undo(UndoArgs),
 }
 
 /// Print NDJSON.

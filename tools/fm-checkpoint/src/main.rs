@@ -11,6 +11,11 @@ mod prune;
 mod quantities;
 mod read;
 mod repair;
+mod restore;
+mod restore_args;
+mod restore_plan;
+mod restore_status;
+mod restore_undo;
 mod show;
 mod verify;
 
@@ -38,5 +43,8 @@ fn main() -> ExitCode {
         Command::Cat(arguments) => read::cat(&arguments),
         Command::Repair(arguments) => repair::run(&arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Status(arguments) => restore_status::run(&arguments),
+        Command::Undo(arguments) => restore_undo::run(&arguments),
     })
 }

@@ -4,6 +4,7 @@
 //! with its causes and at most one hint.
 
 mod exit;
+mod exit_restore;
 mod findings;
 mod input;
 mod interrupt;
