@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use fm_audit::{
-    AuditError, Control, DATABASE_NAME, HistoryKeys, HistoryOptions, audit_history, omission_findings,
+    AuditError, Control, DATABASE_NAME, HistoryKeys, HistoryOptions, Scope, audit_history, omission_findings,
 };
 use fm_eras::Detected;
 use fm_history::{Hash, Severity};
@@ -158,8 +158,14 @@ fn look_into(
     keys: Option<HistoryKeys<'_>>,
     control: Control<'_>,
 ) -> Result<Found, BackupError> {
-    let options =
-        HistoryOptions { layout: state.layout(), keys, shares: true, until: None, side_records: true };
+    let options = HistoryOptions {
+        layout: state.layout(),
+        keys,
+        shares: true,
+        until: None,
+        side_records: true,
+        scope: Scope::default(),
+    };
     let audit = audit_history(state.stream(), options, control, &mut |_| {}, &mut |_| Ok(()))?;
     let lacks = omission_findings(state.omissions());
     let count = |severity| lacks.iter().filter(|finding| finding.severity == severity).count() as u64;

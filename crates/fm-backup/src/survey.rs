@@ -1,6 +1,6 @@
 //! What a state is: its history audited, its rows told apart by what stands behind them.
 
-use fm_audit::{Control, HistoryAudit, HistoryKeys, HistoryOptions, audit_history, omission_findings};
+use fm_audit::{Control, HistoryAudit, HistoryKeys, HistoryOptions, Scope, audit_history, omission_findings};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Finding, Severity};
@@ -49,8 +49,14 @@ pub fn survey(
         audit_headers(state, session_keys(keys), control, on_finding)?
     } else {
         let side_records = profile == Profile::Full;
-        let options =
-            HistoryOptions { layout: state.layout(), keys, shares: true, until: None, side_records };
+        let options = HistoryOptions {
+            layout: state.layout(),
+            keys,
+            shares: true,
+            until: None,
+            side_records,
+            scope: Scope::default(),
+        };
         audit_history(state.stream(), options, control, on_finding, &mut |_| Ok(()))?
     };
     let layout = audit.layout.unwrap_or(state.layout());

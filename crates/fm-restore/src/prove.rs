@@ -3,7 +3,7 @@
 //! Invariant: there is one proof. The source, the new database beside the old one and the new database in its place each
 //! go through it, and all three must come to the same.
 
-use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, audit_history, identity};
+use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, Scope, audit_history, identity};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Finding, Hash, HistoryRoot, Severity};
@@ -49,6 +49,7 @@ impl Proving<'_> {
             shares: false,
             until: None,
             side_records: self.whole,
+            scope: Scope::default(),
         };
         let mut first: Option<Finding> = None;
         let (mut root, mut roots) = (HistoryRoot::new(), Vec::new());
