@@ -8,7 +8,10 @@ use fm_eras::block::BlockLayout;
 use fm_forge::damage::{edit_block, rewrite_and_add};
 use fm_history::{Block, BlockContent, BlockItem, Code, sha256};
 use fm_store::Row;
-use fm_tests::{Change, Guardian, Sessions, codes, layout, root, unchanged};
+use fm_tests::{
+    Change, Guardian, Sessions, codes, copy_dir, edit_manifest, guardians, layout, migrate, restate_archive,
+    root, unchanged,
+};
 use serde_json::{Value, json};
 
 const SESSIONS: u64 = 6;
@@ -203,4 +206,72 @@ fn keys_that_count_one_signer_twice() {
         }
         assert!(!target.exists());
     }
+}
+
+/// A directory that says, in both of its files, that it is for servers that no conversion is for.
+#[test]
+fn targets_that_are_only_said() {
+    let home = tempfile::tempdir().expect("a directory");
+    let guardian = &guardians("session-v0.5.0", home.path())[0];
+    let honest = home.path().join("honest");
+    guardian.convert(&honest, &[]).exits(0);
+    let announcements = guardian.rows().iter().filter(|(key, _)| key[0] == 0x06).count();
+    assert!(announcements > 0);
+    let invented = [(Code::ManifestMismatch, 1); 6];
+    let lies = ["gold", "", "0.1", "0.14", "v0.13", "0.13.0"].into_iter().zip(invented);
+    for (lie, (code, count)) in lies.chain([("0.3", (Code::ForeignRecord, announcements))]) {
+        let copy = home.path().join("copy");
+        copy_dir(&honest, &copy);
+        let edit =
+            |name: &str, value: &str| Some(if name == "target_version" { lie } else { value }.to_owned());
+        restate_archive(&copy, edit, None);
+        edit_manifest(&copy, |manifest| manifest["target_version"] = json!(lie));
+        let findings = guardian.verify_at(&copy).exits(1).findings();
+        assert_eq!((of_code(&findings, code).len(), findings.len()), (count, count), "{lie:?}: {findings:?}");
+        fs::remove_dir_all(&copy).expect("the copy");
+    }
+    guardian.verify_at(&honest).exits(0);
+}
+
+/// The archive of another conversion in a directory: neither undone nor mapped, unless it is named itself.
+#[test]
+fn an_archive_beside_another_manifest() {
+    let sessions = [SESSIONS, SESSIONS + 1].map(|count| Sessions::of(layout("a4177cea3"), count));
+    let [one, other] = [0, 1].map(|number: usize| {
+        let dir = sessions[number].beside("new");
+        sessions[number].guardian().convert(&dir, &[]).exits(0);
+        dir
+    });
+    let archive = one.join("provenance.fmar");
+    fs::copy(other.join("provenance.fmar"), &archive).expect("a copy");
+    let target = sessions[0].beside("old");
+    for run in [migrate!("revert", "--from", one, "--to", target), migrate!("map", "--dir", one)] {
+        let run = run.exits(1);
+        assert!(run.sentence().contains("one of the two is of another conversion"), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+    assert!(!target.exists());
+    migrate!("revert", "--from", archive, "--to", target).exits(0);
+}
+
+/// Keys that the directory itself names are nobody's word but its own, and `seal` says so.
+#[test]
+fn whose_keys_a_seal_was_checked_with() {
+    let sessions = Sessions::of(layout("a4177cea3"), SESSIONS);
+    let (guardian, dir) = (sessions.guardian(), sessions.beside("new"));
+    guardian.convert(&dir, &[]).exits(0);
+    let keys = sessions.beside("guardian/keys.json");
+    let attest = |peer: usize| {
+        let (secret, out) = (sessions.beside(&format!("key-{peer}")), sessions.beside(&format!("of-{peer}")));
+        fs::write(&secret, &sessions.forged.secrets[peer]).expect("a file");
+        migrate!("attest", "--dir", dir, "--keys", keys, "--key-file", secret, "--out", out).exits(0);
+        out
+    };
+    let [a, b, c] = [0, 1, 2].map(attest);
+    let pinned = migrate!("seal", "--dir", dir, "--keys", keys, "--json", a, b, c).exits(0).verdict();
+    assert_eq!(pinned["keys"], json!(keys.display().to_string()));
+    let unpinned = migrate!("seal", "--dir", dir, "--json", a, b, c).exits(0).verdict();
+    assert_eq!((&unpinned["verdict"], &unpinned["keys"]), (&json!("exists"), &json!(null)));
+    let said = migrate!("seal", "--dir", dir, a, b, c).exits(0);
+    assert!(said.stdout.contains("NOT PINNED"), "{}", said.stdout);
 }
