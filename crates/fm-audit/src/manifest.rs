@@ -139,12 +139,15 @@ pub(crate) fn check_manifest(
     check_metadata(dir, &found, report);
 }
 
-/// A target that no conversion can have been for.
+/// The target that a manifest states, if a conversion can have been for it.
+pub(crate) fn target_of(stated: &str) -> Option<Version> {
+    let version = stated.parse::<Version>().ok()?;
+    let is_known = (session::FIRST..=session::NEWEST).contains(&version);
+    (is_known && version.to_string() == stated).then_some(version)
+}
+
 fn check_target_version(stated: &str, report: &Report<'_>) {
-    let known = stated.parse::<Version>().is_ok_and(|version| {
-        (session::FIRST..=session::NEWEST).contains(&version) && version.to_string() == stated
-    });
-    if !known {
+    if target_of(stated).is_none() {
         let message = format!(
             "target_version is {stated:?}, and conversions are for servers of {} to {}",
             session::FIRST,

@@ -15,7 +15,7 @@ use fm_store::Row;
 
 use crate::directory::check_directory;
 use crate::history::unproven;
-use crate::manifest::{check_federation, check_manifest, check_session_keys};
+use crate::manifest::{check_federation, check_manifest, check_session_keys, target_of};
 use crate::seal::{SealAudit, SealCheck};
 use crate::{
     AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
@@ -333,7 +333,7 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
     let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
     let from = carried_from(&dir.layout);
     let layout = dir.layout;
-    let target = dir.manifest.target_version.parse().unwrap_or(session::NEWEST);
+    let target = target_of(&dir.manifest.target_version).unwrap_or(session::NEWEST);
     let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
         .map(|row| {
             control.check()?;

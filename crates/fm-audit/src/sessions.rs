@@ -298,8 +298,21 @@ impl Auditor<'_, '_> {
             }
         }
         self.control.progress.end();
+        self.check_pointer_is_there();
         units.beyond(layout, self.open_session()).into_iter().for_each(|finding| self.report(finding));
         Ok(())
+    }
+
+    /// Every finished session moves the record of the open one's index on, where a layout has it.
+    fn check_pointer_is_there(&mut self) {
+        let tables = self.options.layout.tables;
+        let pointer = tables.iter().find(|table| table.key == KeyForm::Nothing && table.prefix == 0);
+        if let Some(table) = pointer.filter(|table| !self.result.rows.contains_key(table.name))
+            && self.result.sessions > 0
+        {
+            let message = format!("there is no {}, the record of the open session's number", table.name);
+            self.add(Code::SessionPointerWrong, Place::key(&[table.prefix]), message);
+        }
     }
 
     /// The session behind the last finished one.
