@@ -13,7 +13,7 @@ mod sealing;
 mod sessions;
 
 pub use binaries::binary;
-pub use changes::{Change, contributions, dropping, module_item, unchanged};
+pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
 pub use migrated::{

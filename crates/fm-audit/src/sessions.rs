@@ -195,6 +195,12 @@ impl Auditor<'_, '_> {
             cut.into_iter().for_each(|finding| self.report(finding));
             (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
         }
+        let next = self.result.last.map_or(scope.from, |last| last.saturating_add(1));
+        if scope.to.is_some_and(|to| next <= to) {
+            let message =
+                "the session is not there, nor any other up to the end of the part that is looked at";
+            self.add(Code::SessionMissing, Place::session(next), message);
+        }
         for key in &stray {
             self.add(Code::RecordUndecodable, Place::key(key), "the key names no session");
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
 use fm_eras::Detected;
 use fm_history::Hash;
 
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Report(Box<ReportArgs>),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 #[derive(Args)]

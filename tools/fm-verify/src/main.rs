@@ -15,7 +15,7 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Arguments, Command};
 
@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
+        Some(Command::Manual(manual)) => manual.run(Arguments::command()),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
 }

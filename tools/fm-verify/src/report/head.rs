@@ -8,6 +8,9 @@ use super::page::{Page, size};
 use crate::verdict::{Judgement, TrustRoot, root_standing, sealed, signatures, source, summary, trust_root};
 use crate::verify::Outcome;
 
+/// Keys that are listed.
+const MOST_KEYS: usize = 64;
+
 /// Writes the verdict and the facts.
 pub(super) fn verdict(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome, path: &str) {
     let verdict = &judgement.verdict;
@@ -66,10 +69,9 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     };
     page.tag("p", "note", words);
     if let Some(keys) = keys.and_then(|keys| keys.session.as_ref()).filter(|_| !judgement.is_epochs) {
-        page.open("details", "");
-        page.tag("summary", "", &format!("The {} guardians' keys", keys.guardians()));
+        page.tag("h3", "", "The guardians' keys");
         page.open("table", "");
-        for peer in keys.peers() {
+        for peer in keys.peers().take(MOST_KEYS) {
             page.open("tr", "");
             page.tag("td", "", &peer.to_string());
             let key: String = keys.x_only(peer).iter().flatten().map(|byte| format!("{byte:02x}")).collect();
@@ -77,7 +79,6 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
             page.close("tr");
         }
         page.close("table");
-        page.close("details");
     }
     page.close("section");
 }
