@@ -80,7 +80,7 @@ fn a_part_that_is_not_there() {
         let run = with(&guardian, &guardian.path, &["--from", "5", "--to", "4"]).exits(2);
         assert!(run.sentence().contains("before --from"));
     }
-    for words in [["--from", "-1"], ["--to", "x"], ["--sample", "0"], ["--jobs", "0"], ["--jobs", "9999"]] {
+    for words in [["--from", "1x"], ["--to", "x"], ["--sample", "0"], ["--jobs", "0"], ["--jobs", "9999"]] {
         let run = verify!(hbbft("peer-0"), words[0], words[1]).exits(2);
         assert!(run.stderr.contains(words[0]), "{}", run.stderr);
     }

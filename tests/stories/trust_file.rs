@@ -69,7 +69,15 @@ fn guardians_of_one_federation_share_what_is_proven() {
     let (_, now) = counts(&audit(&all[0], &all[0].path, &trust).exits(0));
     for other in &all[1..] {
         // Other signatures under the same sessions are checked, and the sessions are those that were proven.
-        let (known, after) = counts(&audit(other, &other.path, &trust).exits(0));
+        let sessions = other.verify().exits(0).verdict()["sessions"].as_u64().expect("a number");
+        let run = audit(other, &other.path, &trust);
+        if sessions < now {
+            // One that stopped earlier has not all of what was proven.
+            let found = codes(&run.exits(1).findings());
+            assert_eq!(found, [("trusted-prefix-changed".to_owned(), Some(sessions))], "{}", other.name);
+            continue;
+        }
+        let (known, after) = counts(&run.exits(0));
         assert!(known <= now && after >= now, "{}: {known} of {now}", other.name);
     }
 }
@@ -122,7 +130,8 @@ fn a_proven_session_that_was_agreed_on_anew_is_named() {
         let run = audit(&guardian, &copy, &trust).exits(1);
         assert_eq!(codes(&run.findings()), [("trusted-prefix-changed".to_owned(), Some(at))]);
         let (known, remembered) = counts(&run);
-        assert_eq!((known, remembered), (39, 40));
+        // What is behind it hangs in the air.
+        assert_eq!((known, remembered), (at, 40));
     }
 }
 
