@@ -7,6 +7,7 @@ mod diff;
 mod explained;
 mod prove;
 mod show;
+mod show_unit;
 mod verdict;
 mod verify;
 mod view;
