@@ -37,8 +37,8 @@ fn check_page(html: &Path) -> String {
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     assert!(page.len() < MOST_BYTES, "{} bytes", page.len());
     for word in [
-        "<script", "<link", "<img", "<iframe", "<object", "<a ", "src=\"", "href=\"", "url(", "@import", "http:",
-        "https:",
+        "<script", "<link", "<img", "<iframe", "<object", "<a ", "src=\"", "href=\"", "url(", "@import",
+        "http:", "https:",
     ] {
         assert!(!page.to_lowercase().contains(word), "the page has {word}");
     }

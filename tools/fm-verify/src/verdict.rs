@@ -27,6 +27,8 @@ pub(crate) struct Verdict<'a> {
     pub(crate) sealed: Option<u64>,
     pub(crate) items: u64,
     pub(crate) pending: u64,
+    /// Units of the session in progress that were checked.
+    pub(crate) units: u64,
     pub(crate) last: Option<u64>,
     pub(crate) proven_to: Option<u64>,
     pub(crate) history_root: Option<String>,
@@ -138,6 +140,7 @@ fn verdict<'a>(
         sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
         pending: outcome.audit.pending,
+        units: outcome.units,
         last: anchor.map(|anchor| anchor.last),
         proven_to: chain.last_signed.filter(|_| is_gapless),
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
@@ -164,8 +167,7 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
             group_digits(verdict.items)
         ))?;
         if verdict.pending > 0 {
-            let pending = group_digits(verdict.pending);
-            output.line(&format!("open       {pending} accepted items, not signed yet"))?;
+            output.line(&format!("open       {}", open_session(verdict)))?;
         }
         output.line(&format!("root       {root}{}", root_standing(verdict)))?;
     }
@@ -176,6 +178,16 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
         output.line(&trust_line(trust, verdict.errors, *is_epochs))?;
     }
     output.line(&format!("verdict    {}", summary(judgement, outcome)))
+}
+
+/// The session in progress, in words.
+pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
+    let pending = group_digits(verdict.pending);
+    let units = match verdict.units {
+        0 => String::new(),
+        units => format!("; {} units checked", group_digits(units)),
+    };
+    format!("{pending} accepted items, not signed yet{units}")
 }
 
 /// What was looked at, in words.

@@ -5,7 +5,9 @@ use fm_eras::Detected;
 
 use super::collect::Collector;
 use super::page::{Page, size};
-use crate::verdict::{Judgement, TrustRoot, root_standing, sealed, signatures, source, summary, trust_root};
+use crate::verdict::{
+    Judgement, TrustRoot, open_session, root_standing, sealed, signatures, source, summary, trust_root,
+};
 use crate::verify::Outcome;
 
 /// Keys that are listed.
@@ -105,7 +107,7 @@ pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Coll
         fact(page, "Under the root", &format!("{sessions} sessions, 0 to {last}, with {items} items"), "");
     }
     if verdict.pending > 0 {
-        fact(page, "Open session", &format!("{} items, not signed yet", group_digits(verdict.pending)), "");
+        fact(page, "Open session", &open_session(verdict), "");
     }
     if collector.bytes > 0 {
         fact(page, "Size", &format!("{} of records", size(collector.bytes)), "");
