@@ -47,6 +47,8 @@ pub struct SessionAudit {
     pub last_signed: Option<u64>,
     /// Sessions without enough valid signatures.
     pub unsigned: u64,
+    /// Sessions by how many guardians' signatures under them are valid, of those that were checked.
+    pub by_signers: BTreeMap<usize, u64>,
     /// Sessions with signatures that nobody checked, for want of keys.
     pub unchecked: u64,
     /// Accepted items of the open session.
@@ -245,6 +247,9 @@ impl Auditor<'_, '_> {
     }
 
     fn count_signatures(&mut self, index: u64, decoded: &DecodedBlock) {
+        if let Some(valid) = decoded.valid {
+            *self.result.by_signers.entry(valid).or_default() += 1;
+        }
         match decoded.is_signed {
             Some(true) => {
                 self.result.signed += 1;

@@ -1,5 +1,7 @@
 //! The verdict: for programs as the last line of NDJSON, for people as a few lines.
 
+use std::collections::BTreeMap;
+
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_eras::Detected;
 use serde::Serialize;
@@ -22,6 +24,8 @@ pub(crate) struct Verdict<'a> {
     pub(crate) tip: u64,
     pub(crate) unproven: u64,
     pub(crate) unchecked_signatures: u64,
+    /// Blocks or sessions by the number of valid signatures under them.
+    pub(crate) by_signers: &'a BTreeMap<usize, u64>,
     pub(crate) sessions: u64,
     /// Sessions of a migrated directory that a threshold of guardians signed; none if that was not checked.
     pub(crate) sealed: Option<u64>,
@@ -136,6 +140,7 @@ fn verdict<'a>(
         tip: chain.tip,
         unproven: chain.unproven,
         unchecked_signatures: chain.unchecked,
+        by_signers: &outcome.audit.by_signers,
         sessions,
         sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
@@ -288,8 +293,9 @@ pub(crate) fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
             group_digits(verdict.unproven)
         ),
         (Some(_), 0) => format!(
-            "{stored} sessions: {} signed by enough guardians, {} not",
+            "{stored} sessions: {} signed by enough guardians{}, {} not",
             group_digits(verdict.signed),
+            by_signers(verdict),
             group_digits(verdict.unproven)
         ),
         (Some(_), unchecked) if verdict.sample.is_some() => format!(
@@ -306,6 +312,13 @@ pub(crate) fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
             format!("{stored} sessions: {} with signatures, none of them checked", group_digits(unchecked))
         }
     }
+}
+
+/// How much history stands behind how many guardians.
+fn by_signers(verdict: &Verdict<'_>) -> String {
+    let part = |(guardians, sessions): (&usize, &u64)| format!("{} by {guardians}", group_digits(*sessions));
+    let parts: Vec<String> = verdict.by_signers.iter().rev().map(part).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// What the signatures prove, and what they do not; none if there are errors or nothing is signed.

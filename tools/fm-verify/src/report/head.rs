@@ -73,10 +73,14 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     if let Some(keys) = keys.and_then(|keys| keys.session.as_ref()).filter(|_| !judgement.is_epochs) {
         page.tag("h3", "", "The guardians' keys");
         page.open("table", "");
+        let compressed = keys.compressed();
         for peer in keys.peers().take(MOST_KEYS) {
             page.open("tr", "");
             page.tag("td", "", &peer.to_string());
-            let key: String = keys.x_only(peer).iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+            // As a config has them; those of the oldest have no parity.
+            let key = compressed.get(&peer).map(|key| key.to_vec());
+            let key = key.or_else(|| keys.x_only(peer).map(|key| key.to_vec())).unwrap_or_default();
+            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
             page.tag("td", "hash", &key);
             page.close("tr");
         }
