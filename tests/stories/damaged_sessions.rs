@@ -116,7 +116,7 @@ fn module_item(body: Vec<u8>) -> BlockItem {
 /// Adds items until there is an odd number of them, the last of them no transaction.
 fn make_odd(block: &mut Block) {
     block.items.push(module_item(vec![1; 9]));
-    if block.items.len() % 2 == 0 {
+    if block.items.len().is_multiple_of(2) {
         block.items.push(module_item(vec![2; 9]));
     }
 }

@@ -93,7 +93,10 @@ fn what_the_archive_says_of_itself() {
         entries
     };
     let names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["era", "federation", "history_root", "kind", "layout", "tool"]);
+    assert_eq!(
+        names,
+        ["era", "federation", "history_root", "kind", "layout", "session_keys", "target_version", "tool"]
+    );
     for name in names {
         // The manifest states the federation as well; a layout that is not one is found from the records.
         let code = if name == "federation" { "manifest-mismatch" } else { "provenance-mismatch" };

@@ -148,7 +148,7 @@ fn guardians_of_one_federation_have_one_history() {
             // That is its own last one: no cut.
             assert_eq!(root(&run.exits(0).verdict()), *shortest.first().expect("a root"), "{folder}");
         } else if era == "D" {
-            let run = run.exits(1);
+            let run = run.exits(2);
             assert!(run.sentence().contains("a history of sessions is copied whole"), "{}", run.stderr);
         } else {
             let verdict = run.exits(0).verdict();

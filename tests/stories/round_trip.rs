@@ -168,7 +168,11 @@ fn a_finished_target_is_left_alone() {
     // Nothing signs the tip.
     let tip = federation.beside("tip");
     let run = convert("39", &tip).exits(1);
-    assert!(run.sentence().contains("epoch 39 is neither signed nor covered"), "{}", run.stderr);
+    assert!(
+        run.sentence().contains(": 39, the end asked for, is neither signed nor covered"),
+        "{}",
+        run.stderr
+    );
     assert!(!tip.exists() && !partial_of(&tip).exists());
 }
 
@@ -284,9 +288,10 @@ fn rows_too_large_for_an_archive_are_refused() {
     }
 }
 
-/// A file of keys names no federation: the manifest says so, and everything that guardians compare is the same.
+/// A file of epoch keys names no federation and no session keys: the manifest says so, and everything that guardians
+/// compare is the same.
 #[test]
-fn keys_alone_change_nothing_but_the_name_of_the_federation() {
+fn keys_alone_change_nothing_but_what_the_config_names() {
     let federation = Federation::small(12);
     let (guardian, keys) = (federation.guardian(), federation.beside("keys.json"));
     fs::write(&keys, keys_of(&federation.forged.coefficients)).expect("a file");
@@ -297,6 +302,8 @@ fn keys_alone_change_nothing_but_the_name_of_the_federation() {
     let (mut expected, found) = (manifest(&named), manifest(&nameless));
     assert_ne!(expected["federation"], "");
     expected["federation"] = Value::from("");
+    assert_eq!(expected["session_keys"].as_object().map(serde_json::Map::len), Some(4));
+    expected["session_keys"] = serde_json::json!({});
     assert_eq!(found, expected);
     let run = convert(&named).exits(2);
     assert!(run.sentence().contains("federation in its manifest"), "{}", run.stderr);

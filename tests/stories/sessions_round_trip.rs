@@ -109,10 +109,13 @@ fn sessions_are_copied_byte_for_byte() {
     }
 }
 
-/// What one old item becomes, and the transaction in it: old id, new id, value in the index.
+/// Old id, new id, value in the index.
+type CarriedTransaction = (Vec<u8>, Vec<u8>, Vec<u8>);
+
+/// What one old item becomes, and the transaction in it.
 struct Expected {
     item: Vec<u8>,
-    transaction: Option<(Vec<u8>, Vec<u8>, Vec<u8>)>,
+    transaction: Option<CarriedTransaction>,
 }
 
 /// Bytes that are no consensus item: variant "item".
@@ -160,7 +163,7 @@ fn session_of_block(
     index: u64,
     block: &[u8],
     convert: fn(&[u8]) -> Expected,
-) -> (Vec<u8>, Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>) {
+) -> (Vec<u8>, Vec<CarriedTransaction>) {
     let mut reader = Reader::new(block, Dialect::A2);
     assert_eq!(reader.u64().expect("the index"), index);
     let items = reader
@@ -217,10 +220,9 @@ fn assert_the_empty_block_is_signed(guardian: &Guardian, target: &Path) {
     let session = rows_under(&database, SESSIONS).swap_remove(1).1;
     let session = decode_block(&session, session::modern()).expect("a session of today");
     assert!(session.items.is_empty());
-    let peer = &guardian.name[guardian.name.len() - 1..];
+    let peer: u64 = guardian.name[guardian.name.len() - 1..].parse().expect("a number");
     let truth = fixture_json("broadcast-v0.1.5/truth.json");
-    let stated =
-        truth["peers"].as_array().expect("a list").iter().find(|stated| stated["peer"].to_string() == peer);
+    let stated = truth["peers"].as_array().expect("a list").iter().find(|stated| stated["peer"] == peer);
     let stated = stated.expect("the guardian")["blocks"][1]["signatures"].as_object().expect("an object");
     let kept: BTreeMap<String, String> =
         session.signatures.iter().map(|(peer, bytes)| (peer.to_string(), hex::encode(bytes))).collect();
@@ -249,9 +251,9 @@ fn the_first_blocks_of_the_server_become_sessions_by_the_rule() {
         let manifest = converted(&guardian, &target, &[]);
         let source = guardian.rows();
         let blocks = source.iter().filter(|(key, _)| key[0] == SESSIONS).zip(0..);
-        let peer = &guardian.name[guardian.name.len() - 1..];
+        let peer: u64 = guardian.name[guardian.name.len() - 1..].parse().expect("a number");
         let peers = truth["peers"].as_array().expect("a list");
-        let stated = peers.iter().find(|stated| stated["peer"].to_string() == peer).expect("the guardian");
+        let stated = peers.iter().find(|stated| stated["peer"] == peer).expect("the guardian");
         let mut expected: Vec<Row> = Vec::new();
         let mut ids = Vec::new();
         for ((_, block), index) in blocks {

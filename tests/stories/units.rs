@@ -152,7 +152,11 @@ fn what_is_refused() {
     says(migrate!("units", fixture("synth-v0.5.0")), 3, "in no known form: aleph-0.20-items reads nothing");
     says(migrate!("units", fixture(V0_5), "--form", "aleph-9"), 2, "there is no form");
     says(migrate!("units", fixture(V0_5), "--form", "aleph-0.30"), 3, "aleph-0.30 reads nothing");
-    says(migrate!("units", fixture("broadcast-v0.1.5/peer-0"), "--replay"), 2, "older");
+    says(
+        migrate!("units", fixture("broadcast-v0.1.5/peer-0"), "--replay"),
+        2,
+        "from before v0.2 are not ordered again",
+    );
     let [a, b] = [0, 1].map(|peer| fixture(&format!("session-v0.5.0/peer-{peer}")));
     let out = home.path().join("out.fmar");
     says(migrate!("units", a, b, "--replay", "--out", out), 2, "one database");

@@ -102,7 +102,7 @@ pub enum MigrationError {
     NothingMoved,
     /// `--until` names an epoch that nothing proves.
     #[error(
-        "{until} is neither signed nor covered by a later signature (the last signed epoch or block is {signed})"
+        "{until}, the end asked for, is neither signed nor covered by a later signature: the last signed one is {signed}"
     )]
     NotAnchored {
         /// The epoch asked for.
