@@ -153,6 +153,11 @@ impl<'a, 'f> Auditor<'a, 'f> {
         // Where a part ends nobody expects a signature of its own: the next epoch would have it.
         findings.retain(|finding| options.scope.to.is_none() || finding.code != Code::EpochTip);
         findings.into_iter().for_each(|finding| self.report(finding));
+        let next = summary.last.map_or(options.scope.from, |last| last.saturating_add(1));
+        if options.scope.to.is_some_and(|to| next <= to) {
+            let message = "the epoch is not there, nor any other up to the end of the part that is looked at";
+            self.report(Finding::new(Code::EpochMissing, Place::epoch(next), message));
+        }
         if summary.signed == 0 && summary.unchecked == 0 {
             let message = "no epoch is signed: nothing shows that the guardians agreed to any of this";
             self.report(Finding::new(Code::EpochUnproven, Place::everywhere(), message));

@@ -74,6 +74,8 @@ pub struct HistoryAudit {
     pub anchor: Option<Anchor>,
     /// The layout, if the signatures showed it to be another one than that of the options.
     pub layout: Option<Detected>,
+    /// Blocks or sessions by how many guardians' signatures under them are valid, of those that were checked.
+    pub by_signers: BTreeMap<usize, u64>,
     /// Accepted items of the open session.
     pub pending: u64,
     /// Rows by table.
@@ -172,6 +174,7 @@ pub fn audit_history(
                 },
                 anchor: audit.anchor,
                 layout: audit.untagged.map(Detected::Blocks),
+                by_signers: audit.by_signers,
                 pending: audit.pending,
                 rows: audit.rows,
                 trusted: audit.trusted,

@@ -48,6 +48,8 @@ pub struct SessionAudit {
     pub last_signed: Option<u64>,
     /// Sessions without enough valid signatures.
     pub unsigned: u64,
+    /// Sessions by how many guardians' signatures under them are valid, of those that were checked.
+    pub by_signers: BTreeMap<usize, u64>,
     /// Sessions with signatures that nobody checked, for want of keys.
     pub unchecked: u64,
     /// Accepted items of the open session.
@@ -202,6 +204,12 @@ impl Auditor<'_, '_> {
             cut.into_iter().for_each(|finding| self.report(finding));
             (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
         }
+        let next = self.open_session();
+        if scope.to.is_some_and(|to| next <= to) {
+            let message =
+                "the session is not there, nor any other up to the end of the part that is looked at";
+            self.add(Code::SessionMissing, Place::session(next), message);
+        }
         stray.findings(layout.history, "session").into_iter().for_each(|finding| self.report(finding));
         let history = layout.table_of(&[layout.history]).map_or("history", |table| table.name);
         self.result.rows.insert(history, self.result.sessions + stray.count);
@@ -247,6 +255,9 @@ impl Auditor<'_, '_> {
     }
 
     fn count_signatures(&mut self, index: u64, decoded: &DecodedBlock) {
+        if let Some(valid) = decoded.valid {
+            *self.result.by_signers.entry(valid).or_default() += 1;
+        }
         match decoded.is_signed {
             Some(true) => {
                 self.result.signed += 1;

@@ -131,6 +131,8 @@ codes! {
     ItemsUnordered = "items-unordered", Error;
     /// The open session's units are in a form that the newest servers do not read.
     UnitsUnreadable = "units-unreadable", Warning;
+    /// The units of the session in progress were not checked, for they are in no form that is known.
+    UnitsUnchecked = "units-unchecked", Info;
     /// The accepted items of the open session are not numbered from 0 without a gap.
     PendingItemMissing = "pending-item-missing", Error;
     /// The record of the open session's number does not follow the last finished block.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
 use fm_eras::Detected;
 use fm_history::Hash;
 
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Report(Box<ReportArgs>),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 #[derive(Args)]
@@ -83,7 +85,7 @@ fn txid(text: &str) -> Result<Hash, String> {
 
 /// Which item of a history.
 #[derive(Args)]
-#[group(required = true, multiple = true)]
+#[group(id = "place", required = true, multiple = true)]
 pub(crate) struct PlaceArgs {
     /// The session or block.
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["epoch", "txid"])]
@@ -99,12 +101,31 @@ pub(crate) struct PlaceArgs {
     pub(crate) txid: Option<Hash>,
 }
 
+/// Which unit of the session in progress.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnitName {
+    pub(crate) creator: u64,
+    pub(crate) round: u16,
+}
+
+fn unit(text: &str) -> Result<UnitName, String> {
+    let parts = text.split_once(':').map(|(creator, round)| (creator.parse(), round.parse()));
+    match parts {
+        Some((Ok(creator), Ok(round))) => Ok(UnitName { creator, round }),
+        _ => Err("a unit is named by its guardian and its round, as 2:17".to_owned()),
+    }
+}
+
 #[derive(Args)]
 pub(crate) struct ShowArgs {
     /// A database, a guardian's data directory, an archive, or a migrated directory.
     pub(crate) source: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
+    /// A unit of the session in progress: its guardian and its round.
+    #[arg(long, value_name = "PEER:ROUND", value_parser = unit, group = "place",
+          conflicts_with_all = ["session", "epoch", "item", "txid"])]
+    pub(crate) unit: Option<UnitName>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]

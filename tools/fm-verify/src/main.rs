@@ -5,17 +5,19 @@ mod audit_args;
 mod check_evidence;
 mod diff;
 mod explained;
+mod open_session;
 mod prove;
 mod report;
 mod scope_args;
 mod show;
+mod show_unit;
 mod verdict;
 mod verify;
 mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Arguments, Command};
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
+        Some(Command::Manual(manual)) => manual.run(Arguments::command()),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
 }

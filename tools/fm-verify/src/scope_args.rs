@@ -112,6 +112,8 @@ impl ScopeArgs {
         };
         let (range, extent) = self.range(history.stream, &history.layout, is_migrated, control)?;
         let sample = self.sample.map(|count| choose(count, extent.inside, self.seed)).transpose()?;
+        // A sample of everything is none.
+        let sample = sample.filter(|sample| sample.count() < sample.of());
         let trust = self.trust_file.as_deref().map(|file| {
             check_target(file, path)?;
             TrustFile::open(file, history.layout, keys).map_err(Failure::from)

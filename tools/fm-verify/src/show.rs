@@ -7,6 +7,7 @@ use fm_history::{Entry, Hash};
 use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
+use crate::show_unit::{self, Shown};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
 #[derive(Serialize)]
@@ -44,6 +45,11 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let source = open_source(&arguments.source, layout, control)?;
+    if let Some(name) = arguments.unit {
+        let (modules, json) = (modules(keys.as_ref()), arguments.json);
+        let shown = Shown { modules: &modules, hex: arguments.hex, json };
+        return show_unit::run(&source, name, keys.as_ref(), &shown);
+    }
     let found = find(&source, &arguments.place, control)?;
     drop(progress);
     let signers = trusted(keys.as_ref()).signers(found.index, &found.record, &found.layout);

@@ -1,5 +1,7 @@
 //! The verdict: for programs as the last line of NDJSON, for people as a few lines.
 
+use std::collections::BTreeMap;
+
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_eras::Detected;
 use serde::Serialize;
@@ -22,11 +24,15 @@ pub(crate) struct Verdict<'a> {
     pub(crate) tip: u64,
     pub(crate) unproven: u64,
     pub(crate) unchecked_signatures: u64,
+    /// Blocks or sessions by the number of valid signatures under them.
+    pub(crate) by_signers: &'a BTreeMap<usize, u64>,
     pub(crate) sessions: u64,
     /// Sessions of a migrated directory that a threshold of guardians signed; none if that was not checked.
     pub(crate) sealed: Option<u64>,
     pub(crate) items: u64,
     pub(crate) pending: u64,
+    /// Units of the session in progress that were checked.
+    pub(crate) units: u64,
     pub(crate) last: Option<u64>,
     pub(crate) proven_to: Option<u64>,
     pub(crate) history_root: Option<String>,
@@ -134,10 +140,12 @@ fn verdict<'a>(
         tip: chain.tip,
         unproven: chain.unproven,
         unchecked_signatures: chain.unchecked,
+        by_signers: &outcome.audit.by_signers,
         sessions,
         sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
         pending: outcome.audit.pending,
+        units: outcome.units,
         last: anchor.map(|anchor| anchor.last),
         proven_to: chain.last_signed.filter(|_| is_gapless),
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
@@ -164,8 +172,7 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
             group_digits(verdict.items)
         ))?;
         if verdict.pending > 0 {
-            let pending = group_digits(verdict.pending);
-            output.line(&format!("open       {pending} accepted items, not signed yet"))?;
+            output.line(&format!("open       {}", open_session(verdict)))?;
         }
         output.line(&format!("root       {root}{}", root_standing(verdict)))?;
     }
@@ -176,6 +183,16 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
         output.line(&trust_line(trust, verdict.errors, *is_epochs))?;
     }
     output.line(&format!("verdict    {}", summary(judgement, outcome)))
+}
+
+/// The session in progress, in words.
+pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
+    let pending = group_digits(verdict.pending);
+    let units = match verdict.units {
+        0 => String::new(),
+        units => format!("; {} units checked", group_digits(units)),
+    };
+    format!("{pending} accepted items, not signed yet{units}")
 }
 
 /// What was looked at, in words.
@@ -276,8 +293,9 @@ pub(crate) fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
             group_digits(verdict.unproven)
         ),
         (Some(_), 0) => format!(
-            "{stored} sessions: {} signed by enough guardians, {} not",
+            "{stored} sessions: {} signed by enough guardians{}, {} not",
             group_digits(verdict.signed),
+            by_signers(verdict),
             group_digits(verdict.unproven)
         ),
         (Some(_), unchecked) if verdict.sample.is_some() => format!(
@@ -294,6 +312,13 @@ pub(crate) fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
             format!("{stored} sessions: {} with signatures, none of them checked", group_digits(unchecked))
         }
     }
+}
+
+/// How much history stands behind how many guardians.
+fn by_signers(verdict: &Verdict<'_>) -> String {
+    let part = |(guardians, sessions): (&usize, &u64)| format!("{} by {guardians}", group_digits(*sessions));
+    let parts: Vec<String> = verdict.by_signers.iter().rev().map(part).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
 }
 
 /// What the signatures prove, and what they do not; none if there are errors or nothing is signed.

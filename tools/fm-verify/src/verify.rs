@@ -11,6 +11,7 @@ use fm_eras::Detected;
 use fm_history::{Finding, Severity};
 
 use crate::audit_args::AuditArgs;
+use crate::open_session;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
 use crate::verdict::conclude;
 
@@ -21,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) layout: Option<Detected>,
     pub(crate) audit: HistoryAudit,
     pub(crate) seal: SealAudit,
+    /// Units of the session in progress.
+    pub(crate) units: u64,
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
     /// What was left out because the user said so.
@@ -77,7 +80,16 @@ pub(crate) fn look(
 fn damaged(damage: &[Finding], layout: Option<Detected>, watch: &mut Watch<'_>) -> Outcome {
     damage.iter().for_each(|finding| (watch.on_finding)(finding));
     let (audit, seal, limits) = (HistoryAudit::default(), SealAudit::default(), Limits::default());
-    Outcome { source: "archive", layout, audit, seal, errors: damage.len() as u64, warnings: 0, limits }
+    Outcome {
+        source: "archive",
+        layout,
+        audit,
+        seal,
+        units: 0,
+        errors: damage.len() as u64,
+        warnings: 0,
+        limits,
+    }
 }
 
 fn audit(
@@ -117,12 +129,25 @@ fn audit(
         &mut |finding| on_finding(&finding),
         &mut |session| Ok(on_session(&session)),
     )?;
-    let count = |severity| omissions.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let layout = audit.layout.unwrap_or(layout);
+    let mut others = omissions;
+    let mut units = 0;
+    if let Detected::Blocks(layout) = layout
+        && plan.scope().is_whole()
+    {
+        // Keys that are of another federation were told already.
+        let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
+        let keys = request.keys.and_then(|keys| keys.session.as_ref()).filter(|_| is_checked);
+        units = open_session::check(history.stream, layout, keys, &mut |finding| {
+            on_finding(&finding);
+            others.push(finding);
+        })?;
+    }
+    let count = |severity| others.iter().filter(|finding| finding.severity == severity).count() as u64;
     let errors = audit.errors + count(Severity::Error);
     let warnings = audit.warnings + count(Severity::Warning);
-    let layout = Some(audit.layout.unwrap_or(layout));
-    let limits = plan.conclude(&audit, errors)?;
-    Ok(Outcome { source: name, layout, audit, seal: SealAudit::default(), errors, warnings, limits })
+    let (layout, limits) = (Some(layout), plan.conclude(&audit, errors)?);
+    Ok(Outcome { source: name, layout, audit, seal: SealAudit::default(), units, errors, warnings, limits })
 }
 
 fn audit_directory(
@@ -157,6 +182,7 @@ fn audit_directory(
         layout: Some(dir.layout),
         audit: audit.original,
         seal: audit.seal,
+        units: 0,
         errors: audit.errors,
         warnings: audit.warnings,
         limits,

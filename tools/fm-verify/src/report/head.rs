@@ -5,8 +5,13 @@ use fm_eras::Detected;
 
 use super::collect::Collector;
 use super::page::{Page, size};
-use crate::verdict::{Judgement, TrustRoot, root_standing, sealed, signatures, source, summary, trust_root};
+use crate::verdict::{
+    Judgement, TrustRoot, open_session, root_standing, sealed, signatures, source, summary, trust_root,
+};
 use crate::verify::Outcome;
+
+/// Keys that are listed.
+const MOST_KEYS: usize = 64;
 
 /// Writes the verdict and the facts.
 pub(super) fn verdict(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome, path: &str) {
@@ -66,18 +71,20 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     };
     page.tag("p", "note", words);
     if let Some(keys) = keys.and_then(|keys| keys.session.as_ref()).filter(|_| !judgement.is_epochs) {
-        page.open("details", "");
-        page.tag("summary", "", &format!("The {} guardians' keys", keys.guardians()));
+        page.tag("h3", "", "The guardians' keys");
         page.open("table", "");
-        for peer in keys.peers() {
+        let compressed = keys.compressed();
+        for peer in keys.peers().take(MOST_KEYS) {
             page.open("tr", "");
             page.tag("td", "", &peer.to_string());
-            let key: String = keys.x_only(peer).iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+            // As a config has them; those of the oldest have no parity.
+            let key = compressed.get(&peer).map(|key| key.to_vec());
+            let key = key.or_else(|| keys.x_only(peer).map(|key| key.to_vec())).unwrap_or_default();
+            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
             page.tag("td", "hash", &key);
             page.close("tr");
         }
         page.close("table");
-        page.close("details");
     }
     page.close("section");
 }
@@ -104,7 +111,7 @@ pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Coll
         fact(page, "Under the root", &format!("{sessions} sessions, 0 to {last}, with {items} items"), "");
     }
     if verdict.pending > 0 {
-        fact(page, "Open session", &format!("{} items, not signed yet", group_digits(verdict.pending)), "");
+        fact(page, "Open session", &open_session(verdict), "");
     }
     if collector.bytes > 0 {
         fact(page, "Size", &format!("{} of records", size(collector.bytes)), "");

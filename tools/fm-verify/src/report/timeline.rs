@@ -11,6 +11,8 @@ const BAR: usize = 10;
 /// Height of the bars, and of the strip under them.
 const HEIGHT: usize = 140;
 const STRIP: usize = 40;
+/// Height of what marks a bar with findings at its top.
+const FLAG: usize = 12;
 
 /// Writes the timeline.
 pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
@@ -38,8 +40,11 @@ pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
         if let Some(class) = mark(bucket) {
             page.rect(class, [place * BAR, 0, BAR, HEIGHT], &title);
         }
-        let height = scaled(mean(bucket), highest, HEIGHT - 10);
+        let height = scaled(mean(bucket), highest, HEIGHT - FLAG - 3);
         page.rect("bar", [place * BAR, HEIGHT - height, BAR - 1, height], &title);
+        if let Some(class) = mark(bucket) {
+            page.rect(&format!("flag {class}"), [place * BAR, 0, BAR, FLAG], &title);
+        }
     }
     page.close("svg");
     page.svg("strip", buckets.len() * BAR, STRIP, &format!("what stands behind each {what}"));
