@@ -234,48 +234,12 @@ fn open_reader(medium: &dyn Medium) -> Result<Reader, ArchiveError> {
 impl RowSource for ArchiveSource {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
         match open_reader(self.medium.as_ref()) {
-            Ok(reader) => {
-                Box::new(ArchiveRows { reader, next: from.to_vec(), to: to.map(<[u8]>::to_vec), over: false })
-            }
+            Ok(reader) => Box::new(reader.into_range(from, to).map(|row| row.map_err(Into::into))),
             Err(error) => Box::new(std::iter::once(Err(error.into()))),
         }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
         Ok(self.lock().get(key)?)
-    }
-}
-
-/// Rows of an archive from a reader of their own; the reader keeps the frame in hand.
-struct ArchiveRows {
-    reader: Reader,
-    next: Vec<u8>,
-    to: Option<Vec<u8>>,
-    over: bool,
-}
-
-impl Iterator for ArchiveRows {
-    type Item = Result<(Vec<u8>, Vec<u8>), SourceError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        match self.reader.range(&self.next).next() {
-            Some(Ok((key, value))) if self.to.as_ref().is_none_or(|to| key < *to) => {
-                self.next.clear();
-                self.next.extend_from_slice(&key);
-                self.next.push(0);
-                Some(Ok((key, value)))
-            }
-            Some(Err(error)) => {
-                self.over = true;
-                Some(Err(error.into()))
-            }
-            _ => {
-                self.over = true;
-                None
-            }
-        }
     }
 }
