@@ -23,8 +23,9 @@ fn verified(path: &Path) -> (Result<Verified, BackupError>, Vec<Finding>) {
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let options = VerifyOptions { base: None, quick: false, federation: None, layout: None };
     let mut findings = Vec::new();
-    let verified =
-        verify::<BackupError>(path, &options, |_| Ok(None), control, &mut |finding| findings.push(finding));
+    let verified = verify::<BackupError>(&path.into(), &options, |_| Ok(None), control, &mut |finding| {
+        findings.push(finding)
+    });
     (verified, findings)
 }
 

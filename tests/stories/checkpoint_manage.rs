@@ -216,7 +216,7 @@ fn no_archive_holds_a_secret() {
         fs::remove_dir_all(&database).expect("it is there");
         fs::rename(&other, &database).expect("it can be renamed");
         let run = checkpoint!("export", directory, "--to", target, "--json").exits(1);
-        assert!(run.sentence().contains(&format!("the record ff0077 of")), "{}", run.stderr);
+        assert!(run.sentence().contains("the record ff0077 of"), "{}", run.stderr);
         assert!(run.sentence().contains(&format!("what is in the file {file}")), "{}", run.stderr);
         assert!(!run.stderr.contains("fixture\"") && !run.stderr.contains(clean.trim()), "the secret itself");
         assert_eq!(run.verdict()["verdict"], "refused");

@@ -17,6 +17,7 @@ mod history;
 mod identity;
 mod key_samples;
 mod manifest;
+mod medium;
 mod migrated;
 mod pipeline;
 mod proof;
@@ -51,7 +52,8 @@ pub use history::{
 };
 pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive};
+pub use medium::{Medium, ReadSeek};
+pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive, check_medium};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
 pub use proof_session::SessionProofError;

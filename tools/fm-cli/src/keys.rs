@@ -116,7 +116,11 @@ impl KeyArgs {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+/// The text of a small file: keys or a config.
+///
+/// # Errors
+/// If it cannot be read, is no text, or is far larger than such a file.
+pub fn read(path: &Path) -> Result<String, Failure> {
     read_file(path, MAX_BYTES, "file of keys")
 }
 
