@@ -31,7 +31,8 @@ fn cut(database: &Path, part: &str, left: impl Fn(u64) -> u64) {
 const BROKEN: [(&str, Break, bool); 11] = [
     ("a table cut short", |database| cut(database, ".sst", |length| length / 2), true),
     ("a table gone", |database| remove(database, ".sst"), true),
-    ("a byte of a table", |database| flip(database, ".sst"), true),
+    // Not where the newest sessions and the units are: those can be read.
+    ("a byte of a table", |database| flip(database, ".sst"), false),
     ("no list of files", |database| remove(database, "MANIFEST"), true),
     ("the list of files cut", |database| cut(database, "MANIFEST", |length| length / 2), true),
     ("no CURRENT", |database| remove(database, "CURRENT"), true),
