@@ -2,8 +2,10 @@
 //!
 //! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
 
+mod archives;
 mod binaries;
 mod changes;
+mod disk;
 mod faults;
 mod files;
 mod fixtures;
@@ -14,8 +16,10 @@ mod run;
 mod sealing;
 mod sessions;
 
+pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
 pub use changes::{Change, contributions, dropping, module_item, unchanged};
+pub use disk::ON_A_SMALL_DISK;
 pub use faults::{Fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
@@ -42,5 +46,13 @@ macro_rules! migrate {
 macro_rules! verify {
     ($($argument:expr),* $(,)?) => {
         $crate::Run::of("fm-verify", &[$(::std::ffi::OsStr::new(&$argument).to_owned()),*])
+    };
+}
+
+/// Runs `fm-checkpoint` with the arguments, to its end.
+#[macro_export]
+macro_rules! checkpoint {
+    ($($argument:expr),* $(,)?) => {
+        $crate::Run::of("fm-checkpoint", &[$(::std::ffi::OsStr::new(&$argument).to_owned()),*])
     };
 }

@@ -14,6 +14,7 @@ mod history;
 mod identity;
 mod key_samples;
 mod manifest;
+mod medium;
 mod migrated;
 mod pipeline;
 mod seal;
@@ -34,7 +35,8 @@ pub use history::{
 };
 pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use migrated::{MigratedAudit, audit_migrated, check_archive};
+pub use medium::{Medium, ReadSeek};
+pub use migrated::{MigratedAudit, audit_migrated, check_archive, check_medium};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use seal::SealAudit;
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};

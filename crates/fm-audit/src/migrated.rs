@@ -2,7 +2,6 @@
 //! and every row of the new database accounted for.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::Peekable;
 use std::path::Path;
@@ -18,8 +17,8 @@ use crate::history::unproven;
 use crate::manifest::{check_federation, check_manifest, check_session_keys};
 use crate::seal::{SealAudit, SealCheck};
 use crate::{
-    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
-    audit_history, carried_from, carried_row, is_copied,
+    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, Medium, MigratedDir,
+    OldSession, ReadSeek, audit_history, carried_from, carried_row, is_copied,
 };
 
 /// Damaged parts of an archive that are listed.
@@ -121,7 +120,16 @@ impl Report<'_> {
 
 /// Checks every byte of an archive: its identity if it is whole, else what is damaged.
 pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
-    let file = File::open(path).map_err(|source| AuditError::File { path: path.to_owned(), source })?;
+    check_medium(&path.to_owned(), control)
+}
+
+/// Checks an archive byte for byte, wherever it is; as [`check_archive`].
+pub fn check_medium(
+    medium: &dyn Medium,
+    control: Control<'_>,
+) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+    let path = medium.path();
+    let file = medium.open().map_err(|source| AuditError::File { path: path.to_owned(), source })?;
     let file = Stoppable { file, control };
     control.progress.begin("provenance archive", "bytes", None);
     let mut last = 0;
@@ -150,7 +158,7 @@ pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>,
 ///
 /// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
 struct Stoppable<'a> {
-    file: File,
+    file: Box<dyn ReadSeek>,
     control: Control<'a>,
 }
 

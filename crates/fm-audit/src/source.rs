@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
@@ -11,7 +11,7 @@ use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
 use fm_history::Manifest;
 use fm_store::ReadStore;
 
-use crate::{AuditError, Control};
+use crate::{AuditError, Control, Medium, ReadSeek};
 
 /// Name of the new database in a migrated directory.
 pub const DATABASE_NAME: &str = "database";
@@ -181,21 +181,28 @@ fn read_manifest(path: &Path) -> io::Result<String> {
 
 /// An archive as a source of rows.
 pub struct ArchiveSource {
-    path: PathBuf,
-    reader: Mutex<ArchiveReader<File>>,
+    medium: Arc<dyn Medium>,
+    reader: Mutex<Reader>,
 }
+
+type Reader = ArchiveReader<Box<dyn ReadSeek>>;
 
 impl ArchiveSource {
     /// Opens an archive; its frames are checked as they are read.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
-        let reader =
-            open_reader(path).map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), reader: Mutex::new(reader) })
+        Self::over(Arc::new(path.to_owned()))
+    }
+
+    /// Opens an archive, wherever it is.
+    pub fn over(medium: Arc<dyn Medium>) -> Result<Self, AuditError> {
+        let failed = |source| AuditError::Archive { path: medium.path().to_owned(), source };
+        let reader = open_reader(medium.as_ref()).map_err(failed)?;
+        Ok(Self { medium, reader: Mutex::new(reader) })
     }
 
     /// Where the archive is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.medium.path()
     }
 
     /// A value of the archive's metadata.
@@ -213,19 +220,20 @@ impl ArchiveSource {
         self.lock().summary().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, ArchiveReader<File>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Reader> {
         // The reader holds only a cache: one that panicked half-way left nothing behind that matters.
         self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-fn open_reader(path: &Path) -> Result<ArchiveReader<File>, ArchiveError> {
-    ArchiveReader::open_path(path)
+fn open_reader(medium: &dyn Medium) -> Result<Reader, ArchiveError> {
+    let failed = |source| ArchiveError::Io { doing: "opening the archive", source };
+    ArchiveReader::open(medium.open().map_err(failed)?)
 }
 
 impl RowSource for ArchiveSource {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        match open_reader(&self.path) {
+        match open_reader(self.medium.as_ref()) {
             Ok(reader) => {
                 Box::new(ArchiveRows { reader, next: from.to_vec(), to: to.map(<[u8]>::to_vec), over: false })
             }
@@ -240,7 +248,7 @@ impl RowSource for ArchiveSource {
 
 /// Rows of an archive from a reader of their own; the reader keeps the frame in hand.
 struct ArchiveRows {
-    reader: ArchiveReader<File>,
+    reader: Reader,
     next: Vec<u8>,
     to: Option<Vec<u8>>,
     over: bool,

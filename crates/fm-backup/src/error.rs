@@ -104,6 +104,27 @@ pub enum BackupError {
         /// How it differs.
         what: String,
     },
+    /// An encrypted archive, and no key.
+    #[error("{path} is encrypted")]
+    Encrypted {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// An encrypted archive, and keys of others.
+    #[error("{path} is encrypted to other keys than those given")]
+    WrongKey {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// What was given as a secret key is none.
+    #[error("a file of secret keys holds a line that is no age key")]
+    NotAKey,
+    /// What was given as a public key is none.
+    #[error("{text} is no public key to encrypt to")]
+    NotARecipient {
+        /// What was given; never a secret.
+        text: String,
+    },
     /// A file of the system.
     #[error("cannot read {path}")]
     File {

@@ -4,22 +4,25 @@
 //! whole; after a kill the same command starts over and replaces what was left.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use age::Encryptor;
+use age::x25519::{Identity, Recipient};
 use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_archive};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_archive, check_medium};
 use fm_eras::Detected;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
 use fm_eras::{Rows, SourceError};
 use fm_history::{Finding, Hash};
-use fm_store::PartialFile;
+use fm_store::{PartialFile, StoreError};
 
 use crate::increment::Changes;
+use crate::location::AGE_START;
 use crate::overlay::open_base;
 use crate::secrets::Secrets;
 use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
-use crate::{BackupError, Making, Profile, State, Survey, headers, survey};
+use crate::{BackupError, Location, Making, Profile, State, Survey, headers, survey};
 
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1 << 20;
@@ -33,7 +36,9 @@ pub struct ExportOptions<'a> {
     /// What of the state is written.
     pub profile: Profile,
     /// Write only what is new against this archive.
-    pub since: Option<&'a Path>,
+    pub since: Option<&'a Location>,
+    /// Public keys that the archive is encrypted to; it is not encrypted if there are none.
+    pub recipients: &'a [Recipient],
     /// The guardian's data directory, whose secrets no row may hold.
     pub data_dir: Option<&'a Path>,
     /// Keys to check signatures with.
@@ -89,13 +94,21 @@ pub fn export(
     }
     let partial = PartialFile::create(options.target, is_archive)?;
     let job = Job { state, survey: &survey, base: base.as_ref(), options, secrets: &secrets, control };
-    let summary = job.write(partial.handle()?, &metadata)?;
+    let sink = BufWriter::with_capacity(WRITE_BYTES, partial.handle()?);
+    let (written, summary) = match options.recipients {
+        [] => {
+            let (sink, summary) = job.write(sink, &metadata)?;
+            finished(sink, options.target)?;
+            (Location::from(partial.path()), summary)
+        }
+        recipients => job.write_encrypted(sink, &metadata, recipients, partial.path())?,
+    };
     let is_whole = options.profile == Profile::Full && base.is_none();
     if is_whole && Hash(summary.identity) != survey.classes.identity {
         let what = "the source changed while it was read".to_owned();
         return Err(BackupError::ReadBack { path: options.target.to_owned(), what });
     }
-    read_back(partial.path(), &summary, control)?;
+    read_back(&written, &summary, control)?;
     partial.publish()?;
     Ok(Exported { survey, summary, metadata, existed: false })
 }
@@ -119,7 +132,8 @@ fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> 
 
 /// Whether a file in the way is what an interrupted run left: its beginning is that of an archive.
 pub(crate) fn is_archive(start: &[u8]) -> bool {
-    start.get(MARK_AT).map_or(start.starts_with(b"P*M\x18"), |mark| mark == b"FMARHEAD")
+    let is_plain = start.get(MARK_AT).map_or(start.starts_with(b"P*M\x18"), |mark| mark == b"FMARHEAD");
+    is_plain || start.starts_with(AGE_START)
 }
 
 /// A target that is there: fine if it is an archive of just this state that says just this.
@@ -130,6 +144,7 @@ fn existing(
     control: Control<'_>,
 ) -> Result<Exported, BackupError> {
     let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
+    Location::from(target).check_keys().map_err(|error| other(error.to_string()))?;
     let there = ArchiveSource::open(target).map_err(|error| other(error.to_string()))?;
     let said = there.all_metadata();
     if let Some((name, value)) = metadata.iter().find(|(name, value)| said.get(name) != Some(value)) {
@@ -156,10 +171,30 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn write(&self, file: File, metadata: &Metadata) -> Result<Summary, BackupError> {
+    /// Writes the archive so that the recipients can read it; and so that it can be read back here: one more recipient
+    /// is a key that is forgotten when this is over.
+    fn write_encrypted(
+        &self,
+        sink: BufWriter<File>,
+        metadata: &Metadata,
+        recipients: &[Recipient],
+        path: &Path,
+    ) -> Result<(Location, Summary), BackupError> {
+        let target = self.options.target;
+        let failed = |source| BackupError::from(StoreError::io(target, source));
+        let own = Identity::generate();
+        let own_recipient = own.to_public();
+        let all = recipients.iter().chain([&own_recipient]).map(|recipient| recipient as _);
+        let encryptor =
+            Encryptor::with_recipients(all).map_err(|error| failed(io::Error::other(error.to_string())))?;
+        let (sink, summary) = self.write(encryptor.wrap_output(sink).map_err(failed)?, metadata)?;
+        finished(sink.finish().map_err(failed)?, target)?;
+        Ok((Location::with_identity(path, own), summary))
+    }
+
+    fn write<W: Write>(&self, sink: W, metadata: &Metadata) -> Result<(W, Summary), BackupError> {
         let (target, control) = (self.options.target, self.control);
         let level = self.options.level.unwrap_or(Options::default().level);
-        let sink = BufWriter::with_capacity(WRITE_BYTES, file);
         let options = Options { level, ..Options::default() };
         let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
         let total = self.base.is_none().then_some(self.survey.classes.records).filter(|records| *records > 0);
@@ -175,7 +210,7 @@ impl Job<'_> {
             control.progress.advance(1);
         }
         control.progress.end();
-        Ok(writer.finish().map_err(BackupError::writing(target))?.1)
+        writer.finish().map_err(BackupError::writing(target))
     }
 
     /// What goes into the archive, in order.
@@ -218,10 +253,19 @@ impl Job<'_> {
     }
 }
 
+/// Writes what is still gathered.
+fn finished(mut sink: BufWriter<File>, target: &Path) -> Result<(), BackupError> {
+    sink.flush().map_err(|source| StoreError::io(target, source).into())
+}
+
 /// Reads the archive that was written, every frame and record of it.
-fn read_back(path: &Path, summary: &Summary, control: Control<'_>) -> Result<(), BackupError> {
-    let failed = |what: String| BackupError::ReadBack { path: path.to_owned(), what };
-    match check_archive(path, control)? {
+pub(crate) fn read_back(
+    written: &Location,
+    summary: &Summary,
+    control: Control<'_>,
+) -> Result<(), BackupError> {
+    let failed = |what: String| BackupError::ReadBack { path: written.path().to_owned(), what };
+    match check_medium(written, control)? {
         (Some(identity), _) if identity.0 == summary.identity => Ok(()),
         (Some(identity), _) => Err(failed(format!("its identity is {identity}"))),
         (None, damage) => Err(failed(damage.first().map(ToString::to_string).unwrap_or_default())),

@@ -31,7 +31,7 @@ pub use error::BackupError;
 pub use export::{ExportOptions, Exported, export};
 pub use import::{ImportOptions, Imported, import, write_database};
 pub use list::{CHECKPOINTS_NAME, Found, KeysFor, Listed, list};
-pub use location::Location;
+pub use location::{Location, recipients};
 pub use modules::{ModuleComparison, ModuleState};
 pub use overlay::Overlay;
 pub use prune::{PruneRule, Pruned, prune};

@@ -5,7 +5,7 @@
 //! Invariant: rows that the increment does not name are those of the base.
 
 use std::iter::Peekable;
-use std::path::Path;
+use std::sync::Arc;
 
 use fm_audit::ArchiveSource;
 use fm_eras::{RowSource, Rows, SourceError};
@@ -13,7 +13,7 @@ use fm_history::Hash;
 use fm_store::Row;
 
 use crate::statement::{self, hash_of};
-use crate::{BackupError, Profile};
+use crate::{BackupError, Location, Profile};
 
 /// First byte of a record's value if the row is gone; nothing follows.
 const REMOVED: u8 = 0;
@@ -31,7 +31,7 @@ impl Overlay {
     ///
     /// # Errors
     /// If the base is missing or another one than the increment names.
-    pub(crate) fn open(increment: ArchiveSource, base: Option<&Path>) -> Result<Self, BackupError> {
+    pub(crate) fn open(increment: ArchiveSource, base: Option<&Location>) -> Result<Self, BackupError> {
         let path = increment.path().to_owned();
         let since = increment.metadata(statement::SINCE).unwrap_or_default();
         let Some(base) = base else { return Err(BackupError::NeedsBase { path, since }) };
@@ -57,13 +57,14 @@ impl Overlay {
 }
 
 /// Opens an archive that increments can go on from: a whole state.
-pub(crate) fn open_base(path: &Path) -> Result<ArchiveSource, BackupError> {
-    let base = ArchiveSource::open(path)?;
+pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupError> {
+    location.check_keys()?;
+    let base = ArchiveSource::over(Arc::new(location.clone()))?;
     let is_whole = statement::profile(&base) == Some(Profile::Full)
         && base.metadata("kind").as_deref() == Some(statement::CHECKPOINT);
     if !is_whole {
         let what = "is no archive of a whole state, and increments go on from such a one only";
-        return Err(BackupError::not_fit(path, what));
+        return Err(BackupError::not_fit(location.path(), what));
     }
     Ok(base)
 }

@@ -4,16 +4,15 @@
 //! gives for a frame is proven to be what was written there.
 //! Invariants: no copy is written; the result has the identity of the plan, or there is no result.
 
-use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, FrameInfo, Options, Record, Summary, salvage};
-use fm_audit::{AuditError, Control, Identity, check_archive};
+use fm_audit::{AuditError, Control, Identity, Medium, ReadSeek};
 use fm_history::Hash;
 use fm_store::PartialFile;
 
-use crate::BackupError;
+use crate::{BackupError, Location};
 
 /// A frame that the damaged archive does not give.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,19 +60,18 @@ impl Repaired {
 /// # Errors
 /// If no copy has a sound index, another archive is among the copies, or the target cannot be written.
 pub fn repair(
-    broken: &Path,
-    others: &[&Path],
+    broken: &Location,
+    others: &[Location],
     target: Option<&Path>,
     control: Control<'_>,
 ) -> Result<Repaired, BackupError> {
-    let mut copies =
-        std::iter::once(&broken).chain(others).map(|path| Copy::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut copies = std::iter::once(broken).chain(others).map(Copy::open).collect::<Result<Vec<_>, _>>()?;
     let Some(plan) = copies.iter().position(|copy| copy.reader.is_some()) else {
-        return Err(no_plan(broken, &copies));
+        return Err(no_plan(broken.path(), &copies));
     };
     let index_damaged = copies[0].reader.is_none();
     let plan_path = copies[plan].path.clone();
-    let Some(reader) = &copies[plan].reader else { return Err(no_plan(broken, &copies)) };
+    let Some(reader) = &copies[plan].reader else { return Err(no_plan(broken.path(), &copies)) };
     let (frames, summary, metadata) =
         (reader.frames().to_vec(), reader.summary().clone(), reader.metadata().clone());
     check_same(&copies, summary.identity)?;
@@ -113,22 +111,24 @@ pub fn repair(
 /// A copy of the archive, in whatever state.
 struct Copy {
     path: PathBuf,
+    location: Location,
     /// If header and index are sound.
-    reader: Option<ArchiveReader<File>>,
+    reader: Option<ArchiveReader<Box<dyn ReadSeek>>>,
     /// Why not.
     error: Option<ArchiveError>,
 }
 
 impl Copy {
-    fn open(path: &Path) -> Result<Self, BackupError> {
-        let path = path.to_owned();
-        match ArchiveReader::open_path(&path) {
-            Ok(reader) => Ok(Self { path, reader: Some(reader), error: None }),
-            Err(error @ (ArchiveError::Damaged(_) | ArchiveError::Truncated { .. })) => {
-                Ok(Self { path, reader: None, error: Some(error) })
-            }
-            Err(error) => Err(BackupError::archive(&path)(error)),
-        }
+    fn open(location: &Location) -> Result<Self, BackupError> {
+        location.check_keys()?;
+        let (path, location) = (location.path().to_owned(), location.clone());
+        let bytes = location.open().map_err(|source| BackupError::File { path: path.clone(), source })?;
+        let (reader, error) = match ArchiveReader::open(bytes) {
+            Ok(reader) => (Some(reader), None),
+            Err(error @ (ArchiveError::Damaged(_) | ArchiveError::Truncated { .. })) => (None, Some(error)),
+            Err(error) => return Err(BackupError::archive(&path)(error)),
+        };
+        Ok(Self { path, location, reader, error })
     }
 
     /// The records of the frame, as far as this copy gives them; none if they are not those of the frame.
@@ -140,9 +140,8 @@ impl Copy {
         let records = match &mut self.reader {
             Some(reader) => gather(reader.range(&frame.first_key), frame, control)?,
             None => {
-                let file = File::open(&self.path)
-                    .map_err(|source| BackupError::File { path: self.path.clone(), source })?;
-                match salvage(BufReader::new(file)) {
+                let failed = |source| BackupError::File { path: self.path.clone(), source };
+                match salvage(BufReader::new(self.location.open().map_err(failed)?)) {
                     Ok(records) => gather(records, frame, control)?,
                     Err(_) => None,
                 }
@@ -162,11 +161,13 @@ fn gather(
         control.check()?;
         // Damage in this copy: another one may have it.
         let Ok((key, value)) = record else { return Ok(None) };
-        if key > frame.last_key {
-            break;
-        }
+        // Not one record further: the frame behind may be damaged as well.
+        let is_last = key >= frame.last_key;
         if key >= frame.first_key {
             gathered.push((key, value));
+        }
+        if is_last {
+            break;
         }
     }
     Ok(Some(gathered))
@@ -246,11 +247,11 @@ fn write(
     }
     control.progress.end();
     let (_, written) = writer.finish().map_err(BackupError::writing(target))?;
-    let identity = check_archive(partial.path(), control)?.0;
-    if identity != Some(Hash(summary.identity)) {
+    if written.identity != summary.identity {
         let what = "its identity is not that of the copies".to_owned();
         return Err(BackupError::ReadBack { path: target.to_owned(), what });
     }
+    crate::export::read_back(&partial.path().into(), &written, control)?;
     partial.publish()?;
     Ok(written)
 }

@@ -4,14 +4,15 @@
 //! was checked.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fm_archive::{Metadata, Summary};
-use fm_audit::{ArchiveSource, Control, EpochStream, Source, open_source};
+use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, Source, open_source};
 use fm_eras::{Detected, RowSource, detect};
 use fm_history::Hash;
 use fm_store::{Omission, ReadStore};
 
-use crate::{BackupError, Overlay, Profile, statement};
+use crate::{BackupError, Location, Overlay, Profile, statement};
 
 /// An opened state.
 pub struct State {
@@ -39,8 +40,22 @@ impl State {
         layout: Option<Detected>,
         control: Control<'_>,
     ) -> Result<Self, BackupError> {
+        Self::open_at(&path.into(), base.map(Location::from).as_ref(), layout, control)
+    }
+
+    /// As [`Self::open`], with archives that may be encrypted.
+    ///
+    /// # Errors
+    /// As there, or if the keys do not open it.
+    pub fn open_at(
+        location: &Location,
+        base: Option<&Location>,
+        layout: Option<Detected>,
+        control: Control<'_>,
+    ) -> Result<Self, BackupError> {
+        let path = location.path();
         if path.is_file() {
-            return Self::open_archive(path, base, layout, control);
+            return Self::open_archive(location, base, layout);
         }
         let (store, layout) = match open_source(path, layout, control)? {
             Source::Database { store, layout } => (store, layout),
@@ -48,7 +63,7 @@ impl State {
             Source::Migrated(dir) => {
                 let layout = layout.map_or_else(|| detect(&dir.database), Ok);
                 let path = dir.database.path().to_owned();
-                let failed = |source| fm_audit::AuditError::Detect { path, source };
+                let failed = |source| AuditError::Detect { path, source };
                 (dir.database, layout.map_err(failed)?)
             }
             Source::Archive { archive, .. } => {
@@ -59,28 +74,26 @@ impl State {
     }
 
     fn open_archive(
-        path: &Path,
-        base: Option<&Path>,
+        location: &Location,
+        base: Option<&Location>,
         layout: Option<Detected>,
-        control: Control<'_>,
     ) -> Result<Self, BackupError> {
-        let archive = ArchiveSource::open(path)?;
+        location.check_keys()?;
+        let path = location.path().to_owned();
+        let archive = ArchiveSource::over(Arc::new(location.clone()))?;
         let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
-        if archive.metadata("kind").as_deref() == Some(statement::INCREMENT) {
-            let overlay = Overlay::open(archive, base)?;
-            let layout = named.ok_or_else(|| BackupError::not_fit(path, "does not name its layout"))?;
-            return Ok(Self { path: path.to_owned(), layout, kept: Kept::Increment(Box::new(overlay)) });
+        let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
+        // Neither of the two has the rows that a layout is told from.
+        if named.is_none() && (is_increment || statement::profile(&archive) == Some(Profile::Headers)) {
+            return Err(BackupError::not_fit(&path, "does not name its layout"));
         }
-        if statement::profile(&archive) == Some(Profile::Headers) {
-            let layout = named.ok_or_else(|| BackupError::not_fit(path, "does not name its layout"))?;
-            return Ok(Self { path: path.to_owned(), layout, kept: Kept::Archive(Box::new(archive)) });
-        }
-        match open_source(path, named, control)? {
-            Source::Archive { archive, layout } => {
-                Ok(Self { path: path.to_owned(), layout, kept: Kept::Archive(archive) })
-            }
-            _ => Err(BackupError::not_fit(path, "is no archive")),
-        }
+        let failed = |source| AuditError::Detect { path: path.clone(), source };
+        let layout = named.map_or_else(|| detect(&archive).map_err(failed), Ok)?;
+        let kept = match is_increment {
+            true => Kept::Increment(Box::new(Overlay::open(archive, base)?)),
+            false => Kept::Archive(Box::new(archive)),
+        };
+        Ok(Self { path, layout, kept })
     }
 
     /// Where it is.

@@ -1,13 +1,13 @@
 //! `verify`: every frame of an archive, every record, its history with keys, and what it says of itself.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use fm_archive::Metadata;
-use fm_audit::{AuditError, Control, HistoryKeys, check_archive};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium};
 use fm_history::{Code, Finding, Hash, Place, Severity};
 
 use crate::statement::{self, differences, statement};
-use crate::{BackupError, Making, State, Survey, survey};
+use crate::{BackupError, Location, Making, State, Survey, survey};
 
 /// What a check of an archive came to.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub struct Verified {
 /// How an archive is verified.
 pub struct VerifyOptions<'a> {
     /// The archive that an increment goes on from.
-    pub base: Option<&'a Path>,
+    pub base: Option<&'a Location>,
     /// Check hashes only.
     pub quick: bool,
     /// The federation's id in hex, if the config tells.
@@ -43,21 +43,22 @@ pub struct VerifyOptions<'a> {
 /// # Errors
 /// If the archive cannot be read at all, or the job was interrupted. What is wrong with it is told to `on_finding`.
 pub fn verify<'k, E: From<BackupError>>(
-    path: &Path,
+    archive: &Location,
     options: &VerifyOptions<'_>,
     keys: impl FnOnce(&fm_eras::Detected) -> Result<Option<HistoryKeys<'k>>, E>,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<Verified, E> {
     let mut verified = Verified::default();
-    for archive in std::iter::once(path).chain(options.base) {
-        let (identity, damage) = check_archive(archive, control).map_err(BackupError::from)?;
-        if archive == path {
+    for (file, is_base) in std::iter::once((archive, false)).chain(options.base.map(|base| (base, true))) {
+        file.check_keys()?;
+        let (identity, damage) = check_medium(file, control).map_err(BackupError::from)?;
+        if !is_base {
             verified.identity = identity;
         }
         for damage in damage {
             verified.errors += 1;
-            let message = format!("{}: {}", archive.display(), damage.message);
+            let message = format!("{}: {}", file.path().display(), damage.message);
             on_finding(Finding::new(Code::ArchiveDamaged, Place::everywhere(), message));
         }
     }
@@ -66,11 +67,11 @@ pub fn verify<'k, E: From<BackupError>>(
         return Ok(verified);
     }
     if options.quick {
-        let archive = fm_audit::ArchiveSource::open(path).map_err(BackupError::from)?;
+        let archive = ArchiveSource::over(Arc::new(archive.clone())).map_err(BackupError::from)?;
         verified.metadata = archive.all_metadata();
         return Ok(verified);
     }
-    let state = match State::open(path, options.base, options.layout, control) {
+    let state = match State::open_at(archive, options.base, options.layout, control) {
         Ok(state) => state,
         Err(BackupError::Audit(AuditError::Detect { source, .. })) => {
             verified.errors += 1;
@@ -120,15 +121,12 @@ pub(crate) fn misstated(state: &State, survey: &Survey, federation: Option<&str>
     if let Some(wanted) = federation.filter(|wanted| !says.is_empty() && *wanted != says) {
         add(Code::ArchiveForeign, format!("it is of the federation {says}, the config is of {wanted}"));
     }
-    match stated.get("kind") {
-        Some(statement::CHECKPOINT | statement::INCREMENT) => {
-            let found = statement(survey, state.profile(), &Making::default());
-            for difference in differences(&stated, &found) {
-                add(Code::ArchiveMisstated, difference);
-            }
+    // Another job's archive has another statement, which that job checks.
+    if let Some(statement::CHECKPOINT | statement::INCREMENT) = stated.get("kind") {
+        let found = statement(survey, state.profile(), &Making::default());
+        for difference in differences(&stated, &found) {
+            add(Code::ArchiveMisstated, difference);
         }
-        // Another job's archive has another statement, which that job checks.
-        _ => {}
     }
     if state.archives().len() > 1 && state.stated_identity() != Some(survey.classes.identity) {
         let found = survey.classes.identity;

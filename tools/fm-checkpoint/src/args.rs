@@ -1,6 +1,6 @@
 //! The command line of `fm-checkpoint`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{Location, Profile};
@@ -141,7 +141,12 @@ pub(crate) struct ExportArgs {
     pub(crate) profile: Profile,
     /// Write an increment: only what is new, changed or gone since this archive of a whole state.
     #[arg(long, value_name = "ARCHIVE", env = "FM_SINCE")]
-    pub(crate) since: Option<PathBuf>,
+    pub(crate) since: Option<Location>,
+    /// Encrypt the archive to this public key (age1…); may be given more than once.
+    #[arg(long, value_name = "KEY", env = "FM_RECIPIENT")]
+    pub(crate) recipient: Vec<String>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     /// The guardian's data directory, whose secret files no row may hold (default: where the database lies).
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
@@ -160,29 +165,63 @@ pub(crate) struct InspectArgs {
     /// The archive: a path or file://….
     pub(crate) archive: Location,
     #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
     pub(crate) json: JsonArgs,
 }
 
-/// The archive that an increment goes on from.
+/// Secret keys for encrypted archives.
 #[derive(Args)]
-pub(crate) struct BaseArgs {
+pub(crate) struct IdentityArgs {
+    /// A file of age secret keys, for archives that are encrypted; may be given more than once.
+    #[arg(long, value_name = "FILE", env = "FM_IDENTITY")]
+    identity: Vec<PathBuf>,
+}
+
+impl IdentityArgs {
+    /// The location, with the keys.
+    pub(crate) fn at(&self, location: &Location) -> Result<Location, Failure> {
+        let texts =
+            self.identity.iter().map(|path| fm_cli::read_text(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(location.with_keys(&texts)?)
+    }
+
+    /// The path of a database or an archive, with the keys.
+    pub(crate) fn at_path(&self, path: &Path) -> Result<Location, Failure> {
+        self.at(&Location::from(path))
+    }
+}
+
+/// An archive to read.
+#[derive(Args)]
+pub(crate) struct ArchiveArgs {
+    /// The archive: a path or file://….
+    archive: Location,
     /// The archive that an increment goes on from.
     #[arg(long, value_name = "ARCHIVE", env = "FM_BASE")]
     base: Option<Location>,
+    #[command(flatten)]
+    identity: IdentityArgs,
 }
 
-impl BaseArgs {
-    pub(crate) fn path(&self) -> Option<&std::path::Path> {
-        self.base.as_ref().map(Location::path)
+impl ArchiveArgs {
+    pub(crate) fn archive(&self) -> Result<Location, Failure> {
+        self.identity.at(&self.archive)
+    }
+
+    pub(crate) fn base(&self) -> Result<Option<Location>, Failure> {
+        self.base.as_ref().map(|base| self.identity.at(base)).transpose()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.archive.path()
     }
 }
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// The archive: a path or file://….
-    pub(crate) archive: Location,
     #[command(flatten)]
-    pub(crate) base: BaseArgs,
+    pub(crate) archive: ArchiveArgs,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
@@ -196,10 +235,8 @@ pub(crate) struct VerifyArgs {
 
 #[derive(Args)]
 pub(crate) struct ImportArgs {
-    /// The archive: a path or file://….
-    pub(crate) archive: Location,
     #[command(flatten)]
-    pub(crate) base: BaseArgs,
+    pub(crate) archive: ArchiveArgs,
     /// The directory to make; the database is put into `database` inside it.
     #[arg(long, value_name = "DIR", env = "FM_TO")]
     pub(crate) to: PathBuf,
@@ -217,10 +254,8 @@ pub(crate) struct ImportArgs {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct GetArgs {
-    /// The archive: a path or file://….
-    pub(crate) archive: Location,
     #[command(flatten)]
-    pub(crate) base: BaseArgs,
+    pub(crate) archive: ArchiveArgs,
     /// The session (or epoch) with this number.
     #[arg(long, value_name = "N", group = "what")]
     pub(crate) session: Option<u64>,
@@ -231,10 +266,8 @@ pub(crate) struct GetArgs {
 
 #[derive(Args)]
 pub(crate) struct CatArgs {
-    /// The archive: a path or file://….
-    pub(crate) archive: Location,
     #[command(flatten)]
-    pub(crate) base: BaseArgs,
+    pub(crate) archive: ArchiveArgs,
     /// The first key, in hex.
     #[arg(long, value_name = "HEX", value_parser = crate::quantities::key)]
     pub(crate) from: Option<crate::quantities::Key>,
@@ -250,6 +283,8 @@ pub(crate) struct RepairArgs {
     /// Another copy of the same archive, damaged elsewhere or not at all; several may be given.
     #[arg(long, value_name = "ARCHIVE", num_args = 1..)]
     pub(crate) from: Vec<Location>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     /// The archive to make; without it the damage is only told.
     #[arg(long, value_name = "FILE", env = "FM_TO")]
     pub(crate) to: Option<Location>,
@@ -262,6 +297,8 @@ pub(crate) struct CompareArgs {
     /// Databases, data directories, checkpoints and archives, one of each guardian.
     #[arg(required = true, num_args = 2.., value_name = "SOURCE")]
     pub(crate) sources: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     #[command(flatten)]

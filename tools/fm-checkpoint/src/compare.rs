@@ -54,8 +54,11 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
     let states = arguments
         .sources
         .iter()
-        .map(|source| State::open(source, None, layout, control))
-        .collect::<Result<Vec<State>, _>>()?;
+        .map(|source| {
+            let location = arguments.identity.at_path(source)?;
+            Ok(State::open_at(&location, None, layout, control)?)
+        })
+        .collect::<Result<Vec<State>, Failure>>()?;
     let comparison = fm_backup::compare(&states, control)?;
     drop(progress);
     let exit = if comparison.is_one_history() { Exit::Done } else { Exit::Findings };

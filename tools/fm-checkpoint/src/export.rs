@@ -40,13 +40,16 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json.json);
-    let state = State::open(&arguments.source, None, layout, control)?;
+    let state = State::open_at(&arguments.identity.at_path(&arguments.source)?, None, layout, control)?;
     let federation = keys.as_ref().and_then(PinnedKeys::federation).unwrap_or_default();
     let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, &arguments.source));
+    let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
+    let recipients = fm_backup::recipients(&arguments.recipient)?;
     let options = ExportOptions {
         target,
         profile: arguments.profile,
-        since: arguments.since.as_deref(),
+        since: since.as_ref(),
+        recipients: &recipients,
         data_dir,
         keys: keys.as_ref().map(|keys| keys.of_history(&state.layout())).transpose()?,
         accept_findings: arguments.accept_findings,

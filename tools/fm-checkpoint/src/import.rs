@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &ImportArgs) -> Result<Exit, Failure> {
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     check_target(&arguments.to, arguments.archive.path())?;
     let mut printer = FindingPrinter::new(arguments.json.json);
-    let state = State::open(arguments.archive.path(), arguments.base.path(), layout, control)?;
+    let state =
+        State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), layout, control)?;
     let federation = keys.as_ref().and_then(PinnedKeys::federation);
     let options = ImportOptions {
         target: &arguments.to,

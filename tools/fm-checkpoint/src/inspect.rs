@@ -1,9 +1,9 @@
 //! `inspect`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use fm_archive::ArchiveReader;
-use fm_backup::BackupError;
+use fm_audit::ArchiveSource;
 use fm_cli::{Exit, Failure, Output, group_digits};
 use serde::Serialize;
 
@@ -17,24 +17,25 @@ struct Inspected<'a> {
     records: u64,
     key_bytes: u64,
     value_bytes: u64,
-    frames: usize,
+    frames: u64,
     file_bytes: u64,
     identity: String,
     root: String,
 }
 
 pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
-    let path = arguments.archive.path();
-    let reader = ArchiveReader::open_path(path).map_err(BackupError::archive(path))?;
-    let summary = reader.summary();
+    let location = arguments.identity.at(&arguments.archive)?;
+    location.check_keys()?;
+    let archive = ArchiveSource::over(Arc::new(location))?;
+    let (summary, metadata) = (archive.summary(), archive.all_metadata());
     let inspected = Inspected {
         r#type: "verdict",
         verdict: "inspected",
-        metadata: reader.metadata().iter().collect(),
+        metadata: metadata.iter().collect(),
         records: summary.records,
         key_bytes: summary.key_bytes,
         value_bytes: summary.value_bytes,
-        frames: reader.frames().len(),
+        frames: summary.frames,
         file_bytes: summary.length,
         identity: hex::encode(summary.identity),
         root: hex::encode(summary.root),

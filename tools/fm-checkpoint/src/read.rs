@@ -39,7 +39,8 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
-    let state = State::open(arguments.archive.path(), arguments.base.path(), None, control)?;
+    let state =
+        State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), None, control)?;
     let key = match (&arguments.key, arguments.session) {
         (Some(key), _) => key.0.clone(),
         (None, Some(session)) => session_key(state.layout(), session),
@@ -80,7 +81,8 @@ pub(crate) fn cat(arguments: &CatArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
-    let state = State::open(arguments.archive.path(), arguments.base.path(), None, control)?;
+    let state =
+        State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), None, control)?;
     let from = arguments.from.as_ref().map_or(&[][..], |key| &key.0);
     let before = arguments.before.as_ref().map(|key| key.0.as_slice());
     let mut output = Output::default();

@@ -36,18 +36,22 @@ struct RepairVerdict {
 }
 
 pub(crate) fn run(arguments: &RepairArgs) -> Result<Exit, Failure> {
-    let broken = arguments.broken.path();
-    let others: Vec<&Path> = arguments.from.iter().map(Location::path).collect();
+    let broken = arguments.identity.at(&arguments.broken)?;
+    let others = arguments
+        .from
+        .iter()
+        .map(|from| arguments.identity.at(from))
+        .collect::<Result<Vec<Location>, _>>()?;
     let target = arguments.to.as_ref().map(Location::path);
     if let Some(target) = target {
         for source in others.iter().chain([&broken]) {
-            check_target(target, source)?;
+            check_target(target, source.path())?;
         }
     }
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
-    let repaired = fm_backup::repair(broken, &others, target, control)?;
+    let repaired = fm_backup::repair(&broken, &others, target, control)?;
     drop(progress);
     let (verdict, exit) = verdict(&repaired);
     let mut output = Output::default();

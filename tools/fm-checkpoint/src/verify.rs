@@ -36,14 +36,15 @@ pub(crate) fn run(arguments: &VerifyArgs) -> Result<Exit, Failure> {
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json.json);
     let federation = keys.as_ref().and_then(PinnedKeys::federation);
+    let (archive, base) = (arguments.archive.archive()?, arguments.archive.base()?);
     let options = VerifyOptions {
-        base: arguments.base.path(),
+        base: base.as_ref(),
         quick: arguments.quick,
         federation: federation.as_deref(),
         layout,
     };
     let keys_for = |layout: &fm_eras::Detected| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
-    let verified = fm_backup::verify(arguments.archive.path(), &options, keys_for, control, &mut |finding| {
+    let verified = fm_backup::verify(&archive, &options, keys_for, control, &mut |finding| {
         printer.print(&finding);
     });
     drop(progress);

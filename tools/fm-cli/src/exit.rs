@@ -147,6 +147,16 @@ impl From<BackupError> for Failure {
                 Exit::CannotLook,
                 Some("nothing was left at the target; check the disk, and that nothing writes to the source"),
             ),
+            BackupError::Encrypted { .. } => {
+                (Exit::WrongKey, Some("give the file of a secret key with --identity"))
+            }
+            BackupError::WrongKey { .. } => {
+                (Exit::WrongKey, Some("--identity takes the file that age-keygen wrote"))
+            }
+            BackupError::NotAKey => {
+                (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
+            }
+            BackupError::NotARecipient { .. } => (Exit::Usage, Some("a public key begins with age1")),
             BackupError::File { .. } => (Exit::CannotLook, None),
         };
         Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }

@@ -109,7 +109,11 @@ impl KeyArgs {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+/// The text of a small file: keys or a config.
+///
+/// # Errors
+/// If it cannot be read, is no text, or is far larger than such a file.
+pub fn read(path: &Path) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
         Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))

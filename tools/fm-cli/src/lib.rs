@@ -16,7 +16,7 @@ mod target;
 pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
 pub use interrupt::interrupt_flag;
-pub use keys::{KeyArgs, PinnedKeys, layout_by_name};
+pub use keys::{KeyArgs, PinnedKeys, layout_by_name, read as read_text};
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
 pub use secrets::guardian_key;
