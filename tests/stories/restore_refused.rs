@@ -91,10 +91,14 @@ fn archives_that_are_not_this_guardians_full_state() {
             "no archive of a guardian's full state",
         );
     }
-    // Another guardian's: the same history, other signatures.
+    // Another guardian's, and one that does not say whose it is.
     let peer = fixture("session-v0.5.0/peer-2/db_checkpoints/24");
     export(&peer, &guardian.path(), &archive("peer"), &[]);
-    refused(&guardian, &["--archive", text(&archive("peer"))], 1, "is not this guardian's own");
+    let nobody = archive("nobody");
+    copy_dir(&own, &archive("bare"));
+    export(&archive("bare"), &guardian.path(), &nobody, &[]);
+    refused(&guardian, &["--archive", text(&nobody)], 1, "is the state of guardian unknown");
+    refused(&guardian, &["--archive", text(&archive("peer"))], 1, "is the state of guardian");
     let peer = archive("peer");
     let accepted = ["--archive", text(&peer), "--accept-other-guardian", "--dry-run"];
     guardian.run("restore", &accepted).exits(0);
