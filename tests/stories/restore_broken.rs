@@ -121,9 +121,6 @@ fn an_unknown_guardian() {
     // One that made no units in the open session keeps still only as long as it must.
     let other = Restorable::new(0);
     let units: Vec<_> = rows(&other.database()).into_iter().filter(|(key, _)| key[0] != 0x05).collect();
-    fs::remove_dir_all(other.database()).expect("the database");
-    let mut writer = fm_store::StoreWriter::create(&other.database()).expect("a database");
-    units.iter().for_each(|(key, value)| writer.push_sorted(key, value).expect("a row"));
-    writer.finish().expect("a database");
+    other.go_on_with(&units);
     assert_eq!(other.restore(24, &[]).exits(0).verdict()["guard_until"], 25);
 }

@@ -15,7 +15,7 @@ use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
-use crate::job::is_marked;
+use crate::job::{is_before, is_marked};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
 use crate::origin::{Whose, bytes_of, check_full, open_origin};
 use crate::outgoing::{Look, Outgoing, Reach};
@@ -86,7 +86,10 @@ impl Restore<'_> {
         Proving { keys: self.keys, whole: true, control }
     }
 
-    /// The restore that was begun here and is to be finished, if there is one.
+    /// The restore whose databases have begun to change places, and which is to be finished, if there is one.
+    ///
+    /// One that was cut off before is begun anew: the node may have run on the old database since, and made units that no
+    /// guard covers.
     ///
     /// # Errors
     /// If it restores something else, or is on the way back.
@@ -96,6 +99,9 @@ impl Restore<'_> {
         let chosen = journal.source.to_string();
         if journal.step == Step::Undoing {
             return Err(RestoreError::Undoing { chosen });
+        }
+        if journal.step == Step::Building || (journal.step < Step::Swapped && is_before(dir, &journal)?) {
+            return Ok(None);
         }
         if journal.source != self.source {
             return Err(RestoreError::UnderWay { chosen, step: journal.step.name() });
