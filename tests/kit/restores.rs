@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_store::Row;
+use fm_store::{Row, StoreWriter};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -56,6 +56,18 @@ impl Restorable {
         let number = checkpoint.to_string();
         let words = [&["--checkpoint", &number, "--yes", "--json"], more].concat();
         self.run("restore", &words)
+    }
+
+    /// Puts other rows into the database, as a server does that goes on with it: what else lies in it stays.
+    pub fn go_on_with(&self, rows: &[Row]) {
+        let mark = fs::read(self.database().join(".fm-restore")).ok();
+        fs::remove_dir_all(self.database()).expect("the database can be removed");
+        let mut writer = StoreWriter::create(&self.database()).expect("a database");
+        rows.iter().for_each(|(key, value)| writer.push_sorted(key, value).expect("a row"));
+        writer.finish().expect("a database");
+        if let Some(mark) = mark {
+            fs::write(self.database().join(".fm-restore"), mark).expect("the mark");
+        }
     }
 
     /// The rows of a checkpoint.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use fm_store::{ReadStore, StoreWriter};
+use fm_store::ReadStore;
 use fm_tests::{Restorable, Run, binary, digest, fixture, rows, shell, verify};
 use serde_json::Value;
 
@@ -115,12 +115,7 @@ fn a_way_back_after_the_node_has_run() {
     let guardian = Restorable::new(0);
     let ran = rows(&guardian.database());
     guardian.restore(24, &[]).exits(0);
-    let mark = fs::read(guardian.database().join(".fm-restore")).expect("the mark");
-    fs::remove_dir_all(guardian.database()).expect("the database");
-    let mut writer = StoreWriter::create(&guardian.database()).expect("a database");
-    ran.iter().for_each(|(key, value)| writer.push_sorted(key, value).expect("a row"));
-    writer.finish().expect("a database");
-    fs::write(guardian.database().join(".fm-restore"), mark).expect("the mark");
+    guardian.go_on_with(&ran);
     let refused = guardian.run("undo", &["--yes"]).exits(1);
     assert!(
         refused.sentence().contains("was written to since it was restored: 1 session(s)"),

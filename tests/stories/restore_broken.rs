@@ -31,7 +31,8 @@ fn cut(database: &Path, part: &str, left: impl Fn(u64) -> u64) {
 const BROKEN: [(&str, Break, bool); 11] = [
     ("a table cut short", |database| cut(database, ".sst", |length| length / 2), true),
     ("a table gone", |database| remove(database, ".sst"), true),
-    ("a byte of a table", |database| flip(database, ".sst"), true),
+    // Not where the newest sessions and the units are: those can be read.
+    ("a byte of a table", |database| flip(database, ".sst"), false),
     ("no list of files", |database| remove(database, "MANIFEST"), true),
     ("the list of files cut", |database| cut(database, "MANIFEST", |length| length / 2), true),
     ("no CURRENT", |database| remove(database, "CURRENT"), true),
@@ -120,9 +121,6 @@ fn an_unknown_guardian() {
     // One that made no units in the open session keeps still only as long as it must.
     let other = Restorable::new(0);
     let units: Vec<_> = rows(&other.database()).into_iter().filter(|(key, _)| key[0] != 0x05).collect();
-    fs::remove_dir_all(other.database()).expect("the database");
-    let mut writer = fm_store::StoreWriter::create(&other.database()).expect("a database");
-    units.iter().for_each(|(key, value)| writer.push_sorted(key, value).expect("a row"));
-    writer.finish().expect("a database");
+    other.go_on_with(&units);
     assert_eq!(other.restore(24, &[]).exits(0).verdict()["guard_until"], 25);
 }

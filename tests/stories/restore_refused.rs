@@ -2,14 +2,15 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::Stdio;
 
-use fm_forge::{BlockSpec, edit_block};
+use fm_forge::BlockSpec;
+use fm_forge::damage::edit_block;
 use fm_tests::{
     Restorable, Run, Sessions, copy_dir, digest, fixture, hbbft, layout, migrate, rewrite_database,
 };
+
+use rustix::fs::{FlockOperation, fcntl_lock};
 
 /// The restore is refused, with nothing changed.
 #[track_caller]
@@ -90,11 +91,16 @@ fn archives_that_are_not_this_guardians_full_state() {
             "no archive of a guardian's full state",
         );
     }
-    // Another guardian's: the same history, other signatures.
+    // Another guardian's, and one that does not say whose it is.
     let peer = fixture("session-v0.5.0/peer-2/db_checkpoints/24");
     export(&peer, &guardian.path(), &archive("peer"), &[]);
-    refused(&guardian, &["--archive", text(&archive("peer"))], 1, "is not this guardian's own");
-    let accepted = ["--archive", text(&archive("peer")), "--accept-other-guardian", "--dry-run"];
+    let nobody = archive("nobody");
+    copy_dir(&own, &archive("bare"));
+    export(&archive("bare"), &guardian.path(), &nobody, &[]);
+    refused(&guardian, &["--archive", text(&nobody)], 1, "is the state of guardian unknown");
+    refused(&guardian, &["--archive", text(&archive("peer"))], 1, "is the state of guardian");
+    let peer = archive("peer");
+    let accepted = ["--archive", text(&peer), "--accept-other-guardian", "--dry-run"];
     guardian.run("restore", &accepted).exits(0);
     // Another federation's, and one that only says so.
     let (folder, foreign) = ("session-v0.2.0-rc1/peer-0", archive("foreign"));
@@ -191,38 +197,40 @@ fn a_peer_that_disagrees() {
     assert!(refused.sentence().contains("is not proven"), "{}", refused.stderr);
 }
 
-/// Holds RocksDB's lock as a server does, until its input ends.
-const HOLD: &str = "import fcntl,sys\nf=open(sys.argv[1],'r+')\n\
-                    (fcntl.flock if sys.argv[2]=='flock' else fcntl.lockf)(f,fcntl.LOCK_EX)\n\
-                    print('held',flush=True)\nsys.stdin.read()";
+/// Locks a file as a server does that has the database open: RocksDB's way, or that of servers from v0.7 on.
+fn held(path: &Path, by_rocksdb: bool) -> fs::File {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("the file");
+    if by_rocksdb {
+        fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).expect("the lock");
+    } else {
+        file.lock().expect("the lock");
+    }
+    file
+}
 
 #[test]
 fn while_a_server_runs() {
     let guardian = Restorable::new(0);
     fs::write(guardian.path().join("database.db.lock"), "").expect("a file");
-    for (file, how) in [("database/LOCK", "lockf"), ("database.db.lock", "flock")] {
-        let mut command = fm_tests::command("/usr/bin/env");
-        command.args(["python3", "-c", HOLD]).arg(guardian.path().join(file)).arg(how).stdin(Stdio::piped());
-        let mut server = command.spawn().expect("there is a python3");
-        let mut held = String::new();
-        BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut held).expect("a line");
-        assert_eq!(held, "held\n");
-        refused(&guardian, &["--checkpoint", "24"], 11, "is in use");
-        server.stdin.take().expect("a pipe").flush().expect("a pipe");
-        server.wait().expect("it ends");
+    let run = |command: &str, more: &[&str]| guardian.run(command, &[&["--yes"], more].concat());
+    let undo_is_refused = || {
+        let refused = run("undo", &[]).exits(11);
+        assert!(refused.sentence().contains("is in use"), "{}", refused.stderr);
+    };
+    for (name, by_rocksdb) in [("database/LOCK", true), ("database.db.lock", false)] {
+        let server = held(&guardian.path().join(name), by_rocksdb);
+        let refused = run("restore", &["--checkpoint", "24"]).exits(11);
+        assert!(refused.sentence().contains("is in use"), "{}", refused.stderr);
+        assert_eq!(guardian.entries(), ["database", "database.db.lock"]);
+        drop(server);
+        guardian.restore(24, &[]).exits(0);
+        let server = held(&guardian.path().join(name), by_rocksdb);
+        undo_is_refused();
+        drop(server);
+        run("undo", &[]).exits(0);
+        fs::remove_dir_all(guardian.entry("database.undone-")).expect("the restored database");
+        fs::remove_dir_all(guardian.path().join("restore-journal")).expect("the journals");
     }
-    guardian.restore(24, &[]).exits(0);
-    let mut command = fm_tests::command("/usr/bin/env");
-    let lock = guardian.database().join("LOCK");
-    command.args(["python3", "-c", HOLD]).arg(lock).arg("lockf").stdin(Stdio::piped());
-    let mut server = command.spawn().expect("there is a python3");
-    let mut held = String::new();
-    BufReader::new(server.stdout.take().expect("a pipe")).read_line(&mut held).expect("a line");
-    let run = guardian.run("undo", &["--yes"]).exits(11);
-    assert!(run.sentence().contains("is in use"), "{}", run.stderr);
-    drop(server.stdin.take());
-    server.wait().expect("it ends");
-    guardian.run("undo", &["--yes"]).exits(0);
 }
 
 #[test]
@@ -234,7 +242,8 @@ fn names_that_are_taken_and_files_that_are_not_ours() {
             std::os::unix::fs::symlink(away, dir.join("database")).expect("a link");
         }),
         ("is a symbolic link", 2, |dir| {
-            std::os::unix::fs::symlink("/tmp", dir.join("restore-journal")).expect("a link");
+            std::os::unix::fs::symlink(dir.join("db_checkpoints"), dir.join("restore-journal"))
+                .expect("a link");
         }),
         ("is a file, not a RocksDB directory", 3, |dir| {
             fs::remove_dir_all(dir.join("database")).expect("the database");

@@ -19,7 +19,7 @@ pub(crate) const SINCE: &str = "since";
 /// Identity of the whole state that an increment leads to.
 pub(crate) const STATE_IDENTITY: &str = "state_identity";
 /// Entries that tell of the making; nothing in the records shows them.
-const OF_THE_MAKING: [&str; 4] = ["federation", "checked", "omissions", "tool"];
+const OF_THE_MAKING: [&str; 5] = ["federation", "guardian", "checked", "omissions", "tool"];
 
 /// What of a state an archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub(crate) fn hash_of(text: &str) -> Option<Hash> {
 pub struct Making {
     /// The federation's id in hex; empty if no config tells.
     pub federation: String,
+    /// The guardian's number, if its files tell.
+    pub guardian: Option<u16>,
     /// Program and version.
     pub tool: String,
 }
@@ -84,6 +86,7 @@ pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> M
         ("era", survey.layout.era().to_owned()),
         ("layout", survey.layout.name().to_owned()),
         ("federation", making.federation.clone()),
+        ("guardian", making.guardian.map(|peer| peer.to_string()).unwrap_or_default()),
         ("checked", if survey.has_keys { "signatures" } else { "structure" }.to_owned()),
         ("omissions", survey.omissions.join(" ")),
         ("tool", making.tool.clone()),

@@ -9,17 +9,11 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use fm_audit::DATABASE_NAME;
+use fm_backup::CHECKPOINTS_NAME;
 use fm_store::{DatabaseLock, StoreError};
-use serde_json::Value;
 
 use crate::journal::{JOURNAL_NAME, Journal};
-use crate::small_file::read_small;
 use crate::{GUARD_NAME, RestoreError};
-
-/// Name of the directory of checkpoints, which servers from v0.4 on make.
-const CHECKPOINTS_NAME: &str = "db_checkpoints";
-/// Name of the file that says which guardian this is.
-const LOCAL_NAME: &str = "local.json";
 
 /// A guardian's data directory.
 #[derive(Clone, Debug)]
@@ -115,9 +109,7 @@ impl DataDir {
 
     /// The guardian's number, as `local.json` has it.
     pub fn own_peer(&self) -> Option<u16> {
-        let text = read_small(&self.path.join(LOCAL_NAME)).ok()??;
-        let local: Value = serde_json::from_str(&text).ok()?;
-        u16::try_from(local.get("identity")?.as_u64()?).ok()
+        fm_backup::guardian_of(&self.path)
     }
 
     /// Refuses while a server runs.

@@ -93,18 +93,15 @@ pub enum RestoreError {
         /// What the config says.
         known: String,
     },
-    /// An archive whose records are not those of the old database.
-    #[error(
-        "{path} is not this guardian's own: {sessions} of its sessions carry other signatures than in the old database, \
-         first session {first}"
-    )]
+    /// An archive that is not shown to be of this guardian.
+    #[error("{path} is the state of guardian {stated} by its own word, and this is guardian {own}")]
     OtherGuardian {
         /// The archive.
         path: PathBuf,
-        /// How many sessions.
-        sessions: u64,
-        /// The first of them.
-        first: u64,
+        /// What it states.
+        stated: String,
+        /// This guardian.
+        own: String,
     },
     /// The source has lost files or rows.
     #[error("{path} is not whole: {what}")]

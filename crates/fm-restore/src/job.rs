@@ -13,6 +13,7 @@ use fm_store::{DatabaseLock, ReadStore, Stage, StoreError, Swap, remove_file, re
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
 use crate::journal::{JOURNAL_NAME, Journal, Step};
+use crate::origin::open_origin;
 use crate::outgoing::sentence;
 use crate::plan::{Plan, Restore};
 use crate::prove::Proving;
@@ -31,6 +32,11 @@ impl Restore<'_> {
         mut plan: Plan,
         control: Control<'_>,
     ) -> Result<Journal, RestoreError> {
+        if let (Some(cut_off), _) = Journal::current(dir.path())?
+            && cut_off.step.is_under_way()
+        {
+            give_up(dir, &cut_off)?;
+        }
         let mut journal = plan.journal(dir, self)?;
         let incoming = dir.incoming(&journal);
         if !dir.is_free(&incoming) {
@@ -56,12 +62,6 @@ impl Restore<'_> {
         control: Control<'_>,
     ) -> Result<Journal, RestoreError> {
         dir.check_stopped()?;
-        if journal.step == Step::Building {
-            // What is there is nobody's, and the plan may not hold any more.
-            give_up(dir, &journal)?;
-            let plan = self.plan(dir, control)?;
-            return self.run(dir, plan, control);
-        }
         self.go_on(dir, journal, control)
     }
 
@@ -90,12 +90,32 @@ impl Restore<'_> {
                     return Err(after_swap(&RestoreError::Audit(AuditError::Interrupted)));
                 }
                 Err(error) if swapped_now => return Err(put_back(dir, &mut journal, &error)),
+                Err(RestoreError::ReadBack { .. })
+                    if self.has_grown(dir, &journal, control).unwrap_or(false) =>
+                {
+                    journal.advance(Step::Done, dir.path()).map_err(|error| after_swap(&error))?;
+                }
                 Err(error) => {
                     return Err(RestoreError::NotItself { path: dir.database(), what: sentence(&error) });
                 }
             }
         }
         Ok(journal)
+    }
+
+    /// Whether the database in place is the restored one and what a node wrote to it since: proven, with the restored
+    /// history as its beginning.
+    fn has_grown(
+        &self,
+        dir: &DataDir,
+        journal: &Journal,
+        control: Control<'_>,
+    ) -> Result<bool, RestoreError> {
+        let state = open_origin(&dir.database().as_path().into(), None, control)?;
+        let proven = self.proving(control).source(state.stream(), state.layout(), true)?;
+        let last = usize::try_from(journal.proof.last).ok();
+        let root = last.and_then(|last| proven.roots.get(last)).map(ToString::to_string);
+        Ok(is_marked(&dir.database(), journal) && root.as_ref() == Some(&journal.proof.history_root))
     }
 }
 
@@ -136,6 +156,11 @@ pub(crate) fn with_swap_in<T>(dir: &DataDir, journal: &Journal, act: impl FnOnce
 pub(crate) fn stage(dir: &DataDir, journal: &Journal) -> Result<Stage, RestoreError> {
     with_swap_in(dir, journal, |swap| swap.stage())
         .ok_or_else(|| RestoreError::InTheWay { path: dir.incoming(journal) })
+}
+
+/// Whether the databases have not begun to change places.
+pub(crate) fn is_before(dir: &DataDir, journal: &Journal) -> Result<bool, RestoreError> {
+    Ok(stage(dir, journal)? == Stage::Before)
 }
 
 fn mark(journal: &Journal) -> String {

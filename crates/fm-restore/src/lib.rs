@@ -11,7 +11,6 @@ mod job;
 mod journal;
 mod origin;
 mod outgoing;
-mod own;
 mod peers;
 mod plan;
 mod prove;

@@ -1,9 +1,7 @@
 //! What is restored from: a checkpoint or an archive, opened and shown to be this guardian's full state.
 
-use std::path::Path;
-
-use fm_audit::{Control, Source, check_archive, open_source};
-use fm_backup::{Profile, State};
+use fm_audit::{Control, Source, check_medium, open_source};
+use fm_backup::{Location, Profile, State};
 
 use crate::RestoreError;
 
@@ -12,21 +10,23 @@ const KINDS: [&str; 2] = ["checkpoint", "increment"];
 
 /// Opens a database or an archive; an increment with its base. Every frame of an archive is checked.
 pub(crate) fn open_origin(
-    path: &Path,
-    base: Option<&Path>,
+    location: &Location,
+    base: Option<&Location>,
     control: Control<'_>,
 ) -> Result<State, RestoreError> {
+    let path = location.path();
     // A conversion's directory holds a database as well, and one that no server has run on.
     if path.is_dir()
         && let Source::Migrated(_) = open_source(path, None, control)?
     {
         return Err(RestoreError::Migrated { path: path.to_owned() });
     }
-    let state = State::open(path, base, None, control)?;
-    for archive in state.archives() {
-        if let (None, damage) = check_archive(archive, control)? {
-            let what = damage.first().map_or("it is damaged".to_owned(), ToString::to_string);
-            return Err(RestoreError::NotWhole { path: archive.to_owned(), what });
+    let state = State::open_at(location, base, None, control)?;
+    let archives = state.metadata().map(|_| [Some(location), base]).into_iter().flatten().flatten();
+    for archive in archives {
+        if let (None, damage) = check_medium(archive, control)? {
+            let what = damage.first().map_or("it is damaged".to_owned(), |damage| damage.message.clone());
+            return Err(RestoreError::NotWhole { path: archive.path().to_owned(), what });
         }
     }
     match state.omissions().first() {
@@ -38,8 +38,17 @@ pub(crate) fn open_origin(
     }
 }
 
-/// Refuses an archive that by its own word is not this federation's full state.
-pub(crate) fn check_full(state: &State, federation: Option<&str>) -> Result<(), RestoreError> {
+/// Whose state a source must be.
+#[derive(Clone, Copy)]
+pub(crate) struct Whose<'a> {
+    pub(crate) federation: Option<&'a str>,
+    pub(crate) peer: Option<u16>,
+    /// Whether any guardian's will do.
+    pub(crate) of_any: bool,
+}
+
+/// Refuses an archive that by its own word is not this guardian's full state.
+pub(crate) fn check_full(state: &State, whose: Whose<'_>) -> Result<(), RestoreError> {
     let Some(said) = state.metadata() else { return Ok(()) };
     let not_full = |what: String| RestoreError::NotFull { path: state.path().to_owned(), what };
     match said.get("kind") {
@@ -51,14 +60,20 @@ pub(crate) fn check_full(state: &State, federation: Option<&str>) -> Result<(), 
     if profile != Profile::Full || said.get("profile") != Some(&profile.to_string()) {
         return Err(not_full(format!("its profile is {:?}", said.get("profile").unwrap_or_default())));
     }
-    match (said.get("federation").filter(|stated| !stated.is_empty()), federation) {
-        (Some(stated), Some(known)) if stated != known => Err(RestoreError::OtherFederation {
-            path: state.path().to_owned(),
-            stated: stated.to_owned(),
-            known: known.to_owned(),
-        }),
-        _ => Ok(()),
+    let named = |name: &str| said.get(name).filter(|stated| !stated.is_empty()).map(str::to_owned);
+    if let (Some(stated), Some(known)) = (named("federation"), whose.federation)
+        && stated != known
+    {
+        let (path, known) = (state.path().to_owned(), known.to_owned());
+        return Err(RestoreError::OtherFederation { path, stated, known });
     }
+    let (stated, own) = (named("guardian"), whose.peer.map(|peer| peer.to_string()));
+    if whose.of_any || (stated.is_some() && stated == own) {
+        return Ok(());
+    }
+    let unknown = || "unknown".to_owned();
+    let (stated, own) = (stated.unwrap_or_else(unknown), own.unwrap_or_else(unknown));
+    Err(RestoreError::OtherGuardian { path: state.path().to_owned(), stated, own })
 }
 
 /// About how many bytes a database with its rows takes.

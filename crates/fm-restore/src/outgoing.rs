@@ -22,8 +22,8 @@ use crate::RestoreError;
 /// How much of the old database can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// All of it, as far as its own files tell.
-    Whole,
+    /// All that was looked at: what comes behind the restored session, and units.
+    Readable,
     /// All but the newest rows: the end of its log is torn.
     TornEnd(String),
     /// Parts of it.
@@ -259,7 +259,7 @@ impl Look<'_> {
                     "session {open} was open in the old database, and the end of its log is torn: one more"
                 ),
             ),
-            Condition::Whole => reach_of_units(outgoing.units.as_ref(), outgoing.last, open),
+            Condition::Readable => reach_of_units(outgoing.units.as_ref(), outgoing.last, open),
         };
         (outgoing.reach, outgoing.evidence) = (reach, evidence);
     }
@@ -291,7 +291,7 @@ fn reach_of_units(units: Option<&OpenUnits>, last: Option<u64>, open: u64) -> (R
 
 fn condition(store: &ReadStore) -> Condition {
     match store.omissions() {
-        [] => Condition::Whole,
+        [] => Condition::Readable,
         [torn] if torn.kind == OmissionKind::TornLogTail => Condition::TornEnd(torn.message.clone()),
         omissions => {
             let messages: Vec<&str> = omissions.iter().map(|omission| omission.message.as_str()).collect();

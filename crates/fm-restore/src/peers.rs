@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fm_audit::{AuditError, EpochStream, Identity};
-use fm_backup::State;
+use fm_backup::{Location, State};
 use fm_codec::{Dialect, Reader};
 use fm_eras::session::MODULE_DATA;
 use fm_history::Hash;
@@ -46,23 +46,23 @@ impl Subject<'_> {
     /// Proves each copy and compares it.
     pub(crate) fn compare(
         &self,
-        paths: &[PathBuf],
+        copies: &[Location],
         proving: Proving<'_>,
     ) -> Result<Vec<Witness>, RestoreError> {
-        if paths.is_empty() {
+        if copies.is_empty() {
             return Ok(Vec::new());
         }
         let own = modules(self.origin.stream(), proving)?;
-        paths.iter().map(|path| self.witness(path, &own, proving)).collect()
+        copies.iter().map(|copy| self.witness(copy, &own, proving)).collect()
     }
 
     fn witness(
         &self,
-        path: &Path,
+        copy: &Location,
         own: &BTreeMap<u16, Hash>,
         proving: Proving<'_>,
     ) -> Result<Witness, RestoreError> {
-        let origin = open_origin(path, None, proving.control)?;
+        let origin = open_origin(copy, None, proving.control)?;
         // An archive of the history alone is a witness as good as any.
         let proving = Proving { whole: false, ..proving };
         let proven = proving.source(origin.stream(), origin.layout(), true)?;
@@ -80,7 +80,7 @@ impl Subject<'_> {
             None
         };
         Ok(Witness {
-            path: path.to_owned(),
+            path: copy.path().to_owned(),
             last,
             common,
             history_root: theirs.unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
-use fm_backup::State;
+use fm_backup::{Location, State};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
@@ -15,11 +15,10 @@ use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
-use crate::job::is_marked;
+use crate::job::{is_before, is_marked};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
-use crate::origin::{bytes_of, check_full, open_origin};
+use crate::origin::{Whose, bytes_of, check_full, open_origin};
 use crate::outgoing::{Look, Outgoing, Reach};
-use crate::own::other_records;
 use crate::peers::{Subject, Witness, check_majority};
 use crate::prove::Proving;
 use crate::small_file::read_small;
@@ -35,12 +34,14 @@ pub struct Restore<'a> {
     pub keys: &'a SessionKeys,
     /// Federation id, in hex, if the keys come with one.
     pub federation: Option<&'a str>,
+    /// The archive, if one is restored; it may be encrypted.
+    pub archive: Option<&'a Location>,
     /// The archive that an increment goes on from.
-    pub base: Option<&'a Path>,
-    /// Whether an archive may be another guardian's.
+    pub base: Option<&'a Location>,
+    /// Whether an archive may be another guardian's, or not say whose it is.
     pub accept_other_guardian: bool,
     /// Copies of other guardians to compare with.
-    pub compare: &'a [PathBuf],
+    pub compare: &'a [Location],
     /// The last session in which the guardian may have signed units, if the user states one.
     pub guard_until: Option<u64>,
     /// Now.
@@ -85,7 +86,10 @@ impl Restore<'_> {
         Proving { keys: self.keys, whole: true, control }
     }
 
-    /// The restore that was begun here and is to be finished, if there is one.
+    /// The restore whose databases have begun to change places, and which is to be finished, if there is one.
+    ///
+    /// One that was cut off before is begun anew: the node may have run on the old database since, and made units that no
+    /// guard covers.
     ///
     /// # Errors
     /// If it restores something else, or is on the way back.
@@ -95,6 +99,9 @@ impl Restore<'_> {
         let chosen = journal.source.to_string();
         if journal.step == Step::Undoing {
             return Err(RestoreError::Undoing { chosen });
+        }
+        if journal.step == Step::Building || (journal.step < Step::Swapped && is_before(dir, &journal)?) {
+            return Ok(None);
         }
         if journal.source != self.source {
             return Err(RestoreError::UnderWay { chosen, step: journal.step.name() });
@@ -109,14 +116,17 @@ impl Restore<'_> {
     pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<Plan, RestoreError> {
         dir.check_stopped()?;
         let (path, proving) = (self.source_path(dir), self.proving(control));
-        let origin = open_origin(&path, self.base, control)?;
+        let origin = open_origin(
+            &self.archive.map_or_else(|| path.as_path().into(), Location::clone),
+            self.base,
+            control,
+        )?;
         let peer = dir.own_peer().filter(|peer| self.keys.x_only(*peer).is_some());
-        check_full(&origin, self.federation)?;
+        check_full(&origin, Whose { federation: self.federation, peer, of_any: self.accept_other_guardian })?;
         let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
         self.check_number(&path, proven.proof.last)?;
         let witnesses = Subject { origin: &origin, proven: &proven }.compare(self.compare, proving)?;
         check_majority(&path, &witnesses)?;
-        self.check_own(dir, &origin, control)?;
         let outgoing = self.outgoing(dir, &origin, &proven.proof, peer, control)?;
         let (_, newest) = Journal::current(dir.path())?;
         let began = free_moment(dir, self.now);
@@ -145,19 +155,6 @@ impl Restore<'_> {
         let (current, _) = Journal::current(dir.path())?;
         let is_restored = current.is_some_and(|journal| is_marked(&dir.database(), &journal));
         Ok(dir.newest_checkpoint().max(Some(proof.last)).filter(|_| !is_restored))
-    }
-
-    /// A checkpoint lies in the guardian's own directory; an archive may be anybody's.
-    fn check_own(&self, dir: &DataDir, origin: &State, control: Control<'_>) -> Result<(), RestoreError> {
-        if matches!(self.source, Chosen::Checkpoint { .. }) || self.accept_other_guardian {
-            return Ok(());
-        }
-        match other_records(origin, &dir.database(), layout_of(origin)?, control)? {
-            None => Ok(()),
-            Some((sessions, first)) => {
-                Err(RestoreError::OtherGuardian { path: origin.path().to_owned(), sessions, first })
-            }
-        }
     }
 
     fn outgoing(

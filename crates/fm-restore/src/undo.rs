@@ -14,7 +14,7 @@ use fm_store::{DatabaseLock, Stage, StoreError, Swap};
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
 use crate::guard::{Guard, Guarded};
-use crate::job::{give_up, identity_of, is_marked, set_guard, stage, with_swap_in};
+use crate::job::{give_up, identity_of, is_before, is_marked, set_guard, stage, with_swap_in};
 use crate::journal::{Journal, Step};
 use crate::outgoing::{Look, Outgoing};
 use crate::plan::{free_moment, guard_until};
@@ -62,9 +62,9 @@ impl Undo<'_> {
             return Ok(UndoPlan { journal, swaps: true, written: None, old });
         }
         // Before the journal says that it is built, no swap can have begun.
-        let is_before = journal.step == Step::Building
-            || (journal.step < Step::Swapped && stage(dir, &journal)? == Stage::Before);
-        if is_before {
+        let not_begun =
+            journal.step == Step::Building || (journal.step < Step::Swapped && is_before(dir, &journal)?);
+        if not_begun {
             return Ok(UndoPlan { journal, swaps: false, written: None, old: None });
         }
         let restored = restored_at(dir, &journal)?;

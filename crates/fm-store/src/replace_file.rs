@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::StoreError;
 use crate::partial::{parent, sync_directory};
@@ -13,9 +13,7 @@ use crate::partial::{parent, sync_directory};
 /// # Errors
 /// If it cannot be written; the old file, if there was one, is then as it was.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut name = OsString::from(path.file_name().unwrap_or_default());
-    name.push(".new");
-    let new = path.with_file_name(name);
+    let new = unfinished(path);
     // Made anew, so that a link in the way is not followed.
     remove_if_there(&new)?;
     let written = File::create_new(&new)
@@ -29,12 +27,20 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     sync_directory(parent(path))
 }
 
-/// Removes a file, if it is there.
+/// Where a new file is until it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+/// Removes a file, if it is there, and what an interrupted [`replace_file`] left of it.
 ///
 /// # Errors
 /// If it cannot be removed.
 pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     remove_if_there(path)?;
+    remove_if_there(&unfinished(path))?;
     sync_directory(parent(path))
 }
 
@@ -64,8 +70,9 @@ mod tests {
             (b"two".to_vec(), b"mine".to_vec())
         );
         assert!(!home.path().join("file.new").exists());
+        fs::write(home.path().join("file.new"), "half").unwrap();
         remove_file(&path).unwrap();
         remove_file(&path).unwrap();
-        assert!(!path.exists());
+        assert!(!path.exists() && !home.path().join("file.new").exists());
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fm_backup::{ExportOptions, Exported, Making, State};
+use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
     interrupt_flag,
@@ -45,6 +45,7 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, &arguments.source));
     let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
     let recipients = fm_backup::recipients(&arguments.recipient)?;
+    let guardian = data_dir.and_then(guardian_of);
     let options = ExportOptions {
         target,
         profile: arguments.profile,
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
         keys: keys.as_ref().map(|keys| keys.of_history(&state.layout())).transpose()?,
         accept_findings: arguments.accept_findings,
         level: arguments.level,
-        making: Making { federation, tool: format!("fm-checkpoint {}", env!("CARGO_PKG_VERSION")) },
+        making: Making { federation, guardian, tool: format!("fm-checkpoint {}", env!("CARGO_PKG_VERSION")) },
     };
     let exported = fm_backup::export(&state, &options, control, &mut |finding| printer.print(&finding));
     drop(progress);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
+use fm_backup::Location;
 use fm_cli::{Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
@@ -70,13 +71,19 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
     let dir = DataDir::open(&arguments.data_dir)?.lock()?;
     let keys = keys_of(&arguments.keys, &dir)?;
     let federation = keys.federation();
+    let at = |location: &Location| arguments.identity.at(location);
+    let archive = arguments.archive.as_ref().map(at).transpose()?;
+    let base = arguments.base.as_ref().map(at).transpose()?;
+    let copies = arguments.compare.iter().map(|path| arguments.identity.at_path(path));
+    let compare = copies.collect::<Result<Vec<_>, _>>()?;
     let restore = Restore {
         source: chosen(arguments)?,
         keys: keys.of_sessions()?,
         federation: federation.as_deref(),
-        base: arguments.base.as_ref().map(fm_backup::Location::path),
+        archive: archive.as_ref(),
+        base: base.as_ref(),
         accept_other_guardian: arguments.accept_other_guardian,
-        compare: &arguments.compare,
+        compare: &compare,
         guard_until: arguments.guard_until,
         now: SystemTime::now(),
         tool_version: env!("CARGO_PKG_VERSION"),

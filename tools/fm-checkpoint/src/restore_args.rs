@@ -7,6 +7,8 @@ use clap::{ArgGroup, Args};
 use fm_backup::Location;
 use fm_cli::KeyArgs;
 
+use crate::args::IdentityArgs;
+
 #[derive(Args)]
 #[command(group = ArgGroup::new("source").required(true))]
 pub(crate) struct RestoreArgs {
@@ -22,7 +24,9 @@ pub(crate) struct RestoreArgs {
     /// The archive that an increment goes on from.
     #[arg(long, value_name = "FILE", env = "FM_BASE", requires = "archive")]
     pub(crate) base: Option<Location>,
-    /// Restore an archive whose sessions carry other signatures than those of the old database.
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    /// Restore an archive that says to be another guardian's, or does not say whose it is.
     #[arg(long, env = "FM_ACCEPT_OTHER_GUARDIAN", value_parser = FalseyValueParser::new())]
     pub(crate) accept_other_guardian: bool,
     /// Another guardian's archive, checkpoint or database, to agree with; may be given several times.

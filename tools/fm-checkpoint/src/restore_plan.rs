@@ -158,7 +158,7 @@ impl ContentLine {
 
 fn named(condition: &Condition) -> (&'static str, Option<&str>) {
     match condition {
-        Condition::Whole => ("whole", None),
+        Condition::Readable => ("readable", None),
         Condition::TornEnd(what) => ("torn-end", Some(what)),
         Condition::Partly(what) => ("partly-readable", Some(what)),
         Condition::Unreadable(what) => ("unreadable", Some(what)),
@@ -168,7 +168,7 @@ fn named(condition: &Condition) -> (&'static str, Option<&str>) {
 
 /// Prints the plan for people.
 pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
-    output.line(&format!("restore    {} ({})", plan.source, plan.path.display()))?;
+    output.line(&format!("restore    {}", plan.source))?;
     output.line(&format!(
         "proven     sessions 0 to {}, {} items, each session signed by a threshold of guardians",
         group_digits(plan.last),
@@ -180,8 +180,11 @@ pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(),
     print_old(output, &plan.old)?;
     print_lost(output, plan)?;
     print_equivocation(output, plan)?;
+    if plan.free > plan.bytes {
+        return Ok(());
+    }
     output.line(&format!(
-        "space      about {} bytes to write, {} free",
+        "space      about {} bytes to write, and only {} free",
         group_digits(plan.bytes),
         group_digits(plan.free)
     ))
@@ -209,7 +212,7 @@ fn print_old(output: &mut Output, old: &OldLine<'_>) -> Result<(), Failure> {
         old.last.map_or("no session".to_owned(), |last| format!("sessions up to {}", group_digits(last)));
     let text = match (old.condition, old.reason) {
         ("missing", _) => "there is no old database".to_owned(),
-        ("whole", _) => format!("{last}, readable; it is kept as database.broken-…"),
+        ("readable", _) => format!("{last}, readable; it is kept as database.broken-…"),
         (condition, reason) => {
             format!("{condition}, {last}: {}; it is kept as database.broken-…", reason.unwrap_or_default())
         }
@@ -236,7 +239,7 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
                 signers.join(", ")
             ))?;
         }
-        _ if plan.old.condition == "whole" => output.line("lost       no finished session")?,
+        _ if plan.old.condition == "readable" => output.line("lost       no finished session")?,
         _ => output.line("lost       no finished session that can be read")?,
     }
     let pending = &plan.pending;

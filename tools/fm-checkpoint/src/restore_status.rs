@@ -63,10 +63,10 @@ fn next(status: &Status) -> &'static str {
     match status.journal.as_ref().map(|journal| journal.step) {
         None => "nothing: no restore is under way",
         Some(Step::Building | Step::Built) => {
-            "the old database is in its place; run the same command again to go on, or undo to drop it"
+            "the old database is in its place; run the same command again, or undo to drop what it began"
         }
         Some(Step::Guarded) => {
-            "the databases may have changed places; run the same command again to go on, or undo to go back"
+            "the databases may have changed places; run the same command again to finish, or undo to go back"
         }
         Some(Step::Swapped) => {
             "the restored database is in its place; run the same command again for its last proof, or undo to go back"

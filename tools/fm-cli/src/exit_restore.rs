@@ -50,8 +50,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::OtherFederation { .. } => (Exit::Findings, "give this federation's archive"),
         RestoreError::OtherGuardian { .. } => (
             Exit::Findings,
-            "another guardian's backups and module state are not yours; if it is yours, and the old database was filled by \
-             download since, --accept-other-guardian goes on",
+            "another guardian's backups and module state are not yours; if you know that it is yours, \
+             --accept-other-guardian goes on",
         ),
         RestoreError::NotWhole { .. } | RestoreError::NotProven { .. } => (
             Exit::Findings,
