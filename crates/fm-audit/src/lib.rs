@@ -53,7 +53,9 @@ pub use history::{
 pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use medium::{Medium, ReadSeek};
-pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive, check_medium};
+pub use migrated::{
+    MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive, check_medium,
+};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
 pub use proof_session::SessionProofError;

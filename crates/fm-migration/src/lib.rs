@@ -8,6 +8,7 @@ mod attestation;
 mod convert;
 mod error;
 mod map;
+mod pieces;
 mod plan;
 mod revert;
 mod seal;

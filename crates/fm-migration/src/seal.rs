@@ -15,7 +15,7 @@ use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
 use crate::attestation::{Attestation, AttestationFacts, SignatureStream, shown};
-use crate::identity::{Identity, Piece, Pieces};
+use crate::pieces::{Piece, Pieces};
 use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
 use crate::tips::{Compared, Relation};
 use crate::{MigrationError, SealError};
