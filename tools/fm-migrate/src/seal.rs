@@ -88,7 +88,7 @@ fn print(output: &mut Output, sealed: &Sealed, guardians: usize) -> Result<(), F
     let list = |peers: &[u16]| peers.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     output.line(&format!("verified   the attestations of guardians {}", list(&sealed.verified)))?;
     output.line(&format!(
-        "sessions   {} (0 to {}), each with the signatures of guardians {}, {} of {guardians}",
+        "sessions   {} (0 to {}), each with the signatures of guardians {} ({} of {guardians})",
         group_digits(sealed.sessions),
         group_digits(sealed.sessions.saturating_sub(1)),
         list(&sealed.peers),
