@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Checks a file that prove wrote, by the keys alone.
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
-    CheckProof(CheckArgs),
+    CheckProof(CheckProofArgs),
     /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
 }
@@ -158,6 +158,16 @@ pub(crate) struct CheckArgs {
     /// Print NDJSON, the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckProofArgs {
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// The layout that the federation's records have, if you know it: the few items that read differently in another one
+    /// are refused without it.
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
 }
 
 #[derive(Args)]
