@@ -10,8 +10,8 @@ use fm_eras::block::BlockLayout;
 use fm_forge::damage::{edit_block, rewrite_and_add};
 use fm_history::{Block, BlockContent, BlockItem};
 use fm_tests::{
-    Change, DAMAGED, Federation, Guardian, Run, Sessions, converted, digest, dropping, fixture, guardians,
-    hbbft, layout, root, seal, verify,
+    Change, DAMAGED, Federation, Guardian, Run, Sessions, codes, converted, copy_dir, digest, dropping,
+    fixture, guardians, hbbft, layout, root, seal, verify,
 };
 use serde_json::{Value, json};
 
@@ -408,4 +408,23 @@ fn a_source_that_is_called_like_a_subcommand() {
     };
     assert_eq!(run("./diff").exits(4).verdict()["verdict"], "unpinned");
     run("diff").exits(2);
+}
+
+/// A copy whose log is cut: what is missing may be the copy's fault, and that is told first.
+#[test]
+fn a_torn_copy() {
+    let home = tempfile::tempdir().expect("a directory");
+    let copy = home.path().join("copy");
+    copy_dir(&hbbft("peer-0"), &copy);
+    let log = copy.join("database/000004.log");
+    let length = fs::metadata(&log).expect("a log").len();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&log)
+        .and_then(|file| file.set_len(length - 1000))
+        .expect("a cut");
+    let run = verify!("diff", hbbft("peer-0"), copy, "--json");
+    assert_eq!(codes(&run.findings()), [("log-tail-torn".to_owned(), None)], "{}", run.stdout);
+    assert_eq!(run.json()[0]["type"], "finding");
+    run.verdict();
 }

@@ -250,3 +250,34 @@ fn what_cannot_be_proven_or_shown() {
     let more = ["--session", index.as_str(), "--item", "0", "--out", taken.to_str().expect("text")];
     assert!(run("prove", path, keys, &more).exits(2).sentence().contains("exists already"));
 }
+
+/// Units of the session in progress, of a real backup.
+#[test]
+fn units() {
+    let home = tempfile::tempdir().expect("a directory");
+    let guardian = &guardians("session-v0.5.0", home.path())[0];
+    let listed = Run::of("fm-migrate", &["units".into(), guardian.path.clone().into(), "--json".into()]);
+    let items: Vec<Value> = listed.json().into_iter().filter(|line| line["type"] == "item").collect();
+    assert!(!items.is_empty());
+    for item in items {
+        let name = format!("{}:{}", item["peer"], item["round"]);
+        let unit = show(guardian, &["--unit", &name, "--json", "--hex"]);
+        assert_eq!((&unit["type"], &unit["signed"]), (&json!("unit"), &json!(true)), "{unit}");
+        for field in ["session", "round", "peer"] {
+            assert_eq!(unit[field], item[field], "{field} of {name}");
+        }
+        let place = usize::try_from(item["position"].as_u64().expect("a number")).expect("small");
+        let shown = &unit["list"][place];
+        let fields = [("kind", "kind"), ("txid", "txid"), ("module", "module"), ("hex", "bytes")];
+        for (ours, theirs) in fields {
+            assert_eq!(shown[ours], item[theirs], "{ours} of item {place} in {name}");
+        }
+        let people = run("show", &guardian.path, &guardian.keys, &["--unit", &name]).exits(0).stdout;
+        assert!(people.contains("signed     by its guardian"), "{people}");
+    }
+    for (name, exit) in [("9:1", 1), ("0:65535", 1), ("0", 2), ("0:65536", 2), (":", 2), ("a:b", 2)] {
+        run("show", &guardian.path, &guardian.keys, &["--unit", name]).exits(exit);
+    }
+    let epochs = hbbft("peer-0");
+    run("show", &epochs, &[], &["--unit", "0:1"]).exits(2).sentence();
+}

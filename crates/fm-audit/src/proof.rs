@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::proof_epoch::EpochProof;
-use crate::proof_session::{SessionProof, SessionProofError};
+use crate::proof_session::{Form, SessionProof, SessionProofError};
 use crate::sealed_json::{SealedJson, SealedJsonError};
 use crate::{AuditError, Signers, StoredHistory, TrustedKeys};
 
@@ -41,8 +41,8 @@ impl SealedJson for Proof {
         &self.format
     }
 
-    fn digest(&mut self) -> &mut Hash {
-        &mut self.sha256
+    fn digest(&self) -> Hash {
+        self.sha256
     }
 }
 
@@ -57,6 +57,14 @@ pub enum ProofError {
     Layout {
         /// What the file names.
         layout: String,
+    },
+    /// The layout is another one than the caller knows.
+    #[error("layout: the file is of the layout {layout:?}, and not {known}")]
+    OtherLayout {
+        /// What the file names.
+        layout: String,
+        /// What the caller knows.
+        known: &'static str,
     },
     /// The tree does not show the item.
     #[error(transparent)]
@@ -124,7 +132,7 @@ pub fn prove(
         Detected::Blocks(layout) => Content::Session(SessionProof::make(record, item, layout)?),
         Detected::Hbbft(_) => Content::Epoch(EpochProof::make(history, index, record, keys)?),
     };
-    let mut proof = Proof {
+    let proof = Proof {
         format: Proof::FORMAT.to_owned(),
         layout: history.layout.name().to_owned(),
         index,
@@ -133,19 +141,28 @@ pub fn prove(
         sha256: Hash::default(),
     };
     let text = proof.to_text();
-    check_proof(&text, keys).map(|_| text)
+    check_proof(&text, keys, Some(&history.layout)).map(|_| text)
 }
 
-/// Checks a proof; without keys of its kind everything but the signatures.
+/// Checks a proof; without keys of its kind everything but the signatures. `known` is the layout, where the caller does
+/// not have to take the file's word for it.
 ///
 /// # Errors
 /// If it proves nothing.
-pub fn check_proof(text: &str, keys: TrustedKeys<'_>) -> Result<ProvenItem, ProofError> {
+pub fn check_proof(
+    text: &str,
+    keys: TrustedKeys<'_>,
+    known: Option<&Detected>,
+) -> Result<ProvenItem, ProofError> {
     let proof = Proof::from_text(text)?;
     let unknown = || ProofError::Layout { layout: proof.layout.clone() };
     let layout = Detected::by_name(&proof.layout).ok_or_else(unknown)?;
+    if let Some(known) = known.filter(|known| !same_records(known, &layout)) {
+        return Err(ProofError::OtherLayout { layout: proof.layout, known: known.name() });
+    }
     let proven = match (&proof.content, &layout) {
-        (Content::Session(content), Detected::Blocks(form)) => {
+        (Content::Session(content), Detected::Blocks(layout)) => {
+            let form = Form { layout, is_known: known.is_some() };
             content.check(proof.index, proof.item, form, keys)?
         }
         (Content::Epoch(content), Detected::Hbbft(form)) if form.is_framed() => {
@@ -157,6 +174,13 @@ pub fn check_proof(text: &str, keys: TrustedKeys<'_>) -> Result<ProvenItem, Proo
         return Err(ProofError::Unsigned { reason: lacking(&proven, keys) });
     }
     Ok(proven)
+}
+
+fn same_records(one: &Detected, other: &Detected) -> bool {
+    match (one, other) {
+        (Detected::Blocks(one), Detected::Blocks(other)) if one.is_modern() => other.is_modern(),
+        _ => one == other,
+    }
 }
 
 fn lacking(proven: &ProvenItem, keys: TrustedKeys<'_>) -> String {

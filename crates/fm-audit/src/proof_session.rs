@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fm_eras::Detected;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block, encode_accepted_item};
+use fm_eras::{Detected, broadcast, session};
 use fm_history::{
     BlockContent, EntryItem, Hash, ITEM_VARIANT_BYTES, NodePair, PathError, PeerId, SessionHeader,
     WalkedPath, merkle_path, sha256, walk_path,
@@ -84,6 +84,16 @@ pub enum SessionProofError {
         /// Why.
         reason: String,
     },
+    /// Bytes that are another item in another layout.
+    #[error(
+        "{part}: in the layout {layout} these bytes are another item, and no signature says which is meant: name the layout that you know to be right"
+    )]
+    OtherReading {
+        /// The part of the file.
+        part: &'static str,
+        /// The other layout.
+        layout: &'static str,
+    },
     /// A part is there that is not needed, or not there.
     #[error("{part}: {reason}")]
     Superfluous {
@@ -92,7 +102,7 @@ pub enum SessionProofError {
         /// Why.
         reason: &'static str,
     },
-    /// All items that there are could be inner nodes.
+    /// All items that are known could be inner nodes.
     #[error(
         "anchor: the item has {NODE_BYTES} bytes, as an inner node has, and no other item shows that it is none"
     )]
@@ -158,14 +168,15 @@ impl SessionProof {
         &self,
         index: u64,
         item: u64,
-        layout: &'static BlockLayout,
+        form: Form,
         keys: TrustedKeys<'_>,
     ) -> Result<ProvenItem, SessionProofError> {
-        let facts = read_item("bytes", &self.bytes, layout)?;
+        let layout = form.layout;
+        let facts = read_item("bytes", &self.bytes, form)?;
         let mut walked = vec![self.walk("path", sha256(&[&self.bytes]), item, &self.path)?];
         walked.extend(self.walk_last(item)?);
-        walked.extend(self.walk_anchor(layout)?);
-        check_depth(&walked, layout)?;
+        walked.extend(self.walk_anchor(form)?);
+        check_depth(&walked, form)?;
         let header = SessionHeader { index, root: self.root };
         let mut signatures = BTreeMap::new();
         for (peer, signature) in &self.signatures {
@@ -216,7 +227,7 @@ impl SessionProof {
     }
 
     /// An item that is no inner node shows on which level the items are.
-    fn walk_anchor(&self, layout: &BlockLayout) -> Result<Option<WalkedPath>, SessionProofError> {
+    fn walk_anchor(&self, form: Form) -> Result<Option<WalkedPath>, SessionProofError> {
         match (&self.anchor, self.bytes.len() == NODE_BYTES) {
             (None, false) => Ok(None),
             (Some(_), false) => {
@@ -224,7 +235,7 @@ impl SessionProof {
                 Err(SessionProofError::Superfluous { part: "anchor", reason })
             }
             (Some(anchor), true) if anchor.bytes.len() != NODE_BYTES => {
-                read_item("anchor", &anchor.bytes, layout)?;
+                read_item("anchor", &anchor.bytes, form)?;
                 self.walk("anchor", sha256(&[&anchor.bytes]), anchor.item, &anchor.path).map(Some)
             }
             _ => Err(SessionProofError::NoAnchor),
@@ -232,28 +243,58 @@ impl SessionProof {
     }
 }
 
-fn read_item(part: &'static str, bytes: &[u8], layout: &BlockLayout) -> Result<EntryItem, SessionProofError> {
+/// Reads an item as the layout does, if no other layout makes another item of the same bytes.
+fn read_item(part: &'static str, bytes: &[u8], form: Form) -> Result<EntryItem, SessionProofError> {
+    let layout = form.layout;
     let item = decode_accepted_item(bytes, layout)
         .map_err(|error| SessionProofError::NoItem { part, reason: error.to_string() })?;
-    Ok(EntryItem::of_block(&item, bytes.to_vec()))
+    let item = EntryItem::of_block(&item, bytes.to_vec());
+    match form.readings(bytes).find(|(_, other)| (other.peer, &other.kind) != (item.peer, &item.kind)) {
+        Some((other, _)) => Err(SessionProofError::OtherReading { part, layout: other.name }),
+        None => Ok(item),
+    }
+}
+
+/// How the bytes of a proof are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    /// The layout that the file names.
+    pub(crate) layout: &'static BlockLayout,
+    /// Whether it is known from elsewhere: otherwise it is the word of whoever made the file, which no signature covers.
+    pub(crate) is_known: bool,
+}
+
+impl Form {
+    /// The items that honest guardians could have accepted these bytes as.
+    ///
+    /// What no version knows none accepted, nor bytes of which the server of their time made nothing. The stand-alone
+    /// crate is apart: its items are opaque, and its keys signed no sessions of a server.
+    fn readings(self, bytes: &[u8]) -> impl Iterator<Item = (&'static BlockLayout, EntryItem)> + '_ {
+        let is_crate = self.layout.era == "B";
+        let could_be = move |other: &&BlockLayout| {
+            (other.era == "B") == is_crate && (!self.is_known || *other == self.layout)
+        };
+        let layouts = broadcast::LAYOUTS.iter().chain(session::LAYOUTS).filter(could_be);
+        layouts.filter_map(move |other| {
+            let item = decode_accepted_item(bytes, other).ok()?;
+            let is_accepted = match &item.content {
+                BlockContent::Unknown { variant, .. } => *variant == ITEM_VARIANT_BYTES,
+                BlockContent::Opaque(_) => is_crate,
+                _ => true,
+            };
+            is_accepted.then(|| (other, EntryItem::of_block(&item, bytes.to_vec())))
+        })
+    }
 }
 
 /// The items are not on a level above: there, one node at least is none.
-fn check_depth(walked: &[WalkedPath], layout: &BlockLayout) -> Result<(), SessionProofError> {
+fn check_depth(walked: &[WalkedPath], form: Form) -> Result<(), SessionProofError> {
     let levels = walked.first().map_or(0, |path| path.pairs.len());
     for level in 0..levels {
         let mut pairs = walked.iter().filter_map(|path| path.pairs.get(level));
-        if pairs.all(|pair| could_be_item(pair, layout)) {
+        if pairs.all(|pair| form.readings(pair).next().is_some()) {
             return Err(SessionProofError::Shallow { level: level + 1 });
         }
     }
     Ok(())
-}
-
-/// Whether honest guardians could have accepted these bytes as an item: what no version knows, none accepted.
-fn could_be_item(bytes: &[u8], layout: &BlockLayout) -> bool {
-    decode_accepted_item(bytes, layout).is_ok_and(|item| match item.content {
-        BlockContent::Unknown { variant, .. } => variant == ITEM_VARIANT_BYTES,
-        _ => true,
-    })
 }

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Finds the first session and item at which two histories part, and explains it.
     ///
-    /// Exit status 0 equal, 1 different.
+    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, 1 different.
     Diff(DiffArgs),
     /// Checks a file that diff wrote, by the keys alone, and says what it proves.
     ///
@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Checks a file that prove wrote, by the keys alone.
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
-    CheckProof(CheckArgs),
+    CheckProof(CheckProofArgs),
     /// Audits a history, and writes a page to look at: complete in itself, without scripts or network.
     ///
     /// Exit statuses are those of the audit.
@@ -173,6 +173,16 @@ pub(crate) struct CheckArgs {
     /// Print NDJSON, the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckProofArgs {
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// The layout that the federation's records have, if you know it: the few items that read differently in another one
+    /// are refused without it.
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
 }
 
 #[derive(Args)]

@@ -6,7 +6,7 @@ use fm_eras::Detected;
 use fm_history::Hash;
 use serde::Serialize;
 
-use crate::args::{CheckArgs, ProveArgs};
+use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
 use crate::diff::{check_file, write_file};
 use crate::show::{find, trusted};
 use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
@@ -71,12 +71,14 @@ fn not_proven(source: &str, error: ProofError) -> Failure {
     }
 }
 
-pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
+pub(crate) fn check(arguments: &CheckProofArgs) -> Result<Exit, Failure> {
+    let known = arguments.layout.get()?;
+    let arguments = &arguments.check;
     let keys = arguments.keys.load()?;
     let text = read_file(&arguments.file, MAX_BYTES, "proof")?;
     let mut output = Output::default();
     let file = arguments.file.display().to_string();
-    match check_proof(&text, trusted(keys.as_ref())) {
+    match check_proof(&text, trusted(keys.as_ref()), known.as_ref()) {
         Ok(proven) => accept(output, arguments, &proven, keys.as_ref(), file),
         Err(error) if arguments.json => {
             output.json(&Verdict {
@@ -150,7 +152,9 @@ fn print(
         Some(keys) => output.line(&format!("keys       {}", keys.path.display()))?,
         None => output.line("keys       NONE: without --config or --keys no signature is checked")?,
     }
-    output.line(&format!("item       {item} of {count} in {what} {index}, counted from 0"))?;
+    let (era, layout) = (proven.layout.era(), proven.layout.name());
+    let place = format!("{item} of {count} in {what} {index}, counted from 0, of era {era} ({layout})");
+    output.line(&format!("item       {place}"))?;
     output.line(&format!("           {}", item_text(&proven.facts, &modules(keys))))?;
     if hex {
         output.line(&format!("           {}", hex::encode(&proven.facts.bytes)))?;

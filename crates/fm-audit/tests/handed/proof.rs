@@ -21,7 +21,7 @@ fn proof(list: Vec<BlockItem>, place: usize) -> Result<String, ProofError> {
 }
 
 fn check(text: &str) -> Result<ProvenItem, ProofError> {
-    check_proof(text, trusted(&keys()))
+    check_proof(text, trusted(&keys()), None)
 }
 
 /// A proof as a liar puts it together, in the form of the file.
@@ -89,8 +89,12 @@ impl Lie {
         self
     }
 
+    fn text(&self) -> String {
+        reseal(&(serde_json::to_string_pretty(self).unwrap() + "\n"))
+    }
+
     fn check(&self) -> Result<ProvenItem, ProofError> {
-        check(&reseal(&(serde_json::to_string_pretty(self).unwrap() + "\n")))
+        check(&self.text())
     }
 
     #[track_caller]
@@ -194,8 +198,8 @@ fn a_repeated_tail() {
         proof(long.clone(), 0),
         Err(ProofError::Session(SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. }))
     ));
-    for place in 0..long.len() {
-        let refusal = Lie::new(&bytes(&long[place]), place, &leaves).refusal();
+    for (place, item) in long.iter().enumerate() {
+        let refusal = Lie::new(&bytes(item), place, &leaves).refusal();
         let is_it = matches!(refusal, SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. });
         assert!(is_it, "item {place}: {refusal}");
     }
@@ -264,6 +268,38 @@ fn what_is_below_an_item_is_no_item() {
     assert!(matches!(decoded.content, BlockContent::Module(_)), "{decoded:?}");
     assert_eq!(merkle_root(leaves.clone()).root, sha256(&[&node]));
     assert_eq!(Lie::new(&bytes(&below[0]), 0, &leaves).refusal(), SessionProofError::Shallow { level: 1 });
+    // Nor does the name of another layout help, in which the signed item is none.
+    for name in ["v0.2", "d65634ad2", "67f1ed59c", "4946b58de", "8f3c39b54", "a4177cea3"] {
+        let lie = Lie { layout: name, ..Lie::new(&bytes(&below[0]), 0, &leaves) };
+        assert!(lie.check().is_err(), "{name}");
+    }
+}
+
+/// An item of one module today is one of another module in a layout of 2023: whose word is it to take?
+#[test]
+fn an_item_that_reads_differently() {
+    let twofold = item(&[9], 2);
+    let BlockContent::Module(mut value) = twofold.content.clone() else { panic!("an item of a module") };
+    value.instance = 2;
+    let twofold = BlockItem { content: BlockContent::Module(value), ..twofold };
+    let list = [twofold.clone(), item(b"another", 1)];
+    let leaves: Vec<Hash> = list.iter().map(leaf).collect();
+    let honest = Lie::new(&bytes(&twofold), 0, &leaves);
+    let lie = Lie { layout: "e88ce4abe", ..honest.clone() };
+    for file in [&honest, &lie] {
+        let refusal = file.refusal();
+        assert!(matches!(refusal, SessionProofError::OtherReading { part: "bytes", .. }), "{refusal}");
+    }
+    // Whoever knows the layout is not in doubt.
+    let known = |lie: &Lie, name: &str| {
+        let layout = Detected::by_name(name).unwrap();
+        check_proof(&lie.text(), trusted(&keys()), Some(&layout))
+    };
+    assert_eq!(known(&honest, "v0.4").unwrap().facts.kind, known(&honest, "v0.2").unwrap().facts.kind);
+    assert!(matches!(known(&lie, "v0.4"), Err(ProofError::OtherLayout { .. })));
+    assert!(matches!(known(&honest, "e88ce4abe"), Err(ProofError::OtherLayout { .. })));
+    // The other item of the session reads the same everywhere.
+    assert!(Lie::new(&bytes(&list[1]), 1, &leaves).check().is_ok());
 }
 
 #[test]
@@ -271,8 +307,8 @@ fn other_keys_and_other_files() {
     let text = proof(items(3), 1).unwrap();
     let stranger = fm_crypto::SigningKey::from_bytes([99; 32]).unwrap().public_key();
     let other = fm_crypto::SessionKeys::new(&BTreeMap::from([(0, stranger)])).unwrap();
-    assert!(matches!(check_proof(&text, trusted(&other)), Err(ProofError::Unsigned { .. })));
-    assert_eq!(check_proof(&text, fm_audit::TrustedKeys::default()).unwrap().signers.is_enough, None);
+    assert!(matches!(check_proof(&text, trusted(&other), None), Err(ProofError::Unsigned { .. })));
+    assert_eq!(check_proof(&text, fm_audit::TrustedKeys::default(), None).unwrap().signers.is_enough, None);
     for layout in ["v0.9", "", "bigsize", "fixed-le"] {
         let renamed = reseal(&text.replace("\"v0.4\"", &format!("{layout:?}")));
         assert!(matches!(check(&renamed), Err(ProofError::Layout { .. })), "{layout}");
