@@ -86,8 +86,8 @@ impl SealedJson for Evidence {
         &self.format
     }
 
-    fn digest(&mut self) -> &mut Hash {
-        &mut self.sha256
+    fn digest(&self) -> Hash {
+        self.sha256
     }
 }
 
@@ -107,7 +107,7 @@ pub fn evidence(
         signed_by: explained.signers.valid.clone(),
         enough: explained.signers.is_enough,
     };
-    let mut evidence = Evidence {
+    let evidence = Evidence {
         format: Evidence::FORMAT.to_owned(),
         index: explanation.index,
         keys: keys.fingerprint(layouts[0]).or_else(|| keys.fingerprint(layouts[1])),

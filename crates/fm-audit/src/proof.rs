@@ -41,8 +41,8 @@ impl SealedJson for Proof {
         &self.format
     }
 
-    fn digest(&mut self) -> &mut Hash {
-        &mut self.sha256
+    fn digest(&self) -> Hash {
+        self.sha256
     }
 }
 
@@ -124,7 +124,7 @@ pub fn prove(
         Detected::Blocks(layout) => Content::Session(SessionProof::make(record, item, layout)?),
         Detected::Hbbft(_) => Content::Epoch(EpochProof::make(history, index, record, keys)?),
     };
-    let mut proof = Proof {
+    let proof = Proof {
         format: Proof::FORMAT.to_owned(),
         layout: history.layout.name().to_owned(),
         index,

@@ -3,6 +3,8 @@
 //! Invariant: a file is taken only if writing what was read gives its very bytes again, so that no byte of it can
 //! change unnoticed. The digest is against accidents; what a file proves is proven by signatures.
 
+use std::io;
+
 use fm_history::{Hash, sha256};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,7 +44,12 @@ pub enum SealedJsonError {
     },
 }
 
-/// A value with its format's name and a place for the digest.
+/// What stands behind the digest, the last field of every form.
+const END: &str = "\"\n}\n";
+/// The place of a digest while it is computed.
+const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// A value with its format's name, and a digest as its last field.
 pub(crate) trait SealedJson: Serialize + DeserializeOwned {
     /// Name and version of the form.
     const FORMAT: &'static str;
@@ -51,19 +58,21 @@ pub(crate) trait SealedJson: Serialize + DeserializeOwned {
     fn format(&self) -> &str;
 
     /// The digest in the file.
-    fn digest(&mut self) -> &mut Hash;
+    fn digest(&self) -> Hash;
 
-    /// The text of the file.
-    fn to_text(&mut self) -> String {
-        *self.digest() = Hash::default();
-        let digest = sha256(&[text(self).as_bytes()]);
-        *self.digest() = digest;
-        text(self)
+    /// The text of the file, with the digest that it should have.
+    fn to_text(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("texts, numbers and lists are JSON");
+        text.push('\n');
+        let at = text.len() - END.len() - NO_DIGEST.len();
+        let digest = digest_of(&text).to_string();
+        text.replace_range(at..at + NO_DIGEST.len(), &digest);
+        text
     }
 
     /// Reads the text of a file.
     fn from_text(file: &str) -> Result<Self, SealedJsonError> {
-        let mut value: Self = serde_json::from_str(file).map_err(|error| SealedJsonError::Form {
+        let value: Self = serde_json::from_str(file).map_err(|error| SealedJsonError::Form {
             format: Self::FORMAT,
             line: error.line(),
             column: error.column(),
@@ -73,22 +82,42 @@ pub(crate) trait SealedJson: Serialize + DeserializeOwned {
             let stated = value.format().to_owned();
             return Err(SealedJsonError::OtherForm { format: Self::FORMAT, stated });
         }
-        let again = text(&value);
-        if again != file {
-            let offset = again.bytes().zip(file.bytes()).take_while(|(a, b)| a == b).count();
-            return Err(SealedJsonError::NotCanonical { offset });
+        // Compared as it is written: a file may be large, and needs no second copy.
+        let mut again = Comparison { file: file.as_bytes(), at: 0 };
+        let is_written = serde_json::to_writer_pretty(&mut again, &value).is_ok();
+        if !is_written || again.file.get(again.at..) != Some(b"\n") {
+            return Err(SealedJsonError::NotCanonical { offset: again.at });
         }
-        if value.to_text() != file {
+        if digest_of(file) != value.digest() {
             return Err(SealedJsonError::Digest);
         }
         Ok(value)
     }
 }
 
-fn text(value: &impl Serialize) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("texts, numbers and lists are JSON");
-    text.push('\n');
-    text
+/// The digest of a text, over zeros in its own place.
+fn digest_of(text: &str) -> Hash {
+    let end = text.len() - END.len();
+    let (before, behind) = (&text[..end - NO_DIGEST.len()], &text[end..]);
+    sha256(&[before.as_bytes(), NO_DIGEST.as_bytes(), behind.as_bytes()])
+}
+
+/// Takes what is written as long as it is what the file has.
+struct Comparison<'a> {
+    file: &'a [u8],
+    at: usize,
+}
+
+impl io::Write for Comparison<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let same = self.file[self.at..].iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        self.at += same;
+        if same == bytes.len() { Ok(same) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes as lower-case hex.

@@ -56,6 +56,7 @@ pub enum ItemKind {
         outputs: Vec<ModulePart>,
     },
     /// An item of a module.
+    #[serde(rename = "module_item")]
     Module(ModulePart),
     /// Bytes of which the layout says nothing.
     Opaque,

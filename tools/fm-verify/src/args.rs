@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Finds the first session and item at which two histories part, and explains it.
     ///
-    /// Exit status 0 equal, 1 different.
+    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, 1 different.
     Diff(DiffArgs),
     /// Checks a file that diff wrote, by the keys alone, and says what it proves.
     ///

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use fm_audit::{
     CompareForm, Comparison, Control, Pair, Source, StoredHistory, TrustedKeys, compare_histories, evidence,
-    explain, open_source,
+    explain, omission_findings, open_source,
 };
 use fm_cli::{
-    Exit, Failure, Output, PinnedKeys, TerminalProgress, check_target, group_digits, interrupt_flag,
+    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
+    interrupt_flag,
 };
 use fm_eras::Detected;
 use fm_history::{DiffClass, Hash};
@@ -47,10 +48,21 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let control = Control { progress: &progress, interrupted: &flag };
     let left = open_source(&arguments.left, layout, control)?;
     let right = open_source(&arguments.right, layout, control)?;
+    let mut printer = FindingPrinter::new(arguments.json);
+    [&left, &right].into_iter().for_each(|source| tell_losses(source, &mut printer));
     let [left, right] = sides(&left, &right, keys.as_ref())?;
-    let (comparison, form) = compare_histories(left, right, control)?;
+    let compared = compare_histories(left, right, control);
     drop(progress);
-    report(arguments, [left, right], &comparison, form, keys.as_ref())
+    let output = printer.finish()?;
+    let (comparison, form) = compared?;
+    report(arguments, output, [left, right], &comparison, form, keys.as_ref())
+}
+
+/// What a database lost may be all that it differs in.
+fn tell_losses(source: &Source, printer: &mut FindingPrinter) {
+    if let Source::Database { store, .. } = source {
+        omission_findings(store.omissions()).iter().for_each(|finding| printer.print(finding));
+    }
 }
 
 /// The histories to compare: of two migrated directories, or of one and another source, the sessions of today.
@@ -70,6 +82,7 @@ fn sides<'a>(
 
 fn report(
     arguments: &DiffArgs,
+    mut output: Output,
     sides: [StoredHistory<'_>; 2],
     comparison: &Comparison,
     form: CompareForm,
@@ -80,7 +93,6 @@ fn report(
     let pair = comparison.parted.as_ref().or(comparison.first_other_signatures.as_ref());
     let explanation = pair.and_then(|pair| explain(pair, layouts[0], layouts[1], trusted));
     let modules = modules(keys);
-    let mut output = Output::default();
     let explained = explanation.as_ref().map(|explanation| Explained {
         explanation,
         layouts,

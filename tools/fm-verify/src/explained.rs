@@ -87,7 +87,7 @@ impl Explained<'_> {
 
     pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
         let found = self.explanation;
-        let from = found.item.map(|item| format!(", from item {} on", group_digits(item as u64)));
+        let from = found.item.map(|item| format!(", first at item {}", group_digits(item as u64)));
         output.line(&format!(
             "differs    {} {}{}: {} ({})",
             self.what(),

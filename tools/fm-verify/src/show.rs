@@ -10,6 +10,9 @@ use crate::args::{PlaceArgs, ShowArgs};
 use crate::show_unit::{self, Shown};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
+/// Items printed for people; the rest is counted.
+const MOST_PRINTED: usize = 1000;
+
 #[derive(Serialize)]
 struct EntryLine<'a> {
     r#type: &'static str,
@@ -165,14 +168,18 @@ fn print(
         output.line("           another list of items, with a shorter tail, has the same root")?;
     }
     output.line(&format!("signed by  {}", signers_text(signers)))?;
-    for (number, item) in entry.known_items().iter().enumerate() {
-        if found.item.is_some_and(|wanted| wanted != number) {
-            continue;
-        }
+    let shown = entry.known_items().iter().enumerate();
+    let shown = shown.filter(|(number, _)| found.item.is_none_or(|item| item == *number));
+    for (number, item) in shown.take(MOST_PRINTED) {
         output.line(&format!("item       {} {}", group_digits(number as u64), item_text(item, modules)))?;
         if hex {
             output.line(&format!("           {}", hex::encode(&item.bytes)))?;
         }
+    }
+    let more = entry.known_items().len().saturating_sub(MOST_PRINTED);
+    if found.item.is_none() && more > 0 {
+        let more = group_digits(more as u64);
+        output.line(&format!("           … and {more} more items (--json prints all)"))?;
     }
     Ok(())
 }

@@ -131,9 +131,9 @@ fn unit_line<'a>(dag: &Dag<'_>, node: &Node<'_>, stored: &StoredUnits, shown: &'
 
 fn unit_item(place: usize, item: &ProposedItem<'_>, hex: bool) -> UnitItem {
     let (kind, txid, module) = match &item.item {
-        None => ("opaque", None, None),
+        None => ("bytes", None, None),
         Some(ConsensusItem::Transaction(transaction)) => ("transaction", Some(transaction.txid()), None),
-        Some(ConsensusItem::Module(value)) => ("module", None, Some(value.instance)),
+        Some(ConsensusItem::Module(value)) => ("module_item", None, Some(value.instance)),
         Some(ConsensusItem::Default { .. }) => ("unknown", None, None),
     };
     let bytes = item.bytes;

@@ -80,9 +80,9 @@ pub(crate) fn peers_text(peers: &[PeerId]) -> String {
 /// Who signed, in one line.
 pub(crate) fn signers_text(signers: &Signers) -> String {
     match (signers.federation, &signers.valid, signers.is_enough) {
-        (true, _, Some(true)) => "the federation's signature, valid".to_owned(),
-        (true, _, Some(false)) => "a signature of the federation that does NOT verify".to_owned(),
-        (true, ..) => "a signature of the federation, UNCHECKED for want of keys".to_owned(),
+        (true, _, Some(true)) => "the federation".to_owned(),
+        (true, _, Some(false)) => "nobody: the federation's signature does NOT verify".to_owned(),
+        (true, ..) => "the federation, UNCHECKED for want of keys".to_owned(),
         (false, None, _) if signers.stored.is_empty() => "nobody".to_owned(),
         (false, None, _) => format!("{}, UNCHECKED for want of keys", peers_text(&signers.stored)),
         (false, Some(valid), is_enough) => {

@@ -194,8 +194,8 @@ fn a_repeated_tail() {
         proof(long.clone(), 0),
         Err(ProofError::Session(SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. }))
     ));
-    for place in 0..long.len() {
-        let refusal = Lie::new(&bytes(&long[place]), place, &leaves).refusal();
+    for (place, item) in long.iter().enumerate() {
+        let refusal = Lie::new(&bytes(item), place, &leaves).refusal();
         let is_it = matches!(refusal, SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. });
         assert!(is_it, "item {place}: {refusal}");
     }
