@@ -127,7 +127,10 @@ fn audit(
         options,
         control,
         &mut |finding| on_finding(&finding),
-        &mut |session| Ok(on_session(&session)),
+        &mut |session| {
+            on_session(&session);
+            Ok(())
+        },
     )?;
     let layout = audit.layout.unwrap_or(layout);
     let mut others = omissions;
@@ -174,7 +177,10 @@ fn audit_directory(
         options,
         control,
         &mut |finding| on_finding(&finding),
-        &mut |session| Ok(on_session(&session)),
+        &mut |session| {
+            on_session(&session);
+            Ok(())
+        },
     )?;
     let limits = plan.conclude(&audit.original, audit.errors)?;
     Ok(Outcome {
