@@ -15,7 +15,7 @@ use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
-use crate::job::{is_before, is_marked};
+use crate::job::{identity_of, is_before, is_marked};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
 use crate::origin::{Whose, bytes_of, check_full, open_origin};
 use crate::outgoing::{Look, Outgoing, Reach};
@@ -86,15 +86,23 @@ impl Restore<'_> {
         Proving { keys: self.keys, whole: true, control }
     }
 
-    /// The restore whose databases have begun to change places, and which is to be finished, if there is one.
+    /// The restore whose databases have begun to change places, and which is to be finished, if there is one; or the very
+    /// one that was done last, if nothing was written since.
     ///
     /// One that was cut off before is begun anew: the node may have run on the old database since, and made units that no
     /// guard covers.
     ///
     /// # Errors
     /// If it restores something else, or is on the way back.
-    pub fn begun(&self, dir: &DataDir) -> Result<Option<Journal>, RestoreError> {
+    pub fn begun(&self, dir: &DataDir, control: Control<'_>) -> Result<Option<Journal>, RestoreError> {
         let (current, _) = Journal::current(dir.path())?;
+        if let Some(done) =
+            current.as_ref().filter(|done| done.step == Step::Done && done.source == self.source)
+            && is_marked(&dir.database(), done)
+            && identity_of(&dir.database(), control).is_ok_and(|identity| identity == done.proof.identity)
+        {
+            return Ok(current);
+        }
         let Some(journal) = current.filter(|journal| journal.step.is_under_way()) else { return Ok(None) };
         let chosen = journal.source.to_string();
         if journal.step == Step::Undoing {

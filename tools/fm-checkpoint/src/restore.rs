@@ -91,15 +91,15 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let journal = match restore.begun(&dir)? {
-        Some(journal) if arguments.dry_run => {
+    let journal = match restore.begun(&dir, control)? {
+        Some(journal) if arguments.dry_run && journal.step.is_under_way() => {
             return Err(unfinished(&journal));
         }
-        Some(journal) => {
+        Some(journal) if !arguments.dry_run => {
             say(arguments.json, output, &format!("going on from the step {:?}", journal.step.name()))?;
             restore.resume(&dir, journal, control)?
         }
-        None => {
+        _ => {
             let mut plan = restore.plan(&dir, control)?;
             let line = PlanLine::new(&plan, &restore.source, &keys);
             if arguments.json {
