@@ -12,6 +12,9 @@ use fm_tests::{
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
+/// What it is, the exit status, and how a data directory is made so.
+type Lie = (&'static str, i32, fn(&Path));
+
 /// The restore is refused, with nothing changed.
 #[track_caller]
 fn refused(guardian: &Restorable, words: &[&str], exit: i32, said: &str) {
@@ -36,7 +39,7 @@ fn export(source: &Path, config: &Path, to: &Path, more: &[&str]) {
 
 #[test]
 fn checkpoints_that_are_not_whole() {
-    let break_it: [(&str, i32, fn(&Path)); 5] = [
+    let break_it: [Lie; 5] = [
         ("000084.sst is missing", 3, |path| fs::remove_file(path.join("000084.sst")).expect("the file")),
         ("is not whole", 1, |path| fs::remove_file(path.join("000083.log")).expect("the file")),
         ("checksum mismatch", 3, |path| {
@@ -235,7 +238,7 @@ fn while_a_server_runs() {
 
 #[test]
 fn names_that_are_taken_and_files_that_are_not_ours() {
-    let lay: [(&str, i32, fn(&Path)); 9] = [
+    let lay: [Lie; 9] = [
         ("is a symbolic link", 2, |dir| {
             let away = dir.with_file_name("away");
             fs::rename(dir.join("database"), &away).expect("the database");
