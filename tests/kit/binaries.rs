@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 const HELP: &str =
     "run `cargo build --release --workspace` first (or set FM_BIN_DIR to where the programs are)";
-const PROGRAMS: [&str; 4] = ["fm-migrate", "fm-node", "fm-verify", "fm-forge"];
+const PROGRAMS: [&str; 5] = ["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify", "fm-forge"];
 
 /// The path of a program.
 ///

@@ -1,7 +1,7 @@
 //! Changes of single rows and epochs, for copies of databases that have something wrong.
 
 use fm_codec::ModuleValue;
-use fm_history::{Contribution, Epoch, EpochItem};
+use fm_history::{BlockContent, BlockItem, Contribution, Epoch, EpochItem};
 use fm_store::Row;
 
 /// What becomes of a row; none drops it.
@@ -25,4 +25,10 @@ pub fn contributions(epoch: &mut Epoch) -> &mut Vec<Contribution> {
 /// An item of module 0.
 pub fn module_item(body: Vec<u8>) -> EpochItem {
     EpochItem::Module(ModuleValue { instance: 0, body })
+}
+
+/// An item of module 0 that guardian 0 puts into a session, of a layout without positions.
+pub fn module_item_of_block(body: Vec<u8>) -> BlockItem {
+    let content = BlockContent::Module(ModuleValue { instance: 0, body });
+    BlockItem { content, position: None, peer: 0 }
 }

@@ -2,19 +2,26 @@
 //!
 //! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
 
+mod archives;
 mod binaries;
 mod changes;
+mod disk;
+mod faults;
 mod files;
 mod fixtures;
 mod migrated;
 mod nodes;
 mod random;
+mod restores;
 mod run;
 mod sealing;
 mod sessions;
 
+pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
-pub use changes::{Change, contributions, dropping, module_item, unchanged};
+pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
+pub use disk::ON_A_SMALL_DISK;
+pub use faults::{Fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
 pub use migrated::{
@@ -23,6 +30,7 @@ pub use migrated::{
 };
 pub use nodes::Nodes;
 pub use random::Random;
+pub use restores::Restorable;
 pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
@@ -40,5 +48,13 @@ macro_rules! migrate {
 macro_rules! verify {
     ($($argument:expr),* $(,)?) => {
         $crate::Run::of("fm-verify", &[$(::std::ffi::OsStr::new(&$argument).to_owned()),*])
+    };
+}
+
+/// Runs `fm-checkpoint` with the arguments, to its end.
+#[macro_export]
+macro_rules! checkpoint {
+    ($($argument:expr),* $(,)?) => {
+        $crate::Run::of("fm-checkpoint", &[$(::std::ffi::OsStr::new(&$argument).to_owned()),*])
     };
 }

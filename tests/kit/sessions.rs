@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{Run, fixture};
 
 /// Codes of blocks and sessions; the stories of `damaged_sessions.rs` raise each.
-pub const SESSION_CODES: [Code; 11] = [
+pub const SESSION_CODES: [Code; 12] = [
     Code::SessionMissing,
     Code::SessionUndecodable,
     Code::SessionKeyMismatch,
@@ -27,6 +27,7 @@ pub const SESSION_CODES: [Code; 11] = [
     Code::UnitsUnreadable,
     Code::PendingItemMissing,
     Code::SessionPointerWrong,
+    Code::UnitsBeyondEnd,
 ];
 
 /// A database of blocks or sessions, and how to say whose signatures it carries.

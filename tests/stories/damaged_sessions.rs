@@ -44,8 +44,9 @@ impl Damage {
         Self { place: None, key: Some(key.to_vec()), ..Self::at(code, 0, change) }
     }
 
-    fn adding(self, key: &[u8], value: &[u8]) -> Self {
-        Self { added: vec![(key.to_vec(), value.to_vec())], ..self }
+    fn adding(mut self, key: &[u8], value: &[u8]) -> Self {
+        self.added.push((key.to_vec(), value.to_vec()));
+        self
     }
 
     fn convertible(self) -> Self {
@@ -119,6 +120,12 @@ fn make_odd(block: &mut Block) {
     if block.items.len().is_multiple_of(2) {
         block.items.push(module_item(vec![2; 9]));
     }
+}
+
+/// A row of a unit backup: of the unit only its end matters here, its session and its signature.
+fn unit_row(session: u64) -> Vec<u8> {
+    let unit = [&[9; 20], session.to_le_bytes().as_slice(), &[7; 64]].concat();
+    [&[u8::try_from(unit.len()).expect("short")], unit.as_slice()].concat()
 }
 
 /// Damages of a record: what is stored.
@@ -231,6 +238,11 @@ fn of_sessions(good: &Good) -> Vec<Damage> {
         ),
         Damage::of(Code::RecordUndecodable, &version, good.value(&version, |_| Some(vec![1, 2, 3]))),
         Damage::of(Code::RecordUndecodable, &stray, unchanged()).adding(&stray, &[0, 0]),
+        Damage::of(Code::RecordUndecodable, &stray[..1], unchanged())
+            .adding(&stray[..1], b"a row without a number"),
+        Damage::of(Code::UnitsBeyondEnd, &[0x05, 0], unchanged())
+            .adding(&[0x05, 0], &unit_row(LAST + 2))
+            .adding(&[0x05, 1], &unit_row(LAST + 2)),
         Damage::of(Code::UnknownPrefix, &[0x42, 1], unchanged()).adding(&[0x42, 1], &[7]),
     ]
 }
@@ -253,7 +265,10 @@ fn of_blocks(good: &Good) -> Vec<Damage> {
             good.agreed(AT, &[0, 2, 3], |block| block.items[1].position = block.items[0].position),
         ),
     ];
+    let units = [good.layout.units, 13, 0];
+    damages.push(Damage::of(Code::UnitsBeyondEnd, &units, unchanged()).adding(&units, &[0]));
     if good.layout.era == "C" {
+        damages.push(Damage::of(Code::SessionPointerWrong, &[0], dropping(vec![vec![0]])));
         for open in [0, LAST, LAST + 2] {
             let value = good.value(&[0], move |_| Some(vec![u8::try_from(open).expect("small")]));
             damages.push(Damage::of(Code::SessionPointerWrong, &[0], value));
@@ -395,6 +410,17 @@ fn flipped_bits_of_sessions() {
             guardian.convert(&target, &[]).exits(1);
             assert!(!target.exists() && !partial_of(&target).exists(), "{name}");
         }
+    }
+}
+
+/// Units of the session in progress are as they should be, and rows that do not agree say nothing.
+#[test]
+fn units_of_the_open_session() {
+    let good = Good::new("v0.4");
+    for sessions in [[LAST + 1; 2], [LAST, LAST], [LAST + 1, LAST + 5], [LAST + 5, LAST + 6]] {
+        let added = [(vec![0x05, 0], unit_row(sessions[0])), (vec![0x05, 1], unit_row(sessions[1]))];
+        let guardian = good.damaged(&format!("units-{sessions:?}"), unchanged(), &added);
+        assert_eq!(codes(&guardian.verify().exits(0).findings()), [], "{sessions:?}");
     }
 }
 

@@ -28,6 +28,11 @@ struct Truth {
     rows: BTreeMap<String, u64>,
 }
 
+/// What is said of units that no server wrote: the made-up database has some that are no units.
+fn made_up_units(folder: &str) -> Vec<(String, Option<u64>)> {
+    if folder == "synth-v0.5.0" { vec![("units-unchecked".to_owned(), None)] } else { Vec::new() }
+}
+
 fn count(value: &Value) -> u64 {
     value.as_array().map_or(0, Vec::len) as u64
 }
@@ -89,7 +94,7 @@ fn every_database_is_sound() {
             let (name, truth) = (&guardian.name, truth(&guardian));
             let run = guardian.verify().exits(0);
             assert_eq!(run.stderr, "", "{name}");
-            assert_eq!(codes(&run.findings()), [], "{name}");
+            assert_eq!(codes(&run.findings()), made_up_units(folder), "{name}");
             let verdict = run.verdict();
             root(&verdict);
             for (field, expected) in [
@@ -186,7 +191,7 @@ fn without_keys_nothing_is_proven() {
     for (folder, _, _) in FOLDERS {
         let guardian = &guardians(folder, home.path())[0];
         let run = verify!(guardian.path, "--json").exits(4);
-        assert_eq!(codes(&run.findings()), [], "{folder}");
+        assert_eq!(codes(&run.findings()), made_up_units(folder), "{folder}");
         let (verdict, pinned) = (run.verdict(), guardian.verify().exits(0).verdict());
         assert_eq!(verdict["verdict"], "unpinned", "{folder}");
         assert_eq!((&verdict["signed"], &verdict["proven_to"]), (&json!(0), &Value::Null), "{folder}");

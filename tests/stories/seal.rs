@@ -109,7 +109,7 @@ fn sealed_again() {
     let public: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     fs::write(&keys, public["broadcast_public_keys"].to_string()).expect("the keys can be written");
     let run = migrate!("seal", "--dir", dir, "--keys", keys, files[0], files[1], files[2]).exits(0);
-    assert!(run.stdout.contains("signatures of guardians 0, 1, 2, 3 of 4"), "{}", run.stdout);
+    assert!(run.stdout.contains("signatures of guardians 0, 1, 2 (3 of 4)"), "{}", run.stdout);
 }
 
 /// A directory and the attestations of its four guardians, and what must be refused of it.

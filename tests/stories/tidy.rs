@@ -19,9 +19,10 @@ const LAYERS: &[&[&str]] = &[
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit", "fm-consensus"],
-    &["fm-migration", "fm-aleph"],
-    &["fm-cli", "fm-guardian"],
-    &["fm-migrate", "fm-node", "fm-verify"],
+    &["fm-backup", "fm-migration", "fm-aleph"],
+    &["fm-restore", "fm-guardian"],
+    &["fm-cli"],
+    &["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify"],
 ];
 /// Packages for tests only: they may use any layer, no layer may use them but for its tests.
 const TEST_PACKAGES: &[&str] = &["fm-forge", "fm-tests"];

@@ -138,7 +138,8 @@ fn without_a_tip_nothing_is_said_of_one() {
     };
     rewrite(&federation.database(), &copy, change).expect("a copy");
     let run = verify!(copy, "--config", federation.config()).exits(0);
-    let expected = "verdict    SOUND up to epoch 10; module data is this guardian's own word";
+    let expected =
+        "verdict    SOUND up to epoch 10; that it ends there and module data are this guardian's own word";
     assert_eq!(line(&run.stdout, "verdict"), expected);
     let check = migrate!("check", "--from", copy, "--config", federation.config()).exits(0);
     assert!(!check.stdout.contains("not proven"), "{}", check.stdout);

@@ -8,10 +8,10 @@ use std::ops::Range;
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use sha2::{Digest, Sha256};
 
-use crate::Fault;
 use crate::format::{
     END_MARK, INDEX_MARK, MAX_FRAME_LEN, MAX_KEY_LEN, MIN_ENTRY_LEN, TRAILER_LEN, most_compressed, wide,
 };
+use crate::{Damage, Fault, Region};
 
 /// What the index tells of one data frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +38,13 @@ impl FrameInfo {
     /// Where it lies in the file.
     pub fn bytes(&self) -> Range<u64> {
         self.offset..self.offset.saturating_add(self.compressed)
+    }
+
+    /// What is wrong with the frame of this number, which the index tells of.
+    pub(crate) fn damage(&self, number: usize, fault: Fault) -> Damage {
+        let keys = Some((self.first_key.clone(), self.last_key.clone()));
+        let region = Region::Frame(wide(number));
+        Damage { region, bytes: self.bytes(), keys, records: Some(self.records), fault }
     }
 
     /// Upper bound of its size in the index.

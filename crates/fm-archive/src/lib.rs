@@ -11,6 +11,7 @@
 //! - No length is believed, and nothing is allocated for it, before it was checked against a limit and
 //!   against the file.
 
+mod ahead;
 mod error;
 mod format;
 mod frame;
@@ -28,6 +29,7 @@ mod walk;
 mod writer;
 mod zstandard;
 
+pub use ahead::IntoRecords;
 pub use error::{ArchiveError, Damage, Fault, Region};
 pub use format::{
     DEFAULT_FRAME_TARGET, FORMAT_VERSION, MAX_FRAME_LEN, MAX_FRAME_TARGET, MAX_HEADER_LEN, MAX_INDEX_LEN,

@@ -13,7 +13,7 @@ use crate::locate::{Search, Source, exactly};
 use crate::range::Records;
 use crate::record::Contents;
 use crate::survey::survey;
-use crate::{ArchiveError, Damage, Fault, Metadata, Region, Summary};
+use crate::{ArchiveError, Damage, Fault, IntoRecords, Metadata, Region, Summary};
 
 /// Reads an archive from `R`, which holds nothing but the archive.
 #[derive(Debug)]
@@ -110,6 +110,12 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Records::new(self, prefix.to_vec(), Some(prefix.to_vec()))
     }
 
+    /// The records from the first key that is `from` or greater, up to but without `to`; frames are opened ahead on all
+    /// cores.
+    pub fn into_range(self, from: &[u8], to: Option<&[u8]>) -> IntoRecords<R> {
+        IntoRecords::new(self, from, to)
+    }
+
     /// Gives the source back.
     pub fn into_inner(self) -> R {
         self.read
@@ -130,15 +136,17 @@ impl<R: Read + Seek> ArchiveReader<R> {
     }
 
     fn read_frame(&mut self, frame: usize) -> Result<Contents, ArchiveError> {
+        let bytes = self.frame_bytes(frame)?;
+        let entry = &self.index.frames[frame];
+        examine(&bytes).accept(entry).map_err(|fault| entry.damage(frame, fault).into())
+    }
+
+    /// The bytes of a frame, unchecked.
+    pub(crate) fn frame_bytes(&mut self, frame: usize) -> Result<Vec<u8>, ArchiveError> {
         let entry = &self.index.frames[frame];
         let mut source = Source { read: &mut self.read, length: self.length };
         source.seek(entry.offset)?;
-        let bytes = exactly(source.read, entry.compressed).map_err(ArchiveError::io("reading a frame"))?;
-        examine(&bytes).accept(entry).map_err(|fault| {
-            let keys = Some((entry.first_key.clone(), entry.last_key.clone()));
-            let region = Region::Frame(crate::format::wide(frame));
-            Damage { region, bytes: entry.bytes(), keys, records: Some(entry.records), fault }.into()
-        })
+        exactly(source.read, entry.compressed).map_err(ArchiveError::io("reading a frame"))
     }
 }
 

@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 
 use fm_crypto::{SchnorrError, SessionKeys};
+use fm_eras::Rows;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
-    Block, BlockContent, Code, ConvertedEpoch, Finding, PeerId, Place, SessionHeader, SessionLeaf,
-    SessionOutcome, Signatures, convert_block,
+    Block, BlockContent, Code, ConvertedEpoch, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
+    SessionLeaf, SessionOutcome, Signatures, convert_block,
 };
 use rayon::prelude::*;
 
 use crate::pipeline;
-use crate::{AuditError, Control, EpochStream};
+use crate::{Attention, AuditError, Control, EpochStream, Mark, Scope, StrayKeys};
 
 /// Sessions that a core gets at a time.
 const SESSIONS_PER_CORE: usize = 64;
-/// Keys without a number that are remembered.
-const MOST_STRAY_KEYS: usize = 100;
 
 /// What is done with each block.
 #[derive(Clone, Copy)]
@@ -29,6 +28,8 @@ pub struct BlockOptions<'a> {
     pub convert: bool,
     /// Whether signatures mean the same today, so that they stay where the header does.
     pub tagged: bool,
+    /// Which blocks, and which of their signatures.
+    pub scope: Scope<'a>,
 }
 
 /// A block as the pipeline hands it over.
@@ -51,6 +52,10 @@ pub struct DecodedBlock {
     pub valid: Option<usize>,
     /// Whether as many guardians signed as must, if there were keys.
     pub is_signed: Option<bool>,
+    /// What was done about its signatures.
+    pub attention: Attention,
+    /// What is to be remembered of it, if anything is.
+    pub mark: Option<Mark>,
     /// The session that it becomes, if that was asked for.
     pub converted: Option<ConvertedEpoch>,
     /// What is wrong with it by itself.
@@ -70,51 +75,104 @@ impl AuditedBlock {
 
 /// Runs all blocks of a source through the pipeline; `on_block` gets them in ascending order.
 ///
-/// Returns the keys of the history table that name no block (the first 100 of them).
+/// Returns the keys of the history table that name no block.
 pub fn blocks(
     stream: EpochStream<'_>,
     options: BlockOptions<'_>,
     control: Control<'_>,
     on_block: impl FnMut(AuditedBlock) -> Result<(), AuditError>,
-) -> Result<Vec<Vec<u8>>, AuditError> {
-    let layout = options.layout;
-    let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>)>| {
-        let mut stray = Vec::new();
-        for row in stream.rows.scan_prefix(layout.history) {
+) -> Result<StrayKeys, AuditError> {
+    let (layout, scope) = (options.layout, options.scope);
+    let read = |feed: &mut pipeline::Feed<'_, RawBlock>| {
+        let (mut stray, mut is_picked) = (StrayKeys::default(), scope.picker());
+        for row in rows_of(stream, layout, scope) {
             let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
             let bytes = value.len();
             match layout.number_of_key(&key) {
-                Ok(number) => feed.push((number, value), bytes)?,
-                // The layout's other one-byte key under this prefix is a table of its own.
-                Err(_) if stray.len() < MOST_STRAY_KEYS && key.len() > 1 => stray.push(key),
-                Err(_) => control.check()?,
+                Ok(number) if scope.holds(number) => {
+                    feed.push(RawBlock { number, value, is_picked: is_picked() }, bytes)?;
+                }
+                Ok(_) => control.check()?,
+                Err(_) => {
+                    stray.add(key);
+                    control.check()?;
+                }
             }
         }
         Ok(stray)
     };
-    let process = |chunk: Vec<(u64, Vec<u8>)>| {
-        chunk.into_par_iter().map(|(key, record)| audit_block(key, record, options)).collect()
-    };
+    let process =
+        |chunk: Vec<RawBlock>| chunk.into_par_iter().map(|block| audit_block(block, options)).collect();
     pipeline::run(SESSIONS_PER_CORE * rayon::current_num_threads(), control, read, process, on_block)
 }
 
-fn audit_block(key: u64, record: Vec<u8>, options: BlockOptions<'_>) -> AuditedBlock {
+/// The rows of the part of a history that is looked at.
+fn rows_of<'a>(stream: EpochStream<'a>, layout: &BlockLayout, scope: Scope<'_>) -> Rows<'a> {
+    if scope.is_whole() {
+        return stream.rows.scan_prefix(layout.history);
+    }
+    let end = scope.to.and_then(|to| to.checked_add(1)).map(|end| layout.history_key(end));
+    let end = end.or_else(|| layout.history.checked_add(1).map(|prefix| vec![prefix]));
+    stream.rows.scan_range(&layout.history_key(scope.from), end.as_deref())
+}
+
+/// A block as it is read.
+struct RawBlock {
+    number: u64,
+    value: Vec<u8>,
+    /// Whether its signatures are in the sample, if there is one.
+    is_picked: bool,
+}
+
+fn audit_block(raw: RawBlock, options: BlockOptions<'_>) -> AuditedBlock {
+    let RawBlock { number: key, value: record, is_picked } = raw;
     let decoded = decode_block(&record, options.layout).map_err(|error| error.to_string());
-    let decoded = decoded.map(|block| decoded_block(key, &record, block, options));
+    let decoded = decoded.map(|block| decoded_block(key, &record, block, is_picked, options));
     AuditedBlock { key, record, decoded }
 }
 
-fn decoded_block(key: u64, record: &[u8], block: Block, options: BlockOptions<'_>) -> DecodedBlock {
+fn decoded_block(
+    key: u64,
+    record: &[u8],
+    block: Block,
+    is_picked: bool,
+    options: BlockOptions<'_>,
+) -> DecodedBlock {
     let header = SessionHeader { index: key, root: block.merkle.root };
+    let leaf = SessionLeaf { items: block.items.len() as u64, header };
+    let mark = options.scope.trust.map(|trust| trust.mark(&leaf.to_bytes(), &signature_bytes(&block)));
+    let is_known = options.scope.trust.zip(mark).is_some_and(|(trust, mark)| trust.has(key, mark));
+    let attention = match (is_known, is_picked) {
+        (true, _) => Attention::Trusted,
+        (false, true) => Attention::Check,
+        (false, false) => Attention::LeftOut,
+    };
     let mut findings = own_findings(key, record, &block);
-    let valid = options.keys.map(|keys| signature_findings(header, &block.signatures, keys, &mut findings));
-    let is_signed = options.keys.zip(valid).map(|(keys, valid)| valid >= keys.threshold());
-    if let (Some(keys), Some(valid)) = (options.keys, valid) {
-        findings.extend(count_finding(key, valid, block.signatures.len(), keys.threshold()));
+    let (mut valid, mut is_signed) = (None, None);
+    if let Some(keys) = options.keys {
+        let stored = block.signatures.len();
+        let counted = match attention {
+            Attention::Check => signature_findings(header, &block.signatures, keys, &mut findings),
+            Attention::LeftOut => signer_findings(header, &block.signatures, keys, &mut findings),
+            Attention::Trusted => stored,
+        };
+        findings.extend(count_finding(key, counted, stored, keys.threshold()));
+        let is_enough = counted >= keys.threshold();
+        // Signatures that nobody checked may be too few, never enough.
+        if attention != Attention::LeftOut || !is_enough {
+            is_signed = Some(is_enough);
+        }
+        valid = (attention != Attention::LeftOut).then_some(counted);
     }
     let converted = options.convert.then(|| convert(key, record, &block, options));
-    let leaf = SessionLeaf { items: block.items.len() as u64, header };
-    DecodedBlock { leaf, block, valid, is_signed, converted, findings }
+    DecodedBlock { leaf, block, valid, is_signed, attention, mark, converted, findings }
+}
+
+/// The signatures as they are remembered.
+fn signature_bytes(block: &Block) -> Vec<u8> {
+    let entry =
+        |(peer, signature): (&PeerId, &[u8; 64])| [&peer.to_be_bytes(), signature.as_slice()].concat();
+    block.signatures.iter().flat_map(entry).collect()
 }
 
 /// The session that a block becomes: itself, if it is one of today.
@@ -149,16 +207,32 @@ fn own_findings(key: u64, record: &[u8], block: &Block) -> Vec<Finding> {
             format!("the record takes {is} bytes, and no server decodes more than {most}"),
         );
     }
-    if block.merkle.ambiguous {
-        let message = "the header of this session is shared by another list of items, with a repeated tail: its \
-                       signatures do not say which of the two was agreed on";
-        add(Code::ItemListAmbiguous, message.to_owned());
+    if let Some(twin) = twin_of(block.merkle) {
+        let message = format!("{twin}: its signatures do not say which of the two was agreed on");
+        add(Code::ItemListAmbiguous, message);
     }
     let positions: Vec<u64> = block.items.iter().filter_map(|item| item.position).collect();
     if !positions.is_sorted_by(|a, b| a < b) {
         add(Code::ItemsUnordered, "the items' numbers do not ascend".to_owned());
     }
     findings
+}
+
+/// The other list of items that has, or may have, the same header.
+fn twin_of(merkle: MerkleRoot) -> Option<&'static str> {
+    match merkle.depth {
+        _ if merkle.ambiguous => {
+            Some("the header of this session is shared by another list of items, with a repeated tail")
+        }
+        Depth::Settled => None,
+        Depth::MaybeDeeper => Some(
+            "every item of this session has 64 bytes, as two hashes have, and a longer list whose hashes they are may \
+             share its header",
+        ),
+        Depth::Shallower => Some(
+            "the header of this session is shared by a shorter list of items, which are the hashes of these",
+        ),
+    }
 }
 
 /// Checks the signatures over a header: what is wrong with them, and how many are valid.
@@ -181,6 +255,22 @@ pub(crate) fn signature_findings(
         Finding::new(code, Place::session(header.index), error.to_string())
     }));
     verdicts.values().filter(|verdict| verdict.is_ok()).count()
+}
+
+/// Looks at who signed, not at the signatures; returns how many are guardians.
+fn signer_findings(
+    header: SessionHeader,
+    signatures: &Signatures,
+    keys: &SessionKeys,
+    findings: &mut Vec<Finding>,
+) -> usize {
+    let strangers = signatures.keys().filter(|peer| keys.x_only(**peer).is_none());
+    let before = findings.len();
+    findings.extend(strangers.map(|peer| {
+        let error = SchnorrError::UnknownPeer { peer: *peer };
+        Finding::new(Code::SessionSignerUnknown, Place::session(header.index), error.to_string())
+    }));
+    signatures.len() - (findings.len() - before)
 }
 
 fn count_finding(key: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use fm_history::{Code, Finding, Place};
-use fm_store::{Omission, OmissionKind, PARTIAL_MARKER};
+use fm_store::{Omission, OmissionKind, PARTIAL_MARKER, is_file_of_rocksdb};
 
 use crate::migrated::Report;
 use crate::{AuditError, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME};
@@ -39,7 +39,7 @@ pub(crate) fn check_directory(dir: &MigratedDir, report: &Report<'_>) -> Result<
     }
     tell_foreign(&dir.path, "the migrated directory", |name, _| ENTRIES.contains(&name), report)?;
     let database = dir.path.join(DATABASE_NAME);
-    tell_foreign(&database, "the new database", |name, is_file| is_file && is_of_rocksdb(name), report)
+    tell_foreign(&database, "the new database", |name, is_file| is_file && is_file_of_rocksdb(name), report)
 }
 
 fn source_omission(word: &str) -> Finding {
@@ -73,13 +73,4 @@ fn tell_foreign(
         report.add(Finding::new(Code::UnexpectedFile, Place::everywhere(), message));
     }
     Ok(())
-}
-
-/// Whether a file has one of the names that RocksDB gives.
-fn is_of_rocksdb(name: &str) -> bool {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let numbered = |start: &str| name.strip_prefix(start).is_some_and(is_number);
-    matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG")
-        || ["MANIFEST-", "OPTIONS-", "LOG.old."].into_iter().any(numbered)
-        || [".sst", ".log"].into_iter().any(|end| name.strip_suffix(end).is_some_and(is_number))
 }

@@ -11,11 +11,15 @@ use std::thread;
 use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
 use fm_eras::RowSource;
 use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
-use fm_history::{ConvertedEpoch, Epoch, EpochContent, EpochFacts, Finding, SignatureState, convert_epoch};
+use fm_history::{
+    Code, ConvertedEpoch, Epoch, EpochContent, EpochFacts, Finding, Place, SessionHeader, SessionLeaf,
+    SignatureState, convert_epoch,
+};
 use rayon::prelude::*;
 
 use crate::shares::{self, Unsigned};
-use crate::{AuditError, Control};
+use crate::stored::NumberedRecords;
+use crate::{Attention, AuditError, Control, Mark, Scope};
 
 /// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -41,6 +45,8 @@ pub struct EpochOptions<'a> {
     pub shares: bool,
     /// Apply the conversion rule.
     pub convert: bool,
+    /// Which epochs, and which of their signatures.
+    pub scope: Scope<'a>,
 }
 
 /// An epoch as the pipeline hands it over.
@@ -68,6 +74,10 @@ pub struct DecodedEpoch {
     pub converted: Option<ConvertedEpoch>,
     /// What the shares say about the epoch before.
     pub shares: Vec<Finding>,
+    /// What was done about its signature.
+    pub attention: Attention,
+    /// What is to be remembered of it, if anything is.
+    pub mark: Option<Mark>,
 }
 
 /// Where the epochs come from.
@@ -79,7 +89,7 @@ pub struct EpochStream<'a> {
     pub path: &'a Path,
 }
 
-/// Keys of the history table that name no epoch.
+/// Keys of the history table that name no epoch or session.
 #[derive(Clone, Debug, Default)]
 pub struct StrayKeys {
     /// The first of them.
@@ -90,7 +100,17 @@ pub struct StrayKeys {
 }
 
 impl StrayKeys {
-    fn add(&mut self, key: Vec<u8>) {
+    /// The keys as findings: the first of them by name, the rest as a number.
+    pub(crate) fn findings(&self, prefix: u8, what: &str) -> Vec<Finding> {
+        let finding = |key: &[u8], message| Finding::new(Code::RecordUndecodable, Place::key(key), message);
+        let named = self.first.iter().map(|key| finding(key, format!("the key names no {what}")));
+        let rest = self.count - self.first.len() as u64;
+        let rest =
+            (rest > 0).then(|| finding(&[prefix], format!("{rest} more keys of the history name no {what}")));
+        named.chain(rest).collect()
+    }
+
+    pub(crate) fn add(&mut self, key: Vec<u8>) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(key.len());
         if self.first.len() < MOST_STRAY_KEYS && self.bytes <= MOST_STRAY_BYTES {
@@ -99,11 +119,15 @@ impl StrayKeys {
     }
 }
 
-/// An epoch's number and its record, if that is not too large to be looked at.
-type RawEpoch = (u64, Result<Vec<u8>, EpochError>);
+/// An epoch as it is read.
+struct RawEpoch {
+    number: u64,
+    /// Its record, if that is not too large to be looked at.
+    value: Result<Vec<u8>, EpochError>,
+    /// Whether its signature is in the sample, if there is one.
+    is_picked: bool,
+}
 type RawChunk = Result<Vec<RawEpoch>, AuditError>;
-/// The history's rows by ascending epoch.
-type NumberedRows<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
 
 /// Runs all epochs of a source through the pipeline; `on_epoch` gets them in ascending order.
 ///
@@ -118,7 +142,7 @@ pub fn epochs(
         // Nothing waits inside the channels: each stage has one chunk in hand, and no more are alive.
         let (raw_sender, raw_receiver) = sync_channel(0);
         let (sender, receiver) = sync_channel(0);
-        let reader = scope.spawn(move || read_chunks(stream, options.layout, control, &raw_sender));
+        let reader = scope.spawn(move || read_chunks(stream, options, control, &raw_sender));
         scope.spawn(move || Processor { options, control, sender, before: None }.run(raw_receiver));
         // Dropping the receiver on an early return makes both threads end.
         for chunk in receiver {
@@ -137,7 +161,7 @@ pub fn epochs(
 /// Reads all epochs into chunks; returns the keys that name none.
 fn read_chunks(
     stream: EpochStream<'_>,
-    layout: Layout,
+    options: EpochOptions<'_>,
     control: Control<'_>,
     sender: &SyncSender<RawChunk>,
 ) -> StrayKeys {
@@ -146,8 +170,10 @@ fn read_chunks(
     let mut stray = StrayKeys::default();
     let mut chunk = Vec::new();
     let mut bytes = 0;
-    for row in numbered_rows(stream, layout, control, &mut stray) {
+    let mut is_picked = options.scope.picker();
+    for row in numbered_rows(stream, options.layout, control, &mut stray) {
         let (number, value) = match row {
+            Ok((number, _)) if !options.scope.holds(number) => continue,
             Ok((number, value)) => (number, hbbft::check_length(&value).map(|()| value)),
             Err(error) => {
                 chunk.clear();
@@ -163,7 +189,7 @@ fn read_chunks(
             }
         }
         bytes += length;
-        chunk.push((number, value));
+        chunk.push(RawEpoch { number, value, is_picked: is_picked() });
     }
     if !chunk.is_empty() {
         let _ = sender.send(Ok(chunk));
@@ -172,12 +198,12 @@ fn read_chunks(
 }
 
 /// The history's rows by ascending epoch; keys that name none go to `stray`.
-fn numbered_rows<'a>(
+pub(crate) fn numbered_rows<'a>(
     stream: EpochStream<'a>,
     layout: Layout,
     control: Control<'a>,
     stray: &'a mut StrayKeys,
-) -> NumberedRows<'a> {
+) -> NumberedRecords<'a> {
     let failed = |source| AuditError::rows(stream.path, source);
     let numbered = stream.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
         let (key, value) = match control.check().and_then(|()| row.map_err(failed)) {
@@ -234,8 +260,7 @@ impl Processor<'_> {
         let (mut epochs, mut elements) = (Vec::new(), 0);
         while chunk.peek().is_some() {
             let part = next_part(&mut chunk);
-            let decoded: Vec<AuditedEpoch> =
-                part.into_par_iter().map(|(key, value)| decode(key, value, options)).collect();
+            let decoded: Vec<AuditedEpoch> = part.into_par_iter().map(|raw| decode(raw, options)).collect();
             elements += decoded.iter().map(AuditedEpoch::elements).sum::<usize>();
             epochs.extend(decoded);
             if elements >= CHUNK_ELEMENTS {
@@ -263,7 +288,7 @@ impl Processor<'_> {
 
 /// The next records of a chunk, up to `PART_BYTES`; one at least.
 fn next_part(chunk: &mut Peekable<impl Iterator<Item = RawEpoch>>) -> Vec<RawEpoch> {
-    let length = |(_, value): &RawEpoch| value.as_ref().map_or(0, Vec::len);
+    let length = |raw: &RawEpoch| raw.value.as_ref().map_or(0, Vec::len);
     let mut part: Vec<RawEpoch> = chunk.next().into_iter().collect();
     let mut bytes = part.iter().map(length).sum::<usize>();
     while let Some(next) = chunk.next_if(|next| bytes + length(next) <= PART_BYTES) {
@@ -273,28 +298,53 @@ fn next_part(chunk: &mut Peekable<impl Iterator<Item = RawEpoch>>) -> Vec<RawEpo
     part
 }
 
-fn decode(key: u64, value: Result<Vec<u8>, EpochError>, options: EpochOptions<'_>) -> AuditedEpoch {
+fn decode(raw: RawEpoch, options: EpochOptions<'_>) -> AuditedEpoch {
+    let RawEpoch { number: key, value, is_picked } = raw;
     let decoded = value.and_then(|value| hbbft::decode_epoch(&value, &options.layout));
-    let decoded = decoded.map_err(|error| error.to_string()).map(|epoch| DecodedEpoch {
-        facts: EpochFacts {
-            key,
-            number: epoch.number,
-            last_hash: epoch.last_hash,
-            computed_hash: epoch.computed_hash,
-            stored_hash: epoch.stored_hash,
-            signature: match epoch.signature {
-                Some(_) => SignatureState::Unchecked,
-                None => SignatureState::Absent,
+    let decoded = decoded.map_err(|error| error.to_string()).map(|epoch| {
+        let mark = options.scope.trust.map(|trust| {
+            let content = [&epoch_leaf(key, &epoch).to_bytes(), epoch.stored_hash.0.as_slice()].concat();
+            trust.mark(&content, epoch.signature.as_ref().map_or(&[], <[u8; 96]>::as_slice))
+        });
+        let is_known = options.scope.trust.zip(mark).is_some_and(|(trust, mark)| trust.has(key, mark));
+        let attention = match (is_known, is_picked) {
+            (true, _) => Attention::Trusted,
+            (false, true) => Attention::Check,
+            (false, false) => Attention::LeftOut,
+        };
+        DecodedEpoch {
+            facts: facts(key, &epoch, attention == Attention::Trusted && options.keys.is_some()),
+            converted: match &epoch.content {
+                Some(content) if options.convert => Some(convert_epoch(key, content)),
+                _ => None,
             },
-        },
-        converted: match &epoch.content {
-            Some(content) if options.convert => Some(convert_epoch(key, content)),
-            _ => None,
-        },
-        shares: Vec::new(),
-        epoch,
+            shares: Vec::new(),
+            attention,
+            mark,
+            epoch,
+        }
     });
     AuditedEpoch { key, decoded }
+}
+
+fn facts(key: u64, epoch: &Epoch, is_trusted: bool) -> EpochFacts {
+    EpochFacts {
+        key,
+        number: epoch.number,
+        last_hash: epoch.last_hash,
+        computed_hash: epoch.computed_hash,
+        stored_hash: epoch.stored_hash,
+        signature: match epoch.signature {
+            Some(_) if is_trusted => SignatureState::Valid,
+            Some(_) => SignatureState::Unchecked,
+            None => SignatureState::Absent,
+        },
+    }
+}
+
+/// An epoch as a leaf of the root in a trust file: its hash says all, for some layouts hide its items.
+pub(crate) fn epoch_leaf(key: u64, epoch: &Epoch) -> SessionLeaf {
+    SessionLeaf { items: 0, header: SessionHeader { index: key, root: epoch.computed_hash } }
 }
 
 /// Checks the signatures of a batch, over the hashes that the records claim.
@@ -302,6 +352,7 @@ fn verify(batch: &mut [AuditedEpoch], keys: &EpochKeys) {
     let (states, items): (Vec<&mut SignatureState>, Vec<_>) = batch
         .iter_mut()
         .filter_map(|audited| audited.decoded.as_mut().ok())
+        .filter(|decoded| decoded.attention == Attention::Check)
         .filter_map(|decoded| {
             let signature = decoded.epoch.signature?;
             Some((&mut decoded.facts.signature, (decoded.epoch.stored_hash.0, signature)))

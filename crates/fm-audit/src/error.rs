@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::ArchiveError;
 use fm_eras::{DetectError, SourceError};
+use fm_history::Hash;
 use fm_store::StoreError;
 use thiserror::Error;
 
@@ -67,6 +68,18 @@ pub enum AuditError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// The archive of a directory is another one than its manifest names.
+    #[error(
+        "{path} has the identity {found}, and the manifest beside it names {stated}: one of the two is of another conversion"
+    )]
+    OtherArchive {
+        /// The archive.
+        path: PathBuf,
+        /// Its identity.
+        found: Hash,
+        /// The one that the manifest names.
+        stated: Hash,
+    },
     /// A directory that a conversion would have made lacks a part.
     #[error("{path} is no whole migrated directory: it has no {part}")]
     PartMissing {
@@ -74,6 +87,16 @@ pub enum AuditError {
         path: PathBuf,
         /// What is missing.
         part: &'static str,
+    },
+    /// Two histories that have no common form.
+    #[error(
+        "{left} and {right} cannot be compared: they are of different layouts, and one hides where its items end"
+    )]
+    Incomparable {
+        /// One history.
+        left: PathBuf,
+        /// The other.
+        right: PathBuf,
     },
     /// The operating system gave no randomness.
     #[error("no randomness from the operating system: {0}")]

@@ -12,11 +12,13 @@ use fm_history::{
     accepted_transactions,
 };
 
+use crate::epochs::epoch_leaf;
 use crate::key_samples::try_keys;
 use crate::transactions::TransactionIndex;
+use crate::trust::Ledger;
 use crate::{
-    Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit,
-    StrayKeys, epochs,
+    Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit, Scope,
+    epochs,
 };
 
 /// What an audit does beyond following the chain.
@@ -31,8 +33,10 @@ pub struct HbbftOptions<'a> {
     pub shares: bool,
     /// The last epoch that the history root covers; the last signed one if none.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions.
+    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Which epochs, and which of their signatures.
+    pub scope: Scope<'a>,
 }
 
 /// Audits a history; `on_epoch` sees every epoch after its findings were reported.
@@ -46,6 +50,10 @@ pub fn audit_hbbft(
     let mut audit = Auditor::new(stream, options, control, on_finding)?;
     audit.try_keys()?;
     audit.follow_chain(on_epoch)?;
+    if !options.scope.is_whole() {
+        audit.report(index_left_out());
+        return Ok(audit.result);
+    }
     audit.check_pointer()?;
     if options.side_records {
         audit.check_records()?;
@@ -114,8 +122,10 @@ impl<'a, 'f> Auditor<'a, 'f> {
             keys: self.options.keys,
             shares: self.options.shares,
             convert: self.options.layout.is_framed(),
+            scope: self.options.scope,
         };
-        let mut chain = ChainVerifier::new();
+        let mut chain = ChainVerifier::starting_at(options.scope.from);
+        let mut ledger = options.scope.trust.map(|trust| Ledger::new(trust, Place::epoch));
         let mut running = Running::default();
         let stray = epochs(self.stream, options, self.control, |audited| {
             match &audited.decoded {
@@ -129,12 +139,25 @@ impl<'a, 'f> Auditor<'a, 'f> {
                     running.broken = true;
                 }
             }
+            let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
+            changed.into_iter().for_each(|finding| self.report(finding));
             on_epoch(&audited)
         })?;
         self.control.progress.end();
-        self.report_stray(&stray);
-        let (summary, findings) = chain.finish();
+        stray.findings(HISTORY_TABLE, "epoch").into_iter().for_each(|finding| self.report(finding));
+        if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
+            cut.into_iter().for_each(|finding| self.report(finding));
+            (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
+        }
+        let (summary, mut findings) = chain.finish();
+        // Where a part ends nobody expects a signature of its own: the next epoch would have it.
+        findings.retain(|finding| options.scope.to.is_none() || finding.code != Code::EpochTip);
         findings.into_iter().for_each(|finding| self.report(finding));
+        let next = summary.last.map_or(options.scope.from, |last| last.saturating_add(1));
+        if options.scope.to.is_some_and(|to| next <= to) {
+            let message = "the epoch is not there, nor any other up to the end of the part that is looked at";
+            self.report(Finding::new(Code::EpochMissing, Place::epoch(next), message));
+        }
         if summary.signed == 0 && summary.unchecked == 0 {
             let message = "no epoch is signed: nothing shows that the guardians agreed to any of this";
             self.report(Finding::new(Code::EpochUnproven, Place::everywhere(), message));
@@ -143,19 +166,6 @@ impl<'a, 'f> Auditor<'a, 'f> {
         self.result.chain = summary;
         self.result.anchor = running.anchor;
         Ok(())
-    }
-
-    fn report_stray(&mut self, stray: &StrayKeys) {
-        for key in &stray.first {
-            let message = "the key names no epoch";
-            self.report(Finding::new(Code::RecordUndecodable, Place::key(key), message));
-        }
-        let rest = stray.count - stray.first.len() as u64;
-        if rest > 0 {
-            let message = format!("{rest} more keys of the history name no epoch");
-            let place = Place::key(&[HISTORY_TABLE]);
-            self.report(Finding::new(Code::RecordUndecodable, place, message));
-        }
     }
 
     fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {
@@ -250,6 +260,22 @@ impl<'a, 'f> Auditor<'a, 'f> {
     }
 }
 
+/// What the ledger of a trust file says of an epoch.
+fn remember(ledger: &mut Ledger<'_>, audited: &AuditedEpoch) -> Option<Finding> {
+    let decoded = audited.decoded.as_ref().ok();
+    let entry = decoded.and_then(|decoded| Some((epoch_leaf(audited.key, &decoded.epoch), decoded.mark?)));
+    let is_signed =
+        decoded.is_some_and(|decoded| decoded.facts.signature == fm_history::SignatureState::Valid);
+    ledger.push(audited.key, entry, is_signed)
+}
+
+/// The index speaks of the whole history, so a part of it cannot be compared.
+pub(crate) fn index_left_out() -> Finding {
+    let message = "only a part of the history was looked at, so neither the index of transactions nor the other records \
+                   were compared with it";
+    Finding::new(Code::TransactionIndexUnchecked, Place::everywhere(), message)
+}
+
 /// The rows that an epoch's transactions leave in the index.
 fn index_rows<'a>(
     layout: &'a Layout,
@@ -266,7 +292,7 @@ fn each_transaction(
     control: Control<'_>,
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
-    let options = EpochOptions { layout, keys: None, shares: false, convert: false };
+    let options = EpochOptions { layout, keys: None, shares: false, convert: false, scope: Scope::default() };
     epochs(stream, options, control, |audited| {
         let Ok(decoded) = &audited.decoded else { return Ok(()) };
         let Some(content) = &decoded.epoch.content else { return Ok(()) };

@@ -14,7 +14,7 @@ use fm_store::Row;
 
 use crate::{
     AuditError, AuditedBlock, AuditedEpoch, BlockOptions, Control, EpochOptions, EpochStream, HbbftOptions,
-    SessionOptions, audit_hbbft, audit_sessions, blocks, epochs,
+    Scope, SessionOptions, TrustedPrefix, audit_hbbft, audit_sessions, blocks, epochs,
 };
 
 /// The keys that a history is signed with.
@@ -37,8 +37,10 @@ pub struct HistoryOptions<'a> {
     pub shares: bool,
     /// The last epoch or session that the history root covers; the last one that is proven if none.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions.
+    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Which part of the history, and which of its signatures.
+    pub scope: Scope<'a>,
 }
 
 /// The history up to one epoch or session, as sessions.
@@ -72,10 +74,16 @@ pub struct HistoryAudit {
     pub anchor: Option<Anchor>,
     /// The layout, if the signatures showed it to be another one than that of the options.
     pub layout: Option<Detected>,
+    /// Blocks or sessions by how many guardians' signatures under them are valid, of those that were checked.
+    pub by_signers: BTreeMap<usize, u64>,
     /// Accepted items of the open session.
     pub pending: u64,
     /// Rows by table.
     pub rows: BTreeMap<&'static str, u64>,
+    /// Epochs or sessions that an earlier audit proved, and that are as they were.
+    pub trusted: u64,
+    /// What the next audit can build on if there are no errors, if that was asked for.
+    pub prefix: Option<TrustedPrefix>,
     /// Findings that are errors.
     pub errors: u64,
     /// Findings that are warnings.
@@ -90,6 +98,17 @@ pub struct OldSession<'a> {
     pub hash: Hash,
     /// What the rule makes of it; none if it does not decode or its layout hides the content.
     pub converted: Option<&'a ConvertedEpoch>,
+    /// The record and what was found out about it.
+    pub audited: Audited<'a>,
+}
+
+/// An epoch, or a block or session, as it left the pipeline.
+#[derive(Clone, Copy)]
+pub enum Audited<'a> {
+    /// An epoch.
+    Epoch(&'a AuditedEpoch),
+    /// A block or session.
+    Block(&'a AuditedBlock),
 }
 
 impl<'a> OldSession<'a> {
@@ -99,6 +118,7 @@ impl<'a> OldSession<'a> {
             index: audited.key,
             hash: decoded.map_or_else(Hash::default, |decoded| decoded.facts.computed_hash),
             converted: decoded.and_then(|decoded| decoded.converted.as_ref()),
+            audited: Audited::Epoch(audited),
         }
     }
 
@@ -108,6 +128,7 @@ impl<'a> OldSession<'a> {
             index: audited.key,
             hash: decoded.map_or_else(Hash::default, |decoded| decoded.leaf.header.root),
             converted: decoded.and_then(|decoded| decoded.converted.as_ref()),
+            audited: Audited::Block(audited),
         }
     }
 }
@@ -120,14 +141,14 @@ pub fn audit_history(
     on_finding: &mut dyn FnMut(Finding),
     on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
 ) -> Result<HistoryAudit, AuditError> {
-    let HistoryOptions { shares, until, side_records, .. } = options;
+    let HistoryOptions { shares, until, side_records, scope, .. } = options;
     match options.layout {
         Detected::Hbbft(layout) => {
             let keys = match options.keys {
                 Some(HistoryKeys::Epoch(keys)) => Some(keys),
                 _ => None,
             };
-            let options = HbbftOptions { layout, keys, shares, until, side_records };
+            let options = HbbftOptions { layout, keys, shares, until, side_records, scope };
             audit_hbbft(stream, options, control, on_finding, &mut |audited| {
                 on_session(OldSession::of_epoch(audited))
             })
@@ -137,7 +158,7 @@ pub fn audit_history(
                 Some(HistoryKeys::Session(keys)) => Some(keys),
                 _ => None,
             };
-            let options = SessionOptions { layout, keys, until, side_records };
+            let options = SessionOptions { layout, keys, until, side_records, scope };
             let audit = audit_sessions(stream, options, control, on_finding, &mut |audited| {
                 on_session(OldSession::of_block(audited))
             })?;
@@ -153,8 +174,11 @@ pub fn audit_history(
                 },
                 anchor: audit.anchor,
                 layout: audit.untagged.map(Detected::Blocks),
+                by_signers: audit.by_signers,
                 pending: audit.pending,
                 rows: audit.rows,
+                trusted: audit.trusted,
+                prefix: audit.prefix,
                 errors: audit.errors,
                 warnings: audit.warnings,
             })
@@ -169,13 +193,14 @@ pub fn old_sessions(
     control: Control<'_>,
     on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
+    let scope = Scope::default();
     match layout {
         Detected::Hbbft(layout) => {
-            let options = EpochOptions { layout, keys: None, shares: false, convert: true };
+            let options = EpochOptions { layout, keys: None, shares: false, convert: true, scope };
             epochs(stream, options, control, |audited| on_session(OldSession::of_epoch(&audited)))?;
         }
         Detected::Blocks(layout) => {
-            let options = BlockOptions { layout, keys: None, convert: true, tagged: layout.tagged };
+            let options = BlockOptions { layout, keys: None, convert: true, tagged: layout.tagged, scope };
             blocks(stream, options, control, |audited| on_session(OldSession::of_block(&audited)))?;
         }
     }

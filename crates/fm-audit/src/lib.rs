@@ -5,37 +5,70 @@
 //! finding or as many).
 
 mod blocks;
+mod compare;
 mod control;
 mod directory;
 mod epochs;
 mod error;
+mod evidence;
+mod explain;
 mod hbbft;
 mod history;
+mod identity;
 mod key_samples;
 mod manifest;
+mod medium;
 mod migrated;
 mod pipeline;
+mod proof;
+mod proof_epoch;
+mod proof_session;
+mod sample;
+mod scope;
 mod seal;
+mod sealed_json;
 mod sessions;
 mod shares;
+mod signers;
 mod source;
+mod stored;
 mod transactions;
+mod trust;
+mod trust_file;
+mod unit_sessions;
 
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
 pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
+pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
+pub use explain::{ExplainedSide, Explanation, explain};
 pub use hbbft::{HbbftOptions, audit_hbbft};
 pub use history::{
-    Anchor, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row,
-    is_copied, old_sessions,
+    Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
+    carried_row, is_copied, old_sessions,
 };
+pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use migrated::{MigratedAudit, audit_migrated, check_archive};
-pub use pipeline::{Feed, run as run_pipeline};
-pub use seal::SealAudit;
-pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
-pub use source::{
-    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, open_source,
+pub use medium::{Medium, ReadSeek};
+pub use migrated::{
+    MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive, check_medium,
 };
+pub use pipeline::{Feed, run as run_pipeline};
+pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
+pub use proof_session::SessionProofError;
+pub use sample::Sample;
+pub use scope::{Attention, Extent, Scope, extent};
+pub use seal::SealAudit;
+pub use sealed_json::SealedJsonError;
+pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
+pub use signers::{Signers, TrustedKeys};
+pub use source::{
+    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, check_identity,
+    open_source,
+};
+pub use stored::{StoredHistory, read_entry, read_ruled_entry};
+pub use trust::{Mark, TrustedPrefix};
+pub use trust_file::{TrustError, TrustFile};

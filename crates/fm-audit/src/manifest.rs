@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fm_archive::Metadata;
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::block::Version;
+use fm_eras::{Detected, session};
 use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
 
 use crate::history::carried_count;
@@ -134,7 +135,26 @@ pub(crate) fn check_manifest(
             report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
         }
     }
+    check_target_version(&stated.target_version, report);
     check_metadata(dir, &found, report);
+}
+
+/// The target that a manifest states, if a conversion can have been for it.
+pub(crate) fn target_of(stated: &str) -> Option<Version> {
+    let version = stated.parse::<Version>().ok()?;
+    let is_known = (session::FIRST..=session::NEWEST).contains(&version);
+    (is_known && version.to_string() == stated).then_some(version)
+}
+
+fn check_target_version(stated: &str, report: &Report<'_>) {
+    if target_of(stated).is_none() {
+        let message = format!(
+            "target_version is {stated:?}, and conversions are for servers of {} to {}",
+            session::FIRST,
+            session::NEWEST
+        );
+        report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+    }
 }
 
 /// Makes the archive's metadata anew and compares it with that in its header.

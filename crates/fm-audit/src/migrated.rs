@@ -2,7 +2,6 @@
 //! and every row of the new database accounted for.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::Peekable;
 use std::path::Path;
@@ -15,11 +14,11 @@ use fm_store::Row;
 
 use crate::directory::check_directory;
 use crate::history::unproven;
-use crate::manifest::{check_federation, check_manifest, check_session_keys};
+use crate::manifest::{check_federation, check_manifest, check_session_keys, target_of};
 use crate::seal::{SealAudit, SealCheck};
 use crate::{
-    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
-    audit_history, carried_from, carried_row, is_copied,
+    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, Medium, MigratedDir,
+    OldSession, ReadSeek, Scope, audit_history, carried_from, carried_row, is_copied,
 };
 
 /// Damaged parts of an archive that are listed.
@@ -41,11 +40,23 @@ pub struct MigratedAudit {
     pub warnings: u64,
 }
 
-/// Audits a migrated directory.
-///
-/// Without keys the old signatures are not checked: what is proven then is that the new database follows from
-/// the provenance archive by the rule. Behind a damaged archive nothing is looked at. `federation` is the id that the
-/// directory must name, in hex, if the caller knows it.
+/// How a migrated directory is audited.
+#[derive(Clone, Copy)]
+pub struct MigratedOptions<'a> {
+    /// Keys of the old history; without them the old signatures are not checked: what is proven then is that the new
+    /// database follows from the provenance archive by the rule.
+    pub keys: Option<HistoryKeys<'a>>,
+    /// Keys that the new sessions are signed with.
+    pub session_keys: Option<&'a SessionKeys>,
+    /// The federation's id that the directory must name, in hex, if the caller knows it.
+    pub federation: Option<&'a str>,
+    /// Combine the shares in epochs anew.
+    pub shares: bool,
+    /// Which signatures of the old history are checked; it is always the whole that is looked at.
+    pub scope: Scope<'a>,
+}
+
+/// Audits a migrated directory. Behind a damaged archive nothing is looked at.
 pub fn audit_migrated(
     dir: &MigratedDir,
     keys: Option<HistoryKeys<'_>>,
@@ -55,6 +66,19 @@ pub fn audit_migrated(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<MigratedAudit, AuditError> {
+    let options = MigratedOptions { keys, session_keys, federation, shares, scope: Scope::default() };
+    audit_migrated_sessions(dir, options, control, on_finding, &mut |_| Ok(()))
+}
+
+/// The same; `on_session` sees every epoch or session of the old history.
+pub fn audit_migrated_sessions(
+    dir: &MigratedDir,
+    options: MigratedOptions<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+    on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
+) -> Result<MigratedAudit, AuditError> {
+    let MigratedOptions { keys, session_keys, federation, shares, scope } = options;
     let report = Report { sink: RefCell::new(on_finding), errors: 0.into(), warnings: 0.into() };
     check_directory(dir, &report)?;
     let (provenance, damage) = check_archive(dir.provenance.path(), control)?;
@@ -76,10 +100,12 @@ pub fn audit_migrated(
         shares,
         until: Some(dir.manifest.last),
         side_records: true,
+        scope,
     };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
     let original = audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |old| {
-        target.on_session(&old)
+        target.on_session(&old)?;
+        on_session(old)
     })?;
     target.finish()?;
     let (sessions, seal) = (target.sessions, target.seal.audit());
@@ -121,7 +147,16 @@ impl Report<'_> {
 
 /// Checks every byte of an archive: its identity if it is whole, else what is damaged.
 pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
-    let file = File::open(path).map_err(|source| AuditError::File { path: path.to_owned(), source })?;
+    check_medium(&path.to_owned(), control)
+}
+
+/// Checks an archive byte for byte, wherever it is; as [`check_archive`].
+pub fn check_medium(
+    medium: &dyn Medium,
+    control: Control<'_>,
+) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+    let path = medium.path();
+    let file = medium.open().map_err(|source| AuditError::File { path: path.to_owned(), source })?;
     let file = Stoppable { file, control };
     control.progress.begin("provenance archive", "bytes", None);
     let mut last = 0;
@@ -150,7 +185,7 @@ pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>,
 ///
 /// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
 struct Stoppable<'a> {
-    file: File,
+    file: Box<dyn ReadSeek>,
     control: Control<'a>,
 }
 
@@ -306,7 +341,7 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
     let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
     let from = carried_from(&dir.layout);
     let layout = dir.layout;
-    let target = dir.manifest.target_version.parse().unwrap_or(session::NEWEST);
+    let target = target_of(&dir.manifest.target_version).unwrap_or(session::NEWEST);
     let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
         .map(|row| {
             control.check()?;
@@ -336,11 +371,14 @@ fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -
                 let message = "the old database has this record, the new one not";
                 report.add(Finding::new(Code::CarriedRecordMissing, Place::key(key), message));
             }
-        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right)
-            && stored != expected
-        {
-            let message = "the record differs from that of the old database";
-            report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right) {
+            if stored != expected {
+                let message = "the record differs from that of the old database";
+                report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+            }
+            if !session::is_known(key, target) {
+                report.add(foreign(key));
+            }
         }
         if order.is_le() {
             left = stored.next().transpose()?;
@@ -358,6 +396,10 @@ fn unexpected(key: &[u8], target: Version) -> Finding {
         let message = "the old database has no such record";
         return Finding::new(Code::CarriedRecordDiffers, Place::key(key), message);
     }
+    foreign(key)
+}
+
+fn foreign(key: &[u8]) -> Finding {
     let message =
         "the server that this database is for does not know this record, and may refuse to start on it";
     Finding::new(Code::ForeignRecord, Place::key(key), message)

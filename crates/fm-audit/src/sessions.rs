@@ -6,8 +6,14 @@ use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, BlockTransaction, Code, Finding, Hash, HistoryRoot, Place, Severity};
 
+use crate::hbbft::index_left_out;
 use crate::transactions::TransactionIndex;
-use crate::{Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, blocks};
+use crate::trust::Ledger;
+use crate::unit_sessions::UnitSessions;
+use crate::{
+    Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
+    blocks,
+};
 
 /// Sessions at which the keys are tried before the whole history is.
 const KEY_SAMPLES: usize = 8;
@@ -21,8 +27,10 @@ pub struct SessionOptions<'a> {
     pub keys: Option<&'a SessionKeys>,
     /// The last session that the history root covers; the last one if none.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions.
+    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Which sessions, and which of their signatures.
+    pub scope: Scope<'a>,
 }
 
 /// What an audit of blocks or sessions came to.
@@ -40,6 +48,8 @@ pub struct SessionAudit {
     pub last_signed: Option<u64>,
     /// Sessions without enough valid signatures.
     pub unsigned: u64,
+    /// Sessions by how many guardians' signatures under them are valid, of those that were checked.
+    pub by_signers: BTreeMap<usize, u64>,
     /// Sessions with signatures that nobody checked, for want of keys.
     pub unchecked: u64,
     /// Accepted items of the open session.
@@ -50,6 +60,10 @@ pub struct SessionAudit {
     pub anchor: Option<Anchor>,
     /// Rows by table.
     pub rows: BTreeMap<&'static str, u64>,
+    /// Sessions that an earlier audit proved, and that are as they were.
+    pub trusted: u64,
+    /// What the next audit can build on, if that was asked for and there are no errors.
+    pub prefix: Option<TrustedPrefix>,
     /// Findings that are errors.
     pub errors: u64,
     /// Findings that are warnings.
@@ -77,7 +91,9 @@ pub fn audit_sessions(
     };
     let scheme = audit.choose_scheme()?;
     audit.follow(scheme.as_ref(), on_block)?;
-    if options.side_records {
+    if !options.scope.is_whole() {
+        audit.report(index_left_out());
+    } else if options.side_records {
         audit.check_records()?;
         audit.check_index()?;
     }
@@ -119,6 +135,12 @@ impl Auditor<'_, '_> {
             (true, "B") => vec![keys.clone(), untagged],
             (true, _) => vec![keys.clone()],
         };
+        if layout.tagged && layout.era != "B" && keys.tag().is_none() {
+            let message = "servers sign sessions with keys that have a parity, and these have none: signatures were \
+                           not looked at";
+            self.add(Code::WrongKeys, Place::everywhere(), message);
+            return Ok(None);
+        }
         let mut signed = 0;
         for row in self.stream.rows.scan_prefix(layout.history) {
             let (key, value) = row.map_err(|source| AuditError::rows(self.stream.path, source))?;
@@ -167,18 +189,34 @@ impl Auditor<'_, '_> {
         let layout = self.options.layout;
         self.control.progress.begin("sessions", "sessions", None);
         let tagged = layout.tagged && self.result.untagged.is_none();
-        let options = BlockOptions { layout, keys, convert: true, tagged };
+        let scope = self.options.scope;
+        let options = BlockOptions { layout, keys, convert: true, tagged, scope };
+        let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
         let mut running = Running { until: self.options.until, ..Running::default() };
         let stray = blocks(self.stream, options, self.control, |audited| {
             self.on_block(&audited, &mut running);
+            let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
+            changed.into_iter().for_each(|finding| self.report(finding));
             on_block(&audited)
         })?;
         self.control.progress.end();
-        for key in &stray {
-            self.add(Code::RecordUndecodable, Place::key(key), "the key names no session");
+        if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
+            cut.into_iter().for_each(|finding| self.report(finding));
+            (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
         }
+        let next = self.open_session();
+        if scope.to.is_some_and(|to| next <= to) {
+            let message =
+                "the session is not there, nor any other up to the end of the part that is looked at";
+            self.add(Code::SessionMissing, Place::session(next), message);
+        }
+        stray.findings(layout.history, "session").into_iter().for_each(|finding| self.report(finding));
         let history = layout.table_of(&[layout.history]).map_or("history", |table| table.name);
-        self.result.rows.insert(history, self.result.sessions + stray.len() as u64);
+        self.result.rows.insert(history, self.result.sessions + stray.count);
+        if self.result.sessions == 0 {
+            let message = "no finished session is stored: there is nothing that guardians could have signed";
+            self.add(Code::HistoryEmpty, Place::everywhere(), message);
+        }
         if running.is_whole(self.result.first) {
             self.result.anchor = running.anchor();
         }
@@ -187,7 +225,7 @@ impl Auditor<'_, '_> {
 
     fn on_block(&mut self, audited: &AuditedBlock, running: &mut Running) {
         let index = audited.key;
-        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        let expected = self.open_session();
         if index > expected {
             let message = match index - expected {
                 1 => "the session is not there".to_owned(),
@@ -217,6 +255,9 @@ impl Auditor<'_, '_> {
     }
 
     fn count_signatures(&mut self, index: u64, decoded: &DecodedBlock) {
+        if let Some(valid) = decoded.valid {
+            *self.result.by_signers.entry(valid).or_default() += 1;
+        }
         match decoded.is_signed {
             Some(true) => {
                 self.result.signed += 1;
@@ -233,6 +274,7 @@ impl Auditor<'_, '_> {
         let layout = self.options.layout;
         self.control.progress.begin("other records", "records", None);
         let mut next_pending = 0;
+        let mut units = UnitSessions::default();
         let before = self.stream.rows.scan_range(&[], Some(&[layout.history]));
         let after = self.stream.rows.scan_range(&[layout.history + 1], None);
         for row in before.chain(after) {
@@ -258,6 +300,8 @@ impl Auditor<'_, '_> {
                 self.index.add_row(&key, &value);
             } else if table.value == ValueForm::AcceptedItem {
                 self.on_pending(&key, &value, &mut next_pending);
+            } else if table.prefix == layout.units {
+                units.take(layout, &key, &value);
             } else if table.value == ValueForm::Nothing {
                 self.result.pending += 1;
             } else if table.key == KeyForm::Nothing && table.prefix == 0 {
@@ -265,7 +309,26 @@ impl Auditor<'_, '_> {
             }
         }
         self.control.progress.end();
+        self.check_pointer_is_there();
+        units.beyond(layout, self.open_session()).into_iter().for_each(|finding| self.report(finding));
         Ok(())
+    }
+
+    /// Every finished session moves the record of the open one's index on, where a layout has it.
+    fn check_pointer_is_there(&mut self) {
+        let tables = self.options.layout.tables;
+        let pointer = tables.iter().find(|table| table.key == KeyForm::Nothing && table.prefix == 0);
+        if let Some(table) = pointer.filter(|table| !self.result.rows.contains_key(table.name))
+            && self.result.sessions > 0
+        {
+            let message = format!("there is no {}, the record of the open session's number", table.name);
+            self.add(Code::SessionPointerWrong, Place::key(&[table.prefix]), message);
+        }
+    }
+
+    /// The session behind the last finished one.
+    fn open_session(&self) -> u64 {
+        self.result.last.map_or(self.options.scope.from, |last| last.saturating_add(1))
     }
 
     /// An accepted item of the open session; they are numbered from 0.
@@ -289,7 +352,7 @@ impl Auditor<'_, '_> {
 
     /// The record of the open session's index, in the first build of era C.
     fn check_pointer(&mut self, key: &[u8], value: &[u8]) {
-        let expected = self.result.last.map_or(0, |last| last.saturating_add(1));
+        let expected = self.open_session();
         let mut reader = fm_codec::Reader::new(value, self.options.layout.dialect);
         if let Ok(open) = reader.u64()
             && open != expected
@@ -328,7 +391,8 @@ fn each_transaction(
     control: Control<'_>,
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
-    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged };
+    let scope = Scope::default();
+    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope };
     blocks(stream, options, control, |audited| {
         audited.transactions().try_for_each(|transaction| {
             let (key, value) = index_row(layout, transaction);
@@ -347,6 +411,13 @@ fn each_transaction(
         }
     }
     Ok(())
+}
+
+/// What the ledger of a trust file says of a session.
+fn remember(ledger: &mut Ledger<'_>, audited: &AuditedBlock) -> Option<Finding> {
+    let decoded = audited.decoded.as_ref().ok();
+    let entry = decoded.and_then(|decoded| Some((decoded.leaf, decoded.mark?)));
+    ledger.push(audited.key, entry, decoded.is_some_and(|decoded| decoded.is_signed == Some(true)))
 }
 
 /// The row of the index that an accepted transaction leaves behind.

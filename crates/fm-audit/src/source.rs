@@ -3,15 +3,15 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
-use fm_history::Manifest;
+use fm_history::{Hash, Manifest};
 use fm_store::ReadStore;
 
-use crate::{AuditError, Control};
+use crate::{AuditError, Control, Medium, ReadSeek};
 
 /// Name of the new database in a migrated directory.
 pub const DATABASE_NAME: &str = "database";
@@ -167,6 +167,26 @@ impl MigratedDir {
     }
 }
 
+/// Refuses an archive that is not the one that the manifest in its directory names. Without a manifest there is nothing
+/// to compare it with.
+///
+/// # Errors
+/// If it is another one, or the manifest cannot be read.
+pub fn check_identity(archive: &ArchiveSource, dir: &Path) -> Result<(), AuditError> {
+    let path = dir.join(MANIFEST_NAME);
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = read_manifest(&path).map_err(|source| AuditError::File { path: path.clone(), source })?;
+    let manifest: Manifest =
+        serde_json::from_str(&text).map_err(|source| AuditError::Manifest { path, source })?;
+    let found = Hash(archive.summary().identity);
+    if found == manifest.provenance {
+        return Ok(());
+    }
+    Err(AuditError::OtherArchive { path: archive.path().to_owned(), found, stated: manifest.provenance })
+}
+
 /// The text of a manifest; a file that is much larger than any manifest is not read.
 fn read_manifest(path: &Path) -> io::Result<String> {
     let mut text = String::new();
@@ -181,21 +201,28 @@ fn read_manifest(path: &Path) -> io::Result<String> {
 
 /// An archive as a source of rows.
 pub struct ArchiveSource {
-    path: PathBuf,
-    reader: Mutex<ArchiveReader<File>>,
+    medium: Arc<dyn Medium>,
+    reader: Mutex<Reader>,
 }
+
+type Reader = ArchiveReader<Box<dyn ReadSeek>>;
 
 impl ArchiveSource {
     /// Opens an archive; its frames are checked as they are read.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
-        let reader =
-            open_reader(path).map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), reader: Mutex::new(reader) })
+        Self::over(Arc::new(path.to_owned()))
+    }
+
+    /// Opens an archive, wherever it is.
+    pub fn over(medium: Arc<dyn Medium>) -> Result<Self, AuditError> {
+        let failed = |source| AuditError::Archive { path: medium.path().to_owned(), source };
+        let reader = open_reader(medium.as_ref()).map_err(failed)?;
+        Ok(Self { medium, reader: Mutex::new(reader) })
     }
 
     /// Where the archive is.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.medium.path()
     }
 
     /// A value of the archive's metadata.
@@ -213,61 +240,26 @@ impl ArchiveSource {
         self.lock().summary().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, ArchiveReader<File>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Reader> {
         // The reader holds only a cache: one that panicked half-way left nothing behind that matters.
         self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
-fn open_reader(path: &Path) -> Result<ArchiveReader<File>, ArchiveError> {
-    ArchiveReader::open_path(path)
+fn open_reader(medium: &dyn Medium) -> Result<Reader, ArchiveError> {
+    let failed = |source| ArchiveError::Io { doing: "opening the archive", source };
+    ArchiveReader::open(medium.open().map_err(failed)?)
 }
 
 impl RowSource for ArchiveSource {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        match open_reader(&self.path) {
-            Ok(reader) => {
-                Box::new(ArchiveRows { reader, next: from.to_vec(), to: to.map(<[u8]>::to_vec), over: false })
-            }
+        match open_reader(self.medium.as_ref()) {
+            Ok(reader) => Box::new(reader.into_range(from, to).map(|row| row.map_err(Into::into))),
             Err(error) => Box::new(std::iter::once(Err(error.into()))),
         }
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
         Ok(self.lock().get(key)?)
-    }
-}
-
-/// Rows of an archive from a reader of their own; the reader keeps the frame in hand.
-struct ArchiveRows {
-    reader: ArchiveReader<File>,
-    next: Vec<u8>,
-    to: Option<Vec<u8>>,
-    over: bool,
-}
-
-impl Iterator for ArchiveRows {
-    type Item = Result<(Vec<u8>, Vec<u8>), SourceError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        match self.reader.range(&self.next).next() {
-            Some(Ok((key, value))) if self.to.as_ref().is_none_or(|to| key < *to) => {
-                self.next.clear();
-                self.next.extend_from_slice(&key);
-                self.next.push(0);
-                Some(Ok((key, value)))
-            }
-            Some(Err(error)) => {
-                self.over = true;
-                Some(Err(error.into()))
-            }
-            _ => {
-                self.over = true;
-                None
-            }
-        }
     }
 }

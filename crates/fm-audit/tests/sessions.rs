@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Control, EpochStream, SessionAudit, SessionOptions, Silent, audit_sessions};
+use fm_audit::{Control, EpochStream, Scope, SessionAudit, SessionOptions, Silent, audit_sessions};
 use fm_crypto::{ConsensusConfig, SessionKeys};
 use fm_eras::block::BlockLayout;
 use fm_eras::{Detected, detect};
@@ -40,7 +40,7 @@ fn audit(database: &str, keys: Option<&SessionKeys>) -> Audited {
     let interrupted = AtomicBool::new(false);
     let audit = audit_sessions(
         EpochStream { rows: &store, path: store.path() },
-        SessionOptions { layout, keys, until: None, side_records: true },
+        SessionOptions { layout, keys, until: None, side_records: true, scope: Scope::default() },
         Control { progress: &Silent, interrupted: &interrupted },
         &mut |finding| findings.push(finding),
         &mut |audited| {

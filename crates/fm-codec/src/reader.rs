@@ -30,6 +30,25 @@ impl<'a> Reader<'a> {
         Self { elements, ..self }
     }
 
+    /// Reads a value from bytes that were taken from this input, all of them, in a dialect of their own.
+    ///
+    /// Its elements count with those of this reader. The offset of an error is one in the bytes.
+    ///
+    /// # Errors
+    /// If the value does not decode, or does not end with the bytes.
+    pub fn inside<T>(
+        &mut self,
+        bytes: &'a [u8],
+        dialect: Dialect,
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let mut inner = Self::new(bytes, dialect).limited(self.elements);
+        let value = read(&mut inner)?;
+        self.elements = inner.elements;
+        inner.finish()?;
+        Ok(value)
+    }
+
     /// The dialect that this reader reads.
     pub fn dialect(&self) -> Dialect {
         self.dialect

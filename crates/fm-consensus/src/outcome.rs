@@ -74,7 +74,7 @@ impl Engine {
             return Err(OutcomeError::TooLarge { bytes: record.len() });
         }
         let (session, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
-        let MerkleRoot { root, ambiguous } = merkle_root(leaves.clone());
+        let MerkleRoot { root, ambiguous, .. } = merkle_root(leaves.clone());
         if ambiguous {
             return Err(OutcomeError::Ambiguous);
         }

@@ -1,6 +1,7 @@
 //! A guardian's `consensus.json`, of any version: the keys, names and modules an auditor needs.
 //!
-//! Invariants: fields not named here are ignored; fields named here are read strictly, and an error says which. A file
+//! Invariants: fields not named here are ignored; fields named here are read strictly, and an error says which; no member
+//! is there twice. A file
 //! of v0.2 or later has no BLS keys, which is no error: `epoch_keys` and `federation_id` are then `None`.
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::keys::{EpochKeys, KeyError};
+use crate::strict_json::Strict;
 use crate::{BroadcastKey, PublicKey};
 
 /// What a guardian's public configuration says.
@@ -161,7 +163,7 @@ fn is_plain_url(url: &str) -> bool {
 }
 
 pub(crate) fn parse_json(json: &str) -> Result<Value, ConfigError> {
-    serde_json::from_str(json).map_err(|source| ConfigError::NotJson {
+    serde_json::from_str(json).map(|Strict(value)| value).map_err(|source| ConfigError::NotJson {
         line: source.line(),
         column: source.column(),
         source,

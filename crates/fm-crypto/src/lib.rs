@@ -20,6 +20,7 @@ mod private;
 mod schnorr;
 mod session_keys;
 mod signing;
+mod strict_json;
 
 pub use batch::BATCH_SIZE;
 pub use bls::SignatureError;

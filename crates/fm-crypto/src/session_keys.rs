@@ -2,7 +2,8 @@
 //!
 //! A signature is BIP340 over `SHA-256(tag || data)`, where the tag is the SHA-256 of the consensus encoding of the
 //! whole key map; before 2023-08-04 it was over `SHA-256(data)`, with keys that had no parity.
-//! Invariants: at least one guardian; every key is a point; a key set never mixes both forms.
+//! Invariants: at least one guardian; every key is a point, and no two guardians have the same one; a key set never
+//! mixes both forms.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,15 @@ pub enum SessionKeyError {
     NotAPoint {
         /// The guardian.
         peer: u16,
+    },
+    /// Two guardians with one key: who holds it would count twice. Keys that differ in their parity alone have one
+    /// secret, and signatures do not tell them apart.
+    #[error("guardians {first} and {second} have the same key: one signer would count as two")]
+    SharedKey {
+        /// One guardian.
+        first: u16,
+        /// The other guardian.
+        second: u16,
     },
 }
 
@@ -159,10 +169,17 @@ fn points(
 ) -> Result<BTreeMap<u16, XOnlyPublicKey>, SessionKeyError> {
     match keys.len() {
         0 => Err(SessionKeyError::NoGuardians),
-        count @ ..=MAX_GUARDIANS => {
-            debug_assert!(count > 0);
-            keys.map(|(peer, key)| Ok((peer, key.ok_or(SessionKeyError::NotAPoint { peer })?))).collect()
+        count if count > MAX_GUARDIANS => Err(SessionKeyError::TooManyGuardians { count }),
+        _ => {
+            let mut owners = BTreeMap::new();
+            keys.map(|(peer, key)| {
+                let key = key.ok_or(SessionKeyError::NotAPoint { peer })?;
+                match owners.insert(key.to_byte_array(), peer) {
+                    Some(first) => Err(SessionKeyError::SharedKey { first, second: peer }),
+                    None => Ok((peer, key)),
+                }
+            })
+            .collect()
         }
-        count => Err(SessionKeyError::TooManyGuardians { count }),
     }
 }

@@ -81,10 +81,14 @@ fn only_the_guardian_itself_over_the_very_message_verifies() {
 
 #[test]
 fn the_threshold_is_more_than_two_thirds() {
-    let key = signers()[0].public_key();
+    let key = |peer: u16| {
+        let mut secret = [0; 32];
+        secret[30..].copy_from_slice(&(peer + 1).to_be_bytes());
+        SigningKey::from_bytes(secret).unwrap().public_key()
+    };
     for (guardians, threshold) in [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (10, 7), (20, 14)]
     {
-        let keys = SessionKeys::new(&(0..guardians).map(|peer| (peer, key)).collect()).unwrap();
+        let keys = SessionKeys::new(&(0..guardians).map(|peer| (peer, key(peer))).collect()).unwrap();
         assert_eq!(keys.threshold(), threshold, "{guardians} guardians");
     }
 }
@@ -101,6 +105,17 @@ fn what_is_no_key_set_is_refused() {
     let key = signers()[0].public_key();
     let many = (0..2000).map(|peer| (peer, key)).collect();
     assert_eq!(SessionKeys::new(&many), Err(SessionKeyError::TooManyGuardians { count: 2000 }));
+    // One signer under two numbers, also where only the parity differs: it would count twice.
+    let other = signers()[1].public_key();
+    let mut negated = key;
+    negated[0] ^= 1;
+    for shared in [key, negated] {
+        let keys = BTreeMap::from([(0, key), (1, other), (5, shared)]);
+        assert_eq!(SessionKeys::new(&keys), Err(SessionKeyError::SharedKey { first: 0, second: 5 }));
+    }
+    let x_only: [u8; 32] = key[1..].try_into().unwrap();
+    let keys = BTreeMap::from([(0, x_only), (1, x_only)]);
+    assert_eq!(SessionKeys::untagged(&keys), Err(SessionKeyError::SharedKey { first: 0, second: 1 }));
     for text in ["", "00", &"00".repeat(32), &"ff".repeat(32), &"zz".repeat(32), &"01".repeat(33)] {
         assert!(parse_secret_key(text).is_err(), "{text}");
     }

@@ -133,13 +133,13 @@ fn detect_hbbft(source: &dyn RowSource, keys: &FirstKeys) -> Result<Detected, De
 /// Jumps from prefix to prefix: at most 256 seeks, whatever the size of the store.
 fn first_keys(source: &dyn RowSource) -> Result<FirstKeys, SourceError> {
     let mut keys = FirstKeys::new();
-    let mut next = Some(0u8);
+    let mut next = Some(Vec::new());
     while let Some(from) = next {
-        let start: &[u8] = if from == 0 { &[] } else { &[from] };
-        let Some(row) = source.scan_range(start, None).next() else { break };
+        let Some(row) = source.scan_range(&from, None).next() else { break };
         let (key, _) = row?;
         // An empty key has no prefix; it is listed by whoever counts the rows.
-        next = key.first().map_or(Some(1), |prefix| prefix.checked_add(1));
+        let prefix = key.first().map_or(Some(0), |prefix| prefix.checked_add(1));
+        next = prefix.map(|prefix| vec![prefix]);
         if !key.is_empty() {
             keys.push(key);
         }

@@ -28,11 +28,11 @@ pub(crate) fn candidates(
     if source.get(&[0x00])?.is_some() {
         return Ok(all.filter(|layout| layout.name == FIRST_OF_SERVER).collect());
     }
-    if has(0x00) && !has(0x02) && !has(SIGNED_SESSION_OUTCOME) {
+    let is_server = has_numbers(source, SIGNED_SESSION_OUTCOME)?;
+    if has(0x00) && !has(0x02) && !is_server {
         return Ok(all.filter(|layout| layout.era == "B").collect());
     }
     let new_version = source.get(&server_version_key())?.is_some();
-    let is_server = keys.iter().any(|key| key[0] == SIGNED_SESSION_OUTCOME && is_number_key(key));
     if !is_server && !new_version {
         return Ok(Vec::new());
     }
@@ -57,9 +57,16 @@ fn is_two_texts(value: &[u8]) -> bool {
     reader.text().and_then(|_| reader.text()).and_then(|_| reader.finish()).is_ok()
 }
 
-fn is_number_key(key: &[u8]) -> bool {
-    let mut reader = Reader::new(&key[1..], Dialect::MODERN);
-    reader.u64().and_then(|_| reader.finish()).is_ok()
+/// Whether one of the first keys under a prefix is a number.
+fn has_numbers(source: &dyn RowSource, prefix: u8) -> Result<bool, SourceError> {
+    for row in source.scan_prefix(prefix).take(SAMPLES) {
+        let (key, _) = row?;
+        let mut reader = Reader::new(&key[1..], Dialect::MODERN);
+        if reader.u64().and_then(|_| reader.finish()).is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The layouts under which most records decode: one, or the newest of those that give the same sessions, or all
@@ -70,11 +77,11 @@ pub(crate) fn choose(
     source: &dyn RowSource,
     candidates: &[&'static BlockLayout],
 ) -> Result<Vec<&'static BlockLayout>, SourceError> {
-    let few = best(source, candidates, SAMPLES)?;
+    let few = by_records(source, best(source, candidates, SAMPLES)?)?;
     if few.len() <= 1 {
         return Ok(few);
     }
-    let mut all = best(source, &few, usize::MAX)?;
+    let mut all = best(source, &few, usize::MAX)?.layouts;
     if let Some(newest) = all.last().copied() {
         let others = all.clone();
         all.clear();
@@ -85,6 +92,24 @@ pub(crate) fn choose(
         }
     }
     Ok(all)
+}
+
+/// Marks are rows like any other, and a single stray one misleads: if other layouts explain more records than those
+/// that the marks allow, they are the ones.
+fn by_records(source: &dyn RowSource, marked: Best) -> Result<Vec<&'static BlockLayout>, SourceError> {
+    if marked.explained > 0 && marked.explained == marked.seen {
+        return Ok(marked.layouts);
+    }
+    let mut most = marked;
+    for history in [broadcast::HISTORY, SIGNED_SESSION_OUTCOME] {
+        let all = broadcast::LAYOUTS.iter().chain(session::LAYOUTS);
+        let group: Vec<_> = all.filter(|layout| layout.history == history).collect();
+        let found = best(source, &group, SAMPLES)?;
+        if found.explained > most.explained {
+            most = found;
+        }
+    }
+    Ok(most.layouts)
 }
 
 /// Whether any record is converted to different sessions under the two layouts. Items of the open session do not
@@ -101,16 +126,26 @@ fn differ(source: &dyn RowSource, one: &BlockLayout, other: &BlockLayout) -> Res
     Ok(false)
 }
 
-/// The layouts under which most of the first and last `limit` records of both tables decode.
+/// What records say of layouts.
+struct Best {
+    /// Those that explain most.
+    layouts: Vec<&'static BlockLayout>,
+    /// Records that each of them explains.
+    explained: usize,
+    /// Records looked at.
+    seen: usize,
+}
+
+/// The layouts under which most of the first `limit` records of both tables decode.
 fn best(
     source: &dyn RowSource,
     candidates: &[&'static BlockLayout],
     limit: usize,
-) -> Result<Vec<&'static BlockLayout>, SourceError> {
+) -> Result<Best, SourceError> {
     let mut scores = vec![0usize; candidates.len()];
     let mut seen = 0usize;
-    let Some(one) = candidates.first() else { return Ok(Vec::new()) };
-    for prefix in [Some(one.history), candidates.iter().find_map(|layout| layout.pending)] {
+    let history = candidates.first().map(|layout| layout.history);
+    for prefix in [history, candidates.iter().find_map(|layout| layout.pending)] {
         let Some(prefix) = prefix else { continue };
         for row in source.scan_prefix(prefix).take(limit) {
             let (key, value) = row?;
@@ -120,12 +155,12 @@ fn best(
             }
         }
     }
-    let most = scores.iter().copied().max().unwrap_or(0);
+    let explained = scores.iter().copied().max().unwrap_or(0);
+    let are_best = candidates.iter().zip(scores).filter(|(_, score)| *score == explained);
+    let layouts = are_best.map(|(layout, _)| *layout).collect();
     // Without a single record nothing contradicts any layout.
-    if most == 0 && seen > 0 {
-        return Ok(Vec::new());
-    }
-    Ok(candidates.iter().zip(scores).filter(|(_, score)| *score == most).map(|(layout, _)| *layout).collect())
+    let layouts = if explained == 0 && seen > 0 { Vec::new() } else { layouts };
+    Ok(Best { layouts, explained, seen })
 }
 
 fn explains(layout: &BlockLayout, key: &[u8], value: &[u8]) -> bool {

@@ -83,12 +83,19 @@ pub struct ChainVerifier {
     previous_unknown: bool,
     /// Unsigned epochs that nothing covers so far: the first, and how many.
     open: Option<(u64, u64)>,
+    /// The first epoch that is expected.
+    from: u64,
 }
 
 impl ChainVerifier {
     /// A verifier that expects epoch 0.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A verifier of the part of a history that begins with this epoch; what is before it is not looked at.
+    pub fn starting_at(from: u64) -> Self {
+        Self { from, previous_unknown: from > 0, ..Self::default() }
     }
 
     /// Takes the next epoch; returns what is wrong with it.
@@ -137,7 +144,7 @@ impl ChainVerifier {
     }
 
     fn expected(&self) -> u64 {
-        self.summary.last.map_or(0, |last| last.saturating_add(1))
+        self.summary.last.map_or(self.from, |last| last.saturating_add(1))
     }
 
     fn check_position(&self, facts: &EpochFacts, findings: &mut Vec<Finding>) -> bool {

@@ -88,7 +88,8 @@ codes! {
     TransactionIndexExtra = "transaction-index-extra", Error;
     /// The index of accepted transactions has another value than the history gives.
     TransactionIndexDiffers = "transaction-index-differs", Error;
-    /// The index of accepted transactions was not compared: this layout hides the transactions.
+    /// The index of accepted transactions was not compared: this layout hides the transactions, or only a part of the
+    /// history was looked at.
     TransactionIndexUnchecked = "transaction-index-unchecked", Info;
     /// A record outside the history does not decode.
     RecordUndecodable = "record-undecodable", Error;
@@ -102,6 +103,8 @@ codes! {
     FileListTorn = "file-list-torn", Error;
     /// Tables that the database's list of files does not name; they are not read.
     TablesUnnamed = "tables-unnamed", Error;
+    /// Epochs or sessions that an earlier audit proved, as its trust file says, are not what they were.
+    TrustedPrefixChanged = "trusted-prefix-changed", Error;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).
     ItemListAmbiguous = "item-list-ambiguous", Warning;
     /// A session is larger than any server can decode.
@@ -120,10 +123,16 @@ codes! {
     SessionUnsigned = "session-unsigned", Error;
     /// More guardians signed a session than servers store: valid, but servers do not accept such a record from peers.
     SessionSignaturesSurplus = "session-signatures-surplus", Info;
+    /// No finished epoch or session is stored: there is nothing that guardians could have signed.
+    HistoryEmpty = "history-empty", Warning;
+    /// The stored units are of a later session than the one behind the last: the newest sessions are not there.
+    UnitsBeyondEnd = "units-beyond-end", Error;
     /// The items of a block are not in the order in which they were numbered.
     ItemsUnordered = "items-unordered", Error;
     /// The open session's units are in a form that the newest servers do not read.
     UnitsUnreadable = "units-unreadable", Warning;
+    /// The units of the session in progress were not checked, for they are in no form that is known.
+    UnitsUnchecked = "units-unchecked", Info;
     /// The accepted items of the open session are not numbered from 0 without a gap.
     PendingItemMissing = "pending-item-missing", Error;
     /// The record of the open session's number does not follow the last finished block.
@@ -188,6 +197,12 @@ codes! {
     UnitSignaturesUnchecked = "unit-signatures-unchecked", Warning;
     /// An accepted item of the open session is not in the order that its units give.
     AcceptedItemNotOrdered = "accepted-item-not-ordered", Error;
+    /// Part of an archive is damaged or missing.
+    ArchiveDamaged = "archive-damaged", Error;
+    /// An archive says of itself what its records do not bear out.
+    ArchiveMisstated = "archive-misstated", Error;
+    /// An archive is of another federation than the config.
+    ArchiveForeign = "archive-foreign", Error;
 }
 
 impl fmt::Display for Code {

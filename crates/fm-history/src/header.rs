@@ -1,8 +1,8 @@
 //! The 40-byte header of a session: what guardians sign.
 //!
 //! The Merkle tree has Bitcoin's shape with single SHA-256 and no domain separation, so several item lists
-//! can share a root (CVE-2012-2459). Invariant: a root never leaves here without saying whether its list is
-//! one of those.
+//! can share a root: with a repeated tail (CVE-2012-2459), or at another depth, where an item is the 64 bytes of two
+//! nodes. Invariant: a root never leaves here without saying whether its list is one of those.
 
 use crate::{Hash, sha256};
 
@@ -13,25 +13,72 @@ pub struct MerkleRoot {
     pub root: Hash,
     /// The list repeats its own tail in a way that a shorter list has the same root.
     pub ambiguous: bool,
+    /// Whether a list of another depth may have the same root.
+    pub depth: Depth,
 }
+
+/// Whether leaves can be told from inner nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    /// No list of another depth has this root, or leaf hashes alone were given, which do not tell.
+    #[default]
+    Settled,
+    /// Every item has 64 bytes: each may be two nodes, and the true list longer.
+    MaybeDeeper,
+    /// On some level all nodes can be read as items: a shorter list has the same root.
+    Shallower,
+}
+
+/// Bytes of two nodes, which is what an inner node is the hash of.
+const PAIR: usize = 64;
 
 /// The root over leaf hashes: zeros for no leaf, the leaf for one, the last node repeated on odd levels.
 ///
 /// Of all lists with one root exactly the shortest is not ambiguous: the others end, on some level, in a pair of
 /// equal nodes where the shorter list has a single one. Equal pairs elsewhere share their root with nobody.
 pub fn merkle_root(mut level: Vec<Hash>) -> MerkleRoot {
+    root_of(&mut level, |_| {})
+}
+
+/// The root over items as they are stored; `is_item` says of 64 bytes whether a server may have accepted them as one.
+///
+/// Two lists of different depth share a root only if every item of the shorter one is a pair of nodes of the longer
+/// one. So a list with any item of another length than 64 bytes cannot be the shorter one, and a list none of whose
+/// levels reads as items cannot be the longer one.
+pub fn merkle_root_of_items(items: &[&[u8]], is_item: impl Fn(&[u8; 64]) -> bool) -> MerkleRoot {
+    let mut level: Vec<Hash> = items.iter().map(|item| sha256(&[item])).collect();
+    let mut shallower = false;
+    let mut found =
+        root_of(&mut level, |nodes| shallower = shallower || pairs(nodes).all(|pair| is_item(&pair)));
+    if shallower {
+        found.depth = Depth::Shallower;
+    } else if !items.is_empty() && items.iter().all(|item| item.len() == PAIR) {
+        found.depth = Depth::MaybeDeeper;
+    }
+    found
+}
+
+/// What the nodes above these are the hashes of.
+fn pairs(level: &[Hash]) -> impl Iterator<Item = [u8; PAIR]> {
+    level.chunks(2).map(|pair| {
+        let mut bytes = [0; PAIR];
+        bytes[..32].copy_from_slice(&pair[0].0);
+        bytes[32..].copy_from_slice(&pair[pair.len() - 1].0);
+        bytes
+    })
+}
+
+fn root_of(level: &mut Vec<Hash>, mut on_level: impl FnMut(&[Hash])) -> MerkleRoot {
     let mut ambiguous = false;
     while level.len() > 1 {
+        on_level(level);
         // Of two equal nodes the shorter list would have one, and one is not a pair but the root itself.
         ambiguous |= level.len() > 2
             && level.len().is_multiple_of(2)
             && level[level.len() - 1] == level[level.len() - 2];
-        level = level
-            .chunks(2)
-            .map(|pair| sha256(&[&pair[0].0, &pair.last().expect("chunks are not empty").0]))
-            .collect();
+        *level = pairs(level).map(|pair| sha256(&[&pair])).collect();
     }
-    MerkleRoot { root: level.first().copied().unwrap_or_default(), ambiguous }
+    MerkleRoot { root: level.first().copied().unwrap_or_default(), ambiguous, depth: Depth::Settled }
 }
 
 /// The header of a session.

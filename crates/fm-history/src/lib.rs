@@ -4,12 +4,15 @@
 
 mod block;
 mod chain;
+mod diff;
 mod digest;
+mod entry;
 mod epoch;
 mod finding;
 mod hash;
 mod header;
 mod manifest;
+mod merkle_path;
 mod multiset;
 mod root;
 mod rule;
@@ -19,12 +22,15 @@ mod session_parts;
 
 pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
+pub use diff::{DiffClass, Difference, compare_entries};
 pub use digest::sha256;
+pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
 pub use finding::{Code, Finding, Place, Severity};
 pub use hash::Hash;
-pub use header::{MerkleRoot, SessionHeader, merkle_root};
+pub use header::{Depth, MerkleRoot, SessionHeader, merkle_root, merkle_root_of_items};
 pub use manifest::Manifest;
+pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use root::{HistoryRoot, SessionLeaf};
 pub use rule::{

@@ -165,8 +165,9 @@ fn write(
     control: Control<'_>,
 ) -> Result<Hash, MigrationError> {
     let failed = |source| archive_error(partial.path(), source);
-    let mut writer =
-        ArchiveWriter::new(partial.handle()?, &facts.metadata(), Options::default()).map_err(failed)?;
+    // Signatures cannot be compressed: no level above the lowest finds more.
+    let options = Options { level: 1, ..Options::default() };
+    let mut writer = ArchiveWriter::new(partial.handle()?, &facts.metadata(), options).map_err(failed)?;
     let mut root = HistoryRoot::new();
     let signer = job.signer;
     control.progress.begin("signatures", "sessions", Some(facts.sessions));

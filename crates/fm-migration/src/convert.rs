@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
     AuditError, Control, DATABASE_NAME, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
-    PROVENANCE_NAME, audit_migrated, carried_from, carried_row, manifest, manifest_differences, old_sessions,
-    provenance_metadata,
+    PROVENANCE_NAME, audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences,
+    old_sessions, provenance_metadata,
 };
 use fm_eras::{Detected, session};
 use fm_history::{ConvertedEpoch, Finding, Hash, Manifest};
 use fm_store::{PartialDir, StoreError, StoreWriter};
 
-use crate::identity::identity;
 use crate::plan::Judge;
 use crate::{MigrationError, Plan, PlanOptions, plan};
 

@@ -2,7 +2,7 @@
 
 use fm_archive::check_limits;
 use fm_audit::{
-    Anchor, AuditError, Control, EpochOptions, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions,
+    Anchor, AuditError, Control, EpochOptions, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, Scope,
     audit_history, epochs,
 };
 use fm_crypto::EpochKeys;
@@ -71,6 +71,7 @@ pub fn plan(
         shares: false,
         until: options.until,
         side_records: true,
+        scope: Scope::default(),
     };
     let mut judge = Judge::new(options.until);
     let audit = audit_history(
@@ -115,7 +116,8 @@ fn check_end(
 ) -> Result<(), MigrationError> {
     let Some(first) = signed.checked_add(1) else { return Ok(()) };
     let tip = Tip { rows: stream.rows, first: epoch_key(first, layout.dialect) };
-    let epoch_options = EpochOptions { layout, keys: Some(keys), shares: true, convert: false };
+    let epoch_options =
+        EpochOptions { layout, keys: Some(keys), shares: true, convert: false, scope: Scope::default() };
     let mut lost = None;
     control.progress.begin("shares in the tip", "epochs", None);
     epochs(EpochStream { rows: &tip, path: stream.path }, epoch_options, control, |audited| {
@@ -246,6 +248,7 @@ impl Judge {
             Code::LastEpochWrong
                 | Code::LastEpochMissing
                 | Code::SessionPointerWrong
+                | Code::UnitsBeyondEnd
                 | Code::TransactionIndexMissing
                 | Code::TransactionIndexExtra
                 | Code::TransactionIndexDiffers

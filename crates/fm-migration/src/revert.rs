@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use fm_audit::{ArchiveSource, AuditError, Control, EpochStream};
+use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, identity};
 use fm_eras::RowSource;
 use fm_history::Hash;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
 use crate::MigrationError;
-use crate::identity::identity;
 
 /// What was written back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{Control, DATABASE_NAME, MigratedDir};
+use fm_audit::{Control, DATABASE_NAME, Identity, MigratedDir};
 use fm_crypto::{SchnorrSignature, SessionKeys};
 use fm_eras::session;
 use fm_history::{Hash, HistoryRoot, SessionParts, signed_record};
@@ -15,7 +15,7 @@ use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
 use crate::attestation::{Attestation, AttestationFacts, SignatureStream, shown};
-use crate::identity::Identity;
+use crate::pieces::{Piece, Pieces};
 use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
 use crate::tips::{Compared, Relation};
 use crate::{MigrationError, SealError};
@@ -67,7 +67,7 @@ pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationErro
     let replacement = Replacement::create(&database)?;
     let sealed = sealing.write(&replacement.path(), control)?;
     if !sealed.already {
-        read_back(&replacement.path(), sealed.written, control)?;
+        read_back(&replacement.path(), &sealed.pieces, control)?;
         // Open files of the old database would not follow it to its other name.
         drop(dir);
         replacement.exchange()?;
@@ -124,10 +124,23 @@ struct Sealing<'a> {
 /// What was written.
 struct Written {
     root: HistoryRoot,
-    /// Identity of the rows before the sessions, of the sessions, and of the rows behind them.
-    written: [Hash; 3],
+    /// All rows.
+    pieces: Vec<Piece>,
     /// Every session had these very signatures.
     already: bool,
+}
+
+/// The new database, and what is in it.
+struct Output {
+    writer: StoreWriter,
+    pieces: Pieces,
+}
+
+impl Output {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.pieces.push(key, value);
+        self.writer.push_sorted(key, value)
+    }
 }
 
 /// What became of the sessions.
@@ -158,22 +171,17 @@ type Attached = Vec<Option<SchnorrSignature>>;
 impl Sealing<'_> {
     /// Verifies every signature over the headers here, and writes the database with them.
     fn write(&self, path: &Path, control: Control<'_>) -> Result<Written, MigrationError> {
-        let mut writer = StoreWriter::create(path)?;
+        let mut output = Output { writer: StoreWriter::create(path)?, pieces: Pieces::default() };
         let sessions = session::SIGNED_SESSION_OUTCOME;
-        let before = self.copy(&[], Some(&[sessions]), control, &mut writer)?;
-        let mut identity = Identity::default();
-        let running = self.pass(control, |key, record| {
-            identity.push(key, record);
-            writer.push_sorted(key, record)
-        })?;
+        self.copy(&[], Some(&[sessions]), control, &mut output)?;
+        let running = self.pass(control, |key, record| output.put(key, record))?;
         check_root(&running.root, &self.dir.manifest)?;
         for (place, file) in self.files.iter().enumerate() {
             check_relation(file, &running.compared(place, &file.facts))?;
         }
-        let behind = self.copy(&[sessions + 1], None, control, &mut writer)?;
-        writer.finish()?;
-        let written = [before, identity.finish(), behind];
-        Ok(Written { root: running.root, written, already: !running.differs })
+        self.copy(&[sessions + 1], None, control, &mut output)?;
+        output.writer.finish()?;
+        Ok(Written { root: running.root, pieces: output.pieces.finish(), already: !running.differs })
     }
 
     /// Goes over all sessions; `put` takes the new rows.
@@ -220,26 +228,24 @@ impl Sealing<'_> {
         Signed { leaf, already: parts.signatures == signatures, key: stored.key, record, bad }
     }
 
-    /// Copies the rows of a range as they are; gives their identity.
+    /// Copies the rows of a range as they are.
     fn copy(
         &self,
         from: &[u8],
         to: Option<&[u8]>,
         control: Control<'_>,
-        writer: &mut StoreWriter,
-    ) -> Result<Hash, MigrationError> {
-        let mut identity = Identity::default();
+        output: &mut Output,
+    ) -> Result<(), MigrationError> {
         control.progress.begin("other records", "records", None);
         let mut rows = self.dir.database.scan_range(from, to);
         while let Some(row) = rows.next_row() {
             let (key, value) = row?;
-            identity.push(key, value);
-            writer.push_sorted(key, value)?;
+            output.put(key, value)?;
             control.check()?;
             control.progress.advance(1);
         }
         control.progress.end();
-        Ok(identity.finish())
+        Ok(())
     }
 }
 
@@ -268,28 +274,26 @@ impl Running {
 }
 
 /// Reads a new database from the disk and compares it with what was written.
-fn read_back(path: &Path, written: [Hash; 3], control: Control<'_>) -> Result<(), MigrationError> {
+fn read_back(path: &Path, pieces: &[Piece], control: Control<'_>) -> Result<(), MigrationError> {
     let store = ReadStore::open(path)?;
-    let sessions = session::SIGNED_SESSION_OUTCOME;
-    let (first, behind) = ([sessions], [sessions + 1]);
-    let ranges: [(&[u8], Option<&[u8]>); 3] = [(&[], Some(&first)), (&first, Some(&behind)), (&behind, None)];
     control.progress.begin("reading back", "records", None);
-    let read: Vec<Hash> = ranges
+    let same = (0..pieces.len())
         .into_par_iter()
-        .map(|(from, to)| {
+        .map(|place| {
             let mut identity = Identity::default();
-            let mut rows = store.scan_range(from, to);
+            let behind = pieces.get(place + 1).map(|next| next.from.as_slice());
+            let mut rows = store.scan_range(&pieces[place].from, behind);
             while let Some(row) = rows.next_row() {
                 let (key, value) = row?;
                 identity.push(key, value);
                 control.check()?;
                 control.progress.advance(1);
             }
-            Ok::<_, MigrationError>(identity.finish())
+            Ok::<_, MigrationError>(identity.finish() == pieces[place].identity)
         })
-        .collect::<Result<_, _>>()?;
+        .try_reduce(|| true, |one, other| Ok(one && other))?;
     control.progress.end();
-    if read == written {
+    if same {
         return Ok(());
     }
     Err(MigrationError::ReadBack { what: "the sealed database reads back as another one".to_owned() })

@@ -8,11 +8,13 @@
 //! - Rows that RocksDB leaves out without an error (a torn or missing log, a torn list of files, tables that the
 //!   list does not name) are told by [`ReadStore::omissions`].
 //! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
-//! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`] and
-//!   [`Replacement::exchange`].
+//! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`],
+//!   [`Replacement::exchange`] and [`Swap::run`].
 
+mod copy;
 mod error;
 mod live;
+mod lock;
 mod manifest;
 mod omission;
 mod open;
@@ -20,15 +22,21 @@ mod partial;
 mod partial_file;
 mod read;
 mod replace;
+mod replace_file;
+mod swap;
 mod write;
 
+pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use error::StoreError;
 pub use live::{Durability, LiveStore};
+pub use lock::DatabaseLock;
 pub use omission::{Omission, OmissionKind};
-pub use partial::{PARTIAL_MARKER, PartialDir};
+pub use partial::{PARTIAL_MARKER, PartialDir, sync_directory};
 pub use partial_file::PartialFile;
 pub use read::{ReadStore, Scan, prefix_end};
 pub use replace::Replacement;
+pub use replace_file::{remove_file, replace_file};
+pub use swap::{Stage, Swap};
 pub use write::{StoreSummary, StoreWriter};
 
 /// A key and its value.

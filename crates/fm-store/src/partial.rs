@@ -163,7 +163,11 @@ pub(crate) fn parent(path: &Path) -> &Path {
     }
 }
 
-pub(crate) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+/// Puts on the disk which names a directory has.
+///
+/// # Errors
+/// If it cannot be opened or synced.
+pub fn sync_directory(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| StoreError::io(path, source))
 }
 

@@ -1,6 +1,6 @@
 //! A file that is born beside its final name and appears there whole or not at all.
 //!
-//! Invariants: nothing is ever overwritten under the final name; a leftover is recognised by its first bytes and
+//! Invariants: nothing is overwritten under the final name unless that is what was asked for; a leftover is recognised by its first bytes and
 //! replaced, anything else in the way is refused; two runs on one target exclude each other.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -76,6 +76,19 @@ impl PartialFile {
     }
 }
 
+impl PartialFile {
+    /// Syncs the file and puts it in the place of the one with its name, if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be synced or renamed; then the other one is as it was.
+    pub fn publish_over(mut self) -> Result<(), StoreError> {
+        self.file.sync_all().map_err(|source| StoreError::io(&self.path, source))?;
+        fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
+        self.published = true;
+        sync_directory(parent(&self.target))
+    }
+}
+
 impl Drop for PartialFile {
     fn drop(&mut self) {
         if !self.published {
@@ -85,8 +98,8 @@ impl Drop for PartialFile {
     }
 }
 
-/// Renames a file to a name that nothing has.
-fn rename_to_new(from: &Path, to: &Path) -> Result<(), StoreError> {
+/// Renames a file or directory to a name that nothing has.
+pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<(), StoreError> {
     let exists = || StoreError::AlreadyExists { path: to.to_owned() };
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),
@@ -121,6 +134,20 @@ mod tests {
         assert!(matches!(second.publish(), Err(StoreError::AlreadyExists { .. })));
         assert_eq!(fs::read(&target).unwrap(), b"whole");
         assert!(!partial_path(&target).exists());
+    }
+
+    #[test]
+    fn it_takes_the_place_of_another_only_when_told_to() {
+        let home = tempfile::tempdir().unwrap();
+        let target = home.path().join("file");
+        for text in [b"first", b"other"] {
+            let partial = PartialFile::create(&target, |_| false).unwrap();
+            partial.handle().unwrap().write_all(text).unwrap();
+            partial.publish_over().unwrap();
+            assert_eq!(fs::read(&target).unwrap(), text);
+        }
+        drop(PartialFile::create(&target, |_| false).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"other");
     }
 
     #[test]

@@ -26,6 +26,10 @@ impl ReadStore {
         Ok(Self { db: opened.db, path: path.to_owned(), omissions: opened.omissions })
     }
 
+    pub(crate) fn db(&self) -> &DB {
+        &self.db
+    }
+
     /// Where the database is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Control, EpochStream, SessionOptions, Silent, audit_sessions};
+use fm_audit::{Control, EpochStream, Scope, SessionOptions, Silent, audit_sessions};
 use fm_crypto::SessionKeys;
 use fm_eras::{DetectError, Detected, broadcast, detect, session};
 use fm_forge::{BlockSpec, forge_blocks};
@@ -35,7 +35,13 @@ fn every_layout_is_recognised_and_sound() {
         let mut findings = Vec::new();
         let audit = audit_sessions(
             EpochStream { rows: &store, path: store.path() },
-            SessionOptions { layout: found, keys: Some(&keys), until: None, side_records: true },
+            SessionOptions {
+                layout: found,
+                keys: Some(&keys),
+                until: None,
+                side_records: true,
+                scope: Scope::default(),
+            },
             Control { progress: &Silent, interrupted: &AtomicBool::new(false) },
             &mut |finding| findings.push(finding),
             &mut |_| Ok(()),
@@ -64,7 +70,13 @@ fn guardians_with_different_signatures_have_one_history_root() {
         let mut signatures = Vec::new();
         let audit = audit_sessions(
             EpochStream { rows: &store, path: store.path() },
-            SessionOptions { layout, keys: Some(&keys), until: None, side_records: true },
+            SessionOptions {
+                layout,
+                keys: Some(&keys),
+                until: None,
+                side_records: true,
+                scope: Scope::default(),
+            },
             Control { progress: &Silent, interrupted: &AtomicBool::new(false) },
             &mut |finding| panic!("{finding}"),
             &mut |block| {

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use fm_audit::AuditError;
+use fm_audit::{AuditError, TrustError};
+use fm_backup::BackupError;
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
 
@@ -110,8 +111,81 @@ impl From<AuditError> for Failure {
             AuditError::Store(error) => error.into(),
             AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
                 .hint("run the same command again to do it whole"),
+            AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
+                "`fm-verify` says what else is wrong; to use the archive all the same, give the file itself",
+            ),
             error => Self::from_error(Exit::CannotLook, &error),
         }
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let error = match error {
+            TrustError::Write(error) => return error.into(),
+            error => error,
+        };
+        let exit = match error {
+            TrustError::Write(_) | TrustError::File { .. } | TrustError::Damaged { .. } => Exit::CannotLook,
+            TrustError::NotOne { .. } | TrustError::Version { .. } | TrustError::OfAnother { .. } => {
+                Exit::Usage
+            }
+        };
+        let hint = match error {
+            TrustError::File { .. } | TrustError::Write(_) => None,
+            TrustError::Version { .. } => {
+                Some("use a newer fm-verify, or another file to check everything anew")
+            }
+            _ => Some("name another file, or none, to check everything anew"),
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        let (exit, hint) = match error {
+            BackupError::Audit(error) => return error.into(),
+            BackupError::Store(error) => return error.into(),
+            BackupError::Archive { .. } => (
+                Exit::CannotLook,
+                Some("`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy"),
+            ),
+            BackupError::WriteArchive { .. } => (Exit::CannotLook, Some("nothing was left at the target")),
+            BackupError::Unreachable { .. } => {
+                (Exit::Usage, Some("give a path, or file:// and an absolute path"))
+            }
+            BackupError::NotProven { .. } => (
+                Exit::Findings,
+                Some(
+                    "nothing was written; --accept-findings goes on all the same, and the archive keeps every row",
+                ),
+            ),
+            BackupError::Secret { .. } => (
+                Exit::Findings,
+                Some("nothing was written; find out who put it there, and change that secret"),
+            ),
+            BackupError::NotFit { .. } => (Exit::Usage, None),
+            BackupError::NeedsBase { .. } => (Exit::Usage, Some("give that archive with --base")),
+            BackupError::OtherBase { .. } => (Exit::Usage, Some("give the archive that it was made --since")),
+            BackupError::OtherTarget { .. } => (Exit::Usage, Some("choose a target that does not exist")),
+            BackupError::ReadBack { .. } => (
+                Exit::CannotLook,
+                Some("nothing was left at the target; check the disk, and that nothing writes to the source"),
+            ),
+            BackupError::Encrypted { .. } => {
+                (Exit::WrongKey, Some("give the file of a secret key with --identity"))
+            }
+            BackupError::WrongKey { .. } => {
+                (Exit::WrongKey, Some("--identity takes the file that age-keygen wrote"))
+            }
+            BackupError::NotAKey => {
+                (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
+            }
+            BackupError::NotARecipient { .. } => (Exit::Usage, Some("a public key begins with age1")),
+            BackupError::File { .. } => (Exit::CannotLook, None),
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
     }
 }
 

@@ -1,8 +1,6 @@
 //! The trust root: whose keys, and from where.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -12,7 +10,7 @@ use fm_crypto::{
 };
 use fm_eras::Detected;
 
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, read_file};
 
 /// Name of the public config in a guardian's data directory.
 const CONFIG_NAME: &str = "consensus.json";
@@ -49,6 +47,15 @@ impl PinnedKeys {
     pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {
             (Detected::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
+            (Detected::Blocks(layout), _, Some(keys)) if layout.era != "B" && keys.tag().is_none() => {
+                let message = format!(
+                    "{} holds keys without parity (64 hex digits); sessions of era {} are signed with keys that have \
+                     one (66)",
+                    self.path.display(),
+                    layout.era
+                );
+                Err(Failure::new(Exit::Usage, message))
+            }
             (Detected::Blocks(_), _, Some(keys)) => Ok(HistoryKeys::Session(keys)),
             (Detected::Hbbft(_), None, _) if self.config.is_some() => {
                 let message = format!(
@@ -109,18 +116,12 @@ impl KeyArgs {
     }
 }
 
-pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(|error| {
-        Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
-    })?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let message = format!("{} has more than {MAX_BYTES} bytes: it is no file of keys", path.display());
-        return Err(Failure::new(Exit::Usage, message));
-    }
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::new(Exit::Usage, format!("{} is not JSON: it is not even text", path.display()))
-    })
+/// The text of a small file: keys or a config.
+///
+/// # Errors
+/// If it cannot be read, is no text, or is far larger than such a file.
+pub fn read(path: &Path) -> Result<String, Failure> {
+    read_file(path, MAX_BYTES, "file of keys")
 }
 
 fn malformed(path: &Path, error: &ConfigError) -> Failure {

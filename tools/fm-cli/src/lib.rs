@@ -4,9 +4,12 @@
 //! with its causes and at most one hint.
 
 mod exit;
+mod exit_restore;
 mod findings;
+mod input;
 mod interrupt;
 mod keys;
+mod manual;
 mod output;
 mod progress;
 mod secrets;
@@ -14,8 +17,10 @@ mod target;
 
 pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
+pub use input::read_file;
 pub use interrupt::interrupt_flag;
-pub use keys::{KeyArgs, PinnedKeys, layout_by_name};
+pub use keys::{KeyArgs, PinnedKeys, layout_by_name, read as read_text};
+pub use manual::Manual;
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
 pub use secrets::{guardian_key, guardian_password};

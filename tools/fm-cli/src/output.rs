@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::{Exit, Failure};
 
+/// The version of the schema in docs/json.md.
+const SCHEMA: u32 = 1;
+
 /// Lines on standard output.
 #[derive(Default)]
 pub struct Output {
@@ -32,7 +35,16 @@ impl Output {
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text =
             serde_json::to_string(value).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
-        self.line(&text)
+        self.line(&versioned(text))
+    }
+}
+
+/// A verdict says which version of the schema the lines before it follow.
+fn versioned(text: String) -> String {
+    const VERDICT: &str = r#"{"type":"verdict","#;
+    match text.strip_prefix(VERDICT) {
+        Some(rest) => format!("{VERDICT}\"schema\":{SCHEMA},{rest}"),
+        None => text,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
 use fm_eras::Detected;
 use fm_eras::block::Version;
 use fm_eras::session;
@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Revert(RevertArgs),
     /// Shows the units of the session in progress: their graph, what is wrong with it, and the items inside.
     Units(UnitsArgs),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// The layout, where it cannot be told from the records.

@@ -11,7 +11,7 @@ mod units;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Arguments, Command};
 
@@ -30,5 +30,6 @@ fn main() -> ExitCode {
         Command::Seal(arguments) => seal::run(&arguments),
         Command::Revert(arguments) => revert::run(&arguments),
         Command::Units(arguments) => units::run(&arguments),
+        Command::Manual(manual) => manual.run(Arguments::command()),
     })
 }

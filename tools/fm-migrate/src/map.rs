@@ -1,6 +1,6 @@
 //! `map`.
 
-use fm_audit::{AuditError, Control, EpochStream, MigratedDir};
+use fm_audit::{AuditError, Control, EpochStream, MigratedDir, check_identity};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
 
 use crate::args::MapArgs;
@@ -10,6 +10,7 @@ pub(crate) fn run(arguments: &MapArgs) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let dir = MigratedDir::open(&arguments.dir, control)?;
+    check_identity(&dir.provenance, &arguments.dir)?;
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
     let mut output = Output::default();
     let mut failure = None;

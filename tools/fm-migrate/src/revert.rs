@@ -1,6 +1,6 @@
 //! `revert`.
 
-use fm_audit::{ArchiveSource, Control, PROVENANCE_NAME};
+use fm_audit::{ArchiveSource, Control, PROVENANCE_NAME, check_identity};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, check_target, group_digits, interrupt_flag};
 use serde::Serialize;
 
@@ -22,6 +22,9 @@ pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
     let path = if arguments.from.is_dir() { &inside } else { &arguments.from };
     check_target(&arguments.to, &arguments.from)?;
     let archive = ArchiveSource::open(path)?;
+    if arguments.from.is_dir() {
+        check_identity(&archive, &arguments.from)?;
+    }
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let reverted = fm_migration::revert(&archive, &arguments.to, control)?;

@@ -22,6 +22,8 @@ struct SealVerdict<'a> {
     peers: &'a [u16],
     verified: &'a [u16],
     history_root: String,
+    /// The file that the keys are from; none if the directory's own manifest named them.
+    keys: Option<String>,
 }
 
 pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
@@ -53,13 +55,22 @@ pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
             peers: &sealed.peers,
             verified: &sealed.verified,
             history_root: sealed.history_root.to_string(),
+            keys: pinned.map(|pinned| pinned.path.display().to_string()),
         })?;
         return Ok(Exit::Done);
     }
+    output.line(&format!("keys       {}", keys_from(pinned.as_ref())))?;
     print(&mut output, &sealed, guardians)?;
     let done = if sealed.existed { "was sealed with these already, unchanged:" } else { "sealed:" };
     output.line(&format!("{done} {}", arguments.dir.display()))?;
     Ok(Exit::Done)
+}
+
+fn keys_from(pinned: Option<&PinnedKeys>) -> String {
+    let unpinned = || {
+        "of the directory's own manifest, NOT PINNED: `fm-verify --config` tells whose they are".to_owned()
+    };
+    pinned.map_or_else(unpinned, |pinned| format!("from {}", pinned.path.display()))
 }
 
 /// The keys that the directory's own guardian had in its config when it converted.
@@ -77,7 +88,7 @@ fn print(output: &mut Output, sealed: &Sealed, guardians: usize) -> Result<(), F
     let list = |peers: &[u16]| peers.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     output.line(&format!("verified   the attestations of guardians {}", list(&sealed.verified)))?;
     output.line(&format!(
-        "sessions   {} (0 to {}), each with the signatures of guardians {}, {} of {guardians}",
+        "sessions   {} (0 to {}), each with the signatures of guardians {} ({} of {guardians})",
         group_digits(sealed.sessions),
         group_digits(sealed.sessions.saturating_sub(1)),
         list(&sealed.peers),

@@ -1,49 +1,62 @@
 //! The verdict: for programs as the last line of NDJSON, for people as a few lines.
 
+use std::collections::BTreeMap;
+
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_eras::Detected;
 use serde::Serialize;
 
+use crate::scope_args::{Limits, Range, SampleFacts, TrustFacts};
 use crate::verify::Outcome;
 
+/// The last line of an audit's NDJSON.
 #[derive(Serialize)]
-struct Verdict {
-    r#type: &'static str,
-    verdict: &'static str,
-    source: &'static str,
-    era: Option<&'static str>,
-    dialect: Option<&'static str>,
+pub(crate) struct Verdict<'a> {
+    pub(crate) r#type: &'static str,
+    pub(crate) verdict: &'static str,
+    pub(crate) source: &'static str,
+    pub(crate) era: Option<&'static str>,
+    pub(crate) dialect: Option<&'static str>,
     /// Epochs that are stored; none in a history of blocks or sessions.
-    epochs: u64,
-    signed: u64,
-    covered: u64,
-    tip: u64,
-    unproven: u64,
-    unchecked_signatures: u64,
-    sessions: u64,
+    pub(crate) epochs: u64,
+    pub(crate) signed: u64,
+    pub(crate) covered: u64,
+    pub(crate) tip: u64,
+    pub(crate) unproven: u64,
+    pub(crate) unchecked_signatures: u64,
+    /// Blocks or sessions by the number of valid signatures under them.
+    pub(crate) by_signers: &'a BTreeMap<usize, u64>,
+    pub(crate) sessions: u64,
     /// Sessions of a migrated directory that a threshold of guardians signed; none if that was not checked.
-    sealed: Option<u64>,
-    items: u64,
-    pending: u64,
-    last: Option<u64>,
-    proven_to: Option<u64>,
-    history_root: Option<String>,
-    errors: u64,
-    warnings: u64,
-    keys: Option<KeySource>,
+    pub(crate) sealed: Option<u64>,
+    pub(crate) items: u64,
+    pub(crate) pending: u64,
+    /// Units of the session in progress that were checked.
+    pub(crate) units: u64,
+    pub(crate) last: Option<u64>,
+    pub(crate) proven_to: Option<u64>,
+    pub(crate) history_root: Option<String>,
+    pub(crate) errors: u64,
+    pub(crate) warnings: u64,
+    pub(crate) keys: Option<KeySource>,
+    /// The part that was looked at; none if that was all.
+    pub(crate) range: Option<Range>,
+    /// The sample whose signatures were checked; none if that was every one.
+    pub(crate) sample: Option<&'a SampleFacts>,
+    pub(crate) trust_file: Option<&'a TrustFacts>,
 }
 
 /// Whose keys the signatures were checked with.
 #[derive(Serialize)]
-struct KeySource {
-    path: String,
+pub(crate) struct KeySource {
+    pub(crate) path: String,
     #[serde(flatten)]
-    keys: TrustRoot,
+    pub(crate) keys: TrustRoot,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum TrustRoot {
+pub(crate) enum TrustRoot {
     Epoch { epoch_public_key: String, degree: usize },
     Session { key_set_tag: Option<String>, guardians: usize, threshold: usize },
 }
@@ -67,29 +80,52 @@ fn key_source(keys: &PinnedKeys, is_epochs: bool) -> Option<KeySource> {
     Some(KeySource { path: keys.path.display().to_string(), keys: root })
 }
 
+/// What an outcome amounts to, in every form that it is told in.
+pub(crate) struct Judgement<'a> {
+    pub(crate) verdict: Verdict<'a>,
+    pub(crate) exit: Exit,
+    pub(crate) is_epochs: bool,
+}
+
+pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judgement<'a> {
+    let Limits { range, sample, .. } = &outcome.limits;
+    let (name, exit) = match (outcome.errors + outcome.warnings, keys) {
+        (0, None) => ("unpinned", Exit::Partial),
+        (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),
+        (0, Some(_)) if range.is_some() => ("partial", Exit::Partial),
+        (0, Some(_)) => ("sound", Exit::Done),
+        _ => ("findings", Exit::Findings),
+    };
+    let is_epochs = !matches!(outcome.layout, Some(Detected::Blocks(_)));
+    let verdict = verdict(name, outcome, keys.and_then(|keys| key_source(keys, is_epochs)), is_epochs);
+    Judgement { verdict, exit, is_epochs }
+}
+
 pub(crate) fn conclude(
     outcome: &Outcome,
     keys: Option<&PinnedKeys>,
     json: bool,
     mut output: Output,
 ) -> Result<Exit, Failure> {
-    let (name, exit) = match (outcome.errors + outcome.warnings, keys) {
-        (0, Some(_)) => ("sound", Exit::Done),
-        (0, None) => ("unpinned", Exit::Partial),
-        _ => ("findings", Exit::Findings),
-    };
-    let is_epochs = !matches!(outcome.layout, Some(Detected::Blocks(_)));
-    let verdict = verdict(name, outcome, keys.and_then(|keys| key_source(keys, is_epochs)), is_epochs);
+    let judgement = judge(outcome, keys);
     if json {
-        output.json(&verdict)?;
+        output.json(&judgement.verdict)?;
     } else {
-        print(&mut output, &verdict, outcome, is_epochs)?;
+        print(&mut output, &judgement, outcome)?;
     }
-    Ok(exit)
+    Ok(judgement.exit)
 }
 
-fn verdict(name: &'static str, outcome: &Outcome, keys: Option<KeySource>, is_epochs: bool) -> Verdict {
+fn verdict<'a>(
+    name: &'static str,
+    outcome: &'a Outcome,
+    keys: Option<KeySource>,
+    is_epochs: bool,
+) -> Verdict<'a> {
     let chain = &outcome.audit.chain;
+    let Limits { range, sample, trust } = &outcome.limits;
+    // Sessions do not cover each other, and nothing covers what was not looked at.
+    let is_gapless = range.is_none_or(|range| range.from == 0) && (is_epochs || sample.is_none());
     let anchor = outcome.audit.anchor.as_ref();
     let sessions = if is_epochs { anchor.map_or(0, |anchor| anchor.sessions) } else { chain.epochs };
     Verdict {
@@ -104,28 +140,30 @@ fn verdict(name: &'static str, outcome: &Outcome, keys: Option<KeySource>, is_ep
         tip: chain.tip,
         unproven: chain.unproven,
         unchecked_signatures: chain.unchecked,
+        by_signers: &outcome.audit.by_signers,
         sessions,
         sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
         pending: outcome.audit.pending,
+        units: outcome.units,
         last: anchor.map(|anchor| anchor.last),
-        proven_to: chain.last_signed,
+        proven_to: chain.last_signed.filter(|_| is_gapless),
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
         errors: outcome.errors,
         warnings: outcome.warnings,
         keys,
+        range: *range,
+        sample: sample.as_ref(),
+        trust_file: trust.as_ref(),
     }
 }
 
-fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: bool) -> Result<(), Failure> {
-    output.line(&trust_root(verdict))?;
-    output.line(&format!(
-        "source     {}, era {} ({})",
-        verdict.source,
-        verdict.era.unwrap_or("unknown"),
-        verdict.dialect.unwrap_or("nothing of it can be read")
-    ))?;
-    output.line(&signatures(verdict, is_epochs))?;
+fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> Result<(), Failure> {
+    let Judgement { verdict, is_epochs, .. } = judgement;
+    output.line(&format!("trust root {}", trust_root(verdict)))?;
+    output.line(&format!("source     {}", source(verdict)))?;
+    let what = if *is_epochs { "epochs    " } else { "signatures" };
+    output.line(&format!("{what} {}", signatures(verdict, *is_epochs)))?;
     if let (Some(last), Some(root)) = (verdict.last, &verdict.history_root) {
         output.line(&format!(
             "sessions   {} (0 to {}), {} items",
@@ -134,89 +172,162 @@ fn print(output: &mut Output, verdict: &Verdict, outcome: &Outcome, is_epochs: b
             group_digits(verdict.items)
         ))?;
         if verdict.pending > 0 {
-            output.line(&format!(
-                "open       {} accepted items, not signed yet",
-                group_digits(verdict.pending)
-            ))?;
+            output.line(&format!("open       {}", open_session(verdict)))?;
         }
-        let is_proven = verdict.errors == 0 && verdict.proven_to.is_some();
-        let proven = if is_proven { "" } else { " (NOT PROVEN)" };
-        output.line(&format!("root       {root}{proven}"))?;
+        output.line(&format!("root       {root}{}", root_standing(verdict)))?;
     }
+    if let Some(sealed) = sealed(outcome) {
+        output.line(&format!("sealed     {sealed}"))?;
+    }
+    if let Some(trust) = verdict.trust_file {
+        output.line(&trust_line(trust, verdict.errors, *is_epochs))?;
+    }
+    output.line(&format!("verdict    {}", summary(judgement, outcome)))
+}
+
+/// The session in progress, in words.
+pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
+    let pending = group_digits(verdict.pending);
+    let units = match verdict.units {
+        0 => String::new(),
+        units => format!("; {} units checked", group_digits(units)),
+    };
+    format!("{pending} accepted items, not signed yet{units}")
+}
+
+/// What was looked at, in words.
+pub(crate) fn source(verdict: &Verdict<'_>) -> String {
+    format!(
+        "{}, era {} ({})",
+        verdict.source,
+        verdict.era.unwrap_or("unknown"),
+        verdict.dialect.unwrap_or("nothing of it can be read")
+    )
+}
+
+/// What is to be said behind a history root that is less than proven.
+pub(crate) fn root_standing(verdict: &Verdict<'_>) -> &'static str {
+    match verdict.sample {
+        Some(_) => " (SAMPLED, not proven)",
+        None if verdict.errors == 0 && verdict.proven_to.is_some() => "",
+        None => " (NOT PROVEN)",
+    }
+}
+
+/// What the new signatures of a migrated directory came to, if there are any.
+pub(crate) fn sealed(outcome: &Outcome) -> Option<String> {
     let seal = outcome.seal;
-    if let Some(sealed) = seal.sealed.filter(|sealed| *sealed > 0) {
-        output.line(&format!(
-            "sealed     {} sessions, each signed by {} of {} guardians",
+    seal.sealed.filter(|sealed| *sealed > 0).map(|sealed| {
+        format!(
+            "{} sessions, each signed by {} of {} guardians",
             group_digits(sealed),
             seal.threshold,
             seal.guardians
-        ))?;
-    }
-    let scope = proven_scope(verdict, outcome.audit.chain.last, is_epochs);
-    let summary = match verdict.verdict {
+        )
+    })
+}
+
+/// The verdict in one sentence.
+pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
+    let Judgement { verdict, is_epochs, .. } = judgement;
+    let scope = proven_scope(verdict, outcome.audit.chain.last, *is_epochs);
+    let what = if *is_epochs { "epoch" } else { "session" };
+    let part = verdict.range.map(|range| {
+        let (from, to) = (group_digits(range.from), group_digits(range.to));
+        format!("{what}s {from} to {to} only, and none of the records beside the history")
+    });
+    let sample = verdict.sample.map(|sample| sample.words(what));
+    match verdict.verdict {
         "sound" => format!("SOUND {}", scope.unwrap_or_default()),
+        "sampled" => {
+            let limits: Vec<String> = sample.into_iter().chain(part).collect();
+            format!("SAMPLED, nothing found: {}", limits.join("; "))
+        }
+        "partial" => format!("PARTIAL, nothing found: {}", part.unwrap_or_default()),
         "unpinned" => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
         _ => {
+            let scope = scope.filter(|_| part.is_none() && sample.is_none());
             let scope = scope.map(|scope| format!("; proven {scope}")).unwrap_or_default();
             format!("FINDINGS: {} error(s), {} warning(s){scope}", verdict.errors, verdict.warnings)
         }
-    };
-    output.line(&format!("verdict    {summary}"))
+    }
 }
 
-fn trust_root(verdict: &Verdict) -> String {
+fn trust_line(trust: &TrustFacts, errors: u64, is_epochs: bool) -> String {
+    let what = if is_epochs { "epochs" } else { "sessions" };
+    let now = if errors == 0 { "now" } else { "as before, for there are errors" };
+    format!(
+        "trust file {}: {} {what} are as an earlier audit proved them; it has {} {now}",
+        trust.path,
+        group_digits(trust.trusted),
+        group_digits(trust.remembered)
+    )
+}
+
+pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
     let Some(KeySource { path, keys }) = &verdict.keys else {
-        return "trust root NONE: without --config or --keys this shows consistency only, NOT that the federation \
+        return "NONE: without --config or --keys this shows consistency only, NOT that the federation \
                 agreed to it"
             .to_owned();
     };
     match keys {
         TrustRoot::Epoch { epoch_public_key, degree } => format!(
-            "trust root {epoch_public_key} from {path} (degree {degree}: {} guardians sign together)",
+            "{epoch_public_key} from {path} (degree {degree}: {} guardians sign together)",
             degree + 1
         ),
         TrustRoot::Session { key_set_tag, guardians, threshold } => format!(
-            "trust root {} from {path} ({guardians} guardians, {threshold} sign together)",
+            "{} from {path} ({guardians} guardians, {threshold} sign together)",
             key_set_tag.as_deref().unwrap_or("without a tag")
         ),
     }
 }
 
-fn signatures(verdict: &Verdict, is_epochs: bool) -> String {
-    let what = if is_epochs { "epochs    " } else { "signatures" };
+pub(crate) fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
     let stored = group_digits(if is_epochs { verdict.epochs } else { verdict.sessions });
     match (&verdict.keys, verdict.unchecked_signatures) {
         (Some(_), 0) if is_epochs => format!(
-            "{what} {stored}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",
+            "{stored}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",
             group_digits(verdict.signed),
             group_digits(verdict.covered),
             group_digits(verdict.tip),
             group_digits(verdict.unproven)
         ),
         (Some(_), 0) => format!(
-            "{what} {stored} sessions: {} signed by enough guardians, {} not",
+            "{stored} sessions: {} signed by enough guardians{}, {} not",
             group_digits(verdict.signed),
+            by_signers(verdict),
+            group_digits(verdict.unproven)
+        ),
+        (Some(_), unchecked) if verdict.sample.is_some() => format!(
+            "{stored}{}: {} signed, signatures of {} not checked, {} not signed by enough guardians",
+            if is_epochs { "" } else { " sessions" },
+            group_digits(verdict.signed),
+            group_digits(unchecked),
             group_digits(verdict.unproven)
         ),
         (_, unchecked) if is_epochs => {
-            format!("{what} {stored}: {} with a signature, none of them checked", group_digits(unchecked))
+            format!("{stored}: {} with a signature, none of them checked", group_digits(unchecked))
         }
         (_, unchecked) => {
-            format!(
-                "{what} {stored} sessions: {} with signatures, none of them checked",
-                group_digits(unchecked)
-            )
+            format!("{stored} sessions: {} with signatures, none of them checked", group_digits(unchecked))
         }
     }
 }
 
+/// How much history stands behind how many guardians.
+fn by_signers(verdict: &Verdict<'_>) -> String {
+    let part = |(guardians, sessions): (&usize, &u64)| format!("{} by {guardians}", group_digits(*sessions));
+    let parts: Vec<String> = verdict.by_signers.iter().rev().map(part).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
 /// What the signatures prove, and what they do not; none if there are errors or nothing is signed.
-fn proven_scope(verdict: &Verdict, last_stored: Option<u64>, is_epochs: bool) -> Option<String> {
+fn proven_scope(verdict: &Verdict<'_>, last_stored: Option<u64>, is_epochs: bool) -> Option<String> {
     let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
     let what = if is_epochs { "epoch" } else { "session" };
     let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {
-        None if verdict.pending > 0 => "the open session and module data are".to_owned(),
-        None => "module data is".to_owned(),
+        None if verdict.pending > 0 => "that it ends there, the open session and module data are".to_owned(),
+        None => "that it ends there and module data are".to_owned(),
         Some((first, last)) if first == last => format!("{what} {} and module data are", group_digits(last)),
         Some((first, last)) => {
             format!("{what}s {} to {} and module data are", group_digits(first), group_digits(last))

@@ -59,6 +59,10 @@ fn flip_and_check(bytes: &[u8], frames: &[FrameInfo], truth: &[Record], at: usiz
         assert!(open(&changed).is_err(), "byte {at} bit {bit}");
     } else {
         assert!(open(&changed).unwrap().range(&[]).any(|record| record.is_err()));
+        let mut ahead = open(&changed).unwrap().into_range(&[], None);
+        let good: Vec<Record> = ahead.by_ref().map_while(Result::ok).collect();
+        assert!(good.len() < truth.len() && truth.starts_with(&good), "only what lies before the damage");
+        assert!(ahead.next().is_none(), "nothing behind it");
     }
     poke(&changed, truth);
 }

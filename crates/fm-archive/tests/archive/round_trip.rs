@@ -187,3 +187,31 @@ fn a_worker_of_the_pool_may_write_and_verify() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     pool.install(|| check(&records(60), 100, 0));
 }
+
+/// Frames opened ahead give the same records, between any two bounds.
+#[test]
+fn ranges_with_frames_opened_ahead() {
+    let all = records(400);
+    for target in [1, 100, 4000, 1 << 20] {
+        let (bytes, _) = archive(&all, options(3, 0, target));
+        let bounds: Vec<Vec<u8>> = [0, 1, 57, 200, 398, 399]
+            .iter()
+            .flat_map(|number| {
+                let key: &Vec<u8> = &all[*number].0;
+                [key.clone(), [key.as_slice(), &[0]].concat()]
+            })
+            .chain([Vec::new(), vec![0xFF]])
+            .collect();
+        for from in &bounds {
+            for to in bounds.iter().map(Some).chain([None]) {
+                let found: Vec<Record> = open(&bytes)
+                    .unwrap()
+                    .into_range(from, to.map(Vec::as_slice))
+                    .map(Result::unwrap)
+                    .collect();
+                let wanted = all.iter().filter(|(key, _)| key >= from && to.is_none_or(|to| key < to));
+                assert!(found.iter().eq(wanted), "target {target}, from {from:?} to {to:?}");
+            }
+        }
+    }
+}

@@ -10,5 +10,5 @@ mod tables;
 
 pub use item::{decode_item, encode_item};
 pub use layout::{BlockLayout, ItemForm, ItemLayout, SignatureForm};
-pub use record::{decode_accepted_item, decode_block, encode_block};
+pub use record::{decode_accepted_item, decode_block, encode_accepted_item, encode_block};
 pub use tables::{KeyForm, RowError, TableFact, ValueForm, Version};

@@ -6,7 +6,7 @@
 //! ```
 
 use fm_codec::{DecodeError, DecodeErrorKind, MAX_DECODE_SIZE, Reader, Writer};
-use fm_history::{Block, BlockContent, BlockItem, merkle_root, sha256};
+use fm_history::{Block, BlockContent, BlockItem, merkle_root_of_items};
 
 use super::item::{decode_item, encode_item};
 use super::layout::{BlockLayout, ItemForm, ItemLayout};
@@ -29,16 +29,19 @@ pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeE
     }
     let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let index = if layout.own_index { Some(reader.u64()?) } else { None };
-    let mut leaves = Vec::new();
+    let mut stored = Vec::new();
     let items = reader.list(LEAST_ITEM_BYTES, |reader| {
         let start = reader.position();
         let item = read_accepted_item(reader, layout)?;
-        leaves.push(sha256(&[reader.since(start)]));
+        stored.push(reader.since(start));
         Ok(item)
     })?;
     let signatures = reader.map(LEAST_SIGNATURE_BYTES, Reader::u16, Reader::array)?;
     reader.finish()?;
-    let block = Block { index, items, merkle: merkle_root(leaves), signatures };
+    // A threshold of guardians signs, more than two thirds of all: so many numbers they can have.
+    let guardians = signatures.len().saturating_mul(3) / 2;
+    let merkle = merkle_root_of_items(&stored, |pair| is_acceptable(pair, layout, guardians));
+    let block = Block { index, items, merkle, signatures };
     check_reproducible(&encode_block(&block, layout), value)?;
     Ok(block)
 }
@@ -48,10 +51,25 @@ pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockI
     let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let item = read_accepted_item(&mut reader, layout)?;
     reader.finish()?;
-    let mut writer = Writer::new(layout.dialect);
-    write_accepted_item(&item, layout, &mut writer);
-    check_reproducible(writer.as_bytes(), value)?;
+    check_reproducible(&encode_accepted_item(&item, layout), value)?;
     Ok(item)
+}
+
+/// Whether a server with so many guardians may have accepted these bytes as an item: no kind that it does not know.
+fn is_acceptable(bytes: &[u8], layout: &BlockLayout, guardians: usize) -> bool {
+    let is_known = |item: BlockItem| match item.content {
+        BlockContent::Opaque(_) => layout.item == ItemForm::Bytes(None),
+        BlockContent::Unknown { .. } => false,
+        _ => true,
+    };
+    decode_accepted_item(bytes, layout).is_ok_and(|item| usize::from(item.peer) < guardians && is_known(item))
+}
+
+/// Encodes an accepted item, as its leaf of the Merkle tree hashes it.
+pub fn encode_accepted_item(item: &BlockItem, layout: &BlockLayout) -> Vec<u8> {
+    let mut writer = Writer::new(layout.dialect);
+    write_accepted_item(item, layout, &mut writer);
+    writer.into_bytes()
 }
 
 /// Encodes a record.
@@ -79,21 +97,25 @@ fn check_reproducible(again: &[u8], value: &[u8]) -> Result<(), DecodeError> {
 fn read_accepted_item(reader: &mut Reader<'_>, layout: &BlockLayout) -> Result<BlockItem, DecodeError> {
     let content = match &layout.item {
         ItemForm::Inline(item) => decode_item(reader, item)?,
-        ItemForm::Bytes(item) => read_bytes_item(reader.bytes()?, item.as_ref()),
+        ItemForm::Bytes(item) => read_bytes_item(reader, item.as_ref())?,
     };
     let position = if layout.item_positions { Some(reader.u64()?) } else { None };
     Ok(BlockItem { content, position, peer: reader.u16()? })
 }
 
-/// A byte string that is a consensus item exactly, or is opaque.
-fn read_bytes_item(bytes: &[u8], layout: Option<&ItemLayout>) -> BlockContent {
-    let decoded = layout.and_then(|layout| {
-        let mut reader = Reader::new(bytes, layout.dialect).limited(MAX_ELEMENTS);
-        let item = decode_item(&mut reader, layout).ok()?;
-        reader.finish().ok()?;
-        Some(item)
-    });
-    decoded.unwrap_or_else(|| BlockContent::Opaque(bytes.to_vec()))
+/// A byte string that is a consensus item exactly, or is opaque; one beyond the limits is an error, not opaque.
+fn read_bytes_item(
+    reader: &mut Reader<'_>,
+    layout: Option<&ItemLayout>,
+) -> Result<BlockContent, DecodeError> {
+    let bytes = reader.bytes()?;
+    let Some(layout) = layout else { return Ok(BlockContent::Opaque(bytes.to_vec())) };
+    let decoded = reader.inside(bytes, layout.dialect, |reader| decode_item(reader, layout));
+    match decoded {
+        Err(error @ DecodeError { kind: DecodeErrorKind::TooManyElements { .. }, .. }) => Err(error),
+        Err(_) => Ok(BlockContent::Opaque(bytes.to_vec())),
+        decoded => decoded,
+    }
 }
 
 fn write_accepted_item(item: &BlockItem, layout: &BlockLayout, writer: &mut Writer) {

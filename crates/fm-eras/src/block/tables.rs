@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use fm_codec::{DecodeError, Reader};
+use fm_codec::{DecodeError, Reader, Writer};
 use thiserror::Error;
 
 use super::layout::BlockLayout;
@@ -141,6 +141,14 @@ impl BlockLayout {
         self.check_key(table, key).map_err(|source| RowError::Key { table: name, source })?;
         self.check_value(table, key, value).map_err(|source| RowError::Value { table: name, source })?;
         Ok(table)
+    }
+
+    /// The key of a block or session.
+    pub fn history_key(&self, number: u64) -> Vec<u8> {
+        let mut writer = Writer::new(self.dialect);
+        writer.u8(self.history);
+        writer.u64(number);
+        writer.into_bytes()
     }
 
     /// The number in the key of a block, session or pending item.

@@ -9,6 +9,9 @@ use crate::block::{
     BlockLayout, ItemForm, ItemLayout, KeyForm, SignatureForm, TableFact, ValueForm, Version,
 };
 
+/// Prefix of the history of the stand-alone crate.
+pub(crate) const HISTORY: u8 = 0x00;
+
 /// What no release knows.
 const NEVER: Version = Version(u16::MAX, 0);
 
@@ -18,7 +21,7 @@ const fn table(prefix: u8, name: &'static str, key: KeyForm, value: ValueForm) -
 
 /// Tables of the stand-alone crate.
 const CRATE_TABLES: &[TableFact] = &[
-    table(0x00, "signed_block", KeyForm::Number, ValueForm::Block),
+    table(HISTORY, "signed_block", KeyForm::Number, ValueForm::Block),
     table(0x01, "aleph_units", KeyForm::TwoNumbers, ValueForm::ByteString),
 ];
 
@@ -80,7 +83,7 @@ const LAST_OF_CRATE: BlockLayout = BlockLayout {
     item_positions: true,
     item: ItemForm::Bytes(None),
     tagged: true,
-    history: 0x00,
+    history: HISTORY,
     pending: None,
     transactions: None,
     units: 0x01,

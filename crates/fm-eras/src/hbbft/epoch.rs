@@ -194,6 +194,13 @@ pub fn encode_content(content: &EpochContent, writer: &mut Writer) {
     writer.list(content.rejected.iter(), |writer, txid| writer.raw(&txid.0));
 }
 
+/// Encodes one item, as it stands in a contribution.
+pub fn encode_item(item: &EpochItem, dialect: Dialect) -> Vec<u8> {
+    let mut writer = Writer::new(dialect);
+    write_item(&mut writer, item);
+    writer.into_bytes()
+}
+
 fn write_item(writer: &mut Writer, item: &EpochItem) {
     match item {
         EpochItem::ConsensusUpgrade => writer.variant(0, |_| {}),

@@ -12,6 +12,7 @@ mod tables;
 pub(crate) use detect::detect;
 pub use epoch::{
     EpochError, MAX_ELEMENTS, MAX_EPOCH_BYTES, check_length, decode_epoch, encode_content, encode_epoch,
+    encode_item,
 };
 pub use layout::{Layout, TableSet};
 pub use records::{RecordError, check_record, decode_last_epoch, index_row};

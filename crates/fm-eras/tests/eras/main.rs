@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod detection;
+mod limits;
 mod memory;
 mod properties;
 mod real;

@@ -5,6 +5,7 @@
 mod chain;
 mod given;
 mod merkle;
+mod merkle_path;
 mod multiset;
 mod root;
 mod rule;

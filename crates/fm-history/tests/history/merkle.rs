@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_history::{Hash, merkle_root, sha256};
+use fm_history::{Depth, Hash, merkle_root, merkle_root_of_items, sha256};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -73,6 +73,52 @@ fn the_repeated_tail() {
     assert!(!merkle_root(vec![a, b, b, c]).ambiguous);
     assert!(!merkle_root(vec![a, a, b, c]).ambiguous && !merkle_root(vec![a, a]).ambiguous);
     assert!(!merkle_root(vec![]).ambiguous && !merkle_root(vec![a]).ambiguous);
+}
+
+/// The nodes of a level as a list of items: 64 bytes each.
+fn nodes_as_items(items: &[Vec<u8>], levels: usize) -> Vec<Vec<u8>> {
+    let mut items = items.to_vec();
+    for _ in 0..levels {
+        let leaves: Vec<Hash> = items.iter().map(|item| sha256(&[item])).collect();
+        let pair = |pair: &[Hash]| [pair[0].0, pair[pair.len() - 1].0].concat();
+        items = leaves.chunks(2).map(pair).collect();
+    }
+    items
+}
+
+fn slices(items: &[Vec<u8>]) -> Vec<&[u8]> {
+    items.iter().map(Vec::as_slice).collect()
+}
+
+/// Lists of different depth with one root: each of the two is flagged, and nothing else is.
+#[test]
+fn nodes_in_the_place_of_items() {
+    for count in 2..40usize {
+        let items: Vec<Vec<u8>> = (0..count).map(|number| vec![7; 10 + number]).collect();
+        let depth = count.next_power_of_two().ilog2() as usize;
+        let plain = merkle_root_of_items(&slices(&items), |_| false);
+        assert_eq!(plain, merkle_root(items.iter().map(|item| sha256(&[item])).collect()), "{count}");
+        for levels in 1..=depth {
+            let shorter = nodes_as_items(&items, levels);
+            let of_nodes = merkle_root_of_items(&slices(&shorter), |_| false);
+            assert_eq!((of_nodes.root, of_nodes.depth), (plain.root, Depth::MaybeDeeper), "{count} {levels}");
+            let of_items =
+                merkle_root_of_items(&slices(&items), |pair| shorter.iter().any(|item| item == pair));
+            assert_eq!((of_items.root, of_items.depth), (plain.root, Depth::Shallower), "{count} {levels}");
+            // One node that is no item: no list of that depth.
+            let but_last = merkle_root_of_items(&slices(&items), |pair| {
+                shorter.iter().take(shorter.len() - 1).any(|item| item == pair)
+            });
+            assert!(
+                but_last.depth == Depth::Settled || shorter.len() > 1 && shorter.last() == shorter.first()
+            );
+        }
+        let with_one_of_64_bytes: Vec<Vec<u8>> = items.iter().cloned().chain([vec![1; 64]]).collect();
+        let found = merkle_root_of_items(&slices(&with_one_of_64_bytes), |_| false);
+        assert_eq!(found.depth, Depth::Settled, "{count}");
+    }
+    assert_eq!(merkle_root_of_items(&[], |_| true).depth, Depth::Settled);
+    assert_eq!(merkle_root_of_items(&[&[1; 63]], |_| true).depth, Depth::Settled);
 }
 
 proptest! {

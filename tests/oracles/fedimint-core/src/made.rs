@@ -8,8 +8,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// Both sides of every step of a BigSize integer.
-const STEPS: [u64; 8] =
-    [0, 1, 0xFC, 0xFD, 0xFFFF, 0x1_0000, 0xFFFF_FFFF, 0x1_0000_0000];
+const STEPS: [u64; 8] = [0, 1, 0xFC, 0xFD, 0xFFFF, 0x1_0000, 0xFFFF_FFFF, 0x1_0000_0000];
 
 pub struct Maker(ChaCha20Rng);
 

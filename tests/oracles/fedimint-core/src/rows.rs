@@ -21,7 +21,6 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Default, PartialEq, Eq)]
 pub struct Seen {
     sessions: u64,
-    signed: u64,
     items: usize,
     pending: u64,
     transactions: usize,
@@ -29,10 +28,10 @@ pub struct Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sessions, signed, items, pending, transactions } = self;
+        let Self { sessions, items, pending, transactions } = self;
         write!(
             f,
-            "{sessions} sessions, {signed} of them signed, {items} items, {pending} pending, {transactions} transactions"
+            "{sessions} signed sessions, {items} items, {pending} pending, {transactions} transactions in the index"
         )
     }
 }
@@ -49,11 +48,17 @@ pub fn read(lines: impl BufRead) -> Result<Rows, String> {
     Ok(rows)
 }
 
-/// Reads all rows with both releases.
-pub fn check(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
+/// Reads all rows with both releases; there must be so many sessions.
+pub fn check(rows: &Rows, keys: &Keys, sessions: u64) -> Result<Seen, String> {
     let seen = check_with::<V0_5>(rows, keys).map_err(|error| format!("0.5.0: {error}"))?;
     let newest = check_with::<V0_13>(rows, keys).map_err(|error| format!("0.13.0: {error}"))?;
-    if seen == newest { Ok(seen) } else { Err(format!("0.5.0 reads {seen}, 0.13.0 reads {newest}")) }
+    if seen != newest {
+        return Err(format!("0.5.0 reads {seen}, 0.13.0 reads {newest}"));
+    }
+    if seen.sessions != sessions {
+        return Err(format!("{sessions} sessions are stated, upstream reads {seen}"));
+    }
+    Ok(seen)
 }
 
 fn check_with<U: Upstream>(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
@@ -63,14 +68,12 @@ fn check_with<U: Upstream>(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
         let index = seen.sessions;
         let session = session::<U>(record, index)?;
         let facts = U::facts(&session, index);
-        let ours = decode_exact::<SignedSession>(record, Dialect::MODERN).map_err(|error| error.to_string())?;
+        let ours =
+            decode_exact::<SignedSession>(record, Dialect::MODERN).map_err(|error| error.to_string())?;
         same_facts(&ours, index, &facts)?;
         transactions.extend(facts.transactions);
         seen.items += ours.outcome.items.len();
-        if !ours.signatures.is_empty() {
-            signatures::<U>(&session, keys, index)?;
-            seen.signed += 1;
-        }
+        signatures::<U>(&session, keys, index)?;
         seen.sessions += 1;
     }
     // Pending items have no session yet, and are read like one without signatures.

@@ -44,11 +44,11 @@ macro_rules! upstream {
             type Session = $core::session_outcome::SignedSessionOutcome;
 
             fn build(session: &SignedSession) -> Self::Session {
-                use $core::$items::ConsensusItem as Item;
                 use $core::core::{DynInput, DynModuleConsensusItem, DynOutput, DynUnknown};
                 use $core::secp256k1::schnorr::Signature;
                 use $core::session_outcome::{AcceptedItem, SessionOutcome};
                 use $core::transaction::{Transaction as Theirs, TransactionSignature as Authorisation};
+                use $core::$items::ConsensusItem as Item;
 
                 let transaction = |ours: &Transaction| Theirs {
                     inputs: ours
@@ -64,7 +64,9 @@ macro_rules! upstream {
                     nonce: ours.nonce,
                     signatures: match &ours.signature {
                         TransactionSignature::Schnorr(list) => Authorisation::NaiveMultisig(
-                            list.iter().map(|bytes| Signature::from_slice(bytes).expect("64 bytes")).collect(),
+                            list.iter()
+                                .map(|bytes| Signature::from_slice(bytes).expect("64 bytes"))
+                                .collect(),
                         ),
                         TransactionSignature::Default { variant, bytes } => {
                             Authorisation::Default { variant: *variant, bytes: bytes.clone() }
@@ -106,9 +108,9 @@ macro_rules! upstream {
             }
 
             fn facts(session: &Self::Session, index: u64) -> Facts {
-                use $core::$items::ConsensusItem as Item;
                 use $core::BitcoinHash;
                 use $core::encoding::Encodable;
+                use $core::$items::ConsensusItem as Item;
 
                 let items = session.session_outcome.items.iter();
                 let transactions = items.filter_map(|accepted| match &accepted.item {
@@ -122,10 +124,7 @@ macro_rules! upstream {
                             let outputs = transaction.outputs.iter();
                             let instances: Vec<u16> =
                                 outputs.map(|output| output.module_instance_id()).collect();
-                            (
-                                transaction.tx_hash().to_byte_array(),
-                                instances.consensus_encode_to_vec(),
-                            )
+                            (transaction.tx_hash().to_byte_array(), instances.consensus_encode_to_vec())
                         })
                         .collect(),
                 }

@@ -39,7 +39,8 @@ pub fn compare(seed: u64, cases: usize) -> Result<Compared, String> {
     Ok(compared)
 }
 
-fn same<U: Upstream>(session: &SignedSession, index: u64) -> Result<(), String> {
+/// Both make the same bytes of a value, and the same value of the bytes.
+pub fn same<U: Upstream>(session: &SignedSession, index: u64) -> Result<(), String> {
     let ours = session.to_bytes(Dialect::MODERN);
     let theirs = U::build(session);
     let check = |holds: bool, what: &str| {
@@ -48,21 +49,26 @@ fn same<U: Upstream>(session: &SignedSession, index: u64) -> Result<(), String> 
     let encoded = U::encode(&theirs);
     check(encoded == ours, "encodes the value in another way")?;
     check(U::decode(&ours)? == theirs, "decodes our bytes to another value")?;
-    let decoded = decode_exact::<SignedSession>(&encoded, Dialect::MODERN).map_err(|error| error.to_string())?;
+    let decoded =
+        decode_exact::<SignedSession>(&encoded, Dialect::MODERN).map_err(|error| error.to_string())?;
     check(decoded == *session, "has a value that we decode to another one")?;
     check(U::integer(index) == integer(index), "encodes an integer in another way")?;
     same_facts(session, index, &U::facts(&theirs, index)).map_err(|what| format!("{}: {what}", U::VERSION))
 }
 
+/// A session's header as we compute it.
+pub fn header(session: &SignedSession, index: u64) -> [u8; 40] {
+    let items = session.outcome.items.iter();
+    let leaves = items.map(|item| sha256(&[&item.to_bytes(Dialect::MODERN)])).collect();
+    SessionHeader { index, root: merkle_root(leaves).root }.to_bytes()
+}
+
 /// Header, transaction ids and index rows are the same.
 pub fn same_facts(session: &SignedSession, index: u64, theirs: &Facts) -> Result<(), String> {
-    let items = session.outcome.items.iter();
-    let leaves = items.clone().map(|item| sha256(&[&item.to_bytes(Dialect::MODERN)])).collect();
-    let header = SessionHeader { index, root: merkle_root(leaves).root }.to_bytes();
-    if header != theirs.header {
+    if header(session, index) != theirs.header {
         return Err(format!("the header of session {index} is another one"));
     }
-    let transactions: Vec<_> = items.filter_map(transaction_row).collect();
+    let transactions: Vec<_> = session.outcome.items.iter().filter_map(transaction_row).collect();
     if transactions != theirs.transactions {
         return Err(format!("the transactions of session {index} have other ids or index rows"));
     }

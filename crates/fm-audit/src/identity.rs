@@ -1,16 +1,17 @@
 //! The identity of rows, whatever holds them: SHA-256 of the record stream that an archive of them would have.
 
-use fm_audit::{AuditError, Control, EpochStream};
 use fm_history::Hash;
 use sha2::{Digest, Sha256};
 
+use crate::{AuditError, Control, EpochStream};
+
 /// The identity of rows that are given one by one.
-#[derive(Default)]
-pub(crate) struct Identity(Sha256);
+#[derive(Clone, Default)]
+pub struct Identity(Sha256);
 
 impl Identity {
     /// Takes the next row.
-    pub(crate) fn push(&mut self, key: &[u8], value: &[u8]) {
+    pub fn push(&mut self, key: &[u8], value: &[u8]) {
         let mut record = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
         record.bytes(key);
         record.bytes(value);
@@ -18,13 +19,16 @@ impl Identity {
     }
 
     /// The identity of all of them.
-    pub(crate) fn finish(self) -> Hash {
+    pub fn finish(self) -> Hash {
         Hash(self.0.finalize().into())
     }
 }
 
 /// Reads all rows and gives their identity.
-pub(crate) fn identity(stream: EpochStream<'_>, control: Control<'_>) -> Result<Hash, AuditError> {
+///
+/// # Errors
+/// If they cannot be read, or the job was interrupted.
+pub fn identity(stream: EpochStream<'_>, control: Control<'_>) -> Result<Hash, AuditError> {
     let mut identity = Identity::default();
     control.progress.begin("reading back", "records", None);
     for row in stream.rows.scan_range(&[], None) {

@@ -1,0 +1,126 @@
+//! An audit of sessions against the signatures it has to check: a bare libsecp256k1 loop over the same signatures on one
+//! core, times the cores; and the audit that follows it, with a trust file's marks.
+//!
+//! `cargo bench --workspace --bench session_signatures [-- SESSIONS]`; the default is 20,000.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use fm_audit::{
+    Control, EpochStream, Scope, SessionAudit, SessionOptions, Silent, TrustedPrefix, audit_sessions, blocks,
+};
+use fm_crypto::SessionKeys;
+use fm_eras::session;
+use fm_forge::{BlockSpec, forge_blocks};
+use fm_store::ReadStore;
+use secp256k1::{XOnlyPublicKey, schnorr};
+
+/// What libsecp256k1 is given: signature, message, key.
+type Job = (schnorr::Signature, [u8; 32], XOnlyPublicKey);
+
+fn audit(
+    stream: EpochStream<'_>,
+    keys: &SessionKeys,
+    trust: Option<&TrustedPrefix>,
+) -> (SessionAudit, Duration) {
+    let interrupted = AtomicBool::new(false);
+    let control = Control { progress: &Silent, interrupted: &interrupted };
+    let scope = Scope { trust, ..Scope::default() };
+    let layout = session::modern();
+    let options = SessionOptions { layout, keys: Some(keys), until: None, side_records: true, scope };
+    let start = Instant::now();
+    let mut findings = 0;
+    let audit = audit_sessions(stream, options, control, &mut |_| findings += 1, &mut |_| Ok(()));
+    let took = start.elapsed();
+    assert_eq!(findings, 0);
+    (audit.expect("the database can be read"), took)
+}
+
+fn jobs(stream: EpochStream<'_>, keys: &SessionKeys) -> Vec<Job> {
+    let interrupted = AtomicBool::new(false);
+    let control = Control { progress: &Silent, interrupted: &interrupted };
+    let layout = session::modern();
+    let options =
+        fm_audit::BlockOptions { layout, keys: None, convert: false, tagged: true, scope: Scope::default() };
+    let mut jobs = Vec::new();
+    blocks(stream, options, control, |audited| {
+        let decoded = audited.decoded.expect("it decodes");
+        let message = keys.message(&decoded.leaf.header.to_bytes());
+        jobs.extend(decoded.block.signatures.iter().map(|(peer, signature)| {
+            let key =
+                XOnlyPublicKey::from_byte_array(keys.x_only(*peer).expect("a guardian")).expect("a point");
+            (schnorr::Signature::from_byte_array(*signature), message, key)
+        }));
+        Ok(())
+    })
+    .expect("the database can be read");
+    jobs
+}
+
+/// Processor time of all threads of this process so far, in ticks of 10 ms: on a machine that is busy with other things it
+/// says more than the clock on the wall. Linux only.
+fn ticks() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+fn bare(jobs: &[Job]) -> Duration {
+    let start = Instant::now();
+    for (signature, message, key) in jobs {
+        schnorr::verify(signature, message, key).expect("the signature holds");
+    }
+    start.elapsed()
+}
+
+fn main() {
+    let argument = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let sessions: u64 = argument.unwrap_or(20_000);
+    let home = tempfile::tempdir().expect("room for a database");
+    let spec = BlockSpec { items: 4, body_bytes: 40, ..BlockSpec::new(session::modern(), sessions) };
+    let forged = forge_blocks(&spec, home.path()).expect("the history can be forged");
+    let keys = SessionKeys::new(&forged.keys).expect("every key is a point");
+    let store = ReadStore::open(&home.path().join("database")).expect("the database opens");
+    let stream = EpochStream { rows: &store, path: Path::new("forged") };
+    let jobs = jobs(stream, &keys);
+    let cores = rayon::current_num_threads();
+    let empty = TrustedPrefix::empty().expect("randomness");
+    let (first, _) = audit(stream, &keys, Some(&empty));
+    let known = first.prefix.expect("it was asked for");
+    let (mut loop_time, mut audit_time, mut again_time) = (Duration::MAX, Duration::MAX, Duration::MAX);
+    let (mut loop_ticks, mut audit_ticks) = (0, 0);
+    // In turns, so that whatever else the machine does falls on all three.
+    for _ in 0..5 {
+        let start = ticks();
+        loop_time = loop_time.min(bare(&jobs));
+        let middle = ticks();
+        audit_time = audit_time.min(audit(stream, &keys, None).1);
+        loop_ticks += middle - start;
+        audit_ticks += ticks() - middle;
+        let (again, took) = audit(stream, &keys, Some(&known));
+        assert_eq!((again.trusted, again.signed), (sessions, sessions));
+        again_time = again_time.min(took);
+    }
+    let per_second = |time: Duration| sessions as f64 / time.as_secs_f64();
+    println!(
+        "{sessions} sessions, {} signatures, {} items, {cores} cores; best of 5",
+        jobs.len(),
+        forged.items
+    );
+    println!("bare loop, one core         {loop_time:>10.3?}  {:>9.0} sessions/s", per_second(loop_time));
+    println!("audit, all cores            {audit_time:>10.3?}  {:>9.0} sessions/s", per_second(audit_time));
+    println!("audit again, trust file     {again_time:>10.3?}  {:>9.0} sessions/s", per_second(again_time));
+    let ideal = loop_time.as_secs_f64() / cores as f64;
+    println!(
+        "processor time of the loop to that of the audit: {:.2}",
+        loop_ticks as f64 / audit_ticks as f64
+    );
+    println!("ratio of the audit to the bare loop times the cores: {:.2}", ideal / audit_time.as_secs_f64());
+    println!(
+        "ratio of the audit again to the audit: {:.1}",
+        audit_time.as_secs_f64() / again_time.as_secs_f64()
+    );
+}

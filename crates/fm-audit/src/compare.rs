@@ -1,0 +1,225 @@
+//! Two histories side by side, until they part.
+//!
+//! Records that are equal byte for byte are hashed once, for the root; others are compared by what their signatures
+//! are over. Invariant: memory does not grow with the histories.
+
+use fm_eras::hbbft::decode_epoch;
+use fm_eras::{Detected, block};
+use fm_history::{DiffClass, Hash, HistoryRoot, SessionHeader, SessionLeaf, SessionParts};
+use rayon::prelude::*;
+
+use crate::stored::{NumberedRecords, Stop, convert_record};
+use crate::{AuditError, Control, StoredHistory, StrayKeys, pipeline};
+
+/// Pairs that a core gets at a time.
+const PAIRS_PER_CORE: usize = 64;
+
+/// In which form two histories are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CompareForm {
+    /// As they are stored: by what their signatures are over.
+    Stored,
+    /// As the sessions that the conversion rule makes of them.
+    Ruled,
+}
+
+impl CompareForm {
+    /// The form in which histories of these layouts can be compared; none if a layout hides its items.
+    pub fn of(left: &Detected, right: &Detected) -> Option<Self> {
+        let is_stored = match (left, right) {
+            (Detected::Hbbft(left), Detected::Hbbft(right)) => left.dialect == right.dialect,
+            (Detected::Blocks(left), Detected::Blocks(right)) => {
+                let twins = left.is_tagged_twin(right) || right.is_tagged_twin(left);
+                left == right || twins || (left.is_modern() && right.is_modern())
+            }
+            _ => false,
+        };
+        let has_items = |layout: &Detected| match layout {
+            Detected::Hbbft(layout) => layout.is_framed(),
+            Detected::Blocks(_) => true,
+        };
+        match is_stored {
+            true => Some(Self::Stored),
+            false => (has_items(left) && has_items(right)).then_some(Self::Ruled),
+        }
+    }
+}
+
+/// The same number in both histories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The number of the session, block or epoch.
+    pub index: u64,
+    /// The left record, if there is one.
+    pub left: Option<Vec<u8>>,
+    /// The right record, if there is one.
+    pub right: Option<Vec<u8>>,
+    /// The side without a record has none behind it either.
+    pub is_end: bool,
+}
+
+impl Pair {
+    /// What the absence of a record is called; none if both are there.
+    pub fn absence(&self) -> Option<DiffClass> {
+        let is_absent = self.left.is_none() || self.right.is_none();
+        is_absent.then_some(if self.is_end { DiffClass::Shorter } else { DiffClass::Missing })
+    }
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// Sessions, blocks or epochs that are equal, from the first on.
+    pub equal: u64,
+    /// The last of them.
+    pub last_equal: Option<u64>,
+    /// The history root over them; none if one of them is missing on both sides or hides its items.
+    pub root: Option<Hash>,
+    /// How many of them carry other signatures.
+    pub other_signatures: u64,
+    /// The first of those.
+    pub first_other_signatures: Option<Pair>,
+    /// Where the histories part.
+    pub parted: Option<Pair>,
+}
+
+/// A pair, and what came of it.
+struct Compared {
+    pair: Pair,
+    is_equal: bool,
+    /// The same content in other bytes, where both sides are stored in the same form.
+    other_signatures: bool,
+    leaf: Option<SessionLeaf>,
+}
+
+/// Compares two histories up to their first difference.
+///
+/// # Errors
+/// If they cannot be read, or not be compared.
+pub fn compare_histories(
+    left: StoredHistory<'_>,
+    right: StoredHistory<'_>,
+    control: Control<'_>,
+) -> Result<(Comparison, CompareForm), AuditError> {
+    let name = |history: StoredHistory<'_>| history.stream.path.to_owned();
+    let incomparable = || AuditError::Incomparable { left: name(left), right: name(right) };
+    let form = CompareForm::of(&left.layout, &right.layout).ok_or_else(incomparable)?;
+    let read = |feed: &mut pipeline::Feed<'_, Pair>| read_pairs(left, right, control, feed);
+    let process = |chunk: Vec<Pair>| {
+        chunk.into_par_iter().map(|pair| compare_pair(pair, &left.layout, &right.layout, form)).collect()
+    };
+    let mut comparison = Comparison::default();
+    let mut running = Some(HistoryRoot::new());
+    control.progress.begin("comparing", "sessions", None);
+    let most = PAIRS_PER_CORE * rayon::current_num_threads();
+    let outcome = pipeline::run(most, control, read, process, |compared| {
+        comparison.add(compared, &mut running).map_or(Ok(()), |parted| Err(Stop::At(parted)))
+    });
+    control.progress.end();
+    match outcome {
+        Ok(()) => {}
+        Err(Stop::At(pair)) => comparison.parted = Some(pair),
+        Err(Stop::Failed(error)) => return Err(error),
+    }
+    comparison.root = running.filter(|root| root.sessions() > 0).map(|root| root.root());
+    Ok((comparison, form))
+}
+
+impl Comparison {
+    /// Takes the next pair; gives it back if the histories part there.
+    fn add(&mut self, compared: Compared, running: &mut Option<HistoryRoot>) -> Option<Pair> {
+        let Compared { pair, is_equal, other_signatures, leaf } = compared;
+        if !is_equal {
+            return Some(pair);
+        }
+        self.equal += 1;
+        self.last_equal = Some(pair.index);
+        match (running.as_mut(), leaf) {
+            (Some(root), Some(leaf)) if root.sessions() == pair.index => root.push(leaf),
+            _ => *running = None,
+        }
+        if other_signatures {
+            self.other_signatures += 1;
+            self.first_other_signatures.get_or_insert(pair);
+        }
+        None
+    }
+}
+
+/// Reads both histories side by side.
+fn read_pairs<'a>(
+    left: StoredHistory<'a>,
+    right: StoredHistory<'a>,
+    control: Control<'a>,
+    feed: &mut pipeline::Feed<'_, Pair>,
+) -> Result<(), AuditError> {
+    let (mut left_stray, mut right_stray) = (StrayKeys::default(), StrayKeys::default());
+    let mut left: NumberedRecords<'_> = left.records(control, &mut left_stray);
+    let mut right: NumberedRecords<'_> = right.records(control, &mut right_stray);
+    let (mut left_next, mut right_next) = (left.next().transpose()?, right.next().transpose()?);
+    loop {
+        let numbers = [&left_next, &right_next].map(|next| next.as_ref().map(|(index, _)| *index));
+        let Some(index) = numbers.iter().flatten().min().copied() else { return Ok(()) };
+        let is_end = numbers.contains(&None);
+        let take = |next: &mut Option<(u64, Vec<u8>)>, rows: &mut NumberedRecords<'_>| {
+            if next.as_ref().is_none_or(|(number, _)| *number != index) {
+                return Ok(None);
+            }
+            let record = next.take().map(|(_, record)| record);
+            *next = rows.next().transpose()?;
+            Ok::<_, AuditError>(record)
+        };
+        let pair = Pair {
+            index,
+            left: take(&mut left_next, &mut left)?,
+            right: take(&mut right_next, &mut right)?,
+            is_end,
+        };
+        let bytes = [&pair.left, &pair.right].into_iter().flatten().map(Vec::len).sum();
+        feed.push(pair, bytes)?;
+    }
+}
+
+fn compare_pair(pair: Pair, left: &Detected, right: &Detected, form: CompareForm) -> Compared {
+    let index = pair.index;
+    let (Some(left_record), Some(right_record)) = (&pair.left, &pair.right) else {
+        return Compared { pair, is_equal: false, other_signatures: false, leaf: None };
+    };
+    let is_stored = form == CompareForm::Stored;
+    let other_bytes = left_record != right_record;
+    let is_equal = (is_stored && !other_bytes)
+        || match (identity(index, left_record, left, form), identity(index, right_record, right, form)) {
+            (Some(left), Some(right)) => left == right,
+            _ => false,
+        };
+    let leaf = if is_equal { ruled_leaf(index, left_record, left) } else { None };
+    Compared { pair, is_equal, other_signatures: is_equal && is_stored && other_bytes, leaf }
+}
+
+/// What a record is compared by; none if it cannot be read.
+fn identity(index: u64, record: &[u8], layout: &Detected, form: CompareForm) -> Option<SessionLeaf> {
+    match (form, layout) {
+        (CompareForm::Ruled, _) => ruled_leaf(index, record, layout),
+        // A hash over everything that was agreed on, in the place of a header's root.
+        (CompareForm::Stored, Detected::Hbbft(layout)) => {
+            let root = decode_epoch(record, layout).ok()?.computed_hash;
+            Some(SessionLeaf { items: 0, header: SessionHeader { index, root } })
+        }
+        (CompareForm::Stored, Detected::Blocks(layout)) if layout.is_modern() => {
+            Some(SessionParts::read(record).ok()?.leaf(index))
+        }
+        (CompareForm::Stored, Detected::Blocks(layout)) => {
+            let block = block::decode_block(record, layout).ok()?;
+            let header = SessionHeader { index, root: block.merkle.root };
+            Some(SessionLeaf { items: block.items.len() as u64, header })
+        }
+    }
+}
+
+/// What the history root commits to.
+fn ruled_leaf(index: u64, record: &[u8], layout: &Detected) -> Option<SessionLeaf> {
+    match convert_record(index, record, layout).ok()? {
+        Some(converted) => Some(converted.leaf),
+        None => Some(SessionParts::read(record).ok()?.leaf(index)),
+    }
+}

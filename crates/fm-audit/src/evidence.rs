@@ -1,0 +1,198 @@
+//! Evidence: a difference between two histories in one file, for somebody who has neither of them.
+//!
+//! Invariant: nothing that the file claims is believed: all of it is derived again from the records inside and the keys
+//! of whoever checks, and has to be the same.
+
+use fm_eras::Detected;
+use fm_history::{DiffClass, Hash, PeerId};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::sealed_json::{SealedJson, SealedJsonError, hex_option};
+use crate::{ExplainedSide, Explanation, Pair, TrustedKeys, explain};
+
+/// A difference as a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    format: String,
+    /// The session, block or epoch.
+    pub index: u64,
+    /// The federation's keys that the claims were made with; null if there were none.
+    pub keys: Option<String>,
+    class: DiffClass,
+    change: DiffClass,
+    item: Option<usize>,
+    equivocators: Vec<PeerId>,
+    left: EvidenceSide,
+    right: EvidenceSide,
+    sha256: Hash,
+}
+
+/// One side of a difference in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvidenceSide {
+    source: String,
+    layout: String,
+    #[serde(with = "hex_option")]
+    record: Option<Vec<u8>>,
+    hash: Option<Hash>,
+    signed_by: Option<Vec<PeerId>>,
+    enough: Option<bool>,
+}
+
+/// Why evidence does not hold.
+#[derive(Debug, Error)]
+pub enum EvidenceError {
+    /// It is no such file, or was changed.
+    #[error(transparent)]
+    Form(#[from] SealedJsonError),
+    /// It names a layout that there is not.
+    #[error("{side}.layout: there is no layout {layout:?}")]
+    Layout {
+        /// The side.
+        side: &'static str,
+        /// The layout.
+        layout: String,
+    },
+    /// The two layouts have no common form.
+    #[error("left.layout and right.layout cannot be compared")]
+    Incomparable,
+    /// It is about other keys.
+    #[error("keys: it speaks of the federation {stated}, the keys given are of {given}")]
+    OtherKeys {
+        /// What the file states.
+        stated: String,
+        /// What the keys are.
+        given: String,
+    },
+    /// A claim does not follow from its records and the keys.
+    #[error("{claim}: it claims {stated}, and its records and the keys give {found}")]
+    Claim {
+        /// The field.
+        claim: &'static str,
+        /// What the file claims.
+        stated: String,
+        /// What follows.
+        found: String,
+    },
+}
+
+impl SealedJson for Evidence {
+    const FORMAT: &'static str = "fedimint-history-evidence 1";
+
+    fn format(&self) -> &str {
+        &self.format
+    }
+
+    fn digest(&self) -> Hash {
+        self.sha256
+    }
+}
+
+/// The text of the evidence for a pair and its explanation. `sources` are names for people, left and right.
+pub fn evidence(
+    pair: &Pair,
+    explanation: &Explanation,
+    sources: [&str; 2],
+    layouts: [&Detected; 2],
+    keys: TrustedKeys<'_>,
+) -> String {
+    let side = |place: usize, record: &Option<Vec<u8>>, explained: &ExplainedSide| EvidenceSide {
+        source: sources[place].to_owned(),
+        layout: layouts[place].name().to_owned(),
+        record: record.clone(),
+        hash: explained.signed_hash,
+        signed_by: explained.signers.valid.clone(),
+        enough: explained.signers.is_enough,
+    };
+    let evidence = Evidence {
+        format: Evidence::FORMAT.to_owned(),
+        index: explanation.index,
+        keys: keys.fingerprint(layouts[0]).or_else(|| keys.fingerprint(layouts[1])),
+        class: explanation.class,
+        change: explanation.change,
+        item: explanation.item,
+        equivocators: explanation.equivocators.clone(),
+        left: side(0, &pair.left, &explanation.left),
+        right: side(1, &pair.right, &explanation.right),
+        sha256: Hash::default(),
+    };
+    evidence.to_text()
+}
+
+/// Evidence that holds, and what follows from it under the keys of whoever checks.
+#[derive(Debug)]
+pub struct CheckedEvidence {
+    /// The difference.
+    pub explanation: Explanation,
+    /// Names of the sources, left and right: the word of whoever made the file.
+    pub sources: [String; 2],
+    /// Layouts of the sources.
+    pub layouts: [Detected; 2],
+}
+
+/// Reads evidence and derives all that it claims again.
+///
+/// # Errors
+/// If it was changed, is of another federation, or claims anything that does not follow.
+pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEvidence, EvidenceError> {
+    let evidence = Evidence::from_text(text)?;
+    let layout = |side: &'static str, name: &str| {
+        Detected::by_name(name).ok_or_else(|| EvidenceError::Layout { side, layout: name.to_owned() })
+    };
+    let layouts = [layout("left", &evidence.left.layout)?, layout("right", &evidence.right.layout)?];
+    let given = keys.fingerprint(&layouts[0]).or_else(|| keys.fingerprint(&layouts[1]));
+    if let (Some(stated), Some(given)) = (&evidence.keys, &given)
+        && stated != given
+    {
+        return Err(EvidenceError::OtherKeys { stated: stated.clone(), given: given.clone() });
+    }
+    let pair = Pair {
+        index: evidence.index,
+        left: evidence.left.record.clone(),
+        right: evidence.right.record.clone(),
+        // That a history ends cannot be shown by a file; it is told as the word of whoever made it.
+        is_end: evidence.change == DiffClass::Shorter,
+    };
+    let derive = |keys| explain(&pair, &layouts[0], &layouts[1], keys).ok_or(EvidenceError::Incomparable);
+    // Claims were made with the keys that the file names, or with none.
+    let claimed_with = if evidence.keys.is_some() { keys } else { TrustedKeys::default() };
+    if evidence.keys.is_none() || given.is_some() {
+        evidence.compare(&derive(claimed_with)?)?;
+    } else {
+        evidence.compare_content(&derive(claimed_with)?)?;
+    }
+    let sources = [evidence.left.source, evidence.right.source];
+    Ok(CheckedEvidence { explanation: derive(keys)?, sources, layouts })
+}
+
+impl Evidence {
+    /// Compares what the file claims with what follows.
+    fn compare(&self, found: &Explanation) -> Result<(), EvidenceError> {
+        self.compare_content(found)?;
+        claim("class", &self.class, &found.class)?;
+        claim("equivocators", &self.equivocators, &found.equivocators)?;
+        claim("left.signed_by", &self.left.signed_by, &found.left.signers.valid)?;
+        claim("right.signed_by", &self.right.signed_by, &found.right.signers.valid)?;
+        claim("left.enough", &self.left.enough, &found.left.signers.is_enough)?;
+        claim("right.enough", &self.right.enough, &found.right.signers.is_enough)
+    }
+
+    /// Compares what follows without any keys.
+    fn compare_content(&self, found: &Explanation) -> Result<(), EvidenceError> {
+        claim("change", &self.change, &found.change)?;
+        claim("item", &self.item, &found.item)?;
+        claim("left.hash", &self.left.hash, &found.left.signed_hash)?;
+        claim("right.hash", &self.right.hash, &found.right.signed_hash)
+    }
+}
+
+fn claim<T: PartialEq + Serialize>(claim: &'static str, stated: &T, found: &T) -> Result<(), EvidenceError> {
+    if stated == found {
+        return Ok(());
+    }
+    let shown = |value: &T| serde_json::to_string(value).unwrap_or_default();
+    Err(EvidenceError::Claim { claim, stated: shown(stated), found: shown(found) })
+}

@@ -1,0 +1,99 @@
+//! What there is to say of a place at which two histories part.
+//!
+//! Invariant: an explanation follows from the two records, their layouts and the keys alone, so that whoever is handed
+//! the records comes to the same.
+
+use fm_eras::Detected;
+use fm_history::{DiffClass, Entry, Hash, PeerId, compare_entries};
+
+use crate::{CompareForm, Pair, Signers, TrustedKeys, read_entry, read_ruled_entry};
+
+/// One side of a difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExplainedSide {
+    /// The record taken apart, in the form that is compared; none if there is no record, else why it does not decode.
+    pub entry: Option<Result<Entry, String>>,
+    /// What its signatures are over, if it can be read: in the form that is stored.
+    pub signed_hash: Option<Hash>,
+    /// Who signed it.
+    pub signers: Signers,
+}
+
+/// A difference, explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The session, block or epoch.
+    pub index: u64,
+    /// The form in which the sides were compared.
+    pub form: CompareForm,
+    /// How they differ.
+    pub class: DiffClass,
+    /// How the content differs, where `class` speaks of who signed it.
+    pub change: DiffClass,
+    /// The first item that differs.
+    pub item: Option<usize>,
+    /// Guardians whose valid signatures are on both sides, over different headers.
+    pub equivocators: Vec<PeerId>,
+    /// The left side.
+    pub left: ExplainedSide,
+    /// The right side.
+    pub right: ExplainedSide,
+}
+
+/// Explains a pair of records; none if the layouts have no common form.
+pub fn explain(
+    pair: &Pair,
+    left_layout: &Detected,
+    right_layout: &Detected,
+    keys: TrustedKeys<'_>,
+) -> Option<Explanation> {
+    let form = CompareForm::of(left_layout, right_layout)?;
+    let left = explain_side(pair.index, pair.left.as_deref(), left_layout, form, keys);
+    let right = explain_side(pair.index, pair.right.as_deref(), right_layout, form, keys);
+    let (change, item) = match (&left.entry, &right.entry) {
+        (Some(Ok(left)), Some(Ok(right))) => {
+            let difference = compare_entries(left, right);
+            (difference.class, difference.item)
+        }
+        (Some(_), Some(_)) => (DiffClass::Undecodable, None),
+        _ => (pair.absence().unwrap_or(DiffClass::Missing), None),
+    };
+    // Guardians who signed a history again after a conversion signed two forms of the same content.
+    let is_other_header = form == CompareForm::Stored && left.signed_hash != right.signed_hash;
+    let (equivocators, is_equivocation) =
+        if is_other_header { equivocation(&left.signers, &right.signers) } else { (Vec::new(), false) };
+    let class = if is_equivocation { DiffClass::Equivocation } else { change };
+    Some(Explanation { index: pair.index, form, class, change, item, equivocators, left, right })
+}
+
+fn explain_side(
+    index: u64,
+    record: Option<&[u8]>,
+    layout: &Detected,
+    form: CompareForm,
+    keys: TrustedKeys<'_>,
+) -> ExplainedSide {
+    let Some(record) = record else {
+        return ExplainedSide { entry: None, signed_hash: None, signers: Signers::default() };
+    };
+    let stored = read_entry(index, record, layout);
+    let signed_hash = stored.as_ref().ok().map(|entry| entry.hash);
+    let entry = match form {
+        CompareForm::Stored => stored,
+        CompareForm::Ruled => read_ruled_entry(index, record, layout),
+    };
+    ExplainedSide { entry: Some(entry), signed_hash, signers: keys.signers(index, record, layout) }
+}
+
+/// The guardians who signed both sides, and whether anybody did.
+///
+/// Of epochs it is the federation's signature: more guardians than may be faulty signed both, and no telling who.
+fn equivocation(left: &Signers, right: &Signers) -> (Vec<PeerId>, bool) {
+    let (Some(left_valid), Some(right_valid)) = (&left.valid, &right.valid) else {
+        let both = left.federation && right.federation;
+        return (Vec::new(), both && left.is_enough == Some(true) && right.is_enough == Some(true));
+    };
+    let both: Vec<PeerId> = left_valid.iter().filter(|peer| right_valid.contains(peer)).copied().collect();
+    let is_any = !both.is_empty();
+    (both, is_any)
+}

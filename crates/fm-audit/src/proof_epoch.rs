@@ -1,0 +1,100 @@
+//! Proofs of items in epochs: the epoch whole, and the chain of those behind it up to one that is signed.
+
+use fm_eras::Detected;
+use fm_eras::hbbft::{Layout, decode_epoch};
+use fm_history::{Entry, Epoch};
+use serde::{Deserialize, Serialize};
+
+use crate::proof::{ProofError, ProvenItem};
+use crate::sealed_json::hex_bytes;
+use crate::{StoredHistory, TrustedKeys, read_entry};
+
+/// Most epochs that a chain has, and most bytes of records in it.
+const MAX_EPOCHS: usize = 1000;
+const MAX_BYTES: usize = 64 << 20;
+
+/// The part of a proof that shows an item of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EpochProof {
+    /// The epoch's record and those behind it, the last one signed.
+    records: Vec<RecordHex>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct RecordHex(#[serde(with = "hex_bytes")] Vec<u8>);
+
+impl EpochProof {
+    /// Collects the records up to the first one whose signature holds.
+    pub(crate) fn make(
+        history: &StoredHistory<'_>,
+        index: u64,
+        record: &[u8],
+        keys: TrustedKeys<'_>,
+    ) -> Result<Self, ProofError> {
+        let mut records = vec![RecordHex(record.to_vec())];
+        let mut bytes = record.len();
+        for next in (index..).skip(1) {
+            let last = records.last().map_or(&[][..], |record| &record.0);
+            let signers = keys.signers(next - 1, last, &history.layout);
+            if signers.federation && signers.is_enough != Some(false) {
+                return Ok(Self { records });
+            }
+            let Some(record) = history.record(next)? else { break };
+            bytes += record.len();
+            if records.len() >= MAX_EPOCHS || bytes > MAX_BYTES {
+                let reason = format!(
+                    "no epoch from {index} to {next} carries a signature that holds: that is too many for a proof"
+                );
+                return Err(ProofError::Unsigned { reason });
+            }
+            records.push(RecordHex(record));
+        }
+        let reason = format!("no epoch from {index} on carries a signature that holds");
+        Err(ProofError::Unsigned { reason })
+    }
+
+    /// Checks everything but the signature, whose verdict the caller sees.
+    pub(crate) fn check(
+        &self,
+        index: u64,
+        item: u64,
+        layout: &Layout,
+        keys: TrustedKeys<'_>,
+    ) -> Result<ProvenItem, ProofError> {
+        let form = Detected::Hbbft(*layout);
+        let refuse =
+            |place: usize, reason: String| ProofError::Epoch { place: format!("records[{place}]"), reason };
+        let mut before: Option<Epoch> = None;
+        for (place, (record, number)) in self.records.iter().zip(index..).enumerate() {
+            let epoch = decode_epoch(&record.0, layout).map_err(|error| refuse(place, error.to_string()))?;
+            if epoch.number != number {
+                return Err(refuse(place, format!("it is epoch {}, and not {number}", epoch.number)));
+            }
+            if before.is_some_and(|before| epoch.last_hash != Some(before.computed_hash)) {
+                return Err(refuse(place, "it does not continue the epoch before".to_owned()));
+            }
+            before = Some(epoch);
+        }
+        let (Some(first), Some(signed)) = (self.records.first(), before) else {
+            return Err(refuse(0, "there is no record".to_owned()));
+        };
+        let entry: Entry = read_entry(index, &first.0, &form).map_err(|reason| refuse(0, reason))?;
+        let count = entry.known_items().len();
+        let place = usize::try_from(item).unwrap_or(usize::MAX);
+        let facts = entry.items.unwrap_or_default().into_iter().nth(place);
+        let facts = facts.ok_or(ProofError::NoSuchItem { item: place, count })?;
+        let last = self.records.last().map_or(&[][..], |record| &record.0);
+        Ok(ProvenItem {
+            layout: form,
+            index,
+            item,
+            count: count as u64,
+            facts,
+            hash: signed.computed_hash,
+            signed_index: signed.number,
+            signers: keys.signers(signed.number, last, &form),
+        })
+    }
+}

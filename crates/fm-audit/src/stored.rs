@@ -1,0 +1,175 @@
+//! The history inside a source, record by record, without a verdict.
+
+use fm_eras::block::{decode_block, encode_accepted_item};
+use fm_eras::{Detected, hbbft, session};
+use fm_history::{Block, ConvertedEpoch, Entry, Hash, convert_block, convert_epoch};
+use rayon::prelude::*;
+
+use crate::{AuditError, Control, EpochStream, Source, StrayKeys, epochs, pipeline};
+
+/// Records that a core gets at a time.
+const RECORDS_PER_CORE: usize = 64;
+
+/// A history as it is stored: its rows, and what they are.
+#[derive(Clone, Copy)]
+pub struct StoredHistory<'a> {
+    /// The rows.
+    pub stream: EpochStream<'a>,
+    /// Their layout.
+    pub layout: Detected,
+}
+
+/// Records by ascending number.
+pub(crate) type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
+
+impl Source {
+    /// The history as it is today: of a migrated directory, the new sessions.
+    pub fn history(&self) -> StoredHistory<'_> {
+        match self {
+            Self::Migrated(dir) => StoredHistory {
+                stream: EpochStream { rows: &dir.database, path: dir.database.path() },
+                layout: Detected::Blocks(session::modern()),
+            },
+            _ => self.original(),
+        }
+    }
+
+    /// The history as it was written first: of a migrated directory, the old records.
+    pub fn original(&self) -> StoredHistory<'_> {
+        match self {
+            Self::Database { store, layout } => {
+                StoredHistory { stream: EpochStream { rows: store, path: store.path() }, layout: *layout }
+            }
+            Self::Archive { archive, layout } => StoredHistory {
+                stream: EpochStream { rows: archive.as_ref(), path: archive.path() },
+                layout: *layout,
+            },
+            Self::Migrated(dir) => StoredHistory {
+                stream: EpochStream { rows: &dir.provenance, path: dir.provenance.path() },
+                layout: dir.layout,
+            },
+        }
+    }
+}
+
+impl<'a> StoredHistory<'a> {
+    /// The record of a session, block or epoch.
+    pub fn record(&self, index: u64) -> Result<Option<Vec<u8>>, AuditError> {
+        let key = match self.layout {
+            Detected::Hbbft(layout) => hbbft::epoch_key(index, layout.dialect),
+            Detected::Blocks(layout) => layout.history_key(index),
+        };
+        self.stream.rows.get(&key).map_err(|source| AuditError::rows(self.stream.path, source))
+    }
+
+    /// All records by ascending number. Keys that name none are stepped over.
+    pub(crate) fn records(self, control: Control<'a>, stray: &'a mut StrayKeys) -> NumberedRecords<'a> {
+        let layout = match self.layout {
+            Detected::Hbbft(layout) => return epochs::numbered_rows(self.stream, layout, control, stray),
+            Detected::Blocks(layout) => layout,
+        };
+        let path = self.stream.path;
+        Box::new(self.stream.rows.scan_prefix(layout.history).filter_map(move |row| {
+            match row.map_err(|source| AuditError::rows(path, source)) {
+                Ok((key, value)) => layout.number_of_key(&key).ok().map(|number| Ok((number, value))),
+                Err(error) => Some(Err(error)),
+            }
+        }))
+    }
+
+    /// Where a transaction was accepted first: the session or epoch, and the item in it.
+    pub fn find_transaction(
+        &self,
+        txid: Hash,
+        control: Control<'_>,
+    ) -> Result<Option<(u64, usize)>, AuditError> {
+        let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>)>| {
+            for row in self.records(control, &mut StrayKeys::default()) {
+                let (index, record) = row?;
+                let bytes = record.len();
+                feed.push((index, record), bytes)?;
+            }
+            Ok(())
+        };
+        let process = |chunk: Vec<(u64, Vec<u8>)>| {
+            let find = |(index, record): (u64, Vec<u8>)| {
+                let entry = read_entry(index, &record, &self.layout).ok()?;
+                let is_it = |item: &fm_history::EntryItem| !item.rejected && item.kind.txid() == Some(txid);
+                Some((index, entry.known_items().iter().position(is_it)?))
+            };
+            chunk.into_par_iter().map(find).collect()
+        };
+        control.progress.begin("transactions", "sessions", None);
+        let most = RECORDS_PER_CORE * rayon::current_num_threads();
+        let found =
+            pipeline::run(most, control, read, process, |found| found.map_or(Ok(()), |at| Err(Stop::At(at))));
+        control.progress.end();
+        match found {
+            Ok(()) => Ok(None),
+            Err(Stop::At(place)) => Ok(Some(place)),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// Why a scan ends before its end.
+pub(crate) enum Stop<T> {
+    /// It came to what it looked for.
+    At(T),
+    /// It could not go on.
+    Failed(AuditError),
+}
+
+impl<T> From<AuditError> for Stop<T> {
+    fn from(error: AuditError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Takes a record apart.
+///
+/// # Errors
+/// If it does not decode: why.
+pub fn read_entry(index: u64, record: &[u8], layout: &Detected) -> Result<Entry, String> {
+    match layout {
+        Detected::Hbbft(layout) => {
+            let epoch = hbbft::decode_epoch(record, layout).map_err(|error| error.to_string())?;
+            Ok(Entry::of_epoch(index, &epoch, |item| hbbft::encode_item(item, layout.dialect)))
+        }
+        Detected::Blocks(layout) => {
+            let block = decode_block(record, layout).map_err(|error| error.to_string())?;
+            Ok(Entry::of_block(index, &block, |item| encode_accepted_item(item, layout)))
+        }
+    }
+}
+
+/// Takes apart the session that the conversion rule makes of a record.
+///
+/// # Errors
+/// If the record does not decode, or hides its content: why.
+pub fn read_ruled_entry(index: u64, record: &[u8], layout: &Detected) -> Result<Entry, String> {
+    match convert_record(index, record, layout)? {
+        Some(converted) => read_entry(index, &converted.record, &Detected::Blocks(session::modern())),
+        None => read_entry(index, record, layout),
+    }
+}
+
+/// What the rule makes of a record; none of one that is copied.
+pub(crate) fn convert_record(
+    index: u64,
+    record: &[u8],
+    layout: &Detected,
+) -> Result<Option<ConvertedEpoch>, String> {
+    match layout {
+        Detected::Hbbft(layout) => {
+            let epoch = hbbft::decode_epoch(record, layout).map_err(|error| error.to_string())?;
+            let content = epoch.content.ok_or("the layout does not say where its items end")?;
+            Ok(Some(convert_epoch(index, &content)))
+        }
+        Detected::Blocks(layout) if layout.is_modern() => Ok(None),
+        Detected::Blocks(layout) => {
+            let block: Block = decode_block(record, layout).map_err(|error| error.to_string())?;
+            Ok(Some(convert_block(index, &block, false)))
+        }
+    }
+}

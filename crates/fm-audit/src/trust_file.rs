@@ -1,0 +1,258 @@
+//! The file that carries what was proven from one audit to the next: `docs/formats/trust-file.md`.
+//!
+//! Invariants: a file that is not whole, of a later version, or about other keys is refused, never guessed at; the old
+//! file is there until the new one is on the disk.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_history::{Hash, sha256};
+use fm_store::{PartialFile, StoreError};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::HistoryKeys;
+use crate::trust::{Mark, SALT_BYTES, TrustedPrefix};
+
+/// What every trust file says it is.
+const FORMAT: &str = "fm-trust";
+/// How every trust file begins.
+const START: &[u8] = br#"{"format":"fm-trust""#;
+/// The version that is written, and the only one that is read.
+const VERSION: u32 = 1;
+/// Largest file that is read: 60 million sessions.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// Why a trust file is of no use.
+#[derive(Debug, Error)]
+pub enum TrustError {
+    /// It could not be read or written.
+    #[error("cannot use the trust file {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The new one could not be written.
+    #[error(transparent)]
+    Write(#[from] StoreError),
+    /// It is something else.
+    #[error("{path} is no trust file")]
+    NotOne {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// It is of a version that is not known here.
+    #[error("{path} is a trust file of version {version}, and this program reads version {VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// Its parts do not fit together.
+    #[error("the trust file {path} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// It is about something else.
+    #[error("the trust file {path} is about {what}: it has {stated}, here it is {found}")]
+    OfAnother {
+        /// The file.
+        path: PathBuf,
+        /// About what.
+        what: &'static str,
+        /// What it says.
+        stated: String,
+        /// What it should say.
+        found: String,
+    },
+}
+
+/// Which version it is, before anything else is looked at.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    format: String,
+    version: u32,
+    era: String,
+    layout: String,
+    key_set: Hash,
+    sessions: u64,
+    root: Hash,
+    salt: String,
+    marks: String,
+    digest: Hash,
+}
+
+/// What was proven of one history under one set of keys.
+pub struct TrustFile {
+    path: PathBuf,
+    layout: Detected,
+    key_set: Hash,
+    prefix: TrustedPrefix,
+}
+
+impl TrustFile {
+    /// Reads a trust file, or starts one if it is not there, for a history of this layout and these keys.
+    ///
+    /// # Errors
+    /// If there is a file, and it is none, damaged, or about another layout or other keys.
+    pub fn open(path: &Path, layout: Detected, keys: HistoryKeys<'_>) -> Result<Self, TrustError> {
+        let key_set = key_set(keys);
+        let new = |prefix| Self { path: path.to_owned(), layout, key_set, prefix };
+        let failed = |source| TrustError::File { path: path.to_owned(), source };
+        if !path.try_exists().map_err(failed)? {
+            let prefix = TrustedPrefix::empty().map_err(|error| failed(io::Error::other(error)))?;
+            return Ok(new(prefix));
+        }
+        let text = read(path)?;
+        let other = |what, stated: &str, found: &str| TrustError::OfAnother {
+            path: path.to_owned(),
+            what,
+            stated: stated.to_owned(),
+            found: found.to_owned(),
+        };
+        if text.key_set != key_set {
+            return Err(other("other keys", &text.key_set.to_string(), &key_set.to_string()));
+        }
+        if text.layout != layout.name() || text.era != layout.era() {
+            return Err(other("records of another layout", &text.layout, layout.name()));
+        }
+        prefix_of(&text).map(new).map_err(|what| TrustError::Damaged { path: path.to_owned(), what })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was proven before.
+    pub fn prefix(&self) -> &TrustedPrefix {
+        &self.prefix
+    }
+
+    /// Puts what is proven now in the place of what was.
+    ///
+    /// # Errors
+    /// If the file cannot be written; then the old one is as it was.
+    pub fn replace(&self, prefix: &TrustedPrefix) -> Result<(), TrustError> {
+        let failed = |source| TrustError::File { path: self.path.clone(), source };
+        let text = serde_json::to_vec(&self.text(prefix)).map_err(|error| failed(error.into()))?;
+        let partial = PartialFile::create(&self.path, |start| start.starts_with(START))?;
+        partial.handle()?.write_all(&text).map_err(failed)?;
+        Ok(partial.publish_over()?)
+    }
+
+    fn text(&self, prefix: &TrustedPrefix) -> Text {
+        let marks: Vec<u8> =
+            prefix.marks.iter().flat_map(|mark| [mark.content, mark.signatures]).flatten().collect();
+        let mut text = Text {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            era: self.layout.era().to_owned(),
+            layout: self.layout.name().to_owned(),
+            key_set: self.key_set,
+            sessions: prefix.sessions(),
+            root: prefix.root,
+            salt: hex::encode(prefix.salt),
+            marks: hex::encode(marks),
+            digest: Hash::default(),
+        };
+        text.digest = digest(&text);
+        text
+    }
+}
+
+fn read(path: &Path) -> Result<Text, TrustError> {
+    let failed = |source| TrustError::File { path: path.to_owned(), source };
+    let no_trust_file = |source: serde_json::Error| match source.io_error_kind() {
+        Some(kind) => failed(io::Error::from(kind)),
+        None => TrustError::NotOne { path: path.to_owned(), source },
+    };
+    let length = fs::metadata(path).map_err(failed)?.len();
+    if length > MAX_BYTES {
+        let message = format!("it has {length} bytes, and no more than {MAX_BYTES} are read");
+        return Err(failed(io::Error::other(message)));
+    }
+    let open = || File::open(path).map(BufReader::new).map_err(failed);
+    let head: Head = serde_json::from_reader(open()?).map_err(no_trust_file)?;
+    if head.format != FORMAT {
+        let message = format!("it says that it is {:?}", head.format);
+        return Err(no_trust_file(serde::de::Error::custom(message)));
+    }
+    if head.version != VERSION {
+        return Err(TrustError::Version { path: path.to_owned(), version: head.version });
+    }
+    serde_json::from_reader(open()?).map_err(no_trust_file)
+}
+
+fn prefix_of(text: &Text) -> Result<TrustedPrefix, &'static str> {
+    if digest(text) != text.digest {
+        return Err("its digest is not that of its contents");
+    }
+    let mut salt = [0; SALT_BYTES];
+    hex::decode_to_slice(&text.salt, &mut salt).map_err(|_| "its salt is not 16 bytes in hex")?;
+    let bytes = hex::decode(&text.marks).map_err(|_| "its marks are not hex")?;
+    let (marks, rest) = bytes.as_chunks::<16>();
+    if marks.len() as u64 != text.sessions || !rest.is_empty() {
+        return Err("it has not two marks of 8 bytes for each session");
+    }
+    let mark = |bytes: &[u8; 16]| {
+        let (mut content, mut signatures) = ([0; 8], [0; 8]);
+        content.copy_from_slice(&bytes[..8]);
+        signatures.copy_from_slice(&bytes[8..]);
+        Mark { content, signatures }
+    };
+    Ok(TrustedPrefix { salt, marks: marks.iter().map(mark).collect(), root: text.root })
+}
+
+/// SHA-256 over all other fields, a line each: shows damage, not forgery.
+fn digest(text: &Text) -> Hash {
+    let fields = [
+        text.format.clone(),
+        text.version.to_string(),
+        text.era.clone(),
+        text.layout.clone(),
+        text.key_set.to_string(),
+        text.sessions.to_string(),
+        text.root.to_string(),
+        text.salt.clone(),
+    ];
+    sha256(&[fields.join("\n").as_bytes(), b"\n", text.marks.as_bytes()])
+}
+
+/// One number for a set of keys, whatever file they were read from.
+fn key_set(keys: HistoryKeys<'_>) -> Hash {
+    match keys {
+        HistoryKeys::Epoch(keys) => {
+            let coefficients: Vec<u8> = keys.coefficients().iter().flatten().copied().collect();
+            sha256(&[b"epoch keys", &coefficients])
+        }
+        HistoryKeys::Session(keys) => sha256(&[b"session keys", &session_key_bytes(keys)]),
+    }
+}
+
+fn session_key_bytes(keys: &SessionKeys) -> Vec<u8> {
+    let mut bytes: Vec<u8> = keys.tag().map_or_else(|| vec![0], |tag| [&[1], tag.as_slice()].concat());
+    for peer in keys.peers() {
+        bytes.extend(peer.to_be_bytes());
+        bytes.extend(keys.x_only(peer).unwrap_or_default());
+    }
+    bytes
+}

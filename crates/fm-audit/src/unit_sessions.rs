@@ -1,0 +1,55 @@
+//! Which session the stored units are of: a history whose end was lost often has the units of a later session still.
+//!
+//! Units are not decoded here. In every form the session stands right before a unit's signature, and a row mostly
+//! ends with a unit; so what is told is told only if all rows agree.
+
+use fm_codec::Reader;
+use fm_eras::block::{BlockLayout, KeyForm};
+use fm_history::{Code, Finding, Place};
+
+/// Bytes of the session's number and the signature at the end of a unit.
+const END_OF_UNIT: usize = 8 + 64;
+
+/// The sessions that the rows of the units table name.
+#[derive(Debug, Default)]
+pub(crate) struct UnitSessions {
+    /// The session of all rows so far, and the key of the first; none before the first row.
+    agreed: Option<(u64, Vec<u8>)>,
+    /// A row names another one, or none.
+    differ: bool,
+}
+
+impl UnitSessions {
+    pub(crate) fn take(&mut self, layout: &BlockLayout, key: &[u8], value: &[u8]) {
+        let of_key = layout.table_of(key).is_some_and(|table| table.key == KeyForm::TwoNumbers);
+        let session = if of_key { session_of_key(layout, key) } else { session_of_value(layout, value) };
+        match (session, &self.agreed) {
+            (Some(session), None) => self.agreed = Some((session, key.to_vec())),
+            (Some(session), Some((agreed, _))) if session == *agreed => {}
+            _ => self.differ = true,
+        }
+    }
+
+    /// What it says about the end of the history, if the session in progress should be this one.
+    pub(crate) fn beyond(self, layout: &BlockLayout, open: u64) -> Option<Finding> {
+        let (session, key) = self.agreed.filter(|(session, _)| !self.differ && *session > open)?;
+        let name = layout.table_of(&key).map_or("units", |table| table.name);
+        let message = format!(
+            "every row of {name} is of session {session}, the last finished session gives {open}: the newest sessions \
+             are not there"
+        );
+        Some(Finding::new(Code::UnitsBeyondEnd, Place::key(&key), message))
+    }
+}
+
+fn session_of_key(layout: &BlockLayout, key: &[u8]) -> Option<u64> {
+    let mut reader = Reader::new(key, layout.dialect);
+    reader.u8().ok()?;
+    reader.u64().ok()
+}
+
+fn session_of_value(layout: &BlockLayout, value: &[u8]) -> Option<u64> {
+    let bytes = Reader::new(value, layout.dialect).bytes().ok()?;
+    let start = bytes.len().checked_sub(END_OF_UNIT)?;
+    bytes[start..].first_chunk().map(|session| u64::from_le_bytes(*session))
+}

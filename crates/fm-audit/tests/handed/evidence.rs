@@ -1,0 +1,164 @@
+//! Evidence of differences: each class, every changed byte, and claims that do not follow.
+
+use fm_audit::{EvidenceError, Explanation, Pair, TrustedKeys, check_evidence, evidence, explain};
+use fm_history::{BlockItem, DiffClass};
+
+use crate::made::{flipped, item, items, keys, modern, record, reseal, trusted};
+
+/// The session in which histories part.
+const AT: u64 = 7;
+
+fn pair(left: Option<Vec<u8>>, right: Option<Vec<u8>>) -> Pair {
+    Pair { index: AT, left, right, is_end: false }
+}
+
+fn signed(items: Vec<BlockItem>, signers: &[u16]) -> Option<Vec<u8>> {
+    Some(record(AT, items, signers))
+}
+
+fn file(pair: &Pair, trusted: TrustedKeys<'_>) -> (String, Explanation) {
+    let layout = modern().0;
+    let explanation = explain(pair, &layout, &layout, trusted).unwrap();
+    (evidence(pair, &explanation, ["ours", "theirs"], [&layout, &layout], trusted), explanation)
+}
+
+fn equivocated() -> Pair {
+    let other = [&items(5)[..3], &[item(b"other", 2), item(b"another", 3)]].concat();
+    pair(signed(items(5), &[0, 1, 2]), signed(other, &[0, 2, 3]))
+}
+
+#[test]
+fn each_class_is_explained_and_derived_again() {
+    let list = items(6);
+    let with = |edit: fn(&mut Vec<BlockItem>)| {
+        let mut list = list.clone();
+        edit(&mut list);
+        list
+    };
+    let ours = signed(list.clone(), &[0, 1, 2]);
+    let cases = [
+        (DiffClass::OtherSignatures, None, ours.clone(), signed(list.clone(), &[1, 2, 3])),
+        (DiffClass::Reordered, Some(1), ours.clone(), signed(with(|list| list.swap(1, 4)), &[])),
+        (DiffClass::ExtraTail, Some(6), ours.clone(), signed(with(|list| list.push(item(b"more", 1))), &[])),
+        (DiffClass::ExtraTail, Some(0), ours.clone(), signed(Vec::new(), &[])),
+        (DiffClass::ExtraTail, Some(4), ours.clone(), signed(with(|list| list.truncate(4)), &[3])),
+        (
+            DiffClass::MerkleMutation,
+            Some(6),
+            ours.clone(),
+            signed(with(|list| list.extend_from_within(4..)), &[0, 1, 2]),
+        ),
+        (DiffClass::DifferentContent, Some(0), ours.clone(), signed(with(|list| list[0].peer = 3), &[3])),
+        (DiffClass::DifferentContent, Some(2), ours.clone(), signed(with(|list| drop(list.remove(2))), &[])),
+        (DiffClass::Missing, None, ours.clone(), None),
+        (DiffClass::Undecodable, None, ours.clone(), Some(vec![9, 9, 9])),
+        (DiffClass::Equivocation, Some(0), ours.clone(), signed(items(5)[1..].to_vec(), &[1, 2, 3])),
+        (DiffClass::Equivocation, Some(5), ours, signed(items(5), &[2])),
+    ];
+    let keys = keys();
+    for (class, place, left, right) in cases {
+        for (left, right) in [(left.clone(), right.clone()), (right, left)] {
+            let pair = pair(left, right);
+            for keys in [TrustedKeys::default(), trusted(&keys)] {
+                let (text, explanation) = file(&pair, keys);
+                let with_keys = keys.session.is_some();
+                let is_class = explanation.class == class;
+                assert!(
+                    is_class || (class == DiffClass::Equivocation && !with_keys),
+                    "{class}: {explanation:?}"
+                );
+                assert_eq!(explanation.item, place, "{class}");
+                let checked = check_evidence(&text, keys).unwrap();
+                assert_eq!(checked.explanation, explanation);
+                assert_eq!(checked.sources, ["ours", "theirs"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_signed_both_is_named() {
+    let keys = keys();
+    let (text, explanation) = file(&equivocated(), trusted(&keys));
+    assert_eq!(explanation.equivocators, [0, 2]);
+    assert_eq!(
+        (explanation.class, explanation.change),
+        (DiffClass::Equivocation, DiffClass::DifferentContent)
+    );
+    // Whoever has no keys sees the content; whoever has them sees it in a file that was made without.
+    assert_eq!(
+        check_evidence(&text, TrustedKeys::default()).unwrap().explanation.class,
+        DiffClass::DifferentContent
+    );
+    let (unpinned, _) = file(&equivocated(), TrustedKeys::default());
+    assert_eq!(check_evidence(&unpinned, trusted(&keys)).unwrap().explanation, explanation);
+    // A list with a repeated tail is not a second header.
+    let list = items(3);
+    let long = [list.as_slice(), &list[2..]].concat();
+    let mutated = pair(signed(list, &[0, 1, 2]), signed(long, &[0, 1, 2]));
+    let (_, explanation) = file(&mutated, trusted(&keys));
+    assert_eq!((explanation.class, explanation.equivocators.len()), (DiffClass::MerkleMutation, 0));
+}
+
+#[test]
+fn every_changed_byte_is_refused() {
+    let keys = keys();
+    let (text, _) = file(&equivocated(), trusted(&keys));
+    for (at, changed) in flipped(&text) {
+        assert!(check_evidence(&changed, trusted(&keys)).is_err(), "byte {at} of\n{text}");
+    }
+    for end in 0..text.len() {
+        assert!(check_evidence(&text[..end], trusted(&keys)).is_err(), "cut at {end}");
+    }
+}
+
+/// Who puts the right digest on a changed file changes the names of the sources and layouts, and nothing else.
+#[test]
+fn a_new_digest_does_not_help() {
+    let keys = keys();
+    let (text, explanation) = file(&equivocated(), trusted(&keys));
+    let mut taken = 0;
+    for (at, changed) in flipped(&text) {
+        if let Ok(checked) = check_evidence(&reseal(&changed), trusted(&keys)) {
+            taken += 1;
+            assert_eq!(checked.explanation, explanation, "byte {at}");
+        }
+    }
+    assert!(taken >= 64 * 2, "{taken}");
+}
+
+#[test]
+fn claims_that_do_not_follow() {
+    let keys = keys();
+    let (text, _) = file(&equivocated(), trusted(&keys));
+    let lies = [
+        ("\"class\": \"equivocation\"", "\"class\": \"reordered\"", "class"),
+        ("\"change\": \"different-content\"", "\"change\": \"extra-tail\"", "change"),
+        ("\"item\": 3", "\"item\": 2", "item"),
+        ("\"index\": 7", "\"index\": 8", "class"),
+        ("    0,\n    2\n  ],\n  \"left\"", "    0\n  ],\n  \"left\"", "equivocators"),
+        ("\"enough\": true", "\"enough\": false", "left.enough"),
+        ("      0,\n      1,\n      2\n", "      0,\n      1\n", "left.signed_by"),
+        ("      0,\n      2,\n      3\n", "      1,\n      2,\n      3\n", "right.signed_by"),
+    ];
+    for (told, lie, part) in lies {
+        let changed = reseal(&text.replacen(told, lie, 1));
+        assert_ne!(reseal(&text), changed, "{told} is not in\n{text}");
+        match check_evidence(&changed, trusted(&keys)) {
+            Err(EvidenceError::Claim { claim, .. }) => assert_eq!(claim, part, "{lie}"),
+            other => panic!("{lie}: {other:?}"),
+        }
+    }
+    for garbage in ["", "{}", "[1]", "null"] {
+        assert!(matches!(check_evidence(garbage, trusted(&keys)), Err(EvidenceError::Form(_))), "{garbage}");
+    }
+    let renamed = reseal(&text.replacen("\"v0.4\"", "\"v9\"", 1));
+    assert!(matches!(
+        check_evidence(&renamed, trusted(&keys)),
+        Err(EvidenceError::Layout { side: "left", .. })
+    ));
+    let stranger = fm_crypto::SigningKey::from_bytes([99; 32]).unwrap().public_key();
+    let other = fm_crypto::SessionKeys::new(&[(0, stranger)].into()).unwrap();
+    let error = check_evidence(&text, trusted(&other)).unwrap_err();
+    assert!(matches!(error, EvidenceError::OtherKeys { .. }), "{error}");
+}

@@ -1,0 +1,108 @@
+//! Small histories in memory, signed by whoever a test says, and files put together by hand.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fm_audit::{EpochStream, StoredHistory, TrustedKeys};
+use fm_codec::ModuleValue;
+use fm_crypto::{SessionKeys, SigningKey};
+use fm_eras::block::{BlockLayout, encode_accepted_item, encode_block};
+use fm_eras::{Detected, RowSource, Rows, SourceError, session};
+use fm_history::{Block, BlockContent, BlockItem, Hash, SessionHeader, merkle_root, sha256};
+
+/// Rows in memory.
+#[derive(Default)]
+pub(crate) struct Memory(pub(crate) BTreeMap<Vec<u8>, Vec<u8>>);
+
+impl RowSource for Memory {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        let (from, to) = (from.to_vec(), to.map(<[u8]>::to_vec));
+        let rows =
+            self.0.iter().filter(move |(key, _)| **key >= from && to.as_ref().is_none_or(|to| *key < to));
+        Box::new(rows.map(|(key, value)| Ok((key.clone(), value.clone()))))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        Ok(self.0.get(key).cloned())
+    }
+}
+
+impl Memory {
+    pub(crate) fn history(&self, layout: Detected) -> StoredHistory<'_> {
+        StoredHistory { stream: EpochStream { rows: self, path: Path::new("memory") }, layout }
+    }
+}
+
+/// The layout of today.
+pub(crate) fn modern() -> (Detected, &'static BlockLayout) {
+    (Detected::Blocks(session::modern()), session::modern())
+}
+
+fn secret(peer: u16) -> SigningKey {
+    SigningKey::from_bytes([u8::try_from(peer + 1).unwrap(); 32]).unwrap()
+}
+
+/// Four guardians.
+pub(crate) fn keys() -> SessionKeys {
+    SessionKeys::new(&(0..4).map(|peer| (peer, secret(peer).public_key())).collect()).unwrap()
+}
+
+pub(crate) fn trusted(keys: &SessionKeys) -> TrustedKeys<'_> {
+    TrustedKeys { epoch: None, session: Some(keys) }
+}
+
+/// An item of module 0.
+pub(crate) fn item(body: &[u8], peer: u16) -> BlockItem {
+    let content = BlockContent::Module(ModuleValue { instance: 0, body: body.to_vec() });
+    BlockItem { content, position: None, peer }
+}
+
+/// Items that are all different.
+pub(crate) fn items(count: usize) -> Vec<BlockItem> {
+    (0..count)
+        .map(|number| item(&[u8::try_from(number).unwrap(); 9], u16::try_from(number % 4).unwrap()))
+        .collect()
+}
+
+/// The bytes of an item.
+pub(crate) fn bytes(item: &BlockItem) -> Vec<u8> {
+    encode_accepted_item(item, session::modern())
+}
+
+pub(crate) fn leaf(item: &BlockItem) -> Hash {
+    sha256(&[&bytes(item)])
+}
+
+/// Signatures over a header.
+pub(crate) fn sign(index: u64, root: Hash, signers: &[u16]) -> BTreeMap<u16, [u8; 64]> {
+    let message = keys().message(&SessionHeader { index, root }.to_bytes());
+    signers.iter().map(|peer| (*peer, secret(*peer).sign(&message))).collect()
+}
+
+/// The record of a session.
+pub(crate) fn record(index: u64, items: Vec<BlockItem>, signers: &[u16]) -> Vec<u8> {
+    let merkle = merkle_root(items.iter().map(leaf).collect());
+    let signatures = sign(index, merkle.root, signers);
+    encode_block(&Block { index: None, items, merkle, signatures }, session::modern())
+}
+
+/// Puts the right digest into a file that was edited.
+pub(crate) fn reseal(text: &str) -> String {
+    let Some(at) = text.rfind("\"sha256\": \"").map(|at| at + 11) else { return text.to_owned() };
+    if !text.is_char_boundary(at + 64) || text.len() < at + 64 {
+        return text.to_owned();
+    }
+    let with = |digest: &str| format!("{}{digest}{}", &text[..at], &text[at + 64..]);
+    with(&sha256(&[with(&"0".repeat(64)).as_bytes()]).to_string())
+}
+
+/// Every text that differs in one byte, by a bit or two of it.
+pub(crate) fn flipped(text: &str) -> impl Iterator<Item = (usize, String)> {
+    (0..text.len()).flat_map(move |place| {
+        [0x01, 0x02, 0x08].into_iter().filter_map(move |bits| {
+            let mut bytes = text.as_bytes().to_vec();
+            bytes[place] ^= bits;
+            String::from_utf8(bytes).ok().map(|text| (place, text))
+        })
+    })
+}

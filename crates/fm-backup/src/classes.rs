@@ -1,0 +1,211 @@
+//! What of a state stands by itself: rows that signatures cover, rows that follow from those, and the rest.
+//!
+//! - *certified*: the history up to the last proven epoch or session. Honest guardians store different sets of
+//!   signatures for one session, so its hash is over what is signed: history root and hash of the last content.
+//! - *derivable*: what follows from the certified rows alone: their transactions in the index, the last-epoch pointer.
+//! - *unauthenticated*: this guardian's own word: module state, the open session, the unsigned tip, all else.
+//!
+//! Invariants: each row is in one class; the hash of the certified class is the same for all who have that history.
+
+use std::collections::BTreeSet;
+
+use fm_audit::{Anchor, AuditError, Control, EpochStream, HistoryAudit, Identity};
+use fm_eras::Detected;
+use fm_eras::block::{BlockLayout, ValueForm, decode_accepted_item};
+use fm_eras::hbbft::{self, LAST_EPOCH_KEY, Layout, Table, decode_last_epoch, epoch_key};
+use fm_history::{BlockContent, Hash, accepted_transactions, sha256};
+
+/// One class of rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Class {
+    /// Its hash: of certified rows over what is signed, else over the rows as an archive's identity is.
+    pub hash: Hash,
+    /// Number of rows.
+    pub records: u64,
+    /// Bytes of keys and values.
+    pub bytes: u64,
+}
+
+/// The classes of a state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Classes {
+    /// Covered by the guardians' signatures.
+    pub certified: Class,
+    /// Follows from certified rows.
+    pub derivable: Class,
+    /// This guardian's own word.
+    pub unauthenticated: Class,
+    /// Identity of all rows.
+    pub identity: Hash,
+    /// Number of all rows.
+    pub records: u64,
+}
+
+impl Classes {
+    /// The three classes, the most trusted first.
+    pub fn all(&self) -> [&Class; 3] {
+        [&self.certified, &self.derivable, &self.unauthenticated]
+    }
+}
+
+/// Tells the classes of all rows; `audit` says how far the history is proven.
+pub(crate) fn classes(
+    stream: EpochStream<'_>,
+    layout: Detected,
+    audit: &HistoryAudit,
+    control: Control<'_>,
+) -> Result<Classes, AuditError> {
+    let mut classifier = Classifier::new(layout, audit.anchor.as_ref());
+    classifier.learn_open(stream, audit)?;
+    let mut identity = Identity::default();
+    control.progress.begin("classes", "records", None);
+    for row in stream.rows.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        control.check()?;
+        identity.push(&key, &value);
+        classifier.push(&key, &value);
+        control.progress.advance(1);
+    }
+    control.progress.end();
+    Ok(Classes { identity: identity.finish(), ..classifier.finish() })
+}
+
+#[derive(Default)]
+struct Running {
+    hash: Identity,
+    records: u64,
+    bytes: u64,
+}
+
+impl Running {
+    fn push(&mut self, key: &[u8], value: &[u8], hashed: bool) {
+        self.records += 1;
+        self.bytes += (key.len() + value.len()) as u64;
+        if hashed {
+            self.hash.push(key, value);
+        }
+    }
+
+    fn finish(self, hash: Option<Hash>) -> Class {
+        let Self { hash: own, records, bytes } = self;
+        Class { hash: hash.unwrap_or_else(|| own.finish()), records, bytes }
+    }
+}
+
+struct Classifier<'a> {
+    layout: Detected,
+    anchor: Option<&'a Anchor>,
+    /// Transactions that are in no certified epoch or session. As many as the open session and the tip have.
+    open: BTreeSet<Hash>,
+    running: [Running; 3],
+}
+
+const CERTIFIED: usize = 0;
+const DERIVABLE: usize = 1;
+const UNAUTHENTICATED: usize = 2;
+
+impl<'a> Classifier<'a> {
+    fn new(layout: Detected, anchor: Option<&'a Anchor>) -> Self {
+        Self { layout, anchor, open: BTreeSet::new(), running: Default::default() }
+    }
+
+    /// Collects the transactions that no signature covers yet.
+    fn learn_open(&mut self, stream: EpochStream<'_>, audit: &HistoryAudit) -> Result<(), AuditError> {
+        match self.layout {
+            Detected::Hbbft(layout) => {
+                let first = self.anchor.map_or(0, |anchor| anchor.last + 1);
+                let last = audit.chain.last.filter(|_| self.anchor.is_some());
+                for epoch in first..last.map_or(first, |last| last.saturating_add(1)) {
+                    self.learn_epoch(stream, epoch, &layout)?;
+                }
+            }
+            Detected::Blocks(layout) => {
+                let Some(pending) = layout.pending else { return Ok(()) };
+                for row in stream.rows.scan_prefix(pending) {
+                    let (_, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+                    if let Ok(item) = decode_accepted_item(&value, layout)
+                        && let BlockContent::Transaction(transaction) = &item.content
+                    {
+                        self.open.insert(transaction.txid);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn learn_epoch(
+        &mut self,
+        stream: EpochStream<'_>,
+        epoch: u64,
+        layout: &Layout,
+    ) -> Result<(), AuditError> {
+        let record = stream.rows.get(&epoch_key(epoch, layout.dialect));
+        let record = record.map_err(|source| AuditError::rows(stream.path, source))?;
+        let epoch = record.and_then(|record| hbbft::decode_epoch(&record, layout).ok());
+        let content = epoch.as_ref().and_then(|epoch| epoch.content.as_ref());
+        let transactions = content.map(accepted_transactions).unwrap_or_default();
+        self.open.extend(transactions.into_iter().map(|transaction| transaction.txid));
+        Ok(())
+    }
+
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        let class = match self.layout {
+            Detected::Hbbft(layout) => self.of_epochs(key, value, &layout),
+            Detected::Blocks(layout) => self.of_blocks(key, layout),
+        };
+        self.running[class].push(key, value, class != CERTIFIED);
+    }
+
+    fn is_certified(&self, number: Option<u64>) -> bool {
+        matches!((self.anchor, number), (Some(anchor), Some(number)) if number <= anchor.last)
+    }
+
+    fn of_index(&self, key: &[u8]) -> usize {
+        let txid = key.get(1..).and_then(|txid| txid.try_into().ok()).map(Hash);
+        let follows = self.anchor.is_some() && txid.is_some_and(|txid| !self.open.contains(&txid));
+        if follows { DERIVABLE } else { UNAUTHENTICATED }
+    }
+
+    fn of_epochs(&self, key: &[u8], value: &[u8], layout: &Layout) -> usize {
+        match hbbft::table_of(key, layout) {
+            Some(Table::SignedEpochOutcome)
+                if self.is_certified(hbbft::epoch_of_key(key, layout.dialect).ok()) =>
+            {
+                CERTIFIED
+            }
+            Some(Table::AcceptedTransaction) => self.of_index(key),
+            Some(Table::LastEpoch) if key == LAST_EPOCH_KEY => {
+                let names = decode_last_epoch(value, layout.dialect).ok();
+                let is_last = self.anchor.is_some_and(|anchor| names == Some(anchor.last));
+                if is_last { DERIVABLE } else { UNAUTHENTICATED }
+            }
+            _ => UNAUTHENTICATED,
+        }
+    }
+
+    fn of_blocks(&self, key: &[u8], layout: &BlockLayout) -> usize {
+        match layout.table_of(key) {
+            Some(table)
+                if table.value == ValueForm::Block && self.is_certified(layout.number_of_key(key).ok()) =>
+            {
+                CERTIFIED
+            }
+            Some(table) if layout.transactions == Some(table.prefix) => self.of_index(key),
+            _ => UNAUTHENTICATED,
+        }
+    }
+
+    fn finish(self) -> Classes {
+        let records = self.running.iter().map(|class| class.records).sum();
+        let certified = self.anchor.map(|anchor| sha256(&[&anchor.history_root.0, &anchor.last_hash.0]));
+        let [first, second, third] = self.running;
+        Classes {
+            certified: first.finish(certified),
+            derivable: second.finish(None),
+            unauthenticated: third.finish(None),
+            identity: Hash::default(),
+            records,
+        }
+    }
+}

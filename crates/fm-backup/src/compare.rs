@@ -1,0 +1,243 @@
+//! `compare`: several guardians' states, however they are kept.
+//!
+//! Histories are followed in step: the first session in which two part is where their guardians parted. What a history
+//! does not cover (module state) is compared among those whose histories, ends and open sessions are equal.
+
+use std::collections::BTreeMap;
+use std::thread;
+
+use fm_audit::{AuditError, Control, Identity};
+use fm_eras::Detected;
+use fm_history::{Hash, HistoryRoot};
+
+use crate::leaves::{Step, Steps};
+use crate::modules::{ModuleComparison, compare_modules};
+use crate::{BackupError, Profile, State};
+
+/// One of the compared states.
+#[derive(Clone, Debug, Default)]
+pub struct Compared {
+    /// Number of its epochs or sessions.
+    pub sessions: u64,
+    /// The last of them.
+    pub last: Option<u64>,
+    /// The history root over all of it; none if a session is missing or hidden.
+    pub history_root: Option<Hash>,
+    /// The history root at the common end.
+    pub common_root: Option<Hash>,
+    /// Accepted items of the open session.
+    pub pending: u64,
+    /// Hash over the rows of the open session's accepted items.
+    pub open: Hash,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug, Default)]
+pub struct Comparison {
+    /// The states, in the order given.
+    pub states: Vec<Compared>,
+    /// The last session that all of them have.
+    pub common_end: Option<u64>,
+    /// The first session in which any two part.
+    pub first_difference: Option<u64>,
+    /// Those together, by their numbers: the largest group first.
+    pub groups: Vec<Vec<usize>>,
+    /// The group with more than half of the states, if there is one.
+    pub majority: Option<usize>,
+    /// Those outside of the first group, and since which session.
+    pub off: Vec<(usize, u64)>,
+    /// Module state of those of the first group that can be compared.
+    pub modules: ModuleComparison,
+}
+
+impl Comparison {
+    /// Whether all histories are one, as far as they go.
+    pub fn is_one_history(&self) -> bool {
+        self.first_difference.is_none()
+    }
+}
+
+/// Compares states.
+///
+/// # Errors
+/// If one of them cannot be read, or the job was interrupted.
+pub fn compare(states: &[State], control: Control<'_>) -> Result<Comparison, BackupError> {
+    control.progress.begin("sessions", "sessions", None);
+    let mut walk = Walk::new(states.len());
+    thread::scope(|scope| {
+        let mut all = Vec::with_capacity(states.len());
+        for state in states {
+            all.push(Steps::start(scope, state, control)?);
+        }
+        walk.follow(&mut all, control)
+    })?;
+    control.progress.end();
+    let mut comparison = walk.conclude();
+    for (compared, state) in comparison.states.iter_mut().zip(states) {
+        (compared.pending, compared.open) = open_session(state, control)?;
+    }
+    let comparable = comparable(&comparison, states);
+    comparison.modules = compare_modules(states, &comparable, control)?;
+    Ok(comparison)
+}
+
+/// Histories followed in step.
+struct Walk {
+    states: Vec<Compared>,
+    roots: Vec<Option<HistoryRoot>>,
+    /// The first session in which two parted, by their numbers, the smaller one first.
+    parted: BTreeMap<(usize, usize), u64>,
+    common_end: Option<u64>,
+}
+
+impl Walk {
+    fn new(count: usize) -> Self {
+        let roots = vec![Some(HistoryRoot::new()); count];
+        Self { states: vec![Compared::default(); count], roots, parted: BTreeMap::new(), common_end: None }
+    }
+
+    fn follow(&mut self, all: &mut [Steps], control: Control<'_>) -> Result<(), AuditError> {
+        let mut is_common = true;
+        loop {
+            control.check()?;
+            let Some(index) = all.iter().filter_map(Steps::current).map(|step| step.index).min() else {
+                return Ok(());
+            };
+            is_common &= all.iter().all(|steps| steps.current().is_some());
+            // None of those that have ended; a hole of those that go on behind it.
+            let here: Vec<Option<Option<Step>>> = all
+                .iter()
+                .map(|steps| steps.current().map(|step| Some(step).filter(|step| step.index == index)))
+                .collect();
+            self.on_session(index, &here);
+            for (steps, here) in all.iter_mut().zip(&here) {
+                if let Some(Some(_)) = here {
+                    steps.advance()?;
+                }
+            }
+            if is_common {
+                self.common_end = Some(index);
+                let ends = all.iter().any(|steps| steps.current().is_none());
+                if ends {
+                    self.keep_common_roots();
+                }
+            }
+            control.progress.advance(1);
+        }
+    }
+
+    fn on_session(&mut self, index: u64, here: &[Option<Option<Step>>]) {
+        for (number, step) in here.iter().enumerate() {
+            let Some(step) = step else { continue };
+            let root = &mut self.roots[number];
+            match step.as_ref().and_then(|step| step.leaf) {
+                Some(leaf) if root.as_ref().is_some_and(|root| root.sessions() == index) => {
+                    if let Some(root) = root {
+                        root.push(leaf);
+                    }
+                }
+                _ => *root = None,
+            }
+            if step.is_some() {
+                self.states[number].sessions += 1;
+                self.states[number].last = Some(index);
+            }
+        }
+        let token = |step: &Option<Step>| step.as_ref().map(|step| step.token);
+        for (first, one) in here.iter().enumerate() {
+            for (second, other) in here.iter().enumerate().skip(first + 1) {
+                if let (Some(one), Some(other)) = (one, other)
+                    && token(one) != token(other)
+                {
+                    self.parted.entry((first, second)).or_insert(index);
+                }
+            }
+        }
+    }
+
+    fn keep_common_roots(&mut self) {
+        for (state, root) in self.states.iter_mut().zip(&self.roots) {
+            state.common_root = root.as_ref().map(HistoryRoot::root);
+        }
+    }
+
+    fn parted(&self, one: usize, other: usize) -> Option<u64> {
+        self.parted.get(&(one.min(other), one.max(other))).copied()
+    }
+
+    fn conclude(mut self) -> Comparison {
+        for (state, root) in self.states.iter_mut().zip(&self.roots) {
+            state.history_root = root.as_ref().filter(|root| root.sessions() > 0).map(HistoryRoot::root);
+        }
+        let groups = self.groups();
+        let off = |group: &[usize]| {
+            let mut off: Vec<(usize, u64)> = (0..self.states.len())
+                .filter(|number| !group.contains(number))
+                .filter_map(|number| {
+                    let since = group.iter().filter_map(|other| self.parted(number, *other)).min()?;
+                    Some((number, since))
+                })
+                .collect();
+            off.sort_by_key(|(number, since)| (*since, *number));
+            off
+        };
+        let off = groups.first().map(|group| off(group)).unwrap_or_default();
+        let majority = groups.iter().position(|group| group.len() * 2 > self.states.len());
+        Comparison {
+            common_end: self.common_end,
+            first_difference: self.parted.values().min().copied(),
+            off,
+            majority,
+            groups,
+            states: self.states,
+            modules: ModuleComparison::default(),
+        }
+    }
+
+    /// Those between whom there is no difference. One that ends before others part goes with the larger group.
+    fn groups(&self) -> Vec<Vec<usize>> {
+        let mut longest_first: Vec<usize> = (0..self.states.len()).collect();
+        longest_first.sort_by_key(|number| (std::cmp::Reverse(self.states[*number].last), *number));
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for number in longest_first {
+            let agrees =
+                |group: &&mut Vec<usize>| group.iter().all(|other| self.parted(number, *other).is_none());
+            let largest = groups.iter_mut().filter(agrees).max_by_key(|group| group.len());
+            match largest {
+                Some(group) => group.push(number),
+                None => groups.push(vec![number]),
+            }
+        }
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        groups.sort_by_key(|group| (std::cmp::Reverse(group.len()), group.first().copied()));
+        groups
+    }
+}
+
+/// Number of accepted items of the open session, and the identity of their rows.
+fn open_session(state: &State, control: Control<'_>) -> Result<(u64, Hash), BackupError> {
+    let Detected::Blocks(layout) = state.layout() else { return Ok((0, Hash::default())) };
+    let Some(pending) = layout.pending.filter(|_| state.profile() == Profile::Full) else {
+        return Ok((0, Hash::default()));
+    };
+    let (mut count, mut identity) = (0, Identity::default());
+    for row in state.rows().scan_prefix(pending) {
+        let (key, value) = row.map_err(|source| AuditError::rows(state.path(), source))?;
+        control.check()?;
+        identity.push(&key, &value);
+        count += 1;
+    }
+    Ok((count, identity.finish()))
+}
+
+/// The most states of the first group that are at the same point: same end, same open session, every row there.
+fn comparable(comparison: &Comparison, states: &[State]) -> Vec<usize> {
+    let mut points: BTreeMap<(Option<u64>, [u8; 32]), Vec<usize>> = BTreeMap::new();
+    for number in comparison.groups.first().into_iter().flatten() {
+        if states[*number].profile() == Profile::Full {
+            let state = &comparison.states[*number];
+            points.entry((state.last, state.open.0)).or_default().push(*number);
+        }
+    }
+    points.into_values().rev().max_by_key(Vec::len).filter(|numbers| numbers.len() > 1).unwrap_or_default()
+}

@@ -1,0 +1,273 @@
+//! `export`: a state as an archive.
+//!
+//! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
+//! whole; after a kill the same command starts over and replaces what was left.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use age::Encryptor;
+use age::x25519::{Identity, Recipient};
+use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_archive, check_medium};
+use fm_eras::Detected;
+use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
+use fm_eras::{Rows, SourceError};
+use fm_history::{Finding, Hash};
+use fm_store::{PartialFile, StoreError};
+
+use crate::increment::Changes;
+use crate::location::AGE_START;
+use crate::overlay::open_base;
+use crate::secrets::Secrets;
+use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
+use crate::{BackupError, Location, Making, Profile, State, Survey, headers, survey};
+
+/// Bytes gathered before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+/// Where the mark of an archive stands in its file.
+const MARK_AT: std::ops::Range<usize> = 8..16;
+
+/// How a state is exported.
+pub struct ExportOptions<'a> {
+    /// The file to make.
+    pub target: &'a Path,
+    /// What of the state is written.
+    pub profile: Profile,
+    /// Write only what is new against this archive.
+    pub since: Option<&'a Location>,
+    /// Public keys that the archive is encrypted to; it is not encrypted if there are none.
+    pub recipients: &'a [Recipient],
+    /// The guardian's data directory, whose secrets no row may hold.
+    pub data_dir: Option<&'a Path>,
+    /// Keys to check signatures with.
+    pub keys: Option<HistoryKeys<'a>>,
+    /// Write the archive although the state has findings that are errors.
+    pub accept_findings: bool,
+    /// Zstandard level; the usual one if none.
+    pub level: Option<i32>,
+    /// What the archive shall say of its making.
+    pub making: Making,
+}
+
+/// What was exported.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The state.
+    pub survey: Survey,
+    /// The archive.
+    pub summary: Summary,
+    /// What the archive says of itself.
+    pub metadata: Metadata,
+    /// Whether it was there already.
+    pub existed: bool,
+}
+
+/// Writes a state as an archive.
+///
+/// # Errors
+/// If the state cannot be read or is not proven, a row holds a secret, or the archive cannot be written. Nothing is left
+/// at the target then.
+pub fn export(
+    state: &State,
+    options: &ExportOptions<'_>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<Exported, BackupError> {
+    check(state, options)?;
+    let base = options.since.map(open_base).transpose()?;
+    let secrets = Secrets::of(options.data_dir)?;
+    let survey = survey(state, options.keys, control, on_finding)?;
+    if survey.errors > 0 && !options.accept_findings {
+        let (errors, warnings) = (survey.errors, survey.warnings);
+        return Err(BackupError::NotProven { path: state.path().to_owned(), errors, warnings });
+    }
+    let mut metadata = statement(&survey, options.profile, &options.making);
+    if let Some(base) = &base {
+        metadata.insert("kind", INCREMENT);
+        metadata.insert(SINCE, hex::encode(base.summary().identity));
+        metadata.insert(STATE_IDENTITY, survey.classes.identity.to_string());
+    }
+    if options.target.exists() {
+        return existing(options.target, metadata, survey, control);
+    }
+    let partial = PartialFile::create(options.target, is_archive)?;
+    let job = Job { state, survey: &survey, base: base.as_ref(), options, secrets: &secrets, control };
+    let sink = BufWriter::with_capacity(WRITE_BYTES, partial.handle()?);
+    let (written, summary) = match options.recipients {
+        [] => {
+            let (sink, summary) = job.write(sink, &metadata)?;
+            finished(sink, options.target)?;
+            (Location::from(partial.path()), summary)
+        }
+        recipients => job.write_encrypted(sink, &metadata, recipients, partial.path())?,
+    };
+    let is_whole = options.profile == Profile::Full && base.is_none();
+    if is_whole && Hash(summary.identity) != survey.classes.identity {
+        let what = "the source changed while it was read".to_owned();
+        return Err(BackupError::ReadBack { path: options.target.to_owned(), what });
+    }
+    read_back(&written, &summary, control)?;
+    partial.publish()?;
+    Ok(Exported { survey, summary, metadata, existed: false })
+}
+
+fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> {
+    if options.profile == Profile::Headers {
+        headers::check_layout(state)?;
+    }
+    let has = state.profile();
+    let is_enough = has == Profile::Full || (has == options.profile && has != Profile::Headers);
+    if !is_enough {
+        let what = format!("is of the profile {has}: it does not hold what {} asks for", options.profile);
+        return Err(BackupError::not_fit(state.path(), what));
+    }
+    if options.since.is_some() && options.profile != Profile::Full {
+        let what = "cannot be written as an increment of another profile than full";
+        return Err(BackupError::not_fit(state.path(), what));
+    }
+    Ok(())
+}
+
+/// Whether a file in the way is what an interrupted run left: its beginning is that of an archive.
+pub(crate) fn is_archive(start: &[u8]) -> bool {
+    let is_plain = start.get(MARK_AT).map_or(start.starts_with(b"P*M\x18"), |mark| mark == b"FMARHEAD");
+    is_plain || start.starts_with(AGE_START)
+}
+
+/// A target that is there: fine if it is an archive of just this state that says just this.
+fn existing(
+    target: &Path,
+    metadata: Metadata,
+    survey: Survey,
+    control: Control<'_>,
+) -> Result<Exported, BackupError> {
+    let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
+    Location::from(target).check_keys().map_err(|error| other(error.to_string()))?;
+    let there = ArchiveSource::open(target).map_err(|error| other(error.to_string()))?;
+    let said = there.all_metadata();
+    if let Some((name, value)) = metadata.iter().find(|(name, value)| said.get(name) != Some(value)) {
+        let found = said.get(name).unwrap_or("nothing");
+        return Err(other(format!("its {name} is {found:?}, not {value:?}")));
+    }
+    match check_archive(target, control)? {
+        (Some(_), _) => {}
+        (None, damage) => {
+            let first = damage.first().map(ToString::to_string).unwrap_or_default();
+            return Err(other(format!("it is damaged ({first})")));
+        }
+    }
+    Ok(Exported { survey, summary: there.summary(), metadata, existed: true })
+}
+
+struct Job<'a> {
+    state: &'a State,
+    survey: &'a Survey,
+    base: Option<&'a ArchiveSource>,
+    options: &'a ExportOptions<'a>,
+    secrets: &'a Secrets,
+    control: Control<'a>,
+}
+
+impl Job<'_> {
+    /// Writes the archive so that the recipients can read it; and so that it can be read back here: one more recipient
+    /// is a key that is forgotten when this is over.
+    fn write_encrypted(
+        &self,
+        sink: BufWriter<File>,
+        metadata: &Metadata,
+        recipients: &[Recipient],
+        path: &Path,
+    ) -> Result<(Location, Summary), BackupError> {
+        let target = self.options.target;
+        let failed = |source| BackupError::from(StoreError::io(target, source));
+        let own = Identity::generate();
+        let own_recipient = own.to_public();
+        let all = recipients.iter().chain([&own_recipient]).map(|recipient| recipient as _);
+        let encryptor =
+            Encryptor::with_recipients(all).map_err(|error| failed(io::Error::other(error.to_string())))?;
+        let (sink, summary) = self.write(encryptor.wrap_output(sink).map_err(failed)?, metadata)?;
+        finished(sink.finish().map_err(failed)?, target)?;
+        Ok((Location::with_identity(path, own), summary))
+    }
+
+    fn write<W: Write>(&self, sink: W, metadata: &Metadata) -> Result<(W, Summary), BackupError> {
+        let (target, control) = (self.options.target, self.control);
+        let level = self.options.level.unwrap_or(Options::default().level);
+        let options = Options { level, ..Options::default() };
+        let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
+        let total = self.base.is_none().then_some(self.survey.classes.records).filter(|records| *records > 0);
+        control.progress.begin("archive", "records", total);
+        for row in self.records() {
+            let (key, value) = row.map_err(|source| AuditError::rows(self.state.path(), source))?;
+            control.check()?;
+            if let Some(what) = self.secrets.find(&key, &value) {
+                let (path, key) = (self.state.path().to_owned(), hex::encode(&key));
+                return Err(BackupError::Secret { path, key, what: what.to_owned() });
+            }
+            writer.push(&key, &value).map_err(BackupError::writing(target))?;
+            control.progress.advance(1);
+        }
+        control.progress.end();
+        writer.finish().map_err(BackupError::writing(target))
+    }
+
+    /// What goes into the archive, in order.
+    fn records(&self) -> Rows<'_> {
+        let all = || self.state.rows().scan_range(&[], None);
+        match (self.options.profile, self.base) {
+            (Profile::Full, Some(base)) => {
+                let base = fm_eras::RowSource::scan_range(base, &[], None);
+                Box::new(Changes::new(base, all()))
+            }
+            (Profile::Full, None) => all(),
+            (Profile::History, _) => self.history(),
+            (Profile::Headers, _) => Box::new(self.history().map(|row| {
+                let (key, value) = row?;
+                let header = headers::header_record(&value).map_err(SourceError::from)?;
+                Ok((key, header))
+            })),
+        }
+    }
+
+    /// The records of the history up to its last proven epoch or session.
+    fn history(&self) -> Rows<'_> {
+        let layout = self.survey.layout;
+        let Some(last) = self.survey.audit.anchor.as_ref().map(|anchor| anchor.last) else {
+            return Box::new(std::iter::empty());
+        };
+        let prefix = match layout {
+            Detected::Hbbft(_) => HISTORY_TABLE,
+            Detected::Blocks(layout) => layout.history,
+        };
+        let number = move |key: &[u8]| match layout {
+            Detected::Hbbft(layout) => epoch_of_key(key, layout.dialect).ok(),
+            Detected::Blocks(layout) => layout.number_of_key(key).ok(),
+        };
+        let rows = self.state.rows().scan_prefix(prefix);
+        Box::new(rows.filter(move |row| match row {
+            Ok((key, _)) => number(key).is_some_and(|number| number <= last),
+            Err(_) => true,
+        }))
+    }
+}
+
+/// Writes what is still gathered.
+fn finished(mut sink: BufWriter<File>, target: &Path) -> Result<(), BackupError> {
+    sink.flush().map_err(|source| StoreError::io(target, source).into())
+}
+
+/// Reads the archive that was written, every frame and record of it.
+pub(crate) fn read_back(
+    written: &Location,
+    summary: &Summary,
+    control: Control<'_>,
+) -> Result<(), BackupError> {
+    let failed = |what: String| BackupError::ReadBack { path: written.path().to_owned(), what };
+    match check_medium(written, control)? {
+        (Some(identity), _) if identity.0 == summary.identity => Ok(()),
+        (Some(identity), _) => Err(failed(format!("its identity is {identity}"))),
+        (None, damage) => Err(failed(damage.first().map(ToString::to_string).unwrap_or_default())),
+    }
+}

@@ -1,0 +1,44 @@
+//! Checkpoints and archives of whole databases: listed, made, proven, read back, compared.
+//!
+//! Invariants: a source is only read; a target is born beside its name and renamed when it was read back; no archive
+//! holds a secret.
+
+mod classes;
+mod compare;
+mod create;
+mod error;
+mod export;
+mod guardian;
+mod headers;
+mod import;
+mod increment;
+mod leaves;
+mod list;
+mod location;
+mod modules;
+mod overlay;
+mod prune;
+mod repair;
+mod secrets;
+mod state;
+mod statement;
+mod survey;
+mod verify;
+
+pub use classes::{Class, Classes};
+pub use compare::{Compared, Comparison, compare};
+pub use create::{Created, create};
+pub use error::BackupError;
+pub use export::{ExportOptions, Exported, export};
+pub use guardian::guardian_of;
+pub use import::{ImportOptions, Imported, import, write_database};
+pub use list::{CHECKPOINTS_NAME, Found, KeysFor, Listed, list};
+pub use location::{Location, recipients};
+pub use modules::{ModuleComparison, ModuleState};
+pub use overlay::Overlay;
+pub use prune::{PruneRule, Pruned, prune};
+pub use repair::{FrameLoss, Repaired, repair};
+pub use state::State;
+pub use statement::{Making, Profile};
+pub use survey::{Survey, survey};
+pub use verify::{Verified, VerifyOptions, verify};

@@ -1,0 +1,217 @@
+//! Where an archive is: a path, or an address that stands for one; and how it is opened if it is encrypted.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use age::x25519::{Identity, Recipient};
+use age::{DecryptError, Decryptor};
+use fm_audit::{Medium, ReadSeek};
+
+use crate::BackupError;
+
+/// How an encrypted file begins.
+pub(crate) const AGE_START: &[u8] = b"age-encryption.org/v1";
+/// How a secret key begins.
+const SECRET_START: &str = "AGE-SECRET-KEY-";
+/// Bytes read at a time below a decryption.
+const READ_BYTES: usize = 1 << 16;
+
+/// Where an archive is or shall be.
+#[derive(Clone)]
+pub struct Location {
+    path: PathBuf,
+    identities: Arc<Vec<Identity>>,
+}
+
+impl Location {
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same place, with the secret keys in these texts to open it if it is encrypted.
+    ///
+    /// A text is what `age-keygen` writes: a key on a line of its own, comments behind `#`.
+    ///
+    /// # Errors
+    /// If a text holds anything else; the error does not repeat it.
+    pub fn with_keys(&self, texts: &[String]) -> Result<Self, BackupError> {
+        let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim);
+        let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let identities = keys
+            .map(|key| Identity::from_str(key).map_err(|_| BackupError::NotAKey))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { path: self.path.clone(), identities: Arc::new(identities) })
+    }
+
+    /// The same place, opened with a key that is in no text.
+    pub(crate) fn with_identity(path: &Path, identity: Identity) -> Self {
+        Self { path: path.to_owned(), identities: Arc::new(vec![identity]) }
+    }
+
+    /// Fails early, and says why, if it is encrypted and these are not the keys.
+    ///
+    /// # Errors
+    /// If there are no keys, the wrong ones, or the encryption's own header is damaged.
+    pub fn check_keys(&self) -> Result<(), BackupError> {
+        if !self.path.is_file() || !self.is_encrypted().map_err(|source| self.failed(source))? {
+            return Ok(());
+        }
+        self.decrypted().map(drop)
+    }
+
+    fn is_encrypted(&self) -> io::Result<bool> {
+        let mut start = Vec::new();
+        File::open(&self.path)?.take(AGE_START.len() as u64).read_to_end(&mut start)?;
+        Ok(start == AGE_START)
+    }
+
+    fn decrypted(&self) -> Result<impl Read + Seek + Send + 'static, BackupError> {
+        let path = || self.path.clone();
+        if self.identities.is_empty() {
+            return Err(BackupError::Encrypted { path: path() });
+        }
+        let file = File::open(&self.path).map_err(|source| self.failed(source))?;
+        let failed = |error| match error {
+            DecryptError::NoMatchingKeys => BackupError::WrongKey { path: path() },
+            DecryptError::Io(source) => BackupError::File { path: path(), source },
+            error => BackupError::File { path: path(), source: io::Error::other(error.to_string()) },
+        };
+        let decryptor = Decryptor::new(BufReader::with_capacity(READ_BYTES, file)).map_err(failed)?;
+        decryptor.decrypt(self.identities.iter().map(|identity| identity as _)).map_err(failed)
+    }
+
+    fn failed(&self, source: io::Error) -> BackupError {
+        BackupError::File { path: self.path.clone(), source }
+    }
+}
+
+impl Medium for Location {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
+        if !self.is_encrypted()? {
+            return Ok(Box::new(File::open(&self.path)?));
+        }
+        match self.decrypted() {
+            Ok(plain) => Ok(Box::new(plain)),
+            Err(BackupError::File { source, .. }) => Err(source),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        }
+    }
+}
+
+impl From<PathBuf> for Location {
+    fn from(path: PathBuf) -> Self {
+        Self { path, identities: Arc::default() }
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        path.to_owned().into()
+    }
+}
+
+impl FromStr for Location {
+    type Err = BackupError;
+
+    /// A path as it is; `file://` and an absolute path, with `%` and two digits for a byte, as in every address.
+    fn from_str(text: &str) -> Result<Self, BackupError> {
+        let unreachable = || BackupError::Unreachable { text: text.to_owned() };
+        let Some((scheme, rest)) = text.split_once("://") else { return Ok(PathBuf::from(text).into()) };
+        let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+        if !is_scheme {
+            return Ok(PathBuf::from(text).into());
+        }
+        let rest = rest.strip_prefix("localhost").unwrap_or(rest);
+        if !scheme.eq_ignore_ascii_case("file") || !rest.starts_with('/') {
+            return Err(unreachable());
+        }
+        decoded(rest).map(|path| PathBuf::from(path).into()).ok_or_else(unreachable)
+    }
+}
+
+/// Reads public keys that an archive is encrypted to.
+///
+/// # Errors
+/// If one is no public key. A secret key in its place is not repeated.
+pub fn recipients(texts: &[String]) -> Result<Vec<Recipient>, BackupError> {
+    let parse = |text: &String| {
+        Recipient::from_str(text).map_err(|_| BackupError::NotARecipient {
+            text: if text.starts_with(SECRET_START) {
+                "a secret key".to_owned()
+            } else {
+                format!("{text:?}")
+            },
+        })
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// The text behind the percent signs; none if a sign is not followed by two digits, or a NUL comes out.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        (bytes, rest) = match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digit =
+                    |digit: &u8| char::from(*digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.push(digit(high)? << 4 | digit(low)?);
+                (bytes, tail)
+            }
+            (b'%' | b'?' | b'#', _) => return None,
+            (byte, tail) => {
+                bytes.push(*byte);
+                (bytes, tail)
+            }
+        };
+    }
+    String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> Option<String> {
+        text.parse::<Location>().ok().and_then(|location| location.path().to_str().map(str::to_owned))
+    }
+
+    #[test]
+    fn paths_and_addresses() {
+        for (text, wanted) in [
+            ("a.fmar", Some("a.fmar")),
+            ("/b/a%20.fmar", Some("/b/a%20.fmar")),
+            ("file:///b/a%20c.fmar", Some("/b/a c.fmar")),
+            ("FILE://localhost/b", Some("/b")),
+            ("file:///%c3%a9", Some("/é")),
+            ("file://elsewhere/b", None),
+            ("file:///%c3", None),
+            ("file:///a%0", None),
+            ("file:///a%00", None),
+            ("file:///a?b", None),
+            ("s4://bucket/a", None),
+            ("https://host/a", None),
+        ] {
+            assert_eq!(path(text).as_deref(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_key_is_never_repeated() {
+        let secret = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ".to_owned();
+        let error = recipients(std::slice::from_ref(&secret)).unwrap_err().to_string();
+        assert!(error.contains("a secret key") && !error.contains(&secret[15..]), "{error}");
+        let location = Location::from(PathBuf::from("x"));
+        let error = location.with_keys(&[format!("# mine\n{secret}x\n")]).err().unwrap().to_string();
+        assert!(!error.contains(&secret[15..]), "{error}");
+        assert!(location.with_keys(&["# only a comment\n\n".to_owned()]).is_ok());
+    }
+}

@@ -1,0 +1,148 @@
+//! An increment over the archive that it goes on from: both together are one state.
+//!
+//! A record of an increment has the key of the row; its value is `01` and the row's new value, or `00` alone if the
+//! row is gone.
+//! Invariant: rows that the increment does not name are those of the base.
+
+use std::iter::Peekable;
+use std::sync::Arc;
+
+use fm_audit::ArchiveSource;
+use fm_eras::{RowSource, Rows, SourceError};
+use fm_history::Hash;
+use fm_store::Row;
+
+use crate::statement::{self, hash_of};
+use crate::{BackupError, Location, Profile};
+
+/// First byte of a record's value if the row is gone; nothing follows.
+const REMOVED: u8 = 0;
+/// First byte of a record's value if the row is new or changed; its value follows.
+const PUT: u8 = 1;
+
+/// An increment and its base.
+pub struct Overlay {
+    base: ArchiveSource,
+    increment: ArchiveSource,
+}
+
+impl Overlay {
+    /// Puts an increment over its base.
+    ///
+    /// # Errors
+    /// If the base is missing or another one than the increment names.
+    pub(crate) fn open(increment: ArchiveSource, base: Option<&Location>) -> Result<Self, BackupError> {
+        let path = increment.path().to_owned();
+        let since = increment.metadata(statement::SINCE).unwrap_or_default();
+        let Some(base) = base else { return Err(BackupError::NeedsBase { path, since }) };
+        let base = open_base(base)?;
+        let found = Hash(base.summary().identity);
+        if found.to_string() != since {
+            return Err(BackupError::OtherBase { path, base: base.path().to_owned(), found, since });
+        }
+        Ok(Self { base, increment })
+    }
+
+    pub(crate) fn increment(&self) -> &ArchiveSource {
+        &self.increment
+    }
+
+    pub(crate) fn base(&self) -> &ArchiveSource {
+        &self.base
+    }
+
+    pub(crate) fn state_identity(&self) -> Option<Hash> {
+        self.increment.metadata(statement::STATE_IDENTITY).as_deref().and_then(hash_of)
+    }
+}
+
+/// Opens an archive that increments can go on from: a whole state.
+pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupError> {
+    location.check_keys()?;
+    let base = ArchiveSource::over(Arc::new(location.clone()))?;
+    let is_whole = statement::profile(&base) == Some(Profile::Full)
+        && base.metadata("kind").as_deref() == Some(statement::CHECKPOINT);
+    if !is_whole {
+        let what = "is no archive of a whole state, and increments go on from such a one only";
+        return Err(BackupError::not_fit(location.path(), what));
+    }
+    Ok(base)
+}
+
+/// The record of an increment for a row that is new or changed.
+pub(crate) fn put(value: &[u8]) -> Vec<u8> {
+    [&[PUT], value].concat()
+}
+
+/// The record of an increment for a row that is gone.
+pub(crate) fn removed() -> Vec<u8> {
+    vec![REMOVED]
+}
+
+/// What a record of an increment says of its row: its value, or that it is gone.
+fn change(record: Vec<u8>) -> Result<Option<Vec<u8>>, SourceError> {
+    match record.split_first() {
+        Some((&PUT, value)) => Ok(Some(value.to_vec())),
+        Some((&REMOVED, [])) => Ok(None),
+        _ => Err("a record of the increment is neither a row nor the mark of a removed one".into()),
+    }
+}
+
+impl RowSource for Overlay {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        Box::new(Merged {
+            base: self.base.scan_range(from, to).peekable(),
+            increment: self.increment.scan_range(from, to).peekable(),
+            over: false,
+        })
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        match self.increment.get(key)? {
+            Some(record) => change(record),
+            None => self.base.get(key),
+        }
+    }
+}
+
+struct Merged<'a> {
+    base: Peekable<Rows<'a>>,
+    increment: Peekable<Rows<'a>>,
+    over: bool,
+}
+
+impl Merged<'_> {
+    fn step(&mut self) -> Result<Option<Row>, SourceError> {
+        loop {
+            let first = match (self.base.peek(), self.increment.peek()) {
+                (None, None) => return Ok(None),
+                (Some(Ok((base, _))), Some(Ok((increment, _)))) => base.cmp(increment),
+                (Some(_), None) | (Some(Err(_)), _) => std::cmp::Ordering::Less,
+                (None, Some(_)) | (_, Some(Err(_))) => std::cmp::Ordering::Greater,
+            };
+            if first.is_lt() {
+                return self.base.next().transpose();
+            }
+            if first.is_eq() {
+                self.base.next().transpose()?;
+            }
+            let Some((key, record)) = self.increment.next().transpose()? else { continue };
+            if let Some(value) = change(record)? {
+                return Ok(Some((key, value)));
+            }
+        }
+    }
+}
+
+impl Iterator for Merged<'_> {
+    type Item = Result<Row, SourceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let row = self.step();
+        self.over = !matches!(row, Ok(Some(_)));
+        row.transpose()
+    }
+}

@@ -1,0 +1,214 @@
+//! `prune`: old checkpoints removed, never the last good one.
+//!
+//! Good is what opens whole and whose audit has no error. What is not good counts for nothing, and is removed only as
+//! the rule says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fm_audit::Control;
+use fm_store::{PARTIAL_MARKER, StoreError, free_bytes, is_file_of_rocksdb};
+
+use crate::list::{CHECKPOINTS_NAME, KeysFor, Listed, REMOVING};
+use crate::{BackupError, list};
+
+/// Which checkpoints go.
+#[derive(Clone, Copy, Debug)]
+pub enum PruneRule {
+    /// All but so many good ones, and whatever is newer than the oldest of these.
+    Keep(usize),
+    /// Those that are older.
+    OlderThan(Duration),
+    /// The oldest, until so many bytes are free.
+    MinFree(u64),
+}
+
+/// What became of the checkpoints.
+#[derive(Clone, Debug)]
+pub struct Pruned {
+    /// Those that stay, the newest first.
+    pub kept: Vec<Listed>,
+    /// Those that are gone, or would be.
+    pub removed: Vec<Listed>,
+    /// One that the rule would remove and that stays because no other is good.
+    pub last_good: Option<PathBuf>,
+    /// Whether there is as much space as was asked for.
+    pub is_satisfied: bool,
+}
+
+/// Removes checkpoints of a data directory.
+///
+/// # Errors
+/// If they cannot be looked at or removed. One that holds anything but a database's files is not removed.
+pub fn prune<E: From<BackupError>>(
+    data_dir: &Path,
+    rule: PruneRule,
+    dry_run: bool,
+    keys: KeysFor<'_, E>,
+    control: Control<'_>,
+) -> Result<Pruned, E> {
+    let directory = data_dir.join(CHECKPOINTS_NAME);
+    let mut all = list(data_dir, keys, control)?;
+    all.retain(|listed| listed.is_checkpoint);
+    let free = if directory.exists() { free_bytes(&directory).map_err(BackupError::from)? } else { u64::MAX };
+    let (kept, removed, last_good) = choose(all, rule, free);
+    if !dry_run {
+        clear_interrupted(&directory)?;
+        for listed in &removed {
+            check_removable(&listed.path)?;
+        }
+        for listed in &removed {
+            remove(&listed.path)?;
+        }
+    }
+    let freed: u64 = removed.iter().map(|listed| listed.disk_bytes - listed.shared_bytes).sum();
+    let is_satisfied = match rule {
+        PruneRule::MinFree(wanted) => free.saturating_add(freed) >= wanted,
+        PruneRule::Keep(_) | PruneRule::OlderThan(_) => true,
+    };
+    Ok(Pruned { kept, removed, last_good, is_satisfied })
+}
+
+/// What stays, what goes, and which one stays only because it is the last good one. `all` has the newest first.
+fn choose(all: Vec<Listed>, rule: PruneRule, free: u64) -> (Vec<Listed>, Vec<Listed>, Option<PathBuf>) {
+    let mut goes = vec![false; all.len()];
+    match rule {
+        PruneRule::Keep(wanted) => {
+            let mut good = 0;
+            for (listed, goes) in all.iter().zip(&mut goes) {
+                *goes = good >= wanted;
+                good += usize::from(listed.is_good());
+            }
+        }
+        PruneRule::OlderThan(age) => {
+            for (listed, goes) in all.iter().zip(&mut goes) {
+                *goes = listed.age > age;
+            }
+        }
+        PruneRule::MinFree(wanted) => {
+            let mut free = free;
+            for (listed, goes) in all.iter().zip(&mut goes).rev() {
+                *goes = free < wanted;
+                if *goes {
+                    free = free.saturating_add(listed.disk_bytes - listed.shared_bytes);
+                }
+            }
+        }
+    }
+    let newest_good = all.iter().position(Listed::is_good);
+    let mut last_good = None;
+    if let Some(newest) = newest_good.filter(|newest| goes[*newest]) {
+        let stays = all.iter().zip(&goes).any(|(listed, goes)| listed.is_good() && !goes);
+        if !stays {
+            goes[newest] = false;
+            last_good = Some(all[newest].path.clone());
+        }
+    }
+    let (mut kept, mut removed) = (Vec::new(), Vec::new());
+    for (listed, goes) in all.into_iter().zip(goes) {
+        if goes { removed.push(listed) } else { kept.push(listed) }
+    }
+    (kept, removed, last_good)
+}
+
+/// Refuses a directory that holds anything but files of a database.
+fn check_removable(path: &Path) -> Result<(), BackupError> {
+    let failed = |source| BackupError::File { path: path.to_owned(), source };
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_known = is_file_of_rocksdb(&name) || name == PARTIAL_MARKER;
+        if !entry.file_type().map_err(failed)?.is_file() || !is_known {
+            let what = format!("holds {name:?}, which is no file of a database: nothing was removed");
+            return Err(BackupError::not_fit(path, what));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the name away first: what is half removed is no checkpoint.
+fn remove(path: &Path) -> Result<(), BackupError> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let removing = path.with_file_name(format!("{REMOVING}{name}"));
+    let failed = |source| StoreError::io(path, source);
+    fs::rename(path, &removing).map_err(failed)?;
+    fs::remove_dir_all(&removing).map_err(failed)?;
+    Ok(())
+}
+
+/// Removes what an interrupted run was about to remove.
+fn clear_interrupted(directory: &Path) -> Result<(), BackupError> {
+    if !directory.exists() {
+        return Ok(());
+    }
+    let failed = |source| BackupError::File { path: directory.to_owned(), source };
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let is_left = entry.file_name().to_string_lossy().starts_with(REMOVING);
+        if is_left && entry.file_type().map_err(failed)?.is_dir() {
+            fs::remove_dir_all(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::Found;
+
+    /// Checkpoints as `good` says, the newest first, each of ten bytes and a day older than the one before.
+    fn checkpoints(good: &[bool]) -> Vec<Listed> {
+        let days = (0u64..).map(|day| Duration::from_secs(day * 86_400));
+        let found = |good: bool, last| {
+            Ok(Found {
+                layout: fm_eras::Detected::by_name("v0.4").unwrap(),
+                last: Some(last),
+                root_last: None,
+                history_root: None,
+                sessions: 1,
+                signed: 0,
+                pending: 0,
+                units: 0,
+                errors: u64::from(!good),
+                warnings: 0,
+            })
+        };
+        let numbered = (0u64..).zip(good).zip(days);
+        let listed = numbered.map(|((number, good), age)| Listed {
+            path: PathBuf::from(number.to_string()),
+            is_checkpoint: true,
+            age,
+            disk_bytes: 10,
+            shared_bytes: 0,
+            found: found(*good, 100 - number),
+        });
+        listed.collect()
+    }
+
+    fn kept(good: &[bool], rule: PruneRule) -> (Vec<String>, bool) {
+        let (kept, removed, last_good) = choose(checkpoints(good), rule, 0);
+        assert_eq!(kept.len() + removed.len(), good.len());
+        (kept.iter().map(|listed| listed.path.display().to_string()).collect(), last_good.is_some())
+    }
+
+    #[test]
+    fn the_last_good_one_stays_whatever_the_rule() {
+        let day = |days: u64| PruneRule::OlderThan(Duration::from_secs(days * 86_400 + 1));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let all = [true, true, true];
+        assert_eq!(kept(&all, PruneRule::Keep(2)), (names(&["0", "1"]), false));
+        assert_eq!(kept(&all, PruneRule::Keep(0)), (names(&["0"]), true));
+        assert_eq!(kept(&all, PruneRule::Keep(9)), (names(&["0", "1", "2"]), false));
+        let newest_bad = [false, true, false, true];
+        assert_eq!(kept(&newest_bad, PruneRule::Keep(1)), (names(&["0", "1"]), false));
+        assert_eq!(kept(&newest_bad, PruneRule::Keep(0)), (names(&["1"]), true));
+        assert_eq!(kept(&newest_bad, day(0)), (names(&["0", "1"]), true));
+        assert_eq!(kept(&newest_bad, day(1)), (names(&["0", "1"]), false));
+        assert_eq!(kept(&newest_bad, PruneRule::MinFree(u64::MAX)), (names(&["1"]), true));
+        assert_eq!(kept(&newest_bad, PruneRule::MinFree(20)), (names(&["0", "1"]), false));
+        assert_eq!(kept(&newest_bad, PruneRule::MinFree(0)).0.len(), 4);
+        assert_eq!(kept(&[false, false], PruneRule::Keep(0)), (names(&[]), false));
+    }
+}

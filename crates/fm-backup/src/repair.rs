@@ -1,0 +1,257 @@
+//! `repair`: a damaged archive made whole with what other copies of it hold.
+//!
+//! A copy whose header and index are sound is the plan: its index has the hash of every frame, so whatever another copy
+//! gives for a frame is proven to be what was written there.
+//! Invariants: no copy is written; the result has the identity of the plan, or there is no result.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, FrameInfo, Options, Record, Summary, salvage};
+use fm_audit::{AuditError, Control, Identity, Medium, ReadSeek};
+use fm_history::Hash;
+use fm_store::PartialFile;
+
+use crate::{BackupError, Location};
+
+/// A frame that the damaged archive does not give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameLoss {
+    /// Its number.
+    pub frame: u64,
+    /// Its first key.
+    pub first_key: Vec<u8>,
+    /// Its last key.
+    pub last_key: Vec<u8>,
+    /// Its records.
+    pub records: u64,
+    /// The copy that has it; none if it is lost.
+    pub found_in: Option<PathBuf>,
+}
+
+/// What a repair came to.
+#[derive(Clone, Debug)]
+pub struct Repaired {
+    /// The copy whose index was followed.
+    pub plan: PathBuf,
+    /// Identity of what was written once.
+    pub identity: Hash,
+    /// The history root that the plan's header states.
+    pub history_root: Option<String>,
+    /// Number of frames.
+    pub frames: u64,
+    /// Frames that the damaged archive does not give.
+    pub losses: Vec<FrameLoss>,
+    /// Whether the damaged archive's header or index is damaged.
+    pub index_damaged: bool,
+    /// The new archive, if one was asked for and nothing is lost.
+    pub written: Option<Summary>,
+}
+
+impl Repaired {
+    /// Frames that no copy gives.
+    pub fn lost(&self) -> impl Iterator<Item = &FrameLoss> {
+        self.losses.iter().filter(|loss| loss.found_in.is_none())
+    }
+}
+
+/// Finds what of `broken` is damaged and which of `others` has it, and writes the whole to `target`, if one is given.
+///
+/// # Errors
+/// If no copy has a sound index, another archive is among the copies, or the target cannot be written.
+pub fn repair(
+    broken: &Location,
+    others: &[Location],
+    target: Option<&Path>,
+    control: Control<'_>,
+) -> Result<Repaired, BackupError> {
+    let mut copies = std::iter::once(broken).chain(others).map(Copy::open).collect::<Result<Vec<_>, _>>()?;
+    let Some(plan) = copies.iter().position(|copy| copy.reader.is_some()) else {
+        return Err(no_plan(broken.path(), &copies));
+    };
+    let index_damaged = copies[0].reader.is_none();
+    let plan_path = copies[plan].path.clone();
+    let Some(reader) = &copies[plan].reader else { return Err(no_plan(broken.path(), &copies)) };
+    let (frames, summary, metadata) =
+        (reader.frames().to_vec(), reader.summary().clone(), reader.metadata().clone());
+    check_same(&copies, summary.identity)?;
+    let mut losses = Vec::new();
+    control.progress.begin("frames", "frames", Some(summary.frames));
+    for (number, frame) in (0u64..).zip(&frames) {
+        control.check()?;
+        control.progress.advance(1);
+        let found_in = find(&mut copies, frame, control)?.map(|(copy, _)| copy);
+        if found_in != Some(0) {
+            losses.push(FrameLoss {
+                frame: number,
+                first_key: frame.first_key.clone(),
+                last_key: frame.last_key.clone(),
+                records: frame.records,
+                found_in: found_in.map(|copy| copies[copy].path.clone()),
+            });
+        }
+    }
+    control.progress.end();
+    let mut repaired = Repaired {
+        plan: plan_path,
+        identity: Hash(summary.identity),
+        history_root: metadata.get("history_root").map(str::to_owned),
+        frames: summary.frames,
+        losses,
+        index_damaged,
+        written: None,
+    };
+    let is_needed = index_damaged || !repaired.losses.is_empty();
+    if let Some(target) = target.filter(|_| is_needed && repaired.lost().next().is_none()) {
+        repaired.written = Some(write(&mut copies, &frames, &metadata, &summary, target, control)?);
+    }
+    Ok(repaired)
+}
+
+/// A copy of the archive, in whatever state.
+struct Copy {
+    path: PathBuf,
+    location: Location,
+    /// If header and index are sound.
+    reader: Option<ArchiveReader<Box<dyn ReadSeek>>>,
+    /// Why not.
+    error: Option<ArchiveError>,
+}
+
+impl Copy {
+    fn open(location: &Location) -> Result<Self, BackupError> {
+        location.check_keys()?;
+        let (path, location) = (location.path().to_owned(), location.clone());
+        let bytes = location.open().map_err(|source| BackupError::File { path: path.clone(), source })?;
+        let (reader, error) = match ArchiveReader::open(bytes) {
+            Ok(reader) => (Some(reader), None),
+            Err(error @ (ArchiveError::Damaged(_) | ArchiveError::Truncated { .. })) => (None, Some(error)),
+            Err(error) => return Err(BackupError::archive(&path)(error)),
+        };
+        Ok(Self { path, location, reader, error })
+    }
+
+    /// The records of the frame, as far as this copy gives them; none if they are not those of the frame.
+    fn records(
+        &mut self,
+        frame: &FrameInfo,
+        control: Control<'_>,
+    ) -> Result<Option<Vec<Record>>, BackupError> {
+        let records = match &mut self.reader {
+            Some(reader) => gather(reader.range(&frame.first_key), frame, control)?,
+            None => {
+                let failed = |source| BackupError::File { path: self.path.clone(), source };
+                match salvage(BufReader::new(self.location.open().map_err(failed)?)) {
+                    Ok(records) => gather(records, frame, control)?,
+                    Err(_) => None,
+                }
+            }
+        };
+        Ok(records.filter(|records| are_of(records, frame)))
+    }
+}
+
+fn gather(
+    records: impl Iterator<Item = Result<Record, ArchiveError>>,
+    frame: &FrameInfo,
+    control: Control<'_>,
+) -> Result<Option<Vec<Record>>, AuditError> {
+    let mut gathered = Vec::new();
+    for record in records {
+        control.check()?;
+        // Damage in this copy: another one may have it.
+        let Ok((key, value)) = record else { return Ok(None) };
+        // Not one record further: the frame behind may be damaged as well.
+        let is_last = key >= frame.last_key;
+        if key >= frame.first_key {
+            gathered.push((key, value));
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(Some(gathered))
+}
+
+/// Whether the records are those that the frame was written with.
+fn are_of(records: &[Record], frame: &FrameInfo) -> bool {
+    let mut identity = Identity::default();
+    records.iter().for_each(|(key, value)| identity.push(key, value));
+    records.len() as u64 == frame.records && identity.finish().0 == frame.uncompressed_sha256
+}
+
+/// The first copy that gives the records of a frame.
+fn find(
+    copies: &mut [Copy],
+    frame: &FrameInfo,
+    control: Control<'_>,
+) -> Result<Option<(usize, Vec<Record>)>, BackupError> {
+    for (number, copy) in copies.iter_mut().enumerate() {
+        if let Some(records) = copy.records(frame, control)? {
+            return Ok(Some((number, records)));
+        }
+    }
+    Ok(None)
+}
+
+fn no_plan(broken: &Path, copies: &[Copy]) -> BackupError {
+    let reasons: Vec<String> = copies
+        .iter()
+        .filter_map(|copy| copy.error.as_ref().map(|error| format!("{}: {error}", copy.path.display())))
+        .collect();
+    let what = format!("cannot be repaired: no copy has a sound header and index ({})", reasons.join("; "));
+    BackupError::not_fit(broken, what)
+}
+
+fn check_same(copies: &[Copy], identity: [u8; 32]) -> Result<(), BackupError> {
+    for copy in copies {
+        let Some(reader) = &copy.reader else { continue };
+        let found = reader.summary().identity;
+        if found != identity {
+            let what = format!(
+                "is no copy of that archive: its identity is {}, the other one's {}",
+                Hash(found),
+                Hash(identity)
+            );
+            return Err(BackupError::not_fit(&copy.path, what));
+        }
+    }
+    Ok(())
+}
+
+fn write(
+    copies: &mut [Copy],
+    frames: &[FrameInfo],
+    metadata: &fm_archive::Metadata,
+    summary: &Summary,
+    target: &Path,
+    control: Control<'_>,
+) -> Result<Summary, BackupError> {
+    if target.exists() {
+        return Err(fm_store::StoreError::AlreadyExists { path: target.to_owned() }.into());
+    }
+    let partial = PartialFile::create(target, crate::export::is_archive)?;
+    let mut writer = ArchiveWriter::new(partial.handle()?, metadata, Options::default())
+        .map_err(BackupError::writing(target))?;
+    control.progress.begin("archive", "frames", Some(summary.frames));
+    for frame in frames {
+        let read_back = || BackupError::ReadBack {
+            path: target.to_owned(),
+            what: "a frame that was there a moment ago is not readable any more".to_owned(),
+        };
+        let (_, records) = find(copies, frame, control)?.ok_or_else(read_back)?;
+        for (key, value) in records {
+            writer.push(&key, &value).map_err(BackupError::writing(target))?;
+        }
+        control.progress.advance(1);
+    }
+    control.progress.end();
+    let (_, written) = writer.finish().map_err(BackupError::writing(target))?;
+    if written.identity != summary.identity {
+        let what = "its identity is not that of the copies".to_owned();
+        return Err(BackupError::ReadBack { path: target.to_owned(), what });
+    }
+    crate::export::read_back(&partial.path().into(), &written, control)?;
+    partial.publish()?;
+    Ok(written)
+}

@@ -1,0 +1,171 @@
+//! A state of a guardian's database, wherever it is kept: a database, a checkpoint, an archive, an increment.
+//!
+//! Invariant: whoever asks here for rows gets those of the whole state, in order, each from a frame or a block that
+//! was checked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fm_archive::{Metadata, Summary};
+use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, Source, open_source};
+use fm_eras::{Detected, RowSource, detect};
+use fm_history::Hash;
+use fm_store::{Omission, ReadStore};
+
+use crate::{BackupError, Location, Overlay, Profile, statement};
+
+/// An opened state.
+pub struct State {
+    path: PathBuf,
+    layout: Detected,
+    kept: Kept,
+}
+
+enum Kept {
+    Database(ReadStore),
+    Archive(Box<ArchiveSource>),
+    Increment(Box<Overlay>),
+}
+
+impl State {
+    /// Opens a database, a guardian's data directory, a checkpoint, or an archive; an increment with its base.
+    ///
+    /// `layout` overrules the detection.
+    ///
+    /// # Errors
+    /// If it cannot be opened, its era cannot be told, or `base` is not what it needs.
+    pub fn open(
+        path: &Path,
+        base: Option<&Path>,
+        layout: Option<Detected>,
+        control: Control<'_>,
+    ) -> Result<Self, BackupError> {
+        Self::open_at(&path.into(), base.map(Location::from).as_ref(), layout, control)
+    }
+
+    /// As [`Self::open`], with archives that may be encrypted.
+    ///
+    /// # Errors
+    /// As there, or if the keys do not open it.
+    pub fn open_at(
+        location: &Location,
+        base: Option<&Location>,
+        layout: Option<Detected>,
+        control: Control<'_>,
+    ) -> Result<Self, BackupError> {
+        let path = location.path();
+        if path.is_file() {
+            return Self::open_archive(location, base, layout);
+        }
+        let (store, layout) = match open_source(path, layout, control)? {
+            Source::Database { store, layout } => (store, layout),
+            // Here it is the new database that counts, not the conversion.
+            Source::Migrated(dir) => {
+                let layout = layout.map_or_else(|| detect(&dir.database), Ok);
+                let path = dir.database.path().to_owned();
+                let failed = |source| AuditError::Detect { path, source };
+                (dir.database, layout.map_err(failed)?)
+            }
+            Source::Archive { archive, .. } => {
+                return Err(BackupError::not_fit(archive.path(), "is no directory"));
+            }
+        };
+        Ok(Self { path: store.path().to_owned(), layout, kept: Kept::Database(store) })
+    }
+
+    fn open_archive(
+        location: &Location,
+        base: Option<&Location>,
+        layout: Option<Detected>,
+    ) -> Result<Self, BackupError> {
+        location.check_keys()?;
+        let path = location.path().to_owned();
+        let archive = ArchiveSource::over(Arc::new(location.clone()))?;
+        let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
+        let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
+        // Neither of the two has the rows that a layout is told from.
+        if named.is_none() && (is_increment || statement::profile(&archive) == Some(Profile::Headers)) {
+            return Err(BackupError::not_fit(&path, "does not name its layout"));
+        }
+        let failed = |source| AuditError::Detect { path: path.clone(), source };
+        let layout = named.map_or_else(|| detect(&archive).map_err(failed), Ok)?;
+        let kept = match is_increment {
+            true => Kept::Increment(Box::new(Overlay::open(archive, base)?)),
+            false => Kept::Archive(Box::new(archive)),
+        };
+        Ok(Self { path, layout, kept })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Layout of its records.
+    pub fn layout(&self) -> Detected {
+        self.layout
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &dyn RowSource {
+        match &self.kept {
+            Kept::Database(store) => store,
+            Kept::Archive(archive) => archive.as_ref(),
+            Kept::Increment(overlay) => overlay.as_ref(),
+        }
+    }
+
+    /// The rows, with the name of the source.
+    pub fn stream(&self) -> EpochStream<'_> {
+        EpochStream { rows: self.rows(), path: &self.path }
+    }
+
+    /// What RocksDB leaves out of a database; nothing of an archive.
+    pub fn omissions(&self) -> &[Omission] {
+        match &self.kept {
+            Kept::Database(store) => store.omissions(),
+            Kept::Archive(_) | Kept::Increment(_) => &[],
+        }
+    }
+
+    /// What an archive says of itself; none of a database.
+    pub fn metadata(&self) -> Option<Metadata> {
+        self.archive().map(ArchiveSource::all_metadata)
+    }
+
+    /// What an archive's index says of its records; none of a database.
+    pub fn summary(&self) -> Option<Summary> {
+        self.archive().map(ArchiveSource::summary)
+    }
+
+    /// The archive files that hold it: none of a database, two of an increment.
+    pub fn archives(&self) -> Vec<&Path> {
+        match &self.kept {
+            Kept::Database(_) => Vec::new(),
+            Kept::Archive(archive) => vec![archive.path()],
+            Kept::Increment(overlay) => vec![overlay.increment().path(), overlay.base().path()],
+        }
+    }
+
+    /// What of the state is here.
+    pub fn profile(&self) -> Profile {
+        self.archive().and_then(statement::profile).unwrap_or(Profile::Full)
+    }
+
+    /// Identity of the whole state, as an archive states it; none of a database.
+    pub fn stated_identity(&self) -> Option<Hash> {
+        match &self.kept {
+            Kept::Database(_) => None,
+            Kept::Archive(archive) => Some(Hash(archive.summary().identity)),
+            Kept::Increment(overlay) => overlay.state_identity(),
+        }
+    }
+
+    fn archive(&self) -> Option<&ArchiveSource> {
+        match &self.kept {
+            Kept::Database(_) => None,
+            Kept::Archive(archive) => Some(archive),
+            Kept::Increment(overlay) => Some(overlay.increment()),
+        }
+    }
+}

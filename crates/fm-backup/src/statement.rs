@@ -1,0 +1,129 @@
+//! What an archive of a state says of itself in its header: made from what was found, and checked by making it anew.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use fm_archive::Metadata;
+use fm_audit::ArchiveSource;
+use fm_history::Hash;
+
+use crate::Survey;
+
+/// `kind` of an archive of a state.
+pub(crate) const CHECKPOINT: &str = "checkpoint";
+/// `kind` of an archive of what is new against another one.
+pub(crate) const INCREMENT: &str = "increment";
+/// Identity of the archive that an increment goes on from.
+pub(crate) const SINCE: &str = "since";
+/// Identity of the whole state that an increment leads to.
+pub(crate) const STATE_IDENTITY: &str = "state_identity";
+/// Entries that tell of the making; nothing in the records shows them.
+const OF_THE_MAKING: [&str; 5] = ["federation", "guardian", "checked", "omissions", "tool"];
+
+/// What of a state an archive holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Every row.
+    Full,
+    /// The records of the history, with their signatures.
+    History,
+    /// Header, item count and signatures of each session.
+    Headers,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "full",
+            Self::History => "history",
+            Self::Headers => "headers",
+        })
+    }
+}
+
+impl FromStr for Profile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Full, Self::History, Self::Headers];
+        known
+            .into_iter()
+            .find(|profile| profile.to_string() == text)
+            .ok_or_else(|| format!("there is no profile {text:?}: the profiles are full, history, headers"))
+    }
+}
+
+/// The profile that an archive names; none if it names none of ours.
+pub(crate) fn profile(archive: &ArchiveSource) -> Option<Profile> {
+    archive.metadata("profile")?.parse().ok()
+}
+
+/// A hash in hex.
+pub(crate) fn hash_of(text: &str) -> Option<Hash> {
+    let mut hash = Hash([0; 32]);
+    hex::decode_to_slice(text, &mut hash.0).ok()?;
+    Some(hash)
+}
+
+/// What is known of the making of an archive.
+#[derive(Clone, Debug, Default)]
+pub struct Making {
+    /// The federation's id in hex; empty if no config tells.
+    pub federation: String,
+    /// The guardian's number, if its files tell.
+    pub guardian: Option<u16>,
+    /// Program and version.
+    pub tool: String,
+}
+
+/// The statement of an archive with what a survey found.
+pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> Metadata {
+    let audit = &survey.audit;
+    let mut entries: BTreeMap<&str, String> = BTreeMap::from([
+        ("kind", CHECKPOINT.to_owned()),
+        ("profile", profile.to_string()),
+        ("era", survey.layout.era().to_owned()),
+        ("layout", survey.layout.name().to_owned()),
+        ("federation", making.federation.clone()),
+        ("guardian", making.guardian.map(|peer| peer.to_string()).unwrap_or_default()),
+        ("checked", if survey.has_keys { "signatures" } else { "structure" }.to_owned()),
+        ("omissions", survey.omissions.join(" ")),
+        ("tool", making.tool.clone()),
+    ]);
+    if let Some(anchor) = &audit.anchor {
+        entries.insert("last", anchor.last.to_string());
+        entries.insert("sessions", anchor.sessions.to_string());
+        entries.insert("items", anchor.items.to_string());
+        entries.insert("history_root", anchor.history_root.to_string());
+    }
+    if profile == Profile::Full {
+        entries.insert("pending", audit.pending.to_string());
+        let classes = &survey.classes;
+        let all = [
+            ["certified", "certified_records", "certified_bytes"],
+            ["derivable", "derivable_records", "derivable_bytes"],
+            ["unauthenticated", "unauthenticated_records", "unauthenticated_bytes"],
+        ];
+        for ([hash, records, bytes], class) in all.into_iter().zip(classes.all()) {
+            entries.insert(hash, class.hash.to_string());
+            entries.insert(records, class.records.to_string());
+            entries.insert(bytes, class.bytes.to_string());
+        }
+    }
+    Metadata::from_iter(entries)
+}
+
+/// The entries of `stated` that are not what was found, each with both values.
+pub(crate) fn differences(stated: &Metadata, found: &Metadata) -> Vec<String> {
+    let shown = |value: Option<&str>| value.map_or("nothing".to_owned(), |value| format!("{value:?}"));
+    let names: std::collections::BTreeSet<&str> =
+        stated.iter().chain(found.iter()).map(|(name, _)| name).collect();
+    let own = [SINCE, STATE_IDENTITY, "kind"];
+    names
+        .into_iter()
+        .filter(|name| !OF_THE_MAKING.contains(name) && !own.contains(name))
+        .filter(|name| stated.get(name) != found.get(name))
+        .map(|name| format!("{name} is {} and should be {}", shown(stated.get(name)), shown(found.get(name))))
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! What a state is: its history audited, its rows told apart by what stands behind them.
+
+use fm_audit::{Control, HistoryAudit, HistoryKeys, HistoryOptions, Scope, audit_history, omission_findings};
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_history::{Finding, Severity};
+
+use crate::classes::classes;
+use crate::headers::audit_headers;
+use crate::{BackupError, Classes, Profile, State};
+
+/// What a state came to.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// Layout of the records; the signatures may show it to be another one than was detected.
+    pub layout: Detected,
+    /// Whether there were keys to check signatures with.
+    pub has_keys: bool,
+    /// The audit of the history.
+    pub audit: HistoryAudit,
+    /// Its rows by what stands behind them; all zeros unless the state has every row.
+    pub classes: Classes,
+    /// Codes of what the database lacks, sorted.
+    pub omissions: Vec<String>,
+    /// Findings that are errors.
+    pub errors: u64,
+    /// Findings that are warnings.
+    pub warnings: u64,
+}
+
+/// Audits a state, all of it.
+///
+/// # Errors
+/// If it cannot be read, or the job was interrupted. What is wrong with it is told to `on_finding`.
+pub fn survey(
+    state: &State,
+    keys: Option<HistoryKeys<'_>>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<Survey, BackupError> {
+    let lacks = omission_findings(state.omissions());
+    let count = |severity| lacks.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let mut omissions: Vec<String> = lacks.iter().map(|finding| finding.code.to_string()).collect();
+    omissions.sort();
+    lacks.into_iter().for_each(&mut *on_finding);
+    let profile = state.profile();
+    let audit = if profile == Profile::Headers {
+        audit_headers(state, session_keys(keys), control, on_finding)?
+    } else {
+        let side_records = profile == Profile::Full;
+        let options = HistoryOptions {
+            layout: state.layout(),
+            keys,
+            shares: true,
+            until: None,
+            side_records,
+            scope: Scope::default(),
+        };
+        audit_history(state.stream(), options, control, on_finding, &mut |_| Ok(()))?
+    };
+    let layout = audit.layout.unwrap_or(state.layout());
+    let classes = match profile {
+        Profile::Full => classes(state.stream(), layout, &audit, control)?,
+        Profile::History | Profile::Headers => Classes::default(),
+    };
+    let (errors, warnings) = (errors + audit.errors, warnings + audit.warnings);
+    Ok(Survey { layout, has_keys: keys.is_some(), audit, classes, omissions, errors, warnings })
+}
+
+fn session_keys(keys: Option<HistoryKeys<'_>>) -> Option<&SessionKeys> {
+    match keys {
+        Some(HistoryKeys::Session(keys)) => Some(keys),
+        _ => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! `verify`: every frame of an archive, every record, its history with keys, and what it says of itself.
+
+use std::sync::Arc;
+
+use fm_archive::Metadata;
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium};
+use fm_history::{Code, Finding, Hash, Place, Severity};
+
+use crate::statement::{self, differences, statement};
+use crate::{BackupError, Location, Making, State, Survey, survey};
+
+/// What a check of an archive came to.
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// Identity of the archive, if every frame is whole.
+    pub identity: Option<Hash>,
+    /// Identity of the whole state; that of the archive unless it is an increment.
+    pub state_identity: Option<Hash>,
+    /// What the archive says of itself.
+    pub metadata: Metadata,
+    /// What its records came to, unless the check was a quick one or ended at damage.
+    pub survey: Option<Survey>,
+    /// Findings that are errors.
+    pub errors: u64,
+    /// Findings that are warnings.
+    pub warnings: u64,
+}
+
+/// How an archive is verified.
+pub struct VerifyOptions<'a> {
+    /// The archive that an increment goes on from.
+    pub base: Option<&'a Location>,
+    /// Check hashes only.
+    pub quick: bool,
+    /// The federation's id in hex, if the config tells.
+    pub federation: Option<&'a str>,
+    /// Layout of the records, if the archive does not name it.
+    pub layout: Option<fm_eras::Detected>,
+}
+
+/// Verifies an archive. `keys` gives the keys for the layout that it turns out to have.
+///
+/// # Errors
+/// If the archive cannot be read at all, or the job was interrupted. What is wrong with it is told to `on_finding`.
+pub fn verify<'k, E: From<BackupError>>(
+    archive: &Location,
+    options: &VerifyOptions<'_>,
+    keys: impl FnOnce(&fm_eras::Detected) -> Result<Option<HistoryKeys<'k>>, E>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<Verified, E> {
+    let mut verified = Verified::default();
+    for (file, is_base) in std::iter::once((archive, false)).chain(options.base.map(|base| (base, true))) {
+        file.check_keys()?;
+        let (identity, damage) = check_medium(file, control).map_err(BackupError::from)?;
+        if !is_base {
+            verified.identity = identity;
+        }
+        for damage in damage {
+            verified.errors += 1;
+            let message = format!("{}: {}", file.path().display(), damage.message);
+            on_finding(Finding::new(Code::ArchiveDamaged, Place::everywhere(), message));
+        }
+    }
+    verified.state_identity = verified.identity;
+    if verified.errors > 0 {
+        return Ok(verified);
+    }
+    if options.quick {
+        let archive = ArchiveSource::over(Arc::new(archive.clone())).map_err(BackupError::from)?;
+        verified.metadata = archive.all_metadata();
+        return Ok(verified);
+    }
+    let state = match State::open_at(archive, options.base, options.layout, control) {
+        Ok(state) => state,
+        Err(BackupError::Audit(AuditError::Detect { source, .. })) => {
+            verified.errors += 1;
+            let message = format!("its records are of no known layout: {source}");
+            on_finding(Finding::new(Code::ArchiveMisstated, Place::everywhere(), message));
+            return Ok(verified);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    verified.metadata = state.metadata().unwrap_or_default();
+    let keys = keys(&state.layout())?;
+    check_state(&state, keys, options.federation, &mut verified, control, on_finding)?;
+    Ok(verified)
+}
+
+fn check_state(
+    state: &State,
+    keys: Option<HistoryKeys<'_>>,
+    federation: Option<&str>,
+    verified: &mut Verified,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<(), BackupError> {
+    let survey = survey(state, keys, control, on_finding)?;
+    (verified.errors, verified.warnings) = (survey.errors, survey.warnings);
+    let mut report = |finding: Finding| {
+        verified.errors += u64::from(finding.severity == Severity::Error);
+        verified.warnings += u64::from(finding.severity == Severity::Warning);
+        on_finding(finding);
+    };
+    for finding in misstated(state, &survey, federation) {
+        report(finding);
+    }
+    if state.archives().len() > 1 {
+        verified.state_identity = Some(survey.classes.identity);
+    }
+    verified.survey = Some(survey);
+    Ok(())
+}
+
+/// Everything that an archive says of itself and that its records do not bear out.
+pub(crate) fn misstated(state: &State, survey: &Survey, federation: Option<&str>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut add = |code, message: String| findings.push(Finding::new(code, Place::everywhere(), message));
+    let Some(stated) = state.metadata() else { return findings };
+    let says = stated.get("federation").unwrap_or_default();
+    if let Some(wanted) = federation.filter(|wanted| !says.is_empty() && *wanted != says) {
+        add(Code::ArchiveForeign, format!("it is of the federation {says}, the config is of {wanted}"));
+    }
+    // Another job's archive has another statement, which that job checks.
+    if let Some(statement::CHECKPOINT | statement::INCREMENT) = stated.get("kind") {
+        let found = statement(survey, state.profile(), &Making::default());
+        for difference in differences(&stated, &found) {
+            add(Code::ArchiveMisstated, difference);
+        }
+    }
+    if state.archives().len() > 1 && state.stated_identity() != Some(survey.classes.identity) {
+        let found = survey.classes.identity;
+        add(Code::ArchiveMisstated, format!("it leads to the state {found}, which is not the one it names"));
+    }
+    findings
+}

@@ -1,0 +1,129 @@
+//! Paths in the tree of a session's header, and what they show.
+//!
+//! The tree neither pads nor counts, so a path alone says little: the same root fits lists with a repeated tail, and
+//! an item of 64 bytes could be an inner node. A path is therefore walked with the number of items, which fixes its
+//! shape, and gives the pairs that it hashed, for whoever must know that none of them is an item.
+
+use thiserror::Error;
+
+use crate::{Hash, sha256};
+
+/// Two hashes side by side, as an inner node hashes them.
+pub type NodePair = [u8; 64];
+
+/// Why a path does not lead to a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PathError {
+    /// The list has no such item.
+    #[error("there is no item {index} among {count}")]
+    NoSuchItem {
+        /// The item.
+        index: u64,
+        /// Number of items.
+        count: u64,
+    },
+    /// More or fewer hashes than the place of the item takes.
+    #[error("a path of {found} hashes, where item {index} of {count} takes {expected}")]
+    Length {
+        /// The item.
+        index: u64,
+        /// Number of items.
+        count: u64,
+        /// Hashes that it takes.
+        expected: usize,
+        /// Hashes that there are.
+        found: usize,
+    },
+    /// The list repeats its tail: a shorter one has the same root.
+    #[error("the list repeats its tail on level {level}: a shorter list has the same root")]
+    RepeatedTail {
+        /// The level, from 0 at the items.
+        level: usize,
+    },
+}
+
+/// A walked path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalkedPath {
+    /// Where it leads.
+    pub root: Hash,
+    /// The pair that was hashed on each level, from the items on.
+    pub pairs: Vec<NodePair>,
+}
+
+/// A step of a path: the level's number of nodes and the node's place.
+#[derive(Clone, Copy)]
+struct Step {
+    nodes: u64,
+    place: u64,
+}
+
+impl Step {
+    /// The last node of an odd level is its own partner.
+    fn is_alone(self) -> bool {
+        self.place + 1 == self.nodes && !self.nodes.is_multiple_of(2)
+    }
+
+    /// The last two nodes of a level: equal ones would be a single one in a shorter list. Of two nodes in all, one is
+    /// no pair but the root itself.
+    fn is_last_pair(self) -> bool {
+        self.nodes > 2 && self.nodes.is_multiple_of(2) && self.place / 2 == self.nodes / 2 - 1
+    }
+}
+
+/// The steps from an item to the root.
+fn steps(index: u64, count: u64) -> impl Iterator<Item = Step> {
+    let mut step = Step { nodes: count, place: index };
+    std::iter::from_fn(move || {
+        let now = step;
+        step = Step { nodes: now.nodes.div_ceil(2), place: now.place / 2 };
+        (now.nodes > 1).then_some(now)
+    })
+}
+
+/// The hashes beside the way from an item to the root; none if there is no such item.
+pub fn merkle_path(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
+    leaves.get(index)?;
+    let (mut level, mut place) = (leaves.to_vec(), index);
+    let mut path = Vec::new();
+    while level.len() > 1 {
+        path.extend(level.get(place ^ 1));
+        level = level
+            .chunks(2)
+            .map(|pair| sha256(&[&pair[0].0, &pair.last().expect("chunks are not empty").0]))
+            .collect();
+        place /= 2;
+    }
+    Some(path)
+}
+
+/// Walks from a leaf to the root of a list of `count` items.
+///
+/// # Errors
+/// If the path has not the shape that place and number give, or the list is one that repeats its tail.
+pub fn walk_path(leaf: Hash, index: u64, count: u64, path: &[Hash]) -> Result<WalkedPath, PathError> {
+    if index >= count {
+        return Err(PathError::NoSuchItem { index, count });
+    }
+    let expected = steps(index, count).filter(|step| !step.is_alone()).count();
+    if expected != path.len() {
+        return Err(PathError::Length { index, count, expected, found: path.len() });
+    }
+    let (mut node, mut rest, mut pairs) = (leaf, path.iter(), Vec::new());
+    for (level, step) in steps(index, count).enumerate() {
+        let partner = match step.is_alone() {
+            true => node,
+            false => rest.next().copied().unwrap_or_default(),
+        };
+        if step.is_last_pair() && partner == node {
+            return Err(PathError::RepeatedTail { level });
+        }
+        let [left, right] = if step.place.is_multiple_of(2) { [node, partner] } else { [partner, node] };
+        let mut pair = [0; 64];
+        pair[..32].copy_from_slice(&left.0);
+        pair[32..].copy_from_slice(&right.0);
+        pairs.push(pair);
+        node = sha256(&[&pair]);
+    }
+    Ok(WalkedPath { root: node, pairs })
+}

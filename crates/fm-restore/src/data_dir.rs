@@ -1,0 +1,158 @@
+//! A guardian's data directory: what in it is what, and who may work on it.
+//!
+//! Invariants: every name that a restore makes or moves is a plain entry of the data directory itself; a database that is a
+//! link is refused, for the link would be moved and not the database.
+
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use fm_audit::DATABASE_NAME;
+use fm_backup::CHECKPOINTS_NAME;
+use fm_store::{DatabaseLock, StoreError};
+
+use crate::journal::{JOURNAL_NAME, Journal};
+use crate::{GUARD_NAME, RestoreError};
+
+/// A guardian's data directory.
+#[derive(Clone, Debug)]
+pub struct DataDir {
+    path: PathBuf,
+}
+
+/// A data directory that other restores are kept out of.
+pub struct LockedDir {
+    dir: DataDir,
+    // Held for its lock.
+    _directory: File,
+}
+
+impl Deref for LockedDir {
+    type Target = DataDir;
+
+    fn deref(&self) -> &DataDir {
+        &self.dir
+    }
+}
+
+impl DataDir {
+    /// A directory with a database, or with what remains of one.
+    ///
+    /// # Errors
+    /// If it is no directory, or its database is a link or a file.
+    pub fn open(path: &Path) -> Result<Self, RestoreError> {
+        let real = fs::canonicalize(path).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
+            _ => StoreError::io(path, source),
+        })?;
+        if !real.is_dir() {
+            return Err(RestoreError::NotADataDir { path: real, what: "it is a file" });
+        }
+        if real.join("CURRENT").exists() {
+            return Err(RestoreError::NotADataDir { path: real, what: "it is a database itself" });
+        }
+        let dir = Self { path: real };
+        for name in [DATABASE_NAME, JOURNAL_NAME] {
+            let path = dir.path.join(name);
+            match fs::symlink_metadata(&path) {
+                Ok(entry) if entry.is_symlink() => return Err(RestoreError::Link { path }),
+                Ok(entry) if !entry.is_dir() => return Err(StoreError::NotADirectory { path }.into()),
+                Err(source) if source.kind() != ErrorKind::NotFound => {
+                    return Err(StoreError::io(&path, source).into());
+                }
+                _ => {}
+            }
+        }
+        Ok(dir)
+    }
+
+    /// Keeps other restores out for as long as the lock lives. The system drops it with the process.
+    ///
+    /// # Errors
+    /// If another restore works here.
+    pub fn lock(self) -> Result<LockedDir, RestoreError> {
+        let directory = File::open(&self.path).map_err(|source| StoreError::io(&self.path, source))?;
+        match directory.try_lock() {
+            Ok(()) => Ok(LockedDir { dir: self, _directory: directory }),
+            Err(TryLockError::WouldBlock) => Err(RestoreError::Busy { path: self.path }),
+            Err(TryLockError::Error(source)) => Err(StoreError::io(&self.path, source).into()),
+        }
+    }
+
+    /// Where it is, without links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its database is, or was.
+    pub fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_NAME)
+    }
+
+    /// Where a checkpoint is.
+    pub fn checkpoint(&self, number: u64) -> PathBuf {
+        self.path.join(CHECKPOINTS_NAME).join(number.to_string())
+    }
+
+    /// Where the equivocation guard is.
+    pub fn guard(&self) -> PathBuf {
+        self.path.join(GUARD_NAME)
+    }
+
+    /// The highest number among the checkpoints.
+    pub(crate) fn newest_checkpoint(&self) -> Option<u64> {
+        let entries = fs::read_dir(self.path.join(CHECKPOINTS_NAME)).ok()?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.filter_map(|name| name.parse().ok().filter(|number: &u64| number.to_string() == name)).max()
+    }
+
+    /// The guardian's number, as `local.json` has it.
+    pub fn own_peer(&self) -> Option<u16> {
+        fm_backup::guardian_of(&self.path)
+    }
+
+    /// Refuses while a server runs.
+    pub(crate) fn check_stopped(&self) -> Result<(), RestoreError> {
+        Ok(DatabaseLock::check(&self.database())?)
+    }
+
+    /// Whether nothing has that name.
+    pub(crate) fn is_free(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_err()
+    }
+
+    /// Where the new database of a restore is made.
+    pub(crate) fn incoming(&self, journal: &Journal) -> PathBuf {
+        self.path.join(format!("{DATABASE_NAME}.restore-{}.partial", journal.number))
+    }
+
+    /// What the old database is called after a restore.
+    pub fn broken(&self, journal: &Journal) -> PathBuf {
+        self.path.join(format!("{DATABASE_NAME}.broken-{}", journal.began))
+    }
+
+    /// Databases that restores left here, by name: old ones, restored ones that were taken back, unfinished ones.
+    pub fn kept(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
+        let ours = |name: &str| {
+            let rest = name.strip_prefix(DATABASE_NAME);
+            rest.is_some_and(|rest| {
+                [".broken-", ".undone-", ".restore-"].iter().any(|what| rest.starts_with(what))
+            })
+        };
+        let mut kept: Vec<PathBuf> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().to_str().is_some_and(ours))
+            .map(|entry| entry.path())
+            .collect();
+        kept.sort();
+        kept
+    }
+
+    /// What the restored database is called after the way back.
+    pub fn undone(&self, journal: &Journal) -> PathBuf {
+        let began = journal.undo_began.as_deref().unwrap_or(&journal.began);
+        self.path.join(format!("{DATABASE_NAME}.undone-{began}"))
+    }
+}

@@ -1,0 +1,230 @@
+//! Why a restore was refused or could not be finished.
+
+use std::path::PathBuf;
+
+use fm_audit::AuditError;
+use fm_backup::BackupError;
+use fm_migration::MigrationError;
+use fm_store::StoreError;
+use thiserror::Error;
+
+/// Why a restore was refused or could not be finished.
+#[derive(Debug, Error)]
+pub enum RestoreError {
+    /// Something could not be read, or the job was interrupted.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A file or directory could not be read, written or renamed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The source could not be opened, or not be written as a database.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// The rows could not be read as those of a session in progress.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+    /// A path that is no guardian's data directory.
+    #[error("{path} is no guardian's data directory: {what}")]
+    NotADataDir {
+        /// The path.
+        path: PathBuf,
+        /// Why not.
+        what: &'static str,
+    },
+    /// A link where a directory should be.
+    #[error("{path} is a symbolic link, and a restore exchanges directories by their names")]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Another restore is at work.
+    #[error("another restore works on {path}")]
+    Busy {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A file under one of our names that is not of our making.
+    #[error("{path} is not what these tools write: {what}")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A file of a newer version.
+    #[error("{path} is of version {version} of its format, and this program knows {known}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+        /// The known one.
+        known: u64,
+    },
+    /// The source is not of sessions.
+    #[error("{path} is a history of era {era}: restored are databases of v0.2 and later")]
+    OtherEra {
+        /// The source.
+        path: PathBuf,
+        /// Its era.
+        era: &'static str,
+    },
+    /// What a conversion wrote.
+    #[error("{path} is the work of a conversion, not a state of a guardian")]
+    Migrated {
+        /// The source.
+        path: PathBuf,
+    },
+    /// An archive that does not hold all of a guardian's state.
+    #[error("{path} is no archive of a guardian's full state: {what}")]
+    NotFull {
+        /// The archive.
+        path: PathBuf,
+        /// What it says of itself.
+        what: String,
+    },
+    /// A source of another federation.
+    #[error("{path} is of federation {stated}, this guardian's is {known}")]
+    OtherFederation {
+        /// The source.
+        path: PathBuf,
+        /// What it states.
+        stated: String,
+        /// What the config says.
+        known: String,
+    },
+    /// An archive that is not shown to be of this guardian.
+    #[error("{path} is the state of guardian {stated} by its own word, and this is guardian {own}")]
+    OtherGuardian {
+        /// The archive.
+        path: PathBuf,
+        /// What it states.
+        stated: String,
+        /// This guardian.
+        own: String,
+    },
+    /// The source has lost files or rows.
+    #[error("{path} is not whole: {what}")]
+    NotWhole {
+        /// The source.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// The source's history is not proven.
+    #[error("{path} is not proven: {errors} error(s), the first: {first}")]
+    NotProven {
+        /// The source.
+        path: PathBuf,
+        /// Number of errors.
+        errors: u64,
+        /// The first one.
+        first: String,
+    },
+    /// A checkpoint under the number of another session.
+    #[error("{path} ends with session {last}, not with session {named}")]
+    OtherSession {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The session that its name says.
+        named: u64,
+        /// The one that it ends with.
+        last: u64,
+    },
+    /// The other guardians have another history.
+    #[error(
+        "{path} has another history than most: {against} of {voters} differ from it at the common end, as first {first}"
+    )]
+    Disagree {
+        /// The source.
+        path: PathBuf,
+        /// How many differ.
+        against: usize,
+        /// How many there are, the source included.
+        voters: usize,
+        /// The first that differs.
+        first: PathBuf,
+    },
+    /// Nobody can say up to where the guardian made units.
+    #[error(
+        "it is not known up to which session this guardian has signed units ({why}): at least {at_least}"
+    )]
+    GuardUnknown {
+        /// The least that it can be.
+        at_least: u64,
+        /// What stands in the way.
+        why: String,
+    },
+    /// A guard was asked for that is too low.
+    #[error("--guard-until {given} is too low: {why}, so it is {at_least} at least")]
+    GuardTooLow {
+        /// The session given.
+        given: u64,
+        /// The least that it can be.
+        at_least: u64,
+        /// Why.
+        why: String,
+    },
+    /// A restore of something else has begun.
+    #[error("a restore of {chosen} was begun here and is not finished (step {step})")]
+    UnderWay {
+        /// What it restores.
+        chosen: String,
+        /// The last step done.
+        step: &'static str,
+    },
+    /// The way back was begun.
+    #[error("the way back from the restore of {chosen} was begun and is not finished")]
+    Undoing {
+        /// What was restored.
+        chosen: String,
+    },
+    /// There is nothing to undo.
+    #[error("no restore of {path} is there to undo")]
+    NothingToUndo {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The restored database was written to.
+    #[error("{path} was written to since it was restored: {what}")]
+    Written {
+        /// The database.
+        path: PathBuf,
+        /// What is new in it.
+        what: String,
+    },
+    /// A name that is needed is taken.
+    #[error("{path} is in the way")]
+    InTheWay {
+        /// The path.
+        path: PathBuf,
+    },
+    /// What was written does not read back as it should.
+    #[error("what was written is not what was read: {what}")]
+    ReadBack {
+        /// What differs.
+        what: String,
+    },
+    /// The new database did not prove itself in its place, and the old one was put back.
+    #[error("the restored database did not prove itself in its place, and the old one was put back: {what}")]
+    PutBack {
+        /// What was wrong.
+        what: String,
+    },
+    /// The database in place is not the one that was restored.
+    #[error("{path} is in its place and does not prove itself: {what}")]
+    NotItself {
+        /// The database.
+        path: PathBuf,
+        /// What was wrong.
+        what: String,
+    },
+    /// The job failed or was interrupted when the databases had changed places.
+    #[error("{what}; the restored database is in its place, its last proof is not finished")]
+    AfterSwap {
+        /// What happened.
+        what: String,
+        /// Whether that was the user's wish.
+        interrupted: bool,
+    },
+}

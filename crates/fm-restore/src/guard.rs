@@ -1,0 +1,152 @@
+//! The equivocation guard: up to which session this guardian takes no part in making units.
+//!
+//! A guardian that forgot units which it signed would sign others in their place, and be a forker. Invariant: a restore
+//! never lowers the session of a guard that is there; what another version or hand wrote is refused, not replaced.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::RestoreError;
+use crate::small_file::{format_of, read_small};
+
+/// Name of the file in the data directory.
+pub const GUARD_NAME: &str = "equivocation-guard.json";
+const FORMAT: &str = "fm-equivocation-guard";
+const VERSION: u64 = 1;
+
+/// What the file says. Described in `docs/formats/equivocation-guard.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// `fm-equivocation-guard`.
+    pub format: String,
+    /// Version of the format.
+    pub version: u64,
+    /// The last session in which the guardian makes no units.
+    pub until_session: u64,
+    /// The guardian's number, if its files say it.
+    pub peer: Option<u16>,
+    /// Id of the federation in hex, if its config says it.
+    pub federation: Option<String>,
+    /// Why: `restore`, or `undo` of one.
+    pub reason: String,
+    /// What the session was concluded from, for people.
+    pub evidence: String,
+    /// The last finished session of the database that was put in place.
+    pub restored_session: u64,
+    /// The history root up to there, in hex.
+    pub history_root: String,
+    /// When, such as `20261121T093000Z`.
+    pub time: String,
+}
+
+/// What is to be guarded, and why.
+pub(crate) struct Guarded<'a> {
+    pub(crate) until: u64,
+    pub(crate) peer: Option<u16>,
+    pub(crate) federation: Option<&'a str>,
+    pub(crate) reason: &'a str,
+    pub(crate) evidence: String,
+    pub(crate) restored_session: u64,
+    pub(crate) history_root: String,
+    pub(crate) time: &'a str,
+}
+
+impl Guard {
+    /// Reads the guard of a data directory, if there is one.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no guard, or is of a newer version.
+    pub fn read(data_dir: &Path) -> Result<Option<Self>, RestoreError> {
+        let path = data_dir.join(GUARD_NAME);
+        let Some(text) = read_small(&path)? else { return Ok(None) };
+        Self::parse(&text, &path).map(Some)
+    }
+
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, RestoreError> {
+        format_of(text, FORMAT, VERSION, path)?;
+        serde_json::from_str(text)
+            .map_err(|error| RestoreError::NotOurs { path: path.to_owned(), what: error.to_string() })
+    }
+
+    /// A guard for what is restored now, no lower than the one that is there.
+    pub(crate) fn new(guarded: Guarded<'_>, existing: Option<&Self>) -> Self {
+        let kept = existing.filter(|guard| guard.until_session > guarded.until);
+        let evidence = match kept {
+            Some(guard) => format!("{}; kept from {}: {}", guarded.evidence, guard.time, guard.evidence),
+            None => guarded.evidence,
+        };
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            until_session: kept.map_or(guarded.until, |guard| guard.until_session),
+            peer: guarded.peer,
+            federation: guarded.federation.map(str::to_owned),
+            reason: guarded.reason.to_owned(),
+            evidence: evidence.chars().take(MOST_EVIDENCE).collect(),
+            restored_session: guarded.restored_session,
+            history_root: guarded.history_root,
+            time: guarded.time.to_owned(),
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).expect("a guard has only text keys");
+        text + "\n"
+    }
+}
+
+/// Characters of evidence that are kept over several restores.
+const MOST_EVIDENCE: usize = 2000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guarded(until: u64) -> Guarded<'static> {
+        Guarded {
+            until,
+            peer: Some(1),
+            federation: None,
+            reason: "restore",
+            evidence: format!("units of {until}"),
+            restored_session: 3,
+            history_root: "00".to_owned(),
+            time: "20261121T093000Z",
+        }
+    }
+
+    #[test]
+    fn it_is_never_lowered() {
+        let first = Guard::new(guarded(9), None);
+        let lower = Guard::new(guarded(4), Some(&first));
+        assert_eq!(lower.until_session, 9);
+        assert_eq!(lower.evidence, "units of 4; kept from 20261121T093000Z: units of 9");
+        assert_eq!(Guard::new(guarded(12), Some(&lower)).until_session, 12);
+        let mut guard = lower;
+        for _ in 0..1000 {
+            guard = Guard::new(guarded(4), Some(&guard));
+        }
+        assert!(guard.text().len() < 4000 && guard.until_session == 9);
+    }
+
+    #[test]
+    fn what_is_no_guard_is_refused() {
+        let path = Path::new("guard");
+        let text = Guard::new(guarded(9), None).text();
+        assert_eq!(Guard::parse(&text, path).unwrap().until_session, 9);
+        let newer = Guard::parse(&text.replace("\"version\": 1", "\"version\": 2"), path);
+        assert!(matches!(newer, Err(RestoreError::Newer { version: 2, .. })));
+        for (from, to) in [
+            ("fm-equivocation-guard", "fm-equivocation"),
+            ("\"until_session\": 9", "\"until_session\": -1"),
+            ("\"until_session\": 9,", ""),
+            ("\"reason\"", "\"reasons\""),
+            ("{", ""),
+        ] {
+            let bad = Guard::parse(&text.replacen(from, to, 1), path);
+            assert!(matches!(bad, Err(RestoreError::NotOurs { .. })), "{from}: {bad:?}");
+        }
+    }
+}

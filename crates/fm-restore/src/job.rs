@@ -1,0 +1,237 @@
+//! A restore, step by step. Each step is in the journal before the next begins.
+//!
+//! Invariants: before the swap every failure leaves the old state and nothing else; from the swap on the new database is
+//! whole in its place, and every failure leaves a journal that the same command, or `undo`, goes on from.
+
+use std::fs;
+use std::path::Path;
+
+use fm_audit::{AuditError, Control, EpochStream};
+use fm_backup::write_database;
+use fm_store::{DatabaseLock, ReadStore, Stage, StoreError, Swap, remove_file, replace_file, sync_directory};
+
+use crate::RestoreError;
+use crate::data_dir::{DataDir, LockedDir};
+use crate::journal::{JOURNAL_NAME, Journal, Step};
+use crate::origin::open_origin;
+use crate::outgoing::sentence;
+use crate::plan::{Plan, Restore};
+use crate::prove::Proving;
+
+/// Name of the file in a restored database that says which restore made it.
+pub(crate) const MARK_NAME: &str = ".fm-restore";
+
+impl Restore<'_> {
+    /// Does what was decided.
+    ///
+    /// # Errors
+    /// If something cannot be read or written, or does not prove itself. What is left then: see the module.
+    pub fn run(
+        &self,
+        dir: &LockedDir,
+        mut plan: Plan,
+        control: Control<'_>,
+    ) -> Result<Journal, RestoreError> {
+        if let (Some(cut_off), _) = Journal::current(dir.path())?
+            && cut_off.step.is_under_way()
+        {
+            give_up(dir, &cut_off)?;
+        }
+        let mut journal = plan.journal(dir, self)?;
+        let incoming = dir.incoming(&journal);
+        if !dir.is_free(&incoming) {
+            return Err(RestoreError::InTheWay { path: incoming });
+        }
+        make_directory(&dir.path().join(JOURNAL_NAME))?;
+        let prepared = journal
+            .advance(Step::Building, dir.path())
+            .and_then(|()| build(dir, &plan, &mut journal, self.proving(control)));
+        drop(plan);
+        prepared.map_err(|error| given_up(dir, &journal, error))?;
+        self.go_on(dir, journal, control)
+    }
+
+    /// Goes on from the step that was done last.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn resume(
+        &self,
+        dir: &LockedDir,
+        journal: Journal,
+        control: Control<'_>,
+    ) -> Result<Journal, RestoreError> {
+        dir.check_stopped()?;
+        self.go_on(dir, journal, control)
+    }
+
+    /// From a new database that is whole, to the end.
+    fn go_on(
+        &self,
+        dir: &DataDir,
+        mut journal: Journal,
+        control: Control<'_>,
+    ) -> Result<Journal, RestoreError> {
+        let mut swapped_now = false;
+        if journal.step < Step::Swapped {
+            swapped_now = matches!(stage(dir, &journal)?, Stage::Before | Stage::Vacant);
+            if let Err(error) = swap_in(dir, &mut journal, control) {
+                return Err(match stage(dir, &journal) {
+                    Ok(Stage::Before) => given_up(dir, &journal, error),
+                    _ => after_swap(&error),
+                });
+            }
+        }
+        if journal.step == Step::Swapped {
+            let proved = self.proving(control).copy(&dir.database(), &journal.proof);
+            match proved {
+                Ok(()) => journal.advance(Step::Done, dir.path()).map_err(|error| after_swap(&error))?,
+                Err(RestoreError::Audit(AuditError::Interrupted)) => {
+                    return Err(after_swap(&RestoreError::Audit(AuditError::Interrupted)));
+                }
+                Err(error) if swapped_now => return Err(put_back(dir, &mut journal, &error)),
+                Err(RestoreError::ReadBack { .. })
+                    if self.has_grown(dir, &journal, control).unwrap_or(false) =>
+                {
+                    journal.advance(Step::Done, dir.path()).map_err(|error| after_swap(&error))?;
+                }
+                Err(error) => {
+                    return Err(RestoreError::NotItself { path: dir.database(), what: sentence(&error) });
+                }
+            }
+        }
+        Ok(journal)
+    }
+
+    /// Whether the database in place is the restored one and what a node wrote to it since: proven, with the restored
+    /// history as its beginning.
+    fn has_grown(
+        &self,
+        dir: &DataDir,
+        journal: &Journal,
+        control: Control<'_>,
+    ) -> Result<bool, RestoreError> {
+        let state = open_origin(&dir.database().as_path().into(), None, control)?;
+        let proven = self.proving(control).source(state.stream(), state.layout(), true)?;
+        let last = usize::try_from(journal.proof.last).ok();
+        let root = last.and_then(|last| proven.roots.get(last)).map(ToString::to_string);
+        Ok(is_marked(&dir.database(), journal) && root.as_ref() == Some(&journal.proof.history_root))
+    }
+}
+
+/// Writes the new database beside the old one, and proves it.
+fn build(
+    dir: &DataDir,
+    plan: &Plan,
+    journal: &mut Journal,
+    proving: Proving<'_>,
+) -> Result<(), RestoreError> {
+    let incoming = dir.incoming(journal);
+    write_database(&plan.origin, &incoming, proving.control)?;
+    proving.copy(&incoming, &journal.proof)?;
+    replace_file(&incoming.join(MARK_NAME), mark(journal).as_bytes())?;
+    journal.advance(Step::Built, dir.path())
+}
+
+/// Writes the guard and lets the two databases change places.
+fn swap_in(dir: &DataDir, journal: &mut Journal, control: Control<'_>) -> Result<(), RestoreError> {
+    if journal.step < Step::Guarded {
+        control.check()?;
+        set_guard(dir, journal.guard.as_ref().map(|guard| guard.text()).as_deref())?;
+        journal.advance(Step::Guarded, dir.path())?;
+    }
+    // A server that starts now waits for the lock, or is told that the database is in use.
+    let _locked = DatabaseLock::take(&dir.database())?;
+    with_swap_in(dir, journal, |swap| swap.run())?;
+    journal.advance(Step::Swapped, dir.path())
+}
+
+/// The swap of a restore.
+pub(crate) fn with_swap_in<T>(dir: &DataDir, journal: &Journal, act: impl FnOnce(Swap<'_>) -> T) -> T {
+    let is_new = |path: &Path| is_marked(path, journal);
+    let (place, incoming, outgoing) = (dir.database(), dir.incoming(journal), dir.broken(journal));
+    act(Swap { place: &place, incoming: &incoming, outgoing: &outgoing, is_new: &is_new })
+}
+
+pub(crate) fn stage(dir: &DataDir, journal: &Journal) -> Result<Stage, RestoreError> {
+    with_swap_in(dir, journal, |swap| swap.stage())
+        .ok_or_else(|| RestoreError::InTheWay { path: dir.incoming(journal) })
+}
+
+/// Whether the databases have not begun to change places.
+pub(crate) fn is_before(dir: &DataDir, journal: &Journal) -> Result<bool, RestoreError> {
+    Ok(stage(dir, journal)? == Stage::Before)
+}
+
+fn mark(journal: &Journal) -> String {
+    format!("made by restore {} of {}\n", journal.number, journal.began)
+}
+
+/// Whether a database was made by this restore.
+pub(crate) fn is_marked(database: &Path, journal: &Journal) -> bool {
+    fs::read(database.join(MARK_NAME)).is_ok_and(|text| text == mark(journal).as_bytes())
+}
+
+/// Puts a guard, or none, into the data directory.
+pub(crate) fn set_guard(dir: &DataDir, text: Option<&str>) -> Result<(), StoreError> {
+    match text {
+        Some(text) => replace_file(&dir.guard(), text.as_bytes()),
+        None => remove_file(&dir.guard()),
+    }
+}
+
+/// Back to the old state, from before the swap: as if nothing had been begun.
+pub(crate) fn give_up(dir: &DataDir, journal: &Journal) -> Result<(), RestoreError> {
+    let incoming = dir.incoming(journal);
+    if !dir.is_free(&incoming) {
+        fs::remove_dir_all(&incoming).map_err(|source| StoreError::io(&incoming, source))?;
+    }
+    if journal.step > Step::Building {
+        set_guard(dir, journal.guard_before.as_deref())?;
+    }
+    remove_file(&journal.path(dir.path()))?;
+    // Best effort: it goes if this was the first restore.
+    let _ = fs::remove_dir(dir.path().join(JOURNAL_NAME));
+    Ok(())
+}
+
+/// The error that a restore ends with, its traces removed; if they cannot be, the journal tells.
+fn given_up(dir: &DataDir, journal: &Journal, error: RestoreError) -> RestoreError {
+    let _ = give_up(dir, journal);
+    error
+}
+
+fn after_swap(error: &RestoreError) -> RestoreError {
+    let interrupted = matches!(error, RestoreError::Audit(AuditError::Interrupted));
+    RestoreError::AfterSwap { what: sentence(error), interrupted }
+}
+
+/// The way back from a swap whose result did not prove itself.
+fn put_back(dir: &DataDir, journal: &mut Journal, error: &RestoreError) -> RestoreError {
+    journal.undo_began = Some(journal.began.clone());
+    journal.guard_undone.clone_from(&journal.guard_before);
+    let back = journal.advance(Step::Undoing, dir.path()).and_then(|()| crate::undo::finish(dir, journal));
+    match back {
+        Ok(()) => RestoreError::PutBack { what: sentence(error) },
+        Err(_) => RestoreError::NotItself { path: dir.database(), what: sentence(error) },
+    }
+}
+
+fn make_directory(path: &Path) -> Result<(), RestoreError> {
+    match fs::create_dir(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::io(path, source).into())
+        }
+        _ => Ok(sync_directory(path.parent().unwrap_or(path))?),
+    }
+}
+
+/// The identity of a database's rows.
+pub(crate) fn identity_of(database: &Path, control: Control<'_>) -> Result<String, RestoreError> {
+    let store = ReadStore::open(database)?;
+    if let Some(omission) = store.omissions().first() {
+        return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
+    }
+    let stream = EpochStream { rows: &store, path: database };
+    Ok(fm_audit::identity(stream, control)?.to_string())
+}

@@ -1,0 +1,352 @@
+//! The database that is to be replaced: what it holds that the restored one will not, as far as it can be read.
+//!
+//! It may be damaged in any way: that is why one restores. Invariant: what cannot be read is told and never taken for
+//! empty; up to which session the guardian signed units is either known or said not to be.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::Path;
+
+use fm_audit::{Control, EpochStream};
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
+use fm_eras::session::{CLIENT_BACKUP, session_key};
+use fm_history::{Block, BlockContent, SessionHeader};
+use fm_migration::StoredUnits;
+use fm_store::{OmissionKind, ReadStore, StoreError};
+use fm_units::{Expected, read_in_form};
+
+use crate::RestoreError;
+
+/// How much of the old database can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// All that was looked at: what comes behind the restored session, and units.
+    Readable,
+    /// All but the newest rows: the end of its log is torn.
+    TornEnd(String),
+    /// Parts of it.
+    Partly(String),
+    /// Nothing.
+    Unreadable(String),
+    /// There is none.
+    Missing,
+}
+
+/// Accepted items, by what they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    /// Number of items.
+    pub items: u64,
+    /// Transactions among them.
+    pub transactions: u64,
+    /// Inputs and outputs of these, and items, by module.
+    pub modules: BTreeMap<u16, ModuleContent>,
+}
+
+/// What of accepted items is a module's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ModuleContent {
+    /// Inputs of transactions.
+    pub inputs: u64,
+    /// Outputs of transactions.
+    pub outputs: u64,
+    /// Items of the module itself.
+    pub items: u64,
+}
+
+/// Finished sessions behind the restored one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// How many.
+    pub sessions: u64,
+    /// The first and the last.
+    pub range: Option<(u64, u64)>,
+    /// How many carry the valid signatures of a threshold.
+    pub signed: u64,
+    /// Valid signatures by guardian.
+    pub signers: BTreeMap<u16, u64>,
+    /// Their items.
+    pub content: Content,
+}
+
+/// Units of the open session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenUnits {
+    /// The session.
+    pub session: u64,
+    /// All units that can be read.
+    pub all: u64,
+    /// Those of this guardian; none if it is not known which it is.
+    pub own: Option<u64>,
+    /// Rows that cannot be read.
+    pub damaged: u64,
+}
+
+/// Up to which session the guardian signed units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Up to this one, or none.
+    Known(Option<u64>),
+    /// This one at least.
+    Unknown(u64),
+}
+
+/// What the old database holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// How much of it can be read.
+    pub condition: Condition,
+    /// Its last finished session.
+    pub last: Option<u64>,
+    /// What comes behind the restored session.
+    pub lost: Lost,
+    /// Accepted items of the open session.
+    pub pending: Content,
+    /// Units of the open session, if they can be read.
+    pub units: Option<OpenUnits>,
+    /// Encrypted backups of clients.
+    pub client_backups: u64,
+    /// Up to which session the guardian signed units.
+    pub reach: Reach,
+    /// What that was concluded from.
+    pub evidence: String,
+}
+
+/// How the old database is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) database: &'a Path,
+    /// The last session of what takes its place.
+    pub(crate) restored: u64,
+    pub(crate) layout: &'static BlockLayout,
+    pub(crate) keys: &'a SessionKeys,
+    pub(crate) peer: Option<u16>,
+    /// The last session of the newest state that is known of beside it; none if the guard covers all that was before it.
+    pub(crate) newest_known: Option<u64>,
+    pub(crate) control: Control<'a>,
+}
+
+impl Outgoing {
+    fn nothing(condition: Condition) -> Self {
+        Self {
+            condition,
+            last: None,
+            lost: Lost::default(),
+            pending: Content::default(),
+            units: None,
+            client_backups: 0,
+            reach: Reach::Known(None),
+            evidence: String::new(),
+        }
+    }
+}
+
+impl Look<'_> {
+    /// Looks.
+    ///
+    /// # Errors
+    /// If the database is in use, or the job was interrupted.
+    pub(crate) fn look(&self) -> Result<Outgoing, RestoreError> {
+        let mut outgoing = match ReadStore::open(self.database) {
+            Err(StoreError::Missing { .. }) => Outgoing::nothing(Condition::Missing),
+            Err(error @ StoreError::Locked { .. }) => return Err(error.into()),
+            Err(error) => Outgoing::nothing(Condition::Unreadable(sentence(&error))),
+            Ok(store) => {
+                let mut outgoing = Outgoing::nothing(condition(&store));
+                if let Err(error) = self.read(&store, &mut outgoing) {
+                    self.control.check()?;
+                    outgoing.condition = Condition::Partly(sentence(&error));
+                }
+                outgoing
+            }
+        };
+        self.conclude(&mut outgoing);
+        Ok(outgoing)
+    }
+
+    fn read(&self, store: &ReadStore, outgoing: &mut Outgoing) -> Result<(), RestoreError> {
+        let last = store.last_of_prefix(&[self.layout.history])?;
+        outgoing.last = last.as_ref().and_then(|(key, _)| self.layout.number_of_key(key).ok());
+        self.read_sessions(store, outgoing)?;
+        for row in store.scan_prefix(&[CLIENT_BACKUP]) {
+            row?;
+            self.control.check()?;
+            outgoing.client_backups += 1;
+        }
+        let stream = EpochStream { rows: store, path: self.database };
+        let stored = StoredUnits::read(stream, Detected::Blocks(self.layout))?;
+        for (_, value) in &stored.accepted {
+            match decode_accepted_item(value, self.layout) {
+                Ok(item) => outgoing.pending.count(&item.content),
+                Err(_) => outgoing.pending.items += 1,
+            }
+        }
+        let session = outgoing.last.map_or(0, |last| last.saturating_add(1));
+        outgoing.units = Some(self.count_units(&stored, session));
+        Ok(())
+    }
+
+    fn read_sessions(&self, store: &ReadStore, outgoing: &mut Outgoing) -> Result<(), RestoreError> {
+        let damaged = |what| RestoreError::NotWhole { path: self.database.to_owned(), what };
+        self.control.progress.begin("sessions to be lost", "sessions", None);
+        let mut expected = self.restored.saturating_add(1);
+        let end = [self.layout.history + 1];
+        for row in store.scan_range(&session_key(expected), Some(&end)) {
+            let (key, value) = row?;
+            self.control.check()?;
+            self.control.progress.advance(1);
+            let index = self.layout.number_of_key(&key).map_err(|error| damaged(error.to_string()))?;
+            if index != expected {
+                return Err(damaged(format!("session {expected} is not there, although {index} is")));
+            }
+            let block = decode_block(&value, self.layout)
+                .map_err(|error| damaged(format!("session {index} does not decode: {error}")))?;
+            outgoing.lost.add(index, &block, self.keys);
+            expected = index.saturating_add(1);
+        }
+        self.control.progress.end();
+        Ok(())
+    }
+
+    fn count_units(&self, stored: &StoredUnits, session: u64) -> OpenUnits {
+        let mut units = OpenUnits { session, all: 0, own: self.peer.map(|_| 0), damaged: 0 };
+        let expected = Expected { session, guardians: Some(self.keys.guardians()) };
+        for (_, backup) in &stored.backups {
+            let Ok(records) = read_in_form(backup, expected, stored.forms()) else {
+                units.damaged += backup.rows.len() as u64;
+                continue;
+            };
+            units.damaged += records.damage.len() as u64;
+            for (_, unit) in records.units() {
+                units.all += 1;
+                if unit.fields.session != session {
+                    units.damaged += 1;
+                } else if let (Some(own), Some(peer)) = (&mut units.own, self.peer) {
+                    *own += u64::from(unit.fields.creator == u64::from(peer));
+                }
+            }
+        }
+        units
+    }
+
+    /// Decides up to which session the guardian signed units.
+    fn conclude(&self, outgoing: &mut Outgoing) {
+        let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
+        // A database that is older than its own checkpoint, or than what it is restored to, is not the one that ran last.
+        let newest = self.newest_known;
+        let least = open.max(newest.map_or(0, |newest| newest.saturating_add(1)));
+        let (reach, evidence) = match &outgoing.condition {
+            Condition::Missing => (Reach::Unknown(least), "there is no old database".to_owned()),
+            Condition::Unreadable(what) => {
+                (Reach::Unknown(least), format!("the old database cannot be read: {what}"))
+            }
+            Condition::Partly(what) => {
+                (Reach::Unknown(least), format!("the old database can be read only in part: {what}"))
+            }
+            _ if newest > outgoing.last => {
+                let why = format!(
+                    "the old database ends with session {}, and there is a newer state, of session {}",
+                    outgoing.last.map_or("none".to_owned(), |last| last.to_string()),
+                    least.saturating_sub(1)
+                );
+                (Reach::Unknown(least), why)
+            }
+            Condition::TornEnd(_) => (
+                Reach::Known(Some(open.saturating_add(1))),
+                format!(
+                    "session {open} was open in the old database, and the end of its log is torn: one more"
+                ),
+            ),
+            Condition::Readable => reach_of_units(outgoing.units.as_ref(), outgoing.last, open),
+        };
+        (outgoing.reach, outgoing.evidence) = (reach, evidence);
+    }
+}
+
+fn reach_of_units(units: Option<&OpenUnits>, last: Option<u64>, open: u64) -> (Reach, String) {
+    match units {
+        Some(OpenUnits { own: Some(0), damaged: 0, all, .. }) => {
+            (Reach::Known(last), format!("none of the {all} units of session {open} is this guardian's own"))
+        }
+        Some(OpenUnits { own: None, damaged: 0, all: 0, .. }) => {
+            (Reach::Known(last), format!("there are no units of session {open}"))
+        }
+        Some(OpenUnits { own: Some(own), damaged: 0, all, .. }) => (
+            Reach::Known(Some(open)),
+            format!("{own} of the {all} units of session {open} are this guardian's own"),
+        ),
+        Some(OpenUnits { own: None, damaged: 0, all, .. }) => (
+            Reach::Known(Some(open)),
+            format!("session {open} has {all} units, and it is not known which guardian this is"),
+        ),
+        Some(units) => (
+            Reach::Known(Some(open)),
+            format!("{} unit row(s) of session {open} cannot be read", units.damaged),
+        ),
+        None => (Reach::Known(Some(open)), format!("the units of session {open} were not looked at")),
+    }
+}
+
+fn condition(store: &ReadStore) -> Condition {
+    match store.omissions() {
+        [] => Condition::Readable,
+        [torn] if torn.kind == OmissionKind::TornLogTail => Condition::TornEnd(torn.message.clone()),
+        omissions => {
+            let messages: Vec<&str> = omissions.iter().map(|omission| omission.message.as_str()).collect();
+            Condition::Partly(messages.join("; "))
+        }
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    // RocksDB's words come on several lines.
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl Lost {
+    fn add(&mut self, index: u64, block: &Block, keys: &SessionKeys) {
+        self.sessions += 1;
+        self.range = Some((self.range.map_or(index, |(first, _)| first), index));
+        block.items.iter().for_each(|item| self.content.count(&item.content));
+        let message = keys.message(&SessionHeader { index, root: block.merkle.root }.to_bytes());
+        let mut valid = 0;
+        for (peer, signature) in &block.signatures {
+            if keys.verify(*peer, &message, signature).is_ok() {
+                valid += 1;
+                *self.signers.entry(*peer).or_default() += 1;
+            }
+        }
+        self.signed += u64::from(valid >= keys.threshold());
+    }
+}
+
+impl Content {
+    fn count(&mut self, content: &BlockContent) {
+        self.items += 1;
+        match content {
+            BlockContent::Transaction(transaction) => {
+                self.transactions += 1;
+                for input in &transaction.inputs {
+                    self.modules.entry(input.instance).or_default().inputs += 1;
+                }
+                for output in &transaction.outputs {
+                    self.modules.entry(output.instance).or_default().outputs += 1;
+                }
+            }
+            BlockContent::Module(item) => self.modules.entry(item.instance).or_default().items += 1,
+            _ => {}
+        }
+    }
+}

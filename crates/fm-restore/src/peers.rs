@@ -1,0 +1,157 @@
+//! What the other guardians say: their archives, checkpoints or databases beside the one that is restored.
+//!
+//! Invariants: a witness is itself proven, with the same keys; histories are compared at their common end; module state,
+//! which nobody signs, is compared and told, and decides nothing.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fm_audit::{AuditError, EpochStream, Identity};
+use fm_backup::{Location, State};
+use fm_codec::{Dialect, Reader};
+use fm_eras::session::MODULE_DATA;
+use fm_history::Hash;
+
+use crate::RestoreError;
+use crate::origin::open_origin;
+use crate::prove::{Proven, Proving};
+
+/// Prefix of the accepted items of the open session.
+const PENDING: u8 = 0x01;
+
+/// What one guardian's copy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// The copy.
+    pub path: PathBuf,
+    /// Its last session.
+    pub last: u64,
+    /// The last session that both have.
+    pub common: u64,
+    /// Its history root there.
+    pub history_root: Hash,
+    /// Whether the source has the same.
+    pub agrees: bool,
+    /// Modules whose rows differ; none if the copies are not of the same moment.
+    pub other_modules: Option<Vec<u16>>,
+}
+
+/// What is restored, as the witnesses are compared with it.
+pub(crate) struct Subject<'a> {
+    pub(crate) origin: &'a State,
+    pub(crate) proven: &'a Proven,
+}
+
+impl Subject<'_> {
+    /// Proves each copy and compares it.
+    pub(crate) fn compare(
+        &self,
+        copies: &[Location],
+        proving: Proving<'_>,
+    ) -> Result<Vec<Witness>, RestoreError> {
+        if copies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let own = modules(self.origin.stream(), proving)?;
+        copies.iter().map(|copy| self.witness(copy, &own, proving)).collect()
+    }
+
+    fn witness(
+        &self,
+        copy: &Location,
+        own: &BTreeMap<u16, Hash>,
+        proving: Proving<'_>,
+    ) -> Result<Witness, RestoreError> {
+        let origin = open_origin(copy, None, proving.control)?;
+        // An archive of the history alone is a witness as good as any.
+        let proving = Proving { whole: false, ..proving };
+        let proven = proving.source(origin.stream(), origin.layout(), true)?;
+        let (last, source_last) = (proven.proof.last, self.proven.proof.last);
+        let common = last.min(source_last);
+        let at = |roots: &[Hash]| usize::try_from(common).ok().and_then(|common| roots.get(common).copied());
+        let (ours, theirs) = (at(&self.proven.roots), at(&proven.roots));
+        let same_moment =
+            last == source_last && !is_under_way(self.origin.stream())? && !is_under_way(origin.stream())?;
+        let other_modules = if same_moment {
+            let theirs = modules(origin.stream(), proving)?;
+            // An archive without module data says nothing of them.
+            (!theirs.is_empty() || own.is_empty()).then(|| differing(own, &theirs))
+        } else {
+            None
+        };
+        Ok(Witness {
+            path: copy.path().to_owned(),
+            last,
+            common,
+            history_root: theirs.unwrap_or_default(),
+            agrees: ours.is_some() && ours == theirs,
+            other_modules,
+        })
+    }
+}
+
+/// Refuses a source that differs from as many copies as it agrees with, itself included.
+pub(crate) fn check_majority(path: &Path, witnesses: &[Witness]) -> Result<(), RestoreError> {
+    let voters = witnesses.len() + 1;
+    let mut differing = witnesses.iter().filter(|witness| !witness.agrees);
+    let Some(first) = differing.next() else { return Ok(()) };
+    let against = differing.count() + 1;
+    if (voters - against) * 2 > voters {
+        return Ok(());
+    }
+    Err(RestoreError::Disagree { path: path.to_owned(), against, voters, first: first.path.clone() })
+}
+
+fn differing(own: &BTreeMap<u16, Hash>, theirs: &BTreeMap<u16, Hash>) -> Vec<u16> {
+    let ids: std::collections::BTreeSet<u16> = own.keys().chain(theirs.keys()).copied().collect();
+    ids.into_iter().filter(|id| own.get(id) != theirs.get(id)).collect()
+}
+
+/// Whether items of the open session were processed already: then module state is that of no session's end.
+fn is_under_way(stream: EpochStream<'_>) -> Result<bool, RestoreError> {
+    let first = stream.rows.scan_prefix(PENDING).next().transpose();
+    Ok(first.map_err(|source| AuditError::rows(stream.path, source))?.is_some())
+}
+
+/// The identity of each module's rows.
+fn modules(stream: EpochStream<'_>, proving: Proving<'_>) -> Result<BTreeMap<u16, Hash>, RestoreError> {
+    let mut modules: BTreeMap<u16, Identity> = BTreeMap::new();
+    for row in stream.rows.scan_prefix(MODULE_DATA) {
+        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        proving.control.check()?;
+        let mut reader = Reader::new(&key[1..], Dialect::MODERN);
+        if let Ok(id) = reader.u16() {
+            modules.entry(id).or_default().push(&key, &value);
+        }
+    }
+    Ok(modules.into_iter().map(|(id, identity)| (id, identity.finish())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_majority_is_more_than_half_of_all() {
+        let witness = |agrees| Witness {
+            path: PathBuf::from("copy"),
+            last: 1,
+            common: 1,
+            history_root: Hash::default(),
+            agrees,
+            other_modules: None,
+        };
+        for (votes, passes) in [
+            (&[] as &[bool], true),
+            (&[true], true),
+            (&[false], false),
+            (&[true, false], true),
+            (&[false, false], false),
+            (&[true, false, false], false),
+            (&[true, true, false], true),
+        ] {
+            let witnesses: Vec<Witness> = votes.iter().copied().map(witness).collect();
+            assert_eq!(check_majority(Path::new("own"), &witnesses).is_ok(), passes, "{votes:?}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Everything that a restore decides before it writes: is the source proven, do others agree, what is lost, and up to which
+//! session must the guardian keep still.
+//!
+//! Invariant: nothing is written here.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fm_audit::Control;
+use fm_backup::{Location, State};
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_eras::block::BlockLayout;
+use fm_store::free_bytes;
+
+use crate::data_dir::DataDir;
+use crate::guard::{Guard, Guarded};
+use crate::job::{identity_of, is_before, is_marked};
+use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
+use crate::origin::{Whose, bytes_of, check_full, open_origin};
+use crate::outgoing::{Look, Outgoing, Reach};
+use crate::peers::{Subject, Witness, check_majority};
+use crate::prove::Proving;
+use crate::small_file::read_small;
+use crate::stamp::Stamp;
+use crate::{GUARD_NAME, RestoreError};
+
+/// What is to be restored, and what the user says of it.
+#[derive(Clone)]
+pub struct Restore<'a> {
+    /// What to restore from.
+    pub source: Chosen,
+    /// The guardians' public keys.
+    pub keys: &'a SessionKeys,
+    /// Federation id, in hex, if the keys come with one.
+    pub federation: Option<&'a str>,
+    /// The archive, if one is restored; it may be encrypted.
+    pub archive: Option<&'a Location>,
+    /// The archive that an increment goes on from.
+    pub base: Option<&'a Location>,
+    /// Whether an archive may be another guardian's, or not say whose it is.
+    pub accept_other_guardian: bool,
+    /// Copies of other guardians to compare with.
+    pub compare: &'a [Location],
+    /// The last session in which the guardian may have signed units, if the user states one.
+    pub guard_until: Option<u64>,
+    /// Now.
+    pub now: SystemTime,
+    /// Version of the tool.
+    pub tool_version: &'a str,
+}
+
+/// A restore that is decided.
+pub struct Plan {
+    pub(crate) origin: State,
+    /// What is proven of the source.
+    pub proof: Proof,
+    /// Where the source is.
+    pub path: PathBuf,
+    /// What the other guardians' copies say.
+    pub witnesses: Vec<Witness>,
+    /// What the old database holds.
+    pub outgoing: Outgoing,
+    /// The last session in which the guardian may make no units; none if there is nothing to guard.
+    ///
+    /// An error is for the user to resolve before the restore.
+    pub guard: Result<Option<Guard>, RestoreError>,
+    /// About how many bytes will be written.
+    pub bytes: u64,
+    /// Bytes that are free where they go.
+    pub free: u64,
+    pub(crate) began: Stamp,
+    pub(crate) number: u32,
+}
+
+impl Restore<'_> {
+    /// Where the source is.
+    pub fn source_path(&self, dir: &DataDir) -> PathBuf {
+        match &self.source {
+            Chosen::Checkpoint { number } => dir.checkpoint(*number),
+            Chosen::Archive { path } => path.clone(),
+        }
+    }
+
+    pub(crate) fn proving<'a>(&'a self, control: Control<'a>) -> Proving<'a> {
+        Proving { keys: self.keys, whole: true, control }
+    }
+
+    /// The restore whose databases have begun to change places, and which is to be finished, if there is one; or the very
+    /// one that was done last, if nothing was written since.
+    ///
+    /// One that was cut off before is begun anew: the node may have run on the old database since, and made units that no
+    /// guard covers.
+    ///
+    /// # Errors
+    /// If it restores something else, or is on the way back.
+    pub fn begun(&self, dir: &DataDir, control: Control<'_>) -> Result<Option<Journal>, RestoreError> {
+        let (current, _) = Journal::current(dir.path())?;
+        if let Some(done) =
+            current.as_ref().filter(|done| done.step == Step::Done && done.source == self.source)
+            && is_marked(&dir.database(), done)
+            && identity_of(&dir.database(), control).is_ok_and(|identity| identity == done.proof.identity)
+        {
+            return Ok(current);
+        }
+        let Some(journal) = current.filter(|journal| journal.step.is_under_way()) else { return Ok(None) };
+        let chosen = journal.source.to_string();
+        if journal.step == Step::Undoing {
+            return Err(RestoreError::Undoing { chosen });
+        }
+        if journal.step == Step::Building || (journal.step < Step::Swapped && is_before(dir, &journal)?) {
+            return Ok(None);
+        }
+        if journal.source != self.source {
+            return Err(RestoreError::UnderWay { chosen, step: journal.step.name() });
+        }
+        Ok(Some(journal))
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    /// If a server runs, the source is not proven or not this guardian's, or the other guardians disagree.
+    pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<Plan, RestoreError> {
+        dir.check_stopped()?;
+        let (path, proving) = (self.source_path(dir), self.proving(control));
+        let origin = open_origin(
+            &self.archive.map_or_else(|| path.as_path().into(), Location::clone),
+            self.base,
+            control,
+        )?;
+        let peer = dir.own_peer().filter(|peer| self.keys.x_only(*peer).is_some());
+        check_full(&origin, Whose { federation: self.federation, peer, of_any: self.accept_other_guardian })?;
+        let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
+        self.check_number(&path, proven.proof.last)?;
+        let witnesses = Subject { origin: &origin, proven: &proven }.compare(self.compare, proving)?;
+        check_majority(&path, &witnesses)?;
+        let outgoing = self.outgoing(dir, &origin, &proven.proof, peer, control)?;
+        let (_, newest) = Journal::current(dir.path())?;
+        let began = free_moment(dir, self.now);
+        let existing = Guard::read(dir.path())?;
+        let reason =
+            Reason { restore: self, peer, proof: &proven.proof, began: &began, existing: existing.as_ref() };
+        let guard = reason.guard(&outgoing);
+        let bytes = bytes_of(&origin);
+        let free = free_bytes(dir.path())?;
+        let number = newest.saturating_add(1);
+        Ok(Plan { origin, proof: proven.proof, path, witnesses, outgoing, guard, bytes, free, began, number })
+    }
+
+    /// A checkpoint is made right behind the session that it is named after.
+    fn check_number(&self, path: &Path, last: u64) -> Result<(), RestoreError> {
+        match self.source {
+            Chosen::Checkpoint { number } if number != last => {
+                Err(RestoreError::OtherSession { path: path.to_owned(), named: number, last })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a restore put in place ran last, however old it is: the guard covers what was before.
+    fn newest_known(&self, dir: &DataDir, proof: &Proof) -> Result<Option<u64>, RestoreError> {
+        let (current, _) = Journal::current(dir.path())?;
+        let is_restored = current.is_some_and(|journal| is_marked(&dir.database(), &journal));
+        Ok(dir.newest_checkpoint().max(Some(proof.last)).filter(|_| !is_restored))
+    }
+
+    fn outgoing(
+        &self,
+        dir: &DataDir,
+        origin: &State,
+        proof: &Proof,
+        peer: Option<u16>,
+        control: Control<'_>,
+    ) -> Result<Outgoing, RestoreError> {
+        let layout = layout_of(origin)?;
+        let look = Look {
+            database: &dir.database(),
+            restored: proof.last,
+            layout,
+            keys: self.keys,
+            peer,
+            newest_known: self.newest_known(dir, proof)?,
+            control,
+        };
+        look.look()
+    }
+}
+
+impl Plan {
+    /// What stands in the way of doing it, if it is known by now.
+    ///
+    /// # Errors
+    /// If the user has to say up to which session the guardian may have signed units.
+    pub fn check(&mut self) -> Result<(), RestoreError> {
+        match &self.guard {
+            Ok(_) => Ok(()),
+            Err(_) => std::mem::replace(&mut self.guard, Ok(None)).map(drop),
+        }
+    }
+
+    /// The journal to begin with.
+    pub(crate) fn journal(&mut self, dir: &DataDir, restore: &Restore<'_>) -> Result<Journal, RestoreError> {
+        let guard = std::mem::replace(&mut self.guard, Ok(None))?;
+        Ok(Journal::new(Beginning {
+            number: self.number,
+            began: self.began.clone(),
+            source: restore.source.clone(),
+            proof: self.proof.clone(),
+            had_database: !dir.is_free(&dir.database()),
+            guard,
+            guard_before: read_small(&dir.path().join(GUARD_NAME))?,
+            tool_version: restore.tool_version,
+        }))
+    }
+}
+
+fn layout_of(origin: &State) -> Result<&'static BlockLayout, RestoreError> {
+    match origin.layout() {
+        Detected::Blocks(layout) => Ok(layout),
+        Detected::Hbbft(layout) => {
+            Err(RestoreError::OtherEra { path: origin.path().to_owned(), era: layout.era() })
+        }
+    }
+}
+
+/// What goes into a guard beside what the old database says.
+struct Reason<'a> {
+    restore: &'a Restore<'a>,
+    peer: Option<u16>,
+    proof: &'a Proof,
+    began: &'a Stamp,
+    existing: Option<&'a Guard>,
+}
+
+impl Reason<'_> {
+    fn guard(&self, outgoing: &Outgoing) -> Result<Option<Guard>, RestoreError> {
+        let until = guard_until(outgoing, self.restore.guard_until)?;
+        let evidence = match self.restore.guard_until {
+            Some(given) => format!("{}; --guard-until {given}", outgoing.evidence),
+            None => outgoing.evidence.clone(),
+        };
+        let guarded = |until| Guarded {
+            until,
+            peer: self.peer,
+            federation: self.restore.federation,
+            reason: "restore",
+            evidence: evidence.clone(),
+            restored_session: self.proof.last,
+            history_root: self.proof.history_root.clone(),
+            time: self.began.as_str(),
+        };
+        let until = until.or(self.existing.map(|guard| guard.until_session));
+        Ok(until.map(|until| Guard::new(guarded(until), self.existing)))
+    }
+}
+
+/// The session up to which the guardian must keep still, from what is known and what the user states.
+pub(crate) fn guard_until(outgoing: &Outgoing, given: Option<u64>) -> Result<Option<u64>, RestoreError> {
+    let why = || outgoing.evidence.clone();
+    match (&outgoing.reach, given) {
+        (Reach::Known(until), None) => Ok(*until),
+        (Reach::Unknown(at_least), None) => {
+            Err(RestoreError::GuardUnknown { at_least: *at_least, why: why() })
+        }
+        (Reach::Known(least), Some(given)) if least.is_none_or(|least| given >= least) => Ok(Some(given)),
+        (Reach::Unknown(least), Some(given)) if given >= *least => Ok(Some(given)),
+        (Reach::Known(least), Some(given)) => {
+            Err(RestoreError::GuardTooLow { given, at_least: least.unwrap_or(0), why: why() })
+        }
+        (Reach::Unknown(least), Some(given)) => {
+            Err(RestoreError::GuardTooLow { given, at_least: *least, why: why() })
+        }
+    }
+}
+
+/// A moment from now on whose names are not taken.
+pub(crate) fn free_moment(dir: &DataDir, now: SystemTime) -> Stamp {
+    let mut time = now;
+    loop {
+        let stamp = Stamp::of(time);
+        let taken = ["broken", "undone"].into_iter().any(|what| {
+            let name = format!("{}.{what}-{}", fm_audit::DATABASE_NAME, stamp.as_str());
+            !dir.is_free(&dir.path().join(name))
+        });
+        if !taken {
+            return stamp;
+        }
+        time += std::time::Duration::from_secs(1);
+    }
+}

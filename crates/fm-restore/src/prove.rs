@@ -1,0 +1,136 @@
+//! Proving a database or archive whole: what may be restored, and that it was.
+//!
+//! Invariant: there is one proof. The source, the new database beside the old one and the new database in its place each
+//! go through it, and all three must come to the same.
+
+use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, Scope, audit_history, identity};
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_history::{Finding, Hash, HistoryRoot, Severity};
+use fm_store::ReadStore;
+
+use crate::RestoreError;
+use crate::journal::Proof;
+
+/// What a proof looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct Proving<'a> {
+    pub(crate) keys: &'a SessionKeys,
+    /// Records beside the history as well, and the identity of all rows.
+    pub(crate) whole: bool,
+    pub(crate) control: Control<'a>,
+}
+
+/// A proof, and the history root after each session if that was asked for.
+pub(crate) struct Proven {
+    pub(crate) proof: Proof,
+    /// The root over sessions 0 to i at position i.
+    pub(crate) roots: Vec<Hash>,
+}
+
+impl Proving<'_> {
+    /// Proves a source.
+    ///
+    /// # Errors
+    /// If it is not of sessions, does not hold, or cannot be read.
+    pub(crate) fn source(
+        &self,
+        stream: EpochStream<'_>,
+        layout: Detected,
+        with_roots: bool,
+    ) -> Result<Proven, RestoreError> {
+        let path = || stream.path.to_owned();
+        if !fm_audit::is_copied(&layout) {
+            return Err(RestoreError::OtherEra { path: path(), era: layout.era() });
+        }
+        let options = HistoryOptions {
+            layout,
+            keys: Some(HistoryKeys::Session(self.keys)),
+            shares: false,
+            until: None,
+            side_records: self.whole,
+            scope: Scope::default(),
+        };
+        let mut first: Option<Finding> = None;
+        let (mut root, mut roots) = (HistoryRoot::new(), Vec::new());
+        let audit = audit_history(
+            stream,
+            options,
+            self.control,
+            &mut |finding| {
+                if finding.severity == Severity::Error {
+                    first.get_or_insert(finding);
+                }
+            },
+            &mut |session| {
+                if let Some(converted) = session.converted.filter(|_| with_roots) {
+                    root.push(converted.leaf);
+                    roots.push(root.root());
+                }
+                Ok(())
+            },
+        )?;
+        let not_proven =
+            |first: String| RestoreError::NotProven { path: path(), errors: audit.errors, first };
+        if let Some(first) = first {
+            return Err(not_proven(first.to_string()));
+        }
+        let (Some(anchor), Some(last)) = (&audit.anchor, audit.chain.last) else {
+            return Err(not_proven("it holds no finished session".to_owned()));
+        };
+        if anchor.last != last || audit.chain.signed != audit.chain.epochs || audit.errors > 0 {
+            return Err(not_proven("not every session is signed".to_owned()));
+        }
+        let rows = identity_of(stream, self.whole, self.control)?;
+        let proof = Proof {
+            identity: rows,
+            history_root: anchor.history_root.to_string(),
+            last,
+            items: anchor.items,
+            pending: audit.pending,
+            rows: audit.rows.iter().map(|(name, rows)| ((*name).to_owned(), *rows)).collect(),
+            layout: layout.name().to_owned(),
+        };
+        Ok(Proven { proof, roots })
+    }
+
+    /// Opens a database that these tools wrote, and proves that it holds what it should.
+    ///
+    /// # Errors
+    /// If it cannot be read, does not hold, or holds something else.
+    pub(crate) fn copy(&self, database: &std::path::Path, wanted: &Proof) -> Result<(), RestoreError> {
+        let store = ReadStore::open(database)?;
+        if let Some(omission) = store.omissions().first() {
+            return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
+        }
+        let layout = Detected::by_name(&wanted.layout).ok_or_else(|| RestoreError::ReadBack {
+            what: format!("there is no layout {:?}", wanted.layout),
+        })?;
+        let stream = EpochStream { rows: &store, path: database };
+        let found = self.source(stream, layout, false)?.proof;
+        match difference(wanted, &found) {
+            None => Ok(()),
+            Some(what) => Err(RestoreError::ReadBack { what }),
+        }
+    }
+}
+
+fn identity_of(stream: EpochStream<'_>, whole: bool, control: Control<'_>) -> Result<String, RestoreError> {
+    if !whole {
+        return Ok(String::new());
+    }
+    Ok(identity(stream, control)?.to_string())
+}
+
+/// In what two proofs differ, in words.
+pub(crate) fn difference(wanted: &Proof, found: &Proof) -> Option<String> {
+    let pairs = [
+        ("the history root", &wanted.history_root, &found.history_root),
+        ("the identity", &wanted.identity, &found.identity),
+    ];
+    let text = pairs.into_iter().find(|(_, wanted, found)| wanted != found);
+    if let Some((name, wanted, found)) = text {
+        return Some(format!("{name} is {found}, it should be {wanted}"));
+    }
+    (wanted != found).then(|| "rows are counted otherwise".to_owned())
+}

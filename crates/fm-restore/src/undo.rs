@@ -1,0 +1,201 @@
+//! The way back from a restore: the old database takes its place again, the restored one is kept.
+//!
+//! Invariants: nothing is removed but a new database that never was in place; what the node wrote since the restore is given
+//! up only if the user says so, and then the guard covers the units that it signed meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fm_audit::Control;
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_store::{DatabaseLock, Stage, StoreError, Swap};
+
+use crate::RestoreError;
+use crate::data_dir::{DataDir, LockedDir};
+use crate::guard::{Guard, Guarded};
+use crate::job::{give_up, identity_of, is_before, is_marked, set_guard, stage, with_swap_in};
+use crate::journal::{Journal, Step};
+use crate::outgoing::{Look, Outgoing};
+use crate::plan::{free_moment, guard_until};
+
+/// What the user says of the way back.
+#[derive(Clone, Copy)]
+pub struct Undo<'a> {
+    /// The guardians' public keys.
+    pub keys: &'a SessionKeys,
+    /// Federation id, in hex, if the keys come with one.
+    pub federation: Option<&'a str>,
+    /// Whether what was written since the restore may be given up.
+    pub discard_written: bool,
+    /// The last session in which the guardian may have signed units, if the user states one.
+    pub guard_until: Option<u64>,
+    /// Now.
+    pub now: SystemTime,
+}
+
+/// A way back that is decided.
+pub struct UndoPlan {
+    /// The restore.
+    pub journal: Journal,
+    /// Whether the databases have to change places; else only the unfinished new one is removed.
+    pub swaps: bool,
+    /// What the restored database holds beyond what was restored, if it was written to.
+    pub written: Option<Outgoing>,
+    /// The old database, if there was one and it has to be put back.
+    pub old: Option<PathBuf>,
+}
+
+impl Undo<'_> {
+    /// Decides; writes nothing.
+    ///
+    /// # Errors
+    /// If there is nothing to undo, a server runs, or the restored database was written to.
+    pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<UndoPlan, RestoreError> {
+        let (current, _) = Journal::current(dir.path())?;
+        let mut journal =
+            current.ok_or_else(|| RestoreError::NothingToUndo { path: dir.path().to_owned() })?;
+        dir.check_stopped()?;
+        let broken = dir.broken(&journal);
+        if journal.step == Step::Undoing {
+            let old = journal.had_database.then_some(broken);
+            return Ok(UndoPlan { journal, swaps: true, written: None, old });
+        }
+        // Before the journal says that it is built, no swap can have begun.
+        let not_begun =
+            journal.step == Step::Building || (journal.step < Step::Swapped && is_before(dir, &journal)?);
+        if not_begun {
+            return Ok(UndoPlan { journal, swaps: false, written: None, old: None });
+        }
+        let restored = restored_at(dir, &journal)?;
+        if journal.had_database && stage(dir, &journal)? == Stage::After && dir.is_free(&broken) {
+            return Err(StoreError::Missing { path: broken }.into());
+        }
+        journal.undo_began = Some(free_moment(dir, self.now).as_str().to_owned());
+        let written = self.written(dir, &restored, &journal, control)?;
+        journal.guard_undone = match &written {
+            None => journal.guard_before.clone(),
+            Some(written) => self.guard(dir, written, &journal)?.map(|guard| guard.text()),
+        };
+        let old = journal.had_database.then_some(broken);
+        Ok(UndoPlan { journal, swaps: true, written, old })
+    }
+
+    /// What the node wrote since the restore; none if every row is as it was restored.
+    fn written(
+        &self,
+        dir: &DataDir,
+        restored: &Path,
+        journal: &Journal,
+        control: Control<'_>,
+    ) -> Result<Option<Outgoing>, RestoreError> {
+        let identity = identity_of(restored, control);
+        control.check()?;
+        if identity.is_ok_and(|identity| identity == journal.proof.identity) {
+            return Ok(None);
+        }
+        let Some(Detected::Blocks(layout)) = Detected::by_name(&journal.proof.layout) else {
+            let what = format!("there is no layout {:?}", journal.proof.layout);
+            return Err(RestoreError::NotOurs { path: journal.path(dir.path()), what });
+        };
+        let peer = dir.own_peer().filter(|peer| self.keys.x_only(*peer).is_some());
+        let look = Look {
+            database: restored,
+            restored: journal.proof.last,
+            layout,
+            keys: self.keys,
+            peer,
+            newest_known: None,
+            control,
+        };
+        look.look().map(Some)
+    }
+
+    /// The guard over what is given up with the restored database, no lower than the one that is there.
+    fn guard(
+        &self,
+        dir: &DataDir,
+        written: &Outgoing,
+        journal: &Journal,
+    ) -> Result<Option<Guard>, RestoreError> {
+        if !self.discard_written {
+            let what =
+                format!("{} session(s) were finished in it; {}", written.lost.sessions, written.evidence);
+            return Err(RestoreError::Written { path: dir.database(), what });
+        }
+        let existing = Guard::read(dir.path())?;
+        let until = guard_until(written, self.guard_until)?;
+        let Some(until) = until.or(existing.as_ref().map(|guard| guard.until_session)) else {
+            return Ok(None);
+        };
+        let guarded = Guarded {
+            until,
+            peer: dir.own_peer(),
+            federation: self.federation,
+            reason: "undo",
+            evidence: written.evidence.clone(),
+            restored_session: journal.proof.last,
+            history_root: journal.proof.history_root.clone(),
+            time: journal.undo_began.as_deref().unwrap_or(&journal.began),
+        };
+        Ok(Some(Guard::new(guarded, existing.as_ref())))
+    }
+
+    /// Does what was decided.
+    ///
+    /// # Errors
+    /// If something cannot be written or renamed; the same command goes on from there.
+    pub fn run(&self, dir: &LockedDir, plan: UndoPlan) -> Result<Journal, RestoreError> {
+        let mut journal = plan.journal;
+        if !plan.swaps {
+            give_up(dir, &journal)?;
+            return Ok(journal);
+        }
+        if journal.step != Step::Undoing {
+            journal.advance(Step::Undoing, dir.path())?;
+        }
+        finish(dir, &mut journal)?;
+        Ok(journal)
+    }
+}
+
+/// From the decision, which is in the journal, to the end.
+pub(crate) fn finish(dir: &DataDir, journal: &mut Journal) -> Result<(), RestoreError> {
+    // The higher guard is in place at every moment.
+    let (undone, current) = (journal.guard_undone.clone(), Guard::read(dir.path())?);
+    let of = |guard: Option<&Guard>| guard.map(|guard| guard.until_session);
+    let wanted = undone.as_deref().map(|text| Guard::parse(text, &dir.guard())).transpose()?;
+    if of(wanted.as_ref()) > of(current.as_ref()) {
+        set_guard(dir, undone.as_deref())?;
+    }
+    let _locked = DatabaseLock::take(&dir.database())?;
+    // A swap that was cut off is brought to its end first; then there is one way back.
+    with_swap_in(dir, journal, |swap| match swap.stage() {
+        Some(Stage::Exchanged | Stage::Vacant) => swap.run(),
+        _ => Ok(()),
+    })?;
+    swap_back(dir, journal)?;
+    set_guard(dir, undone.as_deref())?;
+    journal.advance(Step::Undone, dir.path())
+}
+
+fn swap_back(dir: &DataDir, journal: &Journal) -> Result<(), StoreError> {
+    let (place, broken, undone) = (dir.database(), dir.broken(journal), dir.undone(journal));
+    if journal.had_database {
+        let is_old = |path: &Path| !is_marked(path, journal);
+        return Swap { place: &place, incoming: &broken, outgoing: &undone, is_new: &is_old }.run();
+    }
+    // There was none: the restored one leaves the place, and nothing takes it.
+    let is_restored = |path: &Path| is_marked(path, journal);
+    Swap { place: &undone, incoming: &place, outgoing: &broken, is_new: &is_restored }.run()
+}
+
+/// Where the restored database is.
+fn restored_at(dir: &DataDir, journal: &Journal) -> Result<PathBuf, RestoreError> {
+    let names = [dir.database(), dir.incoming(journal)];
+    let found = names.into_iter().find(|path| is_marked(path, journal));
+    found.ok_or_else(|| RestoreError::NotItself {
+        path: dir.database(),
+        what: "it is not the one that the restore made".to_owned(),
+    })
+}

@@ -1,0 +1,106 @@
+//! A copy of a database's files, as of when it was opened.
+//!
+//! Invariants: the source's files are only read (a hard link adds a name to a table file, whose bytes RocksDB never
+//! changes); the log and the lists are copied always, because a server goes on writing them.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP;
+
+use crate::open::{check_lock, explain};
+use crate::partial::sync_directory;
+use crate::{ReadStore, StoreError};
+
+/// Whether a file has one of the names that RocksDB gives.
+pub fn is_file_of_rocksdb(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let numbered = |start: &str| name.strip_prefix(start).is_some_and(is_number);
+    matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG")
+        || ["MANIFEST-", "OPTIONS-", "LOG.old."].into_iter().any(numbered)
+        || [".sst", ".log"].into_iter().any(|end| name.strip_suffix(end).is_some_and(is_number))
+}
+
+/// Bytes that the file system of `path` has left for everybody.
+///
+/// # Errors
+/// If the system does not say.
+pub fn free_bytes(path: &Path) -> Result<u64, StoreError> {
+    let stat = rustix::fs::statvfs(path).map_err(|error| StoreError::io(path, error.into()))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+impl ReadStore {
+    /// Copies every file that the rows are in to the directory `to`, which is there, and syncs them. With `link` the table
+    /// files get a second name instead, if both are on one file system.
+    ///
+    /// # Errors
+    /// If a file cannot be read or written, or a server was started on the database meanwhile.
+    pub fn copy_files(&self, to: &Path, link: bool) -> Result<(), StoreError> {
+        for name in self.live_files()? {
+            let (source, target) = (self.path().join(&name), to.join(&name));
+            if link && name.ends_with(".sst") && is_linked(&source, &target)? {
+                continue;
+            }
+            copy(&source, &target)?;
+        }
+        check_lock(self.path())?;
+        sync_directory(to)
+    }
+
+    /// Names of the files that make up the database: tables, logs, its lists.
+    fn live_files(&self) -> Result<Vec<String>, StoreError> {
+        let failed = |error| explain(self.path(), &error);
+        let tables = self.db().live_files().map_err(failed)?;
+        let mut files: Vec<String> =
+            tables.into_iter().map(|file| file.name.trim_start_matches('/').to_owned()).collect();
+        let least = self.db().property_int_value(MIN_LOG_NUMBER_TO_KEEP).map_err(failed)?.unwrap_or(0);
+        let mut options = None;
+        for name in names(self.path())? {
+            let number = |number: Option<&str>| number.and_then(|number| number.parse::<u64>().ok());
+            if number(name.strip_suffix(".log")).is_some_and(|number| number >= least) {
+                files.push(name);
+            } else if let Some(number) = number(name.strip_prefix("OPTIONS-")) {
+                options = options.max(Some((number, name)));
+            } else if name == "IDENTITY" {
+                files.push(name);
+            }
+        }
+        files.extend(options.map(|(_, name)| name));
+        let current = self.path().join("CURRENT");
+        let list = fs::read_to_string(&current).map_err(|source| StoreError::io(&current, source))?;
+        files.extend([list.trim_end().to_owned(), "CURRENT".to_owned()]);
+        Ok(files)
+    }
+}
+
+fn names(path: &Path) -> Result<Vec<String>, StoreError> {
+    let failed = |source| StoreError::io(path, source);
+    let entries = fs::read_dir(path).map_err(failed)?;
+    let names = entries.map(|entry| Ok(entry.map_err(failed)?.file_name().into_string().ok()));
+    names.filter_map(Result::transpose).collect()
+}
+
+/// Gives a file a second name; false if the two lie on file systems that cannot share it.
+fn is_linked(source: &Path, target: &PathBuf) -> Result<bool, StoreError> {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    match fs::hard_link(source, target) {
+        Ok(()) => Ok(true),
+        Err(error)
+            if matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(StoreError::io(target, error)),
+    }
+}
+
+fn copy(source: &Path, target: &Path) -> Result<(), StoreError> {
+    let reading = |error| StoreError::io(source, error);
+    let writing = |error| StoreError::io(target, error);
+    let mut from = File::open(source).map_err(reading)?;
+    let mut to = File::create_new(target).map_err(writing)?;
+    io::copy(&mut from, &mut to).map_err(writing)?;
+    to.sync_all().map_err(writing)
+}

@@ -1,0 +1,98 @@
+//! Whether a server has a database open, and keeping it from opening one.
+//!
+//! Two locks are looked at: RocksDB's own `LOCK` in the database, and the one that servers from v0.7 on hold on
+//! `<database>.db.lock` beside it.
+//!
+//! Invariant: no file is made. The system drops a process's lock on `LOCK` when the process closes any handle of that
+//! file: whoever holds a [`DatabaseLock`] opens the database by no other way.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
+
+use crate::StoreError;
+use crate::open::check_lock;
+
+/// Ending of the file that servers from v0.7 on lock, in place of the database's own.
+const SERVER_LOCK: &str = "db.lock";
+
+/// The locks of a database, as far as their files exist.
+pub struct DatabaseLock {
+    _files: Vec<File>,
+}
+
+impl DatabaseLock {
+    /// Refuses a database that a process has open.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], or if a lock cannot be looked at.
+    pub fn check(database: &Path) -> Result<(), StoreError> {
+        lock_of_server(database)?;
+        check_lock(database)
+    }
+
+    /// Takes the locks: as long as this lives, no server opens the database.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], or if a lock cannot be taken.
+    pub fn take(database: &Path) -> Result<Self, StoreError> {
+        let mut files: Vec<File> = lock_of_server(database)?.into_iter().collect();
+        check_lock(database)?;
+        let path = database.join("LOCK");
+        match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => {
+                fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+                    Errno::AGAIN | Errno::ACCESS => StoreError::Locked { path: database.to_owned(), pid: 0 },
+                    error => StoreError::io(&path, error.into()),
+                })?;
+                files.push(file);
+            }
+            Err(source) if source.kind() == ErrorKind::NotFound => {}
+            Err(source) => return Err(StoreError::io(&path, source)),
+        }
+        Ok(Self { _files: files })
+    }
+}
+
+fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
+    let path = database.with_extension(SERVER_LOCK);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StoreError::io(&path, source)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: database.to_owned(), pid: 0 }),
+        Err(TryLockError::Error(source)) => Err(StoreError::io(&path, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_holds_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let database = home.path().join("database");
+        fs::create_dir(&database).unwrap();
+        DatabaseLock::check(&database).unwrap();
+        drop(DatabaseLock::take(&database).unwrap());
+        assert!(!database.join("LOCK").exists(), "no file is made");
+        let server = File::create(home.path().join("database.db.lock")).unwrap();
+        server.lock().unwrap();
+        assert!(matches!(DatabaseLock::check(&database), Err(StoreError::Locked { .. })));
+        assert!(matches!(DatabaseLock::take(&database), Err(StoreError::Locked { .. })));
+        drop(server);
+        let taken = DatabaseLock::take(&database).unwrap();
+        assert!(matches!(DatabaseLock::check(&database), Err(StoreError::Locked { .. })));
+        drop(taken);
+        DatabaseLock::check(&database).unwrap();
+    }
+}

@@ -1,0 +1,173 @@
+//! A directory that takes the place of another, which is kept under a name of its own.
+//!
+//! Invariants: nothing is removed or overwritten; wherever a swap is cut off, [`Swap::stage`] tells from the names alone
+//! where it stands, and [`Swap::run`] goes on from there. Where the system exchanges two names at once, there is a whole
+//! directory in the place at every moment.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::StoreError;
+use crate::partial::{is_there, parent, sync_directory};
+use crate::partial_file::rename_to_new;
+
+/// What is to be swapped; all names are in one directory.
+#[derive(Clone, Copy)]
+pub struct Swap<'a> {
+    /// The place.
+    pub place: &'a Path,
+    /// Where the new directory waits.
+    pub incoming: &'a Path,
+    /// What the old directory is called afterwards.
+    pub outgoing: &'a Path,
+    /// Tells the new directory from the old one, whatever their names are.
+    pub is_new: &'a dyn Fn(&Path) -> bool,
+}
+
+/// Where a swap stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The old directory, or nothing, is in the place, and the new one waits.
+    Before,
+    /// They have exchanged their names, and the old one has not got its own yet.
+    Exchanged,
+    /// The old one has its own name, and nothing is in the place yet.
+    Vacant,
+    /// It is done.
+    After,
+}
+
+impl Swap<'_> {
+    /// Where it stands; none if the names are those of no stage.
+    pub fn stage(&self) -> Option<Stage> {
+        let kind = |path: &Path| is_there(path).then(|| (self.is_new)(path));
+        match (kind(self.place), kind(self.incoming), is_there(self.outgoing)) {
+            (Some(false) | None, Some(true), false) => Some(Stage::Before),
+            (Some(true), Some(false), false) => Some(Stage::Exchanged),
+            (None, Some(true), true) => Some(Stage::Vacant),
+            (Some(true), None, _) => Some(Stage::After),
+            _ => None,
+        }
+    }
+
+    /// Goes on from wherever it stands, to the end.
+    ///
+    /// # Errors
+    /// If a name cannot be changed, or the names are those of no stage.
+    pub fn run(&self) -> Result<(), StoreError> {
+        // Each round is one change of names, and there are at most two of them.
+        for _ in 0..3 {
+            match self.stage() {
+                Some(Stage::After) => return Ok(()),
+                Some(Stage::Before) if is_there(self.place) => self.exchange()?,
+                Some(Stage::Before | Stage::Vacant) => rename_to_new(self.incoming, self.place)?,
+                Some(Stage::Exchanged) => rename_to_new(self.incoming, self.outgoing)?,
+                None => break,
+            }
+            sync_directory(parent(self.place))?;
+        }
+        let source = io::Error::other("what lies beside it is of no stage of an exchange");
+        Err(StoreError::Io { path: self.place.to_owned(), source })
+    }
+
+    fn exchange(&self) -> Result<(), StoreError> {
+        match renameat_with(CWD, self.incoming, CWD, self.place, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(()),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.make_way(),
+            Err(error) => Err(StoreError::io(self.place, error.into())),
+        }
+    }
+
+    /// The first of two steps, where the system cannot exchange two names at once.
+    fn make_way(&self) -> Result<(), StoreError> {
+        if is_there(self.outgoing) {
+            return Err(StoreError::AlreadyExists { path: self.outgoing.to_owned() });
+        }
+        fs::rename(self.place, self.outgoing).map_err(|source| StoreError::io(self.place, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    struct Story {
+        _home: tempfile::TempDir,
+        names: [PathBuf; 3],
+    }
+
+    fn is_new(path: &Path) -> bool {
+        path.join("new").exists()
+    }
+
+    impl Story {
+        /// Directories under the names place, incoming and outgoing: `n` a new one, `o` an old one, else none.
+        fn new(state: &str) -> Self {
+            let home = tempfile::tempdir().unwrap();
+            let names = ["place", "incoming", "outgoing"].map(|name| home.path().join(name));
+            for (name, kind) in names.iter().zip(state.chars()) {
+                if kind != '-' {
+                    fs::create_dir(name).unwrap();
+                    fs::write(name.join(if kind == 'n' { "new" } else { "old" }), "").unwrap();
+                }
+            }
+            Self { _home: home, names }
+        }
+
+        fn swap(&self) -> Swap<'_> {
+            let [place, incoming, outgoing] = &self.names;
+            Swap { place, incoming, outgoing, is_new: &is_new }
+        }
+
+        fn state(&self) -> String {
+            let of = |name: &PathBuf| match (name.exists(), is_new(name)) {
+                (false, _) => '-',
+                (true, true) => 'n',
+                (true, false) => 'o',
+            };
+            self.names.iter().map(of).collect()
+        }
+    }
+
+    #[test]
+    fn from_every_stage_to_the_end() {
+        for (state, stage) in
+            [("on-", Stage::Before), ("no-", Stage::Exchanged), ("-no", Stage::Vacant), ("n-o", Stage::After)]
+        {
+            let story = Story::new(state);
+            assert_eq!(story.swap().stage(), Some(stage), "{state}");
+            story.swap().run().unwrap();
+            assert_eq!(story.state(), "n-o", "{state}");
+            story.swap().run().unwrap();
+        }
+        let story = Story::new("-n-");
+        story.swap().run().unwrap();
+        assert_eq!(story.state(), "n--");
+    }
+
+    #[test]
+    fn in_two_steps_as_well() {
+        let story = Story::new("on-");
+        story.swap().make_way().unwrap();
+        assert_eq!((story.state().as_str(), story.swap().stage()), ("-no", Some(Stage::Vacant)));
+        story.swap().run().unwrap();
+        assert_eq!(story.state(), "n-o");
+    }
+
+    /// Whatever else lies there is left as it is.
+    #[test]
+    fn other_states_are_refused() {
+        for state in ["---", "o--", "--o", "oo-", "nn-", "ono", "noo", "-o-", "o-o", "-oo"] {
+            let story = Story::new(state);
+            assert_eq!(story.swap().stage(), None, "{state}");
+            assert!(story.swap().run().is_err(), "{state}");
+            assert_eq!(story.state(), state);
+        }
+    }
+}

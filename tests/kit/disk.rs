@@ -1,0 +1,17 @@
+//! A small disk for a job to fill: a tmpfs in a mount namespace of its own.
+
+/// Mounts a disk with options `$1` at `$2`, runs `"$@"` from the fourth on, prints what it left and then runs it
+/// again on the grown disk, leaving a copy of the result in `$3`.
+pub const ON_A_SMALL_DISK: &str = r#"
+unshare -rm true || { echo "no private mount namespace: unshare -rm is not permitted here" >&2; exit 99; }
+exec unshare -rm sh -c '
+    options=$1; disk=$2; copy=$3; shift 3
+    mount -t tmpfs -o "$options" tmpfs "$disk" || { echo "a tmpfs cannot be mounted here" >&2; exit 99; }
+    "$@"; status=$?
+    echo "LEFT $(ls -A "$disk" | tr "\n" " ")"
+    mount -o remount,size=256m,nr_inodes=10000 "$disk" || exit 99
+    "$@" >&2 || exit 98
+    cp -r "$disk/target" "$copy" || exit 97
+    exit $status
+' sh "$@"
+"#;

@@ -1,0 +1,54 @@
+//! Programs that are ended, or whose disk is full, at exactly one of their changes to the disk.
+//!
+//! The programs are those that are shipped: a small library of C is loaded into them and counts what they do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::{Run, binary, command};
+
+/// What happens to a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// SIGKILL in front of the change with this number, from 1.
+    Kill(u32),
+    /// No space from the change with this number on.
+    Full(u32),
+}
+
+/// Runs one of our programs with a fault below a directory; paths with `skip` in them do not count.
+pub fn run_with_fault(
+    program: &str,
+    arguments: &[std::ffi::OsString],
+    root: &Path,
+    skip: &str,
+    fault: Fault,
+) -> Run {
+    let (kind, at) = match fault {
+        Fault::Kill(at) => ("kill", at),
+        Fault::Full(at) => ("full", at),
+    };
+    let mut command = command(binary(program));
+    command.env("LD_PRELOAD", library()).env("FAULT_ROOT", root).env("FAULT_SKIP", skip);
+    command.env("FAULT_KIND", kind).env("FAULT_AT", at.to_string()).args(arguments);
+    let output = command.output().expect("the program can be started");
+    Run::from_output(format!("{program} {arguments:?} with {fault:?}"), output)
+}
+
+/// The library, compiled once.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = LIBRARY.get_or_init(|| {
+        let home = tempfile::tempdir().expect("a directory");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("kit/faults.c");
+        let path = home.path().join("faults.so");
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&path).arg(source).status();
+        assert!(compiled.expect("there is a C compiler").success(), "the library does not compile");
+        (home, path)
+    });
+    path
+}

@@ -1,0 +1,306 @@
+//! The command line of `fm-checkpoint`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use fm_backup::{Location, Profile};
+use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_eras::Detected;
+
+use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
+
+/// Checkpoints and archives of a guardian's database, and the way back.
+///
+/// The source is never written. Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look,
+/// 4 consistent but not proven for want of keys, 11 locked, 12 wrong password or key, 13 out of space, 130 interrupted.
+#[derive(Parser)]
+#[command(name = "fm-checkpoint", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Shows the database and the checkpoints of a data directory, and what each would lose.
+    List(ListArgs),
+    /// Makes a checkpoint of a stopped guardian's database.
+    Create(CreateArgs),
+    /// Removes checkpoints by number, age or free space; never the last good one.
+    Prune(PruneArgs),
+    /// Writes a database or a checkpoint as an archive (.fmar).
+    Export(ExportArgs),
+    /// Shows what an archive says of itself; proves its header and index, and reads none of its records.
+    Inspect(InspectArgs),
+    /// Checks an archive: every frame, every record, its history, and what it says of itself.
+    Verify(VerifyArgs),
+    /// Writes an archive as a database again, and proves it.
+    Import(ImportArgs),
+    /// Prints one session or one record, reading only the frame that holds it.
+    Get(GetArgs),
+    /// Prints a range of records (NDJSON), reading only the frames that hold it.
+    Cat(CatArgs),
+    /// Writes a damaged archive whole again, with what other copies of it hold.
+    Repair(RepairArgs),
+    /// Compares several guardians' databases, checkpoints and archives: who is together, who is off, since when.
+    Compare(CompareArgs),
+    /// Puts a proven checkpoint or archive in the place of a guardian's database, and keeps the old one.
+    Restore(RestoreArgs),
+    /// Says where a restore stands, and what to do next.
+    Status(StatusArgs),
+    /// Takes a restore back: the old database takes its place again, and the restored one is kept.
+    Undo(UndoArgs),
+}
+
+/// Print NDJSON.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct JsonArgs {
+    /// Print JSON, the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// The layout, where it cannot be told from the records.
+#[derive(Args, Clone)]
+pub(crate) struct LayoutArgs {
+    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    layout: Option<String>,
+}
+
+impl LayoutArgs {
+    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+        self.layout.as_deref().map(layout_by_name).transpose()
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct ListArgs {
+    /// The guardian's data directory.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct CreateArgs {
+    /// The guardian's data directory; the guardian must be stopped.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The checkpoint to make (default: db_checkpoints/<last session>-<time> in the data directory).
+    #[arg(long, value_name = "DIR", env = "FM_TO")]
+    pub(crate) to: Option<PathBuf>,
+    /// Share table files with the database (hard links) instead of copying them: quick and small, and a disk error
+    /// in one is one in both.
+    #[arg(long, env = "FM_LINK", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) link: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("rule").required(true))]
+pub(crate) struct PruneArgs {
+    /// The guardian's data directory.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Keep so many of the newest.
+    #[arg(long, value_name = "N", group = "rule")]
+    pub(crate) keep: Option<usize>,
+    /// Remove those older than this: 12h, 7d, 4w.
+    #[arg(long, value_name = "AGE", group = "rule", value_parser = crate::quantities::age)]
+    pub(crate) older_than: Option<std::time::Duration>,
+    /// Remove the oldest until so much space is free: 500M, 10G.
+    #[arg(long, value_name = "BYTES", group = "rule", value_parser = crate::quantities::bytes)]
+    pub(crate) min_free: Option<u64>,
+    /// Only say what would be removed.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArgs {
+    /// A database, a data directory, a checkpoint, or an archive.
+    pub(crate) source: PathBuf,
+    /// The archive to make: a path or file://….
+    #[arg(long, value_name = "FILE|URL", env = "FM_TO")]
+    pub(crate) to: Location,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// What is written: full (every row), history (the records of the history), headers (what is signed of each session).
+    #[arg(long, value_name = "NAME", env = "FM_PROFILE", default_value = "full")]
+    pub(crate) profile: Profile,
+    /// Write an increment: only what is new, changed or gone since this archive of a whole state.
+    #[arg(long, value_name = "ARCHIVE", env = "FM_SINCE")]
+    pub(crate) since: Option<Location>,
+    /// Encrypt the archive to this public key (age1…); may be given more than once.
+    #[arg(long, value_name = "KEY", env = "FM_RECIPIENT")]
+    pub(crate) recipient: Vec<String>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    /// The guardian's data directory, whose secret files no row may hold (default: where the database lies).
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Zstandard level.
+    #[arg(long, value_name = "N", env = "FM_LEVEL", allow_hyphen_values = true)]
+    pub(crate) level: Option<i32>,
+    /// Archive a state that has findings that are errors; its rows are kept as they are.
+    #[arg(long, env = "FM_ACCEPT_FINDINGS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) accept_findings: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct InspectArgs {
+    /// The archive: a path or file://….
+    pub(crate) archive: Location,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+/// Secret keys for encrypted archives.
+#[derive(Args)]
+pub(crate) struct IdentityArgs {
+    /// A file of age secret keys, for archives that are encrypted; may be given more than once.
+    #[arg(long, value_name = "FILE", env = "FM_IDENTITY")]
+    identity: Vec<PathBuf>,
+}
+
+impl IdentityArgs {
+    /// The location, with the keys.
+    pub(crate) fn at(&self, location: &Location) -> Result<Location, Failure> {
+        let texts =
+            self.identity.iter().map(|path| fm_cli::read_text(path)).collect::<Result<Vec<_>, _>>()?;
+        Ok(location.with_keys(&texts)?)
+    }
+
+    /// The path of a database or an archive, with the keys.
+    pub(crate) fn at_path(&self, path: &Path) -> Result<Location, Failure> {
+        self.at(&Location::from(path))
+    }
+}
+
+/// An archive to read.
+#[derive(Args)]
+pub(crate) struct ArchiveArgs {
+    /// The archive: a path or file://….
+    archive: Location,
+    /// The archive that an increment goes on from.
+    #[arg(long, value_name = "ARCHIVE", env = "FM_BASE")]
+    base: Option<Location>,
+    #[command(flatten)]
+    identity: IdentityArgs,
+}
+
+impl ArchiveArgs {
+    pub(crate) fn archive(&self) -> Result<Location, Failure> {
+        self.identity.at(&self.archive)
+    }
+
+    pub(crate) fn base(&self) -> Result<Option<Location>, Failure> {
+        self.base.as_ref().map(|base| self.identity.at(base)).transpose()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.archive.path()
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Check hashes only: the file is what was written.
+    #[arg(long, env = "FM_QUICK", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// The directory to make; the database is put into `database` inside it.
+    #[arg(long, value_name = "DIR", env = "FM_TO")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Import although there are findings that are errors.
+    #[arg(long, env = "FM_ACCEPT_FINDINGS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) accept_findings: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct GetArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// The session (or epoch) with this number.
+    #[arg(long, value_name = "N", group = "what")]
+    pub(crate) session: Option<u64>,
+    /// The record with this key, in hex.
+    #[arg(long, value_name = "HEX", group = "what", value_parser = crate::quantities::key)]
+    pub(crate) key: Option<crate::quantities::Key>,
+}
+
+#[derive(Args)]
+pub(crate) struct CatArgs {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    /// The first key, in hex.
+    #[arg(long, value_name = "HEX", value_parser = crate::quantities::key)]
+    pub(crate) from: Option<crate::quantities::Key>,
+    /// The key before which it ends, in hex.
+    #[arg(long, value_name = "HEX", value_parser = crate::quantities::key)]
+    pub(crate) before: Option<crate::quantities::Key>,
+}
+
+#[derive(Args)]
+pub(crate) struct RepairArgs {
+    /// The damaged archive; it is only read.
+    pub(crate) broken: Location,
+    /// Another copy of the same archive, damaged elsewhere or not at all; several may be given.
+    #[arg(long, value_name = "ARCHIVE", num_args = 1..)]
+    pub(crate) from: Vec<Location>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    /// The archive to make; without it the damage is only told.
+    #[arg(long, value_name = "FILE", env = "FM_TO")]
+    pub(crate) to: Option<Location>,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct CompareArgs {
+    /// Databases, data directories, checkpoints and archives, one of each guardian.
+    #[arg(required = true, num_args = 2.., value_name = "SOURCE")]
+    pub(crate) sources: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) json: JsonArgs,
+}

@@ -1,0 +1,62 @@
+//! `create`.
+
+use fm_cli::{Exit, Failure, FindingPrinter, TerminalProgress, check_target, interrupt_flag};
+use serde::Serialize;
+
+use crate::args::CreateArgs;
+use crate::show::print_history;
+
+#[derive(Serialize)]
+struct CreateVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    path: String,
+    identity: String,
+    history_root: Option<String>,
+    last: Option<u64>,
+    pending: u64,
+    errors: u64,
+    warnings: u64,
+}
+
+pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
+    if let Some(target) = &arguments.to {
+        check_target(target, &arguments.data_dir.join(fm_audit::DATABASE_NAME))?;
+    }
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = fm_audit::Control { progress: &progress, interrupted: &flag };
+    let mut printer = FindingPrinter::new(arguments.json.json);
+    let created = fm_backup::create::<Failure>(
+        &arguments.data_dir,
+        arguments.to.as_deref(),
+        arguments.link,
+        |_| Ok(None),
+        control,
+        &mut |finding| printer.print(&finding),
+    );
+    drop(progress);
+    let mut output = printer.finish()?;
+    let created = created?;
+    let survey = &created.survey;
+    let exit = if survey.errors > 0 { Exit::Findings } else { Exit::Done };
+    let anchor = survey.audit.anchor.as_ref();
+    if arguments.json.json {
+        output.json(&CreateVerdict {
+            r#type: "verdict",
+            verdict: if survey.errors > 0 { "created-with-findings" } else { "created" },
+            path: created.path.display().to_string(),
+            identity: survey.classes.identity.to_string(),
+            history_root: anchor.map(|anchor| anchor.history_root.to_string()),
+            last: survey.audit.chain.last,
+            pending: survey.audit.pending,
+            errors: survey.errors,
+            warnings: survey.warnings,
+        })?;
+        return Ok(exit);
+    }
+    print_history(survey, &mut output)?;
+    output
+        .line(&format!("written: {} (opened, and has the rows of the database)", created.path.display()))?;
+    Ok(exit)
+}

@@ -1,0 +1,114 @@
+//! `export`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
+use fm_cli::{
+    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
+    interrupt_flag,
+};
+use serde::Serialize;
+
+use crate::args::ExportArgs;
+use crate::show::{print_classes, print_history};
+
+#[derive(Serialize)]
+struct ExportVerdict<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    identity: String,
+    history_root: Option<String>,
+    state_identity: Option<&'a str>,
+    records: u64,
+    bytes: u64,
+    uncompressed: u64,
+    sessions: u64,
+    last: Option<u64>,
+    pending: u64,
+    errors: u64,
+    warnings: u64,
+    metadata: BTreeMap<&'a str, &'a str>,
+}
+
+pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
+    let layout = arguments.layout.get()?;
+    let keys = arguments.keys.load()?;
+    let target = arguments.to.path();
+    check_target(target, &arguments.source)?;
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = fm_audit::Control { progress: &progress, interrupted: &flag };
+    let mut printer = FindingPrinter::new(arguments.json.json);
+    let state = State::open_at(&arguments.identity.at_path(&arguments.source)?, None, layout, control)?;
+    let federation = keys.as_ref().and_then(PinnedKeys::federation).unwrap_or_default();
+    let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, &arguments.source));
+    let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
+    let recipients = fm_backup::recipients(&arguments.recipient)?;
+    let guardian = data_dir.and_then(guardian_of);
+    let options = ExportOptions {
+        target,
+        profile: arguments.profile,
+        since: since.as_ref(),
+        recipients: &recipients,
+        data_dir,
+        keys: keys.as_ref().map(|keys| keys.of_history(&state.layout())).transpose()?,
+        accept_findings: arguments.accept_findings,
+        level: arguments.level,
+        making: Making { federation, guardian, tool: format!("fm-checkpoint {}", env!("CARGO_PKG_VERSION")) },
+    };
+    let exported = fm_backup::export(&state, &options, control, &mut |finding| printer.print(&finding));
+    drop(progress);
+    let mut output = printer.finish()?;
+    let exported = crate::show::or_refused(exported, arguments.json.json, &mut output)?;
+    show(arguments, &exported, &mut output)?;
+    Ok(Exit::Done)
+}
+
+/// Where the guardian's secret files may lie: beside the database, or two directories above a checkpoint.
+fn data_dir_of<'a>(state: &'a State, source: &'a Path) -> Option<&'a Path> {
+    if state.metadata().is_some() {
+        return None;
+    }
+    let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
+    let parents = [holds_database.then_some(source), state.path().parent(), state.path().ancestors().nth(2)];
+    let is_guardians = |directory: &&Path| {
+        directory.join("consensus.json").exists() || directory.join("private.encrypt").exists()
+    };
+    parents.into_iter().flatten().find(is_guardians)
+}
+
+fn show(arguments: &ExportArgs, exported: &Exported, output: &mut Output) -> Result<(), Failure> {
+    let (survey, summary) = (&exported.survey, &exported.summary);
+    let anchor = survey.audit.anchor.as_ref();
+    if arguments.json.json {
+        return output.json(&ExportVerdict {
+            r#type: "verdict",
+            verdict: if exported.existed { "exists" } else { "exported" },
+            identity: hex::encode(summary.identity),
+            history_root: anchor.map(|anchor| anchor.history_root.to_string()),
+            state_identity: exported.metadata.get("state_identity"),
+            records: summary.records,
+            bytes: summary.length,
+            uncompressed: summary.uncompressed,
+            sessions: anchor.map_or(0, |anchor| anchor.sessions),
+            last: anchor.map(|anchor| anchor.last),
+            pending: survey.audit.pending,
+            errors: survey.errors,
+            warnings: survey.warnings,
+            metadata: exported.metadata.iter().collect(),
+        });
+    }
+    print_history(survey, output)?;
+    if arguments.profile == fm_backup::Profile::Full {
+        print_classes(survey, output)?;
+    }
+    output.line(&format!("identity   {}", hex::encode(summary.identity)))?;
+    let done = if exported.existed { "was there already, unchanged:" } else { "written:" };
+    output.line(&format!(
+        "{done} {} ({} records, {} bytes)",
+        arguments.to.path().display(),
+        group_digits(summary.records),
+        group_digits(summary.length)
+    ))
+}

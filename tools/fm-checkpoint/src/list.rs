@@ -1,0 +1,160 @@
+//! `list`.
+
+use fm_backup::{Found, Listed};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use serde::Serialize;
+
+use crate::args::ListArgs;
+use crate::quantities::{shown_age, shown_bytes};
+
+#[derive(Serialize)]
+pub(crate) struct ListLine {
+    r#type: &'static str,
+    path: String,
+    checkpoint: bool,
+    age_seconds: u64,
+    disk_bytes: u64,
+    shared_bytes: u64,
+    opens: bool,
+    good: bool,
+    error: Option<String>,
+    era: Option<&'static str>,
+    last: Option<u64>,
+    history_root: Option<String>,
+    sessions: u64,
+    signed: Option<u64>,
+    pending: u64,
+    units: u64,
+    errors: u64,
+    warnings: u64,
+    lost_sessions: Option<u64>,
+    lost_pending: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ListVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    checkpoints: usize,
+    good: usize,
+}
+
+/// What going back from the database in use to another state would lose.
+struct Loss {
+    sessions: u64,
+    pending: u64,
+}
+
+fn loss(listed: &Listed, current: Option<&Found>) -> Option<Loss> {
+    let (found, current) = (listed.found.as_ref().ok()?, current?);
+    let (last, current_last) = (found.last, current.last?);
+    let sessions = current_last.saturating_sub(last.unwrap_or(0)) + u64::from(last.is_none());
+    // Items of another session than the open one are not those that are lost.
+    let kept = if sessions == 0 { found.pending } else { 0 };
+    Some(Loss { sessions, pending: current.pending.saturating_sub(kept) })
+}
+
+pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
+    let keys = arguments.keys.load()?;
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = fm_audit::Control { progress: &progress, interrupted: &flag };
+    let keys_for = |layout: &fm_eras::Detected| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
+    let listed = fm_backup::list::<Failure>(&arguments.data_dir, &keys_for, control)?;
+    drop(progress);
+    let current = listed.iter().find(|listed| !listed.is_checkpoint);
+    let current = current.and_then(|listed| listed.found.as_ref().ok());
+    let mut output = Output::default();
+    if !arguments.json.json && keys.is_none() {
+        output.line("signatures NOT CHECKED: without --config or --keys this shows consistency only")?;
+    }
+    for listed in &listed {
+        let loss = if listed.is_checkpoint { loss(listed, current) } else { None };
+        if arguments.json.json {
+            output.json(&line(listed, keys.is_some(), loss.as_ref()))?;
+        } else {
+            print(&mut output, listed, keys.is_some(), loss.as_ref())?;
+        }
+    }
+    let checkpoints = listed.iter().filter(|listed| listed.is_checkpoint);
+    let good = checkpoints.clone().filter(|listed| listed.is_good()).count();
+    let checkpoints = checkpoints.count();
+    if arguments.json.json {
+        output.json(&ListVerdict { r#type: "verdict", verdict: "listed", checkpoints, good })?;
+    } else {
+        output.line(&format!("{checkpoints} checkpoint(s), {good} of them good"))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn line(listed: &Listed, has_keys: bool, loss: Option<&Loss>) -> ListLine {
+    let found = listed.found.as_ref().ok();
+    ListLine {
+        r#type: "database",
+        path: listed.path.display().to_string(),
+        checkpoint: listed.is_checkpoint,
+        age_seconds: listed.age.as_secs(),
+        disk_bytes: listed.disk_bytes,
+        shared_bytes: listed.shared_bytes,
+        opens: found.is_some(),
+        good: listed.is_good(),
+        error: listed.found.as_ref().err().cloned(),
+        era: found.map(|found| found.layout.era()),
+        last: found.and_then(|found| found.last),
+        history_root: found.and_then(|found| found.history_root).map(|root| root.to_string()),
+        sessions: found.map_or(0, |found| found.sessions),
+        signed: found.filter(|_| has_keys).map(|found| found.signed),
+        pending: found.map_or(0, |found| found.pending),
+        units: found.map_or(0, |found| found.units),
+        errors: found.map_or(0, |found| found.errors),
+        warnings: found.map_or(0, |found| found.warnings),
+        lost_sessions: loss.map(|loss| loss.sessions),
+        lost_pending: loss.map(|loss| loss.pending),
+    }
+}
+
+fn print(output: &mut Output, listed: &Listed, has_keys: bool, loss: Option<&Loss>) -> Result<(), Failure> {
+    let kind = if listed.is_checkpoint { "checkpoint" } else { "database" };
+    let shared = match listed.shared_bytes {
+        0 => String::new(),
+        bytes => format!(", {} of it shared", shown_bytes(bytes)),
+    };
+    output.line(&format!("{kind} {}", listed.path.display()))?;
+    let size = shown_bytes(listed.disk_bytes);
+    output.line(&format!("  written  {} ago, {size} on disk{shared}", shown_age(listed.age)))?;
+    let found = match &listed.found {
+        Ok(found) => found,
+        Err(reason) => return output.line(&format!("  BAD      does not open: {reason}")),
+    };
+    let last = found.last.map_or("none".to_owned(), group_digits);
+    let signed = match has_keys {
+        true => format!("{} of {} signed", group_digits(found.signed), group_digits(found.sessions)),
+        false => format!("{} stored", group_digits(found.sessions)),
+    };
+    output.line(&format!(
+        "  tip      {last} (era {}), {signed}; open session: {} items, {} rows of units",
+        found.layout.era(),
+        group_digits(found.pending),
+        group_digits(found.units)
+    ))?;
+    if let (Some(root), Some(at)) = (found.history_root, found.root_last) {
+        output.line(&format!("  root     {root} at {}", group_digits(at)))?;
+    }
+    if found.errors + found.warnings > 0 {
+        let word = if listed.is_good() { "note" } else { "BAD " };
+        output.line(&format!(
+            "  {word}     {} error(s), {} warning(s): fm-verify {} lists them",
+            found.errors,
+            found.warnings,
+            listed.path.display()
+        ))?;
+    }
+    if let Some(loss) = loss {
+        output.line(&format!(
+            "  loses    {} session(s) and {} pending item(s) against the database",
+            group_digits(loss.sessions),
+            group_digits(loss.pending)
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! `fm-checkpoint`: checkpoints and archives of a guardian's database, and the way back.
+
+mod args;
+mod compare;
+mod create;
+mod export;
+mod import;
+mod inspect;
+mod list;
+mod prune;
+mod quantities;
+mod read;
+mod repair;
+mod restore;
+mod restore_args;
+mod restore_plan;
+mod restore_status;
+mod restore_undo;
+mod show;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Arguments, Command};
+
+/// Rows are read on one thread and dropped on another, which fragments the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    fm_cli::run("fm-checkpoint", || match arguments.command {
+        Command::List(arguments) => list::run(&arguments),
+        Command::Create(arguments) => create::run(&arguments),
+        Command::Prune(arguments) => prune::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Import(arguments) => import::run(&arguments),
+        Command::Get(arguments) => read::get(&arguments),
+        Command::Cat(arguments) => read::cat(&arguments),
+        Command::Repair(arguments) => repair::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Status(arguments) => restore_status::run(&arguments),
+        Command::Undo(arguments) => restore_undo::run(&arguments),
+    })
+}

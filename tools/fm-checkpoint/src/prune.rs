@@ -1,0 +1,68 @@
+//! `prune`.
+
+use fm_backup::{Listed, PruneRule};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
+use serde::Serialize;
+
+use crate::args::PruneArgs;
+use crate::quantities::{shown_age, shown_bytes};
+
+#[derive(Serialize)]
+struct PruneVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    kept: Vec<String>,
+    removed: Vec<String>,
+    last_good: Option<String>,
+    enough_space: bool,
+}
+
+pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
+    let rule = match (arguments.keep, arguments.older_than, arguments.min_free) {
+        (Some(count), _, _) => PruneRule::Keep(count),
+        (_, Some(age), _) => PruneRule::OlderThan(age),
+        (_, _, Some(bytes)) => PruneRule::MinFree(bytes),
+        _ => return Err(Failure::new(Exit::Usage, "give --keep, --older-than or --min-free")),
+    };
+    let keys = arguments.keys.load()?;
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = fm_audit::Control { progress: &progress, interrupted: &flag };
+    let keys_for = |layout: &fm_eras::Detected| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
+    let pruned =
+        fm_backup::prune::<Failure>(&arguments.data_dir, rule, arguments.dry_run, &keys_for, control)?;
+    drop(progress);
+    let exit = if pruned.is_satisfied { Exit::Done } else { Exit::OutOfSpace };
+    let mut output = Output::default();
+    let paths = |list: &[Listed]| list.iter().map(|listed| listed.path.display().to_string()).collect();
+    if arguments.json.json {
+        output.json(&PruneVerdict {
+            r#type: "verdict",
+            verdict: if arguments.dry_run { "planned" } else { "pruned" },
+            kept: paths(&pruned.kept),
+            removed: paths(&pruned.removed),
+            last_good: pruned.last_good.map(|path| path.display().to_string()),
+            enough_space: pruned.is_satisfied,
+        })?;
+        return Ok(exit);
+    }
+    let removes = if arguments.dry_run { "would go" } else { "removed " };
+    for (word, list) in [("kept    ", &pruned.kept), (removes, &pruned.removed)] {
+        for listed in list {
+            let good = if listed.is_good() { "good" } else { "BAD" };
+            output.line(&format!(
+                "{word}  {} ({good}, {}, {} old)",
+                listed.path.display(),
+                shown_bytes(listed.disk_bytes),
+                shown_age(listed.age)
+            ))?;
+        }
+    }
+    if let Some(path) = &pruned.last_good {
+        output.line(&format!("{} is the last good one, and stays against the rule", path.display()))?;
+    }
+    if !pruned.is_satisfied {
+        output.line("there is less space than asked for, and nothing more that may go")?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,95 @@
+//! `get` and `cat`: parts of an archive, without reading the rest.
+
+use fm_backup::State;
+use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
+use fm_eras::Detected;
+use fm_eras::block::decode_block;
+use fm_eras::hbbft::epoch_key;
+use serde::Serialize;
+
+use crate::args::{CatArgs, GetArgs};
+
+#[derive(Serialize)]
+struct RecordLine {
+    r#type: &'static str,
+    key: String,
+    value: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    header_root: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signers: Option<Vec<u16>>,
+}
+
+impl RecordLine {
+    fn new(key: &[u8], value: &[u8]) -> Self {
+        let (key, value) = (hex::encode(key), hex::encode(value));
+        Self { r#type: "record", key, value, session: None, items: None, header_root: None, signers: None }
+    }
+}
+
+fn unreadable(state: &State, source: fm_eras::SourceError) -> Failure {
+    fm_audit::AuditError::rows(state.path(), source).into()
+}
+
+pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = fm_audit::Control { progress: &progress, interrupted: &flag };
+    let state =
+        State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), None, control)?;
+    let key = match (&arguments.key, arguments.session) {
+        (Some(key), _) => key.0.clone(),
+        (None, Some(session)) => session_key(state.layout(), session),
+        (None, None) => return Err(Failure::new(Exit::Usage, "give --session or --key")),
+    };
+    let value = state.rows().get(&key).map_err(|source| unreadable(&state, source))?;
+    drop(progress);
+    let Some(value) = value else {
+        let message = format!("{} has no record {}", state.path().display(), hex::encode(key));
+        return Err(Failure::new(Exit::Findings, message));
+    };
+    let mut line = RecordLine::new(&key, &value);
+    line.session = arguments.session;
+    if let (Some(_), Detected::Blocks(layout)) = (arguments.session, state.layout())
+        && let Ok(block) = decode_block(&value, layout)
+    {
+        line.items = Some(block.items.len());
+        line.header_root = Some(block.merkle.root.to_string());
+        line.signers = Some(block.signatures.keys().copied().collect());
+    }
+    Output::default().json(&line)?;
+    Ok(Exit::Done)
+}
+
+fn session_key(layout: Detected, session: u64) -> Vec<u8> {
+    match layout {
+        Detected::Hbbft(layout) => epoch_key(session, layout.dialect),
+        Detected::Blocks(layout) => {
+            let mut writer = fm_codec::Writer::new(layout.dialect);
+            writer.u8(layout.history);
+            writer.u64(session);
+            writer.into_bytes()
+        }
+    }
+}
+
+pub(crate) fn cat(arguments: &CatArgs) -> Result<Exit, Failure> {
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = fm_audit::Control { progress: &progress, interrupted: &flag };
+    let state =
+        State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), None, control)?;
+    let from = arguments.from.as_ref().map_or(&[][..], |key| &key.0);
+    let before = arguments.before.as_ref().map(|key| key.0.as_slice());
+    let mut output = Output::default();
+    for row in state.rows().scan_range(from, before) {
+        let (key, value) = row.map_err(|source| unreadable(&state, source))?;
+        control.check()?;
+        output.json(&RecordLine::new(&key, &value))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,222 @@
+//! `restore`.
+
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fm_audit::Control;
+use fm_backup::Location;
+use fm_cli::{Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
+use serde::Serialize;
+
+use crate::restore_args::RestoreArgs;
+use crate::restore_plan::{PlanLine, print_plan};
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    data_dir: &'a Path,
+    source: String,
+    last: u64,
+    items: u64,
+    identity: &'a str,
+    history_root: &'a str,
+    guard_until: Option<u64>,
+    kept: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Refused {
+    r#type: &'static str,
+    verdict: &'static str,
+    reason: String,
+}
+
+pub(crate) fn run(arguments: &RestoreArgs) -> Result<Exit, Failure> {
+    let mut output = Output::default();
+    or_refused(restore(arguments, &mut output), arguments.json, &mut output)
+}
+
+/// Passes a result on; a failure is the last line of the NDJSON as well.
+pub(crate) fn or_refused<T>(
+    result: Result<T, Failure>,
+    json: bool,
+    output: &mut Output,
+) -> Result<T, Failure> {
+    result.or_else(|failure| {
+        if json {
+            let reason = failure.message.clone();
+            output.json(&Refused { r#type: "verdict", verdict: "refused", reason })?;
+        }
+        Err(failure)
+    })
+}
+
+/// The keys that the user named, or those of the data directory.
+pub(crate) fn keys_of(arguments: &KeyArgs, dir: &DataDir) -> Result<PinnedKeys, Failure> {
+    if let Some(keys) = arguments.load()? {
+        return Ok(keys);
+    }
+    let own = KeyArgs { config: Some(dir.path().to_owned()), keys: None };
+    let keys = own.load().map_err(|failure| Failure {
+        hint: Some("signatures cannot be checked without keys; give --config or --keys".to_owned()),
+        ..failure
+    })?;
+    keys.ok_or_else(|| Failure::new(Exit::Usage, "no keys, and nothing unproven is restored"))
+}
+
+fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure> {
+    let dir = DataDir::open(&arguments.data_dir)?.lock()?;
+    let keys = keys_of(&arguments.keys, &dir)?;
+    let federation = keys.federation();
+    let at = |location: &Location| arguments.identity.at(location);
+    let archive = arguments.archive.as_ref().map(at).transpose()?;
+    let base = arguments.base.as_ref().map(at).transpose()?;
+    let copies = arguments.compare.iter().map(|path| arguments.identity.at_path(path));
+    let compare = copies.collect::<Result<Vec<_>, _>>()?;
+    let restore = Restore {
+        source: chosen(arguments)?,
+        keys: keys.of_sessions()?,
+        federation: federation.as_deref(),
+        archive: archive.as_ref(),
+        base: base.as_ref(),
+        accept_other_guardian: arguments.accept_other_guardian,
+        compare: &compare,
+        guard_until: arguments.guard_until,
+        now: SystemTime::now(),
+        tool_version: env!("CARGO_PKG_VERSION"),
+    };
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = Control { progress: &progress, interrupted: &flag };
+    let journal = match restore.begun(&dir, control)? {
+        Some(journal) if arguments.dry_run && journal.step.is_under_way() => {
+            return Err(unfinished(&journal));
+        }
+        Some(journal) if !arguments.dry_run => {
+            say(arguments.json, output, &format!("going on from the step {:?}", journal.step.name()))?;
+            restore.resume(&dir, journal, control)?
+        }
+        _ => {
+            let mut plan = restore.plan(&dir, control)?;
+            let line = PlanLine::new(&plan, &restore.source, &keys);
+            if arguments.json {
+                output.json(&line)?
+            } else {
+                print_plan(output, &line)?
+            }
+            if arguments.dry_run && plan.guard.is_ok() {
+                return planned(arguments, &line, output);
+            }
+            plan.check()?;
+            confirm(arguments.yes, plan.proof.last, "the last session of the restored state")?;
+            restore.run(&dir, plan, control)?
+        }
+    };
+    drop(progress);
+    conclude(arguments, &dir, &journal, output)
+}
+
+/// A path is remembered as it is wherever the same command is given again.
+fn chosen(arguments: &RestoreArgs) -> Result<Chosen, Failure> {
+    match (&arguments.checkpoint, &arguments.archive) {
+        (Some(number), _) => Ok(Chosen::Checkpoint { number: *number }),
+        (None, Some(archive)) => {
+            let path = std::path::absolute(archive.path())
+                .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
+            Ok(Chosen::Archive { path })
+        }
+        (None, None) => Err(Failure::new(Exit::Usage, "give --checkpoint or --archive")),
+    }
+}
+
+fn unfinished(journal: &Journal) -> Failure {
+    RestoreError::UnderWay { chosen: journal.source.to_string(), step: journal.step.name() }.into()
+}
+
+fn say(json: bool, output: &mut Output, text: &str) -> Result<(), Failure> {
+    if json { Ok(()) } else { output.line(text) }
+}
+
+fn planned(arguments: &RestoreArgs, line: &PlanLine<'_>, output: &mut Output) -> Result<Exit, Failure> {
+    if !arguments.json {
+        output.line("nothing was changed (--dry-run)")?;
+        return Ok(Exit::Done);
+    }
+    output.json(&Verdict {
+        r#type: "verdict",
+        verdict: "planned",
+        data_dir: &arguments.data_dir,
+        source: line.source.clone(),
+        last: line.last,
+        items: line.items,
+        identity: line.identity,
+        history_root: line.history_root,
+        guard_until: line.guard_until,
+        kept: None,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Lets the user type a number; anything else ends the program with nothing changed.
+pub(crate) fn confirm(yes: bool, number: u64, what: &str) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    let nothing = |message: &str| {
+        Failure::new(Exit::Usage, message).hint("nothing was changed; --yes goes on without asking")
+    };
+    if !io::stdin().is_terminal() {
+        return Err(nothing("not confirmed, and there is no terminal to ask at"));
+    }
+    eprint!("Type {number} ({what}) to go on: ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
+    if answer.trim() == number.to_string() { Ok(()) } else { Err(nothing("not confirmed")) }
+}
+
+fn conclude(
+    arguments: &RestoreArgs,
+    dir: &LockedDir,
+    journal: &Journal,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let kept = journal.had_database.then(|| dir.broken(journal));
+    let proof = &journal.proof;
+    let guard_until = journal.guard.as_ref().map(|guard| guard.until_session);
+    if arguments.json {
+        output.json(&Verdict {
+            r#type: "verdict",
+            verdict: "restored",
+            data_dir: &arguments.data_dir,
+            source: journal.source.to_string(),
+            last: proof.last,
+            items: proof.items,
+            identity: &proof.identity,
+            history_root: &proof.history_root,
+            guard_until,
+            kept,
+        })?;
+        return Ok(Exit::Done);
+    }
+    output.line(&format!(
+        "restored   {}: sessions 0 to {}, proven again in their place",
+        journal.source,
+        group_digits(proof.last)
+    ))?;
+    output.line(&format!("root       {}", proof.history_root))?;
+    output.line(&format!("identity   {}", proof.identity))?;
+    if let Some(kept) = kept {
+        output.line(&format!("kept       {}", kept.display()))?;
+    }
+    if let Some(until) = guard_until {
+        output.line(&format!(
+            "guard      no units up to session {}: start fedimintd only when the others have finished it",
+            group_digits(until)
+        ))?;
+    }
+    output.line(&format!("way back   fm-checkpoint undo --data-dir {}", arguments.data_dir.display()))?;
+    Ok(Exit::Done)
+}

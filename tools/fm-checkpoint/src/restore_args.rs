@@ -1,0 +1,86 @@
+//! The command line of `restore`, `status` and `undo`.
+
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgGroup, Args};
+use fm_backup::Location;
+use fm_cli::KeyArgs;
+
+use crate::args::IdentityArgs;
+
+#[derive(Args)]
+#[command(group = ArgGroup::new("source").required(true))]
+pub(crate) struct RestoreArgs {
+    /// The guardian's data directory; the node must be stopped.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Restore the checkpoint DIR/db_checkpoints/N.
+    #[arg(long, value_name = "N", env = "FM_CHECKPOINT", group = "source")]
+    pub(crate) checkpoint: Option<u64>,
+    /// Restore an archive of this guardian's full state: a path or file://….
+    #[arg(long, value_name = "FILE", env = "FM_ARCHIVE", group = "source")]
+    pub(crate) archive: Option<Location>,
+    /// The archive that an increment goes on from.
+    #[arg(long, value_name = "FILE", env = "FM_BASE", requires = "archive")]
+    pub(crate) base: Option<Location>,
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+    /// Restore an archive that says to be another guardian's, or does not say whose it is.
+    #[arg(long, env = "FM_ACCEPT_OTHER_GUARDIAN", value_parser = FalseyValueParser::new())]
+    pub(crate) accept_other_guardian: bool,
+    /// Another guardian's archive, checkpoint or database, to agree with; may be given several times.
+    #[arg(long, value_name = "DIR|FILE", env = "FM_COMPARE", value_delimiter = ',')]
+    pub(crate) compare: Vec<PathBuf>,
+    /// Keys; those of the data directory if none are named.
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// The last session in which this guardian can have signed units, where the old database cannot say it: the highest
+    /// session count of the other guardians, and 1 more.
+    #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL")]
+    pub(crate) guard_until: Option<u64>,
+    /// Do not ask.
+    #[arg(long, env = "FM_YES", value_parser = FalseyValueParser::new())]
+    pub(crate) yes: bool,
+    /// Prove and compare everything, print the plan, and change nothing.
+    #[arg(long, env = "FM_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    /// Print the plan and the verdict as NDJSON.
+    #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusArgs {
+    /// The guardian's data directory.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Print one JSON object.
+    #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct UndoArgs {
+    /// The guardian's data directory; the node must be stopped.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// Keys; those of the data directory if none are named.
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Take it back although the node has written to the restored database since.
+    #[arg(long, env = "FM_DISCARD_WRITTEN", value_parser = FalseyValueParser::new())]
+    pub(crate) discard_written: bool,
+    /// As for restore, of the database that is taken back.
+    #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL")]
+    pub(crate) guard_until: Option<u64>,
+    /// Do not ask.
+    #[arg(long, env = "FM_YES", value_parser = FalseyValueParser::new())]
+    pub(crate) yes: bool,
+    /// Print what would be done, and change nothing.
+    #[arg(long, env = "FM_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub(crate) dry_run: bool,
+    /// Print the verdict as JSON.
+    #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+}

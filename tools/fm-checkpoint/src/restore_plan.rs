@@ -1,0 +1,294 @@
+//! The plan of a restore, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fm_cli::{Failure, Output, PinnedKeys, group_digits};
+use fm_restore::{Chosen, Condition, Content, Plan, Reach};
+use serde::Serialize;
+
+/// The plan as one line of JSON.
+#[derive(Serialize)]
+pub(crate) struct PlanLine<'a> {
+    r#type: &'static str,
+    pub(crate) source: String,
+    path: &'a Path,
+    pub(crate) last: u64,
+    pub(crate) items: u64,
+    pub(crate) identity: &'a str,
+    pub(crate) history_root: &'a str,
+    compared: Vec<WitnessLine<'a>>,
+    old: OldLine<'a>,
+    lost: LostLine<'a>,
+    pending: ContentLine,
+    pub(crate) guard_until: Option<u64>,
+    guard_at_least: Option<u64>,
+    evidence: &'a str,
+    bytes: u64,
+    free: u64,
+}
+
+#[derive(Serialize)]
+struct WitnessLine<'a> {
+    path: &'a Path,
+    last: u64,
+    common: u64,
+    history_root: String,
+    agrees: bool,
+    other_modules: Option<&'a [u16]>,
+}
+
+#[derive(Serialize)]
+struct OldLine<'a> {
+    condition: &'static str,
+    reason: Option<&'a str>,
+    last: Option<u64>,
+    client_backups: u64,
+    units: Option<u64>,
+    own_units: Option<u64>,
+    unreadable_unit_rows: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct LostLine<'a> {
+    sessions: u64,
+    first: Option<u64>,
+    last: Option<u64>,
+    signed: u64,
+    signers: &'a BTreeMap<u16, u64>,
+    #[serde(flatten)]
+    content: ContentLine,
+}
+
+#[derive(Serialize)]
+struct ContentLine {
+    items: u64,
+    transactions: u64,
+    modules: Vec<ModuleLine>,
+}
+
+#[derive(Serialize)]
+struct ModuleLine {
+    id: u16,
+    kind: Option<String>,
+    inputs: u64,
+    outputs: u64,
+    items: u64,
+}
+
+impl<'a> PlanLine<'a> {
+    pub(crate) fn new(plan: &'a Plan, source: &Chosen, keys: &PinnedKeys) -> Self {
+        let (outgoing, proof) = (&plan.outgoing, &plan.proof);
+        let kinds = keys.config.as_ref().map(|config| config.modules.clone()).unwrap_or_default();
+        let (condition, reason) = named(&outgoing.condition);
+        let units = outgoing.units.as_ref();
+        Self {
+            r#type: "plan",
+            source: source.to_string(),
+            path: &plan.path,
+            last: proof.last,
+            items: proof.items,
+            identity: &proof.identity,
+            history_root: &proof.history_root,
+            compared: plan.witnesses.iter().map(WitnessLine::new).collect(),
+            old: OldLine {
+                condition,
+                reason,
+                last: outgoing.last,
+                client_backups: outgoing.client_backups,
+                units: units.map(|units| units.all),
+                own_units: units.and_then(|units| units.own),
+                unreadable_unit_rows: units.map(|units| units.damaged),
+            },
+            lost: LostLine {
+                sessions: outgoing.lost.sessions,
+                first: outgoing.lost.range.map(|(first, _)| first),
+                last: outgoing.lost.range.map(|(_, last)| last),
+                signed: outgoing.lost.signed,
+                signers: &outgoing.lost.signers,
+                content: ContentLine::new(&outgoing.lost.content, &kinds),
+            },
+            pending: ContentLine::new(&outgoing.pending, &kinds),
+            guard_until: plan.guard.as_ref().ok().and_then(Option::as_ref).map(|guard| guard.until_session),
+            guard_at_least: if let Reach::Unknown(least) = outgoing.reach { Some(least) } else { None },
+            evidence: &outgoing.evidence,
+            bytes: plan.bytes,
+            free: plan.free,
+        }
+    }
+}
+
+impl<'a> WitnessLine<'a> {
+    fn new(witness: &'a fm_restore::Witness) -> Self {
+        Self {
+            path: &witness.path,
+            last: witness.last,
+            common: witness.common,
+            history_root: witness.history_root.to_string(),
+            agrees: witness.agrees,
+            other_modules: witness.other_modules.as_deref(),
+        }
+    }
+}
+
+impl ContentLine {
+    fn new(content: &Content, kinds: &BTreeMap<u16, String>) -> Self {
+        let module = |(id, module): (&u16, &fm_restore::ModuleContent)| ModuleLine {
+            id: *id,
+            kind: kinds.get(id).cloned(),
+            inputs: module.inputs,
+            outputs: module.outputs,
+            items: module.items,
+        };
+        Self {
+            items: content.items,
+            transactions: content.transactions,
+            modules: content.modules.iter().map(module).collect(),
+        }
+    }
+
+    fn shown(&self) -> String {
+        format!(
+            "{} items, {} of them transactions",
+            group_digits(self.items),
+            group_digits(self.transactions)
+        )
+    }
+}
+
+fn named(condition: &Condition) -> (&'static str, Option<&str>) {
+    match condition {
+        Condition::Readable => ("readable", None),
+        Condition::TornEnd(what) => ("torn-end", Some(what)),
+        Condition::Partly(what) => ("partly-readable", Some(what)),
+        Condition::Unreadable(what) => ("unreadable", Some(what)),
+        Condition::Missing => ("missing", None),
+    }
+}
+
+/// Prints the plan for people.
+pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
+    output.line(&format!("restore    {}", plan.source))?;
+    output.line(&format!(
+        "proven     sessions 0 to {}, {} items, each session signed by a threshold of guardians",
+        group_digits(plan.last),
+        group_digits(plan.items)
+    ))?;
+    output.line(&format!("root       {}", plan.history_root))?;
+    output.line(&format!("identity   {}", plan.identity))?;
+    plan.compared.iter().try_for_each(|witness| print_witness(output, witness))?;
+    print_old(output, &plan.old)?;
+    print_lost(output, plan)?;
+    print_equivocation(output, plan)?;
+    if plan.free > plan.bytes {
+        return Ok(());
+    }
+    output.line(&format!(
+        "space      about {} bytes to write, and only {} free",
+        group_digits(plan.bytes),
+        group_digits(plan.free)
+    ))
+}
+
+fn print_witness(output: &mut Output, witness: &WitnessLine<'_>) -> Result<(), Failure> {
+    let verdict = if witness.agrees { "agrees" } else { "DIFFERS" };
+    let modules = match witness.other_modules {
+        None => "module state is of another moment".to_owned(),
+        Some([]) => "module state is equal".to_owned(),
+        Some(ids) => {
+            let ids: Vec<String> = ids.iter().map(u16::to_string).collect();
+            format!("MODULE STATE DIFFERS in {}", ids.join(", "))
+        }
+    };
+    output.line(&format!(
+        "compared   {}: {verdict} up to session {}; {modules}",
+        witness.path.display(),
+        group_digits(witness.common)
+    ))
+}
+
+fn print_old(output: &mut Output, old: &OldLine<'_>) -> Result<(), Failure> {
+    let last =
+        old.last.map_or("no session".to_owned(), |last| format!("sessions up to {}", group_digits(last)));
+    let text = match (old.condition, old.reason) {
+        ("missing", _) => "there is no old database".to_owned(),
+        ("readable", _) => format!("{last}, readable; it is kept as database.broken-…"),
+        (condition, reason) => {
+            format!("{condition}, {last}: {}; it is kept as database.broken-…", reason.unwrap_or_default())
+        }
+    };
+    output.line(&format!("old        {text}"))
+}
+
+fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
+    let lost = &plan.lost;
+    match (lost.first, lost.last) {
+        (Some(first), Some(last)) => {
+            let signers: Vec<String> =
+                lost.signers.iter().map(|(peer, count)| format!("guardian {peer}: {count}")).collect();
+            output.line(&format!(
+                "lost       {} session(s), {} to {}: {}",
+                group_digits(lost.sessions),
+                group_digits(first),
+                group_digits(last),
+                lost.content.shown()
+            ))?;
+            output.line(&format!(
+                "           {} of them signed by a threshold ({}); the node downloads them again from its peers",
+                group_digits(lost.signed),
+                signers.join(", ")
+            ))?;
+        }
+        _ if plan.old.condition == "readable" => output.line("lost       no finished session")?,
+        _ => output.line("lost       no finished session that can be read")?,
+    }
+    let pending = &plan.pending;
+    output.line(&match plan.old.units {
+        Some(_) => format!("           {} of the open session: nobody has signed them", pending.shown()),
+        None => "           what was accepted in the open session cannot be read".to_owned(),
+    })?;
+    if plan.old.client_backups > 0 {
+        output.line(&format!(
+            "           client backups stored since, of {} in the old database",
+            group_digits(plan.old.client_backups)
+        ))?;
+    }
+    print_double_spends(output, plan)
+}
+
+fn print_double_spends(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
+    let transactions = plan.lost.content.transactions + plan.pending.transactions;
+    if transactions == 0 {
+        return output.line("spends     no transaction is forgotten that can be read");
+    }
+    output.line(&format!(
+        "spends     {} transaction(s) are forgotten until the others give them back; if they cannot, what these spent can \
+         be spent again:",
+        group_digits(transactions)
+    ))?;
+    let of = |content: &'static str| move |module| (content, module);
+    let finished = plan.lost.content.modules.iter().map(of("lost"));
+    for (content, module) in finished.chain(plan.pending.modules.iter().map(of("open"))) {
+        let kind = module.kind.as_deref().unwrap_or("unknown kind");
+        output.line(&format!(
+            "           {content} session(s), module {} ({kind}): {} inputs, {} outputs, {} items",
+            module.id, module.inputs, module.outputs, module.items
+        ))?;
+    }
+    Ok(())
+}
+
+fn print_equivocation(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
+    let text = match (plan.guard_until, plan.guard_at_least) {
+        (Some(until), _) => format!("this guardian may make no units up to session {}", group_digits(until)),
+        (None, Some(least)) => {
+            format!(
+                "it is not known up to which session this guardian made units: at least {}",
+                group_digits(least)
+            )
+        }
+        (None, None) => "this guardian has made no units that are forgotten".to_owned(),
+    };
+    output.line(&format!("guard      {text}"))?;
+    output.line(&format!("           {}", plan.evidence))
+}

@@ -1,0 +1,79 @@
+//! What several commands print alike.
+
+use fm_backup::{BackupError, Survey};
+use fm_cli::{Failure, Output, group_digits};
+use serde::Serialize;
+
+/// The history of a state, in a few lines.
+pub(crate) fn print_history(survey: &Survey, output: &mut Output) -> Result<(), Failure> {
+    let audit = &survey.audit;
+    output.line(&format!("layout     era {} ({})", survey.layout.era(), survey.layout.name()))?;
+    let chain = &audit.chain;
+    if survey.has_keys {
+        output.line(&format!(
+            "signed     {} of {} epochs or sessions, {} covered by later signatures, {} unproven",
+            group_digits(chain.signed),
+            group_digits(chain.epochs),
+            group_digits(chain.covered),
+            group_digits(chain.unproven)
+        ))?;
+    } else {
+        output.line("signed     NOT CHECKED: without --config or --keys this shows consistency only")?;
+    }
+    let Some(anchor) = &audit.anchor else {
+        return output.line("history    nothing that a root could stand for");
+    };
+    output.line(&format!(
+        "sessions   {} (0 to {}), {} items; {} accepted items of the open session",
+        group_digits(anchor.sessions),
+        group_digits(anchor.last),
+        group_digits(anchor.items),
+        group_digits(audit.pending)
+    ))?;
+    let proven = if survey.has_keys && survey.errors == 0 { "" } else { " (NOT PROVEN)" };
+    output.line(&format!("root       {}{proven}", anchor.history_root))
+}
+
+/// What stands behind the rows of a state.
+pub(crate) fn print_classes(survey: &Survey, output: &mut Output) -> Result<(), Failure> {
+    let names = ["certified", "derivable", "this guardian's word"];
+    for (name, class) in names.into_iter().zip(survey.classes.all()) {
+        output.line(&format!(
+            "{name:<21} {} {} records, {} bytes",
+            class.hash,
+            group_digits(class.records),
+            group_digits(class.bytes)
+        ))?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Refused<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    reason: &'a str,
+    identity: Option<&'a str>,
+    history_root: Option<&'a str>,
+}
+
+/// The result, or its failure after a last line of JSON that says so.
+pub(crate) fn or_refused<T>(
+    result: Result<T, BackupError>,
+    json: bool,
+    output: &mut Output,
+) -> Result<T, Failure> {
+    result.map_err(|error| {
+        let is_refusal = matches!(error, BackupError::NotProven { .. } | BackupError::Secret { .. });
+        let failure = Failure::from(error);
+        if json && is_refusal {
+            let (identity, history_root) = (None, None);
+            let reason = failure.message.as_str();
+            let line = Refused { r#type: "verdict", verdict: "refused", reason, identity, history_root };
+            if let Err(failure) = output.json(&line) {
+                return failure;
+            }
+        }
+        failure
+    })
+}

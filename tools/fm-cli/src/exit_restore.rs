@@ -1,0 +1,109 @@
+//! How a restore that is refused or fails ends.
+
+use fm_restore::RestoreError;
+
+use crate::{Exit, Failure};
+
+impl From<RestoreError> for Failure {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Audit(error) => error.into(),
+            RestoreError::Store(error) => error.into(),
+            RestoreError::Backup(error) => error.into(),
+            RestoreError::Migration(error) => error.into(),
+            error => {
+                let (exit, hint) = ending(&error);
+                Self { hint, ..Self::from_error(exit, &error) }
+            }
+        }
+    }
+}
+
+/// Exit status, and what to do.
+fn ending(error: &RestoreError) -> (Exit, Option<String>) {
+    let (exit, hint) = match error {
+        RestoreError::NotADataDir { .. } => {
+            (Exit::Usage, "give the directory that holds `database` and consensus.json")
+        }
+        RestoreError::Link { .. } => (
+            Exit::Usage,
+            "put the database itself there; `mount --bind` on the data directory keeps it on another disk",
+        ),
+        RestoreError::Busy { .. } => {
+            (Exit::Locked, "wait for it; `fm-checkpoint status` says where it stands")
+        }
+        RestoreError::NotOurs { .. } => {
+            (Exit::CannotLook, "look at it, and move it away if no restore is under way; nothing was changed")
+        }
+        RestoreError::Newer { .. } => {
+            (Exit::CannotLook, "use the program that wrote it; nothing was changed")
+        }
+        RestoreError::OtherEra { .. } => {
+            (Exit::Usage, "`fm-migrate` brings older histories into today's schema")
+        }
+        RestoreError::Migrated { .. } => {
+            (Exit::Usage, "give a checkpoint, or an archive that `fm-checkpoint export` made")
+        }
+        RestoreError::NotFull { .. } => {
+            (Exit::Usage, "only an archive with the profile full can be restored")
+        }
+        RestoreError::OtherFederation { .. } => (Exit::Findings, "give this federation's archive"),
+        RestoreError::OtherGuardian { .. } => (
+            Exit::Findings,
+            "another guardian's backups and module state are not yours; if you know that it is yours, \
+             --accept-other-guardian goes on",
+        ),
+        RestoreError::NotWhole { .. } | RestoreError::NotProven { .. } => (
+            Exit::Findings,
+            "nothing was changed; `fm-verify` lists every finding, and another checkpoint or archive may hold",
+        ),
+        RestoreError::OtherSession { .. } => (
+            Exit::Findings,
+            "nothing was changed; the directory was renamed, or is not a server's checkpoint",
+        ),
+        RestoreError::Disagree { .. } => (
+            Exit::Findings,
+            "nothing was changed; `fm-checkpoint compare` shows who is together and since when",
+        ),
+        RestoreError::GuardUnknown { .. } => (
+            Exit::Usage,
+            "ask every other guardian for its session count, take the highest, add 1, and give it with --guard-until",
+        ),
+        RestoreError::GuardTooLow { .. } => {
+            (Exit::Usage, "nothing was changed; leave it out, or give a higher one")
+        }
+        RestoreError::UnderWay { .. } => (
+            Exit::Usage,
+            "finish it with the command that began it, or take it back with `fm-checkpoint undo`",
+        ),
+        RestoreError::Undoing { .. } => (Exit::Usage, "finish it with `fm-checkpoint undo`"),
+        RestoreError::NothingToUndo { .. } => (Exit::Usage, "`fm-checkpoint status` says what there is"),
+        RestoreError::Written { .. } => (
+            Exit::Findings,
+            "nothing was changed; --discard-written gives that up, and the guard then covers its units",
+        ),
+        RestoreError::InTheWay { .. } => (Exit::Usage, "move it away; nothing was changed"),
+        RestoreError::ReadBack { .. } => (
+            Exit::CannotLook,
+            "the old database is in its place; check the disk, and that nothing else writes",
+        ),
+        RestoreError::PutBack { .. } => (Exit::CannotLook, "check the disk before you try again"),
+        RestoreError::NotItself { .. } => (
+            Exit::CannotLook,
+            "if a node has run since, that is why; `fm-checkpoint undo` leads back, `fm-verify` says what is wrong",
+        ),
+        RestoreError::AfterSwap { interrupted: true, .. } => {
+            (Exit::Interrupted, "run the same command again to finish it; `fm-checkpoint undo` leads back")
+        }
+        RestoreError::AfterSwap { .. } => {
+            (Exit::CannotLook, "run the same command again to finish it; `fm-checkpoint undo` leads back")
+        }
+        RestoreError::Audit(_)
+        | RestoreError::Store(_)
+        | RestoreError::Backup(_)
+        | RestoreError::Migration(_) => {
+            return (Exit::CannotLook, None);
+        }
+    };
+    (exit, Some(hint.to_owned()))
+}

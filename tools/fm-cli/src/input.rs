@@ -1,0 +1,22 @@
+//! Files that the user hands over as text.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use crate::{Exit, Failure};
+
+/// Reads a text of at most `most` bytes; a longer one is no `what`.
+pub fn read_file(path: &Path, most: u64, what: &str) -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
+        Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
+    })?;
+    if bytes.len() as u64 > most {
+        let message = format!("{} has more than {most} bytes: it is no {what}", path.display());
+        return Err(Failure::new(Exit::Usage, message));
+    }
+    String::from_utf8(bytes).map_err(|_| {
+        Failure::new(Exit::Usage, format!("{} is not JSON: it is not even text", path.display()))
+    })
+}

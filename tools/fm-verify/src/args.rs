@@ -1,0 +1,201 @@
+//! The command line of `fm-verify`: an audit, or a subcommand.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
+use fm_eras::Detected;
+use fm_history::Hash;
+
+use crate::audit_args::AuditArgs;
+
+/// Proves a history, or says where it breaks.
+///
+/// Reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
+/// what `fm-migrate convert` made of them. Nothing is written to them. Exit status: 0 sound, 1 findings or a difference,
+/// 2 bad usage, 3 could not look, 4 consistent but not proven: for want of keys, in part, or by a sample; 11 locked, 130 interrupted.
+#[derive(Parser)]
+#[command(
+    name = "fm-verify",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Finds the first session and item at which two histories part, and explains it.
+    ///
+    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, 1 different.
+    Diff(DiffArgs),
+    /// Checks a file that diff wrote, by the keys alone, and says what it proves.
+    ///
+    /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
+    CheckEvidence(CheckArgs),
+    /// Writes a proof that one item is in the history: a file that only the keys are needed to check.
+    Prove(ProveArgs),
+    /// Checks a file that prove wrote, by the keys alone.
+    ///
+    /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
+    CheckProof(CheckProofArgs),
+    /// Audits a history, and writes a page to look at: complete in itself, without scripts or network.
+    ///
+    /// Exit statuses are those of the audit.
+    Report(Box<ReportArgs>),
+    /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
+    Show(ShowArgs),
+    #[command(flatten)]
+    Manual(Manual),
+}
+
+#[derive(Args)]
+pub(crate) struct ReportArgs {
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
+    /// The page; it may not exist.
+    #[arg(long, value_name = "FILE", env = "FM_HTML")]
+    pub(crate) html: PathBuf,
+}
+
+/// The layout, where it cannot be told from the records.
+#[derive(Args, Clone)]
+pub(crate) struct LayoutArgs {
+    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    layout: Option<String>,
+}
+
+impl LayoutArgs {
+    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+        self.layout.as_deref().map(layout_by_name).transpose()
+    }
+}
+
+fn txid(text: &str) -> Result<Hash, String> {
+    let mut hash = Hash::default();
+    hex::decode_to_slice(text, &mut hash.0).map_err(|_| "a transaction id has 64 hex digits".to_owned())?;
+    Ok(hash)
+}
+
+/// Which item of a history.
+#[derive(Args)]
+#[group(id = "place", required = true, multiple = true)]
+pub(crate) struct PlaceArgs {
+    /// The session or block.
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["epoch", "txid"])]
+    pub(crate) session: Option<u64>,
+    /// The epoch; of a migrated directory, the old one behind a session.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "txid")]
+    pub(crate) epoch: Option<u64>,
+    /// The item in it, counted from 0.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "txid")]
+    pub(crate) item: Option<usize>,
+    /// The transaction with this id.
+    #[arg(long, value_name = "HEX", value_parser = txid)]
+    pub(crate) txid: Option<Hash>,
+}
+
+/// Which unit of the session in progress.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UnitName {
+    pub(crate) creator: u64,
+    pub(crate) round: u16,
+}
+
+fn unit(text: &str) -> Result<UnitName, String> {
+    let parts = text.split_once(':').map(|(creator, round)| (creator.parse(), round.parse()));
+    match parts {
+        Some((Ok(creator), Ok(round))) => Ok(UnitName { creator, round }),
+        _ => Err("a unit is named by its guardian and its round, as 2:17".to_owned()),
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct ShowArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    /// A unit of the session in progress: its guardian and its round.
+    #[arg(long, value_name = "PEER:ROUND", value_parser = unit, group = "place",
+          conflicts_with_all = ["session", "epoch", "item", "txid"])]
+    pub(crate) unit: Option<UnitName>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Show the bytes of every item.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print one JSON object.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct DiffArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory (its sessions).
+    #[arg(value_name = "A")]
+    pub(crate) left: PathBuf,
+    /// What it is compared with: of the same era, or of another by the conversion rule.
+    #[arg(value_name = "B")]
+    pub(crate) right: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// Write the first difference to a file that proves it to somebody who has neither side; it must not exist.
+    #[arg(long, value_name = "FILE", env = "FM_EVIDENCE")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Show the bytes of the items that differ.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print NDJSON: the difference, and the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The file.
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    /// Show the bytes of the items.
+    #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) hex: bool,
+    /// Print NDJSON, the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckProofArgs {
+    #[command(flatten)]
+    pub(crate) check: CheckArgs,
+    /// The layout that the federation's records have, if you know it: the few items that read differently in another one
+    /// are refused without it.
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+}
+
+#[derive(Args)]
+pub(crate) struct ProveArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    /// The file to make; it must not exist (default: standard output).
+    #[arg(long, value_name = "FILE", env = "FM_OUT")]
+    pub(crate) out: Option<PathBuf>,
+}

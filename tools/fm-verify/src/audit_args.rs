@@ -1,0 +1,33 @@
+//! What an audit is asked for: the arguments of `fm-verify SOURCE`.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fm_cli::{Exit, Failure, KeyArgs};
+
+use crate::args::LayoutArgs;
+use crate::scope_args::ScopeArgs;
+
+#[derive(Args)]
+pub(crate) struct AuditArgs {
+    /// A database, a guardian's data directory, an archive, or a migrated directory. One that is called like a
+    /// subcommand is given as ./NAME.
+    #[arg(required = true)]
+    source: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+    /// Print NDJSON: findings, and the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+impl AuditArgs {
+    pub(crate) fn source(&self) -> Result<&Path, Failure> {
+        // Without a subcommand the parser demands one.
+        self.source.as_deref().ok_or_else(|| Failure::new(Exit::Usage, "no source was given"))
+    }
+}

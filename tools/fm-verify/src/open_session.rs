@@ -1,0 +1,90 @@
+//! The session in progress: its units as one graph, and its accepted items against them.
+//!
+//! Nobody signed a session in progress: this finds damage and forgery of single units, and proves no outcome.
+
+use std::collections::BTreeMap;
+
+use fm_audit::EpochStream;
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_eras::block::BlockLayout;
+use fm_history::{Code, Finding, Place};
+use fm_migration::{MigrationError, StoredUnits};
+use fm_units::{Backup, Dag, Expected, ItemEncoding, read_in_form};
+
+use fm_cli::Failure;
+
+/// Checks the units of the session in progress; returns how many there are.
+pub(crate) fn check(
+    stream: EpochStream<'_>,
+    layout: &'static BlockLayout,
+    keys: Option<&SessionKeys>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<u64, Failure> {
+    let stored = match StoredUnits::read(stream, Detected::Blocks(layout)) {
+        Err(MigrationError::Units { source, .. }) => {
+            on_finding(unchecked(&source.to_string()));
+            return Ok(0);
+        }
+        stored => stored?,
+    };
+    // The bytes are the same with a tag and without; the layout is what the history's signatures showed.
+    let untagged = keys.map(SessionKeys::without_tag);
+    let keys = if layout.tagged { keys } else { untagged.as_ref() };
+    let mut units = 0;
+    for (session, backup) in &stored.backups {
+        units += check_backup(&stored, *session, backup, keys, on_finding);
+    }
+    Ok(units)
+}
+
+fn unchecked(why: &str) -> Finding {
+    let message = format!("the units of the session in progress were not checked: {why}");
+    Finding::new(Code::UnitsUnchecked, Place::everywhere(), message)
+}
+
+fn check_backup(
+    stored: &StoredUnits,
+    session: u64,
+    backup: &Backup,
+    keys: Option<&SessionKeys>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> u64 {
+    let expected = Expected { session, guardians: keys.map(SessionKeys::guardians) };
+    let records = match read_in_form(backup, expected, stored.forms()) {
+        Ok(records) => records,
+        Err(error) => {
+            on_finding(unchecked(&error.to_string()));
+            return 0;
+        }
+    };
+    let Some(dag) = Dag::new(&[records], keys, stored.layout.dialect) else { return 0 };
+    // Missing keys have a verdict of their own.
+    let findings = dag.findings.iter().filter(|finding| finding.code != Code::UnitSignaturesUnchecked);
+    findings.cloned().chain(dag.undecodable_batches(stored.encoding())).for_each(&mut *on_finding);
+    not_proposed(stored, &dag).into_iter().for_each(on_finding);
+    dag.nodes.len() as u64
+}
+
+/// An accepted item that no unit holds; only where all units are there, and their items can be told apart.
+fn not_proposed(stored: &StoredUnits, dag: &Dag<'_>) -> Option<Finding> {
+    if dag.form.own_only || !dag.is_closed() || stored.encoding() == ItemEncoding::Older {
+        return None;
+    }
+    let accepted = stored.accepted_items()?;
+    let mut proposed: BTreeMap<(Vec<u8>, u64), u64> = BTreeMap::new();
+    for proposal in dag.proposals(stored.encoding()) {
+        *proposed.entry((proposal.item.bytes.to_vec(), proposal.peer)).or_default() += 1;
+    }
+    let is_missing = |item: &(Vec<u8>, u64)| match proposed.get_mut(item) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    };
+    let first = accepted.iter().position(is_missing)?;
+    let place = Place { item: Some(first as u64), ..Place::session(dag.session) };
+    let message = "the item was accepted, and no unit of the session in progress holds it";
+    Some(Finding::new(Code::AcceptedItemNotOrdered, place, message))
+}

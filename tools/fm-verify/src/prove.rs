@@ -1,0 +1,177 @@
+//! `prove` and `check-proof`: that one item is in the history, by the keys alone.
+
+use fm_audit::{AuditError, Control, ProofError, ProvenItem, check_proof, open_source, prove};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, read_file};
+use fm_eras::Detected;
+use fm_history::Hash;
+use serde::Serialize;
+
+use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
+use crate::diff::{check_file, write_file};
+use crate::show::{find, trusted};
+use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
+
+/// Largest file that is read: records of epochs in hex take twice their bytes.
+const MAX_BYTES: u64 = 160 << 20;
+
+#[derive(Serialize)]
+struct Verdict<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    session: Option<u64>,
+    epoch: Option<u64>,
+    items: Option<u64>,
+    /// What the signatures are over.
+    hash: Option<Hash>,
+    /// The epoch that is signed, of epochs.
+    signed_epoch: Option<u64>,
+    signed_by: Option<&'a [u16]>,
+    item: Option<ItemLine<'a>>,
+    file: String,
+    reason: Option<String>,
+}
+
+pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
+    let layout = arguments.layout.get()?;
+    let keys = arguments.keys.load()?;
+    if let Some(target) = &arguments.out {
+        check_file(target, &[&arguments.source])?;
+    }
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = Control { progress: &progress, interrupted: &flag };
+    let source = open_source(&arguments.source, layout, control)?;
+    let found = find(&source, &arguments.place, control)?;
+    let item = found.item.ok_or_else(|| {
+        Failure::new(Exit::Usage, "a proof is of one item: name it with --item, or with --txid")
+    })?;
+    let history = if arguments.place.epoch.is_some() { source.original() } else { source.history() };
+    if let Some(keys) = &keys {
+        keys.of_history(&history.layout)?;
+    }
+    let proof = prove(&history, found.index, item, &found.record, trusted(keys.as_ref()));
+    drop(progress);
+    let text = proof.map_err(|error| not_proven(&arguments.source.display().to_string(), error))?;
+    match &arguments.out {
+        Some(target) => {
+            write_file(target, &text)?;
+            Output::default().line(&format!("proof      {}", target.display()))?;
+        }
+        None => Output::default().line(text.trim_end())?,
+    }
+    Ok(if keys.is_some() { Exit::Done } else { Exit::Partial })
+}
+
+fn not_proven(source: &str, error: ProofError) -> Failure {
+    match error {
+        ProofError::Audit(AuditError::Interrupted) => AuditError::Interrupted.into(),
+        ProofError::Audit(error) => error.into(),
+        error => Failure::new(Exit::Findings, format!("{source}: no proof can be made: {error}"))
+            .hint("`fm-verify` says what of the history is signed"),
+    }
+}
+
+pub(crate) fn check(arguments: &CheckProofArgs) -> Result<Exit, Failure> {
+    let known = arguments.layout.get()?;
+    let arguments = &arguments.check;
+    let keys = arguments.keys.load()?;
+    let text = read_file(&arguments.file, MAX_BYTES, "proof")?;
+    let mut output = Output::default();
+    let file = arguments.file.display().to_string();
+    match check_proof(&text, trusted(keys.as_ref()), known.as_ref()) {
+        Ok(proven) => accept(output, arguments, &proven, keys.as_ref(), file),
+        Err(error) if arguments.json => {
+            output.json(&Verdict {
+                r#type: "verdict",
+                verdict: "refused",
+                session: None,
+                epoch: None,
+                items: None,
+                hash: None,
+                signed_epoch: None,
+                signed_by: None,
+                item: None,
+                file,
+                reason: Some(error.to_string()),
+            })?;
+            Ok(Exit::Findings)
+        }
+        Err(error) => {
+            output.line(&format!("refused    {file}: {error}"))?;
+            output.line("verdict    REFUSED: the file proves nothing")?;
+            Ok(Exit::Findings)
+        }
+    }
+}
+
+fn accept(
+    mut output: Output,
+    arguments: &CheckArgs,
+    proven: &ProvenItem,
+    keys: Option<&PinnedKeys>,
+    file: String,
+) -> Result<Exit, Failure> {
+    let is_epoch = matches!(proven.layout, Detected::Hbbft(_));
+    // Enough guardians signed, or nobody could tell.
+    let (name, exit) = match proven.signers.is_enough {
+        Some(_) => ("proven", Exit::Done),
+        None => ("unpinned", Exit::Partial),
+    };
+    let number = usize::try_from(proven.item).unwrap_or(usize::MAX);
+    if arguments.json {
+        output.json(&Verdict {
+            r#type: "verdict",
+            verdict: name,
+            session: (!is_epoch).then_some(proven.index),
+            epoch: is_epoch.then_some(proven.index),
+            items: Some(proven.count),
+            hash: Some(proven.hash),
+            signed_epoch: is_epoch.then_some(proven.signed_index),
+            signed_by: proven.signers.valid.as_deref(),
+            item: Some(item_json(number, &proven.facts, arguments.hex)),
+            file,
+            reason: None,
+        })?;
+        return Ok(exit);
+    }
+    print(&mut output, proven, keys, arguments.hex)?;
+    Ok(exit)
+}
+
+fn print(
+    output: &mut Output,
+    proven: &ProvenItem,
+    keys: Option<&PinnedKeys>,
+    hex: bool,
+) -> Result<(), Failure> {
+    let is_epoch = matches!(proven.layout, Detected::Hbbft(_));
+    let what = if is_epoch { "epoch" } else { "session" };
+    let (index, item, count) =
+        (group_digits(proven.index), group_digits(proven.item), group_digits(proven.count));
+    match keys {
+        Some(keys) => output.line(&format!("keys       {}", keys.path.display()))?,
+        None => output.line("keys       NONE: without --config or --keys no signature is checked")?,
+    }
+    let (era, layout) = (proven.layout.era(), proven.layout.name());
+    let place = format!("{item} of {count} in {what} {index}, counted from 0, of era {era} ({layout})");
+    output.line(&format!("item       {place}"))?;
+    output.line(&format!("           {}", item_text(&proven.facts, &modules(keys))))?;
+    if hex {
+        output.line(&format!("           {}", hex::encode(&proven.facts.bytes)))?;
+    }
+    let behind = if is_epoch && proven.signed_index != proven.index {
+        format!(" of epoch {}, whose chain of hashes covers it", group_digits(proven.signed_index))
+    } else {
+        String::new()
+    };
+    output.line(&format!("signed     {}{behind}", proven.hash))?;
+    output.line(&format!("signed by  {}", signers_text(&proven.signers)))?;
+    let summary = match (proven.signers.is_enough, proven.facts.rejected) {
+        (None, _) => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
+        (Some(_), true) => {
+            format!("PROVEN: the federation agreed on {what} {index}, which REJECTS this transaction")
+        }
+        (Some(_), false) => format!("PROVEN: the federation agreed on this item in {what} {index}"),
+    };
+    output.line(&format!("verdict    {summary}"))
+}

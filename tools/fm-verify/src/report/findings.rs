@@ -1,0 +1,65 @@
+//! Every finding with its place: the first of each severity, and how many more there are.
+
+use fm_cli::group_digits;
+use fm_history::{Finding, Severity};
+
+use super::collect::Collector;
+use super::page::Page;
+
+/// From the worst to the mildest.
+const SEVERITIES: [(Severity, &str, &str); 3] = [
+    (Severity::Error, "error", "Errors"),
+    (Severity::Warning, "warning", "Warnings"),
+    (Severity::Info, "info", "Notes"),
+];
+
+/// Writes the list.
+pub(super) fn section(page: &mut Page, collector: &Collector) {
+    page.open("section", "findings");
+    page.tag("h2", "", "Findings");
+    if collector.findings.counts.is_empty() {
+        page.tag("p", "", "None.");
+    }
+    for (severity, class, heading) in SEVERITIES {
+        let listed = &collector.findings.listed[severity as usize];
+        let of_severity = collector.findings.counts.iter().filter(|((of, _), _)| of.0 == severity);
+        let all: u64 = of_severity.clone().map(|(_, count)| count).sum();
+        if all == 0 {
+            continue;
+        }
+        page.tag("h3", class, &format!("{heading}: {}", group_digits(all)));
+        page.open("ul", "codes");
+        for ((_, code), count) in of_severity {
+            page.open("li", "");
+            page.tag("code", "", code.as_str());
+            page.tag("strong", "", &group_digits(*count));
+            page.tag("span", "note", code.meaning());
+            page.close("li");
+        }
+        page.close("ul");
+        table(page, listed, class);
+        let rest = all - listed.len() as u64;
+        if rest > 0 {
+            let rest = group_digits(rest);
+            page.tag("p", "note", &format!("… and {rest} more of them, which fm-verify --json lists"));
+        }
+    }
+    page.close("section");
+}
+
+fn table(page: &mut Page, listed: &[Finding], class: &str) {
+    page.open("table", "list");
+    page.heads(&[("Where", false), ("What", false)]);
+    for finding in listed {
+        page.open("tr", class);
+        let place = finding.place.to_string();
+        page.tag("td", "where", if place.is_empty() { "everywhere" } else { &place });
+        page.open("td", "");
+        page.tag("code", "", finding.code.as_str());
+        page.text(" ");
+        page.text(&finding.message);
+        page.close("td");
+        page.close("tr");
+    }
+    page.close("table");
+}

@@ -1,0 +1,202 @@
+//! The top of the page: the verdict, what it rests on, and what it does not say.
+
+use fm_cli::{PinnedKeys, group_digits};
+use fm_eras::Detected;
+
+use super::collect::Collector;
+use super::page::{Page, size};
+use crate::verdict::{
+    Judgement, TrustRoot, open_session, root_standing, sealed, signatures, source, summary, trust_root,
+};
+use crate::verify::Outcome;
+
+/// Keys that are listed.
+const MOST_KEYS: usize = 64;
+
+/// Writes the verdict and the facts.
+pub(super) fn verdict(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome, path: &str) {
+    let verdict = &judgement.verdict;
+    let (class, sign) = match verdict.verdict {
+        "sound" => ("sound", "✓"),
+        "findings" if verdict.errors == 0 => ("warned", "!"),
+        "findings" => ("broken", "✕"),
+        _ => ("limited", "?"),
+    };
+    let text = summary(judgement, outcome);
+    let (word, rest) = text.split_at(text.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(text.len()));
+    page.open("header", class);
+    page.tag("p", "kicker", "Audit of a Fedimint history");
+    page.open("h1", "");
+    page.tag("span", "sign", sign);
+    page.text(word);
+    page.close("h1");
+    page.tag("p", "lead", rest.trim_start_matches([':', ',', ' ']));
+    page.tag("p", "path", path);
+    page.close("header");
+}
+
+/// Writes what the verdict rests on.
+pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&PinnedKeys>) {
+    let verdict = &judgement.verdict;
+    page.open("section", "trust");
+    page.tag("h2", "", "What this rests on");
+    let is_pinned = verdict.keys.is_some();
+    match &verdict.keys {
+        None => page.tag("p", "root warned", &trust_root(verdict)),
+        Some(source) => {
+            let (name, key, needed) = match &source.keys {
+                TrustRoot::Epoch { epoch_public_key, degree } => (
+                    "The federation's key",
+                    epoch_public_key.as_str(),
+                    format!("{} guardians sign together (degree {degree})", degree + 1),
+                ),
+                TrustRoot::Session { key_set_tag, guardians, threshold } => (
+                    "Tag of the guardians' keys",
+                    key_set_tag.as_deref().unwrap_or("none: signed before there were tags"),
+                    format!("{threshold} of {guardians} guardians sign together"),
+                ),
+            };
+            page.open("dl", "");
+            fact(page, name, key, "wide hash");
+            fact(page, "Taken from", &source.path, "wide");
+            fact(page, "What it takes", &needed, "wide");
+            page.close("dl");
+        }
+    }
+    let words = if is_pinned {
+        "Whoever reads this must know by another way that these are the federation's keys: everything else here follows \
+         from them and from the signatures."
+    } else {
+        "Without keys the records were only compared with each other. Anybody can make records that fit together."
+    };
+    page.tag("p", "note", words);
+    if let Some(keys) = keys.and_then(|keys| keys.session.as_ref()).filter(|_| !judgement.is_epochs) {
+        page.tag("h3", "", "The guardians' keys");
+        page.open("table", "");
+        let compressed = keys.compressed();
+        for peer in keys.peers().take(MOST_KEYS) {
+            page.open("tr", "");
+            page.tag("td", "", &peer.to_string());
+            // As a config has them; those of the oldest have no parity.
+            let key = compressed.get(&peer).map(|key| key.to_vec());
+            let key = key.or_else(|| keys.x_only(peer).map(|key| key.to_vec())).unwrap_or_default();
+            let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            page.tag("td", "hash", &key);
+            page.close("tr");
+        }
+        page.close("table");
+    }
+    page.close("section");
+}
+
+fn fact(page: &mut Page, name: &str, value: &str, class: &str) {
+    page.open("div", class);
+    page.tag("dt", "", name);
+    page.tag("dd", "", value);
+    page.close("div");
+}
+
+/// Writes the numbers.
+pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Collector) {
+    let verdict = &judgement.verdict;
+    page.open("section", "facts");
+    page.tag("h2", "", "In numbers");
+    page.open("dl", "");
+    fact(page, "Source", &source(verdict), "");
+    let what = if judgement.is_epochs { "Epochs" } else { "Sessions" };
+    fact(page, what, &signatures(verdict, judgement.is_epochs), "");
+    if let Some(last) = verdict.last {
+        let sessions = group_digits(verdict.sessions);
+        let (last, items) = (group_digits(last), group_digits(verdict.items));
+        fact(page, "Under the root", &format!("{sessions} sessions, 0 to {last}, with {items} items"), "");
+    }
+    if verdict.pending > 0 {
+        fact(page, "Open session", &open_session(verdict), "");
+    }
+    if collector.bytes > 0 {
+        fact(page, "Size", &format!("{} of records", size(collector.bytes)), "");
+    }
+    if let Some(trust) = verdict.trust_file {
+        let (known, now) = (group_digits(trust.trusted), group_digits(trust.remembered));
+        fact(
+            page,
+            "Earlier audit",
+            &format!("{known} unchanged since; {now} remembered in {}", trust.path),
+            "",
+        );
+    }
+    if let Some(root) = &verdict.history_root {
+        let name = "History root: equal roots, equal histories";
+        fact(page, name, &format!("{root}{}", root_standing(verdict)), "wide hash");
+    }
+    page.close("dl");
+    page.close("section");
+}
+
+/// Writes how an old history and the new one made of it are proven.
+pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome) {
+    if outcome.source != "migrated directory" {
+        return;
+    }
+    let verdict = &judgement.verdict;
+    let layout = outcome.layout.as_ref().map_or("unknown", Detected::name);
+    let rows = [
+        ("The old records", format!("{} (layout {layout})", signatures(verdict, judgement.is_epochs))),
+        (
+            "The way from old to new",
+            if verdict.errors == 0 {
+                "The conversion rule was applied again to every old record, and gives the new database byte for byte."
+                    .to_owned()
+            } else {
+                "Errors were found: the new database is not shown to follow from the old records.".to_owned()
+            },
+        ),
+        (
+            "The new sessions",
+            sealed(outcome).map_or_else(
+                || match outcome.seal.sealed {
+                    None => "Nobody checked for signatures of guardians under the new sessions.".to_owned(),
+                    Some(_) => {
+                        "Not signed by the guardians yet; the old signatures stand behind them.".to_owned()
+                    }
+                },
+                |sealed| format!("Sealed: {sealed}, every signature checked."),
+            ),
+        ),
+    ];
+    page.open("section", "proofs");
+    page.tag("h2", "", "The old proof and the new one");
+    page.open("ol", "");
+    for (name, text) in rows {
+        page.open("li", "");
+        page.tag("strong", "", name);
+        page.text(&text);
+        page.close("li");
+    }
+    page.close("ol");
+    page.close("section");
+}
+
+/// Writes what nobody should read into the page.
+pub(super) fn limits(page: &mut Page, judgement: &Judgement<'_>) {
+    page.open("section", "limits");
+    page.tag("h2", "", "What this does not say");
+    page.open("ul", "");
+    let mut limits = vec![
+        "That the history ends where this copy of it ends: only other guardians can tell that it was cut back.",
+        "Anything about the guardian's own records beside the history (module data, the open session): no signature \
+         covers them.",
+    ];
+    if judgement.verdict.range.is_some() {
+        limits.push("Anything about the part of the history that was not looked at.");
+    }
+    if judgement.verdict.sample.is_some() {
+        limits.push("That all signatures are good: some, chosen by chance, were checked.");
+    }
+    if judgement.is_epochs {
+        limits.push("Which guardians signed an epoch: its signature is made together, and does not tell.");
+    }
+    limits.into_iter().for_each(|limit| page.tag("li", "", limit));
+    page.close("ul");
+    page.close("section");
+}

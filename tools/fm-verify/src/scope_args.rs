@@ -1,0 +1,227 @@
+//! Which part of a history an audit is to look at, and which signatures it is to check: the options, and what follows
+//! from them for one source.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fm_audit::{
+    Control, EpochStream, Extent, HistoryAudit, HistoryKeys, Sample, Scope, StoredHistory, TrustFile, extent,
+};
+use fm_cli::{Exit, Failure, check_target, group_digits};
+use fm_eras::Detected;
+use serde::Serialize;
+
+#[derive(Args)]
+pub(crate) struct ScopeArgs {
+    /// Look at nothing before this epoch, block or session.
+    #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_FROM")]
+    from: Option<u64>,
+    /// Look at nothing behind this epoch, block or session.
+    #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_TO")]
+    to: Option<u64>,
+    /// Check the signatures of so many epochs or sessions, chosen by chance; everything else is checked as ever.
+    #[arg(long, value_name = "COUNT", env = "FM_SAMPLE", value_parser = clap::value_parser!(u64).range(1..))]
+    sample: Option<u64>,
+    /// Choose the same sample as a run that showed this seed.
+    #[arg(long, value_name = "NUMBER", env = "FM_SEED", requires = "sample")]
+    seed: Option<u64>,
+    /// Go on from what this file remembers of an earlier audit, and remember this one in it.
+    #[arg(long, value_name = "FILE", env = "FM_TRUST_FILE", conflicts_with_all = ["from", "to", "sample"])]
+    trust_file: Option<PathBuf>,
+    /// How many threads decode and verify; one for each core if not given.
+    #[arg(long, value_name = "COUNT", env = "FM_JOBS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
+}
+
+/// What the options come to for one source.
+#[derive(Default)]
+pub(crate) struct Plan {
+    range: Option<(u64, u64)>,
+    sample: Option<Sample>,
+    trust: Option<TrustFile>,
+}
+
+/// What an audit did not do of all that an audit does, for its verdict.
+#[derive(Default)]
+pub(crate) struct Limits {
+    pub(crate) range: Option<Range>,
+    pub(crate) sample: Option<SampleFacts>,
+    pub(crate) trust: Option<TrustFacts>,
+}
+
+/// The part that was looked at.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Range {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// The sample whose signatures were checked.
+#[derive(Serialize)]
+pub(crate) struct SampleFacts {
+    pub(crate) count: u64,
+    pub(crate) of: u64,
+    pub(crate) seed: u64,
+    pub(crate) missed: Vec<Missed>,
+}
+
+/// The chance that so many bad ones go unnoticed.
+#[derive(Serialize)]
+pub(crate) struct Missed {
+    pub(crate) bad: u64,
+    pub(crate) chance: f64,
+}
+
+/// What a trust file had to do with an audit.
+#[derive(Serialize)]
+pub(crate) struct TrustFacts {
+    pub(crate) path: String,
+    pub(crate) trusted: u64,
+    pub(crate) remembered: u64,
+}
+
+impl ScopeArgs {
+    /// Sets the number of threads.
+    pub(crate) fn use_jobs(&self) -> Result<(), Failure> {
+        let Some(jobs) = self.jobs else { return Ok(()) };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
+        pool.map_err(|error| Failure::from_error(Exit::CannotLook, &error))
+    }
+
+    fn is_part(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+
+    /// Works out what the options mean for a history.
+    pub(crate) fn plan(
+        &self,
+        path: &Path,
+        history: StoredHistory<'_>,
+        is_migrated: bool,
+        keys: Option<HistoryKeys<'_>>,
+        control: Control<'_>,
+    ) -> Result<Plan, Failure> {
+        let Some(keys) = keys else {
+            let option = [(self.sample.is_some(), "--sample"), (self.trust_file.is_some(), "--trust-file")];
+            if let Some((_, option)) = option.into_iter().find(|(is_given, _)| *is_given) {
+                let message = format!("{option} is about signatures, and without keys none is checked");
+                return Err(Failure::new(Exit::Usage, message).hint("give --config or --keys"));
+            }
+            let range = self.range(history.stream, &history.layout, is_migrated, control)?.0;
+            return Ok(Plan { range, ..Plan::default() });
+        };
+        let (range, extent) = self.range(history.stream, &history.layout, is_migrated, control)?;
+        let sample = self.sample.map(|count| choose(count, extent.inside, self.seed)).transpose()?;
+        // A sample of everything is none.
+        let sample = sample.filter(|sample| sample.count() < sample.of());
+        let trust = self.trust_file.as_deref().map(|file| {
+            check_target(file, path)?;
+            TrustFile::open(file, history.layout, keys).map_err(Failure::from)
+        });
+        Ok(Plan { range, sample, trust: trust.transpose()? })
+    }
+
+    /// The part that is looked at, if it is not all; it must be there.
+    fn range(
+        &self,
+        stream: EpochStream<'_>,
+        layout: &Detected,
+        is_migrated: bool,
+        control: Control<'_>,
+    ) -> Result<(Option<(u64, u64)>, Extent), Failure> {
+        if !self.is_part() && self.sample.is_none() {
+            return Ok((None, Extent::default()));
+        }
+        if self.is_part() && is_migrated {
+            let message = "a migrated directory is proven whole, not in part";
+            return Err(Failure::new(Exit::Usage, message)
+                .hint("give its provenance.fmar to look at a part of the old history"));
+        }
+        let from = self.from.unwrap_or(0);
+        if self.to.is_some_and(|to| to < from) {
+            return Err(Failure::new(Exit::Usage, "--to is before --from"));
+        }
+        let scope = Scope { from, to: self.to, ..Scope::default() };
+        let extent = extent(stream, layout, scope, control)?;
+        let Some(last) = extent.last else { return Ok((None, extent)) };
+        let outside = [("--from", self.from), ("--to", self.to)];
+        if let Some((option, bound)) =
+            outside.into_iter().find_map(|(o, b)| Some((o, b.filter(|b| *b > last)?)))
+        {
+            let message = format!("{option} {bound} is behind the end of the history, which is {last}");
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        let to = self.to.unwrap_or(last);
+        Ok(((from > 0 || to < last).then_some((from, to)), extent))
+    }
+}
+
+fn choose(count: u64, of: u64, seed: Option<u64>) -> Result<Sample, Failure> {
+    let seed = match seed {
+        Some(seed) => seed,
+        // 32 bits are enough to be no choice of anybody's, and few enough to be copied by hand.
+        None => getrandom::u32().map(u64::from).map_err(|error| {
+            Failure::new(Exit::CannotLook, format!("no randomness from the operating system: {error}"))
+        })?,
+    };
+    Ok(Sample::choose(count, of, seed))
+}
+
+impl Plan {
+    /// What the audit is told.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope {
+            from: self.range.map_or(0, |(from, _)| from),
+            to: self.range.map(|(_, to)| to),
+            sample: self.sample.as_ref(),
+            trust: self.trust.as_ref().map(TrustFile::prefix),
+        }
+    }
+
+    /// Remembers what was proven, if nothing was wrong, and says what the verdict has to say.
+    pub(crate) fn conclude(self, audit: &HistoryAudit, errors: u64) -> Result<Limits, Failure> {
+        let trust = self.trust.map(|trust| {
+            let mut remembered = trust.prefix().sessions();
+            if let Some(prefix) = audit.prefix.as_ref().filter(|prefix| errors == 0 && prefix.sessions() > 0)
+            {
+                trust.replace(prefix)?;
+                remembered = prefix.sessions();
+            }
+            let path = trust.path().display().to_string();
+            Ok::<_, Failure>(TrustFacts { path, trusted: audit.trusted, remembered })
+        });
+        let missed = |sample: &Sample, bad: u64| Missed { bad, chance: sample.missed(bad) };
+        let facts = |sample: &Sample| SampleFacts {
+            count: sample.count(),
+            of: sample.of(),
+            seed: sample.seed(),
+            missed: [1, 10, 100]
+                .into_iter()
+                .filter(|bad| *bad <= sample.of())
+                .map(|bad| missed(sample, bad))
+                .collect(),
+        };
+        Ok(Limits {
+            range: self.range.map(|(from, to)| Range { from, to }),
+            sample: self.sample.as_ref().map(facts),
+            trust: trust.transpose()?,
+        })
+    }
+}
+
+impl SampleFacts {
+    /// What the sample says and does not say.
+    pub(crate) fn words(&self, what: &str) -> String {
+        let chance = |missed: &Missed| {
+            format!("{} bad with a chance of {:.1} %", group_digits(missed.bad), 100.0 * missed.chance)
+        };
+        let chances: Vec<String> = self.missed.iter().map(chance).collect();
+        format!(
+            "signatures of {} of {} {what}s checked (seed {}); this misses {}",
+            group_digits(self.count),
+            group_digits(self.of),
+            self.seed,
+            chances.join(", ")
+        )
+    }
+}

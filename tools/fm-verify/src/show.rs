@@ -1,0 +1,185 @@
+//! `show`: one session, block or epoch, or an item in it.
+
+use fm_audit::{Control, Signers, Source, StoredHistory, TrustedKeys, open_source, read_entry};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_eras::Detected;
+use fm_history::{Entry, Hash};
+use serde::Serialize;
+
+use crate::args::{PlaceArgs, ShowArgs};
+use crate::show_unit::{self, Shown};
+use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
+
+/// Items printed for people; the rest is counted.
+const MOST_PRINTED: usize = 1000;
+
+#[derive(Serialize)]
+struct EntryLine<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    era: &'static str,
+    dialect: &'static str,
+    hash: Hash,
+    ambiguous: bool,
+    items: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_hash: Option<Hash>,
+    signatures: &'a Signers,
+    modules: &'a Modules,
+    list: Vec<ItemLine<'a>>,
+}
+
+/// A record that was found, and the item in it that was asked for.
+pub(crate) struct Found {
+    pub(crate) index: u64,
+    pub(crate) record: Vec<u8>,
+    pub(crate) layout: Detected,
+    pub(crate) entry: Entry,
+    pub(crate) item: Option<usize>,
+}
+
+pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
+    let layout = arguments.layout.get()?;
+    let keys = arguments.keys.load()?;
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = Control { progress: &progress, interrupted: &flag };
+    let source = open_source(&arguments.source, layout, control)?;
+    if let Some(name) = arguments.unit {
+        let (modules, json) = (modules(keys.as_ref()), arguments.json);
+        let shown = Shown { modules: &modules, hex: arguments.hex, json };
+        return show_unit::run(&source, name, keys.as_ref(), &shown);
+    }
+    let found = find(&source, &arguments.place, control)?;
+    drop(progress);
+    let signers = trusted(keys.as_ref()).signers(found.index, &found.record, &found.layout);
+    let modules = modules(keys.as_ref());
+    let mut output = Output::default();
+    if arguments.json {
+        output.json(&entry_line(&found, &signers, &modules, arguments.hex))?;
+    } else {
+        print(&mut output, &found, &signers, &modules, arguments.hex)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Both kinds of keys of what the user gave.
+pub(crate) fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
+    keys.map_or_else(TrustedKeys::default, |keys| TrustedKeys {
+        epoch: keys.epoch.as_ref(),
+        session: keys.session.as_ref(),
+    })
+}
+
+/// Finds what the user named, and takes it apart.
+pub(crate) fn find(source: &Source, place: &PlaceArgs, control: Control<'_>) -> Result<Found, Failure> {
+    let history = if place.epoch.is_some() { source.original() } else { source.history() };
+    let path = history.stream.path.display();
+    let is_epochs = matches!(history.layout, Detected::Hbbft(_));
+    let (index, item) = match (place.session, place.epoch, place.txid) {
+        (Some(_), ..) if is_epochs => {
+            return Err(Failure::new(Exit::Usage, format!("{path} has no sessions, but epochs"))
+                .hint("name one with --epoch"));
+        }
+        (_, Some(_), _) if !is_epochs => {
+            return Err(Failure::new(Exit::Usage, format!("{path} has no epochs, but sessions or blocks"))
+                .hint("name one with --session"));
+        }
+        (Some(index), ..) | (_, Some(index), _) => (index, place.item),
+        (.., Some(txid)) => {
+            let at = history.find_transaction(txid, control)?.ok_or_else(|| {
+                Failure::new(Exit::Findings, format!("no transaction {txid} was accepted in {path}"))
+            })?;
+            (at.0, Some(at.1))
+        }
+        _ => return Err(Failure::new(Exit::Usage, "--item counts in a session or epoch: name it")),
+    };
+    take(&history, index, item)
+}
+
+fn take(history: &StoredHistory<'_>, index: u64, item: Option<usize>) -> Result<Found, Failure> {
+    let (path, layout) = (history.stream.path.display(), history.layout);
+    let what = if matches!(layout, Detected::Hbbft(_)) { "epoch" } else { "session" };
+    let record = history.record(index)?;
+    let record = record.ok_or_else(|| {
+        Failure::new(Exit::Findings, format!("{path} has no {what} {}", group_digits(index)))
+    })?;
+    let entry = read_entry(index, &record, &layout).map_err(|reason| {
+        Failure::new(Exit::CannotLook, format!("{what} {index} of {path} does not decode: {reason}"))
+    })?;
+    let count = entry.known_items().len();
+    if let Some(item) = item.filter(|item| *item >= count) {
+        let message =
+            format!("{what} {index} of {path} has no item {item}: it has {count} item(s), counted from 0");
+        return Err(Failure::new(Exit::Findings, message));
+    }
+    Ok(Found { index, record, layout, entry, item })
+}
+
+fn entry_line<'a>(
+    found: &'a Found,
+    signatures: &'a Signers,
+    modules: &'a Modules,
+    hex: bool,
+) -> EntryLine<'a> {
+    let is_epoch = matches!(found.layout, Detected::Hbbft(_));
+    let shown = found.entry.known_items().iter().enumerate();
+    let list = shown.filter(|(number, _)| found.item.is_none_or(|item| item == *number));
+    EntryLine {
+        r#type: if is_epoch { "epoch" } else { "session" },
+        session: (!is_epoch).then_some(found.index),
+        epoch: is_epoch.then_some(found.index),
+        era: found.layout.era(),
+        dialect: found.layout.name(),
+        hash: found.entry.hash,
+        ambiguous: found.entry.ambiguous,
+        items: found.entry.items.as_ref().map(Vec::len),
+        last_hash: found.entry.last_hash,
+        signatures,
+        modules,
+        list: list.map(|(number, item)| item_json(number, item, hex)).collect(),
+    }
+}
+
+fn print(
+    output: &mut Output,
+    found: &Found,
+    signers: &Signers,
+    modules: &Modules,
+    hex: bool,
+) -> Result<(), Failure> {
+    let (entry, layout) = (&found.entry, &found.layout);
+    let is_epoch = matches!(layout, Detected::Hbbft(_));
+    let what = if is_epoch { "epoch     " } else { "session   " };
+    let items = entry.items.as_ref().map_or_else(
+        || "items that the layout hides".to_owned(),
+        |items| format!("{} items", group_digits(items.len() as u64)),
+    );
+    let index = group_digits(found.index);
+    output.line(&format!("{what} {index} of era {} ({}), {items}", layout.era(), layout.name()))?;
+    output.line(&format!("{} {}", if is_epoch { "hash      " } else { "root      " }, entry.hash))?;
+    if let Some(last) = entry.last_hash {
+        output.line(&format!("before     {last}"))?;
+    }
+    if entry.ambiguous {
+        output.line("           another list of items, with a shorter tail, has the same root")?;
+    }
+    output.line(&format!("signed by  {}", signers_text(signers)))?;
+    let shown = entry.known_items().iter().enumerate();
+    let shown = shown.filter(|(number, _)| found.item.is_none_or(|item| item == *number));
+    for (number, item) in shown.take(MOST_PRINTED) {
+        output.line(&format!("item       {} {}", group_digits(number as u64), item_text(item, modules)))?;
+        if hex {
+            output.line(&format!("           {}", hex::encode(&item.bytes)))?;
+        }
+    }
+    let more = entry.known_items().len().saturating_sub(MOST_PRINTED);
+    if found.item.is_none() && more > 0 {
+        let more = group_digits(more as u64);
+        output.line(&format!("           … and {more} more items (--json prints all)"))?;
+    }
+    Ok(())
+}

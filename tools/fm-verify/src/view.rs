@@ -1,0 +1,100 @@
+//! Items and signatures as people and programs see them.
+
+use std::collections::BTreeMap;
+
+use fm_audit::Signers;
+use fm_cli::{PinnedKeys, group_digits};
+use fm_history::{EntryItem, ItemKind, ModulePart, PeerId, sha256};
+use serde::Serialize;
+
+/// The kinds of modules, by instance, where a config says them.
+pub(crate) type Modules = BTreeMap<u16, String>;
+
+/// The modules that the given config names.
+pub(crate) fn modules(keys: Option<&PinnedKeys>) -> Modules {
+    keys.and_then(|keys| keys.config.as_ref()).map(|config| config.modules.clone()).unwrap_or_default()
+}
+
+/// An item as JSON.
+#[derive(Serialize)]
+pub(crate) struct ItemLine<'a> {
+    item: usize,
+    #[serde(flatten)]
+    facts: &'a EntryItem,
+    bytes: usize,
+    sha256: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
+}
+
+pub(crate) fn item_json(item: usize, facts: &EntryItem, hex: bool) -> ItemLine<'_> {
+    ItemLine {
+        item,
+        facts,
+        bytes: facts.bytes.len(),
+        sha256: sha256(&[&facts.bytes]).to_string(),
+        hex: hex.then(|| hex::encode(&facts.bytes)),
+    }
+}
+
+/// An item in one line, without its number.
+pub(crate) fn item_text(item: &EntryItem, modules: &Modules) -> String {
+    let what = match &item.kind {
+        ItemKind::Transaction { txid, inputs, outputs } => format!(
+            "transaction {txid}, inputs {}, outputs {}",
+            parts_text(inputs, modules),
+            parts_text(outputs, modules)
+        ),
+        ItemKind::Module(part) => format!("item of {}", part_text(part, modules)),
+        ItemKind::Opaque => "opaque bytes".to_owned(),
+        ItemKind::ClientConfigSignatureShare => "share of the client config's signature".to_owned(),
+        ItemKind::EpochSignatureShare => "share of the signature over the epoch before".to_owned(),
+        ItemKind::ConsensusUpgrade => "vote to stop for an upgrade".to_owned(),
+        ItemKind::Unknown { variant } => format!("item of the unknown kind {variant}"),
+    };
+    let rejected = if item.rejected { " (rejected)" } else { "" };
+    format!("from guardian {}, {} bytes: {what}{rejected}", item.peer, group_digits(item.bytes.len() as u64))
+}
+
+fn parts_text(parts: &[ModulePart], modules: &Modules) -> String {
+    if parts.is_empty() {
+        return "none".to_owned();
+    }
+    parts.iter().map(|part| part_text(part, modules)).collect::<Vec<_>>().join(" + ")
+}
+
+fn part_text(part: &ModulePart, modules: &Modules) -> String {
+    let kind = modules.get(&part.module).map(|kind| format!(" ({kind})")).unwrap_or_default();
+    format!("module {}{kind}", part.module)
+}
+
+/// Guardians' numbers in a list.
+pub(crate) fn peers_text(peers: &[PeerId]) -> String {
+    if peers.is_empty() {
+        return "nobody".to_owned();
+    }
+    let peers: Vec<String> = peers.iter().map(PeerId::to_string).collect();
+    format!("guardian{} {}", if peers.len() == 1 { "" } else { "s" }, peers.join(", "))
+}
+
+/// Who signed, in one line.
+pub(crate) fn signers_text(signers: &Signers) -> String {
+    match (signers.federation, &signers.valid, signers.is_enough) {
+        (true, _, Some(true)) => "the federation".to_owned(),
+        (true, _, Some(false)) => "nobody: the federation's signature does NOT verify".to_owned(),
+        (true, ..) => "the federation, UNCHECKED for want of keys".to_owned(),
+        (false, None, _) if signers.stored.is_empty() => "nobody".to_owned(),
+        (false, None, _) => format!("{}, UNCHECKED for want of keys", peers_text(&signers.stored)),
+        (false, Some(valid), is_enough) => {
+            let invalid: Vec<PeerId> =
+                signers.stored.iter().filter(|peer| !valid.contains(peer)).copied().collect();
+            let bad = if invalid.is_empty() {
+                String::new()
+            } else {
+                format!("; the signature of {} does NOT verify", peers_text(&invalid))
+            };
+            let enough = if is_enough == Some(true) { "" } else { " (NOT enough)" };
+            format!("{}{enough}{bad}", peers_text(valid))
+        }
+    }
+}
