@@ -318,8 +318,15 @@ fn every_code_of_a_history() {
     }
 }
 
-/// Codes that the stories `incomplete`, `lying_directory` and `sealed_audit` raise, and only they.
-const OTHER_STORIES: [Code; 8] = [
+/// Codes that the stories `incomplete`, `lying_directory`, `sealed_audit`, `trust_file`, `hostile_sessions`, `open_session` and
+/// `checkpoint_damage` raise, and only they.
+const OTHER_STORIES: [Code; 14] = [
+    Code::TrustedPrefixChanged,
+    Code::HistoryEmpty,
+    Code::UnitsUnchecked,
+    Code::ArchiveDamaged,
+    Code::ArchiveMisstated,
+    Code::ArchiveForeign,
     Code::SealUnchecked,
     Code::LogMissing,
     Code::FileListTorn,

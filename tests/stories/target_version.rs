@@ -122,7 +122,11 @@ fn records_that_no_version_knows() {
             }
         }
         assert!(!target.exists() && !partial_of(&target).exists(), "{folder}");
-        let run = guardian.verify().exits(1);
-        assert_eq!(codes(&run.findings()), vec![("unknown-prefix".to_owned(), None); 2], "{folder}");
+        let mut expected = vec![("unknown-prefix".to_owned(), None); 2];
+        // Some of what the made-up database has in the place of units are none.
+        if folder == "synth-v0.5.0" {
+            expected.insert(0, ("units-unchecked".to_owned(), None));
+        }
+        assert_eq!(codes(&guardian.verify().exits(1).findings()), expected, "{folder}");
     }
 }

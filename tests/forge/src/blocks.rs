@@ -20,6 +20,8 @@ use serde_json::json;
 use crate::ForgeError;
 use crate::random::Random;
 
+const HASH_BYTES: usize = size_of::<Hash>();
+
 /// The parameters of a history of blocks or sessions.
 #[derive(Clone, Debug)]
 pub struct BlockSpec {
@@ -174,7 +176,17 @@ impl<'a> Forge<'a> {
         Ok(items)
     }
 
+    /// An item of any length but that of two hashes: a session of nothing but such items is a finding of its own.
     fn item(&mut self, position: u64) -> BlockItem {
+        loop {
+            let item = self.item_of_any_length(position);
+            if encoded_item(&item, self.spec.layout).len() != 2 * HASH_BYTES {
+                return item;
+            }
+        }
+    }
+
+    fn item_of_any_length(&mut self, position: u64) -> BlockItem {
         let layout = self.spec.layout;
         let content = match &layout.item {
             ItemForm::Bytes(None) => self.opaque(),
