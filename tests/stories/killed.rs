@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fm_forge::ForgeSpec;
+use fm_store::PARTIAL_MARKER;
 use fm_tests::{
     Federation, Random, Run, binary, command, digest, file_list, manifest, migrate, partial_of, rows, verify,
 };
@@ -90,7 +91,8 @@ fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()
         // The machine may be busier than it was at first.
         duration = (duration + began.elapsed()) / 2;
         whole();
-        assert!(!partial_of(target).exists(), "after {moment:?}");
+        let unsettled = [partial_of(target), target.join(PARTIAL_MARKER)];
+        assert!(!unsettled.iter().any(|path| path.exists()), "after {moment:?}");
     }
     left
 }
@@ -127,7 +129,10 @@ fn a_killed_revert_is_done_by_the_same_command() {
     let words = arguments(&[&"revert", &"--from", &migrated, &"--to", &target, &"--json"]);
     let left = kill_often(2, &target, &words, &|| {
         assert!(rows(&target.join("database")) == wanted, "the rows");
-        assert_eq!(file_list(&target).iter().filter(|path| path.iter().count() == 1).count(), 1);
+        // A run killed in its very last step leaves its marker to the next one.
+        let mut names = file_list(&target);
+        names.retain(|path| path.iter().count() == 1 && path.as_os_str() != PARTIAL_MARKER);
+        assert_eq!(names.len(), 1);
     });
     let partials: u32 =
         left.iter().filter(|(what, _)| what.starts_with("partial")).map(|(_, count)| count).sum();
