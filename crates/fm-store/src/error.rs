@@ -26,13 +26,19 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
+    /// A symbolic link where a directory is to be replaced.
+    #[error("{path} is a symbolic link; put the directory that it leads to in its place")]
+    Linked {
+        /// The link.
+        path: PathBuf,
+    },
     /// Another process holds the lock.
-    #[error("{path} is in use by process {pid}")]
+    #[error("{path} is in use by {}", holder(*.pid))]
     Locked {
         /// The database.
         path: PathBuf,
-        /// The process that holds the lock (0 if the system does not say).
-        pid: i32,
+        /// The process that holds the lock, where the system says it.
+        pid: Option<u32>,
     },
     /// A file that the database's own list of files names is not there.
     #[error("{path} is incomplete: {file} is missing")]
@@ -117,6 +123,10 @@ impl StoreError {
         }
         Self::Write { path: path.to_owned(), message }
     }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
 /// Whether an error means that the medium, the quota or the allowed file size is used up.

@@ -76,12 +76,12 @@ impl LiveStore {
             // of this process when the process closes any handle of it.
             let text = error.to_string();
             if text.contains("lock hold by current process") {
-                return StoreError::Locked { path: path.to_owned(), pid: std::process::id().cast_signed() };
+                return StoreError::Locked { path: path.to_owned(), pid: Some(std::process::id()) };
             }
             if text.contains("While lock file") {
                 return check_lock(path)
                     .err()
-                    .unwrap_or(StoreError::Locked { path: path.to_owned(), pid: 0 });
+                    .unwrap_or(StoreError::Locked { path: path.to_owned(), pid: None });
             }
             explain(path, &error)
         })?;

@@ -45,7 +45,9 @@ impl DatabaseLock {
         match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => {
                 fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-                    Errno::AGAIN | Errno::ACCESS => StoreError::Locked { path: database.to_owned(), pid: 0 },
+                    Errno::AGAIN | Errno::ACCESS => {
+                        StoreError::Locked { path: database.to_owned(), pid: None }
+                    }
                     error => StoreError::io(&path, error.into()),
                 })?;
                 files.push(file);
@@ -66,7 +68,7 @@ fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
     };
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: database.to_owned(), pid: 0 }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: database.to_owned(), pid: None }),
         Err(TryLockError::Error(source)) => Err(StoreError::io(&path, source)),
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
     match fcntl_getlk(&file, &wanted) {
         Ok(None) => Ok(()),
         Ok(Some(held)) => {
-            let pid = held.pid.map_or(0, |pid| pid.as_raw_nonzero().get());
+            let pid = held.pid.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
             Err(StoreError::Locked { path: path.to_owned(), pid })
         }
         Err(error) => Err(StoreError::io(&lock, error.into())),

@@ -114,7 +114,7 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Locked { path: path.to_owned(), pid: 0 });
+            return Err(StoreError::Locked { path: path.to_owned(), pid: None });
         }
         Err(TryLockError::Error(source)) => return Err(at(source)),
     }

@@ -38,7 +38,7 @@ impl PartialFile {
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(at)?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path, pid: 0 }),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path, pid: None }),
             Err(TryLockError::Error(source)) => return Err(at(source)),
         }
         let mut start = Vec::new();

@@ -38,6 +38,10 @@ impl Replacement {
     /// # Errors
     /// If another run works on the target, or something else is in the way.
     pub fn create(target: &Path) -> Result<Self, StoreError> {
+        // The link would be replaced, and what it leads to stay as it was.
+        if target.is_symlink() {
+            return Err(StoreError::Linked { path: target.to_owned() });
+        }
         let partial = PartialDir::claim(target)?;
         let old = partial.path().join(OLD);
         if !is_there(target) && is_there(&old) {
@@ -154,6 +158,18 @@ mod tests {
         assert!(!partial.exists());
         Replacement::recover(&target).unwrap();
         assert_eq!(text(&target), "old");
+    }
+
+    #[test]
+    fn a_link_is_not_replaced() {
+        let (_home, target, replacement) = started();
+        drop(replacement);
+        let elsewhere = target.with_file_name("elsewhere");
+        fs::rename(&target, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &target).unwrap();
+        assert!(matches!(Replacement::create(&target), Err(StoreError::Linked { .. })));
+        assert!(target.is_symlink() && !partial_path(&target).exists());
+        assert_eq!(text(&elsewhere), "old");
     }
 
     #[test]

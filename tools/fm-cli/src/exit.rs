@@ -93,6 +93,7 @@ impl From<StoreError> for Failure {
                 (Exit::OutOfSpace, Some("nothing was left at the target; make room and run the same command"))
             }
             StoreError::AlreadyExists { .. } => (Exit::Usage, Some("choose a target that does not exist")),
+            StoreError::Linked { .. } => (Exit::Usage, Some("nothing was changed")),
             StoreError::ForeignPartial { .. } => {
                 (Exit::Usage, Some("move it away, or choose another target"))
             }

@@ -47,7 +47,7 @@ fn it_is_never_made_by_accident_and_never_opened_twice() {
     fs::remove_dir(&path).unwrap();
     let store = LiveStore::create(&path).unwrap();
     for _ in 0..2 {
-        let own = i32::try_from(std::process::id()).unwrap();
+        let own = Some(std::process::id());
         assert!(matches!(LiveStore::open(&path), Err(StoreError::Locked { pid, .. }) if pid == own));
     }
     // The refused attempts did not give the lock away, as closing any handle of its file would.
