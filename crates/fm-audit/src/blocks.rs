@@ -4,7 +4,7 @@ use fm_crypto::SessionKeys;
 use fm_eras::Rows;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
-    Block, BlockContent, Code, ConvertedEpoch, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
+    Block, BlockContent, Code, ConvertedSession, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
     SessionLeaf, SessionOutcome, convert_block,
 };
 use rayon::prelude::*;
@@ -56,7 +56,7 @@ pub struct DecodedBlock {
     /// What is to be remembered of it, if anything is.
     pub mark: Option<Mark>,
     /// The session that it becomes, if that was asked for.
-    pub converted: Option<ConvertedEpoch>,
+    pub converted: Option<ConvertedSession>,
     /// What is wrong with it by itself.
     pub findings: Vec<Finding>,
 }
@@ -188,11 +188,11 @@ fn signature_bytes(block: &Block) -> Vec<u8> {
 }
 
 /// The session that a block becomes: itself, if it is one of today.
-fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) -> ConvertedEpoch {
+fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) -> ConvertedSession {
     if !options.layout.is_modern() {
         return convert_block(key, block, options.tagged);
     }
-    ConvertedEpoch {
+    ConvertedSession {
         outcome: SessionOutcome::default(),
         record: record.to_vec(),
         leaf: SessionLeaf {

@@ -5,7 +5,7 @@
 use fm_codec::{Dialect, Encode};
 use fm_crypto::SessionKeys;
 use fm_history::{
-    Code, ConvertedEpoch, Finding, Place, SessionHeader, SessionParts, Signatures, read_signatures,
+    Code, ConvertedSession, Finding, Place, SessionHeader, SessionParts, Signatures, read_signatures,
 };
 
 use crate::migrated::Report;
@@ -56,7 +56,7 @@ impl<'a> SealCheck<'a> {
     pub(crate) fn on_session(
         &mut self,
         stored: &[u8],
-        converted: &ConvertedEpoch,
+        converted: &ConvertedSession,
         report: &Report<'_>,
     ) -> Result<(), usize> {
         let outcome = converted.outcome.to_bytes(Dialect::MODERN);
