@@ -1,21 +1,20 @@
 //! Blocks and sessions, decoded and verified on all cores, in order.
 
-use std::collections::BTreeMap;
-
-use fm_crypto::{SchnorrError, SessionKeys};
+use fm_crypto::SessionKeys;
 use fm_eras::Rows;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
-    Block, BlockContent, Code, ConvertedEpoch, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
-    SessionLeaf, SessionOutcome, Signatures, convert_block,
+    Block, BlockContent, Code, ConvertedSession, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
+    SessionLeaf, SessionOutcome, convert_block,
 };
 use rayon::prelude::*;
 
 use crate::pipeline;
+use crate::session_signatures::{CheckedSignatures, check_signatures, count_finding, count_signers};
 use crate::{Attention, AuditError, Control, EpochStream, Mark, Scope, StrayKeys};
 
-/// Sessions that a core gets at a time.
-const SESSIONS_PER_CORE: usize = 64;
+/// Sessions that a core gets at a time: enough signatures for a batch that pays.
+const SESSIONS_PER_CORE: usize = 512;
 
 /// What is done with each block.
 #[derive(Clone, Copy)]
@@ -57,7 +56,7 @@ pub struct DecodedBlock {
     /// What is to be remembered of it, if anything is.
     pub mark: Option<Mark>,
     /// The session that it becomes, if that was asked for.
-    pub converted: Option<ConvertedEpoch>,
+    pub converted: Option<ConvertedSession>,
     /// What is wrong with it by itself.
     pub findings: Vec<Finding>,
 }
@@ -101,8 +100,13 @@ pub fn blocks(
         }
         Ok(stray)
     };
-    let process =
-        |chunk: Vec<RawBlock>| chunk.into_par_iter().map(|block| audit_block(block, options)).collect();
+    let process = |chunk: Vec<RawBlock>| {
+        let mut blocks: Vec<_> = chunk.into_par_iter().map(|block| audit_block(block, options)).collect();
+        if let Some(keys) = options.keys {
+            look_at_signatures(&mut blocks, keys);
+        }
+        blocks
+    };
     pipeline::run(SESSIONS_PER_CORE * rayon::current_num_threads(), control, read, process, on_block)
 }
 
@@ -147,25 +151,33 @@ fn decoded_block(
         (false, true) => Attention::Check,
         (false, false) => Attention::LeftOut,
     };
-    let mut findings = own_findings(key, record, &block);
-    let (mut valid, mut is_signed) = (None, None);
-    if let Some(keys) = options.keys {
-        let stored = block.signatures.len();
-        let counted = match attention {
-            Attention::Check => signature_findings(header, &block.signatures, keys, &mut findings),
-            Attention::LeftOut => signer_findings(header, &block.signatures, keys, &mut findings),
-            Attention::Trusted => stored,
-        };
-        findings.extend(count_finding(key, counted, stored, keys.threshold()));
-        let is_enough = counted >= keys.threshold();
-        // Signatures that nobody checked may be too few, never enough.
-        if attention != Attention::LeftOut || !is_enough {
-            is_signed = Some(is_enough);
-        }
-        valid = (attention != Attention::LeftOut).then_some(counted);
-    }
+    let findings = own_findings(key, record, &block);
     let converted = options.convert.then(|| convert(key, record, &block, options));
-    DecodedBlock { leaf, block, valid, is_signed, attention, mark, converted, findings }
+    DecodedBlock { leaf, block, valid: None, is_signed: None, attention, mark, converted, findings }
+}
+
+/// Checks the signatures that are to be checked, and counts the others.
+fn look_at_signatures(blocks: &mut [AuditedBlock], keys: &SessionKeys) {
+    let to_check = blocks.iter().filter_map(|block| block.decoded.as_ref().ok());
+    let to_check = to_check.filter(|decoded| decoded.attention == Attention::Check);
+    let to_check: Vec<_> = to_check.map(|decoded| (decoded.leaf.header, &decoded.block.signatures)).collect();
+    let mut checked = check_signatures(&to_check, keys).into_iter();
+    for decoded in blocks.iter_mut().filter_map(|block| block.decoded.as_mut().ok()) {
+        let (header, signatures) = (decoded.leaf.header, &decoded.block.signatures);
+        let counted = match decoded.attention {
+            Attention::Check => checked.next().unwrap_or_default(),
+            Attention::LeftOut => count_signers(header, signatures, keys),
+            Attention::Trusted => CheckedSignatures { valid: signatures.len(), findings: Vec::new() },
+        };
+        decoded.findings.extend(counted.findings);
+        let threshold = keys.threshold();
+        decoded.findings.extend(count_finding(header.index, counted.valid, signatures.len(), threshold));
+        let is_enough = counted.valid >= threshold;
+        // Signatures that nobody checked may be too few, never enough.
+        let is_known = decoded.attention != Attention::LeftOut;
+        decoded.is_signed = (is_known || !is_enough).then_some(is_enough);
+        decoded.valid = is_known.then_some(counted.valid);
+    }
 }
 
 /// The signatures as they are remembered.
@@ -176,11 +188,11 @@ fn signature_bytes(block: &Block) -> Vec<u8> {
 }
 
 /// The session that a block becomes: itself, if it is one of today.
-fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) -> ConvertedEpoch {
+fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) -> ConvertedSession {
     if !options.layout.is_modern() {
         return convert_block(key, block, options.tagged);
     }
-    ConvertedEpoch {
+    ConvertedSession {
         outcome: SessionOutcome::default(),
         record: record.to_vec(),
         leaf: SessionLeaf {
@@ -233,55 +245,4 @@ fn twin_of(merkle: MerkleRoot) -> Option<&'static str> {
             "the header of this session is shared by a shorter list of items, which are the hashes of these",
         ),
     }
-}
-
-/// Checks the signatures over a header: what is wrong with them, and how many are valid.
-pub(crate) fn signature_findings(
-    header: SessionHeader,
-    signatures: &Signatures,
-    keys: &SessionKeys,
-    findings: &mut Vec<Finding>,
-) -> usize {
-    let message = keys.message(&header.to_bytes());
-    let check = |(peer, signature): (&PeerId, &[u8; 64])| keys.verify(*peer, &message, signature);
-    let verdicts: BTreeMap<PeerId, Result<(), SchnorrError>> =
-        signatures.iter().map(|entry| (*entry.0, check(entry))).collect();
-    let errors = verdicts.values().filter_map(|verdict| verdict.err());
-    findings.extend(errors.map(|error| {
-        let code = match error {
-            SchnorrError::UnknownPeer { .. } => Code::SessionSignerUnknown,
-            SchnorrError::DoesNotVerify { .. } => Code::SessionSignatureInvalid,
-        };
-        Finding::new(code, Place::session(header.index), error.to_string())
-    }));
-    verdicts.values().filter(|verdict| verdict.is_ok()).count()
-}
-
-/// Looks at who signed, not at the signatures; returns how many are guardians.
-fn signer_findings(
-    header: SessionHeader,
-    signatures: &Signatures,
-    keys: &SessionKeys,
-    findings: &mut Vec<Finding>,
-) -> usize {
-    let strangers = signatures.keys().filter(|peer| keys.x_only(**peer).is_none());
-    let before = findings.len();
-    findings.extend(strangers.map(|peer| {
-        let error = SchnorrError::UnknownPeer { peer: *peer };
-        Finding::new(Code::SessionSignerUnknown, Place::session(header.index), error.to_string())
-    }));
-    signatures.len() - (findings.len() - before)
-}
-
-fn count_finding(key: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
-    let (code, message) = if valid < threshold {
-        (Code::SessionUnsigned, format!("{valid} valid signatures of {threshold} that it takes"))
-    } else if stored > threshold {
-        let message =
-            format!("{stored} signatures, where servers exchange only records of exactly {threshold}");
-        (Code::SessionSignaturesSurplus, message)
-    } else {
-        return None;
-    };
-    Some(Finding::new(code, Place::session(key), message))
 }

@@ -12,7 +12,7 @@ use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
 use fm_eras::RowSource;
 use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
 use fm_history::{
-    Code, ConvertedEpoch, Epoch, EpochContent, EpochFacts, Finding, Place, SessionHeader, SessionLeaf,
+    Code, ConvertedSession, Epoch, EpochContent, EpochFacts, Finding, Place, SessionHeader, SessionLeaf,
     SignatureState, convert_epoch,
 };
 use rayon::prelude::*;
@@ -71,7 +71,7 @@ pub struct DecodedEpoch {
     /// What the chain needs to know.
     pub facts: EpochFacts,
     /// The session it becomes, if that was asked for and its content is known.
-    pub converted: Option<ConvertedEpoch>,
+    pub converted: Option<ConvertedSession>,
     /// What the shares say about the epoch before.
     pub shares: Vec<Finding>,
     /// What was done about its signature.

@@ -8,7 +8,7 @@ use fm_eras::hbbft::{
     HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_last_epoch, index_row,
 };
 use fm_history::{
-    ChainVerifier, Code, ConvertedEpoch, DropReason, EpochContent, Finding, Hash, HistoryRoot, Place,
+    ChainVerifier, Code, ConvertedSession, DropReason, EpochContent, Finding, Hash, HistoryRoot, Place,
     accepted_transactions,
 };
 
@@ -303,7 +303,7 @@ fn each_transaction(
 }
 
 /// What a server could not do with a converted session.
-fn check_converted(epoch: u64, converted: &ConvertedEpoch) -> Vec<Finding> {
+fn check_converted(epoch: u64, converted: &ConvertedSession) -> Vec<Finding> {
     let place = || Place { session: Some(epoch), ..Place::epoch(epoch) };
     let mut findings = Vec::new();
     if converted.record.len() > MAX_DECODE_SIZE {

@@ -9,7 +9,7 @@ use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, ValueForm};
 use fm_eras::hbbft::{self, Layout, Table, module_of_key};
 use fm_eras::{Detected, session};
-use fm_history::{ChainSummary, Code, ConvertedEpoch, Finding, Hash};
+use fm_history::{ChainSummary, Code, ConvertedSession, Finding, Hash};
 use fm_store::Row;
 
 use crate::{
@@ -97,7 +97,7 @@ pub struct OldSession<'a> {
     /// Hash of its content, as in [`Anchor::last_hash`].
     pub hash: Hash,
     /// What the rule makes of it; none if it does not decode or its layout hides the content.
-    pub converted: Option<&'a ConvertedEpoch>,
+    pub converted: Option<&'a ConvertedSession>,
     /// The record and what was found out about it.
     pub audited: Audited<'a>,
 }

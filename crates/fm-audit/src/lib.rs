@@ -27,6 +27,7 @@ mod sample;
 mod scope;
 mod seal;
 mod sealed_json;
+mod session_signatures;
 mod sessions;
 mod shares;
 mod signers;

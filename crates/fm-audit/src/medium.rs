@@ -1,8 +1,9 @@
 //! Where the bytes of an archive are.
 
-use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
+
+use fm_store::open_regular;
 
 /// Bytes that can be read from any place on.
 pub trait ReadSeek: Read + Seek + Send {}
@@ -28,6 +29,6 @@ impl Medium for PathBuf {
     }
 
     fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
-        Ok(Box::new(File::open(self)?))
+        Ok(Box::new(open_regular(self)?))
     }
 }

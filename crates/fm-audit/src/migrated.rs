@@ -9,7 +9,7 @@ use std::path::Path;
 use fm_crypto::SessionKeys;
 use fm_eras::block::Version;
 use fm_eras::{RowSource, Rows, session};
-use fm_history::{Code, ConvertedEpoch, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
+use fm_history::{Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
 use fm_store::Row;
 
 use crate::directory::check_directory;
@@ -273,7 +273,7 @@ impl<'a, 'f> Target<'a, 'f> {
         }
     }
 
-    fn compare(&mut self, index: u64, stored: &[u8], converted: &ConvertedEpoch) {
+    fn compare(&mut self, index: u64, stored: &[u8], converted: &ConvertedSession) {
         let Err(at) = self.seal.on_session(stored, converted, self.report) else { return };
         let message = format!("the stored session differs from what the rule gives, from byte {at} on");
         self.report.add(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));

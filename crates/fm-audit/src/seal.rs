@@ -5,12 +5,11 @@
 use fm_codec::{Dialect, Encode};
 use fm_crypto::SessionKeys;
 use fm_history::{
-    Code, ConvertedEpoch, Finding, Place, SessionHeader, SessionParts, Signatures, read_signatures,
+    Code, ConvertedSession, Finding, Place, SessionHeader, SessionParts, Signatures, read_signatures,
 };
-use rayon::prelude::*;
 
-use crate::blocks::signature_findings;
 use crate::migrated::Report;
+use crate::session_signatures::{check_signatures, count_finding};
 
 /// Sessions whose signatures are checked at a time, per core.
 const SESSIONS_PER_CORE: usize = 256;
@@ -57,7 +56,7 @@ impl<'a> SealCheck<'a> {
     pub(crate) fn on_session(
         &mut self,
         stored: &[u8],
-        converted: &ConvertedEpoch,
+        converted: &ConvertedSession,
         report: &Report<'_>,
     ) -> Result<(), usize> {
         let outcome = converted.outcome.to_bytes(Dialect::MODERN);
@@ -82,14 +81,11 @@ impl<'a> SealCheck<'a> {
     fn check_waiting(&mut self, report: &Report<'_>) {
         let keys = self.keys;
         let waiting = std::mem::take(&mut self.waiting);
-        let check = |session: &Waiting| {
-            let mut findings = Vec::new();
-            let (header, signatures) = (session.header, &session.signatures);
-            let valid = keys.map(|keys| signature_findings(header, signatures, keys, &mut findings));
-            (valid, findings)
-        };
-        let verdicts: Vec<_> = waiting.par_iter().map(check).collect();
-        for (session, (valid, findings)) in waiting.iter().zip(verdicts) {
+        let signed: Vec<_> = waiting.iter().map(|session| (session.header, &session.signatures)).collect();
+        let mut checked = keys.map(|keys| check_signatures(&signed, keys).into_iter());
+        for session in &waiting {
+            let checked = checked.as_mut().and_then(Iterator::next);
+            let valid = checked.as_ref().map(|checked| checked.valid);
             let index = session.header.index;
             let is_enough = match (valid, keys) {
                 (Some(valid), Some(keys)) => valid >= keys.threshold(),
@@ -98,6 +94,7 @@ impl<'a> SealCheck<'a> {
             self.sealed += u64::from(is_enough);
             if session.by_seal {
                 self.signed_since += 1;
+                let findings = checked.map(|checked| checked.findings).unwrap_or_default();
                 findings.into_iter().for_each(|finding| report.add(finding));
                 self.report_count(session, valid, report);
             } else if !is_enough {
@@ -109,24 +106,16 @@ impl<'a> SealCheck<'a> {
 
     /// Tells of a session that was signed since if too few or too many guardians did.
     fn report_count(&self, session: &Waiting, valid: Option<usize>, report: &Report<'_>) {
-        let place = Place::session(session.header.index);
-        let (stored, needed) = (session.signatures.len(), self.keys.map(SessionKeys::threshold));
-        match (valid, needed) {
-            (Some(valid), Some(needed)) if valid < needed => {
-                let message = format!("{valid} valid signatures of {needed} that it takes");
-                report.add(Finding::new(Code::SessionUnsigned, place, message));
-            }
-            (_, Some(needed)) if stored > needed => {
-                let message =
-                    format!("{stored} signatures, where servers exchange only records of exactly {needed}");
-                report.add(Finding::new(Code::SessionSignaturesSurplus, place, message));
-            }
-            (None, _) if stored == 0 => {
+        let (index, stored) = (session.header.index, session.signatures.len());
+        let found = match (valid, self.keys) {
+            (Some(valid), Some(keys)) => count_finding(index, valid, stored, keys.threshold()),
+            _ if stored == 0 => {
                 let message = "the signatures that it had before the conversion are gone";
-                report.add(Finding::new(Code::SessionUnsigned, place, message));
+                Some(Finding::new(Code::SessionUnsigned, Place::session(index), message))
             }
-            _ => {}
-        }
+            _ => None,
+        };
+        found.into_iter().for_each(|finding| report.add(finding));
     }
 
     /// What remains to be said when all sessions were seen.

@@ -1,6 +1,5 @@
 //! Whatever a history can be read from, opened.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,7 +8,7 @@ use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
 use fm_history::{Hash, Manifest};
-use fm_store::ReadStore;
+use fm_store::{ReadStore, open_regular};
 
 use crate::{AuditError, Control, Medium, ReadSeek};
 
@@ -190,7 +189,7 @@ pub fn check_identity(archive: &ArchiveSource, dir: &Path) -> Result<(), AuditEr
 /// The text of a manifest; a file that is much larger than any manifest is not read.
 fn read_manifest(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    File::open(path)?.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text)?;
+    open_regular(path)?.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_MANIFEST_BYTES {
         return Err(io::Error::other(format!(
             "it has more than {MAX_MANIFEST_BYTES} bytes, which no manifest has"

@@ -2,7 +2,7 @@
 
 use fm_eras::block::{decode_block, encode_accepted_item};
 use fm_eras::{Detected, hbbft, session};
-use fm_history::{Block, ConvertedEpoch, Entry, Hash, convert_block, convert_epoch};
+use fm_history::{Block, ConvertedSession, Entry, Hash, convert_block, convert_epoch};
 use rayon::prelude::*;
 
 use crate::{AuditError, Control, EpochStream, Source, StrayKeys, epochs, pipeline};
@@ -159,7 +159,7 @@ pub(crate) fn convert_record(
     index: u64,
     record: &[u8],
     layout: &Detected,
-) -> Result<Option<ConvertedEpoch>, String> {
+) -> Result<Option<ConvertedSession>, String> {
     match layout {
         Detected::Hbbft(layout) => {
             let epoch = hbbft::decode_epoch(record, layout).map_err(|error| error.to_string())?;

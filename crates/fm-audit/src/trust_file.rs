@@ -3,14 +3,14 @@
 //! Invariants: a file that is not whole, of a later version, or about other keys is refused, never guessed at; the old
 //! file is there until the new one is on the disk.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Hash, sha256};
-use fm_store::{PartialFile, StoreError};
+use fm_store::{PartialFile, StoreError, open_regular};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -190,7 +190,7 @@ fn read(path: &Path) -> Result<Text, TrustError> {
         let message = format!("it has {length} bytes, and no more than {MAX_BYTES} are read");
         return Err(failed(io::Error::other(message)));
     }
-    let open = || File::open(path).map(BufReader::new).map_err(failed);
+    let open = || open_regular(path).map(BufReader::new).map_err(failed);
     let head: Head = serde_json::from_reader(open()?).map_err(no_trust_file)?;
     if head.format != FORMAT {
         let message = format!("it says that it is {:?}", head.format);

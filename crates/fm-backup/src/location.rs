@@ -1,6 +1,5 @@
 //! Where an archive is: a path, or an address that stands for one; and how it is opened if it is encrypted.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -9,6 +8,7 @@ use std::sync::Arc;
 use age::x25519::{Identity, Recipient};
 use age::{DecryptError, Decryptor};
 use fm_audit::{Medium, ReadSeek};
+use fm_store::open_regular;
 
 use crate::BackupError;
 
@@ -65,7 +65,7 @@ impl Location {
 
     fn is_encrypted(&self) -> io::Result<bool> {
         let mut start = Vec::new();
-        File::open(&self.path)?.take(AGE_START.len() as u64).read_to_end(&mut start)?;
+        open_regular(&self.path)?.take(AGE_START.len() as u64).read_to_end(&mut start)?;
         Ok(start == AGE_START)
     }
 
@@ -74,7 +74,7 @@ impl Location {
         if self.identities.is_empty() {
             return Err(BackupError::Encrypted { path: path() });
         }
-        let file = File::open(&self.path).map_err(|source| self.failed(source))?;
+        let file = open_regular(&self.path).map_err(|source| self.failed(source))?;
         let failed = |error| match error {
             DecryptError::NoMatchingKeys => BackupError::WrongKey { path: path() },
             DecryptError::Io(source) => BackupError::File { path: path(), source },
@@ -96,7 +96,7 @@ impl Medium for Location {
 
     fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
         if !self.is_encrypted()? {
-            return Ok(Box::new(File::open(&self.path)?));
+            return Ok(Box::new(open_regular(&self.path)?));
         }
         match self.decrypted() {
             Ok(plain) => Ok(Box::new(plain)),

@@ -2,7 +2,8 @@
 //! the keys.
 //!
 //! Two libraries compute pairings. `threshold_crypto`, which the federations ran, is the reference: [`EpochKeys::verify`]
-//! is nothing but a call of it. `blst` is the fast one: [`EpochKeys::verify_batch`] and [`Combiner`] use it.
+//! is nothing but a call of it. `blst` is the fast one: [`EpochKeys::verify_batch`] and [`Combiner`] use it. Schnorr
+//! signatures are libsecp256k1's alone, one by one or in [batches](SessionKeys::verify_batch).
 //!
 //! Invariants: no input makes a function panic; a signature is called bad only with the reference's word; no threads,
 //! no clock, and randomness only for the weights of a batch.
@@ -18,6 +19,7 @@ mod keys;
 mod keys_file;
 mod private;
 mod schnorr;
+mod schnorr_batch;
 mod session_keys;
 mod signing;
 mod strict_json;
@@ -34,6 +36,7 @@ pub use private::{
     seal_private_text,
 };
 pub use schnorr::{is_public_key, is_signed_by};
+pub use schnorr_batch::SchnorrItem;
 pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};
 pub use signing::{NotASecretKey, SigningKey};
 

@@ -34,7 +34,7 @@ pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use root::{HistoryRoot, SessionLeaf};
 pub use rule::{
-    CarriedTransaction, ConvertedEpoch, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1,
+    CarriedTransaction, ConvertedSession, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1,
     accepted_transactions, convert_epoch,
 };
 pub use rule_block::{ITEM_VARIANT_BYTES, convert_block, with_signatures};

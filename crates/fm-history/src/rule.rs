@@ -75,9 +75,9 @@ pub struct Dropped {
     pub txid: Option<Hash>,
 }
 
-/// A session made from an epoch.
+/// A session made from an epoch or a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConvertedEpoch {
+pub struct ConvertedSession {
     /// The session's items.
     pub outcome: SessionOutcome,
     /// The record without signatures: the encoded outcome and an empty map.
@@ -93,16 +93,16 @@ pub struct ConvertedEpoch {
 }
 
 /// Applies the rule to the content of an epoch.
-pub fn convert_epoch(number: u64, content: &EpochContent) -> ConvertedEpoch {
+pub fn convert_epoch(number: u64, content: &EpochContent) -> ConvertedSession {
     let mut selection = Selection::new(content);
     for (peer, position, item) in content.items_in_order() {
         selection.take(peer, position as u64, item);
     }
     let Selection { items, transactions, dropped, .. } = selection;
-    ConvertedEpoch::from_items(number, items, transactions, dropped)
+    ConvertedSession::from_items(number, items, transactions, dropped)
 }
 
-impl ConvertedEpoch {
+impl ConvertedSession {
     /// The session of these items, without signatures.
     pub(crate) fn from_items(
         index: u64,

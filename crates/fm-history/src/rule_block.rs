@@ -9,7 +9,7 @@ use fm_codec::{Dialect, Encode};
 use crate::rule::aggregate_signature;
 use crate::{
     AcceptedItem, Block, BlockContent, BlockSignature, BlockTransaction, CarriedTransaction, ConsensusItem,
-    ConvertedEpoch, SessionHeader, SessionOutcome, SignedSession, Transaction, TransactionSignature,
+    ConvertedSession, SessionHeader, SessionOutcome, SignedSession, Transaction, TransactionSignature,
 };
 
 /// Variant of the open consensus item that carries what is no consensus item of today ("item").
@@ -20,7 +20,7 @@ pub const ITEM_VARIANT_BYTES: u64 = 0x6974_656D;
 /// Applies the rule to a block; `keep` says whether signatures over an unchanged header mean the same today.
 ///
 /// The session has signatures only if its header has the very bytes of the block's.
-pub fn convert_block(index: u64, block: &Block, keep: bool) -> ConvertedEpoch {
+pub fn convert_block(index: u64, block: &Block, keep: bool) -> ConvertedSession {
     let mut transactions = Vec::new();
     let mut items = Vec::with_capacity(block.items.len());
     for item in &block.items {
@@ -50,7 +50,7 @@ pub fn convert_block(index: u64, block: &Block, keep: bool) -> ConvertedEpoch {
         };
         items.push(AcceptedItem { item: converted, peer });
     }
-    let mut converted = ConvertedEpoch::from_items(index, items, transactions, Vec::new());
+    let mut converted = ConvertedSession::from_items(index, items, transactions, Vec::new());
     let old_header = SessionHeader { index, root: block.merkle.root };
     if keep && converted.leaf.header == old_header && !block.signatures.is_empty() {
         converted.record = with_signatures(&converted.outcome, &block.signatures);

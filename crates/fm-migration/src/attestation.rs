@@ -11,6 +11,7 @@ use fm_archive::{ArchiveError, ArchiveReader, Metadata, Records};
 use fm_audit::Control;
 use fm_crypto::SchnorrSignature;
 use fm_history::{Hash, RULE_VERSION};
+use fm_store::open_regular;
 
 use crate::{MigrationError, SealError};
 
@@ -190,7 +191,7 @@ pub(crate) fn begins_like_one(start: &[u8]) -> bool {
 }
 
 fn open(path: &Path) -> Result<File, MigrationError> {
-    File::open(path).map_err(|source| fm_audit::AuditError::File { path: path.to_owned(), source }.into())
+    open_regular(path).map_err(|source| fm_audit::AuditError::File { path: path.to_owned(), source }.into())
 }
 
 fn reader(path: &Path) -> Result<ArchiveReader<File>, MigrationError> {

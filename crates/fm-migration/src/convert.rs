@@ -12,7 +12,7 @@ use fm_audit::{
     old_sessions, provenance_metadata,
 };
 use fm_eras::{Detected, session};
-use fm_history::{ConvertedEpoch, Finding, Hash, Manifest};
+use fm_history::{ConvertedSession, Finding, Hash, Manifest};
 use fm_store::{PartialDir, StoreError, StoreWriter};
 
 use crate::plan::Judge;
@@ -192,7 +192,11 @@ fn write_sessions(
     Ok(last_hash)
 }
 
-fn write_session(writer: &mut StoreWriter, index: u64, converted: &ConvertedEpoch) -> Result<(), StoreError> {
+fn write_session(
+    writer: &mut StoreWriter,
+    index: u64,
+    converted: &ConvertedSession,
+) -> Result<(), StoreError> {
     writer.push_sorted(&session::session_key(index), &converted.record)?;
     for transaction in &converted.transactions {
         writer.put(&session::transaction_key(&transaction.txid), &transaction.index_value)?;

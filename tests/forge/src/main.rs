@@ -1,4 +1,4 @@
-//! `fm-forge`: makes a HoneyBadger history on the command line, for benchmarks and for trying the tools by hand.
+//! `fm-forge`: makes a history of HoneyBadger epochs or of sessions on the command line, for benchmarks and for trying the tools by hand.
 
 use std::error::Error;
 use std::io::{Write, stdin, stdout};
@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use fm_eras::hbbft::Layout;
-use fm_forge::{ForgeSpec, forge};
+use fm_forge::{BlockSpec, ForgeSpec, forge, forge_blocks};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 #[derive(Parser)]
-#[command(about = "Make a HoneyBadger history from a seed")]
+#[command(about = "Make a history from a seed")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -20,8 +20,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make a database and a consensus.json.
+    /// Make a database of HoneyBadger epochs and a consensus.json.
     Make(Make),
+    /// Make a database of today's sessions and a file of the guardians' public keys.
+    Sessions(Sessions),
     /// Print the number of rows and SHA-256 over all of them, as `truth.json` states it.
     Digest {
         /// The database.
@@ -80,6 +82,27 @@ struct Make {
     module_rows: u64,
 }
 
+#[derive(Args)]
+struct Sessions {
+    /// Directory for `database` and `keys.json`.
+    dir: PathBuf,
+    /// Everything random follows from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number of sessions.
+    #[arg(long, default_value_t = 100)]
+    sessions: u64,
+    /// Number of guardians; a threshold of them signs each session.
+    #[arg(long, default_value_t = 4)]
+    guardians: u16,
+    /// Most items in a session.
+    #[arg(long, default_value_t = 20)]
+    items: usize,
+    /// Largest body of a module value, in bytes.
+    #[arg(long, default_value_t = 80)]
+    body_bytes: usize,
+}
+
 fn layout(name: &str) -> Result<Layout, String> {
     Layout::by_name(name).ok_or_else(|| format!("no layout is called {name}"))
 }
@@ -87,6 +110,7 @@ fn layout(name: &str) -> Result<Layout, String> {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Make(arguments) => make(arguments),
+        Command::Sessions(arguments) => sessions(arguments),
         Command::Digest { database } => digest(&database),
         Command::Rows { database } => rows(&database),
         Command::Hold { database } => hold(&database),
@@ -139,6 +163,26 @@ fn make(arguments: Make) -> Result<(), Box<dyn Error>> {
         "rows": forged.rows.rows,
         "bytes": forged.rows.key_bytes + forged.rows.value_bytes,
         "epoch_pk_set": keys,
+    });
+    writeln!(stdout(), "{summary:#}")?;
+    Ok(())
+}
+
+fn sessions(arguments: Sessions) -> Result<(), Box<dyn Error>> {
+    let spec = BlockSpec {
+        seed: arguments.seed,
+        guardians: arguments.guardians,
+        items: arguments.items,
+        body_bytes: arguments.body_bytes,
+        ..BlockSpec::new(fm_eras::session::modern(), arguments.sessions)
+    };
+    let forged = forge_blocks(&spec, &arguments.dir)?;
+    let summary = json!({
+        "sessions": arguments.sessions,
+        "items": forged.items,
+        "transactions": forged.transactions,
+        "rows": forged.rows.rows,
+        "bytes": forged.rows.key_bytes + forged.rows.value_bytes,
     });
     writeln!(stdout(), "{summary:#}")?;
     Ok(())

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{Location, Profile};
-use fm_cli::{Failure, KeyArgs, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
 use fm_eras::Detected;
 
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Takes a restore back: the old database takes its place again, and the restored one is kept.
     Undo(UndoArgs),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// Print NDJSON.

@@ -21,7 +21,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Arguments, Command};
 
@@ -46,5 +46,6 @@ fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Status(arguments) => restore_status::run(&arguments),
         Command::Undo(arguments) => restore_undo::run(&arguments),
+        Command::Manual(manual) => manual.run(Arguments::command()),
     })
 }

@@ -1,15 +1,16 @@
 //! Files that the user hands over as text.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+
+use fm_store::open_regular;
 
 use crate::{Exit, Failure};
 
 /// Reads a text of at most `most` bytes; a longer one is no `what`.
 pub fn read_file(path: &Path, most: u64, what: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
+    open_regular(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
         Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
     })?;
     if bytes.len() as u64 > most {

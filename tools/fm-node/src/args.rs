@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
+use fm_cli::Manual;
 
 /// Runs a guardian, or a whole federation for trying.
 ///
@@ -27,6 +28,8 @@ pub(crate) enum Command {
     Submit(SubmitArgs),
     Shutdown(ShutdownArgs),
     Load(LoadArgs),
+    #[command(flatten)]
+    Manual(Manual),
 }
 
 /// Run a guardian from its data directory, until Ctrl-C or a scheduled shutdown.

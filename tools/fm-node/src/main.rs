@@ -10,7 +10,7 @@ mod setup;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::args::{Arguments, Command};
 
@@ -28,5 +28,6 @@ fn main() -> ExitCode {
         Command::Submit(arguments) => client::submit(&arguments),
         Command::Shutdown(arguments) => client::shutdown(&arguments),
         Command::Load(arguments) => load::run(&arguments),
+        Command::Manual(manual) => manual.run(Arguments::command()),
     })
 }

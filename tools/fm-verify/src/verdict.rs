@@ -218,12 +218,11 @@ pub(crate) fn root_standing(verdict: &Verdict<'_>) -> &'static str {
 pub(crate) fn sealed(outcome: &Outcome) -> Option<String> {
     let seal = outcome.seal;
     seal.sealed.filter(|sealed| *sealed > 0).map(|sealed| {
-        format!(
-            "{} sessions, each signed by {} of {} guardians",
-            group_digits(sealed),
-            seal.threshold,
-            seal.guardians
-        )
+        let sessions = match outcome.audit.anchor.as_ref().map(|anchor| anchor.sessions) {
+            Some(all) if all > sealed => format!("{} of {}", group_digits(sealed), group_digits(all)),
+            _ => group_digits(sealed),
+        };
+        format!("{sessions} sessions, each signed by {} of {} guardians", seal.threshold, seal.guardians)
     })
 }
 

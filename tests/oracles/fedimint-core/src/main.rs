@@ -7,9 +7,12 @@
 //! - `fedimint-core-oracle vectors FILE`: reads the encodings that five releases made of one history.
 //! - `fedimint-core-oracle values SEED CASES`: compares encodings of made-up values in both directions, and the
 //!   verdicts on damaged ones.
+//! - `fedimint-core-oracle speed KEYS FM_VERIFY DATABASE < ROWS`: times both releases and `fm-verify` over the sessions of
+//!   a database, whose rows come as above.
 
 mod made;
 mod rows;
+mod speed;
 mod upstream;
 mod values;
 mod vectors;
@@ -29,6 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let keys = keys(&std::fs::read_to_string(path)?)?;
             println!("{}", rows::check(&rows, &keys, sessions.parse()?)?);
         }
+        ["speed", path, fm_verify, database] => {
+            let rows = rows::read(std::io::stdin().lock())?;
+            let keys = keys(&std::fs::read_to_string(path)?)?;
+            let files = (fm_verify.as_ref(), database.as_ref());
+            println!("{}", speed::compare(&rows, (path.as_ref(), &keys), files.0, files.1)?);
+        }
         ["vectors", path] => println!("{}", vectors::check(&std::fs::read_to_string(path)?)?),
         ["values", seed, cases] => {
             let compared = values::compare(seed.parse()?, cases.parse()?)?;
@@ -39,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => {
             return Err(
-                "usage: fedimint-core-oracle rows KEYS SESSIONS | vectors FILE | values SEED CASES".into()
+                "usage: fedimint-core-oracle rows KEYS SESSIONS | vectors FILE | values SEED CASES | speed KEYS \
+                        FM_VERIFY DATABASE".into()
             );
         }
     }

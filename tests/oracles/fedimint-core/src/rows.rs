@@ -15,7 +15,7 @@ const ACCEPTED_TRANSACTION: u8 = 0x02;
 const SESSION: u8 = 0x04;
 
 /// The rows of a database, by key.
-type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// What both releases read.
 #[derive(Default, PartialEq, Eq)]
@@ -64,6 +64,7 @@ pub fn check(rows: &Rows, keys: &Keys, sessions: u64) -> Result<Seen, String> {
 fn check_with<U: Upstream>(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let mut transactions = BTreeMap::new();
+    let ring = U::ring(keys);
     while let Some(record) = rows.get(&key::<U>(SESSION, seen.sessions)?) {
         let index = seen.sessions;
         let session = session::<U>(record, index)?;
@@ -73,7 +74,7 @@ fn check_with<U: Upstream>(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
         same_facts(&ours, index, &facts)?;
         transactions.extend(facts.transactions);
         seen.items += ours.outcome.items.len();
-        signatures::<U>(&session, keys, index)?;
+        signatures::<U>(&session, &ring, index)?;
         seen.sessions += 1;
     }
     // Pending items have no session yet, and are read like one without signatures.
@@ -109,6 +110,15 @@ fn under(rows: &Rows, prefix: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
         .map(|(key, value)| (&key[1..], value.as_slice()))
 }
 
+/// The records of all sessions from 0 on.
+pub fn sessions<U: Upstream>(rows: &Rows) -> Result<Vec<&[u8]>, String> {
+    let mut records = Vec::new();
+    while let Some(record) = rows.get(&key::<U>(SESSION, records.len() as u64)?) {
+        records.push(record.as_slice());
+    }
+    Ok(records)
+}
+
 /// The key under which a server looks for a numbered record.
 fn key<U: Upstream>(prefix: u8, number: u64) -> Result<Vec<u8>, String> {
     let theirs = U::integer(number);
@@ -128,7 +138,7 @@ fn session<U: Upstream>(record: &[u8], index: u64) -> Result<U::Session, String>
 }
 
 /// They hold for this session, and for no other one.
-fn signatures<U: Upstream>(session: &U::Session, keys: &Keys, index: u64) -> Result<(), String> {
+fn signatures<U: Upstream>(session: &U::Session, keys: &U::Ring, index: u64) -> Result<(), String> {
     if !U::verify(session, keys, index) {
         return Err(format!("the signatures of session {index} do not verify"));
     }

@@ -21,14 +21,17 @@ pub struct Facts {
 pub trait Upstream {
     const VERSION: &'static str;
     type Session: Clone + Debug + PartialEq;
+    /// The guardians' keys as the release holds them.
+    type Ring;
 
     /// The release's own value, made field by field.
     fn build(session: &SignedSession) -> Self::Session;
     fn decode(bytes: &[u8]) -> Result<Self::Session, String>;
     fn encode(session: &Self::Session) -> Vec<u8>;
     fn facts(session: &Self::Session, index: u64) -> Facts;
+    fn ring(keys: &Keys) -> Self::Ring;
     /// Whether a server of this release takes the signatures of a session.
-    fn verify(session: &Self::Session, keys: &Keys, index: u64) -> bool;
+    fn verify(session: &Self::Session, keys: &Self::Ring, index: u64) -> bool;
     /// An accepted item as it is decoded and encoded again.
     fn item_again(bytes: &[u8]) -> Result<Vec<u8>, String>;
     fn integer(value: u64) -> Vec<u8>;
@@ -42,6 +45,7 @@ macro_rules! upstream {
         impl Upstream for $name {
             const VERSION: &'static str = $version;
             type Session = $core::session_outcome::SignedSessionOutcome;
+            type Ring = BTreeMap<$core::PeerId, $core::secp256k1::PublicKey>;
 
             fn build(session: &SignedSession) -> Self::Session {
                 use $core::core::{DynInput, DynModuleConsensusItem, DynOutput, DynUnknown};
@@ -130,12 +134,16 @@ macro_rules! upstream {
                 }
             }
 
-            fn verify(session: &Self::Session, keys: &Keys, index: u64) -> bool {
+            fn ring(keys: &Keys) -> Self::Ring {
                 let keys = keys.iter().map(|(peer, key)| {
                     let key = $core::secp256k1::PublicKey::from_slice(key).expect("a public key");
                     ((*peer).into(), key)
                 });
-                $verify(session, &keys.collect(), index)
+                keys.collect()
+            }
+
+            fn verify(session: &Self::Session, keys: &Self::Ring, index: u64) -> bool {
+                $verify(session, keys, index)
             }
 
             fn item_again(bytes: &[u8]) -> Result<Vec<u8>, String> {

@@ -1,0 +1,16 @@
+//! Files that somebody names.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+
+/// Opens a file for reading; what is no regular file is refused, for a pipe would be waited for, for ever.
+///
+/// # Errors
+/// If it cannot be opened, or is a directory, a pipe, a socket or a device.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        return File::open(path);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+}
