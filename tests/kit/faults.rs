@@ -39,7 +39,7 @@ pub fn run_with_fault(
 }
 
 /// The library, compiled once.
-fn library() -> &'static Path {
+pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = LIBRARY.get_or_init(|| {
         let home = tempfile::tempdir().expect("a directory");

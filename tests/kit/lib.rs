@@ -4,12 +4,16 @@
 
 mod archives;
 mod binaries;
+mod byzantine;
 mod changes;
+mod clock;
 mod disk;
 mod faults;
 mod files;
 mod fixtures;
 mod migrated;
+mod mutated;
+mod network;
 mod nodes;
 mod random;
 mod restores;
@@ -19,7 +23,9 @@ mod sessions;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
+pub use byzantine::{Byzantine, Crimes};
 pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
+pub use clock::Clock;
 pub use disk::ON_A_SMALL_DISK;
 pub use faults::{Fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
@@ -28,6 +34,7 @@ pub use migrated::{
     MIGRATED_CODES, converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database,
     root,
 };
+pub use network::{Network, Weather};
 pub use nodes::Nodes;
 pub use random::Random;
 pub use restores::Restorable;

@@ -1,7 +1,8 @@
 //! A federation of running nodes, each a process on this machine.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Run, binary, command, copy_dir, fixture};
+use crate::{Clock, Run, binary, command, copy_dir, fixture};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -25,12 +26,28 @@ pub struct Nodes {
 impl Nodes {
     /// A new federation of four that has finished one session of so many rounds of 20 ms; none of them runs.
     pub fn new(rounds: u16) -> Self {
+        Self::of(4, rounds)
+    }
+
+    /// The same of so many guardians.
+    pub fn of(guardians: usize, rounds: u16) -> Self {
         let home = tempfile::tempdir().expect("there is room for files");
-        let rounds = rounds.to_string();
-        let arguments =
-            ["dev", "--sessions", "1", "--round-delay", "20", "--rounds", &rounds, "--dir"].map(Into::into);
+        let (rounds, count) = (rounds.to_string(), guardians.to_string());
+        let size = ["--guardians", &count, "--rounds", &rounds, "--round-delay", "20"];
+        let arguments = [&["dev", "--sessions", "1"][..], &size, &["--dir"]].concat();
+        let arguments: Vec<_> = arguments.into_iter().map(Into::into).collect();
         Run::of("fm-node", &[&arguments[..], &[home.path().into()]].concat()).exits(0);
-        Self { home, password: "dev", processes: (0..4).map(|_| None).collect() }
+        Self { home, password: "dev", processes: (0..guardians).map(|_| None).collect() }
+    }
+
+    /// Guardians whose data directories `0`, `1`, … are there, and the password of all of them.
+    pub fn at(home: TempDir, password: &'static str, guardians: usize) -> Self {
+        Self { home, password, processes: (0..guardians).map(|_| None).collect() }
+    }
+
+    /// How many guardians there are, running or not.
+    pub fn guardians(&self) -> usize {
+        self.processes.len()
     }
 
     /// Copies of the four guardians of v0.5.0, with addresses that are free on this machine.
@@ -70,19 +87,30 @@ impl Nodes {
 
     /// Starts a guardian.
     pub fn start(&mut self, peer: usize) {
-        self.start_with(peer, &[]);
+        self.start_with(peer, &[], &[]);
     }
 
     /// Starts a guardian that has no database.
     pub fn start_new(&mut self, peer: usize) {
-        self.start_with(peer, &["--new"]);
+        self.start_with(peer, &["--new"], &[]);
     }
 
-    fn start_with(&mut self, peer: usize, options: &[&str]) {
+    /// Starts a guardian that reads the clock that is given.
+    pub fn start_with_clock(&mut self, peer: usize, clock: &Clock) {
+        self.start_with(peer, &[], &clock.environment());
+    }
+
+    /// Whether a guardian was started, and not killed or seen to end.
+    pub fn is_started(&self, peer: usize) -> bool {
+        self.processes[peer].is_some()
+    }
+
+    fn start_with(&mut self, peer: usize, options: &[&str], environment: &[(&str, OsString)]) {
         let directory = self.directory(peer);
         let log = File::options().create(true).append(true).open(directory.join("log")).expect("a log");
         let mut node = command(binary("fm-node"));
         node.env("FM_PASSWORD", self.password).arg("run").arg("--data-dir").arg(&directory).args(options);
+        node.envs(environment.iter().map(|(name, value)| (name, value)));
         let child = node.stdout(Stdio::null()).stderr(log).spawn().expect("the program can be started");
         self.processes[peer] = Some(child);
     }
@@ -174,8 +202,14 @@ impl Nodes {
     /// Lets `fm-verify` prove every guardian's history; the root that they have in common.
     #[track_caller]
     pub fn root(&self, sessions: u64) -> String {
+        self.root_of(0..self.processes.len(), sessions)
+    }
+
+    /// The same of some guardians.
+    #[track_caller]
+    pub fn root_of(&self, guardians: impl IntoIterator<Item = usize>, sessions: u64) -> String {
         let mut roots = Vec::new();
-        for peer in 0..self.processes.len() {
+        for peer in guardians {
             let directory = self.directory(peer);
             let run = crate::verify!(directory, "--config", directory, "--json").exits(0);
             let verdict = run.verdict();
@@ -199,13 +233,34 @@ impl Drop for Nodes {
     }
 }
 
-fn free_ports(count: usize) -> Vec<u16> {
+/// A guardian's address in a file, as host and port.
+pub(crate) fn address_of(path: &Path, field: &str, peer: usize) -> String {
+    let text = fs::read_to_string(path).expect("a configuration file");
+    let file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
+    let url = file[field][peer.to_string()]["url"].as_str().expect("an address");
+    url.split_once("://").expect("a URL").1.trim_end_matches('/').to_owned()
+}
+
+/// Names another address of a guardian in a file.
+pub(crate) fn readdress_one(path: &Path, field: &str, peer: usize, address: SocketAddr) {
+    let text = fs::read_to_string(path).expect("a configuration file");
+    let mut file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
+    let url = &mut file[field][peer.to_string()]["url"];
+    let text = url.as_str().expect("an address");
+    let (scheme, end) = (text.split_once("://").expect("a URL").0, if text.ends_with('/') { "/" } else { "" });
+    *url = format!("{scheme}://{address}{end}").into();
+    fs::write(path, file.to_string()).expect("the copy can be written");
+}
+
+/// Ports of this machine that are free now.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free")).collect();
     listeners.iter().map(|listener| listener.local_addr().expect("it listens").port()).collect()
 }
 
-fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16]) {
+/// Names these ports of this machine in a file, one for each guardian.
+pub(crate) fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16]) {
     let text = fs::read_to_string(path).expect("a configuration file");
     let mut file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
     for (peer, port) in ports.iter().enumerate() {

@@ -96,6 +96,12 @@ pub enum OutcomeError {
     /// Its root is also that of a shorter list, which the signatures may be over.
     #[error("the list of items repeats its own end: its signatures are also those of a shorter list")]
     Ambiguous,
+    /// Every item may be two nodes of the tree of a longer list, or a level of the tree is a list of items, which the
+    /// signatures may be over.
+    #[error(
+        "the list of items has the root of a list at another depth: its signatures may be those of the other"
+    )]
+    AnotherDepth,
     /// Not exactly a threshold of signatures.
     #[error("{signatures} signatures, exactly {threshold} are needed")]
     SignatureCount {

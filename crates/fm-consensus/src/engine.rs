@@ -36,12 +36,13 @@ pub struct Federation {
     pub signing_key: SigningKey,
 }
 
-/// What becomes of an item that the same guardian's units carried before in the session, byte for byte.
+/// What becomes of items with which a header's tree can be read as that of another list: one that the same guardian's
+/// units carried before in the session, byte for byte, and one that is as long as two nodes of the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Duplicates {
-    /// It is not accepted. So no list of items repeats itself, and no signed header is over two lists.
+pub enum Ambiguous {
+    /// They are not accepted. So no list repeats itself or reads as nodes, and no signed header is over two lists.
     Refused,
-    /// It is processed like any other: what servers up to v0.13 do, needed where they take part in ordering.
+    /// They are processed like any other: what servers up to v0.13 do, needed where they take part in ordering.
     Processed,
 }
 
@@ -50,8 +51,8 @@ pub enum Duplicates {
 pub struct Rules {
     /// When a session ends.
     pub schedule: Schedule,
-    /// What becomes of repeated items.
-    pub duplicates: Duplicates,
+    /// What becomes of items that make a header ambiguous.
+    pub ambiguous: Ambiguous,
 }
 
 /// The machine.

@@ -42,6 +42,12 @@ pub enum Rejection {
     /// The same item of the same guardian was accepted before in this session.
     #[error("the item was accepted before in this session")]
     Duplicate,
+    /// As an accepted item it has as many bytes as two nodes of the header's tree, and could be taken for them.
+    #[error(
+        "an accepted item of {} bytes could be taken for two nodes of the header's tree",
+        fm_history::NODE_PAIR_BYTES
+    )]
+    ReadsAsNodes,
     /// A transaction's inputs are not what its outputs and fees are.
     #[error("inputs of {inputs} msat for outputs of {outputs} msat and fees of {fees} msat")]
     Unbalanced {

@@ -35,7 +35,7 @@ pub use audit::BalanceSheet;
 pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
 pub use checkpoint::{CHECKPOINTS_NAME, checkpoints, make_checkpoint};
 pub use dbtx::{DbTransaction, Savepoint};
-pub use engine::{Duplicates, Engine, Federation, Progress, Rules, check_transaction, proposals};
+pub use engine::{Ambiguous, Engine, Federation, Progress, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::{GUARD_NAME, Guard, GuardError};

@@ -2,13 +2,13 @@
 
 use fm_codec::{Dialect, Encode};
 use fm_crypto::SessionKeys;
-use fm_history::{AcceptedItem, ConsensusItem, PeerId, Signatures, sha256};
+use fm_history::{AcceptedItem, ConsensusItem, NODE_PAIR_BYTES, PeerId, Signatures, sha256};
 
 use crate::action::Action;
 use crate::audit::BalanceSheet;
 use crate::batch::{UnitPayload, read_batch};
 use crate::dbtx::DbTransaction;
-use crate::engine::{Duplicates, Engine, txid};
+use crate::engine::{Ambiguous, Engine, txid};
 use crate::error::{EngineError, ItemError, Rejection};
 use crate::schedule::SessionEnd;
 use crate::session::Signing;
@@ -63,9 +63,11 @@ impl Engine {
                 continue;
             }
             let index = session.leaves.len() as u64;
-            let repeated = self.rules.duplicates == Duplicates::Refused && session.known.contains(&leaf);
-            let result = if repeated {
+            let refused = self.rules.ambiguous == Ambiguous::Refused;
+            let result = if refused && session.known.contains(&leaf) {
                 Err(Rejection::Duplicate.into())
+            } else if refused && bytes.len() == NODE_PAIR_BYTES {
+                Err(Rejection::ReadsAsNodes.into())
             } else {
                 self.accept_item(&mut tx, &mut balance, &accepted, index)
             };

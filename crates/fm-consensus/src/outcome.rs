@@ -1,16 +1,17 @@
 //! The end of a session: by signatures that were ordered, or by a signed outcome that was fetched.
 
-use fm_codec::{Dialect, Encode, MAX_DECODE_SIZE, Writer};
+use fm_codec::{Dialect, Encode, MAX_DECODE_SIZE, Writer, decode_exact};
 use fm_eras::session::session_key;
 use fm_history::{
-    Hash, MerkleRoot, SessionHeader, Signatures, SignedSession, merkle_root, sha256, signed_record,
+    AcceptedItem, Depth, Hash, MerkleRoot, NODE_PAIR_BYTES, SessionHeader, Signatures, SignedSession,
+    merkle_root, merkle_root_of_items, sha256, signed_record,
 };
 use fm_store::Durability;
 
 use crate::action::{Action, OutcomeError};
 use crate::batch::check_item;
 use crate::dbtx::DbTransaction;
-use crate::engine::Engine;
+use crate::engine::{Ambiguous, Engine};
 use crate::error::{EngineError, ItemError};
 use crate::failure::{ConsensusFailure, FailureKind, Side, header_hex, signatures_hex};
 use crate::session::Session;
@@ -78,6 +79,9 @@ impl Engine {
         if ambiguous {
             return Err(OutcomeError::Ambiguous);
         }
+        if self.may_have_another_depth(&session.outcome.items) {
+            return Err(OutcomeError::AnotherDepth);
+        }
         let keys = &self.federation.keys;
         let (signatures, threshold) = (session.signatures.len(), keys.threshold());
         if signatures != threshold {
@@ -89,6 +93,25 @@ impl Engine {
             keys.verify(*peer, &message, signature)?;
         }
         Ok(Proven { session, leaves, header })
+    }
+
+    /// Whether the list's root may be that of a list at another depth, and that list be the signed one.
+    ///
+    /// Where ambiguous items are refused no signed list is the shorter one of two: it would consist of such items.
+    fn may_have_another_depth(&self, items: &[AcceptedItem]) -> bool {
+        let mut stored = items.iter().map(|item| item.to_bytes(Dialect::MODERN));
+        if self.rules.ambiguous == Ambiguous::Refused {
+            return !items.is_empty() && stored.all(|item| item.len() == NODE_PAIR_BYTES);
+        }
+        let stored: Vec<Vec<u8>> = stored.collect();
+        let stored: Vec<&[u8]> = stored.iter().map(Vec::as_slice).collect();
+        let guardians = self.federation.keys.guardians();
+        let is_item = |bytes: &[u8; NODE_PAIR_BYTES]| {
+            decode_exact::<AcceptedItem>(bytes, Dialect::MODERN).is_ok_and(|item| {
+                usize::from(item.peer) < guardians && check_item(&item.item, &self.modules).is_ok()
+            })
+        };
+        merkle_root_of_items(&stored, is_item).depth != Depth::Settled
     }
 
     /// Stores the session in progress with the signatures that were ordered.
@@ -192,5 +215,5 @@ fn first_difference(ours: &[Hash], theirs: &[Hash]) -> Option<usize> {
 }
 
 fn peer_of(accepted: &[u8]) -> Option<u16> {
-    fm_codec::decode_exact::<fm_history::AcceptedItem>(accepted, Dialect::MODERN).ok().map(|item| item.peer)
+    decode_exact::<AcceptedItem>(accepted, Dialect::MODERN).ok().map(|item| item.peer)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fm_aleph::{Member, OrderedUnit, Proposals, Session};
-use fm_consensus::{Duplicates, Engine, Federation, Guard, Rules, Schedule};
+use fm_consensus::{Ambiguous, Engine, Federation, Guard, Rules, Schedule};
 use fm_store::Durability;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
@@ -58,7 +58,7 @@ impl Sessions {
             own: shared.config.me(),
             signing_key: shared.config.signing_key()?,
         };
-        let rules = Rules { schedule, duplicates: Duplicates::Refused };
+        let rules = Rules { schedule, ambiguous: Ambiguous::Refused };
         let mut engine =
             Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;
         // Own units are synced, and with them all that was accepted before.

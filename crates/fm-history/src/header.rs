@@ -30,7 +30,7 @@ pub enum Depth {
 }
 
 /// Bytes of two nodes, which is what an inner node is the hash of.
-const PAIR: usize = 64;
+pub const NODE_PAIR_BYTES: usize = 64;
 
 /// The root over leaf hashes: zeros for no leaf, the leaf for one, the last node repeated on odd levels.
 ///
@@ -52,16 +52,16 @@ pub fn merkle_root_of_items(items: &[&[u8]], is_item: impl Fn(&[u8; 64]) -> bool
         root_of(&mut level, |nodes| shallower = shallower || pairs(nodes).all(|pair| is_item(&pair)));
     if shallower {
         found.depth = Depth::Shallower;
-    } else if !items.is_empty() && items.iter().all(|item| item.len() == PAIR) {
+    } else if !items.is_empty() && items.iter().all(|item| item.len() == NODE_PAIR_BYTES) {
         found.depth = Depth::MaybeDeeper;
     }
     found
 }
 
 /// What the nodes above these are the hashes of.
-fn pairs(level: &[Hash]) -> impl Iterator<Item = [u8; PAIR]> {
+fn pairs(level: &[Hash]) -> impl Iterator<Item = [u8; NODE_PAIR_BYTES]> {
     level.chunks(2).map(|pair| {
-        let mut bytes = [0; PAIR];
+        let mut bytes = [0; NODE_PAIR_BYTES];
         bytes[..32].copy_from_slice(&pair[0].0);
         bytes[32..].copy_from_slice(&pair[pair.len() - 1].0);
         bytes

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use fm_codec::ModuleValue;
+use fm_codec::{Dialect, Encode, ModuleValue};
 use fm_consensus::{
-    ACCEPTED_ITEM, ALEPH_UNITS, Action, BATCH_BYTES, BatchError, Changes, Duplicates, Engine, EngineError,
+    ACCEPTED_ITEM, ALEPH_UNITS, Action, Ambiguous, BATCH_BYTES, BatchError, Changes, Engine, EngineError,
     Guard, MemoryStorage, Rejection, Rules, SESSION_BYTES, Schedule, Storage, UnitPayload, unit_key,
 };
 use fm_eras::RowSource;
 use fm_eras::session::{session_key, transaction_key};
-use fm_history::{ConsensusItem, SessionParts, Transaction, TransactionSignature};
+use fm_history::{AcceptedItem, ConsensusItem, SessionParts, Transaction, TransactionSignature};
 use fm_store::Durability;
 
 use crate::world::{
@@ -149,18 +149,36 @@ fn transactions_that_do_not_hold_are_discarded() {
 
 #[test]
 fn a_repeated_item_is_refused_or_processed_as_the_rules_say() {
-    for duplicates in [Duplicates::Refused, Duplicates::Processed] {
+    for ambiguous in [Ambiguous::Refused, Ambiguous::Processed] {
         let storage = Arc::new(MemoryStorage::default());
-        let rules = Rules { duplicates, ..rules() };
+        let rules = Rules { ambiguous, ..rules() };
         let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
         let mut engine = Engine::open(storage.clone(), federation, modules, rules, Guard::default()).unwrap();
         let item = vote(1, 1, b"x");
         assert_eq!(rejection(&mut engine, &item), None);
         let second = rejection(&mut engine, &item);
-        assert_eq!(second, (duplicates == Duplicates::Refused).then_some(Rejection::Duplicate));
+        assert_eq!(second, (ambiguous == Ambiguous::Refused).then_some(Rejection::Duplicate));
         // Another guardian's is another item.
         let actions = engine.on_ordered_unit(1, 1, Some(&batch(&[item]))).unwrap();
         assert!(matches!(actions.as_slice(), [Action::Accepted { peer: 1, .. }]));
+    }
+}
+
+#[test]
+fn an_item_that_reads_as_two_nodes_is_refused_or_processed_as_the_rules_say() {
+    // Variant, length, instance (three bytes), length, salt, key, length, guardian: ten bytes beside the value.
+    let of = |bytes: usize| vote(1, 1, &vec![b'x'; bytes - 10]);
+    for ambiguous in [Ambiguous::Refused, Ambiguous::Processed] {
+        let rules = Rules { ambiguous, ..rules() };
+        let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
+        let storage = Arc::new(MemoryStorage::default());
+        let mut engine = Engine::open(storage, federation, modules, rules, Guard::default()).unwrap();
+        for bytes in 63..66 {
+            let item = of(bytes);
+            assert_eq!(AcceptedItem { item: item.clone(), peer: 0 }.to_bytes(Dialect::MODERN).len(), bytes);
+            let refused = ambiguous == Ambiguous::Refused && bytes == 64;
+            assert_eq!(rejection(&mut engine, &item), refused.then_some(Rejection::ReadsAsNodes));
+        }
     }
 }
 
@@ -214,7 +232,7 @@ fn exactly_a_threshold_of_signatures_is_collected() {
 #[test]
 fn an_older_schedule_ends_by_the_number_of_batches() {
     let storage = Arc::new(MemoryStorage::default());
-    let rules = Rules { schedule: Schedule::batches(1, 5000, 4).unwrap(), duplicates: Duplicates::Processed };
+    let rules = Rules { schedule: Schedule::batches(1, 5000, 4).unwrap(), ambiguous: Ambiguous::Processed };
     let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
     let mut engine = Engine::open(storage.clone(), federation, modules, rules, Guard::default()).unwrap();
     // Three times the expected rounds, times four guardians; also batches that cannot be read count.

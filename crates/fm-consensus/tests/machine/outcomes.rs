@@ -100,6 +100,25 @@ fn what_is_not_the_signed_outcome_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_list_whose_root_may_be_that_of_a_longer_one_is_refused() {
+    let (storage, mut engine) = fresh();
+    let before = storage.rows();
+    // Votes that are 64 bytes long with their guardian: each may be two nodes of the signed tree.
+    let long = |salt, bytes: usize| (vote(salt, 1, &vec![b'x'; bytes]), 0);
+    for items in [vec![long(1, 54)], vec![long(1, 54), long(2, 54)]] {
+        let record = bytes(&signed(0, &items, &[0, 1, 2]));
+        assert_eq!(refusal(&mut engine, 0, &record), OutcomeError::AnotherDepth);
+    }
+    assert!(storage.rows() == before);
+    // One item that is no pair of nodes, and none of them is.
+    let record = bytes(&signed(0, &[long(1, 54), long(2, 53)], &[0, 1, 2]));
+    assert!(matches!(
+        engine.on_fetched_outcome(0, &record).unwrap().as_slice(),
+        [Action::SessionComplete { items: 2, .. }]
+    ));
+}
+
+#[test]
 fn every_changed_byte_of_a_real_outcome_is_refused_or_is_a_failure() {
     let real = fixture::rows(0);
     let record = &real[&session_key(3)];

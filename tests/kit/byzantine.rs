@@ -1,0 +1,257 @@
+//! A guardian that misbehaves with its real keys: for stories, never shipped.
+//!
+//! It orders with two copies of itself, each linked to another part of the federation: so it makes two units of a round
+//! (forks). Both sign wrong headers and propose garbage. In every third session it floods instead: what it heard before,
+//! bytes that are nothing, and messages that are too long; in every third it holds its links and takes nothing. Its
+//! interface says what it likes, and gives mutated outcomes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fm_aleph::{Member, Proposals, Session, UnitLog};
+use fm_codec::{Dialect, Encode, Writer};
+use fm_consensus::{DUMMY_ISSUER, Schedule, UnitPayload};
+use fm_guardian::{NodeConfig, issue};
+use fm_history::{ConsensusItem, SessionHeader, sha256};
+use fm_peers::{Identity, Incoming, MAX_MESSAGE_BYTES, Other, Peers, Setup};
+use fm_rpc::{Client, Limits, serve};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::mutated::Mutator;
+
+/// What it does in a session, in turn.
+const CRIMES: u64 = 3;
+const LOOK_AFTER: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Messages that are kept to be sent again.
+const MOST_HEARD: usize = 3000;
+
+/// How often it did what.
+#[derive(Debug, Default)]
+pub struct Crimes {
+    /// Units for which it was asked by one of its copies.
+    pub units: AtomicU64,
+    /// Messages of a flood.
+    pub flood: AtomicU64,
+    /// Sessions in which it took nothing.
+    pub stalled: AtomicU64,
+    /// Mutated outcomes that it gave.
+    pub mutated: AtomicU64,
+}
+
+/// The guardian; it ends when this goes.
+pub struct Byzantine {
+    /// What it did so far.
+    pub crimes: Arc<Crimes>,
+    runtime: Option<Runtime>,
+}
+
+impl Byzantine {
+    /// Starts guardian 0 of a federation with the files in that directory; `near` hears one copy, all others the other.
+    pub fn start(directory: &Path, password: &str, near: &[u16]) -> Self {
+        let config = Arc::new(NodeConfig::read(directory, password).expect("a guardian's files"));
+        assert_eq!(config.me(), 0, "the guardian that dials all others: it alone decides who hears which copy");
+        let crimes = Arc::<Crimes>::default();
+        let runtime = Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let (tell, finished) = watch::channel(0);
+            let honest = config.consensus.api_endpoints[&1].url.clone();
+            tokio::spawn(follow(honest.clone(), tell));
+            let address = config.api_address().expect("an address");
+            let listener = tokio::net::TcpListener::bind(address).await.expect("its port is free");
+            let mutator = Arc::new(Mutator::new(honest, crimes.clone()));
+            tokio::spawn(serve(listener, mutator, Limits::default()));
+            let (near, far): (Vec<u16>, Vec<u16>) =
+                config.keys.peers().filter(|peer| *peer != 0).partition(|peer| near.contains(peer));
+            for (copy, hears) in [near, far].into_iter().enumerate() {
+                let copy = Copy { number: copy, config: config.clone(), crimes: crimes.clone() };
+                tokio::spawn(copy.run(hears, finished.clone()));
+            }
+        });
+        Self { crimes, runtime: Some(runtime) }
+    }
+}
+
+impl Drop for Byzantine {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Tells how many sessions an honest guardian has finished.
+async fn follow(url: String, tell: watch::Sender<u64>) {
+    let mut client = None;
+    loop {
+        if client.as_ref().is_none_or(Client::is_closed) {
+            client = Client::connect(&url).await.ok();
+        }
+        if let Some(client) = &client
+            && let Ok(count) = client.request("session_count", None, &Value::Null, PATIENCE).await
+        {
+            tell.send_replace(count.as_u64().unwrap_or_default());
+        }
+        sleep(LOOK_AFTER).await;
+    }
+}
+
+/// Units in memory: it forgets what it signed whenever it likes.
+#[derive(Default)]
+struct Memory(Mutex<Vec<u8>>);
+
+impl UnitLog for Memory {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        Ok(self.0.lock().expect("nobody panics with it").clone())
+    }
+
+    fn append(&self, unit: &[u8], _: bool) -> io::Result<()> {
+        self.0.lock().expect("nobody panics with it").extend_from_slice(unit);
+        Ok(())
+    }
+}
+
+/// One of the two copies.
+struct Copy {
+    number: usize,
+    config: Arc<NodeConfig>,
+    crimes: Arc<Crimes>,
+}
+
+impl Copy {
+    async fn run(self, hears: Vec<u16>, mut finished: watch::Receiver<u64>) {
+        let (peers, incoming) = Peers::start(self.setup(&hears)).await.expect("links");
+        let peers = Arc::new(peers);
+        let member = self.member(peers.clone(), incoming);
+        let mut heard = Vec::new();
+        loop {
+            let session = *finished.borrow_and_update();
+            if session % CRIMES == 0 {
+                self.fork(&member, session, &mut finished).await;
+                continue;
+            }
+            let work = async {
+                match session % CRIMES {
+                    1 => self.flood(&member, &mut heard).await,
+                    _ => self.stall().await,
+                }
+            };
+            tokio::select! {
+                () = work => (),
+                _ = finished.wait_for(|count| *count > session) => (),
+            }
+        }
+    }
+
+    fn setup(&self, hears: &[u16]) -> Setup {
+        let config = &self.config;
+        let certificate = |peer| config.certificate(peer).expect("a certificate");
+        let others: BTreeMap<u16, Other> = hears
+            .iter()
+            .map(|peer| {
+                let address = config.p2p_address(*peer).expect("an address");
+                (*peer, Other { certificate: certificate(*peer), address })
+            })
+            .collect();
+        let identity = Identity { certificate: certificate(0), key: config.tls_key.clone() };
+        Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others }
+    }
+
+    fn member(&self, peers: Arc<Peers>, incoming: Incoming) -> Member {
+        let config = &self.config;
+        Member {
+            me: 0,
+            keys: Arc::new(config.keys.clone()),
+            key: Arc::new(config.signing_key().expect("a key")),
+            peers,
+            incoming: Arc::new(tokio::sync::Mutex::new(incoming)),
+            schedule: Schedule::rounds(config.consensus.broadcast_rounds_per_session).expect("a schedule"),
+            round_delay: config.round_delay(),
+        }
+    }
+
+    /// Orders like an honest guardian, as one of two.
+    async fn fork(&self, member: &Member, session: u64, finished: &mut watch::Receiver<u64>) {
+        let log = Arc::new(Memory::default());
+        let mut aleph = Session::start(member, session, log, self.proposals(session)).expect("a session");
+        let is_over = async {
+            // An error is the end of this guardian.
+            let _ = finished.wait_for(|count| *count > session).await;
+        };
+        tokio::select! {
+            () = async { while aleph.next().await.is_some() {} } => (),
+            () = is_over => (),
+        }
+        aleph.stop().await;
+        sleep(LOOK_AFTER).await;
+    }
+
+    /// In turn: a transaction that only this copy has, bytes that are no batch, a batch of an unknown module, a
+    /// signature over a header that is nobody's, and one that is none.
+    fn proposals(&self, session: u64) -> Proposals {
+        let (config, crimes, number) = (self.config.clone(), self.crimes.clone(), self.number);
+        Box::new(move || {
+            let turn = crimes.units.fetch_add(1, Relaxed);
+            let batch = |items: &[ConsensusItem]| {
+                let mut batch = Writer::new(Dialect::MODERN);
+                batch.list(items.iter(), |batch, item| item.encode(batch));
+                Some(UnitPayload::Batch(batch.into_bytes()))
+            };
+            match turn % 5 {
+                0 => batch(&[ConsensusItem::Transaction(issue(0, 1 + number as u64, &DUMMY_ISSUER).ok()?)]),
+                1 => Some(UnitPayload::Batch(vec![0xFF; 200])),
+                2 => batch(&[ConsensusItem::Default { variant: 9, bytes: vec![0; 40] }]),
+                3 => {
+                    let root = sha256(&[&turn.to_be_bytes()]);
+                    let message = config.keys.message(&SessionHeader { index: session, root }.to_bytes());
+                    Some(UnitPayload::Signature(config.signing_key().ok()?.sign(&message)))
+                }
+                _ => Some(UnitPayload::Signature([7; 64])),
+            }
+        })
+    }
+
+    /// Sends what it heard again and again, with and without a changed byte, and worse, as fast as the links take it.
+    async fn flood(&self, member: &Member, heard: &mut Vec<Vec<u8>>) {
+        let mut incoming = member.incoming.lock().await;
+        let mut turn = 0;
+        loop {
+            while let Ok(Some((_, message))) = timeout(Duration::from_millis(1), incoming.next()).await {
+                if heard.len() < MOST_HEARD {
+                    heard.push(message);
+                }
+            }
+            for _ in 0..200 {
+                turn += 1;
+                let mut message = heard.get(turn % heard.len().max(1)).cloned().unwrap_or_default();
+                match turn % 4 {
+                    0 => message.truncate(turn % 90),
+                    1 if !message.is_empty() => {
+                        let place = turn.wrapping_mul(31) % message.len();
+                        message[place] ^= 1 << (turn % 8);
+                    }
+                    2 => message.extend([0xFF; 9]),
+                    _ => (),
+                }
+                if turn % 5000 == 4999 {
+                    message = vec![0; MAX_MESSAGE_BYTES + 1];
+                }
+                member.peers.broadcast(&message.into());
+                self.crimes.flood.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// Keeps its links, takes nothing and says nothing.
+    async fn stall(&self) {
+        self.crimes.stalled.fetch_add(1, Relaxed);
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,83 @@
+//! The interface of a guardian that lies: outcomes that nobody signed, or not so.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use fm_codec::{Dialect, Encode, Reader, Writer, decode_exact};
+use fm_history::SignedSession;
+use fm_rpc::{Client, Page, Request, RpcError, Service};
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use crate::byzantine::Crimes;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Gives what an honest guardian gives, changed.
+pub(crate) struct Mutator {
+    honest: String,
+    crimes: Arc<Crimes>,
+}
+
+impl Mutator {
+    pub(crate) fn new(honest: String, crimes: Arc<Crimes>) -> Self {
+        Self { honest, crimes }
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Value, RpcError> {
+        let gone = |_| RpcError::new(RpcError::INTERNAL, "gone");
+        let client = Client::connect(&self.honest).await.map_err(gone)?;
+        client.request(&request.method, None, &request.params, PATIENCE).await.map_err(gone)
+    }
+}
+
+impl Service for Mutator {
+    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Value, RpcError>> {
+        Box::pin(async move {
+            let answer = self.ask(&request).await?;
+            match request.method.as_str() {
+                // Far ahead, now and then.
+                "session_count" if self.crimes.mutated.load(Relaxed) % 4 == 3 => Ok(json!(u64::MAX)),
+                "await_signed_session_outcome" => {
+                    let turn = self.crimes.mutated.fetch_add(1, Relaxed);
+                    if turn % 8 == 7 {
+                        // Never an answer.
+                        std::future::pending::<()>().await;
+                    }
+                    Ok(mutate(&answer, turn).unwrap_or(json!(["zz"])))
+                }
+                _ => Ok(answer),
+            }
+        })
+    }
+
+    fn page(&self, _: &str) -> Option<Page> {
+        None
+    }
+}
+
+/// An outcome, changed in one of several ways.
+fn mutate(answer: &Value, turn: u64) -> Option<Value> {
+    let bytes = hex::decode(answer.get(0)?.as_str()?).ok()?;
+    let record = Reader::new(&bytes, Dialect::MODERN).bytes().ok()?;
+    let mut session: SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
+    let first = *session.signatures.keys().next()?;
+    match turn % 8 {
+        // The end repeated so that the root is the same: of one item or an odd number it is.
+        0 => session.outcome.items.extend(session.outcome.items.last().cloned()),
+        1 => drop(session.signatures.remove(&first)),
+        2 => drop((0..4).find_map(|peer| session.signatures.insert(peer, [9; 64]))),
+        3 => drop(session.outcome.items.pop()),
+        4 => session.outcome.items.reverse(),
+        5 => {
+            let missing = (0..4).find(|peer| !session.signatures.contains_key(peer))?;
+            let signature = session.signatures.get(&first).copied()?;
+            session.signatures.insert(missing, signature);
+        }
+        _ => return None,
+    }
+    let mut wrapped = Writer::new(Dialect::MODERN);
+    wrapped.bytes(&session.to_bytes(Dialect::MODERN));
+    Some(json!([hex::encode(wrapped.as_bytes())]))
+}
