@@ -157,7 +157,7 @@ impl From<BackupError> for Failure {
                 Some("the same command goes on when the store answers; see AWS_… in docs/checkpoints.md"),
             ),
             BackupError::Unreachable { .. } => {
-                (Exit::Usage, Some("give a path, or file:// and an absolute path"))
+                (Exit::Usage, Some("give a path, file:// and an absolute path, or s3://bucket/key"))
             }
             BackupError::NotProven { .. } => (
                 Exit::Findings,
