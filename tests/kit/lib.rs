@@ -20,6 +20,8 @@ mod restores;
 mod run;
 mod sealing;
 mod sessions;
+mod store;
+mod unsteady;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
@@ -41,6 +43,8 @@ pub use restores::Restorable;
 pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
+pub use store::Store;
+pub use unsteady::{Unsteady, Weather};
 
 /// Runs `fm-migrate` with the arguments, to its end.
 #[macro_export]

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit", "fm-consensus"],
     &["fm-backup", "fm-migration", "fm-aleph"],
-    &["fm-restore", "fm-guardian"],
+    &["fm-restore", "fm-guardian", "fm-object"],
     &["fm-cli"],
     &["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify"],
 ];

@@ -34,6 +34,14 @@ pub enum BackupError {
         /// Why not.
         source: ArchiveError,
     },
+    /// A store of objects does not do what it was asked for.
+    #[error("cannot work with {path}")]
+    Remote {
+        /// The object.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// An address that this program does not reach.
     #[error("{text:?} is no place that this program reaches")]
     Unreachable {
@@ -139,6 +147,11 @@ impl BackupError {
     /// The archive at `path` could not be read.
     pub fn archive(path: &Path) -> impl Fn(ArchiveError) -> Self + '_ {
         |source| Self::Archive { path: path.to_owned(), source }
+    }
+
+    /// The store of the object at `path` failed.
+    pub fn remote(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        |source| Self::Remote { path: path.to_owned(), source }
     }
 
     pub(crate) fn not_fit(path: &Path, what: impl Into<String>) -> Self {

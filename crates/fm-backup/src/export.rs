@@ -3,36 +3,34 @@
 //! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
 //! whole; after a kill the same command starts over and replaces what was left.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use age::Encryptor;
 use age::x25519::{Identity, Recipient};
 use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_archive, check_medium};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium};
 use fm_eras::Detected;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
 use fm_eras::{Rows, SourceError};
 use fm_history::{Finding, Hash};
-use fm_store::{PartialFile, StoreError};
+use fm_store::StoreError;
 
 use crate::increment::Changes;
 use crate::location::AGE_START;
 use crate::overlay::open_base;
 use crate::secrets::Secrets;
 use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
-use crate::{BackupError, Location, Making, Profile, State, Survey, headers, survey};
+use crate::{BackupError, Draft, Location, Making, Profile, State, Survey, headers, survey};
 
-/// Bytes gathered before they are written.
-const WRITE_BYTES: usize = 1 << 20;
 /// Where the mark of an archive stands in its file.
 const MARK_AT: std::ops::Range<usize> = 8..16;
 
 /// How a state is exported.
 pub struct ExportOptions<'a> {
-    /// The file to make.
-    pub target: &'a Path,
+    /// The file or object to make.
+    pub target: &'a Location,
     /// What of the state is written.
     pub profile: Profile,
     /// Write only what is new against this archive.
@@ -89,27 +87,27 @@ pub fn export(
         metadata.insert(SINCE, hex::encode(base.summary().identity));
         metadata.insert(STATE_IDENTITY, survey.classes.identity.to_string());
     }
-    if options.target.exists() {
+    if options.target.is_there()? {
         return existing(options.target, metadata, survey, control);
     }
-    let partial = PartialFile::create(options.target, is_archive)?;
+    let draft = options.target.create()?;
     let job = Job { state, survey: &survey, base: base.as_ref(), options, secrets: &secrets, control };
-    let sink = BufWriter::with_capacity(WRITE_BYTES, partial.handle()?);
-    let (written, summary) = match options.recipients {
+    let (draft, written, summary) = match options.recipients {
         [] => {
-            let (sink, summary) = job.write(sink, &metadata)?;
-            finished(sink, options.target)?;
-            (Location::from(partial.path()), summary)
+            let (mut draft, summary) = job.write(draft, &metadata)?;
+            draft.complete()?;
+            let written = draft.written();
+            (draft, written, summary)
         }
-        recipients => job.write_encrypted(sink, &metadata, recipients, partial.path())?,
+        recipients => job.write_encrypted(draft, &metadata, recipients)?,
     };
     let is_whole = options.profile == Profile::Full && base.is_none();
     if is_whole && Hash(summary.identity) != survey.classes.identity {
         let what = "the source changed while it was read".to_owned();
-        return Err(BackupError::ReadBack { path: options.target.to_owned(), what });
+        return Err(BackupError::ReadBack { path: options.target.path().to_owned(), what });
     }
     read_back(&written, &summary, control)?;
-    partial.publish()?;
+    draft.publish()?;
     Ok(Exported { survey, summary, metadata, existed: false })
 }
 
@@ -138,21 +136,21 @@ pub(crate) fn is_archive(start: &[u8]) -> bool {
 
 /// A target that is there: fine if it is an archive of just this state that says just this.
 fn existing(
-    target: &Path,
+    target: &Location,
     metadata: Metadata,
     survey: Survey,
     control: Control<'_>,
 ) -> Result<Exported, BackupError> {
-    let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
-    Location::from(target).check_keys().map_err(|error| other(error.to_string()))?;
-    let there = ArchiveSource::open(target).map_err(|error| other(error.to_string()))?;
+    let other = |difference: String| BackupError::OtherTarget { path: target.path().to_owned(), difference };
+    target.check_keys().map_err(|error| other(error.to_string()))?;
+    let there = ArchiveSource::over(Arc::new(target.clone())).map_err(|error| other(error.to_string()))?;
     let said = there.all_metadata();
     if let Some((name, value)) = metadata.iter().find(|(name, value)| said.get(name) != Some(value)) {
         let found = said.get(name).unwrap_or("nothing");
         return Err(other(format!("its {name} is {found:?}, not {value:?}")));
     }
-    match check_archive(target, control)? {
-        (Some(_), _) => {}
+    match check_medium(target, control)? {
+        (Some(_), _) => target.clear()?,
         (None, damage) => {
             let first = damage.first().map(ToString::to_string).unwrap_or_default();
             return Err(other(format!("it is damaged ({first})")));
@@ -175,25 +173,26 @@ impl Job<'_> {
     /// is a key that is forgotten when this is over.
     fn write_encrypted(
         &self,
-        sink: BufWriter<File>,
+        draft: Box<dyn Draft>,
         metadata: &Metadata,
         recipients: &[Recipient],
-        path: &Path,
-    ) -> Result<(Location, Summary), BackupError> {
-        let target = self.options.target;
+    ) -> Result<(Box<dyn Draft>, Location, Summary), BackupError> {
+        let target = self.options.target.path();
         let failed = |source| BackupError::from(StoreError::io(target, source));
         let own = Identity::generate();
         let own_recipient = own.to_public();
         let all = recipients.iter().chain([&own_recipient]).map(|recipient| recipient as _);
         let encryptor =
             Encryptor::with_recipients(all).map_err(|error| failed(io::Error::other(error.to_string())))?;
-        let (sink, summary) = self.write(encryptor.wrap_output(sink).map_err(failed)?, metadata)?;
-        finished(sink.finish().map_err(failed)?, target)?;
-        Ok((Location::with_identity(path, own), summary))
+        let (sink, summary) = self.write(encryptor.wrap_output(draft).map_err(failed)?, metadata)?;
+        let mut draft = sink.finish().map_err(failed)?;
+        draft.complete()?;
+        let written = draft.written().with_identity(own);
+        Ok((draft, written, summary))
     }
 
     fn write<W: Write>(&self, sink: W, metadata: &Metadata) -> Result<(W, Summary), BackupError> {
-        let (target, control) = (self.options.target, self.control);
+        let (target, control) = (self.options.target.path(), self.control);
         let level = self.options.level.unwrap_or(Options::default().level);
         let options = Options { level, ..Options::default() };
         let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
@@ -251,11 +250,6 @@ impl Job<'_> {
             Err(_) => true,
         }))
     }
-}
-
-/// Writes what is still gathered.
-fn finished(mut sink: BufWriter<File>, target: &Path) -> Result<(), BackupError> {
-    sink.flush().map_err(|source| StoreError::io(target, source).into())
 }
 
 /// Reads the archive that was written, every frame and record of it.

@@ -10,7 +10,9 @@ use age::{DecryptError, Decryptor};
 use fm_audit::{Medium, ReadSeek};
 use fm_store::open_regular;
 
-use crate::BackupError;
+use crate::export::is_archive;
+use crate::remote::FileDraft;
+use crate::{BackupError, Draft, Remote};
 
 /// How an encrypted file begins.
 pub(crate) const AGE_START: &[u8] = b"age-encryption.org/v1";
@@ -23,11 +25,18 @@ const READ_BYTES: usize = 1 << 16;
 #[derive(Clone)]
 pub struct Location {
     path: PathBuf,
+    /// The object, unless it is a file.
+    remote: Option<Arc<dyn Remote>>,
     identities: Arc<Vec<Identity>>,
 }
 
 impl Location {
-    /// The file.
+    /// An object in a store, called `name`.
+    pub fn remote(name: PathBuf, remote: Arc<dyn Remote>) -> Self {
+        Self { path: name, remote: Some(remote), identities: Arc::default() }
+    }
+
+    /// The file, or the name of the object.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -44,12 +53,54 @@ impl Location {
         let identities = keys
             .map(|key| Identity::from_str(key).map_err(|_| BackupError::NotAKey))
             .collect::<Result<_, _>>()?;
-        Ok(Self { path: self.path.clone(), identities: Arc::new(identities) })
+        Ok(Self { identities: Arc::new(identities), ..self.clone() })
     }
 
     /// The same place, opened with a key that is in no text.
-    pub(crate) fn with_identity(path: &Path, identity: Identity) -> Self {
-        Self { path: path.to_owned(), identities: Arc::new(vec![identity]) }
+    pub(crate) fn with_identity(self, identity: Identity) -> Self {
+        Self { identities: Arc::new(vec![identity]), ..self }
+    }
+
+    /// Whether it is an object in a store.
+    pub fn is_remote(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    /// Whether it can be an archive: a file or an object, not a directory.
+    pub(crate) fn is_file(&self) -> bool {
+        self.is_remote() || self.path.is_file()
+    }
+
+    /// Whether something is there.
+    pub(crate) fn is_there(&self) -> Result<bool, BackupError> {
+        match &self.remote {
+            Some(remote) => remote.is_there().map_err(BackupError::remote(&self.path)),
+            None => Ok(self.path.exists()),
+        }
+    }
+
+    /// Begins to write an archive there.
+    pub(crate) fn create(&self) -> Result<Box<dyn Draft>, BackupError> {
+        match &self.remote {
+            Some(remote) => remote.create(&self.path, is_archive).map_err(BackupError::remote(&self.path)),
+            None => Ok(Box::new(FileDraft::create(&self.path)?)),
+        }
+    }
+
+    /// Removes what a run left that was killed when the archive had its name already.
+    pub(crate) fn clear(&self) -> Result<(), BackupError> {
+        match &self.remote {
+            Some(remote) => remote.clear(is_archive).map_err(BackupError::remote(&self.path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the bytes as they are kept.
+    fn bytes(&self) -> io::Result<Box<dyn ReadSeek>> {
+        match &self.remote {
+            Some(remote) => remote.open(),
+            None => Ok(Box::new(open_regular(&self.path)?)),
+        }
     }
 
     /// Fails early, and says why, if it is encrypted and these are not the keys.
@@ -57,7 +108,7 @@ impl Location {
     /// # Errors
     /// If there are no keys, the wrong ones, or the encryption's own header is damaged.
     pub fn check_keys(&self) -> Result<(), BackupError> {
-        if !self.path.is_file() || !self.is_encrypted().map_err(|source| self.failed(source))? {
+        if !self.is_file() || !self.is_encrypted().map_err(|source| self.failed(source))? {
             return Ok(());
         }
         self.decrypted().map(drop)
@@ -65,7 +116,7 @@ impl Location {
 
     fn is_encrypted(&self) -> io::Result<bool> {
         let mut start = Vec::new();
-        open_regular(&self.path)?.take(AGE_START.len() as u64).read_to_end(&mut start)?;
+        self.bytes()?.take(AGE_START.len() as u64).read_to_end(&mut start)?;
         Ok(start == AGE_START)
     }
 
@@ -74,7 +125,7 @@ impl Location {
         if self.identities.is_empty() {
             return Err(BackupError::Encrypted { path: path() });
         }
-        let file = open_regular(&self.path).map_err(|source| self.failed(source))?;
+        let file = self.bytes().map_err(|source| self.failed(source))?;
         let failed = |error| match error {
             DecryptError::NoMatchingKeys => BackupError::WrongKey { path: path() },
             DecryptError::Io(source) => BackupError::File { path: path(), source },
@@ -96,7 +147,7 @@ impl Medium for Location {
 
     fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
         if !self.is_encrypted()? {
-            return Ok(Box::new(open_regular(&self.path)?));
+            return self.bytes();
         }
         match self.decrypted() {
             Ok(plain) => Ok(Box::new(plain)),
@@ -108,7 +159,7 @@ impl Medium for Location {
 
 impl From<PathBuf> for Location {
     fn from(path: PathBuf) -> Self {
-        Self { path, identities: Arc::default() }
+        Self { path, remote: None, identities: Arc::default() }
     }
 }
 

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, FrameInfo, Options, Record, Summary, salvage};
 use fm_audit::{AuditError, Control, Identity, Medium, ReadSeek};
 use fm_history::Hash;
-use fm_store::PartialFile;
 
 use crate::{BackupError, Location};
 
@@ -62,7 +61,7 @@ impl Repaired {
 pub fn repair(
     broken: &Location,
     others: &[Location],
-    target: Option<&Path>,
+    target: Option<&Location>,
     control: Control<'_>,
 ) -> Result<Repaired, BackupError> {
     let mut copies = std::iter::once(broken).chain(others).map(Copy::open).collect::<Result<Vec<_>, _>>()?;
@@ -224,34 +223,35 @@ fn write(
     frames: &[FrameInfo],
     metadata: &fm_archive::Metadata,
     summary: &Summary,
-    target: &Path,
+    target: &Location,
     control: Control<'_>,
 ) -> Result<Summary, BackupError> {
-    if target.exists() {
-        return Err(fm_store::StoreError::AlreadyExists { path: target.to_owned() }.into());
+    let path = target.path();
+    if target.is_there()? {
+        return Err(fm_store::StoreError::AlreadyExists { path: path.to_owned() }.into());
     }
-    let partial = PartialFile::create(target, crate::export::is_archive)?;
-    let mut writer = ArchiveWriter::new(partial.handle()?, metadata, Options::default())
-        .map_err(BackupError::writing(target))?;
+    let mut writer = ArchiveWriter::new(target.create()?, metadata, Options::default())
+        .map_err(BackupError::writing(path))?;
     control.progress.begin("archive", "frames", Some(summary.frames));
     for frame in frames {
         let read_back = || BackupError::ReadBack {
-            path: target.to_owned(),
+            path: path.to_owned(),
             what: "a frame that was there a moment ago is not readable any more".to_owned(),
         };
         let (_, records) = find(copies, frame, control)?.ok_or_else(read_back)?;
         for (key, value) in records {
-            writer.push(&key, &value).map_err(BackupError::writing(target))?;
+            writer.push(&key, &value).map_err(BackupError::writing(path))?;
         }
         control.progress.advance(1);
     }
     control.progress.end();
-    let (_, written) = writer.finish().map_err(BackupError::writing(target))?;
+    let (mut draft, written) = writer.finish().map_err(BackupError::writing(path))?;
     if written.identity != summary.identity {
         let what = "its identity is not that of the copies".to_owned();
-        return Err(BackupError::ReadBack { path: target.to_owned(), what });
+        return Err(BackupError::ReadBack { path: path.to_owned(), what });
     }
-    crate::export::read_back(&partial.path().into(), &written, control)?;
-    partial.publish()?;
+    draft.complete()?;
+    crate::export::read_back(&draft.written(), &written, control)?;
+    draft.publish()?;
     Ok(written)
 }

@@ -54,7 +54,7 @@ impl State {
         control: Control<'_>,
     ) -> Result<Self, BackupError> {
         let path = location.path();
-        if path.is_file() {
+        if location.is_file() {
             return Self::open_archive(location, base, layout);
         }
         let (store, layout) = match open_source(path, layout, control)? {

@@ -1,6 +1,6 @@
 //! The command line of `fm-checkpoint`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{Location, Profile};
@@ -130,9 +130,10 @@ pub(crate) struct PruneArgs {
 #[derive(Args)]
 pub(crate) struct ExportArgs {
     /// A database, a data directory, a checkpoint, or an archive.
-    pub(crate) source: PathBuf,
-    /// The archive to make: a path or file://….
-    #[arg(long, value_name = "FILE|URL", env = "FM_TO")]
+    #[arg(value_parser = crate::place::parser())]
+    pub(crate) source: Location,
+    /// The archive to make: a path, file://… or s3://bucket/key.
+    #[arg(long, value_name = "FILE|URL", env = "FM_TO", value_parser = crate::place::parser())]
     pub(crate) to: Location,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
@@ -142,7 +143,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAME", env = "FM_PROFILE", default_value = "full")]
     pub(crate) profile: Profile,
     /// Write an increment: only what is new, changed or gone since this archive of a whole state.
-    #[arg(long, value_name = "ARCHIVE", env = "FM_SINCE")]
+    #[arg(long, value_name = "ARCHIVE", env = "FM_SINCE", value_parser = crate::place::parser())]
     pub(crate) since: Option<Location>,
     /// Encrypt the archive to this public key (age1…); may be given more than once.
     #[arg(long, value_name = "KEY", env = "FM_RECIPIENT")]
@@ -164,7 +165,8 @@ pub(crate) struct ExportArgs {
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// The archive: a path or file://….
+    /// The archive: a path, file://… or s3://bucket/key.
+    #[arg(value_parser = crate::place::parser())]
     pub(crate) archive: Location,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
@@ -187,20 +189,16 @@ impl IdentityArgs {
             self.identity.iter().map(|path| fm_cli::read_text(path)).collect::<Result<Vec<_>, _>>()?;
         Ok(location.with_keys(&texts)?)
     }
-
-    /// The path of a database or an archive, with the keys.
-    pub(crate) fn at_path(&self, path: &Path) -> Result<Location, Failure> {
-        self.at(&Location::from(path))
-    }
 }
 
 /// An archive to read.
 #[derive(Args)]
 pub(crate) struct ArchiveArgs {
-    /// The archive: a path or file://….
+    /// The archive: a path, file://… or s3://bucket/key.
+    #[arg(value_parser = crate::place::parser())]
     archive: Location,
     /// The archive that an increment goes on from.
-    #[arg(long, value_name = "ARCHIVE", env = "FM_BASE")]
+    #[arg(long, value_name = "ARCHIVE", env = "FM_BASE", value_parser = crate::place::parser())]
     base: Option<Location>,
     #[command(flatten)]
     identity: IdentityArgs,
@@ -213,10 +211,6 @@ impl ArchiveArgs {
 
     pub(crate) fn base(&self) -> Result<Option<Location>, Failure> {
         self.base.as_ref().map(|base| self.identity.at(base)).transpose()
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.archive.path()
     }
 }
 
@@ -281,14 +275,15 @@ pub(crate) struct CatArgs {
 #[derive(Args)]
 pub(crate) struct RepairArgs {
     /// The damaged archive; it is only read.
+    #[arg(value_parser = crate::place::parser())]
     pub(crate) broken: Location,
     /// Another copy of the same archive, damaged elsewhere or not at all; several may be given.
-    #[arg(long, value_name = "ARCHIVE", num_args = 1..)]
+    #[arg(long, value_name = "ARCHIVE", num_args = 1.., value_parser = crate::place::parser())]
     pub(crate) from: Vec<Location>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
     /// The archive to make; without it the damage is only told.
-    #[arg(long, value_name = "FILE", env = "FM_TO")]
+    #[arg(long, value_name = "FILE|URL", env = "FM_TO", value_parser = crate::place::parser())]
     pub(crate) to: Option<Location>,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
@@ -297,8 +292,8 @@ pub(crate) struct RepairArgs {
 #[derive(Args)]
 pub(crate) struct CompareArgs {
     /// Databases, data directories, checkpoints and archives, one of each guardian.
-    #[arg(required = true, num_args = 2.., value_name = "SOURCE")]
-    pub(crate) sources: Vec<PathBuf>,
+    #[arg(required = true, num_args = 2.., value_name = "SOURCE", value_parser = crate::place::parser())]
+    pub(crate) sources: Vec<Location>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
     #[command(flatten)]

@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
         .sources
         .iter()
         .map(|source| {
-            let location = arguments.identity.at_path(source)?;
+            let location = arguments.identity.at(source)?;
             Ok(State::open_at(&location, None, layout, control)?)
         })
         .collect::<Result<Vec<State>, Failure>>()?;

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag,
+    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
 };
 use serde::Serialize;
 
 use crate::args::ExportArgs;
+use crate::place::check_target;
 use crate::show::{print_classes, print_history};
 
 #[derive(Serialize)]
@@ -34,20 +34,20 @@ struct ExportVerdict<'a> {
 pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
     let keys = arguments.keys.load()?;
-    let target = arguments.to.path();
-    check_target(target, &arguments.source)?;
+    check_target(&arguments.to, &arguments.source)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json.json);
-    let state = State::open_at(&arguments.identity.at_path(&arguments.source)?, None, layout, control)?;
+    let state = State::open_at(&arguments.identity.at(&arguments.source)?, None, layout, control)?;
     let federation = keys.as_ref().and_then(PinnedKeys::federation).unwrap_or_default();
-    let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, &arguments.source));
+    let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, arguments.source.path()));
     let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
     let recipients = fm_backup::recipients(&arguments.recipient)?;
     let guardian = data_dir.and_then(guardian_of);
+    let target = arguments.identity.at(&arguments.to)?;
     let options = ExportOptions {
-        target,
+        target: &target,
         profile: arguments.profile,
         since: since.as_ref(),
         recipients: &recipients,

@@ -28,10 +28,10 @@ pub(crate) fn run(arguments: &ImportArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
-    check_target(&arguments.to, arguments.archive.path())?;
+    let archive = arguments.archive.archive()?;
+    check_target(&arguments.to, archive.path())?;
     let mut printer = FindingPrinter::new(arguments.json.json);
-    let state =
-        State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), layout, control)?;
+    let state = State::open_at(&archive, arguments.archive.base()?.as_ref(), layout, control)?;
     let federation = keys.as_ref().and_then(PinnedKeys::federation);
     let options = ImportOptions {
         target: &arguments.to,

@@ -7,6 +7,7 @@ mod export;
 mod import;
 mod inspect;
 mod list;
+mod place;
 mod prune;
 mod quantities;
 mod read;

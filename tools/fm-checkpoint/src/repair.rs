@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use fm_backup::{FrameLoss, Location, Repaired};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, check_target, group_digits, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
 use serde::Serialize;
 
 use crate::args::RepairArgs;
+use crate::place::check_target;
 
 /// Damaged frames printed for people; the rest is counted.
 const MOST_PRINTED: usize = 100;
@@ -42,10 +43,10 @@ pub(crate) fn run(arguments: &RepairArgs) -> Result<Exit, Failure> {
         .iter()
         .map(|from| arguments.identity.at(from))
         .collect::<Result<Vec<Location>, _>>()?;
-    let target = arguments.to.as_ref().map(Location::path);
+    let target = arguments.to.as_ref();
     if let Some(target) = target {
         for source in others.iter().chain([&broken]) {
-            check_target(target, source.path())?;
+            check_target(target, source)?;
         }
     }
     let flag = interrupt_flag()?;

@@ -74,7 +74,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
     let at = |location: &Location| arguments.identity.at(location);
     let archive = arguments.archive.as_ref().map(at).transpose()?;
     let base = arguments.base.as_ref().map(at).transpose()?;
-    let copies = arguments.compare.iter().map(|path| arguments.identity.at_path(path));
+    let copies = arguments.compare.iter().map(at);
     let compare = copies.collect::<Result<Vec<_>, _>>()?;
     let restore = Restore {
         source: chosen(arguments)?,
@@ -123,6 +123,9 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
 fn chosen(arguments: &RestoreArgs) -> Result<Chosen, Failure> {
     match (&arguments.checkpoint, &arguments.archive) {
         (Some(number), _) => Ok(Chosen::Checkpoint { number: *number }),
+        (None, Some(archive)) if archive.is_remote() => {
+            Ok(Chosen::Archive { path: archive.path().to_owned() })
+        }
         (None, Some(archive)) => {
             let path = std::path::absolute(archive.path())
                 .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;

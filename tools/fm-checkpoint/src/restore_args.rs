@@ -18,11 +18,11 @@ pub(crate) struct RestoreArgs {
     /// Restore the checkpoint DIR/db_checkpoints/N.
     #[arg(long, value_name = "N", env = "FM_CHECKPOINT", group = "source")]
     pub(crate) checkpoint: Option<u64>,
-    /// Restore an archive of this guardian's full state: a path or file://….
-    #[arg(long, value_name = "FILE", env = "FM_ARCHIVE", group = "source")]
+    /// Restore an archive of this guardian's full state: a path, file://… or s3://bucket/key.
+    #[arg(long, value_name = "FILE|URL", env = "FM_ARCHIVE", group = "source", value_parser = crate::place::parser())]
     pub(crate) archive: Option<Location>,
     /// The archive that an increment goes on from.
-    #[arg(long, value_name = "FILE", env = "FM_BASE", requires = "archive")]
+    #[arg(long, value_name = "FILE", env = "FM_BASE", requires = "archive", value_parser = crate::place::parser())]
     pub(crate) base: Option<Location>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
@@ -30,8 +30,8 @@ pub(crate) struct RestoreArgs {
     #[arg(long, env = "FM_ACCEPT_OTHER_GUARDIAN", value_parser = FalseyValueParser::new())]
     pub(crate) accept_other_guardian: bool,
     /// Another guardian's archive, checkpoint or database, to agree with; may be given several times.
-    #[arg(long, value_name = "DIR|FILE", env = "FM_COMPARE", value_delimiter = ',')]
-    pub(crate) compare: Vec<PathBuf>,
+    #[arg(long, value_name = "DIR|FILE|URL", env = "FM_COMPARE", value_delimiter = ',', value_parser = crate::place::parser())]
+    pub(crate) compare: Vec<Location>,
     /// Keys; those of the data directory if none are named.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,

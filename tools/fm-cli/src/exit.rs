@@ -153,8 +153,12 @@ impl From<BackupError> for Failure {
                 Some("`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy"),
             ),
             BackupError::WriteArchive { .. } => (Exit::CannotLook, Some("nothing was left at the target")),
+            BackupError::Remote { .. } => (
+                Exit::CannotLook,
+                Some("the same command goes on when the store answers; see AWS_… in docs/checkpoints.md"),
+            ),
             BackupError::Unreachable { .. } => {
-                (Exit::Usage, Some("give a path, or file:// and an absolute path"))
+                (Exit::Usage, Some("give a path, file:// and an absolute path, or s3://bucket/key"))
             }
             BackupError::NotProven { .. } => (
                 Exit::Findings,

@@ -1,0 +1,100 @@
+//! What a store of objects must offer so that archives can be kept there, and how an archive is written anywhere.
+//!
+//! Invariant: whatever is written appears under its name whole and read back, or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use fm_audit::ReadSeek;
+use fm_store::{PartialFile, StoreError};
+
+use crate::export::is_archive;
+use crate::{BackupError, Location};
+
+/// Bytes gathered before they are written to a file.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// An object in a store, there or not.
+pub trait Remote: Send + Sync {
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// If the store does not say.
+    fn is_there(&self) -> io::Result<bool>;
+
+    /// Opens it; all who open it read the same version.
+    ///
+    /// # Errors
+    /// If it is not there or the store does not answer.
+    fn open(&self) -> io::Result<Box<dyn ReadSeek>>;
+
+    /// Begins to write it under another name, where `is_ours` tells by its first bytes what an interrupted run left.
+    ///
+    /// # Errors
+    /// If the store refuses, or something else has that name.
+    fn create(&self, name: &Path, is_ours: fn(&[u8]) -> bool) -> io::Result<Box<dyn Draft>>;
+
+    /// Removes what an interrupted run left under that other name.
+    ///
+    /// # Errors
+    /// As there.
+    fn clear(&self, is_ours: fn(&[u8]) -> bool) -> io::Result<()>;
+}
+
+/// An archive that is being written, removed on drop unless it was published.
+pub trait Draft: Write + Send {
+    /// Writes what is still gathered: from here on it can be read.
+    ///
+    /// # Errors
+    /// If that fails.
+    fn complete(&mut self) -> Result<(), BackupError>;
+
+    /// Where it can be read for now.
+    fn written(&self) -> Location;
+
+    /// Gives it its name, which must be free.
+    ///
+    /// # Errors
+    /// If something has the name, or it cannot be given.
+    fn publish(self: Box<Self>) -> Result<(), BackupError>;
+}
+
+/// A file that is being written beside its name.
+pub(crate) struct FileDraft {
+    target: PathBuf,
+    partial: PartialFile,
+    sink: BufWriter<File>,
+}
+
+impl FileDraft {
+    pub(crate) fn create(target: &Path) -> Result<Self, BackupError> {
+        let partial = PartialFile::create(target, is_archive)?;
+        let sink = BufWriter::with_capacity(WRITE_BYTES, partial.handle()?);
+        Ok(Self { target: target.to_owned(), partial, sink })
+    }
+}
+
+impl Write for FileDraft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+}
+
+impl Draft for FileDraft {
+    fn complete(&mut self) -> Result<(), BackupError> {
+        self.sink.flush().map_err(|source| StoreError::io(&self.target, source).into())
+    }
+
+    fn written(&self) -> Location {
+        self.partial.path().into()
+    }
+
+    fn publish(self: Box<Self>) -> Result<(), BackupError> {
+        Ok(self.partial.publish()?)
+    }
+}

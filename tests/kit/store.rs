@@ -1,0 +1,127 @@
+//! A store of objects that speaks S3, on this machine, for as long as a test runs: signatures checked, objects as files.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::{Run, binary, command, file_list};
+
+/// The key that the store knows.
+const KEY: (&str, &str) = ("night-job", "a-secret-that-nobody-prints");
+
+/// The store, with one bucket.
+pub struct Store {
+    home: TempDir,
+    address: SocketAddr,
+    // The server runs on its threads.
+    _runtime: Runtime,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store {
+    /// Starts a store with the bucket `archives`.
+    pub fn new() -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(home.path().join("objects/archives")).expect("a bucket");
+        fs::create_dir_all(home.path().join("home")).expect("a home without settings");
+        let runtime = Runtime::new().expect("a runtime");
+        let mut service = S3ServiceBuilder::new(
+            FileSystem::new(home.path().join("objects")).expect("the store can be opened"),
+        );
+        service.set_auth(SimpleAuth::from_single(KEY.0, KEY.1));
+        let service = service.build().into_shared();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port for the store");
+        let address = listener.local_addr().expect("it has an address");
+        runtime.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let service = service.clone();
+                tokio::spawn(async move {
+                    let server = Builder::new(TokioExecutor::new());
+                    // A connection that breaks off is the client's affair.
+                    let _ = server.serve_connection(TokioIo::new(socket), service).await;
+                });
+            }
+        });
+        Self { home, address, _runtime: runtime }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The secret that requests are signed with.
+    pub fn secret(&self) -> &'static str {
+        KEY.1
+    }
+
+    /// The file that an object is kept in.
+    pub fn object(&self, key: &str) -> PathBuf {
+        self.home.path().join("objects/archives").join(key)
+    }
+
+    /// Names of all files of the store beside its own notes on objects: objects, and parts of unfinished uploads.
+    pub fn files(&self) -> Vec<String> {
+        let all = file_list(&self.home.path().join("objects"));
+        let names = all.iter().map(|path| path.to_string_lossy().into_owned());
+        names.filter(|name| !name.contains(".internal.json") && !name.contains(".metadata.json")).collect()
+    }
+
+    /// The program with the settings of this store, reached at `address`.
+    pub fn command(&self, address: SocketAddr, words: &[OsString]) -> Command {
+        let mut command = command(binary("fm-checkpoint"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
+        let settings = [
+            ("AWS_ACCESS_KEY_ID", KEY.0.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", KEY.1.to_owned()),
+            ("AWS_REGION", "eu-central-1".to_owned()),
+            ("AWS_ENDPOINT_URL", format!("http://{address}")),
+            ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ];
+        command.env("HOME", self.home.path().join("home")).envs(settings).args(words);
+        command
+    }
+
+    /// Runs the program against the store, reached at `address`, to its end.
+    pub fn run_at(&self, address: SocketAddr, words: &[OsString]) -> Run {
+        let output = self.command(address, words).output().expect("the program can be started");
+        let run = Run::from_output(format!("fm-checkpoint {words:?}"), output);
+        assert!(!run.stderr.contains(KEY.1) && !run.stdout.contains(KEY.1), "the secret is printed");
+        run
+    }
+
+    /// Runs the program against the store to its end.
+    pub fn run(&self, words: &[OsString]) -> Run {
+        self.run_at(self.address, words)
+    }
+
+    /// A directory of the test's own.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Where the store keeps its files.
+    pub fn root(&self) -> &Path {
+        self.home.path()
+    }
+}

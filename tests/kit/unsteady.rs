@@ -1,0 +1,116 @@
+//! A bad line: passes connections on, slowly, and drops some of them at places that chance chooses.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use crate::Random;
+
+/// Bytes passed on at a time.
+const PIECE: usize = 16 << 10;
+
+/// What a line does to what goes over it.
+#[derive(Clone, Copy, Default)]
+pub struct Weather {
+    /// One of so many connections is dropped; none if 0.
+    pub drops_one_of: usize,
+    /// It is dropped when it has carried less than so many bytes, either way.
+    pub within: usize,
+    /// Pause before each piece.
+    pub pause: Duration,
+}
+
+#[derive(Default)]
+struct Counts {
+    to_client: AtomicU64,
+    dropped: AtomicU64,
+    over: AtomicBool,
+}
+
+/// A line to a server.
+pub struct Unsteady {
+    address: SocketAddr,
+    counts: Arc<Counts>,
+}
+
+impl Unsteady {
+    /// Opens a line to `server`.
+    pub fn new(server: SocketAddr, weather: Weather, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the line");
+        let address = listener.local_addr().expect("it has an address");
+        let counts = Arc::new(Counts::default());
+        let shared = Arc::clone(&counts);
+        let random = Mutex::new(Random::new(seed));
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if shared.over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let left = {
+                    let mut random = random.lock().expect("chance does not panic");
+                    let is_dropped = weather.drops_one_of > 0 && random.below(weather.drops_one_of) == 0;
+                    if is_dropped { random.below(weather.within) as u64 } else { u64::MAX }
+                };
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                pass(client, server, left, weather.pause, &shared);
+            }
+        });
+        Self { address, counts }
+    }
+
+    /// Where it begins.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Bytes that came from the server so far.
+    pub fn received(&self) -> u64 {
+        self.counts.to_client.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.counts.dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Unsteady {
+    fn drop(&mut self) {
+        self.counts.over.store(true, Ordering::Relaxed);
+        // It waits for a connection; this is the last one.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// Passes bytes on both ways until `left` of them have passed.
+fn pass(client: TcpStream, server: TcpStream, left: u64, pause: Duration, counts: &Arc<Counts>) {
+    let left = Arc::new(AtomicU64::new(left));
+    for to_client in [true, false] {
+        let both = (client.try_clone(), server.try_clone());
+        let (Ok(client), Ok(server)) = both else { return };
+        let (left, counts) = (Arc::clone(&left), Arc::clone(counts));
+        thread::spawn(move || {
+            let (mut from, mut to) = if to_client { (&server, &client) } else { (&client, &server) };
+            let mut piece = vec![0; PIECE];
+            while let Ok(count @ 1..) = from.read(&mut piece) {
+                thread::sleep(pause);
+                let before = left.fetch_sub(count as u64, Ordering::Relaxed);
+                if before <= count as u64 {
+                    left.store(0, Ordering::Relaxed);
+                    counts.dropped.fetch_add(1, Ordering::Relaxed);
+                    break;
+                }
+                if to_client {
+                    counts.to_client.fetch_add(count as u64, Ordering::Relaxed);
+                }
+                if to.write_all(&piece[..count]).is_err() {
+                    break;
+                }
+            }
+            let _ = (client.shutdown(Shutdown::Both), server.shutdown(Shutdown::Both));
+        });
+    }
+}
