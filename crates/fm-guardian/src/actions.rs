@@ -1,12 +1,12 @@
 //! What the machine says is done: counted, told, followed by the queue, written down.
 
 use fm_aleph::OrderedUnit;
+use fm_client::{Fetched, Guardians};
 use fm_consensus::{Action, CHECKPOINTS_NAME, Engine, EngineError, make_checkpoint};
 use tokio::task::block_in_place;
 use tracing::{debug, info, warn};
 
 use crate::error::NodeError;
-use crate::fetch::{Fetched, Fetcher};
 use crate::metrics::Metrics;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
@@ -41,7 +41,7 @@ pub(crate) fn take_unit(
 /// Takes a fetched record; true if it finished the session.
 pub(crate) fn take_outcome(
     shared: &Shared,
-    fetcher: &Fetcher,
+    guardians: &Guardians,
     engine: &mut Engine,
     fetched: &Fetched,
     checkpoints: usize,
@@ -56,7 +56,7 @@ pub(crate) fn take_outcome(
             session = fetched.session,
             "its outcome does not hold; it is not asked for a while"
         );
-        fetcher.distrust(fetched.peer);
+        guardians.distrust(fetched.peer);
     }
     Ok(finished)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fm_client::{unwrap_bytes, wrap_bytes};
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_consensus::{
     ACCEPTED_ITEM, ApiError, DbTransaction, ItemError, ModuleState, QueueError, Rejection, check_transaction,
@@ -13,7 +14,6 @@ use fm_store::Durability;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use crate::fetch::unwrap_encoding;
 use crate::metrics::{self, Metrics};
 use crate::page;
 use crate::shared::Shared;
@@ -30,11 +30,11 @@ impl Service for Api {
             let Request { method, auth, params } = request;
             match method.as_str() {
                 "await_signed_session_outcome" => {
-                    self.await_record(&params).await.map(|record| wrap(&record))
+                    self.await_record(&params).await.map(|record| wrap_bytes(&record))
                 }
                 "await_session_outcome" => {
                     let record = self.await_record(&params).await?;
-                    Ok(wrap(&outcome_of(&record)?.outcome.to_bytes(Dialect::MODERN)))
+                    Ok(wrap_bytes(&outcome_of(&record)?.outcome.to_bytes(Dialect::MODERN)))
                 }
                 "await_transaction" => self.await_transaction(&params).await,
                 _ => self.answer(&method, auth.as_deref(), &params),
@@ -60,7 +60,7 @@ impl Api {
                 let status = self.session_status(number(params)?, |record| {
                     Ok(outcome_of(record)?.outcome.to_bytes(Dialect::MODERN))
                 })?;
-                Ok(wrap(&status))
+                Ok(wrap_bytes(&status))
             }
             "signed_session_status" => {
                 let status = self.session_status(number(params)?, |record| Ok(record.to_vec()))?;
@@ -175,7 +175,7 @@ impl Api {
     }
 
     fn submit_transaction(&self, params: &Value) -> Answer {
-        let transaction = unwrap_encoding(params)
+        let transaction = unwrap_bytes(params)
             .and_then(|bytes| decode_exact::<Transaction>(&bytes, Dialect::MODERN).ok())
             .ok_or_else(|| bad("an encoded transaction"))?;
         let shared = &self.0;
@@ -200,7 +200,7 @@ impl Api {
         let mut result = Writer::new(Dialect::MODERN);
         result.u8(1);
         result.raw(&txid.0);
-        Ok(wrap(result.as_bytes()))
+        Ok(wrap_bytes(result.as_bytes()))
     }
 
     async fn await_transaction(&self, params: &Value) -> Answer {
@@ -290,11 +290,6 @@ fn with_length(bytes: &[u8]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// Encoded bytes in the wrapper that the interface uses: a list of one text, the hex of the bytes behind their length.
-pub(crate) fn wrap(bytes: &[u8]) -> Value {
-    json!([hex::encode(with_length(bytes))])
-}
-
 /// Base64 for URLs, without padding.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -322,13 +317,5 @@ mod tests {
             assert_eq!(base64(text.as_bytes()), encoded);
         }
         assert_eq!(base64(&[0xFB, 0xFF, 0xFE]), "-__-");
-    }
-
-    #[test]
-    fn what_is_wrapped_is_unwrapped() {
-        for length in [0, 1, 252, 253, 70_000] {
-            let bytes = vec![7; length];
-            assert_eq!(unwrap_encoding(&wrap(&bytes)), Some(bytes));
-        }
     }
 }

@@ -12,7 +12,6 @@ mod alone;
 mod api;
 mod config;
 mod error;
-mod fetch;
 mod load;
 mod metrics;
 mod node;

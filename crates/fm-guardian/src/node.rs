@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fm_aleph::Member;
+use fm_client::Guardians;
 use fm_consensus::{GUARD_NAME, Guard, Schedule};
 use fm_peers::{Identity, Other, Peers, Setup};
 use fm_rpc::{Limits, serve};
@@ -18,7 +19,6 @@ use crate::actions::publish;
 use crate::api::Api;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::fetch::Fetcher;
 use crate::sessions::Sessions;
 use crate::shared::Shared;
 
@@ -95,9 +95,9 @@ impl Node {
             links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
         let keys = &shared.config.keys;
-        let fetcher = Fetcher::start(others, keys.guardians() - keys.threshold() + 1);
+        let guardians = Guardians::watch(others, keys);
         let checkpoints = options.checkpoints;
-        let sessions = Sessions { shared, member, fetcher, guard, schedule, checkpoints, stop: stopped };
+        let sessions = Sessions { shared, member, guardians, guard, schedule, checkpoints, stop: stopped };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fm_aleph::{Member, OrderedUnit, Proposals, Session};
+use fm_client::Guardians;
 use fm_consensus::{Duplicates, Engine, Federation, Guard, Rules, Schedule};
 use fm_store::Durability;
 use tokio::sync::watch;
@@ -13,7 +14,6 @@ use tracing::{debug, error, info, warn};
 
 use crate::actions::{checkpoint, take_outcome, take_unit};
 use crate::error::NodeError;
-use crate::fetch::Fetcher;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
 
@@ -43,7 +43,7 @@ pub(crate) struct Sessions {
     pub(crate) shared: Arc<Shared>,
     /// None in a federation of one.
     pub(crate) member: Option<Member>,
-    pub(crate) fetcher: Fetcher,
+    pub(crate) guardians: Guardians,
     pub(crate) guard: Guard,
     pub(crate) schedule: Schedule,
     pub(crate) checkpoints: usize,
@@ -70,7 +70,7 @@ impl Sessions {
     /// Runs until the node is to stop.
     pub(crate) async fn run(mut self, mut engine: Engine) -> Result<(), NodeError> {
         let Some(member) = self.member.take() else { return self.alone(engine).await };
-        self.fetcher.first_look(FIRST_LOOK).await;
+        self.guardians.first_look(FIRST_LOOK).await;
         loop {
             self.catch_up(&mut engine).await?;
             if self.is_over(&engine) {
@@ -99,7 +99,7 @@ impl Sessions {
     /// Stays for those who have not finished the last session yet: they may need its outcome from here.
     async fn linger(&mut self, engine: &Engine) {
         tokio::select! {
-            () = self.fetcher.all_have(engine.session()) => (),
+            () = self.guardians.all_have(engine.session()) => (),
             () = sleep(LINGER) => (),
             _ = self.stop.wait_for(|stop| *stop) => (),
         }
@@ -107,9 +107,9 @@ impl Sessions {
 
     /// Takes what the others finished while this node was away.
     async fn catch_up(&mut self, engine: &mut Engine) -> Result<(), NodeError> {
-        let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
+        let (shared, guardians) = (self.shared.clone(), &self.guardians);
         let first = engine.session();
-        let mut records = fetcher.catch_up(first);
+        let mut records = guardians.catch_up(first);
         let result = loop {
             let fetched = tokio::select! {
                 fetched = records.next() => fetched,
@@ -121,7 +121,7 @@ impl Sessions {
                 break Ok(());
             }
             // One checkpoint of all of them is enough.
-            match take_outcome(&shared, fetcher, engine, &fetched, 0) {
+            match take_outcome(&shared, guardians, engine, &fetched, 0) {
                 Ok(true) => (),
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
@@ -135,12 +135,12 @@ impl Sessions {
 
     /// Waits before the open session is started again; true if the node is to stop.
     async fn pause(&mut self, engine: &mut Engine) -> Result<bool, NodeError> {
-        let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
+        let (shared, guardians) = (self.shared.clone(), &self.guardians);
         tokio::select! {
             () = sleep(START_AGAIN_AFTER) => Ok(false),
             _ = self.stop.wait_for(|stop| *stop) => Ok(true),
-            fetched = fetcher.outcome(engine.session()) => {
-                take_outcome(&shared, fetcher, engine, &fetched, self.checkpoints)?;
+            fetched = guardians.outcome(engine.session()) => {
+                take_outcome(&shared, guardians, engine, &fetched, self.checkpoints)?;
                 Ok(false)
             }
         }
@@ -175,9 +175,9 @@ impl Sessions {
         let (shared, checkpoints, session) = (self.shared.clone(), self.checkpoints, engine.session());
         let mut propose = interval(PROPOSE_AFTER);
         propose.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let fetcher = &self.fetcher;
+        let guardians = &self.guardians;
         let mut heard = Instant::now();
-        let mut outcome = Box::pin(fetcher.late_outcome(session));
+        let mut outcome = Box::pin(guardians.late_outcome(session));
         loop {
             tokio::select! {
                 unit = next_unit(&mut aleph) => {
@@ -190,12 +190,12 @@ impl Sessions {
                 fetched = &mut outcome => {
                     // Nothing may be appended to the units of a session that is finished by this.
                     let mut held = block_in_place(|| log.hold());
-                    if take_outcome(&shared, fetcher, engine, &fetched, checkpoints)? {
+                    if take_outcome(&shared, guardians, engine, &fetched, checkpoints)? {
                         held.finish();
                         return Ok(Turn::Finished);
                     }
                     drop(held);
-                    outcome = Box::pin(fetcher.late_outcome(session));
+                    outcome = Box::pin(guardians.late_outcome(session));
                 }
                 _ = propose.tick() => {
                     offer(&shared, engine)?;
