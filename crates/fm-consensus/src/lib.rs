@@ -34,7 +34,9 @@ mod versions;
 pub use action::{Action, OutcomeError};
 pub use audit::BalanceSheet;
 pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
-pub use checkpoint::{CHECKPOINTS_NAME, checkpoints, make_checkpoint};
+pub use checkpoint::{
+    CHECKPOINTS_NAME, CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint,
+};
 pub use dbtx::{DbTransaction, Savepoint};
 pub use engine::{Duplicates, Engine, Federation, Progress, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use fm_codec::{Dialect, Writer};
-use serde_json::{Value, json};
+use fm_consensus::Modules;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::files::{Consensus, Endpoint, ModuleConfig};
@@ -38,13 +39,31 @@ impl NodeConfig {
             let config = hex::encode(config.as_bytes());
             modules.insert(instance, ModuleConfig { config, ..module.clone() });
         }
-        Ok(json!({
+        let mut config = self.global_config();
+        config["modules"] = json!(modules);
+        Ok(config)
+    }
+
+    /// The same with the modules' configurations as JSON.
+    pub fn client_config_json(&self, modules: &Modules) -> Value {
+        let modules: Map<String, Value> = modules
+            .iter()
+            .map(|(instance, module)| {
+                let mut config = module.client_config();
+                config.insert("kind".to_owned(), module.kind().into());
+                (instance.to_string(), config.into())
+            })
+            .collect();
+        json!({ "global": self.global_config(), "modules": modules })
+    }
+
+    fn global_config(&self) -> Value {
+        json!({
             "api_endpoints": self.consensus.api_endpoints,
             "broadcast_public_keys": self.consensus.broadcast_public_keys,
             "consensus_version": self.consensus.version,
             "meta": self.consensus.meta,
-            "modules": modules,
-        }))
+        })
     }
 }
 
