@@ -11,14 +11,18 @@ mod catch_up;
 mod encoding;
 mod guardian;
 mod guardians;
+mod own;
 mod source;
+mod submit;
 
 pub use catch_up::CatchUp;
 pub use encoding::{unwrap_bytes, wrap_bytes};
 pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::Guardian;
 pub use guardians::{Fetched, Guardians, HEDGE};
+pub use own::{AddressError, address_of, own_address, wait_for};
 pub use source::AskError;
+pub use submit::SubmitError;
 
 /// Sessions that are fetched ahead, at most.
 pub const AHEAD: usize = 16;

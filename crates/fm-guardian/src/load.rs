@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use fm_client::{ClientError, Guardian, wrap_bytes};
-use fm_codec::{Dialect, Encode, ModuleValue, Writer};
+use fm_client::{ClientError, Guardian, SubmitError};
+use fm_codec::{Dialect, ModuleValue, Writer};
 use fm_consensus::DUMMY_ISSUER;
 use fm_crypto::SigningKey;
 use fm_history::{Transaction, TransactionSignature};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -116,7 +116,7 @@ async fn work(
             }
             match one(&guardian, module).await {
                 Ok(latency) => latencies.push(latency),
-                Err(ClientError::Connect { .. }) => sleep(PAUSE).await,
+                Err(SubmitError::Client(ClientError::Connect { .. })) => sleep(PAUSE).await,
                 Err(_) => lost += 1,
             }
         }
@@ -129,14 +129,12 @@ async fn work(
 }
 
 /// Submits a transaction and waits until it is accepted.
-async fn one(guardian: &Guardian, module: u16) -> Result<Duration, ClientError> {
-    let closed = |_| ClientError::Closed { url: guardian.url().to_owned() };
-    let transaction = issue(module, 1000, &DUMMY_ISSUER).map_err(closed)?;
+async fn one(guardian: &Guardian, module: u16) -> Result<Duration, SubmitError> {
+    let unclear = |_| SubmitError::Unclear { url: guardian.url().to_owned() };
+    let transaction = issue(module, 1000, &DUMMY_ISSUER).map_err(unclear)?;
     let start = Instant::now();
-    let params = wrap_bytes(&transaction.to_bytes(Dialect::MODERN));
-    guardian.ask("submit_transaction", None, &params, PATIENCE).await?;
-    let txid: Value = json!(hex::encode(transaction.txid().0));
-    guardian.ask("await_transaction", None, &txid, PATIENCE).await?;
+    let txid = guardian.submit(&transaction, PATIENCE).await?;
+    guardian.ask("await_transaction", None, &json!(hex::encode(txid.0)), PATIENCE).await?;
     Ok(start.elapsed())
 }
 

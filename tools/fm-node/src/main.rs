@@ -10,7 +10,7 @@ mod setup;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 use crate::args::{Arguments, Command};
 
@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Status(arguments) => client::status(&arguments),
         Command::Submit(arguments) => client::submit(&arguments),
+        Command::Checkpoint(arguments) => client::checkpoint(&arguments),
+        Command::Manual(manual) => manual.run(Arguments::command()),
         Command::Shutdown(arguments) => client::shutdown(&arguments),
         Command::Load(arguments) => load::run(&arguments),
     })
