@@ -4,6 +4,7 @@
 
 mod archives;
 mod binaries;
+mod browser;
 mod changes;
 mod disk;
 mod faults;
@@ -19,6 +20,7 @@ mod sessions;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
+pub use browser::{browser, look};
 pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
 pub use disk::ON_A_SMALL_DISK;
 pub use faults::{Fault, run_with_fault};

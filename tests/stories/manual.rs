@@ -5,7 +5,7 @@ use std::fs;
 
 use fm_tests::{Run, binary, command, digest};
 
-const PROGRAMS: [&str; 2] = ["fm-migrate", "fm-verify"];
+const PROGRAMS: [&str; 3] = ["fm-migrate", "fm-node", "fm-verify"];
 const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 
 fn run(program: &str, words: &[&str]) -> Run {
