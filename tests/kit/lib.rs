@@ -4,6 +4,7 @@
 
 mod archives;
 mod binaries;
+mod browser;
 mod byzantine;
 mod changes;
 mod clock;
@@ -25,6 +26,7 @@ mod unsteady;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
+pub use browser::{browser, look};
 pub use byzantine::{Byzantine, Crimes};
 pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
 pub use clock::Clock;

@@ -2,7 +2,8 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
@@ -105,7 +106,8 @@ impl Nodes {
         self.processes[peer].is_some()
     }
 
-    fn start_with(&mut self, peer: usize, options: &[&str], environment: &[(&str, OsString)]) {
+    /// Starts a guardian with options and variables.
+    pub fn start_with(&mut self, peer: usize, options: &[&str], environment: &[(&str, OsString)]) {
         let directory = self.directory(peer);
         let log = File::options().create(true).append(true).open(directory.join("log")).expect("a log");
         let mut node = command(binary("fm-node"));
@@ -153,6 +155,38 @@ impl Nodes {
         Run::from_output(format!("fm-node {}", arguments.join(" ")), output)
     }
 
+    /// The address of a guardian's interface, as host and port.
+    pub fn interface(&self, peer: usize) -> String {
+        let text = fs::read_to_string(self.directory(peer).join("consensus.json")).expect("a configuration");
+        let config: Value = serde_json::from_str(&text).expect("JSON");
+        let url = config["api_endpoints"][peer.to_string()]["url"].as_str().expect("an address");
+        url.trim_start_matches("ws://").trim_end_matches('/').to_owned()
+    }
+
+    /// A page that a guardian shows to a browser; empty if it does not answer.
+    pub fn page(&self, peer: usize, path: &str) -> String {
+        let mut text = String::new();
+        if let Ok(mut browser) = TcpStream::connect(self.interface(peer)) {
+            let asked = browser.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+            // A guardian that ends meanwhile has said nothing.
+            let _ = asked.and_then(|()| browser.read_to_string(&mut text));
+        }
+        text.split_once("\r\n\r\n").map(|(_, page)| page.to_owned()).unwrap_or_default()
+    }
+
+    /// Runs `fm-checkpoint` on a guardian's directory, with its password.
+    pub fn checkpoint(&self, peer: usize, arguments: &[&str]) -> Run {
+        self.checkpoint_with(self.password, peer, arguments)
+    }
+
+    /// Runs `fm-checkpoint` on a guardian's directory, with some password.
+    pub fn checkpoint_with(&self, password: &str, peer: usize, arguments: &[&str]) -> Run {
+        let mut tool = command(binary("fm-checkpoint"));
+        tool.env("FM_PASSWORD", password).args(arguments).arg("--data-dir").arg(self.directory(peer));
+        let output = tool.output().expect("the program can be started");
+        Run::from_output(format!("fm-checkpoint {}", arguments.join(" ")), output)
+    }
+
     /// How many sessions a guardian has finished; none if it does not answer.
     pub fn finished(&self, peer: usize) -> Option<u64> {
         let status = self.ask(peer, &["status", "--json"]);
@@ -197,6 +231,16 @@ impl Nodes {
     /// What a guardian logged.
     pub fn log(&self, peer: usize) -> String {
         fs::read_to_string(self.directory(peer).join("log")).unwrap_or_default()
+    }
+
+    /// Waits until a guardian has logged that.
+    #[track_caller]
+    pub fn wait_for_log(&self, peer: usize, what: &str) {
+        let start = Instant::now();
+        while !self.log(peer).contains(what) {
+            assert!(start.elapsed() < PATIENCE, "guardian {peer} does not say {what:?}:\n{}", self.log(peer));
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Lets `fm-verify` prove every guardian's history; the root that they have in common.
@@ -247,7 +291,8 @@ pub(crate) fn readdress_one(path: &Path, field: &str, peer: usize, address: Sock
     let mut file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
     let url = &mut file[field][peer.to_string()]["url"];
     let text = url.as_str().expect("an address");
-    let (scheme, end) = (text.split_once("://").expect("a URL").0, if text.ends_with('/') { "/" } else { "" });
+    let (scheme, end) =
+        (text.split_once("://").expect("a URL").0, if text.ends_with('/') { "/" } else { "" });
     *url = format!("{scheme}://{address}{end}").into();
     fs::write(path, file.to_string()).expect("the copy can be written");
 }

@@ -1,18 +1,16 @@
 //! The page that `fm-verify report` writes: it says what the audit says, needs nothing but itself, shows text as text,
 //! stays small, and is readable in a browser, on a phone, in the dark.
 
-use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use fm_forge::BlockSpec;
 use fm_forge::damage::rewrite_and_add;
 use fm_store::Row;
 use fm_tests::{
-    Federation, Run, Sessions, converted, copy_dir, digest, file_list, guardians, hbbft, layout, partial_of,
-    unchanged, verify,
+    Federation, Run, Sessions, browser, converted, copy_dir, digest, file_list, guardians, hbbft, layout,
+    look, partial_of, unchanged, verify,
 };
 use serde_json::{Value, json};
 
@@ -217,46 +215,12 @@ fn nothing_is_overwritten_and_nothing_is_left() {
     assert!(run.stderr.contains("--html"), "{}", run.stderr);
 }
 
-/// The browser to look with: `FM_TEST_BROWSER`, or a Chromium that is installed.
-fn browser() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("FM_TEST_BROWSER") {
-        return Some(named.into());
-    }
-    let path = env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    env::split_paths(&path)
-        .flat_map(|directory| names.map(|name| directory.join(name)))
-        .find(|program| program.is_file())
-}
-
 /// What a browser makes of a page at this width: numbers that the page is asked for.
 fn measured(browser: &Path, html: &Path, width: u32, dark: bool) -> Value {
-    // The page allows no script, so a copy is asked, without that rule and with a question at its end.
-    const QUESTION: &str = "<script>const e=document.documentElement,b=getComputedStyle(document.body),\
-        w=[...document.querySelectorAll('section,header,table,.row')].map(x=>x.getBoundingClientRect());\
-        document.body.dataset.answer=JSON.stringify({inner:innerWidth,scroll:e.scrollWidth,\
-        right:Math.ceil(Math.max(...w.map(r=>r.right))),thin:Math.floor(Math.min(...w.map(r=>r.width))),\
-        background:b.backgroundColor,color:b.color,font:parseFloat(b.fontSize),\
-        bars:document.querySelectorAll('rect.bar').length,\
-        tall:document.querySelector('.bars').getBoundingClientRect().height,\
-        scripts:document.scripts.length})</script></body>";
-    let home = tempfile::tempdir().expect("a directory");
     let page = fs::read_to_string(html).expect("a page");
-    let asked = page.replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'");
-    let copy = home.path().join("asked.html");
-    fs::write(&copy, asked.replace("</body>", QUESTION)).expect("a file");
-    let mut command = Command::new(browser);
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom"]);
-    command.arg(format!("--user-data-dir={}", home.path().join("profile").display()));
-    command.arg(format!("--window-size={width},900"));
-    if dark {
-        command.arg("--blink-settings=preferredColorScheme=0");
-    }
-    let output = command.arg(format!("file://{}", copy.display())).output().expect("a browser");
-    let dom = String::from_utf8_lossy(&output.stdout).into_owned();
-    let answer = dom.split_once("data-answer=\"").and_then(|(_, rest)| rest.split_once('"'));
-    let (answer, _) = answer.unwrap_or_else(|| panic!("no answer: {dom:.2000}"));
-    serde_json::from_str(&answer.replace("&quot;", "\"")).expect("JSON")
+    let more = "bars:document.querySelectorAll('rect.bar').length,\
+        tall:document.querySelector('.bars').getBoundingClientRect().height";
+    look(browser, &page, width, dark, "section,header,table,.row", more)
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fm_store::{LiveStore, StoreError};
+use fm_store::{LiveStore, StoreError, free_bytes};
+use thiserror::Error;
 
 /// Name of the directory of checkpoints in a data directory.
 pub const CHECKPOINTS_NAME: &str = "db_checkpoints";
@@ -16,35 +17,100 @@ const REMOVED: &str = "removed";
 /// Ending of a checkpoint that RocksDB is making.
 const UNFINISHED: &str = "tmp";
 
-/// Makes the checkpoint of the session that was just stored, then removes all but the newest `keep`. With none to keep
-/// nothing is made and nothing removed. Answers with what is there afterwards, oldest first.
+/// Which checkpoints are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// So many of the newest. With none, none is made and none removed.
+    pub keep: usize,
+    /// Fewer while the file system has less than so many bytes left; but the newest always.
+    pub min_free: u64,
+}
+
+/// Why there is no checkpoint.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// It cannot be written, or an old one cannot be removed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file system is too full.
+    #[error("{free} bytes are free, {wanted} must be left")]
+    NoSpace {
+        /// Free bytes.
+        free: u64,
+        /// How many must be free.
+        wanted: u64,
+    },
+}
+
+/// Makes the checkpoint of the session that was just stored, then removes those that are not to be kept. Answers with what
+/// is there afterwards, oldest first.
 ///
 /// # Errors
-/// If it cannot be made, or an old one cannot be removed.
+/// If it cannot be made, or an old one cannot be removed. Old ones are removed first where room is short; the newest of
+/// them stays.
 pub fn make_checkpoint(
     store: &LiveStore,
     directory: &Path,
     session: u64,
-    keep: usize,
-) -> Result<Vec<u64>, StoreError> {
-    if keep == 0 {
-        return checkpoints(directory);
+    retention: Retention,
+) -> Result<Vec<u64>, CheckpointError> {
+    if retention.keep == 0 {
+        return Ok(checkpoints(directory)?);
     }
+    prepare(directory)?;
+    let mut present = checkpoints(directory)?;
+    make_room(directory, &mut present, retention.min_free)?;
+    check_room(directory, retention.min_free)?;
+    match store.checkpoint(&directory.join(session.to_string())) {
+        // Made before a restart, from the same session.
+        Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut present = checkpoints(directory)?;
+    let surplus = present.len().saturating_sub(retention.keep);
+    for old in present.drain(..surplus) {
+        remove(&directory.join(old.to_string()))?;
+    }
+    make_room(directory, &mut present, retention.min_free)?;
+    Ok(present)
+}
+
+/// Makes a checkpoint with a name of its own, which is never removed here, if so many bytes are free.
+///
+/// # Errors
+/// If they are not, or it cannot be made.
+pub fn make_named_checkpoint(
+    store: &LiveStore,
+    directory: &Path,
+    name: &str,
+    min_free: u64,
+) -> Result<PathBuf, CheckpointError> {
+    fs::create_dir_all(directory).map_err(|source| StoreError::io(directory, source))?;
+    check_room(directory, min_free)?;
+    let path = directory.join(name);
+    store.checkpoint(&path)?;
+    Ok(path)
+}
+
+fn prepare(directory: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(directory).map_err(|source| StoreError::io(directory, source))?;
     for ending in [REMOVED, UNFINISHED] {
         clear_leftovers(directory, ending)?;
     }
-    match store.checkpoint(&directory.join(session.to_string())) {
-        // Made before a restart, from the same session.
-        Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
-        Err(error) => return Err(error),
+    Ok(())
+}
+
+/// Removes the oldest, but not the newest, until enough bytes are free.
+fn make_room(directory: &Path, present: &mut Vec<u64>, min_free: u64) -> Result<(), StoreError> {
+    while present.len() > 1 && free_bytes(directory)? < min_free {
+        remove(&directory.join(present.remove(0).to_string()))?;
     }
-    let mut present = checkpoints(directory)?;
-    let surplus = present.len().saturating_sub(keep);
-    for old in present.drain(..surplus) {
-        remove(&directory.join(old.to_string()))?;
-    }
-    Ok(present)
+    Ok(())
+}
+
+fn check_room(directory: &Path, wanted: u64) -> Result<(), CheckpointError> {
+    let free = free_bytes(directory)?;
+    if free < wanted { Err(CheckpointError::NoSpace { free, wanted }) } else { Ok(()) }
 }
 
 /// The sessions of the checkpoints in a directory, oldest first; none if it is not there.

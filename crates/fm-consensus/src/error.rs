@@ -81,6 +81,12 @@ pub enum Rejection {
         /// The input.
         input: usize,
     },
+    /// An input spends more than its account of that ledger has.
+    #[error("not enough funds")]
+    NotEnoughFunds {
+        /// The ledger.
+        instance: u16,
+    },
     /// What a module has against it.
     #[error("{0}")]
     Module(String),

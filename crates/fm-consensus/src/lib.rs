@@ -22,6 +22,7 @@ mod module;
 mod modules;
 mod order;
 mod outcome;
+mod proof;
 mod queue;
 mod schedule;
 mod session;
@@ -33,7 +34,9 @@ mod versions;
 pub use action::{Action, OutcomeError};
 pub use audit::BalanceSheet;
 pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
-pub use checkpoint::{CHECKPOINTS_NAME, checkpoints, make_checkpoint};
+pub use checkpoint::{
+    CHECKPOINTS_NAME, CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint,
+};
 pub use dbtx::{DbTransaction, Savepoint};
 pub use engine::{Ambiguous, Engine, Federation, Progress, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
@@ -41,6 +44,7 @@ pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::{GUARD_NAME, Guard, GuardError};
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
 pub use modules::{DUMMY_ISSUER, Ledger, Meta};
+pub use proof::prove_record;
 pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
 pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, SESSION_BYTES, Schedule, SessionEnd};
 pub use storage::{Changes, MemoryStorage, Storage};

@@ -10,7 +10,7 @@ use fm_eras::SourceError;
 use fm_eras::session::module_key;
 use fm_history::{Hash, PeerId};
 use fm_store::Row;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dbtx::DbTransaction;
 use crate::error::{EngineError, ItemError};
@@ -66,6 +66,9 @@ pub enum ApiError {
 pub trait Module: Send + Sync {
     /// Its name in configurations.
     fn kind(&self) -> &'static str;
+
+    /// What clients are told of it, beside its kind.
+    fn client_config(&self) -> Map<String, Value>;
 
     /// The version of its tables.
     fn table_version(&self) -> u64;
@@ -188,6 +191,7 @@ impl Modules {
 
 /// The rows of one module instance; keys are without the instance's prefix.
 pub struct ModuleState<'t, 'a> {
+    instance: u16,
     tx: &'t mut DbTransaction<'a>,
     prefix: Vec<u8>,
 }
@@ -195,7 +199,12 @@ pub struct ModuleState<'t, 'a> {
 impl<'t, 'a> ModuleState<'t, 'a> {
     /// The rows of that instance.
     pub fn new(tx: &'t mut DbTransaction<'a>, instance: u16) -> Self {
-        Self { tx, prefix: module_key(instance, &[]) }
+        Self { instance, tx, prefix: module_key(instance, &[]) }
+    }
+
+    /// The module's instance.
+    pub fn instance(&self) -> u16 {
+        self.instance
     }
 
     /// The value of a key.

@@ -78,6 +78,11 @@ impl ProposalQueue {
         Ok(())
     }
 
+    /// How many items wait, and their bytes.
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.waiting.len(), self.waiting_bytes)
+    }
+
     fn enqueue(&mut self, entry: Entry) {
         self.known.insert(entry.id);
         self.waiting_bytes += entry.bytes.len();

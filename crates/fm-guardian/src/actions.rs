@@ -1,15 +1,28 @@
 //! What the machine says is done: counted, told, followed by the queue, written down.
 
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
 use fm_aleph::OrderedUnit;
-use fm_consensus::{Action, CHECKPOINTS_NAME, Engine, EngineError, make_checkpoint};
+use fm_client::{Fetched, Guardians};
+use fm_consensus::{
+    Action, CHECKPOINTS_NAME, CheckpointError, Engine, EngineError, make_checkpoint, make_named_checkpoint,
+};
 use tokio::task::block_in_place;
 use tracing::{debug, info, warn};
 
 use crate::error::NodeError;
-use crate::fetch::{Fetched, Fetcher};
 use crate::metrics::Metrics;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
+
+/// A checkpoint that was asked for.
+pub(crate) struct Made {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// How many sessions were finished.
+    pub(crate) sessions: u64,
+}
 
 /// Takes an ordered unit; true if it finished the session.
 pub(crate) fn take_unit(
@@ -17,12 +30,13 @@ pub(crate) fn take_unit(
     engine: &mut Engine,
     log: &DatabaseLog,
     unit: &OrderedUnit,
-    checkpoints: usize,
 ) -> Result<bool, NodeError> {
     Metrics::count(&shared.metrics.units);
     {
         let mut progress = shared.progress();
         progress.round = progress.round.max(unit.round);
+        progress.movement.ordered = Instant::now();
+        progress.movement.heard.insert(unit.creator, Instant::now());
         if unit.payload.is_some() {
             progress.contributed.insert(unit.creator, engine.session());
         }
@@ -30,7 +44,7 @@ pub(crate) fn take_unit(
     // Only in the phase of signatures can a unit finish the session, and remove its units.
     let held = engine.own_signature().is_some().then(|| block_in_place(|| log.hold()));
     let actions = block_in_place(|| engine.on_ordered_unit(unit.round, unit.creator, unit.payload.as_ref()));
-    let finished = carry_out(shared, engine, actions, checkpoints)?;
+    let finished = carry_out(shared, engine, actions)?;
     if let (true, Some(mut held)) = (finished, held) {
         held.finish();
         Metrics::count(&shared.metrics.sessions_ordered);
@@ -41,13 +55,12 @@ pub(crate) fn take_unit(
 /// Takes a fetched record; true if it finished the session.
 pub(crate) fn take_outcome(
     shared: &Shared,
-    fetcher: &Fetcher,
+    guardians: &Guardians,
     engine: &mut Engine,
     fetched: &Fetched,
-    checkpoints: usize,
 ) -> Result<bool, NodeError> {
     let actions = block_in_place(|| engine.on_fetched_outcome(fetched.session, &fetched.record));
-    let finished = carry_out(shared, engine, actions, checkpoints)?;
+    let finished = carry_out(shared, engine, actions)?;
     if finished {
         Metrics::count(&shared.metrics.sessions_fetched);
     } else {
@@ -56,7 +69,7 @@ pub(crate) fn take_outcome(
             session = fetched.session,
             "its outcome does not hold; it is not asked for a while"
         );
-        fetcher.distrust(fetched.peer);
+        guardians.distrust(fetched.peer);
     }
     Ok(finished)
 }
@@ -66,7 +79,6 @@ pub(crate) fn carry_out(
     shared: &Shared,
     engine: &Engine,
     actions: Result<Vec<Action>, EngineError>,
-    checkpoints: usize,
 ) -> Result<bool, NodeError> {
     let actions = actions.map_err(|error| stopped(shared, error))?;
     let mut finished = false;
@@ -105,7 +117,6 @@ pub(crate) fn carry_out(
                 info!(session, items, "session finished");
                 shared.look_after_waiting()?;
                 finished = true;
-                checkpoint(shared, session, checkpoints);
             }
         }
     }
@@ -119,10 +130,15 @@ pub(crate) fn publish(shared: &Shared, engine: &Engine) {
     let mut progress = shared.progress();
     if progress.session != now.session {
         progress.round = 0;
+        progress.movement.ordered = Instant::now();
     }
     progress.session = now.session;
     progress.items = now.items;
     progress.missing = now.missing_signatures.map(|(_, missing)| missing);
+    progress.movement.signing = match (&progress.missing, progress.movement.signing) {
+        (None, _) => None,
+        (Some(_), since) => Some(since.unwrap_or_else(Instant::now)),
+    };
     if progress.balance != *engine.balance() {
         progress.balance = engine.balance().clone();
     }
@@ -132,12 +148,30 @@ pub(crate) fn publish(shared: &Shared, engine: &Engine) {
     }
 }
 
-/// A checkpoint is a convenience: that it cannot be made does not stop the node.
-pub(crate) fn checkpoint(shared: &Shared, session: u64, keep: usize) {
+/// Makes the checkpoint of the last finished session. It is a convenience: that it cannot be made does not stop the node.
+pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
+    let Some(session) = engine.session().checked_sub(1) else { return };
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
-    if let Err(error) = block_in_place(|| make_checkpoint(&shared.store, &directory, session, keep)) {
+    let made = block_in_place(|| make_checkpoint(&shared.store, &directory, session, shared.retention));
+    if let Err(error) = made {
+        Metrics::count(&shared.metrics.failed_checkpoints);
         warn!(session, %error, "no checkpoint");
     }
+}
+
+/// A checkpoint of the database as it is now, which stays until somebody removes it.
+pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
+    let directory = shared.config.directory.join(CHECKPOINTS_NAME);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let sessions = *shared.finished.borrow();
+    let name = match sessions.checked_sub(1) {
+        Some(last) => format!("{last}-{now}"),
+        None => format!("empty-{now}"),
+    };
+    let free = shared.retention.min_free;
+    let path = block_in_place(|| make_named_checkpoint(&shared.store, &directory, &name, free))?;
+    info!(path = %path.display(), "checkpoint");
+    Ok(Made { path, sessions })
 }
 
 /// The error of a machine that stopped; a consensus failure is written down first.

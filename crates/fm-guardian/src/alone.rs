@@ -7,7 +7,7 @@ use fm_store::Durability;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-use crate::actions::{carry_out, publish};
+use crate::actions::{carry_out, checkpoint, publish};
 use crate::error::NodeError;
 use crate::sessions::{Sessions, offer};
 
@@ -17,7 +17,7 @@ const TAKE_AFTER: Duration = Duration::from_millis(50);
 impl Sessions {
     /// Runs until the node is to stop. A session lasts as long as its rounds would.
     pub(crate) async fn alone(self, mut engine: Engine) -> Result<(), NodeError> {
-        let (shared, checkpoints) = (self.shared.clone(), self.checkpoints);
+        let shared = self.shared.clone();
         let rounds = shared.config.consensus.broadcast_rounds_per_session;
         let length = shared.config.round_delay() * u32::from(rounds);
         // There is no order of units to take items from again after a crash.
@@ -33,7 +33,7 @@ impl Sessions {
                 if let Some(payload) = payload {
                     let me = shared.config.me();
                     let actions = block_in_place(|| engine.on_ordered_unit(0, me, Some(&payload)));
-                    carry_out(&shared, &engine, actions, checkpoints)?;
+                    carry_out(&shared, &engine, actions)?;
                     continue;
                 }
                 sleep(TAKE_AFTER).await;
@@ -42,8 +42,9 @@ impl Sessions {
                 break;
             }
             let actions = block_in_place(|| engine.end_session_alone());
-            carry_out(&shared, &engine, actions, checkpoints)?;
+            carry_out(&shared, &engine, actions)?;
             publish(&shared, &engine);
+            checkpoint(&shared, &engine);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ mod alone;
 mod api;
 mod config;
 mod error;
-mod fetch;
+mod latency;
 mod load;
 mod metrics;
 mod node;
@@ -21,7 +21,9 @@ mod sessions;
 mod setup;
 mod setup_codes;
 mod shared;
+mod status;
 mod units;
+mod watchdog;
 
 pub use config::{Consensus, Endpoint, Local, NodeConfig, NodeConfigError};
 pub use error::NodeError;

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use fm_codec::{Dialect, Encode, ModuleValue, Writer};
+use fm_client::{ClientError, Guardian, SubmitError};
+use fm_codec::{Dialect, ModuleValue, Writer};
 use fm_consensus::DUMMY_ISSUER;
 use fm_crypto::SigningKey;
 use fm_history::{Transaction, TransactionSignature};
-use fm_rpc::Client;
-use serde_json::{Value, json};
+
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
-
-use crate::api::wrap;
 
 /// The secret key of the ledger that everybody knows.
 const ISSUER_SECRET: [u8; 32] = *b"Money printer go brrr...........";
@@ -107,7 +106,7 @@ async fn work(
     mut stop: watch::Receiver<bool>,
 ) -> (Vec<Duration>, u64) {
     let (mut latencies, mut lost) = (Vec::new(), 0);
-    let mut client = None;
+    let guardian = Guardian::new(url);
     let submit = async {
         loop {
             if let Some((turn, rate, start)) = &pace {
@@ -115,16 +114,10 @@ async fn work(
                 let due = Duration::from_secs(1) * turn / *rate;
                 sleep(due.saturating_sub(start.elapsed())).await;
             }
-            if client.as_ref().is_none_or(Client::is_closed) {
-                client = Client::connect(&url).await.ok();
-            }
-            let Some(client) = &client else {
-                sleep(PAUSE).await;
-                continue;
-            };
-            match one(client, module).await {
-                Some(latency) => latencies.push(latency),
-                None => lost += 1,
+            match one(&guardian, module).await {
+                Ok(latency) => latencies.push(latency),
+                Err(SubmitError::Client(ClientError::Connect { .. })) => sleep(PAUSE).await,
+                Err(_) => lost += 1,
             }
         }
     };
@@ -136,14 +129,13 @@ async fn work(
 }
 
 /// Submits a transaction and waits until it is accepted.
-async fn one(client: &Client, module: u16) -> Option<Duration> {
-    let transaction = issue(module, 1000, &DUMMY_ISSUER).ok()?;
+async fn one(guardian: &Guardian, module: u16) -> Result<Duration, SubmitError> {
+    let unclear = |_| SubmitError::Unclear { url: guardian.url().to_owned() };
+    let transaction = issue(module, 1000, &DUMMY_ISSUER).map_err(unclear)?;
     let start = Instant::now();
-    let params = wrap(&transaction.to_bytes(Dialect::MODERN));
-    client.request("submit_transaction", None, &params, PATIENCE).await.ok()?;
-    let txid: Value = json!(hex::encode(transaction.txid().0));
-    client.request("await_transaction", None, &txid, PATIENCE).await.ok()?;
-    Some(start.elapsed())
+    let txid = guardian.submit(&transaction, PATIENCE).await?;
+    guardian.ask("await_transaction", None, &json!(hex::encode(txid.0)), PATIENCE).await?;
+    Ok(start.elapsed())
 }
 
 #[cfg(test)]

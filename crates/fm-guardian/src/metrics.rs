@@ -3,7 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use fm_peers::LinkState;
+
+use crate::latency::CLASSES;
 use crate::shared::Shared;
+use crate::watchdog::stuck;
 
 /// What is counted since the start.
 #[derive(Debug, Default)]
@@ -18,81 +22,160 @@ pub(crate) struct Metrics {
     pub(crate) requests: AtomicU64,
     pub(crate) refused_outcomes: AtomicU64,
     pub(crate) ignored_signatures: AtomicU64,
+    pub(crate) failed_checkpoints: AtomicU64,
+    pub(crate) wrong_passwords: AtomicU64,
+    open_requests: AtomicU64,
 }
 
 impl Metrics {
+    /// A request is being answered until what this gives is dropped.
+    pub(crate) fn open_request(&self) -> OpenRequest<'_> {
+        Self::count(&self.open_requests);
+        OpenRequest(&self.open_requests)
+    }
+
     /// Counts one.
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
     }
 }
 
+/// A request that is being answered; it ends too when its client goes.
+pub(crate) struct OpenRequest<'a>(&'a AtomicU64);
+
+impl Drop for OpenRequest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// All numbers of a node.
 pub(crate) fn render(shared: &Shared) -> String {
-    let metrics = &shared.metrics;
-    let progress = shared.progress().clone();
-    let mut text = String::new();
-    let mut write = |name: &str, kind: &str, help: &str, rows: &[(String, u64)]| {
+    let mut page = Numbers::default();
+    sessions(&mut page, shared);
+    counters(&mut page, shared);
+    checkpoint_ages(&mut page, shared);
+    links(&mut page, shared);
+    latencies(&mut page, shared);
+    page.0
+}
+
+/// What is written so far.
+#[derive(Default)]
+struct Numbers(String);
+
+impl Numbers {
+    fn family(&mut self, name: &str, kind: &str, help: &str, rows: &[(String, u64)]) {
         // Writing into a String cannot fail.
-        let _ = writeln!(text, "# HELP fm_node_{name} {help}\n# TYPE fm_node_{name} {kind}");
+        let _ = writeln!(self.0, "# HELP fm_node_{name} {help}\n# TYPE fm_node_{name} {kind}");
         for (labels, value) in rows {
-            let _ = writeln!(text, "fm_node_{name}{labels} {value}");
+            let _ = writeln!(self.0, "fm_node_{name}{labels} {value}");
         }
-    };
-    let one = |value: u64| [(String::new(), value)];
-    write("sessions", "gauge", "Finished sessions.", &one(*shared.finished.borrow()));
-    write("session_items", "gauge", "Accepted items of the session in progress.", &one(progress.items));
-    write(
-        "session_round",
-        "gauge",
-        "Highest ordered round of the session in progress.",
-        &one(progress.round.into()),
-    );
+    }
+
+    fn one(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help, &[(String::new(), value)]);
+    }
+}
+
+fn sessions(page: &mut Numbers, shared: &Shared) {
+    let progress = shared.progress().clone();
+    let (items, bytes) = shared.queue().waiting();
+    let seconds = progress.movement.ordered.elapsed().as_secs();
+    let stuck = u64::from(stuck(shared).is_some());
+    let missing = progress.missing.map_or(0, |missing| missing.len() as u64);
+    let gauges = [
+        ("sessions", "Finished sessions.", *shared.finished.borrow()),
+        ("session_items", "Accepted items of the session in progress.", progress.items),
+        ("session_round", "Highest ordered round of the session in progress.", progress.round.into()),
+        ("session_missing_signatures", "Missing signatures, once the rounds are over.", missing),
+        ("session_still_seconds", "Time since a unit was ordered.", seconds),
+        ("session_stuck", "Whether the session does not go on.", stuck),
+        ("queue_items", "Items that wait to be proposed.", items as u64),
+        ("queue_bytes", "Their bytes.", bytes as u64),
+        ("requests_open", "Requests being answered.", shared.metrics.open_requests.load(Relaxed)),
+    ];
+    for (name, help, value) in gauges {
+        page.one(name, "gauge", help, value);
+    }
+}
+
+fn counters(page: &mut Numbers, shared: &Shared) {
+    let metrics = &shared.metrics;
     let counters = [
-        ("items_accepted_total", "Items accepted.", &metrics.accepted),
-        ("items_discarded_total", "Items not accepted.", &metrics.discarded),
-        ("batches_skipped_total", "Batches that could not be read.", &metrics.skipped_batches),
-        ("units_ordered_total", "Units ordered.", &metrics.units),
-        ("sessions_ordered_total", "Sessions finished by ordered signatures.", &metrics.sessions_ordered),
-        ("sessions_fetched_total", "Sessions finished by a fetched outcome.", &metrics.sessions_fetched),
-        ("transactions_submitted_total", "Transactions submitted here.", &metrics.submitted),
-        ("requests_total", "Requests of clients.", &metrics.requests),
+        ("items_accepted", "Items accepted.", &metrics.accepted),
+        ("items_discarded", "Items not accepted.", &metrics.discarded),
+        ("batches_skipped", "Batches that could not be read.", &metrics.skipped_batches),
+        ("units_ordered", "Units ordered.", &metrics.units),
+        ("sessions_ordered", "Sessions finished by ordered signatures.", &metrics.sessions_ordered),
+        ("sessions_fetched", "Sessions finished by a fetched outcome.", &metrics.sessions_fetched),
+        ("transactions_submitted", "Transactions submitted here.", &metrics.submitted),
+        ("requests", "Requests of clients.", &metrics.requests),
+        ("wrong_passwords", "Requests with a wrong password.", &metrics.wrong_passwords),
+        ("checkpoints_failed", "Checkpoints that could not be made.", &metrics.failed_checkpoints),
+        ("outcomes_refused", "Outcomes of other guardians that did not hold.", &metrics.refused_outcomes),
         (
-            "outcomes_refused_total",
-            "Outcomes of other guardians that did not hold.",
-            &metrics.refused_outcomes,
-        ),
-        (
-            "signatures_ignored_total",
+            "signatures_ignored",
             "Signatures of other guardians that did not hold.",
             &metrics.ignored_signatures,
         ),
     ];
     for (name, help, counter) in counters {
-        write(name, "counter", help, &one(counter.load(Relaxed)));
+        page.one(&format!("{name}_total"), "counter", help, counter.load(Relaxed));
     }
+}
+
+/// Of the checkpoints that are named by a session.
+fn checkpoint_ages(page: &mut Numbers, shared: &Shared) {
+    let ages = shared.checkpoint_ages();
+    page.one("checkpoints", "gauge", "Checkpoints after sessions that are there.", ages.len() as u64);
+    let ages: Vec<_> = ages
+        .into_iter()
+        .map(|(session, age)| (format!("{{session=\"{session}\"}}"), age.as_secs()))
+        .collect();
+    page.family("checkpoint_age_seconds", "gauge", "Age of a checkpoint.", &ages);
+}
+
+fn latencies(page: &mut Numbers, shared: &Shared) {
+    let (counts, sum_ms) = shared.latency.classes();
+    let name = "fm_node_accept_seconds";
+    let help = "From the submission of a transaction here to its acceptance.";
+    let mut seen = 0;
+    // Writing into a String cannot fail.
+    let _ = writeln!(page.0, "# HELP {name} {help}\n# TYPE {name} histogram");
+    for (end, count) in CLASSES.iter().zip(counts) {
+        seen += count;
+        let _ = writeln!(page.0, "{name}_bucket{{le=\"{}\"}} {seen}", seconds(*end));
+    }
+    let all: u64 = counts.iter().sum();
+    let _ = writeln!(
+        page.0,
+        "{name}_bucket{{le=\"+Inf\"}} {all}\n{name}_sum {}\n{name}_count {all}",
+        seconds(sum_ms)
+    );
+}
+
+/// Milliseconds as seconds.
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+fn links(page: &mut Numbers, shared: &Shared) {
     let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
-    let per_peer = |value: fn(&fm_peers::LinkState) -> u64| -> Vec<(String, u64)> {
-        states.iter().map(|(peer, state)| (format!("{{guardian=\"{peer}\"}}"), value(state))).collect()
-    };
-    write("link_up", "gauge", "Whether the link stands.", &per_peer(|state| state.connected.into()));
-    write(
-        "link_connects_total",
-        "counter",
-        "How often the link was made.",
-        &per_peer(|state| state.connects),
-    );
-    write("link_messages_in_total", "counter", "Messages received.", &per_peer(|state| state.messages_in));
-    write("link_messages_out_total", "counter", "Messages sent.", &per_peer(|state| state.messages_out));
-    write("link_bytes_in_total", "counter", "Bytes received.", &per_peer(|state| state.bytes_in));
-    write("link_bytes_out_total", "counter", "Bytes sent.", &per_peer(|state| state.bytes_out));
-    write(
-        "link_dropped_total",
-        "counter",
-        "Messages dropped, the queue was full.",
-        &per_peer(|state| state.dropped),
-    );
-    write("link_garbage_total", "counter", "Messages that said nothing.", &per_peer(|state| state.garbage));
-    write("link_queued", "gauge", "Messages that wait to be sent.", &per_peer(|state| state.queued as u64));
-    text
+    let families: [(&str, &str, &str, fn(&LinkState) -> u64); 9] = [
+        ("link_up", "gauge", "Whether the link stands.", |state| state.connected.into()),
+        ("link_connects_total", "counter", "How often the link was made.", |state| state.connects),
+        ("link_messages_in_total", "counter", "Messages received.", |state| state.messages_in),
+        ("link_messages_out_total", "counter", "Messages sent.", |state| state.messages_out),
+        ("link_bytes_in_total", "counter", "Bytes received.", |state| state.bytes_in),
+        ("link_bytes_out_total", "counter", "Bytes sent.", |state| state.bytes_out),
+        ("link_dropped_total", "counter", "Messages dropped, the queue was full.", |state| state.dropped),
+        ("link_garbage_total", "counter", "Messages that said nothing.", |state| state.garbage),
+        ("link_queued", "gauge", "Messages that wait to be sent.", |state| state.queued as u64),
+    ];
+    for (name, kind, help, value) in families {
+        let rows: Vec<_> =
+            states.iter().map(|(peer, state)| (format!("{{guardian=\"{peer}\"}}"), value(state))).collect();
+        page.family(name, kind, help, &rows);
+    }
 }

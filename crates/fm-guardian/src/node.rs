@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fm_aleph::Member;
-use fm_consensus::{GUARD_NAME, Guard, Schedule};
+use fm_client::Guardians;
+use fm_consensus::{GUARD_NAME, Guard, Retention, Schedule};
 use fm_peers::{Identity, Other, Peers, Setup};
 use fm_rpc::{Limits, serve};
 use fm_store::LiveStore;
@@ -15,10 +17,9 @@ use tracing::info;
 
 use crate::DATABASE_NAME;
 use crate::actions::publish;
-use crate::api::Api;
+use crate::api::{Api, announced_urls};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
-use crate::fetch::Fetcher;
 use crate::sessions::Sessions;
 use crate::shared::Shared;
 
@@ -31,8 +32,10 @@ pub struct NodeOptions {
     pub api: Option<String>,
     /// Whether an empty database may be made.
     pub new: bool,
-    /// How many checkpoints are kept.
-    pub checkpoints: usize,
+    /// Which checkpoints are kept.
+    pub checkpoints: Retention,
+    /// So long without movement, and a session is told to be stuck.
+    pub stuck_after: Duration,
     /// Stop when so many sessions are finished.
     pub sessions: Option<u64>,
 }
@@ -78,16 +81,13 @@ impl Node {
             1 => None,
             _ => Some(Peers::start(links(&config, options)?).await?),
         };
-        let endpoints = &config.consensus.api_endpoints;
-        let others: BTreeMap<u16, String> = endpoints
-            .iter()
-            .filter(|(peer, _)| **peer != me)
-            .map(|(peer, endpoint)| (*peer, endpoint.url.clone()))
-            .collect();
+        let mut others = announced_urls(&config, &store)?;
+        others.remove(&me);
         let round_delay = config.round_delay();
         let links = links.map(|(peers, incoming)| (Arc::new(peers), Arc::new(Mutex::new(incoming))));
         let peers = links.as_ref().map(|(peers, _)| peers.clone());
-        let shared = Arc::new(Shared::new(config, store, modules, peers));
+        let shared =
+            Arc::new(Shared::new(config, store, modules, peers, options.checkpoints, options.stuck_after));
         shared.last.send_replace(options.sessions);
         let engine = Sessions::engine(&shared, schedule, guard)?;
         publish(&shared, &engine);
@@ -95,9 +95,8 @@ impl Node {
             links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
         let keys = &shared.config.keys;
-        let fetcher = Fetcher::start(others, keys.guardians() - keys.threshold() + 1);
-        let checkpoints = options.checkpoints;
-        let sessions = Sessions { shared, member, fetcher, guard, schedule, checkpoints, stop: stopped };
+        let guardians = Guardians::watch(others, keys);
+        let sessions = Sessions { shared, member, guardians, guard, schedule, stop: stopped };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })
     }

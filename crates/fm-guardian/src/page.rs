@@ -1,68 +1,166 @@
-//! A small page for a browser: sessions, the open one, the other guardians.
+//! A small page for a browser: the open session, the other guardians, how long transactions take, what to do.
 //!
-//! Invariant: what others may have chosen, as names, is shown as text and nothing else.
+//! Invariants: what others may have chosen, as names, is shown as text and nothing else; the page is complete in itself
+//! and runs no script.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use fm_rpc::Page;
 use serde_json::Value;
 
-use crate::config::NodeConfig;
+use crate::latency::CLASSES;
+use crate::shared::Shared;
+use crate::status::status;
+use crate::watchdog::stuck;
 
-const STYLE: &str = "body{font:16px system-ui,sans-serif;margin:2rem auto;max-width:46rem;padding:0 1rem;color:#222}\
-    h1{font-size:1.3rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.4rem .6rem;\
-    border-bottom:1px solid #ddd}.down{color:#b00020;font-weight:600}.up{color:#00692b}progress{width:100%}";
+/// Colours are told by words too.
+const STYLE: &str = include_str!("page.css");
 
-/// The page of a node with that status.
-pub(crate) fn render(config: &NodeConfig, status: &Value) -> Page {
-    let (federation, session) = (&status["federation"], &status["session"]);
-    let name = config
-        .consensus
-        .meta
-        .get("federation_name")
-        .map(|name| name.trim_matches('"'))
-        .unwrap_or("federation");
-    let name = escape(name);
-    let (round, rounds) = (session["round"].as_u64().unwrap_or(0), session["rounds"].as_u64().unwrap_or(0));
-    let mut rows = String::new();
-    for (peer, endpoint) in &config.consensus.api_endpoints {
-        let guardian = escape(&endpoint.name);
-        let of = &federation["status_by_peer"][peer.to_string()];
-        let (class, link, last) = match of["connection_status"].as_str() {
-            None => ("up", "this one".to_owned(), "-".to_owned()),
-            Some(link) => {
-                let class = if link == "connected" { "up" } else { "down" };
-                (
-                    class,
-                    link.to_owned(),
-                    of["last_contribution"].as_u64().map_or("-".to_owned(), |last| last.to_string()),
-                )
-            }
-        };
-        // Writing into a String cannot fail.
-        let _ = write!(
-            rows,
-            "<tr><td>{peer}</td><td>{guardian}</td><td class={class}>{link}</td><td>{last}</td></tr>"
-        );
-    }
-    let missing = session["missing_signatures"].as_array().map_or(String::new(), |missing| {
-        let missing: Vec<String> = missing.iter().map(Value::to_string).collect();
-        format!("<p>The rounds are over; signatures are missing of {}.</p>", missing.join(", "))
-    });
+/// The page of a node.
+pub(crate) fn render(shared: &Shared) -> Page {
+    let (config, status) = (&shared.config, status(shared));
+    let name = config.consensus.meta.get("federation_name").map(|name| name.trim_matches('"'));
+    let name = escape(name.filter(|name| !name.is_empty()).unwrap_or("federation"));
+    let own = config.consensus.api_endpoints.get(&config.me()).map_or("", |endpoint| &endpoint.name);
+    let title = format!("{name}: guardian {}", config.me());
     let text = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <meta http-equiv=refresh content=2><title>{name}: guardian {me}</title><style>{STYLE}</style>\
-         <h1>{name}: guardian {me}</h1><p>{count} sessions finished. Session {count} is open: round {round} of {rounds}, \
-         {items} items.</p><progress max={rounds} value={round}></progress>{missing}\
-         <table><tr><th>No</th><th>Guardian</th><th>Link</th><th>Last contribution in session</th></tr>{rows}</table>\
-         <p><a href=/metrics>metrics</a></p></html>",
-        me = config.me(),
-        count = federation["session_count"],
-        items = session["items"],
+        "<!doctype html><html lang=en><head><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width,initial-scale=1\">\
+         <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+         <meta http-equiv=refresh content=5><title>{title}</title><style>{STYLE}</style></head><body>\
+         <header><h1>{title}</h1><p>{own}</p>{state}</header><main>{session}{guardians}{latency}{checkpoints}</main>\
+         <footer><a href=/metrics>metrics</a> fm-node {version}, looked at again every 5 seconds</footer>\
+         </body></html>",
+        own = escape(own),
+        state = state(shared, &status),
+        session = session(&status),
+        guardians = guardians(shared, &status),
+        latency = latency(shared),
+        checkpoints = checkpoints(shared),
+        version = env!("CARGO_PKG_VERSION"),
     );
     Page { kind: "text/html; charset=utf-8", text }
 }
 
+/// One line that says whether all is well.
+fn state(shared: &Shared, status: &Value) -> String {
+    let offline = status["federation"]["peers_offline"].as_u64().unwrap_or(0);
+    let shutdown = status["federation"]["scheduled_shutdown"].as_u64();
+    let (class, text) = match (stuck(shared), shutdown) {
+        (Some(stuck), _) => {
+            ("bad", format!("The session does not go on for {} s: {}", stuck.seconds, stuck.reason()))
+        }
+        (None, _) if offline > 0 => ("odd", format!("Sessions go on; {offline} guardian(s) have no link")),
+        (None, Some(last)) => ("odd", format!("Stops when {last} sessions are finished")),
+        (None, None) => ("good", "Sessions go on".to_owned()),
+    };
+    format!("<p class=\"state {class}\">{}</p>", escape(&text))
+}
+
+fn session(status: &Value) -> String {
+    let (count, session) = (&status["federation"]["session_count"], &status["session"]);
+    let (round, rounds) = (session["round"].as_u64().unwrap_or(0), session["rounds"].as_u64().unwrap_or(0));
+    let mut text = format!(
+        "<section><h2>Session {count}</h2><dl><div><dt>finished before it</dt><dd>{count}</dd></div>\
+         <div><dt>round</dt><dd>{round} of {rounds}</dd></div>\
+         <div><dt>items accepted</dt><dd>{}</dd></div></dl>\
+         <progress max={rounds} value={round} aria-label=\"rounds of the session\"></progress>",
+        session["items"]
+    );
+    if let Some(missing) = session["missing_signatures"].as_array() {
+        let missing: Vec<String> = missing.iter().map(Value::to_string).collect();
+        let _ = write!(text, "<p>The rounds are over; signatures are missing of {}.</p>", missing.join(", "));
+    }
+    text + "</section>"
+}
+
+fn guardians(shared: &Shared, status: &Value) -> String {
+    let links = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
+    let mut rows = String::new();
+    for (peer, endpoint) in &shared.config.consensus.api_endpoints {
+        let last = &status["federation"]["status_by_peer"][peer.to_string()]["last_contribution"];
+        let last = last.as_u64().map_or("none yet".to_owned(), |last| format!("session {last}"));
+        let (class, link, last, queued) = match links.get(peer) {
+            None => ("own", "this one", "-".to_owned(), "-".to_owned()),
+            Some(link) if link.connected => ("good", "linked", last, link.queued.to_string()),
+            Some(link) => ("bad", "no link", last, link.queued.to_string()),
+        };
+        let name = escape(&endpoint.name);
+        // Writing into a String cannot fail.
+        let _ = write!(
+            rows,
+            "<tr><td>{peer}</td><td class=name>{name}</td><td><span class={class}>{link}</span></td><td>{last}</td>\
+             <td class=wide>{queued}</td></tr>"
+        );
+    }
+    format!(
+        "<section><h2>Guardians</h2><table><thead><tr><th>No</th><th>Name</th><th>Link</th>\
+         <th>Last heard in</th><th class=wide>Waiting</th></tr></thead><tbody>{rows}</tbody></table></section>"
+    )
+}
+
+fn latency(shared: &Shared) -> String {
+    let (counts, _) = shared.latency.classes();
+    let total: u64 = counts.iter().sum();
+    let mut text = "<section><h2>Transactions submitted here</h2>".to_owned();
+    if total == 0 {
+        return text + "<p>None was accepted since the start.</p></section>";
+    }
+    let within = |hundredths| match shared.latency.percentile(hundredths) {
+        Some(end) => format!("within {}", time(Duration::from_millis(end))),
+        None => "later than a minute".to_owned(),
+    };
+    let _ = write!(
+        text,
+        "<p>{total} accepted: half of them {}, 99 of 100 {}.</p><table class=bars><tbody>",
+        within(50),
+        within(99)
+    );
+    let most = counts.iter().max().copied().unwrap_or(0).max(1);
+    let used = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
+    for (class, count) in counts.iter().enumerate().take(used + 1) {
+        let label = match CLASSES.get(class) {
+            Some(end) => format!("&le; {}", time(Duration::from_millis(*end))),
+            None => "later".to_owned(),
+        };
+        let width = count * 100 / most;
+        let _ = write!(
+            text,
+            "<tr><th>{label}</th><td><span class=bar style=\"width:{width}%\"></span></td><td>{count}</td></tr>"
+        );
+    }
+    text + "</tbody></table></section>"
+}
+
+fn checkpoints(shared: &Shared) -> String {
+    let ages = shared.checkpoint_ages();
+    let list: Vec<String> = ages
+        .iter()
+        .rev()
+        .map(|(session, age)| format!("<li>session {session}, {} old</li>", time(*age)))
+        .collect();
+    let list = match list.is_empty() {
+        true => "<p>None.</p>".to_owned(),
+        false => format!("<ul>{}</ul>", list.concat()),
+    };
+    format!("<section><h2>Checkpoints</h2>{list}</section>")
+}
+
+/// A time as people say it.
+fn time(time: Duration) -> String {
+    match (time.as_millis(), time.as_secs()) {
+        (ms, _) if ms < 1000 => format!("{ms} ms"),
+        (_, seconds) if seconds < 120 => format!("{seconds} s"),
+        (_, seconds) if seconds < 7200 => format!("{} min", seconds / 60),
+        (_, seconds) => format!("{} h", seconds / 3600),
+    }
+}
+
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }

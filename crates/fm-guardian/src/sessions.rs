@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fm_aleph::{Member, OrderedUnit, Proposals, Session};
+use fm_client::Guardians;
 use fm_consensus::{Ambiguous, Engine, Federation, Guard, Rules, Schedule};
 use fm_store::Durability;
 use tokio::sync::watch;
@@ -13,9 +14,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::actions::{checkpoint, take_outcome, take_unit};
 use crate::error::NodeError;
-use crate::fetch::Fetcher;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
+use crate::watchdog::stuck;
 
 /// Modules are asked for proposals so often.
 const PROPOSE_AFTER: Duration = Duration::from_secs(1);
@@ -25,9 +26,6 @@ const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(60);
 /// At the start the others get this time to say how far they are.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
-
-/// So long without an ordered unit is worth a word, again and again.
-const STUCK: Duration = Duration::from_secs(60);
 
 /// How the open session went on.
 enum Turn {
@@ -43,10 +41,9 @@ pub(crate) struct Sessions {
     pub(crate) shared: Arc<Shared>,
     /// None in a federation of one.
     pub(crate) member: Option<Member>,
-    pub(crate) fetcher: Fetcher,
+    pub(crate) guardians: Guardians,
     pub(crate) guard: Guard,
     pub(crate) schedule: Schedule,
-    pub(crate) checkpoints: usize,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
@@ -70,7 +67,7 @@ impl Sessions {
     /// Runs until the node is to stop.
     pub(crate) async fn run(mut self, mut engine: Engine) -> Result<(), NodeError> {
         let Some(member) = self.member.take() else { return self.alone(engine).await };
-        self.fetcher.first_look(FIRST_LOOK).await;
+        self.guardians.first_look(FIRST_LOOK).await;
         loop {
             self.catch_up(&mut engine).await?;
             if self.is_over(&engine) {
@@ -78,7 +75,7 @@ impl Sessions {
                 return Ok(());
             }
             match self.live(&mut engine, &member).await? {
-                Turn::Finished => (),
+                Turn::Finished => checkpoint(&self.shared, &engine),
                 Turn::Stopped => return Ok(()),
                 Turn::Broken => {
                     error!(session = engine.session(), "ordering ended; it is started again");
@@ -99,7 +96,7 @@ impl Sessions {
     /// Stays for those who have not finished the last session yet: they may need its outcome from here.
     async fn linger(&mut self, engine: &Engine) {
         tokio::select! {
-            () = self.fetcher.all_have(engine.session()) => (),
+            () = self.guardians.all_have(engine.session()) => (),
             () = sleep(LINGER) => (),
             _ = self.stop.wait_for(|stop| *stop) => (),
         }
@@ -107,9 +104,9 @@ impl Sessions {
 
     /// Takes what the others finished while this node was away.
     async fn catch_up(&mut self, engine: &mut Engine) -> Result<(), NodeError> {
-        let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
+        let (shared, guardians) = (self.shared.clone(), &self.guardians);
         let first = engine.session();
-        let mut records = fetcher.catch_up(first);
+        let mut records = guardians.catch_up(first);
         let result = loop {
             let fetched = tokio::select! {
                 fetched = records.next() => fetched,
@@ -121,26 +118,28 @@ impl Sessions {
                 break Ok(());
             }
             // One checkpoint of all of them is enough.
-            match take_outcome(&shared, fetcher, engine, &fetched, 0) {
+            match take_outcome(&shared, guardians, engine, &fetched) {
                 Ok(true) => (),
                 Ok(false) => break Ok(()),
                 Err(error) => break Err(error),
             }
         };
-        if let Some(last) = engine.session().checked_sub(1).filter(|last| *last >= first) {
-            checkpoint(&shared, last, self.checkpoints);
+        if engine.session() > first {
+            checkpoint(&shared, engine);
         }
         result
     }
 
     /// Waits before the open session is started again; true if the node is to stop.
     async fn pause(&mut self, engine: &mut Engine) -> Result<bool, NodeError> {
-        let (shared, fetcher) = (self.shared.clone(), &self.fetcher);
+        let (shared, guardians) = (self.shared.clone(), &self.guardians);
         tokio::select! {
             () = sleep(START_AGAIN_AFTER) => Ok(false),
             _ = self.stop.wait_for(|stop| *stop) => Ok(true),
-            fetched = fetcher.outcome(engine.session()) => {
-                take_outcome(&shared, fetcher, engine, &fetched, self.checkpoints)?;
+            fetched = guardians.outcome(engine.session()) => {
+                if take_outcome(&shared, guardians, engine, &fetched)? {
+                    checkpoint(&shared, engine);
+                }
                 Ok(false)
             }
         }
@@ -151,6 +150,8 @@ impl Sessions {
         let session = engine.session();
         let io = |source| NodeError::Io { what: format!("the units of session {session}"), source };
         let log = Arc::new(DatabaseLog::open(self.shared.store.clone()).map_err(io)?);
+        let guarded = self.guard.until_session.filter(|_| !engine.may_create_units());
+        self.shared.progress().movement.guarded = guarded;
         if !engine.may_create_units() {
             info!(session, "no units are made in this session: its outcome is waited for");
         }
@@ -172,36 +173,34 @@ impl Sessions {
         mut aleph: Option<&mut Session>,
         log: &DatabaseLog,
     ) -> Result<Turn, NodeError> {
-        let (shared, checkpoints, session) = (self.shared.clone(), self.checkpoints, engine.session());
+        let (shared, session) = (self.shared.clone(), engine.session());
         let mut propose = interval(PROPOSE_AFTER);
         propose.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let fetcher = &self.fetcher;
-        let mut heard = Instant::now();
-        let mut outcome = Box::pin(fetcher.late_outcome(session));
+        let guardians = &self.guardians;
+        let mut told = Instant::now();
+        let mut outcome = Box::pin(guardians.late_outcome(session));
         loop {
             tokio::select! {
                 unit = next_unit(&mut aleph) => {
                     let Some(unit) = unit else { return Ok(Turn::Broken) };
-                    heard = Instant::now();
-                    if take_unit(&shared, engine, log, &unit, checkpoints)? {
+                    if take_unit(&shared, engine, log, &unit)? {
                         return Ok(Turn::Finished);
                     }
                 }
                 fetched = &mut outcome => {
                     // Nothing may be appended to the units of a session that is finished by this.
                     let mut held = block_in_place(|| log.hold());
-                    if take_outcome(&shared, fetcher, engine, &fetched, checkpoints)? {
+                    if take_outcome(&shared, guardians, engine, &fetched)? {
                         held.finish();
                         return Ok(Turn::Finished);
                     }
                     drop(held);
-                    outcome = Box::pin(fetcher.late_outcome(session));
+                    outcome = Box::pin(guardians.late_outcome(session));
                 }
                 _ = propose.tick() => {
                     offer(&shared, engine)?;
-                    if heard.elapsed() > STUCK {
-                        heard = Instant::now();
-                        tell_stuck(&shared, session);
+                    if told.elapsed() >= shared.stuck_after && tell_stuck(&shared, session) {
+                        told = Instant::now();
                     }
                 }
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(Turn::Stopped),
@@ -210,14 +209,12 @@ impl Sessions {
     }
 }
 
-/// Says that nothing is ordered, and who is missing.
-fn tell_stuck(shared: &Shared, session: u64) {
-    let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
-    let missing: Vec<_> =
-        states.iter().filter(|(_, state)| !state.connected).map(|(peer, _)| *peer).collect();
-    let progress = shared.progress().clone();
-    let (round, unsigned) = (progress.round, progress.missing);
-    warn!(session, round, not_linked = ?missing, ?unsigned, "nothing was ordered for a minute");
+/// Says that the session does not go on, and why; false if it does.
+fn tell_stuck(shared: &Shared, session: u64) -> bool {
+    let Some(stuck) = stuck(shared) else { return false };
+    let (round, seconds, reason) = (shared.progress().round, stuck.seconds, stuck.reason());
+    warn!(session, round, seconds, %reason, "the session does not go on");
+    true
 }
 
 async fn next_unit(aleph: &mut Option<&mut Session>) -> Option<OrderedUnit> {

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use fm_consensus::{Action, BalanceSheet, Modules, ProposalQueue, QueueError, UnitPayload};
+use fm_consensus::{
+    Action, BalanceSheet, CHECKPOINTS_NAME, Modules, ProposalQueue, QueueError, Retention, UnitPayload,
+    checkpoints,
+};
 use fm_eras::session::transaction_key;
 use fm_history::{ConsensusItem, Hash, PeerId};
 use fm_peers::Peers;
@@ -11,7 +15,9 @@ use fm_store::{LiveStore, StoreError};
 use tokio::sync::{oneshot, watch};
 
 use crate::config::NodeConfig;
+use crate::latency::Latency;
 use crate::metrics::Metrics;
+use crate::watchdog::Movement;
 
 /// How the session in progress is.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +32,8 @@ pub(crate) struct Progress {
     pub(crate) missing: Option<Vec<PeerId>>,
     /// The last session in which something of a guardian was ordered.
     pub(crate) contributed: BTreeMap<PeerId, u64>,
+    /// When it moved.
+    pub(crate) movement: Movement,
     /// What the federation owns and owes.
     pub(crate) balance: BalanceSheet,
 }
@@ -63,6 +71,11 @@ impl Queue {
         self.items.follow(action);
     }
 
+    /// How many items wait, and their bytes.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        self.items.waiting()
+    }
+
     /// Begins with a session.
     pub(crate) fn open(&mut self, session: u64) {
         self.session = session;
@@ -80,6 +93,13 @@ pub(crate) struct Shared {
     pub(crate) finished: watch::Sender<u64>,
     /// Stop when so many sessions are finished.
     pub(crate) last: watch::Sender<Option<u64>>,
+    /// How long transactions take.
+    pub(crate) latency: Latency,
+    /// So long without movement, and a session is stuck.
+    pub(crate) stuck_after: Duration,
+    /// Which checkpoints are kept.
+    pub(crate) retention: Retention,
+    announcing: Mutex<()>,
     queue: Mutex<Queue>,
     progress: Mutex<Progress>,
     waiting: Mutex<HashMap<Hash, Vec<oneshot::Sender<()>>>>,
@@ -96,6 +116,8 @@ impl Shared {
         store: Arc<LiveStore>,
         modules: Arc<Modules>,
         peers: Option<Arc<Peers>>,
+        retention: Retention,
+        stuck_after: Duration,
     ) -> Self {
         Self {
             config,
@@ -105,6 +127,10 @@ impl Shared {
             metrics: Metrics::default(),
             finished: watch::Sender::new(0),
             last: watch::Sender::new(None),
+            latency: Latency::default(),
+            stuck_after,
+            retention,
+            announcing: Mutex::default(),
             queue: Mutex::default(),
             progress: Mutex::default(),
             waiting: Mutex::default(),
@@ -117,6 +143,23 @@ impl Shared {
 
     pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
         lock(&self.progress)
+    }
+
+    /// Announcements are looked up and written by one at a time.
+    pub(crate) fn announcing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.announcing)
+    }
+
+    /// The checkpoints after sessions and their ages, oldest first. One whose age is not known is left out.
+    pub(crate) fn checkpoint_ages(&self) -> Vec<(u64, Duration)> {
+        let directory = self.config.directory.join(CHECKPOINTS_NAME);
+        let sessions = checkpoints(&directory).unwrap_or_default();
+        let age = |session: &u64| {
+            let made =
+                std::fs::metadata(directory.join(session.to_string())).and_then(|entry| entry.modified());
+            made.ok()?.elapsed().ok()
+        };
+        sessions.into_iter().filter_map(|session| Some((session, age(&session)?))).collect()
     }
 
     /// Whether the transaction was accepted.
@@ -142,6 +185,7 @@ impl Shared {
 
     /// Tells who waits that a transaction was accepted.
     pub(crate) fn accepted(&self, txid: &Hash) {
+        self.latency.end(txid);
         for waiting in lock(&self.waiting).remove(txid).unwrap_or_default() {
             // Whoever waited may have gone.
             let _ = waiting.send(());

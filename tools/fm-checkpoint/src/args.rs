@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Shows the database and the checkpoints of a data directory, and what each would lose.
     List(ListArgs),
-    /// Makes a checkpoint of a stopped guardian's database.
+    /// Makes a checkpoint of a guardian's database: of a stopped one by copying, of a running fm-node by asking it.
     Create(CreateArgs),
     /// Removes checkpoints by number, age or free space; never the last good one.
     Prune(PruneArgs),
@@ -89,7 +89,7 @@ pub(crate) struct ListArgs {
 
 #[derive(Args)]
 pub(crate) struct CreateArgs {
-    /// The guardian's data directory; the guardian must be stopped.
+    /// The guardian's data directory. A running fm-node is asked for it, with the password in FM_PASSWORD.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
     /// The checkpoint to make (default: db_checkpoints/<last session>-<time> in the data directory).

@@ -1,9 +1,11 @@
-//! `create`.
+//! `create`: of a stopped guardian by copying, of a running `fm-node` by asking it.
 
-use fm_cli::{Exit, Failure, FindingPrinter, TerminalProgress, check_target, interrupt_flag};
+use fm_backup::Created;
+use fm_cli::{Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, interrupt_flag};
 use serde::Serialize;
 
 use crate::args::CreateArgs;
+use crate::create_running::ask_node;
 use crate::show::print_history;
 
 #[derive(Serialize)]
@@ -27,7 +29,7 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json.json);
-    let created = fm_backup::create::<Failure>(
+    let copied = fm_backup::create::<Failure>(
         &arguments.data_dir,
         arguments.to.as_deref(),
         arguments.link,
@@ -35,9 +37,18 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
         control,
         &mut |finding| printer.print(&finding),
     );
+    let created = match copied {
+        Err(failure) if failure.exit == Exit::Locked => {
+            ask_node(arguments, failure, control, &mut |finding| printer.print(&finding))
+        }
+        copied => copied,
+    };
     drop(progress);
-    let mut output = printer.finish()?;
-    let created = created?;
+    let output = printer.finish()?;
+    tell(arguments, &created?, output)
+}
+
+fn tell(arguments: &CreateArgs, created: &Created, mut output: Output) -> Result<Exit, Failure> {
     let survey = &created.survey;
     let exit = if survey.errors > 0 { Exit::Findings } else { Exit::Done };
     let anchor = survey.audit.anchor.as_ref();

@@ -3,6 +3,7 @@
 mod args;
 mod compare;
 mod create;
+mod create_running;
 mod export;
 mod import;
 mod inspect;

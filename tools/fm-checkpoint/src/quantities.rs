@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+pub(crate) use fm_cli::bytes;
+use fm_cli::scaled;
+
 /// A key of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key(pub(crate) Vec<u8>);
@@ -15,18 +18,6 @@ pub(crate) fn key(text: &str) -> Result<Key, String> {
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)];
     scaled(text, &units).map(Duration::from_secs).ok_or_else(|| "no age like 12h, 7d or 4w".to_owned())
-}
-
-/// Reads a number of bytes, with K, M, G or T for powers of 1024.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
-    let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
-    let plain = text.parse().ok();
-    plain.or_else(|| scaled(text, &units)).ok_or_else(|| "no size like 500M or 10G".to_owned())
-}
-
-fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
-    let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(*unit))?;
-    text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 /// A number of bytes for people.

@@ -12,6 +12,7 @@ mod keys;
 mod manual;
 mod output;
 mod progress;
+mod quantities;
 mod secrets;
 mod target;
 
@@ -23,5 +24,6 @@ pub use keys::{KeyArgs, PinnedKeys, layout_by_name, read as read_text};
 pub use manual::Manual;
 pub use output::{Output, group_digits, print_json_line};
 pub use progress::TerminalProgress;
+pub use quantities::{bytes, scaled};
 pub use secrets::{guardian_key, guardian_password};
 pub use target::check_target;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
-use fm_cli::Manual;
+use fm_cli::{Manual, bytes};
 
 /// Runs a guardian, or a whole federation for trying.
 ///
@@ -26,6 +26,10 @@ pub(crate) enum Command {
     Dev(DevArgs),
     Status(StatusArgs),
     Submit(SubmitArgs),
+    /// Tell a running guardian to make a checkpoint of its database now, mid-session.
+    ///
+    /// It is named db_checkpoints/<last session>-<time>, and is never removed by itself.
+    Checkpoint(ServerArgs),
     Shutdown(ShutdownArgs),
     Load(LoadArgs),
     #[command(flatten)]
@@ -53,6 +57,12 @@ pub(crate) struct RunArgs {
     /// Keep so many checkpoints of the database; one is made after every session. 0: none is made.
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION")]
     pub(crate) checkpoints: usize,
+    /// Keep fewer checkpoints, but always the newest, and make none, while less than this is free: 500M, 10G.
+    #[arg(long, value_name = "BYTES", default_value = "1G", env = "FM_MIN_FREE", value_parser = bytes)]
+    pub(crate) min_free: u64,
+    /// Say that a session does not go on, and why, after so many seconds without movement.
+    #[arg(long, value_name = "S", default_value_t = 60, env = "FM_STUCK_AFTER")]
+    pub(crate) stuck_after: u64,
     /// Stop when so many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS")]
     pub(crate) sessions: Option<u64>,

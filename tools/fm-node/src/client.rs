@@ -1,25 +1,24 @@
-//! `fm-node status`, `submit` and `shutdown`: what is asked of a running guardian.
+//! `fm-node status`, `submit`, `checkpoint` and `shutdown`: what is asked of a running guardian.
 
 use std::path::Path;
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, guardian_password, print_json_line};
-use fm_codec::{Dialect, Encode, Writer, decode_exact};
+use fm_client::{Guardian, SubmitError, own_address, wait_for};
+use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
 use fm_history::Transaction;
-use fm_rpc::Client;
 use serde_json::{Value, json};
 
 use crate::args::{ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
-use crate::failure::of_client;
-use crate::run::runtime;
+use crate::failure::{of_client, of_submission};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A transaction may have to wait for the next session.
 const ACCEPTED_PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
-    let status = ask(&arguments.server, None, &[("status", Value::Null, PATIENCE)])?;
+    let status = ask(&arguments.server, None, "status", &Value::Null)?;
     if arguments.json {
         print_json_line(&status)?;
         return Ok(Exit::Done);
@@ -32,6 +31,9 @@ pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
     if let Some(missing) = session["missing_signatures"].as_array() {
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         output.line(&format!("signing    signatures missing of {}", missing.join(", ")))?;
+    }
+    if let Some(seconds) = session["stuck"]["seconds"].as_u64() {
+        output.line(&format!("stuck      for {seconds} s: {}", stuck_because(&session["stuck"])))?;
     }
     for (peer, of) in federation["status_by_peer"].as_object().into_iter().flatten() {
         let connection = of["connection_status"].as_str().unwrap_or("unknown");
@@ -46,6 +48,31 @@ pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Who is missing, as the status names them.
+fn stuck_because(stuck: &Value) -> String {
+    let causes = [("not_linked", "no link to"), ("silent", "nothing of"), ("unsigned", "no signature of")];
+    let mut reasons: Vec<String> = causes
+        .into_iter()
+        .filter_map(|(field, words)| {
+            let peers: Vec<String> = stuck[field].as_array()?.iter().map(Value::to_string).collect();
+            (!peers.is_empty()).then(|| format!("{words} guardian {}", peers.join(", ")))
+        })
+        .collect();
+    if let Some(session) = stuck["guarded"].as_u64() {
+        reasons.push(format!("this guardian makes no units up to session {session}"));
+    }
+    if reasons.is_empty() { "no reason is known".to_owned() } else { reasons.join("; ") }
+}
+
+pub(crate) fn checkpoint(arguments: &ServerArgs) -> Result<Exit, Failure> {
+    let directory = arguments.data_dir.as_deref().unwrap_or(Path::new("."));
+    let password = guardian_password(directory)?;
+    let made = ask(arguments, Some(&password), "checkpoint", &Value::Null)?;
+    let (path, sessions) = (made["path"].as_str().unwrap_or_default(), &made["session_count"]);
+    Output::default().line(&format!("checkpoint {path}, with {sessions} finished sessions"))?;
+    Ok(Exit::Done)
+}
+
 pub(crate) fn submit(arguments: &SubmitArgs) -> Result<Exit, Failure> {
     let transaction = match &arguments.transaction {
         Some(text) => read_transaction(text)?,
@@ -57,11 +84,16 @@ pub(crate) fn submit(arguments: &SubmitArgs) -> Result<Exit, Failure> {
         }
     };
     let txid = hex::encode(transaction.txid().0);
-    let mut requests = vec![("submit_transaction", wrap(&transaction), PATIENCE)];
-    if !arguments.no_wait {
-        requests.push(("await_transaction", json!(txid), ACCEPTED_PATIENCE));
-    }
-    ask(&arguments.server, None, &requests)?;
+    let guardian = Guardian::new(address(&arguments.server)?);
+    wait_for(async {
+        guardian.submit(&transaction, PATIENCE).await?;
+        if !arguments.no_wait {
+            guardian.ask("await_transaction", None, &json!(txid), ACCEPTED_PATIENCE).await?;
+        }
+        Ok(())
+    })
+    .map_err(cannot_wait)?
+    .map_err(|error: SubmitError| of_submission(&error))?;
     let what = if arguments.no_wait { "submitted" } else { "accepted" };
     Output::default().line(&format!("{what}   {txid}"))?;
     Ok(Exit::Done)
@@ -71,7 +103,7 @@ pub(crate) fn shutdown(arguments: &ShutdownArgs) -> Result<Exit, Failure> {
     let directory = arguments.server.data_dir.as_deref().unwrap_or(Path::new("."));
     let password = guardian_password(directory)?;
     let session = arguments.at_session.map_or(Value::Null, |session| json!(session));
-    ask(&arguments.server, Some(&password), &[("shutdown", session, PATIENCE)])?;
+    ask(&arguments.server, Some(&password), "shutdown", &session)?;
     let when = match arguments.at_session {
         Some(session) => format!("when {session} sessions are finished"),
         None => "when the open session is finished".to_owned(),
@@ -87,52 +119,24 @@ fn read_transaction(text: &str) -> Result<Transaction, Failure> {
         .ok_or_else(|| Failure::new(Exit::Usage, "not an encoded transaction in hex"))
 }
 
-fn wrap(transaction: &Transaction) -> Value {
-    let mut writer = Writer::new(Dialect::MODERN);
-    writer.bytes(&transaction.to_bytes(Dialect::MODERN));
-    json!([hex::encode(writer.as_bytes())])
+/// A guardian's answer.
+fn ask(server: &ServerArgs, auth: Option<&str>, method: &str, params: &Value) -> Result<Value, Failure> {
+    let guardian = Guardian::new(address(server)?);
+    wait_for(guardian.ask(method, auth, params, PATIENCE))
+        .map_err(cannot_wait)?
+        .map_err(|error| of_client(&error))
 }
 
-/// Sends requests, one after the other; the last one's answer.
-fn ask(
-    server: &ServerArgs,
-    auth: Option<&str>,
-    requests: &[(&str, Value, Duration)],
-) -> Result<Value, Failure> {
-    let url = address(server)?;
-    runtime()?.block_on(async {
-        let client = Client::connect(&url).await.map_err(|error| of_client(&error))?;
-        let mut answer = Value::Null;
-        for (method, params, patience) in requests {
-            let asked = client.request(method, auth, params, *patience).await;
-            answer = asked.map_err(|error| of_client(&error))?;
-        }
-        Ok(answer)
-    })
+fn cannot_wait(error: std::io::Error) -> Failure {
+    Failure::from_error(Exit::CannotLook, &error)
 }
 
 fn address(server: &ServerArgs) -> Result<String, Failure> {
     match (&server.api, &server.data_dir) {
         (Some(url), _) => Ok(url.clone()),
         (None, Some(directory)) => {
-            let me = read_json(&directory.join("local.json"))?["identity"].to_string();
-            own_url(directory, &me)
+            own_address(directory).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
         }
         (None, None) => Err(Failure::new(Exit::Usage, "which guardian?").hint("give --data-dir or --api")),
     }
-}
-
-/// The address of a guardian's interface, from a `consensus.json`.
-pub(crate) fn own_url(directory: &Path, peer: &str) -> Result<String, Failure> {
-    let path = directory.join("consensus.json");
-    let url = read_json(&path)?["api_endpoints"][peer]["url"].as_str().map(str::to_owned);
-    let missing =
-        || Failure::new(Exit::CannotLook, format!("{} does not name guardian {peer}", path.display()));
-    url.ok_or_else(missing)
-}
-
-fn read_json(path: &Path) -> Result<Value, Failure> {
-    let failed = |reason: String| Failure::new(Exit::CannotLook, format!("{}: {reason}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fm_cli::{Exit, Failure, Output, interrupt_flag};
-use fm_codec::{Dialect, Reader, decode_exact};
+use fm_client::{Guardian, unwrap_bytes};
+use fm_codec::{Dialect, decode_exact};
 use fm_guardian::{DATABASE_NAME, FederationPlan, generate_load, write_federation};
 use fm_history::SignedSession;
-use fm_rpc::Client;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -160,24 +160,24 @@ async fn processes(guardians: &mut Guardians, interrupted: &AtomicBool, dir: &Pa
 /// Prints a line for every session that a guardian finishes.
 async fn print_sessions(url: String) -> Result<(), Failure> {
     let mut output = Output::default();
-    let (mut session, mut client, mut since) = (None, None, Instant::now());
+    let guardian = Guardian::new(url);
+    let (mut session, mut since) = (None, Instant::now());
     loop {
-        if client.as_ref().is_none_or(Client::is_closed) {
-            client = Client::connect(&url).await.ok();
-        }
-        let Some(client) = &client else {
-            sleep(LOOK_AFTER).await;
-            continue;
-        };
         let index = match session {
             Some(index) => index,
-            None => match client.request("session_count", None, &Value::Null, PATIENCE).await {
+            None => match guardian.ask("session_count", None, &Value::Null, PATIENCE).await {
                 Ok(count) => *session.insert(count.as_u64().unwrap_or_default()),
-                Err(_) => continue,
+                Err(_) => {
+                    sleep(LOOK_AFTER).await;
+                    continue;
+                }
             },
         };
         let method = "await_signed_session_outcome";
-        let Ok(answer) = client.request(method, None, &json!(index), PATIENCE).await else { continue };
+        let Ok(answer) = guardian.ask(method, None, &json!(index), PATIENCE).await else {
+            sleep(LOOK_AFTER).await;
+            continue;
+        };
         if let Some(record) = read_record(&answer) {
             let (items, signatures) = (record.outcome.items.len(), record.signatures.len());
             let time = since.elapsed().as_secs_f64();
@@ -191,7 +191,5 @@ async fn print_sessions(url: String) -> Result<(), Failure> {
 }
 
 fn read_record(answer: &Value) -> Option<SignedSession> {
-    let bytes = hex::decode(answer.get(0)?.as_str()?).ok()?;
-    let record = Reader::new(&bytes, Dialect::MODERN).bytes().ok()?;
-    decode_exact(record, Dialect::MODERN).ok()
+    decode_exact(&unwrap_bytes(answer)?, Dialect::MODERN).ok()
 }

@@ -1,9 +1,9 @@
 //! How a node's errors end the program.
 
 use fm_cli::{Exit, Failure};
+use fm_client::{ClientError, RpcError, SubmitError};
 use fm_crypto::PrivateConfigError;
 use fm_guardian::{NodeConfigError, NodeError};
-use fm_rpc::ClientError;
 
 /// A failure of a node, with what to do about it.
 pub(crate) fn of_node(error: NodeError) -> Failure {
@@ -32,11 +32,18 @@ pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
 /// A failure to ask a guardian.
 pub(crate) fn of_client(error: &ClientError) -> Failure {
     let exit = match error {
-        ClientError::Refused { source, .. } if source.code == fm_rpc::RpcError::NOT_AUTHENTICATED => {
-            Exit::WrongKey
-        }
+        ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED => Exit::WrongKey,
         ClientError::Refused { .. } => Exit::Findings,
         _ => Exit::CannotLook,
     };
     Failure::from_error(exit, error)
+}
+
+/// A failure to submit a transaction.
+pub(crate) fn of_submission(error: &SubmitError) -> Failure {
+    match error {
+        SubmitError::Client(error) => of_client(error),
+        SubmitError::Refused { .. } => Failure::from_error(Exit::Findings, error),
+        SubmitError::Unclear { .. } => Failure::from_error(Exit::CannotLook, error),
+    }
 }

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, print_json_line};
+use fm_client::address_of;
 use fm_guardian::generate_load;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::args::LoadArgs;
-use crate::client::own_url;
 use crate::run::runtime;
 
 /// The ledger of a federation that `fm-node dev` makes.
@@ -53,8 +53,9 @@ pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
         (0..).map(|peer: u16| directory.join(peer.to_string())).take_while(|guardian| guardian.is_dir());
     let urls: Vec<String> = guardians
         .enumerate()
-        .map(|(peer, guardian)| own_url(&guardian, &peer.to_string()))
-        .collect::<Result<_, _>>()?;
+        .map(|(peer, guardian)| address_of(&guardian, &peer.to_string()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
     if urls.is_empty() {
         let message = format!("{} holds no guardians", directory.display());
         return Err(Failure::new(Exit::CannotLook, message).hint("`fm-node dev --dir` makes them"));

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Dev(arguments) => dev::run(&arguments),
         Command::Status(arguments) => client::status(&arguments),
         Command::Submit(arguments) => client::submit(&arguments),
+        Command::Checkpoint(arguments) => client::checkpoint(&arguments),
         Command::Shutdown(arguments) => client::shutdown(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Manual(manual) => manual.run(Arguments::command()),

@@ -1,10 +1,12 @@
 //! `fm-node run`: one guardian, until it is told to stop.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, guardian_password, interrupt_flag};
+use fm_consensus::Retention;
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
@@ -25,7 +27,8 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         listen: arguments.bind_p2p.clone(),
         api: arguments.bind_api.clone(),
         new: arguments.new,
-        checkpoints: arguments.checkpoints,
+        checkpoints: Retention { keep: arguments.checkpoints, min_free: arguments.min_free },
+        stuck_after: Duration::from_secs(arguments.stuck_after.max(1)),
         sessions: arguments.sessions,
     };
     runtime()?.block_on(async {
@@ -60,6 +63,9 @@ fn log_to_stderr() -> Result<(), Failure> {
             return Err(Failure::from_error(Exit::Usage, &error).hint("FM_LOG is for instance `debug`"));
         }
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let wants_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours = wants_colours && std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.with_writer(std::io::stderr).init();
     Ok(())
 }

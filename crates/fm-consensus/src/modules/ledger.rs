@@ -11,7 +11,7 @@
 use fm_codec::{DecodeError, DecodeErrorKind, Dialect, Reader, Writer};
 use fm_crypto::is_public_key;
 use fm_history::PeerId;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{EngineError, ItemError, Rejection};
 use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint, decode};
@@ -83,6 +83,10 @@ impl Module for Ledger {
         "dummy"
     }
 
+    fn client_config(&self) -> Map<String, Value> {
+        Map::from_iter([("tx_fee".to_owned(), self.fee.into())])
+    }
+
     fn table_version(&self) -> u64 {
         1
     }
@@ -127,7 +131,7 @@ impl Module for Ledger {
         let funds = if account == self.issuer {
             funds.checked_add(amount).ok_or(Rejection::Overflow)?
         } else {
-            funds.checked_sub(amount).ok_or_else(|| ItemError::module("not enough funds"))?
+            funds.checked_sub(amount).ok_or(Rejection::NotEnoughFunds { instance: state.instance() })?
         };
         state.put(&account_key(&account), number(funds));
         Ok(InputMeta { amounts: Amounts { amount, fee: self.fee }, key: account })

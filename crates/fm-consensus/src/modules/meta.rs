@@ -93,6 +93,10 @@ impl Module for Meta {
         "meta"
     }
 
+    fn client_config(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
     fn table_version(&self) -> u64 {
         0
     }

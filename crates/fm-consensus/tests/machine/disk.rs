@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fm_consensus::{CHECKPOINTS_NAME, Engine, Guard, Storage, checkpoints, make_checkpoint};
+use fm_consensus::{
+    CHECKPOINTS_NAME, CheckpointError, Engine, Guard, Retention, Storage, checkpoints, make_checkpoint,
+    make_named_checkpoint,
+};
 use fm_eras::session::session_key;
 use fm_store::{LiveStore, ReadStore, StoreError};
 
@@ -17,6 +20,10 @@ fn open(store: Arc<LiveStore>) -> Engine {
 
 fn read(path: &Path) -> RowMap {
     ReadStore::open(path).unwrap().scan().map(Result::unwrap).collect()
+}
+
+fn keep(keep: usize) -> Retention {
+    Retention { keep, min_free: 0 }
 }
 
 #[test]
@@ -33,7 +40,7 @@ fn the_real_history_is_written_to_disk_and_checkpointed() {
         let record = &real[&session_key(session)];
         engine.on_fetched_outcome(session, record).unwrap();
         in_memory.on_fetched_outcome(session, record).unwrap();
-        let kept = make_checkpoint(&store, &directory, session, 3).unwrap();
+        let kept = make_checkpoint(&store, &directory, session, keep(3)).unwrap();
         assert_eq!(kept, (session.saturating_sub(2)..=session).collect::<Vec<_>>());
         if session % 5 == 0 {
             drop(engine);
@@ -62,17 +69,17 @@ fn only_old_checkpoints_are_removed() {
     let directory = home.path().join(CHECKPOINTS_NAME);
     let store = LiveStore::create(&home.path().join("database")).unwrap();
     assert!(checkpoints(&directory).unwrap().is_empty());
-    assert!(make_checkpoint(&store, &directory, 1, 0).unwrap().is_empty());
+    assert!(make_checkpoint(&store, &directory, 1, keep(0)).unwrap().is_empty());
     assert!(!directory.exists(), "none is wanted");
     for name in ["notes", "07", "5.removed", "6.tmp", "4.bak", "x.tmp"] {
         std::fs::create_dir_all(directory.join(name)).unwrap();
     }
     std::fs::write(directory.join("3"), "a file").unwrap();
     for session in [9, 10, 2, 100] {
-        make_checkpoint(&store, &directory, session, 2).unwrap();
+        make_checkpoint(&store, &directory, session, keep(2)).unwrap();
     }
     // A session checkpointed before a restart is left as it is.
-    assert_eq!(make_checkpoint(&store, &directory, 100, 2).unwrap(), [10, 100]);
+    assert_eq!(make_checkpoint(&store, &directory, 100, keep(2)).unwrap(), [10, 100]);
     let mut left: Vec<_> = std::fs::read_dir(&directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -93,4 +100,26 @@ fn a_database_is_opened_by_one_at_a_time_and_never_made_by_accident() {
     LiveStore::open(&path).unwrap();
     std::fs::create_dir(home.path().join("empty")).unwrap();
     assert!(matches!(LiveStore::open(&home.path().join("empty")), Err(StoreError::NotADatabase { .. })));
+}
+
+#[test]
+fn a_full_disk_takes_the_old_checkpoints_and_never_the_newest() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join(CHECKPOINTS_NAME);
+    let store = LiveStore::create(&home.path().join("database")).unwrap();
+    for session in 0..3 {
+        make_checkpoint(&store, &directory, session, keep(3)).unwrap();
+    }
+    // No disk has so much.
+    let retention = Retention { keep: 3, min_free: u64::MAX };
+    let refused = make_checkpoint(&store, &directory, 3, retention);
+    assert!(matches!(refused, Err(CheckpointError::NoSpace { .. })), "{refused:?}");
+    assert_eq!(checkpoints(&directory).unwrap(), [2]);
+    let refused = make_named_checkpoint(&store, &directory, "2-1700000000", u64::MAX);
+    assert!(matches!(refused, Err(CheckpointError::NoSpace { .. })), "{refused:?}");
+    make_named_checkpoint(&store, &directory, "2-1700000000", 0).unwrap();
+    for session in 3..6 {
+        make_checkpoint(&store, &directory, session, keep(1)).unwrap();
+    }
+    assert!(directory.join("2-1700000000").is_dir(), "one with a name of its own is removed by nobody here");
 }

@@ -109,6 +109,10 @@ impl Module for Leaky {
         "leaky"
     }
 
+    fn client_config(&self) -> serde_json::Map<String, Value> {
+        serde_json::Map::new()
+    }
+
     fn table_version(&self) -> u64 {
         0
     }

@@ -1,0 +1,166 @@
+//! All other guardians: how far they are, and the record of one session from whoever gives it first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fm_crypto::SessionKeys;
+use fm_peers::jittered;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::debug;
+
+use crate::catch_up::CatchUp;
+use crate::source::Source;
+
+/// Guardians finish a session within so much of each other when all goes well.
+const GRACE: Duration = Duration::from_millis(500);
+/// The next guardian is asked too when one did not answer in this time.
+pub const HEDGE: Duration = Duration::from_secs(1);
+
+/// A proven record that a guardian gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The guardian.
+    pub peer: u16,
+    /// The session.
+    pub session: u64,
+    /// Its signed outcome, as it is stored.
+    pub record: Vec<u8>,
+}
+
+/// The other guardians as sources; they are asked until this goes.
+pub struct Guardians {
+    /// Of so many guardians one at least says the truth.
+    honest: usize,
+    sources: BTreeMap<u16, Arc<Source>>,
+    changed: watch::Receiver<()>,
+    /// Ends its tasks when it is dropped.
+    _tasks: JoinSet<()>,
+}
+
+impl Guardians {
+    /// Asks the guardians at these addresses again and again how far they are. Records are proven by `keys`.
+    pub fn watch(urls: BTreeMap<u16, String>, keys: &SessionKeys) -> Self {
+        let honest = keys.guardians() - keys.threshold() + 1;
+        let (change, changed) = watch::channel(());
+        let (change, keys) = (Arc::new(change), Arc::new(keys.clone()));
+        let mut tasks = JoinSet::new();
+        let mut sources = BTreeMap::new();
+        for (peer, url) in urls {
+            let source = Arc::new(Source::new(url, keys.clone()));
+            tasks.spawn(source.clone().watch(change.clone()));
+            sources.insert(peer, source);
+        }
+        Self { honest, sources, changed, _tasks: tasks }
+    }
+
+    /// The guardians that say they have finished that session, furthest ahead first.
+    pub(crate) fn ahead(&self, session: u64) -> Vec<u16> {
+        let trusted = self.sources.iter().filter(|(_, source)| source.is_trusted());
+        let counts = trusted.map(|(peer, source)| (source.count(), *peer));
+        let mut ahead: Vec<_> = counts.filter(|(count, _)| *count > session).collect();
+        ahead.sort_unstable_by_key(|(count, _)| std::cmp::Reverse(*count));
+        ahead.into_iter().map(|(_, peer)| peer).collect()
+    }
+
+    pub(crate) fn honest(&self) -> usize {
+        self.honest
+    }
+
+    pub(crate) fn source(&self, peer: u16) -> Option<Arc<Source>> {
+        self.sources.get(&peer).cloned()
+    }
+
+    /// How many sessions a guardian said it has finished, if it answered when it was asked last.
+    pub fn counts(&self) -> BTreeMap<u16, Option<u64>> {
+        let answer = |source: &Source| (source.was_asked() && source.answers()).then(|| source.count());
+        self.sources.iter().map(|(peer, source)| (*peer, answer(source))).collect()
+    }
+
+    /// Waits until every guardian was asked how far it is, but no longer than that.
+    pub async fn first_look(&self, patience: Duration) {
+        let mut changed = self.changed.clone();
+        let looked = async {
+            while !self.sources.values().all(|source| source.was_asked()) {
+                if changed.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Whether all answered makes no difference.
+        let _ = timeout(patience, looked).await;
+    }
+
+    /// The record of a session that others finished a while ago; before that, ordering finishes it sooner.
+    pub async fn late_outcome(&self, session: u64) -> Fetched {
+        let mut changed = self.changed.clone();
+        while self.ahead(session).is_empty() {
+            wait(&mut changed).await;
+        }
+        sleep(jittered(GRACE)).await;
+        self.outcome(session).await
+    }
+
+    /// The record of a session, once a guardian has it.
+    pub async fn outcome(&self, session: u64) -> Fetched {
+        let mut changed = self.changed.clone();
+        loop {
+            if let Some(fetched) = self.first_of(session).await {
+                return fetched;
+            }
+            wait(&mut changed).await;
+        }
+    }
+
+    /// Asks all that are ahead, the next one when those before gave nothing or take their time; the first proven
+    /// record counts.
+    async fn first_of(&self, session: u64) -> Option<Fetched> {
+        let mut left = self.ahead(session).into_iter().filter_map(|peer| Some((peer, self.source(peer)?)));
+        let mut asked = JoinSet::new();
+        loop {
+            if let Some((peer, source)) = left.next() {
+                asked.spawn(async move { (peer, source.record(session).await) });
+            }
+            tokio::select! {
+                answer = asked.join_next() => match answer? {
+                    Ok((peer, Ok(record))) => return Some(Fetched { peer, session, record }),
+                    Ok((peer, Err(reason))) => {
+                        debug!(guardian = peer, session, %reason, "no outcome");
+                        self.distrust(peer);
+                    }
+                    Err(error) => debug!(session, %error, "a question ended"),
+                },
+                () = sleep(HEDGE) => (),
+            }
+        }
+    }
+
+    /// Waits until every guardian that answers says it has finished so many sessions.
+    pub async fn all_have(&self, sessions: u64) {
+        let mut changed = self.changed.clone();
+        while !self.sources.values().all(|source| source.count() >= sessions || !source.answers()) {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Does not ask a guardian for a while.
+    pub fn distrust(&self, peer: u16) {
+        self.sources.get(&peer).into_iter().for_each(|source| source.distrust());
+    }
+
+    /// The records from a session on that so many others say they have that it must be true, in order.
+    pub fn catch_up(&self, from: u64) -> CatchUp<'_> {
+        CatchUp::new(self, from)
+    }
+}
+
+/// Waits until a guardian was asked; for ever if there is none.
+async fn wait(changed: &mut watch::Receiver<()>) {
+    if changed.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,125 @@
+//! A guardian as a source of proven records.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fm_consensus::{OutcomeError, prove_record};
+use fm_crypto::SessionKeys;
+use fm_peers::jittered;
+use fm_rpc::ClientError;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
+use tracing::debug;
+
+use crate::AT_A_TIME;
+use crate::encoding::unwrap_bytes;
+use crate::guardian::Guardian;
+
+/// Between two questions how many sessions a guardian has finished.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+const COUNT_PATIENCE: Duration = Duration::from_secs(5);
+const RECORD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a guardian that misled is not asked.
+const DISTRUST: Duration = Duration::from_secs(60);
+
+/// Why a guardian gave nothing of use.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// It does not answer, or with an error.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The answer is not of the form it should have.
+    #[error("the answer is not {expected}")]
+    Form {
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// The record is not what the guardians signed.
+    #[error(transparent)]
+    Proof(#[from] OutcomeError),
+}
+
+pub(crate) struct Source {
+    guardian: Guardian,
+    keys: Arc<SessionKeys>,
+    places: Semaphore,
+    distrusted: Mutex<Option<Instant>>,
+    /// How many sessions it says it has finished.
+    count: watch::Sender<u64>,
+    /// Whether it answered when it was asked last.
+    answers: AtomicBool,
+    /// Whether it was asked.
+    asked: AtomicBool,
+}
+
+impl Source {
+    pub(crate) fn new(url: String, keys: Arc<SessionKeys>) -> Self {
+        Self {
+            guardian: Guardian::new(url),
+            keys,
+            places: Semaphore::new(AT_A_TIME),
+            distrusted: Mutex::default(),
+            count: watch::Sender::new(0),
+            answers: AtomicBool::new(true),
+            asked: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        *self.count.borrow()
+    }
+
+    pub(crate) fn answers(&self) -> bool {
+        self.answers.load(Relaxed)
+    }
+
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Relaxed)
+    }
+
+    pub(crate) fn is_trusted(&self) -> bool {
+        let since = *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_none_or(|since| since.elapsed() > DISTRUST)
+    }
+
+    pub(crate) fn distrust(&self) {
+        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// The proven record of a session.
+    pub(crate) async fn record(&self, session: u64) -> Result<Vec<u8>, AskError> {
+        // The semaphore is never closed.
+        let _place = self.places.acquire().await;
+        let method = "await_signed_session_outcome";
+        let answer = self.guardian.ask(method, None, &json!(session), RECORD_PATIENCE).await?;
+        let record = unwrap_bytes(&answer).ok_or(AskError::Form { expected: "an encoded record" })?;
+        prove_record(&self.keys, session, &record)?;
+        Ok(record)
+    }
+
+    /// Asks again and again how far it is, and tells when it was asked.
+    pub(crate) async fn watch(self: Arc<Self>, change: Arc<watch::Sender<()>>) {
+        loop {
+            match self.ask_count().await {
+                Ok(count) => {
+                    self.answers.store(true, Relaxed);
+                    self.count.send_replace(count);
+                }
+                Err(reason) => {
+                    debug!(url = self.guardian.url(), %reason, "no answer");
+                    self.answers.store(false, Relaxed);
+                }
+            }
+            self.asked.store(true, Relaxed);
+            change.send_replace(());
+            sleep(jittered(ASK_AFTER)).await;
+        }
+    }
+
+    async fn ask_count(&self) -> Result<u64, AskError> {
+        let count = self.guardian.ask("session_count", None, &Value::Null, COUNT_PATIENCE).await?;
+        count.as_u64().ok_or(AskError::Form { expected: "a number of sessions" })
+    }
+}

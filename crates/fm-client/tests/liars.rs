@@ -1,0 +1,132 @@
+//! Guardians that lie, stall and answer nonsense beside honest ones, over real sockets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fm_client::{Guardians, wrap_bytes};
+use fm_codec::{Dialect, Writer};
+use fm_crypto::{SessionKeys, SigningKey};
+use fm_history::{SessionHeader, Signatures, merkle_root, signed_record};
+use fm_rpc::{Limits, Page, Request, RpcError, Service, serve};
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+const FINISHED: u64 = 40;
+
+#[derive(Clone, Copy)]
+enum Manner {
+    Honest,
+    /// Gives text that is no record.
+    Nonsense,
+    /// Gives the record of another session.
+    OtherSession,
+    /// Gives a record with one changed bit, wherever it is.
+    Changed,
+    /// Gives a record with fewer signatures than a threshold.
+    Unsigned,
+    /// Says it has it, and never gives it.
+    Silent,
+}
+
+struct Fake(Manner, Arc<Vec<SigningKey>>);
+
+fn keys() -> (Arc<Vec<SigningKey>>, SessionKeys) {
+    let secrets: Vec<_> = (1..=4_u8).map(|byte| SigningKey::from_bytes([byte; 32]).unwrap()).collect();
+    let public: BTreeMap<u16, _> = (0..).zip(secrets.iter().map(SigningKey::public_key)).collect();
+    (Arc::new(secrets), SessionKeys::new(&public).unwrap())
+}
+
+/// A session without items, signed by so many.
+fn record(secrets: &[SigningKey], session: u64, signers: usize) -> Vec<u8> {
+    let public: BTreeMap<u16, _> = (0..).zip(secrets.iter().map(SigningKey::public_key)).collect();
+    let header = SessionHeader { index: session, root: merkle_root(Vec::new()).root };
+    let message = SessionKeys::new(&public).unwrap().message(&header.to_bytes());
+    let signatures: Signatures =
+        (0..).zip(secrets.iter().take(signers).map(|key| key.sign(&message))).collect();
+    let mut outcome = Writer::new(Dialect::MODERN);
+    outcome.count(0);
+    signed_record(outcome.as_bytes(), &signatures)
+}
+
+impl Service for Fake {
+    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Value, RpcError>> {
+        Box::pin(async move {
+            if request.method == "session_count" {
+                return Ok(json!(FINISHED));
+            }
+            let session = request.params.as_u64().unwrap();
+            let good = record(&self.1, session, 3);
+            Ok(match self.0 {
+                Manner::Honest => wrap_bytes(&good),
+                Manner::Nonsense => json!(["zz"]),
+                Manner::OtherSession => wrap_bytes(&record(&self.1, session + 1, 3)),
+                Manner::Changed => {
+                    let (mut bad, place) = (good, usize::try_from(session).unwrap());
+                    let place = place * 5 % bad.len();
+                    bad[place] ^= 1;
+                    wrap_bytes(&bad)
+                }
+                Manner::Unsigned => wrap_bytes(&record(&self.1, session, 2)),
+                Manner::Silent => std::future::pending().await,
+            })
+        })
+    }
+
+    fn page(&self, _: &str) -> Option<Page> {
+        None
+    }
+}
+
+async fn guardians(manners: &[Manner]) -> Guardians {
+    let (secrets, keys) = keys();
+    let mut urls = BTreeMap::new();
+    for (peer, manner) in (0..).zip(manners) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        urls.insert(peer, format!("ws://{}/", listener.local_addr().unwrap()));
+        tokio::spawn(serve(listener, Arc::new(Fake(*manner, secrets.clone())), Limits::default()));
+    }
+    let guardians = Guardians::watch(urls, &keys);
+    guardians.first_look(Duration::from_secs(10)).await;
+    guardians
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_honest_one_is_found_whatever_the_others_do() {
+    let liars = [Manner::Nonsense, Manner::OtherSession, Manner::Changed, Manner::Unsigned, Manner::Silent];
+    for first in liars {
+        for second in [first, Manner::Silent] {
+            let guardians = guardians(&[first, second, Manner::Honest]).await;
+            for session in [0, 7, FINISHED - 1] {
+                let start = Instant::now();
+                let fetched = guardians.outcome(session).await;
+                assert_eq!((fetched.peer, fetched.session), (2, session));
+                assert_eq!(fetched.record, record(&keys().0, session, 3));
+                assert!(start.elapsed() < Duration::from_secs(5), "a silent guardian delayed it");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_is_fetched_in_order_from_those_that_give_it() {
+    let guardians = guardians(&[Manner::Honest, Manner::Changed, Manner::Honest]).await;
+    let mut records = guardians.catch_up(3);
+    for session in 3..FINISHED {
+        let fetched = records.next().await.unwrap();
+        assert_eq!((fetched.session, &fetched.record), (session, &record(&keys().0, session, 3)));
+        assert_ne!(fetched.peer, 1);
+    }
+    assert!(records.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_alone_that_claims_to_be_ahead_is_not_waited_for() {
+    assert!(guardians(&[Manner::Honest]).await.catch_up(7).next().await.is_none());
+    // Two of them must be believed, give nothing, and are then asked no more.
+    let liars = guardians(&[Manner::Nonsense, Manner::Unsigned, Manner::OtherSession]).await;
+    assert!(liars.catch_up(7).next().await.is_none());
+    assert!(liars.catch_up(7).next().await.is_none());
+    assert_eq!(liars.counts().len(), 3);
+}

@@ -1,0 +1,81 @@
+//! What only the guardian itself may ask, and what there is to know about it.
+
+use fm_consensus::CheckpointError;
+use fm_rpc::RpcError;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Api, internal, number};
+use crate::actions::checkpoint_now;
+
+/// The version of the interface, as servers count it: 5 brought `signed_session_status`, the last of its methods.
+const API_VERSION: (u32, u32) = (0, 5);
+/// The version of the modules' interfaces.
+const MODULE_API_VERSION: (u32, u32) = (0, 0);
+
+impl Api {
+    pub(super) fn invite_code(&self) -> Answer {
+        let path = self.0.config.directory.join("invite-code");
+        let text = std::fs::read_to_string(path);
+        let missing = |_| RpcError::new(RpcError::NOT_FOUND, "this guardian has no invite code");
+        Ok(json!(text.map_err(missing)?.trim()))
+    }
+
+    pub(super) fn audit(&self) -> Value {
+        let shared = &self.0;
+        let balance = shared.progress().balance.clone();
+        let modules: Map<String, Value> = shared
+            .modules
+            .iter()
+            .map(|(instance, module)| {
+                let net = balance.modules().get(&instance).copied().unwrap_or_default();
+                (instance.to_string(), json!({ "net_assets": amount(net), "kind": module.kind() }))
+            })
+            .collect();
+        json!({ "net_assets": amount(balance.net()), "module_summaries": modules })
+    }
+
+    pub(super) fn shutdown(&self, params: &Value) -> Answer {
+        let last = match params {
+            Value::Null => None,
+            params => Some(number(params)?),
+        };
+        // Without a number: when the open session is finished.
+        let last = last.unwrap_or_else(|| *self.0.finished.borrow() + 1);
+        self.0.last.send_replace(Some(last));
+        Ok(Value::Null)
+    }
+
+    /// Which versions are spoken, of the consensus and of the interface.
+    pub(super) fn version(&self) -> Value {
+        let consensus = &self.0.config.consensus;
+        let api = |(major, minor): (u32, u32)| json!([{ "major": major, "minor": minor }]);
+        let modules: Map<String, Value> = consensus
+            .modules
+            .iter()
+            .map(|(instance, module)| {
+                let versions = json!({
+                    "core_consensus": consensus.version,
+                    "module_consensus": module.version,
+                    "api": api(MODULE_API_VERSION),
+                });
+                (instance.to_string(), versions)
+            })
+            .collect();
+        let core = json!({ "core_consensus": consensus.version, "api": api(API_VERSION) });
+        json!({ "core": core, "modules": modules })
+    }
+
+    /// Makes a checkpoint of the database as it is now, with what is accepted of the open session.
+    pub(super) fn checkpoint(&self) -> Answer {
+        let made = checkpoint_now(&self.0).map_err(|error| match error {
+            error @ CheckpointError::NoSpace { .. } => RpcError::new(RpcError::REFUSED, error.to_string()),
+            CheckpointError::Store(error) => internal(error),
+        })?;
+        Ok(json!({ "path": made.path, "session_count": made.sessions }))
+    }
+}
+
+/// Sums beyond what JSON readers take as a number are texts.
+fn amount(sum: i128) -> Value {
+    i64::try_from(sum).map_or_else(|_| json!(sum.to_string()), |sum| json!(sum))
+}

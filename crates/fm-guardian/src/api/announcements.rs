@@ -1,0 +1,165 @@
+//! Where guardians say that their interfaces have moved to, signed by each of them.
+//!
+//! Invariant: what is stored was signed by the guardian that it speaks of, and is newer than what it replaces.
+
+use std::collections::BTreeMap;
+
+use fm_codec::{DecodeError, Dialect, Reader, Writer};
+use fm_crypto::is_signed_by;
+use fm_history::{PeerId, sha256};
+use fm_rpc::RpcError;
+use fm_store::{Durability, LiveStore, StoreError};
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Api, bad, internal, refused};
+use crate::config::{NodeConfig, authority};
+
+/// First byte of the rows.
+const API_ANNOUNCEMENT: u8 = 0x06;
+/// What is signed begins with this.
+const TAG: &[u8] = b"fedimint-api-announcement";
+/// The longest address that is taken.
+const MAX_URL_BYTES: usize = 2048;
+
+struct Announcement {
+    url: String,
+    nonce: u64,
+    signature: [u8; 64],
+}
+
+impl Announcement {
+    fn read(row: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(row, Dialect::MODERN);
+        let read = Self { url: reader.text()?.to_owned(), nonce: reader.u64()?, signature: reader.array()? };
+        reader.finish()?;
+        Ok(read)
+    }
+
+    fn from_json(value: &Value) -> Option<Self> {
+        let announcement = &value["api_announcement"];
+        let mut signature = [0; 64];
+        hex::decode_to_slice(value["signature"].as_str()?, &mut signature).ok()?;
+        let url = announcement["api_url"].as_str()?.to_owned();
+        Some(Self { url, nonce: announcement["nonce"].as_u64()?, signature })
+    }
+
+    fn to_json(&self) -> Value {
+        let announcement = json!({ "api_url": self.url, "nonce": self.nonce });
+        json!({ "api_announcement": announcement, "signature": hex::encode(self.signature) })
+    }
+
+    fn to_row(&self) -> Vec<u8> {
+        let mut row = signed_part(&self.url, self.nonce);
+        row.raw(&self.signature);
+        row.into_bytes()
+    }
+
+    fn is_an_address(&self) -> bool {
+        self.url.len() <= MAX_URL_BYTES && authority(&self.url, &["ws", "wss"], 443).is_some()
+    }
+}
+
+fn signed_part(url: &str, nonce: u64) -> Writer {
+    let mut writer = Writer::new(Dialect::MODERN);
+    writer.text(url);
+    writer.u64(nonce);
+    writer
+}
+
+fn message(url: &str, nonce: u64) -> [u8; 32] {
+    sha256(&[TAG, signed_part(url, nonce).as_bytes()]).0
+}
+
+fn row_key(peer: PeerId) -> Vec<u8> {
+    let mut key = Writer::new(Dialect::MODERN);
+    key.u8(API_ANNOUNCEMENT);
+    key.u16(peer);
+    key.into_bytes()
+}
+
+fn stored(store: &LiveStore, peer: PeerId) -> Result<Option<Announcement>, RpcError> {
+    let row = store.get(&row_key(peer)).map_err(internal)?;
+    row.map(|row| Announcement::read(&row).map_err(internal)).transpose()
+}
+
+impl Api {
+    pub(super) fn announcements(&self) -> Answer {
+        let mut all = Map::new();
+        for peer in self.0.config.keys.peers() {
+            if let Some(announcement) = stored(&self.0.store, peer)? {
+                all.insert(peer.to_string(), announcement.to_json());
+            }
+        }
+        Ok(all.into())
+    }
+
+    pub(super) fn submit_announcement(&self, params: &Value) -> Answer {
+        let expected = || bad("a signed announcement with the number of its guardian");
+        let announcement = Announcement::from_json(params).ok_or_else(expected)?;
+        let peer =
+            params["peer_id"].as_u64().and_then(|peer| u16::try_from(peer).ok()).ok_or_else(expected)?;
+        let key = self.0.config.keys.compressed().get(&peer).copied();
+        let key = key.ok_or_else(|| refused("there is no such guardian"))?;
+        if !announcement.is_an_address() {
+            return Err(refused("the address is not one of an interface"));
+        }
+        let signed = message(&announcement.url, announcement.nonce);
+        if !is_signed_by(&key, &signed, &announcement.signature) {
+            return Err(refused("the announcement is not signed by that guardian"));
+        }
+        let _one_at_a_time = self.0.announcing();
+        if let Some(known) = stored(&self.0.store, peer)? {
+            if (&known.url, known.nonce) == (&announcement.url, announcement.nonce) {
+                return Ok(Value::Null);
+            }
+            if known.nonce >= announcement.nonce {
+                return Err(refused("there is a newer announcement of that guardian"));
+            }
+        }
+        self.store(peer, &announcement)?;
+        Ok(Value::Null)
+    }
+
+    /// Signs and stores this guardian's new address.
+    pub(super) fn sign_announcement(&self, params: &Value) -> Answer {
+        let url = params.as_str().ok_or_else(|| bad("an address"))?.to_owned();
+        let me = self.0.config.me();
+        let _one_at_a_time = self.0.announcing();
+        let nonce = match stored(&self.0.store, me)? {
+            Some(known) => known.nonce.checked_add(1).ok_or_else(|| refused("no number is left"))?,
+            None => 0,
+        };
+        let signature = self.0.config.signing_key().map_err(internal)?.sign(&message(&url, nonce));
+        let announcement = Announcement { url, nonce, signature };
+        if !announcement.is_an_address() {
+            return Err(refused("the address is not one of an interface"));
+        }
+        self.store(me, &announcement)?;
+        Ok(announcement.to_json())
+    }
+
+    fn store(&self, peer: PeerId, announcement: &Announcement) -> Result<(), RpcError> {
+        let (key, row) = (row_key(peer), announcement.to_row());
+        let row = (key.as_slice(), Some(row.as_slice()));
+        self.0.store.write([row], Durability::Synced).map_err(internal)
+    }
+}
+
+/// Where the guardians' interfaces are: where they announced last, or else what the configuration says. A row that cannot
+/// be read or is not signed counts for nothing.
+pub(crate) fn announced_urls(
+    config: &NodeConfig,
+    store: &LiveStore,
+) -> Result<BTreeMap<PeerId, String>, StoreError> {
+    let mut urls = BTreeMap::new();
+    for (peer, key) in config.keys.compressed() {
+        let announced = store.get(&row_key(peer))?.and_then(|row| Announcement::read(&row).ok());
+        let signed = announced.filter(|announced| {
+            let message = message(&announced.url, announced.nonce);
+            announced.is_an_address() && is_signed_by(&key, &message, &announced.signature)
+        });
+        let configured = || config.consensus.api_endpoints.get(&peer).map(|endpoint| endpoint.url.clone());
+        urls.extend(signed.map(|signed| signed.url).or_else(configured).map(|url| (peer, url)));
+    }
+    Ok(urls)
+}

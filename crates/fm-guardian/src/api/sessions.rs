@@ -1,0 +1,84 @@
+//! What is asked of sessions.
+
+use fm_codec::{Dialect, Writer, decode_exact};
+use fm_consensus::ACCEPTED_ITEM;
+use fm_eras::session::session_key;
+use fm_history::SignedSession;
+use fm_rpc::RpcError;
+use serde_json::Value;
+
+use super::{Api, internal, number};
+
+impl Api {
+    fn record(&self, session: u64) -> Result<Option<Vec<u8>>, RpcError> {
+        self.0.store.get(&session_key(session)).map_err(internal)
+    }
+
+    pub(super) async fn await_record(&self, params: &Value) -> Result<Vec<u8>, RpcError> {
+        let session = number(params)?;
+        let mut finished = self.0.finished.subscribe();
+        finished.wait_for(|finished| *finished > session).await.map_err(internal)?;
+        self.record(session)?.ok_or_else(|| RpcError::new(RpcError::NOT_FOUND, "the session is not stored"))
+    }
+
+    /// The status of a session, encoded; a finished one is what `complete` makes of its record.
+    pub(super) fn session_status(
+        &self,
+        session: u64,
+        complete: impl Fn(&[u8]) -> Result<Vec<u8>, RpcError>,
+    ) -> Result<Vec<u8>, RpcError> {
+        let mut status = Writer::new(Dialect::MODERN);
+        if let Some(record) = self.record(session)? {
+            let record = complete(&record)?;
+            status.variant(2, |status| status.raw(&record));
+        } else if session == *self.0.finished.borrow() {
+            let rows = self.0.store.scan_prefix(&[ACCEPTED_ITEM]);
+            let items = rows.map(|row| row.map(|(_, item)| item)).collect::<Result<Vec<_>, _>>();
+            let items = items.map_err(internal)?;
+            status.variant(1, |status| status.list(items.iter(), |status, item| status.raw(item)));
+        } else {
+            status.variant(0, |_| ());
+        }
+        Ok(status.into_bytes())
+    }
+}
+
+pub(super) fn outcome_of(record: &[u8]) -> Result<SignedSession, RpcError> {
+    decode_exact(record, Dialect::MODERN).map_err(internal)
+}
+
+pub(super) fn with_length(bytes: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::new(Dialect::MODERN);
+    writer.bytes(bytes);
+    writer.into_bytes()
+}
+
+/// Base64 for URLs, without padding.
+pub(super) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let digits = |chunk: &[u8]| {
+        let group = chunk
+            .iter()
+            .enumerate()
+            .fold(0_u32, |group, (place, byte)| group | u32::from(*byte) << (16 - 8 * place));
+        let count = chunk.len() + 1;
+        (0..count)
+            .map(move |place| char::from(DIGITS[(group >> (18 - 6 * place) & 63) as usize]))
+            .collect::<String>()
+    };
+    bytes.chunks(3).map(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_urls() {
+        let cases = [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")];
+        for (text, encoded) in cases {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+        assert_eq!(base64(&[0xFB, 0xFF, 0xFE]), "-__-");
+    }
+}

@@ -1,0 +1,83 @@
+//! Where guardians and their interfaces are reached.
+
+use super::{NodeConfig, NodeConfigError};
+
+/// The port that guardians listen at for each other if an address names none.
+const DEFAULT_P2P_PORT: u16 = 8173;
+
+impl NodeConfig {
+    /// The certificate of a guardian in DER.
+    ///
+    /// # Errors
+    /// If there is none, or it is not hex.
+    pub fn certificate(&self, peer: u16) -> Result<Vec<u8>, NodeConfigError> {
+        let text = self.consensus.tls_certs.get(&peer).map(String::as_str).unwrap_or_default();
+        match hex::decode(text) {
+            Ok(certificate) if !certificate.is_empty() => Ok(certificate),
+            _ => {
+                Err(NodeConfigError::mismatch(format!("consensus.json: tls_certs.{peer} is no certificate")))
+            }
+        }
+    }
+
+    /// Where a guardian listens for others, as host and port.
+    ///
+    /// # Errors
+    /// If its address is none.
+    pub fn p2p_address(&self, peer: u16) -> Result<String, NodeConfigError> {
+        let url =
+            self.local.p2p_endpoints.get(&peer).map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
+        authority(url, &["fedimint"], DEFAULT_P2P_PORT).ok_or_else(|| {
+            NodeConfigError::mismatch(format!("local.json: {url:?} is no address of a guardian"))
+        })
+    }
+
+    /// Where this guardian's interface listens, as host and port, if that is what its address says.
+    ///
+    /// # Errors
+    /// If its address is none.
+    pub fn api_address(&self) -> Result<String, NodeConfigError> {
+        let url = &self.consensus.api_endpoints[&self.me()].url;
+        let default = if url.starts_with("wss://") { 443 } else { 80 };
+        authority(url, &["ws", "wss"], default).ok_or_else(|| {
+            NodeConfigError::mismatch(format!("consensus.json: {url:?} is no address of an interface"))
+        })
+    }
+}
+
+/// Host and port of a URL.
+pub(crate) fn authority(url: &str, schemes: &[&str], default_port: u16) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        _ => (authority, default_port),
+    };
+    (schemes.contains(&scheme) && !host.is_empty() && !host.contains('@')).then(|| format!("{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_strictly() {
+        let read = |url| authority(url, &["ws", "wss"], 443);
+        assert_eq!(read("wss://a.b/"), Some("a.b:443".to_owned()));
+        assert_eq!(read("ws://[::1]:7/x"), Some("[::1]:7".to_owned()));
+        assert_eq!(read("ws://[::1]"), Some("[::1]:443".to_owned()));
+        for url in [
+            "",
+            "a.b:1",
+            "http://a.b",
+            "ws://",
+            "ws:///x",
+            "ws://a:b",
+            "ws://a:99999",
+            "ws://u@a:1",
+            "ws://:1",
+        ] {
+            assert_eq!(read(url), None, "{url}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `consensus.json`, `local.json` and `private.encrypt` as values.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use fm_codec::Writer;
+use fm_consensus::DEFAULT_ROUNDS_PER_SESSION;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::NodeConfigError;
+
+const DEFAULT_ROUND_DELAY_MS: u64 = 50;
+
+/// A version of consensus or of a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConsensusVersion {
+    /// Incompatible changes.
+    pub major: u32,
+    /// Compatible ones.
+    pub minor: u32,
+}
+
+impl ConsensusVersion {
+    pub(super) fn write(self, writer: &mut Writer) {
+        writer.u32(self.major);
+        writer.u32(self.minor);
+    }
+}
+
+/// Where something is reached and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its address.
+    pub url: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A module's public configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleConfig {
+    /// Its kind.
+    pub kind: String,
+    /// Its version.
+    pub version: ConsensusVersion,
+    /// What its kind knows how to read, in hex.
+    pub config: String,
+}
+
+/// `consensus.json`: what all guardians have alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consensus {
+    /// The program's version at key generation.
+    pub code_version: String,
+    /// The version of the consensus.
+    pub version: ConsensusVersion,
+    /// The keys that sign sessions, in hex.
+    pub broadcast_public_keys: BTreeMap<u16, String>,
+    /// Rounds of a session.
+    #[serde(default = "default_rounds")]
+    pub broadcast_rounds_per_session: u16,
+    /// Where clients reach guardians.
+    pub api_endpoints: BTreeMap<u16, Endpoint>,
+    /// The certificates of the links, in DER, in hex.
+    pub tls_certs: BTreeMap<u16, String>,
+    /// The modules.
+    pub modules: BTreeMap<u16, ModuleConfig>,
+    /// What guardians tell clients.
+    pub meta: BTreeMap<String, String>,
+}
+
+/// `local.json`: what is this guardian's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Local {
+    /// Where guardians reach each other.
+    pub p2p_endpoints: BTreeMap<u16, Endpoint>,
+    /// This guardian's number.
+    pub identity: u16,
+    /// Connections of clients at a time.
+    #[serde(default = "default_connections")]
+    pub max_connections: usize,
+    /// Milliseconds between rounds.
+    #[serde(default = "default_round_delay")]
+    pub broadcast_round_delay_ms: u64,
+    /// The modules' kinds.
+    #[serde(default)]
+    pub modules: BTreeMap<u16, Value>,
+}
+
+/// What `private.encrypt` holds.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Private {
+    /// The guardian's password for its interface.
+    pub(crate) api_auth: String,
+    /// The key of the certificate, in DER, in hex.
+    pub(crate) tls_key: String,
+    /// The key that signs sessions, in hex.
+    pub(crate) broadcast_secret_key: String,
+    /// The modules' secrets.
+    #[serde(default)]
+    pub(crate) modules: BTreeMap<u16, Value>,
+}
+
+fn default_rounds() -> u16 {
+    DEFAULT_ROUNDS_PER_SESSION
+}
+
+fn default_connections() -> usize {
+    1000
+}
+
+fn default_round_delay() -> u64 {
+    DEFAULT_ROUND_DELAY_MS
+}
+
+pub(super) fn read(path: &Path) -> Result<String, NodeConfigError> {
+    fs::read_to_string(path).map_err(|source| NodeConfigError::Read { path: path.to_owned(), source })
+}
+
+pub(super) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, NodeConfigError> {
+    serde_json::from_str(&read(path)?)
+        .map_err(|source| NodeConfigError::Json { path: path.to_owned(), source })
+}

@@ -1,0 +1,168 @@
+//! A guardian's configuration files, as v0.4 to v0.6 write and read them.
+//!
+//! Invariants: what is read is checked to belong together before a node starts on it: own number, keys, certificates
+//! and addresses of all guardians; a secret is not part of any message.
+
+mod addresses;
+mod error;
+mod files;
+mod shared;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fm_consensus::{Ledger, Meta, Modules};
+use fm_crypto::{
+    ConsensusConfig, PrivateConfigError, SessionKeys, SigningKey, open_private_text, parse_secret_key,
+};
+
+pub(crate) use addresses::authority;
+pub use error::NodeConfigError;
+pub use files::{Consensus, Endpoint, Local};
+pub(crate) use files::{ConsensusVersion, ModuleConfig, Private};
+use files::{read, read_json};
+pub(crate) use shared::consensus_hash;
+use shared::module_bytes;
+
+/// All that a guardian is configured with.
+pub struct NodeConfig {
+    /// The directory of the files.
+    pub directory: PathBuf,
+    /// What all have alike.
+    pub consensus: Consensus,
+    /// What is this guardian's.
+    pub local: Local,
+    /// The guardians' keys.
+    pub keys: SessionKeys,
+    /// This guardian's password for its interface.
+    pub api_auth: String,
+    /// The key of its certificate, in DER.
+    pub tls_key: Vec<u8>,
+    signing_key: String,
+}
+
+impl NodeConfig {
+    /// Reads and checks the files of a data directory.
+    ///
+    /// # Errors
+    /// If one is missing or not usable, or they do not belong together.
+    pub fn read(directory: &Path, password: &str) -> Result<Self, NodeConfigError> {
+        let consensus: Consensus = read_json(&directory.join("consensus.json"))?;
+        let local: Local = read_json(&directory.join("local.json"))?;
+        let checked = ConsensusConfig::parse(&read(&directory.join("consensus.json"))?)?;
+        let keys = SessionKeys::new(&checked.broadcast_public_keys)?;
+        let encrypted = read(&directory.join("private.encrypt"))?;
+        let private = open_private_text(&encrypted, &read(&directory.join("private.salt"))?, password)?;
+        // The error of the JSON reader may name what it read: it is left out.
+        let private: Private =
+            serde_json::from_slice(&private).map_err(|_| PrivateConfigError::NotAPrivateConfig)?;
+        let tls_key = hex::decode(&private.tls_key)
+            .map_err(|_| NodeConfigError::mismatch("private.encrypt: tls_key is not hex"))?;
+        let Private { api_auth, broadcast_secret_key: signing_key, .. } = private;
+        let config =
+            Self { directory: directory.to_owned(), consensus, local, keys, api_auth, tls_key, signing_key };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), NodeConfigError> {
+        let me = self.local.identity;
+        let numbers: Vec<u16> = self.keys.peers().collect();
+        let expected: Vec<u16> = (0..).take(numbers.len()).collect();
+        if numbers != expected {
+            return Err(NodeConfigError::mismatch("the guardians are not numbered from 0 without gaps"));
+        }
+        let maps = [
+            ("api_endpoints", self.consensus.api_endpoints.keys().copied().collect::<Vec<_>>()),
+            ("tls_certs", self.consensus.tls_certs.keys().copied().collect()),
+            ("p2p_endpoints", self.local.p2p_endpoints.keys().copied().collect()),
+        ];
+        for (name, peers) in maps {
+            if peers != numbers && (numbers.len() > 1 || name == "api_endpoints") {
+                return Err(NodeConfigError::mismatch(format!("{name} does not name every guardian once")));
+            }
+        }
+        let own = self.keys.compressed().get(&me).copied();
+        if own != Some(self.signing_key()?.public_key()) {
+            let what = format!("private.encrypt does not hold the key of guardian {me} of consensus.json");
+            return Err(NodeConfigError::mismatch(what));
+        }
+        self.modules().map(drop)
+    }
+
+    /// The key that this guardian signs with.
+    ///
+    /// # Errors
+    /// If it is no key.
+    pub fn signing_key(&self) -> Result<SigningKey, NodeConfigError> {
+        Ok(parse_secret_key(&self.signing_key).map_err(PrivateConfigError::from)?)
+    }
+
+    /// This guardian's number.
+    pub fn me(&self) -> u16 {
+        self.local.identity
+    }
+
+    /// The delay between two rounds.
+    pub fn round_delay(&self) -> Duration {
+        Duration::from_millis(self.local.broadcast_round_delay_ms)
+    }
+
+    /// The modules that process items.
+    ///
+    /// # Errors
+    /// If one is of an unknown kind, or its configuration cannot be read.
+    pub fn modules(&self) -> Result<Modules, NodeConfigError> {
+        let mut modules = Modules::default();
+        for (instance, module) in &self.consensus.modules {
+            let config = module_bytes(*instance, module)?;
+            modules = match module.kind.as_str() {
+                "dummy" => {
+                    let unreadable = |_| {
+                        let what =
+                            format!("consensus.json: the configuration of module {instance} cannot be read");
+                        NodeConfigError::mismatch(what)
+                    };
+                    modules.with(*instance, Ledger::from_config(&config).map_err(unreadable)?)
+                }
+                "meta" => modules.with(*instance, Meta { threshold: self.keys.threshold() }),
+                kind => {
+                    let what = format!("module {instance} is of kind {kind}, which this program cannot run");
+                    return Err(NodeConfigError::mismatch(what));
+                }
+            };
+        }
+        Ok(modules)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn fixture() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/session-v0.5.0/peer-0")
+    }
+
+    #[test]
+    fn a_real_guardians_files_are_read() {
+        let config = NodeConfig::read(&fixture(), "fixture").unwrap();
+        assert_eq!((config.me(), config.keys.guardians()), (0, 4));
+        assert_eq!(config.consensus.broadcast_rounds_per_session, 40);
+        assert_eq!(config.round_delay(), Duration::from_millis(50));
+        assert_eq!(config.p2p_address(3).unwrap(), "127.0.0.1:28206");
+        assert_eq!(config.api_address().unwrap(), "127.0.0.1:28201");
+        let client: Value = serde_json::from_str(&read(&fixture().join("client.json")).unwrap()).unwrap();
+        assert_eq!(config.client_config().unwrap(), client);
+        let checked = ConsensusConfig::parse(&read(&fixture().join("consensus.json")).unwrap()).unwrap();
+        assert_eq!(checked.federation().unwrap(), config.federation_id());
+    }
+
+    #[test]
+    fn a_wrong_password_is_told() {
+        let error = NodeConfig::read(&fixture(), "fixtur").err().unwrap();
+        assert!(matches!(error, NodeConfigError::Private(PrivateConfigError::WrongPassword)));
+    }
+}

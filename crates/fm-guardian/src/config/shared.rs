@@ -1,0 +1,120 @@
+//! What all guardians have alike, and what clients are told of it.
+
+use std::collections::BTreeMap;
+
+use fm_codec::{Dialect, Writer};
+use fm_consensus::Modules;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::files::{Consensus, Endpoint, ModuleConfig};
+use super::{NodeConfig, NodeConfigError};
+
+impl NodeConfig {
+    /// The hash of what all guardians have alike, by which they know that they do.
+    ///
+    /// # Errors
+    /// If a key or a module's configuration is not hex.
+    pub fn consensus_hash(&self) -> Result<[u8; 32], NodeConfigError> {
+        consensus_hash(&self.consensus)
+    }
+
+    /// The federation's id.
+    pub fn federation_id(&self) -> [u8; 32] {
+        let mut writer = Writer::new(Dialect::MODERN);
+        write_endpoints(&mut writer, &self.consensus.api_endpoints);
+        Sha256::digest(writer.as_bytes()).into()
+    }
+
+    /// What clients are configured with.
+    ///
+    /// # Errors
+    /// If a module's configuration is not hex.
+    pub fn client_config(&self) -> Result<Value, NodeConfigError> {
+        let mut modules = BTreeMap::new();
+        for (instance, module) in &self.consensus.modules {
+            let mut config = Writer::new(Dialect::MODERN);
+            config.u16(*instance);
+            config.bytes(&module_bytes(*instance, module)?);
+            let config = hex::encode(config.as_bytes());
+            modules.insert(instance, ModuleConfig { config, ..module.clone() });
+        }
+        let mut config = self.global_config();
+        config["modules"] = json!(modules);
+        Ok(config)
+    }
+
+    /// The same with the modules' configurations as JSON.
+    pub fn client_config_json(&self, modules: &Modules) -> Value {
+        let modules: Map<String, Value> = modules
+            .iter()
+            .map(|(instance, module)| {
+                let mut config = module.client_config();
+                config.insert("kind".to_owned(), module.kind().into());
+                (instance.to_string(), config.into())
+            })
+            .collect();
+        json!({ "global": self.global_config(), "modules": modules })
+    }
+
+    fn global_config(&self) -> Value {
+        json!({
+            "api_endpoints": self.consensus.api_endpoints,
+            "broadcast_public_keys": self.consensus.broadcast_public_keys,
+            "consensus_version": self.consensus.version,
+            "meta": self.consensus.meta,
+        })
+    }
+}
+
+/// The hash of a `consensus.json`: of its encoded fields, in order.
+pub(crate) fn consensus_hash(consensus: &Consensus) -> Result<[u8; 32], NodeConfigError> {
+    let unreadable =
+        |peer: &u16| NodeConfigError::mismatch(format!("broadcast_public_keys.{peer} is not hex"));
+    let mut keys = BTreeMap::new();
+    for (peer, key) in &consensus.broadcast_public_keys {
+        keys.insert(peer, hex::decode(key).map_err(|_| unreadable(peer))?);
+    }
+    let mut configs = BTreeMap::new();
+    for (instance, module) in &consensus.modules {
+        configs.insert(instance, module_bytes(*instance, module)?);
+    }
+    let mut writer = Writer::new(Dialect::MODERN);
+    writer.text(&consensus.code_version);
+    consensus.version.write(&mut writer);
+    writer.list(keys.into_iter(), |writer, (peer, key)| {
+        writer.u16(*peer);
+        writer.raw(&key);
+    });
+    writer.u16(consensus.broadcast_rounds_per_session);
+    write_endpoints(&mut writer, &consensus.api_endpoints);
+    writer.list(consensus.tls_certs.iter(), |writer, (peer, certificate)| {
+        writer.u16(*peer);
+        writer.text(certificate);
+    });
+    writer.list(consensus.modules.iter(), |writer, (instance, module)| {
+        writer.u16(*instance);
+        writer.text(&module.kind);
+        module.version.write(writer);
+        writer.bytes(&configs[instance]);
+    });
+    writer.list(consensus.meta.iter(), |writer, (key, value)| {
+        writer.text(key);
+        writer.text(value);
+    });
+    Ok(Sha256::digest(writer.as_bytes()).into())
+}
+
+fn write_endpoints(writer: &mut Writer, endpoints: &BTreeMap<u16, Endpoint>) {
+    writer.list(endpoints.iter(), |writer, (peer, endpoint)| {
+        writer.u16(*peer);
+        writer.text(&endpoint.url);
+        writer.text(&endpoint.name);
+    });
+}
+
+pub(super) fn module_bytes(instance: u16, module: &ModuleConfig) -> Result<Vec<u8>, NodeConfigError> {
+    hex::decode(&module.config).map_err(|_| {
+        NodeConfigError::mismatch(format!("consensus.json: modules.{instance}.config is not hex"))
+    })
+}

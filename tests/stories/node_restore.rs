@@ -1,0 +1,70 @@
+//! A guardian is restored with `fm-checkpoint` and carries on with `fm-node`: guarded, caught up, one history again.
+
+use fm_tests::{Nodes, rows};
+
+/// First byte of the rows of units.
+const UNITS: u8 = 0x05;
+
+fn units(nodes: &Nodes, peer: usize) -> usize {
+    rows(&nodes.directory(peer).join("database")).iter().filter(|(key, _)| key[0] == UNITS).count()
+}
+
+fn guard(nodes: &Nodes, peer: usize) -> u64 {
+    let text =
+        std::fs::read_to_string(nodes.directory(peer).join("equivocation-guard.json")).expect("a guard");
+    let guard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    guard["until_session"].as_u64().expect("a session")
+}
+
+#[test]
+fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
+    let mut nodes = Nodes::real();
+    assert!(units(&nodes, 2) > 0, "its units of the open session are in the old database");
+    nodes.checkpoint(2, &["restore", "--checkpoint", "24", "--yes"]).exits(0);
+    assert_eq!((guard(&nodes, 2), units(&nodes, 2)), (26, 0));
+    // Two of four cannot finish a session: the guarded one waits, and says for what.
+    nodes.start_with(0, &["--stuck-after", "1"], &[]);
+    nodes.start_with(2, &["--stuck-after", "1"], &[]);
+    nodes.wait_for(2, 26);
+    nodes.wait_for_log(2, "this guardian makes no units up to session 26");
+    assert!(nodes.log(2).contains("no link to guardian 1, 3"), "{}", nodes.log(2));
+    nodes.wait_for_log(0, "nothing of guardian 2");
+    nodes.kill(2);
+    assert_eq!(units(&nodes, 2), 0, "a guarded guardian has made units");
+    nodes.start(2);
+    nodes.start(1);
+    nodes.start(3);
+    nodes.wait_for(2, 29);
+    // After the guarded session it takes part again.
+    let contributed = |nodes: &Nodes| {
+        let status = nodes.ask(0, &["status", "--json"]).exits(0);
+        let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
+        status["federation"]["status_by_peer"]["2"]["last_contribution"].as_u64()
+    };
+    assert!(contributed(&nodes).is_some_and(|session| session > 26), "{:?}", contributed(&nodes));
+    let sessions = nodes.shut_down();
+    nodes.root(sessions);
+}
+
+#[test]
+fn a_guardian_of_a_running_federation_is_restored_and_catches_up() {
+    let mut nodes = Nodes::new(12);
+    (0..4).for_each(|peer| nodes.start_with(peer, &["--checkpoints", "3", "--min-free", "0"], &[]));
+    nodes.ask(2, &["submit"]).exits(0);
+    nodes.wait_for(2, 5);
+    nodes.kill(2);
+    let checkpoints = nodes.directory(2).join("db_checkpoints");
+    let names = std::fs::read_dir(checkpoints).expect("checkpoints");
+    let numbers = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u64>().ok());
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    assert!((1..=4).contains(&numbers.len()), "{numbers:?}");
+    let (oldest, newest) = (numbers[0], numbers[numbers.len() - 1]);
+    nodes.checkpoint(2, &["restore", "--checkpoint", &oldest.to_string(), "--yes"]).exits(0);
+    let guarded = guard(&nodes, 2);
+    assert!(guarded > newest, "{guarded} {numbers:?}");
+    nodes.start(2);
+    nodes.wait_for(2, guarded + 2);
+    let sessions = nodes.shut_down();
+    nodes.root(sessions);
+}
