@@ -46,7 +46,7 @@ pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
 pub use store::Store;
-pub use unsteady::{Unsteady, Weather};
+pub use unsteady::{Mishaps, Unsteady};
 
 /// Runs `fm-migrate` with the arguments, to its end.
 #[macro_export]

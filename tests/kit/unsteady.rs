@@ -14,7 +14,7 @@ const PIECE: usize = 16 << 10;
 
 /// What a line does to what goes over it.
 #[derive(Clone, Copy, Default)]
-pub struct Weather {
+pub struct Mishaps {
     /// One of so many connections is dropped; none if 0.
     pub drops_one_of: usize,
     /// It is dropped when it has carried less than so many bytes, either way.
@@ -38,7 +38,7 @@ pub struct Unsteady {
 
 impl Unsteady {
     /// Opens a line to `server`.
-    pub fn new(server: SocketAddr, weather: Weather, seed: u64) -> Self {
+    pub fn new(server: SocketAddr, mishaps: Mishaps, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the line");
         let address = listener.local_addr().expect("it has an address");
         let counts = Arc::new(Counts::default());
@@ -51,11 +51,11 @@ impl Unsteady {
                 }
                 let left = {
                     let mut random = random.lock().expect("chance does not panic");
-                    let is_dropped = weather.drops_one_of > 0 && random.below(weather.drops_one_of) == 0;
-                    if is_dropped { random.below(weather.within) as u64 } else { u64::MAX }
+                    let is_dropped = mishaps.drops_one_of > 0 && random.below(mishaps.drops_one_of) == 0;
+                    if is_dropped { random.below(mishaps.within) as u64 } else { u64::MAX }
                 };
                 let Ok(server) = TcpStream::connect(server) else { continue };
-                pass(client, server, left, weather.pause, &shared);
+                pass(client, server, left, mishaps.pause, &shared);
             }
         });
         Self { address, counts }

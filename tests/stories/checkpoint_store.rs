@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fm_tests::{Restorable, Run, Store, Unsteady, Weather, checkpoint, fixture, flipped, records_of, rows};
+use fm_tests::{Mishaps, Restorable, Run, Store, Unsteady, checkpoint, fixture, flipped, records_of, rows};
 use rustix::process::{Pid, Signal, kill_process};
 
 fn peer(number: u8) -> PathBuf {
@@ -103,7 +103,7 @@ fn parts_are_fetched_without_the_rest() {
     let length = fs::metadata(store.object("large.fmar")).unwrap().len();
     assert!(length > 12 << 20, "{length}");
     let fetched = |asked: &[&dyn AsRef<std::ffi::OsStr>]| {
-        let line = Unsteady::new(store.address(), Weather::default(), 1);
+        let line = Unsteady::new(store.address(), Mishaps::default(), 1);
         store.run_at(line.address(), &words(asked)).exits(0);
         line.received()
     };
@@ -125,8 +125,8 @@ fn a_bad_line_costs_time_and_nothing_else() {
     let database = large(store.root()).join("database");
     let local = store.path("local.fmar");
     checkpoint!("export", database, "--to", local).exits(0);
-    let weather = Weather { drops_one_of: 2, within: 3 << 20, pause: Duration::from_micros(300) };
-    let line = Unsteady::new(store.address(), weather, 7);
+    let mishaps = Mishaps { drops_one_of: 2, within: 3 << 20, pause: Duration::from_micros(300) };
+    let line = Unsteady::new(store.address(), mishaps, 7);
     let url = "s3://archives/a.fmar";
     store.run_at(line.address(), &words(&[&"export", &database, &"--to", &url])).exits(0);
     let while_written = line.dropped();
@@ -145,8 +145,8 @@ fn a_killed_export_is_done_by_the_same_command() {
     let store = Store::new();
     let database = large(store.root()).join("database");
     let (url, object) = ("s3://archives/a.fmar", store.object("a.fmar"));
-    let weather = Weather { pause: Duration::from_micros(300), ..Weather::default() };
-    let line = Unsteady::new(store.address(), weather, 3);
+    let mishaps = Mishaps { pause: Duration::from_micros(300), ..Mishaps::default() };
+    let line = Unsteady::new(store.address(), mishaps, 3);
     let export = words(&[&"export", &database, &"--to", &url]);
     let began = Instant::now();
     store.run_at(line.address(), &export).exits(0);
