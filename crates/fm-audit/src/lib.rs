@@ -4,7 +4,9 @@
 //! a function of the source and the keys, not of the machine (keys that verify next to nothing may be told as one
 //! finding or as many).
 
+mod archive_check;
 mod blocks;
+mod carried;
 mod compare;
 mod control;
 mod directory;
@@ -27,6 +29,9 @@ mod sample;
 mod scope;
 mod seal;
 mod sealed_json;
+mod session_index;
+mod session_root;
+mod session_scheme;
 mod session_signatures;
 mod sessions;
 mod shares;
@@ -38,6 +43,7 @@ mod trust;
 mod trust_file;
 mod unit_sessions;
 
+pub use archive_check::{check_archive, check_medium};
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
@@ -54,9 +60,7 @@ pub use history::{
 pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use medium::{Medium, ReadSeek};
-pub use migrated::{
-    MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions, check_archive, check_medium,
-};
+pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions};
 pub use pipeline::{Feed, run as run_pipeline};
 pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
 pub use proof_session::SessionProofError;

@@ -2,27 +2,23 @@
 //! and every row of the new database accounted for.
 
 use std::cell::RefCell;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::iter::Peekable;
-use std::path::Path;
 
 use fm_crypto::SessionKeys;
-use fm_eras::block::Version;
 use fm_eras::{RowSource, Rows, session};
 use fm_history::{Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
 use fm_store::Row;
 
+use crate::archive_check::check_archive;
+use crate::carried::check_carried;
 use crate::directory::check_directory;
 use crate::history::unproven;
-use crate::manifest::{check_federation, check_manifest, check_session_keys, target_of};
+use crate::manifest::{check_federation, check_manifest, check_session_keys};
 use crate::seal::{SealAudit, SealCheck};
 use crate::{
-    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, Medium, MigratedDir,
-    OldSession, ReadSeek, Scope, audit_history, carried_from, carried_row, is_copied,
+    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
+    Scope, audit_history, is_copied,
 };
-
-/// Damaged parts of an archive that are listed.
-const MOST_DAMAGE: usize = 1000;
 
 /// What the audit of a migrated directory came to.
 pub struct MigratedAudit {
@@ -142,63 +138,6 @@ impl Report<'_> {
             Severity::Info => {}
         }
         (self.sink.borrow_mut())(finding);
-    }
-}
-
-/// Checks every byte of an archive: its identity if it is whole, else what is damaged.
-pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
-    check_medium(&path.to_owned(), control)
-}
-
-/// Checks an archive byte for byte, wherever it is; as [`check_archive`].
-pub fn check_medium(
-    medium: &dyn Medium,
-    control: Control<'_>,
-) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
-    let path = medium.path();
-    let file = medium.open().map_err(|source| AuditError::File { path: path.to_owned(), source })?;
-    let file = Stoppable { file, control };
-    control.progress.begin("provenance archive", "bytes", None);
-    let mut last = 0;
-    let checked = fm_archive::verify(file, &mut |done, _| {
-        control.progress.advance(done.saturating_sub(last));
-        last = done;
-    });
-    control.progress.end();
-    control.check()?;
-    let checked = checked.map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
-    let finding = |text: String| Finding::new(Code::ProvenanceDamaged, Place::everywhere(), text);
-    let listed = checked.damage.iter().take(MOST_DAMAGE).map(|damage| finding(damage.to_string()));
-    let mut damage: Vec<Finding> = listed.collect();
-    let rest = checked.damage.len() - damage.len();
-    if rest > 0 {
-        damage.push(finding(format!("{rest} more parts of the archive are damaged")));
-    }
-    match checked.summary {
-        Some(summary) if damage.is_empty() => Ok((Some(Hash(summary.identity)), damage)),
-        None if damage.is_empty() => Ok((None, vec![finding("the archive has no index".to_owned())])),
-        _ => Ok((None, damage)),
-    }
-}
-
-/// A file that cannot be read any further once the job is told to stop.
-///
-/// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
-struct Stoppable<'a> {
-    file: Box<dyn ReadSeek>,
-    control: Control<'a>,
-}
-
-impl Read for Stoppable<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        self.control.check().map_err(io::Error::other)?;
-        self.file.read(bytes)
-    }
-}
-
-impl Seek for Stoppable<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
     }
 }
 
@@ -326,81 +265,4 @@ impl<'a, 'f> Target<'a, 'f> {
         }
         Ok(())
     }
-}
-
-/// Compares all other rows of the new database with those that the old one gives.
-fn check_carried(dir: &MigratedDir, control: Control<'_>, report: &Report<'_>) -> Result<(), AuditError> {
-    let database = &dir.database;
-    // The index that the rule makes was compared with the sessions.
-    let of_rule = if is_copied(&dir.layout) { None } else { Some(session::ACCEPTED_TRANSACTION) };
-    let stored = RowSource::scan_range(database, &[], Some(&[session::SIGNED_SESSION_OUTCOME]))
-        .chain(RowSource::scan_range(database, &[session::SIGNED_SESSION_OUTCOME + 1], None))
-        .filter(
-            move |row| !matches!(row, Ok((key, _)) if key.first().copied() == of_rule && !key.is_empty()),
-        );
-    let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
-    let from = carried_from(&dir.layout);
-    let layout = dir.layout;
-    let target = target_of(&dir.manifest.target_version).unwrap_or(session::NEWEST);
-    let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
-        .map(|row| {
-            control.check()?;
-            row.map_err(|source| AuditError::rows(dir.provenance.path(), source))
-        })
-        .filter_map(move |row| match row {
-            Ok((key, value)) => carried_row(&key, &value, &layout).map(Ok),
-            Err(error) => Some(Err(error)),
-        });
-    control.progress.begin("carried records", "records", None);
-    let (mut left, mut right) = (stored.next().transpose()?, expected.next().transpose()?);
-    loop {
-        control.check()?;
-        control.progress.advance(1);
-        let order = match (&left, &right) {
-            (None, None) => break,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some((stored, _)), Some((expected, _))) => stored.cmp(expected),
-        };
-        if order.is_lt() {
-            if let Some((key, _)) = &left {
-                report.add(unexpected(key, target));
-            }
-        } else if order.is_gt() {
-            if let Some((key, _)) = &right {
-                let message = "the old database has this record, the new one not";
-                report.add(Finding::new(Code::CarriedRecordMissing, Place::key(key), message));
-            }
-        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right) {
-            if stored != expected {
-                let message = "the record differs from that of the old database";
-                report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
-            }
-            if !session::is_known(key, target) {
-                report.add(foreign(key));
-            }
-        }
-        if order.is_le() {
-            left = stored.next().transpose()?;
-        }
-        if order.is_ge() {
-            right = expected.next().transpose()?;
-        }
-    }
-    control.progress.end();
-    Ok(())
-}
-
-fn unexpected(key: &[u8], target: Version) -> Finding {
-    if session::is_known(key, target) {
-        let message = "the old database has no such record";
-        return Finding::new(Code::CarriedRecordDiffers, Place::key(key), message);
-    }
-    foreign(key)
-}
-
-fn foreign(key: &[u8]) -> Finding {
-    let message =
-        "the server that this database is for does not know this record, and may refuse to start on it";
-    Finding::new(Code::ForeignRecord, Place::key(key), message)
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
-use fm_history::{BlockContent, BlockTransaction, Code, Finding, Hash, HistoryRoot, Place, Severity};
+use fm_history::{BlockContent, Code, Finding, Place, Severity};
 
 use crate::hbbft::index_left_out;
+use crate::session_index::{each_transaction, index_row};
+use crate::session_root::RunningRoot;
+use crate::session_scheme::choose_scheme;
 use crate::transactions::TransactionIndex;
 use crate::trust::Ledger;
 use crate::unit_sessions::UnitSessions;
@@ -14,9 +17,6 @@ use crate::{
     Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
     blocks,
 };
-
-/// Sessions at which the keys are tried before the whole history is.
-const KEY_SAMPLES: usize = 8;
 
 /// What an audit of blocks or sessions does.
 #[derive(Clone, Copy)]
@@ -89,8 +89,10 @@ pub fn audit_sessions(
         index: TransactionIndex::new()?,
         result: SessionAudit::default(),
     };
-    let scheme = audit.choose_scheme()?;
-    audit.follow(scheme.as_ref(), on_block)?;
+    let scheme = choose_scheme(stream, options, control)?;
+    audit.result.untagged = scheme.untagged;
+    scheme.finding.into_iter().for_each(|finding| audit.report(finding));
+    audit.follow(scheme.keys.as_ref(), on_block)?;
     if !options.scope.is_whole() {
         audit.report(index_left_out());
     } else if options.side_records {
@@ -123,64 +125,6 @@ impl Auditor<'_, '_> {
         self.report(Finding::new(code, place, message));
     }
 
-    /// The keys with the message form that the history's signatures have; none if none of them verifies.
-    ///
-    /// Only blocks of the broadcast crate can be of either form, and their records do not tell which.
-    fn choose_scheme(&mut self) -> Result<Option<SessionKeys>, AuditError> {
-        let Some(keys) = self.options.keys else { return Ok(None) };
-        let layout = self.options.layout;
-        let untagged = keys.without_tag();
-        let forms = match (layout.tagged, layout.era) {
-            (false, _) => vec![untagged],
-            (true, "B") => vec![keys.clone(), untagged],
-            (true, _) => vec![keys.clone()],
-        };
-        if layout.tagged && layout.era != "B" && keys.tag().is_none() {
-            let message = "servers sign sessions with keys that have a parity, and these have none: signatures were \
-                           not looked at";
-            self.add(Code::WrongKeys, Place::everywhere(), message);
-            return Ok(None);
-        }
-        let mut signed = 0;
-        for row in self.stream.rows.scan_prefix(layout.history) {
-            let (key, value) = row.map_err(|source| AuditError::rows(self.stream.path, source))?;
-            self.control.check()?;
-            let (Ok(index), Ok(block)) =
-                (layout.number_of_key(&key), fm_eras::block::decode_block(&value, layout))
-            else {
-                continue;
-            };
-            let header = fm_history::SessionHeader { index, root: block.merkle.root }.to_bytes();
-            let verifies = |form: &&SessionKeys| {
-                let message = form.message(&header);
-                block
-                    .signatures
-                    .iter()
-                    .any(|(peer, signature)| form.verify(*peer, &message, signature).is_ok())
-            };
-            if let Some(form) = forms.iter().find(verifies) {
-                if layout.tagged && form.tag().is_none() {
-                    self.result.untagged =
-                        fm_eras::broadcast::LAYOUTS.iter().find(|twin| layout.is_tagged_twin(twin));
-                }
-                return Ok(Some(form.clone()));
-            }
-            signed += usize::from(!block.signatures.is_empty());
-            if signed >= KEY_SAMPLES {
-                break;
-            }
-        }
-        if signed > 1 {
-            let message = format!(
-                "none of the signatures on {signed} sessions verifies: the keys are of another federation, or the \
-                 database is damaged; signatures were not looked at any further"
-            );
-            self.add(Code::WrongKeys, Place::everywhere(), message);
-            return Ok(None);
-        }
-        Ok(forms.into_iter().next())
-    }
-
     fn follow(
         &mut self,
         keys: Option<&SessionKeys>,
@@ -192,7 +136,7 @@ impl Auditor<'_, '_> {
         let scope = self.options.scope;
         let options = BlockOptions { layout, keys, convert: true, tagged, scope };
         let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
-        let mut running = Running { until: self.options.until, ..Running::default() };
+        let mut running = RunningRoot::new(self.options.until);
         let stray = blocks(self.stream, options, self.control, |audited| {
             self.on_block(&audited, &mut running);
             let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
@@ -223,7 +167,7 @@ impl Auditor<'_, '_> {
         Ok(())
     }
 
-    fn on_block(&mut self, audited: &AuditedBlock, running: &mut Running) {
+    fn on_block(&mut self, audited: &AuditedBlock, running: &mut RunningRoot) {
         let index = audited.key;
         let expected = self.open_session();
         if index > expected {
@@ -239,7 +183,7 @@ impl Auditor<'_, '_> {
         match &audited.decoded {
             Err(reason) => {
                 self.add(Code::SessionUndecodable, Place::session(index), reason.clone());
-                running.broken = true;
+                running.end();
             }
             Ok(decoded) => {
                 decoded.findings.iter().cloned().for_each(|finding| self.report(finding));
@@ -384,94 +328,9 @@ impl Auditor<'_, '_> {
     }
 }
 
-/// Every transaction of the finished sessions, then those of the open one, as rows of the index.
-fn each_transaction(
-    stream: EpochStream<'_>,
-    layout: &'static BlockLayout,
-    control: Control<'_>,
-    on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
-) -> Result<(), AuditError> {
-    let scope = Scope::default();
-    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope };
-    blocks(stream, options, control, |audited| {
-        audited.transactions().try_for_each(|transaction| {
-            let (key, value) = index_row(layout, transaction);
-            on(Place::session(audited.key), key, value)
-        })
-    })?;
-    let Some(pending) = layout.pending else { return Ok(()) };
-    for row in stream.rows.scan_prefix(pending) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        control.check()?;
-        if let Ok(item) = decode_accepted_item(&value, layout)
-            && let BlockContent::Transaction(transaction) = &item.content
-        {
-            let (row, value) = index_row(layout, transaction);
-            on(Place::key(&key), row, value)?;
-        }
-    }
-    Ok(())
-}
-
 /// What the ledger of a trust file says of a session.
 fn remember(ledger: &mut Ledger<'_>, audited: &AuditedBlock) -> Option<Finding> {
     let decoded = audited.decoded.as_ref().ok();
     let entry = decoded.and_then(|decoded| Some((decoded.leaf, decoded.mark?)));
     ledger.push(audited.key, entry, decoded.is_some_and(|decoded| decoded.is_signed == Some(true)))
-}
-
-/// The row of the index that an accepted transaction leaves behind.
-fn index_row(layout: &BlockLayout, transaction: &BlockTransaction) -> (Vec<u8>, Vec<u8>) {
-    let mut key: Vec<u8> = layout.transactions.into_iter().collect();
-    key.extend_from_slice(&transaction.txid.0);
-    (key, transaction.output_instances(layout.dialect))
-}
-
-/// The history as sessions, so far.
-#[derive(Default)]
-struct Running {
-    until: Option<u64>,
-    root: HistoryRoot,
-    last_hash: Hash,
-    items: u64,
-    transactions: u64,
-    signed: u64,
-    /// A session is missing or unknown: there is no root over what is behind it.
-    broken: bool,
-}
-
-impl Running {
-    fn push(&mut self, index: u64, decoded: &DecodedBlock) {
-        self.broken |= index != self.root.sessions() && self.until.is_none_or(|until| index <= until);
-        if self.broken || self.until.is_some_and(|until| index > until) {
-            return;
-        }
-        let Some(converted) = &decoded.converted else { return };
-        self.root.push(converted.leaf);
-        self.items += converted.leaf.items;
-        self.last_hash = decoded.leaf.header.root;
-        self.signed += u64::from(decoded.is_signed == Some(true));
-    }
-
-    fn count_transaction(&mut self, index: u64) {
-        self.transactions += u64::from(self.until.is_none_or(|until| index <= until));
-    }
-
-    fn is_whole(&self, first: Option<u64>) -> bool {
-        let reaches = self.until.is_none_or(|until| self.root.sessions() > until);
-        first == Some(0) && !self.broken && reaches
-    }
-
-    fn anchor(&self) -> Option<Anchor> {
-        Some(Anchor {
-            last: self.root.sessions().checked_sub(1)?,
-            last_hash: self.last_hash,
-            sessions: self.root.sessions(),
-            items: self.items,
-            transactions: self.transactions,
-            dropped: BTreeMap::new(),
-            history_root: self.root.root(),
-            signed: self.signed,
-        })
-    }
 }

@@ -1,0 +1,68 @@
+//! An archive, checked byte for byte.
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use fm_history::{Code, Finding, Hash, Place};
+
+use crate::{AuditError, Control, Medium, ReadSeek};
+
+/// Damaged parts of an archive that are listed.
+const MOST_DAMAGE: usize = 1000;
+
+/// Checks every byte of an archive: its identity if it is whole, else what is damaged.
+pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+    check_medium(&path.to_owned(), control)
+}
+
+/// Checks an archive byte for byte, wherever it is; as [`check_archive`].
+pub fn check_medium(
+    medium: &dyn Medium,
+    control: Control<'_>,
+) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+    let path = medium.path();
+    let file = medium.open().map_err(|source| AuditError::File { path: path.to_owned(), source })?;
+    let file = Stoppable { file, control };
+    control.progress.begin("provenance archive", "bytes", None);
+    let mut last = 0;
+    let checked = fm_archive::verify(file, &mut |done, _| {
+        control.progress.advance(done.saturating_sub(last));
+        last = done;
+    });
+    control.progress.end();
+    control.check()?;
+    let checked = checked.map_err(|source| AuditError::Archive { path: path.to_owned(), source })?;
+    let finding = |text: String| Finding::new(Code::ProvenanceDamaged, Place::everywhere(), text);
+    let listed = checked.damage.iter().take(MOST_DAMAGE).map(|damage| finding(damage.to_string()));
+    let mut damage: Vec<Finding> = listed.collect();
+    let rest = checked.damage.len() - damage.len();
+    if rest > 0 {
+        damage.push(finding(format!("{rest} more parts of the archive are damaged")));
+    }
+    match checked.summary {
+        Some(summary) if damage.is_empty() => Ok((Some(Hash(summary.identity)), damage)),
+        None if damage.is_empty() => Ok((None, vec![finding("the archive has no index".to_owned())])),
+        _ => Ok((None, damage)),
+    }
+}
+
+/// A file that cannot be read any further once the job is told to stop.
+///
+/// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
+struct Stoppable<'a> {
+    file: Box<dyn ReadSeek>,
+    control: Control<'a>,
+}
+
+impl Read for Stoppable<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.control.check().map_err(io::Error::other)?;
+        self.file.read(bytes)
+    }
+}
+
+impl Seek for Stoppable<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}

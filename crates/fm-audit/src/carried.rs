@@ -1,0 +1,90 @@
+//! The records beside the sessions of a migrated database, compared with those of the old one.
+
+use fm_eras::block::Version;
+use fm_eras::{RowSource, session};
+use fm_history::{Code, Finding, Place};
+
+use crate::manifest::target_of;
+use crate::migrated::Report;
+use crate::{AuditError, Control, MigratedDir, carried_from, carried_row, is_copied};
+
+/// Compares all other rows of the new database with those that the old one gives.
+pub(crate) fn check_carried(
+    dir: &MigratedDir,
+    control: Control<'_>,
+    report: &Report<'_>,
+) -> Result<(), AuditError> {
+    let database = &dir.database;
+    // The index that the rule makes was compared with the sessions.
+    let of_rule = if is_copied(&dir.layout) { None } else { Some(session::ACCEPTED_TRANSACTION) };
+    let stored = RowSource::scan_range(database, &[], Some(&[session::SIGNED_SESSION_OUTCOME]))
+        .chain(RowSource::scan_range(database, &[session::SIGNED_SESSION_OUTCOME + 1], None))
+        .filter(
+            move |row| !matches!(row, Ok((key, _)) if key.first().copied() == of_rule && !key.is_empty()),
+        );
+    let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
+    let from = carried_from(&dir.layout);
+    let layout = dir.layout;
+    let target = target_of(&dir.manifest.target_version).unwrap_or(session::NEWEST);
+    let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
+        .map(|row| {
+            control.check()?;
+            row.map_err(|source| AuditError::rows(dir.provenance.path(), source))
+        })
+        .filter_map(move |row| match row {
+            Ok((key, value)) => carried_row(&key, &value, &layout).map(Ok),
+            Err(error) => Some(Err(error)),
+        });
+    control.progress.begin("carried records", "records", None);
+    let (mut left, mut right) = (stored.next().transpose()?, expected.next().transpose()?);
+    loop {
+        control.check()?;
+        control.progress.advance(1);
+        let order = match (&left, &right) {
+            (None, None) => break,
+            (Some(_), None) => std::cmp::Ordering::Less,
+            (None, Some(_)) => std::cmp::Ordering::Greater,
+            (Some((stored, _)), Some((expected, _))) => stored.cmp(expected),
+        };
+        if order.is_lt() {
+            if let Some((key, _)) = &left {
+                report.add(unexpected(key, target));
+            }
+        } else if order.is_gt() {
+            if let Some((key, _)) = &right {
+                let message = "the old database has this record, the new one not";
+                report.add(Finding::new(Code::CarriedRecordMissing, Place::key(key), message));
+            }
+        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right) {
+            if stored != expected {
+                let message = "the record differs from that of the old database";
+                report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+            }
+            if !session::is_known(key, target) {
+                report.add(foreign(key));
+            }
+        }
+        if order.is_le() {
+            left = stored.next().transpose()?;
+        }
+        if order.is_ge() {
+            right = expected.next().transpose()?;
+        }
+    }
+    control.progress.end();
+    Ok(())
+}
+
+fn unexpected(key: &[u8], target: Version) -> Finding {
+    if session::is_known(key, target) {
+        let message = "the old database has no such record";
+        return Finding::new(Code::CarriedRecordDiffers, Place::key(key), message);
+    }
+    foreign(key)
+}
+
+fn foreign(key: &[u8]) -> Finding {
+    let message =
+        "the server that this database is for does not know this record, and may refuse to start on it";
+    Finding::new(Code::ForeignRecord, Place::key(key), message)
+}

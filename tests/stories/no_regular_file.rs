@@ -1,0 +1,38 @@
+//! A pipe in the place of a file that somebody names: nobody waits for what may never come.
+
+use std::ffi::OsString;
+
+use fm_tests::{Run, binary, command, fixture};
+
+/// Runs a program that must not wait, and refuses.
+fn refused(program: &str, words: &[&str]) -> Run {
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let output = command("timeout").arg("60").arg(binary(program)).args(&words).output();
+    let run = Run::from_output(format!("{program} {words:?}"), output.expect("there is a timeout command"));
+    run.exits(3)
+}
+
+#[test]
+fn a_pipe_is_no_file() {
+    let home = tempfile::tempdir().expect("a directory");
+    let pipe = home.path().join("pipe");
+    assert!(command("mkfifo").arg(&pipe).status().expect("there is mkfifo").success());
+    let pipe = pipe.to_str().expect("text");
+    let guardian = fixture("session-v0.5.0/peer-0");
+    let guardian = guardian.to_str().expect("text");
+    let cases: [(&str, &[&str]); 7] = [
+        ("fm-verify", &[guardian, "--keys", pipe]),
+        ("fm-verify", &[guardian, "--config", guardian, "--trust-file", pipe]),
+        ("fm-verify", &["check-evidence", pipe, "--config", guardian]),
+        ("fm-verify", &["check-proof", pipe, "--config", guardian]),
+        ("fm-migrate", &["check", "--from", guardian, "--keys", pipe]),
+        ("fm-checkpoint", &["verify", pipe]),
+        ("fm-checkpoint", &["inspect", pipe]),
+    ];
+    for (program, words) in cases {
+        let run = refused(program, words);
+        assert!(run.stderr.contains("it is no regular file"), "{}: {}", run.line, run.stderr);
+    }
+    refused("fm-verify", &[pipe, "--config", guardian]);
+    refused("fm-migrate", &["inspect", pipe]);
+}
