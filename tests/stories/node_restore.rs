@@ -10,7 +10,8 @@ fn units(nodes: &Nodes, peer: usize) -> usize {
 }
 
 fn guard(nodes: &Nodes, peer: usize) -> u64 {
-    let text = std::fs::read_to_string(nodes.directory(peer).join("equivocation-guard.json")).expect("a guard");
+    let text =
+        std::fs::read_to_string(nodes.directory(peer).join("equivocation-guard.json")).expect("a guard");
     let guard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     guard["until_session"].as_u64().expect("a session")
 }
@@ -49,6 +50,7 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
 fn a_guardian_of_a_running_federation_is_restored_and_catches_up() {
     let mut nodes = Nodes::new(12);
     (0..4).for_each(|peer| nodes.start_with(peer, &["--checkpoints", "3", "--min-free", "0"]));
+    nodes.wait_for(2, 2);
     nodes.ask(2, &["submit"]).exits(0);
     nodes.wait_for(2, 5);
     nodes.kill(2);

@@ -9,8 +9,8 @@ use fm_forge::BlockSpec;
 use fm_forge::damage::rewrite_and_add;
 use fm_store::Row;
 use fm_tests::{
-    Federation, Run, Sessions, browser, converted, copy_dir, digest, file_list, guardians, hbbft, layout, look, partial_of,
-    unchanged, verify,
+    Federation, Run, Sessions, browser, converted, copy_dir, digest, file_list, guardians, hbbft, layout,
+    look, partial_of, unchanged, verify,
 };
 use serde_json::{Value, json};
 
