@@ -50,6 +50,7 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
 fn a_guardian_of_a_running_federation_is_restored_and_catches_up() {
     let mut nodes = Nodes::new(12);
     (0..4).for_each(|peer| nodes.start_with(peer, &["--checkpoints", "3", "--min-free", "0"], &[]));
+    nodes.wait_for(2, 2);
     nodes.ask(2, &["submit"]).exits(0);
     nodes.wait_for(2, 5);
     nodes.kill(2);

@@ -155,20 +155,32 @@ fn issuer() -> Vec<u8> {
     secret.public_key().to_vec()
 }
 
+/// By the description: the tag, the address behind its length, the number.
+fn is_signed(nodes: &Nodes, peer: &str, signed: &Value) -> bool {
+    let announcement = &signed["api_announcement"];
+    let (url, nonce) = (announcement["api_url"].as_str().unwrap(), announcement["nonce"].as_u64().unwrap());
+    let (length, nonce) = (u8::try_from(url.len()).unwrap(), u8::try_from(nonce).unwrap());
+    let message = [b"fedimint-api-announcement".as_slice(), &[length], url.as_bytes(), &[nonce]].concat();
+    let key = hex::decode(config(nodes, 0)["broadcast_public_keys"][peer].as_str().unwrap()).unwrap();
+    let signature = hex::decode(signed["signature"].as_str().unwrap()).unwrap();
+    is_signed_by(&key.try_into().unwrap(), &sha256(&[&message]).0, &signature.try_into().unwrap())
+}
+
 fn announcements_are_signed_and_new(nodes: &Nodes) {
     let announced = |peer| call(nodes, peer, "api_announcements", None, &Value::Null).unwrap();
-    assert_eq!(announced(0), json!({}));
+    // Those that the servers made of their own addresses, which say whether the description is right.
+    let servers = announced(0);
+    assert_eq!(servers.as_object().unwrap().len(), 4);
+    for peer in ["0", "1", "2", "3"] {
+        assert!(is_signed(nodes, peer, &servers[peer]), "{servers}");
+        assert_eq!(servers[peer]["api_announcement"]["nonce"], 0);
+    }
     let url = "wss://elsewhere.example/";
     let sign = || call(nodes, 0, "sign_api_announcement", Some("fixture"), &json!(url)).unwrap();
     let (first, second) = (sign(), sign());
-    assert_eq!(first["api_announcement"], json!({ "api_url": url, "nonce": 0 }));
-    assert_eq!(second["api_announcement"]["nonce"], 1);
-    // By the description: the tag, the address behind its length, the number.
-    let signed = [b"fedimint-api-announcement".as_slice(), &[24], url.as_bytes(), &[1]].concat();
-    let key = hex::decode(config(nodes, 0)["broadcast_public_keys"]["0"].as_str().unwrap()).unwrap();
-    let signature = hex::decode(second["signature"].as_str().unwrap()).unwrap();
-    let signature: [u8; 64] = signature.try_into().unwrap();
-    assert!(is_signed_by(&key.try_into().unwrap(), &sha256(&[&signed]).0, &signature));
+    assert_eq!(first["api_announcement"], json!({ "api_url": url, "nonce": 1 }));
+    assert_eq!(second["api_announcement"]["nonce"], 2);
+    assert!(is_signed(nodes, "0", &second) && !is_signed(nodes, "1", &second));
     let submit = |announcement: &Value, peer: Value| {
         let mut announcement = announcement.clone();
         announcement["peer_id"] = peer;
@@ -180,12 +192,12 @@ fn announcements_are_signed_and_new(nodes: &Nodes) {
     assert_eq!(code(submit(&second, json!(2))), RpcError::REFUSED);
     assert_eq!(code(submit(&second, json!(9))), RpcError::REFUSED);
     assert_eq!(code(submit(&second, json!("0"))), RpcError::BAD_PARAMETERS);
-    assert_eq!(announced(1), json!({}));
+    assert_eq!(announced(1), servers);
     for _ in 0..2 {
         assert_eq!(submit(&second, json!(0)), Ok(Value::Null));
     }
     assert_eq!(code(submit(&first, json!(0))), RpcError::REFUSED, "an older one");
-    assert_eq!(announced(1), json!({ "0": second }));
+    assert_eq!((&announced(1)["0"], &announced(1)["1"]), (&second, &servers["1"]));
     let bad = call(nodes, 0, "sign_api_announcement", Some("fixture"), &json!("http://x"));
     assert_eq!(code(bad), RpcError::REFUSED);
 }
@@ -248,6 +260,7 @@ fn metrics_and_the_page_tell_how_it_is() {
         fs::write(&path, text.replace("guardian-3", "<script>alert(1)</script>&\\\"'")).unwrap();
     }
     nodes.start_all();
+    nodes.wait_for(0, 1);
     for _ in 0..3 {
         nodes.ask(0, &["submit"]).exits(0);
     }

@@ -11,13 +11,22 @@ use tokio::sync::Mutex;
 #[derive(Debug)]
 pub struct Guardian {
     url: String,
+    /// Where else it may be.
+    others: Vec<String>,
     client: Mutex<Option<Arc<Client>>>,
 }
 
 impl Guardian {
     /// The guardian at a `ws://` or `wss://` address. Nothing is connected before something is asked.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), client: Mutex::default() }
+        Self { url: url.into(), others: Vec::new(), client: Mutex::default() }
+    }
+
+    /// The same guardian, which may also be at that address.
+    #[must_use]
+    pub fn or_at(mut self, url: impl Into<String>) -> Self {
+        self.others.push(url.into());
+        self
     }
 
     /// Its address.
@@ -46,8 +55,22 @@ impl Guardian {
         if let Some(client) = known.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let client = Arc::new(Client::connect(&self.url).await?);
+        let client = Arc::new(self.connect().await?);
         *known = Some(client.clone());
         Ok(client)
+    }
+
+    /// Connects to the first address where somebody answers; the error is that of the first.
+    async fn connect(&self) -> Result<Client, ClientError> {
+        let error = match Client::connect(&self.url).await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        for url in &self.others {
+            if let Ok(client) = Client::connect(url).await {
+                return Ok(client);
+            }
+        }
+        Err(error)
     }
 }

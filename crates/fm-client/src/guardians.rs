@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 use tracing::debug;
 
 use crate::catch_up::CatchUp;
+use crate::guardian::Guardian;
 use crate::source::Source;
 
 /// Guardians finish a session within so much of each other when all goes well.
@@ -41,15 +42,15 @@ pub struct Guardians {
 }
 
 impl Guardians {
-    /// Asks the guardians at these addresses again and again how far they are. Records are proven by `keys`.
-    pub fn watch(urls: BTreeMap<u16, String>, keys: &SessionKeys) -> Self {
+    /// Asks these guardians again and again how far they are. Records are proven by `keys`.
+    pub fn watch(guardians: BTreeMap<u16, Guardian>, keys: &SessionKeys) -> Self {
         let honest = keys.guardians() - keys.threshold() + 1;
         let (change, changed) = watch::channel(());
         let (change, keys) = (Arc::new(change), Arc::new(keys.clone()));
         let mut tasks = JoinSet::new();
         let mut sources = BTreeMap::new();
-        for (peer, url) in urls {
-            let source = Arc::new(Source::new(url, keys.clone()));
+        for (peer, guardian) in guardians {
+            let source = Arc::new(Source::new(guardian, keys.clone()));
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }

@@ -55,9 +55,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(url: String, keys: Arc<SessionKeys>) -> Self {
+    pub(crate) fn new(guardian: Guardian, keys: Arc<SessionKeys>) -> Self {
         Self {
-            guardian: Guardian::new(url),
+            guardian,
             keys,
             places: Semaphore::new(AT_A_TIME),
             distrusted: Mutex::default(),

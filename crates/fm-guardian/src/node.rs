@@ -17,7 +17,7 @@ use tracing::info;
 
 use crate::DATABASE_NAME;
 use crate::actions::publish;
-use crate::api::{Api, announced_urls};
+use crate::api::{Api, interfaces};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::sessions::Sessions;
@@ -81,7 +81,7 @@ impl Node {
             1 => None,
             _ => Some(Peers::start(links(&config, options)?).await?),
         };
-        let mut others = announced_urls(&config, &store)?;
+        let mut others = interfaces(&config, &store)?;
         others.remove(&me);
         let round_delay = config.round_delay();
         let links = links.map(|(peers, incoming)| (Arc::new(peers), Arc::new(Mutex::new(incoming))));

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use fm_client::Guardian;
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_crypto::is_signed_by;
 use fm_history::{PeerId, sha256};
@@ -145,21 +146,25 @@ impl Api {
     }
 }
 
-/// Where the guardians' interfaces are: where they announced last, or else what the configuration says. A row that cannot
-/// be read or is not signed counts for nothing.
-pub(crate) fn announced_urls(
+/// The guardians' interfaces: where they announced last, or else where the configuration says. A row that cannot be read or
+/// is not signed counts for nothing.
+pub(crate) fn interfaces(
     config: &NodeConfig,
     store: &LiveStore,
-) -> Result<BTreeMap<PeerId, String>, StoreError> {
-    let mut urls = BTreeMap::new();
+) -> Result<BTreeMap<PeerId, Guardian>, StoreError> {
+    let mut interfaces = BTreeMap::new();
     for (peer, key) in config.keys.compressed() {
+        let Some(configured) = config.consensus.api_endpoints.get(&peer) else { continue };
         let announced = store.get(&row_key(peer))?.and_then(|row| Announcement::read(&row).ok());
         let signed = announced.filter(|announced| {
             let message = message(&announced.url, announced.nonce);
             announced.is_an_address() && is_signed_by(&key, &message, &announced.signature)
         });
-        let configured = || config.consensus.api_endpoints.get(&peer).map(|endpoint| endpoint.url.clone());
-        urls.extend(signed.map(|signed| signed.url).or_else(configured).map(|url| (peer, url)));
+        let guardian = match signed {
+            Some(signed) => Guardian::new(signed.url).or_at(&configured.url),
+            None => Guardian::new(&configured.url),
+        };
+        interfaces.insert(peer, guardian);
     }
-    Ok(urls)
+    Ok(interfaces)
 }

@@ -7,7 +7,7 @@ mod announcements;
 mod sessions;
 mod transactions;
 
-pub(crate) use announcements::announced_urls;
+pub(crate) use announcements::interfaces;
 
 use std::sync::Arc;
 use std::time::Duration;
