@@ -57,7 +57,11 @@ impl Byzantine {
     /// Starts guardian 0 of a federation with the files in that directory; `near` hears one copy, all others the other.
     pub fn start(directory: &Path, password: &str, near: &[u16]) -> Self {
         let config = Arc::new(NodeConfig::read(directory, password).expect("a guardian's files"));
-        assert_eq!(config.me(), 0, "the guardian that dials all others: it alone decides who hears which copy");
+        assert_eq!(
+            config.me(),
+            0,
+            "the guardian that dials all others: it alone decides who hears which copy"
+        );
         let crimes = Arc::<Crimes>::default();
         let runtime = Runtime::new().expect("a runtime");
         runtime.block_on(async {

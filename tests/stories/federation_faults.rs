@@ -68,7 +68,9 @@ fn a_clock_that_jumps_by_hours_changes_nothing() {
     (0..3).for_each(|peer| nodes.start(peer));
     nodes.start_with_clock(3, &clock);
     // The time of day goes forth and back; what only goes forward does so, as after a machine was asleep.
-    for (time_of_day, steady) in [(5 * HOUR, 0), (-30 * HOUR, 0), (0, 3 * HOUR), (HOUR, 3 * HOUR), (0, 9 * HOUR)] {
+    for (time_of_day, steady) in
+        [(5 * HOUR, 0), (-30 * HOUR, 0), (0, 3 * HOUR), (HOUR, 3 * HOUR), (0, 9 * HOUR)]
+    {
         let finished = nodes.finished(0).unwrap_or(1);
         clock.set(time_of_day, steady);
         nodes.wait_for(3, finished + 2);

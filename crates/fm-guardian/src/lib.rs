@@ -10,6 +10,7 @@
 mod actions;
 mod alone;
 mod api;
+mod carry_over;
 mod config;
 mod error;
 mod fetch;
@@ -23,6 +24,7 @@ mod setup_codes;
 mod shared;
 mod units;
 
+pub use carry_over::{CarriedOver, CarryOver, CarryOverError, carry_over, carry_over_hash};
 pub use config::{Consensus, Endpoint, Local, NodeConfig, NodeConfigError};
 pub use error::NodeError;
 pub use load::{LoadReport, generate_load, issue};
