@@ -39,7 +39,7 @@ pub use migrated::{
     root,
 };
 pub use network::{Network, Weather};
-pub use nodes::Nodes;
+pub use nodes::{Nodes, readdressed};
 pub use random::Random;
 pub use restores::Restorable;
 pub use run::{Run, codes, command, shell};

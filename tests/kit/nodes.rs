@@ -54,25 +54,11 @@ impl Nodes {
     /// Copies of the four guardians of v0.5.0, with addresses that are free on this machine.
     pub fn real() -> Self {
         let home = tempfile::tempdir().expect("there is room for files");
-        let ports = free_ports(8);
-        for peer in 0..4 {
-            let directory = home.path().join(peer.to_string());
-            copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), &directory);
-            readdress(
-                &directory.join("consensus.json"),
-                "api_endpoints",
-                "ws://127.0.0.1:",
-                "/",
-                &ports[..4],
-            );
-            readdress(
-                &directory.join("local.json"),
-                "p2p_endpoints",
-                "fedimint://127.0.0.1:",
-                "",
-                &ports[4..],
-            );
+        let directories: Vec<PathBuf> = (0..4).map(|peer| home.path().join(peer.to_string())).collect();
+        for (peer, directory) in directories.iter().enumerate() {
+            copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), directory);
         }
+        readdressed(&directories);
         Self { home, password: "fixture", processes: (0..4).map(|_| None).collect() }
     }
 
@@ -297,15 +283,23 @@ pub(crate) fn readdress_one(path: &Path, field: &str, peer: usize, address: Sock
     fs::write(path, file.to_string()).expect("the copy can be written");
 }
 
-/// Ports of this machine that are free now.
-pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+/// Gives all guardians with these data directories addresses that are free on this machine.
+pub fn readdressed(directories: &[PathBuf]) {
+    let ports = free_ports(2 * directories.len());
+    let (api, p2p) = ports.split_at(directories.len());
+    for directory in directories {
+        readdress(&directory.join("consensus.json"), "api_endpoints", "ws://127.0.0.1:", "/", api);
+        readdress(&directory.join("local.json"), "p2p_endpoints", "fedimint://127.0.0.1:", "", p2p);
+    }
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
     let listeners: Vec<_> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free")).collect();
     listeners.iter().map(|listener| listener.local_addr().expect("it listens").port()).collect()
 }
 
-/// Names these ports of this machine in a file, one for each guardian.
-pub(crate) fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16]) {
+fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16]) {
     let text = fs::read_to_string(path).expect("a configuration file");
     let mut file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
     for (peer, port) in ports.iter().enumerate() {

@@ -12,6 +12,30 @@ use crate::{AuditError, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NA
 /// What a conversion writes. A marker is left if it is killed behind its very last step but one.
 const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
 
+/// What a guardian has in its data directory beside the conversion's.
+const GUARDIAN_ENTRIES: [&str; 11] = [
+    "client.json",
+    "consensus.json",
+    "db_checkpoints",
+    "equivocation-guard.json",
+    "invite-code",
+    LOCAL_NAME,
+    "log",
+    "password.private",
+    "private.encrypt",
+    "private.salt",
+    "restore-journal.json",
+];
+/// The file that makes it a guardian's.
+const LOCAL_NAME: &str = "local.json";
+
+impl MigratedDir {
+    /// Whether it became the data directory of a guardian, whose database goes on.
+    pub fn is_in_use(&self) -> bool {
+        self.path.join(LOCAL_NAME).exists()
+    }
+}
+
 fn code_of(kind: OmissionKind) -> Code {
     match kind {
         OmissionKind::TornLogTail => Code::LogTailTorn,
@@ -31,13 +55,20 @@ pub fn omission_findings(omissions: &[Omission]) -> Vec<Finding> {
 /// Checks what lies in the directory, and tells what its manifest says of the files of the original.
 pub(crate) fn check_directory(dir: &MigratedDir, report: &Report<'_>) -> Result<(), AuditError> {
     // What we write holds nothing in a log: there is no crash that would explain a torn one.
+    let is_in_use = dir.is_in_use();
     for omission in dir.database.omissions() {
-        report.add(Finding::new(Code::DatabaseIncomplete, Place::everywhere(), &*omission.message));
+        let code = if is_in_use { code_of(omission.kind) } else { Code::DatabaseIncomplete };
+        report.add(Finding::new(code, Place::everywhere(), &*omission.message));
     }
     for word in &dir.manifest.source_omissions {
         report.add(source_omission(word));
     }
-    tell_foreign(&dir.path, "the migrated directory", |name, _| ENTRIES.contains(&name), report)?;
+    tell_foreign(
+        &dir.path,
+        "the migrated directory",
+        |name, _| ENTRIES.contains(&name) || is_in_use && GUARDIAN_ENTRIES.contains(&name),
+        report,
+    )?;
     let database = dir.path.join(DATABASE_NAME);
     tell_foreign(&database, "the new database", |name, is_file| is_file && is_file_of_rocksdb(name), report)
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::iter::Peekable;
 
 use fm_crypto::SessionKeys;
-use fm_eras::{RowSource, Rows, session};
+use fm_eras::{RowSource, Rows, detect, session};
 use fm_history::{Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
 use fm_store::Row;
 
@@ -28,6 +28,9 @@ pub struct MigratedAudit {
     pub provenance: Option<Hash>,
     /// Sessions in the new database.
     pub sessions: u64,
+    /// The audit of the new database by itself, where a guardian runs on it: of the sessions of the conversion, as they
+    /// are signed, and of those since then.
+    pub continued: Option<HistoryAudit>,
     /// What the signatures in the new database came to.
     pub seal: SealAudit,
     /// Findings that are errors, those of the original included.
@@ -84,6 +87,7 @@ pub fn audit_migrated_sessions(
             original: HistoryAudit::default(),
             provenance,
             sessions: 0,
+            continued: None,
             seal: SealAudit::default(),
             errors: report.errors.get(),
             warnings: report.warnings.get(),
@@ -103,9 +107,16 @@ pub fn audit_migrated_sessions(
         target.on_session(&old)?;
         on_session(old)
     })?;
-    target.finish()?;
-    let (sessions, seal) = (target.sessions, target.seal.audit());
-    check_carried(dir, control, &report)?;
+    let continued = if dir.is_in_use() {
+        target.seal.finish(&report);
+        Some(audit_continued(dir, session_keys, control, &report)?)
+    } else {
+        target.finish()?;
+        check_carried(dir, control, &report)?;
+        None
+    };
+    let seal = target.seal.audit();
+    let sessions = continued.as_ref().map_or(target.sessions, |continued| continued.chain.epochs);
     check_manifest(dir, &original, provenance, &report);
     check_federation(dir, federation, &report);
     check_session_keys(dir, session_keys, &report);
@@ -117,10 +128,29 @@ pub fn audit_migrated_sessions(
         original,
         provenance,
         sessions,
+        continued,
         seal,
         errors: report.errors.get(),
         warnings: report.warnings.get(),
     })
+}
+
+/// Audits the database of a guardian that goes on from a conversion: every session must be signed, those of the
+/// conversion too, and module data are the guardian's own word as in every database.
+fn audit_continued(
+    dir: &MigratedDir,
+    keys: Option<&SessionKeys>,
+    control: Control<'_>,
+    report: &Report<'_>,
+) -> Result<HistoryAudit, AuditError> {
+    let path = dir.database.path();
+    let detected = detect(&dir.database);
+    let layout = detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })?;
+    let keys = keys.map(HistoryKeys::Session);
+    let scope = Scope::default();
+    let options = HistoryOptions { layout, keys, shares: false, until: None, side_records: true, scope };
+    let stream = EpochStream { rows: &dir.database, path };
+    audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |_| Ok(()))
 }
 
 /// Counts findings on their way out.

@@ -43,7 +43,7 @@ pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::{GUARD_NAME, Guard, GuardError};
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
-pub use modules::{DUMMY_ISSUER, Ledger, Meta};
+pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError};
 pub use proof::prove_record;
 pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
 pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, SESSION_BYTES, Schedule, SessionEnd};

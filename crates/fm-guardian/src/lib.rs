@@ -10,6 +10,7 @@
 mod actions;
 mod alone;
 mod api;
+mod carry_over;
 mod config;
 mod error;
 mod latency;
@@ -25,6 +26,7 @@ mod status;
 mod units;
 mod watchdog;
 
+pub use carry_over::{CarriedOver, CarryOver, CarryOverError, carry_over, carry_over_hash};
 pub use config::{Consensus, Endpoint, Local, NodeConfig, NodeConfigError};
 pub use error::NodeError;
 pub use load::{LoadReport, generate_load, issue};

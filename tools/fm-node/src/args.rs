@@ -73,6 +73,7 @@ pub(crate) struct RunArgs {
 pub(crate) enum SetupCommand {
     Begin(BeginArgs),
     Finish(FinishArgs),
+    CarryOver(CarryOverArgs),
 }
 
 /// Make this guardian's keys and print its setup code, which holds nothing secret: give it to all other guardians.
@@ -113,6 +114,27 @@ pub(crate) struct FinishArgs {
     /// The setup codes of all guardians, this one's too.
     #[arg(value_name = "CODE", required = true)]
     pub(crate) codes: Vec<String>,
+}
+
+/// Go on with a federation of v0.1 whose history was converted and sealed: make its directory a guardian's.
+///
+/// The configuration is made from the old one: keys, names, addresses, certificates. Without --confirm it prints the
+/// configuration's hash, for all guardians to compare by voice; with the hash the whole history is proven, old and new
+/// signatures, the ledger is made anew from it, and the files are written.
+#[derive(Args)]
+pub(crate) struct CarryOverArgs {
+    /// The directory that `fm-migrate convert` made and `fm-migrate seal` sealed; it becomes the data directory.
+    #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The old guardian's data directory, with `consensus.json`, `local.json`, `private.encrypt` and `private.salt`.
+    #[arg(long, value_name = "DIR", env = "FM_FROM")]
+    pub(crate) from: PathBuf,
+    /// Rounds in a session.
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS")]
+    pub(crate) rounds: u16,
+    /// The hash on which all guardians agreed.
+    #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
+    pub(crate) confirm: Option<String>,
 }
 
 /// Start a federation of guardians on this machine, one process each, for trying.

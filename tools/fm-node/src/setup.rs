@@ -1,14 +1,19 @@
-//! `fm-node setup`: a new federation by an exchange of codes.
+//! `fm-node setup`: a new federation by an exchange of codes, or an old one that goes on.
 
-use fm_cli::{Exit, Failure, Output, guardian_password};
-use fm_guardian::{SetupError, SetupPlan, begin_setup, finish_setup};
+use fm_audit::Control;
+use fm_cli::{Exit, Failure, Output, TerminalProgress, guardian_password, interrupt_flag};
+use fm_guardian::{
+    CarryOver, CarryOverError, SetupError, SetupPlan, begin_setup, carry_over, carry_over_hash, finish_setup,
+};
 
-use crate::args::{BeginArgs, FinishArgs, SetupCommand};
+use crate::args::{BeginArgs, CarryOverArgs, FinishArgs, SetupCommand};
+use crate::failure::of_config;
 
 pub(crate) fn run(command: &SetupCommand) -> Result<Exit, Failure> {
     match command {
         SetupCommand::Begin(arguments) => begin(arguments),
         SetupCommand::Finish(arguments) => finish(arguments),
+        SetupCommand::CarryOver(arguments) => continue_old(arguments),
     }
 }
 
@@ -46,6 +51,52 @@ fn failure(error: SetupError) -> Failure {
         SetupError::File { .. } | SetupError::Keys(_) => Exit::CannotLook,
         SetupError::NotConfirmed { .. } => Exit::Findings,
         _ => Exit::Usage,
+    };
+    Failure::from_error(exit, &error)
+}
+
+fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
+    let CarryOverArgs { data_dir, from, rounds, confirm } = arguments;
+    let job = CarryOver { directory: data_dir, from, rounds_per_session: *rounds };
+    let mut output = Output::default();
+    let hash = carry_over_hash(job).map_err(not_carried)?;
+    let Some(confirmed) = confirm else {
+        output.line(&format!("hash       {hash}"))?;
+        output.line(
+            "compare    with all guardians, by voice; then run the same command with --confirm and the hash",
+        )?;
+        return Ok(Exit::Done);
+    };
+    let password = guardian_password(from)?;
+    let (flag, progress) = (interrupt_flag()?, TerminalProgress::new());
+    let control = Control { progress: &progress, interrupted: &flag };
+    let carried = carry_over(job, confirmed, &password, control).map_err(not_carried)?;
+    output.line(&format!("hash       {hash}"))?;
+    output.line(&format!(
+        "proven     {} sessions, each signed by a threshold of guardians",
+        carried.sessions
+    ))?;
+    output.line(&format!("ledger     {} accounts, made anew from these sessions", carried.accounts))?;
+    let (rows, epochs) = (carried.rows_left_out, carried.epochs_left_out);
+    output.line(&format!("left out   {rows} other rows of modules, {epochs} epoch(s) that nobody signed"))?;
+    output.line(
+        "written: consensus.json, local.json, private.encrypt, private.salt; `fm-node run` goes on from here",
+    )?;
+    Ok(Exit::Done)
+}
+
+fn not_carried(error: CarryOverError) -> Failure {
+    let exit = match error {
+        CarryOverError::Audit(error) => return error.into(),
+        CarryOverError::Store(error) => return error.into(),
+        CarryOverError::Config(error) => return of_config(&error),
+        CarryOverError::File { .. } => Exit::CannotLook,
+        CarryOverError::Done { .. } => Exit::Usage,
+        CarryOverError::NotConfirmed { .. }
+        | CarryOverError::NotProven { .. }
+        | CarryOverError::NotSealed { .. }
+        | CarryOverError::Ledger(_)
+        | CarryOverError::OtherLedger => Exit::Findings,
     };
     Failure::from_error(exit, &error)
 }

@@ -29,6 +29,8 @@ pub(crate) struct Verdict<'a> {
     pub(crate) sessions: u64,
     /// Sessions of a migrated directory that a threshold of guardians signed; none if that was not checked.
     pub(crate) sealed: Option<u64>,
+    /// Sessions since the conversion, where a guardian goes on from one.
+    pub(crate) continued: Option<u64>,
     pub(crate) items: u64,
     pub(crate) pending: u64,
     /// Units of the session in progress that were checked.
@@ -126,8 +128,14 @@ fn verdict<'a>(
     let Limits { range, sample, trust } = &outcome.limits;
     // Sessions do not cover each other, and nothing covers what was not looked at.
     let is_gapless = range.is_none_or(|range| range.from == 0) && (is_epochs || sample.is_none());
-    let anchor = outcome.audit.anchor.as_ref();
-    let sessions = if is_epochs { anchor.map_or(0, |anchor| anchor.sessions) } else { chain.epochs };
+    let continued = outcome.continued.as_ref();
+    // The sessions since the conversion are the same history: one root over all of them.
+    let anchor = continued.map_or(&outcome.audit, |continued| continued).anchor.as_ref();
+    let sessions = if is_epochs || continued.is_some() {
+        anchor.map_or(0, |anchor| anchor.sessions)
+    } else {
+        chain.epochs
+    };
     Verdict {
         r#type: "verdict",
         verdict: name,
@@ -144,10 +152,11 @@ fn verdict<'a>(
         sessions,
         sealed: outcome.seal.sealed,
         items: anchor.map_or(0, |anchor| anchor.items),
-        pending: outcome.audit.pending,
+        continued: continued_sessions(outcome),
+        pending: continued.unwrap_or(&outcome.audit).pending,
         units: outcome.units,
         last: anchor.map(|anchor| anchor.last),
-        proven_to: chain.last_signed.filter(|_| is_gapless),
+        proven_to: proven_to(outcome).filter(|_| is_gapless),
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
         errors: outcome.errors,
         warnings: outcome.warnings,
@@ -155,6 +164,20 @@ fn verdict<'a>(
         range: *range,
         sample: sample.as_ref(),
         trust_file: trust.as_ref(),
+    }
+}
+
+/// Sessions since the conversion.
+fn continued_sessions(outcome: &Outcome) -> Option<u64> {
+    let converted = outcome.audit.anchor.as_ref().map_or(0, |anchor| anchor.sessions);
+    outcome.continued.as_ref().map(|continued| continued.chain.epochs.saturating_sub(converted))
+}
+
+/// The last epoch or session that signatures stand behind: of those since a conversion, if all before are proven.
+fn proven_to(outcome: &Outcome) -> Option<u64> {
+    match &outcome.continued {
+        Some(continued) => outcome.audit.chain.last_signed.and(continued.chain.last_signed),
+        None => outcome.audit.chain.last_signed,
     }
 }
 
@@ -178,6 +201,13 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
     }
     if let Some(sealed) = sealed(outcome) {
         output.line(&format!("sealed     {sealed}"))?;
+    }
+    if let Some(continued) = verdict.continued {
+        let (of, all) = (outcome.seal.threshold, outcome.seal.guardians);
+        let count = group_digits(continued);
+        output.line(&format!(
+            "continued  {count} sessions since the conversion, each signed by {of} of {all} guardians"
+        ))?;
     }
     if let Some(trust) = verdict.trust_file {
         output.line(&trust_line(trust, verdict.errors, *is_epochs))?;
@@ -229,8 +259,11 @@ pub(crate) fn sealed(outcome: &Outcome) -> Option<String> {
 /// The verdict in one sentence.
 pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
     let Judgement { verdict, is_epochs, .. } = judgement;
-    let scope = proven_scope(verdict, outcome.audit.chain.last, *is_epochs);
-    let what = if *is_epochs { "epoch" } else { "session" };
+    // What nobody signed before the conversion is in none of the sessions since then.
+    let is_epochs = *is_epochs && outcome.continued.is_none();
+    let last = outcome.continued.as_ref().unwrap_or(&outcome.audit).chain.last;
+    let scope = proven_scope(verdict, last, is_epochs);
+    let what = if is_epochs { "epoch" } else { "session" };
     let part = verdict.range.map(|range| {
         let (from, to) = (group_digits(range.from), group_digits(range.to));
         format!("{what}s {from} to {to} only, and none of the records beside the history")

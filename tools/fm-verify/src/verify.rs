@@ -22,6 +22,8 @@ pub(crate) struct Outcome {
     pub(crate) layout: Option<Detected>,
     pub(crate) audit: HistoryAudit,
     pub(crate) seal: SealAudit,
+    /// The audit of the database by itself, where a guardian goes on from a conversion.
+    pub(crate) continued: Option<HistoryAudit>,
     /// Units of the session in progress.
     pub(crate) units: u64,
     pub(crate) errors: u64,
@@ -150,7 +152,8 @@ fn audit(
     let errors = audit.errors + count(Severity::Error);
     let warnings = audit.warnings + count(Severity::Warning);
     let (layout, limits) = (Some(layout), plan.conclude(&audit, errors)?);
-    Ok(Outcome { source: name, layout, audit, seal: SealAudit::default(), units, errors, warnings, limits })
+    let (seal, continued) = (SealAudit::default(), None);
+    Ok(Outcome { source: name, layout, audit, seal, continued, units, errors, warnings, limits })
 }
 
 fn audit_directory(
@@ -188,6 +191,8 @@ fn audit_directory(
         layout: Some(dir.layout),
         audit: audit.original,
         seal: audit.seal,
+        continued: None,
+        continued: audit.continued,
         units: 0,
         errors: audit.errors,
         warnings: audit.warnings,

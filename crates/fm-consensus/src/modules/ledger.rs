@@ -17,7 +17,9 @@ use crate::error::{EngineError, ItemError, Rejection};
 use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint, decode};
 
 /// First byte of the accounts' keys.
-const ACCOUNT: u8 = 0x01;
+pub(super) const ACCOUNT: u8 = 0x01;
+/// The version of the tables.
+pub(super) const TABLE_VERSION: u64 = 1;
 /// First byte of the outputs' keys.
 const OUTPUT: u8 = 0x02;
 /// First byte of a compressed key whose y coordinate is even.
@@ -88,7 +90,7 @@ impl Module for Ledger {
     }
 
     fn table_version(&self) -> u64 {
-        1
+        TABLE_VERSION
     }
 
     /// Accounts of v0.1 were keys without their parity: such a key stands for the one with parity `02`.
@@ -191,12 +193,12 @@ fn read(body: &[u8]) -> Result<Posting, ItemError> {
     Posting::read(body).map_err(|error| ItemError::module(error.to_string()))
 }
 
-fn account_key(account: &[u8; 33]) -> Vec<u8> {
+pub(super) fn account_key(account: &[u8; 33]) -> Vec<u8> {
     [&[ACCOUNT], account.as_slice()].concat()
 }
 
 /// The key with that x coordinate whose y coordinate is even.
-fn even(x_only: &[u8; 32]) -> [u8; 33] {
+pub(super) fn even(x_only: &[u8; 32]) -> [u8; 33] {
     let mut key = [EVEN; 33];
     key[1..].copy_from_slice(x_only);
     key

@@ -1,0 +1,356 @@
+//! A federation of v0.1 that goes on: the new configuration is made from the old one, and the sealed history of a
+//! conversion becomes a guardian's data directory.
+//!
+//! Invariants: nothing is written before the whole history is proven, old and new signatures; the keys that sealed it are
+//! the keys of the configuration; what the modules hold is made anew from the signed history, never taken on a
+//! guardian's word; `consensus.json` is written last, and no node starts without it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fm_audit::{
+    AuditError, Control, HistoryKeys, MigratedDir, MigratedOptions, Scope, audit_migrated_sessions,
+};
+use fm_codec::{Dialect, Reader, decode_exact};
+use fm_consensus::{LedgerReplay, ReplayError};
+use fm_crypto::{ConsensusConfig, PrivateConfigError, SessionKeys, open_private_text, parse_secret_key};
+use fm_eras::RowSource;
+use fm_eras::session::{MODULE_DATA, session_key};
+use fm_history::{Finding, Severity, SignedSession};
+use fm_store::{Durability, LiveStore, StoreError};
+use serde_json::{Value, json};
+
+use crate::DATABASE_NAME;
+use crate::config::{
+    Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, NodeConfigError, Private, consensus_hash,
+};
+use crate::setup::{new_version, write_new, write_private};
+
+/// Bytes of a coefficient of a threshold key.
+const COEFFICIENT_BYTES: usize = 48;
+
+/// What is carried over.
+#[derive(Clone, Copy, Debug)]
+pub struct CarryOver<'a> {
+    /// The sealed directory of the conversion; it becomes the data directory.
+    pub directory: &'a Path,
+    /// The old guardian's data directory, with its configuration files.
+    pub from: &'a Path,
+    /// Rounds in a session.
+    pub rounds_per_session: u16,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CarriedOver {
+    /// Sessions that are proven and signed: the guardian goes on with the next one.
+    pub sessions: u64,
+    /// Accounts of the ledger.
+    pub accounts: usize,
+    /// Rows of modules in the conversion that the ledger does not need.
+    pub rows_left_out: usize,
+    /// Epochs that nobody signed: what was in them is not in the new history.
+    pub epochs_left_out: u64,
+}
+
+/// Why a federation cannot be carried over.
+#[derive(Debug, thiserror::Error)]
+pub enum CarryOverError {
+    /// A file cannot be read or written.
+    #[error("{}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The old files are not usable.
+    #[error(transparent)]
+    Config(#[from] NodeConfigError),
+    /// There is a configuration already.
+    #[error("{} is there: the directory is set up already", path.display())]
+    Done {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The hash is another one.
+    #[error("the configuration has the hash {hash}, not the confirmed one")]
+    NotConfirmed {
+        /// The hash.
+        hash: String,
+    },
+    /// The directory cannot be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The history does not hold.
+    #[error("the history is not proven: {first}; `fm-verify` says more")]
+    NotProven {
+        /// The first finding.
+        first: String,
+    },
+    /// Not every session is signed.
+    #[error(
+        "{sealed} of {sessions} sessions are signed by a threshold: seal the directory first (`fm-migrate seal`)"
+    )]
+    NotSealed {
+        /// Sessions that are signed.
+        sealed: u64,
+        /// Sessions.
+        sessions: u64,
+    },
+    /// The history gives no ledger.
+    #[error("the ledger does not follow from the history: {0}")]
+    Ledger(#[from] ReplayError),
+    /// It gives another one.
+    #[error("the accounts that follow from the history are not those of the old database")]
+    OtherLedger,
+    /// The database cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The hash of the configuration that the old one gives: the same for all guardians.
+///
+/// # Errors
+/// If the old files are not usable, or name a module that cannot be carried over.
+pub fn carry_over_hash(job: CarryOver<'_>) -> Result<String, CarryOverError> {
+    Ok(hex::encode(consensus_hash(&consensus(job)?)?))
+}
+
+/// Proves the directory and makes a data directory of it.
+///
+/// # Errors
+/// See [`CarryOverError`]; nothing is written unless everything holds. Behind a crash the same call finishes.
+pub fn carry_over(
+    job: CarryOver<'_>,
+    confirmed: &str,
+    password: &str,
+    control: Control<'_>,
+) -> Result<CarriedOver, CarryOverError> {
+    let done = job.directory.join("consensus.json");
+    if done.exists() {
+        return Err(CarryOverError::Done { path: done });
+    }
+    let consensus = consensus(job)?;
+    let hash = hex::encode(consensus_hash(&consensus)?);
+    if confirmed.trim().to_ascii_lowercase() != hash {
+        return Err(CarryOverError::NotConfirmed { hash });
+    }
+    let local = local(job, &consensus)?;
+    let private = private(job, &consensus, &local, password)?;
+    let (result, ledgers, old_rows) = prove(job, &consensus, control)?;
+    let write = |name: &str, text: &str| replace(&job.directory.join(name), text);
+    for name in ["private.encrypt", "private.salt"] {
+        remove(&job.directory.join(name))?;
+    }
+    write_private(job.directory, &consensus, &private.tls_key, &private.broadcast_secret_key, password)
+        .map_err(file(job.directory))?;
+    write("local.json", &text(&local)?)?;
+    write_modules(job, &ledgers, &old_rows)?;
+    write("consensus.json", &text(&consensus)?)?;
+    Ok(result)
+}
+
+/// The new `consensus.json`.
+fn consensus(job: CarryOver<'_>) -> Result<Consensus, CarryOverError> {
+    let path = job.from.join("consensus.json");
+    let old: Value = read_json(&path)?;
+    let field = |name: &str| member::<_>(&path, &old, name);
+    let modules: BTreeMap<u16, Value> = field("modules")?;
+    let mut carried = BTreeMap::new();
+    for (instance, module) in modules {
+        let kind = module["kind"].as_str().unwrap_or_default();
+        let fee = module["config"].as_str().and_then(fee_of).filter(|_| kind == "dummy");
+        let fee = fee.ok_or_else(|| {
+            mismatch(format!("module {instance} is of kind {kind:?}: its money cannot be carried over"))
+        })?;
+        let version = ConsensusVersion { major: 2, minor: 0 };
+        let config = hex::encode(fm_eras::session::number_value(fee));
+        carried.insert(instance, ModuleConfig { kind: kind.to_owned(), version, config });
+    }
+    Ok(Consensus {
+        code_version: "0.5.0".to_owned(),
+        version: new_version(),
+        broadcast_public_keys: member(&path, &old, "broadcast_public_keys")?,
+        broadcast_rounds_per_session: job.rounds_per_session,
+        api_endpoints: member::<BTreeMap<u16, Endpoint>>(&path, &old, "api_endpoints")?,
+        tls_certs: member(&path, &old, "tls_certs")?,
+        modules: carried,
+        meta: member(&path, &old, "meta")?,
+    })
+}
+
+/// The fee in the configuration of v0.1's `dummy`: behind the coefficients of a threshold key.
+fn fee_of(config: &str) -> Option<u64> {
+    let bytes = hex::decode(config).ok()?;
+    let mut reader = Reader::new(&bytes, Dialect::MODERN);
+    reader.list(COEFFICIENT_BYTES, |reader| reader.take(COEFFICIENT_BYTES).map(drop)).ok()?;
+    let fee = reader.u64().ok()?;
+    reader.finish().ok().map(|()| fee)
+}
+
+fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverError> {
+    let path = job.from.join("local.json");
+    let old: Value = read_json(&path)?;
+    Ok(Local {
+        p2p_endpoints: member(&path, &old, "p2p_endpoints")?,
+        identity: member(&path, &old, "identity")?,
+        max_connections: member(&path, &old, "max_connections")?,
+        broadcast_round_delay_ms: 50,
+        modules: consensus.modules.iter().map(|(id, of)| (*id, json!({ "kind": of.kind }))).collect(),
+    })
+}
+
+/// The old secrets, once they are known to be this guardian's.
+fn private(
+    job: CarryOver<'_>,
+    consensus: &Consensus,
+    local: &Local,
+    password: &str,
+) -> Result<Private, CarryOverError> {
+    let read = |name: &str| {
+        let path = job.from.join(name);
+        fs::read_to_string(&path).map_err(file(&path))
+    };
+    let opened = open_private_text(&read("private.encrypt")?, &read("private.salt")?, password)
+        .map_err(NodeConfigError::from)?;
+    // The error of the JSON reader may name what it read: it is left out.
+    let private: Private = serde_json::from_slice(&opened)
+        .map_err(|_| NodeConfigError::from(PrivateConfigError::NotAPrivateConfig))?;
+    let key = parse_secret_key(&private.broadcast_secret_key)
+        .map_err(|error| NodeConfigError::from(PrivateConfigError::from(error)))?;
+    let (own, me) = (hex::encode(key.public_key()), local.identity);
+    if consensus.broadcast_public_keys.get(&me) != Some(&own) {
+        let what = format!("private.encrypt does not hold the key of guardian {me} of consensus.json");
+        return Err(mismatch(what));
+    }
+    Ok(private)
+}
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// Proves the sealed history, and makes the ledgers that follow from it.
+fn prove(
+    job: CarryOver<'_>,
+    consensus: &Consensus,
+    control: Control<'_>,
+) -> Result<(CarriedOver, Rows, Rows), CarryOverError> {
+    let path = job.from.join("consensus.json");
+    let old = fs::read_to_string(&path).map_err(file(&path))?;
+    let old = ConsensusConfig::parse(&old).map_err(NodeConfigError::from)?;
+    let keys = SessionKeys::new(&old.broadcast_public_keys).map_err(NodeConfigError::from)?;
+    let dir = MigratedDir::open(job.directory, control)?;
+    let federation = old.federation().map(hex::encode);
+    let options = MigratedOptions {
+        keys: old.epoch_keys.as_ref().map(HistoryKeys::Epoch),
+        session_keys: Some(&keys),
+        federation: federation.as_deref(),
+        shares: true,
+        scope: Scope::default(),
+    };
+    let mut first = None;
+    let mut take = |finding: Finding| {
+        if finding.severity != Severity::Info {
+            first.get_or_insert_with(|| finding.to_string());
+        }
+    };
+    let audit = audit_migrated_sessions(&dir, options, control, &mut take, &mut |_| Ok(()))?;
+    if let Some(first) = first {
+        return Err(CarryOverError::NotProven { first });
+    }
+    let (sessions, sealed) = (dir.manifest.sessions, audit.seal.sealed.unwrap_or_default());
+    if sealed < sessions || old.epoch_keys.is_none() {
+        return Err(CarryOverError::NotSealed { sealed, sessions });
+    }
+    let old_rows = module_rows(&dir)?;
+    let (mut ledgers, mut accounts) = (Rows::new(), 0);
+    for instance in consensus.modules.keys() {
+        let ledger = replay(&dir, *instance, sessions, control)?;
+        let rows = old_rows.iter().map(|(key, value)| (key.as_slice(), value.as_slice()));
+        if dir.manifest.epochs_beyond == 0 && !ledger.agrees_with(rows) {
+            return Err(CarryOverError::OtherLedger);
+        }
+        accounts += ledger.accounts();
+        ledgers.extend(ledger.rows());
+    }
+    let rows_left_out = old_rows.len().saturating_sub(accounts);
+    let epochs_left_out = dir.manifest.epochs_beyond;
+    Ok((CarriedOver { sessions, accounts, rows_left_out, epochs_left_out }, ledgers, old_rows))
+}
+
+fn module_rows(dir: &MigratedDir) -> Result<Rows, CarryOverError> {
+    let failed = |source| AuditError::rows(dir.database.path(), source);
+    Ok(RowSource::scan_prefix(&dir.database, MODULE_DATA).collect::<Result<_, _>>().map_err(failed)?)
+}
+
+fn replay(
+    dir: &MigratedDir,
+    instance: u16,
+    sessions: u64,
+    control: Control<'_>,
+) -> Result<LedgerReplay, CarryOverError> {
+    let mut ledger = LedgerReplay::new(instance);
+    for session in 0..sessions {
+        control.check()?;
+        let record = RowSource::get(&dir.database, &session_key(session))
+            .map_err(|source| AuditError::rows(dir.database.path(), source))?
+            .unwrap_or_default();
+        let record: SignedSession = decode_exact(&record, Dialect::MODERN)
+            .map_err(|error| CarryOverError::NotProven { first: format!("session {session}: {error}") })?;
+        ledger.take(&record.outcome)?;
+    }
+    Ok(ledger)
+}
+
+/// Puts the ledgers in the place of all module data, in one write.
+fn write_modules(job: CarryOver<'_>, ledgers: &Rows, old: &Rows) -> Result<(), CarryOverError> {
+    let store = LiveStore::open(&job.directory.join(DATABASE_NAME))?;
+    let removed = old.keys().filter(|key| !ledgers.contains_key(*key)).map(|key| (key.as_slice(), None));
+    let changes = ledgers.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
+    Ok(store.write(removed.chain(changes), Durability::Synced)?)
+}
+
+fn mismatch(what: String) -> CarryOverError {
+    NodeConfigError::Mismatch { what }.into()
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> CarryOverError + use<> {
+    let path = path.to_owned();
+    move |source| CarryOverError::File { path, source }
+}
+
+fn read_json(path: &Path) -> Result<Value, CarryOverError> {
+    let text = fs::read_to_string(path).map_err(file(path))?;
+    let failed = |source| NodeConfigError::Json { path: path.to_owned(), source };
+    Ok(serde_json::from_str(&text).map_err(failed)?)
+}
+
+fn member<T: serde::de::DeserializeOwned>(
+    path: &Path,
+    file: &Value,
+    name: &str,
+) -> Result<T, CarryOverError> {
+    let failed = |source| NodeConfigError::Json { path: path.to_owned(), source };
+    Ok(serde_json::from_value(file.get(name).cloned().unwrap_or_default()).map_err(failed)?)
+}
+
+fn text(value: &impl serde::Serialize) -> Result<String, CarryOverError> {
+    serde_json::to_string_pretty(value).map_err(|error| mismatch(error.to_string()))
+}
+
+fn remove(path: &Path) -> Result<(), CarryOverError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file whole or not at all; what a crash left of it before is replaced.
+fn replace(path: &Path, text: &str) -> Result<(), CarryOverError> {
+    let partial = path.with_extension("json.partial");
+    remove(&partial)?;
+    write_new(&partial, text).map_err(file(&partial))?;
+    fs::rename(&partial, path).map_err(file(path))
+}

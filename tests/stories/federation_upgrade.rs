@@ -1,0 +1,128 @@
+//! Four guardians of v0.1 go on: converted, sealed, started, and proven from epoch 0 to the newest session.
+
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fm_store::{Durability, LiveStore, Row};
+use fm_tests::{Nodes, Run, attest, binary, command, converted, copy_dir, hbbft, readdressed, rows_under, seal, verify};
+
+const CONVERTED: u64 = 319;
+
+fn carry_over(directory: &Path, from: &Path, rest: &[&str]) -> Run {
+    let mut node = command(binary("fm-node"));
+    node.env("FM_PASSWORD", "fixture").args(["setup", "carry-over", "--rounds", "20", "--data-dir"]);
+    let output = node.arg(directory).arg("--from").arg(from).args(rest).output().unwrap();
+    Run::from_output(format!("fm-node setup carry-over {}", directory.display()), output)
+}
+
+fn hash(run: Run) -> String {
+    run.exits(0).stdout.lines().next().unwrap().split_whitespace().last().unwrap().to_owned()
+}
+
+/// Old guardians with addresses that are free here, and what their conversions left, sealed.
+fn sealed(home: &Path) -> Vec<PathBuf> {
+    let old: Vec<PathBuf> = (0..4).map(|peer| home.join(format!("old-{peer}"))).collect();
+    for (peer, old) in old.iter().enumerate() {
+        copy_dir(&hbbft(&format!("peer-{peer}")), old);
+    }
+    readdressed(&old);
+    let files: Vec<PathBuf> = (0..4).map(|peer| home.join(format!("of-{peer}"))).collect();
+    for (peer, old) in old.iter().enumerate() {
+        let directory = home.join(peer.to_string());
+        converted(old, &directory);
+        attest(&directory, old, &files[peer], "fixture").exits(0);
+    }
+    let hash = hash(carry_over(&home.join("0"), &old[0], &[]));
+    let early = carry_over(&home.join("0"), &old[0], &["--confirm", &hash]).exits(1);
+    assert!(early.sentence().contains("seal the directory first"), "{}", early.stderr);
+    for peer in 0..4 {
+        seal(&home.join(peer.to_string()), &old[0], &files[..3]).exits(0);
+    }
+    old
+}
+
+fn ledger(directory: &Path) -> Vec<Row> {
+    rows_under(&directory.join("database"), &[0xFF])
+}
+
+#[test]
+fn a_federation_of_v0_1_goes_on_and_is_proven_from_epoch_0() {
+    let home = tempfile::tempdir().unwrap();
+    let old = sealed(home.path());
+    let directory = |peer: usize| home.path().join(peer.to_string());
+    let hashes: Vec<String> = (0..4).map(|peer| hash(carry_over(&directory(peer), &old[peer], &[]))).collect();
+    assert!(hashes.iter().all(|other| *other == hashes[0]), "{hashes:?}");
+    carry_over(&directory(0), &old[0], &["--confirm", &"0".repeat(64)]).exits(1).sentence();
+    for (peer, old) in old.iter().enumerate() {
+        let run = carry_over(&directory(peer), old, &["--confirm", &hashes[0]]).exits(0);
+        assert!(run.stdout.contains("319 sessions") && run.stdout.contains("1 epoch(s) that nobody signed"), "{}", run.stdout);
+        assert_eq!(ledger(&directory(peer)), ledger(&directory(0)));
+    }
+    carry_over(&directory(0), &old[0], &["--confirm", &hashes[0]]).exits(2).sentence();
+    let before = verify!(directory(0), "--config", old[0], "--json").exits(0).verdict();
+    assert_eq!((&before["sessions"], &before["continued"]), (&CONVERTED.into(), &0.into()));
+
+    let mut nodes = Nodes::at(home, "fixture", 4);
+    nodes.start_all();
+    nodes.wait_for(0, CONVERTED);
+    nodes.ask(1, &["submit"]).exits(0);
+    nodes.wait_for(0, CONVERTED + 2);
+    nodes.kill(2);
+    nodes.wait_for(0, CONVERTED + 3);
+    nodes.start(2);
+    nodes.wait_for(2, CONVERTED + 3);
+    let sessions = nodes.shut_down();
+    let mut roots = Vec::new();
+    for (peer, old) in old.iter().enumerate() {
+        let verdict = verify!(nodes.directory(peer), "--config", old, "--json").exits(0).verdict();
+        assert_eq!((&verdict["verdict"], &verdict["sessions"]), (&"sound".into(), &sessions.into()), "{verdict}");
+        assert_eq!((&verdict["sealed"], &verdict["continued"]), (&CONVERTED.into(), &(sessions - CONVERTED).into()));
+        assert_eq!((&verdict["epochs"], &verdict["proven_to"]), (&320.into(), &(sessions - 1).into()));
+        roots.push(verdict["history_root"].clone());
+        assert_eq!(ledger(&nodes.directory(peer)), ledger(&nodes.directory(0)));
+    }
+    roots.dedup();
+    assert_eq!(roots.len(), 1);
+    damaged_sessions_are_told(&nodes, &old[0]);
+}
+
+/// What changed in any session, converted or not, is found.
+fn damaged_sessions_are_told(nodes: &Nodes, old: &Path) {
+    let database = nodes.directory(0).join("database");
+    for (session, code) in [(7_u64, "session-differs-from-rule"), (CONVERTED + 1, "session-signature-invalid")] {
+        let key = fm_eras::session::session_key(session);
+        let record = rows_under(&database, &key).remove(0).1;
+        let mut changed = record.clone();
+        // A byte of an item, or of a signature if there is none.
+        let place = changed.len() / 2;
+        changed[place] ^= 1;
+        let change = |value: Option<&[u8]>| {
+            let store = LiveStore::open(&database).unwrap();
+            store.write([(key.as_slice(), value)], Durability::Synced).unwrap();
+        };
+        change(Some(&changed));
+        let run = verify!(nodes.directory(0), "--config", old, "--json").exits(1);
+        assert!(run.stdout.contains(code) || run.stdout.contains("session-undecodable"), "{session}: {}", run.stdout);
+        change(None);
+        let run = verify!(nodes.directory(0), "--config", old, "--json").exits(1);
+        assert!(run.stdout.contains("session-missing"), "{session}: {}", run.stdout);
+        change(Some(&record));
+    }
+    verify!(nodes.directory(0), "--config", old, "--json").exits(0);
+}
+
+#[test]
+fn modules_whose_money_cannot_be_carried_over_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let old = home.path().join("old");
+    copy_dir(&hbbft("peer-0"), &old);
+    let path = old.join("consensus.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"kind\": \"dummy\"", "\"kind\": \"mint\"")).unwrap();
+    let refused = carry_over(&home.path().join("new"), &old, &[]).exits(3);
+    assert!(refused.sentence().contains("\"mint\""), "{}", refused.stderr);
+    fs::write(&path, text.replace("\"config\": \"03aa", "\"config\": \"04aa")).unwrap();
+    carry_over(&home.path().join("new"), &old, &[]).exits(3).sentence();
+}
