@@ -160,9 +160,12 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
+/// A family of numbers of links: its name, kind and help, and the number.
+type LinkFamily = (&'static str, &'static str, &'static str, fn(&LinkState) -> u64);
+
 fn links(page: &mut Numbers, shared: &Shared) {
     let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
-    let families: [(&str, &str, &str, fn(&LinkState) -> u64); 9] = [
+    let families: [LinkFamily; 9] = [
         ("link_up", "gauge", "Whether the link stands.", |state| state.connected.into()),
         ("link_connects_total", "counter", "How often the link was made.", |state| state.connects),
         ("link_messages_in_total", "counter", "Messages received.", |state| state.messages_in),
