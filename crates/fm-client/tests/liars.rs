@@ -1,5 +1,7 @@
 //! Guardians that lie, stall and answer nonsense beside honest ones, over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

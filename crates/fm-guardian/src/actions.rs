@@ -162,7 +162,7 @@ pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
 /// A checkpoint of the database as it is now, which stays until somebody removes it.
 pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let sessions = *shared.finished.borrow();
     let name = match sessions.checked_sub(1) {
         Some(last) => format!("{last}-{now}"),

@@ -160,7 +160,7 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// Name, kind and meaning of a number that each link has, and where it is from.
+/// A family of numbers of links: its name, kind and help, and the number.
 type LinkFamily = (&'static str, &'static str, &'static str, fn(&LinkState) -> u64);
 
 fn links(page: &mut Numbers, shared: &Shared) {

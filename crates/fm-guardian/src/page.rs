@@ -30,7 +30,7 @@ pub(crate) fn render(shared: &Shared) -> Page {
          <meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <meta http-equiv=refresh content=5><title>{title}</title><style>{STYLE}</style></head><body>\
          <header><h1>{title}</h1><p>{own}</p>{state}</header><main>{session}{guardians}{latency}{checkpoints}</main>\
-         <footer><a href=/metrics>metrics</a> fm-node {version}, looked at again every 5 seconds</footer>\
+         <footer><a href=/metrics>metrics</a> &middot; fm-node {version} &middot; this page looks again every 5 seconds</footer>\
          </body></html>",
         own = escape(own),
         state = state(shared, &status),
@@ -62,7 +62,7 @@ fn session(status: &Value) -> String {
     let (count, session) = (&status["federation"]["session_count"], &status["session"]);
     let (round, rounds) = (session["round"].as_u64().unwrap_or(0), session["rounds"].as_u64().unwrap_or(0));
     let mut text = format!(
-        "<section><h2>Session {count}</h2><dl><div><dt>finished before it</dt><dd>{count}</dd></div>\
+        "<section><h2>Open session: {count}</h2><dl><div><dt>sessions finished</dt><dd>{count}</dd></div>\
          <div><dt>round</dt><dd>{round} of {rounds}</dd></div>\
          <div><dt>items accepted</dt><dd>{}</dd></div></dl>\
          <progress max={rounds} value={round} aria-label=\"rounds of the session\"></progress>",
@@ -124,11 +124,11 @@ fn latency(shared: &Shared) -> String {
             Some(end) => format!("&le; {}", time(Duration::from_millis(*end))),
             None => "later".to_owned(),
         };
-        let width = count * 100 / most;
-        let _ = write!(
-            text,
-            "<tr><th>{label}</th><td><span class=bar style=\"width:{width}%\"></span></td><td>{count}</td></tr>"
-        );
+        let bar = match count * 100 / most {
+            _ if *count == 0 => String::new(),
+            width => format!("<span class=bar style=\"width:{width}%\"></span>"),
+        };
+        let _ = write!(text, "<tr><th>{label}</th><td>{bar}</td><td>{count}</td></tr>");
     }
     text + "</tbody></table></section>"
 }
