@@ -137,7 +137,7 @@ impl Copy {
         let mut heard = Vec::new();
         loop {
             let session = *finished.borrow_and_update();
-            if session % CRIMES == 0 {
+            if session.is_multiple_of(CRIMES) {
                 self.fork(&member, session, &mut finished).await;
                 continue;
             }

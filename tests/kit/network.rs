@@ -68,12 +68,12 @@ impl Network {
     /// Changes all ways of a guardian.
     pub fn set_all_of(&self, guardian: usize, weather: Weather) {
         let ways = self.ways.iter().filter(|((one, other), _)| *one == guardian || *other == guardian);
-        ways.for_each(|(_, way)| drop(way.send_replace(weather)));
+        ways.for_each(|(_, way)| _ = way.send_replace(weather));
     }
 
     /// Changes all ways.
     pub fn set_all(&self, weather: Weather) {
-        self.ways.values().for_each(|way| drop(way.send_replace(weather)));
+        self.ways.values().for_each(|way| _ = way.send_replace(weather));
     }
 }
 

@@ -175,9 +175,11 @@ fn write(
         job.dir,
         control,
         |_| Ok(()),
-        |stored, parts| {
-            let leaf = parts.leaf(stored.index);
-            (leaf, signer.key.sign(&signer.keys.message(&leaf.header.to_bytes())))
+        |sessions| {
+            let leaves = sessions.iter().map(|(stored, parts)| parts.leaf(stored.index));
+            leaves
+                .map(|leaf| (leaf, signer.key.sign(&signer.keys.message(&leaf.header.to_bytes()))))
+                .collect()
         },
         |(leaf, signature)| {
             root.push(leaf);

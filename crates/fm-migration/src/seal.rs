@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fm_audit::{Control, DATABASE_NAME, Identity, MigratedDir};
-use fm_crypto::{SchnorrSignature, SessionKeys};
+use fm_crypto::{SchnorrItem, SchnorrSignature, SessionKeys};
 use fm_eras::session;
-use fm_history::{Hash, HistoryRoot, SessionParts, signed_record};
+use fm_history::{Hash, HistoryRoot, SessionLeaf, signed_record};
 use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
 use crate::attestation::{Attestation, AttestationFacts, SignatureStream, shown};
 use crate::pieces::{Piece, Pieces};
-use crate::sessions::{StoredSession, check_federation, check_root, check_sealable, each_session};
+use crate::sessions::{SessionBatch, check_federation, check_root, check_sealable, each_session};
 use crate::tips::{Compared, Relation};
 use crate::{MigrationError, SealError};
 
@@ -156,7 +156,7 @@ struct Running {
 
 /// A session with the signatures that belong under it.
 struct Signed {
-    leaf: fm_history::SessionLeaf,
+    leaf: SessionLeaf,
     key: Vec<u8>,
     record: Vec<u8>,
     /// It is stored like that already.
@@ -202,7 +202,7 @@ impl Sealing<'_> {
         };
         let mut running = Running::default();
         control.progress.begin("sealing", "sessions", Some(self.dir.manifest.sessions));
-        let work = |stored, parts| self.signed(stored, &parts);
+        let work = |sessions| self.signed(sessions);
         each_session(self.dir, control, attach, work, |signed| {
             put(&signed.key, &signed.record)?;
             running.push(signed, &lengths);
@@ -212,20 +212,39 @@ impl Sealing<'_> {
         Ok(running)
     }
 
-    fn signed(&self, stored: StoredSession<Attached>, parts: &SessionParts) -> Signed {
-        let leaf = parts.leaf(stored.index);
-        let message = self.keys.message(&leaf.header.to_bytes());
-        let holds = |(file, signature): &(&Attestation, &Option<SchnorrSignature>)| {
-            let verdict = |signature| self.keys.verify(file.facts.peer, &message, signature).is_ok();
-            signature.as_ref().is_none_or(verdict)
-        };
-        let given = || self.files.iter().zip(&stored.attached);
-        let bad = (0..).zip(given()).filter(|(_, one)| !holds(one)).map(|(place, _)| place).collect();
-        let chosen = given().take(self.keys.threshold());
-        let signatures =
-            chosen.filter_map(|(file, signature)| Some((file.facts.peer, (*signature)?))).collect();
-        let record = signed_record(&stored.record[..parts.outcome_bytes], &signatures);
-        Signed { leaf, already: parts.signatures == signatures, key: stored.key, record, bad }
+    fn signed(&self, sessions: SessionBatch<Attached>) -> Vec<Signed> {
+        let leaves: Vec<_> = sessions.iter().map(|(stored, parts)| parts.leaf(stored.index)).collect();
+        let bad = self.bad_signatures(&sessions, &leaves);
+        let all = sessions.into_iter().zip(leaves).zip(bad);
+        all.map(|(((stored, parts), leaf), bad)| {
+            let given = self.files.iter().zip(&stored.attached).take(self.keys.threshold());
+            let signatures =
+                given.filter_map(|(file, signature)| Some((file.facts.peer, (*signature)?))).collect();
+            let record = signed_record(&stored.record[..parts.outcome_bytes], &signatures);
+            Signed { leaf, already: parts.signatures == signatures, key: stored.key, record, bad }
+        })
+        .collect()
+    }
+
+    /// For each session the places of the files whose signatures do not hold over it.
+    fn bad_signatures(&self, sessions: &SessionBatch<Attached>, leaves: &[SessionLeaf]) -> Vec<Vec<usize>> {
+        let (mut items, mut origins) = (Vec::new(), Vec::new());
+        for (number, ((stored, _), leaf)) in sessions.iter().zip(leaves).enumerate() {
+            let message = self.keys.message(&leaf.header.to_bytes());
+            for (place, (file, signature)) in self.files.iter().zip(&stored.attached).enumerate() {
+                if let Some(signature) = signature {
+                    items.push(SchnorrItem { peer: file.facts.peer, message, signature });
+                    origins.push((number, place));
+                }
+            }
+        }
+        let mut bad = vec![Vec::new(); sessions.len()];
+        for ((number, place), verdict) in origins.into_iter().zip(self.keys.verify_batch(&items)) {
+            if verdict.is_err() {
+                bad[number].push(place);
+            }
+        }
+        bad
     }
 
     /// Copies the rows of a range as they are.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::{MigrationError, SealError};
 
 /// Sessions that a core gets at a time.
-const SESSIONS_PER_CORE: usize = 256;
+const SESSIONS_PER_CORE: usize = 512;
 
 /// A session of the database, and whatever was attached to it when it was read.
 pub(crate) struct StoredSession<A> {
@@ -20,12 +20,16 @@ pub(crate) struct StoredSession<A> {
     pub(crate) attached: A,
 }
 
-/// Works on all sessions: `attach` runs beside the reading, `work` on all cores, `on_result` in order.
+/// Sessions in order, each with its parts.
+pub(crate) type SessionBatch<A> = Vec<(StoredSession<A>, SessionParts)>;
+
+/// Works on all sessions: `attach` runs beside the reading, `work` on all cores, giving a result for each session of a
+/// batch, `on_result` in order.
 pub(crate) fn each_session<A: Send, T: Send>(
     dir: &MigratedDir,
     control: Control<'_>,
     mut attach: impl FnMut(u64) -> Result<A, MigrationError> + Send,
-    work: impl Fn(StoredSession<A>, SessionParts) -> T + Sync + Send,
+    work: impl Fn(SessionBatch<A>) -> Vec<T> + Sync + Send,
     mut on_result: impl FnMut(T) -> Result<(), MigrationError>,
 ) -> Result<(), MigrationError> {
     let database = &dir.database;
@@ -43,15 +47,31 @@ pub(crate) fn each_session<A: Send, T: Send>(
         }
         Ok(())
     };
-    let one = |stored: StoredSession<A>| {
-        let parts = take_apart(&stored)?;
-        Ok(work(stored, parts))
-    };
     let process = |chunk: Vec<Result<StoredSession<A>, MigrationError>>| {
-        chunk.into_par_iter().map(|stored| stored.and_then(one)).collect()
+        let of_a_core = chunk.len().div_ceil(rayon::current_num_threads()).max(1);
+        chunk.into_par_iter().chunks(of_a_core).flat_map_iter(|sessions| batch(sessions, &work)).collect()
     };
     let most = SESSIONS_PER_CORE * rayon::current_num_threads();
     run_pipeline(most, control, read, process, |result: Result<T, MigrationError>| on_result(result?))
+}
+
+/// Works on the sessions before the first that is none, and tells of that one.
+fn batch<A, T>(
+    sessions: Vec<Result<StoredSession<A>, MigrationError>>,
+    work: impl Fn(SessionBatch<A>) -> Vec<T>,
+) -> impl Iterator<Item = Result<T, MigrationError>> {
+    let mut whole = Vec::with_capacity(sessions.len());
+    let mut failed = None;
+    for stored in sessions {
+        match stored.and_then(|stored| Ok((take_apart(&stored)?, stored))) {
+            Ok((parts, stored)) => whole.push((stored, parts)),
+            Err(error) => {
+                failed = Some(Err(error));
+                break;
+            }
+        }
+    }
+    work(whole).into_iter().map(Ok).chain(failed)
 }
 
 fn take_apart<A>(stored: &StoredSession<A>) -> Result<SessionParts, MigrationError> {
