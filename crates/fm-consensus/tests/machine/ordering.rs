@@ -124,7 +124,7 @@ fn transactions_that_do_not_hold_are_discarded() {
             ConsensusItem::Transaction(transaction(&[], &[(u64::MAX, &bob), (1, &alice)], 1)),
             Rejection::Overflow,
         ),
-        (transfer(101, &alice, &bob, 1), Rejection::Module("not enough funds".to_owned())),
+        (transfer(101, &alice, &bob, 1), Rejection::NotEnoughFunds { instance: 0 }),
         (deposit(u64::MAX, &alice, 1), Rejection::Overflow),
     ] {
         assert_eq!(rejection(&mut engine, &item), Some(reason));
