@@ -1,9 +1,9 @@
 //! A guardian that misbehaves with its real keys: for stories, never shipped.
 //!
 //! It orders with two copies of itself, each linked to another part of the federation: so it makes two units of a round
-//! (forks). Both sign wrong headers and propose garbage. In every third session it floods instead: what it heard before,
-//! bytes that are nothing, and messages that are too long; in every third it holds its links and takes nothing. Its
-//! interface says what it likes, and gives mutated outcomes.
+//! (forks). Both sign wrong headers and propose garbage; in every fourth session only one of them does, so that its units
+//! are ordered. In every fourth it floods instead: what it heard before, bytes that are nothing, and messages that are too
+//! long; in every fourth it holds its links and takes nothing. Its interface says what it likes, and gives mutated outcomes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use crate::mutated::Mutator;
 
 /// What it does in a session, in turn.
-const CRIMES: u64 = 3;
+const CRIMES: u64 = 4;
 const LOOK_AFTER: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Messages that are kept to be sent again.
@@ -137,7 +137,8 @@ impl Copy {
         let mut heard = Vec::new();
         loop {
             let session = *finished.borrow_and_update();
-            if session.is_multiple_of(CRIMES) {
+            let orders_alone = session % CRIMES == 3 && self.number == 0;
+            if session.is_multiple_of(CRIMES) || orders_alone {
                 self.fork(&member, session, &mut finished).await;
                 continue;
             }

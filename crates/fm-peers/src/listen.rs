@@ -1,9 +1,11 @@
 //! Strangers and guardians at the door.
 //!
 //! Invariant: a connection costs at most one of [`MAX_HANDSHAKES`] places for [`HANDSHAKE_TIME`]; when all are taken
-//! the oldest is dropped, so nobody holds the door shut by waiting in it.
+//! the oldest one from the address with the most is dropped, so nobody holds the door shut by waiting in it, and who comes
+//! from one address again and again shuts out nobody else.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,16 +28,14 @@ pub(crate) type Stream = TlsStream<TcpStream>;
 /// Lets guardians in.
 pub(crate) async fn accept(listener: TcpListener, tls: Tls, links: BTreeMap<u16, mpsc::Sender<Stream>>) {
     let (tls, links) = (Arc::new(tls), Arc::new(links));
-    let mut handshakes: VecDeque<AbortHandle> = VecDeque::new();
+    let mut handshakes: Handshakes = Handshakes::new();
     loop {
         let Ok((stream, address)) = listener.accept().await else {
             sleep(PAUSE).await;
             continue;
         };
-        handshakes.retain(|handshake| !handshake.is_finished());
-        if handshakes.len() >= MAX_HANDSHAKES {
-            handshakes.pop_front().inspect(AbortHandle::abort);
-        }
+        handshakes.retain(|(_, handshake)| !handshake.is_finished());
+        make_room(&mut handshakes);
         let (tls, links) = (tls.clone(), links.clone());
         let handshake = tokio::spawn(async move {
             match timeout(HANDSHAKE_TIME, greet(stream, &tls, &links)).await {
@@ -44,7 +44,26 @@ pub(crate) async fn accept(listener: TcpListener, tls: Tls, links: BTreeMap<u16,
                 Err(_) => debug!(%address, "connection refused: no handshake in time"),
             }
         });
-        handshakes.push_back(handshake.abort_handle());
+        handshakes.push_back((address.ip(), handshake.abort_handle()));
+    }
+}
+
+/// Handshakes that are under way, oldest first, and where they come from.
+type Handshakes = VecDeque<(IpAddr, AbortHandle)>;
+
+/// Ends a handshake if there are too many.
+fn make_room(handshakes: &mut Handshakes) {
+    if handshakes.len() < MAX_HANDSHAKES {
+        return;
+    }
+    let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    for (address, _) in handshakes.iter() {
+        *counts.entry(*address).or_default() += 1;
+    }
+    let most = counts.values().copied().max();
+    let oldest = handshakes.iter().position(|(address, _)| counts.get(address).copied() == most);
+    if let Some((_, handshake)) = oldest.and_then(|place| handshakes.remove(place)) {
+        handshake.abort();
     }
 }
 
@@ -59,4 +78,25 @@ async fn greet(
     let peer = certificate.and_then(|certificate| tls.peer(certificate));
     let link = peer.and_then(|peer| links.get(&peer)).ok_or("no guardian's certificate")?;
     link.send(stream.into()).await.map_err(|_| "the link has ended".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_comes_again_and_again_shuts_out_nobody_else() {
+        let handshake = |last: u8| {
+            let waiting = tokio::spawn(std::future::pending::<()>());
+            (IpAddr::from([10, 0, 0, last]), waiting.abort_handle())
+        };
+        let mut handshakes = Handshakes::from([handshake(1)]);
+        for _ in 0..1000 {
+            make_room(&mut handshakes);
+            handshakes.push_back(handshake(2));
+        }
+        assert_eq!(handshakes.len(), MAX_HANDSHAKES);
+        assert_eq!(handshakes[0].0, IpAddr::from([10, 0, 0, 1]));
+        assert!(!handshakes[0].1.is_finished());
+    }
 }
