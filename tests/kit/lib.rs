@@ -22,7 +22,7 @@ mod unsteady;
 pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
 pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
-pub use disk::ON_A_SMALL_DISK;
+pub use disk::{ON_A_NEARLY_FULL_DISK, ON_A_SMALL_DISK};
 pub use faults::{Fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};

@@ -130,6 +130,24 @@ fn the_same_state_gives_the_same_file() {
     assert!(refused.sentence().contains("is there already and is something else"), "{}", refused.stderr);
 }
 
+/// Four guardians whose states are equal, each from its own files and its own history of writing them.
+#[test]
+fn guardians_with_equal_states_have_equal_identities() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut seen = Vec::new();
+    for number in 0..4 {
+        let guardian = fixture(&format!("hbbft-v0.1.5/peer-{number}"));
+        let (converted, archive) =
+            (home.path().join(format!("{number}")), home.path().join(format!("{number}.fmar")));
+        migrate!("convert", "--from", guardian, "--config", guardian, "--to", converted, "--until", "318")
+            .exits(0);
+        let told = checkpoint!("export", converted, "--to", archive, "--json").exits(0).verdict();
+        seen.push((told["identity"].clone(), records_of(&archive)));
+    }
+    assert!(seen[0].1.len() > 1_000, "{} records", seen[0].1.len());
+    assert!(seen[1..].iter().all(|other| *other == seen[0]));
+}
+
 #[test]
 fn profiles_keep_what_they_name() {
     let home = tempfile::tempdir().expect("a directory");
