@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fm_store::Row;
 use fm_tests::{
-    Run, checkpoint, converted, digest, fixture, hbbft, metadata_of, records_of, root, rows, rows_under,
-    shell,
+    Run, checkpoint, converted, digest, fixture, hbbft, metadata_of, migrate, records_of, root, rows,
+    rows_under, shell,
 };
 use sha2::{Digest, Sha256};
 

@@ -47,7 +47,7 @@ pub(crate) fn next_frame<R: Read>(source: &mut R) -> io::Result<Step> {
 }
 
 /// Reads until `bytes` holds `length` bytes; false if the source ends before.
-fn fill<R: Read>(source: &mut R, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
+pub(crate) fn fill<R: Read>(source: &mut R, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
     let missing = wide(length.saturating_sub(bytes.len()));
     source.take(missing).read_to_end(bytes)?;
     Ok(bytes.len() >= length)
