@@ -30,7 +30,7 @@ pub use browser::{browser, look};
 pub use byzantine::{Byzantine, Crimes};
 pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
 pub use clock::Clock;
-pub use disk::ON_A_SMALL_DISK;
+pub use disk::{ON_A_NEARLY_FULL_DISK, ON_A_SMALL_DISK};
 pub use faults::{Fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};

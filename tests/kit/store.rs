@@ -78,8 +78,9 @@ impl Store {
 
     /// Names of all files of the store beside its own notes on objects: objects, and parts of unfinished uploads.
     pub fn files(&self) -> Vec<String> {
-        let all = file_list(&self.home.path().join("objects"));
-        let names = all.iter().map(|path| path.to_string_lossy().into_owned());
+        let root = self.home.path().join("objects");
+        let files = file_list(&root).into_iter().filter(|path| root.join(path).is_file());
+        let names = files.map(|path| path.to_string_lossy().into_owned());
         names.filter(|name| !name.contains(".internal.json") && !name.contains(".metadata.json")).collect()
     }
 

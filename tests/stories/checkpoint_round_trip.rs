@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fm_store::Row;
 use fm_tests::{
-    Run, checkpoint, converted, digest, fixture, hbbft, metadata_of, records_of, root, rows, rows_under,
-    shell,
+    Run, checkpoint, converted, digest, fixture, hbbft, metadata_of, migrate, records_of, root, rows,
+    rows_under, shell,
 };
 use sha2::{Digest, Sha256};
 
@@ -138,6 +138,24 @@ fn the_same_state_gives_the_same_file() {
     assert_eq!(exists["verdict"], "exists");
     let refused = checkpoint!("export", peer(1), "--to", first).exits(2);
     assert!(refused.sentence().contains("is there already and is something else"), "{}", refused.stderr);
+}
+
+/// Four guardians whose states are equal, each from its own files and its own history of writing them.
+#[test]
+fn guardians_with_equal_states_have_equal_identities() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut seen = Vec::new();
+    for number in 0..4 {
+        let guardian = fixture(&format!("hbbft-v0.1.5/peer-{number}"));
+        let (converted, archive) =
+            (home.path().join(format!("{number}")), home.path().join(format!("{number}.fmar")));
+        migrate!("convert", "--from", guardian, "--config", guardian, "--to", converted, "--until", "318")
+            .exits(0);
+        let told = checkpoint!("export", converted, "--to", archive, "--json").exits(0).verdict();
+        seen.push((told["identity"].clone(), records_of(&archive)));
+    }
+    assert!(seen[0].1.len() > 1_000, "{} records", seen[0].1.len());
+    assert!(seen[1..].iter().all(|other| *other == seen[0]));
 }
 
 #[test]

@@ -114,8 +114,8 @@ fn parts_are_fetched_without_the_rest() {
     let verified = fetched(&[&"verify", &url, &"--quick"]);
     println!("of {length} bytes: inspect {inspected}, get {got}, cat {shown}, verify --quick {verified}");
     assert!(inspected < 200 << 10, "{inspected}");
-    assert!((10 << 10..3 << 20).contains(&got), "{got}");
-    assert!((10 << 10..3 << 20).contains(&shown), "{shown}");
+    assert!((10 << 10..5 << 18).contains(&got), "{got}");
+    assert!((10 << 10..5 << 18).contains(&shown), "{shown}");
     assert!((length..length + (1 << 20)).contains(&verified), "{verified}");
 }
 
@@ -177,7 +177,7 @@ fn refused(run: Run, exit: i32, said: &str) {
 fn stores_that_refuse_are_told() {
     let store = Store::new();
     let export = |url: &str| words(&[&"export", &peer(0), &"--to", &url]);
-    refused(store.run(&export("s3://nowhere/a.fmar")), 3, "cannot work with s3://nowhere/a.fmar");
+    refused(at!(store, "verify", "s3://nowhere/a.fmar"), 3, "there is no such object");
     refused(at!(store, "verify", "s3://archives/none.fmar"), 3, "there is no such object");
     for address in ["s3://archives", "s3://archives/", "s3://a/b", "s3://archives/../x", "s4://archives/x"] {
         store.run(&export(address)).exits(2);
@@ -193,7 +193,7 @@ fn stores_that_refuse_are_told() {
         );
         run
     };
-    refused(with("AWS_SECRET_ACCESS_KEY", "not-the-secret"), 3, "SignatureDoesNotMatch");
+    refused(with("AWS_SECRET_ACCESS_KEY", "not-the-secret"), 3, "the store refuses these credentials");
     refused(with("AWS_SECRET_ACCESS_KEY", ""), 2, "no credentials for an object store");
     refused(with("AWS_ALLOW_HTTP", "false"), 3, "cannot work with");
     refused(with("AWS_PROFILE", "night"), 2, "there is no profile \"night\"");

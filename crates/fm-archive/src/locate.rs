@@ -12,8 +12,11 @@ use crate::format::{
 };
 use crate::header::{Header, HeaderFault};
 use crate::index::{Index, Trailer, root};
-use crate::walk::{Step, fill, next_frame};
+use crate::walk::{Step, next_frame};
 use crate::{ArchiveError, Damage, Fault, Region};
+
+/// Bytes of a frame that are asked for at a time.
+const PIECE: usize = 4 << 20;
 
 /// The first frame as it was found.
 pub(crate) struct Head {
@@ -256,12 +259,15 @@ impl Tail {
     }
 }
 
-/// Reads as many bytes as a frame should have.
+/// Reads as many bytes as a frame should have, in large pieces: a source that is far away is asked once for what is wanted,
+/// and a length that lies takes one piece of memory.
 pub(crate) fn exactly<R: Read>(read: &mut R, count: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    if !fill(read, &mut bytes, count)? {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    let mut bytes = Vec::new();
+    while bytes.len() < count {
+        let from = bytes.len();
+        bytes.resize(count.min(from.saturating_add(PIECE)), 0);
+        read.read_exact(&mut bytes[from..])?;
     }
     Ok(bytes)
 }

@@ -12,10 +12,13 @@ pub struct Identity(Sha256);
 impl Identity {
     /// Takes the next row.
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
-        let mut record = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
-        record.bytes(key);
-        record.bytes(value);
-        self.0.update(record.as_bytes());
+        for part in [key, value] {
+            // The length alone is written anew: values are hashed where they are.
+            let mut length = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
+            length.u64(part.len() as u64);
+            self.0.update(length.as_bytes());
+            self.0.update(part);
+        }
     }
 
     /// The identity of all of them.

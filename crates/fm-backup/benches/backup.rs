@@ -1,7 +1,8 @@
-//! `fm-checkpoint export` and `import` against `tar` and `zstd -T0` at the same level, on one checkpoint in one run.
+//! `fm-checkpoint export` and `import` against `tar` and `zstd -T0` at the same level and against `restic`, on one
+//! checkpoint in one run.
 //!
-//! `cargo build --release --workspace && cargo bench --workspace --bench backup [-- SESSIONS]`; both sides in turns, the
-//! best of three counts. Linux only: it reads `VmHWM`.
+//! `cargo build --release --workspace && cargo bench --workspace --bench backup [-- SESSIONS] [-- alone]`; all sides in
+//! turns, the best of three counts; `alone` runs ours once, for large histories. Linux only: it reads `/proc`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -15,20 +16,35 @@ use fm_eras::session;
 use fm_forge::{BlockSpec, forge_blocks};
 use fm_store::{ReadStore, StoreWriter};
 
-const TURNS: usize = 3;
+const TURNS: u32 = 3;
 const POLL: Duration = Duration::from_millis(5);
 /// Rows of module state for each session.
 const MODULE_ROWS: u64 = 20;
 
-/// Best time, and the most memory of any turn.
+/// Clock ticks in a second, as Linux counts processor time for programs.
+const TICKS: u32 = 100;
+/// What restic asks for; nothing here is secret.
+const PASSWORD: (&str, &str) = ("RESTIC_PASSWORD", "bench");
+
+/// Best time on the wall, best time of the processors, and the most memory of any turn.
 #[derive(Clone, Copy)]
 struct Best {
     time: Duration,
+    cpu: Duration,
     kib: u64,
 }
 
+/// Time of the processors that all ended children took.
+fn children() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").expect("a process has a status");
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    // Fields 16 and 17, counted from the process id: user and system time of children.
+    let ticks = fields.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<u32>().ok());
+    Duration::from_secs(1) * ticks.sum() / TICKS
+}
+
 fn run(command: &mut Command) -> Best {
-    let start = Instant::now();
+    let (start, before) = (Instant::now(), children());
     let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
     let status_file = format!("/proc/{}/status", child.id());
     let mut kib = 0;
@@ -38,20 +54,21 @@ fn run(command: &mut Command) -> Best {
         kib = kib.max(line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0));
         if let Some(status) = child.try_wait().expect("the child can be waited for") {
             assert!(status.success(), "{command:?} ended with {status}");
-            return Best { time: start.elapsed(), kib };
+            return Best { time: start.elapsed(), cpu: children().saturating_sub(before), kib };
         }
         sleep(POLL);
     }
 }
 
 /// Runs the jobs in turns; each makes its own target, which `clear` removes before.
-fn in_turns<const N: usize>(jobs: [&dyn Fn() -> Command; N], clear: &dyn Fn()) -> [Best; N] {
-    let mut best = [Best { time: Duration::MAX, kib: 0 }; N];
-    for _ in 0..TURNS {
+fn in_turns<const N: usize>(turns: u32, jobs: [&dyn Fn() -> Command; N], clear: &dyn Fn()) -> [Best; N] {
+    let mut best = [Best { time: Duration::MAX, cpu: Duration::MAX, kib: 0 }; N];
+    for _ in 0..turns {
         clear();
         for (job, best) in jobs.iter().zip(&mut best) {
             let turn = run(&mut job());
-            *best = Best { time: best.time.min(turn.time), kib: best.kib.max(turn.kib) };
+            let (time, cpu) = (best.time.min(turn.time), best.cpu.min(turn.cpu));
+            *best = Best { time, cpu, kib: best.kib.max(turn.kib) };
         }
     }
     best
@@ -92,6 +109,8 @@ fn database(sessions: u64, dir: &Path) -> PathBuf {
         writer.put(&key, &value).expect("it can be written");
     }
     writer.finish().expect("it can be written");
+    drop(forged);
+    fs::remove_dir_all(dir.join("forged/database")).expect("it is not needed any more");
     database
 }
 
@@ -108,67 +127,157 @@ fn shell(script: String) -> Command {
     command
 }
 
-fn main() {
-    let sessions = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(10_000);
-    let home = tempfile::tempdir().expect("a temporary directory");
-    let path = |name: &str| home.path().join(name);
-    let checkpoint = database(sessions, home.path());
-    let keys = path("forged/keys.json");
-    let (plain, proven, tar) = (path("plain.fmar"), path("proven.fmar"), path("tar.zst"));
-    let (imported, untarred) = (path("imported"), path("untarred"));
-    let ours = |words: &[&Path], options: &[&str]| {
+fn show(name: &str, best: Best) {
+    let (time, cpu) = (best.time.as_secs_f64(), best.cpu.as_secs_f64());
+    println!("  {name:24} {time:8.2} s {cpu:8.2} s of processors {:8} KiB", best.kib);
+}
+
+fn ratio(name: &str, ours: Best, theirs: Best) {
+    let of = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
+    println!("  {name}: {:.2}, of processors {:.2}", of(ours.time, theirs.time), of(ours.cpu, theirs.cpu));
+}
+
+/// Where everything is.
+struct Bench {
+    home: tempfile::TempDir,
+    checkpoint: PathBuf,
+}
+
+impl Bench {
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    fn ours(&self, words: &[&Path], options: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.args(words).args(options);
         command
-    };
-    let export = || ours(&[Path::new("export"), &checkpoint, Path::new("--to"), &plain], &["--level", "3"]);
-    let export_proven = || {
-        let words =
-            [Path::new("export"), &checkpoint, Path::new("--to"), &proven, Path::new("--keys"), &keys];
-        ours(&words, &["--level", "3"])
-    };
-    let pack = || {
-        shell(format!(
-            "tar -C {} -c . | zstd -q -T0 -3 -o {} && sync -f {1}",
-            checkpoint.display(),
-            tar.display()
-        ))
-    };
-    let clear = || {
-        for file in [&plain, &proven, &tar] {
-            let _ = fs::remove_file(file);
-        }
-    };
-    let [archive, archive_proven, tarred] = in_turns([&export, &export_proven, &pack], &clear);
-    let import = || ours(&[Path::new("import"), &plain, Path::new("--to"), &imported], &[]);
-    let unpack = || {
-        fs::create_dir_all(&untarred).expect("a directory");
-        shell(format!("zstd -q -dc {} | tar -C {} -x && sync -f {1}", tar.display(), untarred.display()))
-    };
-    let verify = || ours(&[Path::new("verify"), &proven, Path::new("--keys"), &keys], &[]);
-    let quick = || ours(&[Path::new("verify"), &proven], &["--quick"]);
-    let clear = || {
-        for directory in [&imported, &untarred] {
-            let _ = fs::remove_dir_all(directory);
-        }
-    };
-    let [import, unpacked, verified, quickly] = in_turns([&import, &unpack, &verify, &quick], &clear);
-    println!("{sessions} sessions, checkpoint of {} bytes", size(&checkpoint));
-    let lines = [
-        ("export", archive),
-        ("export with signatures", archive_proven),
-        ("tar | zstd -3 -T0", tarred),
-        ("import", import),
-        ("zstd -d | tar x", unpacked),
-        ("verify", verified),
-        ("verify --quick", quickly),
-    ];
-    for (name, best) in lines {
-        println!("  {name:24} {:8.2} s {:8} KiB", best.time.as_secs_f64(), best.kib);
     }
-    let (ours, theirs) = (size(&plain), size(&tar));
-    let percent = 100.0 - 100.0 * ours as f64 / theirs as f64;
-    println!("  archive {ours} bytes, tar.zst {theirs} bytes: {percent:.1} % smaller");
-    let ratio = |a: Best, b: Best| a.time.as_secs_f64() / b.time.as_secs_f64();
-    println!("  export / tar {:.2}, import / untar {:.2}", ratio(archive, tarred), ratio(import, unpacked));
+
+    fn export(&self, name: &str, with_keys: bool) -> Command {
+        let (target, keys) = (self.path(name), self.path("forged/keys.json"));
+        let words = [Path::new("export"), &self.checkpoint, Path::new("--to"), &target];
+        let mut command = self.ours(&words, &["--level", "3"]);
+        if with_keys {
+            command.arg("--keys").arg(keys);
+        }
+        command
+    }
+
+    fn import(&self) -> Command {
+        let words = [&self.path("plain.fmar"), Path::new("--to"), &self.path("imported")];
+        self.ours(&[Path::new("import"), words[0], words[1], words[2]], &[])
+    }
+
+    fn verify(&self, with_keys: bool) -> Command {
+        let mut command = self.ours(&[Path::new("verify"), &self.path("plain.fmar")], &[]);
+        match with_keys {
+            true => command.arg("--keys").arg(self.path("forged/keys.json")),
+            false => command.arg("--quick"),
+        };
+        command
+    }
+
+    fn restic(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("restic");
+        command.env(PASSWORD.0, PASSWORD.1).args(["-q", "--no-cache", "-r"]).arg(self.path("repository"));
+        command.args(words);
+        command
+    }
+
+    fn clear(&self, names: &[&str]) {
+        for path in names.iter().map(|name| self.path(name)) {
+            // What is not there yet need not go.
+            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        }
+    }
+
+    fn alone(&self) {
+        let jobs: [(&str, Command); 4] = [
+            ("export", self.export("plain.fmar", true)),
+            ("verify", self.verify(true)),
+            ("verify --quick", self.verify(false)),
+            ("import", self.import()),
+        ];
+        for (name, mut command) in jobs {
+            show(name, run(&mut command));
+        }
+        println!("  archive {} bytes", size(&self.path("plain.fmar")));
+    }
+
+    fn against_tar(&self) -> [Best; 2] {
+        let (tar, untarred) = (self.path("tar.zst"), self.path("untarred"));
+        let pack = || {
+            let (from, to) = (self.checkpoint.display(), tar.display());
+            shell(format!("tar -C {from} -c . | zstd -q -T0 -3 -o {to} && sync -f {to}"))
+        };
+        let [plain, proven, tarred] = in_turns(
+            TURNS,
+            [&|| self.export("plain.fmar", false), &|| self.export("proven.fmar", true), &pack],
+            &|| self.clear(&["plain.fmar", "proven.fmar", "tar.zst"]),
+        );
+        let unpack = || {
+            fs::create_dir_all(&untarred).expect("a directory");
+            let (from, to) = (tar.display(), untarred.display());
+            shell(format!("zstd -q -dc {from} | tar -C {to} -x && sync -f {to}"))
+        };
+        let [imported, unpacked, verified, quickly] = in_turns(
+            TURNS,
+            [&|| self.import(), &unpack, &|| self.verify(true), &|| self.verify(false)],
+            &|| self.clear(&["imported", "untarred"]),
+        );
+        show("export", plain);
+        show("export with signatures", proven);
+        show("tar | zstd -3 -T0", tarred);
+        show("import", imported);
+        show("zstd -d | tar x", unpacked);
+        show("verify", verified);
+        show("verify --quick", quickly);
+        ratio("export to tar", plain, tarred);
+        ratio("import to untar", imported, unpacked);
+        self.smaller("tar.zst");
+        [plain, imported]
+    }
+
+    fn against_restic(&self, [export, import]: [Best; 2]) {
+        if Command::new("restic").arg("version").output().is_err() {
+            println!("  restic is MISSING (apt-get install restic): not compared");
+            return;
+        }
+        let from = self.checkpoint.to_str().expect("a plain path").to_owned();
+        let to = self.path("restored").to_str().expect("a plain path").to_owned();
+        let fresh = || {
+            self.clear(&["repository"]);
+            run(&mut self.restic(&["init"]));
+        };
+        let [backup] = in_turns(TURNS, [&|| self.restic(&["backup", &from])], &fresh);
+        let [restore] = in_turns(TURNS, [&|| self.restic(&["restore", "latest", "--target", &to])], &|| {
+            self.clear(&["restored"])
+        });
+        show("restic backup", backup);
+        show("restic restore", restore);
+        ratio("export to restic backup", export, backup);
+        ratio("import to restic restore", import, restore);
+        self.smaller("repository");
+    }
+
+    fn smaller(&self, other: &str) {
+        let (ours, theirs) = (size(&self.path("plain.fmar")), size(&self.path(other)));
+        let percent = 100.0 - 100.0 * ours as f64 / theirs as f64;
+        println!("  archive {ours} bytes, {other} {theirs} bytes: {percent:.1} % smaller");
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let sessions = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(10_000);
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let checkpoint = database(sessions, home.path());
+    let bench = Bench { home, checkpoint };
+    println!("{sessions} sessions, checkpoint of {} bytes", size(&bench.checkpoint));
+    if arguments.iter().any(|argument| argument == "alone") {
+        return bench.alone();
+    }
+    let ours = bench.against_tar();
+    bench.against_restic(ours);
 }

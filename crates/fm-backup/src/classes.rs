@@ -15,6 +15,8 @@ use fm_eras::block::{BlockLayout, ValueForm, decode_accepted_item};
 use fm_eras::hbbft::{self, LAST_EPOCH_KEY, Layout, Table, decode_last_epoch, epoch_key};
 use fm_history::{BlockContent, Hash, accepted_transactions, sha256};
 
+use crate::ahead::each_row;
+
 /// One class of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Class {
@@ -59,13 +61,19 @@ pub(crate) fn classes(
     classifier.learn_open(stream, audit)?;
     let mut identity = Identity::default();
     control.progress.begin("classes", "records", None);
-    for row in stream.rows.scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        control.check()?;
-        identity.push(&key, &value);
-        classifier.push(&key, &value);
-        control.progress.advance(1);
-    }
+    let rows = stream.rows;
+    let unreadable = |source| AuditError::rows(stream.path, source);
+    each_row(
+        || rows.scan_range(&[], None),
+        unreadable,
+        |key, value| {
+            control.check()?;
+            identity.push(key, value);
+            classifier.push(key, value);
+            control.progress.advance(1);
+            Ok(())
+        },
+    )?;
     control.progress.end();
     Ok(Classes { identity: identity.finish(), ..classifier.finish() })
 }

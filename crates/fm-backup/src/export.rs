@@ -17,6 +17,7 @@ use fm_eras::{Rows, SourceError};
 use fm_history::{Finding, Hash};
 use fm_store::StoreError;
 
+use crate::ahead::each_row;
 use crate::increment::Changes;
 use crate::location::AGE_START;
 use crate::overlay::open_base;
@@ -198,16 +199,21 @@ impl Job<'_> {
         let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
         let total = self.base.is_none().then_some(self.survey.classes.records).filter(|records| *records > 0);
         control.progress.begin("archive", "records", total);
-        for row in self.records() {
-            let (key, value) = row.map_err(|source| AuditError::rows(self.state.path(), source))?;
-            control.check()?;
-            if let Some(what) = self.secrets.find(&key, &value) {
-                let (path, key) = (self.state.path().to_owned(), hex::encode(&key));
-                return Err(BackupError::Secret { path, key, what: what.to_owned() });
-            }
-            writer.push(&key, &value).map_err(BackupError::writing(target))?;
-            control.progress.advance(1);
-        }
+        let unreadable = |source| AuditError::rows(self.state.path(), source).into();
+        each_row(
+            || self.records(),
+            unreadable,
+            |key, value| {
+                control.check()?;
+                if let Some(what) = self.secrets.find(key, value) {
+                    let (path, key) = (self.state.path().to_owned(), hex::encode(key));
+                    return Err(BackupError::Secret { path, key, what: what.to_owned() });
+                }
+                writer.push(key, value).map_err(BackupError::writing(target))?;
+                control.progress.advance(1);
+                Ok(())
+            },
+        )?;
         control.progress.end();
         writer.finish().map_err(BackupError::writing(target))
     }

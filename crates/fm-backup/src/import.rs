@@ -9,6 +9,7 @@ use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, identi
 use fm_history::{Finding, Hash};
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
+use crate::ahead::each_row;
 use crate::verify::misstated;
 use crate::{BackupError, Profile, State, Survey, survey};
 
@@ -92,13 +93,18 @@ pub fn write_database(
     let mut identity = Identity::default();
     let total = state.summary().filter(|_| state.archives().len() == 1).map(|summary| summary.records);
     control.progress.begin("database", "records", total);
-    for row in state.rows().scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(state.path(), source))?;
-        control.check()?;
-        identity.push(&key, &value);
-        writer.push_sorted(&key, &value)?;
-        control.progress.advance(1);
-    }
+    let unreadable = |source| AuditError::rows(state.path(), source).into();
+    each_row(
+        || state.rows().scan_range(&[], None),
+        unreadable,
+        |key, value| {
+            control.check()?;
+            identity.push(key, value);
+            writer.push_sorted(key, value)?;
+            control.progress.advance(1);
+            Ok::<(), BackupError>(())
+        },
+    )?;
     control.progress.end();
     let summary = writer.finish()?;
     let identity = identity.finish();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use object_store::aws::AmazonS3;
 use object_store::path::Path;
-use object_store::{CopyOptions, Error, GetOptions, GetRange, ObjectStore, PutPayload};
+use object_store::{CopyOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutPayload};
 use tokio::runtime::{Builder, Runtime};
 
 /// Threads that carry requests; they only wait and copy.
@@ -32,10 +32,25 @@ pub(crate) fn runtime() -> io::Result<&'static Runtime> {
 }
 
 /// Size and version of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stat {
     pub(crate) size: u64,
-    pub(crate) version: Option<String>,
+    meta: ObjectMeta,
+}
+
+impl Stat {
+    fn of(meta: ObjectMeta) -> Self {
+        Self { size: meta.size, meta }
+    }
+
+    /// Whether an answer is about the same version. Not every server names it in every answer.
+    fn is_of(&self, answer: &ObjectMeta) -> bool {
+        let same_tag = match (&self.meta.e_tag, &answer.e_tag) {
+            (Some(own), Some(other)) => own == other,
+            _ => true,
+        };
+        same_tag && (self.size, self.meta.last_modified) == (answer.size, answer.last_modified)
+    }
 }
 
 /// An object of a bucket, there or not.
@@ -55,7 +70,7 @@ impl Client {
     /// Size and version; none if there is no such object.
     pub(crate) fn stat(&self) -> io::Result<Option<Stat>> {
         match wait(self.store.get_opts(&self.path, GetOptions { head: true, ..GetOptions::default() }))? {
-            Ok(found) => Ok(Some(Stat { size: found.meta.size, version: found.meta.e_tag })),
+            Ok(found) => Ok(Some(Stat::of(found.meta))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(&error)),
         }
@@ -78,12 +93,12 @@ impl Client {
         let wanted = range.end.saturating_sub(range.start);
         let options = GetOptions {
             range: Some(GetRange::Bounded(range)),
-            if_match: stat.version.clone(),
+            if_match: stat.meta.e_tag.clone(),
             ..GetOptions::default()
         };
         let answer = self.store.get_opts(&self.path, options).await.map_err(|error| failed(&error))?;
         // Not every server heeds the condition.
-        if answer.meta.size != stat.size || answer.meta.e_tag != stat.version {
+        if !stat.is_of(&answer.meta) {
             return Err(replaced());
         }
         let bytes = answer.bytes().await.map_err(|error| failed(&error))?;

@@ -1,7 +1,7 @@
 //! An object read like a file, by ranges.
 //!
-//! Invariants: who reads a little here and there costs little: a range is 64 KiB at first and doubles only while reading
-//! goes on where it ended; who reads through has the next ranges fetched ahead; memory is a few ranges.
+//! Invariants: who reads a little here and there costs little: a range is what is asked for, 64 KiB at least, and doubles only
+//! while reading goes on where it ended; who reads through has the next ranges fetched ahead; memory is a few ranges.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -67,16 +67,18 @@ impl Ranged {
         Self { client, stat, known, position: 0, window: Window::default(), step: 0, ahead: VecDeque::new() }
     }
 
-    /// Makes the window hold the byte at hand.
-    fn load(&mut self) -> io::Result<()> {
+    /// Makes the window hold the byte at hand, and what else is asked for.
+    fn load(&mut self, asked: u64) -> io::Result<()> {
         let goes_on = self.step > 0 && self.position == self.window.end();
         if let Some(window) = self.known.window(self.position) {
             self.step = if goes_on { self.step } else { LEAST };
             self.window = window;
             return Ok(());
         }
-        let start = if goes_on { self.position } else { self.position - self.position % LEAST };
-        self.step = if goes_on { self.step.saturating_mul(2).clamp(LEAST, MOST) } else { LEAST };
+        let doubled = if goes_on { self.step.saturating_mul(2) } else { 0 };
+        self.step = doubled.max(asked).clamp(LEAST, MOST);
+        let aligned = self.position - self.position % LEAST;
+        let start = if self.step == LEAST && !goes_on { aligned } else { self.position };
         let bytes = self.fetch(start)?;
         self.window = Window { start, bytes };
         if self.step == LEAST {
@@ -122,7 +124,7 @@ impl Read for Ranged {
             return Ok(0);
         }
         if !self.window.holds(self.position) {
-            self.load()?;
+            self.load(into.len() as u64)?;
         }
         let skipped = usize::try_from(self.position - self.window.start).map_err(io::Error::other)?;
         let found = self.window.bytes.get(skipped..).unwrap_or_default();
