@@ -76,12 +76,23 @@ impl Store {
         self.home.path().join("objects/archives").join(key)
     }
 
-    /// Names of all files of the store beside its own notes on objects: objects, and parts of unfinished uploads.
+    /// Names of all files of the store beside its own notes on objects: objects, and unfinished uploads with their parts.
+    ///
+    /// Parts of an upload that the store itself has forgotten are its own litter: it leaves them when a client goes away
+    /// while it puts them together.
     pub fn files(&self) -> Vec<String> {
         let root = self.home.path().join("objects");
         let files = file_list(&root).into_iter().filter(|path| root.join(path).is_file());
-        let names = files.map(|path| path.to_string_lossy().into_owned());
-        names.filter(|name| !name.contains(".internal.json") && !name.contains(".metadata.json")).collect()
+        let is_known =
+            |name: &str| match name.strip_prefix(".upload_id-").and_then(|part| part.split_once(".part-")) {
+                Some((id, _)) => root.join(format!(".upload-{id}.json")).exists(),
+                None => true,
+            };
+        files
+            .map(|path| path.to_string_lossy().into_owned())
+            .filter(|name| !name.contains(".internal.json") && !name.contains(".metadata.json"))
+            .filter(|name| is_known(name))
+            .collect()
     }
 
     /// The program with the settings of this store, reached at `address`.
