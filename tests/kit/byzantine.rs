@@ -138,7 +138,7 @@ impl Copy {
         loop {
             let session = *finished.borrow_and_update();
             let orders_alone = session % CRIMES == 3 && self.number == 0;
-            if session % CRIMES == 0 || orders_alone {
+            if session.is_multiple_of(CRIMES) || orders_alone {
                 self.fork(&member, session, &mut finished).await;
                 continue;
             }

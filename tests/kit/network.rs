@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -69,12 +68,16 @@ impl Network {
     /// Changes all ways of a guardian.
     pub fn set_all_of(&self, guardian: usize, weather: Weather) {
         let ways = self.ways.iter().filter(|((one, other), _)| *one == guardian || *other == guardian);
-        ways.for_each(|(_, way)| drop(way.send_replace(weather)));
+        for (_, way) in ways {
+            way.send_replace(weather);
+        }
     }
 
     /// Changes all ways.
     pub fn set_all(&self, weather: Weather) {
-        self.ways.values().for_each(|way| drop(way.send_replace(weather)));
+        for way in self.ways.values() {
+            way.send_replace(weather);
+        }
     }
 }
 

@@ -105,8 +105,10 @@ fn a_federation_of_v0_1_goes_on_and_is_proven_from_epoch_0() {
 /// What changed in any session, converted or not, is found.
 fn damaged_sessions_are_told(nodes: &Nodes, old: &Path) {
     let database = nodes.directory(0).join("database");
-    let cases =
-        [(160_u64, 12, "session-differs-from-rule"), (CONVERTED + 1, usize::MAX, "session-signature-invalid")];
+    let cases = [
+        (160_u64, 12, "session-differs-from-rule"),
+        (CONVERTED + 1, usize::MAX, "session-signature-invalid"),
+    ];
     for (session, place, code) in cases {
         let key = fm_eras::session::session_key(session);
         let stored = rows_under(&database, 0x04).into_iter().find(|(stored, _)| *stored == key);
