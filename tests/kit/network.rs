@@ -68,12 +68,16 @@ impl Network {
     /// Changes all ways of a guardian.
     pub fn set_all_of(&self, guardian: usize, weather: Weather) {
         let ways = self.ways.iter().filter(|((one, other), _)| *one == guardian || *other == guardian);
-        ways.for_each(|(_, way)| _ = way.send_replace(weather));
+        for (_, way) in ways {
+            way.send_replace(weather);
+        }
     }
 
     /// Changes all ways.
     pub fn set_all(&self, weather: Weather) {
-        self.ways.values().for_each(|way| _ = way.send_replace(weather));
+        for way in self.ways.values() {
+            way.send_replace(weather);
+        }
     }
 }
 

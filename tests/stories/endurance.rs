@@ -14,7 +14,7 @@ use fm_tests::{Nodes, Random, binary, command};
 
 const GUARDIANS: usize = 7;
 /// Kills in an ordinary run.
-const KILLS: usize = 12;
+const KILLS: usize = 6;
 
 #[test]
 fn guardians_that_are_killed_at_any_moment_catch_up() {

@@ -25,7 +25,7 @@ fn a_byzantine_guardian_neither_stops_nor_splits_the_rest() {
     HONEST.for_each(|peer| nodes.start(peer));
     let byzantine = Byzantine::start(&nodes.directory(0), "dev", &[1, 2]);
     HONEST.for_each(|peer| nodes.wait_for(peer, 0));
-    go_on(&nodes, 5);
+    go_on(&nodes, 4);
     let sessions = nodes.shut_down();
     let root = nodes.root_of(HONEST, sessions);
 
@@ -35,7 +35,6 @@ fn a_byzantine_guardian_neither_stops_nor_splits_the_rest() {
     nodes.start(2);
     nodes.start_new(3);
     nodes.wait_for(3, sessions);
-    go_on(&nodes, 1);
     let later = nodes.shut_down();
     assert_ne!(nodes.root_of(HONEST, later), root);
 
