@@ -25,6 +25,8 @@ const PING_AFTER: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 /// A guardian that takes nothing for so long is cut off; its queue drops its oldest meanwhile.
 const STALL: Duration = Duration::from_secs(10);
+/// Between two links of a guardian at least this passes: one that makes them again and again costs no more.
+const LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// Messages that are written before they are flushed.
 const WRITE_AHEAD: usize = 64;
 
@@ -125,6 +127,7 @@ impl Link {
                     },
                 }
                 self.counters.connected.store(false, Relaxed);
+                sleep(LEAST_BETWEEN).await;
                 if self.counters.messages_in.load(Relaxed) > before {
                     backoff = Backoff::new();
                 }
