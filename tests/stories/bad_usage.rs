@@ -113,7 +113,7 @@ fn configs_that_are_none() {
         (hbbft("peer-0").join("client.json"), 2, "client.json"),
         (hbbft("peer-0").join("local.json"), 2, "local.json"),
         (hbbft("peer-0").join("private.encrypt"), 2, "private.encrypt"),
-        (PathBuf::from("/dev/null"), 2, "/dev/null"),
+        (PathBuf::from("/dev/null"), 3, "no regular file"),
     ];
     for (config, exit, text) in cases {
         assert_told(all_commands(&source, "--config", &config, &target), exit, &[text]);

@@ -125,7 +125,7 @@ fn a_bad_line_costs_time_and_nothing_else() {
     let database = large(store.root()).join("database");
     let local = store.path("local.fmar");
     checkpoint!("export", database, "--to", local).exits(0);
-    let mishaps = Mishaps { drops_one_of: 2, within: 3 << 20, pause: Duration::from_micros(300) };
+    let mishaps = Mishaps { drops_one_of: 2, within: 1 << 20, pause: Duration::from_micros(300) };
     let line = Unsteady::new(store.address(), mishaps, 7);
     let url = "s3://archives/a.fmar";
     store.run_at(line.address(), &words(&[&"export", &database, &"--to", &url])).exits(0);

@@ -39,8 +39,7 @@ impl<'a> CatchUp<'a> {
             match answer {
                 Ok(Ok(record)) => return Some(Fetched { peer, session, record }),
                 Ok(Err(reason)) => {
-                    debug!(guardian = peer, session, %reason, "no outcome");
-                    self.guardians.distrust(peer);
+                    self.guardians.disappointed(peer, session, &reason);
                     self.begin_again(session);
                 }
                 Err(error) => {

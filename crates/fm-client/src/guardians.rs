@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_crypto::SessionKeys;
@@ -9,11 +10,11 @@ use fm_peers::jittered;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
-use crate::source::Source;
+use crate::source::{AskError, Source};
 
 /// Guardians finish a session within so much of each other when all goes well.
 const GRACE: Duration = Duration::from_millis(500);
@@ -37,13 +38,16 @@ pub struct Guardians {
     honest: usize,
     sources: BTreeMap<u16, Arc<Source>>,
     changed: watch::Receiver<()>,
+    /// Records that did not hold.
+    refused: Arc<AtomicU64>,
     /// Ends its tasks when it is dropped.
     _tasks: JoinSet<()>,
 }
 
 impl Guardians {
-    /// Asks these guardians again and again how far they are. Records are proven by `keys`.
-    pub fn watch(guardians: BTreeMap<u16, Guardian>, keys: &SessionKeys) -> Self {
+    /// Asks these guardians again and again how far they are. Records are proven by `keys`; `refused` counts those that
+    /// do not hold.
+    pub fn watch(guardians: BTreeMap<u16, Guardian>, keys: &SessionKeys, refused: Arc<AtomicU64>) -> Self {
         let honest = keys.guardians() - keys.threshold() + 1;
         let (change, changed) = watch::channel(());
         let (change, keys) = (Arc::new(change), Arc::new(keys.clone()));
@@ -54,7 +58,7 @@ impl Guardians {
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }
-        Self { honest, sources, changed, _tasks: tasks }
+        Self { honest, sources, changed, refused, _tasks: tasks }
     }
 
     /// The guardians that say they have finished that session, furthest ahead first.
@@ -127,10 +131,7 @@ impl Guardians {
             tokio::select! {
                 answer = asked.join_next() => match answer? {
                     Ok((peer, Ok(record))) => return Some(Fetched { peer, session, record }),
-                    Ok((peer, Err(reason))) => {
-                        debug!(guardian = peer, session, %reason, "no outcome");
-                        self.distrust(peer);
-                    }
+                    Ok((peer, Err(reason))) => self.disappointed(peer, session, &reason),
                     Err(error) => debug!(session, %error, "a question ended"),
                 },
                 () = sleep(HEDGE) => (),
@@ -146,6 +147,17 @@ impl Guardians {
                 return;
             }
         }
+    }
+
+    /// A guardian gave nothing of use and is not asked for a while; that it gave what does not hold is worth a warning.
+    pub(crate) fn disappointed(&self, peer: u16, session: u64, reason: &AskError) {
+        if matches!(reason, AskError::Proof(_) | AskError::Form { .. }) {
+            self.refused.fetch_add(1, Relaxed);
+            warn!(guardian = peer, session, %reason, "outcome refused");
+        } else {
+            debug!(guardian = peer, session, %reason, "no outcome");
+        }
+        self.distrust(peer);
     }
 
     /// Does not ask a guardian for a while.

@@ -92,7 +92,7 @@ async fn guardians(manners: &[Manner]) -> Guardians {
         urls.insert(peer, guardian.or_at(format!("ws://{}/", listener.local_addr().unwrap())));
         tokio::spawn(serve(listener, Arc::new(Fake(*manner, secrets.clone())), Limits::default()));
     }
-    let guardians = Guardians::watch(urls, &keys);
+    let guardians = Guardians::watch(urls, &keys, Arc::default());
     guardians.first_look(Duration::from_secs(10)).await;
     guardians
 }

@@ -1,6 +1,7 @@
 //! Counters, in the text format that Prometheus reads.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fm_peers::LinkState;
@@ -20,7 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) sessions_fetched: AtomicU64,
     pub(crate) submitted: AtomicU64,
     pub(crate) requests: AtomicU64,
-    pub(crate) refused_outcomes: AtomicU64,
+    pub(crate) refused_outcomes: Arc<AtomicU64>,
     pub(crate) ignored_signatures: AtomicU64,
     pub(crate) failed_checkpoints: AtomicU64,
     pub(crate) wrong_passwords: AtomicU64,
@@ -113,7 +114,7 @@ fn counters(page: &mut Numbers, shared: &Shared) {
         ("requests", "Requests of clients.", &metrics.requests),
         ("wrong_passwords", "Requests with a wrong password.", &metrics.wrong_passwords),
         ("checkpoints_failed", "Checkpoints that could not be made.", &metrics.failed_checkpoints),
-        ("outcomes_refused", "Outcomes of other guardians that did not hold.", &metrics.refused_outcomes),
+        ("outcomes_refused", "Outcomes of other guardians that did not hold.", &*metrics.refused_outcomes),
         (
             "signatures_ignored",
             "Signatures of other guardians that did not hold.",

@@ -95,7 +95,7 @@ impl Node {
             links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
         let keys = &shared.config.keys;
-        let guardians = Guardians::watch(others, keys);
+        let guardians = Guardians::watch(others, keys, shared.metrics.refused_outcomes.clone());
         let sessions = Sessions { shared, member, guardians, guard, schedule, stop: stopped };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })
