@@ -21,7 +21,7 @@ fn guardians_that_are_killed_at_any_moment_catch_up() {
     let kills = std::env::var("FM_ENDURANCE_KILLS").map_or(KILLS, |kills| kills.parse().unwrap());
     let mut nodes = Nodes::of(GUARDIANS, 12);
     nodes.start_all();
-    nodes.wait_for(0, 0);
+    (0..GUARDIANS).for_each(|peer| nodes.wait_for(peer, 0));
     let mut load = command(binary("fm-node"));
     load.args(["load", "--workers", "30", "--seconds", "86400", "--dir"]).arg(nodes.home());
     let mut load = load.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -73,7 +73,7 @@ fn a_federation_of_v0_1_goes_on_and_is_proven_from_epoch_0() {
 
     let mut nodes = Nodes::at(home, "fixture", 4);
     nodes.start_all();
-    nodes.wait_for(0, CONVERTED);
+    nodes.wait_for(1, CONVERTED);
     nodes.ask(1, &["submit"]).exits(0);
     nodes.wait_for(0, CONVERTED + 2);
     nodes.kill(2);
