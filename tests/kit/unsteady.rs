@@ -15,9 +15,9 @@ const PIECE: usize = 16 << 10;
 /// What a line does to what goes over it.
 #[derive(Clone, Copy, Default)]
 pub struct Mishaps {
-    /// One of so many connections is dropped; none if 0.
-    pub drops_one_of: usize,
-    /// It is dropped when it has carried less than so many bytes, either way.
+    /// Of so many connections in a row all but the last are dropped; none if 0.
+    pub keeps_one_of: usize,
+    /// They are dropped when they have carried less than so many bytes, either way.
     pub within: usize,
     /// Pause before each piece.
     pub pause: Duration,
@@ -45,13 +45,13 @@ impl Unsteady {
         let shared = Arc::clone(&counts);
         let random = Mutex::new(Random::new(seed));
         thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
+            for (number, client) in (1..).zip(listener.incoming().map_while(Result::ok)) {
                 if shared.over.load(Ordering::Relaxed) {
                     return;
                 }
                 let left = {
                     let mut random = random.lock().expect("chance does not panic");
-                    let is_dropped = mishaps.drops_one_of > 0 && random.below(mishaps.drops_one_of) == 0;
+                    let is_dropped = mishaps.keeps_one_of > 0 && number % mishaps.keeps_one_of != 0;
                     if is_dropped { random.below(mishaps.within) as u64 } else { u64::MAX }
                 };
                 let Ok(server) = TcpStream::connect(server) else { continue };

@@ -47,19 +47,27 @@ fn remove(target: &Path) {
     removed.expect("the target is there");
 }
 
-/// Kills the job at moments spread over its duration; `whole` checks a target. Gives how often work was left behind.
+/// Kills the job at moments spread over its duration, and as often at the sight of its work; `whole` checks a target.
+/// Gives how often work was left behind.
 fn kill_often(target: &Path, words: &[OsString], whole: &dyn Fn()) -> u32 {
     let began = Instant::now();
     finish(start(words)).exits(0);
     let duration = began.elapsed();
     whole();
     let (mut random, mut left) = (Random::new(5), 0);
-    for kill in 0..KILLS {
+    for kill in 0..2 * KILLS {
         remove(target);
         let thousandth = u32::try_from(random.below(1000)).expect("small");
-        let moment = duration * kill / KILLS + duration / KILLS * thousandth / 1000;
+        let moment = duration * (kill / 2) / KILLS + duration / KILLS * thousandth / 1000;
+        let began = Instant::now();
         let child = start(words);
-        thread::sleep(moment);
+        if kill % 2 == 0 {
+            thread::sleep(moment);
+        } else {
+            while !partial_of(target).exists() && began.elapsed() < duration {
+                thread::sleep(Duration::from_micros(200));
+            }
+        }
         signal(&child, Signal::KILL);
         let killed = finish(child);
         assert!(matches!(killed.exit, 0 | 137), "{}", killed.stderr);
