@@ -92,7 +92,7 @@ pub(crate) struct CreateArgs {
     /// The guardian's data directory. A running fm-node is asked for it, with the password in FM_PASSWORD.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
-    /// The checkpoint to make (default: db_checkpoints/<last session>-<time> in the data directory).
+    /// The checkpoint to make (default: in `db_checkpoints` of the data directory, named by the last session and the time).
     #[arg(long, value_name = "DIR", env = "FM_TO")]
     pub(crate) to: Option<PathBuf>,
     /// Share table files with the database (hard links) instead of copying them: quick and small, and a disk error

@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Submit(SubmitArgs),
     /// Tell a running guardian to make a checkpoint of its database now, mid-session.
     ///
-    /// It is named db_checkpoints/<last session>-<time>, and is never removed by itself.
+    /// Its name is `db_checkpoints/`, the last session, `-` and the time, and it is never removed by itself.
     Checkpoint(ServerArgs),
     Shutdown(ShutdownArgs),
     Load(LoadArgs),
