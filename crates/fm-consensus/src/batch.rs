@@ -4,6 +4,7 @@ use fm_codec::{DecodeError, Dialect, ModuleValue, Reader};
 use fm_history::ConsensusItem;
 use thiserror::Error;
 
+use crate::engine::Orderers;
 use crate::error::Rejection;
 use crate::module::{Module, Modules};
 
@@ -46,14 +47,20 @@ pub enum BatchError {
 /// The items of a batch.
 ///
 /// # Errors
-/// If any of them cannot be read, or bytes are left; the batch is then skipped.
-pub fn read_batch(bytes: &[u8], modules: &Modules) -> Result<Vec<ConsensusItem>, BatchError> {
+/// If any of them cannot be read, or bytes are left that those who order do not ignore; the batch is then skipped.
+pub fn read_batch(
+    bytes: &[u8],
+    modules: &Modules,
+    orderers: Orderers,
+) -> Result<Vec<ConsensusItem>, BatchError> {
     if bytes.len() > BATCH_BYTES {
         return Err(BatchError::TooLarge { bytes: bytes.len() });
     }
     let mut reader = Reader::new(bytes, Dialect::MODERN);
     let items: Vec<ConsensusItem> = reader.list(LEAST_ITEM_BYTES, Reader::value)?;
-    reader.finish()?;
+    if !orderers.ignore_rest() {
+        reader.finish()?;
+    }
     for (place, item) in items.iter().enumerate() {
         check_item(item, modules).map_err(|reason| BatchError::Item { item: place, reason })?;
     }

@@ -36,14 +36,30 @@ pub struct Federation {
     pub signing_key: SigningKey,
 }
 
-/// What becomes of items with which a header's tree can be read as that of another list: one that the same guardian's
-/// units carried before in the session, byte for byte, and one that is as long as two nodes of the tree.
+/// Who takes part in ordering. All of them must judge every unit alike, or they part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ambiguous {
-    /// They are not accepted. So no list repeats itself or reads as nodes, and no signed header is over two lists.
-    Refused,
-    /// They are processed like any other: what servers up to v0.13 do, needed where they take part in ordering.
-    Processed,
+pub enum Orderers {
+    /// Nodes alone. Items with which a header's tree can be read as that of another list are not accepted: one that the
+    /// same guardian's units carried before in the session, byte for byte, and one that is as long as two nodes of the
+    /// tree. So no list repeats itself or reads as nodes, and no signed header is over two lists.
+    Nodes,
+    /// Servers too. They process such items like any other.
+    Servers {
+        /// Whether they ignore bytes behind the items of a batch (before v0.6), or skip such a batch.
+        ignore_rest: bool,
+    },
+}
+
+impl Orderers {
+    /// Whether items that make a header ambiguous are not accepted.
+    pub(crate) fn refuse_ambiguous(self) -> bool {
+        self == Self::Nodes
+    }
+
+    /// Whether bytes behind the items of a batch are ignored.
+    pub(crate) fn ignore_rest(self) -> bool {
+        self == Self::Servers { ignore_rest: true }
+    }
 }
 
 /// What all guardians of a federation do alike.
@@ -51,8 +67,8 @@ pub enum Ambiguous {
 pub struct Rules {
     /// When a session ends.
     pub schedule: Schedule,
-    /// What becomes of items that make a header ambiguous.
-    pub ambiguous: Ambiguous,
+    /// Who takes part in ordering.
+    pub orderers: Orderers,
 }
 
 /// The machine.

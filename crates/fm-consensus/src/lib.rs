@@ -38,13 +38,13 @@ pub use checkpoint::{
     CHECKPOINTS_NAME, CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint,
 };
 pub use dbtx::{DbTransaction, Savepoint};
-pub use engine::{Ambiguous, Engine, Federation, Progress, Rules, check_transaction, proposals};
+pub use engine::{Engine, Federation, Orderers, Progress, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::{GUARD_NAME, Guard, GuardError};
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
 pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError};
-pub use proof::prove_record;
+pub use proof::{ProvenRecord, prove_record};
 pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
 pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, SESSION_BYTES, Schedule, SessionEnd};
 pub use storage::{Changes, MemoryStorage, Storage};

@@ -8,7 +8,7 @@ use crate::action::Action;
 use crate::audit::BalanceSheet;
 use crate::batch::{UnitPayload, read_batch};
 use crate::dbtx::DbTransaction;
-use crate::engine::{Ambiguous, Engine, txid};
+use crate::engine::{Engine, txid};
 use crate::error::{EngineError, ItemError, Rejection};
 use crate::schedule::SessionEnd;
 use crate::session::Signing;
@@ -32,7 +32,7 @@ impl Engine {
             return self.end_rounds();
         }
         let Some(UnitPayload::Batch(bytes)) = payload else { return Ok(Vec::new()) };
-        let mut actions = match read_batch(bytes, &self.modules) {
+        let mut actions = match read_batch(bytes, &self.modules, self.rules.orderers) {
             Ok(items) => self.ordered_items(items, creator)?,
             Err(reason) => vec![Action::BatchSkipped { peer: creator, round, reason }],
         };
@@ -63,7 +63,7 @@ impl Engine {
                 continue;
             }
             let index = session.leaves.len() as u64;
-            let refused = self.rules.ambiguous == Ambiguous::Refused;
+            let refused = self.rules.orderers.refuse_ambiguous();
             let result = if refused && session.known.contains(&leaf) {
                 Err(Rejection::Duplicate.into())
             } else if refused && bytes.len() == NODE_PAIR_BYTES {

@@ -1,28 +1,22 @@
 //! The end of a session: by signatures that were ordered, or by a signed outcome that was fetched.
 
-use fm_codec::{Dialect, Encode, MAX_DECODE_SIZE, Writer, decode_exact};
+use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_eras::session::session_key;
 use fm_history::{
-    AcceptedItem, Depth, Hash, MerkleRoot, NODE_PAIR_BYTES, SessionHeader, Signatures, SignedSession,
-    merkle_root, merkle_root_of_items, sha256, signed_record,
+    AcceptedItem, Depth, NODE_PAIR_BYTES, SessionHeader, Signatures, merkle_root_of_items, sha256,
+    signed_record,
 };
 use fm_store::Durability;
 
 use crate::action::{Action, OutcomeError};
 use crate::batch::check_item;
 use crate::dbtx::DbTransaction;
-use crate::engine::{Ambiguous, Engine};
+use crate::engine::Engine;
 use crate::error::{EngineError, ItemError};
 use crate::failure::{ConsensusFailure, FailureKind, Side, header_hex, signatures_hex};
+use crate::proof::{ProvenRecord, prove_record};
 use crate::session::Session;
 use crate::tables::{ACCEPTED_ITEM, ALEPH_UNITS, accepted_item_key};
-
-/// A fetched outcome whose signatures hold.
-struct Proven {
-    session: SignedSession,
-    leaves: Vec<Hash>,
-    header: SessionHeader,
-}
 
 impl Engine {
     pub(crate) fn fetched_outcome(
@@ -65,34 +59,17 @@ impl Engine {
         Ok(vec![done])
     }
 
-    /// Checks all that can be checked without looking into the items.
-    fn prove(&self, session: u64, record: &[u8]) -> Result<Proven, OutcomeError> {
+    /// Checks all that can be checked without processing the items.
+    fn prove(&self, session: u64, record: &[u8]) -> Result<ProvenRecord, OutcomeError> {
         let open = self.session.index;
         if session != open {
             return Err(OutcomeError::OtherSession { session, open });
         }
-        if record.len() > MAX_DECODE_SIZE {
-            return Err(OutcomeError::TooLarge { bytes: record.len() });
-        }
-        let (session, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
-        let MerkleRoot { root, ambiguous, .. } = merkle_root(leaves.clone());
-        if ambiguous {
-            return Err(OutcomeError::Ambiguous);
-        }
-        if self.may_have_another_depth(&session.outcome.items) {
+        let proven = prove_record(&self.federation.keys, session, record)?;
+        if self.may_have_another_depth(&proven.session.outcome.items) {
             return Err(OutcomeError::AnotherDepth);
         }
-        let keys = &self.federation.keys;
-        let (signatures, threshold) = (session.signatures.len(), keys.threshold());
-        if signatures != threshold {
-            return Err(OutcomeError::SignatureCount { signatures, threshold });
-        }
-        let header = SessionHeader { index: open, root };
-        let message = keys.message(&header.to_bytes());
-        for (peer, signature) in &session.signatures {
-            keys.verify(*peer, &message, signature)?;
-        }
-        Ok(Proven { session, leaves, header })
+        Ok(proven)
     }
 
     /// Whether the list's root may be that of a list at another depth, and that list be the signed one.
@@ -100,7 +77,7 @@ impl Engine {
     /// Where ambiguous items are refused no signed list is the shorter one of two: it would consist of such items.
     fn may_have_another_depth(&self, items: &[AcceptedItem]) -> bool {
         let mut stored = items.iter().map(|item| item.to_bytes(Dialect::MODERN));
-        if self.rules.ambiguous == Ambiguous::Refused {
+        if self.rules.orderers.refuse_ambiguous() {
             return !items.is_empty() && stored.all(|item| item.len() == NODE_PAIR_BYTES);
         }
         let stored: Vec<Vec<u8>> = stored.collect();
@@ -170,7 +147,7 @@ impl Engine {
     fn failure(
         &self,
         kind: FailureKind,
-        theirs: Option<&Proven>,
+        theirs: Option<&ProvenRecord>,
         rejection: Option<(usize, String)>,
     ) -> Result<Box<ConsensusFailure>, EngineError> {
         let ours = &self.session.leaves;
@@ -186,7 +163,7 @@ impl Engine {
             peer: our_item.as_deref().and_then(peer_of),
             item: our_item.map(hex::encode),
         };
-        let their_side = |theirs: &Proven| {
+        let their_side = |theirs: &ProvenRecord| {
             let item = place.and_then(|place| theirs.session.outcome.items.get(place));
             Side {
                 items: theirs.leaves.len() as u64,

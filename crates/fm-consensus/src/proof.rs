@@ -2,21 +2,32 @@
 
 use fm_codec::{Dialect, MAX_DECODE_SIZE};
 use fm_crypto::SessionKeys;
-use fm_history::{MerkleRoot, SessionHeader, SignedSession, merkle_root};
+use fm_history::{Hash, MerkleRoot, SessionHeader, SignedSession, merkle_root};
 
 use crate::action::OutcomeError;
+
+/// A record whose signatures hold.
+#[derive(Clone, Debug)]
+pub struct ProvenRecord {
+    /// The record.
+    pub session: SignedSession,
+    /// The leaves of its items.
+    pub leaves: Vec<Hash>,
+    /// Its header.
+    pub header: SessionHeader,
+}
 
 /// Proves that a record is the signed outcome of that session: strictly decoded, with a root that no shorter list has,
 /// and exactly a threshold of valid signatures.
 ///
 /// # Errors
 /// If it is not.
-pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<SignedSession, OutcomeError> {
+pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<ProvenRecord, OutcomeError> {
     if record.len() > MAX_DECODE_SIZE {
         return Err(OutcomeError::TooLarge { bytes: record.len() });
     }
     let (signed, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
-    let MerkleRoot { root, ambiguous, .. } = merkle_root(leaves);
+    let MerkleRoot { root, ambiguous, .. } = merkle_root(leaves.clone());
     if ambiguous {
         return Err(OutcomeError::Ambiguous);
     }
@@ -24,9 +35,10 @@ pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<S
     if signatures != threshold {
         return Err(OutcomeError::SignatureCount { signatures, threshold });
     }
-    let message = keys.message(&SessionHeader { index: session, root }.to_bytes());
+    let header = SessionHeader { index: session, root };
+    let message = keys.message(&header.to_bytes());
     for (peer, signature) in &signed.signatures {
         keys.verify(*peer, &message, signature)?;
     }
-    Ok(signed)
+    Ok(ProvenRecord { session: signed, leaves, header })
 }

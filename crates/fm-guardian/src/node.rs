@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fm_aleph::Member;
 use fm_client::Guardians;
-use fm_consensus::{GUARD_NAME, Guard, Retention, Schedule};
+use fm_consensus::{GUARD_NAME, Guard, Orderers, Retention, Rules, Schedule};
 use fm_peers::{Identity, Other, Peers, Setup};
 use fm_rpc::{Limits, serve};
 use fm_store::LiveStore;
@@ -32,6 +32,8 @@ pub struct NodeOptions {
     pub api: Option<String>,
     /// Whether an empty database may be made.
     pub new: bool,
+    /// Who takes part in ordering beside this node.
+    pub orderers: Orderers,
     /// Which checkpoints are kept.
     pub checkpoints: Retention,
     /// So long without movement, and a session is told to be stuck.
@@ -67,8 +69,8 @@ impl Node {
     pub async fn start(config: NodeConfig, options: &NodeOptions) -> Result<Self, NodeError> {
         let store = Arc::new(open_store(&config.directory, options.new)?);
         let guard = read_guard(&config.directory)?;
-        let rounds = config.consensus.broadcast_rounds_per_session;
-        let schedule = Schedule::rounds(rounds).ok_or(NodeError::Rounds { rounds })?;
+        let rules = rules(&config, options.orderers)?;
+        let schedule = rules.schedule;
         let modules = Arc::new(config.modules()?);
         let (me, key, keys) = (config.me(), Arc::new(config.signing_key()?), Arc::new(config.keys.clone()));
         let address = match &options.api {
@@ -89,14 +91,14 @@ impl Node {
         let shared =
             Arc::new(Shared::new(config, store, modules, peers, options.checkpoints, options.stuck_after));
         shared.last.send_replace(options.sessions);
-        let engine = Sessions::engine(&shared, schedule, guard)?;
+        let engine = Sessions::engine(&shared, rules, guard)?;
         publish(&shared, &engine);
         let member =
             links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
         let keys = &shared.config.keys;
         let guardians = Guardians::watch(others, keys, shared.metrics.refused_outcomes.clone());
-        let sessions = Sessions { shared, member, guardians, guard, schedule, stop: stopped };
+        let sessions = Sessions { shared, member, guardians, guard, rules, stop: stopped };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })
     }
@@ -118,6 +120,13 @@ impl Node {
         api.abort();
         result
     }
+}
+
+fn rules(config: &NodeConfig, orderers: Orderers) -> Result<Rules, NodeError> {
+    let rounds = config.consensus.broadcast_rounds_per_session;
+    let schedule = Schedule::rounds(rounds).ok_or(NodeError::Rounds { rounds })?;
+    let schedule = if orderers == Orderers::Nodes { schedule } else { schedule.unbounded() };
+    Ok(Rules { schedule, orderers })
 }
 
 fn open_store(directory: &Path, new: bool) -> Result<LiveStore, NodeError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fm_aleph::{Member, OrderedUnit, Proposals, Session};
 use fm_client::Guardians;
-use fm_consensus::{Ambiguous, Engine, Federation, Guard, Rules, Schedule};
+use fm_consensus::{Engine, Federation, Guard, Rules};
 use fm_store::Durability;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
@@ -43,19 +43,18 @@ pub(crate) struct Sessions {
     pub(crate) member: Option<Member>,
     pub(crate) guardians: Guardians,
     pub(crate) guard: Guard,
-    pub(crate) schedule: Schedule,
+    pub(crate) rules: Rules,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
 impl Sessions {
     /// Opens the machine on what is in the database.
-    pub(crate) fn engine(shared: &Shared, schedule: Schedule, guard: Guard) -> Result<Engine, NodeError> {
+    pub(crate) fn engine(shared: &Shared, rules: Rules, guard: Guard) -> Result<Engine, NodeError> {
         let federation = Federation {
             keys: shared.config.keys.clone(),
             own: shared.config.me(),
             signing_key: shared.config.signing_key()?,
         };
-        let rules = Rules { schedule, ambiguous: Ambiguous::Refused };
         let mut engine =
             Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;
         // Own units are synced, and with them all that was accepted before.
@@ -82,7 +81,7 @@ impl Sessions {
                     if self.pause(&mut engine).await? {
                         return Ok(());
                     }
-                    engine = Self::engine(&self.shared, self.schedule, self.guard)?;
+                    engine = Self::engine(&self.shared, self.rules, self.guard)?;
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use fm_cli::{Manual, bytes};
 
 /// Runs a guardian, or a whole federation for trying.
@@ -54,6 +54,12 @@ pub(crate) struct RunArgs {
     /// Listen here for clients, instead of at the address in consensus.json. Speaks ws, not wss.
     #[arg(long, value_name = "HOST:PORT", env = "FM_BIND_API")]
     pub(crate) bind_api: Option<String>,
+    /// Order as servers of this version do, while one of them still takes part. All nodes need the same.
+    ///
+    /// Such servers process what nodes alone refuse: an item that a guardian repeats within a session, one of 64 bytes, a
+    /// session of more than 15 MB, and those before v0.6 bytes behind the items of a unit.
+    #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS")]
+    pub(crate) beside_servers: Option<Servers>,
     /// Keep so many checkpoints of the database; one is made after every session. 0: none is made.
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION")]
     pub(crate) checkpoints: usize,
@@ -66,6 +72,17 @@ pub(crate) struct RunArgs {
     /// Stop when so many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS")]
     pub(crate) sessions: Option<u64>,
+}
+
+/// Versions of servers whose configuration is that of nodes.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Servers {
+    #[value(name = "v0.4")]
+    V04,
+    #[value(name = "v0.5")]
+    V05,
+    #[value(name = "v0.6")]
+    V06,
 }
 
 /// Make a new federation: every guardian makes its own keys, and all exchange setup codes.

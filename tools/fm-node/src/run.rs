@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, guardian_password, interrupt_flag};
-use fm_consensus::Retention;
+use fm_consensus::{Orderers, Retention};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::RunArgs;
+use crate::args::{RunArgs, Servers};
 use crate::failure::{of_config, of_node};
 
 /// What is logged if nobody says. The library tells of every session that ends as of a failure of its tasks.
@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         listen: arguments.bind_p2p.clone(),
         api: arguments.bind_api.clone(),
         new: arguments.new,
+        orderers: orderers(arguments.beside_servers),
         checkpoints: Retention { keep: arguments.checkpoints, min_free: arguments.min_free },
         stuck_after: Duration::from_secs(arguments.stuck_after.max(1)),
         sessions: arguments.sessions,
@@ -38,6 +39,14 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     })?;
     info!("stopped");
     Ok(Exit::Done)
+}
+
+fn orderers(servers: Option<Servers>) -> Orderers {
+    match servers {
+        None => Orderers::Nodes,
+        Some(Servers::V04 | Servers::V05) => Orderers::Servers { ignore_rest: true },
+        Some(Servers::V06) => Orderers::Servers { ignore_rest: false },
+    }
 }
 
 async fn stop_when(interrupted: Arc<AtomicBool>, stop: Stop) {

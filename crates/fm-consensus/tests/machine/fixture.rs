@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fm_consensus::{
-    Ambiguous, Changes, Engine, EngineError, Federation, Guard, Ledger, MemoryStorage, Meta, Modules, Rules,
+    Changes, Engine, EngineError, Federation, Guard, Ledger, MemoryStorage, Meta, Modules, Orderers, Rules,
     Schedule, Storage,
 };
 use fm_crypto::{ConsensusConfig, SessionKeys, SigningKey};
@@ -47,7 +47,7 @@ pub(crate) fn modules() -> Arc<Modules> {
 
 /// The rules of these servers.
 pub(crate) fn rules() -> Rules {
-    Rules { schedule: Schedule::rounds(40).unwrap(), ambiguous: Ambiguous::Processed }
+    Rules { schedule: Schedule::rounds(40).unwrap(), orderers: Orderers::Servers { ignore_rest: true } }
 }
 
 /// The rows of a guardian's database.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use fm_codec::{Dialect, Encode, ModuleValue};
 use fm_consensus::{
-    ACCEPTED_ITEM, ALEPH_UNITS, Action, Ambiguous, BATCH_BYTES, BatchError, Changes, Engine, EngineError,
-    Guard, MemoryStorage, Rejection, Rules, SESSION_BYTES, Schedule, Storage, UnitPayload, unit_key,
+    ACCEPTED_ITEM, ALEPH_UNITS, Action, BATCH_BYTES, BatchError, Changes, Engine, EngineError, Guard,
+    MemoryStorage, Orderers, Rejection, Rules, SESSION_BYTES, Schedule, Storage, UnitPayload, unit_key,
 };
 use fm_eras::RowSource;
 use fm_eras::session::{session_key, transaction_key};
@@ -16,6 +16,9 @@ use crate::world::{
     LAST_ROUND, META, batch, deposit, federation, fresh, keys, modules, open, rules, signature, signing_key,
     transaction, transfer, vote,
 };
+
+/// Servers before v0.6.
+const SERVERS: Orderers = Orderers::Servers { ignore_rest: true };
 
 fn end(engine: &mut Engine) -> (fm_history::SessionHeader, [u8; 64]) {
     match engine.on_ordered_unit(LAST_ROUND, 1, None).unwrap().as_slice() {
@@ -149,15 +152,15 @@ fn transactions_that_do_not_hold_are_discarded() {
 
 #[test]
 fn a_repeated_item_is_refused_or_processed_as_the_rules_say() {
-    for ambiguous in [Ambiguous::Refused, Ambiguous::Processed] {
+    for orderers in [Orderers::Nodes, SERVERS] {
         let storage = Arc::new(MemoryStorage::default());
-        let rules = Rules { ambiguous, ..rules() };
+        let rules = Rules { orderers, ..rules() };
         let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
         let mut engine = Engine::open(storage.clone(), federation, modules, rules, Guard::default()).unwrap();
         let item = vote(1, 1, b"x");
         assert_eq!(rejection(&mut engine, &item), None);
         let second = rejection(&mut engine, &item);
-        assert_eq!(second, (ambiguous == Ambiguous::Refused).then_some(Rejection::Duplicate));
+        assert_eq!(second, (orderers == Orderers::Nodes).then_some(Rejection::Duplicate));
         // Another guardian's is another item.
         let actions = engine.on_ordered_unit(1, 1, Some(&batch(&[item]))).unwrap();
         assert!(matches!(actions.as_slice(), [Action::Accepted { peer: 1, .. }]));
@@ -165,18 +168,41 @@ fn a_repeated_item_is_refused_or_processed_as_the_rules_say() {
 }
 
 #[test]
+fn bytes_behind_a_batch_are_judged_as_those_who_order_judge_them() {
+    let (first, second) = (vote(1, 1, b"x"), vote(1, 2, b"y"));
+    let of = |orderers| {
+        let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
+        let rules = Rules { orderers, ..rules() };
+        let storage = Arc::new(MemoryStorage::default());
+        let mut engine = Engine::open(storage, federation, modules, rules, Guard::default()).unwrap();
+        let UnitPayload::Batch(mut bytes) = batch(&[first.clone(), second.clone()]) else { panic!() };
+        bytes.push(7);
+        let actions = engine.on_ordered_unit(0, 1, Some(&UnitPayload::Batch(bytes.clone()))).unwrap();
+        let accepted = matches!(actions.as_slice(), [Action::Accepted { .. }, Action::Accepted { .. }]);
+        // A list that is cut short is no list to anybody.
+        bytes.truncate(bytes.len() - 2);
+        let cut = engine.on_ordered_unit(0, 1, Some(&UnitPayload::Batch(bytes))).unwrap();
+        assert!(matches!(cut.as_slice(), [Action::BatchSkipped { .. }]), "{orderers:?}: {cut:?}");
+        accepted
+    };
+    assert!(of(SERVERS));
+    assert!(!of(Orderers::Servers { ignore_rest: false }));
+    assert!(!of(Orderers::Nodes));
+}
+
+#[test]
 fn an_item_that_reads_as_two_nodes_is_refused_or_processed_as_the_rules_say() {
     // Variant, length, instance (three bytes), length, salt, key, length, guardian: ten bytes beside the value.
     let of = |bytes: usize| vote(1, 1, &vec![b'x'; bytes - 10]);
-    for ambiguous in [Ambiguous::Refused, Ambiguous::Processed] {
-        let rules = Rules { ambiguous, ..rules() };
+    for orderers in [Orderers::Nodes, SERVERS] {
+        let rules = Rules { orderers, ..rules() };
         let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
         let storage = Arc::new(MemoryStorage::default());
         let mut engine = Engine::open(storage, federation, modules, rules, Guard::default()).unwrap();
         for bytes in 63..66 {
             let item = of(bytes);
             assert_eq!(AcceptedItem { item: item.clone(), peer: 0 }.to_bytes(Dialect::MODERN).len(), bytes);
-            let refused = ambiguous == Ambiguous::Refused && bytes == 64;
+            let refused = orderers == Orderers::Nodes && bytes == 64;
             assert_eq!(rejection(&mut engine, &item), refused.then_some(Rejection::ReadsAsNodes));
         }
     }
@@ -232,7 +258,7 @@ fn exactly_a_threshold_of_signatures_is_collected() {
 #[test]
 fn an_older_schedule_ends_by_the_number_of_batches() {
     let storage = Arc::new(MemoryStorage::default());
-    let rules = Rules { schedule: Schedule::batches(1, 5000, 4).unwrap(), ambiguous: Ambiguous::Processed };
+    let rules = Rules { schedule: Schedule::batches(1, 5000, 4).unwrap(), orderers: SERVERS };
     let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
     let mut engine = Engine::open(storage.clone(), federation, modules, rules, Guard::default()).unwrap();
     // Three times the expected rounds, times four guardians; also batches that cannot be read count.

@@ -1,7 +1,9 @@
 //! What the own units carry.
 
 use fm_codec::ModuleValue;
-use fm_consensus::{Action, BATCH_BYTES, ProposalQueue, QueueError, Rejection, UnitPayload, read_batch};
+use fm_consensus::{
+    Action, BATCH_BYTES, Orderers, ProposalQueue, QueueError, Rejection, UnitPayload, read_batch,
+};
 use fm_history::{ConsensusItem, Hash, SessionHeader};
 
 use crate::world::{META, batch, deposit, modules, signing_key, vote};
@@ -11,7 +13,7 @@ fn items(payload: Option<UnitPayload>) -> Vec<ConsensusItem> {
         None => Vec::new(),
         Some(UnitPayload::Batch(bytes)) => {
             assert!(!bytes.is_empty() && bytes.len() <= BATCH_BYTES);
-            read_batch(&bytes, &modules(4)).unwrap()
+            read_batch(&bytes, &modules(4), Orderers::Nodes).unwrap()
         }
         Some(UnitPayload::Signature(_)) => panic!("the rounds are not over"),
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fm_codec::{Dialect, Encode, ModuleValue, Writer};
 use fm_consensus::{
-    Ambiguous, Changes, Engine, EngineError, Federation, Guard, Ledger, MemoryStorage, Meta, Modules, Rules,
+    Changes, Engine, EngineError, Federation, Guard, Ledger, MemoryStorage, Meta, Modules, Orderers, Rules,
     Schedule, Storage, UnitPayload,
 };
 use fm_crypto::{SessionKeys, SigningKey};
@@ -55,7 +55,7 @@ pub(crate) fn modules(guardians: u16) -> Modules {
 
 /// Sessions of [`LAST_ROUND`] rounds without repeated items.
 pub(crate) fn rules() -> Rules {
-    Rules { schedule: Schedule::rounds(LAST_ROUND).unwrap(), ambiguous: Ambiguous::Refused }
+    Rules { schedule: Schedule::rounds(LAST_ROUND).unwrap(), orderers: Orderers::Nodes }
 }
 
 /// Guardian `own` of four.
