@@ -68,7 +68,9 @@ fn losses() -> Vec<(&'static str, Copy)> {
     fs::write(torn_within.database("000900.log"), b"").expect("a log");
     let torn_list = Copy::of(IN_LOG);
     append(&torn_list.file("MANIFEST-"), &[1, 2, 3]);
+    // The list of files asks for the log by its number: one that was finished since is not named, nor read.
     let unnamed = Copy::of(IN_LOG);
+    fs::rename(unnamed.file(".log"), unnamed.database("000900.log")).expect("the log");
     fs::copy(Copy::of(IN_BOTH).file(".sst"), unnamed.database("000099.sst")).expect("a table");
     vec![
         ("log-missing", without_log),
@@ -76,6 +78,25 @@ fn losses() -> Vec<(&'static str, Copy)> {
         ("file-list-torn", torn_list),
         ("tables-unnamed", unnamed),
     ]
+}
+
+/// What a crash leaves while a table is written: the logs still have its rows, and nothing is lost.
+#[test]
+fn a_table_that_was_not_finished_is_told_and_loses_nothing() {
+    let copy = Copy::of(IN_BOTH);
+    let (source, target) = (copy.guardian(), copy.target());
+    let honest = verify!(source, "--config", source, "--json").exits(0).verdict();
+    fs::copy(copy.file(".sst"), copy.database("000099.sst")).expect("a table");
+    let run = verify!(source, "--config", source, "--json").exits(0);
+    let findings = run.findings();
+    let told = findings.iter().find(|finding| finding["code"] == "tables-unfinished").expect("the finding");
+    assert_eq!(told["severity"], "info");
+    assert!(told["message"].as_str().is_some_and(|message| message.contains("000099.sst")), "{told}");
+    assert_eq!(run.verdict()["history_root"], honest["history_root"]);
+    migrate!("convert", "--from", source, "--config", source, "--to", target).exits(0);
+    let manifest = fs::read_to_string(target.join("manifest.json")).expect("the manifest");
+    assert!(manifest.contains("tables-unfinished"), "{manifest}");
+    verify!(target, "--config", source).exits(0);
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn code_of(kind: OmissionKind) -> Code {
         OmissionKind::MissingLog => Code::LogMissing,
         OmissionKind::TornFileList => Code::FileListTorn,
         OmissionKind::UnnamedTables => Code::TablesUnnamed,
+        OmissionKind::UnfinishedTables => Code::TablesUnfinished,
     }
 }
 

@@ -3,7 +3,7 @@
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_eras::session::session_key;
 use fm_history::{
-    AcceptedItem, Depth, NODE_PAIR_BYTES, SessionHeader, Signatures, merkle_root_of_items, sha256,
+    AcceptedItem, Depth, Hash, NODE_PAIR_BYTES, SessionHeader, Signatures, merkle_root_of_items, sha256,
     signed_record,
 };
 use fm_store::Durability;

@@ -101,8 +101,10 @@ codes! {
     LogMissing = "log-missing", Error;
     /// The database's list of files is torn; the tables named behind the tear are not read.
     FileListTorn = "file-list-torn", Error;
-    /// Tables that the database's list of files does not name; they are not read.
+    /// Tables that the database's list of files does not name, and not all logs are there; they are not read.
     TablesUnnamed = "tables-unnamed", Error;
+    /// Tables that a crash left while they were written; their rows are elsewhere.
+    TablesUnfinished = "tables-unfinished", Info;
     /// Epochs or sessions that an earlier audit proved, as its trust file says, are not what they were.
     TrustedPrefixChanged = "trusted-prefix-changed", Error;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).

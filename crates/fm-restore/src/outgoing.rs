@@ -14,7 +14,7 @@ use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::session::{CLIENT_BACKUP, session_key};
 use fm_history::{Block, BlockContent, SessionHeader};
 use fm_migration::StoredUnits;
-use fm_store::{OmissionKind, ReadStore, StoreError};
+use fm_store::{Omission, OmissionKind, ReadStore, StoreError};
 use fm_units::{Expected, read_in_form};
 
 use crate::RestoreError;
@@ -290,11 +290,13 @@ fn reach_of_units(units: Option<&OpenUnits>, last: Option<u64>, open: u64) -> (R
 }
 
 fn condition(store: &ReadStore) -> Condition {
-    match store.omissions() {
+    let losses: Vec<&Omission> =
+        store.omissions().iter().filter(|omission| omission.kind.loses_rows()).collect();
+    match losses.as_slice() {
         [] => Condition::Readable,
         [torn] if torn.kind == OmissionKind::TornLogTail => Condition::TornEnd(torn.message.clone()),
-        omissions => {
-            let messages: Vec<&str> = omissions.iter().map(|omission| omission.message.as_str()).collect();
+        losses => {
+            let messages: Vec<&str> = losses.iter().map(|omission| omission.message.as_str()).collect();
             Condition::Partly(messages.join("; "))
         }
     }

@@ -15,7 +15,7 @@ mod copy;
 mod error;
 mod live;
 mod lock;
-mod manifest;
+mod log;
 mod omission;
 mod open;
 mod partial;

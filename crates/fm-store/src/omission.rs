@@ -1,8 +1,7 @@
 //! What RocksDB leaves out of a database without an error.
 //!
-//! Invariant: whatever of a directory is not read, and RocksDB does not mention, is an [`Omission`]. Two things
-//! leave no mark: a log cut exactly between two batches cannot be told from one that was never longer, nor an
-//! older log that is missing among several from one that was never there.
+//! Invariant: whatever of a directory is not read, and RocksDB does not mention, is an [`Omission`]. One thing leaves no
+//! mark: a log cut exactly between two batches cannot be told from one that was never longer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +11,7 @@ use rocksdb::DB;
 use rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP;
 
 use crate::StoreError;
-use crate::manifest::torn_at;
+use crate::log::{changes, torn_at};
 use crate::open::explain;
 
 /// Why part of a database is not read.
@@ -25,14 +24,28 @@ pub enum OmissionKind {
     MissingLog,
     /// The list of files (`MANIFEST`) is torn: tables named behind the tear are not read.
     TornFileList,
-    /// Tables that the list of files does not name: what a crash while writing them leaves, or the sign of a list
-    /// that is cut.
+    /// Tables that the list of files does not name, and the logs that would have their rows are not all there: the
+    /// sign of a list that is cut.
     UnnamedTables,
+    /// The same, and the logs are all there: a crash left the tables while they were written, and their rows are in the
+    /// logs or in the tables that they were to replace.
+    UnfinishedTables,
 }
 
 impl OmissionKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::TornLogTail, Self::MissingLog, Self::TornFileList, Self::UnnamedTables];
+    pub const ALL: [Self; 5] = [
+        Self::TornLogTail,
+        Self::MissingLog,
+        Self::TornFileList,
+        Self::UnnamedTables,
+        Self::UnfinishedTables,
+    ];
+
+    /// Whether rows are gone.
+    pub fn loses_rows(self) -> bool {
+        self != Self::UnfinishedTables
+    }
 }
 
 /// A part of a database that is not read.
@@ -49,8 +62,20 @@ pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Resul
     let names = file_names(path)?;
     let logs = needed_logs(db, path, &names)?;
     let torn_log = torn_log.map(|message| torn_log_at(path, &logs.names, message)).transpose()?;
-    let all = [torn_log, missing_log(&logs), torn_list(path)?, unnamed_tables(db, path, &names)?];
-    Ok(all.into_iter().flatten().collect())
+    let missing = match (missing_log(&logs), &torn_log) {
+        (None, None) => gap(path, &logs.names)?,
+        (missing, _) => missing,
+    };
+    let torn_list = torn_list(path)?;
+    let mut omissions: Vec<Omission> = [torn_log, missing, torn_list].into_iter().flatten().collect();
+    // The torn end of the newest log is behind all that was being written to a table.
+    let logs_are_whole = omissions.iter().all(|omission| omission.kind == OmissionKind::TornLogTail);
+    let kind = match logs.has_least() && logs_are_whole {
+        true => OmissionKind::UnfinishedTables,
+        false => OmissionKind::UnnamedTables,
+    };
+    omissions.extend(unnamed_tables(db, path, &names)?.map(|message| Omission { kind, message }));
+    Ok(omissions)
 }
 
 /// The write-ahead logs whose rows are in no table yet.
@@ -61,12 +86,24 @@ struct Logs {
     names: Vec<String>,
 }
 
+impl Logs {
+    /// Whether the one is there that is removed first, once all its rows are in tables that the list of files names.
+    ///
+    /// If it is, no table was finished since: the list of files would name it, and a later log would be the least.
+    fn has_least(&self) -> bool {
+        self.names.first().is_some_and(|name| number(name) == Some(self.least))
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_suffix(".log")?.parse().ok()
+}
+
 fn needed_logs(db: &DB, path: &Path, names: &[String]) -> Result<Logs, StoreError> {
     let least = db
         .property_int_value(MIN_LOG_NUMBER_TO_KEEP)
         .map_err(|error| explain(path, &error))?
         .unwrap_or_default();
-    let number = |name: &str| name.strip_suffix(".log").and_then(|number| number.parse::<u64>().ok());
     let mut numbered: Vec<(u64, &String)> = names
         .iter()
         .filter_map(|name| number(name).map(|number| (number, name)))
@@ -101,6 +138,26 @@ fn missing_log(logs: &Logs) -> Option<Omission> {
     })
 }
 
+/// Every change has a number, one more than the change before it: a log that is missing between two others leaves a gap.
+fn gap(path: &Path, logs: &[String]) -> Result<Option<Omission>, StoreError> {
+    let mut before: Option<(u64, &str)> = None;
+    // One log is between no others.
+    for name in logs.iter().filter(|_| logs.len() > 1) {
+        let file = path.join(name);
+        let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
+        let Some(numbers) = changes(&log) else { continue };
+        if let Some((next, before)) = before.filter(|(next, _)| numbers.start > *next) {
+            let message = format!(
+                "a write-ahead log is missing between {before} and {name}: changes {next} to {} are in none",
+                numbers.start - 1
+            );
+            return Ok(Some(Omission { kind: OmissionKind::MissingLog, message }));
+        }
+        before = Some((numbers.end, name));
+    }
+    Ok(None)
+}
+
 /// The list of files is read up to where it is torn, and the tables named behind that are not.
 fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
     let current = path.join("CURRENT");
@@ -113,7 +170,7 @@ fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
     }))
 }
 
-fn unnamed_tables(db: &DB, path: &Path, names: &[String]) -> Result<Option<Omission>, StoreError> {
+fn unnamed_tables(db: &DB, path: &Path, names: &[String]) -> Result<Option<String>, StoreError> {
     let named: BTreeSet<String> = db
         .live_files()
         .map_err(|error| explain(path, &error))?
@@ -123,10 +180,8 @@ fn unnamed_tables(db: &DB, path: &Path, names: &[String]) -> Result<Option<Omiss
     let mut unnamed: Vec<&str> = names.iter().map(String::as_str).collect();
     unnamed.retain(|name| name.ends_with(".sst") && !named.contains(*name));
     unnamed.sort_unstable();
-    Ok((!unnamed.is_empty()).then(|| Omission {
-        kind: OmissionKind::UnnamedTables,
-        message: format!("the list of files does not name {}, so it is not read", unnamed.join(", ")),
-    }))
+    Ok((!unnamed.is_empty())
+        .then(|| format!("the list of files does not name {}, so it is not read", unnamed.join(", "))))
 }
 
 fn file_names(path: &Path) -> Result<Vec<String>, StoreError> {

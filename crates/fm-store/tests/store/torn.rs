@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use fm_store::{Omission, OmissionKind, ReadStore, StoreError};
+use fm_store::{Durability, LiveStore, Omission, OmissionKind, ReadStore, StoreError};
 
-use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
+use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL, read};
 
 /// Bytes of a block of the log; no header crosses its end.
 const BLOCK: usize = 32 << 10;
@@ -34,6 +34,18 @@ fn batch_ends(log: &[u8]) -> Vec<usize> {
     }
     assert_eq!(ends.last(), Some(&log.len()), "the fixture's log is whole");
     ends
+}
+
+/// A log of one batch, whose changes get other numbers.
+fn renumbered(log: &[u8], first: u64) -> Vec<u8> {
+    let mut log = log.to_vec();
+    assert_eq!(batch_ends(&log).len(), 2);
+    log[HEADER..HEADER + 8].copy_from_slice(&first.to_le_bytes());
+    let sum = !log[HEADER - 1..].iter().fold(!0u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0x82f6_3b78 * (sum & 1)))
+    });
+    log[..4].copy_from_slice(&sum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes());
+    log
 }
 
 /// Cuts the log at each length and compares with the log cut behind the last whole batch.
@@ -102,11 +114,68 @@ fn a_missing_log_is_told() {
 fn a_table_that_the_list_does_not_name_is_told() {
     let copy = Copy::of(IN_BOTH);
     let rows = copy.read().unwrap().0;
+    let log = copy.file("", ".log");
     fs::copy(copy.file("", ".sst"), copy.path.join("000099.sst")).unwrap();
-    let (again, told) = copy.read().unwrap();
-    assert_eq!(again, rows);
-    assert_eq!(kinds(&told), [OmissionKind::UnnamedTables]);
-    assert!(told[0].message.contains("does not name 000099.sst"), "{told:?}");
+    let told = |kind: OmissionKind| {
+        let (again, told) = copy.read().unwrap();
+        assert_eq!(again, rows);
+        assert_eq!(kinds(&told), [kind]);
+        assert!(told[0].message.contains("does not name 000099.sst"), "{told:?}");
+    };
+    // The log that is removed when a table is finished is still there.
+    told(OmissionKind::UnfinishedTables);
+    fs::rename(&log, copy.path.join("000900.log")).unwrap();
+    told(OmissionKind::UnnamedTables);
+}
+
+#[test]
+fn a_list_that_lost_its_last_record_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("database");
+    let store = LiveStore::create(&path).unwrap();
+    let write = |store: &LiveStore, from: u32| {
+        for number in from..from + 50 {
+            store.write([(&number.to_be_bytes()[..], Some(&b"value"[..]))], Durability::Synced).unwrap();
+        }
+    };
+    write(&store, 0);
+    store.checkpoint(&dir.path().join("checkpoint")).unwrap();
+    write(&store, 50);
+    drop(store);
+    let (rows, told) = read(&path).unwrap();
+    assert_eq!((rows.len(), kinds(&told)), (100, vec![]));
+    let current = fs::read_to_string(path.join("CURRENT")).unwrap();
+    let list = path.join(current.trim_end());
+    let whole = fs::read(&list).unwrap();
+    let records = batch_ends(&whole);
+    // Cut exactly between two records: the table that the checkpoint had written is not named any more.
+    fs::write(&list, &whole[..records[records.len() - 2]]).unwrap();
+    let (rows, told) = read(&path).unwrap();
+    assert!(rows.len() < 100);
+    assert_eq!(kinds(&told), [OmissionKind::UnnamedTables], "{told:?}");
+}
+
+#[test]
+fn a_log_that_is_missing_between_two_others_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("database");
+    let store = LiveStore::create(&path).unwrap();
+    store.write([(&b"a"[..], Some(&b"first"[..]))], Durability::Synced).unwrap();
+    drop(store);
+    // A database that is written by nobody but by these logs, each a copy of the first with later numbers.
+    let log = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+    let log = log.filter(|path| path.extension().is_some_and(|end| end == "log")).max().unwrap();
+    let name = |number: u64| path.join(format!("{number:06}.log"));
+    let number: u64 = log.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let bytes = fs::read(&log).unwrap();
+    let first = u64::from_le_bytes(bytes[HEADER..HEADER + 8].try_into().unwrap());
+    fs::write(name(number + 1), renumbered(&bytes, first + 1)).unwrap();
+    fs::write(name(number + 2), renumbered(&bytes, first + 2)).unwrap();
+    assert_eq!(read(&path).unwrap().1, []);
+    fs::remove_file(name(number + 1)).unwrap();
+    let told = read(&path).unwrap().1;
+    assert_eq!(kinds(&told), [OmissionKind::MissingLog]);
+    assert!(told[0].message.contains(&format!("changes {} to {}", first + 1, first + 1)), "{told:?}");
 }
 
 #[test]

@@ -1,0 +1,131 @@
+//! The form in which RocksDB keeps its logs, the list of files (`MANIFEST`) among them.
+//!
+//! RocksDB reads a list of files up to the first record that is cut short and opens the database as of then: the
+//! tables named behind it, and their rows, are gone without a word. So it is walked here as well.
+//!
+//! Layout: blocks of 32 KiB; in them fragments of a header (masked CRC-32C over kind and payload, length,
+//! kind; little endian) and a payload; fewer than seven bytes at the end of a block are not used. A record of a
+//! write-ahead log is a batch of changes: the number of the first one (8 bytes), how many (4 bytes), the changes.
+
+use std::ops::Range;
+
+/// Bytes of a block.
+const BLOCK: usize = 32 << 10;
+/// Bytes of a fragment's header.
+const HEADER: usize = 7;
+/// Bytes of a batch before its changes.
+const BATCH_HEAD: usize = 12;
+/// Added to a rotated checksum, so that a checksum over checksums is a good one.
+const MASK: u32 = 0xa282_ead8;
+/// CRC-32C's polynomial, reversed.
+const POLYNOMIAL: u32 = 0x82f6_3b78;
+
+/// Offset of the first byte that belongs to no whole record; none if the log is whole.
+pub(crate) fn torn_at(log: &[u8]) -> Option<usize> {
+    // Start of the record whose last fragment has not come yet.
+    let mut open = None;
+    for fragment in (Fragments { log, at: 0 }) {
+        let (at, fragment) = match fragment {
+            Ok(found) => found,
+            Err(at) => return Some(open.unwrap_or(at)),
+        };
+        match (fragment.kind, open) {
+            (Kind::Whole, None) => {}
+            (Kind::First, None) => open = Some(at),
+            (Kind::Middle, Some(_)) => {}
+            (Kind::Last, Some(_)) => open = None,
+            _ => return Some(open.unwrap_or(at)),
+        }
+    }
+    open
+}
+
+/// The numbers of the changes in a write-ahead log up to where it is torn; none if there are no changes in it.
+pub(crate) fn changes(log: &[u8]) -> Option<Range<u64>> {
+    let mut found: Option<Range<u64>> = None;
+    let mut head = Vec::with_capacity(BATCH_HEAD);
+    for (at, fragment) in (Fragments { log, at: 0 }).map_while(Result::ok) {
+        if matches!(fragment.kind, Kind::Whole | Kind::First) {
+            head.clear();
+        }
+        let payload = log.get(at + HEADER..at + fragment.length)?;
+        head.extend(payload.iter().take(BATCH_HEAD - head.len()));
+        if matches!(fragment.kind, Kind::Middle | Kind::First) {
+            continue;
+        }
+        let (first, count) = (head.first_chunk::<8>()?, head.last_chunk::<4>()?);
+        if head.len() == BATCH_HEAD && *count != [0; 4] {
+            let first = u64::from_le_bytes(*first);
+            let end = first.saturating_add(u32::from_le_bytes(*count).into());
+            found = Some(found.map_or(first, |known| known.start)..end);
+        }
+    }
+    found
+}
+
+/// The fragments of a log with their offsets; the offset of the first byte that is none ends them.
+struct Fragments<'a> {
+    log: &'a [u8],
+    at: usize,
+}
+
+impl Iterator for Fragments<'_> {
+    type Item = Result<(usize, Fragment), usize>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left_in_block = BLOCK - self.at % BLOCK;
+        if left_in_block < HEADER {
+            self.at += left_in_block;
+        }
+        let at = self.at;
+        let rest = self.log.get(at..).filter(|rest| !rest.is_empty())?;
+        let fragment = Fragment::read(rest, BLOCK - at % BLOCK);
+        self.at = fragment.as_ref().map_or(self.log.len(), |fragment| at + fragment.length);
+        Some(fragment.map(|fragment| (at, fragment)).ok_or(at))
+    }
+}
+
+/// Which part of a record a fragment is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Whole,
+    First,
+    Middle,
+    Last,
+}
+
+struct Fragment {
+    kind: Kind,
+    /// Header and payload.
+    length: usize,
+}
+
+impl Fragment {
+    fn read(bytes: &[u8], left_in_block: usize) -> Option<Self> {
+        let [c0, c1, c2, c3, l0, l1, kind] = *bytes.first_chunk::<HEADER>()?;
+        let length = HEADER + usize::from(u16::from_le_bytes([l0, l1]));
+        if length > left_in_block {
+            return None;
+        }
+        let summed = bytes.get(HEADER - 1..length)?;
+        let unmasked = u32::from_le_bytes([c0, c1, c2, c3]).wrapping_sub(MASK).rotate_left(15);
+        if unmasked != crc32c(summed) {
+            return None;
+        }
+        let kind = match kind {
+            1 => Kind::Whole,
+            2 => Kind::First,
+            3 => Kind::Middle,
+            4 => Kind::Last,
+            _ => return None,
+        };
+        Some(Self { kind, length })
+    }
+}
+
+/// What is walked is small: no table is worth its while.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (POLYNOMIAL & (sum & 1).wrapping_neg()))
+    })
+}
