@@ -10,7 +10,7 @@ use fm_cli::{
     interrupt_flag,
 };
 use fm_eras::Detected;
-use fm_history::{Code, Finding, Manifest};
+use fm_history::{Code, Finding, Manifest, Severity};
 use fm_migration::{Conversion, MigrationError, PlanOptions};
 use fm_store::ReadStore;
 use serde::Serialize;
@@ -147,7 +147,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
             sessions: anchor.sessions,
             items: anchor.items,
             history_root: anchor.history_root.to_string(),
-            source_omissions: opened.omissions.iter().map(|finding| finding.code).collect(),
+            source_omissions: losses(&opened.omissions),
         })?;
         return Ok(Exit::Done);
     }
@@ -242,6 +242,14 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     output.line("  provenance.fmar  every old record, byte for byte, with its signature")?;
     output.line("  manifest.json    what was done")?;
     Ok(Exit::Done)
+}
+
+fn losses(omissions: &[Finding]) -> Vec<Code> {
+    omissions
+        .iter()
+        .filter(|finding| finding.severity != Severity::Info)
+        .map(|finding| finding.code)
+        .collect()
 }
 
 fn print_manifest(output: &mut Output, manifest: &Manifest) -> Result<(), Failure> {

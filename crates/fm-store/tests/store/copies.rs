@@ -12,6 +12,8 @@ use tempfile::TempDir;
 pub(crate) const IN_LOG: &str = "hbbft-v0.1.5/peer-0/database";
 /// Its rows are in a table file and in the write-ahead log.
 pub(crate) const IN_BOTH: &str = "hbbft-v0.1.5/peer-3/database";
+/// Its log is the one that its list of files asks for.
+pub(crate) const CHECKPOINTED: &str = "session-v0.5.0/peer-0/database";
 /// A handful of rows, all in one batch of the write-ahead log.
 pub(crate) const SMALL: &str = "upstream-snapshots/global-v0-f712cee69";
 
