@@ -20,7 +20,7 @@ use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Finding, Severity, SignedSession};
 use fm_store::{Durability, LiveStore, StoreError};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::DATABASE_NAME;
 use crate::config::{
@@ -199,7 +199,7 @@ fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverEr
         identity: member(&path, &old, "identity")?,
         max_connections: member(&path, &old, "max_connections")?,
         broadcast_round_delay_ms: 50,
-        modules: consensus.modules.iter().map(|(id, of)| (*id, json!({ "kind": of.kind }))).collect(),
+        modules: consensus.module_kinds(),
     })
 }
 

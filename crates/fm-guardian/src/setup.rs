@@ -8,7 +8,6 @@ use std::path::Path;
 
 use fm_crypto::{SigningKey, seal_private_text};
 use fm_peers::{Identity, new_identity};
-use serde_json::json;
 
 use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
 
@@ -65,7 +64,7 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
             identity: number(index)?,
             max_connections: 1000,
             broadcast_round_delay_ms: plan.round_delay_ms,
-            modules: consensus.modules.iter().map(|(id, of)| (*id, json!({ "kind": of.kind }))).collect(),
+            modules: consensus.module_kinds(),
         };
         write_guardian(&directory.join(index.to_string()), &consensus, &local, guardian, &plan.password)?;
     }
@@ -131,7 +130,7 @@ pub(crate) fn write_private(
         api_auth: password.to_owned(),
         tls_key: tls_key.to_owned(),
         broadcast_secret_key: secret.to_owned(),
-        modules: consensus.modules.keys().map(|id| (*id, json!({}))).collect(),
+        modules: consensus.module_kinds(),
     };
     let (encrypted, salt) =
         seal_private_text(&serde_json::to_vec(&private)?, password).map_err(io::Error::other)?;

@@ -160,11 +160,7 @@ pub fn finish_setup(
         identity,
         max_connections: 1000,
         broadcast_round_delay_ms: 50,
-        modules: consensus
-            .modules
-            .iter()
-            .map(|(id, of)| (*id, serde_json::json!({ "kind": of.kind })))
-            .collect(),
+        modules: consensus.module_kinds(),
     };
     let json = |value: io::Result<String>| value.map_err(file(directory));
     let files = [("consensus.json", json(to_json(&consensus))?), ("local.json", json(to_json(&local))?)];

@@ -7,7 +7,7 @@ use std::path::Path;
 use fm_codec::Writer;
 use fm_consensus::DEFAULT_ROUNDS_PER_SESSION;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::error::NodeConfigError;
 
@@ -69,6 +69,13 @@ pub struct Consensus {
     pub modules: BTreeMap<u16, ModuleConfig>,
     /// What guardians tell clients.
     pub meta: BTreeMap<String, String>,
+}
+
+impl Consensus {
+    /// What the files of one guardian say of each module: its kind, and of modules without secrets nothing else.
+    pub(crate) fn module_kinds(&self) -> BTreeMap<u16, Value> {
+        self.modules.iter().map(|(id, module)| (*id, json!({ "kind": module.kind }))).collect()
+    }
 }
 
 /// `local.json`: what is this guardian's.
