@@ -13,7 +13,7 @@ use crate::format::{MAX_HEADER_LEN, SKIPPABLE_LEN, TRAILER_LEN, wide};
 use crate::frame::{Examined, examine};
 use crate::header::Header;
 use crate::index::{FrameInfo, Index, Totals};
-use crate::locate::{Head, Search, Source, Tail, exactly};
+use crate::locate::{Head, Search, Source, Tail, exactly, is_of_the_place};
 use crate::pipeline::Pipeline;
 use crate::record::Contents;
 use crate::survey::survey;
@@ -195,7 +195,7 @@ impl<'a> Check<'a> {
             });
             match bytes {
                 Ok(bytes) => pipeline.put(size, move || Ok(examine(&bytes))),
-                Err(ArchiveError::Io { source, .. }) => {
+                Err(ArchiveError::Io { source, .. }) if is_of_the_place(&source) => {
                     let message = source.to_string();
                     pipeline.put(size, || Err(Fault::Unreadable { message }));
                 }

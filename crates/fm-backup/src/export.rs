@@ -1,7 +1,7 @@
 //! `export`: a state as an archive.
 //!
 //! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
-//! whole; after a kill the same command starts over and replaces what was left.
+//! whole; after a kill the same command replaces what was left, or goes on with it in a store.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -61,6 +61,8 @@ pub struct Exported {
     pub metadata: Metadata,
     /// Whether it was there already.
     pub existed: bool,
+    /// Bytes of it that an interrupted run had sent to the store.
+    pub kept: u64,
 }
 
 /// Writes a state as an archive.
@@ -108,8 +110,9 @@ pub fn export(
         return Err(BackupError::ReadBack { path: options.target.path().to_owned(), what });
     }
     read_back(&written, &summary, control)?;
+    let kept = draft.kept();
     draft.publish()?;
-    Ok(Exported { survey, summary, metadata, existed: false })
+    Ok(Exported { survey, summary, metadata, existed: false, kept })
 }
 
 fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> {
@@ -157,7 +160,7 @@ fn existing(
             return Err(other(format!("it is damaged ({first})")));
         }
     }
-    Ok(Exported { survey, summary: there.summary(), metadata, existed: true })
+    Ok(Exported { survey, summary: there.summary(), metadata, existed: true, kept: 0 })
 }
 
 struct Job<'a> {

@@ -104,7 +104,7 @@ impl Client {
         let bytes = answer.bytes().await.map_err(|error| failed(&error))?;
         if bytes.len() as u64 != wanted {
             return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
+                io::ErrorKind::HostUnreachable,
                 "the store answered with fewer or more bytes",
             ));
         }
@@ -140,14 +140,14 @@ pub(crate) fn wait<T>(request: impl Future<Output = T>) -> io::Result<T> {
 
 /// The object is not the one any more that was looked at first.
 fn replaced() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the object was replaced while it was read")
+    io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the object was replaced while it was read")
 }
 
 /// Whether asking again may help.
 fn is_passing(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::StaleNetworkFileHandle
     )
 }
 
@@ -160,7 +160,9 @@ pub(crate) fn failed(error: &Error) -> io::Error {
             of(io::ErrorKind::PermissionDenied, "the store refuses these credentials")
         }
         Error::Precondition { .. } => replaced(),
-        _ => of(io::ErrorKind::Other, "the store cannot be reached or does not answer as it should"),
+        _ => {
+            of(io::ErrorKind::HostUnreachable, "the store cannot be reached or does not answer as it should")
+        }
     }
 }
 
