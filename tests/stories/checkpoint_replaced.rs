@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,8 @@ fn store() -> (Store, PathBuf, Vec<u8>) {
 fn disturbed(store: &Store, job: &[OsString], after: u64, change: &dyn Fn()) -> Run {
     let mishaps = Mishaps { pause: Duration::from_micros(300), ..Mishaps::default() };
     let line = Unsteady::new(store.address(), mishaps, 1);
-    let child = store.command(line.address(), job).spawn().expect("the program can be started");
+    let mut command = store.command(line.address(), job);
+    let child = command.stdout(Stdio::null()).spawn().expect("the program can be started");
     let began = Instant::now();
     while line.received() < after {
         assert!(began.elapsed() < Duration::from_secs(60), "{job:?}: {} bytes were fetched", line.received());

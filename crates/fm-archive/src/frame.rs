@@ -25,6 +25,7 @@ pub(crate) struct Packed {
 thread_local! {
     // A compressor's tables take megabytes: one per thread serves all of the thread's frames.
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Compresses the contents of frame number `frame`.
@@ -62,9 +63,15 @@ pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
     }
     let refuse = |message: String| Fault::Decompressor { message };
     let size = usize::try_from(scan.content_size()).map_err(|error| refuse(error.to_string()))?;
-    let mut decompressor = Decompressor::new().map_err(|error| refuse(error.to_string()))?;
-    // The scan limited the size; the decompressor stops at the capacity that it is given.
-    let plain = decompressor.decompress(frame, size).map_err(|error| refuse(error.to_string()))?;
+    let plain = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new()?),
+        };
+        // The scan limited the size; the decompressor stops at the capacity that it is given.
+        decompressor.decompress(frame, size)
+    });
+    let plain = plain.map_err(|error| refuse(error.to_string()))?;
     if plain.len() != size {
         return Err(refuse(format!("{} bytes instead of {size}", plain.len())));
     }
@@ -95,13 +102,9 @@ impl Examined {
         let facts = [
             ("compressed size", self.compressed == entry.compressed),
             ("compressed SHA-256", self.compressed_sha256 == entry.compressed_sha256),
-            ("uncompressed size", wide(contents.plain().len()) == entry.uncompressed),
             ("uncompressed SHA-256", *hash == entry.uncompressed_sha256),
-            ("record count", wide(contents.len()) == entry.records),
-            ("first key", contents.first_key() == entry.first_key),
-            ("last key", contents.last_key() == entry.last_key),
         ];
-        facts.into_iter().find(|(_, equal)| !equal).map(|(field, _)| field)
+        first_false(facts).or_else(|| difference(contents, entry))
     }
 
     /// The contents, if the frame is the one that a trusted index tells of.
@@ -114,6 +117,35 @@ impl Examined {
         }
         Ok(self.own?.0)
     }
+}
+
+/// The contents of a frame that a trusted index tells of.
+///
+/// Its bytes are those that were written, by their hash, before anything is decompressed; what comes out of them is what
+/// went in, by Zstandard's own checksum. The hash of the contents is for who has no trusted index, and for `verify`.
+pub(crate) fn open(frame: &[u8], entry: &FrameInfo) -> Result<Contents, Fault> {
+    if sha256(frame) != entry.compressed_sha256 {
+        return Err(Fault::Hash { of: "the compressed frame" });
+    }
+    let contents = unpack(frame)?;
+    match difference(&contents, entry) {
+        Some(field) => Err(Fault::NotAsIndexed { field }),
+        None => Ok(contents),
+    }
+}
+
+/// The first fact in which contents differ from their entry in the index.
+fn difference(contents: &Contents, entry: &FrameInfo) -> Option<&'static str> {
+    first_false([
+        ("uncompressed size", wide(contents.plain().len()) == entry.uncompressed),
+        ("record count", wide(contents.len()) == entry.records),
+        ("first key", contents.first_key() == entry.first_key),
+        ("last key", contents.last_key() == entry.last_key),
+    ])
+}
+
+fn first_false<const N: usize>(facts: [(&'static str, bool); N]) -> Option<&'static str> {
+    facts.into_iter().find(|(_, holds)| !holds).map(|(field, _)| field)
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -1,13 +1,13 @@
 //! Reading a whole archive from any key.
 //!
 //! Invariants: opening proves header and index by the root; no record of a frame is handed out before the
-//! frame's hashes and all its records were checked against the index; one frame is in memory at a time.
+//! frame's hash and all its records were checked against the index; one frame is in memory at a time.
 
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use crate::frame::examine;
+use crate::frame;
 use crate::index::{FrameInfo, Index};
 use crate::locate::{Search, Source, exactly};
 use crate::range::Records;
@@ -116,6 +116,12 @@ impl<R: Read + Seek> ArchiveReader<R> {
         IntoRecords::new(self, from, to)
     }
 
+    /// The same archive, read through something else: `change` makes it of the source.
+    pub fn with_source<S>(self, change: impl FnOnce(R) -> S) -> ArchiveReader<S> {
+        let Self { read, length, metadata, index, summary, cached } = self;
+        ArchiveReader { read: change(read), length, metadata, index, summary, cached }
+    }
+
     /// Gives the source back.
     pub fn into_inner(self) -> R {
         self.read
@@ -135,10 +141,10 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(&self.cached.insert((frame, contents)).1)
     }
 
-    fn read_frame(&mut self, frame: usize) -> Result<Contents, ArchiveError> {
-        let bytes = self.frame_bytes(frame)?;
-        let entry = &self.index.frames[frame];
-        examine(&bytes).accept(entry).map_err(|fault| entry.damage(frame, fault).into())
+    fn read_frame(&mut self, number: usize) -> Result<Contents, ArchiveError> {
+        let bytes = self.frame_bytes(number)?;
+        let entry = &self.index.frames[number];
+        frame::open(&bytes, entry).map_err(|fault| entry.damage(number, fault).into())
     }
 
     /// The bytes of a frame, unchecked.

@@ -69,11 +69,20 @@ impl Client {
 
     /// Size and version; none if there is no such object.
     pub(crate) fn stat(&self) -> io::Result<Option<Stat>> {
-        match wait(self.store.get_opts(&self.path, GetOptions { head: true, ..GetOptions::default() }))? {
-            Ok(found) => Ok(Some(Stat::of(found.meta))),
+        match wait(self.head())? {
+            Ok(meta) => Ok(Some(Stat::of(meta))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    async fn head(&self) -> object_store::Result<ObjectMeta> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        Ok(self.store.get_opts(&self.path, options).await?.meta)
+    }
+
+    async fn is_replaced(&self, stat: &Stat) -> bool {
+        self.head().await.is_ok_and(|found| !stat.is_of(&found))
     }
 
     /// The bytes in a range of the version at hand.
@@ -81,6 +90,8 @@ impl Client {
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {
             match self.fetch_once(stat, range.clone()).await {
+                // A place that another version does not have is refused as such by some servers.
+                Err(error) if is_passing(&error) && self.is_replaced(stat).await => return Err(replaced()),
                 Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
                 done => return done,
             }

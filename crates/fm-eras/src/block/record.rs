@@ -122,14 +122,13 @@ fn write_accepted_item(item: &BlockItem, layout: &BlockLayout, writer: &mut Writ
     match &layout.item {
         ItemForm::Inline(form) => encode_item(&item.content, form, writer),
         ItemForm::Bytes(form) => {
-            let mut bytes = Writer::new(form.map_or(layout.dialect, |form| form.dialect));
-            match (&item.content, form) {
-                (BlockContent::Opaque(opaque), _) => bytes.raw(opaque),
-                (content, Some(form)) => encode_item(content, form, &mut bytes),
+            let dialect = form.map_or(layout.dialect, |form| form.dialect);
+            writer.framed(dialect, |writer| match (&item.content, form) {
+                (BlockContent::Opaque(opaque), _) => writer.raw(opaque),
+                (content, Some(form)) => encode_item(content, form, writer),
                 // Without a layout of items every item is opaque.
                 (_, None) => {}
-            }
-            writer.bytes(bytes.as_bytes());
+            });
         }
     }
     if let Some(position) = item.position {
