@@ -101,14 +101,14 @@ impl Store {
     /// Names of all files of the store beside its own notes on objects: objects, and unfinished uploads with their parts.
     ///
     /// Parts of an upload that the store itself has forgotten are its own litter: it leaves them when a client goes away
-    /// while it puts them together.
+    /// while it puts them together; and so is what it had received of something when the client went away.
     pub fn files(&self) -> Vec<String> {
         let root = self.home.path().join("objects");
         let files = file_list(&root).into_iter().filter(|path| root.join(path).is_file());
         let is_known =
             |name: &str| match name.strip_prefix(".upload_id-").and_then(|part| part.split_once(".part-")) {
                 Some((id, _)) => root.join(format!(".upload-{id}.json")).exists(),
-                None => true,
+                None => !(name.starts_with(".tmp.") && name.ends_with(".internal.part")),
             };
         files
             .map(|path| path.to_string_lossy().into_owned())

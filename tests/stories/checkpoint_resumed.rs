@@ -199,7 +199,10 @@ fn a_note_that_was_tampered_with_does_no_harm() {
     scene.tamper(|lines| lines.truncate(2));
     assert_eq!(scene.again().0, PART);
     begin(2);
-    scene.tamper(|lines| lines[0] = format!("{}0", lines[0]));
+    scene.tamper(|lines| {
+        let last = lines[0].pop().expect("an id");
+        lines[0].push(if last == '0' { '1' } else { '0' });
+    });
     assert_eq!(scene.store.run(&scene.export).exits(0).verdict()["kept"], 0, "an upload that is not there");
     assert!(fs::read(scene.store.object(KEY)).expect("an object") == scene.whole);
 }
