@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{Read, Seek};
 use std::ops::ControlFlow;
 
-use crate::frame::open;
+use crate::frame::examine;
 use crate::pipeline::Pipeline;
 use crate::record::Contents;
 use crate::{ArchiveError, ArchiveReader, Record};
@@ -107,7 +107,7 @@ impl<R: Read + Seek> IntoRecords<R> {
             self.frame += 1;
             match self.reader.frame_bytes(number) {
                 Ok(bytes) => self.pipeline.put(size, move || {
-                    open(&bytes, &entry).map_err(|fault| entry.damage(number, fault).into())
+                    examine(&bytes).accept(&entry).map_err(|fault| entry.damage(number, fault).into())
                 }),
                 Err(error) => self.pipeline.put(0, move || Err(error)),
             }

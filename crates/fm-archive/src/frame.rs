@@ -102,9 +102,13 @@ impl Examined {
         let facts = [
             ("compressed size", self.compressed == entry.compressed),
             ("compressed SHA-256", self.compressed_sha256 == entry.compressed_sha256),
+            ("uncompressed size", wide(contents.plain().len()) == entry.uncompressed),
             ("uncompressed SHA-256", *hash == entry.uncompressed_sha256),
+            ("record count", wide(contents.len()) == entry.records),
+            ("first key", contents.first_key() == entry.first_key),
+            ("last key", contents.last_key() == entry.last_key),
         ];
-        first_false(facts).or_else(|| difference(contents, entry))
+        facts.into_iter().find(|(_, equal)| !equal).map(|(field, _)| field)
     }
 
     /// The contents, if the frame is the one that a trusted index tells of.
@@ -117,35 +121,6 @@ impl Examined {
         }
         Ok(self.own?.0)
     }
-}
-
-/// The contents of a frame that a trusted index tells of.
-///
-/// Its bytes are those that were written, by their hash, before anything is decompressed; what comes out of them is what
-/// went in, by Zstandard's own checksum. The hash of the contents is for who has no trusted index, and for `verify`.
-pub(crate) fn open(frame: &[u8], entry: &FrameInfo) -> Result<Contents, Fault> {
-    if sha256(frame) != entry.compressed_sha256 {
-        return Err(Fault::Hash { of: "the compressed frame" });
-    }
-    let contents = unpack(frame)?;
-    match difference(&contents, entry) {
-        Some(field) => Err(Fault::NotAsIndexed { field }),
-        None => Ok(contents),
-    }
-}
-
-/// The first fact in which contents differ from their entry in the index.
-fn difference(contents: &Contents, entry: &FrameInfo) -> Option<&'static str> {
-    first_false([
-        ("uncompressed size", wide(contents.plain().len()) == entry.uncompressed),
-        ("record count", wide(contents.len()) == entry.records),
-        ("first key", contents.first_key() == entry.first_key),
-        ("last key", contents.last_key() == entry.last_key),
-    ])
-}
-
-fn first_false<const N: usize>(facts: [(&'static str, bool); N]) -> Option<&'static str> {
-    facts.into_iter().find(|(_, holds)| !holds).map(|(field, _)| field)
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -1,13 +1,13 @@
 //! Reading a whole archive from any key.
 //!
 //! Invariants: opening proves header and index by the root; no record of a frame is handed out before the
-//! frame's hash and all its records were checked against the index; one frame is in memory at a time.
+//! frame's hashes and all its records were checked against the index; one frame is in memory at a time.
 
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use crate::frame;
+use crate::frame::examine;
 use crate::index::{FrameInfo, Index};
 use crate::locate::{Search, Source, exactly};
 use crate::range::Records;
@@ -141,10 +141,10 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(&self.cached.insert((frame, contents)).1)
     }
 
-    fn read_frame(&mut self, number: usize) -> Result<Contents, ArchiveError> {
-        let bytes = self.frame_bytes(number)?;
-        let entry = &self.index.frames[number];
-        frame::open(&bytes, entry).map_err(|fault| entry.damage(number, fault).into())
+    fn read_frame(&mut self, frame: usize) -> Result<Contents, ArchiveError> {
+        let bytes = self.frame_bytes(frame)?;
+        let entry = &self.index.frames[frame];
+        examine(&bytes).accept(entry).map_err(|fault| entry.damage(frame, fault).into())
     }
 
     /// The bytes of a frame, unchecked.

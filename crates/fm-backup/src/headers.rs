@@ -5,12 +5,13 @@
 //! Only sessions of v0.2 and later have headers that stand without their items.
 
 use fm_audit::{
-    Anchor, AuditError, CheckedSignatures, Control, HistoryAudit, check_signatures, count_finding,
+    Anchor, AuditError, CheckedSignatures, Control, Feed, HistoryAudit, check_signatures, count_finding,
+    run_pipeline,
 };
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_crypto::SessionKeys;
+use fm_eras::Detected;
 use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_of_key};
-use fm_eras::{Detected, SourceError};
 use fm_history::{
     Code, Finding, Hash, HistoryRoot, Place, SessionHeader, SessionLeaf, SessionParts, Severity, Signatures,
     read_signatures, signed_record,
@@ -52,7 +53,7 @@ pub(crate) fn read_header(index: u64, record: &[u8]) -> Result<(SessionLeaf, Sig
     Ok((SessionLeaf { items, header: SessionHeader { index, root } }, signatures))
 }
 
-/// Headers whose signatures are checked together.
+/// Most headers whose signatures are checked together.
 const BATCH: usize = 4_096;
 
 /// Audits headers: no session is missing, and enough guardians signed each.
@@ -70,27 +71,52 @@ pub(crate) fn audit_headers(
         items: 0,
         result: HistoryAudit::default(),
     };
-    control.progress.begin("headers", "sessions", None);
-    let mut rows = state.rows().scan_range(&[], None);
-    loop {
-        let rows: Result<Vec<Row>, SourceError> = rows.by_ref().take(BATCH).collect();
-        let rows = rows.map_err(|source| AuditError::rows(state.path(), source))?;
-        if rows.is_empty() {
-            break;
+    let read = |feed: &mut Feed<'_, Row>| {
+        for row in state.rows().scan_range(&[], None) {
+            let row = row.map_err(|source| AuditError::rows(state.path(), source))?;
+            let bytes = row.0.len() + row.1.len();
+            feed.push(row, bytes)?;
         }
-        control.check()?;
-        let headers: Vec<_> = rows.iter().map(|(key, value)| header_of_row(key, value)).collect();
-        audit.take(&headers);
-        control.progress.advance(rows.len() as u64);
-    }
+        Ok(())
+    };
+    control.progress.begin("headers", "sessions", None);
+    run_pipeline(
+        BATCH,
+        control,
+        read,
+        |rows| check_rows(&rows, keys),
+        |header| {
+            audit.on_row(header);
+            Ok::<(), AuditError>(())
+        },
+    )?;
     control.progress.end();
     Ok(audit.finish())
 }
 
-/// A header and the signatures under it, or what is wrong with the row.
-type ReadHeader = Result<(SessionLeaf, Signatures), Finding>;
+/// A header with the signatures under it.
+struct CheckedHeader {
+    leaf: SessionLeaf,
+    signatures: usize,
+    /// What came of them, if there are keys.
+    checked: Option<CheckedSignatures>,
+}
 
-fn header_of_row(key: &[u8], value: &[u8]) -> ReadHeader {
+/// Reads headers and checks all signatures under them together; of a row that is none, what is wrong with it.
+fn check_rows(rows: &[Row], keys: Option<&SessionKeys>) -> Vec<Result<CheckedHeader, Finding>> {
+    let headers: Vec<_> = rows.iter().map(|(key, value)| header_of_row(key, value)).collect();
+    let sound = headers.iter().flatten().map(|(leaf, signatures)| (leaf.header, signatures));
+    let checked = keys.map(|keys| check_signatures(&sound.collect::<Vec<_>>(), keys));
+    let mut checked = checked.unwrap_or_default().into_iter();
+    let mut with_checked = |(leaf, signatures): &(SessionLeaf, Signatures)| CheckedHeader {
+        leaf: *leaf,
+        signatures: signatures.len(),
+        checked: checked.next(),
+    };
+    headers.iter().map(|header| header.as_ref().map(&mut with_checked).map_err(Clone::clone)).collect()
+}
+
+fn header_of_row(key: &[u8], value: &[u8]) -> Result<(SessionLeaf, Signatures), Finding> {
     if key.first() != Some(&SIGNED_SESSION_OUTCOME) {
         let message = "a record of no session in an archive of headers";
         return Err(Finding::new(Code::UnknownPrefix, Place::key(key), message));
@@ -120,19 +146,11 @@ impl HeaderAudit<'_, '_> {
         (self.on_finding)(finding);
     }
 
-    fn take(&mut self, headers: &[ReadHeader]) {
-        let sound = headers.iter().flatten().map(|(leaf, signatures)| (leaf.header, signatures));
-        let checked = self.keys.map(|keys| check_signatures(&sound.collect::<Vec<_>>(), keys));
-        let mut checked = checked.unwrap_or_default().into_iter();
-        for header in headers {
-            match header {
-                Ok((leaf, signatures)) => self.on_header(*leaf, signatures, checked.next()),
-                Err(finding) => self.report(finding.clone()),
-            }
-        }
-    }
-
-    fn on_header(&mut self, leaf: SessionLeaf, signatures: &Signatures, checked: Option<CheckedSignatures>) {
+    fn on_row(&mut self, header: Result<CheckedHeader, Finding>) {
+        let CheckedHeader { leaf, signatures, checked } = match header {
+            Ok(header) => header,
+            Err(finding) => return self.report(finding),
+        };
         let (index, expected) = (leaf.header.index, self.root.sessions());
         if index != expected {
             let message = format!("session {expected} is not there");
@@ -145,8 +163,8 @@ impl HeaderAudit<'_, '_> {
         chain.epochs += 1;
         chain.last = Some(index);
         let (Some(keys), Some(checked)) = (self.keys, checked) else {
-            chain.unchecked += u64::from(!signatures.is_empty());
-            chain.unproven += u64::from(signatures.is_empty());
+            chain.unchecked += u64::from(signatures > 0);
+            chain.unproven += u64::from(signatures == 0);
             return;
         };
         if checked.valid >= keys.threshold() {
@@ -155,7 +173,7 @@ impl HeaderAudit<'_, '_> {
         } else {
             chain.unproven += 1;
         }
-        let count = count_finding(index, checked.valid, signatures.len(), keys.threshold());
+        let count = count_finding(index, checked.valid, signatures, keys.threshold());
         checked.findings.into_iter().chain(count).for_each(|finding| self.report(finding));
     }
 

@@ -15,6 +15,11 @@ impl Writer {
         Self { out: Vec::new(), dialect }
     }
 
+    /// An empty encoding with room for so many bytes.
+    pub fn with_capacity(dialect: Dialect, capacity: usize) -> Self {
+        Self { out: Vec::with_capacity(capacity), dialect }
+    }
+
     /// The dialect that this writer writes.
     pub fn dialect(&self) -> Dialect {
         self.dialect
