@@ -79,7 +79,7 @@ fn an_object_that_is_replaced_is_refused() {
             refused(run, "the object was replaced while it was read", &target);
             store.replace(KEY, &bytes, true);
         }
-        let run = disturbed(&store, &job, EARLY, &|| store.replace(KEY, &bytes[..EARLY as usize], true));
+        let run = disturbed(&store, &job, EARLY, &|| store.replace(KEY, &bytes[..bytes.len() / 4], true));
         refused(run, "the object was replaced while it was read", &target);
         store.replace(KEY, &bytes, true);
     }

@@ -57,7 +57,7 @@ impl<R: Read + Seek> IntoRecords<R> {
     }
 
     /// Shows the records one by one, without a copy of each, until `on` has seen enough.
-    pub fn visit(mut self, on: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<(), ArchiveError> {
+    pub fn visit(mut self, mut on: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<(), ArchiveError> {
         while self.find()? {
             let Some((key, value)) = self.current() else { break };
             if on(key, value).is_break() {

@@ -63,14 +63,7 @@ pub(crate) fn audit_headers(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<HistoryAudit, AuditError> {
-    let mut audit = HeaderAudit {
-        keys,
-        on_finding,
-        root: HistoryRoot::new(),
-        last_hash: Hash::default(),
-        items: 0,
-        result: HistoryAudit::default(),
-    };
+    let mut audit = HeaderAudit::new(keys, on_finding);
     let read = |feed: &mut Feed<'_, Row>| {
         for row in state.rows().scan_range(&[], None) {
             let row = row.map_err(|source| AuditError::rows(state.path(), source))?;
@@ -136,7 +129,12 @@ struct HeaderAudit<'a, 'f> {
     result: HistoryAudit,
 }
 
-impl HeaderAudit<'_, '_> {
+impl<'a, 'f> HeaderAudit<'a, 'f> {
+    fn new(keys: Option<&'a SessionKeys>, on_finding: &'f mut dyn FnMut(Finding)) -> Self {
+        let (root, result) = (HistoryRoot::new(), HistoryAudit::default());
+        Self { keys, on_finding, root, last_hash: Hash::default(), items: 0, result }
+    }
+
     fn report(&mut self, finding: Finding) {
         match finding.severity {
             Severity::Error => self.result.errors += 1,
