@@ -1,10 +1,11 @@
 //! A store of objects that speaks S3, on this machine, for as long as a test runs: signatures checked, objects as files.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
@@ -19,6 +20,9 @@ use crate::{Run, binary, command, file_list};
 
 /// The key that the store knows.
 const KEY: (&str, &str) = ("night-job", "a-secret-that-nobody-prints");
+
+/// How much later an object was replaced.
+const OTHER_DATE: Duration = Duration::from_secs(5);
 
 /// The store, with one bucket.
 pub struct Store {
@@ -76,17 +80,35 @@ impl Store {
         self.home.path().join("objects/archives").join(key)
     }
 
+    /// Puts something else at a key, as another client would: the bytes are others, and so are tag and date, or the date alone
+    /// as on a store without tags.
+    pub fn replace(&self, key: &str, bytes: &[u8], with_tag: bool) {
+        let (object, new) = (self.object(key), self.path("new"));
+        fs::write(&new, bytes).expect("the new object can be written");
+        let date = fs::metadata(&object).and_then(|old| old.modified()).expect("a date") + OTHER_DATE;
+        File::options().write(true).open(&new).and_then(|new| new.set_modified(date)).expect("it has a date");
+        if with_tag {
+            // Of an object whose tag it has not noted the store hashes the bytes.
+            let objects = self.home.path().join("objects");
+            let notes = file_list(&objects).into_iter().map(|path| objects.join(path));
+            for note in notes.filter(|path| path.to_string_lossy().ends_with(".internal.json")) {
+                fs::remove_file(note).expect("the store's note goes");
+            }
+        }
+        fs::rename(new, object).expect("it takes the place");
+    }
+
     /// Names of all files of the store beside its own notes on objects: objects, and unfinished uploads with their parts.
     ///
     /// Parts of an upload that the store itself has forgotten are its own litter: it leaves them when a client goes away
-    /// while it puts them together.
+    /// while it puts them together; and so is what it had received of something when the client went away.
     pub fn files(&self) -> Vec<String> {
         let root = self.home.path().join("objects");
         let files = file_list(&root).into_iter().filter(|path| root.join(path).is_file());
         let is_known =
             |name: &str| match name.strip_prefix(".upload_id-").and_then(|part| part.split_once(".part-")) {
                 Some((id, _)) => root.join(format!(".upload-{id}.json")).exists(),
-                None => true,
+                None => !(name.starts_with(".tmp.") && name.ends_with(".internal.part")),
             };
         files
             .map(|path| path.to_string_lossy().into_owned())

@@ -26,7 +26,9 @@ pub struct Mishaps {
 #[derive(Default)]
 struct Counts {
     to_client: AtomicU64,
+    to_server: AtomicU64,
     dropped: AtomicU64,
+    cut: AtomicBool,
     over: AtomicBool,
 }
 
@@ -54,6 +56,9 @@ impl Unsteady {
                     let is_dropped = mishaps.keeps_one_of > 0 && number % mishaps.keeps_one_of != 0;
                     if is_dropped { random.below(mishaps.within) as u64 } else { u64::MAX }
                 };
+                if shared.cut.load(Ordering::Relaxed) {
+                    continue;
+                }
                 let Ok(server) = TcpStream::connect(server) else { continue };
                 pass(client, server, left, mishaps.pause, &shared);
             }
@@ -69,6 +74,16 @@ impl Unsteady {
     /// Bytes that came from the server so far.
     pub fn received(&self) -> u64 {
         self.counts.to_client.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that went to the server so far.
+    pub fn sent(&self) -> u64 {
+        self.counts.to_server.load(Ordering::Relaxed)
+    }
+
+    /// Lets nothing pass any more.
+    pub fn cut(&self) {
+        self.counts.cut.store(true, Ordering::Relaxed);
     }
 
     /// Connections that were dropped so far.
@@ -97,15 +112,17 @@ fn pass(client: TcpStream, server: TcpStream, left: u64, pause: Duration, counts
             let mut piece = vec![0; PIECE];
             while let Ok(count @ 1..) = from.read(&mut piece) {
                 thread::sleep(pause);
+                if counts.cut.load(Ordering::Relaxed) {
+                    break;
+                }
                 let before = left.fetch_sub(count as u64, Ordering::Relaxed);
                 if before <= count as u64 {
                     left.store(0, Ordering::Relaxed);
                     counts.dropped.fetch_add(1, Ordering::Relaxed);
                     break;
                 }
-                if to_client {
-                    counts.to_client.fetch_add(count as u64, Ordering::Relaxed);
-                }
+                let passed = if to_client { &counts.to_client } else { &counts.to_server };
+                passed.fetch_add(count as u64, Ordering::Relaxed);
                 if to.write_all(&piece[..count]).is_err() {
                     break;
                 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{Read, Seek};
+use std::ops::ControlFlow;
 
 use crate::frame::examine;
 use crate::pipeline::Pipeline;
@@ -55,18 +56,42 @@ impl<R: Read + Seek> IntoRecords<R> {
         }
     }
 
-    fn step(&mut self) -> Result<Option<Record>, ArchiveError> {
+    /// Shows the records one by one, without a copy of each, until `on` has seen enough.
+    pub fn visit(mut self, mut on: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<(), ArchiveError> {
+        while self.find()? {
+            let Some((key, value)) = self.current() else { break };
+            if on(key, value).is_break() {
+                break;
+            }
+            self.record += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether there is another record; opens its frame.
+    fn find(&mut self) -> Result<bool, ArchiveError> {
         loop {
-            if let Some((key, value)) = self.contents.as_ref().and_then(|all| all.record(self.record)) {
-                let is_behind = self.to.as_ref().is_some_and(|to| key >= to.as_slice());
-                self.record += 1;
-                return Ok((!is_behind).then(|| (key.to_vec(), value.to_vec())));
+            if let Some((key, _)) = self.current() {
+                return Ok(self.to.as_deref().is_none_or(|to| key < to));
             }
             self.open_ahead();
-            let Some(contents) = self.pipeline.take().transpose()? else { return Ok(None) };
+            let Some(contents) = self.pipeline.take().transpose()? else { return Ok(false) };
             self.record = self.from.take().map_or(0, |from| contents.lower_bound(&from));
             self.contents = Some(contents);
         }
+    }
+
+    fn current(&self) -> Option<(&[u8], &[u8])> {
+        self.contents.as_ref()?.record(self.record)
+    }
+
+    fn step(&mut self) -> Result<Option<Record>, ArchiveError> {
+        if !self.find()? {
+            return Ok(None);
+        }
+        let record = self.current().map(|(key, value)| (key.to_vec(), value.to_vec()));
+        self.record += 1;
+        Ok(record)
     }
 
     /// Hands frames to the pool: the first one alone, then as many as there is room for.

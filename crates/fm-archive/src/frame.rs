@@ -25,6 +25,7 @@ pub(crate) struct Packed {
 thread_local! {
     // A compressor's tables take megabytes: one per thread serves all of the thread's frames.
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// Compresses the contents of frame number `frame`.
@@ -62,9 +63,15 @@ pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
     }
     let refuse = |message: String| Fault::Decompressor { message };
     let size = usize::try_from(scan.content_size()).map_err(|error| refuse(error.to_string()))?;
-    let mut decompressor = Decompressor::new().map_err(|error| refuse(error.to_string()))?;
-    // The scan limited the size; the decompressor stops at the capacity that it is given.
-    let plain = decompressor.decompress(frame, size).map_err(|error| refuse(error.to_string()))?;
+    let plain = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new()?),
+        };
+        // The scan limited the size; the decompressor stops at the capacity that it is given.
+        decompressor.decompress(frame, size)
+    });
+    let plain = plain.map_err(|error| refuse(error.to_string()))?;
     if plain.len() != size {
         return Err(refuse(format!("{} bytes instead of {size}", plain.len())));
     }

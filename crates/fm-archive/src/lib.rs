@@ -41,5 +41,5 @@ pub use range::Records;
 pub use reader::ArchiveReader;
 pub use record::{Record, check_limits};
 pub use salvage::{Ending, Salvage, salvage};
-pub use verify::{Readable, VerifyReport, verify};
+pub use verify::{Readable, VerifyReport, verify, verify_written};
 pub use writer::{ArchiveWriter, Options};

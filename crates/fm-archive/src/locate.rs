@@ -271,3 +271,10 @@ pub(crate) fn exactly<R: Read>(read: &mut R, count: u64) -> std::io::Result<Vec<
     }
     Ok(bytes)
 }
+
+/// Whether a failure says nothing about other places of the source: a disk that fails here may be good elsewhere. Something
+/// that is gone, or out of reach, is so everywhere.
+pub(crate) fn is_of_the_place(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{HostUnreachable, NotFound, PermissionDenied, StaleNetworkFileHandle};
+    !matches!(error.kind(), HostUnreachable | NotFound | PermissionDenied | StaleNetworkFileHandle)
+}

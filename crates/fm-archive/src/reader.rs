@@ -116,6 +116,12 @@ impl<R: Read + Seek> ArchiveReader<R> {
         IntoRecords::new(self, from, to)
     }
 
+    /// The same archive, read through something else: `change` makes it of the source.
+    pub fn with_source<S>(self, change: impl FnOnce(R) -> S) -> ArchiveReader<S> {
+        let Self { read, length, metadata, index, summary, cached } = self;
+        ArchiveReader { read: change(read), length, metadata, index, summary, cached }
+    }
+
     /// Gives the source back.
     pub fn into_inner(self) -> R {
         self.read

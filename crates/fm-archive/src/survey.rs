@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::format::wide;
 use crate::frame::unpack;
-use crate::locate::Source;
+use crate::locate::{Source, is_of_the_place};
 use crate::pipeline::Pipeline;
 use crate::record::Contents;
 use crate::walk::{Step, next_frame};
@@ -70,6 +70,9 @@ pub(crate) fn survey<R: Read + Seek>(
         let frame = match next_frame(source.read) {
             Ok(Step::Frame(frame)) => frame,
             Ok(_) => break,
+            Err(error) if !is_of_the_place(&error) => {
+                return Err(ArchiveError::Io { doing: "reading a frame", source: error });
+            }
             Err(error) => {
                 let fault = Fault::Unreadable { message: error.to_string() };
                 let bytes = offset.min(source.length)..source.length;

@@ -141,7 +141,9 @@ impl<W: Write> ArchiveWriter<W> {
         if self.filling.records == 0 {
             self.filling.first_key = key.to_vec();
         }
-        let contents = self.filling.contents.get_or_insert_with(|| Writer::new(Dialect::MODERN));
+        let room = self.options.frame_target + encoded_len(key, value);
+        let contents =
+            self.filling.contents.get_or_insert_with(|| Writer::with_capacity(Dialect::MODERN, room));
         contents.bytes(key);
         contents.bytes(value);
         self.filling.records += 1;

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use fm_archive::VerifyReport;
 use fm_history::{Code, Finding, Hash, Place};
 
 use crate::{AuditError, Control, Medium, ReadSeek};
@@ -20,12 +21,36 @@ pub fn check_medium(
     medium: &dyn Medium,
     control: Control<'_>,
 ) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+    check(medium, control, &|file, on_progress| fm_archive::verify(file, on_progress))
+}
+
+/// Reads back an archive that was written just now, with this root; as [`check_medium`].
+///
+/// # Errors
+/// As there.
+pub fn check_written(
+    medium: &dyn Medium,
+    root: [u8; 32],
+    control: Control<'_>,
+) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
+    check(medium, control, &|file, on_progress| fm_archive::verify_written(file, root, on_progress))
+}
+
+/// A way to check an archive.
+type Verify<'a> =
+    &'a dyn Fn(Stoppable<'_>, &mut dyn FnMut(u64, u64)) -> Result<VerifyReport, fm_archive::ArchiveError>;
+
+fn check(
+    medium: &dyn Medium,
+    control: Control<'_>,
+    verify: Verify<'_>,
+) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
     let path = medium.path();
     let file = medium.open().map_err(|source| AuditError::File { path: path.to_owned(), source })?;
     let file = Stoppable { file, control };
     control.progress.begin("provenance archive", "bytes", None);
     let mut last = 0;
-    let checked = fm_archive::verify(file, &mut |done, _| {
+    let checked = verify(file, &mut |done, _| {
         control.progress.advance(done.saturating_sub(last));
         last = done;
     });
@@ -49,9 +74,9 @@ pub fn check_medium(
 /// A file that cannot be read any further once the job is told to stop.
 ///
 /// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
-struct Stoppable<'a> {
-    file: Box<dyn ReadSeek>,
-    control: Control<'a>,
+pub(crate) struct Stoppable<'a> {
+    pub(crate) file: Box<dyn ReadSeek>,
+    pub(crate) control: Control<'a>,
 }
 
 impl Read for Stoppable<'_> {

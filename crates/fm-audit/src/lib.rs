@@ -43,7 +43,7 @@ mod trust;
 mod trust_file;
 mod unit_sessions;
 
-pub use archive_check::{check_archive, check_medium};
+pub use archive_check::{check_archive, check_medium, check_written};
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
@@ -68,6 +68,7 @@ pub use sample::Sample;
 pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
 pub use sealed_json::SealedJsonError;
+pub use session_signatures::{CheckedSignatures, check_signatures, count_finding};
 pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{Signers, TrustedKeys};
 pub use source::{

@@ -6,15 +6,15 @@ use rayon::prelude::*;
 
 /// What came of the signatures under one header.
 #[derive(Default)]
-pub(crate) struct CheckedSignatures {
+pub struct CheckedSignatures {
     /// How many count.
-    pub(crate) valid: usize,
+    pub valid: usize,
     /// What is wrong with the others.
-    pub(crate) findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
 }
 
 /// Checks the signatures over each header.
-pub(crate) fn check_signatures(
+pub fn check_signatures(
     sessions: &[(SessionHeader, &Signatures)],
     keys: &SessionKeys,
 ) -> Vec<CheckedSignatures> {
@@ -56,8 +56,8 @@ fn signature_finding(header: SessionHeader, error: SchnorrError) -> Finding {
     Finding::new(code, Place::session(header.index), error.to_string())
 }
 
-/// What is wrong with the number of signatures.
-pub(crate) fn count_finding(index: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
+/// What is wrong with the number of signatures under a session: `valid` of those `stored` count.
+pub fn count_finding(index: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
     let (code, message) = if valid < threshold {
         (Code::SessionUnsigned, format!("{valid} valid signatures of {threshold} that it takes"))
     } else if stored > threshold {

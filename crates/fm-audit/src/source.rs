@@ -1,15 +1,16 @@
 //! Whatever a history can be read from, opened.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
-use fm_eras::{Detected, RowSource, Rows, SourceError, detect};
+use fm_eras::{Detected, OnRow, RowSource, Rows, SourceError, detect};
 use fm_history::{Hash, Manifest};
 use fm_store::{ReadStore, open_regular};
 
+use crate::archive_check::Stoppable;
 use crate::{AuditError, Control, Medium, ReadSeek};
 
 /// Name of the new database in a migrated directory.
@@ -215,8 +216,17 @@ impl ArchiveSource {
     /// Opens an archive, wherever it is.
     pub fn over(medium: Arc<dyn Medium>) -> Result<Self, AuditError> {
         let failed = |source| AuditError::Archive { path: medium.path().to_owned(), source };
-        let reader = open_reader(medium.as_ref()).map_err(failed)?;
+        let reader = open_reader(medium.as_ref(), |file| file).map_err(failed)?;
         Ok(Self { medium, reader: Mutex::new(reader) })
+    }
+
+    /// As [`Self::over`], for a job that can be stopped: of an archive without an end all that is there is read.
+    pub fn over_stoppable(medium: Arc<dyn Medium>, control: Control<'_>) -> Result<Self, AuditError> {
+        let failed = |source| AuditError::Archive { path: medium.path().to_owned(), source };
+        let reader = open_reader(medium.as_ref(), |file| Stoppable { file, control });
+        control.check()?;
+        let reader = Mutex::new(reader.map_err(failed)?.with_source(|stoppable| stoppable.file));
+        Ok(Self { medium, reader })
     }
 
     /// Where the archive is.
@@ -245,17 +255,24 @@ impl ArchiveSource {
     }
 }
 
-fn open_reader(medium: &dyn Medium) -> Result<Reader, ArchiveError> {
+fn open_reader<R: Read + Seek>(
+    medium: &dyn Medium,
+    through: impl FnOnce(Box<dyn ReadSeek>) -> R,
+) -> Result<ArchiveReader<R>, ArchiveError> {
     let failed = |source| ArchiveError::Io { doing: "opening the archive", source };
-    ArchiveReader::open(medium.open().map_err(failed)?)
+    ArchiveReader::open(through(medium.open().map_err(failed)?))
 }
 
 impl RowSource for ArchiveSource {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        match open_reader(self.medium.as_ref()) {
+        match open_reader(self.medium.as_ref(), |file| file) {
             Ok(reader) => Box::new(reader.into_range(from, to).map(|row| row.map_err(Into::into))),
             Err(error) => Box::new(std::iter::once(Err(error.into()))),
         }
+    }
+
+    fn visit(&self, from: &[u8], to: Option<&[u8]>, on: OnRow<'_>) -> Result<(), SourceError> {
+        Ok(open_reader(self.medium.as_ref(), |file| file)?.into_range(from, to).visit(on)?)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {

@@ -2,65 +2,96 @@
 //!
 //! Invariant: at most a few batches are in memory; an error on either side ends both.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::mem;
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use fm_eras::{Rows, SourceError};
-use fm_store::Row;
+use fm_eras::{OnRow, SourceError};
 
 /// Bytes of rows handed over at a time; a single larger row goes alone.
 const BATCH_BYTES: usize = 256 << 10;
 /// Batches that wait.
 const BATCHES: usize = 4;
 
-/// Calls `each` with every row; `open` starts the reading.
+/// Calls `each` with every row; `visit` reads them.
 ///
 /// # Errors
 /// The first one of the source, made into one of the caller's by `unreadable`, or of `each`.
-pub(crate) fn each_row<'a, E>(
-    open: impl FnOnce() -> Rows<'a> + Send,
+pub(crate) fn each_row<E>(
+    visit: impl FnOnce(OnRow<'_>) -> Result<(), SourceError> + Send,
     unreadable: impl Fn(SourceError) -> E,
     mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     thread::scope(|scope| {
         let (sender, batches) = sync_channel(BATCHES);
-        scope.spawn(move || read(open(), &sender));
+        let (give_back, spares) = channel();
+        scope.spawn(move || read(visit, &sender, &spares));
         for batch in batches {
-            for (key, value) in batch.map_err(&unreadable)? {
-                each(&key, &value)?;
-            }
+            let mut batch: Batch = batch.map_err(&unreadable)?;
+            batch.rows().try_for_each(|(key, value)| each(key, value))?;
+            batch.clear();
+            // The reader may have ended; then nobody needs it.
+            let _ = give_back.send(batch);
         }
         Ok(())
     })
 }
 
-/// Reads until the rows end, fail, or nobody listens any more.
-fn read(rows: Rows<'_>, sender: &SyncSender<Result<Vec<Row>, SourceError>>) {
-    let (mut batch, mut bytes) = (Vec::new(), 0usize);
-    for row in rows {
-        match row {
-            Ok(row) => {
-                bytes = bytes.saturating_add(row.0.len()).saturating_add(row.1.len());
-                batch.push(row);
-            }
-            Err(error) => {
-                let _ = sender.send(Ok(batch)).and_then(|()| sender.send(Err(error)));
-                return;
-            }
-        }
-        if bytes >= BATCH_BYTES {
-            bytes = 0;
-            if sender.send(Ok(std::mem::take(&mut batch))).is_err() {
-                return;
-            }
-        }
+/// Rows one behind the other.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    /// Where the key of each row ends, and where its value.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Batch {
+    fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        let end_of_key = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.ends.push((end_of_key, self.bytes.len()));
     }
-    let _ = sender.send(Ok(batch));
+
+    fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.ends.iter().scan(0, |start, (end_of_key, end)| {
+            let row = (&self.bytes[*start..*end_of_key], &self.bytes[*end_of_key..*end]);
+            *start = *end;
+            Some(row)
+        })
+    }
+
+    /// Makes room for other rows; the room of a very large one is not kept.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(2 * BATCH_BYTES);
+        self.ends.clear();
+    }
+}
+
+/// Reads until the rows end, fail, or nobody listens any more.
+fn read(
+    visit: impl FnOnce(OnRow<'_>) -> Result<(), SourceError>,
+    sender: &SyncSender<Result<Batch, SourceError>>,
+    spares: &Receiver<Batch>,
+) {
+    let mut batch = Batch::default();
+    let end = visit(&mut |key, value| {
+        batch.push(key, value);
+        if batch.bytes.len() < BATCH_BYTES {
+            return ControlFlow::Continue(());
+        }
+        let full = mem::replace(&mut batch, spares.try_recv().unwrap_or_default());
+        if sender.send(Ok(full)).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    let _ = sender.send(Ok(batch)).and_then(|()| end.or_else(|error| sender.send(Err(error))));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fm_eras::{Rows, visit_rows};
 
     fn rows(count: u32, fails: bool) -> Rows<'static> {
         let row = |number: u32| Ok((number.to_be_bytes().to_vec(), vec![7; 1_000]));
@@ -73,7 +104,7 @@ mod tests {
         for count in [0, 1, 10_000] {
             let mut next = 0u32;
             each_row(
-                || rows(count, false),
+                |on| visit_rows(rows(count, false), on),
                 |error| error.to_string(),
                 |key, value| {
                     assert_eq!((key, value.len()), (&next.to_be_bytes()[..], 1_000));
@@ -90,7 +121,7 @@ mod tests {
     fn an_error_on_either_side_ends_it() {
         let mut seen = 0;
         let failed = each_row(
-            || rows(3_000, true),
+            |on| visit_rows(rows(3_000, true), on),
             |error| error.to_string(),
             |_, _| {
                 seen += 1;
@@ -99,7 +130,7 @@ mod tests {
         );
         assert_eq!((failed.unwrap_err().as_str(), seen), ("the disk is gone", 3_000));
         let stopped = each_row(
-            || rows(100_000, false),
+            |on| visit_rows(rows(100_000, false), on),
             |error| error.to_string(),
             |key, _| {
                 if key == 5_000u32.to_be_bytes() { Err("enough".to_owned()) } else { Ok(()) }

@@ -64,7 +64,7 @@ pub(crate) fn classes(
     let rows = stream.rows;
     let unreadable = |source| AuditError::rows(stream.path, source);
     each_row(
-        || rows.scan_range(&[], None),
+        |on| rows.visit(&[], None, on),
         unreadable,
         |key, value| {
             control.check()?;

@@ -1,7 +1,7 @@
 //! `export`: a state as an archive.
 //!
 //! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
-//! whole; after a kill the same command starts over and replaces what was left.
+//! whole; after a kill the same command replaces what was left, or goes on with it in a store.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use age::Encryptor;
 use age::x25519::{Identity, Recipient};
 use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium, check_written};
 use fm_eras::Detected;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
-use fm_eras::{Rows, SourceError};
+use fm_eras::{OnRow, RowSource, Rows, SourceError, visit_rows};
 use fm_history::{Finding, Hash};
 use fm_store::StoreError;
 
@@ -61,6 +61,8 @@ pub struct Exported {
     pub metadata: Metadata,
     /// Whether it was there already.
     pub existed: bool,
+    /// Bytes of it that an interrupted run had sent to the store.
+    pub kept: u64,
 }
 
 /// Writes a state as an archive.
@@ -108,8 +110,9 @@ pub fn export(
         return Err(BackupError::ReadBack { path: options.target.path().to_owned(), what });
     }
     read_back(&written, &summary, control)?;
+    let kept = draft.kept();
     draft.publish()?;
-    Ok(Exported { survey, summary, metadata, existed: false })
+    Ok(Exported { survey, summary, metadata, existed: false, kept })
 }
 
 fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> {
@@ -157,7 +160,7 @@ fn existing(
             return Err(other(format!("it is damaged ({first})")));
         }
     }
-    Ok(Exported { survey, summary: there.summary(), metadata, existed: true })
+    Ok(Exported { survey, summary: there.summary(), metadata, existed: true, kept: 0 })
 }
 
 struct Job<'a> {
@@ -201,7 +204,7 @@ impl Job<'_> {
         control.progress.begin("archive", "records", total);
         let unreadable = |source| AuditError::rows(self.state.path(), source).into();
         each_row(
-            || self.records(),
+            |on| self.visit(on),
             unreadable,
             |key, value| {
                 control.check()?;
@@ -218,21 +221,24 @@ impl Job<'_> {
         writer.finish().map_err(BackupError::writing(target))
     }
 
-    /// What goes into the archive, in order.
-    fn records(&self) -> Rows<'_> {
-        let all = || self.state.rows().scan_range(&[], None);
+    /// Shows what goes into the archive, in order.
+    fn visit(&self, on: OnRow<'_>) -> Result<(), SourceError> {
+        let all = self.state.rows();
         match (self.options.profile, self.base) {
             (Profile::Full, Some(base)) => {
-                let base = fm_eras::RowSource::scan_range(base, &[], None);
-                Box::new(Changes::new(base, all()))
+                let changes = Changes::new(base.scan_range(&[], None), all.scan_range(&[], None));
+                visit_rows(Box::new(changes), on)
             }
-            (Profile::Full, None) => all(),
-            (Profile::History, _) => self.history(),
-            (Profile::Headers, _) => Box::new(self.history().map(|row| {
-                let (key, value) = row?;
-                let header = headers::header_record(&value).map_err(SourceError::from)?;
-                Ok((key, header))
-            })),
+            (Profile::Full, None) => all.visit(&[], None, on),
+            (Profile::History, _) => visit_rows(self.history(), on),
+            (Profile::Headers, _) => {
+                let headers = self.history().map(|row| {
+                    let (key, value) = row?;
+                    let header = headers::header_record(&value).map_err(SourceError::from)?;
+                    Ok((key, header))
+                });
+                visit_rows(Box::new(headers), on)
+            }
         }
     }
 
@@ -265,7 +271,7 @@ pub(crate) fn read_back(
     control: Control<'_>,
 ) -> Result<(), BackupError> {
     let failed = |what: String| BackupError::ReadBack { path: written.path().to_owned(), what };
-    match check_medium(written, control)? {
+    match check_written(written, summary.root, control)? {
         (Some(identity), _) if identity.0 == summary.identity => Ok(()),
         (Some(identity), _) => Err(failed(format!("its identity is {identity}"))),
         (None, damage) => Err(failed(damage.first().map(ToString::to_string).unwrap_or_default())),

@@ -4,7 +4,10 @@
 //! (32 bytes), and the signatures as the session's record ends with them.
 //! Only sessions of v0.2 and later have headers that stand without their items.
 
-use fm_audit::{Anchor, AuditError, Control, HistoryAudit};
+use fm_audit::{
+    Anchor, AuditError, CheckedSignatures, Control, Feed, HistoryAudit, check_signatures, count_finding,
+    run_pipeline,
+};
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
@@ -13,6 +16,7 @@ use fm_history::{
     Code, Finding, Hash, HistoryRoot, Place, SessionHeader, SessionLeaf, SessionParts, Severity, Signatures,
     read_signatures, signed_record,
 };
+use fm_store::Row;
 
 use crate::{BackupError, State};
 
@@ -49,6 +53,9 @@ pub(crate) fn read_header(index: u64, record: &[u8]) -> Result<(SessionLeaf, Sig
     Ok((SessionLeaf { items, header: SessionHeader { index, root } }, signatures))
 }
 
+/// Most headers whose signatures are checked together.
+const BATCH: usize = 4_096;
+
 /// Audits headers: no session is missing, and enough guardians signed each.
 pub(crate) fn audit_headers(
     state: &State,
@@ -56,98 +63,120 @@ pub(crate) fn audit_headers(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<HistoryAudit, AuditError> {
-    let mut audit = HeaderAudit { keys, root: HistoryRoot::new(), items: 0, result: HistoryAudit::default() };
-    control.progress.begin("headers", "sessions", None);
-    let mut last_hash = Hash::default();
-    for row in state.rows().scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(state.path(), source))?;
-        control.check()?;
-        control.progress.advance(1);
-        let findings = match audit.on_record(&key, &value) {
-            Ok((leaf, findings)) => {
-                last_hash = leaf.header.root;
-                findings
-            }
-            Err(finding) => vec![finding],
-        };
-        for finding in findings {
-            match finding.severity {
-                Severity::Error => audit.result.errors += 1,
-                Severity::Warning => audit.result.warnings += 1,
-                Severity::Info => {}
-            }
-            on_finding(finding);
+    let mut audit = HeaderAudit::new(keys, on_finding);
+    let read = |feed: &mut Feed<'_, Row>| {
+        for row in state.rows().scan_range(&[], None) {
+            let row = row.map_err(|source| AuditError::rows(state.path(), source))?;
+            let bytes = row.0.len() + row.1.len();
+            feed.push(row, bytes)?;
         }
-    }
+        Ok(())
+    };
+    control.progress.begin("headers", "sessions", None);
+    run_pipeline(
+        BATCH,
+        control,
+        read,
+        |rows| check_rows(&rows, keys),
+        |header| {
+            audit.on_row(header);
+            Ok::<(), AuditError>(())
+        },
+    )?;
     control.progress.end();
-    Ok(audit.finish(last_hash))
+    Ok(audit.finish())
 }
 
-struct HeaderAudit<'a> {
+/// A header with the signatures under it.
+struct CheckedHeader {
+    leaf: SessionLeaf,
+    signatures: usize,
+    /// What came of them, if there are keys.
+    checked: Option<CheckedSignatures>,
+}
+
+/// Reads headers and checks all signatures under them together; of a row that is none, what is wrong with it.
+fn check_rows(rows: &[Row], keys: Option<&SessionKeys>) -> Vec<Result<CheckedHeader, Finding>> {
+    let headers: Vec<_> = rows.iter().map(|(key, value)| header_of_row(key, value)).collect();
+    let sound = headers.iter().flatten().map(|(leaf, signatures)| (leaf.header, signatures));
+    let checked = keys.map(|keys| check_signatures(&sound.collect::<Vec<_>>(), keys));
+    let mut checked = checked.unwrap_or_default().into_iter();
+    let mut with_checked = |(leaf, signatures): &(SessionLeaf, Signatures)| CheckedHeader {
+        leaf: *leaf,
+        signatures: signatures.len(),
+        checked: checked.next(),
+    };
+    headers.iter().map(|header| header.as_ref().map(&mut with_checked).map_err(Clone::clone)).collect()
+}
+
+fn header_of_row(key: &[u8], value: &[u8]) -> Result<(SessionLeaf, Signatures), Finding> {
+    if key.first() != Some(&SIGNED_SESSION_OUTCOME) {
+        let message = "a record of no session in an archive of headers";
+        return Err(Finding::new(Code::UnknownPrefix, Place::key(key), message));
+    }
+    let undecodable =
+        |error: DecodeError| Finding::new(Code::SessionUndecodable, Place::key(key), error.to_string());
+    let index = session_of_key(key).map_err(undecodable)?;
+    read_header(index, value).map_err(undecodable)
+}
+
+struct HeaderAudit<'a, 'f> {
     keys: Option<&'a SessionKeys>,
+    on_finding: &'f mut dyn FnMut(Finding),
     root: HistoryRoot,
+    last_hash: Hash,
     items: u64,
     result: HistoryAudit,
 }
 
-impl HeaderAudit<'_> {
-    fn on_record(&mut self, key: &[u8], value: &[u8]) -> Result<(SessionLeaf, Vec<Finding>), Finding> {
-        let undecodable =
-            |error: DecodeError| Finding::new(Code::SessionUndecodable, Place::key(key), error.to_string());
-        if key.first() != Some(&SIGNED_SESSION_OUTCOME) {
-            let message = "a record of no session in an archive of headers";
-            return Err(Finding::new(Code::UnknownPrefix, Place::key(key), message));
+impl<'a, 'f> HeaderAudit<'a, 'f> {
+    fn new(keys: Option<&'a SessionKeys>, on_finding: &'f mut dyn FnMut(Finding)) -> Self {
+        let (root, result) = (HistoryRoot::new(), HistoryAudit::default());
+        Self { keys, on_finding, root, last_hash: Hash::default(), items: 0, result }
+    }
+
+    fn report(&mut self, finding: Finding) {
+        match finding.severity {
+            Severity::Error => self.result.errors += 1,
+            Severity::Warning => self.result.warnings += 1,
+            Severity::Info => {}
         }
-        let index = session_of_key(key).map_err(undecodable)?;
-        let (leaf, signatures) = read_header(index, value).map_err(undecodable)?;
-        let mut findings = Vec::new();
-        if index != self.root.sessions() {
-            let message = format!("session {} is not there", self.root.sessions());
-            findings.push(Finding::new(Code::SessionMissing, Place::session(index), message));
+        (self.on_finding)(finding);
+    }
+
+    fn on_row(&mut self, header: Result<CheckedHeader, Finding>) {
+        let CheckedHeader { leaf, signatures, checked } = match header {
+            Ok(header) => header,
+            Err(finding) => return self.report(finding),
+        };
+        let (index, expected) = (leaf.header.index, self.root.sessions());
+        if index != expected {
+            let message = format!("session {expected} is not there");
+            self.report(Finding::new(Code::SessionMissing, Place::session(index), message));
         }
         self.root.push(leaf);
+        self.last_hash = leaf.header.root;
         self.items = self.items.saturating_add(leaf.items);
-        self.result.chain.epochs += 1;
-        self.result.chain.last = Some(index);
-        self.check_signatures(leaf.header, &signatures, &mut findings);
-        Ok((leaf, findings))
-    }
-
-    fn check_signatures(
-        &mut self,
-        header: SessionHeader,
-        signatures: &Signatures,
-        findings: &mut Vec<Finding>,
-    ) {
-        let Some(keys) = self.keys else {
-            self.result.chain.unchecked += u64::from(!signatures.is_empty());
-            self.result.chain.unproven += u64::from(signatures.is_empty());
+        let chain = &mut self.result.chain;
+        chain.epochs += 1;
+        chain.last = Some(index);
+        let (Some(keys), Some(checked)) = (self.keys, checked) else {
+            chain.unchecked += u64::from(signatures > 0);
+            chain.unproven += u64::from(signatures == 0);
             return;
         };
-        let message = keys.message(&header.to_bytes());
-        let mut valid = 0;
-        for (peer, signature) in signatures {
-            match keys.verify(*peer, &message, signature) {
-                Ok(()) => valid += 1,
-                Err(error) => findings.push(Finding::new(
-                    Code::SessionSignatureInvalid,
-                    Place::session(header.index),
-                    format!("guardian {peer}: {error}"),
-                )),
-            }
-        }
-        if valid >= keys.threshold() {
-            self.result.chain.signed += 1;
-            self.result.chain.last_signed = Some(header.index);
+        if checked.valid >= keys.threshold() {
+            chain.signed += 1;
+            chain.last_signed = Some(index);
         } else {
-            self.result.chain.unproven += 1;
-            let message = format!("{valid} guardians signed it, it takes {}", keys.threshold());
-            findings.push(Finding::new(Code::SessionUnsigned, Place::session(header.index), message));
+            chain.unproven += 1;
         }
+        let count = count_finding(index, checked.valid, signatures, keys.threshold());
+        checked.findings.into_iter().chain(count).for_each(|finding| self.report(finding));
     }
 
-    fn finish(self, last_hash: Hash) -> HistoryAudit {
-        let Self { root, items, mut result, .. } = self;
+    fn finish(self) -> HistoryAudit {
+        let Self { root, last_hash, items, mut result, .. } = self;
         if let Some(last) = root.sessions().checked_sub(1).filter(|_| result.errors == 0) {
             result.anchor = Some(Anchor {
                 last,

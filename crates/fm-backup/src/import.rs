@@ -57,13 +57,17 @@ pub fn import(
     }
     let partial = PartialDir::create(options.target)?;
     let database = partial.path().join(DATABASE_NAME);
-    let (summary, written) = write_database(state, &database, control)?;
+    // What an archive states is compared with what the new database has; else it is what is read now.
+    let (summary, written) = match state.stated_identity() {
+        Some(stated) => (write_rows(state, &database, control, &mut |_, _| ())?, stated),
+        None => write_database(state, &database, control)?,
+    };
     let new = State::open(&database, None, Some(state.layout()), control)?;
     let survey = survey(&new, options.keys, control, on_finding)?;
     let read_back = |what: String| BackupError::ReadBack { path: options.target.to_owned(), what };
     let found = survey.classes.identity;
     if found != written {
-        return Err(read_back(format!("the database has identity {found}, {written} was written")));
+        return Err(read_back(format!("the database has identity {found}, it should be {written}")));
     }
     let mut errors = survey.errors;
     for finding in misstated(state, &survey, options.federation) {
@@ -89,24 +93,8 @@ pub fn write_database(
     path: &Path,
     control: Control<'_>,
 ) -> Result<(StoreSummary, Hash), BackupError> {
-    let mut writer = StoreWriter::create(path)?;
     let mut identity = Identity::default();
-    let total = state.summary().filter(|_| state.archives().len() == 1).map(|summary| summary.records);
-    control.progress.begin("database", "records", total);
-    let unreadable = |source| AuditError::rows(state.path(), source).into();
-    each_row(
-        || state.rows().scan_range(&[], None),
-        unreadable,
-        |key, value| {
-            control.check()?;
-            identity.push(key, value);
-            writer.push_sorted(key, value)?;
-            control.progress.advance(1);
-            Ok::<(), BackupError>(())
-        },
-    )?;
-    control.progress.end();
-    let summary = writer.finish()?;
+    let summary = write_rows(state, path, control, &mut |key, value| identity.push(key, value))?;
     let identity = identity.finish();
     match state.stated_identity() {
         Some(stated) if stated != identity => {
@@ -115,6 +103,31 @@ pub fn write_database(
         }
         _ => Ok((summary, identity)),
     }
+}
+
+fn write_rows(
+    state: &State,
+    path: &Path,
+    control: Control<'_>,
+    on_row: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<StoreSummary, BackupError> {
+    let mut writer = StoreWriter::create(path)?;
+    let total = state.summary().filter(|_| state.archives().len() == 1).map(|summary| summary.records);
+    control.progress.begin("database", "records", total);
+    let unreadable = |source| AuditError::rows(state.path(), source).into();
+    each_row(
+        |on| state.rows().visit(&[], None, on),
+        unreadable,
+        |key, value| {
+            control.check()?;
+            on_row(key, value);
+            writer.push_sorted(key, value)?;
+            control.progress.advance(1);
+            Ok::<(), BackupError>(())
+        },
+    )?;
+    control.progress.end();
+    Ok(writer.finish()?)
 }
 
 /// A target that is there: fine if it holds just the rows of the archive.

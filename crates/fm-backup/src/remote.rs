@@ -50,6 +50,11 @@ pub trait Draft: Write + Send {
     /// If that fails.
     fn complete(&mut self) -> Result<(), BackupError>;
 
+    /// Bytes that an earlier run had sent and that this one did not send again.
+    fn kept(&self) -> u64 {
+        0
+    }
+
     /// Where it can be read for now.
     fn written(&self) -> Location;
 

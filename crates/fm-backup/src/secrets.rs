@@ -32,8 +32,8 @@ const KEY_DIGITS: usize = 64;
 /// What no row may hold.
 pub(crate) struct Secrets {
     needles: Vec<Needle>,
-    /// Which heads of needles there may be, by the low bits of their sum.
-    filter: Box<[bool; 1 << 12]>,
+    /// By the last byte of a window as long as a head: in how many bytes the next head can end, 0 if one may end here.
+    steps: [usize; 256],
 }
 
 struct Needle {
@@ -63,11 +63,14 @@ impl Secrets {
                 }
             }
         }
-        let mut filter = Box::new([false; 1 << 12]);
-        for needle in needles.iter().filter(|needle| needle.bytes.len() >= HEAD) {
-            filter[slot(head(&needle.bytes))] = true;
+        let mut steps = [HEAD; 256];
+        for needle in &needles {
+            for (place, byte) in needle.bytes.get(..HEAD).unwrap_or_default().iter().enumerate() {
+                let step = &mut steps[usize::from(*byte)];
+                *step = (*step).min(HEAD - 1 - place);
+            }
         }
-        Ok(Self { needles, filter })
+        Ok(Self { needles, steps })
     }
 
     /// Which secret a row holds, if any.
@@ -80,27 +83,20 @@ impl Secrets {
         if let Some(needle) = short {
             return Some(&needle.what);
         }
-        let mut window = 0u64;
-        for (end, byte) in bytes.iter().enumerate() {
-            window = window << 8 | u64::from(*byte);
-            if end + 1 >= HEAD && self.filter[slot(window)] {
+        let mut end = HEAD - 1;
+        while let Some(last) = bytes.get(end) {
+            let step = self.steps[usize::from(*last)];
+            if step == 0 {
                 let rest = &bytes[end + 1 - HEAD..];
                 let long = |needle: &&Needle| needle.bytes.len() >= HEAD && rest.starts_with(&needle.bytes);
                 if let Some(needle) = self.needles.iter().find(long) {
                     return Some(&needle.what);
                 }
             }
+            end += step.max(1);
         }
         None
     }
-}
-
-fn head(bytes: &[u8]) -> u64 {
-    bytes[..HEAD].iter().fold(0, |head, byte| head << 8 | u64::from(*byte))
-}
-
-fn slot(head: u64) -> usize {
-    usize::try_from(head.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 52).expect("twelve bits")
 }
 
 /// Whether a file of this name in a data directory holds what nobody else may know.
@@ -174,5 +170,30 @@ mod tests {
         assert!(found(b"-----BEGIN PRIVATE KEY-----\nMC4").is_some());
         assert_eq!(found(b"{\"nothing\": \"that is not public at all, really\"}"), None);
         assert_eq!(found(b""), None);
+    }
+
+    /// Against the plain search, in texts of few different bytes, where heads overlap and nearly match.
+    #[test]
+    fn stepping_over_bytes_misses_nothing() {
+        let mut state = 7u64;
+        let mut letters = |count: usize| -> String {
+            let mut letter = || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                if state >> 62 == 0 { 'b' } else { 'a' }
+            };
+            (0..count).map(|_| letter()).collect()
+        };
+        let words = [letters(8), letters(9), letters(11)];
+        let files = ["a.key", "b.key", "c.key"].iter().zip(&words);
+        let home = directory(&files.map(|(name, word)| (*name, word.as_str())).collect::<Vec<_>>());
+        let secrets = Secrets::of(Some(home.path())).unwrap();
+        let mut hits = 0;
+        for length in 0..2_000 {
+            let text = letters(length % 60);
+            let is_there = words.iter().any(|word| text.contains(word.as_str()));
+            assert_eq!(secrets.find(b"", text.as_bytes()).is_some(), is_there, "{text} {words:?}");
+            hits += usize::from(is_there);
+        }
+        assert!((100..1_900).contains(&hits), "{hits}");
     }
 }

@@ -55,7 +55,7 @@ impl State {
     ) -> Result<Self, BackupError> {
         let path = location.path();
         if location.is_file() {
-            return Self::open_archive(location, base, layout);
+            return Self::open_archive(location, base, layout, control);
         }
         let (store, layout) = match open_source(path, layout, control)? {
             Source::Database { store, layout } => (store, layout),
@@ -77,10 +77,11 @@ impl State {
         location: &Location,
         base: Option<&Location>,
         layout: Option<Detected>,
+        control: Control<'_>,
     ) -> Result<Self, BackupError> {
         location.check_keys()?;
         let path = location.path().to_owned();
-        let archive = ArchiveSource::over(Arc::new(location.clone()))?;
+        let archive = ArchiveSource::over_stoppable(Arc::new(location.clone()), control)?;
         let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
         let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
         // Neither of the two has the rows that a layout is told from.

@@ -15,6 +15,11 @@ impl Writer {
         Self { out: Vec::new(), dialect }
     }
 
+    /// An empty encoding with room for so many bytes.
+    pub fn with_capacity(dialect: Dialect, capacity: usize) -> Self {
+        Self { out: Vec::with_capacity(capacity), dialect }
+    }
+
     /// The dialect that this writer writes.
     pub fn dialect(&self) -> Dialect {
         self.dialect
@@ -128,12 +133,21 @@ impl Writer {
         self.u64(variant);
         match self.dialect.enum_body {
             EnumBody::Bare => body(self),
-            EnumBody::Prefixed => {
-                let mut inner = Self::new(self.dialect);
-                body(&mut inner);
-                self.bytes(inner.as_bytes());
-            }
+            EnumBody::Prefixed => self.framed(self.dialect, body),
         }
+    }
+
+    /// What `body` writes, in a dialect of its own, as a byte string with its length.
+    pub fn framed(&mut self, dialect: Dialect, body: impl FnOnce(&mut Self)) {
+        let (start, outer) = (self.out.len(), self.dialect);
+        self.dialect = dialect;
+        body(self);
+        self.dialect = outer;
+        let end = self.out.len();
+        self.count(end - start);
+        // The length is known now: it changes places with what it counts.
+        let width = self.out.len() - end;
+        self.out[start..].rotate_right(width);
     }
 
     /// A value of a type that knows how to write itself.

@@ -76,6 +76,24 @@ proptest! {
     }
 
     #[test]
+    fn framed_bytes_are_bytes(dialect in dialects(), inner in dialects(), before: u64, length in 0..70_000usize) {
+        let (mut framed, mut plain) = (Writer::new(dialect), Writer::with_capacity(dialect, 9));
+        for writer in [&mut framed, &mut plain] {
+            writer.u64(before);
+        }
+        framed.framed(inner, |writer| {
+            writer.u32(70_000);
+            writer.raw(&vec![7; length]);
+        });
+        let mut body = Writer::new(inner);
+        body.u32(70_000);
+        body.raw(&vec![7; length]);
+        plain.bytes(body.as_bytes());
+        prop_assert_eq!(framed.dialect(), dialect);
+        prop_assert_eq!(framed.into_bytes(), plain.into_bytes());
+    }
+
+    #[test]
     fn no_input_panics(dialect in dialects(), bytes: Vec<u8>) {
         let mut reader = Reader::new(&bytes, dialect);
         let _ = reader.clone().list(0, |reader| reader.bytes());

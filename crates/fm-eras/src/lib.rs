@@ -13,5 +13,5 @@ pub mod session;
 mod table;
 
 pub use detect::{DetectError, Detected, detect};
-pub use rows::{RowSource, Rows, SourceError};
+pub use rows::{OnRow, RowSource, Rows, SourceError, visit_rows};
 pub use table::{TableCount, Tables};

@@ -1,6 +1,7 @@
 //! Rows from anywhere: a database and an archive look the same to a room.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
 use fm_store::{LiveStore, ReadStore, Row};
 
@@ -10,12 +11,20 @@ pub type SourceError = Box<dyn Error + Send + Sync>;
 /// Rows in ascending key order.
 pub type Rows<'a> = Box<dyn Iterator<Item = Result<Row, SourceError>> + 'a>;
 
+/// Who is shown key and value of each row, and says when it has seen enough.
+pub type OnRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// A sorted collection of rows.
 ///
 /// Readable from several threads at a time; every scan starts anew.
 pub trait RowSource: Sync {
     /// The rows with keys from `from` on, up to but without `to`.
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a>;
+
+    /// Shows the rows of a range one by one, without a copy of each where the source can do without.
+    fn visit(&self, from: &[u8], to: Option<&[u8]>, on: OnRow<'_>) -> Result<(), SourceError> {
+        visit_rows(self.scan_range(from, to), on)
+    }
 
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError>;
@@ -29,9 +38,34 @@ pub trait RowSource: Sync {
     }
 }
 
+/// Shows rows one by one.
+///
+/// # Errors
+/// The first one of the rows.
+pub fn visit_rows(rows: Rows<'_>, on: OnRow<'_>) -> Result<(), SourceError> {
+    for row in rows {
+        let (key, value) = row?;
+        if on(&key, &value).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
 impl RowSource for ReadStore {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
         Box::new(Self::scan_range(self, from, to).map(|row| row.map_err(SourceError::from)))
+    }
+
+    fn visit(&self, from: &[u8], to: Option<&[u8]>, on: OnRow<'_>) -> Result<(), SourceError> {
+        let mut rows = Self::scan_range(self, from, to);
+        while let Some(row) = rows.next_row() {
+            let (key, value) = row?;
+            if on(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {

@@ -69,11 +69,20 @@ impl Client {
 
     /// Size and version; none if there is no such object.
     pub(crate) fn stat(&self) -> io::Result<Option<Stat>> {
-        match wait(self.store.get_opts(&self.path, GetOptions { head: true, ..GetOptions::default() }))? {
-            Ok(found) => Ok(Some(Stat::of(found.meta))),
+        match wait(self.head())? {
+            Ok(meta) => Ok(Some(Stat::of(meta))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    async fn head(&self) -> object_store::Result<ObjectMeta> {
+        let options = GetOptions { head: true, ..GetOptions::default() };
+        Ok(self.store.get_opts(&self.path, options).await?.meta)
+    }
+
+    async fn is_replaced(&self, stat: &Stat) -> bool {
+        self.head().await.is_ok_and(|found| !stat.is_of(&found))
     }
 
     /// The bytes in a range of the version at hand.
@@ -81,6 +90,8 @@ impl Client {
         let mut pause = PAUSE;
         for _ in 1..ATTEMPTS {
             match self.fetch_once(stat, range.clone()).await {
+                // A place that another version does not have is refused as such by some servers.
+                Err(error) if is_passing(&error) && self.is_replaced(stat).await => return Err(replaced()),
                 Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
                 done => return done,
             }
@@ -104,7 +115,7 @@ impl Client {
         let bytes = answer.bytes().await.map_err(|error| failed(&error))?;
         if bytes.len() as u64 != wanted {
             return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
+                io::ErrorKind::HostUnreachable,
                 "the store answered with fewer or more bytes",
             ));
         }
@@ -140,14 +151,14 @@ pub(crate) fn wait<T>(request: impl Future<Output = T>) -> io::Result<T> {
 
 /// The object is not the one any more that was looked at first.
 fn replaced() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the object was replaced while it was read")
+    io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the object was replaced while it was read")
 }
 
 /// Whether asking again may help.
 fn is_passing(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidData
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::StaleNetworkFileHandle
     )
 }
 
@@ -160,7 +171,9 @@ pub(crate) fn failed(error: &Error) -> io::Error {
             of(io::ErrorKind::PermissionDenied, "the store refuses these credentials")
         }
         Error::Precondition { .. } => replaced(),
-        _ => of(io::ErrorKind::Other, "the store cannot be reached or does not answer as it should"),
+        _ => {
+            of(io::ErrorKind::HostUnreachable, "the store cannot be reached or does not answer as it should")
+        }
     }
 }
 

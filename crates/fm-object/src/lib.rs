@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod note;
 mod object;
 mod profile;
 mod read;

@@ -1,9 +1,10 @@
 //! An archive on its way into a store.
 //!
-//! Bytes go in parts to the key with the ending `.partial`. Until they are whole a note is there that names the upload,
-//! so that the same job finds what a killed run left, and gives it up. A whole upload is read back from there; then the
-//! store copies it to its key.
-//! Invariants: nothing is at the key before it was read back whole; at most a few parts are in memory.
+//! Bytes go in parts to the key with the ending `.partial`. Until they are whole a note is there that names the upload and
+//! its parts, so that the same job finds what a killed run left, and goes on with it: a part whose bytes come again is not
+//! sent again. A whole upload is read back from there; then the store copies it to its key.
+//! Invariants: nothing is at the key before it was read back whole; at most a few parts are in memory; the note names no
+//! part before the store has it.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -11,29 +12,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fm_backup::{BackupError, Draft, Location};
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{Error, MultipartId, PutPayload};
+use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use crate::client::{Client, Stat, failed, runtime, wait};
+use crate::client::{Client, failed, runtime, wait};
+use crate::note::{Note, Part, start_of};
 use crate::object::Object;
 
 /// Ending of the key of unfinished work.
 pub(crate) const PARTIAL: &str = ".partial";
 /// Length of a part. All but the last are equal, as some stores ask for.
 const PART: usize = 8 << 20;
-/// Parts that a store takes.
+/// Parts that a store takes; the number of the last one is used to ask whether an upload is still there.
 const MOST_PARTS: usize = 10_000;
 /// Parts under way at a time.
 const UNDER_WAY: usize = 3;
 /// Largest object that stores copy by one request.
 const MOST_COPIED: u64 = 5 << 30;
-/// How a note begins; the name of the upload follows.
-const NOTE: &str = "unfinished upload of the fm tools: ";
-/// Longest note, or beginning of something else, that is read.
-const MOST_NOTED: u64 = 4 << 10;
 /// Longest time that giving up may take.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
@@ -43,11 +41,13 @@ pub(crate) struct Upload {
     name: PathBuf,
     target: Client,
     partial: Client,
-    id: MultipartId,
+    note: Note,
+    /// What a run before this one has sent, from the part at hand on.
+    remembered: std::vec::IntoIter<Part>,
+    /// Bytes that were not sent again.
+    kept: u64,
     part: Vec<u8>,
-    under_way: VecDeque<JoinHandle<object_store::Result<PartId>>>,
-    parts: Vec<PartId>,
-    begun: usize,
+    under_way: VecDeque<JoinHandle<object_store::Result<Part>>>,
     written: u64,
     state: State,
 }
@@ -55,6 +55,8 @@ pub(crate) struct Upload {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Parts,
+    /// A request failed for good: what the store has waits for the next run.
+    Broken,
     Whole,
     Published,
 }
@@ -63,8 +65,8 @@ enum State {
 pub(crate) fn clear(partial: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<()> {
     let Some(stat) = partial.stat()? else { return Ok(()) };
     let start = start_of(partial, &stat)?;
-    if let Some(id) = noted(&start) {
-        wait(abort(partial, &id))??;
+    if let Some(note) = Note::read(&start) {
+        wait(abort(partial, &note.id))??;
     } else if !is_ours(&start) {
         let what = format!("something else is at {}, where unfinished work goes", partial.path);
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
@@ -72,17 +74,14 @@ pub(crate) fn clear(partial: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<
     wait(partial.remove())?
 }
 
-fn start_of(partial: &Client, stat: &Stat) -> io::Result<Bytes> {
-    if stat.size == 0 {
-        return Ok(Bytes::new());
+/// Whether the store still takes parts of an upload: it is sent one that will not be named when the upload is completed.
+fn is_alive(partial: &Client, id: &MultipartId) -> io::Result<bool> {
+    match wait(partial.store.put_part(&partial.path, id, MOST_PARTS - 1, PutPayload::from(vec![0])))? {
+        Ok(_) => Ok(true),
+        // Some stores answer a name that they do not know as one that is somebody else's.
+        Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => Ok(false),
+        Err(error) => Err(failed(&error)),
     }
-    wait(partial.fetch(stat, 0..stat.size.min(MOST_NOTED)))?
-}
-
-/// The upload that a note names.
-fn noted(note: &[u8]) -> Option<MultipartId> {
-    let id = std::str::from_utf8(note).ok()?.strip_prefix(NOTE)?.strip_suffix('\n')?;
-    (!id.is_empty()).then(|| id.to_owned())
 }
 
 async fn abort(partial: &Client, id: &MultipartId) -> io::Result<()> {
@@ -98,49 +97,80 @@ async fn abort(partial: &Client, id: &MultipartId) -> io::Result<()> {
 impl Upload {
     pub(crate) fn create(name: &Path, target: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<Self> {
         let partial = target.beside(PARTIAL)?;
-        clear(&partial, is_ours)?;
-        let id = wait(partial.store.create_multipart(&partial.path))?.map_err(|error| failed(&error))?;
+        let left = Note::at(&partial)?;
+        let (id, remembered) = match left {
+            Some(note) if is_alive(&partial, &note.id)? => (note.id, note.parts),
+            _ => {
+                clear(&partial, is_ours)?;
+                let id = wait(partial.store.create_multipart(&partial.path))?;
+                (id.map_err(|error| failed(&error))?, Vec::new())
+            }
+        };
         let upload = Self {
             name: name.to_owned(),
             target: target.clone(),
             partial,
-            id,
+            note: Note { id, parts: Vec::new() },
+            remembered: remembered.into_iter(),
+            kept: 0,
             part: Vec::new(),
             under_way: VecDeque::new(),
-            parts: Vec::new(),
-            begun: 0,
             written: 0,
             state: State::Parts,
         };
-        upload.partial.put(format!("{NOTE}{}\n", upload.id).into_bytes())?;
+        if upload.remembered.as_slice().is_empty() {
+            upload.note.put(&upload.partial)?;
+        }
         Ok(upload)
     }
 
-    /// Sends the part that was gathered.
+    /// Sends the part that was gathered, unless the store has it.
     fn send(&mut self) -> io::Result<()> {
-        if self.begun == MOST_PARTS || self.written > MOST_COPIED {
+        let sent = self.note.parts.len() + self.under_way.len();
+        if sent + 1 == MOST_PARTS || self.written > MOST_COPIED {
             let what =
                 "an object of more than 5 GiB cannot get its name in one step: write a file, or an increment";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
         }
+        let bytes = std::mem::take(&mut self.part);
+        let sha256 = Sha256::digest(&bytes).into();
+        if let Some(part) = self.remembered.next() {
+            if part.sha256 == sha256 {
+                self.kept += bytes.len() as u64;
+                self.note.parts.push(part);
+                return Ok(());
+            }
+            // From here on parts take the place of those that the note names.
+            self.remembered = Vec::new().into_iter();
+            self.or_broken(self.note.put(&self.partial))?;
+        }
         while self.under_way.len() >= UNDER_WAY {
             self.settle()?;
         }
-        let (partial, id, number) = (self.partial.clone(), self.id.clone(), self.begun);
-        let payload = PutPayload::from(std::mem::take(&mut self.part));
-        let task = runtime()?
-            .spawn(async move { partial.store.put_part(&partial.path, &id, number, payload).await });
+        let (partial, id) = (self.partial.clone(), self.note.id.clone());
+        let task = runtime()?.spawn(async move {
+            let part = partial.store.put_part(&partial.path, &id, sent, PutPayload::from(bytes)).await?;
+            Ok(Part { sha256, id: part.content_id })
+        });
         self.under_way.push_back(task);
-        self.begun += 1;
         Ok(())
     }
 
-    /// Waits for the oldest part under way.
+    /// Waits for the oldest part under way, and notes it.
     fn settle(&mut self) -> io::Result<()> {
         let Some(task) = self.under_way.pop_front() else { return Ok(()) };
         let part = wait(task)?.map_err(io::Error::other)?;
-        self.parts.push(part.map_err(|error| failed(&error))?);
-        Ok(())
+        let part = self.or_broken(part.map_err(|error| failed(&error)))?;
+        self.note.parts.push(part);
+        self.or_broken(self.note.put(&self.partial))
+    }
+
+    /// Remembers that a request failed.
+    fn or_broken<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
+        if result.is_err() {
+            self.state = State::Broken;
+        }
+        result
     }
 }
 
@@ -166,17 +196,18 @@ impl Write for Upload {
 
 impl Upload {
     fn complete(&mut self) -> io::Result<()> {
-        if !self.part.is_empty() || self.begun == 0 {
+        if !self.part.is_empty() || self.written == 0 {
             self.send()?;
         }
         while !self.under_way.is_empty() {
             self.settle()?;
         }
-        let parts = std::mem::take(&mut self.parts);
-        let done = wait(self.partial.store.complete_multipart(&self.partial.path, &self.id, parts))?;
+        let parts = self.note.parts.iter().map(|part| PartId { content_id: part.id.clone() }).collect();
+        let done = wait(self.partial.store.complete_multipart(&self.partial.path, &self.note.id, parts))?;
         // The answer to a request that was carried out may be lost, and its repetition refused. What is there is read
         // back in any case.
-        let is_there = self.partial.stat()?.is_some_and(|stat| stat.size == self.written);
+        let there = self.or_broken(self.partial.stat())?;
+        let is_there = there.is_some_and(|stat| stat.size == self.written);
         match done {
             _ if is_there => self.state = State::Whole,
             Err(error) => return Err(failed(&error)),
@@ -196,11 +227,9 @@ impl Upload {
 
     /// Removes the note, if it is still this upload's.
     fn remove_note(&self) {
-        let is_own = || -> io::Result<bool> {
-            let Some(stat) = self.partial.stat()? else { return Ok(false) };
-            Ok(noted(&start_of(&self.partial, &stat)?).as_ref() == Some(&self.id))
-        };
-        if is_own().unwrap_or(false) {
+        let is_own =
+            Note::at(&self.partial).is_ok_and(|note| note.is_some_and(|note| note.id == self.note.id));
+        if is_own {
             let _ = wait(self.partial.remove());
         }
     }
@@ -213,6 +242,10 @@ impl Draft for Upload {
 
     fn written(&self) -> Location {
         Location::remote(self.name.clone(), Arc::new(Object::new(self.partial.clone())))
+    }
+
+    fn kept(&self) -> u64 {
+        self.kept
     }
 
     fn publish(mut self: Box<Self>) -> Result<(), BackupError> {
@@ -232,9 +265,9 @@ impl Drop for Upload {
         self.under_way.iter().for_each(JoinHandle::abort);
         let give_up = async {
             match self.state {
-                State::Published => Ok(()),
+                State::Published | State::Broken => Ok(()),
                 State::Whole => self.partial.remove().await,
-                State::Parts => abort(&self.partial, &self.id).await,
+                State::Parts => abort(&self.partial, &self.note.id).await,
             }
         };
         // Best effort: what is left names itself, and the next run removes it.

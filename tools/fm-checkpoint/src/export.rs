@@ -23,6 +23,7 @@ struct ExportVerdict<'a> {
     records: u64,
     bytes: u64,
     uncompressed: u64,
+    kept: u64,
     sessions: u64,
     last: Option<u64>,
     pending: u64,
@@ -91,6 +92,7 @@ fn show(arguments: &ExportArgs, exported: &Exported, output: &mut Output) -> Res
             records: summary.records,
             bytes: summary.length,
             uncompressed: summary.uncompressed,
+            kept: exported.kept,
             sessions: anchor.map_or(0, |anchor| anchor.sessions),
             last: anchor.map(|anchor| anchor.last),
             pending: survey.audit.pending,
@@ -104,6 +106,10 @@ fn show(arguments: &ExportArgs, exported: &Exported, output: &mut Output) -> Res
         print_classes(survey, output)?;
     }
     output.line(&format!("identity   {}", hex::encode(summary.identity)))?;
+    if exported.kept > 0 {
+        let bytes = group_digits(exported.kept);
+        output.line(&format!("kept       {bytes} bytes that an interrupted run had sent already"))?;
+    }
     let done = if exported.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!(
         "{done} {} ({} records, {} bytes)",

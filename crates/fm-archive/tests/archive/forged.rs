@@ -1,6 +1,8 @@
 //! Archives with a valid root that no right writer makes: each is refused, for its own reason.
 
-use fm_archive::{ArchiveError, Damage, Fault, Record, Region, salvage};
+use std::io::Cursor;
+
+use fm_archive::{ArchiveError, Damage, Fault, Record, Region, VerifyReport, salvage, verify_written};
 
 use crate::forge::{Forge, big_size, compress, length, prefixed};
 use crate::{open, records, verify};
@@ -134,6 +136,30 @@ fn totals_and_identity_that_only_a_whole_check_can_prove() {
     forge.identity = Some([7; 32]);
     let report = verify(&forge.build()).unwrap();
     assert_eq!((report.damage[0].region, &report.damage[0].fault), (Region::Index, &Fault::Identity));
+}
+
+/// The root of who wrote it stands for the identity, and for nothing else: another root does not, and every frame is read.
+#[test]
+fn an_archive_is_read_back_against_its_own_root() {
+    let check = |bytes: &[u8], root| verify_written(Cursor::new(bytes), root, &mut |_, _| {});
+    let bytes = two_frames().build();
+    let summary = verify(&bytes).unwrap().summary.unwrap();
+    for root in [summary.root, [7; 32]] {
+        let report = check(&bytes, root).unwrap();
+        assert_eq!((report.is_sound(), report.summary.as_ref()), (true, Some(&summary)));
+        assert_eq!(report.readable.identity, Some(summary.identity));
+    }
+    for place in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[place] ^= 1;
+        let told = |report: Result<VerifyReport, ArchiveError>| {
+            report.map(|report| report.damage).map_err(|error| error.to_string())
+        };
+        assert_eq!(told(check(&flipped, summary.root)), told(verify(&flipped)), "byte {place}");
+    }
+    let mut forge = two_frames();
+    forge.identity = Some([7; 32]);
+    assert_eq!(check(&forge.build(), summary.root).unwrap().damage[0].fault, Fault::Identity);
 }
 
 #[test]

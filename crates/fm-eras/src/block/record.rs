@@ -42,7 +42,9 @@ pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeE
     let guardians = signatures.len().saturating_mul(3) / 2;
     let merkle = merkle_root_of_items(&stored, |pair| is_acceptable(pair, layout, guardians));
     let block = Block { index, items, merkle, signatures };
-    check_reproducible(&encode_block(&block, layout), value)?;
+    let mut again = Writer::with_capacity(layout.dialect, value.len());
+    write_block(&block, layout, &mut again);
+    check_reproducible(again.as_bytes(), value)?;
     Ok(block)
 }
 
@@ -75,6 +77,11 @@ pub fn encode_accepted_item(item: &BlockItem, layout: &BlockLayout) -> Vec<u8> {
 /// Encodes a record.
 pub fn encode_block(block: &Block, layout: &BlockLayout) -> Vec<u8> {
     let mut writer = Writer::new(layout.dialect);
+    write_block(block, layout, &mut writer);
+    writer.into_bytes()
+}
+
+fn write_block(block: &Block, layout: &BlockLayout, writer: &mut Writer) {
     if let Some(index) = block.index {
         writer.u64(index);
     }
@@ -83,7 +90,6 @@ pub fn encode_block(block: &Block, layout: &BlockLayout) -> Vec<u8> {
         writer.u16(*peer);
         writer.raw(signature);
     });
-    writer.into_bytes()
 }
 
 fn check_reproducible(again: &[u8], value: &[u8]) -> Result<(), DecodeError> {
@@ -122,14 +128,13 @@ fn write_accepted_item(item: &BlockItem, layout: &BlockLayout, writer: &mut Writ
     match &layout.item {
         ItemForm::Inline(form) => encode_item(&item.content, form, writer),
         ItemForm::Bytes(form) => {
-            let mut bytes = Writer::new(form.map_or(layout.dialect, |form| form.dialect));
-            match (&item.content, form) {
-                (BlockContent::Opaque(opaque), _) => bytes.raw(opaque),
-                (content, Some(form)) => encode_item(content, form, &mut bytes),
+            let dialect = form.map_or(layout.dialect, |form| form.dialect);
+            writer.framed(dialect, |writer| match (&item.content, form) {
+                (BlockContent::Opaque(opaque), _) => writer.raw(opaque),
+                (content, Some(form)) => encode_item(content, form, writer),
                 // Without a layout of items every item is opaque.
                 (_, None) => {}
-            }
-            writer.bytes(bytes.as_bytes());
+            });
         }
     }
     if let Some(position) = item.position {

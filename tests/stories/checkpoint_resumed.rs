@@ -1,0 +1,243 @@
+//! Uploads that go on: what a killed export has sent to a store is not sent again, and a memory of it that is wrong does no
+//! harm.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fm_forge::BlockSpec;
+use fm_tests::{Mishaps, Run, Store, Unsteady, checkpoint, layout};
+use rustix::process::{Pid, Signal, kill_process};
+
+const KEY: &str = "a.fmar";
+const URL: &str = "s3://archives/a.fmar";
+/// Length of a part of an upload.
+const PART: u64 = 8 << 20;
+/// What requests take beside what they carry.
+const BESIDE: u64 = 256 << 10;
+
+fn words(words: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
+    words.iter().map(|word| word.as_ref().to_owned()).collect()
+}
+
+/// A store, and a state whose archive takes five parts.
+struct Scene {
+    store: Store,
+    export: Vec<OsString>,
+    whole: Vec<u8>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let store = Store::new();
+        let database = forged(&store, 1);
+        let local = store.path("local.fmar");
+        checkpoint!("export", database, "--to", local).exits(0);
+        let whole = fs::read(local).expect("an archive");
+        assert!((4 * PART..5 * PART).contains(&(whole.len() as u64)), "{}", whole.len());
+        Self { export: words(&[&"export", &database, &"--to", &URL, &"--json"]), store, whole }
+    }
+
+    fn note(&self) -> PathBuf {
+        self.store.object("a.fmar.partial")
+    }
+
+    /// Parts that the note names.
+    fn noted(&self) -> usize {
+        fs::read_to_string(self.note()).map_or(0, |note| note.lines().count().saturating_sub(1))
+    }
+
+    /// Begins the export over a slow line, and does something to it when the note names `parts` parts.
+    fn halted(&self, export: &[OsString], parts: usize, halt: impl FnOnce(&Unsteady, Pid)) -> Run {
+        let mishaps = Mishaps { pause: Duration::from_millis(1), ..Mishaps::default() };
+        let line = Unsteady::new(self.store.address(), mishaps, 1);
+        let child = self.store.command(line.address(), export).spawn().expect("the program can be started");
+        let began = Instant::now();
+        while self.noted() < parts {
+            assert!(began.elapsed() < Duration::from_secs(60), "{} parts after a minute", self.noted());
+            thread::sleep(Duration::from_millis(1));
+        }
+        let pid = i32::try_from(child.id()).expect("a process id");
+        halt(&line, Pid::from_raw(pid).expect("a process id"));
+        let run = Run::from_output("a halted export".to_owned(), child.wait_with_output().expect("it ends"));
+        assert!(!self.store.object(KEY).exists(), "nothing has the name yet");
+        run
+    }
+
+    fn killed(&self, export: &[OsString], parts: usize) {
+        let kill = |_: &Unsteady, pid| kill_process(pid, Signal::KILL).expect("it runs");
+        self.halted(export, parts, kill).exits(137);
+    }
+
+    /// The same command again: tells how many bytes it kept and how many went over the line.
+    fn again(&self) -> (u64, u64) {
+        let line = Unsteady::new(self.store.address(), Mishaps::default(), 1);
+        let told = self.store.run_at(line.address(), &self.export).exits(0).verdict();
+        assert_eq!(told["verdict"], "exported");
+        self.is_whole();
+        (told["kept"].as_u64().expect("a number"), line.sent())
+    }
+
+    fn is_whole(&self) {
+        assert!(fs::read(self.store.object(KEY)).expect("an object") == self.whole);
+        assert_eq!(self.store.files(), ["archives/a.fmar"]);
+    }
+
+    /// Changes the note that a killed run left.
+    fn tamper(&self, change: impl FnOnce(&mut Vec<String>)) {
+        let mut lines: Vec<String> =
+            fs::read_to_string(self.note()).expect("a note").lines().map(str::to_owned).collect();
+        change(&mut lines);
+        self.store.replace("a.fmar.partial", format!("{}\n", lines.join("\n")).as_bytes(), true);
+    }
+
+    /// A file of the unfinished upload, as this store keeps it.
+    fn file_of_upload(&self, ending: &str) -> PathBuf {
+        let objects = self.store.root().join("objects");
+        let files = fs::read_dir(objects).expect("objects").map(|entry| entry.expect("an object").path());
+        let is_it = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with(".upload") && name.ends_with(ending)
+        };
+        files.into_iter().find(is_it).expect("the store keeps it")
+    }
+}
+
+fn forged(store: &Store, seed: u64) -> PathBuf {
+    let spec = BlockSpec { seed, items: 30, body_bytes: 400, ..BlockSpec::new(layout("v0.4"), 4_000) };
+    let home = store.path(&format!("large-{seed}"));
+    fm_forge::forge_blocks(&spec, &home).expect("the history is forged");
+    home.join("database")
+}
+
+#[test]
+fn a_killed_export_sends_what_is_missing() {
+    let scene = Scene::new();
+    let line = Unsteady::new(scene.store.address(), Mishaps::default(), 1);
+    let first = scene.store.run_at(line.address(), &scene.export).exits(0).verdict();
+    let length = scene.whole.len() as u64;
+    assert_eq!(first["kept"], 0);
+    assert!((length..length + BESIDE).contains(&line.sent()), "{} of {length}", line.sent());
+    for parts in 1..=3 {
+        fs::remove_file(scene.store.object(KEY)).expect("the object");
+        scene.killed(&scene.export, parts);
+        // A kill again, and what both have sent is kept.
+        scene.killed(&scene.export, parts + 1);
+        let (kept, sent) = scene.again();
+        println!("of {length} bytes {kept} were kept and {sent} sent");
+        assert!(kept >= (parts as u64 + 1) * PART && kept % PART == 0 || kept == length, "{kept}");
+        assert!(sent < length - kept + BESIDE, "{sent} of {length}, {kept} kept");
+    }
+}
+
+#[test]
+fn people_are_told_what_was_kept() {
+    let scene = Scene::new();
+    let plain: Vec<OsString> = scene.export.iter().filter(|word| *word != "--json").cloned().collect();
+    scene.killed(&plain, 2);
+    let told = scene.store.run(&plain).exits(0).stdout;
+    let line = told.lines().find(|line| line.starts_with("kept ")).expect("a line about it");
+    assert!(line.ends_with(" bytes that an interrupted run had sent already"), "{line}");
+    scene.is_whole();
+}
+
+#[test]
+fn a_line_that_is_cut_leaves_what_was_sent() {
+    let scene = Scene::new();
+    let run = scene.halted(&scene.export, 2, |line, _| line.cut()).exits(3);
+    assert!(run.stderr.contains("the store cannot be reached"), "{}", run.stderr);
+    assert!(scene.noted() >= 2);
+    let (kept, sent) = scene.again();
+    assert!(kept >= 2 * PART && sent < scene.whole.len() as u64 - kept + BESIDE, "{kept} kept, {sent} sent");
+}
+
+#[test]
+fn an_interrupted_export_takes_back_what_was_sent() {
+    let scene = Scene::new();
+    let interrupt = |_: &Unsteady, pid| kill_process(pid, Signal::INT).expect("it runs");
+    scene.halted(&scene.export, 1, interrupt).exits(130);
+    assert_eq!(scene.store.files(), Vec::<String>::new());
+    assert_eq!(scene.again().0, 0);
+}
+
+/// Another state, or an encryption, whose key is new each time: other bytes, of which nothing is there.
+#[test]
+fn the_upload_of_another_archive_is_not_gone_on_with() {
+    let scene = Scene::new();
+    let other = words(&[&"export", &forged(&scene.store, 2), &"--to", &URL]);
+    scene.killed(&other, 2);
+    assert_eq!(scene.again().0, 0);
+    fs::remove_file(scene.store.object(KEY)).expect("the object");
+    let recipient = age::x25519::Identity::generate().to_public().to_string();
+    let sealed = [scene.export.clone(), words(&[&"--recipient", &recipient])].concat();
+    scene.killed(&sealed, 2);
+    assert_eq!(scene.store.run(&sealed).exits(0).verdict()["kept"], 0);
+    fs::remove_file(scene.store.object(KEY)).expect("the object");
+    scene.killed(&sealed, 2);
+    assert_eq!(scene.again().0, 0);
+}
+
+#[test]
+fn a_note_that_was_tampered_with_does_no_harm() {
+    let scene = Scene::new();
+    let begin = |parts| {
+        let _ = fs::remove_file(scene.store.object(KEY));
+        scene.killed(&scene.export, parts);
+    };
+    begin(3);
+    scene.tamper(|lines| lines[2].replace_range(..4, "0000"));
+    assert_eq!(scene.again().0, PART, "what precedes the wrong hash");
+    begin(3);
+    scene.tamper(|lines| lines[1] = "not a line of a part".to_owned());
+    assert_eq!(scene.again().0, 0);
+    begin(3);
+    scene.tamper(|lines| lines.swap(1, 3));
+    assert_eq!(scene.again().0, 0);
+    begin(2);
+    scene.tamper(|lines| lines.truncate(2));
+    assert_eq!(scene.again().0, PART);
+    begin(2);
+    scene.tamper(|lines| {
+        let last = lines[0].pop().expect("an id");
+        lines[0].push(if last == '0' { '1' } else { '0' });
+    });
+    assert_eq!(scene.store.run(&scene.export).exits(0).verdict()["kept"], 0, "an upload that is not there");
+    assert!(fs::read(scene.store.object(KEY)).expect("an object") == scene.whole);
+}
+
+#[test]
+fn an_upload_that_the_store_has_given_up_is_begun_anew() {
+    let scene = Scene::new();
+    scene.killed(&scene.export, 2);
+    fs::remove_file(scene.file_of_upload(".json")).expect("the store's note of the upload");
+    assert_eq!(scene.again().0, 0);
+}
+
+/// The note is believed, the store has something else: the reading back finds it, and the next run starts over.
+#[test]
+fn a_part_that_is_not_what_was_sent_is_never_published() {
+    let scene = Scene::new();
+    scene.killed(&scene.export, 2);
+    let part = scene.file_of_upload(".part-2");
+    let mut bytes = fs::read(&part).expect("a part");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&part, bytes).expect("the part can be changed");
+    let run = scene.store.run(&scene.export).exits(3);
+    assert!(run.stderr.contains("does not read back as what was written"), "{}", run.stderr);
+    assert!(!scene.store.object(KEY).exists() && !scene.note().exists());
+    assert_eq!(scene.again().0, 0);
+}
+
+/// Whoever looks for the archive meanwhile finds nothing, and is not told that a note is one.
+#[test]
+fn an_unfinished_upload_is_no_archive() {
+    let scene = Scene::new();
+    scene.killed(&scene.export, 1);
+    let at = |key: &str| scene.store.run(&words(&[&"verify", &format!("s3://archives/{key}")])).exits(3);
+    assert!(at(KEY).stderr.contains("there is no such object"));
+    assert!(at("a.fmar.partial").stderr.contains("not an archive"));
+    assert!(Path::new(&scene.note()).exists());
+}
