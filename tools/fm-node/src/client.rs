@@ -26,8 +26,11 @@ pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
     let mut output = Output::default();
     let (federation, session) = (&status["federation"], &status["session"]);
     output.line(&format!("sessions   {} finished", federation["session_count"]))?;
-    let progress = format!("round {} of {}, {} items", session["round"], session["rounds"], session["items"]);
-    output.line(&format!("open       {progress}"))?;
+    // Servers say nothing of it.
+    if session.is_object() {
+        let (round, rounds, items) = (&session["round"], &session["rounds"], &session["items"]);
+        output.line(&format!("open       round {round} of {rounds}, {items} items"))?;
+    }
     if let Some(missing) = session["missing_signatures"].as_array() {
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         output.line(&format!("signing    signatures missing of {}", missing.join(", ")))?;

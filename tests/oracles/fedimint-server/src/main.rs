@@ -28,6 +28,9 @@ async fn main() -> Result<()> {
     let directory = std::env::args_os().nth(1).context("usage: fedimint-server-oracle DIR")?;
     let directory = Path::new(&directory);
     TracingSetup::default().init()?;
+    // Two are compiled in, and the libraries below leave the choice to the program.
+    let provider = rustls::crypto::ring::default_provider();
+    provider.install_default().ok().context("another provider of cryptography is installed")?;
     let mut modules = ServerModuleInitRegistry::new();
     modules.attach(DummyInit);
     modules.attach(MetaInit);
