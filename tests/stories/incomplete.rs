@@ -7,8 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use fm_tests::{
-    binary, codes, command, converted, copy_dir, digest, fixture, hbbft, manifest, migrate, partial_of, root,
-    verify,
+    binary, codes, command, converted, copy_dir, digest, fixture, manifest, migrate, partial_of, root, verify,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;

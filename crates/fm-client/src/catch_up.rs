@@ -6,21 +6,19 @@ use tokio::task::JoinHandle;
 use tracing::debug;
 
 use crate::AHEAD;
-use crate::guardians::{Fetched, Guardians};
-use crate::source::AskError;
+use crate::guardians::{Asked, Fetched, Guardians, ask};
 
-/// A question that was asked: of whom, about which session, and the answer.
-struct Asked {
-    peer: u16,
+/// A record that was asked for.
+struct Pending {
     session: u64,
-    answer: JoinHandle<Result<Vec<u8>, AskError>>,
+    answer: JoinHandle<Asked>,
 }
 
 /// Fetches ahead, from all guardians that are ahead, each in its turn.
 pub struct CatchUp<'a> {
     guardians: &'a Guardians,
     next: u64,
-    pending: VecDeque<Asked>,
+    pending: VecDeque<Pending>,
 }
 
 impl<'a> CatchUp<'a> {
@@ -32,43 +30,47 @@ impl<'a> CatchUp<'a> {
     pub async fn next(&mut self) -> Option<Fetched> {
         loop {
             self.fill();
-            let Asked { peer, session, answer } = self.pending.front_mut()?;
-            let (peer, session) = (*peer, *session);
+            let Pending { session, answer } = self.pending.front_mut()?;
+            let session = *session;
             let answer = answer.await;
             self.pending.pop_front();
             match answer {
-                Ok(Ok(record)) => return Some(Fetched { peer, session, record }),
-                Ok(Err(reason)) => {
-                    self.guardians.disappointed(peer, session, &reason);
-                    self.begin_again(session);
+                Ok(Asked { fetched, failures }) => {
+                    let guardians = self.guardians;
+                    failures.iter().for_each(|(peer, reason)| guardians.disappointed(*peer, session, reason));
+                    // Where nobody failed and too few agree, asking again at once would be of no use.
+                    if fetched.is_some() || failures.is_empty() {
+                        return fetched;
+                    }
                 }
-                Err(error) => {
-                    debug!(session, %error, "a question ended");
-                    self.begin_again(session);
-                }
+                Err(error) => debug!(session, %error, "a question ended"),
             }
+            self.begin_again(session);
         }
     }
 
     /// What was asked of others behind it is asked again.
     fn begin_again(&mut self, session: u64) {
-        self.pending.drain(..).for_each(|asked| asked.answer.abort());
+        self.pending.drain(..).for_each(|pending| pending.answer.abort());
         self.next = session;
     }
 
     fn fill(&mut self) {
         while self.pending.len() < AHEAD {
             let session = self.next;
-            let ahead = self.guardians.ahead(session);
+            let mut ahead = self.guardians.ahead(session);
             // Waiting for these keeps the node from ordering: a single guardian must not be able to cause it.
             if ahead.len() < self.guardians.honest() {
                 return;
             }
-            let turn = usize::try_from(session).unwrap_or_default().checked_rem(ahead.len());
-            let Some(peer) = turn.map(|turn| ahead[turn]) else { return };
-            let Some(source) = self.guardians.source(peer) else { return };
-            let answer = tokio::spawn(async move { source.record(session).await });
-            self.pending.push_back(Asked { peer, session, answer });
+            let turn = usize::try_from(session).unwrap_or_default() % ahead.len();
+            ahead.rotate_left(turn);
+            // Where one is enough, the others are asked for the sessions behind it.
+            if self.guardians.needed() == 1 {
+                ahead.truncate(1);
+            }
+            let question = ask(self.guardians.needed(), self.guardians.sources(&ahead), session);
+            self.pending.push_back(Pending { session, answer: tokio::spawn(question) });
             self.next += 1;
         }
     }
@@ -76,6 +78,6 @@ impl<'a> CatchUp<'a> {
 
 impl Drop for CatchUp<'_> {
     fn drop(&mut self) {
-        self.pending.iter().for_each(|asked| asked.answer.abort());
+        self.pending.iter().for_each(|pending| pending.answer.abort());
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_crypto::SessionKeys;
+use fm_history::Hash;
 use fm_peers::jittered;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use tracing::{debug, warn};
 
 use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
-use crate::source::{AskError, Source};
+use crate::source::{Ambiguous, AskError, Source};
 
 /// Guardians finish a session within so much of each other when all goes well.
 const GRACE: Duration = Duration::from_millis(500);
@@ -36,6 +37,8 @@ pub struct Fetched {
 pub struct Guardians {
     /// Of so many guardians one at least says the truth.
     honest: usize,
+    /// So many must give the same list of items.
+    needed: usize,
     sources: BTreeMap<u16, Arc<Source>>,
     changed: watch::Receiver<()>,
     /// Records that did not hold.
@@ -47,18 +50,24 @@ pub struct Guardians {
 impl Guardians {
     /// Asks these guardians again and again how far they are. Records are proven by `keys`; `refused` counts those that
     /// do not hold.
-    pub fn watch(guardians: BTreeMap<u16, Guardian>, keys: &SessionKeys, refused: Arc<AtomicU64>) -> Self {
+    pub fn watch(
+        guardians: BTreeMap<u16, Guardian>,
+        keys: &SessionKeys,
+        ambiguous: Ambiguous,
+        refused: Arc<AtomicU64>,
+    ) -> Self {
         let honest = keys.guardians() - keys.threshold() + 1;
+        let needed = if ambiguous == Ambiguous::Vouched { honest } else { 1 };
         let (change, changed) = watch::channel(());
         let (change, keys) = (Arc::new(change), Arc::new(keys.clone()));
         let mut tasks = JoinSet::new();
         let mut sources = BTreeMap::new();
         for (peer, guardian) in guardians {
-            let source = Arc::new(Source::new(guardian, keys.clone()));
+            let source = Arc::new(Source::new(guardian, keys.clone(), ambiguous));
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }
-        Self { honest, sources, changed, refused, _tasks: tasks }
+        Self { honest, needed, sources, changed, refused, _tasks: tasks }
     }
 
     /// The guardians that say they have finished that session, furthest ahead first.
@@ -74,8 +83,14 @@ impl Guardians {
         self.honest
     }
 
-    pub(crate) fn source(&self, peer: u16) -> Option<Arc<Source>> {
-        self.sources.get(&peer).cloned()
+    /// How many must give the same list.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// The sources of these guardians, in their order.
+    pub(crate) fn sources(&self, peers: &[u16]) -> Vec<(u16, Arc<Source>)> {
+        peers.iter().filter_map(|peer| Some((*peer, self.sources.get(peer)?.clone()))).collect()
     }
 
     /// How many sessions a guardian said it has finished, if it answered when it was asked last.
@@ -101,7 +116,7 @@ impl Guardians {
     /// The record of a session that others finished a while ago; before that, ordering finishes it sooner.
     pub async fn late_outcome(&self, session: u64) -> Fetched {
         let mut changed = self.changed.clone();
-        while self.ahead(session).is_empty() {
+        while self.ahead(session).len() < self.needed {
             wait(&mut changed).await;
         }
         sleep(jittered(GRACE)).await;
@@ -119,24 +134,11 @@ impl Guardians {
         }
     }
 
-    /// Asks all that are ahead, the next one when those before gave nothing or take their time; the first proven
-    /// record counts.
+    /// Asks those that are ahead.
     async fn first_of(&self, session: u64) -> Option<Fetched> {
-        let mut left = self.ahead(session).into_iter().filter_map(|peer| Some((peer, self.source(peer)?)));
-        let mut asked = JoinSet::new();
-        loop {
-            if let Some((peer, source)) = left.next() {
-                asked.spawn(async move { (peer, source.record(session).await) });
-            }
-            tokio::select! {
-                answer = asked.join_next() => match answer? {
-                    Ok((peer, Ok(record))) => return Some(Fetched { peer, session, record }),
-                    Ok((peer, Err(reason))) => self.disappointed(peer, session, &reason),
-                    Err(error) => debug!(session, %error, "a question ended"),
-                },
-                () = sleep(HEDGE) => (),
-            }
-        }
+        let Asked { fetched, failures } = ask(self.needed, self.sources(&self.ahead(session)), session).await;
+        failures.iter().for_each(|(peer, reason)| self.disappointed(*peer, session, reason));
+        fetched
     }
 
     /// Waits until every guardian that answers says it has finished so many sessions.
@@ -168,6 +170,45 @@ impl Guardians {
     /// The records from a session on that so many others say they have that it must be true, in order.
     pub fn catch_up(&self, from: u64) -> CatchUp<'_> {
         CatchUp::new(self, from)
+    }
+}
+
+/// What came of asking guardians for a record.
+pub(crate) struct Asked {
+    /// The record, if enough of them gave it.
+    pub(crate) fetched: Option<Fetched>,
+    /// Who gave nothing of use.
+    pub(crate) failures: Vec<(u16, AskError)>,
+}
+
+/// Asks as many as must give the same list, and the next one when one of them gave another one, nothing, or takes its time.
+pub(crate) async fn ask(needed: usize, sources: Vec<(u16, Arc<Source>)>, session: u64) -> Asked {
+    let mut left = sources.into_iter();
+    let mut asked = JoinSet::new();
+    let mut given: Vec<Vec<Hash>> = Vec::new();
+    let mut failures = Vec::new();
+    let mut more = needed;
+    loop {
+        for (peer, source) in left.by_ref().take(more) {
+            asked.spawn(async move { (peer, source.record(session).await) });
+        }
+        more = 1;
+        tokio::select! {
+            answer = asked.join_next() => match answer {
+                Some(Ok((peer, Ok((record, list))))) => {
+                    given.push(list);
+                    let alike = given.iter().filter(|other| given.last() == Some(*other)).count();
+                    if alike >= needed {
+                        return Asked { fetched: Some(Fetched { peer, session, record }), failures };
+                    }
+                    more = usize::from(alike + asked.len() < needed);
+                }
+                Some(Ok((peer, Err(reason)))) => failures.push((peer, reason)),
+                Some(Err(error)) => debug!(session, %error, "a question ended"),
+                None => return Asked { fetched: None, failures },
+            },
+            () = sleep(HEDGE) => (),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::Guardian;
 pub use guardians::{Fetched, Guardians, HEDGE};
 pub use own::{AddressError, address_of, own_address, wait_for};
-pub use source::AskError;
+pub use source::{Ambiguous, AskError};
 pub use submit::SubmitError;
 
 /// Sessions that are fetched ahead, at most.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fm_consensus::{OutcomeError, prove_record};
 use fm_crypto::SessionKeys;
+use fm_history::Hash;
 use fm_peers::jittered;
 use fm_rpc::ClientError;
 use serde_json::{Value, json};
@@ -41,8 +42,19 @@ pub enum AskError {
     Proof(#[from] OutcomeError),
 }
 
+/// What becomes of a record whose header fits a shorter list too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ambiguous {
+    /// It is refused: where nodes alone order, nobody signs one.
+    Refused,
+    /// Servers sign such ones. Every record, for any may be one of two, counts only once so many guardians gave the same
+    /// list that one of them at least is honest.
+    Vouched,
+}
+
 pub(crate) struct Source {
     guardian: Guardian,
+    ambiguous: Ambiguous,
     keys: Arc<SessionKeys>,
     places: Semaphore,
     distrusted: Mutex<Option<Instant>>,
@@ -55,9 +67,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(guardian: Guardian, keys: Arc<SessionKeys>) -> Self {
+    pub(crate) fn new(guardian: Guardian, keys: Arc<SessionKeys>, ambiguous: Ambiguous) -> Self {
         Self {
             guardian,
+            ambiguous,
             keys,
             places: Semaphore::new(AT_A_TIME),
             distrusted: Mutex::default(),
@@ -88,15 +101,18 @@ impl Source {
         *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// The proven record of a session.
-    pub(crate) async fn record(&self, session: u64) -> Result<Vec<u8>, AskError> {
+    /// The proven record of a session, and the leaves of its items.
+    pub(crate) async fn record(&self, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let method = "await_signed_session_outcome";
         let answer = self.guardian.ask(method, None, &json!(session), RECORD_PATIENCE).await?;
         let record = unwrap_bytes(&answer).ok_or(AskError::Form { expected: "an encoded record" })?;
-        prove_record(&self.keys, session, &record)?;
-        Ok(record)
+        let proven = prove_record(&self.keys, session, &record)?;
+        if proven.ambiguous && self.ambiguous == Ambiguous::Refused {
+            return Err(OutcomeError::Ambiguous.into());
+        }
+        Ok((record, proven.leaves))
     }
 
     /// Asks again and again how far it is, and tells when it was asked.

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fm_client::{Guardian, Guardians, wrap_bytes};
-use fm_codec::{Dialect, Writer};
+use fm_client::{Ambiguous, Guardian, Guardians, wrap_bytes};
+use fm_codec::{Dialect, Encode, ModuleValue, Writer};
 use fm_crypto::{SessionKeys, SigningKey};
-use fm_history::{SessionHeader, Signatures, merkle_root, signed_record};
+use fm_history::{
+    AcceptedItem, ConsensusItem, SessionHeader, Signatures, merkle_root, sha256, signed_record,
+};
 use fm_rpc::{Limits, Page, Request, RpcError, Service, serve};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -17,8 +19,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 const FINISHED: u64 = 40;
+/// Two lists with one root.
+const SHORT: &[&[u8]] = &[b"a", b"b", b"c"];
+const LONG: &[&[u8]] = &[b"a", b"b", b"c", b"c"];
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Manner {
     Honest,
     /// Gives text that is no record.
@@ -31,6 +36,10 @@ enum Manner {
     Unsigned,
     /// Says it has it, and never gives it.
     Silent,
+    /// Gives a record of three items.
+    Short,
+    /// Gives one of four, the last of which is repeated: the same header and signatures.
+    Long,
 }
 
 struct Fake(Manner, Arc<Vec<SigningKey>>);
@@ -43,13 +52,27 @@ fn keys() -> (Arc<Vec<SigningKey>>, SessionKeys) {
 
 /// A session without items, signed by so many.
 fn record(secrets: &[SigningKey], session: u64, signers: usize) -> Vec<u8> {
+    record_of(secrets, session, signers, &[])
+}
+
+/// A session with these votes, signed by so many.
+fn record_of(secrets: &[SigningKey], session: u64, signers: usize, votes: &[&[u8]]) -> Vec<u8> {
+    let item = |vote: &&[u8]| {
+        let item = ConsensusItem::Module(ModuleValue { instance: 1, body: vote.to_vec() });
+        AcceptedItem { item, peer: 0 }.to_bytes(Dialect::MODERN)
+    };
+    let items: Vec<Vec<u8>> = votes.iter().map(item).collect();
     let public: BTreeMap<u16, _> = (0..).zip(secrets.iter().map(SigningKey::public_key)).collect();
-    let header = SessionHeader { index: session, root: merkle_root(Vec::new()).root };
+    let header = SessionHeader {
+        index: session,
+        root: merkle_root(items.iter().map(|item| sha256(&[item])).collect()).root,
+    };
     let message = SessionKeys::new(&public).unwrap().message(&header.to_bytes());
     let signatures: Signatures =
         (0..).zip(secrets.iter().take(signers).map(|key| key.sign(&message))).collect();
     let mut outcome = Writer::new(Dialect::MODERN);
-    outcome.count(0);
+    outcome.count(items.len());
+    items.iter().for_each(|item| outcome.raw(item));
     signed_record(outcome.as_bytes(), &signatures)
 }
 
@@ -73,6 +96,8 @@ impl Service for Fake {
                 }
                 Manner::Unsigned => wrap_bytes(&record(&self.1, session, 2)),
                 Manner::Silent => std::future::pending().await,
+                Manner::Short => wrap_bytes(&record_of(&self.1, session, 3, SHORT)),
+                Manner::Long => wrap_bytes(&record_of(&self.1, session, 3, LONG)),
             })
         })
     }
@@ -83,6 +108,10 @@ impl Service for Fake {
 }
 
 async fn guardians(manners: &[Manner]) -> Guardians {
+    guardians_where(manners, Ambiguous::Refused).await
+}
+
+async fn guardians_where(manners: &[Manner], ambiguous: Ambiguous) -> Guardians {
     let (secrets, keys) = keys();
     let mut urls = BTreeMap::new();
     for (peer, manner) in (0..).zip(manners) {
@@ -92,7 +121,7 @@ async fn guardians(manners: &[Manner]) -> Guardians {
         urls.insert(peer, guardian.or_at(format!("ws://{}/", listener.local_addr().unwrap())));
         tokio::spawn(serve(listener, Arc::new(Fake(*manner, secrets.clone())), Limits::default()));
     }
-    let guardians = Guardians::watch(urls, &keys, Arc::default());
+    let guardians = Guardians::watch(urls, &keys, ambiguous, Arc::default());
     guardians.first_look(Duration::from_secs(10)).await;
     guardians
 }
@@ -142,4 +171,51 @@ async fn one_alone_that_claims_to_be_ahead_is_not_waited_for() {
     assert!(liars.catch_up(7).next().await.is_none());
     assert!(liars.catch_up(7).next().await.is_none());
     assert_eq!(liars.counts().len(), 3);
+}
+
+/// The signatures are over either list: what two of the three others give is what an honest one has.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_servers_a_list_counts_once_two_guardians_gave_it() {
+    let mut cases = JoinSet::new();
+    for (honest, lie, votes) in [(Manner::Long, Manner::Short, LONG), (Manner::Short, Manner::Long, SHORT)] {
+        for liar in 0..3 {
+            let mut manners = [honest; 3];
+            manners[liar] = lie;
+            cases.spawn(two_are_believed(manners, votes));
+            manners[(liar + 1) % 3] = Manner::Silent;
+            cases.spawn(one_is_not(manners));
+        }
+    }
+    while let Some(case) = cases.join_next().await {
+        case.unwrap();
+    }
+}
+
+async fn two_are_believed(manners: [Manner; 3], votes: &[&[u8]]) {
+    let guardians = guardians_where(&manners, Ambiguous::Vouched).await;
+    let secrets = keys().0;
+    assert_eq!(guardians.outcome(5).await.record, record_of(&secrets, 5, 3, votes), "{manners:?}");
+    let mut records = guardians.catch_up(0);
+    for session in 0..FINISHED {
+        let fetched = records.next().await.unwrap();
+        assert_eq!(fetched.session, session);
+        assert_eq!(fetched.record, record_of(&secrets, session, 3, votes), "{manners:?}");
+    }
+    assert!(records.next().await.is_none());
+}
+
+async fn one_is_not(manners: [Manner; 3]) {
+    let guardians = guardians_where(&manners, Ambiguous::Vouched).await;
+    let waited = tokio::time::timeout(Duration::from_secs(4), guardians.outcome(5)).await;
+    assert!(waited.is_err(), "{manners:?}");
+}
+
+/// Where nodes alone order, nobody signs the long one.
+#[tokio::test(flavor = "multi_thread")]
+async fn among_nodes_alone_a_repeated_end_is_refused() {
+    for manners in [[Manner::Long, Manner::Short, Manner::Long], [Manner::Short, Manner::Long, Manner::Long]]
+    {
+        let fetched = guardians(&manners).await.outcome(5).await;
+        assert_eq!(fetched.record, record_of(&keys().0, 5, 3, SHORT));
+    }
 }

@@ -2,10 +2,7 @@
 
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_eras::session::session_key;
-use fm_history::{
-    AcceptedItem, Depth, Hash, NODE_PAIR_BYTES, SessionHeader, Signatures, merkle_root_of_items, sha256,
-    signed_record,
-};
+use fm_history::{AcceptedItem, Hash, NODE_PAIR_BYTES, SessionHeader, Signatures, sha256, signed_record};
 use fm_store::Durability;
 
 use crate::action::{Action, OutcomeError};
@@ -60,35 +57,26 @@ impl Engine {
     }
 
     /// Checks all that can be checked without processing the items.
+    ///
+    /// Where ambiguous items are refused no signed list is the shorter one of two: it would consist of such items. Else
+    /// the signatures alone do not tell, and whoever fetches must have the list from one honest guardian at least.
     fn prove(&self, session: u64, record: &[u8]) -> Result<ProvenRecord, OutcomeError> {
         let open = self.session.index;
         if session != open {
             return Err(OutcomeError::OtherSession { session, open });
         }
         let proven = prove_record(&self.federation.keys, session, record)?;
-        if self.may_have_another_depth(&proven.session.outcome.items) {
-            return Err(OutcomeError::AnotherDepth);
+        if self.rules.orderers.refuse_ambiguous() {
+            let items = &proven.session.outcome.items;
+            let is_pair = |item: &AcceptedItem| item.to_bytes(Dialect::MODERN).len() == NODE_PAIR_BYTES;
+            if proven.ambiguous {
+                return Err(OutcomeError::Ambiguous);
+            }
+            if !items.is_empty() && items.iter().all(is_pair) {
+                return Err(OutcomeError::AnotherDepth);
+            }
         }
         Ok(proven)
-    }
-
-    /// Whether the list's root may be that of a list at another depth, and that list be the signed one.
-    ///
-    /// Where ambiguous items are refused no signed list is the shorter one of two: it would consist of such items.
-    fn may_have_another_depth(&self, items: &[AcceptedItem]) -> bool {
-        let mut stored = items.iter().map(|item| item.to_bytes(Dialect::MODERN));
-        if self.rules.orderers.refuse_ambiguous() {
-            return !items.is_empty() && stored.all(|item| item.len() == NODE_PAIR_BYTES);
-        }
-        let stored: Vec<Vec<u8>> = stored.collect();
-        let stored: Vec<&[u8]> = stored.iter().map(Vec::as_slice).collect();
-        let guardians = self.federation.keys.guardians();
-        let is_item = |bytes: &[u8; NODE_PAIR_BYTES]| {
-            decode_exact::<AcceptedItem>(bytes, Dialect::MODERN).is_ok_and(|item| {
-                usize::from(item.peer) < guardians && check_item(&item.item, &self.modules).is_ok()
-            })
-        };
-        merkle_root_of_items(&stored, is_item).depth != Depth::Settled
     }
 
     /// Stores the session in progress with the signatures that were ordered.

@@ -15,10 +15,12 @@ pub struct ProvenRecord {
     pub leaves: Vec<Hash>,
     /// Its header.
     pub header: SessionHeader,
+    /// Whether its header is also that of a shorter list, which the signatures may be over.
+    pub ambiguous: bool,
 }
 
-/// Proves that a record is the signed outcome of that session: strictly decoded, with a root that no shorter list has,
-/// and exactly a threshold of valid signatures.
+/// Proves that a record is the signed outcome of that session: strictly decoded, with exactly a threshold of valid
+/// signatures. Whether they are over this very list is another matter where lists may be ambiguous.
 ///
 /// # Errors
 /// If it is not.
@@ -28,9 +30,6 @@ pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<P
     }
     let (signed, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
     let MerkleRoot { root, ambiguous, .. } = merkle_root(leaves.clone());
-    if ambiguous {
-        return Err(OutcomeError::Ambiguous);
-    }
     let (signatures, threshold) = (signed.signatures.len(), keys.threshold());
     if signatures != threshold {
         return Err(OutcomeError::SignatureCount { signatures, threshold });
@@ -40,5 +39,5 @@ pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<P
     for (peer, signature) in &signed.signatures {
         keys.verify(*peer, &message, signature)?;
     }
-    Ok(ProvenRecord { session: signed, leaves, header })
+    Ok(ProvenRecord { session: signed, leaves, header, ambiguous })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fm_aleph::Member;
-use fm_client::Guardians;
+use fm_client::{Ambiguous, Guardians};
 use fm_consensus::{GUARD_NAME, Guard, Orderers, Retention, Rules, Schedule};
 use fm_peers::{Identity, Other, Peers, Setup};
 use fm_rpc::{Limits, serve};
@@ -97,7 +97,11 @@ impl Node {
             links.map(|(peers, incoming)| Member { me, keys, key, peers, incoming, schedule, round_delay });
         let (stop, stopped) = watch::channel(false);
         let keys = &shared.config.keys;
-        let guardians = Guardians::watch(others, keys, shared.metrics.refused_outcomes.clone());
+        let ambiguous = match rules.orderers {
+            Orderers::Nodes => Ambiguous::Refused,
+            Orderers::Servers { .. } => Ambiguous::Vouched,
+        };
+        let guardians = Guardians::watch(others, keys, ambiguous, shared.metrics.refused_outcomes.clone());
         let sessions = Sessions { shared, member, guardians, guard, rules, stop: stopped };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })

@@ -1,11 +1,12 @@
 //! Signed outcomes that are fetched: what is refused, and what stops the node.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use fm_codec::{Dialect, Encode};
 use fm_consensus::{
-    Action, ConsensusFailure, Engine, EngineError, FailureKind, MemoryStorage, OutcomeError,
-    accepted_item_key,
+    Action, ConsensusFailure, Engine, EngineError, FailureKind, Guard, MemoryStorage, Orderers, OutcomeError,
+    Rules, accepted_item_key,
 };
 use fm_eras::session::session_key;
 use fm_history::{
@@ -14,7 +15,10 @@ use fm_history::{
 use serde_json::Value;
 
 use crate::fixture;
-use crate::world::{LAST_ROUND, batch, deposit, fresh, open, signature, signing_key, transfer, vote};
+use crate::world::{
+    LAST_ROUND, batch, deposit, federation, fresh, modules, open, rules, signature, signing_key, transfer,
+    vote,
+};
 
 /// A session of the made-up federation, signed by those guardians.
 pub(crate) fn signed(session: u64, items: &[(ConsensusItem, u16)], signers: &[u16]) -> SignedSession {
@@ -97,6 +101,27 @@ fn what_is_not_the_signed_outcome_is_refused_and_changes_nothing() {
     ));
     assert_eq!(storage.rows()[&session_key(0)], bytes(&good));
     assert!(matches!(refusal(&mut engine, 0, &bytes(&good)), OutcomeError::OtherSession { .. }));
+}
+
+/// Servers accept a vote that is repeated, and sign the list that ends with it: whoever fetches has it from an honest one.
+#[test]
+fn beside_servers_a_list_that_repeats_its_end_is_taken() {
+    let twice = [(deposit(10, &signing_key(101), 1), 0), (vote(1, 5, b"x"), 1), (vote(1, 6, b"y"), 1)];
+    let twice = [twice.as_slice(), &twice[2..]].concat();
+    let record = bytes(&signed(0, &twice, &[0, 1, 2]));
+    for orderers in [Orderers::Nodes, Orderers::Servers { ignore_rest: true }] {
+        let storage = Arc::new(MemoryStorage::default());
+        let rules = Rules { orderers, ..rules() };
+        let (federation, modules) = (federation(4, 3), Arc::new(modules(4)));
+        let mut engine = Engine::open(storage.clone(), federation, modules, rules, Guard::default()).unwrap();
+        if orderers == Orderers::Nodes {
+            assert_eq!(refusal(&mut engine, 0, &record), OutcomeError::Ambiguous);
+            continue;
+        }
+        let actions = engine.on_fetched_outcome(0, &record).unwrap();
+        assert!(matches!(actions.as_slice(), [Action::SessionComplete { items: 4, .. }]), "{actions:?}");
+        assert_eq!(storage.rows()[&session_key(0)], record);
+    }
 }
 
 #[test]
