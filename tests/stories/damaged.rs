@@ -320,7 +320,7 @@ fn every_code_of_a_history() {
 
 /// Codes that the stories `incomplete`, `lying_directory`, `sealed_audit`, `trust_file`, `hostile_sessions`, `open_session` and
 /// `checkpoint_damage` raise, and only they.
-const OTHER_STORIES: [Code; 14] = [
+const OTHER_STORIES: [Code; 15] = [
     Code::TrustedPrefixChanged,
     Code::HistoryEmpty,
     Code::UnitsUnchecked,
@@ -331,6 +331,7 @@ const OTHER_STORIES: [Code; 14] = [
     Code::LogMissing,
     Code::FileListTorn,
     Code::TablesUnnamed,
+    Code::TablesUnfinished,
     Code::SourceIncomplete,
     Code::ProvenanceMismatch,
     Code::DatabaseIncomplete,
