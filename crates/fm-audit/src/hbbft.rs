@@ -83,11 +83,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
     }
 
     fn report(&mut self, finding: Finding) {
-        match finding.severity {
-            fm_history::Severity::Error => self.result.errors += 1,
-            fm_history::Severity::Warning => self.result.warnings += 1,
-            fm_history::Severity::Info => {}
-        }
+        finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         (self.on_finding)(finding);
     }
 

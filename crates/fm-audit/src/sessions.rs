@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
-use fm_history::{BlockContent, Code, Finding, Place, Severity};
+use fm_history::{BlockContent, Code, Finding, Place};
 
 use crate::hbbft::index_left_out;
 use crate::session_index::{each_transaction, index_row};
@@ -113,11 +113,7 @@ struct Auditor<'a, 'f> {
 
 impl Auditor<'_, '_> {
     fn report(&mut self, finding: Finding) {
-        match finding.severity {
-            Severity::Error => self.result.errors += 1,
-            Severity::Warning => self.result.warnings += 1,
-            Severity::Info => {}
-        }
+        finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         (self.on_finding)(finding);
     }
 

@@ -13,7 +13,7 @@ use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_of_key};
 use fm_history::{
-    Code, Finding, Hash, HistoryRoot, Place, SessionHeader, SessionLeaf, SessionParts, Severity, Signatures,
+    Code, Finding, Hash, HistoryRoot, Place, SessionHeader, SessionLeaf, SessionParts, Signatures,
     read_signatures, signed_record,
 };
 use fm_store::Row;
@@ -136,11 +136,7 @@ impl<'a, 'f> HeaderAudit<'a, 'f> {
     }
 
     fn report(&mut self, finding: Finding) {
-        match finding.severity {
-            Severity::Error => self.result.errors += 1,
-            Severity::Warning => self.result.warnings += 1,
-            Severity::Info => {}
-        }
+        finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         (self.on_finding)(finding);
     }
 

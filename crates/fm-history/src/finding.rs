@@ -16,6 +16,17 @@ pub enum Severity {
     Error,
 }
 
+impl Severity {
+    /// Counts a finding of this severity, among the errors, the warnings, or neither.
+    pub fn count(self, errors: &mut u64, warnings: &mut u64) {
+        match self {
+            Self::Error => *errors += 1,
+            Self::Warning => *warnings += 1,
+            Self::Info => {}
+        }
+    }
+}
+
 /// Declares the codes once: variant, text, severity, and what each means (for the documentation).
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $severity:ident;)+) => {
