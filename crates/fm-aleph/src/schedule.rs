@@ -1,11 +1,10 @@
 //! How the library is to go about a session: its rounds, and when to ask again for what is missing.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aleph_bft_0_36 as aleph;
 use fm_consensus::Schedule;
-use fm_peers::jittered;
 
 use crate::AlephError;
 
@@ -16,6 +15,8 @@ const LONGEST_ROUND: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Asking others for one's own newest unit starts with the first delay and ends with the other.
 const FIRST_NEWEST_REQUEST: Duration = Duration::from_millis(200);
 const LAST_NEWEST_REQUEST: Duration = Duration::from_secs(3);
+/// The first round that waits.
+const FIRST_DELAYED: usize = 1;
 /// What AlephBFT needs.
 const LEAST_GUARDIANS: usize = 4;
 
@@ -34,9 +35,14 @@ pub(crate) fn config(
         return Err(AlephError::TooFast { millis: round_delay.as_millis() });
     }
     let mut delays = aleph::default_delay_config();
+    let beat = Mutex::new(Beat::new(Instant::now()));
     delays.unit_creation_delay = Arc::new(move |round| {
-        let round = u16::try_from(round).unwrap_or(u16::MAX);
-        jittered(schedule.delay(round, round_delay).min(LONGEST_ROUND))
+        let number = u16::try_from(round).unwrap_or(u16::MAX);
+        let mut delay = schedule.delay(number, round_delay).min(LONGEST_ROUND);
+        if round == FIRST_DELAYED {
+            delay += lead(guardians, me, delay);
+        }
+        beat.lock().unwrap_or_else(PoisonError::into_inner).wait(round, delay, Instant::now())
     });
     delays.newest_request_delay = Arc::new(|attempt| {
         let doubled = 1_u32 << attempt.min(8);
@@ -48,9 +54,65 @@ pub(crate) fn config(
         .map_err(|_| AlephError::Refused)
 }
 
+/// How much later than the first guardian this one begins, so that their units do not all come at once.
+fn lead(guardians: usize, me: u16, delay: Duration) -> Duration {
+    let part = f64::from(me) / f64::from(u32::try_from(guardians).unwrap_or(u32::MAX));
+    delay.mul_f64(part.min(1.0))
+}
+
+/// Keeps the rounds as long as the schedule says: what a unit took to be made is not added to each.
+///
+/// Invariant: the waits of consecutive rounds are never shorter, all together, than the schedule has it.
+struct Beat {
+    round: usize,
+    /// When its unit was due.
+    due: Instant,
+}
+
+impl Beat {
+    fn new(now: Instant) -> Self {
+        Self { round: 0, due: now }
+    }
+
+    /// How long to wait before the unit of this round is made.
+    fn wait(&mut self, round: usize, delay: Duration, now: Instant) -> Duration {
+        let late = now.saturating_duration_since(self.due);
+        // Behind by more, or after rounds that were not waited for, it begins to count anew.
+        let follows = self.round.checked_add(1) == Some(round) && late <= delay / 2;
+        let from = if follows { self.due } else { now };
+        self.round = round;
+        self.due = from + delay;
+        self.due.saturating_duration_since(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_beat_makes_up_for_small_delays_only() {
+        let (start, delay) = (Instant::now(), Duration::from_millis(50));
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut beat = Beat::new(start);
+        let mut wait = |round, millis| beat.wait(round, delay, after(millis)).as_millis();
+        assert_eq!(wait(1, 0), 50);
+        assert_eq!(wait(2, 53), 47, "due at 100");
+        assert_eq!(wait(3, 125), 25, "due at 150");
+        assert_eq!(wait(4, 176), 50, "too late: from now on");
+        assert_eq!(wait(5, 227), 49);
+        assert_eq!(wait(9, 280), 50, "rounds were left out");
+        assert_eq!(wait(9, 331), 50, "the same again");
+        assert_eq!(beat.wait(usize::MAX, LONGEST_ROUND, start), LONGEST_ROUND);
+    }
+
+    #[test]
+    fn guardians_begin_one_after_the_other() {
+        let delay = Duration::from_millis(40);
+        let all: Vec<_> = (0..4).map(|me| lead(4, me, delay).as_millis()).collect();
+        assert_eq!(all, [0, 10, 20, 30]);
+        assert!(lead(3, 9, delay) <= delay);
+    }
 
     fn refused(guardians: usize, rounds: u16, delay: u64) -> Option<AlephError> {
         let schedule = Schedule::rounds(rounds).unwrap();
