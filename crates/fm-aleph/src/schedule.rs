@@ -15,6 +15,8 @@ const LONGEST_ROUND: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Asking others for one's own newest unit starts with the first delay and ends with the other.
 const FIRST_NEWEST_REQUEST: Duration = Duration::from_millis(200);
 const LAST_NEWEST_REQUEST: Duration = Duration::from_secs(3);
+/// Rounds that may be left out without losing the beat.
+const MOST_LEFT_OUT: usize = 4;
 /// The first round that waits.
 const FIRST_DELAYED: usize = 1;
 /// What AlephBFT needs.
@@ -62,7 +64,8 @@ fn lead(guardians: usize, me: u16, delay: Duration) -> Duration {
 
 /// Keeps the rounds as long as the schedule says: what a unit took to be made is not added to each.
 ///
-/// Invariant: the waits of consecutive rounds are never shorter, all together, than the schedule has it.
+/// Invariant: the waits of consecutive rounds are never shorter, all together, than the schedule has it, but for half a
+/// round.
 struct Beat {
     round: usize,
     /// When its unit was due.
@@ -76,10 +79,15 @@ impl Beat {
 
     /// How long to wait before the unit of this round is made.
     fn wait(&mut self, round: usize, delay: Duration, now: Instant) -> Duration {
-        let late = now.saturating_duration_since(self.due);
-        // Behind by more, or after rounds that were not waited for, it begins to count anew.
-        let follows = self.round.checked_add(1) == Some(round) && late <= delay / 2;
-        let from = if follows { self.due } else { now };
+        // Rounds are left out when others are ahead already.
+        let left_out =
+            round.checked_sub(self.round.saturating_add(1)).filter(|rounds| *rounds <= MOST_LEFT_OUT);
+        let planned = left_out.and_then(|rounds| Some(self.due + delay * u32::try_from(rounds).ok()?));
+        let off = |planned: &Instant| {
+            now.saturating_duration_since(*planned).max(planned.saturating_duration_since(now))
+        };
+        // Further off than that it begins to count anew.
+        let from = planned.filter(|planned| off(planned) <= delay / 2).unwrap_or(now);
         self.round = round;
         self.due = from + delay;
         self.due.saturating_duration_since(now)
@@ -101,8 +109,9 @@ mod tests {
         assert_eq!(wait(3, 125), 25, "due at 150");
         assert_eq!(wait(4, 176), 50, "too late: from now on");
         assert_eq!(wait(5, 227), 49);
-        assert_eq!(wait(9, 280), 50, "rounds were left out");
-        assert_eq!(wait(9, 331), 50, "the same again");
+        assert_eq!(wait(7, 310), 66, "due at 376, as one of 326 was left out");
+        assert_eq!(wait(20, 380), 50, "many were left out");
+        assert_eq!(wait(20, 431), 50, "the same again");
         assert_eq!(beat.wait(usize::MAX, LONGEST_ROUND, start), LONGEST_ROUND);
     }
 

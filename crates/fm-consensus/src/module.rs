@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use fm_codec::{DecodeError, Dialect, Reader};
+use fm_crypto::VerifiedSignatures;
 use fm_eras::SourceError;
 use fm_eras::session::module_key;
 use fm_history::{Hash, PeerId};
@@ -166,26 +167,36 @@ pub trait Module: Send + Sync {
     ) -> Result<Value, ApiError>;
 }
 
-/// The modules of a federation, by instance.
+/// The modules of a federation, by instance, and the signatures of transactions that were checked for them.
 #[derive(Default)]
-pub struct Modules(BTreeMap<u16, Box<dyn Module>>);
+pub struct Modules {
+    by_instance: BTreeMap<u16, Box<dyn Module>>,
+    verified: VerifiedSignatures,
+}
 
 impl Modules {
     /// Adds a module; it replaces one of the same instance.
     #[must_use]
     pub fn with(mut self, instance: u16, module: impl Module + 'static) -> Self {
-        self.0.insert(instance, Box::new(module));
+        self.by_instance.insert(instance, Box::new(module));
         self
     }
 
     /// The module of that instance.
     pub fn get(&self, instance: u16) -> Option<&(dyn Module + 'static)> {
-        self.0.get(&instance).map(Box::as_ref)
+        self.by_instance.get(&instance).map(Box::as_ref)
     }
 
     /// All of them, by instance.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &dyn Module)> {
-        self.0.iter().map(|(instance, module)| (*instance, module.as_ref()))
+        self.by_instance.iter().map(|(instance, module)| (*instance, module.as_ref()))
+    }
+}
+
+impl Modules {
+    /// Signatures of transactions that were valid.
+    pub(crate) fn verified(&self) -> &VerifiedSignatures {
+        &self.verified
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether a transaction holds: inputs, signatures, outputs, and that they sum.
 
-use fm_crypto::is_signed_by;
+use fm_crypto::VerifiedSignatures;
 use fm_eras::session::transaction_key;
 use fm_history::{Hash, Transaction, TransactionSignature};
 
@@ -32,7 +32,7 @@ pub fn process_transaction(
         funding.add(meta.amounts, true)?;
         keys.push(meta.key);
     }
-    check_signatures(&keys, &txid, &transaction.signature)?;
+    check_signatures(modules.verified(), &keys, &txid, &transaction.signature)?;
     for (output, index) in transaction.outputs.iter().zip(0..) {
         let module = module(modules, output.instance)?;
         let point = OutPoint { txid, index };
@@ -49,6 +49,7 @@ fn module(modules: &Modules, instance: u16) -> Result<&dyn Module, Rejection> {
 }
 
 fn check_signatures(
+    verified: &VerifiedSignatures,
     keys: &[[u8; 33]],
     txid: &Hash,
     signature: &TransactionSignature,
@@ -62,7 +63,7 @@ fn check_signatures(
     if signatures.len() != keys.len() {
         return Err(Rejection::SignatureCount { signatures: signatures.len(), inputs: keys.len() });
     }
-    let signed = |(key, signature)| is_signed_by(key, &txid.0, signature);
+    let signed = |(key, signature)| verified.is_signed_by(key, &txid.0, signature);
     match keys.iter().zip(signatures).position(|pair| !signed(pair)) {
         Some(input) => Err(Rejection::BadSignature { input }),
         None => Ok(()),

@@ -23,6 +23,7 @@ mod schnorr_batch;
 mod session_keys;
 mod signing;
 mod strict_json;
+mod verified;
 
 pub use batch::BATCH_SIZE;
 pub use bls::SignatureError;
@@ -39,6 +40,7 @@ pub use schnorr::{is_public_key, is_signed_by};
 pub use schnorr_batch::SchnorrItem;
 pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};
 pub use signing::{NotASecretKey, SigningKey};
+pub use verified::VerifiedSignatures;
 
 /// What an epoch's signature signs: the SHA-256 hash of the epoch.
 pub type EpochHash = [u8; 32];

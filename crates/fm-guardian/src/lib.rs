@@ -8,6 +8,7 @@
 //! this node, the node stops and says what is known.
 
 mod actions;
+mod ahead;
 mod alone;
 mod api;
 mod carry_over;

@@ -17,6 +17,7 @@ use tracing::info;
 
 use crate::DATABASE_NAME;
 use crate::actions::publish;
+use crate::ahead::Ahead;
 use crate::api::{Api, interfaces};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
@@ -102,7 +103,8 @@ impl Node {
             Orderers::Servers { .. } => Ambiguous::Vouched,
         };
         let guardians = Guardians::watch(others, keys, ambiguous, shared.metrics.refused_outcomes.clone());
-        let sessions = Sessions { shared, member, guardians, guard, rules, stop: stopped };
+        let ahead = Arc::new(Ahead::start(shared.store.clone(), shared.modules.clone()));
+        let sessions = Sessions { shared, member, guardians, guard, rules, stop: stopped, ahead };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })
     }

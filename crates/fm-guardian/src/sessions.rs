@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, info, warn};
 
 use crate::actions::{checkpoint, take_outcome, take_unit};
+use crate::ahead::Ahead;
 use crate::error::NodeError;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
@@ -45,6 +46,7 @@ pub(crate) struct Sessions {
     pub(crate) guard: Guard,
     pub(crate) rules: Rules,
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) ahead: Arc<Ahead>,
 }
 
 impl Sessions {
@@ -148,7 +150,7 @@ impl Sessions {
     async fn live(&mut self, engine: &mut Engine, member: &Member) -> Result<Turn, NodeError> {
         let session = engine.session();
         let io = |source| NodeError::Io { what: format!("the units of session {session}"), source };
-        let log = Arc::new(DatabaseLog::open(self.shared.store.clone()).map_err(io)?);
+        let log = Arc::new(DatabaseLog::open(self.shared.store.clone(), self.ahead.clone()).map_err(io)?);
         let guarded = self.guard.until_session.filter(|_| !engine.may_create_units());
         self.shared.progress().movement.guarded = guarded;
         if !engine.may_create_units() {

@@ -10,9 +10,12 @@ use fm_codec::{Dialect, Reader, Writer};
 use fm_consensus::{ALEPH_UNITS, unit_key};
 use fm_store::{Durability, LiveStore};
 
+use crate::ahead::Ahead;
+
 /// The log of one session. Only one is written at a time.
 pub(crate) struct DatabaseLog {
     store: Arc<LiveStore>,
+    ahead: Arc<Ahead>,
     end: Mutex<End>,
 }
 
@@ -42,8 +45,8 @@ impl Held<'_> {
 }
 
 impl DatabaseLog {
-    /// The log as it is in the database.
-    pub(crate) fn open(store: Arc<LiveStore>) -> io::Result<Self> {
+    /// The log as it is in the database; what others append is looked at ahead of its turn.
+    pub(crate) fn open(store: Arc<LiveStore>, ahead: Arc<Ahead>) -> io::Result<Self> {
         let last = store.last_of_prefix(&[ALEPH_UNITS]).map_err(io::Error::other)?;
         let next = match last {
             None => 0,
@@ -55,7 +58,7 @@ impl DatabaseLog {
                     .ok_or_else(|| io::Error::other("the last unit has the greatest number"))?
             }
         };
-        Ok(Self { store, end: Mutex::new(End { next, state: State::Open }) })
+        Ok(Self { store, ahead, end: Mutex::new(End { next, state: State::Open }) })
     }
 
     /// Keeps units from being appended.
@@ -99,6 +102,10 @@ impl UnitLog for DatabaseLog {
         let row = (key.as_slice(), Some(value.as_bytes()));
         self.store.write([row], durability).map_err(io::Error::other)?;
         end.0.next += 1;
+        // What is in its own units was checked when it was submitted.
+        if !safe {
+            self.ahead.offer(unit);
+        }
         Ok(())
     }
 }

@@ -1,0 +1,77 @@
+//! Transactions in units that arrive are checked while their units wait for a place in the order.
+//!
+//! Nothing is decided here: what is found valid is remembered with the modules, and need not be computed again when the
+//! transaction's turn comes. Units that come faster than they can be checked are left out.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Builder, JoinHandle};
+
+use fm_consensus::{Modules, check_transaction};
+use fm_history::{ConsensusItem, Transaction};
+use fm_store::LiveStore;
+use fm_units::{ALEPH_0_36, ItemEncoding, ScaleReader, Unit, items};
+
+/// Units that wait at most.
+const WAITING: usize = 256;
+
+/// A thread that checks; it ends with this.
+pub(crate) struct Ahead {
+    units: Option<SyncSender<Vec<u8>>>,
+    over: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Ahead {
+    /// Starts to check against the state in the store. Without a thread nothing is checked ahead.
+    pub(crate) fn start(store: Arc<LiveStore>, modules: Arc<Modules>) -> Self {
+        let (units, waiting) = sync_channel(WAITING);
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = over.clone();
+        let run = move || check_all(&waiting, &ends, &store, &modules);
+        let thread = Builder::new().name("ahead".to_owned()).spawn(run).ok();
+        Self { units: Some(units), over, thread: Mutex::new(thread) }
+    }
+
+    /// A unit as it is stored.
+    pub(crate) fn offer(&self, unit: &[u8]) {
+        if let Some(units) = &self.units {
+            // Too many wait, or nobody checks: its transactions are checked when their turn comes.
+            let _ = units.try_send(unit.to_vec());
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.units = None;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The thread holds the database; it must be free when this is gone.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+fn check_all(waiting: &Receiver<Vec<u8>>, over: &AtomicBool, store: &LiveStore, modules: &Modules) {
+    while let Ok(unit) = waiting.recv() {
+        for transaction in transactions(&unit) {
+            if over.load(Ordering::Relaxed) {
+                return;
+            }
+            // What it says now may be otherwise when its turn comes; only its signatures stay as they are.
+            let _ = check_transaction(store, modules, &transaction);
+        }
+    }
+}
+
+/// The transactions in a stored unit; none if it cannot be read.
+fn transactions(unit: &[u8]) -> Vec<Transaction> {
+    let Ok(unit) = Unit::read(&mut ScaleReader::new(unit), &ALEPH_0_36) else { return Vec::new() };
+    let found = unit.fields.data.and_then(|data| items(&data, ItemEncoding::Modern).ok());
+    let found = found.into_iter().flatten().filter_map(|proposed| match proposed.item {
+        Some(ConsensusItem::Transaction(transaction)) => Some(transaction),
+        _ => None,
+    });
+    found.collect()
+}
