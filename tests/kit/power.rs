@@ -11,10 +11,34 @@ use tempfile::{NamedTempFile, TempPath};
 
 /// Tells a test that it runs with mounts of its own.
 const INSIDE: &str = "TEST_WITH_OWN_MOUNTS";
-/// A rename may be on the disk before the bytes of its file are, and nothing is written without being asked for.
-const HARSH: &str = "loop,noauto_da_alloc,data=writeback,commit=3600";
-/// Smaller ones have a journal that is written out before it is asked for.
-const SIZE: u64 = 64 << 20;
+/// Names another kind of file system, to try the stories on it: `btrfs` or `xfs`.
+const KIND: &str = "TEST_FILE_SYSTEM";
+
+/// How a kind of file system is made and mounted.
+struct Kind {
+    name: &'static str,
+    bytes: u64,
+    /// Words of its `mkfs`.
+    make: &'static [&'static str],
+    /// Nothing is written without being asked for, and as little as may be when one file is synced.
+    options: &'static str,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        name: "ext4",
+        bytes: 64 << 20,
+        make: &["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+        options: "loop,noauto_da_alloc,data=writeback,commit=3600",
+    },
+    Kind { name: "btrfs", bytes: 256 << 20, make: &["-q"], options: "loop,commit=300" },
+    Kind { name: "xfs", bytes: 320 << 20, make: &["-q"], options: "loop" },
+];
+
+fn kind() -> &'static Kind {
+    let wanted = env::var(KIND).unwrap_or("ext4".to_owned());
+    KINDS.iter().find(|kind| kind.name == wanted).expect("a kind of file system that is known here")
+}
 
 /// Runs a story in a process whose mounts nobody else sees, and which go with it. `test` is the name of the test that
 /// calls this: it is run once more, inside.
@@ -48,10 +72,11 @@ impl PowerDisk {
     /// A new empty disk at the directory `at`.
     pub fn new(at: &Path) -> Self {
         let file = NamedTempFile::new().expect("a file");
-        file.as_file().set_len(SIZE).expect("a sparse file can be made");
+        file.as_file().set_len(kind().bytes).expect("a sparse file can be made");
         let image = file.into_temp_path();
-        let eager = "lazy_itable_init=0,lazy_journal_init=0";
-        run(Command::new("mkfs.ext4").args(["-q", "-E", eager]).arg(&image), "mkfs.ext4 is of e2fsprogs");
+        let program = format!("mkfs.{}", kind().name);
+        let hint = "that program is needed; mkfs.ext4 is in the package e2fsprogs";
+        run(Command::new(program).args(kind().make).arg(&image), hint);
         mount(&image, at);
         Self { mounted: at.to_owned(), image }
     }
@@ -99,8 +124,10 @@ fn copy(image: &Path) -> TempPath {
 }
 
 fn mount(image: &Path, at: &Path) {
-    let hint = "a loop device with ext4 cannot be mounted here";
-    run(Command::new("mount").args(["-t", "ext4", "-o", HARSH]).arg(image).arg(at), hint);
+    let Kind { name, options, .. } = kind();
+    let mut mount = Command::new("mount");
+    let hint = "a loop device with that file system cannot be mounted here";
+    run(mount.args(["-t", name, "-o", options]).arg(image).arg(at), hint);
 }
 
 fn unmount(at: &Path) {
