@@ -1,14 +1,15 @@
-//! Uploads that go on: what a killed export has sent to a store is not sent again, and a memory of it that is wrong does no
-//! harm.
+//! Exports that go on: what a killed one has written to a file or sent to a store is not written again, and a memory of it
+//! that is wrong does no harm.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fm_forge::BlockSpec;
-use fm_tests::{Mishaps, Run, Store, Unsteady, checkpoint, layout};
+use fm_tests::{Mishaps, Run, Store, Unsteady, binary, checkpoint, command, layout, partial_of};
 use rustix::process::{Pid, Signal, kill_process};
 
 const KEY: &str = "a.fmar";
@@ -106,10 +107,69 @@ impl Scene {
 }
 
 fn forged(store: &Store, seed: u64) -> PathBuf {
+    forged_at(&store.path(&format!("large-{seed}")), seed)
+}
+
+fn forged_at(home: &Path, seed: u64) -> PathBuf {
     let spec = BlockSpec { seed, items: 30, body_bytes: 400, ..BlockSpec::new(layout("v0.4"), 4_000) };
-    let home = store.path(&format!("large-{seed}"));
-    fm_forge::forge_blocks(&spec, &home).expect("the history is forged");
+    fm_forge::forge_blocks(&spec, home).expect("the history is forged");
     home.join("database")
+}
+
+/// Starts an export to a file and kills it when so many bytes are there.
+fn killed_at(export: &[OsString], partial: &Path, bytes: u64) {
+    let mut child =
+        command(binary("fm-checkpoint")).args(export).spawn().expect("the program can be started");
+    let written = || fs::metadata(partial).map_or(0, |file| file.len());
+    while written() < bytes {
+        assert!(child.try_wait().expect("it can be asked").is_none(), "it ended before {bytes} bytes");
+        thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("a process can be killed");
+    child.wait().expect("a killed process ends");
+}
+
+/// One way to make an archive, several memories of it: none at all, and some that do not fit.
+#[test]
+fn a_killed_export_to_a_file_goes_on() {
+    let home = tempfile::tempdir().expect("there is room for files");
+    let (database, target) = (forged_at(&home.path().join("one"), 1), home.path().join("a.fmar"));
+    let partial = partial_of(&target);
+    let export = words(&[&"export", &database, &"--to", &target, &"--json"]);
+    let run = || Run::of("fm-checkpoint", &export).exits(0).verdict()["kept"].as_u64().expect("a number");
+    assert_eq!(run(), 0);
+    let whole = fs::read(&target).expect("an archive");
+    let length = whole.len() as u64;
+    let killed = |bytes: u64| {
+        fs::remove_file(&target).expect("the archive");
+        killed_at(&export, &partial, bytes);
+    };
+    let is_whole = |context: &str| {
+        assert!(fs::read(&target).expect("an archive") == whole && !partial.exists(), "{context}");
+    };
+    for bytes in [1 << 20, length / 2, length - length / 20] {
+        killed(bytes);
+        let there = fs::metadata(&partial).expect("what was left").len();
+        let kept = run();
+        println!("of {there} bytes {kept} were kept");
+        assert!(kept <= there && there < kept + (2 << 20), "{kept} of {there}");
+        is_whole("killed");
+    }
+    // A power cut leaves zeros.
+    for from in [100, length / 2, length * 9 / 10] {
+        killed(length - length / 20);
+        let file = fs::File::options().write(true).open(&partial).expect("what was left");
+        file.write_all_at(&[0; 5000], from).expect("it can be changed");
+        let kept = run();
+        assert!(kept <= from && from < kept + (2 << 20), "{kept} of {from}");
+        is_whole("zeros");
+    }
+    let other = forged_at(&home.path().join("two"), 2);
+    let words = words(&[&"export", &other, &"--to", &target]);
+    fs::remove_file(&target).expect("the archive");
+    killed_at(&words, &partial, length / 2);
+    assert_eq!(run(), 0, "another state's");
+    is_whole("another state");
 }
 
 #[test]
@@ -139,7 +199,7 @@ fn people_are_told_what_was_kept() {
     scene.killed(&plain, 2);
     let told = scene.store.run(&plain).exits(0).stdout;
     let line = told.lines().find(|line| line.starts_with("kept ")).expect("a line about it");
-    assert!(line.ends_with(" bytes that an interrupted run had sent already"), "{line}");
+    assert!(line.ends_with(" bytes that an interrupted run had written"), "{line}");
     scene.is_whole();
 }
 

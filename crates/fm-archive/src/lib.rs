@@ -12,6 +12,7 @@
 //!   against the file.
 
 mod ahead;
+mod earlier;
 mod error;
 mod format;
 mod frame;

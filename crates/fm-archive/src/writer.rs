@@ -6,16 +6,17 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use fm_codec::{Dialect, Writer};
 use sha2::{Digest, Sha256};
 
+use crate::earlier::{Earlier, pack_or_keep};
 use crate::format::{
     DEFAULT_FRAME_TARGET, INDEX_FRAME_MAGIC, MAX_FRAME_TARGET, MAX_INDEX_LEN, MIN_INDEX_LEN, wide,
 };
-use crate::frame::{Packed, pack};
+use crate::frame::Packed;
 use crate::header::Header;
 use crate::index::{FrameInfo, Index, Totals, Trailer, root};
 use crate::pipeline::Pipeline;
@@ -76,13 +77,15 @@ impl Filling {
 pub struct ArchiveWriter<W> {
     sink: W,
     offset: u64,
-    header_payload: Vec<u8>,
+    header: Header,
     options: Options,
+    earlier: Option<Earlier>,
     filling: Filling,
     last_key: Vec<u8>,
     totals: Totals,
     identity: Sha256,
-    pipeline: Pipeline<Result<Packed, ArchiveError>>,
+    /// A frame, and whether it is as the earlier run had written it.
+    pipeline: Pipeline<Result<(Packed, bool), ArchiveError>>,
     /// Frames in the pipeline, in order; offset, sizes and hashes of the compressed bytes are still open.
     waiting: VecDeque<FrameInfo>,
     frames: Vec<FrameInfo>,
@@ -113,7 +116,8 @@ impl<W: Write> ArchiveWriter<W> {
         Ok(Self {
             sink,
             offset: header.end(),
-            header_payload: header.payload,
+            header,
+            earlier: None,
             pipeline: Pipeline::new(options.threads),
             options,
             filling: Filling::default(),
@@ -125,6 +129,14 @@ impl<W: Write> ArchiveWriter<W> {
             index_len: INDEX_FIXED_LEN,
             given_up: false,
         })
+    }
+
+    /// Takes over what an interrupted run left of the same archive, from its start: whole frames that hold the same
+    /// records are not compressed again. No record depends on it.
+    #[must_use]
+    pub fn resuming(mut self, earlier: Box<dyn Read + Send>) -> Self {
+        self.earlier = Earlier::behind(&self.header, earlier);
+        self
     }
 
     /// Adds a record, whose key must be greater than the one before it.
@@ -168,7 +180,7 @@ impl<W: Write> ArchiveWriter<W> {
         let index =
             Index { frames: self.frames, totals: self.totals, identity: self.identity.finalize().into() };
         let covered = index.encode();
-        let root = root(&self.header_payload, &covered);
+        let root = root(&self.header.payload, &covered);
         let trailer = Trailer::new(root, self.offset).encode();
         let length = u32::try_from(covered.len() + trailer.len()).expect("an index is limited to 1 GiB");
         let frame = [&INDEX_FRAME_MAGIC[..], &length.to_le_bytes(), &covered, &trailer].concat();
@@ -224,7 +236,12 @@ impl<W: Write> ArchiveWriter<W> {
         self.identity.update(&plain);
         self.waiting.push_back(info);
         let level = self.options.level;
-        self.pipeline.put(size, move || pack(frame, &plain, level));
+        let earlier = self.earlier.as_mut().and_then(Earlier::next);
+        self.pipeline.put(size, move || pack_or_keep(frame, &plain, level, earlier));
+        // Whether any other frame is taken over depends on the first one.
+        if frame == 0 && self.earlier.is_some() {
+            self.write_oldest()?;
+        }
         Ok(())
     }
 
@@ -233,7 +250,10 @@ impl<W: Write> ArchiveWriter<W> {
         let (Some(packed), Some(mut info)) = (self.pipeline.take(), self.waiting.pop_front()) else {
             return Ok(false);
         };
-        let packed = packed?;
+        let (packed, is_as_before) = packed?;
+        if !is_as_before {
+            self.earlier = None;
+        }
         self.sink.write_all(&packed.bytes).map_err(ArchiveError::io("writing a frame"))?;
         info.offset = self.offset;
         info.compressed = wide(packed.bytes.len());

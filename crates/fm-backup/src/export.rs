@@ -1,9 +1,9 @@
 //! `export`: a state as an archive.
 //!
 //! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
-//! whole; after a kill the same command replaces what was left, or goes on with it in a store.
+//! whole; after a kill the same command goes on with what was left, and replaces it where it does not fit.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ pub struct Exported {
     pub metadata: Metadata,
     /// Whether it was there already.
     pub existed: bool,
-    /// Bytes of it that an interrupted run had sent to the store.
+    /// Bytes of it that an interrupted run had written or sent to the store.
     pub kept: u64,
 }
 
@@ -97,7 +97,8 @@ pub fn export(
     let job = Job { state, survey: &survey, base: base.as_ref(), options, secrets: &secrets, control };
     let (draft, written, summary) = match options.recipients {
         [] => {
-            let (mut draft, summary) = job.write(draft, &metadata)?;
+            let earlier = draft.earlier();
+            let (mut draft, summary) = job.write(draft, &metadata, earlier)?;
             draft.complete()?;
             let written = draft.written();
             (draft, written, summary)
@@ -188,18 +189,26 @@ impl Job<'_> {
         let all = recipients.iter().chain([&own_recipient]).map(|recipient| recipient as _);
         let encryptor =
             Encryptor::with_recipients(all).map_err(|error| failed(io::Error::other(error.to_string())))?;
-        let (sink, summary) = self.write(encryptor.wrap_output(draft).map_err(failed)?, metadata)?;
+        let (sink, summary) = self.write(encryptor.wrap_output(draft).map_err(failed)?, metadata, None)?;
         let mut draft = sink.finish().map_err(failed)?;
         draft.complete()?;
         let written = draft.written().with_identity(own);
         Ok((draft, written, summary))
     }
 
-    fn write<W: Write>(&self, sink: W, metadata: &Metadata) -> Result<(W, Summary), BackupError> {
+    fn write<W: Write>(
+        &self,
+        sink: W,
+        metadata: &Metadata,
+        earlier: Option<Box<dyn Read + Send>>,
+    ) -> Result<(W, Summary), BackupError> {
         let (target, control) = (self.options.target.path(), self.control);
         let level = self.options.level.unwrap_or(Options::default().level);
         let options = Options { level, ..Options::default() };
         let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
+        if let Some(earlier) = earlier {
+            writer = writer.resuming(earlier);
+        }
         let total = self.base.is_none().then_some(self.survey.classes.records).filter(|records| *records > 0);
         control.progress.begin("archive", "records", total);
         let unreadable = |source| AuditError::rows(self.state.path(), source).into();

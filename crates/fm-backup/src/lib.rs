@@ -6,6 +6,7 @@
 mod ahead;
 mod classes;
 mod compare;
+mod continued;
 mod create;
 mod error;
 mod export;

@@ -3,16 +3,17 @@
 //! Invariant: whatever is written appears under its name whole and read back, or not at all.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use fm_audit::ReadSeek;
 use fm_store::{PartialFile, StoreError};
 
+use crate::continued::Continued;
 use crate::export::is_archive;
 use crate::{BackupError, Location};
 
-/// Bytes gathered before they are written to a file.
+/// Bytes gathered before they are written to a file, or compared with what is there.
 const WRITE_BYTES: usize = 1 << 20;
 
 /// An object in a store, there or not.
@@ -50,7 +51,12 @@ pub trait Draft: Write + Send {
     /// If that fails.
     fn complete(&mut self) -> Result<(), BackupError>;
 
-    /// Bytes that an earlier run had sent and that this one did not send again.
+    /// What an interrupted run left here, from its start, if it can be read.
+    fn earlier(&self) -> Option<Box<dyn Read + Send>> {
+        None
+    }
+
+    /// Bytes that an interrupted run had written or sent, and that this one took over.
     fn kept(&self) -> u64 {
         0
     }
@@ -69,13 +75,13 @@ pub trait Draft: Write + Send {
 pub(crate) struct FileDraft {
     target: PathBuf,
     partial: PartialFile,
-    sink: BufWriter<File>,
+    sink: BufWriter<Continued>,
 }
 
 impl FileDraft {
     pub(crate) fn create(target: &Path) -> Result<Self, BackupError> {
-        let partial = PartialFile::create(target, is_archive)?;
-        let sink = BufWriter::with_capacity(WRITE_BYTES, partial.handle()?);
+        let partial = PartialFile::resume(target, is_archive)?;
+        let sink = BufWriter::with_capacity(WRITE_BYTES, Continued::new(partial.handle()?));
         Ok(Self { target: target.to_owned(), partial, sink })
     }
 }
@@ -92,7 +98,18 @@ impl Write for FileDraft {
 
 impl Draft for FileDraft {
     fn complete(&mut self) -> Result<(), BackupError> {
-        self.sink.flush().map_err(|source| StoreError::io(&self.target, source).into())
+        let ended = self.sink.flush().and_then(|()| self.sink.get_mut().end());
+        ended.map_err(|source| StoreError::io(&self.target, source).into())
+    }
+
+    fn earlier(&self) -> Option<Box<dyn Read + Send>> {
+        // What cannot be read is written anew.
+        let file = File::open(self.partial.path()).ok()?;
+        Some(Box::new(BufReader::with_capacity(WRITE_BYTES, file)))
+    }
+
+    fn kept(&self) -> u64 {
+        self.sink.get_ref().kept()
     }
 
     fn written(&self) -> Location {

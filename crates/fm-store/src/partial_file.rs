@@ -28,6 +28,16 @@ impl PartialFile {
     /// # Errors
     /// If the file cannot be made, another run works on it, or a foreign file is in the way.
     pub fn create(target: &Path, is_ours: impl FnOnce(&[u8]) -> bool) -> Result<Self, StoreError> {
+        let partial = Self::resume(target, is_ours)?;
+        partial.file.set_len(0).map_err(|source| StoreError::io(&partial.path, source))?;
+        Ok(partial)
+    }
+
+    /// The same with what an interrupted run left still in it.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn resume(target: &Path, is_ours: impl FnOnce(&[u8]) -> bool) -> Result<Self, StoreError> {
         let path = partial_path(target);
         // A link would carry what is written here to somewhere else.
         if path.is_symlink() || path.is_dir() {
@@ -46,12 +56,11 @@ impl PartialFile {
         if !start.is_empty() && !is_ours(&start) {
             return Err(StoreError::ForeignPartial { path });
         }
-        file.set_len(0).map_err(at)?;
         io::Seek::rewind(&mut file).map_err(at)?;
         Ok(Self { path, target: target.to_owned(), file, published: false })
     }
 
-    /// The file, to be written from its start.
+    /// The file, to be read or written from its start.
     ///
     /// # Errors
     /// If the system gives no second handle.

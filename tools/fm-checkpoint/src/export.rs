@@ -108,7 +108,7 @@ fn show(arguments: &ExportArgs, exported: &Exported, output: &mut Output) -> Res
     output.line(&format!("identity   {}", hex::encode(summary.identity)))?;
     if exported.kept > 0 {
         let bytes = group_digits(exported.kept);
-        output.line(&format!("kept       {bytes} bytes that an interrupted run had sent already"))?;
+        output.line(&format!("kept       {bytes} bytes that an interrupted run had written"))?;
     }
     let done = if exported.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!(

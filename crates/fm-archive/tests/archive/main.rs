@@ -9,6 +9,7 @@
 mod damage;
 mod forge;
 mod forged;
+mod resumed;
 mod round_trip;
 mod streams;
 mod vectors;
