@@ -65,6 +65,13 @@ impl Job<'_> {
         let changes = outside.cut_often(disk, |at| at + 1, &mut look);
         disk.put(&before);
         let all = Job { program, words, skip: "" }.cut_often(disk, some(changes), &mut look);
+        for at in 1..changes {
+            disk.put(&before);
+            run_with_fault(program, words, disk.path(), NEW_DATABASE, Fault::Kill(at));
+            Run::of(program, words).exits(0);
+            disk.cut();
+            assert!(is_whole(), "killed at change {at}, done, and gone when the power went");
+        }
         assert!(changes > 4 && all >= changes, "{changes} and {all} changes are too few to be all");
     }
 }
@@ -127,9 +134,11 @@ fn cut_restore(disk: &mut PowerDisk, skip: &str, next: impl FnMut(u32) -> u32) -
         steps.insert(story.guardian.step(1).unwrap_or("nothing".to_owned()));
         let cut = disk.held();
         Run::of("fm-checkpoint", &restore).exits(0);
+        disk.cut();
         story.check_restored(context);
         disk.put(&cut);
         story.undone_or_nothing();
+        disk.cut();
         story.check_undone(context);
     });
     (changes, steps)
@@ -166,10 +175,11 @@ fn the_way_back() {
         let changes = job.cut_often(
             disk,
             |at| at + 1,
-            |_, ended, context| {
+            |disk, ended, context| {
                 if !ended {
                     story.is_new();
                     story.undone_or_nothing();
+                    disk.cut();
                 }
                 story.check_undone(context);
             },
