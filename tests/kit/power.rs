@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::copy_dir;
+
 /// Tells a test that it runs with mounts of its own.
 const INSIDE: &str = "TEST_WITH_OWN_MOUNTS";
 /// Names another kind of file system, to try the stories on it: `btrfs` or `xfs`.
@@ -79,6 +81,17 @@ impl PowerDisk {
         run(Command::new(program).args(kind().make).arg(&image), hint);
         mount(&image, at);
         Self { mounted: at.to_owned(), image }
+    }
+
+    /// A disk with what is in a directory, in the place of the directory.
+    pub fn over(directory: &Path) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let copy = home.path().join("copy");
+        copy_dir(directory, &copy);
+        let disk = Self::new(directory);
+        copy_dir(&copy, directory);
+        disk.sync();
+        disk
     }
 
     /// Where it is mounted.
