@@ -18,8 +18,12 @@ pub struct Restorable {
 impl Restorable {
     /// A copy of a guardian.
     pub fn new(peer: u16) -> Self {
-        let home = tempfile::tempdir().expect("a directory");
-        let copy = Self { home };
+        Self::inside(peer, &std::env::temp_dir())
+    }
+
+    /// The same, in a directory made inside of another one.
+    pub fn inside(peer: u16, directory: &Path) -> Self {
+        let copy = Self { home: tempfile::tempdir_in(directory).expect("a directory") };
         copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), &copy.path());
         copy
     }

@@ -1,101 +1,46 @@
 //! A restore, and the way back, ended at each of their changes to the disk: the same command finishes, or `undo` returns
 //! to the old state. And the same with a disk that is full from there on.
 
-use std::ffi::OsString;
 use std::fs;
+use std::ops::Deref;
 use std::thread;
 use std::time::Duration;
 
 use fm_store::Row;
-use fm_tests::{Fault, Random, Restorable, Run, binary, command, copy_dir, digest, rows, run_with_fault};
+use fm_tests::{
+    Fault, NEW_DATABASE, Random, Restorable, Restoring, Run, binary, command, copy_dir, digest, keep_times,
+    rows,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Changes inside the new database are many and alike.
-const NEW_DATABASE: &str = ".partial/";
 /// More changes than a restore makes outside of the new database.
 const MOST: u32 = 200;
 
 struct Story {
-    guardian: Restorable,
+    restoring: Restoring,
     pristine: std::path::PathBuf,
-    old: Vec<Row>,
-    new: Vec<Row>,
+}
+
+impl Deref for Story {
+    type Target = Restoring;
+
+    fn deref(&self) -> &Restoring {
+        &self.restoring
+    }
 }
 
 impl Story {
     fn new() -> Self {
-        let guardian = Restorable::new(0);
-        let pristine = guardian.beside("pristine");
-        copy_dir(&guardian.path(), &pristine);
-        let (old, new) = (rows(&guardian.database()), guardian.checkpoint_rows(24));
-        assert!(old != new);
-        Self { guardian, pristine, old, new }
+        let restoring = Restoring::new(Restorable::new(0));
+        let pristine = restoring.guardian.beside("pristine");
+        copy_dir(&restoring.guardian.path(), &pristine);
+        keep_times(&restoring.guardian.path(), &pristine);
+        Self { restoring, pristine }
     }
 
     fn fresh(&self) {
         fs::remove_dir_all(self.guardian.path()).expect("the directory can be removed");
         copy_dir(&self.pristine, &self.guardian.path());
-    }
-
-    fn restore(&self) -> Vec<OsString> {
-        self.guardian.words("restore", &["--checkpoint", "24", "--yes"])
-    }
-
-    fn undo(&self) -> Vec<OsString> {
-        self.guardian.words("undo", &["--yes"])
-    }
-
-    /// At every moment a whole database is in the place, and every database that is there is one of the two.
-    fn is_new(&self) -> bool {
-        let found = rows(&self.guardian.database());
-        assert!(found == self.old || found == self.new, "neither the old database nor the new one");
-        found == self.new
-    }
-
-    fn check_restored(&self, context: &str) {
-        assert!(self.is_new(), "{context}");
-        assert!(rows(&self.guardian.entry("database.broken-")) == self.old, "{context}");
-        let names = self.guardian.entries();
-        assert_eq!(names.len(), 4, "{context}: {names:?}");
-        assert_eq!(self.guardian.guard().expect("a guard")["until_session"], 26, "{context}");
-        let status = self.guardian.run("status", &["--json"]).exits(0).verdict();
-        assert_eq!((status["verdict"].as_str(), status["step"].as_str()), (Some("restored"), Some("done")));
-    }
-
-    /// The old state: bytes and times of the database as they were, no guard.
-    fn check_undone(&self, context: &str) {
-        assert!(!self.is_new(), "{context}");
-        assert_eq!(digest(&self.guardian.database()), digest(&self.pristine.join("database")), "{context}");
-        assert_eq!(self.guardian.guard(), None, "{context}");
-        let left: Vec<String> = self.guardian.entries();
-        let ours = |name: &&String| !["database", "restore-journal"].contains(&name.as_str());
-        let more: Vec<&String> = left.iter().filter(ours).collect();
-        assert!(more.iter().all(|name| name.starts_with("database.undone-")), "{context}: {left:?}");
-        let status = self.guardian.run("status", &["--json"]).exits(0).verdict();
-        assert_eq!(status["verdict"], "none", "{context}");
-    }
-
-    fn faulty(&self, words: &[OsString], skip: &str, fault: Fault) -> Run {
-        run_with_fault("fm-checkpoint", words, &self.guardian.path(), skip, fault)
-    }
-
-    fn undone_or_nothing(&self) {
-        let run = Run::of("fm-checkpoint", &self.undo());
-        // Killed before the journal was there: nothing had begun.
-        assert!(
-            run.exit == 0 || (run.exit == 2 && run.stderr.contains("is there to undo")),
-            "{}",
-            run.stderr
-        );
-    }
-}
-
-/// Copies keep their times, or the old state could not be told from one that was written anew.
-fn keep_times(from: &std::path::Path, to: &std::path::Path) {
-    for name in fm_tests::file_list(from) {
-        let time = fs::metadata(from.join(&name)).and_then(|file| file.modified()).expect("a time");
-        let file = fs::File::open(to.join(&name)).expect("the file");
-        file.set_modified(time).expect("the time can be set");
     }
 }
 

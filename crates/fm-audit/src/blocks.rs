@@ -9,7 +9,7 @@ use fm_history::{
 };
 use rayon::prelude::*;
 
-use crate::pipeline;
+use crate::pipeline::{self, ChunkSize};
 use crate::session_signatures::{CheckedSignatures, check_signatures, count_finding, count_signers};
 use crate::{Attention, AuditError, Control, EpochStream, Mark, Scope, StrayKeys};
 
@@ -107,7 +107,9 @@ pub fn blocks(
         }
         blocks
     };
-    pipeline::run(SESSIONS_PER_CORE * rayon::current_num_threads(), control, read, process, on_block)
+    let most = SESSIONS_PER_CORE * rayon::current_num_threads();
+    let most = if options.keys.is_some() { ChunkSize::large(most) } else { ChunkSize::small(most) };
+    pipeline::run(most, control, read, process, on_block)
 }
 
 /// The rows of the part of a history that is looked at.

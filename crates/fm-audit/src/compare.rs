@@ -111,7 +111,7 @@ pub fn compare_histories(
     let mut comparison = Comparison::default();
     let mut running = Some(HistoryRoot::new());
     control.progress.begin("comparing", "sessions", None);
-    let most = PAIRS_PER_CORE * rayon::current_num_threads();
+    let most = pipeline::ChunkSize::large(PAIRS_PER_CORE * rayon::current_num_threads());
     let outcome = pipeline::run(most, control, read, process, |compared| {
         comparison.add(compared, &mut running).map_or(Ok(()), |parted| Err(Stop::At(parted)))
     });

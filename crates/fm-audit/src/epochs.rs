@@ -23,6 +23,8 @@ use crate::{Attention, AuditError, Control, Mark, Scope};
 
 /// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
 const CHUNK_BYTES: usize = 16 << 20;
+/// The same where no signatures are checked: several sources may be read side by side.
+const SMALL_CHUNK_BYTES: usize = 2 << 20;
 /// Bytes of records that are decoded at a time: of two bytes each, they are 256 Ki elements.
 const PART_BYTES: usize = 512 << 10;
 /// Decoded epochs are handed on as soon as they have this many elements.
@@ -167,6 +169,7 @@ fn read_chunks(
 ) -> StrayKeys {
     // A full batch of signatures for every core.
     let chunk_epochs = BATCH_SIZE * rayon::current_num_threads();
+    let chunk_bytes = if options.keys.is_some() { CHUNK_BYTES } else { SMALL_CHUNK_BYTES };
     let mut stray = StrayKeys::default();
     let mut chunk = Vec::new();
     let mut bytes = 0;
@@ -182,7 +185,7 @@ fn read_chunks(
             }
         };
         let length = value.as_ref().map_or(0, Vec::len);
-        if chunk.len() >= chunk_epochs || (bytes + length > CHUNK_BYTES && !chunk.is_empty()) {
+        if chunk.len() >= chunk_epochs || (bytes + length > chunk_bytes && !chunk.is_empty()) {
             bytes = 0;
             if sender.send(Ok(std::mem::take(&mut chunk))).is_err() {
                 break;

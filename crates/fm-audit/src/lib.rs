@@ -61,7 +61,7 @@ pub use identity::{Identity, identity};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use medium::{Medium, ReadSeek};
 pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions};
-pub use pipeline::{Feed, run as run_pipeline};
+pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
 pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
 pub use proof_session::SessionProofError;
 pub use sample::Sample;

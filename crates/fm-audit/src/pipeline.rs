@@ -9,12 +9,34 @@ use crate::{AuditError, Control};
 
 /// A chunk of work is closed at this many bytes of input. A record takes up to a hundred times its bytes in memory.
 const CHUNK_BYTES: usize = 4 << 20;
+/// The same where no signatures are checked, which alone are the faster for being many: several sources may be read side
+/// by side.
+const SMALL_CHUNK_BYTES: usize = 1 << 20;
+
+/// When a chunk of work is closed.
+#[derive(Clone, Copy)]
+pub struct ChunkSize {
+    inputs: usize,
+    bytes: usize,
+}
+
+impl ChunkSize {
+    /// At so many inputs, or as many bytes as signatures are checked in.
+    pub fn large(inputs: usize) -> Self {
+        Self { inputs, bytes: CHUNK_BYTES }
+    }
+
+    /// At so many inputs, or fewer bytes.
+    pub fn small(inputs: usize) -> Self {
+        Self { inputs, bytes: SMALL_CHUNK_BYTES }
+    }
+}
 
 /// Takes what the reader reads, and passes it on in chunks.
 pub struct Feed<'a, R> {
     control: Control<'a>,
     sender: SyncSender<Result<Vec<R>, AuditError>>,
-    most: usize,
+    most: ChunkSize,
     chunk: Vec<R>,
     bytes: usize,
 }
@@ -27,7 +49,11 @@ impl<R> Feed<'_, R> {
     pub fn push(&mut self, input: R, bytes: usize) -> Result<(), AuditError> {
         self.chunk.push(input);
         self.bytes += bytes;
-        if self.chunk.len() >= self.most || self.bytes >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+        if self.chunk.len() >= self.most.inputs || self.bytes >= self.most.bytes {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<(), AuditError> {
@@ -37,13 +63,13 @@ impl<R> Feed<'_, R> {
     }
 }
 
-/// Runs the pipeline in chunks of at most `most` inputs: `read` feeds it, `process` gets each chunk, `on_result` the
+/// Runs the pipeline in chunks of at most `most`: `read` feeds it, `process` gets each chunk, `on_result` the
 /// results in order. Returns what `read` returned.
 ///
 /// # Errors
 /// The first one of the three, or an interruption.
 pub fn run<R: Send, T: Send, O: Send, E: From<AuditError>>(
-    most: usize,
+    most: ChunkSize,
     control: Control<'_>,
     read: impl FnOnce(&mut Feed<'_, R>) -> Result<O, AuditError> + Send,
     mut process: impl FnMut(Vec<R>) -> Vec<T> + Send,

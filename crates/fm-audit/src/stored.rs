@@ -100,7 +100,7 @@ impl<'a> StoredHistory<'a> {
             chunk.into_par_iter().map(find).collect()
         };
         control.progress.begin("transactions", "sessions", None);
-        let most = RECORDS_PER_CORE * rayon::current_num_threads();
+        let most = pipeline::ChunkSize::large(RECORDS_PER_CORE * rayon::current_num_threads());
         let found =
             pipeline::run(most, control, read, process, |found| found.map_or(Ok(()), |at| Err(Stop::At(at))));
         control.progress.end();

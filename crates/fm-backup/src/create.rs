@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use fm_audit::{Control, DATABASE_NAME, HistoryKeys, identity};
 use fm_history::Finding;
-use fm_store::{PartialDir, ReadStore, StoreError};
+use fm_store::{PartialDir, ReadStore, StoreError, sync_name};
 
 use crate::list::CHECKPOINTS_NAME;
 use crate::{BackupError, State, Survey, survey};
@@ -78,7 +78,7 @@ fn default_path(data_dir: &Path, survey: &Survey) -> Result<PathBuf, BackupError
         Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(StoreError::io(&directory, source).into());
         }
-        _ => {}
+        _ => sync_name(&directory)?,
     }
     let last = survey.audit.chain.last.map_or("empty".to_owned(), |last| last.to_string());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());

@@ -5,8 +5,8 @@
 //! Only sessions of v0.2 and later have headers that stand without their items.
 
 use fm_audit::{
-    Anchor, AuditError, CheckedSignatures, Control, Feed, HistoryAudit, check_signatures, count_finding,
-    run_pipeline,
+    Anchor, AuditError, CheckedSignatures, ChunkSize, Control, Feed, HistoryAudit, check_signatures,
+    count_finding, run_pipeline,
 };
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_crypto::SessionKeys;
@@ -74,7 +74,7 @@ pub(crate) fn audit_headers(
     };
     control.progress.begin("headers", "sessions", None);
     run_pipeline(
-        BATCH,
+        ChunkSize::large(BATCH),
         control,
         read,
         |rows| check_rows(&rows, keys),

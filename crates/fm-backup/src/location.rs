@@ -8,7 +8,7 @@ use std::sync::Arc;
 use age::x25519::{Identity, Recipient};
 use age::{DecryptError, Decryptor};
 use fm_audit::{Medium, ReadSeek};
-use fm_store::open_regular;
+use fm_store::{open_regular, sync_name};
 
 use crate::export::is_archive;
 use crate::remote::FileDraft;
@@ -87,11 +87,11 @@ impl Location {
         }
     }
 
-    /// Removes what a run left that was killed when the archive had its name already.
+    /// Ends what a run began that was killed when the archive had its name already.
     pub(crate) fn clear(&self) -> Result<(), BackupError> {
         match &self.remote {
             Some(remote) => remote.clear(is_archive).map_err(BackupError::remote(&self.path)),
-            None => Ok(()),
+            None => Ok(sync_name(&self.path)?),
         }
     }
 

@@ -19,7 +19,7 @@ use fm_crypto::{ConsensusConfig, PrivateConfigError, SessionKeys, open_private_t
 use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Finding, Severity, SignedSession};
-use fm_store::{Durability, LiveStore, StoreError};
+use fm_store::{Durability, LiveStore, StoreError, sync_name};
 use serde_json::Value;
 
 use crate::DATABASE_NAME;
@@ -352,5 +352,6 @@ fn replace(path: &Path, text: &str) -> Result<(), CarryOverError> {
     let partial = path.with_extension("json.partial");
     remove(&partial)?;
     write_new(&partial, text).map_err(file(&partial))?;
-    fs::rename(&partial, path).map_err(file(path))
+    fs::rename(&partial, path).map_err(file(path))?;
+    Ok(sync_name(path)?)
 }

@@ -9,7 +9,7 @@ use fm_archive::{ArchiveWriter, Options};
 use fm_audit::{Control, HistoryKeys, MigratedDir, audit_migrated};
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{Finding, Hash, HistoryRoot, RULE_VERSION, Severity};
-use fm_store::PartialFile;
+use fm_store::{PartialFile, sync_name};
 
 use crate::attestation::{Attestation, AttestationFacts, begins_like_one, session_record_key};
 use crate::convert::archive_error;
@@ -152,6 +152,7 @@ pub fn sign(job: Attest<'_>, control: Control<'_>) -> Result<Attested, Migration
         if (&existing.facts, existing.identity) != (&facts, identity) {
             return Err(in_the_way(&job, "its signatures are others"));
         }
+        sync_name(job.out)?;
         return Ok(Attested { facts, identity, existed: true });
     }
     partial.publish()?;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every session from 0 on is there and decodes, or the first that is not is told.
 
-use fm_audit::{AuditError, Control, Feed, MigratedDir, run_pipeline};
+use fm_audit::{AuditError, ChunkSize, Control, Feed, MigratedDir, run_pipeline};
 use fm_eras::{RowSource, session};
 use fm_history::{HistoryRoot, Manifest, SessionParts};
 use rayon::prelude::*;
@@ -51,7 +51,7 @@ pub(crate) fn each_session<A: Send, T: Send>(
         let of_a_core = chunk.len().div_ceil(rayon::current_num_threads()).max(1);
         chunk.into_par_iter().chunks(of_a_core).flat_map_iter(|sessions| batch(sessions, &work)).collect()
     };
-    let most = SESSIONS_PER_CORE * rayon::current_num_threads();
+    let most = ChunkSize::large(SESSIONS_PER_CORE * rayon::current_num_threads());
     run_pipeline(most, control, read, process, |result: Result<T, MigrationError>| on_result(result?))
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fm_audit::{AuditError, Control, EpochStream};
 use fm_backup::write_database;
-use fm_store::{DatabaseLock, ReadStore, Stage, StoreError, Swap, remove_file, replace_file, sync_directory};
+use fm_store::{DatabaseLock, ReadStore, Stage, StoreError, Swap, remove_file, replace_file, sync_name};
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
@@ -185,6 +185,8 @@ pub(crate) fn give_up(dir: &DataDir, journal: &Journal) -> Result<(), RestoreErr
     let incoming = dir.incoming(journal);
     if !dir.is_free(&incoming) {
         fs::remove_dir_all(&incoming).map_err(|source| StoreError::io(&incoming, source))?;
+        // Before the journal goes: nobody would know whose it was.
+        sync_name(&incoming)?;
     }
     if journal.step > Step::Building {
         set_guard(dir, journal.guard_before.as_deref())?;
@@ -222,7 +224,7 @@ fn make_directory(path: &Path) -> Result<(), RestoreError> {
         Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(StoreError::io(path, source).into())
         }
-        _ => Ok(sync_directory(path.parent().unwrap_or(path))?),
+        _ => Ok(sync_name(path)?),
     }
 }
 

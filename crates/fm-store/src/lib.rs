@@ -32,7 +32,7 @@ pub use error::StoreError;
 pub use live::{Durability, LiveStore};
 pub use lock::DatabaseLock;
 pub use omission::{Omission, OmissionKind};
-pub use partial::{PARTIAL_MARKER, PartialDir, sync_directory};
+pub use partial::{PARTIAL_MARKER, PartialDir, sync_directory, sync_name};
 pub use partial_file::PartialFile;
 pub use read::{ReadStore, Scan, prefix_end};
 pub use regular::open_regular;

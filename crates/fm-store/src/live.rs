@@ -14,7 +14,7 @@ use rocksdb::{
 };
 
 use crate::open::{check_columns, check_directory, check_lock, explain};
-use crate::partial::{parent, sync_directory, sync_tree};
+use crate::partial::{sync_name, sync_tree};
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
 use crate::{Row, Scan, StoreError};
@@ -66,7 +66,7 @@ impl LiveStore {
         options.create_if_missing(true);
         options.set_error_if_exists(true);
         let store = Self::open_with(path, &options)?;
-        sync_directory(parent(path))?;
+        sync_name(path)?;
         Ok(store)
     }
 
@@ -151,7 +151,8 @@ impl LiveStore {
         }
         let failed = |error: rocksdb::Error| StoreError::write(to, &error);
         Checkpoint::new(&self.db).map_err(failed)?.create_checkpoint(to).map_err(failed)?;
-        sync_tree(to)
+        sync_tree(to)?;
+        sync_name(to)
     }
 }
 

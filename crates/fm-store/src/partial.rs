@@ -71,13 +71,13 @@ impl PartialDir {
         }
         fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
         self.published = true;
-        sync_directory(parent(&self.target))?;
         Self::settle(&self.target)
     }
 
-    /// Removes the marker of a published target. It goes last: a partial directory without one would be nobody's,
-    /// so a run killed in between leaves a whole target with the marker, and the next one settles it.
+    /// Puts the name of a published target on the disk and removes its marker. That goes last: a partial directory without
+    /// one would be nobody's, so a run killed in between leaves a whole target with the marker, and the next one settles it.
     pub fn settle(target: &Path) -> Result<(), StoreError> {
+        sync_name(target)?;
         let marker = target.join(PARTIAL_MARKER);
         match fs::remove_file(&marker) {
             Ok(()) => sync_directory(target),
@@ -125,6 +125,9 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
         return Err(StoreError::ForeignPartial { path: path.to_owned() });
     }
     file.write_all(&MARKER_TEXT[text.len()..]).map_err(at)?;
+    // On the disk before anything else in the directory: what a power cut leaves must be known as ours.
+    file.sync_all().map_err(at)?;
+    sync_directory(path)?;
     Ok(file)
 }
 
@@ -169,6 +172,14 @@ pub(crate) fn parent(path: &Path) -> &Path {
 /// If it cannot be opened or synced.
 pub fn sync_directory(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| StoreError::io(path, source))
+}
+
+/// Puts on the disk that something has its name, or has it no more.
+///
+/// # Errors
+/// If the directory that it is in cannot be opened or synced.
+pub fn sync_name(path: &Path) -> Result<(), StoreError> {
+    sync_directory(parent(path))
 }
 
 /// Syncs every file and directory below `path`, deepest first.

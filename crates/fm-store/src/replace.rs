@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::StoreError;
-use crate::partial::{PartialDir, clear, is_there, parent, partial_path, sync_directory};
+use crate::partial::{PartialDir, clear, is_there, partial_path, sync_directory, sync_name};
 
 /// Name of the new directory inside the partial one.
 const NEW: &str = "new";
@@ -30,7 +30,11 @@ impl Replacement {
     /// # Errors
     /// If another run works on the target, or something else is in the way.
     pub fn recover(target: &Path) -> Result<(), StoreError> {
-        if is_there(&partial_path(target)) { Self::create(target).map(drop) } else { Ok(()) }
+        if is_there(&partial_path(target)) {
+            Self::create(target).map(drop)?;
+        }
+        // A run that was killed may have exchanged the two, and not put that on the disk.
+        sync_name(target)
     }
 
     /// Starts the replacement of `target`; what an interrupted run left is put back or removed.
@@ -46,7 +50,7 @@ impl Replacement {
         let old = partial.path().join(OLD);
         if !is_there(target) && is_there(&old) {
             fs::rename(&old, target).map_err(|source| StoreError::io(target, source))?;
-            sync_directory(parent(target))?;
+            sync_name(target)?;
         }
         clear(partial.path())?;
         Ok(Self { target: target.to_owned(), partial })
@@ -71,7 +75,7 @@ impl Replacement {
             }
             Err(error) => return Err(failed(error.into())),
         }
-        sync_directory(parent(&self.target))?;
+        sync_name(&self.target)?;
         sync_directory(self.partial.path())
     }
 

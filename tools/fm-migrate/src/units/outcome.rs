@@ -8,6 +8,7 @@ use fm_cli::{Exit, Failure};
 use fm_codec::{Dialect, Writer};
 use fm_history::{SessionHeader, merkle_root, sha256};
 use fm_migration::StoredUnits;
+use fm_store::sync_name;
 
 use super::Session;
 use super::replayed::Replayed;
@@ -47,7 +48,8 @@ pub(super) fn write(
     });
     let (file, _) = written.map_err(failed)?;
     file.sync_all().map_err(io)?;
-    fs::rename(partial, path).map_err(io)
+    fs::rename(partial, path).map_err(io)?;
+    Ok(sync_name(path)?)
 }
 
 /// The rows of accepted items, the outcome under the session's key, the rows of units: in the order of their keys.

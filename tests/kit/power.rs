@@ -1,0 +1,154 @@
+//! A disk whose power goes: what was written and not synced is lost, as on a machine.
+//!
+//! The disk is an ext4 file system in a file, mounted over a loop device. What was not synced is in the kernel's memory
+//! only, so that a copy of the file is what a disk holds when its power goes; when it is mounted, its journal is replayed.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use crate::copy_dir;
+
+/// Tells a test that it runs with mounts of its own.
+const INSIDE: &str = "TEST_WITH_OWN_MOUNTS";
+/// Names another kind of file system, to try the stories on it: `btrfs` or `xfs`.
+const KIND: &str = "TEST_FILE_SYSTEM";
+
+/// How a kind of file system is made and mounted.
+struct Kind {
+    name: &'static str,
+    bytes: u64,
+    /// Words of its `mkfs`.
+    make: &'static [&'static str],
+    /// Nothing is written without being asked for, and as little as may be when one file is synced.
+    options: &'static str,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        name: "ext4",
+        bytes: 64 << 20,
+        make: &["-q", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+        options: "loop,noauto_da_alloc,data=writeback,commit=3600",
+    },
+    Kind { name: "btrfs", bytes: 256 << 20, make: &["-q"], options: "loop,commit=300" },
+    Kind { name: "xfs", bytes: 320 << 20, make: &["-q"], options: "loop" },
+];
+
+fn kind() -> &'static Kind {
+    let wanted = env::var(KIND).unwrap_or("ext4".to_owned());
+    KINDS.iter().find(|kind| kind.name == wanted).expect("a kind of file system that is known here")
+}
+
+/// Runs a story in a process whose mounts nobody else sees, and which go with it. `test` is the name of the test that
+/// calls this: it is run once more, inside.
+pub fn with_own_mounts(test: &str, story: impl FnOnce()) {
+    if env::var_os(INSIDE).is_some() {
+        return story();
+    }
+    let allowed = Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status();
+    assert!(
+        allowed.is_ok_and(|status| status.success()),
+        "no private mount namespace: unshare -m is not permitted here (a disk can be mounted by root only)"
+    );
+    let mut inside = Command::new("unshare");
+    inside.arg("-m").arg(env::current_exe().expect("a process knows its own program"));
+    let run = inside.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output();
+    let run = run.expect("unshare can be started");
+    let (said, failed) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success() && said.contains("1 passed"), "{said}{failed}");
+}
+
+/// A mounted disk.
+pub struct PowerDisk {
+    mounted: PathBuf,
+    image: TempPath,
+}
+
+/// What a disk held at one moment.
+pub struct Held(TempPath);
+
+impl PowerDisk {
+    /// A new empty disk at the directory `at`.
+    pub fn new(at: &Path) -> Self {
+        let file = NamedTempFile::new().expect("a file");
+        file.as_file().set_len(kind().bytes).expect("a sparse file can be made");
+        let image = file.into_temp_path();
+        let program = format!("mkfs.{}", kind().name);
+        let hint = "that program is needed; mkfs.ext4 is in the package e2fsprogs";
+        run(Command::new(program).args(kind().make).arg(&image), hint);
+        mount(&image, at);
+        Self { mounted: at.to_owned(), image }
+    }
+
+    /// A disk with what is in a directory, in the place of the directory.
+    pub fn over(directory: &Path) -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let copy = home.path().join("copy");
+        copy_dir(directory, &copy);
+        let disk = Self::new(directory);
+        copy_dir(&copy, directory);
+        disk.sync();
+        disk
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.mounted
+    }
+
+    /// Puts everything on the disk.
+    pub fn sync(&self) {
+        run(Command::new("sync").arg("-f").arg(&self.mounted), "sync -f is of coreutils");
+    }
+
+    /// What the disk holds now: nothing that was not synced.
+    pub fn held(&self) -> Held {
+        Held(copy(&self.image))
+    }
+
+    /// Makes the disk one that holds that; nobody may have a file of it open.
+    pub fn put(&mut self, held: &Held) {
+        let image = copy(&held.0);
+        unmount(&self.mounted);
+        mount(&image, &self.mounted);
+        self.image = image;
+    }
+
+    /// The power goes, and comes back.
+    pub fn cut(&mut self) {
+        self.put(&self.held());
+    }
+}
+
+impl Drop for PowerDisk {
+    fn drop(&mut self) {
+        // Best effort: it goes with the process that mounted it.
+        let _ = Command::new("umount").arg(&self.mounted).stderr(Stdio::null()).status();
+    }
+}
+
+fn copy(image: &Path) -> TempPath {
+    let to = NamedTempFile::new().expect("a file").into_temp_path();
+    run(Command::new("cp").arg("--sparse=always").arg(image).arg(&to), "cp --sparse is of coreutils");
+    to
+}
+
+fn mount(image: &Path, at: &Path) {
+    let Kind { name, options, .. } = kind();
+    let mut mount = Command::new("mount");
+    let hint = "a loop device with that file system cannot be mounted here";
+    run(mount.args(["-t", name, "-o", options]).arg(image).arg(at), hint);
+}
+
+fn unmount(at: &Path) {
+    run(Command::new("umount").arg(at), "a file of it is open");
+}
+
+#[track_caller]
+fn run(command: &mut Command, hint: &str) {
+    let run = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}: {hint}"));
+    assert!(run.status.success(), "{command:?}: {}{hint}", String::from_utf8_lossy(&run.stderr));
+}
