@@ -27,15 +27,22 @@ pub fn run_with_fault(
     skip: &str,
     fault: Fault,
 ) -> Run {
+    let output = command_with_fault(program, root, skip, fault).args(arguments).output();
+    let output = output.expect("the program can be started");
+    Run::from_output(format!("{program} {arguments:?} with {fault:?}"), output)
+}
+
+/// One of our programs that will have a fault below a directory; paths with `skip` in them do not count, if it is not
+/// empty.
+pub fn command_with_fault(program: &str, root: &Path, skip: &str, fault: Fault) -> Command {
     let (kind, at) = match fault {
         Fault::Kill(at) => ("kill", at),
         Fault::Full(at) => ("full", at),
     };
     let mut command = command(binary(program));
     command.env("LD_PRELOAD", library()).env("FAULT_ROOT", root).env("FAULT_SKIP", skip);
-    command.env("FAULT_KIND", kind).env("FAULT_AT", at.to_string()).args(arguments);
-    let output = command.output().expect("the program can be started");
-    Run::from_output(format!("{program} {arguments:?} with {fault:?}"), output)
+    command.env("FAULT_KIND", kind).env("FAULT_AT", at.to_string());
+    command
 }
 
 /// The library, compiled once.

@@ -25,6 +25,7 @@ mod sealing;
 mod sessions;
 mod store;
 mod unsteady;
+mod upgrade;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
 pub use binaries::binary;
@@ -33,7 +34,7 @@ pub use byzantine::{Byzantine, Crimes};
 pub use changes::{Change, contributions, dropping, module_item, module_item_of_block, unchanged};
 pub use clock::Clock;
 pub use disk::{ON_A_NEARLY_FULL_DISK, ON_A_SMALL_DISK};
-pub use faults::{Fault, run_with_fault};
+pub use faults::{Fault, command_with_fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
 pub use migrated::{
@@ -51,6 +52,7 @@ pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
 pub use store::Store;
 pub use unsteady::{Mishaps, Unsteady};
+pub use upgrade::{OLD_PASSWORD, carry_over, carry_over_words, hash_to_confirm, sealed_guardians};
 
 /// Runs `fm-migrate` with the arguments, to its end.
 #[macro_export]

@@ -3,47 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fm_store::{Durability, LiveStore, Row};
-use fm_tests::{
-    Nodes, Run, attest, binary, command, converted, copy_dir, hbbft, readdressed, rows_under, seal, verify,
-};
+use fm_tests::{Nodes, carry_over, copy_dir, hash_to_confirm, hbbft, rows_under, sealed_guardians, verify};
 
 const CONVERTED: u64 = 319;
-
-fn carry_over(directory: &Path, from: &Path, rest: &[&str]) -> Run {
-    let mut node = command(binary("fm-node"));
-    node.env("FM_PASSWORD", "fixture").args(["setup", "carry-over", "--rounds", "20", "--data-dir"]);
-    let output = node.arg(directory).arg("--from").arg(from).args(rest).output().unwrap();
-    Run::from_output(format!("fm-node setup carry-over {}", directory.display()), output)
-}
-
-fn hash(run: Run) -> String {
-    run.exits(0).stdout.lines().next().unwrap().split_whitespace().last().unwrap().to_owned()
-}
-
-/// Old guardians with addresses that are free here, and what their conversions left, sealed.
-fn sealed(home: &Path) -> Vec<PathBuf> {
-    let old: Vec<PathBuf> = (0..4).map(|peer| home.join(format!("old-{peer}"))).collect();
-    for (peer, old) in old.iter().enumerate() {
-        copy_dir(&hbbft(&format!("peer-{peer}")), old);
-    }
-    readdressed(&old);
-    let files: Vec<PathBuf> = (0..4).map(|peer| home.join(format!("of-{peer}"))).collect();
-    for (peer, old) in old.iter().enumerate() {
-        let directory = home.join(peer.to_string());
-        converted(old, &directory);
-        attest(&directory, old, &files[peer], "fixture").exits(0);
-    }
-    let hash = hash(carry_over(&home.join("0"), &old[0], &[]));
-    let early = carry_over(&home.join("0"), &old[0], &["--confirm", &hash]).exits(1);
-    assert!(early.sentence().contains("seal the directory first"), "{}", early.stderr);
-    for peer in 0..4 {
-        seal(&home.join(peer.to_string()), &old[0], &files[..3]).exits(0);
-    }
-    old
-}
 
 fn ledger(directory: &Path) -> Vec<Row> {
     rows_under(&directory.join("database"), 0xFF)
@@ -52,10 +17,10 @@ fn ledger(directory: &Path) -> Vec<Row> {
 #[test]
 fn a_federation_of_v0_1_goes_on_and_is_proven_from_epoch_0() {
     let home = tempfile::tempdir().unwrap();
-    let old = sealed(home.path());
+    let old = sealed_guardians(home.path());
     let directory = |peer: usize| home.path().join(peer.to_string());
     let hashes: Vec<String> =
-        (0..4).map(|peer| hash(carry_over(&directory(peer), &old[peer], &[]))).collect();
+        (0..4).map(|peer| hash_to_confirm(carry_over(&directory(peer), &old[peer], &[]))).collect();
     assert!(hashes.iter().all(|other| *other == hashes[0]), "{hashes:?}");
     carry_over(&directory(0), &old[0], &["--confirm", &"0".repeat(64)]).exits(1).sentence();
     for (peer, old) in old.iter().enumerate() {

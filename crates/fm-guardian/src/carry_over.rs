@@ -18,7 +18,7 @@ use fm_consensus::{LedgerReplay, ReplayError};
 use fm_crypto::{ConsensusConfig, PrivateConfigError, SessionKeys, open_private_text, parse_secret_key};
 use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
-use fm_history::{Finding, Severity, SignedSession};
+use fm_history::{Code, Finding, Severity, SignedSession};
 use fm_store::{Durability, LiveStore, StoreError, sync_name};
 use serde_json::Value;
 
@@ -140,14 +140,18 @@ pub fn carry_over(
     }
     let local = local(job, &consensus)?;
     let private = private(job, &consensus, &local, password)?;
+    for name in ["local.json", "consensus.json"] {
+        remove(&partial(&job.directory.join(name)))?;
+    }
     let (result, ledgers, old_rows) = prove(job, &consensus, control)?;
     let write = |name: &str, text: &str| replace(&job.directory.join(name), text);
+    // From here on the directory is a guardian's: what a crash leaves of the rest is known as such.
+    write("local.json", &text(&local)?)?;
     for name in ["private.encrypt", "private.salt"] {
         remove(&job.directory.join(name))?;
     }
     write_private(job.directory, &consensus, &private.tls_key, &private.broadcast_secret_key, password)
         .map_err(file(job.directory))?;
-    write("local.json", &text(&local)?)?;
     write_modules(job, &ledgers, &old_rows)?;
     write("consensus.json", &text(&consensus)?)?;
     Ok(result)
@@ -252,7 +256,9 @@ fn prove(
     };
     let mut first = None;
     let mut take = |finding: Finding| {
-        if finding.severity != Severity::Info {
+        // A conversion has no log: what is torn is the ledger that a run like this was writing.
+        let is_ours = finding.code == Code::LogTailTorn && dir.is_in_use();
+        if finding.severity != Severity::Info && !is_ours {
             first.get_or_insert_with(|| finding.to_string());
         }
     };
@@ -347,9 +353,13 @@ fn remove(path: &Path) -> Result<(), CarryOverError> {
     }
 }
 
+fn partial(path: &Path) -> PathBuf {
+    path.with_extension("json.partial")
+}
+
 /// Writes a file whole or not at all; what a crash left of it before is replaced.
 fn replace(path: &Path, text: &str) -> Result<(), CarryOverError> {
-    let partial = path.with_extension("json.partial");
+    let partial = partial(path);
     remove(&partial)?;
     write_new(&partial, text).map_err(file(&partial))?;
     fs::rename(&partial, path).map_err(file(path))?;
