@@ -43,16 +43,18 @@ fn kind() -> &'static Kind {
 }
 
 /// Runs a story in a process whose mounts nobody else sees, and which go with it. `test` is the name of the test that
-/// calls this: it is run once more, inside.
+/// calls this: it is run once more, inside. Who may not mount is told that it did not run; where `CI` is set, it fails.
 pub fn with_own_mounts(test: &str, story: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return story();
     }
     let allowed = Command::new("unshare").args(["-m", "true"]).stderr(Stdio::null()).status();
-    assert!(
-        allowed.is_ok_and(|status| status.success()),
-        "no private mount namespace: unshare -m is not permitted here (a disk can be mounted by root only)"
-    );
+    if !allowed.is_ok_and(|status| status.success()) {
+        let why = "no private mount namespace: unshare -m is not permitted here (a disk can be mounted by root only)";
+        assert!(env::var_os("CI").is_none(), "{why}");
+        eprintln!("NOT RUN: {why}");
+        return;
+    }
     let mut inside = Command::new("unshare");
     inside.arg("-m").arg(env::current_exe().expect("a process knows its own program"));
     let run = inside.args(["--exact", test, "--nocapture"]).env(INSIDE, "1").output();

@@ -22,7 +22,7 @@ fn words(words: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
 /// A store with an archive that is fetched in many ranges, and the archive.
 fn store() -> (Store, PathBuf, Vec<u8>) {
     let store = Store::new();
-    let spec = BlockSpec { items: 30, body_bytes: 400, ..BlockSpec::new(layout("v0.4"), 4_000) };
+    let spec = BlockSpec { items: 30, body_bytes: 1600, ..BlockSpec::new(layout("v0.4"), 1_220) };
     fm_forge::forge_blocks(&spec, &store.path("large")).expect("the history is forged");
     let local = store.path("local.fmar");
     checkpoint!("export", store.path("large/database"), "--to", local).exits(0);

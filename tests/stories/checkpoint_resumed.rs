@@ -52,7 +52,7 @@ impl Scene {
 
     /// Begins the export over a slow line, and does something to it when the note names `parts` parts.
     fn halted(&self, export: &[OsString], parts: usize, halt: impl FnOnce(&Unsteady, Pid)) -> Run {
-        let mishaps = Mishaps { pause: Duration::from_millis(1), ..Mishaps::default() };
+        let mishaps = Mishaps { pause: Duration::from_micros(400), ..Mishaps::default() };
         let line = Unsteady::new(self.store.address(), mishaps, 1);
         let child = self.store.command(line.address(), export).spawn().expect("the program can be started");
         let began = Instant::now();
@@ -111,7 +111,7 @@ fn forged(store: &Store, seed: u64) -> PathBuf {
 }
 
 fn forged_at(home: &Path, seed: u64) -> PathBuf {
-    let spec = BlockSpec { seed, items: 30, body_bytes: 400, ..BlockSpec::new(layout("v0.4"), 4_000) };
+    let spec = BlockSpec { seed, items: 30, body_bytes: 1600, ..BlockSpec::new(layout("v0.4"), 1_220) };
     fm_forge::forge_blocks(&spec, home).expect("the history is forged");
     home.join("database")
 }
