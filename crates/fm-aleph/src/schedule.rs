@@ -51,7 +51,7 @@ pub(crate) fn config(
         (FIRST_NEWEST_REQUEST * doubled).min(LAST_NEWEST_REQUEST)
     });
     let (nodes, me) = (aleph::NodeCount(guardians), aleph::NodeIndex(me.into()));
-    // How long the rounds last was checked above; the library would check it with the jitter of one day.
+    // How long the rounds last was checked above; the library would add up waits that it asks for all at once.
     aleph::create_config(nodes, me, session, schedule.max_round, delays, Duration::ZERO)
         .map_err(|_| AlephError::Refused)
 }
