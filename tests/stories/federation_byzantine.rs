@@ -40,7 +40,8 @@ fn a_byzantine_guardian_neither_stops_nor_splits_the_rest() {
 
     let crimes = &byzantine.crimes;
     assert!(crimes.units.load(Relaxed) > 20 && crimes.flood.load(Relaxed) > 1000, "{crimes:?}");
-    assert!(crimes.stalled.load(Relaxed) > 1 && crimes.mutated.load(Relaxed) > 1, "{crimes:?}");
+    // Who gave one mutated outcome is not asked again for a minute: only what was asked for before comes to more.
+    assert!(crimes.stalled.load(Relaxed) > 1 && crimes.mutated.load(Relaxed) > 0, "{crimes:?}");
     let logs: Vec<String> = HONEST.map(|peer| nodes.log(peer)).collect();
     for seen in ["batch skipped", "its signature is over another header", "outcome refused", "link broken"] {
         assert!(logs.iter().any(|log| log.contains(seen)), "nobody says {seen:?}: {crimes:?}\n{}", logs[2]);

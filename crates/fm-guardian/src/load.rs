@@ -10,6 +10,7 @@ use fm_consensus::DUMMY_ISSUER;
 use fm_crypto::SigningKey;
 use fm_history::{Transaction, TransactionSignature};
 
+use futures::future::{join, join_all};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -70,11 +71,13 @@ pub fn issue(module: u16, amount: u64, account: &[u8; 33]) -> Result<Transaction
 
 /// Lets workers submit transactions to the guardians at these addresses, one after the other each, until told to stop.
 ///
-/// With a rate all of them together submit no more than so many in a second.
+/// Each transaction goes to so many guardians as `copies` says, one at least. With a rate all workers together submit no
+/// more than so many in a second.
 pub async fn generate_load(
     urls: &[String],
     module: u16,
     workers: usize,
+    copies: usize,
     rate: Option<u32>,
     mut stop: watch::Receiver<bool>,
 ) -> LoadReport {
@@ -82,9 +85,8 @@ pub async fn generate_load(
     let turn = Arc::new(AtomicU64::new(0));
     let mut tasks = Vec::new();
     for worker in 0..workers {
-        let Some(url) = urls.get(worker % urls.len().max(1)).cloned() else { break };
         let pace = rate.map(|rate| (turn.clone(), rate, start));
-        tasks.push(tokio::spawn(work(url, module, pace, stop.clone())));
+        tasks.push(tokio::spawn(work(chosen(urls, worker, copies), module, pace, stop.clone())));
     }
     // Stopping is told by a value, or by nobody being there who could.
     let _ = stop.wait_for(|stop| *stop).await;
@@ -99,14 +101,20 @@ pub async fn generate_load(
     report
 }
 
+/// The guardians of a worker, as far apart as may be: one after the other they make their units.
+fn chosen(urls: &[String], worker: usize, copies: usize) -> Vec<Guardian> {
+    let copies = copies.clamp(1, urls.len().max(1));
+    let place = |copy: usize| (worker + copy * urls.len() / copies) % urls.len().max(1);
+    (0..copies).filter_map(|copy| urls.get(place(copy))).map(|url| Guardian::new(url.clone())).collect()
+}
+
 async fn work(
-    url: String,
+    guardians: Vec<Guardian>,
     module: u16,
     pace: Option<(Arc<AtomicU64>, u32, Instant)>,
     mut stop: watch::Receiver<bool>,
 ) -> (Vec<Duration>, u64) {
     let (mut latencies, mut lost) = (Vec::new(), 0);
-    let guardian = Guardian::new(url);
     let submit = async {
         loop {
             if let Some((turn, rate, start)) = &pace {
@@ -114,7 +122,7 @@ async fn work(
                 let due = Duration::from_secs(1) * turn / *rate;
                 sleep(due.saturating_sub(start.elapsed())).await;
             }
-            match one(&guardian, module).await {
+            match one(&guardians, module).await {
                 Ok(latency) => latencies.push(latency),
                 Err(SubmitError::Client(ClientError::Connect { .. })) => sleep(PAUSE).await,
                 Err(_) => lost += 1,
@@ -128,19 +136,38 @@ async fn work(
     (latencies, lost)
 }
 
-/// Submits a transaction and waits until it is accepted.
-async fn one(guardian: &Guardian, module: u16) -> Result<Duration, SubmitError> {
-    let unclear = |_| SubmitError::Unclear { url: guardian.url().to_owned() };
+/// Submits a transaction to guardians and waits until the first one has accepted it.
+async fn one(guardians: &[Guardian], module: u16) -> Result<Duration, SubmitError> {
+    let [first, others @ ..] = guardians else { return Err(SubmitError::Unclear { url: String::new() }) };
+    let unclear = |_| SubmitError::Unclear { url: first.url().to_owned() };
     let transaction = issue(module, 1000, &DUMMY_ISSUER).map_err(unclear)?;
     let start = Instant::now();
-    let txid = guardian.submit(&transaction, PATIENCE).await?;
-    guardian.ask("await_transaction", None, &json!(hex::encode(txid.0)), PATIENCE).await?;
-    Ok(start.elapsed())
+    let accepted = async {
+        let txid = first.submit(&transaction, PATIENCE).await?;
+        first.ask("await_transaction", None, &json!(hex::encode(txid.0)), PATIENCE).await?;
+        Ok(start.elapsed())
+    };
+    // What the others answer decides nothing.
+    let copies = join_all(others.iter().map(|other| other.submit(&transaction, PATIENCE)));
+    join(accepted, copies).await.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_guardians_of_a_worker_are_apart() {
+        let urls: Vec<String> = (0..4).map(|peer| peer.to_string()).collect();
+        let chosen = |worker, copies| -> Vec<String> {
+            chosen(&urls, worker, copies).iter().map(|guardian| guardian.url().to_owned()).collect()
+        };
+        assert_eq!(chosen(5, 1), ["1"]);
+        assert_eq!(chosen(3, 2), ["3", "1"]);
+        assert_eq!(chosen(2, 9), ["2", "3", "0", "1"]);
+        assert_eq!(chosen(2, 0), ["2"]);
+        assert!(super::chosen(&[], 2, 3).is_empty());
+    }
 
     #[test]
     fn the_issuers_key_is_the_known_one() {

@@ -236,6 +236,9 @@ pub(crate) struct LoadArgs {
     /// Workers, each of which submits a transaction, waits for it, and submits the next.
     #[arg(long, value_name = "N", default_value_t = 200, env = "FM_WORKERS")]
     pub(crate) workers: usize,
+    /// How many guardians each transaction is submitted to; it is waited for at the first of them.
+    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_COPIES")]
+    pub(crate) copies: usize,
     /// For how long, in seconds.
     #[arg(long, value_name = "S", default_value_t = 30, env = "FM_SECONDS")]
     pub(crate) seconds: u64,

@@ -114,7 +114,7 @@ async fn watch_over(
     let (stop, stopped) = watch::channel(false);
     let load = arguments.load.map(|rate| {
         let (urls, workers) = (urls.to_vec(), rate.clamp(1, MOST_WORKERS) as usize);
-        tokio::spawn(async move { generate_load(&urls, LEDGER, workers, Some(rate), stopped).await })
+        tokio::spawn(async move { generate_load(&urls, LEDGER, workers, 1, Some(rate), stopped).await })
     });
     let printer = tokio::spawn(print_sessions(urls[0].clone()));
     let ended = processes(guardians, &interrupted, &arguments.dir).await;

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
             sleep(time).await;
             stop.send_replace(true);
         });
-        generate_load(&urls, LEDGER, arguments.workers, None, stopped).await
+        generate_load(&urls, LEDGER, arguments.workers, arguments.copies, None, stopped).await
     });
     let millis = |hundredths| u64::try_from(report.percentile(hundredths).as_millis()).unwrap_or(u64::MAX);
     let (p50, p99) = (millis(50), millis(99));
