@@ -4,6 +4,7 @@
 //! only, so that a copy of the file is what a disk holds when its power goes; when it is mounted, its journal is replayed.
 
 use std::env;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -52,7 +53,7 @@ pub fn with_own_mounts(test: &str, story: impl FnOnce()) {
     if !allowed.is_ok_and(|status| status.success()) {
         let why = "no private mount namespace: unshare -m is not permitted here (a disk can be mounted by root only)";
         assert!(env::var_os("CI").is_none(), "{why}");
-        eprintln!("NOT RUN: {why}");
+        writeln!(std::io::stderr(), "NOT RUN: {why}").expect("standard error can be written to");
         return;
     }
     let mut inside = Command::new("unshare");
