@@ -3,9 +3,9 @@
 //! Nothing is decided here: what is found valid is remembered with the modules, and need not be computed again when the
 //! transaction's turn comes. Units that come faster than they can be checked are left out.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use fm_consensus::{Modules, check_transaction};
@@ -20,7 +20,7 @@ const WAITING: usize = 256;
 pub(crate) struct Ahead {
     units: Option<SyncSender<Vec<u8>>>,
     over: Arc<AtomicBool>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Ahead {
@@ -31,7 +31,7 @@ impl Ahead {
         let ends = over.clone();
         let run = move || check_all(&waiting, &ends, &store, &modules);
         let thread = Builder::new().name("ahead".to_owned()).spawn(run).ok();
-        Self { units: Some(units), over, thread: Mutex::new(thread) }
+        Self { units: Some(units), over, thread }
     }
 
     /// A unit as it is stored.
@@ -47,9 +47,8 @@ impl Drop for Ahead {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         self.units = None;
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // The thread holds the database; it must be free when this is gone.
-        let _ = thread.map(JoinHandle::join);
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
