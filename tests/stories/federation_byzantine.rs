@@ -29,19 +29,22 @@ fn a_byzantine_guardian_neither_stops_nor_splits_the_rest() {
     let sessions = nodes.shut_down();
     let root = nodes.root_of(HONEST, sessions);
 
-    // One lost everything, before it made a unit of the next session, and has to take the whole from the others.
-    std::fs::remove_dir_all(nodes.directory(3).join("database")).unwrap();
-    nodes.start(1);
-    nodes.start(2);
-    nodes.start_new(3);
-    nodes.wait_for(3, sessions);
-    let later = nodes.shut_down();
+    // One lost everything, before it made a unit of the next session, and has to take the whole from the others; twice, as
+    // who gave one mutated outcome is not asked again by the same process for a minute.
+    let mut later = sessions;
+    for _ in 0..2 {
+        std::fs::remove_dir_all(nodes.directory(3).join("database")).unwrap();
+        nodes.start(1);
+        nodes.start(2);
+        nodes.start_new(3);
+        nodes.wait_for(3, later);
+        later = nodes.shut_down();
+    }
     assert_ne!(nodes.root_of(HONEST, later), root);
 
     let crimes = &byzantine.crimes;
     assert!(crimes.units.load(Relaxed) > 20 && crimes.flood.load(Relaxed) > 1000, "{crimes:?}");
-    // Who gave one mutated outcome is not asked again for a minute: only what was asked for before comes to more.
-    assert!(crimes.stalled.load(Relaxed) > 1 && crimes.mutated.load(Relaxed) > 0, "{crimes:?}");
+    assert!(crimes.stalled.load(Relaxed) > 1 && crimes.mutated.load(Relaxed) > 1, "{crimes:?}");
     let logs: Vec<String> = HONEST.map(|peer| nodes.log(peer)).collect();
     for seen in ["batch skipped", "its signature is over another header", "outcome refused", "link broken"] {
         assert!(logs.iter().any(|log| log.contains(seen)), "nobody says {seen:?}: {crimes:?}\n{}", logs[2]);
