@@ -192,6 +192,26 @@ fn a_killed_export_sends_what_is_missing() {
     }
 }
 
+/// What the store does not copy at once goes to its key part by part, and appears there whole.
+#[test]
+fn an_archive_that_is_too_large_for_one_copy_is_copied_in_parts() {
+    let scene = Scene::new();
+    let limited = |most: &str| {
+        let mut command = scene.store.command(scene.store.address(), &scene.export);
+        let output = command.env("FM_S3_COPY_MAX", most).output().expect("the program can be started");
+        Run::from_output(format!("at most {most}"), output)
+    };
+    for most in ["1000000", "0"] {
+        limited(most).exits(0);
+        scene.is_whole();
+        fs::remove_file(scene.store.object(KEY)).unwrap();
+    }
+    for wrong in ["5 GiB", "-1"] {
+        assert!(limited(wrong).exits(2).stderr.contains("FM_S3_COPY_MAX is no number of bytes"));
+    }
+    assert_eq!(scene.store.files(), Vec::<String>::new());
+}
+
 #[test]
 fn people_are_told_what_was_kept() {
     let scene = Scene::new();

@@ -4,6 +4,7 @@
 //! the bytes are exactly one frame, so nothing hides behind its end.
 
 use std::cell::RefCell;
+use std::io;
 
 use sha2::{Digest, Sha256};
 use zstd::bulk::{Compressor, Decompressor};
@@ -26,20 +27,56 @@ thread_local! {
     // A compressor's tables take megabytes: one per thread serves all of the thread's frames.
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    /// Room for a frame, compressed and opened again.
+    static ROOM: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Compresses the contents of frame number `frame`.
+/// Room that a thread keeps from one frame to the next, in bytes; what a very large one took is given back.
+const ROOM_KEPT: usize = 4 << 20;
+
+/// Compresses the contents of frame number `frame`, and opens what came of it to compare.
 pub(crate) fn pack(frame: u64, plain: &[u8], level: i32) -> Result<Packed, ArchiveError> {
-    let failed = |error: std::io::Error| ArchiveError::Compressor { frame, message: error.to_string() };
-    let bytes = COMPRESSOR.with_borrow_mut(|slot| {
+    let failed = |error: io::Error| ArchiveError::Compressor { frame, message: error.to_string() };
+    let bytes = ROOM.with_borrow_mut(|(compressed, opened)| {
+        compress(plain, level, compressed)?;
+        decompress(compressed, plain.len(), opened)?;
+        if opened.as_slice() != plain {
+            return Err(io::Error::other("what it compressed does not open to the same bytes"));
+        }
+        let bytes = compressed.clone();
+        compressed.clear();
+        compressed.shrink_to(ROOM_KEPT);
+        opened.clear();
+        opened.shrink_to(ROOM_KEPT);
+        Ok(bytes)
+    });
+    let bytes = bytes.map_err(failed)?;
+    Ok(Packed { compressed_sha256: sha256(&bytes), uncompressed_sha256: sha256(plain), bytes })
+}
+
+fn compress(plain: &[u8], level: i32, into: &mut Vec<u8>) -> io::Result<()> {
+    COMPRESSOR.with_borrow_mut(|slot| {
         let compressor = match slot {
             Some((of, compressor)) if *of == level => compressor,
             _ => &mut slot.insert((level, compressor(level)?)).1,
         };
-        compressor.compress(plain)
-    });
-    let bytes = bytes.map_err(failed)?;
-    Ok(Packed { compressed_sha256: sha256(&bytes), uncompressed_sha256: sha256(plain), bytes })
+        into.clear();
+        into.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        compressor.compress_to_buffer(plain, into).map(drop)
+    })
+}
+
+/// Opens a frame of at most `size` bytes.
+fn decompress(frame: &[u8], size: usize, into: &mut Vec<u8>) -> io::Result<()> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new()?),
+        };
+        into.clear();
+        into.reserve_exact(size);
+        decompressor.decompress_to_buffer(frame, into).map(drop)
+    })
 }
 
 fn compressor(level: i32) -> std::io::Result<Compressor<'static>> {
@@ -63,15 +100,9 @@ pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
     }
     let refuse = |message: String| Fault::Decompressor { message };
     let size = usize::try_from(scan.content_size()).map_err(|error| refuse(error.to_string()))?;
-    let plain = DECOMPRESSOR.with_borrow_mut(|slot| {
-        let decompressor = match slot {
-            Some(decompressor) => decompressor,
-            None => slot.insert(Decompressor::new()?),
-        };
-        // The scan limited the size; the decompressor stops at the capacity that it is given.
-        decompressor.decompress(frame, size)
-    });
-    let plain = plain.map_err(|error| refuse(error.to_string()))?;
+    let mut plain = Vec::new();
+    // The scan limited the size; the decompressor stops at the capacity that it is given.
+    decompress(frame, size, &mut plain).map_err(|error| refuse(error.to_string()))?;
     if plain.len() != size {
         return Err(refuse(format!("{} bytes instead of {size}", plain.len())));
     }

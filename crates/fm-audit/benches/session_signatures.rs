@@ -30,7 +30,8 @@ fn audit(
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let scope = Scope { trust, ..Scope::default() };
     let layout = session::modern();
-    let options = SessionOptions { layout, keys: Some(keys), until: None, side_records: true, scope };
+    let options =
+        SessionOptions { layout, keys: Some(keys), until: None, side_records: true, on_row: None, scope };
     let start = Instant::now();
     let mut findings = 0;
     let audit = audit_sessions(stream, options, control, &mut |_| findings += 1, &mut |_| Ok(()));
@@ -43,8 +44,14 @@ fn jobs(stream: EpochStream<'_>, keys: &SessionKeys) -> Vec<Job> {
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let layout = session::modern();
-    let options =
-        fm_audit::BlockOptions { layout, keys: None, convert: false, tagged: true, scope: Scope::default() };
+    let options = fm_audit::BlockOptions {
+        layout,
+        keys: None,
+        convert: false,
+        tagged: true,
+        scope: Scope::default(),
+        on_row: None,
+    };
     let mut jobs = Vec::new();
     blocks(stream, options, control, |audited| {
         let decoded = audited.decoded.expect("it decodes");

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use crate::pipeline::{self, ChunkSize};
 use crate::session_signatures::{CheckedSignatures, check_signatures, count_finding, count_signers};
-use crate::{Attention, AuditError, Control, EpochStream, Mark, Scope, StrayKeys};
+use crate::{Attention, AuditError, Control, EpochStream, Mark, OnEveryRow, Scope, StrayKeys};
 
 /// Sessions that a core gets at a time: enough signatures for a batch that pays.
 const SESSIONS_PER_CORE: usize = 512;
@@ -29,6 +29,8 @@ pub struct BlockOptions<'a> {
     pub tagged: bool,
     /// Which blocks, and which of their signatures.
     pub scope: Scope<'a>,
+    /// Shown every row of the history that is read.
+    pub on_row: Option<OnEveryRow<'a>>,
 }
 
 /// A block as the pipeline hands it over.
@@ -86,6 +88,9 @@ pub fn blocks(
         let (mut stray, mut is_picked) = (StrayKeys::default(), scope.picker());
         for row in rows_of(stream, layout, scope) {
             let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+            if let Some(on_row) = options.on_row {
+                on_row(&key, &value);
+            }
             let bytes = value.len();
             match layout.number_of_key(&key) {
                 Ok(number) if scope.holds(number) => {

@@ -14,7 +14,7 @@ use fm_store::Row;
 
 use crate::{
     AuditError, AuditedBlock, AuditedEpoch, BlockOptions, Control, EpochOptions, EpochStream, HbbftOptions,
-    Scope, SessionOptions, TrustedPrefix, audit_hbbft, audit_sessions, blocks, epochs,
+    OnEveryRow, Scope, SessionOptions, TrustedPrefix, audit_hbbft, audit_sessions, blocks, epochs,
 };
 
 /// The keys that a history is signed with.
@@ -39,6 +39,8 @@ pub struct HistoryOptions<'a> {
     pub until: Option<u64>,
     /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Shown every row once, in the order of keys, if the layout is one of blocks or sessions and all rows are looked at.
+    pub on_row: Option<OnEveryRow<'a>>,
     /// Which part of the history, and which of its signatures.
     pub scope: Scope<'a>,
 }
@@ -141,7 +143,7 @@ pub fn audit_history(
     on_finding: &mut dyn FnMut(Finding),
     on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
 ) -> Result<HistoryAudit, AuditError> {
-    let HistoryOptions { shares, until, side_records, scope, .. } = options;
+    let HistoryOptions { shares, until, side_records, scope, on_row, .. } = options;
     match options.layout {
         Detected::Hbbft(layout) => {
             let keys = match options.keys {
@@ -158,7 +160,7 @@ pub fn audit_history(
                 Some(HistoryKeys::Session(keys)) => Some(keys),
                 _ => None,
             };
-            let options = SessionOptions { layout, keys, until, side_records, scope };
+            let options = SessionOptions { layout, keys, until, side_records, on_row, scope };
             let audit = audit_sessions(stream, options, control, on_finding, &mut |audited| {
                 on_session(OldSession::of_block(audited))
             })?;
@@ -200,7 +202,14 @@ pub fn old_sessions(
             epochs(stream, options, control, |audited| on_session(OldSession::of_epoch(&audited)))?;
         }
         Detected::Blocks(layout) => {
-            let options = BlockOptions { layout, keys: None, convert: true, tagged: layout.tagged, scope };
+            let options = BlockOptions {
+                layout,
+                keys: None,
+                convert: true,
+                tagged: layout.tagged,
+                scope,
+                on_row: None,
+            };
             blocks(stream, options, control, |audited| on_session(OldSession::of_block(&audited)))?;
         }
     }

@@ -1,29 +1,50 @@
 //! The identity of rows, whatever holds them: SHA-256 of the record stream that an archive of them would have.
 
+use fm_codec::{Dialect, Writer};
 use fm_history::Hash;
 use sha2::{Digest, Sha256};
 
 use crate::{AuditError, Control, EpochStream};
 
+/// Bytes that are hashed at a time.
+const PIECE: usize = 64 << 10;
+
 /// The identity of rows that are given one by one.
-#[derive(Clone, Default)]
-pub struct Identity(Sha256);
+#[derive(Clone)]
+pub struct Identity {
+    hash: Sha256,
+    /// The end of the stream so far, not hashed yet.
+    piece: Writer,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { hash: Sha256::new(), piece: Writer::new(Dialect::MODERN) }
+    }
+}
 
 impl Identity {
     /// Takes the next row.
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
         for part in [key, value] {
-            // The length alone is written anew: values are hashed where they are.
-            let mut length = fm_codec::Writer::new(fm_codec::Dialect::MODERN);
-            length.u64(part.len() as u64);
-            self.0.update(length.as_bytes());
-            self.0.update(part);
+            self.piece.count(part.len());
+            // Long values are hashed where they are.
+            if part.len() < PIECE {
+                self.piece.raw(part);
+            }
+            if self.piece.as_bytes().len() >= PIECE || part.len() >= PIECE {
+                self.hash.update(self.piece.as_bytes());
+                self.piece.clear();
+            }
+            if part.len() >= PIECE {
+                self.hash.update(part);
+            }
         }
     }
 
     /// The identity of all of them.
     pub fn finish(self) -> Hash {
-        Hash(self.0.finalize().into())
+        Hash(self.hash.chain_update(self.piece.as_bytes()).finalize().into())
     }
 }
 

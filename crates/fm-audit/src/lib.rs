@@ -1,9 +1,10 @@
 //! Proving a history: one reader, verifiers on all cores, results in order, flat memory.
 //!
-//! Invariants: a source is only read; findings come in the order of the history; the answer of an audit is
+//! Invariants: a source is only read; findings come in one order, those of the history in its own; the answer of an audit is
 //! a function of the source and the keys, not of the machine (keys that verify next to nothing may be told as one
 //! finding or as many).
 
+mod ahead;
 mod archive_check;
 mod blocks;
 mod carried;
@@ -43,6 +44,7 @@ mod trust;
 mod trust_file;
 mod unit_sessions;
 
+pub use ahead::each_row;
 pub use archive_check::{check_archive, check_medium, check_written};
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use compare::{CompareForm, Comparison, Pair, compare_histories};
@@ -69,7 +71,7 @@ pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
 pub use sealed_json::SealedJsonError;
 pub use session_signatures::{CheckedSignatures, check_signatures, count_finding};
-pub use sessions::{SessionAudit, SessionOptions, audit_sessions};
+pub use sessions::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{Signers, TrustedKeys};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, check_identity,

@@ -100,6 +100,7 @@ pub fn audit_migrated_sessions(
         shares,
         until: Some(dir.manifest.last),
         side_records: true,
+        on_row: None,
         scope,
     };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
@@ -148,7 +149,8 @@ fn audit_continued(
     let layout = detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })?;
     let keys = keys.map(HistoryKeys::Session);
     let scope = Scope::default();
-    let options = HistoryOptions { layout, keys, shares: false, until: None, side_records: true, scope };
+    let options =
+        HistoryOptions { layout, keys, shares: false, until: None, side_records: true, on_row: None, scope };
     let stream = EpochStream { rows: &dir.database, path };
     audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |_| Ok(()))
 }

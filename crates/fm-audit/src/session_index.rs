@@ -13,7 +13,8 @@ pub(crate) fn each_transaction(
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
     let scope = Scope::default();
-    let options = BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope };
+    let options =
+        BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope, on_row: None };
     blocks(stream, options, control, |audited| {
         audited.transactions().try_for_each(|transaction| {
             let (key, value) = index_row(layout, transaction);

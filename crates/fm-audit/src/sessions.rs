@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fm_crypto::SessionKeys;
+use fm_eras::OnRow;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, Code, Finding, Place};
 
@@ -15,8 +16,11 @@ use crate::trust::Ledger;
 use crate::unit_sessions::UnitSessions;
 use crate::{
     Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
-    blocks,
+    blocks, each_row,
 };
+
+/// Who is shown key and value of each row as an audit reads it, one after the other, on threads of its own.
+pub type OnEveryRow<'a> = &'a (dyn Fn(&[u8], &[u8]) + Sync);
 
 /// What an audit of blocks or sessions does.
 #[derive(Clone, Copy)]
@@ -29,6 +33,8 @@ pub struct SessionOptions<'a> {
     pub until: Option<u64>,
     /// Check the records beside the history and the index of transactions, if all of the history is looked at.
     pub side_records: bool,
+    /// Shown every row once, in the order of keys, if all of them are looked at.
+    pub on_row: Option<OnEveryRow<'a>>,
     /// Which sessions, and which of their signatures.
     pub scope: Scope<'a>,
 }
@@ -87,19 +93,38 @@ pub fn audit_sessions(
         control,
         on_finding,
         index: TransactionIndex::new()?,
+        open: OpenSession::default(),
         result: SessionAudit::default(),
     };
     let scheme = choose_scheme(stream, options, control)?;
     audit.result.untagged = scheme.untagged;
     scheme.finding.into_iter().for_each(|finding| audit.report(finding));
+    let history = options.layout.history;
+    let is_all = options.scope.is_whole() && options.side_records;
+    // In the order of keys, so that who is shown all rows needs no reading of its own.
+    if is_all {
+        audit.check_records(&[], Some(&[history]))?;
+    }
     audit.follow(scheme.keys.as_ref(), on_block)?;
-    if !options.scope.is_whole() {
-        audit.report(index_left_out());
-    } else if options.side_records {
-        audit.check_records()?;
+    if is_all {
+        audit.check_records(&[history + 1], None)?;
+        audit.check_open();
         audit.check_index()?;
     }
+    if !options.scope.is_whole() {
+        audit.report(index_left_out());
+    }
     Ok(audit.result)
+}
+
+/// What the records beside the history say of the open session.
+#[derive(Default)]
+struct OpenSession {
+    /// The number of the next accepted item.
+    next_pending: u64,
+    units: UnitSessions,
+    /// The row that names the session, in the first build of era C.
+    pointer: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 struct Auditor<'a, 'f> {
@@ -108,6 +133,7 @@ struct Auditor<'a, 'f> {
     control: Control<'a>,
     on_finding: &'f mut dyn FnMut(Finding),
     index: TransactionIndex,
+    open: OpenSession,
     result: SessionAudit,
 }
 
@@ -130,7 +156,8 @@ impl Auditor<'_, '_> {
         self.control.progress.begin("sessions", "sessions", None);
         let tagged = layout.tagged && self.result.untagged.is_none();
         let scope = self.options.scope;
-        let options = BlockOptions { layout, keys, convert: true, tagged, scope };
+        let options =
+            BlockOptions { layout, keys, convert: true, tagged, scope, on_row: self.options.on_row };
         let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
         let mut running = RunningRoot::new(self.options.until);
         let stray = blocks(self.stream, options, self.control, |audited| {
@@ -209,49 +236,66 @@ impl Auditor<'_, '_> {
         }
     }
 
-    /// Decodes every record beside the history, and feeds the index and the open session to their checks.
-    fn check_records(&mut self) -> Result<(), AuditError> {
-        let layout = self.options.layout;
-        self.control.progress.begin("other records", "records", None);
-        let mut next_pending = 0;
-        let mut units = UnitSessions::default();
-        let before = self.stream.rows.scan_range(&[], Some(&[layout.history]));
-        let after = self.stream.rows.scan_range(&[layout.history + 1], None);
-        for row in before.chain(after) {
-            let (key, value) = row.map_err(|source| AuditError::rows(self.stream.path, source))?;
-            self.control.check()?;
-            self.control.progress.advance(1);
-            let table = match layout.check_row(&key, &value) {
-                Ok(table) => table,
-                Err(error @ RowError::UnknownPrefix { .. }) => {
-                    *self.result.rows.entry("unknown").or_default() += 1;
-                    self.add(Code::UnknownPrefix, Place::key(&key), error.to_string());
-                    continue;
-                }
-                Err(error) => {
-                    self.add(Code::RecordUndecodable, Place::key(&key), error.to_string());
-                    let name = layout.table_of(&key).map_or("unknown", |table| table.name);
-                    *self.result.rows.entry(name).or_default() += 1;
-                    continue;
-                }
-            };
-            *self.result.rows.entry(table.name).or_default() += 1;
-            if layout.transactions == Some(table.prefix) {
-                self.index.add_row(&key, &value);
-            } else if table.value == ValueForm::AcceptedItem {
-                self.on_pending(&key, &value, &mut next_pending);
-            } else if table.prefix == layout.units {
-                units.take(layout, &key, &value);
-            } else if table.value == ValueForm::Nothing {
-                self.result.pending += 1;
-            } else if table.key == KeyForm::Nothing && table.prefix == 0 {
-                self.check_pointer(&key, &value);
+    /// Decodes the records of a part of the keys beside the history, and feeds the index and the open session to their
+    /// checks.
+    fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
+        let (stream, control, on_row) = (self.stream, self.control, self.options.on_row);
+        control.progress.begin("other records", "records", None);
+        let read = |on: OnRow<'_>| stream.rows.visit(from, to, on);
+        let unreadable = |source| AuditError::rows(stream.path, source);
+        each_row(read, unreadable, |key, value| {
+            control.check()?;
+            control.progress.advance(1);
+            if let Some(on_row) = on_row {
+                on_row(key, value);
             }
-        }
-        self.control.progress.end();
-        self.check_pointer_is_there();
-        units.beyond(layout, self.open_session()).into_iter().for_each(|finding| self.report(finding));
+            self.on_record(key, value);
+            Ok(())
+        })?;
+        control.progress.end();
         Ok(())
+    }
+
+    fn on_record(&mut self, key: &[u8], value: &[u8]) {
+        let layout = self.options.layout;
+        let table = match layout.check_row(key, value) {
+            Ok(table) => table,
+            Err(error @ RowError::UnknownPrefix { .. }) => {
+                *self.result.rows.entry("unknown").or_default() += 1;
+                return self.add(Code::UnknownPrefix, Place::key(key), error.to_string());
+            }
+            Err(error) => {
+                self.add(Code::RecordUndecodable, Place::key(key), error.to_string());
+                let name = layout.table_of(key).map_or("unknown", |table| table.name);
+                *self.result.rows.entry(name).or_default() += 1;
+                return;
+            }
+        };
+        *self.result.rows.entry(table.name).or_default() += 1;
+        if layout.transactions == Some(table.prefix) {
+            self.index.add_row(key, value);
+        } else if table.value == ValueForm::AcceptedItem {
+            self.on_pending(key, value);
+        } else if table.prefix == layout.units {
+            self.open.units.take(layout, key, value);
+        } else if table.value == ValueForm::Nothing {
+            self.result.pending += 1;
+        } else if table.key == KeyForm::Nothing && table.prefix == 0 {
+            self.open.pointer = Some((key.to_vec(), value.to_vec()));
+        }
+    }
+
+    /// What the records said of the open session, against the history.
+    fn check_open(&mut self) {
+        let OpenSession { units, pointer, .. } = std::mem::take(&mut self.open);
+        if let Some((key, value)) = pointer {
+            self.check_pointer(&key, &value);
+        }
+        self.check_pointer_is_there();
+        units
+            .beyond(self.options.layout, self.open_session())
+            .into_iter()
+            .for_each(|found| self.report(found));
     }
 
     /// Every finished session moves the record of the open one's index on, where a layout has it.
@@ -272,15 +316,16 @@ impl Auditor<'_, '_> {
     }
 
     /// An accepted item of the open session; they are numbered from 0.
-    fn on_pending(&mut self, key: &[u8], value: &[u8], next: &mut u64) {
+    fn on_pending(&mut self, key: &[u8], value: &[u8]) {
         let layout = self.options.layout;
         self.result.pending += 1;
         if let Ok(number) = layout.number_of_key(key) {
-            if number != *next {
+            let next = self.open.next_pending;
+            if number != next {
                 let message = format!("item {next} of the open session is not there");
                 self.add(Code::PendingItemMissing, Place::key(key), message);
             }
-            *next = number.saturating_add(1);
+            self.open.next_pending = number.saturating_add(1);
         }
         if let Ok(item) = decode_accepted_item(value, layout)
             && let BlockContent::Transaction(transaction) = &item.content

@@ -40,7 +40,14 @@ fn audit(database: &str, keys: Option<&SessionKeys>) -> Audited {
     let interrupted = AtomicBool::new(false);
     let audit = audit_sessions(
         EpochStream { rows: &store, path: store.path() },
-        SessionOptions { layout, keys, until: None, side_records: true, scope: Scope::default() },
+        SessionOptions {
+            layout,
+            keys,
+            until: None,
+            side_records: true,
+            on_row: None,
+            scope: Scope::default(),
+        },
         Control { progress: &Silent, interrupted: &interrupted },
         &mut |finding| findings.push(finding),
         &mut |audited| {

@@ -5,17 +5,18 @@
 //! - *derivable*: what follows from the certified rows alone: their transactions in the index, the last-epoch pointer.
 //! - *unauthenticated*: this guardian's own word: module state, the open session, the unsigned tip, all else.
 //!
+//! Rows are mostly told apart while the audit reads them, on the supposition that all of the history will be proven; where it
+//! is not, they are read once more.
 //! Invariants: each row is in one class; the hash of the certified class is the same for all who have that history.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
-use fm_audit::{Anchor, AuditError, Control, EpochStream, HistoryAudit, Identity};
+use fm_audit::{Anchor, AuditError, Control, EpochStream, HistoryAudit, Identity, each_row};
 use fm_eras::Detected;
 use fm_eras::block::{BlockLayout, ValueForm, decode_accepted_item};
 use fm_eras::hbbft::{self, LAST_EPOCH_KEY, Layout, Table, decode_last_epoch, epoch_key};
 use fm_history::{BlockContent, Hash, accepted_transactions, sha256};
-
-use crate::ahead::each_row;
 
 /// One class of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,9 +58,11 @@ pub(crate) fn classes(
     audit: &HistoryAudit,
     control: Control<'_>,
 ) -> Result<Classes, AuditError> {
-    let mut classifier = Classifier::new(layout, audit.anchor.as_ref());
-    classifier.learn_open(stream, audit)?;
-    let mut identity = Identity::default();
+    let mut classifier = Classifier::new(layout, audit.anchor.as_ref().map(|anchor| anchor.last));
+    match layout {
+        Detected::Hbbft(layout) => classifier.learn_tip(stream, audit, &layout)?,
+        Detected::Blocks(layout) => classifier.learn_pending(stream, layout)?,
+    }
     control.progress.begin("classes", "records", None);
     let rows = stream.rows;
     let unreadable = |source| AuditError::rows(stream.path, source);
@@ -68,14 +71,40 @@ pub(crate) fn classes(
         unreadable,
         |key, value| {
             control.check()?;
-            identity.push(key, value);
             classifier.push(key, value);
             control.progress.advance(1);
             Ok(())
         },
     )?;
     control.progress.end();
-    Ok(Classes { identity: identity.finish(), ..classifier.finish() })
+    Ok(classifier.finish(audit.anchor.as_ref()))
+}
+
+/// Tells the classes of the rows that an audit of blocks or sessions shows it.
+pub(crate) struct Onlooker {
+    layout: &'static BlockLayout,
+    classifier: Mutex<Classifier>,
+}
+
+impl Onlooker {
+    pub(crate) fn new(stream: EpochStream<'_>, layout: &'static BlockLayout) -> Result<Self, AuditError> {
+        let mut classifier = Classifier::new(Detected::Blocks(layout), Some(u64::MAX));
+        classifier.learn_pending(stream, layout)?;
+        Ok(Self { layout, classifier: Mutex::new(classifier) })
+    }
+
+    pub(crate) fn see(&self, key: &[u8], value: &[u8]) {
+        self.classifier.lock().unwrap_or_else(PoisonError::into_inner).push(key, value);
+    }
+
+    /// The classes, if the audit has proven all that was supposed: none if another reading must tell.
+    pub(crate) fn conclude(self, audit: &HistoryAudit) -> Option<Classes> {
+        let classifier = self.classifier.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let anchor = audit.anchor.as_ref().filter(|anchor| classifier.last == Some(anchor.last))?;
+        let is_layout = audit.layout.is_none_or(|found| found == Detected::Blocks(self.layout));
+        let classes = classifier.finish(Some(anchor));
+        (is_layout && classes.records == audit.rows.values().sum::<u64>()).then_some(classes)
+    }
 }
 
 #[derive(Default)]
@@ -100,43 +129,52 @@ impl Running {
     }
 }
 
-struct Classifier<'a> {
+struct Classifier {
     layout: Detected,
-    anchor: Option<&'a Anchor>,
+    /// The last proven epoch or session.
+    proven: Option<u64>,
+    /// The last one that was put into the certified class.
+    last: Option<u64>,
     /// Transactions that are in no certified epoch or session. As many as the open session and the tip have.
     open: BTreeSet<Hash>,
     running: [Running; 3],
+    identity: Identity,
 }
 
 const CERTIFIED: usize = 0;
 const DERIVABLE: usize = 1;
 const UNAUTHENTICATED: usize = 2;
 
-impl<'a> Classifier<'a> {
-    fn new(layout: Detected, anchor: Option<&'a Anchor>) -> Self {
-        Self { layout, anchor, open: BTreeSet::new(), running: Default::default() }
+impl Classifier {
+    fn new(layout: Detected, proven: Option<u64>) -> Self {
+        let (open, running, identity) = (BTreeSet::new(), Default::default(), Identity::default());
+        Self { layout, proven, last: None, open, running, identity }
     }
 
-    /// Collects the transactions that no signature covers yet.
-    fn learn_open(&mut self, stream: EpochStream<'_>, audit: &HistoryAudit) -> Result<(), AuditError> {
-        match self.layout {
-            Detected::Hbbft(layout) => {
-                let first = self.anchor.map_or(0, |anchor| anchor.last + 1);
-                let last = audit.chain.last.filter(|_| self.anchor.is_some());
-                for epoch in first..last.map_or(first, |last| last.saturating_add(1)) {
-                    self.learn_epoch(stream, epoch, &layout)?;
-                }
-            }
-            Detected::Blocks(layout) => {
-                let Some(pending) = layout.pending else { return Ok(()) };
-                for row in stream.rows.scan_prefix(pending) {
-                    let (_, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-                    if let Ok(item) = decode_accepted_item(&value, layout)
-                        && let BlockContent::Transaction(transaction) = &item.content
-                    {
-                        self.open.insert(transaction.txid);
-                    }
-                }
+    /// Collects the transactions of epochs behind the last proven one.
+    fn learn_tip(
+        &mut self,
+        stream: EpochStream<'_>,
+        audit: &HistoryAudit,
+        layout: &Layout,
+    ) -> Result<(), AuditError> {
+        let first = self.proven.map_or(0, |last| last.saturating_add(1));
+        let last = audit.chain.last.filter(|_| self.proven.is_some());
+        for epoch in first..last.map_or(first, |last| last.saturating_add(1)) {
+            self.learn_epoch(stream, epoch, layout)?;
+        }
+        Ok(())
+    }
+
+    /// Collects the transactions of the open session.
+    fn learn_pending(&mut self, stream: EpochStream<'_>, layout: &BlockLayout) -> Result<(), AuditError> {
+        let Some(pending) = layout.pending else { return Ok(()) };
+        for row in stream.rows.scan_prefix(pending) {
+            let (_, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+            if let Ok(item) = decode_accepted_item(&value, layout)
+                && let BlockContent::Transaction(transaction) = &item.content
+            {
+                self.open.insert(transaction.txid);
             }
         }
         Ok(())
@@ -158,6 +196,7 @@ impl<'a> Classifier<'a> {
     }
 
     fn push(&mut self, key: &[u8], value: &[u8]) {
+        self.identity.push(key, value);
         let class = match self.layout {
             Detected::Hbbft(layout) => self.of_epochs(key, value, &layout),
             Detected::Blocks(layout) => self.of_blocks(key, layout),
@@ -165,54 +204,51 @@ impl<'a> Classifier<'a> {
         self.running[class].push(key, value, class != CERTIFIED);
     }
 
-    fn is_certified(&self, number: Option<u64>) -> bool {
-        matches!((self.anchor, number), (Some(anchor), Some(number)) if number <= anchor.last)
+    fn of_history(&mut self, number: Option<u64>) -> usize {
+        match number.filter(|number| self.proven.is_some_and(|last| *number <= last)) {
+            Some(number) => {
+                self.last = self.last.max(Some(number));
+                CERTIFIED
+            }
+            None => UNAUTHENTICATED,
+        }
     }
 
     fn of_index(&self, key: &[u8]) -> usize {
         let txid = key.get(1..).and_then(|txid| txid.try_into().ok()).map(Hash);
-        let follows = self.anchor.is_some() && txid.is_some_and(|txid| !self.open.contains(&txid));
+        let follows = self.proven.is_some() && txid.is_some_and(|txid| !self.open.contains(&txid));
         if follows { DERIVABLE } else { UNAUTHENTICATED }
     }
 
-    fn of_epochs(&self, key: &[u8], value: &[u8], layout: &Layout) -> usize {
+    fn of_epochs(&mut self, key: &[u8], value: &[u8], layout: &Layout) -> usize {
         match hbbft::table_of(key, layout) {
-            Some(Table::SignedEpochOutcome)
-                if self.is_certified(hbbft::epoch_of_key(key, layout.dialect).ok()) =>
-            {
-                CERTIFIED
-            }
+            Some(Table::SignedEpochOutcome) => self.of_history(hbbft::epoch_of_key(key, layout.dialect).ok()),
             Some(Table::AcceptedTransaction) => self.of_index(key),
             Some(Table::LastEpoch) if key == LAST_EPOCH_KEY => {
                 let names = decode_last_epoch(value, layout.dialect).ok();
-                let is_last = self.anchor.is_some_and(|anchor| names == Some(anchor.last));
-                if is_last { DERIVABLE } else { UNAUTHENTICATED }
+                if names.is_some() && names == self.proven { DERIVABLE } else { UNAUTHENTICATED }
             }
             _ => UNAUTHENTICATED,
         }
     }
 
-    fn of_blocks(&self, key: &[u8], layout: &BlockLayout) -> usize {
+    fn of_blocks(&mut self, key: &[u8], layout: &BlockLayout) -> usize {
         match layout.table_of(key) {
-            Some(table)
-                if table.value == ValueForm::Block && self.is_certified(layout.number_of_key(key).ok()) =>
-            {
-                CERTIFIED
-            }
+            Some(table) if table.value == ValueForm::Block => self.of_history(layout.number_of_key(key).ok()),
             Some(table) if layout.transactions == Some(table.prefix) => self.of_index(key),
             _ => UNAUTHENTICATED,
         }
     }
 
-    fn finish(self) -> Classes {
+    fn finish(self, anchor: Option<&Anchor>) -> Classes {
         let records = self.running.iter().map(|class| class.records).sum();
-        let certified = self.anchor.map(|anchor| sha256(&[&anchor.history_root.0, &anchor.last_hash.0]));
+        let certified = anchor.map(|anchor| sha256(&[&anchor.history_root.0, &anchor.last_hash.0]));
         let [first, second, third] = self.running;
         Classes {
             certified: first.finish(certified),
             derivable: second.finish(None),
             unauthenticated: third.finish(None),
-            identity: Hash::default(),
+            identity: self.identity.finish(),
             records,
         }
     }

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use age::Encryptor;
 use age::x25519::{Identity, Recipient};
 use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium, check_written};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium, check_written, each_row};
 use fm_eras::Detected;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
 use fm_eras::{OnRow, RowSource, Rows, SourceError, visit_rows};
 use fm_history::{Finding, Hash};
 use fm_store::StoreError;
 
-use crate::ahead::each_row;
 use crate::increment::Changes;
 use crate::location::AGE_START;
 use crate::overlay::open_base;

@@ -5,11 +5,10 @@
 
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, identity};
+use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, each_row, identity};
 use fm_history::{Finding, Hash};
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
-use crate::ahead::each_row;
 use crate::verify::misstated;
 use crate::{BackupError, Profile, State, Survey, survey};
 

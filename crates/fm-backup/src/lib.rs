@@ -3,7 +3,6 @@
 //! Invariants: a source is only read; a target is born beside its name and renamed when it was read back; no archive
 //! holds a secret.
 
-mod ahead;
 mod classes;
 mod compare;
 mod continued;

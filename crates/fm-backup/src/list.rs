@@ -164,6 +164,7 @@ fn look_into(
         shares: true,
         until: None,
         side_records: true,
+        on_row: None,
         scope: Scope::default(),
     };
     let audit = audit_history(state.stream(), options, control, &mut |_| {}, &mut |_| Ok(()))?;

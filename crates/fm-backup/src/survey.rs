@@ -5,7 +5,7 @@ use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Finding, Severity};
 
-use crate::classes::classes;
+use crate::classes::{Onlooker, classes};
 use crate::headers::audit_headers;
 use crate::{BackupError, Classes, Profile, State};
 
@@ -44,28 +44,58 @@ pub fn survey(
     let mut omissions: Vec<String> = lacks.iter().map(|finding| finding.code.to_string()).collect();
     omissions.sort();
     lacks.into_iter().for_each(&mut *on_finding);
-    let profile = state.profile();
-    let audit = if profile == Profile::Headers {
-        audit_headers(state, session_keys(keys), control, on_finding)?
-    } else {
-        let side_records = profile == Profile::Full;
-        let options = HistoryOptions {
-            layout: state.layout(),
-            keys,
-            shares: true,
-            until: None,
-            side_records,
-            scope: Scope::default(),
-        };
-        audit_history(state.stream(), options, control, on_finding, &mut |_| Ok(()))?
+    let (audit, classes) = match state.profile() {
+        Profile::Full => audit_all(state, keys, control, on_finding)?,
+        Profile::History => {
+            let options = history_options(state.layout(), keys);
+            (
+                audit_history(state.stream(), options, control, on_finding, &mut |_| Ok(()))?,
+                Classes::default(),
+            )
+        }
+        Profile::Headers => {
+            (audit_headers(state, session_keys(keys), control, on_finding)?, Classes::default())
+        }
     };
     let layout = audit.layout.unwrap_or(state.layout());
-    let classes = match profile {
-        Profile::Full => classes(state.stream(), layout, &audit, control)?,
-        Profile::History | Profile::Headers => Classes::default(),
-    };
     let (errors, warnings) = (errors + audit.errors, warnings + audit.warnings);
     Ok(Survey { layout, has_keys: keys.is_some(), audit, classes, omissions, errors, warnings })
+}
+
+/// The options of an audit that leaves out what is not of the history.
+fn history_options<'a>(layout: Detected, keys: Option<HistoryKeys<'a>>) -> HistoryOptions<'a> {
+    HistoryOptions {
+        layout,
+        keys,
+        shares: true,
+        until: None,
+        side_records: false,
+        on_row: None,
+        scope: Scope::default(),
+    }
+}
+
+/// Audits every row, and tells the classes of all.
+fn audit_all(
+    state: &State,
+    keys: Option<HistoryKeys<'_>>,
+    control: Control<'_>,
+    on_finding: &mut dyn FnMut(Finding),
+) -> Result<(HistoryAudit, Classes), BackupError> {
+    let (stream, layout) = (state.stream(), state.layout());
+    let onlooker = match layout {
+        Detected::Hbbft(_) => None,
+        Detected::Blocks(layout) => Some(Onlooker::new(stream, layout)?),
+    };
+    let see = |key: &[u8], value: &[u8]| onlooker.iter().for_each(|onlooker| onlooker.see(key, value));
+    let options = HistoryOptions { side_records: true, on_row: Some(&see), ..history_options(layout, keys) };
+    let audit = audit_history(stream, options, control, on_finding, &mut |_| Ok(()))?;
+    let seen = onlooker.and_then(|onlooker| onlooker.conclude(&audit));
+    let classes = match seen {
+        Some(classes) => classes,
+        None => classes(stream, audit.layout.unwrap_or(layout), &audit, control)?,
+    };
+    Ok((audit, classes))
 }
 
 fn session_keys(keys: Option<HistoryKeys<'_>>) -> Option<&SessionKeys> {

@@ -30,6 +30,11 @@ impl Writer {
         &self.out
     }
 
+    /// Forgets what was written, and keeps its room.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
     /// Ends the writing.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out

@@ -71,6 +71,7 @@ pub fn plan(
         shares: false,
         until: options.until,
         side_records: true,
+        on_row: None,
         scope: Scope::default(),
     };
     let mut judge = Judge::new(options.until);

@@ -58,13 +58,15 @@ impl Stat {
 pub(crate) struct Client {
     pub(crate) store: Arc<AmazonS3>,
     pub(crate) path: Path,
+    /// Size of the largest object that the store copies by one request, in bytes.
+    pub(crate) most_copied: u64,
 }
 
 impl Client {
     /// Another object of the same bucket: the key with an ending more.
     pub(crate) fn beside(&self, ending: &str) -> io::Result<Self> {
         let path = Path::parse(format!("{}{ending}", self.path)).map_err(io::Error::other)?;
-        Ok(Self { store: Arc::clone(&self.store), path })
+        Ok(Self { store: Arc::clone(&self.store), path, most_copied: self.most_copied })
     }
 
     /// Size and version; none if there is no such object.

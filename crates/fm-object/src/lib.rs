@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod copy;
 mod note;
 mod object;
 mod profile;

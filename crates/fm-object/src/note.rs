@@ -13,7 +13,7 @@ use crate::client::{Client, Stat, wait};
 /// How a note begins; the name of the upload follows.
 const START: &str = "unfinished upload of the fm tools: ";
 /// Longest note, or beginning of something else, that is read: a line for each part of the largest object fits.
-const MOST: u64 = 256 << 10;
+const MOST: u64 = 4 << 20;
 
 /// A part that the store has.
 #[derive(Clone, Debug, PartialEq, Eq)]

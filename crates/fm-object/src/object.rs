@@ -23,7 +23,8 @@ pub fn location(address: &Address, settings: &Settings) -> Result<Location, Obje
     let refused =
         || ObjectError::Address { text: name.display().to_string(), what: "no store takes such a key" };
     let path = object_store::path::Path::parse(&address.key).map_err(|_| refused())?;
-    let client = Client { store: Arc::new(settings.client(&address.bucket)?), path };
+    let store = Arc::new(settings.client(&address.bucket)?);
+    let client = Client { store, path, most_copied: settings.most_copied()? };
     Ok(Location::remote(name, Arc::new(Object::new(client))))
 }
 

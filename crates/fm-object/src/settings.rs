@@ -31,6 +31,11 @@ const OTHER_SOURCES: [&str; 4] = [
     "AWS_METADATA_ENDPOINT",
 ];
 
+/// Size of the largest object that the store copies by one request, in bytes, if it is not [`MOST_COPIED`].
+const COPY_MAX: &str = "FM_S3_COPY_MAX";
+/// What Amazon's store copies, and most others.
+const MOST_COPIED: u64 = 5 << 30;
+
 /// Why an object cannot be reached.
 #[derive(Debug, Error)]
 pub enum ObjectError {
@@ -62,14 +67,14 @@ pub enum ObjectError {
         source: io::Error,
     },
     /// The settings do not fit together.
-    #[error("the settings of the object store (AWS_…) cannot be used: {what}")]
+    #[error("the settings of the object store cannot be used: {what}")]
     Settings {
         /// Why not; no credential.
         what: String,
     },
 }
 
-/// Settings of stores, by the names of the usual variables (`AWS_…`).
+/// Settings of stores, by the names of the usual variables (`AWS_…`) and one of ours.
 #[derive(Clone)]
 pub struct Settings(BTreeMap<String, String>);
 
@@ -86,8 +91,9 @@ impl Settings {
     /// # Errors
     /// If the files of profiles cannot be read, the named profile is in none of them, or there are no credentials.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ObjectError> {
+        let is_ours = |name: &str| name.starts_with("AWS_") || name == "HOME" || name == COPY_MAX;
         let variables: BTreeMap<String, String> =
-            variables.into_iter().filter(|(name, _)| name.starts_with("AWS_") || name == "HOME").collect();
+            variables.into_iter().filter(|(name, _)| is_ours(name)).collect();
         let mut all = if variables.contains_key("AWS_ACCESS_KEY_ID") && !variables.contains_key("AWS_PROFILE")
         {
             BTreeMap::new()
@@ -101,6 +107,12 @@ impl Settings {
             return Err(ObjectError::NoCredentials);
         }
         Ok(Self(all))
+    }
+
+    /// Size of the largest object that the store copies by one request, in bytes.
+    pub(crate) fn most_copied(&self) -> Result<u64, ObjectError> {
+        let Some(text) = self.0.get(COPY_MAX).filter(|text| !text.is_empty()) else { return Ok(MOST_COPIED) };
+        text.parse().map_err(|_| ObjectError::Settings { what: format!("{COPY_MAX} is no number of bytes") })
     }
 
     /// A client for a bucket.
@@ -139,6 +151,18 @@ mod tests {
         assert!(matches!(settings(&[]), Err(ObjectError::NoCredentials)));
         assert!(matches!(settings(&[("AWS_ACCESS_KEY_ID", "a")]), Err(ObjectError::NoCredentials)));
         assert!(settings(&[("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")]).is_ok());
+    }
+
+    #[test]
+    fn what_a_store_copies_can_be_told() {
+        let with = |value: &str| {
+            let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), (COPY_MAX, value)];
+            settings(&keys).unwrap().most_copied()
+        };
+        assert_eq!((with("").unwrap(), with("1000").unwrap()), (5 << 30, 1_000));
+        for wrong in ["-1", "5G", "1e9"] {
+            assert!(matches!(with(wrong), Err(ObjectError::Settings { .. })), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Bytes go in parts to the key with the ending `.partial`. Until they are whole a note is there that names the upload and
 //! its parts, so that the same job finds what a killed run left, and goes on with it: a part whose bytes come again is not
-//! sent again. A whole upload is read back from there; then the store copies it to its key.
+//! sent again. A whole upload is read back from there; then the store copies it to its key, or this machine does what is too
+//! large for the store.
 //! Invariants: nothing is at the key before it was read back whole; at most a few parts are in memory; the note names no
 //! part before the store has it.
 
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
 use crate::client::{Client, failed, runtime, wait};
+use crate::copy::copy_in_parts;
 use crate::note::{Note, Part, start_of};
 use crate::object::Object;
 
@@ -30,8 +32,10 @@ const PART: usize = 8 << 20;
 const MOST_PARTS: usize = 10_000;
 /// Parts under way at a time.
 const UNDER_WAY: usize = 3;
-/// Largest object that stores copy by one request.
-const MOST_COPIED: u64 = 5 << 30;
+/// Parts up to which the note is written for each; behind them for every [`NOTED`]th, so that notes stay a small share of
+/// what is sent.
+const NOTED_EACH: usize = 256;
+const NOTED: usize = 16;
 /// Longest time that giving up may take.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
@@ -127,9 +131,8 @@ impl Upload {
     /// Sends the part that was gathered, unless the store has it.
     fn send(&mut self) -> io::Result<()> {
         let sent = self.note.parts.len() + self.under_way.len();
-        if sent + 1 == MOST_PARTS || self.written > MOST_COPIED {
-            let what =
-                "an object of more than 5 GiB cannot get its name in one step: write a file, or an increment";
+        if sent + 1 == MOST_PARTS {
+            let what = "an object of more than 78 GiB has more parts than stores take: write a file, or an increment";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
         }
         let bytes = std::mem::take(&mut self.part);
@@ -162,6 +165,10 @@ impl Upload {
         let part = wait(task)?.map_err(io::Error::other)?;
         let part = self.or_broken(part.map_err(|error| failed(&error)))?;
         self.note.parts.push(part);
+        let parts = self.note.parts.len();
+        if parts > NOTED_EACH && !parts.is_multiple_of(NOTED) {
+            return Ok(());
+        }
         self.or_broken(self.note.put(&self.partial))
     }
 
@@ -217,7 +224,11 @@ impl Upload {
     }
 
     fn copy(&mut self) -> io::Result<()> {
-        self.partial.copy_to(&self.target)?;
+        if self.written > self.target.most_copied {
+            copy_in_parts(&self.partial, &self.target, &self.note.parts, PART as u64, UNDER_WAY)?;
+        } else {
+            self.partial.copy_to(&self.target)?;
+        }
         if self.target.stat()?.is_none_or(|stat| stat.size != self.written) {
             return Err(io::Error::other("the store has not copied all of it"));
         }

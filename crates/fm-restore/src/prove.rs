@@ -49,6 +49,7 @@ impl Proving<'_> {
             shares: false,
             until: None,
             side_records: self.whole,
+            on_row: None,
             scope: Scope::default(),
         };
         let mut first: Option<Finding> = None;

@@ -10,7 +10,7 @@ use crate::open::{explain, open};
 use crate::{Omission, Row, RowRef, StoreError};
 
 /// Bytes read ahead by a scan.
-const READAHEAD_BYTES: usize = 512 << 10;
+const READAHEAD_BYTES: usize = 128 << 10;
 
 /// A database opened read-only.
 pub struct ReadStore {

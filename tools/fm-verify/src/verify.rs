@@ -123,7 +123,8 @@ fn audit(
         }
     };
     let scope = plan.scope();
-    let options = HistoryOptions { layout, keys, shares: true, until: None, side_records: true, scope };
+    let options =
+        HistoryOptions { layout, keys, shares: true, until: None, side_records: true, on_row: None, scope };
     let Watch { on_finding, on_session } = watch;
     let audit = audit_history(
         history.stream,

@@ -18,7 +18,7 @@ const BATCHES: usize = 4;
 ///
 /// # Errors
 /// The first one of the source, made into one of the caller's by `unreadable`, or of `each`.
-pub(crate) fn each_row<E>(
+pub fn each_row<E>(
     visit: impl FnOnce(OnRow<'_>) -> Result<(), SourceError> + Send,
     unreadable: impl Fn(SourceError) -> E,
     mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
