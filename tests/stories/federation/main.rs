@@ -1,0 +1,8 @@
+//! Federations of real processes. One program for all of these stories, since most of their time is waiting for rounds.
+
+mod byzantine;
+mod faults;
+mod refuses;
+mod restored;
+mod together;
+mod upgrade;
