@@ -17,6 +17,10 @@ use fm_forge::{BlockSpec, forge_blocks};
 use fm_store::{ReadStore, StoreWriter};
 
 const TURNS: u32 = 3;
+/// The level that is used unless another is asked for.
+const LEVEL: &str = "7";
+/// Others that are compared.
+const LEVELS: [&str; 5] = ["1", "3", "6", "9", "12"];
 const POLL: Duration = Duration::from_millis(5);
 /// Rows of module state for each session.
 const MODULE_ROWS: u64 = 20;
@@ -155,13 +159,24 @@ impl Bench {
     }
 
     fn export(&self, name: &str, with_keys: bool) -> Command {
-        let (target, keys) = (self.path(name), self.path("forged/keys.json"));
-        let words = [Path::new("export"), &self.checkpoint, Path::new("--to"), &target];
-        let mut command = self.ours(&words, &["--level", "3"]);
+        let keys = self.path("forged/keys.json");
+        let mut command = self.export_at(name, LEVEL);
         if with_keys {
             command.arg("--keys").arg(keys);
         }
         command
+    }
+
+    fn export_at(&self, name: &str, level: &str) -> Command {
+        let target = self.path(name);
+        let words = [Path::new("export"), &self.checkpoint, Path::new("--to"), &target];
+        self.ours(&words, &["--level", level])
+    }
+
+    fn pack_at(&self, name: &str, level: &str) -> Command {
+        let (from, target) = (self.checkpoint.display(), self.path(name));
+        let to = target.display();
+        shell(format!("tar -C {from} -c . | zstd -q -T0 -{level} -o {to} && sync -f {to}"))
     }
 
     fn import(&self) -> Command {
@@ -207,13 +222,11 @@ impl Bench {
 
     fn against_tar(&self) -> [Best; 2] {
         let (tar, untarred) = (self.path("tar.zst"), self.path("untarred"));
-        let pack = || {
-            let (from, to) = (self.checkpoint.display(), tar.display());
-            shell(format!("tar -C {from} -c . | zstd -q -T0 -3 -o {to} && sync -f {to}"))
-        };
         let [plain, proven, tarred] = in_turns(
             TURNS,
-            [&|| self.export("plain.fmar", false), &|| self.export("proven.fmar", true), &pack],
+            [&|| self.export("plain.fmar", false), &|| self.export("proven.fmar", true), &|| {
+                self.pack_at("tar.zst", LEVEL)
+            }],
             &|| self.clear(&["plain.fmar", "proven.fmar", "tar.zst"]),
         );
         let unpack = || {
@@ -228,7 +241,7 @@ impl Bench {
         );
         show("export", plain);
         show("export with signatures", proven);
-        show("tar | zstd -3 -T0", tarred);
+        show(&format!("tar | zstd -{LEVEL} -T0"), tarred);
         show("import", imported);
         show("zstd -d | tar x", unpacked);
         show("verify", verified);
@@ -237,6 +250,18 @@ impl Bench {
         ratio("import to untar", imported, unpacked);
         self.smaller("tar.zst");
         [plain, imported]
+    }
+
+    /// What a level costs either side.
+    fn at_levels(&self) {
+        for level in LEVELS {
+            let jobs: [&dyn Fn() -> Command; 2] =
+                [&|| self.export_at("level.fmar", level), &|| self.pack_at("level.zst", level)];
+            let [ours, theirs] = in_turns(TURNS, jobs, &|| self.clear(&["level.fmar", "level.zst"]));
+            show(&format!("export, level {level}"), ours);
+            show(&format!("tar | zstd -{level} -T0"), theirs);
+            ratio("export to tar", ours, theirs);
+        }
     }
 
     fn against_restic(&self, [export, import]: [Best; 2]) {
@@ -280,4 +305,5 @@ fn main() {
     }
     let ours = bench.against_tar();
     bench.against_restic(ours);
+    bench.at_levels();
 }

@@ -27,6 +27,10 @@ use crate::{BackupError, Draft, Location, Making, Profile, State, Survey, header
 /// Where the mark of an archive stands in its file.
 const MARK_AT: std::ops::Range<usize> = 8..16;
 
+/// The level of an archive unless another is asked for: what an export does beside compressing takes so long that a
+/// higher one costs next to nothing up to here.
+pub const DEFAULT_LEVEL: i32 = 7;
+
 /// How a state is exported.
 pub struct ExportOptions<'a> {
     /// The file or object to make.
@@ -43,8 +47,8 @@ pub struct ExportOptions<'a> {
     pub keys: Option<HistoryKeys<'a>>,
     /// Write the archive although the state has findings that are errors.
     pub accept_findings: bool,
-    /// Zstandard level; the usual one if none.
-    pub level: Option<i32>,
+    /// Zstandard level.
+    pub level: i32,
     /// What the archive shall say of its making.
     pub making: Making,
 }
@@ -202,8 +206,7 @@ impl Job<'_> {
         earlier: Option<Box<dyn Read + Send>>,
     ) -> Result<(W, Summary), BackupError> {
         let (target, control) = (self.options.target.path(), self.control);
-        let level = self.options.level.unwrap_or(Options::default().level);
-        let options = Options { level, ..Options::default() };
+        let options = Options { level: self.options.level, ..Options::default() };
         let mut writer = ArchiveWriter::new(sink, metadata, options).map_err(BackupError::writing(target))?;
         if let Some(earlier) = earlier {
             writer = writer.resuming(earlier);

@@ -31,7 +31,7 @@ pub use classes::{Class, Classes};
 pub use compare::{Compared, Comparison, compare};
 pub use create::{Created, create};
 pub use error::BackupError;
-pub use export::{ExportOptions, Exported, export};
+pub use export::{DEFAULT_LEVEL, ExportOptions, Exported, export};
 pub use fm_audit::ReadSeek;
 pub use guardian::guardian_of;
 pub use import::{ImportOptions, Imported, import, write_database};

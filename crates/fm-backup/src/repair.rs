@@ -11,7 +11,7 @@ use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, FrameInfo, Options,
 use fm_audit::{AuditError, Control, Identity, Medium, ReadSeek};
 use fm_history::Hash;
 
-use crate::{BackupError, Location};
+use crate::{BackupError, DEFAULT_LEVEL, Location};
 
 /// A frame that the damaged archive does not give.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,8 +230,9 @@ fn write(
     if target.is_there()? {
         return Err(fm_store::StoreError::AlreadyExists { path: path.to_owned() }.into());
     }
-    let mut writer = ArchiveWriter::new(target.create()?, metadata, Options::default())
-        .map_err(BackupError::writing(path))?;
+    let options = Options { level: DEFAULT_LEVEL, ..Options::default() };
+    let mut writer =
+        ArchiveWriter::new(target.create()?, metadata, options).map_err(BackupError::writing(path))?;
     control.progress.begin("archive", "frames", Some(summary.frames));
     for frame in frames {
         let read_back = || BackupError::ReadBack {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fm_backup::{Location, Profile};
+use fm_backup::{DEFAULT_LEVEL, Location, Profile};
 use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
 use fm_eras::Detected;
 
@@ -154,8 +154,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Zstandard level.
-    #[arg(long, value_name = "N", env = "FM_LEVEL", allow_hyphen_values = true)]
-    pub(crate) level: Option<i32>,
+    #[arg(long, value_name = "N", env = "FM_LEVEL", allow_hyphen_values = true, default_value_t = DEFAULT_LEVEL)]
+    pub(crate) level: i32,
     /// Archive a state that has findings that are errors; its rows are kept as they are.
     #[arg(long, env = "FM_ACCEPT_FINDINGS", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) accept_findings: bool,
