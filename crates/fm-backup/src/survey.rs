@@ -104,3 +104,43 @@ fn session_keys(keys: Option<HistoryKeys<'_>>) -> Option<&SessionKeys> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use fm_audit::Silent;
+
+    use super::*;
+
+    fn sources() -> Vec<PathBuf> {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        let guardians = ["session-v0.5.0", "session-v0.2.0-rc1", "broadcast-v0.1.5", "aleph-a4177cea3"];
+        let databases = guardians.map(|name| fixtures.join(name).join("peer-0/database"));
+        let checkpoint = fixtures.join("session-v0.5.0/peer-0/db_checkpoints/25");
+        databases.into_iter().chain([checkpoint, fixtures.join("synth-v0.5.0/database")]).collect()
+    }
+
+    /// What is told while the audit reads is what a reading of its own tells.
+    #[test]
+    fn classes_are_the_same_from_either_reading() {
+        let interrupted = std::sync::atomic::AtomicBool::new(false);
+        let control = Control { progress: &Silent, interrupted: &interrupted };
+        let mut seen = 0;
+        for source in sources() {
+            let state = State::open(&source, None, None, control).unwrap();
+            let (stream, layout) = (state.stream(), state.layout());
+            let Detected::Blocks(blocks) = layout else { panic!("{}", source.display()) };
+            let onlooker = Onlooker::new(stream, blocks).unwrap();
+            let see = |key: &[u8], value: &[u8]| onlooker.see(key, value);
+            let options =
+                HistoryOptions { side_records: true, on_row: Some(&see), ..history_options(layout, None) };
+            let audit = audit_history(stream, options, control, &mut |_| (), &mut |_| Ok(())).unwrap();
+            let again = classes(stream, audit.layout.unwrap_or(layout), &audit, control).unwrap();
+            let concluded = onlooker.conclude(&audit);
+            seen += usize::from(concluded.is_some());
+            assert_eq!(concluded.unwrap_or(again.clone()), again, "{}", source.display());
+        }
+        assert!(seen >= 4, "{seen} were told while they were read");
+    }
+}
