@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{AuditError, Control, EpochStream};
 
-/// Bytes that are hashed at a time.
+/// Bytes that are gathered and hashed at a time; what does not fit is hashed where it is.
 const PIECE: usize = 64 << 10;
 
 /// The identity of rows that are given one by one.
@@ -28,17 +28,13 @@ impl Identity {
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
         for part in [key, value] {
             self.piece.count(part.len());
-            // Long values are hashed where they are.
-            if part.len() < PIECE {
+            if self.piece.as_bytes().len() + part.len() <= PIECE {
                 self.piece.raw(part);
+                continue;
             }
-            if self.piece.as_bytes().len() >= PIECE || part.len() >= PIECE {
-                self.hash.update(self.piece.as_bytes());
-                self.piece.clear();
-            }
-            if part.len() >= PIECE {
-                self.hash.update(part);
-            }
+            self.hash.update(self.piece.as_bytes());
+            self.hash.update(part);
+            self.piece.clear();
         }
     }
 
