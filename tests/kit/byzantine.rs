@@ -92,7 +92,7 @@ impl Drop for Byzantine {
 }
 
 /// Tells how many sessions an honest guardian has finished.
-async fn follow(url: String, tell: watch::Sender<u64>) {
+pub(crate) async fn follow(url: String, tell: watch::Sender<u64>) {
     let mut client = None;
     loop {
         if client.as_ref().is_none_or(Client::is_closed) {
@@ -109,7 +109,7 @@ async fn follow(url: String, tell: watch::Sender<u64>) {
 
 /// Units in memory: it forgets what it signed whenever it likes.
 #[derive(Default)]
-struct Memory(Mutex<Vec<u8>>);
+pub(crate) struct Memory(Mutex<Vec<u8>>);
 
 impl UnitLog for Memory {
     fn read(&self) -> io::Result<Vec<u8>> {
@@ -122,6 +122,33 @@ impl UnitLog for Memory {
     }
 }
 
+/// What the links of guardian 0 to some of the others are made from.
+pub(crate) fn setup(config: &NodeConfig, hears: &[u16]) -> Setup {
+    let certificate = |peer| config.certificate(peer).expect("a certificate");
+    let others: BTreeMap<u16, Other> = hears
+        .iter()
+        .map(|peer| {
+            let address = config.p2p_address(*peer).expect("an address");
+            (*peer, Other { certificate: certificate(*peer), address })
+        })
+        .collect();
+    let identity = Identity { certificate: certificate(0), key: config.tls_key.clone() };
+    Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others }
+}
+
+/// Guardian 0 over those links.
+pub(crate) fn member(config: &NodeConfig, peers: Arc<Peers>, incoming: Incoming) -> Member {
+    Member {
+        me: 0,
+        keys: Arc::new(config.keys.clone()),
+        key: Arc::new(config.signing_key().expect("a key")),
+        peers,
+        incoming: Arc::new(tokio::sync::Mutex::new(incoming)),
+        schedule: Schedule::rounds(config.consensus.broadcast_rounds_per_session).expect("a schedule"),
+        round_delay: config.round_delay(),
+    }
+}
+
 /// One of the two copies.
 struct Copy {
     number: usize,
@@ -131,9 +158,9 @@ struct Copy {
 
 impl Copy {
     async fn run(self, hears: Vec<u16>, mut finished: watch::Receiver<u64>) {
-        let (peers, incoming) = Peers::start(self.setup(&hears)).await.expect("links");
+        let (peers, incoming) = Peers::start(setup(&self.config, &hears)).await.expect("links");
         let peers = Arc::new(peers);
-        let member = self.member(peers.clone(), incoming);
+        let member = member(&self.config, peers.clone(), incoming);
         let mut heard = Vec::new();
         loop {
             let session = *finished.borrow_and_update();
@@ -152,33 +179,6 @@ impl Copy {
                 () = work => (),
                 _ = finished.wait_for(|count| *count > session) => (),
             }
-        }
-    }
-
-    fn setup(&self, hears: &[u16]) -> Setup {
-        let config = &self.config;
-        let certificate = |peer| config.certificate(peer).expect("a certificate");
-        let others: BTreeMap<u16, Other> = hears
-            .iter()
-            .map(|peer| {
-                let address = config.p2p_address(*peer).expect("an address");
-                (*peer, Other { certificate: certificate(*peer), address })
-            })
-            .collect();
-        let identity = Identity { certificate: certificate(0), key: config.tls_key.clone() };
-        Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others }
-    }
-
-    fn member(&self, peers: Arc<Peers>, incoming: Incoming) -> Member {
-        let config = &self.config;
-        Member {
-            me: 0,
-            keys: Arc::new(config.keys.clone()),
-            key: Arc::new(config.signing_key().expect("a key")),
-            peers,
-            incoming: Arc::new(tokio::sync::Mutex::new(incoming)),
-            schedule: Schedule::rounds(config.consensus.broadcast_rounds_per_session).expect("a schedule"),
-            round_delay: config.round_delay(),
         }
     }
 

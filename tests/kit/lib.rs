@@ -3,6 +3,7 @@
 //! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
 
 mod archives;
+mod attacker;
 mod binaries;
 mod browser;
 mod byzantine;
@@ -28,6 +29,7 @@ mod unsteady;
 mod upgrade;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
+pub use attacker::{Attack, Attacker};
 pub use binaries::binary;
 pub use browser::{browser, look};
 pub use byzantine::{Byzantine, Crimes};

@@ -214,6 +214,16 @@ impl Nodes {
         last
     }
 
+    /// The most memory that a running guardian ever held, in MiB.
+    #[track_caller]
+    pub fn peak_memory(&self, peer: usize) -> u64 {
+        let process = self.processes[peer].as_ref().expect("the guardian runs").id();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().expect("a number");
+        kib >> 10
+    }
+
     /// What a guardian logged.
     pub fn log(&self, peer: usize) -> String {
         fs::read_to_string(self.directory(peer).join("log")).unwrap_or_default()

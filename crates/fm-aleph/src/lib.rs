@@ -7,8 +7,10 @@
 //! program.
 
 mod backup;
+mod budget;
 mod io;
 mod keychain;
+mod message;
 mod network;
 mod schedule;
 mod spawn;
@@ -27,6 +29,7 @@ use tokio::time::timeout;
 
 pub use backup::UnitLog;
 
+use crate::message::Bounds;
 use crate::spawn::Spawner;
 
 /// How long the library may take to end when it is told to.
@@ -113,7 +116,8 @@ impl Session {
             backup::Writer::new(log.clone(), member.me),
             backup::Reader(log),
         );
-        let network = network::Network::new(member.peers.clone(), member.incoming.clone());
+        let bounds = Bounds { guardians, rounds: usize::from(member.schedule.max_round) + 1, me: member.me };
+        let network = network::Network::new(member.peers.clone(), member.incoming.clone(), bounds);
         let keychain = keychain::Keychain::new(member);
         let (exit, exited) = oneshot::channel();
         let terminator = aleph::Terminator::create_root(exited, "session");

@@ -1,36 +1,44 @@
-//! The links as the library asks for them. Invariant: what does not decode, or carries too much, is left out.
+//! The links as the library asks for them. Invariant: what does not decode, carries too much, or is more than its
+//! sender may send, is left out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aleph_bft_0_36 as aleph;
-use fm_consensus::BATCH_BYTES;
 use fm_peers::{Incoming, Peers};
 use fm_replay::Payload;
 use parity_scale_codec::{DecodeAll, Encode};
 use tokio::sync::Mutex;
 
+use crate::budget::Budget;
 use crate::keychain::{Signature, Signatures, UnitHasher};
+use crate::message::{self, Bounds};
 
 type Message = aleph::NetworkData<UnitHasher, Payload, Signature, Signatures>;
 
 pub(crate) struct Network {
     peers: Arc<Peers>,
     incoming: Arc<Mutex<Incoming>>,
+    bounds: Bounds,
+    budgets: BTreeMap<u16, Budget>,
 }
 
 impl Network {
-    pub(crate) fn new(peers: Arc<Peers>, incoming: Arc<Mutex<Incoming>>) -> Self {
-        Self { peers, incoming }
+    pub(crate) fn new(peers: Arc<Peers>, incoming: Arc<Mutex<Incoming>>, bounds: Bounds) -> Self {
+        Self { peers, incoming, bounds, budgets: BTreeMap::new() }
     }
-}
 
-fn decode(bytes: &[u8]) -> Option<Message> {
-    let message = Message::decode_all(&mut &bytes[..]).ok()?;
-    let fits = |data: &Payload| match data {
-        Payload::Batch(batch) => batch.len() <= BATCH_BYTES,
-        Payload::HeaderSignature(_) => true,
-    };
-    message.included_data().iter().all(fits).then_some(message)
+    /// Decodes what a guardian sent; none if it is left out.
+    fn accept(&mut self, peer: u16, bytes: &[u8]) -> Option<Message> {
+        let cost = message::check(bytes, peer, &self.bounds).ok()?;
+        let guardians = self.bounds.guardians;
+        let budget = self.budgets.entry(peer).or_insert_with(|| Budget::new(guardians, Instant::now()));
+        if !budget.pay(&cost, bytes, Instant::now()) {
+            return None;
+        }
+        Message::decode_all(&mut &bytes[..]).ok()
+    }
 }
 
 #[async_trait::async_trait]
@@ -49,10 +57,11 @@ impl aleph::Network<Message> for Network {
     }
 
     async fn next_event(&mut self) -> Option<Message> {
-        let mut incoming = self.incoming.lock().await;
+        let incoming = self.incoming.clone();
+        let mut incoming = incoming.lock().await;
         loop {
             let (peer, bytes) = incoming.next().await?;
-            match decode(&bytes) {
+            match self.accept(peer, &bytes) {
                 None => self.peers.count_garbage(peer),
                 message => return message,
             }
@@ -61,33 +70,5 @@ impl aleph::Network<Message> for Network {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A message with a unit of round 0 that carries a batch of so many bytes.
-    fn unit(batch: usize) -> Vec<u8> {
-        let mask = [&4_u32.to_le_bytes()[..], &[4, 0]].concat();
-        let data = Some(Payload::Batch(vec![0; batch]));
-        let (round, creator, session) = (0_u16, 1_u64, 7_u64);
-        let head = [vec![0, 0], round.encode(), creator.encode(), mask, [0_u8; 32].encode()].concat();
-        [head, data.encode(), session.encode(), [0_u8; 64].encode()].concat()
-    }
-
-    #[test]
-    fn messages_that_carry_too_much_are_left_out() {
-        assert!(decode(&unit(BATCH_BYTES)).is_some());
-        assert!(decode(&unit(BATCH_BYTES + 1)).is_none());
-    }
-
-    #[test]
-    fn garbage_is_left_out() {
-        let whole = unit(3);
-        assert_eq!(decode(&whole).unwrap().encode(), whole);
-        for cut in 0..whole.len() {
-            assert!(decode(&whole[..cut]).is_none(), "{cut}");
-        }
-        assert!(decode(&[whole, vec![0]].concat()).is_none());
-        assert!(decode(&[2, 0]).is_none());
-        assert!(decode(&[0xFF; 100]).is_none());
-    }
-}
+#[path = "message_tests.rs"]
+mod tests;

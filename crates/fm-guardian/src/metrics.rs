@@ -174,7 +174,12 @@ fn links(page: &mut Numbers, shared: &Shared) {
         ("link_bytes_in_total", "counter", "Bytes received.", |state| state.bytes_in),
         ("link_bytes_out_total", "counter", "Bytes sent.", |state| state.bytes_out),
         ("link_dropped_total", "counter", "Messages dropped, the queue was full.", |state| state.dropped),
-        ("link_garbage_total", "counter", "Messages that said nothing.", |state| state.garbage),
+        (
+            "link_garbage_total",
+            "counter",
+            "Messages left out: malformed, in another name, or over the budget.",
+            |state| state.garbage,
+        ),
         ("link_queued", "gauge", "Messages that wait to be sent.", |state| state.queued as u64),
     ];
     for (name, kind, help, value) in families {

@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 pub use frame::MAX_MESSAGE_BYTES;
 pub use inbox::Incoming;
 pub use link::LinkState;
-pub use pace::jittered;
+pub use pace::{Bucket, jittered};
 pub use tls::{CertificateError, Identity, new_identity};
 
 use crate::link::{Counters, Link};
@@ -129,7 +129,7 @@ impl Peers {
         }
     }
 
-    /// Counts a message of a guardian that said nothing.
+    /// Counts a message of a guardian that is left out.
     pub fn count_garbage(&self, from: u16) {
         if let Some((_, counters)) = self.links.get(&from) {
             counters.garbage();

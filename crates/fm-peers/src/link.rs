@@ -47,7 +47,7 @@ pub struct LinkState {
     pub bytes_out: u64,
     /// Messages that were dropped because the queue was full.
     pub dropped: u64,
-    /// Messages that arrived and said nothing.
+    /// Messages that arrived and were left out: malformed, in another guardian's name, or over the sender's budget.
     pub garbage: u64,
     /// Messages that wait to be sent.
     pub queued: usize,

@@ -17,8 +17,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(now: Instant) -> Self {
-        let bucket =
-            |rate: u32| Bucket { rate: f64::from(rate), left: f64::from(rate) * SAVED_SECONDS, at: now };
+        let bucket = |rate| Bucket::new(rate, SAVED_SECONDS, now);
         Self { messages: bucket(MESSAGES_PER_SECOND), bytes: bucket(BYTES_PER_SECOND) }
     }
 
@@ -28,19 +27,46 @@ impl Pace {
     }
 }
 
-struct Bucket {
+/// A token bucket: a rate, and what of it may be saved up.
+#[derive(Debug)]
+pub struct Bucket {
     rate: f64,
+    most: f64,
     /// Negative when more was taken than there was.
     left: f64,
     at: Instant,
 }
 
 impl Bucket {
-    fn take(&mut self, now: Instant, cost: f64) -> Duration {
+    /// A full bucket with a rate per second, which holds what `saved_seconds` bring.
+    pub fn new(rate: u32, saved_seconds: f64, now: Instant) -> Self {
+        let (rate, most) = (f64::from(rate), f64::from(rate) * saved_seconds);
+        Self { rate, most, left: most, at: now }
+    }
+
+    fn refill(&mut self, now: Instant) {
         let gained = now.saturating_duration_since(self.at).as_secs_f64() * self.rate;
         self.at = now;
-        self.left = (self.left + gained).min(self.rate * SAVED_SECONDS) - cost;
+        self.left = (self.left + gained).min(self.most);
+    }
+
+    /// Takes a cost, and returns how long to wait before it is paid.
+    pub(crate) fn take(&mut self, now: Instant, cost: f64) -> Duration {
+        self.refill(now);
+        self.left -= cost;
         Duration::from_secs_f64((-self.left / self.rate).max(0.0))
+    }
+
+    /// Takes a cost if there is that much, and returns whether it did. A cost above what the bucket holds takes all of a
+    /// full one.
+    pub fn try_take(&mut self, now: Instant, cost: u32) -> bool {
+        self.refill(now);
+        let cost = f64::from(cost).min(self.most);
+        let is_paid = self.left >= cost;
+        if is_paid {
+            self.left -= cost;
+        }
+        is_paid
     }
 }
 
@@ -89,6 +115,18 @@ mod tests {
         for second in 0..100 {
             assert_eq!(pace.pause(start + Duration::from_secs(second), 1 << 20), Duration::ZERO);
         }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_taken() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, 2.0, start);
+        assert!(bucket.try_take(start, 15) && bucket.try_take(start, 5));
+        assert!(!bucket.try_take(start, 1));
+        let later = start + Duration::from_secs(1);
+        assert!(!bucket.try_take(later, 11), "a refusal takes nothing");
+        assert!(bucket.try_take(later, 10));
+        assert!(bucket.try_take(later + Duration::from_secs(9), 1_000), "as much as it holds");
     }
 
     #[test]
