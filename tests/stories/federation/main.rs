@@ -1,6 +1,7 @@
 //! Federations of real processes. One program for all of these stories, since most of their time is waiting for rounds.
 
 mod byzantine;
+mod dev;
 mod faults;
 mod refuses;
 mod restored;
