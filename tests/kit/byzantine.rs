@@ -18,7 +18,7 @@ use fm_consensus::{DUMMY_ISSUER, Schedule, UnitPayload};
 use fm_guardian::{NodeConfig, issue};
 use fm_history::{ConsensusItem, SessionHeader, sha256};
 use fm_peers::{Identity, Incoming, MAX_MESSAGE_BYTES, Other, Peers, Setup};
-use fm_rpc::{Client, Limits, serve};
+use fm_rpc::{Client, Dial, Limits, serve};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -96,12 +96,12 @@ pub(crate) async fn follow(url: String, tell: watch::Sender<u64>) {
     let mut client = None;
     loop {
         if client.as_ref().is_none_or(Client::is_closed) {
-            client = Client::connect(&url).await.ok();
+            client = Client::connect(&url, &Dial { longest_answer: 1 << 20, pass: None }).await.ok();
         }
         if let Some(client) = &client
             && let Ok(count) = client.request("session_count", None, &Value::Null, PATIENCE).await
         {
-            tell.send_replace(count.as_u64().unwrap_or_default());
+            tell.send_replace(count);
         }
         sleep(LOOK_AFTER).await;
     }

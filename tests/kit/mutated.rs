@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fm_codec::{Dialect, Encode, Reader, Writer, decode_exact};
 use fm_history::SignedSession;
-use fm_rpc::{Client, Page, Request, RpcError, Service};
+use fm_rpc::{Client, Dial, Page, Request, RpcError, Service, Turn};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -27,13 +27,19 @@ impl Mutator {
 
     async fn ask(&self, request: &Request) -> Result<Value, RpcError> {
         let gone = |_| RpcError::new(RpcError::INTERNAL, "gone");
-        let client = Client::connect(&self.honest).await.map_err(gone)?;
+        let client = Client::connect(&self.honest, &Dial { longest_answer: 33 << 20, pass: None })
+            .await
+            .map_err(gone)?;
         client.request(&request.method, None, &request.params, PATIENCE).await.map_err(gone)
     }
 }
 
 impl Service for Mutator {
-    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Value, RpcError>> {
+    fn call<'a>(
+        self: Arc<Self>,
+        request: Request,
+        _: &'a mut Turn,
+    ) -> BoxFuture<'a, Result<Value, RpcError>> {
         Box::pin(async move {
             let answer = self.ask(&request).await?;
             match request.method.as_str() {

@@ -134,9 +134,14 @@ impl Nodes {
 
     /// Asks a guardian something; its answer and exit status.
     pub fn ask(&self, peer: usize, arguments: &[&str]) -> Run {
+        self.ask_with(self.password, peer, arguments)
+    }
+
+    /// The same with some password.
+    pub fn ask_with(&self, password: &str, peer: usize, arguments: &[&str]) -> Run {
         let directory = self.directory(peer);
         let mut asked = command(binary("fm-node"));
-        asked.env("FM_PASSWORD", self.password).args(arguments).arg("--data-dir").arg(directory);
+        asked.env("FM_PASSWORD", password).args(arguments).arg("--data-dir").arg(directory);
         let output = asked.output().expect("the program can be started");
         Run::from_output(format!("fm-node {}", arguments.join(" ")), output)
     }

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 /// Layers from the bottom to the top; a package may use only packages of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["fm-codec", "fm-store", "fm-peers", "fm-rpc"],
-    &["fm-crypto"],
+    &["fm-codec", "fm-store", "fm-peers"],
+    &["fm-crypto", "fm-rpc"],
     &["fm-history"],
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],

@@ -8,6 +8,9 @@ use tracing::debug;
 use crate::AHEAD;
 use crate::guardians::{Asked, Fetched, Guardians, ask};
 
+/// Bytes of the records that are fetched ahead, about.
+const AHEAD_BYTES: usize = 32 << 20;
+
 /// A record that was asked for.
 struct Pending {
     session: u64,
@@ -19,11 +22,13 @@ pub struct CatchUp<'a> {
     guardians: &'a Guardians,
     next: u64,
     pending: VecDeque<Pending>,
+    /// Bytes of the last record.
+    record_bytes: usize,
 }
 
 impl<'a> CatchUp<'a> {
     pub(crate) fn new(guardians: &'a Guardians, from: u64) -> Self {
-        Self { guardians, next: from, pending: VecDeque::new() }
+        Self { guardians, next: from, pending: VecDeque::new(), record_bytes: 0 }
     }
 
     /// The next record; none if too few have one, or who said so do not give it.
@@ -38,6 +43,8 @@ impl<'a> CatchUp<'a> {
                 Ok(Asked { fetched, failures }) => {
                     let guardians = self.guardians;
                     failures.iter().for_each(|(peer, reason)| guardians.disappointed(*peer, session, reason));
+                    self.record_bytes =
+                        fetched.as_ref().map_or(self.record_bytes, |fetched| fetched.record.len());
                     // Where nobody failed and too few agree, asking again at once would be of no use.
                     if fetched.is_some() || failures.is_empty() {
                         return fetched;
@@ -56,20 +63,22 @@ impl<'a> CatchUp<'a> {
     }
 
     fn fill(&mut self) {
-        while self.pending.len() < AHEAD {
+        // Sessions are about as large as those before them.
+        let ahead = AHEAD_BYTES.checked_div(self.record_bytes).unwrap_or(AHEAD).clamp(1, AHEAD);
+        while self.pending.len() < ahead {
             let session = self.next;
-            let mut ahead = self.guardians.ahead(session);
+            let mut givers = self.guardians.ahead(session);
             // Waiting for these keeps the node from ordering: a single guardian must not be able to cause it.
-            if ahead.len() < self.guardians.honest() {
+            if givers.len() < self.guardians.honest() {
                 return;
             }
-            let turn = usize::try_from(session).unwrap_or_default() % ahead.len();
-            ahead.rotate_left(turn);
+            let turn = usize::try_from(session).unwrap_or_default() % givers.len();
+            givers.rotate_left(turn);
             // Where one is enough, the others are asked for the sessions behind it.
             if self.guardians.needed() == 1 {
-                ahead.truncate(1);
+                givers.truncate(1);
             }
-            let question = ask(self.guardians.needed(), self.guardians.sources(&ahead), session);
+            let question = ask(self.guardians.needed(), self.guardians.sources(&givers), session);
             self.pending.push_back(Pending { session, answer: tokio::spawn(question) });
             self.next += 1;
         }

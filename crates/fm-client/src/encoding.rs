@@ -1,6 +1,10 @@
 //! Encoded values in the JSON of the interface: a list of one text, the hex of the bytes behind their length.
 
+use std::fmt;
+
 use fm_codec::{Dialect, Reader, Writer};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 /// Encoded bytes in their wrapper.
@@ -12,12 +16,60 @@ pub fn wrap_bytes(bytes: &[u8]) -> Value {
 
 /// The bytes in a wrapper; none if it is not one.
 pub fn unwrap_bytes(value: &Value) -> Option<Vec<u8>> {
-    let [Value::String(text)] = value.as_array()?.as_slice() else { return None };
-    let bytes = hex::decode(text).ok()?;
-    let mut reader = Reader::new(&bytes, Dialect::MODERN);
-    let inner = reader.bytes().ok()?.to_vec();
-    reader.finish().ok()?;
-    Some(inner)
+    Wrapped::deserialize(value).ok().map(|wrapped| wrapped.0)
+}
+
+/// The bytes in a wrapper, read from the text of an answer without another copy of the text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrapped(pub(crate) Vec<u8>);
+
+impl<'de> Deserialize<'de> for Wrapped {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Wrapped;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of one text, the hex of bytes behind their length")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Wrapped, A::Error> {
+                let Hex(bytes) = list.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+                match list.next_element::<Hex>()? {
+                    None => Ok(Wrapped(bytes)),
+                    Some(_) => Err(A::Error::invalid_length(2, &self)),
+                }
+            }
+        }
+        deserializer.deserialize_seq(List)
+    }
+}
+
+/// What is behind the length in a text of hex.
+struct Hex(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Hex;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the hex of bytes behind their length")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Hex, E> {
+                let mut bytes = hex::decode(text).map_err(E::custom)?;
+                let mut reader = Reader::new(&bytes, Dialect::MODERN);
+                let inner = reader.bytes().map_err(E::custom)?.len();
+                reader.finish().map_err(E::custom)?;
+                // They are the last ones: what is before them is their length.
+                bytes.drain(..bytes.len() - inner);
+                Ok(Hex(bytes))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use fm_crypto::SessionKeys;
 use fm_history::Hash;
 use fm_peers::jittered;
+use fm_rpc::ClientError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -153,7 +154,7 @@ impl Guardians {
 
     /// A guardian gave nothing of use and is not asked for a while; that it gave what does not hold is worth a warning.
     pub(crate) fn disappointed(&self, peer: u16, session: u64, reason: &AskError) {
-        if matches!(reason, AskError::Proof(_) | AskError::Form { .. }) {
+        if matches!(reason, AskError::Proof(_) | AskError::Client(ClientError::Unreadable { .. })) {
             self.refused.fetch_add(1, Relaxed);
             warn!(guardian = peer, session, %reason, "outcome refused");
         } else {

@@ -9,13 +9,12 @@ use fm_crypto::SessionKeys;
 use fm_history::Hash;
 use fm_peers::jittered;
 use fm_rpc::ClientError;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 use tracing::debug;
 
 use crate::AT_A_TIME;
-use crate::encoding::unwrap_bytes;
 use crate::guardian::Guardian;
 
 /// Between two questions how many sessions a guardian has finished.
@@ -31,12 +30,6 @@ pub enum AskError {
     /// It does not answer, or with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The answer is not of the form it should have.
-    #[error("the answer is not {expected}")]
-    Form {
-        /// What it should be.
-        expected: &'static str,
-    },
     /// The record is not what the guardians signed.
     #[error(transparent)]
     Proof(#[from] OutcomeError),
@@ -105,9 +98,8 @@ impl Source {
     pub(crate) async fn record(&self, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
-        let method = "await_signed_session_outcome";
-        let answer = self.guardian.ask(method, None, &json!(session), RECORD_PATIENCE).await?;
-        let record = unwrap_bytes(&answer).ok_or(AskError::Form { expected: "an encoded record" })?;
+        // Nothing more is read of this guardian until its record is proven.
+        let (record, _held) = self.guardian.record(session, RECORD_PATIENCE).await?;
         let proven = prove_record(&self.keys, session, &record)?;
         if proven.ambiguous && self.ambiguous == Ambiguous::Refused {
             return Err(OutcomeError::Ambiguous.into());
@@ -135,7 +127,6 @@ impl Source {
     }
 
     async fn ask_count(&self) -> Result<u64, AskError> {
-        let count = self.guardian.ask("session_count", None, &Value::Null, COUNT_PATIENCE).await?;
-        count.as_u64().ok_or(AskError::Form { expected: "a number of sessions" })
+        Ok(self.guardian.ask_for("session_count", None, &Value::Null, COUNT_PATIENCE).await?)
     }
 }

@@ -1,13 +1,17 @@
 //! A transaction submitted to a guardian, and what it says of it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fm_codec::{DecodeError, Dialect, Encode, Reader};
 use fm_history::{Hash, Transaction};
-use fm_rpc::ClientError;
+use fm_rpc::{ClientError, RpcError};
+use serde_json::json;
 
 use crate::encoding::{unwrap_bytes, wrap_bytes};
 use crate::guardian::Guardian;
+
+/// A guardian is not asked to wait longer than this at a time.
+const ONE_WAIT: Duration = Duration::from_secs(60);
 
 /// Why a transaction was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +52,27 @@ impl Guardian {
                 Err(_) => SubmitError::Unclear { url: url() },
             }),
             _ => Err(SubmitError::Unclear { url: url() }),
+        }
+    }
+
+    /// Waits until a transaction is accepted, but no longer than that; whether it is.
+    ///
+    /// # Errors
+    /// If the guardian does not answer, or with an error.
+    pub async fn accepts(&self, transaction: &Transaction, patience: Duration) -> Result<bool, SubmitError> {
+        let (params, start) = (json!(hex::encode(transaction.txid().0)), Instant::now());
+        loop {
+            let left = patience.saturating_sub(start.elapsed());
+            match self.ask("await_transaction", None, &params, left.min(ONE_WAIT)).await {
+                Ok(_) => return Ok(true),
+                // A guardian lets nobody wait for ever: it is asked again.
+                Err(ClientError::Refused { source, .. }) if source.code == RpcError::NOT_YET => (),
+                Err(ClientError::TimedOut { .. }) => (),
+                Err(error) => return Err(error.into()),
+            }
+            if start.elapsed() >= patience {
+                return Ok(false);
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{
     AcceptedItem, ConsensusItem, SessionHeader, Signatures, merkle_root, sha256, signed_record,
 };
-use fm_rpc::{Limits, Page, Request, RpcError, Service, serve};
+use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, serve};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -28,6 +28,8 @@ enum Manner {
     Honest,
     /// Gives text that is no record.
     Nonsense,
+    /// Gives a record of very small items, which take a hundred times its bytes.
+    Crumbs,
     /// Gives the record of another session.
     OtherSession,
     /// Gives a record with one changed bit, wherever it is.
@@ -76,8 +78,23 @@ fn record_of(secrets: &[SigningKey], session: u64, signers: usize, votes: &[&[u8
     signed_record(outcome.as_bytes(), &signatures)
 }
 
+/// Half a million items of three bytes.
+fn crumbs() -> Vec<u8> {
+    let mut record = Writer::new(Dialect::MODERN);
+    record.count(500_000);
+    for _ in 0..500_000 {
+        record.raw(&[9, 0, 0]);
+    }
+    record.count(0);
+    record.into_bytes()
+}
+
 impl Service for Fake {
-    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Value, RpcError>> {
+    fn call<'a>(
+        self: Arc<Self>,
+        request: Request,
+        _: &'a mut Turn,
+    ) -> BoxFuture<'a, Result<Value, RpcError>> {
         Box::pin(async move {
             if request.method == "session_count" {
                 return Ok(json!(FINISHED));
@@ -87,6 +104,7 @@ impl Service for Fake {
             Ok(match self.0 {
                 Manner::Honest => wrap_bytes(&good),
                 Manner::Nonsense => json!(["zz"]),
+                Manner::Crumbs => wrap_bytes(&crumbs()),
                 Manner::OtherSession => wrap_bytes(&record(&self.1, session + 1, 3)),
                 Manner::Changed => {
                     let (mut bad, place) = (good, usize::try_from(session).unwrap());
@@ -128,7 +146,14 @@ async fn guardians_where(manners: &[Manner], ambiguous: Ambiguous) -> Guardians 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_honest_one_is_found_whatever_the_others_do() {
-    let liars = [Manner::Nonsense, Manner::OtherSession, Manner::Changed, Manner::Unsigned, Manner::Silent];
+    let liars = [
+        Manner::Nonsense,
+        Manner::Crumbs,
+        Manner::OtherSession,
+        Manner::Changed,
+        Manner::Unsigned,
+        Manner::Silent,
+    ];
     let mut cases = JoinSet::new();
     for first in liars {
         for second in [first, Manner::Silent] {

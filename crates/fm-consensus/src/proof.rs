@@ -1,10 +1,19 @@
 //! A fetched record is proven by the guardians' signatures, without a machine.
 
-use fm_codec::{Dialect, MAX_DECODE_SIZE};
+use std::collections::BTreeMap;
+
+use fm_codec::{DecodeError, Dialect, MAX_DECODE_SIZE, Reader};
 use fm_crypto::SessionKeys;
-use fm_history::{Hash, MerkleRoot, SessionHeader, SignedSession, merkle_root};
+use fm_history::{
+    AcceptedItem, Hash, MerkleRoot, PeerId, RootBuilder, SessionHeader, SignedSession, merkle_root, sha256,
+};
 
 use crate::action::OutcomeError;
+
+/// Inputs, outputs and signatures of an item, together; an item fits a unit of 50,000 bytes.
+const MAX_ITEM_ELEMENTS: usize = 100_000;
+
+type Signatures = BTreeMap<PeerId, [u8; 64]>;
 
 /// A record whose signatures hold.
 #[derive(Clone, Debug)]
@@ -28,16 +37,34 @@ pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<P
     if record.len() > MAX_DECODE_SIZE {
         return Err(OutcomeError::TooLarge { bytes: record.len() });
     }
-    let (signed, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
-    let MerkleRoot { root, ambiguous, .. } = merkle_root(leaves.clone());
-    let (signatures, threshold) = (signed.signatures.len(), keys.threshold());
-    if signatures != threshold {
-        return Err(OutcomeError::SignatureCount { signatures, threshold });
+    let (root, signatures) = read_root(record)?;
+    let (count, threshold) = (signatures.len(), keys.threshold());
+    if count != threshold {
+        return Err(OutcomeError::SignatureCount { signatures: count, threshold });
     }
     let header = SessionHeader { index: session, root };
     let message = keys.message(&header.to_bytes());
-    for (peer, signature) in &signed.signatures {
+    for (peer, signature) in &signatures {
         keys.verify(*peer, &message, signature)?;
     }
-    Ok(ProvenRecord { session: signed, leaves, header, ambiguous })
+    let (session, leaves) = SignedSession::decode_with_leaves(record, Dialect::MODERN)?;
+    let MerkleRoot { ambiguous, .. } = merkle_root(leaves.clone());
+    Ok(ProvenRecord { session, leaves, header, ambiguous })
+}
+
+/// The root over a record's items and its signatures, with one item in memory at a time: a guardian that lies could send
+/// a list whose items take a hundred times its bytes.
+fn read_root(record: &[u8]) -> Result<(Hash, Signatures), DecodeError> {
+    let mut reader = Reader::new(record, Dialect::MODERN);
+    let mut root = RootBuilder::default();
+    for _ in 0..reader.count(AcceptedItem::LEAST_BYTES)? {
+        reader = reader.limited(MAX_ITEM_ELEMENTS);
+        let start = reader.position();
+        reader.value::<AcceptedItem>()?;
+        root.push(sha256(&[reader.since(start)]));
+    }
+    reader = reader.limited(usize::from(u16::MAX));
+    let signatures = reader.map(1 + 64, Reader::u16, Reader::array)?;
+    reader.finish()?;
+    Ok((root.root(), signatures))
 }

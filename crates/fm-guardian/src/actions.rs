@@ -37,9 +37,8 @@ pub(crate) fn take_unit(
         progress.round = progress.round.max(unit.round);
         progress.movement.ordered = Instant::now();
         progress.movement.heard.insert(unit.creator, Instant::now());
-        if unit.payload.is_some() {
-            progress.contributed.insert(unit.creator, engine.session());
-        }
+        // A unit without a payload, as all are where nobody wants anything, keeps the rounds going like any other.
+        progress.contributed.insert(unit.creator, engine.session());
     }
     // Only in the phase of signatures can a unit finish the session, and remove its units.
     let held = engine.own_signature().is_some().then(|| block_in_place(|| log.hold()));
@@ -59,6 +58,8 @@ pub(crate) fn take_outcome(
     engine: &mut Engine,
     fetched: &Fetched,
 ) -> Result<bool, NodeError> {
+    // The units of that session are not ordered here to its end: it does not show who contributed.
+    shared.progress().followed_from = fetched.session + 1;
     let actions = block_in_place(|| engine.on_fetched_outcome(fetched.session, &fetched.record));
     let finished = carry_out(shared, engine, actions)?;
     if finished {

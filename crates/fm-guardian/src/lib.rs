@@ -19,6 +19,7 @@ mod load;
 mod metrics;
 mod node;
 mod page;
+mod pass;
 mod sessions;
 mod setup;
 mod setup_codes;

@@ -11,7 +11,6 @@ use fm_crypto::SigningKey;
 use fm_history::{Transaction, TransactionSignature};
 
 use futures::future::{join, join_all};
-use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -29,6 +28,8 @@ pub struct LoadReport {
     pub latencies: Vec<Duration>,
     /// Transactions that were refused, or not accepted in time.
     pub lost: u64,
+    /// Whether a guardian was reached at all.
+    pub reached: bool,
     /// How long it took.
     pub time: Duration,
 }
@@ -92,9 +93,10 @@ pub async fn generate_load(
     let _ = stop.wait_for(|stop| *stop).await;
     let mut report = LoadReport { time: start.elapsed(), ..LoadReport::default() };
     for task in tasks {
-        if let Ok((latencies, lost)) = task.await {
-            report.latencies.extend(latencies);
-            report.lost += lost;
+        if let Ok(worked) = task.await {
+            report.latencies.extend(worked.latencies);
+            report.lost += worked.lost;
+            report.reached |= worked.reached;
         }
     }
     report.latencies.sort_unstable();
@@ -108,13 +110,21 @@ fn chosen(urls: &[String], worker: usize, copies: usize) -> Vec<Guardian> {
     (0..copies).filter_map(|copy| urls.get(place(copy))).map(|url| Guardian::new(url.clone())).collect()
 }
 
+/// What came of a worker's transactions.
+#[derive(Default)]
+struct Worked {
+    latencies: Vec<Duration>,
+    lost: u64,
+    reached: bool,
+}
+
 async fn work(
     guardians: Vec<Guardian>,
     module: u16,
     pace: Option<(Arc<AtomicU64>, u32, Instant)>,
     mut stop: watch::Receiver<bool>,
-) -> (Vec<Duration>, u64) {
-    let (mut latencies, mut lost) = (Vec::new(), 0);
+) -> Worked {
+    let mut worked = Worked::default();
     let submit = async {
         loop {
             if let Some((turn, rate, start)) = &pace {
@@ -122,10 +132,10 @@ async fn work(
                 let due = Duration::from_secs(1) * turn / *rate;
                 sleep(due.saturating_sub(start.elapsed())).await;
             }
-            match one(&guardians, module).await {
-                Ok(latency) => latencies.push(latency),
+            match one(&guardians, module, &mut worked.reached).await {
+                Ok(latency) => worked.latencies.push(latency),
                 Err(SubmitError::Client(ClientError::Connect { .. })) => sleep(PAUSE).await,
-                Err(_) => lost += 1,
+                Err(_) => worked.lost += 1,
             }
         }
     };
@@ -133,19 +143,22 @@ async fn work(
         () = submit => (),
         _ = stop.wait_for(|stop| *stop) => (),
     }
-    (latencies, lost)
+    worked
 }
 
-/// Submits a transaction to guardians and waits until the first one has accepted it.
-async fn one(guardians: &[Guardian], module: u16) -> Result<Duration, SubmitError> {
+/// Submits a transaction to guardians and waits until the first one has accepted it; says whether it took it at all.
+async fn one(guardians: &[Guardian], module: u16, reached: &mut bool) -> Result<Duration, SubmitError> {
     let [first, others @ ..] = guardians else { return Err(SubmitError::Unclear { url: String::new() }) };
     let unclear = |_| SubmitError::Unclear { url: first.url().to_owned() };
     let transaction = issue(module, 1000, &DUMMY_ISSUER).map_err(unclear)?;
     let start = Instant::now();
     let accepted = async {
-        let txid = first.submit(&transaction, PATIENCE).await?;
-        first.ask("await_transaction", None, &json!(hex::encode(txid.0)), PATIENCE).await?;
-        Ok(start.elapsed())
+        first.submit(&transaction, PATIENCE).await?;
+        *reached = true;
+        match first.accepts(&transaction, PATIENCE).await? {
+            true => Ok(start.elapsed()),
+            false => Err(SubmitError::Unclear { url: first.url().to_owned() }),
+        }
     };
     // What the others answer decides nothing.
     let copies = join_all(others.iter().map(|other| other.submit(&transaction, PATIENCE)));

@@ -84,7 +84,7 @@ impl Node {
             1 => None,
             _ => Some(Peers::start(links(&config, options)?).await?),
         };
-        let mut others = interfaces(&config, &store)?;
+        let mut others = interfaces(&config, &key, &store)?;
         others.remove(&me);
         let round_delay = config.round_delay();
         let links = links.map(|(peers, incoming)| (Arc::new(peers), Arc::new(Mutex::new(incoming))));
@@ -121,7 +121,7 @@ impl Node {
     pub async fn run(self) -> Result<(), NodeError> {
         let shared = self.sessions.shared.clone();
         let limits = Limits { connections: shared.config.local.max_connections, ..Limits::default() };
-        let api = tokio::spawn(serve(self.api, Arc::new(Api(shared)), limits));
+        let api = tokio::spawn(serve(self.api, Arc::new(Api::new(shared)), limits));
         let result = self.sessions.run(self.engine).await;
         api.abort();
         result

@@ -62,6 +62,7 @@ impl Sessions {
         // Own units are synced, and with them all that was accepted before.
         engine.set_item_durability(Durability::Deferred);
         shared.queue().open(engine.session());
+        shared.progress().followed_from = engine.session();
         Ok(engine)
     }
 

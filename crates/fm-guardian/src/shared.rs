@@ -30,8 +30,10 @@ pub(crate) struct Progress {
     pub(crate) round: u16,
     /// Whose signatures are missing, once the rounds are over.
     pub(crate) missing: Option<Vec<PeerId>>,
-    /// The last session in which something of a guardian was ordered.
+    /// The last session in which a unit of a guardian was ordered.
     pub(crate) contributed: BTreeMap<PeerId, u64>,
+    /// Since this session all were finished by what was ordered here; of the first of them the beginning may be missing.
+    pub(crate) followed_from: u64,
     /// When it moved.
     pub(crate) movement: Movement,
     /// What the federation owns and owes.
@@ -110,6 +112,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Progress {
+    /// Whether no unit of a guardian was ordered in the last finished session and since, as far as this node saw the whole
+    /// of that session.
+    pub(crate) fn is_silent(&self, peer: PeerId) -> bool {
+        let saw_all = self.followed_from + 1 < self.session;
+        saw_all && self.contributed.get(&peer).is_none_or(|last| last + 1 < self.session)
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
         config: NodeConfig,
@@ -167,20 +178,21 @@ impl Shared {
         Ok(self.store.get(&transaction_key(txid))?.is_some())
     }
 
-    /// Is told when the transaction is accepted; at once if it is already.
-    pub(crate) fn when_accepted(&self, txid: Hash) -> Result<oneshot::Receiver<()>, StoreError> {
+    /// Waits until the transaction is accepted.
+    pub(crate) async fn when_accepted(&self, txid: Hash) -> Result<(), StoreError> {
         let (tell, told) = oneshot::channel();
-        let mut waiting = lock(&self.waiting);
-        // Looked up behind the lock, so that it is not accepted in between.
-        if self.is_accepted(&txid)? {
-            // The other end is just below.
-            let _ = tell.send(());
-        } else {
-            let waiting = waiting.entry(txid).or_default();
-            waiting.retain(|waiting| !waiting.is_closed());
-            waiting.push(tell);
+        {
+            let mut waiting = lock(&self.waiting);
+            // Looked up with the lock held, so that it is not accepted in between.
+            if self.is_accepted(&txid)? {
+                return Ok(());
+            }
+            waiting.entry(txid).or_default().push(tell);
         }
-        Ok(told)
+        let mut waiter = Waiter { shared: self, txid, told };
+        // Who tells it never goes without having told.
+        let _ = (&mut waiter.told).await;
+        Ok(())
     }
 
     /// Tells who waits that a transaction was accepted.
@@ -192,13 +204,12 @@ impl Shared {
         }
     }
 
-    /// Forgets those who went while they waited, and tells those whose transaction came with a fetched session.
+    /// Tells those whose transaction came with a fetched session.
     pub(crate) fn look_after_waiting(&self) -> Result<(), StoreError> {
         let mut waiting = lock(&self.waiting);
         let mut accepted = Vec::new();
-        for (txid, waiting) in waiting.iter_mut() {
-            waiting.retain(|waiting| !waiting.is_closed());
-            if waiting.is_empty() || self.is_accepted(txid)? {
+        for txid in waiting.keys() {
+            if self.is_accepted(txid)? {
                 accepted.push(*txid);
             }
         }
@@ -209,5 +220,43 @@ impl Shared {
             }
         }
         Ok(())
+    }
+}
+
+/// Somebody who waits for a transaction; whoever goes is forgotten at once, or those who come and go would add up.
+struct Waiter<'a> {
+    shared: &'a Shared,
+    txid: Hash,
+    told: oneshot::Receiver<()>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.told.close();
+        let mut waiting = lock(&self.shared.waiting);
+        if let Some(others) = waiting.get_mut(&self.txid) {
+            others.retain(|other| !other.is_closed());
+            if others.is_empty() {
+                waiting.remove(&self.txid);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_missing_from_a_whole_session_is_silent() {
+        let contributed = BTreeMap::from([(1, 6), (2, 5), (3, 7)]);
+        let progress = Progress { session: 7, contributed, followed_from: 5, ..Progress::default() };
+        let silent =
+            |progress: &Progress| (0..4).filter(|peer| progress.is_silent(*peer)).collect::<Vec<_>>();
+        assert_eq!(silent(&progress), [0, 2]);
+        // Of session 6 it may have seen the end only, as behind a start or a fetched session.
+        assert!(silent(&Progress { followed_from: 6, ..progress.clone() }).is_empty());
+        assert!(silent(&Progress { followed_from: 7, ..progress }).is_empty());
+        assert!(silent(&Progress::default()).is_empty());
     }
 }

@@ -14,9 +14,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
         .iter()
         .map(|(peer, state)| {
             let status = if state.connected { "connected" } else { "disconnected" };
-            // A guardian of whom nothing was ordered in the last finished session and since.
-            let last = progress.contributed.get(peer);
-            let flagged = last.is_none_or(|last| last + 1 < progress.session);
+            let (last, flagged) = (progress.contributed.get(peer), progress.is_silent(*peer));
             let value = json!({ "last_contribution": last, "connection_status": status, "flagged": flagged });
             (peer.to_string(), value)
         })

@@ -81,6 +81,38 @@ fn root_of(level: &mut Vec<Hash>, mut on_level: impl FnMut(&[Hash])) -> MerkleRo
     MerkleRoot { root: level.first().copied().unwrap_or_default(), ambiguous, depth: Depth::Settled }
 }
 
+/// The same root over leaves that come one by one, in memory for one path of the tree.
+#[derive(Clone, Debug, Default)]
+pub struct RootBuilder {
+    /// Whole subtrees, each lower than the one before it: how high, and their roots.
+    subtrees: Vec<(u32, Hash)>,
+}
+
+impl RootBuilder {
+    /// Adds the next leaf.
+    pub fn push(&mut self, leaf: Hash) {
+        let mut new = (0, leaf);
+        while let Some((_, left)) = self.subtrees.pop_if(|(height, _)| *height == new.0) {
+            new = (new.0 + 1, sha256(&[&left.0, &new.1.0]));
+        }
+        self.subtrees.push(new);
+    }
+
+    /// The root over all of them.
+    pub fn root(mut self) -> Hash {
+        let Some((mut height, mut node)) = self.subtrees.pop() else { return Hash::default() };
+        while let Some((above, left)) = self.subtrees.pop() {
+            while height < above {
+                node = sha256(&[&node.0, &node.0]);
+                height += 1;
+            }
+            node = sha256(&[&left.0, &node.0]);
+            height += 1;
+        }
+        node
+    }
+}
+
 /// The header of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionHeader {

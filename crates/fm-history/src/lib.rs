@@ -28,7 +28,9 @@ pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
 pub use finding::{Code, Finding, Place, Severity};
 pub use hash::Hash;
-pub use header::{Depth, MerkleRoot, NODE_PAIR_BYTES, SessionHeader, merkle_root, merkle_root_of_items};
+pub use header::{
+    Depth, MerkleRoot, NODE_PAIR_BYTES, RootBuilder, SessionHeader, merkle_root, merkle_root_of_items,
+};
 pub use manifest::Manifest;
 pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};

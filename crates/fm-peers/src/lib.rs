@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 pub use frame::MAX_MESSAGE_BYTES;
 pub use inbox::Incoming;
 pub use link::LinkState;
+pub use listen::network_of;
 pub use pace::{Bucket, jittered};
 pub use tls::{CertificateError, Identity, new_identity};
 

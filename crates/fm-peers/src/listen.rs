@@ -2,10 +2,10 @@
 //!
 //! Invariant: a connection costs at most one of [`MAX_HANDSHAKES`] places for [`HANDSHAKE_TIME`]; when all are taken
 //! the oldest one from the address with the most is dropped, so nobody holds the door shut by waiting in it, and who comes
-//! from one address again and again shuts out nobody else.
+//! from one address again and again shuts out nobody else. Of IPv6 a network of 64 bits counts as one address.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,18 @@ pub(crate) async fn accept(listener: TcpListener, tls: Tls, links: BTreeMap<u16,
                 Err(_) => debug!(%address, "connection refused: no handshake in time"),
             }
         });
-        handshakes.push_back((address.ip(), handshake.abort_handle()));
+        handshakes.push_back((network_of(address.ip()), handshake.abort_handle()));
+    }
+}
+
+/// The address that limits count by: whoever has one address of IPv6 has the 2^64 of its network.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
     }
 }
 
@@ -83,6 +94,15 @@ async fn greet(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_network_is_one_address() {
+        let network = |address: &str| network_of(address.parse().unwrap()).to_string();
+        assert_eq!(network("203.0.113.9"), "203.0.113.9");
+        assert_eq!(network("::ffff:203.0.113.9"), "203.0.113.9");
+        assert_eq!(network("2001:db8:1:2:ffff::1"), "2001:db8:1:2::");
+        assert_ne!(network("2001:db8:1:3::1"), network("2001:db8:1:2::1"));
+    }
 
     #[tokio::test]
     async fn who_comes_again_and_again_shuts_out_nobody_else() {

@@ -9,6 +9,8 @@ use tokio::time::sleep;
 
 /// The longest head that is looked at.
 const MAX_HEAD_BYTES: usize = 8 << 10;
+/// In this header a guardian shows who it is.
+pub(crate) const PASS_HEADER: &str = "fm-guardian";
 /// Between two looks at a head that is not complete.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
@@ -24,8 +26,8 @@ pub struct Page {
 /// What a connection wants.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// To become a WebSocket.
-    Upgrade,
+    /// To become a WebSocket; with a guardian's pass, if it shows one.
+    Upgrade { pass: Option<String> },
     /// The page at that path.
     Page(String),
     /// Nothing that can be understood.
@@ -46,7 +48,7 @@ pub(crate) async fn wish(stream: &mut TcpStream) -> Result<Wish, Error> {
             continue;
         };
         let wish = read_head(&String::from_utf8_lossy(&head[..end]));
-        if wish != Wish::Upgrade {
+        if !matches!(wish, Wish::Upgrade { .. }) {
             stream.read_exact(&mut head[..end + 4]).await?;
         }
         return Ok(wish);
@@ -57,13 +59,15 @@ fn read_head(head: &str) -> Wish {
     let mut lines = head.lines();
     let mut words = lines.next().unwrap_or_default().split(' ');
     let (Some("GET"), Some(path)) = (words.next(), words.next()) else { return Wish::Nothing };
-    let is_upgrade = |line: &str| {
-        let header = line.split_once(':');
-        header.is_some_and(|(name, value)| {
-            name.eq_ignore_ascii_case("upgrade") && value.trim().eq_ignore_ascii_case("websocket")
-        })
-    };
-    if lines.any(is_upgrade) { Wish::Upgrade } else { Wish::Page(path.to_owned()) }
+    let (mut is_upgrade, mut pass) = (false, None);
+    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        is_upgrade |= name.eq_ignore_ascii_case("upgrade") && value.eq_ignore_ascii_case("websocket");
+        if name.eq_ignore_ascii_case(PASS_HEADER) {
+            pass = Some(value.to_owned());
+        }
+    }
+    if is_upgrade { Wish::Upgrade { pass } } else { Wish::Page(path.to_owned()) }
 }
 
 /// Answers with a page, or that there is none.
@@ -89,7 +93,11 @@ mod tests {
     fn heads_are_told_apart() {
         let page = |path: &str| Wish::Page(path.to_owned());
         assert_eq!(read_head("GET /metrics HTTP/1.1\r\nHost: x"), page("/metrics"));
-        assert_eq!(read_head("GET / HTTP/1.1\r\nUPGRADE: WebSocket"), Wish::Upgrade);
+        let upgrade = |pass: Option<&str>| Wish::Upgrade { pass: pass.map(str::to_owned) };
+        assert_eq!(read_head("GET / HTTP/1.1\r\nUPGRADE: WebSocket"), upgrade(None));
+        let guardian = "GET / HTTP/1.1\r\nFM-Guardian: 3.7.ab \r\nUpgrade: websocket";
+        assert_eq!(read_head(guardian), upgrade(Some("3.7.ab")));
+        assert_eq!(read_head("GET / HTTP/1.1\r\nfm-guardian: 3"), page("/"));
         assert_eq!(read_head("GET / HTTP/1.1\r\nX-Upgrade: websocket"), page("/"));
         for head in ["", "GET", "POST / HTTP/1.1\r\nUpgrade: websocket", "\0\0\0\0", "\r\n"] {
             assert_eq!(read_head(head), Wish::Nothing, "{head:?}");

@@ -1,17 +1,25 @@
 //! JSON-RPC 2.0 over WebSocket as guardians speak it, both sides.
 //!
 //! A request's `params` is a list with one object: `auth` (the guardian's password, or null) and `params`. Whoever asks
-//! for a page instead of a WebSocket gets that, so that a browser and a metrics collector need no port of their own.
+//! for a page instead of a WebSocket gets that, so that a browser and a metrics collector need no port of their own. A
+//! guardian shows another one who it is in a header of the handshake, and gets a place of its own.
 //!
-//! Invariants: whoever connects costs at most the [named limits](Limits); a request that cannot be read is answered, a
-//! connection that breaks the rules is closed; nothing a client or a server sends makes the other panic.
+//! Invariants: whoever connects costs at most the [named limits](Limits), in memory that is counted before it is taken; a
+//! request that cannot be read is answered, a connection that breaks the rules is closed; nothing a client or a server
+//! sends makes the other panic.
 
+mod budget;
 mod client;
 mod http;
 mod message;
+mod metered;
+mod places;
+mod scan;
 mod server;
+mod talk;
 
-pub use client::{Client, ClientError};
+pub use client::{Answer, Client, ClientError, Dial};
 pub use http::Page;
 pub use message::{RpcError, encode_params};
 pub use server::{Limits, Request, Service, serve};
+pub use talk::Turn;

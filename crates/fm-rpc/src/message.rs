@@ -1,7 +1,26 @@
 //! Requests and responses as text.
+//!
+//! Invariants: a request and an answer are counted before they are read; of a request nothing is kept that is longer than
+//! what it is for; an answer is read as the type that was asked for.
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+
+use crate::scan::is_modest;
+
+/// JSON values in a request; the largest honest one, an announcement, has fewer than 20.
+const REQUEST_VALUES: usize = 256;
+/// JSON values in an answer; the largest honest one lists every guardian a few times.
+const ANSWER_VALUES: usize = 20_000;
+/// How deep values are nested, at most.
+const DEPTH: usize = 16;
+/// The longest text that is taken as a request's id.
+const ID_BYTES: usize = 64;
+/// The longest name of a method.
+const METHOD_BYTES: usize = 128;
+/// The longest text of an error that is passed on.
+const ERROR_CHARACTERS: usize = 1000;
 
 /// What is answered to what cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -30,6 +49,8 @@ impl RpcError {
     pub const NOT_AUTHENTICATED: i64 = 401;
     /// There is no such thing.
     pub const NOT_FOUND: i64 = 404;
+    /// It has not happened in the time for which a request may wait.
+    pub const NOT_YET: i64 = 408;
     /// Too much at once.
     pub const BUSY: i64 = 429;
 
@@ -50,15 +71,23 @@ pub(crate) struct Call {
 
 /// Reads a request; an error goes to who sent it, under the id that was read.
 pub(crate) fn read_call(text: &str) -> Result<Call, (Value, RpcError)> {
-    let not_json = |_| (Value::Null, RpcError::new(RpcError::NOT_JSON, "not JSON"));
-    let mut request: Value = serde_json::from_str(text).map_err(not_json)?;
-    let id = request.get("id").cloned().unwrap_or(Value::Null);
+    let not_json = |what| (Value::Null, RpcError::new(RpcError::NOT_JSON, what));
+    if !is_modest(text, REQUEST_VALUES, DEPTH) {
+        return Err(not_json("more values, or deeper ones, than any request has"));
+    }
+    let mut request: Value = serde_json::from_str(text).map_err(|_| not_json("not JSON"))?;
+    let id = request.get_mut("id").map(Value::take).unwrap_or(Value::Null);
+    if !is_id(&id) {
+        let error = "an id is a number, null, or a text of at most 64 bytes";
+        return Err((Value::Null, RpcError::new(RpcError::NOT_A_REQUEST, error)));
+    }
     let bad = |what: &str| (id.clone(), RpcError::new(RpcError::NOT_A_REQUEST, what));
     if request.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
         return Err(bad("not a request of JSON-RPC 2.0"));
     }
-    let Some(Value::String(method)) = request.get_mut("method").map(Value::take) else {
-        return Err(bad("a request without a method"));
+    let method = match request.get_mut("method").map(Value::take) {
+        Some(Value::String(method)) if method.len() <= METHOD_BYTES => method,
+        _ => return Err(bad("a request without a method")),
     };
     let (auth, params) = match request.get_mut("params").map(Value::take) {
         None | Some(Value::Null) => (None, Value::Null),
@@ -68,6 +97,14 @@ pub(crate) fn read_call(text: &str) -> Result<Call, (Value, RpcError)> {
         })?,
     };
     Ok(Call { id, method, auth, params })
+}
+
+fn is_id(id: &Value) -> bool {
+    match id {
+        Value::Null | Value::Number(_) => true,
+        Value::String(id) => id.len() <= ID_BYTES,
+        _ => false,
+    }
 }
 
 fn read_params(params: Value) -> Option<(Option<String>, Value)> {
@@ -95,22 +132,71 @@ pub(crate) fn write_request(id: u64, method: &str, params: &Value) -> String {
 }
 
 pub(crate) fn write_response(id: &Value, result: Result<Value, RpcError>) -> String {
-    match result {
-        Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
-        Err(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
+    #[derive(Serialize)]
+    struct Response<'a> {
+        jsonrpc: &'static str,
+        id: &'a Value,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        result: Option<Value>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<RpcError>,
     }
-    .to_string()
+    let (result, error) = result.map_or_else(|error| (None, Some(error)), |result| (Some(result), None));
+    let response = Response { jsonrpc: "2.0", id, result, error };
+    serde_json::to_string(&response).expect("values with texts as keys are JSON")
 }
 
-/// Reads a response; none if it is no response to a request of ours.
-pub(crate) fn read_response(text: &str) -> Option<(u64, Result<Value, RpcError>)> {
-    let mut response: Value = serde_json::from_str(text).ok()?;
-    let id = response.get("id")?.as_u64()?;
-    if let Some(error) = response.get_mut("error").map(Value::take).filter(|error| !error.is_null()) {
-        let unreadable = |_| RpcError::new(RpcError::INTERNAL, "an error that cannot be read");
-        return Some((id, Err(serde_json::from_value(error).unwrap_or_else(unreadable))));
+/// Which request a response is to, read without reading the rest of it.
+pub(crate) fn read_response_id(text: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Head {
+        id: u64,
     }
-    Some((id, Ok(response.get_mut("result")?.take())))
+    serde_json::from_str::<Head>(text).ok().map(|head| head.id)
+}
+
+/// Reads the result of a response as what was asked for; none if it is something else.
+pub(crate) fn read_response<T: DeserializeOwned>(text: &str) -> Option<Result<T, RpcError>> {
+    #[derive(Deserialize)]
+    #[serde(bound = "T: DeserializeOwned")]
+    struct Body<T> {
+        #[serde(default = "missing", deserialize_with = "present")]
+        result: Option<T>,
+    }
+    #[derive(Deserialize)]
+    struct Failed {
+        error: RpcError,
+    }
+    if !is_modest(text, ANSWER_VALUES, DEPTH) {
+        return None;
+    }
+    if let Ok(Failed { error }) = serde_json::from_str(text) {
+        return Some(Err(RpcError::new(error.code, legible(&error.message))));
+    }
+    // A response with an error that cannot be read has no result either.
+    serde_json::from_str::<Body<T>>(text).ok()?.result.map(Ok)
+}
+
+fn missing<T>() -> Option<T> {
+    None
+}
+
+/// A result that is null is a result.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
+/// The text of another party for a terminal or a log: short, and without what would move the cursor or turn the line.
+fn legible(text: &str) -> String {
+    let is_odd = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let shown = |character: char| match is_odd(character) {
+        true => character.escape_unicode().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().take(ERROR_CHARACTERS).map(shown).collect()
 }
 
 #[cfg(test)]
@@ -150,10 +236,38 @@ mod tests {
     }
 
     #[test]
+    fn what_would_be_kept_while_a_request_waits_is_small() {
+        let request = |id: &str, params: &str| {
+            read_call(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"a","params":{params}}}"#))
+        };
+        let refused = |id: &str, params: &str| request(id, params).unwrap_err();
+        for id in ["null", "7", "-1", "1.5", r#""x""#, &format!("{:?}", "x".repeat(64))] {
+            assert_eq!(request(id, "[]").unwrap().id, serde_json::from_str::<Value>(id).unwrap(), "{id}");
+        }
+        for id in ["[]", "{}", "true", "[1]", r#"{"":0}"#, &format!("{:?}", "x".repeat(65))] {
+            let (back, error) = refused(id, "[]");
+            assert_eq!((back, error.code), (Value::Null, RpcError::NOT_A_REQUEST), "{id}");
+        }
+        // One byte of these becomes a hundred in memory: they are not read at all.
+        let many = format!("[{}0]", r#"{"":0},"#.repeat(100_000));
+        for (id, params) in
+            [(many.as_str(), "[]"), ("1", many.as_str()), ("1", &format!(r#"[{{"params":{many}}}]"#))]
+        {
+            assert_eq!(refused(id, params).1.code, RpcError::NOT_JSON);
+        }
+        let deep = format!("{}{}", "[".repeat(20), "]".repeat(20));
+        assert_eq!(refused("1", &format!(r#"[{{"params":{deep}}}]"#)).1.code, RpcError::NOT_JSON);
+        let long = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{:?}}}"#, "m".repeat(129));
+        assert_eq!(read_call(&long).unwrap_err().1.code, RpcError::NOT_A_REQUEST);
+    }
+
+    #[test]
     fn responses_are_told_from_noise() {
         let error = RpcError::new(404, "no such thing");
-        assert_eq!(read_response(&write_response(&json!(1), Err(error.clone()))), Some((1, Err(error))));
-        assert_eq!(read_response(&write_response(&json!(2), Ok(Value::Null))), Some((2, Ok(Value::Null))));
+        let failed = write_response(&json!(1), Err(error.clone()));
+        assert_eq!((read_response_id(&failed), read_response::<Value>(&failed)), (Some(1), Some(Err(error))));
+        let null = write_response(&json!(2), Ok(Value::Null));
+        assert_eq!((read_response_id(&null), read_response(&null)), (Some(2), Some(Ok(Value::Null))));
         for text in [
             "",
             "[]",
@@ -162,8 +276,23 @@ mod tests {
             r#"{"result":2}"#,
             r#"{"id":-1,"result":2}"#,
         ] {
-            assert_eq!(read_response(text), None, "{text}");
+            assert!(read_response_id(text).is_none() || read_response::<Value>(text).is_none(), "{text}");
         }
-        assert!(matches!(read_response(r#"{"id":1,"error":7}"#), Some((1, Err(_)))));
+        assert_eq!(read_response::<Value>(r#"{"id":1,"error":7}"#), None);
+    }
+
+    #[test]
+    fn an_answer_is_what_was_asked_for_or_nothing() {
+        let of = |result: &str| format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        assert_eq!(read_response::<u64>(&of("7")), Some(Ok(7)));
+        for other in ["-1", "\"7\"", "[7]", "null", &"[".repeat(100)] {
+            assert_eq!(read_response::<u64>(&of(other)), None, "{other}");
+        }
+        let many = of(&format!("[{}0]", r#"{"":0},"#.repeat(100_000)));
+        assert_eq!((read_response_id(&many), read_response::<Value>(&many)), (Some(1), None));
+        let told = RpcError::new(1, format!("a\n\u{1b}[2J\u{202e}{}", "b".repeat(2000)));
+        let read = read_response::<u64>(&write_response(&json!(1), Err(told))).unwrap().unwrap_err();
+        assert!(read.message.starts_with("a\\u{a}\\u{1b}[2J\\u{202e}bb"), "{read}");
+        assert!(read.message.len() < 1100);
     }
 }

@@ -3,22 +3,42 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use fm_rpc::{Client, ClientError, Limits, Page, Request, RpcError, Service, serve};
+use fm_rpc::{Client, ClientError, Dial, Limits, Page, Request, RpcError, Service, Turn, serve};
 use futures::future::BoxFuture;
+use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{accept_async, connect_async};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-struct Echo;
+/// The longest answer that is read, and a large one.
+const LONGEST: usize = 1 << 20;
+const LARGE: usize = 300_000;
+
+/// Counts the large answers that it made.
+#[derive(Default)]
+struct Echo(AtomicUsize);
 
 impl Service for Echo {
-    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Result<Value, RpcError>> {
+    fn call<'a>(
+        self: Arc<Self>,
+        request: Request,
+        turn: &'a mut Turn,
+    ) -> BoxFuture<'a, Result<Value, RpcError>> {
         Box::pin(async move {
             match request.method.as_str() {
+                "large" => {
+                    turn.take(LARGE).await?;
+                    self.0.fetch_add(1, Relaxed);
+                    Ok(json!("x".repeat(LARGE)))
+                }
                 "echo" => Ok(json!([request.auth, request.params])),
                 "never" => std::future::pending().await,
                 _ => Err(RpcError::new(RpcError::NO_METHOD, "no such method")),
@@ -29,17 +49,40 @@ impl Service for Echo {
     fn page(&self, path: &str) -> Option<Page> {
         (path == "/").then(|| Page { kind: "text/plain", text: "hello".to_owned() })
     }
+
+    fn guardian(&self, pass: &str) -> Option<u16> {
+        pass.parse().ok()
+    }
 }
 
 async fn server(limits: Limits) -> String {
+    server_of(limits).await.0
+}
+
+async fn server_of(limits: Limits) -> (String, Arc<Echo>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(serve(listener, Arc::new(Echo), limits));
-    address.to_string()
+    let (address, echo) = (listener.local_addr().unwrap(), Arc::<Echo>::default());
+    tokio::spawn(serve(listener, echo.clone(), limits));
+    (address.to_string(), echo)
 }
 
 async fn client(address: &str) -> Result<Client, ClientError> {
-    Client::connect(&format!("ws://{address}/")).await
+    client_with(address, None).await
+}
+
+async fn client_with(address: &str, pass: Option<&str>) -> Result<Client, ClientError> {
+    let dial = Dial { longest_answer: LONGEST, pass: pass.map(str::to_owned) };
+    Client::connect(&format!("ws://{address}/"), &dial).await
+}
+
+/// Waits until a connection is closed, which its client sees when it reads.
+async fn closes(client: &Client) -> bool {
+    let closed = async {
+        while !client.is_closed() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, closed).await.is_ok()
 }
 
 fn code(answer: Result<Value, ClientError>) -> i64 {
@@ -53,9 +96,9 @@ fn code(answer: Result<Value, ClientError>) -> i64 {
 async fn questions_are_answered_while_others_wait() {
     let address = server(Limits::default()).await;
     let client = client(&address).await.unwrap();
-    let never = client.request("never", None, &Value::Null, Duration::from_millis(50));
+    let never = client.request::<Value>("never", None, &Value::Null, Duration::from_millis(50));
     let params = json!({"a": 1});
-    let echo = client.request("echo", Some("secret"), &params, PATIENCE);
+    let echo = client.request::<Value>("echo", Some("secret"), &params, PATIENCE);
     let (never, echo) = tokio::join!(never, echo);
     assert!(matches!(never, Err(ClientError::TimedOut { .. })));
     assert_eq!(echo.unwrap(), json!(["secret", {"a": 1}]));
@@ -81,25 +124,150 @@ async fn a_browser_gets_a_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_kept() {
-    let limits = Limits { connections: 2, in_flight: 3, per_second: 20, request_bytes: 1000 };
+    let limits =
+        Limits { connections: 2, in_flight: 3, per_second: 20, request_bytes: 1000, ..Limits::default() };
     let address = server(limits).await;
     let (first, second) = (client(&address).await.unwrap(), client(&address).await.unwrap());
-    assert!(client(&address).await.is_err(), "a third connection");
+    second.request::<Value>("echo", None, &Value::Null, PATIENCE).await.unwrap();
+    // A third connection has the place of the one that was silent for longest, and no guardian's.
+    let guardian = client_with(&address, Some("7")).await.unwrap();
+    let third = client(&address).await.unwrap();
+    assert!(closes(&first).await && !second.is_closed() && !third.is_closed() && !guardian.is_closed());
     // Three that never end, and a fourth.
     for _ in 0..3 {
-        let never = first.request("never", None, &Value::Null, Duration::from_millis(20)).await;
+        let never = third.request::<Value>("never", None, &Value::Null, Duration::from_millis(20)).await;
         assert!(matches!(never, Err(ClientError::TimedOut { .. })));
     }
-    assert_eq!(code(first.request("echo", None, &Value::Null, PATIENCE).await), RpcError::BUSY);
+    assert_eq!(code(third.request("echo", None, &Value::Null, PATIENCE).await), RpcError::BUSY);
     // Twenty are saved up, twenty more take a second.
     let start = Instant::now();
     for _ in 0..40 {
-        second.request("echo", None, &Value::Null, PATIENCE).await.unwrap();
+        second.request::<Value>("echo", None, &Value::Null, PATIENCE).await.unwrap();
     }
     assert!(start.elapsed() > Duration::from_millis(700), "{:?}", start.elapsed());
     // Too long: the connection is closed, and its place is free.
-    assert!(second.request("echo", None, &json!("x".repeat(2000)), PATIENCE).await.is_err());
+    assert!(second.request::<Value>("echo", None, &json!("x".repeat(2000)), PATIENCE).await.is_err());
     drop(second);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    client(&address).await.unwrap().request("echo", None, &Value::Null, PATIENCE).await.unwrap();
+    sleep(Duration::from_millis(200)).await;
+    client(&address).await.unwrap().request::<Value>("echo", None, &Value::Null, PATIENCE).await.unwrap();
+    assert!(!third.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_has_an_end_and_so_has_silence() {
+    let limits =
+        Limits { wait: Duration::from_millis(300), idle: Duration::from_millis(500), ..Limits::default() };
+    let address = server(limits).await;
+    let client = client(&address).await.unwrap();
+    assert_eq!(code(client.request("never", None, &Value::Null, PATIENCE).await), RpcError::NOT_YET);
+    let start = Instant::now();
+    assert!(closes(&client).await && start.elapsed() >= Duration::from_millis(400));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_counted_in_bytes() {
+    let limits = Limits { requests_of_one: 100_000, ..Limits::default() };
+    let address = server(limits).await;
+    let (one, other) = (client(&address).await.unwrap(), client(&address).await.unwrap());
+    let padding = json!("x".repeat(60_000));
+    let brief = Duration::from_millis(200);
+    let never = one.request::<Value>("never", None, &padding, brief).await;
+    assert!(matches!(never, Err(ClientError::TimedOut { .. })));
+    // Both come from one address; a guardian has a budget of its own.
+    assert!(other.request::<Value>("echo", None, &padding, PATIENCE).await.is_err());
+    assert!(closes(&other).await && !one.is_closed());
+    let guardian = client_with(&address, Some("7")).await.unwrap();
+    guardian.request::<Value>("echo", None, &padding, PATIENCE).await.unwrap();
+    // What arrived and is no whole request yet counts too.
+    drop(one);
+    sleep(brief).await;
+    let mut parts = Vec::new();
+    for _ in 0..4 {
+        let (socket, _) = connect_async(format!("ws://{address}/")).await.unwrap();
+        let mut stream = socket.into_inner();
+        // A masked text of 70,000 bytes, of which 40,000 come.
+        let head = [0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0x11, 0x70, 0, 0, 0, 0];
+        stream.write_all(&head).await.unwrap();
+        let _ = stream.write_all(&[b'x'; 40_000]).await;
+        parts.push(stream);
+    }
+    sleep(brief).await;
+    let mut closed = 0;
+    for stream in &mut parts {
+        closed += usize::from(timeout(brief, stream.read(&mut [0; 9])).await.is_ok());
+    }
+    assert_eq!(closed, 2, "two times 40,000 fit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_nobody_reads_are_not_made() {
+    let limits = Limits {
+        answers_of_one: 2 * LARGE,
+        answers_in_all: 3 * LARGE,
+        stall: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let (address, echo) = server_of(limits).await;
+    let mut deaf = Vec::new();
+    for _ in 0..5 {
+        let (mut socket, _) = connect_async(format!("ws://{address}/")).await.unwrap();
+        for id in 0..60 {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"large","params":[]}}"#);
+            socket.send(Message::text(text)).await.unwrap();
+        }
+        deaf.push(socket);
+    }
+    sleep(Duration::from_secs(1)).await;
+    // The system's own buffers take a few for each; then no more than two are made.
+    let made = echo.0.load(Relaxed);
+    assert!(made < 60, "{made} answers were made");
+    // Who takes nothing is closed, and then others get theirs, whole, in pieces.
+    let client = client(&address).await.unwrap();
+    let answer: String = client.request("large", None, &Value::Null, PATIENCE).await.unwrap();
+    assert_eq!(answer, "x".repeat(LARGE));
+    sleep(Duration::from_secs(5)).await;
+    for mut socket in deaf {
+        let read = async { while let Some(Ok(_)) = socket.next().await {} };
+        timeout(PATIENCE, read).await.expect("it is closed");
+    }
+}
+
+/// A server that answers every request with that, after the id.
+async fn liar(answer: impl Fn(&Value) -> Vec<String> + Send + 'static) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut socket = accept_async(listener.accept().await.unwrap().0).await.unwrap();
+        while let Some(Ok(Message::Text(text))) = socket.next().await {
+            let request: Value = serde_json::from_str(&text).unwrap();
+            for answer in answer(&request["id"]) {
+                // It may be closed for what it said.
+                let _ = socket.send(Message::text(answer)).await;
+            }
+        }
+    });
+    client(&address).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_as_long_as_the_client_takes_and_of_the_type_that_was_asked_for() {
+    let result = |result: String| move |id: &Value| vec![format!(r#"{{"id":{id},"result":{result}}}"#)];
+    let count = |client: Client| async move {
+        client.request::<u64>("session_count", None, &Value::Null, PATIENCE).await
+    };
+    assert_eq!(count(liar(result("7".into())).await).await.unwrap(), 7);
+    let values = format!("[{}0]", r#"{"":0},"#.repeat(100_000));
+    for other in [values, "[7]".to_owned(), "null".to_owned(), format!("{:?}", "7".repeat(100_000))] {
+        let answer = count(liar(result(other)).await).await;
+        assert!(matches!(answer, Err(ClientError::Unreadable { .. })), "{answer:?}");
+    }
+    let long = count(liar(result(format!("{:?}", "x".repeat(LONGEST)))).await).await;
+    assert!(matches!(long, Err(ClientError::Closed { .. })), "{long:?}");
+    // An answer to nothing that was asked, and one answer twice.
+    let unasked = liar(|_| vec![r#"{"id":99,"result":1}"#.to_owned()]).await;
+    assert!(unasked.request::<u64>("a", None, &Value::Null, PATIENCE).await.is_err());
+    assert!(closes(&unasked).await);
+    let twice = liar(|id| vec![format!(r#"{{"id":{id},"result":1}}"#); 2]).await;
+    twice.request::<u64>("a", None, &Value::Null, PATIENCE).await.unwrap();
+    assert!(closes(&twice).await);
 }

@@ -101,6 +101,15 @@ impl LiveStore {
         self.db.get(key).map_err(|error| explain(&self.path, &error))
     }
 
+    /// How many bytes the value of a key has.
+    ///
+    /// # Errors
+    /// If the database is damaged.
+    pub fn value_bytes(&self, key: &[u8]) -> Result<Option<usize>, StoreError> {
+        let value = self.db.get_pinned(key).map_err(|error| explain(&self.path, &error))?;
+        Ok(value.map(|value| value.len()))
+    }
+
     /// The rows from the key `from` on, up to but without the key `to`, as they are now.
     pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
         scan_range(&self.db, &self.path, ReadOptions::default(), from, to)

@@ -2,6 +2,7 @@
 
 mod attacked;
 mod byzantine;
+mod dev;
 mod faults;
 mod refuses;
 mod restored;

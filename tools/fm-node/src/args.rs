@@ -10,7 +10,8 @@ use fm_cli::{Manual, bytes};
 ///
 /// Results go to standard output, the log to standard error (`FM_LOG` filters it, as in `FM_LOG=debug`). A guardian's
 /// password comes from `FM_PASSWORD`, or is asked for. Exit status: 0 done, 1 the federation agreed on something
-/// else than this node, 2 bad usage, 3 files or addresses are not usable, 11 the database is in use, 12 wrong password.
+/// else than this node, or refused what it was asked, 2 bad usage, 3 files or addresses are not usable, 4 submitted but not
+/// accepted in time, 11 the database is in use, 12 wrong password, 130 stopped by Ctrl-C.
 #[derive(Parser)]
 #[command(name = "fm-node", version)]
 pub(crate) struct Arguments {
@@ -72,6 +73,10 @@ pub(crate) struct RunArgs {
     /// Stop when so many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS")]
     pub(crate) sessions: Option<u64>,
+    /// Stop when standard input ends. For a program that starts this one: when that program ends, in whatever way, this
+    /// one stops too.
+    #[arg(long, env = "FM_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
+    pub(crate) stop_with_stdin: bool,
 }
 
 /// Versions of servers whose configuration is that of nodes.
@@ -156,13 +161,15 @@ pub(crate) struct CarryOverArgs {
 
 /// Start a federation of guardians on this machine, one process each, for trying.
 ///
-/// Makes their keys and files in DIR/0, DIR/1, …; if they are there already it goes on with them. Prints a line for
-/// every session. Everybody knows the password (`dev`) and the ledger's issuer: no money.
+/// Makes their keys and files in DIR/0, DIR/1, …; if they exist, the same federation continues. Prints where each guardian
+/// listens and logs, then a line for every session. A guardian that ends is started again. Ctrl-C, SIGTERM and SIGHUP stop
+/// all of them, and none of them outlives this program. Everybody knows the password (`dev`) and the ledger's issuer: no
+/// money.
 #[derive(Args)]
 pub(crate) struct DevArgs {
-    /// Number of guardians: 4 or more.
-    #[arg(long, value_name = "N", default_value_t = 4, env = "FM_GUARDIANS")]
-    pub(crate) guardians: u16,
+    /// Number of guardians: 4 or more. A new federation has 4 if this is not given.
+    #[arg(long, value_name = "N", env = "FM_GUARDIANS")]
+    pub(crate) guardians: Option<u16>,
     /// Where their data directories are, or are made.
     #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
@@ -172,12 +179,12 @@ pub(crate) struct DevArgs {
     /// Submit so many transactions in a second.
     #[arg(long, value_name = "TPS", env = "FM_LOAD")]
     pub(crate) load: Option<u32>,
-    /// Milliseconds between rounds, of a new federation.
-    #[arg(long, value_name = "MS", default_value_t = 50, env = "FM_ROUND_DELAY")]
-    pub(crate) round_delay: u64,
-    /// Rounds in a session, of a new federation.
-    #[arg(long, value_name = "N", default_value_t = 60, env = "FM_ROUNDS")]
-    pub(crate) rounds: u16,
+    /// Milliseconds between rounds. A new federation has 50 if this is not given.
+    #[arg(long, value_name = "MS", env = "FM_ROUND_DELAY")]
+    pub(crate) round_delay: Option<u64>,
+    /// Rounds in a session. A new federation has 60 if this is not given.
+    #[arg(long, value_name = "N", env = "FM_ROUNDS")]
+    pub(crate) rounds: Option<u16>,
 }
 
 /// Which guardian is asked.
@@ -192,10 +199,15 @@ pub(crate) struct ServerArgs {
 }
 
 /// Ask a running guardian how it is.
+///
+/// Exit status: 0 it answered, 1 with --check if its session is stuck, 3 it did not answer.
 #[derive(Args)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    /// End with exit status 1 if the open session is stuck. For health checks.
+    #[arg(long, env = "FM_CHECK", value_parser = FalseyValueParser::new())]
+    pub(crate) check: bool,
     /// Print the answer as one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
@@ -215,6 +227,9 @@ pub(crate) struct SubmitArgs {
     /// Do not wait until it is accepted.
     #[arg(long, env = "FM_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub(crate) no_wait: bool,
+    /// Seconds to wait until it is accepted; then the exit status is 4. The transaction stays submitted.
+    #[arg(long, value_name = "S", default_value_t = 600, env = "FM_TIMEOUT")]
+    pub(crate) timeout: u64,
 }
 
 /// Tell a running guardian to stop when a session is finished.
@@ -222,12 +237,18 @@ pub(crate) struct SubmitArgs {
 pub(crate) struct ShutdownArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
-    /// Stop when so many sessions are finished: the one with this number is not begun. Without it: after the open one.
+    /// Stop when so many sessions are finished: the one with this number is not begun. Without it: after the open one. A
+    /// session that has begun already is refused.
     #[arg(long, value_name = "N", env = "FM_AT_SESSION")]
     pub(crate) at_session: Option<u64>,
+    /// Cancel the scheduled shutdown; the guardian keeps running.
+    #[arg(long, conflicts_with = "at_session", env = "FM_CANCEL", value_parser = FalseyValueParser::new())]
+    pub(crate) cancel: bool,
 }
 
 /// Submit transactions of a `dummy` ledger to a running federation and measure how long they take.
+///
+/// Exit status: 0 transactions were accepted, 1 guardians answered and accepted none, 3 no guardian answered.
 #[derive(Args)]
 pub(crate) struct LoadArgs {
     /// The directory of a federation that `fm-node dev` started.

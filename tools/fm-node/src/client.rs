@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, guardian_password, print_json_line};
-use fm_client::{Guardian, SubmitError, own_address, wait_for};
+use fm_client::{Guardian, own_address, wait_for};
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
 use fm_history::Transaction;
@@ -14,15 +14,21 @@ use crate::args::{ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
 use crate::failure::{of_client, of_submission};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A transaction may have to wait for the next session.
-const ACCEPTED_PATIENCE: Duration = Duration::from_secs(600);
 
 pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
     let status = ask(&arguments.server, None, "status", &Value::Null)?;
+    // Servers do not say whether their session is stuck; that they answer is all that can be checked.
+    let is_stuck = !status["session"]["stuck"].is_null();
+    let exit = if arguments.check && is_stuck { Exit::Findings } else { Exit::Done };
     if arguments.json {
         print_json_line(&status)?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
+    print_status(&status)?;
+    Ok(exit)
+}
+
+fn print_status(status: &Value) -> Result<(), Failure> {
     let mut output = Output::default();
     let (federation, session) = (&status["federation"], &status["session"]);
     output.line(&format!("sessions   {} finished", federation["session_count"]))?;
@@ -48,7 +54,7 @@ pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
     if let Some(last) = federation["scheduled_shutdown"].as_u64() {
         output.line(&format!("shutdown   when {last} sessions are finished"))?;
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// Who is missing, as the status names them.
@@ -88,15 +94,20 @@ pub(crate) fn submit(arguments: &SubmitArgs) -> Result<Exit, Failure> {
     };
     let txid = hex::encode(transaction.txid().0);
     let guardian = Guardian::new(address(&arguments.server)?);
-    wait_for(async {
-        guardian.submit(&transaction, PATIENCE).await?;
-        if !arguments.no_wait {
-            guardian.ask("await_transaction", None, &json!(txid), ACCEPTED_PATIENCE).await?;
-        }
-        Ok(())
+    let patience = Duration::from_secs(arguments.timeout);
+    let accepted = wait_for(async {
+        guardian.submit(&transaction, PATIENCE.min(patience)).await?;
+        if arguments.no_wait { Ok(true) } else { guardian.accepts(&transaction, patience).await }
     })
     .map_err(cannot_wait)?
-    .map_err(|error: SubmitError| of_submission(&error))?;
+    .map_err(|error| of_submission(&error))?;
+    if !accepted {
+        let message =
+            format!("transaction {txid} was submitted and is not accepted after {} s", arguments.timeout);
+        return Err(Failure::new(Exit::Partial, message).hint(
+            "`fm-node status` says whether sessions are finished; the guardian proposes the transaction until it is accepted",
+        ));
+    }
     let what = if arguments.no_wait { "submitted" } else { "accepted" };
     Output::default().line(&format!("{what}   {txid}"))?;
     Ok(Exit::Done)
@@ -105,6 +116,9 @@ pub(crate) fn submit(arguments: &SubmitArgs) -> Result<Exit, Failure> {
 pub(crate) fn shutdown(arguments: &ShutdownArgs) -> Result<Exit, Failure> {
     let directory = arguments.server.data_dir.as_deref().unwrap_or(Path::new("."));
     let password = guardian_password(directory)?;
+    if arguments.cancel {
+        return cancel_shutdown(&arguments.server, &password);
+    }
     let session = arguments.at_session.map_or(Value::Null, |session| json!(session));
     ask(&arguments.server, Some(&password), "shutdown", &session)?;
     let when = match arguments.at_session {
@@ -112,6 +126,15 @@ pub(crate) fn shutdown(arguments: &ShutdownArgs) -> Result<Exit, Failure> {
         None => "when the open session is finished".to_owned(),
     };
     Output::default().line(&format!("shutdown   {when}"))?;
+    Ok(Exit::Done)
+}
+
+fn cancel_shutdown(server: &ServerArgs, password: &str) -> Result<Exit, Failure> {
+    let was = ask(server, Some(password), "cancel_shutdown", &Value::Null)?;
+    Output::default().line(&match was.as_u64() {
+        Some(session) => format!("cancelled  the shutdown when {session} sessions are finished"),
+        None => "cancelled  nothing: no shutdown was scheduled".to_owned(),
+    })?;
     Ok(Exit::Done)
 }
 

@@ -1,85 +1,134 @@
 //! `fm-node dev`: a federation on this machine, one process for each guardian.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use fm_cli::{Exit, Failure, Output, interrupt_flag};
-use fm_client::{Guardian, unwrap_bytes};
+use fm_client::Guardian;
 use fm_codec::{Dialect, decode_exact};
-use fm_guardian::{DATABASE_NAME, FederationPlan, generate_load, write_federation};
+use fm_guardian::{Consensus, FederationPlan, Local, generate_load, write_federation};
 use fm_history::SignedSession;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use signal_hook::consts::SIGHUP;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::args::DevArgs;
 use crate::load::{LEDGER, addresses};
+use crate::processes::{Guardians, PASSWORD};
 use crate::run::runtime;
 
-/// The password of all guardians that are made here.
-const PASSWORD: &str = "dev";
-/// How often the processes are looked at.
-const LOOK_AFTER: Duration = Duration::from_millis(100);
+/// Guardians, rounds in a session and milliseconds between rounds of a new federation.
+const GUARDIANS: u16 = 4;
+const ROUNDS: u16 = 60;
+const ROUND_DELAY: u64 = 50;
 /// A question to a guardian is asked again after this.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// As many transactions as the rate says are on their way at a time, but no more than this.
 const MOST_WORKERS: u32 = 800;
 
-/// The processes; they are told to stop when this goes.
-struct Guardians(Vec<Child>);
-
-impl Drop for Guardians {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            // It may have ended by itself.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
 pub(crate) fn run(arguments: &DevArgs) -> Result<Exit, Failure> {
     let interrupted = interrupt_flag()?;
-    if arguments.guardians < 4 {
+    stop_on_hangup(&interrupted)?;
+    if arguments.guardians.is_some_and(|guardians| guardians < 4) {
         return Err(Failure::new(Exit::Usage, "a federation has four guardians or more"));
     }
     let io = |error: std::io::Error| {
         Failure::new(Exit::CannotLook, format!("{}: {error}", arguments.dir.display()))
     };
-    if !arguments.dir.join("0").exists() {
-        make(arguments).map_err(io)?;
+    match arguments.dir.join("0").exists() {
+        true => check_existing(arguments)?,
+        false => make(arguments).map_err(io)?,
     }
     let urls = addresses(&arguments.dir)?;
-    let mut guardians = Guardians(Vec::new());
-    for peer in 0..urls.len() {
-        let child = start(&arguments.dir.join(peer.to_string()), arguments.sessions).map_err(io)?;
-        guardians.0.push(child);
-    }
-    let exit = runtime()?.block_on(watch_over(&urls, arguments, &mut guardians, interrupted))?;
-    if exit == Exit::Done {
-        let dir = arguments.dir.display();
-        Output::default().line(&format!("stopped; prove it with: fm-verify {dir}/0 --config {dir}/0"))?;
-    }
+    let directories: Vec<PathBuf> =
+        (0..urls.len()).map(|peer| arguments.dir.join(peer.to_string())).collect();
+    let mut output = Output::default();
+    introduce(&mut output, &directories, &urls)?;
+    let mut guardians = Guardians::start(directories, arguments.sessions)?;
+    let exit = runtime()?.block_on(watch_over(&urls, arguments, &mut guardians, &interrupted))?;
+    let dir = arguments.dir.display();
+    output.line(&format!("stopped; prove it with: fm-verify {dir}/0 --config {dir}/0"))?;
     Ok(exit)
+}
+
+/// A terminal that is closed stops the federation, unless that signal is ignored, as `nohup` does.
+fn stop_on_hangup(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
+    if is_ignored(SIGHUP) {
+        return Ok(());
+    }
+    let registered = signal_hook::flag::register(SIGHUP, interrupted.clone());
+    registered.map(drop).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
+}
+
+/// Whether this process was started with that signal ignored; false where the system does not say.
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
+/// Refuses options that say something else than the federation that exists.
+fn check_existing(arguments: &DevArgs) -> Result<(), Failure> {
+    let guardian = arguments.dir.join("0");
+    let consensus: Consensus = read_json(&guardian.join("consensus.json"))?;
+    let local: Local = read_json(&guardian.join("local.json"))?;
+    let count = consensus.api_endpoints.len() as u64;
+    let options = [
+        ("--guardians", arguments.guardians.map(u64::from), count, "guardians"),
+        (
+            "--rounds",
+            arguments.rounds.map(u64::from),
+            consensus.broadcast_rounds_per_session.into(),
+            "rounds in a session",
+        ),
+        ("--round-delay", arguments.round_delay, local.broadcast_round_delay_ms, "ms between rounds"),
+    ];
+    for (option, asked, is, what) in options {
+        if let Some(asked) = asked.filter(|asked| *asked != is) {
+            let dir = arguments.dir.display();
+            let message = format!("{dir} holds a federation with {is} {what}, not {asked}");
+            return Err(Failure::new(Exit::Usage, message)
+                .hint(format!("leave {option} out, or make another federation in another --dir")));
+        }
+    }
+    if let Some(missing) = (0..count).find(|peer| !arguments.dir.join(peer.to_string()).is_dir()) {
+        let message =
+            format!("{}: the directory of guardian {missing} of {count} is missing", arguments.dir.display());
+        return Err(Failure::new(Exit::CannotLook, message)
+            .hint("put it back, or make another federation in another --dir"));
+    }
+    Ok(())
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
+    };
+    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    serde_json::from_str(&text).map_err(|error| failed(&error))
 }
 
 /// Makes the guardians' files, with ports that are free now.
 fn make(arguments: &DevArgs) -> std::io::Result<()> {
+    let guardians = arguments.guardians.unwrap_or(GUARDIANS);
     let listeners: Vec<TcpListener> =
-        (0..2 * arguments.guardians).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+        (0..2 * guardians).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     let ports: Vec<u16> = listeners
         .iter()
         .map(|one| one.local_addr().map(|address| address.port()))
         .collect::<Result<_, _>>()?;
     let plan = FederationPlan {
-        guardians: arguments.guardians,
-        rounds_per_session: arguments.rounds,
-        round_delay_ms: arguments.round_delay,
+        guardians,
+        rounds_per_session: arguments.rounds.unwrap_or(ROUNDS),
+        round_delay_ms: arguments.round_delay.unwrap_or(ROUND_DELAY),
         ports: ports.chunks(2).map(|pair| (pair[0], pair[1])).collect(),
         password: PASSWORD.to_owned(),
     };
@@ -87,21 +136,18 @@ fn make(arguments: &DevArgs) -> std::io::Result<()> {
     write_federation(&arguments.dir, &plan)
 }
 
-fn start(guardian: &Path, sessions: Option<u64>) -> std::io::Result<Child> {
-    let log = File::options().create(true).append(true).open(guardian.join("log"))?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("run").arg("--data-dir").arg(guardian).env("FM_PASSWORD", PASSWORD);
-    if !guardian.join(DATABASE_NAME).exists() {
-        command.arg("--new");
+/// Says where every guardian listens and logs, and how to ask it.
+fn introduce(output: &mut Output, directories: &[PathBuf], urls: &[String]) -> Result<(), Failure> {
+    for (peer, (directory, url)) in directories.iter().zip(urls).enumerate() {
+        let page = url.replacen("ws", "http", 1);
+        let log = directory.join("log");
+        output.line(&format!("guardian {peer} {url}  page {page}  log {}", log.display()))?;
     }
-    if let Some(sessions) = sessions {
-        command.args(["--sessions", &sessions.to_string()]);
+    output.line(&format!("password   {PASSWORD} (of every guardian: for trying only)"))?;
+    if let Some(directory) = directories.first() {
+        output.line(&format!("ask        fm-node status --data-dir {}", directory.display()))?;
     }
-    // What was meant for this program is not meant for its guardians.
-    for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR"] {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()
+    Ok(())
 }
 
 /// Prints sessions until all processes have ended.
@@ -109,15 +155,15 @@ async fn watch_over(
     urls: &[String],
     arguments: &DevArgs,
     guardians: &mut Guardians,
-    interrupted: Arc<AtomicBool>,
+    interrupted: &AtomicBool,
 ) -> Result<Exit, Failure> {
     let (stop, stopped) = watch::channel(false);
     let load = arguments.load.map(|rate| {
         let (urls, workers) = (urls.to_vec(), rate.clamp(1, MOST_WORKERS) as usize);
         tokio::spawn(async move { generate_load(&urls, LEDGER, workers, 1, Some(rate), stopped).await })
     });
-    let printer = tokio::spawn(print_sessions(urls[0].clone()));
-    let ended = processes(guardians, &interrupted, &arguments.dir).await;
+    let printer = tokio::spawn(print_sessions(urls.to_vec()));
+    let ended = guardians.watch(interrupted).await;
     // The last session is asked for while the guardian ends: a moment for it to be printed.
     sleep(LOOK_AFTER).await;
     printer.abort();
@@ -132,53 +178,20 @@ async fn watch_over(
     ended
 }
 
-/// Waits until all processes have ended.
-async fn processes(guardians: &mut Guardians, interrupted: &AtomicBool, dir: &Path) -> Result<Exit, Failure> {
-    loop {
-        sleep(LOOK_AFTER).await;
-        let mut running = 0;
-        for (peer, child) in guardians.0.iter_mut().enumerate() {
-            let state = child.try_wait().map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
-            match state {
-                None => running += 1,
-                Some(status) if status.success() || interrupted.load(Relaxed) => (),
-                Some(status) => {
-                    let log = dir.join(peer.to_string()).join("log");
-                    let message = format!("guardian {peer} ended with {status}");
-                    return Err(
-                        Failure::new(Exit::CannotLook, message).hint(format!("{} says why", log.display()))
-                    );
-                }
-            }
-        }
-        if running == 0 {
-            return Ok(if interrupted.load(Relaxed) { Exit::Interrupted } else { Exit::Done });
-        }
-    }
-}
-
-/// Prints a line for every session that a guardian finishes.
-async fn print_sessions(url: String) -> Result<(), Failure> {
+/// Prints a line for every session that is finished, as a guardian that runs says.
+async fn print_sessions(urls: Vec<String>) -> Result<(), Failure> {
     let mut output = Output::default();
-    let guardian = Guardian::new(url);
-    let (mut session, mut since) = (None, Instant::now());
+    let guardians: Vec<Guardian> = urls.into_iter().map(Guardian::new).collect();
+    let (mut turn, mut session, mut since) = (0, None, Instant::now());
     loop {
-        let index = match session {
-            Some(index) => index,
-            None => match guardian.ask("session_count", None, &Value::Null, PATIENCE).await {
-                Ok(count) => *session.insert(count.as_u64().unwrap_or_default()),
-                Err(_) => {
-                    sleep(LOOK_AFTER).await;
-                    continue;
-                }
-            },
-        };
-        let method = "await_signed_session_outcome";
-        let Ok(answer) = guardian.ask(method, None, &json!(index), PATIENCE).await else {
+        let Some(record) = next_session(&guardians[turn % guardians.len()], &mut session).await else {
+            // It may have ended: the next one is asked.
+            turn += 1;
             sleep(LOOK_AFTER).await;
             continue;
         };
-        if let Some(record) = read_record(&answer) {
+        let index = session.unwrap_or_default();
+        if let Ok(record) = decode_exact::<SignedSession>(&record, Dialect::MODERN) {
             let (items, signatures) = (record.outcome.items.len(), record.signatures.len());
             let time = since.elapsed().as_secs_f64();
             output.line(&format!(
@@ -190,6 +203,12 @@ async fn print_sessions(url: String) -> Result<(), Failure> {
     }
 }
 
-fn read_record(answer: &Value) -> Option<SignedSession> {
-    decode_exact(&unwrap_bytes(answer)?, Dialect::MODERN).ok()
+/// The record of that session, which is the open one at first, once it is finished.
+async fn next_session(guardian: &Guardian, session: &mut Option<u64>) -> Option<Vec<u8>> {
+    if session.is_none() {
+        let count = guardian.ask("session_count", None, &Value::Null, PATIENCE).await.ok()?;
+        *session = Some(count.as_u64()?);
+    }
+    let (record, _) = guardian.record(session.unwrap_or_default(), PATIENCE).await.ok()?;
+    Some(record)
 }

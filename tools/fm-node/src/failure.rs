@@ -32,7 +32,10 @@ pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
 /// A failure to ask a guardian.
 pub(crate) fn of_client(error: &ClientError) -> Failure {
     let exit = match error {
-        ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED => Exit::WrongKey,
+        ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED => {
+            return Failure::new(Exit::WrongKey, format!("the password is wrong: {error}"))
+                .hint("FM_PASSWORD holds the password that this guardian's private.encrypt was made with");
+        }
         ClientError::Refused { .. } => Exit::Findings,
         _ => Exit::CannotLook,
     };

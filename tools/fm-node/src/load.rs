@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, print_json_line};
 use fm_client::address_of;
-use fm_guardian::generate_load;
+use fm_guardian::{LoadReport, generate_load};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -44,7 +44,22 @@ pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
         output.line(&format!("rate       {:.1} per second", report.rate()))?;
         output.line(&format!("latency    p50 {p50} ms, p99 {p99} ms"))?;
     }
-    Ok(Exit::Done)
+    verdict(&report, &arguments.dir)
+}
+
+/// Nothing accepted is not a measurement.
+fn verdict(report: &LoadReport, directory: &Path) -> Result<Exit, Failure> {
+    if !report.latencies.is_empty() {
+        return Ok(Exit::Done);
+    }
+    let directory = directory.display();
+    if report.reached {
+        let hint = format!("`fm-node status --data-dir {directory}/0` says whether sessions are finished");
+        return Err(Failure::new(Exit::Findings, "no transaction was accepted").hint(hint));
+    }
+    let message = format!("no guardian of {directory} answers");
+    let hint = format!("`fm-node dev --dir {directory}` starts them");
+    Err(Failure::new(Exit::CannotLook, message).hint(hint))
 }
 
 /// The addresses of all guardians in a directory.

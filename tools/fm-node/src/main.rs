@@ -5,6 +5,7 @@ mod client;
 mod dev;
 mod failure;
 mod load;
+mod processes;
 mod run;
 mod setup;
 

@@ -1,6 +1,6 @@
 //! `fm-node run`: one guardian, until it is told to stop.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -21,6 +21,9 @@ const LOG: &str = "info,AlephBFT=off";
 pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     log_to_stderr()?;
     let interrupted = interrupt_flag()?;
+    if arguments.stop_with_stdin {
+        stop_with_stdin(interrupted.clone())?;
+    }
     let password = guardian_password(&arguments.data_dir)?;
     let config = NodeConfig::read(&arguments.data_dir, &password).map_err(|error| of_config(&error))?;
     let options = NodeOptions {
@@ -54,6 +57,17 @@ async fn stop_when(interrupted: Arc<AtomicBool>, stop: Stop) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     stop.now();
+}
+
+/// Sets the flag when standard input ends: the program that holds its other end has ended too, even by SIGKILL.
+fn stop_with_stdin(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
+    let wait = move || {
+        let (mut input, mut piece) = (std::io::stdin().lock(), [0; 64]);
+        while input.read(&mut piece).is_ok_and(|length| length > 0) {}
+        interrupted.store(true, Relaxed);
+    };
+    let started = std::thread::Builder::new().name("stdin".to_owned()).spawn(wait);
+    started.map(drop).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
 }
 
 /// The runtime of a program that talks to guardians.

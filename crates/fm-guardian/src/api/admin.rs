@@ -4,7 +4,7 @@ use fm_consensus::CheckpointError;
 use fm_rpc::RpcError;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Api, internal, number};
+use super::{Answer, Api, internal, number, refused};
 use crate::actions::checkpoint_now;
 
 /// The version of the interface, as servers count it: 5 brought `signed_session_status`, the last of its methods.
@@ -14,14 +14,14 @@ const MODULE_API_VERSION: (u32, u32) = (0, 0);
 
 impl Api {
     pub(super) fn invite_code(&self) -> Answer {
-        let path = self.0.config.directory.join("invite-code");
+        let path = self.shared.config.directory.join("invite-code");
         let text = std::fs::read_to_string(path);
         let missing = |_| RpcError::new(RpcError::NOT_FOUND, "this guardian has no invite code");
         Ok(json!(text.map_err(missing)?.trim()))
     }
 
     pub(super) fn audit(&self) -> Value {
-        let shared = &self.0;
+        let shared = &self.shared;
         let balance = shared.progress().balance.clone();
         let modules: Map<String, Value> = shared
             .modules
@@ -34,20 +34,45 @@ impl Api {
         json!({ "net_assets": amount(balance.net()), "module_summaries": modules })
     }
 
+    /// Schedules the end of this node; without a number: when the open session is finished.
     pub(super) fn shutdown(&self, params: &Value) -> Answer {
+        let finished = *self.shared.finished.borrow();
         let last = match params {
-            Value::Null => None,
-            params => Some(number(params)?),
+            Value::Null => finished + 1,
+            params => number(params)?,
         };
-        // Without a number: when the open session is finished.
-        let last = last.unwrap_or_else(|| *self.0.finished.borrow() + 1);
-        self.0.last.send_replace(Some(last));
+        if last <= finished {
+            let reason = format!(
+                "session {last} has begun already: {finished} sessions are finished, so the next end is {}",
+                finished + 1
+            );
+            return Err(refused(reason));
+        }
+        self.shared.last.send_replace(Some(last));
         Ok(Value::Null)
+    }
+
+    /// Cancels the scheduled end of this node; what it was.
+    pub(super) fn cancel_shutdown(&self) -> Answer {
+        let finished = *self.shared.finished.borrow();
+        let mut was = None;
+        self.shared.last.send_if_modified(|last| {
+            was = *last;
+            let is_ahead = last.is_some_and(|last| last > finished);
+            if is_ahead {
+                *last = None;
+            }
+            is_ahead
+        });
+        match was {
+            Some(last) if last <= finished => Err(refused("the guardian is stopping already")),
+            was => Ok(json!(was)),
+        }
     }
 
     /// Which versions are spoken, of the consensus and of the interface.
     pub(super) fn version(&self) -> Value {
-        let consensus = &self.0.config.consensus;
+        let consensus = &self.shared.config.consensus;
         let api = |(major, minor): (u32, u32)| json!([{ "major": major, "minor": minor }]);
         let modules: Map<String, Value> = consensus
             .modules
@@ -67,7 +92,7 @@ impl Api {
 
     /// Makes a checkpoint of the database as it is now, with what is accepted of the open session.
     pub(super) fn checkpoint(&self) -> Answer {
-        let made = checkpoint_now(&self.0).map_err(|error| match error {
+        let made = checkpoint_now(&self.shared).map_err(|error| match error {
             error @ CheckpointError::NoSpace { .. } => RpcError::new(RpcError::REFUSED, error.to_string()),
             CheckpointError::Store(error) => internal(error),
         })?;

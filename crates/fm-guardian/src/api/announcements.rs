@@ -3,10 +3,11 @@
 //! Invariant: what is stored was signed by the guardian that it speaks of, and is newer than what it replaces.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fm_client::Guardian;
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
-use fm_crypto::is_signed_by;
+use fm_crypto::{SigningKey, is_signed_by};
 use fm_history::{PeerId, sha256};
 use fm_rpc::RpcError;
 use fm_store::{Durability, LiveStore, StoreError};
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, Api, bad, internal, refused};
 use crate::config::{NodeConfig, authority};
+use crate::pass::maker;
 
 /// First byte of the rows.
 const API_ANNOUNCEMENT: u8 = 0x06;
@@ -86,8 +88,8 @@ fn stored(store: &LiveStore, peer: PeerId) -> Result<Option<Announcement>, RpcEr
 impl Api {
     pub(super) fn announcements(&self) -> Answer {
         let mut all = Map::new();
-        for peer in self.0.config.keys.peers() {
-            if let Some(announcement) = stored(&self.0.store, peer)? {
+        for peer in self.shared.config.keys.peers() {
+            if let Some(announcement) = stored(&self.shared.store, peer)? {
                 all.insert(peer.to_string(), announcement.to_json());
             }
         }
@@ -99,7 +101,7 @@ impl Api {
         let announcement = Announcement::from_json(params).ok_or_else(expected)?;
         let peer =
             params["peer_id"].as_u64().and_then(|peer| u16::try_from(peer).ok()).ok_or_else(expected)?;
-        let key = self.0.config.keys.compressed().get(&peer).copied();
+        let key = self.shared.config.keys.compressed().get(&peer).copied();
         let key = key.ok_or_else(|| refused("there is no such guardian"))?;
         if !announcement.is_an_address() {
             return Err(refused("the address is not one of an interface"));
@@ -108,8 +110,8 @@ impl Api {
         if !is_signed_by(&key, &signed, &announcement.signature) {
             return Err(refused("the announcement is not signed by that guardian"));
         }
-        let _one_at_a_time = self.0.announcing();
-        if let Some(known) = stored(&self.0.store, peer)? {
+        let _one_at_a_time = self.shared.announcing();
+        if let Some(known) = stored(&self.shared.store, peer)? {
             if (&known.url, known.nonce) == (&announcement.url, announcement.nonce) {
                 return Ok(Value::Null);
             }
@@ -124,13 +126,13 @@ impl Api {
     /// Signs and stores this guardian's new address.
     pub(super) fn sign_announcement(&self, params: &Value) -> Answer {
         let url = params.as_str().ok_or_else(|| bad("an address"))?.to_owned();
-        let me = self.0.config.me();
-        let _one_at_a_time = self.0.announcing();
-        let nonce = match stored(&self.0.store, me)? {
+        let me = self.shared.config.me();
+        let _one_at_a_time = self.shared.announcing();
+        let nonce = match stored(&self.shared.store, me)? {
             Some(known) => known.nonce.checked_add(1).ok_or_else(|| refused("no number is left"))?,
             None => 0,
         };
-        let signature = self.0.config.signing_key().map_err(internal)?.sign(&message(&url, nonce));
+        let signature = self.shared.config.signing_key().map_err(internal)?.sign(&message(&url, nonce));
         let announcement = Announcement { url, nonce, signature };
         if !announcement.is_an_address() {
             return Err(refused("the address is not one of an interface"));
@@ -142,7 +144,7 @@ impl Api {
     fn store(&self, peer: PeerId, announcement: &Announcement) -> Result<(), RpcError> {
         let (key, row) = (row_key(peer), announcement.to_row());
         let row = (key.as_slice(), Some(row.as_slice()));
-        self.0.store.write([row], Durability::Synced).map_err(internal)
+        self.shared.store.write([row], Durability::Synced).map_err(internal)
     }
 }
 
@@ -150,6 +152,7 @@ impl Api {
 /// is not signed counts for nothing.
 pub(crate) fn interfaces(
     config: &NodeConfig,
+    signing_key: &Arc<SigningKey>,
     store: &LiveStore,
 ) -> Result<BTreeMap<PeerId, Guardian>, StoreError> {
     let mut interfaces = BTreeMap::new();
@@ -164,7 +167,7 @@ pub(crate) fn interfaces(
             Some(signed) => Guardian::new(signed.url).or_at(&configured.url),
             None => Guardian::new(&configured.url),
         };
-        interfaces.insert(peer, guardian);
+        interfaces.insert(peer, guardian.with_pass(maker(signing_key, config.me(), peer)));
     }
     Ok(interfaces)
 }

@@ -1,9 +1,11 @@
 //! The guardian's interface: upstream's methods, over what is in the database.
 //!
-//! Invariant: what changes the node, or costs it much, is only for who knows the guardian's password.
+//! Invariants: what changes the node, or costs it much, is only for who knows the guardian's password; an answer is made
+//! when it is its turn, with room for it.
 
 mod admin;
 mod announcements;
+mod passwords;
 mod sessions;
 mod transactions;
 
@@ -15,7 +17,7 @@ use std::time::Duration;
 use fm_client::wrap_bytes;
 use fm_codec::{Dialect, Encode};
 use fm_consensus::{ApiError, DbTransaction, ModuleState};
-use fm_rpc::{Page, Request, RpcError, Service};
+use fm_rpc::{Page, Request, RpcError, Service, Turn};
 use fm_store::Durability;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -23,8 +25,10 @@ use tokio::time::sleep;
 
 use crate::metrics::{self, Metrics};
 use crate::page;
+use crate::pass;
 use crate::shared::Shared;
 use crate::status::status;
+use passwords::Guesses;
 use sessions::{base64, outcome_of, with_length};
 
 /// A wrong password is answered after this: guessing takes its time.
@@ -32,20 +36,33 @@ const WRONG_PASSWORD_DELAY: Duration = Duration::from_secs(1);
 
 type Answer = Result<Value, RpcError>;
 
+/// Room for an answer that is not a session's.
+const SMALL_ANSWER_BYTES: usize = 64 << 10;
+/// Methods that are only for who knows the password, as are those of modules that say so.
+const GUARDED: [&str; 6] =
+    ["audit", "auth", "shutdown", "cancel_shutdown", "checkpoint", "sign_api_announcement"];
+
 /// Answers for a node.
-pub(crate) struct Api(pub(crate) Arc<Shared>);
+pub(crate) struct Api {
+    shared: Arc<Shared>,
+    guesses: Guesses,
+}
+
+impl Api {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, guesses: Guesses::default() }
+    }
+}
 
 impl Service for Api {
-    fn call(self: Arc<Self>, request: Request) -> BoxFuture<'static, Answer> {
-        Metrics::count(&self.0.metrics.requests);
+    fn call<'a>(self: Arc<Self>, request: Request, turn: &'a mut Turn) -> BoxFuture<'a, Answer> {
+        Metrics::count(&self.shared.metrics.requests);
         Box::pin(async move {
-            let open = self.0.metrics.open_request();
-            let answer = self.call_method(&request).await;
-            let refused = |error: &RpcError| error.code == RpcError::NOT_AUTHENTICATED;
-            if request.auth.is_some() && answer.as_ref().is_err_and(refused) {
-                Metrics::count(&self.0.metrics.wrong_passwords);
-                sleep(WRONG_PASSWORD_DELAY).await;
-            }
+            let open = self.shared.metrics.open_request();
+            let answer = match self.check_password(&request).await {
+                Ok(()) => self.call_method(&request, turn).await,
+                Err(error) => Err(error),
+            };
             drop(open);
             answer
         })
@@ -53,22 +70,67 @@ impl Service for Api {
 
     fn page(&self, path: &str) -> Option<Page> {
         match path {
-            "/" => Some(page::render(&self.0)),
-            "/metrics" => Some(Page { kind: "text/plain; version=0.0.4", text: metrics::render(&self.0) }),
+            "/" => Some(page::render(&self.shared)),
+            "/metrics" => {
+                Some(Page { kind: "text/plain; version=0.0.4", text: metrics::render(&self.shared) })
+            }
             _ => None,
         }
+    }
+
+    fn guardian(&self, pass: &str) -> Option<u16> {
+        let config = &self.shared.config;
+        pass::check(&config.keys, config.me(), pass)
     }
 }
 
 impl Api {
-    async fn call_method(&self, request: &Request) -> Answer {
-        let Request { method, auth, params } = request;
-        match method.as_str() {
-            "await_signed_session_outcome" => {
-                self.await_record(params).await.map(|record| wrap_bytes(&record))
+    /// Refuses a wrong password where it would matter; one that is right may be taken as checked.
+    async fn check_password(&self, request: &Request) -> Result<(), RpcError> {
+        let Request { method, auth: Some(auth), from, .. } = request else { return Ok(()) };
+        if !GUARDED.contains(&method.as_str()) && !method.starts_with("module_") {
+            return Ok(());
+        }
+        match self.guesses.check(*from, || self.is_authenticated(Some(auth))).await {
+            Some(true) => Ok(()),
+            Some(false) => {
+                Metrics::count(&self.shared.metrics.wrong_passwords);
+                sleep(WRONG_PASSWORD_DELAY).await;
+                Err(RpcError::new(RpcError::NOT_AUTHENTICATED, "the password is wrong"))
             }
+            None => Err(RpcError::new(RpcError::BUSY, "too many wrong passwords; ask again later")),
+        }
+    }
+
+    async fn call_method(&self, request: &Request, turn: &mut Turn) -> Answer {
+        let Request { method, auth, params, .. } = request;
+        match method.as_str() {
+            "await_signed_session_outcome" | "await_session_outcome" => {
+                self.when_finished(number(params)?).await?;
+            }
+            "await_transaction" => self.when_accepted(params).await?,
+            _ => (),
+        }
+        turn.take(self.answer_bytes(method, params)?).await?;
+        self.answer(method, auth.as_deref(), params)
+    }
+
+    /// About how much memory an answer takes while it is made.
+    fn answer_bytes(&self, method: &str, params: &Value) -> Result<usize, RpcError> {
+        match method {
+            "await_signed_session_outcome"
+            | "await_session_outcome"
+            | "session_status"
+            | "signed_session_status" => self.session_bytes(number(params)?),
+            _ => Ok(SMALL_ANSWER_BYTES),
+        }
+    }
+
+    fn answer(&self, method: &str, auth: Option<&str>, params: &Value) -> Answer {
+        match method {
+            "await_signed_session_outcome" => self.finished(params).map(|record| wrap_bytes(&record)),
             "await_session_outcome" => {
-                let record = self.await_record(params).await?;
+                let record = self.finished(params)?;
                 Ok(wrap_bytes(&outcome_of(&record)?.outcome.to_bytes(Dialect::MODERN)))
             }
             "session_status" => {
@@ -81,33 +143,33 @@ impl Api {
                 let status = self.session_status(number(params)?, |record| Ok(record.to_vec()))?;
                 Ok(json!([base64(&with_length(&status))]))
             }
+            "await_transaction" => Ok(params.clone()),
             "submit_transaction" => self.submit_transaction(params),
-            "await_transaction" => self.await_transaction(params).await,
             "submit_api_announcement" => self.submit_announcement(params),
-            "audit" | "auth" | "shutdown" | "checkpoint" | "sign_api_announcement" => {
-                self.authenticated(auth.as_deref())?;
+            method if GUARDED.contains(&method) => {
+                self.authenticated(auth)?;
                 self.administer(method, params)
             }
-            _ => self.describe(method).unwrap_or_else(|| self.module(method, auth.as_deref(), params)),
+            _ => self.describe(method).unwrap_or_else(|| self.module(method, auth, params)),
         }
     }
 
     /// What is asked without parameters, and of everybody.
     fn describe(&self, method: &str) -> Option<Answer> {
-        let config = &self.0.config;
+        let config = &self.shared.config;
         Some(match method {
-            "session_count" => Ok(json!(*self.0.finished.borrow())),
+            "session_count" => Ok(json!(*self.shared.finished.borrow())),
             "version" => Ok(self.version()),
             "api_announcements" => self.announcements(),
             "server_config_consensus_hash" => {
                 config.consensus_hash().map(|hash| json!(hex::encode(hash))).map_err(internal)
             }
             "client_config" => config.client_config().map_err(internal),
-            "client_config_json" => Ok(config.client_config_json(&self.0.modules)),
+            "client_config_json" => Ok(config.client_config_json(&self.shared.modules)),
             "federation_id" => Ok(json!(hex::encode(config.federation_id()))),
             "invite_code" => self.invite_code(),
             "fedimintd_version" => Ok(json!(concat!("fm-node ", env!("CARGO_PKG_VERSION")))),
-            "status" => Ok(status(&self.0)),
+            "status" => Ok(status(&self.shared)),
             _ => return None,
         })
     }
@@ -116,6 +178,7 @@ impl Api {
         match method {
             "audit" => Ok(self.audit()),
             "shutdown" => self.shutdown(params),
+            "cancel_shutdown" => self.cancel_shutdown(),
             "checkpoint" => self.checkpoint(),
             "sign_api_announcement" => self.sign_announcement(params),
             _ => Ok(Value::Null),
@@ -132,7 +195,7 @@ impl Api {
     /// Compares hashes, so that the time it takes tells nothing of the password.
     fn is_authenticated(&self, auth: Option<&str>) -> bool {
         let hash = |text: &str| fm_history::sha256(&[text.as_bytes()]);
-        auth.is_some_and(|auth| hash(auth) == hash(&self.0.config.api_auth))
+        auth.is_some_and(|auth| hash(auth) == hash(&self.shared.config.api_auth))
     }
 
     fn module(&self, method: &str, auth: Option<&str>, params: &Value) -> Answer {
@@ -140,8 +203,8 @@ impl Api {
         let (instance, name) =
             method.strip_prefix("module_").and_then(|rest| rest.split_once('_')).ok_or_else(unknown)?;
         let instance: u16 = instance.parse().map_err(|_| unknown())?;
-        let module = self.0.modules.get(instance).ok_or_else(unknown)?;
-        let mut tx = DbTransaction::new(self.0.store.as_ref());
+        let module = self.shared.modules.get(instance).ok_or_else(unknown)?;
+        let mut tx = DbTransaction::new(self.shared.store.as_ref());
         let authenticated = self.is_authenticated(auth);
         let answer = module
             .request(&mut ModuleState::new(&mut tx, instance), name, params, authenticated)

@@ -1,24 +1,43 @@
 //! What is asked of sessions.
 
-use fm_codec::{Dialect, Writer, decode_exact};
+use fm_codec::{Dialect, MAX_DECODE_SIZE, Writer, decode_exact};
 use fm_consensus::ACCEPTED_ITEM;
 use fm_eras::session::session_key;
 use fm_history::SignedSession;
 use fm_rpc::RpcError;
 use serde_json::Value;
 
-use super::{Api, internal, number};
+use super::{Api, SMALL_ANSWER_BYTES, internal, number};
+
+/// Bytes of memory for each byte of a record while an answer is made of it.
+const COPIES: usize = 8;
 
 impl Api {
     fn record(&self, session: u64) -> Result<Option<Vec<u8>>, RpcError> {
-        self.0.store.get(&session_key(session)).map_err(internal)
+        self.shared.store.get(&session_key(session)).map_err(internal)
     }
 
-    pub(super) async fn await_record(&self, params: &Value) -> Result<Vec<u8>, RpcError> {
-        let session = number(params)?;
-        let mut finished = self.0.finished.subscribe();
-        finished.wait_for(|finished| *finished > session).await.map_err(internal)?;
-        self.record(session)?.ok_or_else(|| RpcError::new(RpcError::NOT_FOUND, "the session is not stored"))
+    /// Waits until a session is finished.
+    pub(super) async fn when_finished(&self, session: u64) -> Result<(), RpcError> {
+        let mut finished = self.shared.finished.subscribe();
+        finished.wait_for(|finished| *finished > session).await.map(drop).map_err(internal)
+    }
+
+    /// About how much memory an answer with a session takes while it is made: its bytes, their hex, and that as JSON.
+    pub(super) fn session_bytes(&self, session: u64) -> Result<usize, RpcError> {
+        let stored = self.shared.store.value_bytes(&session_key(session)).map_err(internal)?;
+        let bytes = match stored {
+            Some(bytes) => bytes,
+            None if session == *self.shared.finished.borrow() => MAX_DECODE_SIZE,
+            None => 0,
+        };
+        Ok(SMALL_ANSWER_BYTES + bytes.saturating_mul(COPIES))
+    }
+
+    /// The record of a finished session.
+    pub(super) fn finished(&self, params: &Value) -> Result<Vec<u8>, RpcError> {
+        self.record(number(params)?)?
+            .ok_or_else(|| RpcError::new(RpcError::NOT_FOUND, "the session is not stored"))
     }
 
     /// The status of a session, encoded; a finished one is what `complete` makes of its record.
@@ -31,8 +50,8 @@ impl Api {
         if let Some(record) = self.record(session)? {
             let record = complete(&record)?;
             status.variant(2, |status| status.raw(&record));
-        } else if session == *self.0.finished.borrow() {
-            let rows = self.0.store.scan_prefix(&[ACCEPTED_ITEM]);
+        } else if session == *self.shared.finished.borrow() {
+            let rows = self.shared.store.scan_prefix(&[ACCEPTED_ITEM]);
             let items = rows.map(|row| row.map(|(_, item)| item)).collect::<Result<Vec<_>, _>>();
             let items = items.map_err(internal)?;
             status.variant(1, |status| status.list(items.iter(), |status, item| status.raw(item)));

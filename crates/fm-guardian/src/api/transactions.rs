@@ -5,7 +5,7 @@ use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_consensus::{DbTransaction, ItemError, ModuleState, QueueError, Rejection, check_transaction};
 use fm_history::{ConsensusItem, Hash, Transaction, TransactionSignature};
 use fm_rpc::RpcError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Answer, Api, bad, internal, refused};
 use crate::metrics::Metrics;
@@ -15,7 +15,7 @@ impl Api {
         let transaction = unwrap_bytes(params)
             .and_then(|bytes| decode_exact::<Transaction>(&bytes, Dialect::MODERN).ok())
             .ok_or_else(|| bad("an encoded transaction"))?;
-        let shared = &self.0;
+        let shared = &self.shared;
         let txid = match check_transaction(shared.store.as_ref(), &shared.modules, &transaction) {
             Ok(txid) => {
                 let queued = shared.queue().push(&ConsensusItem::Transaction(transaction));
@@ -42,13 +42,12 @@ impl Api {
         Ok(submission(1, &txid.0))
     }
 
-    pub(super) async fn await_transaction(&self, params: &Value) -> Answer {
+    /// Waits until a transaction is accepted.
+    pub(super) async fn when_accepted(&self, params: &Value) -> Result<(), RpcError> {
         let mut txid = [0; 32];
         let text = params.as_str().unwrap_or_default();
         hex::decode_to_slice(text, &mut txid).map_err(|_| bad("a transaction's id in hex"))?;
-        let accepted = self.0.when_accepted(Hash(txid)).map_err(internal)?;
-        accepted.await.map_err(internal)?;
-        Ok(json!(text))
+        self.shared.when_accepted(Hash(txid)).await.map_err(internal)
     }
 
     /// A rejection as servers encode it; none if theirs has no form for it.
@@ -83,10 +82,10 @@ impl Api {
 
     /// The key that must sign for an input, by processing the inputs up to it, for nothing.
     fn input_key(&self, transaction: &Transaction, input: usize) -> Option<[u8; 33]> {
-        let mut tx = DbTransaction::new(self.0.store.as_ref());
+        let mut tx = DbTransaction::new(self.shared.store.as_ref());
         let mut key = None;
         for value in transaction.inputs.get(..=input)? {
-            let module = self.0.modules.get(value.instance)?;
+            let module = self.shared.modules.get(value.instance)?;
             let mut state = ModuleState::new(&mut tx, value.instance);
             key = Some(module.process_input(&mut state, &value.body).ok()?.key);
         }

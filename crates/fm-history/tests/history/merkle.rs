@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_history::{Depth, Hash, merkle_root, merkle_root_of_items, sha256};
+use fm_history::{Depth, Hash, RootBuilder, merkle_root, merkle_root_of_items, sha256};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -36,6 +36,16 @@ fn all_lists(letters: u8, longest: usize) -> Vec<Vec<Hash>> {
         start = end;
     }
     all
+}
+
+#[test]
+fn leaves_that_come_one_by_one_have_the_same_root() {
+    let leaves: Vec<Hash> = (0..300_u32).map(|leaf| sha256(&[&leaf.to_be_bytes()])).collect();
+    for count in 0..=leaves.len() {
+        let mut builder = RootBuilder::default();
+        leaves[..count].iter().for_each(|leaf| builder.push(*leaf));
+        assert_eq!(builder.root(), plain(leaves[..count].to_vec()), "{count} leaves");
+    }
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! Bytes that remote parties may make this node hold: by address, and in all.
+//!
+//! Invariants: what is held never exceeds a budget or any it is a part of; what was taken is given back when its
+//! [`Charge`] goes, however that comes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+/// Between two looks whether there is room.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Bytes that may be held.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    most: usize,
+    held: AtomicUsize,
+    whole: Option<Arc<Self>>,
+}
+
+impl Budget {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, held: AtomicUsize::new(0), whole: None })
+    }
+
+    /// A budget of its own within another one.
+    pub(crate) fn part_of(whole: &Arc<Self>, most: usize) -> Arc<Self> {
+        Arc::new(Self { most, held: AtomicUsize::new(0), whole: Some(whole.clone()) })
+    }
+
+    /// Takes bytes; none if there is no room for them, here or in the whole.
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
+        self.add(bytes).then(|| Charge { budget: self.clone(), bytes })
+    }
+
+    /// Waits for room. What is larger than a budget takes all of it.
+    pub(crate) async fn wait(self: &Arc<Self>, bytes: usize) -> Charge {
+        let bytes = bytes.min(self.largest());
+        loop {
+            if let Some(charge) = self.take(bytes) {
+                return charge;
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn largest(&self) -> usize {
+        self.whole.as_ref().map_or(self.most, |whole| whole.largest().min(self.most))
+    }
+
+    fn add(&self, bytes: usize) -> bool {
+        let more = |held: usize| held.checked_add(bytes).filter(|held| *held <= self.most);
+        if self.held.fetch_update(Relaxed, Relaxed, more).is_err() {
+            return false;
+        }
+        let fits = self.whole.as_ref().is_none_or(|whole| whole.add(bytes));
+        if !fits {
+            self.held.fetch_sub(bytes, Relaxed);
+        }
+        fits
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.give_back(bytes);
+        }
+    }
+}
+
+/// Bytes that are held.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Holds more; false if there is no room for it.
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+        let fits = self.budget.add(bytes);
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+
+    /// Gives back all but so many.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        self.budget.give_back(self.bytes.saturating_sub(bytes));
+        self.bytes = self.bytes.min(bytes);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_is_bounded_by_itself_and_by_the_whole() {
+        let whole = Budget::new(100);
+        let (one, other) = (Budget::part_of(&whole, 70), Budget::part_of(&whole, 70));
+        let mut first = one.take(60).unwrap();
+        assert!(one.take(11).is_none() && !first.grow(11) && first.grow(10));
+        assert!(other.take(31).is_none() && other.take(30).is_some());
+        first.shrink_to(20);
+        first.shrink_to(50);
+        let second = other.take(70).unwrap();
+        assert!(one.take(11).is_none());
+        drop((first, second));
+        // More than there is takes everything.
+        let all = one.wait(usize::MAX).await;
+        assert!(one.take(1).is_none() && other.take(31).is_none());
+        drop(all);
+        let waiting = Duration::from_millis(50);
+        let held = other.take(70).unwrap();
+        assert!(tokio::time::timeout(waiting, one.wait(31)).await.is_err());
+        drop(held);
+        assert_eq!((one.wait(31).await.bytes, whole.held.load(Relaxed)), (31, 0));
+    }
+}

@@ -1,0 +1,175 @@
+//! A connection: requests are answered side by side, their answers made and sent one at a time.
+//!
+//! Invariant: at most one answer of a connection is in memory, charged to whoever asked before it is made, until it is
+//! taken; who takes none is closed.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::SplitSink;
+use futures::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+use crate::budget::{Budget, Charge};
+use crate::message::{Call, RpcError, read_call, write_response};
+use crate::metered::{Meter, Metered};
+use crate::places::Ticket;
+use crate::server::{Limits, Request, Service};
+
+/// Requests that are refused at a time, beside those that are answered; then nothing more is read.
+const REFUSALS: usize = 16;
+/// Requests that may be saved up, as time.
+const BURST: Duration = Duration::from_secs(1);
+/// How long an answer waits for room; then it is "busy".
+const ROOM_TIME: Duration = Duration::from_secs(10);
+/// Longer answers are sent in pieces of this size: what a connection has sent stays allocated with it.
+const PIECE: usize = 64 << 10;
+
+type Sink = SplitSink<WebSocketStream<Metered>, Message>;
+
+/// The right to make an answer: to have it in memory, and to be the next one to send.
+#[derive(Debug)]
+pub struct Turn {
+    sink: Arc<Mutex<Sink>>,
+    budget: Arc<Budget>,
+    held: Option<(OwnedMutexGuard<Sink>, Charge)>,
+}
+
+impl Turn {
+    /// Waits for the turn, with room for an answer that takes so many bytes of memory while it is made.
+    ///
+    /// # Errors
+    /// If there is no room for too long: others do not take their answers.
+    pub async fn take(&mut self, bytes: usize) -> Result<(), RpcError> {
+        if self.held.is_none() {
+            let sink = self.sink.clone().lock_owned().await;
+            let charge = timeout(ROOM_TIME, self.budget.wait(bytes)).await;
+            let busy = |_| RpcError::new(RpcError::BUSY, "too many answers wait to be taken");
+            self.held = Some((sink, charge.map_err(busy)?));
+        }
+        Ok(())
+    }
+
+    /// Sends the answer; false if the client does not take it.
+    async fn send(self, text: String, stall: Duration) -> bool {
+        let Some((mut sink, mut charge)) = self.held else {
+            return write(&mut *self.sink.lock().await, text, stall).await;
+        };
+        charge.shrink_to(text.len());
+        write(&mut sink, text, stall).await
+    }
+}
+
+async fn write(sink: &mut Sink, text: String, stall: Duration) -> bool {
+    if text.len() <= PIECE {
+        return taken(sink.send(Message::text(text)), stall).await;
+    }
+    let text = Bytes::from(text);
+    for start in (0..text.len()).step_by(PIECE) {
+        let end = text.len().min(start + PIECE);
+        let kind = if start == 0 { Data::Text } else { Data::Continue };
+        let piece = Frame::message(text.slice(start..end), OpCode::Data(kind), end == text.len());
+        if !taken(sink.send(Message::Frame(piece)), stall).await {
+            return false;
+        }
+    }
+    true
+}
+
+async fn taken(sent: impl Future<Output = Result<(), Error>>, stall: Duration) -> bool {
+    matches!(timeout(stall, sent).await, Ok(Ok(())))
+}
+
+/// What a connection is served with.
+pub(crate) struct Talk<S> {
+    pub(crate) service: Arc<S>,
+    pub(crate) limits: Limits,
+    pub(crate) from: IpAddr,
+    pub(crate) meter: Meter,
+    pub(crate) ticket: Ticket,
+}
+
+impl<S: Service> Talk<S> {
+    pub(crate) async fn run(self, socket: WebSocketStream<Metered>) {
+        let limits = self.limits;
+        let (to, mut from) = socket.split();
+        let to = Arc::new(Mutex::new(to));
+        let mut tasks = JoinSet::new();
+        let step = Duration::from_secs(1) / limits.per_second.max(1);
+        let mut allowed = Instant::now();
+        loop {
+            tokio::select! {
+                message = from.next(), if tasks.len() < limits.in_flight + REFUSALS => {
+                    let Some(Ok(message)) = message else { return };
+                    let charge = self.meter.take();
+                    self.ticket.active();
+                    let now = Instant::now();
+                    allowed = allowed.max(now.checked_sub(BURST).unwrap_or(now)) + step;
+                    sleep_until(allowed).await;
+                    match message {
+                        Message::Text(text) => {
+                            let is_busy = tasks.len() >= limits.in_flight;
+                            tasks.spawn(self.answer(&text, is_busy, &to, charge));
+                        }
+                        Message::Close(_) => return,
+                        // The library answers pings; nothing else is part of the protocol.
+                        _ => (),
+                    }
+                }
+                Some(done) = tasks.join_next() => {
+                    if !matches!(done, Ok(true)) {
+                        return;
+                    }
+                }
+                () = sleep(limits.idle), if tasks.is_empty() => return,
+            }
+        }
+    }
+
+    /// Answers a request; false if the connection is to be closed.
+    fn answer(
+        &self,
+        text: &str,
+        is_busy: bool,
+        to: &Arc<Mutex<Sink>>,
+        charge: Option<Charge>,
+    ) -> impl Future<Output = bool> + Send + use<S> {
+        let (service, limits, from) = (self.service.clone(), self.limits, self.from);
+        let budget = self.ticket.budgets.answers.clone();
+        let mut turn = Turn { sink: to.clone(), budget, held: None };
+        let call = match read_call(text) {
+            Ok(call) if is_busy => Err((call.id, RpcError::new(RpcError::BUSY, "too many requests at once"))),
+            call => call,
+        };
+        async move {
+            let (id, result) = match call {
+                Err((id, error)) => (id, Err(error)),
+                Ok(Call { id, method, auth, params }) => {
+                    let request = Request { method, auth, params, from };
+                    (id, ask(service, request, &mut turn, limits.wait).await)
+                }
+            };
+            // The request is not in memory any more.
+            drop(charge);
+            turn.send(write_response(&id, result), limits.stall).await
+        }
+    }
+}
+
+async fn ask(
+    service: Arc<impl Service>,
+    request: Request,
+    turn: &mut Turn,
+    wait: Duration,
+) -> Result<Value, RpcError> {
+    let not_yet = |_| RpcError::new(RpcError::NOT_YET, "it has not happened yet; ask again");
+    timeout(wait, service.call(request, turn)).await.unwrap_or_else(|late| Err(not_yet(late)))
+}
