@@ -70,9 +70,15 @@ fn the_first_difference_is_named_and_who_is_off() {
     assert_eq!(lines[1]["history_root"], verdict["history_root"]);
     let (_, split) = compare(&[&late, &peer(0)], 1);
     assert_eq!((&split["majority"], &split["session"]), (&Value::Null, &20.into()));
+    // Of two, nothing says which is off.
+    let (sources, _) = compare(&[&late, &peer(0)], 1);
+    assert!(sources.iter().all(|source| source["off_since"].is_null()), "{sources:?}");
+    let text = checkpoint!("compare", late, peer(0)).exits(1).stdout;
+    assert!(text.contains("apart      1, since session 20") && !text.contains("\noff "), "{text}");
+    assert!(text.contains("which of the 2 is off is not known"), "{text}");
     let text = checkpoint!("compare", late, peer(0), early, peer(1)).exits(1).stdout;
     for line in
-        ["together   1, 3", "off        2, since session 7", "off        0, since session 20", "no majority"]
+        ["together   1, 3", "apart      2, since session 7", "apart      0, since session 20", "no majority"]
     {
         assert!(text.contains(line), "{line}:\n{text}");
     }

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 const SESSIONS: u64 = 12;
 /// The session at which histories part.
 const AT: u64 = 6;
+/// A key that signs sessions.
+const KEY: &str = "0288836e8916e114eb0f4dd0adad9d70234b9b4e57cdc20fe089eede25adee5726";
 
 /// Compares two sources under a guardian's keys, in both orders: the mirrored answer must be the same.
 #[track_caller]
@@ -28,7 +30,16 @@ fn diff(guardian: &Guardian, left: &Path, right: &Path) -> Run {
         Run::of("fm-verify", &words)
     };
     let (run, mirrored) = (run(left, right), run(right, left));
-    assert_eq!(run.verdict(), mirrored.verdict(), "{} and {}", left.display(), right.display());
+    let sideless = |run: &Run, sides: [&str; 2]| {
+        let mut verdict = run.verdict();
+        let keys = [format!("{}_keys", sides[0]), format!("{}_keys", sides[1])];
+        let keys = keys.map(|name| verdict.as_object_mut().and_then(|fields| fields.remove(&name)));
+        let shorter = verdict["shorter"].as_str().map(|side| sides.iter().position(|name| *name == side));
+        verdict["shorter"] = Value::Null;
+        (verdict, keys, shorter)
+    };
+    let answers = [sideless(&run, ["left", "right"]), sideless(&mirrored, ["right", "left"])];
+    assert_eq!(answers[0], answers[1], "{} and {}", left.display(), right.display());
     let sides = |run: &Run, names: [&str; 2]| {
         let difference = run.json().into_iter().find(|line| line["type"] == "difference");
         difference.map(|line| names.map(|name| line[name].clone()))
@@ -56,6 +67,17 @@ fn assert_parted(run: Run, class: &str, session: u64, item: Option<u64>) -> Run 
     run
 }
 
+/// One history is a beginning of the other: they are one as far as both go.
+#[track_caller]
+fn assert_shorter(run: Run, side: Option<&str>, sessions: u64) -> Run {
+    let run = run.exits(0);
+    let verdict = run.verdict();
+    assert_eq!((&verdict["verdict"], &verdict["class"]), (&json!("equal"), &json!("shorter")), "{verdict}");
+    assert_eq!((&verdict["session"], &verdict["equal"]), (&json!(sessions), &json!(sessions)), "{verdict}");
+    assert!(side.is_none_or(|side| verdict["shorter"] == side), "{verdict}");
+    run
+}
+
 /// What an audit of a source says of its root, and how many sessions are under it.
 fn audited(guardian: &Guardian, path: &Path) -> (String, u64) {
     let verdict = guardian.verify_at(path).verdict();
@@ -79,7 +101,8 @@ fn guardians_of_one_federation() {
                     assert_eq!(run.clone().exits(0).verdict()["verdict"], "equal");
                 } else {
                     shorter += 1;
-                    assert_parted(run.clone(), "shorter", least, None);
+                    let side = if sides[0].1 == least { "left" } else { "right" };
+                    assert_shorter(run.clone(), Some(side), least);
                 }
                 let verdict = run.verdict();
                 assert_eq!(verdict["equal"], least, "{} {}", left.name, right.name);
@@ -211,7 +234,7 @@ fn each_class() {
     parted(compare("hole", dropping(vec![forged.key(AT)])), "missing", None);
     parted(compare("hole-of-two", dropping(vec![forged.key(AT), forged.key(AT + 1)])), "missing", None);
     let tail: Vec<Vec<u8>> = (AT..SESSIONS).map(|index| forged.key(index)).collect();
-    parted(compare("ends", dropping(tail)), "shorter", None);
+    assert_shorter(compare("ends", dropping(tail)).0, Some("right"), AT);
     let garbage = fm_forge::damage::edit_row(forged.key(AT), |value| Some([value, &[0]].concat()));
     let run = parted(compare("garbage", Box::new(garbage)), "undecodable", None);
     assert!(difference(&run)["right"]["undecodable"].as_str().is_some_and(|reason| !reason.is_empty()));
@@ -258,6 +281,30 @@ fn without_the_right_keys() {
     let run = diff(&stranger.guardian(), &good, &other).exits(1);
     assert_eq!(run.verdict()["class"], "reordered");
     assert_eq!(difference(&run)["left"]["signatures"]["valid"], json!([]));
+    assert_eq!(difference(&run)["left"]["signatures"]["keys"], "other");
+    assert_eq!(
+        (&run.verdict()["left_keys"], &run.verdict()["right_keys"]),
+        (&json!("other"), &json!("other"))
+    );
+    // Guardians whose signatures were checked with the keys of others are not accused.
+    let keys = stranger.guardian().keys;
+    let people = verify!("diff", good, other, keys[0], keys[1]).exits(1).stdout;
+    assert!(people.contains("neither side is signed with these keys"), "{people}");
+    assert!(!people.contains("does NOT verify"), "{people}");
+    let people = verify!("show", good, "--session", "1", keys[0], keys[1]).exits(0).stdout;
+    assert!(people.contains("another federation's") && !people.contains("does NOT verify"), "{people}");
+    // One bad signature beside good ones is the guardian's, and is called that.
+    let changed = forged.copy("changed", forged.edited(None, |block| block.items.swap(1, 3)));
+    let keys = forged.sessions.guardian().keys;
+    let people = verify!("diff", good, changed, keys[0], keys[1]).exits(1).stdout;
+    assert!(people.contains("does NOT verify") && !people.contains("another federation"), "{people}");
+    // The history of another federation.
+    let spec = fm_forge::BlockSpec { seed: 9, ..fm_forge::BlockSpec::new(layout("v0.4"), 4) };
+    let foreign = Sessions::new(spec);
+    let foreign = foreign.database();
+    let people = verify!("diff", good, foreign, keys[0], keys[1]).exits(1).stdout;
+    assert!(people.contains("the right side is not signed with these keys"), "{people}");
+    assert!(people.contains("they are the histories of two federations"), "{people}");
 }
 
 #[test]
@@ -273,7 +320,13 @@ fn histories_of_two_eras() {
     assert_eq!(verdict["by_rule"], true);
     let (expected, sessions) = (fm_tests::manifest(&first)["history_root"].clone(), verdict["equal"].clone());
     assert_eq!(verdict["history_root"], expected);
-    assert_parted(run, "shorter", sessions.as_u64().expect("a number"), None);
+    assert_shorter(run, Some("right"), sessions.as_u64().expect("a number"));
+    // A perfect conversion of the whole history is no difference, and both roots are of the same range.
+    let people = verify!("diff", guardian.path, first, "--config", federation.config()).exits(0).stdout;
+    assert!(people.contains("verdict    EQUAL up to session "), "{people}");
+    let audited = verify!(first, "--config", federation.config()).stdout;
+    let line = audited.lines().find(|line| line.starts_with("root ")).expect("a root");
+    assert!(people.contains(&format!("{line}\n")), "{line} is not in\n{people}");
     // The archive has every old row.
     assert_eq!(
         diff(&guardian, &guardian.path, &first.join("provenance.fmar")).exits(0).verdict()["by_rule"],
@@ -362,15 +415,68 @@ fn evidence_of_damage() {
     for (name, class) in [("bad-b-item-byte", "different-content"), ("bad-d-missing-epoch", "missing")] {
         let file = home.path().join(name);
         verify!("diff", whole, hbbft(name), "--config", whole, "--evidence", file).exits(1);
-        let run = verify!("check-evidence", file, "--config", hbbft("peer-1"), "--json").exits(0);
+        let run = verify!("check-evidence", file, "--config", hbbft("peer-1"), "--json").exits(4);
         let verdict = run.verdict();
-        assert_eq!((&verdict["verdict"], &verdict["class"]), (&json!("proven"), &json!(class)));
+        assert_eq!((&verdict["verdict"], &verdict["class"]), (&json!("one-sided"), &json!(class)));
+        let proven = (&verdict["proven_class"], &verdict["proven_sides"]);
+        assert_eq!(proven, (&Value::Null, &json!(["left"])), "{verdict}");
         assert_eq!(verdict["proven"].as_array().map(Vec::len), Some(1), "{verdict}");
+        assert_eq!(verdict["keys"]["key_set"].as_str().map(str::len), Some(96), "{verdict}");
+        let people = verify!("check-evidence", file, "--config", hbbft("peer-1")).exits(4).stdout;
+        assert!(people.contains("PROVEN OF THE LEFT SIDE ONLY"), "{people}");
+        assert!(people.contains(&format!("{class} is NOT proven")), "{people}");
+        // Keys that sign sessions check nothing of it, and that is not called a want of keys.
+        let session_keys = home.path().join("keys.json");
+        fs::write(&session_keys, format!("{{\"0\": \"{KEY}\"}}")).expect("a file");
+        let run = verify!("check-evidence", file, "--keys", session_keys).exits(4);
+        assert!(run.stdout.contains("has no keys of the kind that signs epochs"), "{}", run.stdout);
+        assert!(run.stdout.contains("trust root NONE of epochs"), "{}", run.stdout);
         // Session keys say nothing about epochs.
         let stranger = Federation::small(3);
         let run = verify!("check-evidence", file, "--config", stranger.config(), "--json").exits(1);
         assert!(run.verdict()["reason"].as_str().is_some_and(|reason| reason.contains("federation")));
     }
+}
+
+/// Two honest epochs under one number, and true evidence under another one: nobody signed two things.
+#[test]
+fn evidence_of_what_never_happened() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (config, file) = (hbbft("peer-0"), home.path().join("evidence.json"));
+    let refused = |file: &Path| {
+        let run = verify!("check-evidence", file, "--config", config, "--json").exits(1).verdict();
+        assert_eq!((&run["verdict"], &run["proven"]), (&json!("refused"), &json!([])), "{run}");
+        run["reason"].as_str().expect("a reason").to_owned()
+    };
+    let reason = refused(&fixture("hostile/evidence-false-equivocation.json"));
+    assert!(reason.contains("its number is 51"), "{reason}");
+    // Whatever the file claims of it: the class, the hash, or that a side cannot be read.
+    let text = fs::read_to_string(fixture("hostile/evidence-false-equivocation.json")).expect("the file");
+    for (told, lie) in [
+        ("\"class\": \"equivocation\"", "\"class\": \"different-content\""),
+        ("\"index\": 50", "\"index\": 51"),
+        ("\"index\": 50", "\"index\": 52"),
+        ("\"index\": 50", "\"index\": 18446744073709551615"),
+        ("\"change\": \"different-content\"", "\"change\": \"undecodable\""),
+    ] {
+        assert!(text.contains(told), "{told}");
+        fs::write(&file, resealed(&text.replace(told, lie))).expect("a file");
+        refused(&file);
+    }
+    // True evidence of one epoch is none of another.
+    let genuine = home.path().join("genuine.json");
+    verify!("diff", config, hbbft("bad-b-item-byte"), "--config", config, "--evidence", genuine).exits(1);
+    let text = fs::read_to_string(&genuine).expect("the evidence");
+    fs::write(&file, resealed(&text.replace("\"index\": 160", "\"index\": 161"))).expect("a file");
+    assert!(refused(&file).contains("its number is 160"));
+}
+
+/// The text with the digest that it should have.
+fn resealed(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let at = text.rfind("\"sha256\": \"").expect("a digest") + 11;
+    let with = |digest: &str| format!("{}{digest}{}", &text[..at], &text[at + 64..]);
+    with(&hex::encode(Sha256::digest(with(&"0".repeat(64)))))
 }
 
 #[test]
@@ -383,8 +489,7 @@ fn what_cannot_be_compared() {
     verify!("diff", good, good, good).exits(2);
     verify!("diff", good, fixture("session-v0.5.0/peer-0/consensus.json")).exits(3).sentence();
     let keys = home.path().join("keys.json");
-    fs::write(&keys, r#"{"0": "0288836e8916e114eb0f4dd0adad9d70234b9b4e57cdc20fe089eede25adee5726"}"#)
-        .expect("a file");
+    fs::write(&keys, format!("{{\"0\": \"{KEY}\"}}")).expect("a file");
     assert!(verify!("diff", good, good, "--keys", keys).exits(2).sentence().contains("epoch_pk_set"));
     for target in [good.join("evidence"), good.clone(), home.path().join("no/evidence")] {
         verify!("diff", good, hbbft("bad-b-item-byte"), "--evidence", target).exits(2).sentence();

@@ -172,6 +172,65 @@ fn lies_about_epochs() {
     }
 }
 
+/// Numbers at the end of what there is: a refusal, and no panic.
+#[test]
+fn the_largest_number() {
+    let file = fixture("hostile/proof-index-max.json");
+    for keys in [&[][..], &["--config".into(), hbbft("peer-0").into()]] {
+        let verdict = run("check-proof", &file, keys, &["--json"]).exits(1).verdict();
+        assert_eq!(verdict["verdict"], "refused");
+        assert!(
+            verdict["reason"].as_str().is_some_and(|reason| reason.contains("it is epoch 3")),
+            "{verdict}"
+        );
+    }
+    let max = u64::MAX.to_string();
+    for place in [["--epoch", &max, "--item", "0"], ["--epoch", "0", "--item", &max]] {
+        run("prove", &hbbft("peer-0"), &[], &place).exits(1);
+    }
+}
+
+/// Which keys an answer rests on, and whether they are the right ones at all.
+#[test]
+fn the_keys_are_named() {
+    let home = tempfile::tempdir().expect("a directory");
+    let guardian = &guardians("session-v0.5.0", home.path())[0];
+    let file = home.path().join("proof.json");
+    let place = ["--session", "1", "--item", "3", "--out", file.to_str().expect("text")];
+    run("prove", &guardian.path, &guardian.keys, &place).exits(0);
+    let checked = run("check-proof", &file, &guardian.keys, &["--json"]).exits(0).verdict();
+    let audited = guardian.verify().verdict();
+    assert_eq!(checked["keys"]["key_set"], audited["keys"]["key_set_tag"], "one name of one key set");
+    assert_eq!(audited["keys"]["key_set"], audited["keys"]["key_set_tag"]);
+    let name = checked["keys"]["key_set"].as_str().expect("a name").to_owned();
+    let trust = home.path().join("trust.json");
+    verify!(guardian.path, guardian.keys[0], guardian.keys[1], "--trust-file", trust).exits(0);
+    assert!(fs::read_to_string(&trust).expect("a file").contains(&format!("\"key_set\":\"{name}\"")));
+    let people = run("check-proof", &file, &guardian.keys, &[]).exits(0).stdout;
+    assert!(people.starts_with(&format!("trust root {name} from ")), "{people}");
+    let shown = show(guardian, &["--session", "1", "--json"]);
+    assert_eq!((&shown["keys"]["key_set"], &shown["signatures"]["keys"]), (&json!(name), &json!("given")));
+    // Keys of the other kind are not a want of keys.
+    let epochs = Federation::small(2);
+    let keys = home.path().join("keys.json");
+    fs::write(&keys, fm_tests::keys_of(&epochs.forged.coefficients)).expect("a file");
+    let keys = ["--keys".into(), keys.into()];
+    let people = run("check-proof", &file, &keys, &[]).exits(4).stdout;
+    assert!(people.contains("no keys of the kind that signs sessions"), "{people}");
+    assert!(people.contains("trust root NONE of sessions"), "{people}");
+    let shown = run("show", &guardian.path, &keys, &["--session", "1"]).exits(0).stdout;
+    assert!(shown.contains("UNCHECKED: the keys given are not of the kind"), "{shown}");
+    // Those of another federation are named as that, and no guardian is.
+    let other = ["--config".into(), fixture("session-v0.2.0-rc1/peer-0").into()];
+    let refused = run("check-proof", &file, &other, &["--json"]).exits(1).verdict();
+    assert!(
+        refused["reason"].as_str().is_some_and(|reason| reason.contains("another federation")),
+        "{refused}"
+    );
+    let unit = run("show", &guardian.path, &other, &["--unit", "0:1"]).exits(0).stdout;
+    assert!(unit.contains("another federation") && !unit.contains("NOT by its guardian"), "{unit}");
+}
+
 /// The text with the digest that it should have.
 fn resealed(text: &str) -> String {
     use sha2::{Digest, Sha256};

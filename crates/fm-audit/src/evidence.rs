@@ -8,8 +8,9 @@ use fm_history::{DiffClass, Hash, PeerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::reading::doubt;
 use crate::sealed_json::{SealedJson, SealedJsonError, hex_option};
-use crate::{ExplainedSide, Explanation, Pair, TrustedKeys, explain};
+use crate::{ExplainedSide, Explanation, Pair, TrustedKeys, explain, read_entry};
 
 /// A difference as a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ pub struct Evidence {
     format: String,
     /// The session, block or epoch.
     pub index: u64,
-    /// The federation's keys that the claims were made with; null if there were none.
+    /// Names of the keys that the claims were made with; null if there were none.
     pub keys: Option<String>,
     class: DiffClass,
     change: DiffClass,
@@ -56,11 +57,26 @@ pub enum EvidenceError {
         /// The layout.
         layout: String,
     },
+    /// A record is that of another number.
+    #[error(
+        "index: the file is about {index}, and the {side} record says that its number is {own}: the two sides are not \
+         copies of one"
+    )]
+    OtherNumber {
+        /// The side.
+        side: &'static str,
+        /// The number that the file states.
+        index: u64,
+        /// The number that the record gives itself.
+        own: u64,
+    },
     /// The two layouts have no common form.
     #[error("left.layout and right.layout cannot be compared")]
     Incomparable,
     /// It is about other keys.
-    #[error("keys: it speaks of the federation {stated}, the keys given are of {given}")]
+    #[error(
+        "keys: it was made with the keys {stated} of a federation, and the keys given are {given}: other keys"
+    )]
     OtherKeys {
         /// What the file states.
         stated: String,
@@ -110,7 +126,7 @@ pub fn evidence(
     let evidence = Evidence {
         format: Evidence::FORMAT.to_owned(),
         index: explanation.index,
-        keys: keys.fingerprint(layouts[0]).or_else(|| keys.fingerprint(layouts[1])),
+        keys: keys.names(layouts),
         class: explanation.class,
         change: explanation.change,
         item: explanation.item,
@@ -131,6 +147,27 @@ pub struct CheckedEvidence {
     pub sources: [String; 2],
     /// Layouts of the sources.
     pub layouts: [Detected; 2],
+    /// The keys that the file names, which are those of whoever checks if these have any of the kind.
+    pub stated_keys: Option<String>,
+    /// Of each side why its signatures do not show its content, enough of them or not.
+    pub doubts: [Option<String>; 2],
+}
+
+impl CheckedEvidence {
+    /// Which sides enough guardians signed, in a way that shows their content: left and right.
+    pub fn proven_sides(&self) -> [bool; 2] {
+        let is_enough = |side: &ExplainedSide| side.signers.is_enough == Some(true);
+        let [left, right] = &self.doubts;
+        let found = &self.explanation;
+        [is_enough(&found.left) && left.is_none(), is_enough(&found.right) && right.is_none()]
+    }
+
+    /// The class that the signatures prove: an equivocation by who signed both headers, any other only if both sides
+    /// are proven.
+    pub fn proven_class(&self) -> Option<DiffClass> {
+        let is_equivocation = self.explanation.class == DiffClass::Equivocation;
+        (is_equivocation || self.proven_sides() == [true, true]).then_some(self.explanation.class)
+    }
 }
 
 /// Reads evidence and derives all that it claims again.
@@ -143,12 +180,13 @@ pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEviden
         Detected::by_name(name).ok_or_else(|| EvidenceError::Layout { side, layout: name.to_owned() })
     };
     let layouts = [layout("left", &evidence.left.layout)?, layout("right", &evidence.right.layout)?];
-    let given = keys.fingerprint(&layouts[0]).or_else(|| keys.fingerprint(&layouts[1]));
+    let given = keys.names([&layouts[0], &layouts[1]]);
     if let (Some(stated), Some(given)) = (&evidence.keys, &given)
         && stated != given
     {
         return Err(EvidenceError::OtherKeys { stated: stated.clone(), given: given.clone() });
     }
+    evidence.check_numbers(&layouts)?;
     let pair = Pair {
         index: evidence.index,
         left: evidence.left.record.clone(),
@@ -164,11 +202,26 @@ pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEviden
     } else {
         evidence.compare_content(&derive(claimed_with)?)?;
     }
-    let sources = [evidence.left.source, evidence.right.source];
-    Ok(CheckedEvidence { explanation: derive(keys)?, sources, layouts })
+    let explanation = derive(keys)?;
+    let doubt = |record: &Option<Vec<u8>>, layout| doubt(pair.index, record.as_ref()?, layout);
+    let doubts = [doubt(&pair.left, &layouts[0]), doubt(&pair.right, &layouts[1])];
+    let (stated_keys, sources) = (evidence.keys, [evidence.left.source, evidence.right.source]);
+    Ok(CheckedEvidence { explanation, sources, layouts, stated_keys, doubts })
 }
 
 impl Evidence {
+    /// Refuses a side that the file calls readable and whose record is of another number than the file's.
+    fn check_numbers(&self, layouts: &[Detected; 2]) -> Result<(), EvidenceError> {
+        for (name, side, layout) in [("left", &self.left, &layouts[0]), ("right", &self.right, &layouts[1])] {
+            let entry = side.record.as_ref().map(|record| read_entry(self.index, record, layout));
+            let own = entry.and_then(|entry| entry.ok()?.other_index());
+            if let Some(own) = own.filter(|_| side.hash.is_some()) {
+                return Err(EvidenceError::OtherNumber { side: name, index: self.index, own });
+            }
+        }
+        Ok(())
+    }
+
     /// Compares what the file claims with what follows.
     fn compare(&self, found: &Explanation) -> Result<(), EvidenceError> {
         self.compare_content(found)?;

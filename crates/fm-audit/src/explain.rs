@@ -6,6 +6,7 @@
 use fm_eras::Detected;
 use fm_history::{DiffClass, Entry, Hash, PeerId, compare_entries};
 
+use crate::reading::is_conversion;
 use crate::{CompareForm, Pair, Signers, TrustedKeys, read_entry, read_ruled_entry};
 
 /// One side of a difference.
@@ -58,10 +59,10 @@ pub fn explain(
         (Some(_), Some(_)) => (DiffClass::Undecodable, None),
         _ => (pair.absence().unwrap_or(DiffClass::Missing), None),
     };
-    // Guardians who signed a history again after a conversion signed two forms of the same content.
-    let is_other_header = form == CompareForm::Stored && left.signed_hash != right.signed_hash;
-    let (equivocators, is_equivocation) =
-        if is_other_header { equivocation(&left.signers, &right.signers) } else { (Vec::new(), false) };
+    let (equivocators, is_equivocation) = match signs_two_headers(&left, &right, form) {
+        true => equivocation(&left.signers, &right.signers),
+        false => (Vec::new(), false),
+    };
     let class = if is_equivocation { DiffClass::Equivocation } else { change };
     Some(Explanation { index: pair.index, form, class, change, item, equivocators, left, right })
 }
@@ -76,13 +77,33 @@ fn explain_side(
     let Some(record) = record else {
         return ExplainedSide { entry: None, signed_hash: None, signers: Signers::default() };
     };
-    let stored = read_entry(index, record, layout);
+    let stored = read_entry(index, record, layout).and_then(at_its_number);
     let signed_hash = stored.as_ref().ok().map(|entry| entry.hash);
     let entry = match form {
         CompareForm::Stored => stored,
-        CompareForm::Ruled => read_ruled_entry(index, record, layout),
+        CompareForm::Ruled => stored.and_then(|_| read_ruled_entry(index, record, layout)),
     };
     ExplainedSide { entry: Some(entry), signed_hash, signers: keys.signers(index, record, layout) }
+}
+
+/// A record that gives itself another number is no copy of this session, block or epoch, whoever signed it.
+fn at_its_number(entry: Entry) -> Result<Entry, String> {
+    match entry.other_index() {
+        Some(own) => Err(format!("it says that its number is {own}, and it is kept as {}", entry.index)),
+        None => Ok(entry),
+    }
+}
+
+/// Whether somebody who signed both sides signed two headers of one form for the same number.
+///
+/// Guardians who sign a history again after a conversion sign two forms of the same content; the layouts that a file
+/// names do not decide whether that is what they did.
+fn signs_two_headers(left: &ExplainedSide, right: &ExplainedSide, form: CompareForm) -> bool {
+    let (Some(Ok(left)), Some(Ok(right))) = (&left.entry, &right.entry) else { return false };
+    form == CompareForm::Stored
+        && left.hash != right.hash
+        && !is_conversion(left, right.hash)
+        && !is_conversion(right, left.hash)
 }
 
 /// The guardians who signed both sides, and whether anybody did.

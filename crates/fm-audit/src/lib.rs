@@ -26,6 +26,7 @@ mod pipeline;
 mod proof;
 mod proof_epoch;
 mod proof_session;
+mod reading;
 mod sample;
 mod scope;
 mod seal;
@@ -72,7 +73,7 @@ pub use seal::SealAudit;
 pub use sealed_json::SealedJsonError;
 pub use session_signatures::{CheckedSignatures, check_signatures, count_finding};
 pub use sessions::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
-pub use signers::{Signers, TrustedKeys};
+pub use signers::{KeyStanding, Signers, TrustedKeys};
 pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, check_identity,
     open_source,

@@ -166,7 +166,7 @@ pub fn check_proof(
             content.check(proof.index, proof.item, form, keys)?
         }
         (Content::Epoch(content), Detected::Hbbft(form)) if form.is_framed() => {
-            content.check(proof.index, proof.item, form, keys)?
+            content.check(proof.index, proof.item, form, known.is_some(), keys)?
         }
         _ => return Err(unknown()),
     };
@@ -184,10 +184,15 @@ fn same_records(one: &Detected, other: &Detected) -> bool {
 }
 
 fn lacking(proven: &ProvenItem, keys: TrustedKeys<'_>) -> String {
+    let name = keys.name(&proven.layout).unwrap_or_default();
+    let other = match proven.signers.none_verifies() {
+        true => "; where none verifies, the keys are another federation's, or what was signed was changed",
+        false => "",
+    };
     match (&proven.layout, keys.session, &proven.signers.valid) {
         (Detected::Blocks(_), Some(keys), Some(valid)) => {
             format!(
-                "signatures: {} of them verify, and {} guardians sign together",
+                "signatures: {} of them verify under the keys {name}, and {} guardians sign together{other}",
                 valid.len(),
                 SessionKeys::threshold(keys)
             )
@@ -195,7 +200,7 @@ fn lacking(proven: &ProvenItem, keys: TrustedKeys<'_>) -> String {
         _ => {
             let degree = keys.epoch.map_or(0, EpochKeys::degree);
             format!(
-                "the signature of epoch {} does not verify under these keys (degree {degree})",
+                "the signature of epoch {} does not verify under the keys {name} (degree {degree}){other}",
                 proven.signed_index
             )
         }

@@ -6,6 +6,7 @@ use fm_history::{Entry, Epoch};
 use serde::{Deserialize, Serialize};
 
 use crate::proof::{ProofError, ProvenItem};
+use crate::reading::other_epoch;
 use crate::sealed_json::hex_bytes;
 use crate::{StoredHistory, TrustedKeys, read_entry};
 
@@ -34,15 +35,16 @@ impl EpochProof {
         keys: TrustedKeys<'_>,
     ) -> Result<Self, ProofError> {
         let mut records = vec![RecordHex(record.to_vec())];
-        let mut bytes = record.len();
-        for next in (index..).skip(1) {
+        let (mut bytes, mut number) = (record.len(), index);
+        loop {
             let last = records.last().map_or(&[][..], |record| &record.0);
-            let signers = keys.signers(next - 1, last, &history.layout);
+            let signers = keys.signers(number, last, &history.layout);
             if signers.federation && signers.is_enough != Some(false) {
                 return Ok(Self { records });
             }
+            let Some(next) = number.checked_add(1) else { break };
             let Some(record) = history.record(next)? else { break };
-            bytes += record.len();
+            (bytes, number) = (bytes + record.len(), next);
             if records.len() >= MAX_EPOCHS || bytes > MAX_BYTES {
                 let reason = format!(
                     "no epoch from {index} to {next} carries a signature that holds: that is too many for a proof"
@@ -61,15 +63,22 @@ impl EpochProof {
         index: u64,
         item: u64,
         layout: &Layout,
+        is_known: bool,
         keys: TrustedKeys<'_>,
     ) -> Result<ProvenItem, ProofError> {
         let form = Detected::Hbbft(*layout);
         let refuse =
             |place: usize, reason: String| ProofError::Epoch { place: format!("records[{place}]"), reason };
+        if self.records.len() > MAX_EPOCHS {
+            return Err(refuse(MAX_EPOCHS, format!("a proof has at most {MAX_EPOCHS} records")));
+        }
         let mut before: Option<Epoch> = None;
-        for (place, (record, number)) in self.records.iter().zip(index..).enumerate() {
+        for (place, record) in self.records.iter().enumerate() {
             let epoch = decode_epoch(&record.0, layout).map_err(|error| refuse(place, error.to_string()))?;
-            if epoch.number != number {
+            let number = index.checked_add(place as u64);
+            if number != Some(epoch.number) {
+                let number =
+                    number.map_or("one beyond the largest number".to_owned(), |number| number.to_string());
                 return Err(refuse(place, format!("it is epoch {}, and not {number}", epoch.number)));
             }
             if before.is_some_and(|before| epoch.last_hash != Some(before.computed_hash)) {
@@ -81,6 +90,12 @@ impl EpochProof {
             return Err(refuse(0, "there is no record".to_owned()));
         };
         let entry: Entry = read_entry(index, &first.0, &form).map_err(|reason| refuse(0, reason))?;
+        if let Some(other) = other_epoch(index, &first.0, layout, &entry).filter(|_| !is_known) {
+            let reason = format!(
+                "in the layout {other} these bytes are another epoch: name the layout that you know to be right"
+            );
+            return Err(refuse(0, reason));
+        }
         let count = entry.known_items().len();
         let place = usize::try_from(item).unwrap_or(usize::MAX);
         let facts = entry.items.unwrap_or_default().into_iter().nth(place);

@@ -269,7 +269,10 @@ impl Form {
     ///
     /// What no version knows none accepted, nor bytes of which the server of their time made nothing. The stand-alone
     /// crate is apart: its items are opaque, and its keys signed no sessions of a server.
-    fn readings(self, bytes: &[u8]) -> impl Iterator<Item = (&'static BlockLayout, EntryItem)> + '_ {
+    pub(crate) fn readings(
+        self,
+        bytes: &[u8],
+    ) -> impl Iterator<Item = (&'static BlockLayout, EntryItem)> + '_ {
         let is_crate = self.layout.era == "B";
         let could_be = move |other: &&BlockLayout| {
             (other.era == "B") == is_crate && (!self.is_known || *other == self.layout)

@@ -3,7 +3,7 @@
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_eras::{Detected, hbbft};
-use fm_history::{PeerId, SessionHeader, Signatures, sha256};
+use fm_history::{PeerId, SessionHeader, Signatures};
 use serde::Serialize;
 
 /// The keys that somebody trusts, of both kinds.
@@ -13,6 +13,21 @@ pub struct TrustedKeys<'a> {
     pub epoch: Option<&'a EpochKeys>,
     /// Keys of blocks and sessions.
     pub session: Option<&'a SessionKeys>,
+}
+
+/// What the keys that were given are to the signatures of a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyStanding {
+    /// No keys were given.
+    #[default]
+    None,
+    /// The keys are of the other kind: of epochs for a session, or of sessions for an epoch.
+    OtherKind,
+    /// None of the history's signatures verifies under them: they are the keys of another federation.
+    Other,
+    /// The signatures were checked with them.
+    Given,
 }
 
 /// The signatures that a record carries.
@@ -26,58 +41,95 @@ pub struct Signers {
     pub federation: bool,
     /// Whether enough guardians signed; null without keys.
     pub is_enough: Option<bool>,
+    /// The keys that they were checked with.
+    pub keys: KeyStanding,
+    /// The number that the record gives itself, if it is kept under another: no signature in it is over that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_index: Option<u64>,
+}
+
+impl Signers {
+    /// The record carries signatures, and none of them verifies.
+    pub fn none_verifies(&self) -> bool {
+        match &self.valid {
+            Some(valid) => valid.is_empty() && !self.stored.is_empty(),
+            None => self.federation && self.is_enough == Some(false),
+        }
+    }
 }
 
 impl TrustedKeys<'_> {
-    /// A name for the keys that a history of this layout is signed with; none if there are none.
-    pub fn fingerprint(&self, layout: &Detected) -> Option<String> {
+    /// The name of the keys that a history of this layout is signed with; none if there are none.
+    pub fn name(&self, layout: &Detected) -> Option<String> {
         match layout {
-            Detected::Hbbft(_) => self.epoch.map(|keys| hex::encode(keys.public_key())),
-            Detected::Blocks(_) => self.session.map(|keys| {
-                let keys = keys.peers().flat_map(|peer| {
-                    let key = keys.x_only(peer).unwrap_or_default();
-                    peer.to_be_bytes().into_iter().chain(key)
-                });
-                sha256(&[&keys.collect::<Vec<u8>>()]).to_string()
-            }),
+            Detected::Hbbft(_) => self.epoch.map(EpochKeys::name),
+            Detected::Blocks(_) => self.session.map(SessionKeys::name),
+        }
+    }
+
+    /// The names of the keys that two histories are signed with: one if both are signed with the same kind, else that of
+    /// the epochs first.
+    pub fn names(&self, mut layouts: [&Detected; 2]) -> Option<String> {
+        layouts.sort_by_key(|layout| matches!(layout, Detected::Blocks(_)));
+        let mut names: Vec<String> = layouts.iter().filter_map(|layout| self.name(layout)).collect();
+        names.dedup();
+        (!names.is_empty()).then(|| names.join("+"))
+    }
+
+    /// What the keys are to a history of this layout, before a signature was looked at.
+    pub fn standing(&self, layout: &Detected) -> KeyStanding {
+        match (self.name(layout), self.epoch.is_none() && self.session.is_none()) {
+            (Some(_), _) => KeyStanding::Given,
+            (None, true) => KeyStanding::None,
+            (None, false) => KeyStanding::OtherKind,
         }
     }
 
     /// Reads the signatures of a record and checks them; none if it does not decode.
     pub fn signers(&self, index: u64, record: &[u8], layout: &Detected) -> Signers {
-        match layout {
-            Detected::Hbbft(layout) => self.of_epoch(record, layout),
+        let signers = match layout {
+            Detected::Hbbft(layout) => self.of_epoch(index, record, layout),
             Detected::Blocks(layout) => {
                 let block = decode_block(record, layout).ok();
                 let of_block = |block: fm_history::Block| {
                     let header = SessionHeader { index, root: block.merkle.root };
-                    self.of_header(header, &block.signatures, layout)
+                    let own_index = block.index.filter(|own| *own != index);
+                    Signers { own_index, ..self.of_header(header, &block.signatures, layout) }
                 };
                 block.map(of_block).unwrap_or_default()
             }
-        }
+        };
+        Signers { keys: self.standing(layout), ..signers }
     }
 
-    fn of_epoch(&self, record: &[u8], layout: &hbbft::Layout) -> Signers {
+    fn of_epoch(&self, index: u64, record: &[u8], layout: &hbbft::Layout) -> Signers {
         let Ok(epoch) = hbbft::decode_epoch(record, layout) else { return Signers::default() };
-        // Over the hash of what is stored, not over the hash that the record claims.
+        let own_index = Some(epoch.number).filter(|own| *own != index);
+        // Over the hash of what is stored, not over the hash that the record claims; and of this epoch, not of another.
         let verifies = |keys: &EpochKeys| {
             let hash = epoch.computed_hash.0;
-            epoch.signature.is_some_and(|signature| keys.verify(&hash, &signature).is_ok())
+            let signature = epoch.signature.filter(|_| own_index.is_none());
+            signature.is_some_and(|signature| keys.verify(&hash, &signature).is_ok())
         };
         let is_enough = self.epoch.map(verifies);
-        Signers { federation: epoch.signature.is_some(), is_enough, ..Signers::default() }
+        Signers { federation: epoch.signature.is_some(), is_enough, own_index, ..Signers::default() }
     }
 
     /// Checks signatures over a header.
-    pub fn of_header(&self, header: SessionHeader, signatures: &Signatures, layout: &BlockLayout) -> Signers {
+    pub fn of_header(
+        &self,
+        header: SessionHeader,
+        signatures: &Signatures,
+        layout: &'static BlockLayout,
+    ) -> Signers {
         let valid = self.session.map(|keys| valid_signers(header, signatures, keys, layout));
         let threshold = self.session.map(SessionKeys::threshold);
         Signers {
             stored: signatures.keys().copied().collect(),
             is_enough: valid.as_ref().zip(threshold).map(|(valid, threshold)| valid.len() >= threshold),
             valid,
-            federation: false,
+            keys: self.standing(&Detected::Blocks(layout)),
+            ..Signers::default()
         }
     }
 }

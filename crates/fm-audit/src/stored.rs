@@ -5,7 +5,12 @@ use fm_eras::{Detected, hbbft, session};
 use fm_history::{Block, ConvertedSession, Entry, Hash, convert_block, convert_epoch};
 use rayon::prelude::*;
 
-use crate::{AuditError, Control, EpochStream, Source, StrayKeys, epochs, pipeline};
+use crate::key_samples::try_keys;
+use crate::session_scheme::choose_scheme;
+use crate::{
+    AuditError, Control, EpochStream, KeyStanding, Scope, SessionOptions, Signers, Source, StrayKeys,
+    TrustedKeys, epochs, pipeline,
+};
 
 /// Records that a core gets at a time.
 const RECORDS_PER_CORE: usize = 64;
@@ -60,6 +65,37 @@ impl<'a> StoredHistory<'a> {
             Detected::Blocks(layout) => layout.history_key(index),
         };
         self.stream.rows.get(&key).map_err(|source| AuditError::rows(self.stream.path, source))
+    }
+
+    /// Who signed a record of this history: as [`TrustedKeys::signers`], and bad signatures are told from keys that verify
+    /// nothing in the history.
+    pub fn signers(
+        &self,
+        index: u64,
+        record: &[u8],
+        keys: TrustedKeys<'_>,
+        control: Control<'_>,
+    ) -> Result<Signers, AuditError> {
+        let mut signers = keys.signers(index, record, &self.layout);
+        if signers.none_verifies() && self.has_other_keys(keys, control)? {
+            signers.keys = KeyStanding::Other;
+        }
+        Ok(signers)
+    }
+
+    /// Whether these are the keys of another federation: of several signatures that were tried none verifies.
+    pub fn has_other_keys(&self, keys: TrustedKeys<'_>, control: Control<'_>) -> Result<bool, AuditError> {
+        let found = match (self.layout, keys.epoch) {
+            (Detected::Hbbft(_), None) => None,
+            (Detected::Hbbft(layout), Some(keys)) => try_keys(self.stream, layout, keys)?,
+            (Detected::Blocks(layout), _) => {
+                let (keys, scope) = (keys.session, Scope::default());
+                let (until, side_records, on_row) = (None, false, None);
+                let options = SessionOptions { layout, keys, until, side_records, on_row, scope };
+                choose_scheme(self.stream, options, control)?.finding
+            }
+        };
+        Ok(found.is_some())
     }
 
     /// All records by ascending number. Keys that name none are stepped over.

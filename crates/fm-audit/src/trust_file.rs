@@ -7,7 +7,6 @@ use std::fs;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Hash, sha256};
 use fm_store::{PartialFile, StoreError, open_regular};
@@ -22,7 +21,7 @@ const FORMAT: &str = "fm-trust";
 /// How every trust file begins.
 const START: &[u8] = br#"{"format":"fm-trust""#;
 /// The version that is written, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Largest file that is read: 60 million sessions.
 const MAX_BYTES: u64 = 2 << 30;
 
@@ -92,7 +91,7 @@ struct Text {
     version: u32,
     era: String,
     layout: String,
-    key_set: Hash,
+    key_set: String,
     sessions: u64,
     root: Hash,
     salt: String,
@@ -104,7 +103,7 @@ struct Text {
 pub struct TrustFile {
     path: PathBuf,
     layout: Detected,
-    key_set: Hash,
+    key_set: String,
     prefix: TrustedPrefix,
 }
 
@@ -114,8 +113,11 @@ impl TrustFile {
     /// # Errors
     /// If there is a file, and it is none, damaged, or about another layout or other keys.
     pub fn open(path: &Path, layout: Detected, keys: HistoryKeys<'_>) -> Result<Self, TrustError> {
-        let key_set = key_set(keys);
-        let new = |prefix| Self { path: path.to_owned(), layout, key_set, prefix };
+        let key_set = match keys {
+            HistoryKeys::Epoch(keys) => keys.name(),
+            HistoryKeys::Session(keys) => keys.name(),
+        };
+        let new = |prefix| Self { path: path.to_owned(), layout, key_set: key_set.clone(), prefix };
         let failed = |source| TrustError::File { path: path.to_owned(), source };
         if !path.try_exists().map_err(failed)? {
             let prefix = TrustedPrefix::empty().map_err(|error| failed(io::Error::other(error)))?;
@@ -129,7 +131,7 @@ impl TrustFile {
             found: found.to_owned(),
         };
         if text.key_set != key_set {
-            return Err(other("other keys", &text.key_set.to_string(), &key_set.to_string()));
+            return Err(other("other keys", &text.key_set, &key_set));
         }
         if text.layout != layout.name() || text.era != layout.era() {
             return Err(other("records of another layout", &text.layout, layout.name()));
@@ -167,7 +169,7 @@ impl TrustFile {
             version: VERSION,
             era: self.layout.era().to_owned(),
             layout: self.layout.name().to_owned(),
-            key_set: self.key_set,
+            key_set: self.key_set.clone(),
             sessions: prefix.sessions(),
             root: prefix.root,
             salt: hex::encode(prefix.salt),
@@ -229,30 +231,10 @@ fn digest(text: &Text) -> Hash {
         text.version.to_string(),
         text.era.clone(),
         text.layout.clone(),
-        text.key_set.to_string(),
+        text.key_set.clone(),
         text.sessions.to_string(),
         text.root.to_string(),
         text.salt.clone(),
     ];
     sha256(&[fields.join("\n").as_bytes(), b"\n", text.marks.as_bytes()])
-}
-
-/// One number for a set of keys, whatever file they were read from.
-fn key_set(keys: HistoryKeys<'_>) -> Hash {
-    match keys {
-        HistoryKeys::Epoch(keys) => {
-            let coefficients: Vec<u8> = keys.coefficients().iter().flatten().copied().collect();
-            sha256(&[b"epoch keys", &coefficients])
-        }
-        HistoryKeys::Session(keys) => sha256(&[b"session keys", &session_key_bytes(keys)]),
-    }
-}
-
-fn session_key_bytes(keys: &SessionKeys) -> Vec<u8> {
-    let mut bytes: Vec<u8> = keys.tag().map_or_else(|| vec![0], |tag| [&[1], tag.as_slice()].concat());
-    for peer in keys.peers() {
-        bytes.extend(peer.to_be_bytes());
-        bytes.extend(keys.x_only(peer).unwrap_or_default());
-    }
-    bytes
 }

@@ -44,7 +44,7 @@ pub struct Comparison {
     pub groups: Vec<Vec<usize>>,
     /// The group with more than half of the states, if there is one.
     pub majority: Option<usize>,
-    /// Those outside of the first group, and since which session.
+    /// Those outside of the first group, and since which session. Without a majority nothing says that it is they who are off.
     pub off: Vec<(usize, u64)>,
     /// Module state of those of the first group that can be compared.
     pub modules: ModuleComparison,

@@ -121,6 +121,12 @@ impl EpochKeys {
         self.coefficients.first().copied().unwrap_or([0; 48])
     }
 
+    /// What the key set is called wherever it is named: the federation's key in hex.
+    #[must_use]
+    pub fn name(&self) -> String {
+        hex::encode(self.public_key())
+    }
+
     /// The one key that checks the shares of a peer: the polynomial at `peer + 1`.
     ///
     /// # Errors

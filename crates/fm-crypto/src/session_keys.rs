@@ -118,6 +118,20 @@ impl SessionKeys {
         self.tag
     }
 
+    /// What the key set is called wherever it is named: its tag in hex; of keys without parity, which have no tag, the
+    /// SHA-256 over the guardians' numbers (2 bytes, big endian) and keys, ascending.
+    pub fn name(&self) -> String {
+        let tag = self.tag.unwrap_or_else(|| {
+            let mut hasher = Sha256::new();
+            for (peer, key) in &self.keys {
+                hasher.update(peer.to_be_bytes());
+                hasher.update(key.to_byte_array());
+            }
+            hasher.finalize().into()
+        });
+        hex::encode(tag)
+    }
+
     /// The guardians' numbers, ascending.
     pub fn peers(&self) -> impl Iterator<Item = u16> + '_ {
         self.keys.keys().copied()

@@ -11,6 +11,8 @@ use crate::{Block, BlockContent, BlockItem, Epoch, EpochItem, Hash, PeerId};
 pub struct Entry {
     /// Its number.
     pub index: u64,
+    /// The number that the record gives itself, where its layout stores one.
+    pub own_index: Option<u64>,
     /// What its signatures are over: the root in the header of a session, the hash of an epoch's content.
     pub hash: Hash,
     /// Another list of items has the same header.
@@ -141,6 +143,7 @@ impl Entry {
         let items = block.items.iter().map(|item| EntryItem::of_block(item, encode(item))).collect();
         Self {
             index,
+            own_index: block.index,
             hash: block.merkle.root,
             ambiguous: block.merkle.ambiguous,
             items: Some(items),
@@ -161,7 +164,13 @@ impl Entry {
             content.items_in_order().map(item).collect()
         });
         let (hash, last_hash) = (epoch.computed_hash, epoch.last_hash);
-        Self { index, hash, ambiguous: false, items, last_hash, rejected }
+        let own_index = Some(epoch.number);
+        Self { index, own_index, hash, ambiguous: false, items, last_hash, rejected }
+    }
+
+    /// The number that the record gives itself, if that is another one than the number it is kept under.
+    pub fn other_index(&self) -> Option<u64> {
+        self.own_index.filter(|own| *own != self.index)
     }
 
     /// The items; empty if the layout hides them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fm_backup::{Compared, Comparison, ModuleState, State};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, root_line};
 use serde::Serialize;
 
 use crate::args::CompareArgs;
@@ -81,7 +81,9 @@ fn group_of(comparison: &Comparison, number: usize) -> Option<usize> {
     comparison.groups.iter().position(|group| group.contains(&number))
 }
 
+/// Without a majority nobody is known to be off.
 fn off_since(comparison: &Comparison, number: usize) -> Option<u64> {
+    comparison.majority?;
     comparison.off.iter().find(|(off, _)| *off == number).map(|(_, since)| *since)
 }
 
@@ -130,14 +132,15 @@ fn print(states: &[State], comparison: &Comparison, output: &mut Output) -> Resu
         output.line(&format!("     {}", shown(compared)))?;
     }
     match (comparison.common_end, common_root(comparison)) {
-        (Some(end), Some(root)) => output.line(&format!("root at {} {root}", group_digits(end)))?,
+        (Some(end), Some(root)) => output.line(&root_line(root, end))?,
         _ => output.line("root       they have no session in common")?,
     }
     for group in comparison.groups.iter().filter(|group| group.len() > 1) {
         output.line(&format!("together   {}", numbers(group)))?;
     }
     for (number, since) in &comparison.off {
-        output.line(&format!("off        {number}, since session {}", group_digits(*since)))?;
+        let what = if comparison.majority.is_some() { "off  " } else { "apart" };
+        output.line(&format!("{what}      {number}, since session {}", group_digits(*since)))?;
     }
     print_modules(comparison, output)?;
     let all = states.len();
@@ -149,7 +152,11 @@ fn print(states: &[State], comparison: &Comparison, output: &mut Output) -> Resu
             comparison.groups[group].len()
         ),
         (Some(session), None) => {
-            format!("verdict    DIFFERENT from session {} on, and no majority", group_digits(session))
+            format!(
+                "verdict    DIFFERENT from session {} on, and no majority: which of the {all} is off is not known; \
+                 `fm-verify` says which of them the guardians signed",
+                group_digits(session)
+            )
         }
     })
 }
@@ -160,6 +167,7 @@ fn shown(compared: &Compared) -> String {
         0 => String::new(),
         pending => format!(", {} items of the open session", group_digits(pending)),
     };
+    // The root of all that it has, which `last` says.
     let root = compared
         .history_root
         .map_or("no root: a session is missing or hidden".to_owned(), |root| format!("root {root}"));

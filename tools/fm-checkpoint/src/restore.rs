@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use fm_audit::Control;
 use fm_backup::Location;
-use fm_cli::{Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, root_line,
+};
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
 
@@ -209,7 +211,7 @@ fn conclude(
         journal.source,
         group_digits(proof.last)
     ))?;
-    output.line(&format!("root       {}", proof.history_root))?;
+    output.line(&root_line(&proof.history_root, proof.last))?;
     output.line(&format!("identity   {}", proof.identity))?;
     if let Some(kept) = kept {
         output.line(&format!("kept       {}", kept.display()))?;

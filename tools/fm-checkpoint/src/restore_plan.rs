@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fm_cli::{Failure, Output, PinnedKeys, group_digits};
+use fm_cli::{Failure, Output, PinnedKeys, group_digits, root_line};
 use fm_restore::{Chosen, Condition, Content, Plan, Reach};
 use serde::Serialize;
 
@@ -174,7 +174,7 @@ pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(),
         group_digits(plan.last),
         group_digits(plan.items)
     ))?;
-    output.line(&format!("root       {}", plan.history_root))?;
+    output.line(&root_line(plan.history_root, plan.last))?;
     output.line(&format!("identity   {}", plan.identity))?;
     plan.compared.iter().try_for_each(|witness| print_witness(output, witness))?;
     print_old(output, &plan.old)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fm_cli::{Exit, Failure, Output, group_digits};
+use fm_cli::{Exit, Failure, Output, group_digits, root_line};
 use fm_restore::{DataDir, Guard, Journal, Status, Step};
 use serde::Serialize;
 
@@ -96,5 +96,5 @@ fn print(output: &mut Output, status: &Status, dir: &Path) -> Result<(), Failure
 fn print_journal(output: &mut Output, journal: &Journal) -> Result<(), Failure> {
     output.line(&format!("restore    {}, begun {}", journal.source, journal.began))?;
     output.line(&format!("step       {}", journal.step.name()))?;
-    output.line(&format!("root       {} (sessions 0 to {})", journal.proof.history_root, journal.proof.last))
+    output.line(&root_line(&journal.proof.history_root, journal.proof.last))
 }

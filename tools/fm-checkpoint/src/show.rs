@@ -1,7 +1,7 @@
 //! What several commands print alike.
 
 use fm_backup::{BackupError, Survey};
-use fm_cli::{Failure, Output, group_digits};
+use fm_cli::{Failure, Output, group_digits, root_line};
 use serde::Serialize;
 
 /// The history of a state, in a few lines.
@@ -31,7 +31,7 @@ pub(crate) fn print_history(survey: &Survey, output: &mut Output) -> Result<(), 
         group_digits(audit.pending)
     ))?;
     let proven = if survey.has_keys && survey.errors == 0 { "" } else { " (NOT PROVEN)" };
-    output.line(&format!("root       {}{proven}", anchor.history_root))
+    output.line(&format!("{}{proven}", root_line(anchor.history_root, anchor.last)))
 }
 
 /// What stands behind the rows of a state.

@@ -53,6 +53,11 @@ pub fn print_json_line(value: &impl Serialize) -> Result<(), Failure> {
     Output::default().json(value)
 }
 
+/// The line of a history root: with the sessions that it is over, for each range has another.
+pub fn root_line(root: impl std::fmt::Display, last: u64) -> String {
+    format!("root       {root} (0 to {})", group_digits(last))
+}
+
 /// A number with its digits in groups of three.
 pub fn group_digits(number: u64) -> String {
     let digits = number.to_string();

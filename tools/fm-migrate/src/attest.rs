@@ -5,7 +5,7 @@ use std::path::Path;
 use fm_audit::{Control, MigratedDir};
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, group_digits, guardian_key,
-    interrupt_flag,
+    interrupt_flag, root_line,
 };
 use fm_migration::{Attest, Attested, Signer};
 use serde::Serialize;
@@ -88,7 +88,7 @@ fn print(output: &mut Output, arguments: &AttestArgs, attested: &Attested) -> Re
         group_digits(facts.sessions),
         group_digits(facts.sessions.saturating_sub(1))
     ))?;
-    output.line(&format!("root       {}", facts.history_root))?;
+    output.line(&root_line(facts.history_root, facts.sessions.saturating_sub(1)))?;
     output.line(&format!("guardian   {}", facts.peer))?;
     let done = if attested.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!("{done} {}", arguments.out.display()))?;

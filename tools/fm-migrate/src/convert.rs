@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use fm_audit::{Anchor, Control, EpochStream, Silent, Source, omission_findings, open_source};
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag,
+    interrupt_flag, root_line,
 };
 use fm_eras::Detected;
 use fm_history::{Code, Finding, Manifest, Severity};
@@ -181,7 +181,7 @@ fn print_anchor(output: &mut Output, anchor: &Anchor) -> Result<(), Failure> {
     for (reason, count) in &anchor.dropped {
         output.line(&format!("  left out {} {reason}", group_digits(*count)))?;
     }
-    output.line(&format!("root       {}", anchor.history_root))
+    output.line(&root_line(anchor.history_root, anchor.last))
 }
 
 /// Where a database ends is its guardian's word: nothing in it shows that the others do not have more, or less.
@@ -292,5 +292,5 @@ fn print_manifest(output: &mut Output, manifest: &Manifest) -> Result<(), Failur
             manifest.source_omissions.join(", ")
         ))?;
     }
-    output.line(&format!("root       {}", manifest.history_root))
+    output.line(&root_line(manifest.history_root, manifest.last))
 }

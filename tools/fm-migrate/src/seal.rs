@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use fm_audit::{Control, MigratedDir};
-use fm_cli::{Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, root_line,
+};
 use fm_crypto::SessionKeys;
 use fm_migration::{Seal, Sealed};
 use serde::Serialize;
@@ -94,5 +96,5 @@ fn print(output: &mut Output, sealed: &Sealed, guardians: usize) -> Result<(), F
         list(&sealed.peers),
         sealed.peers.len()
     ))?;
-    output.line(&format!("root       {}", sealed.history_root))
+    output.line(&root_line(sealed.history_root, sealed.sessions.saturating_sub(1)))
 }

@@ -1,16 +1,16 @@
-//! `diff`: the first session and item at which two histories part, and why.
+//! `diff`: the first session and item at which two histories part, and why; whether one is a beginning of the other.
 
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use fm_audit::{
-    CompareForm, Comparison, Control, Pair, Source, StoredHistory, TrustedKeys, compare_histories, evidence,
-    explain, omission_findings, open_source,
+    AuditError, CompareForm, Comparison, Control, Explanation, KeyStanding, Pair, Source, StoredHistory,
+    TrustedKeys, compare_histories, evidence, explain, omission_findings, open_source,
 };
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag,
+    interrupt_flag, root_line,
 };
 use fm_eras::Detected;
 use fm_history::{DiffClass, Hash};
@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::args::DiffArgs;
 use crate::explained::Explained;
-use crate::show::trusted;
+use crate::trust_root::{self, Keys, trusted};
 use crate::view::modules;
 
 #[derive(Serialize)]
@@ -34,7 +34,39 @@ struct Verdict {
     last_equal: Option<u64>,
     history_root: Option<Hash>,
     other_signatures: u64,
+    /// The side that is a beginning of the other.
+    shorter: Option<&'static str>,
+    /// What the keys are to each side.
+    left_keys: KeyStanding,
+    right_keys: KeyStanding,
+    keys: Option<Keys>,
     evidence: Option<String>,
+}
+
+/// What came of a comparison.
+struct Found {
+    comparison: Comparison,
+    form: CompareForm,
+    explanation: Option<Explanation>,
+    /// What the keys are to the left and right history.
+    standing: [KeyStanding; 2],
+}
+
+impl Found {
+    /// One history is a beginning of the other: they do not differ as far as both go.
+    fn is_one_history(&self) -> bool {
+        self.comparison.parted.is_none() || self.is_shorter()
+    }
+
+    fn is_shorter(&self) -> bool {
+        self.explanation.as_ref().is_some_and(|found| found.class == DiffClass::Shorter)
+    }
+
+    /// The side that ends before the other, and the other one.
+    fn ends(&self) -> Option<[&'static str; 2]> {
+        let parted = self.comparison.parted.as_ref().filter(|_| self.is_shorter())?;
+        Some(if parted.left.is_none() { ["left", "right"] } else { ["right", "left"] })
+    }
 }
 
 pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
@@ -51,11 +83,39 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let mut printer = FindingPrinter::new(arguments.json);
     [&left, &right].into_iter().for_each(|source| tell_losses(source, &mut printer));
     let [left, right] = sides(&left, &right, keys.as_ref())?;
-    let compared = compare_histories(left, right, control);
+    let found = compare([left, right], keys.as_ref(), control);
     drop(progress);
     let output = printer.finish()?;
-    let (comparison, form) = compared?;
-    report(arguments, output, [left, right], &comparison, form, keys.as_ref())
+    report(arguments, output, [&left.layout, &right.layout], &found?, keys.as_ref())
+}
+
+fn compare(
+    sides: [StoredHistory<'_>; 2],
+    keys: Option<&PinnedKeys>,
+    control: Control<'_>,
+) -> Result<Found, AuditError> {
+    let trusted = trusted(keys);
+    let (comparison, form) = compare_histories(sides[0], sides[1], control)?;
+    let pair = comparison.parted.as_ref().or(comparison.first_other_signatures.as_ref());
+    let mut explanation = pair.and_then(|pair| explain(pair, &sides[0].layout, &sides[1].layout, trusted));
+    let mut standing = sides.map(|side| trusted.standing(&side.layout));
+    for (standing, side) in standing.iter_mut().zip(&sides) {
+        // Only where histories differ is it asked whose keys these are.
+        if *standing == KeyStanding::Given
+            && explanation.is_some()
+            && side.has_other_keys(trusted, control)?
+        {
+            *standing = KeyStanding::Other;
+        }
+    }
+    if let Some(found) = &mut explanation {
+        for (side, standing) in [&mut found.left, &mut found.right].into_iter().zip(standing) {
+            if standing == KeyStanding::Other && side.signers.none_verifies() {
+                side.signers.keys = standing;
+            }
+        }
+    }
+    Ok(Found { comparison, form, explanation, standing })
 }
 
 /// What a database lost may be all that it differs in.
@@ -83,24 +143,21 @@ fn sides<'a>(
 fn report(
     arguments: &DiffArgs,
     mut output: Output,
-    sides: [StoredHistory<'_>; 2],
-    comparison: &Comparison,
-    form: CompareForm,
+    layouts: [&Detected; 2],
+    found: &Found,
     keys: Option<&PinnedKeys>,
 ) -> Result<Exit, Failure> {
-    let trusted = trusted(keys);
-    let layouts = [&sides[0].layout, &sides[1].layout];
+    let comparison = &found.comparison;
     let pair = comparison.parted.as_ref().or(comparison.first_other_signatures.as_ref());
-    let explanation = pair.and_then(|pair| explain(pair, layouts[0], layouts[1], trusted));
     let modules = modules(keys);
-    let explained = explanation.as_ref().map(|explanation| Explained {
+    let explained = found.explanation.as_ref().map(|explanation| Explained {
         explanation,
         layouts,
         modules: &modules,
         hex: arguments.hex,
     });
     if !arguments.json {
-        print_sides(&mut output, arguments, layouts, keys, form)?;
+        print_sides(&mut output, arguments, layouts, keys, found)?;
         print_equal(&mut output, comparison)?;
     }
     if let Some(explained) = &explained {
@@ -108,12 +165,21 @@ fn report(
     }
     let written = match (&arguments.evidence, pair, &explained) {
         (Some(target), Some(pair), Some(explained)) => {
-            write_evidence(target, arguments, pair, explained, trusted)?;
+            write_evidence(target, arguments, pair, explained, trusted(keys))?;
             Some(target.display().to_string())
         }
         _ => None,
     };
-    conclude(output, arguments.json, comparison, explained.as_ref(), form, written)
+    let verdict = verdict(found, Keys::of(keys, layouts), written);
+    if arguments.json {
+        output.json(&verdict)?;
+    } else {
+        if let Some(file) = &verdict.evidence {
+            output.line(&format!("evidence   {file}"))?;
+        }
+        output.line(&format!("verdict    {}", summary(found, explained.as_ref())))?;
+    }
+    Ok(if found.is_one_history() { Exit::Done } else { Exit::Findings })
 }
 
 /// Refuses a target that is in the way or inside a source before any work is done.
@@ -160,17 +226,17 @@ fn print_sides(
     arguments: &DiffArgs,
     layouts: [&Detected; 2],
     keys: Option<&PinnedKeys>,
-    form: CompareForm,
+    found: &Found,
 ) -> Result<(), Failure> {
-    match keys {
-        Some(keys) => output.line(&format!("keys       {}", keys.path.display()))?,
-        None => output.line("keys       NONE: without --config or --keys no signature is checked")?,
-    }
+    output.line(&trust_root::line(keys, layouts))?;
     let sides = [("left ", &arguments.left, layouts[0]), ("right", &arguments.right, layouts[1])];
     for (name, path, layout) in sides {
         output.line(&format!("{name}      {}, era {} ({})", path.display(), layout.era(), layout.name()))?;
     }
-    match form {
+    if let Some(words) = other_keys(found.standing) {
+        output.line(&format!("other keys {words}"))?;
+    }
+    match found.form {
         CompareForm::Stored => Ok(()),
         CompareForm::Ruled => {
             output.line("compared   as the sessions that the conversion rule makes of them")
@@ -178,14 +244,27 @@ fn print_sides(
     }
 }
 
+/// Which side is not signed with the keys that were given, in words.
+fn other_keys(standing: [KeyStanding; 2]) -> Option<&'static str> {
+    let words = match standing.map(|standing| standing == KeyStanding::Other) {
+        [false, false] => return None,
+        [true, true] => {
+            "neither side is signed with these keys: they are another federation's, and verify nothing here"
+        }
+        [true, false] => "the left side is not signed with these keys: it is of another federation",
+        [false, true] => "the right side is not signed with these keys: it is of another federation",
+    };
+    Some(words)
+}
+
 fn print_equal(output: &mut Output, comparison: &Comparison) -> Result<(), Failure> {
-    let Some(last) = comparison.last_equal else {
+    let Some(end) = comparison.last_equal else {
         return output.line("equal      nothing");
     };
-    let (count, last) = (group_digits(comparison.equal), group_digits(last));
+    let (count, last) = (group_digits(comparison.equal), group_digits(end));
     output.line(&format!("equal      {count} (up to {last})"))?;
     if let Some(root) = comparison.root {
-        output.line(&format!("root       {root} (up to {last})"))?;
+        output.line(&root_line(root, end))?;
     }
     if comparison.other_signatures > 0 {
         let count = group_digits(comparison.other_signatures);
@@ -194,44 +273,50 @@ fn print_equal(output: &mut Output, comparison: &Comparison) -> Result<(), Failu
     Ok(())
 }
 
-fn conclude(
-    mut output: Output,
-    json: bool,
-    comparison: &Comparison,
-    explained: Option<&Explained<'_>>,
-    form: CompareForm,
-    evidence: Option<String>,
-) -> Result<Exit, Failure> {
-    let is_equal = comparison.parted.is_none();
-    let found = explained.map(|explained| explained.explanation);
-    let verdict = Verdict {
+fn verdict(found: &Found, keys: Option<Keys>, evidence: Option<String>) -> Verdict {
+    let (comparison, explanation) = (&found.comparison, found.explanation.as_ref());
+    Verdict {
         r#type: "verdict",
-        verdict: if is_equal { "equal" } else { "different" },
-        session: found.map(|found| found.index),
-        item: found.and_then(|found| found.item),
-        class: found.map(|found| found.class),
-        by_rule: form == CompareForm::Ruled,
+        verdict: if found.is_one_history() { "equal" } else { "different" },
+        session: explanation.map(|explanation| explanation.index),
+        item: explanation.and_then(|explanation| explanation.item),
+        class: explanation.map(|explanation| explanation.class),
+        by_rule: found.form == CompareForm::Ruled,
         equal: comparison.equal,
         last_equal: comparison.last_equal,
         history_root: comparison.root,
         other_signatures: comparison.other_signatures,
+        shorter: found.ends().map(|[shorter, _]| shorter),
+        left_keys: found.standing[0],
+        right_keys: found.standing[1],
+        keys,
         evidence,
-    };
-    if json {
-        output.json(&verdict)?;
-    } else {
-        if let Some(file) = &verdict.evidence {
-            output.line(&format!("evidence   {file}"))?;
-        }
-        let summary = match (is_equal, explained) {
-            (false, Some(explained)) => {
-                let found = explained.explanation;
-                format!("DIFFERENT at {} {}: {}", explained.what(), group_digits(found.index), found.class)
-            }
-            (false, None) => "DIFFERENT".to_owned(),
-            (true, _) => "EQUAL".to_owned(),
-        };
-        output.line(&format!("verdict    {summary}"))?;
     }
-    Ok(if is_equal { Exit::Done } else { Exit::Findings })
+}
+
+fn summary(found: &Found, explained: Option<&Explained<'_>>) -> String {
+    let Some(explained) = explained.filter(|_| found.comparison.parted.is_some()) else {
+        return if found.comparison.parted.is_none() { "EQUAL" } else { "DIFFERENT" }.to_owned();
+    };
+    let (what, index) = (explained.what(), group_digits(explained.explanation.index));
+    match (found.ends(), found.comparison.last_equal) {
+        (Some([shorter, longer]), Some(last)) => format!(
+            "EQUAL up to {what} {}, where the {shorter} side ends; the {longer} side continues with {what} {index}",
+            group_digits(last)
+        ),
+        (Some([shorter, longer]), None) => {
+            format!(
+                "EQUAL as far as both go: the {shorter} side is empty; the {longer} side begins with {what} {index}"
+            )
+        }
+        (None, _) => {
+            let federations = match found.standing {
+                [KeyStanding::Given, KeyStanding::Other] | [KeyStanding::Other, KeyStanding::Given] => {
+                    "; they are the histories of two federations"
+                }
+                _ => "",
+            };
+            format!("DIFFERENT at {what} {index}: {}{federations}", explained.explanation.class)
+        }
+    }
 }

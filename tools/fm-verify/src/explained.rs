@@ -108,7 +108,7 @@ impl Explained<'_> {
     fn print_side(&self, output: &mut Output, name: &str, side: &ExplainedSide) -> Result<(), Failure> {
         let entry = match &side.entry {
             None => return output.line(&format!("{name}      nothing")),
-            Some(Err(reason)) => return output.line(&format!("{name}      does not decode: {reason}")),
+            Some(Err(reason)) => return output.line(&format!("{name}      unreadable: {reason}")),
             Some(Ok(entry)) => entry,
         };
         output.line(&format!("{name}      {}", entry_text(entry)))?;
@@ -150,7 +150,7 @@ fn entry_text(entry: &Entry) -> String {
         |items| format!("{} items", group_digits(items.len() as u64)),
     );
     let repeated = if entry.ambiguous { ", its tail repeated" } else { "" };
-    let last = entry.last_hash.map(|last| format!(" behind {last}")).unwrap_or_default();
+    let last = entry.last_hash.map(|last| format!(" after {last}")).unwrap_or_default();
     format!("{items}{repeated}, {}{last}", entry.hash)
 }
 

@@ -11,6 +11,7 @@ mod report;
 mod scope_args;
 mod show;
 mod show_unit;
+mod trust_root;
 mod verdict;
 mod verify;
 mod view;

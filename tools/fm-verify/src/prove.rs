@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
 use crate::diff::{check_file, write_file};
-use crate::show::{find, trusted};
+use crate::show::find;
+use crate::trust_root::{self, Keys, trusted};
 use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
 
 /// Largest file that is read: records of epochs in hex take twice their bytes.
@@ -27,6 +28,7 @@ struct Verdict<'a> {
     signed_epoch: Option<u64>,
     signed_by: Option<&'a [u16]>,
     item: Option<ItemLine<'a>>,
+    keys: Option<Keys>,
     file: String,
     reason: Option<String>,
 }
@@ -91,6 +93,7 @@ pub(crate) fn check(arguments: &CheckProofArgs) -> Result<Exit, Failure> {
                 signed_epoch: None,
                 signed_by: None,
                 item: None,
+                keys: None,
                 file,
                 reason: Some(error.to_string()),
             })?;
@@ -129,6 +132,7 @@ fn accept(
             signed_epoch: is_epoch.then_some(proven.signed_index),
             signed_by: proven.signers.valid.as_deref(),
             item: Some(item_json(number, &proven.facts, arguments.hex)),
+            keys: Keys::of(keys, [&proven.layout, &proven.layout]),
             file,
             reason: None,
         })?;
@@ -148,10 +152,7 @@ fn print(
     let what = if is_epoch { "epoch" } else { "session" };
     let (index, item, count) =
         (group_digits(proven.index), group_digits(proven.item), group_digits(proven.count));
-    match keys {
-        Some(keys) => output.line(&format!("keys       {}", keys.path.display()))?,
-        None => output.line("keys       NONE: without --config or --keys no signature is checked")?,
-    }
+    output.line(&trust_root::line(keys, [&proven.layout, &proven.layout]))?;
     let (era, layout) = (proven.layout.era(), proven.layout.name());
     let place = format!("{item} of {count} in {what} {index}, counted from 0, of era {era} ({layout})");
     output.line(&format!("item       {place}"))?;
@@ -167,7 +168,13 @@ fn print(
     output.line(&format!("signed     {}{behind}", proven.hash))?;
     output.line(&format!("signed by  {}", signers_text(&proven.signers)))?;
     let summary = match (proven.signers.is_enough, proven.facts.rejected) {
-        (None, _) => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
+        (None, _) => match keys {
+            None => "UNPINNED: consistent in itself; signatures not checked, no keys were given".to_owned(),
+            Some(keys) => format!(
+                "UNPINNED: consistent in itself; signatures not checked, {} has no keys of the kind that signs {what}s",
+                keys.path.display()
+            ),
+        },
         (Some(_), true) => {
             format!("PROVEN: the federation agreed on {what} {index}, which REJECTS this transaction")
         }

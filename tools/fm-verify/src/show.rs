@@ -1,13 +1,14 @@
 //! `show`: one session, block or epoch, or an item in it.
 
-use fm_audit::{Control, Signers, Source, StoredHistory, TrustedKeys, open_source, read_entry};
-use fm_cli::{Exit, Failure, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag};
+use fm_audit::{Control, Signers, Source, StoredHistory, open_source, read_entry};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
 use fm_eras::Detected;
 use fm_history::{Entry, Hash};
 use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
 use crate::show_unit::{self, Shown};
+use crate::trust_root::{self, Keys, trusted};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
 /// Items printed for people; the rest is counted.
@@ -29,6 +30,7 @@ struct EntryLine<'a> {
     last_hash: Option<Hash>,
     signatures: &'a Signers,
     modules: &'a Modules,
+    keys: Option<Keys>,
     list: Vec<ItemLine<'a>>,
 }
 
@@ -50,33 +52,34 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let source = open_source(&arguments.source, layout, control)?;
     if let Some(name) = arguments.unit {
         let (modules, json) = (modules(keys.as_ref()), arguments.json);
-        let shown = Shown { modules: &modules, hex: arguments.hex, json };
-        return show_unit::run(&source, name, keys.as_ref(), &shown);
+        let shown = Shown { modules: &modules, hex: arguments.hex, json, keys: keys.as_ref() };
+        return show_unit::run(&source, name, &shown, control);
     }
     let found = find(&source, &arguments.place, control)?;
+    let history = history_of(&source, &arguments.place);
+    let signers = history.signers(found.index, &found.record, trusted(keys.as_ref()), control)?;
     drop(progress);
-    let signers = trusted(keys.as_ref()).signers(found.index, &found.record, &found.layout);
     let modules = modules(keys.as_ref());
     let mut output = Output::default();
+    let layouts = [&found.layout, &found.layout];
     if arguments.json {
-        output.json(&entry_line(&found, &signers, &modules, arguments.hex))?;
+        let keys = Keys::of(keys.as_ref(), layouts);
+        output.json(&entry_line(&found, &signers, &modules, keys, arguments.hex))?;
     } else {
+        output.line(&trust_root::line(keys.as_ref(), layouts))?;
         print(&mut output, &found, &signers, &modules, arguments.hex)?;
     }
     Ok(Exit::Done)
 }
 
-/// Both kinds of keys of what the user gave.
-pub(crate) fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
-    keys.map_or_else(TrustedKeys::default, |keys| TrustedKeys {
-        epoch: keys.epoch.as_ref(),
-        session: keys.session.as_ref(),
-    })
+/// The history that the user means: of a migrated directory the old epochs, or the new sessions.
+fn history_of<'a>(source: &'a Source, place: &PlaceArgs) -> StoredHistory<'a> {
+    if place.epoch.is_some() { source.original() } else { source.history() }
 }
 
 /// Finds what the user named, and takes it apart.
 pub(crate) fn find(source: &Source, place: &PlaceArgs, control: Control<'_>) -> Result<Found, Failure> {
-    let history = if place.epoch.is_some() { source.original() } else { source.history() };
+    let history = history_of(source, place);
     let path = history.stream.path.display();
     let is_epochs = matches!(history.layout, Detected::Hbbft(_));
     let (index, item) = match (place.session, place.epoch, place.txid) {
@@ -123,6 +126,7 @@ fn entry_line<'a>(
     found: &'a Found,
     signatures: &'a Signers,
     modules: &'a Modules,
+    keys: Option<Keys>,
     hex: bool,
 ) -> EntryLine<'a> {
     let is_epoch = matches!(found.layout, Detected::Hbbft(_));
@@ -140,6 +144,7 @@ fn entry_line<'a>(
         last_hash: found.entry.last_hash,
         signatures,
         modules,
+        keys,
         list: list.map(|(number, item)| item_json(number, item, hex)).collect(),
     }
 }
@@ -160,7 +165,7 @@ fn print(
     );
     let index = group_digits(found.index);
     output.line(&format!("{what} {index} of era {} ({}), {items}", layout.era(), layout.name()))?;
-    output.line(&format!("{} {}", if is_epoch { "hash      " } else { "root      " }, entry.hash))?;
+    output.line(&format!("{} {}", if is_epoch { "hash      " } else { "header    " }, entry.hash))?;
     if let Some(last) = entry.last_hash {
         output.line(&format!("before     {last}"))?;
     }

@@ -1,15 +1,16 @@
 //! `show --unit`: a unit of the session in progress.
 
-use fm_audit::{EpochStream, Source};
+use fm_audit::{Control, EpochStream, KeyStanding, Source};
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
-use fm_history::{ConsensusItem, Hash, sha256};
+use fm_history::{Code, ConsensusItem, Hash, sha256};
 use fm_migration::StoredUnits;
 use fm_units::{Dag, Expected, Node, Parents, ProposedItem, UnitData, items, read_in_form};
 use serde::Serialize;
 
 use crate::args::UnitName;
+use crate::trust_root::{self, Keys, trusted};
 use crate::view::Modules;
 
 #[derive(Serialize)]
@@ -20,8 +21,10 @@ struct UnitLine<'a> {
     peer: u64,
     form: &'static str,
     hash: Hash,
-    /// Null without keys.
+    /// Null without keys, and with those of another federation.
     signed: Option<bool>,
+    keys: Option<Keys>,
+    key_standing: KeyStanding,
     parents: Vec<usize>,
     parents_known: &'static str,
     carries: &'static str,
@@ -49,32 +52,44 @@ pub(crate) struct Shown<'a> {
     pub(crate) modules: &'a Modules,
     pub(crate) hex: bool,
     pub(crate) json: bool,
+    pub(crate) keys: Option<&'a PinnedKeys>,
 }
 
 /// Shows every unit of that name: a guardian that forks has several.
 pub(crate) fn run(
     source: &Source,
     name: UnitName,
-    keys: Option<&PinnedKeys>,
     shown: &Shown<'_>,
+    control: Control<'_>,
 ) -> Result<Exit, Failure> {
     let history = source.original();
     let stream: EpochStream<'_> = history.stream;
     let stored = StoredUnits::read(stream, history.layout)?;
-    let keys = keys.map(|keys| session_keys(keys, &stored)).transpose()?;
+    let keys = shown.keys.map(|keys| session_keys(keys, &stored)).transpose()?;
+    let has_other_keys = history.has_other_keys(trusted(shown.keys), control)?;
     let mut output = Output::default();
+    if !shown.json {
+        output.line(&trust_root::line(shown.keys, [&history.layout, &history.layout]))?;
+    }
     let mut found = 0;
     for (session, backup) in &stored.backups {
         let expected = Expected { session: *session, guardians: keys.as_ref().map(SessionKeys::guardians) };
         let records = read_in_form(backup, expected, stored.forms())
             .map_err(|error| Failure::new(Exit::CannotLook, format!("{}: {error}", stored.path.display())))?;
         let Some(dag) = Dag::new(&[records], keys.as_ref(), stored.layout.dialect) else { continue };
+        let standing = match &keys {
+            None => KeyStanding::None,
+            Some(_) if has_other_keys || dag.findings.iter().any(|found| found.code == Code::WrongKeys) => {
+                KeyStanding::Other
+            }
+            Some(_) => KeyStanding::Given,
+        };
         let is_it = |node: &&Node<'_>| {
             (node.unit.fields.creator, node.unit.fields.round) == (name.creator, name.round)
         };
         for node in dag.nodes.iter().filter(is_it) {
             found += 1;
-            let line = unit_line(&dag, node, &stored, shown);
+            let line = unit_line(&dag, node, &stored, shown, standing);
             if shown.json { output.json(&line)? } else { print(&mut output, &line, shown)? }
         }
     }
@@ -98,7 +113,13 @@ fn session_keys(keys: &PinnedKeys, stored: &StoredUnits) -> Result<SessionKeys, 
     }
 }
 
-fn unit_line<'a>(dag: &Dag<'_>, node: &Node<'_>, stored: &StoredUnits, shown: &'a Shown<'_>) -> UnitLine<'a> {
+fn unit_line<'a>(
+    dag: &Dag<'_>,
+    node: &Node<'_>,
+    stored: &StoredUnits,
+    shown: &'a Shown<'_>,
+    key_standing: KeyStanding,
+) -> UnitLine<'a> {
     let fields = node.unit.fields;
     // A batch that does not decode is skipped by servers, and `fm-migrate units` tells of it.
     let batch = fields.data.as_ref().map(|data| items(data, stored.encoding()));
@@ -110,7 +131,9 @@ fn unit_line<'a>(dag: &Dag<'_>, node: &Node<'_>, stored: &StoredUnits, shown: &'
         peer: fields.creator,
         form: dag.form.name,
         hash: node.hash,
-        signed: node.signed,
+        signed: node.signed.filter(|_| key_standing == KeyStanding::Given),
+        keys: Keys::of(shown.keys, [&Detected::Blocks(stored.layout), &Detected::Blocks(stored.layout)]),
+        key_standing,
         parents: fields.parents.members().collect(),
         parents_known: match node.parents {
             Parents::Proven => "proven",
@@ -151,7 +174,10 @@ fn print(output: &mut Output, line: &UnitLine<'_>, shown: &Shown<'_>) -> Result<
     let signed = match line.signed {
         Some(true) => "by its guardian",
         Some(false) => "NOT by its guardian",
-        None => "UNCHECKED for want of keys",
+        None if line.key_standing == KeyStanding::Other => {
+            "UNCHECKED: the keys given are another federation's, and verify none of the signatures here"
+        }
+        None => "UNCHECKED: no keys were given",
     };
     output.line(&format!("signed     {signed}"))?;
     let parents: Vec<String> = line.parents.iter().map(usize::to_string).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, root_line};
 use fm_eras::Detected;
 use serde::Serialize;
 
@@ -52,6 +52,8 @@ pub(crate) struct Verdict<'a> {
 #[derive(Serialize)]
 pub(crate) struct KeySource {
     pub(crate) path: String,
+    /// The name of the key set; null if it is not of the kind that signs this history, or nothing of it could be read.
+    pub(crate) key_set: Option<String>,
     #[serde(flatten)]
     pub(crate) keys: TrustRoot,
 }
@@ -59,27 +61,40 @@ pub(crate) struct KeySource {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum TrustRoot {
-    Epoch { epoch_public_key: String, degree: usize },
-    Session { key_set_tag: Option<String>, guardians: usize, threshold: usize },
+    Epoch {
+        epoch_public_key: String,
+        degree: usize,
+    },
+    Session {
+        key_set_tag: Option<String>,
+        guardians: usize,
+        threshold: usize,
+    },
+    /// Keys were given, and there was nothing that they could be tried on.
+    Unused {},
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn key_source(keys: &PinnedKeys, is_epochs: bool) -> Option<KeySource> {
-    let root = match (&keys.epoch, &keys.session) {
+fn key_source(keys: &PinnedKeys, is_epochs: bool) -> KeySource {
+    let (key_set, root) = match (&keys.epoch, &keys.session) {
         (Some(keys), _) if is_epochs => {
-            TrustRoot::Epoch { epoch_public_key: hex(&keys.public_key()), degree: keys.degree() }
+            let root = TrustRoot::Epoch { epoch_public_key: hex(&keys.public_key()), degree: keys.degree() };
+            (Some(keys.name()), root)
         }
-        (_, Some(keys)) if !is_epochs => TrustRoot::Session {
-            key_set_tag: keys.tag().map(|tag| hex(&tag)),
-            guardians: keys.guardians(),
-            threshold: keys.threshold(),
-        },
-        _ => return None,
+        (_, Some(keys)) if !is_epochs => {
+            let root = TrustRoot::Session {
+                key_set_tag: keys.tag().map(|tag| hex(&tag)),
+                guardians: keys.guardians(),
+                threshold: keys.threshold(),
+            };
+            (Some(keys.name()), root)
+        }
+        _ => (None, TrustRoot::Unused {}),
     };
-    Some(KeySource { path: keys.path.display().to_string(), keys: root })
+    KeySource { path: keys.path.display().to_string(), key_set, keys: root }
 }
 
 /// What an outcome amounts to, in every form that it is told in.
@@ -99,7 +114,7 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
         _ => ("findings", Exit::Findings),
     };
     let is_epochs = !matches!(outcome.layout, Some(Detected::Blocks(_)));
-    let verdict = verdict(name, outcome, keys.and_then(|keys| key_source(keys, is_epochs)), is_epochs);
+    let verdict = verdict(name, outcome, keys.map(|keys| key_source(keys, is_epochs)), is_epochs);
     Judgement { verdict, exit, is_epochs }
 }
 
@@ -197,7 +212,7 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
         if verdict.pending > 0 {
             output.line(&format!("open       {}", open_session(verdict)))?;
         }
-        output.line(&format!("root       {root}{}", root_standing(verdict)))?;
+        output.line(&format!("{}{}", root_line(root, last), root_standing(verdict)))?;
     }
     if let Some(sealed) = sealed(outcome) {
         output.line(&format!("sealed     {sealed}"))?;
@@ -297,7 +312,7 @@ fn trust_line(trust: &TrustFacts, errors: u64, is_epochs: bool) -> String {
 }
 
 pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
-    let Some(KeySource { path, keys }) = &verdict.keys else {
+    let Some(KeySource { path, key_set, keys }) = &verdict.keys else {
         return "NONE: without --config or --keys this shows consistency only, NOT that the federation \
                 agreed to it"
             .to_owned();
@@ -307,10 +322,13 @@ pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
             "{epoch_public_key} from {path} (degree {degree}: {} guardians sign together)",
             degree + 1
         ),
-        TrustRoot::Session { key_set_tag, guardians, threshold } => format!(
+        TrustRoot::Session { guardians, threshold, .. } => format!(
             "{} from {path} ({guardians} guardians, {threshold} sign together)",
-            key_set_tag.as_deref().unwrap_or("without a tag")
+            key_set.as_deref().unwrap_or_default()
         ),
+        TrustRoot::Unused {} => {
+            format!("NOT USED: {path} was given, and there was nothing that its keys could be tried on")
+        }
     }
 }
 

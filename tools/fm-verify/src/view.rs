@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_audit::Signers;
+use fm_audit::{KeyStanding, Signers};
 use fm_cli::{PinnedKeys, group_digits};
 use fm_history::{EntryItem, ItemKind, ModulePart, PeerId, sha256};
 use serde::Serialize;
@@ -79,22 +79,43 @@ pub(crate) fn peers_text(peers: &[PeerId]) -> String {
 
 /// Who signed, in one line.
 pub(crate) fn signers_text(signers: &Signers) -> String {
-    match (signers.federation, &signers.valid, signers.is_enough) {
-        (true, _, Some(true)) => "the federation".to_owned(),
-        (true, _, Some(false)) => "nobody: the federation's signature does NOT verify".to_owned(),
-        (true, ..) => "the federation, UNCHECKED for want of keys".to_owned(),
-        (false, None, _) if signers.stored.is_empty() => "nobody".to_owned(),
-        (false, None, _) => format!("{}, UNCHECKED for want of keys", peers_text(&signers.stored)),
-        (false, Some(valid), is_enough) => {
-            let invalid: Vec<PeerId> =
-                signers.stored.iter().filter(|peer| !valid.contains(peer)).copied().collect();
-            let bad = if invalid.is_empty() {
-                String::new()
-            } else {
-                format!("; the signature of {} does NOT verify", peers_text(&invalid))
-            };
-            let enough = if is_enough == Some(true) { "" } else { " (NOT enough)" };
-            format!("{}{enough}{bad}", peers_text(valid))
-        }
+    let stored = match signers.federation {
+        true => "the federation".to_owned(),
+        false => peers_text(&signers.stored),
+    };
+    if let Some(own) = signers.own_index {
+        return format!("nobody: the record says that its number is {}", group_digits(own));
     }
+    if !signers.federation && signers.stored.is_empty() {
+        return format!("nobody{}", if signers.is_enough == Some(false) { " (NOT enough)" } else { "" });
+    }
+    match signers.keys {
+        KeyStanding::None => format!("{stored}, UNCHECKED: no keys were given"),
+        KeyStanding::OtherKind => {
+            format!("{stored}, UNCHECKED: the keys given are not of the kind that signs this")
+        }
+        KeyStanding::Other => format!(
+            "{stored}, UNCHECKED: the keys given are another federation's, and verify none of the signatures of this \
+             history"
+        ),
+        KeyStanding::Given => checked_text(signers),
+    }
+}
+
+/// Whose signatures verify under the keys of this federation, and whose do not.
+fn checked_text(signers: &Signers) -> String {
+    let Some(valid) = &signers.valid else {
+        return match signers.is_enough {
+            Some(true) => "the federation".to_owned(),
+            _ => "nobody: the federation's signature does NOT verify".to_owned(),
+        };
+    };
+    let invalid: Vec<PeerId> = signers.stored.iter().filter(|peer| !valid.contains(peer)).copied().collect();
+    let bad = if invalid.is_empty() {
+        String::new()
+    } else {
+        format!("; the signature of {} does NOT verify", peers_text(&invalid))
+    };
+    let enough = if signers.is_enough == Some(true) { "" } else { " (NOT enough)" };
+    format!("{}{enough}{bad}", peers_text(valid))
 }

@@ -1,7 +1,9 @@
 //! Evidence of differences: each class, every changed byte, and claims that do not follow.
 
+use std::collections::BTreeMap;
+
 use fm_audit::{EvidenceError, Explanation, Pair, TrustedKeys, check_evidence, evidence, explain};
-use fm_history::{BlockItem, DiffClass};
+use fm_history::{Block, BlockContent, BlockItem, DiffClass, convert_block};
 
 use crate::made::{flipped, item, items, keys, modern, record, reseal, trusted};
 
@@ -109,6 +111,107 @@ fn every_changed_byte_is_refused() {
     }
     for end in 0..text.len() {
         assert!(check_evidence(&text[..end], trusted(&keys)).is_err(), "cut at {end}");
+    }
+}
+
+/// A class takes two sides that enough guardians signed; two headers of one guardian are enough for an equivocation.
+#[test]
+fn what_is_proven_of_which_side() {
+    let keys = keys();
+    let other = || [items(5).as_slice(), &[item(b"more", 1)]].concat();
+    let both = DiffClass::Equivocation;
+    let cases = [
+        (signed(items(5), &[0, 1, 2]), signed(other(), &[]), None, [true, false]),
+        (signed(items(5), &[]), signed(other(), &[0, 1, 3]), None, [false, true]),
+        (signed(items(5), &[0]), signed(other(), &[3]), None, [false, false]),
+        (signed(items(5), &[0, 1, 2]), None, None, [true, false]),
+        (signed(items(5), &[0]), signed(other(), &[0]), Some(both), [false, false]),
+        (signed(items(5), &[0, 1, 2]), signed(other(), &[0, 1, 2]), Some(both), [true, true]),
+        (
+            signed(items(5), &[0, 1, 2]),
+            signed(items(5), &[1, 2, 3]),
+            Some(DiffClass::OtherSignatures),
+            [true, true],
+        ),
+    ];
+    for (left, right, proven, sides) in cases {
+        let (text, _) = file(&pair(left, right), trusted(&keys));
+        let checked = check_evidence(&text, trusted(&keys)).unwrap();
+        assert_eq!(
+            (checked.proven_class(), checked.proven_sides()),
+            (proven, sides),
+            "{:?}",
+            checked.explanation
+        );
+        let unpinned = check_evidence(&text, TrustedKeys::default()).unwrap();
+        assert_eq!((unpinned.proven_class(), unpinned.proven_sides()), (None, [false, false]));
+    }
+}
+
+/// An item that is another one in a layout of 2023, whatever layout the file names.
+fn twofold() -> BlockItem {
+    let content = BlockContent::Module(fm_codec::ModuleValue { instance: 2, body: vec![9] });
+    BlockItem { content, position: None, peer: 2 }
+}
+
+/// Guardians who sealed a conversion signed the block and its session: that is no equivocation, though both be called
+/// sessions of today.
+#[test]
+fn a_conversion_is_no_equivocation() {
+    let keys = keys();
+    let old = fm_eras::broadcast::LAYOUTS.iter().chain(fm_eras::session::LAYOUTS);
+    let old: Vec<_> = old.filter(|layout| !layout.is_modern() && layout.era == "C").collect();
+    let bytes = crate::made::bytes(&twofold());
+    let mut tried = 0;
+    for layout in old {
+        let Ok(read) = fm_eras::block::decode_accepted_item(&bytes, layout) else { continue };
+        let merkle = fm_history::merkle_root(vec![fm_history::sha256(&[&bytes])]);
+        let signatures = BTreeMap::new();
+        let block = Block { index: None, items: vec![read], merkle, signatures };
+        let sealed = convert_block(AT, &block, false);
+        if sealed.leaf.header.root == merkle.root {
+            continue;
+        }
+        let signatures = crate::made::sign(AT, sealed.leaf.header.root, &[0, 1, 2]);
+        let sealed = fm_history::with_signatures(&sealed.outcome, &signatures);
+        for pair in [
+            pair(signed(vec![twofold()], &[0, 1, 2]), Some(sealed.clone())),
+            pair(Some(sealed), signed(vec![twofold()], &[0, 1, 2])),
+        ] {
+            let (text, explanation) = file(&pair, trusted(&keys));
+            assert_eq!((explanation.class, explanation.equivocators.len()), (DiffClass::DifferentContent, 0));
+            let lie = text.replacen("\"class\": \"different-content\"", "\"class\": \"equivocation\"", 1);
+            assert!(check_evidence(&reseal(&lie), trusted(&keys)).is_err(), "{}", layout.name);
+        }
+        tried += 1;
+    }
+    assert!(tried > 0, "no layout reads it");
+}
+
+/// Where the signed bytes have another reading, the signatures do not prove the one that the file shows.
+#[test]
+fn content_that_no_signature_tells() {
+    let keys = keys();
+    let pair = |left| pair(left, signed(items(5), &[]));
+    let below = vec![item(&crate::proof::GROUND.to_be_bytes(), 1), item(b"the right one", 2)];
+    let node = item(&[7; 59], 1);
+    assert_eq!(crate::made::bytes(&node).len(), 64);
+    for (list, words) in [
+        (vec![twofold()], "in the layout"),
+        (below, "a shorter list"),
+        (vec![node.clone()], "a longer list"),
+        (vec![node.clone(), node], "a longer list"),
+    ] {
+        let (text, _) = file(&pair(signed(list, &[0, 1, 2])), trusted(&keys));
+        let checked = check_evidence(&text, trusted(&keys)).unwrap();
+        let doubt = checked.doubts[0].as_deref().unwrap_or("none");
+        assert!(doubt.contains(words), "{words}: {doubt}");
+        assert_eq!((checked.proven_class(), checked.proven_sides()), (None, [false, false]));
+    }
+    for list in [Vec::new(), items(1), items(6), vec![twofold(), item(b"another", 1)]] {
+        let (text, _) = file(&pair(signed(list, &[0, 1, 2])), trusted(&keys));
+        let checked = check_evidence(&text, trusted(&keys)).unwrap();
+        assert_eq!((checked.proven_sides(), checked.doubts), ([true, false], [None, None]));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::made::{Memory, bytes, flipped, item, items, keys, leaf, modern, recor
 /// The session that proofs are of.
 const AT: u64 = 7;
 /// A number whose item has a hash that begins like an item of 64 bytes.
-const GROUND: u64 = 19_360_175;
+pub(crate) const GROUND: u64 = 19_360_175;
 
 fn proof(list: Vec<BlockItem>, place: usize) -> Result<String, ProofError> {
     let (layout, keys, memory) = (modern().0, keys(), Memory::default());

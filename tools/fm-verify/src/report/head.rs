@@ -6,7 +6,8 @@ use fm_eras::Detected;
 use super::collect::Collector;
 use super::page::{Page, size};
 use crate::verdict::{
-    Judgement, TrustRoot, open_session, root_standing, sealed, signatures, source, summary, trust_root,
+    Judgement, KeySource, TrustRoot, open_session, root_standing, sealed, signatures, source, summary,
+    trust_root,
 };
 use crate::verify::Outcome;
 
@@ -40,24 +41,13 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     let verdict = &judgement.verdict;
     page.open("section", "trust");
     page.tag("h2", "", "What this rests on");
-    let is_pinned = verdict.keys.is_some();
-    match &verdict.keys {
+    let pinned = verdict.keys.as_ref().and_then(|source| Some((source, rests_on(source)?)));
+    let is_pinned = pinned.is_some();
+    match pinned {
         None => page.tag("p", "root warned", &trust_root(verdict)),
-        Some(source) => {
-            let (name, key, needed) = match &source.keys {
-                TrustRoot::Epoch { epoch_public_key, degree } => (
-                    "The federation's key",
-                    epoch_public_key.as_str(),
-                    format!("{} guardians sign together (degree {degree})", degree + 1),
-                ),
-                TrustRoot::Session { key_set_tag, guardians, threshold } => (
-                    "Tag of the guardians' keys",
-                    key_set_tag.as_deref().unwrap_or("none: signed before there were tags"),
-                    format!("{threshold} of {guardians} guardians sign together"),
-                ),
-            };
+        Some((source, (name, needed))) => {
             page.open("dl", "");
-            fact(page, name, key, "wide hash");
+            fact(page, name, source.key_set.as_deref().unwrap_or_default(), "wide hash");
             fact(page, "Taken from", &source.path, "wide");
             fact(page, "What it takes", &needed, "wide");
             page.close("dl");
@@ -87,6 +77,21 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
         page.close("table");
     }
     page.close("section");
+}
+
+/// What the name of the keys is, and how many guardians sign together; none if the keys were not used.
+fn rests_on(source: &KeySource) -> Option<(&'static str, String)> {
+    match &source.keys {
+        TrustRoot::Epoch { degree, .. } => {
+            let needed = format!("{} guardians sign together (degree {degree})", degree + 1);
+            Some(("The federation's key", needed))
+        }
+        TrustRoot::Session { guardians, threshold, .. } => Some((
+            "Tag of the guardians' keys",
+            format!("{threshold} of {guardians} guardians sign together"),
+        )),
+        TrustRoot::Unused {} => None,
+    }
 }
 
 fn fact(page: &mut Page, name: &str, value: &str, class: &str) {

@@ -1,0 +1,59 @@
+//! The keys that a verdict rests on, by the one name that they have: for people and as JSON.
+
+use fm_audit::TrustedKeys;
+use fm_cli::PinnedKeys;
+use fm_eras::Detected;
+use serde::Serialize;
+
+/// Both kinds of keys of what the user gave.
+pub(crate) fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
+    keys.map_or_else(TrustedKeys::default, |keys| TrustedKeys {
+        epoch: keys.epoch.as_ref(),
+        session: keys.session.as_ref(),
+    })
+}
+
+/// The keys that an answer rests on.
+#[derive(Serialize)]
+pub(crate) struct Keys {
+    path: String,
+    /// The name of the key set; null if the file has none of the kind that signs this.
+    key_set: Option<String>,
+}
+
+impl Keys {
+    pub(crate) fn of(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> Option<Self> {
+        let path = keys?.path.display().to_string();
+        Some(Self { path, key_set: trusted(keys).names(layouts) })
+    }
+}
+
+/// The line that names the keys that an answer about histories of these layouts rests on.
+pub(crate) fn line(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> String {
+    let Some(keys) = keys else {
+        return "trust root NONE: without --config or --keys no signature is checked".to_owned();
+    };
+    let mut parts: Vec<String> = layouts.iter().map(|layout| words(keys, layout)).collect();
+    parts.dedup();
+    format!("trust root {}", parts.join("; "))
+}
+
+/// The keys of one kind.
+fn words(keys: &PinnedKeys, layout: &Detected) -> String {
+    let path = keys.path.display();
+    match (layout, &keys.epoch, &keys.session) {
+        (Detected::Hbbft(_), Some(epoch), _) => {
+            let degree = epoch.degree();
+            let needed = degree.saturating_add(1);
+            format!("{} from {path} (degree {degree}: {needed} guardians sign together)", epoch.name())
+        }
+        (Detected::Blocks(_), _, Some(session)) => format!(
+            "{} from {path} ({} guardians, {} sign together)",
+            session.name(),
+            session.guardians(),
+            session.threshold()
+        ),
+        (Detected::Hbbft(_), None, _) => format!("NONE of epochs: {path} has only keys that sign sessions"),
+        (Detected::Blocks(_), _, None) => format!("NONE of sessions: {path} has only keys that sign epochs"),
+    }
+}
