@@ -1,6 +1,7 @@
 /* Loaded into a program (LD_PRELOAD), it ends the program or fills its disk at the N-th change of the files below
  * a directory: FAULT_ROOT says where, FAULT_SKIP which paths do not count, FAULT_AT which change, FAULT_KIND whether
- * the program is killed there ("kill") or finds the disk full from there on ("full").
+ * the program is killed there ("kill") or finds the disk full from there on ("full"). FAULT_KIND can also say what the
+ * file system lacks: locks ("no-locks"), or directories that can be synced ("no-directory-sync").
  *
  * FAULT_CLOCK names a file with two numbers of 8 bytes each: seconds by which the time of day, and the clock that only
  * goes forward, are wrong while the program runs.
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -28,12 +30,17 @@ static long seen;
     static __typeof__(&name) real; \
     if (!real) real = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
+static int is_kind(const char *name) {
+    const char *kind = getenv("FAULT_KIND");
+    return kind && strcmp(kind, name) == 0;
+}
+
 /* Whether the disk is full for this change; `takes` says whether it needs room at all. */
 static int is_full(const char *path, int takes) {
     const char *root = getenv("FAULT_ROOT"), *skip = getenv("FAULT_SKIP"), *at = getenv("FAULT_AT");
     if (!path || !root || !at || strncmp(path, root, strlen(root)) != 0) return 0;
-    const char *kind = getenv("FAULT_KIND");
-    int kills = kind && strcmp(kind, "kill") == 0;
+    int kills = is_kind("kill");
+    if (!kills && !is_kind("full")) return 0;
     int counts = !(skip && *skip && strstr(path, skip)) && (kills || takes);
     long number = counts ? __atomic_add_fetch(&seen, 1, __ATOMIC_SEQ_CST) : __atomic_load_n(&seen, __ATOMIC_SEQ_CST);
     if (kills) {
@@ -79,8 +86,22 @@ int mkdir(const char *path, mode_t mode) {
     return real(path, mode);
 }
 
+int flock(int fd, int operation) {
+    REAL(flock);
+    if (is_kind("no-locks")) {
+        errno = ENOLCK;
+        return -1;
+    }
+    return real(fd, operation);
+}
+
 int fsync(int fd) {
     REAL(fsync);
+    struct stat there;
+    if (is_kind("no-directory-sync") && fstat(fd, &there) == 0 && S_ISDIR(there.st_mode)) {
+        errno = EINVAL;
+        return -1;
+    }
     is_full_fd(fd, 0);
     return real(fd);
 }

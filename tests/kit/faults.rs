@@ -17,6 +17,10 @@ pub enum Fault {
     Kill(u32),
     /// No space from the change with this number on.
     Full(u32),
+    /// The file system has no locks.
+    NoLocks,
+    /// The file system syncs no directories.
+    NoDirectorySync,
 }
 
 /// Runs one of our programs with a fault below a directory; paths with `skip` in them do not count.
@@ -38,6 +42,8 @@ pub fn command_with_fault(program: &str, root: &Path, skip: &str, fault: Fault) 
     let (kind, at) = match fault {
         Fault::Kill(at) => ("kill", at),
         Fault::Full(at) => ("full", at),
+        Fault::NoLocks => ("no-locks", 0),
+        Fault::NoDirectorySync => ("no-directory-sync", 0),
     };
     let mut command = command(binary(program));
     command.env("LD_PRELOAD", library()).env("FAULT_ROOT", root).env("FAULT_SKIP", skip);

@@ -3,13 +3,12 @@
 //! Invariants: the source is opened read-only; the checkpoint has its name when it was opened and has the rows of the
 //! source.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fm_audit::{Control, DATABASE_NAME, HistoryKeys, identity};
 use fm_history::Finding;
-use fm_store::{PartialDir, ReadStore, StoreError, sync_name};
+use fm_store::{Inheritance, PartialDir, ReadStore, make_directory};
 
 use crate::list::CHECKPOINTS_NAME;
 use crate::{BackupError, State, Survey, survey};
@@ -21,6 +20,8 @@ pub struct Created {
     pub path: PathBuf,
     /// What the database came to, and so the checkpoint.
     pub survey: Survey,
+    /// What owner, group or mode it has that it should not have, in a sentence.
+    pub owner_lacking: Option<String>,
 }
 
 /// Makes a checkpoint of the database in a data directory.
@@ -47,7 +48,12 @@ pub fn create<'k, E: From<BackupError>>(
         None => default_path(data_dir, &survey)?,
     };
     copy(&database, &path, link, &survey, control)?;
-    Ok(Created { path, survey })
+    // A place that the user chose may be another user's.
+    let owner_lacking = match target {
+        None => Inheritance::replacing(&database).map_err(BackupError::from)?.lacking(&path),
+        Some(_) => None,
+    };
+    Ok(Created { path, survey, owner_lacking })
 }
 
 fn copy(
@@ -68,18 +74,14 @@ fn copy(
         return Err(BackupError::ReadBack { path: target.to_owned(), what });
     }
     drop(copied);
-    Ok(partial.publish()?)
+    // The node's user reads it, whoever makes it.
+    Ok(partial.publish_as(&Inheritance::replacing(database)?)?)
 }
 
 /// `db_checkpoints/<last session>-<time>`: servers name theirs by the session alone, and remove those.
 fn default_path(data_dir: &Path, survey: &Survey) -> Result<PathBuf, BackupError> {
     let directory = data_dir.join(CHECKPOINTS_NAME);
-    match fs::create_dir(&directory) {
-        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(StoreError::io(&directory, source).into());
-        }
-        _ => sync_name(&directory)?,
-    }
+    make_directory(&directory)?;
     let last = survey.audit.chain.last.map_or("empty".to_owned(), |last| last.to_string());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
     Ok(directory.join(format!("{last}-{}", utc(now))))

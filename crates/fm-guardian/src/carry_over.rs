@@ -19,7 +19,7 @@ use fm_crypto::{ConsensusConfig, PrivateConfigError, SessionKeys, open_private_t
 use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Code, Finding, Severity, SignedSession};
-use fm_store::{Durability, LiveStore, StoreError, sync_name};
+use fm_store::{Durability, Inheritance, LiveStore, StoreError, sync_name};
 use serde_json::Value;
 
 use crate::DATABASE_NAME;
@@ -53,6 +53,8 @@ pub struct CarriedOver {
     pub rows_left_out: usize,
     /// Epochs that nobody signed: what was in them is not in the new history.
     pub epochs_left_out: u64,
+    /// What owner, group or mode the database has that it should not have, in a sentence.
+    pub owner_lacking: Option<String>,
 }
 
 /// Why a federation cannot be carried over.
@@ -143,7 +145,7 @@ pub fn carry_over(
     for name in ["local.json", "consensus.json"] {
         remove(&partial(&job.directory.join(name)))?;
     }
-    let (result, ledgers, old_rows) = prove(job, &consensus, control)?;
+    let (mut result, ledgers, old_rows) = prove(job, &consensus, control)?;
     let write = |name: &str, text: &str| replace(&job.directory.join(name), text);
     // From here on the directory is a guardian's: what a crash leaves of the rest is known as such.
     write("local.json", &text(&local)?)?;
@@ -152,7 +154,7 @@ pub fn carry_over(
     }
     write_private(job.directory, &consensus, &private.tls_key, &private.broadcast_secret_key, password)
         .map_err(file(job.directory))?;
-    write_modules(job, &ledgers, &old_rows)?;
+    result.owner_lacking = write_modules(job, &ledgers, &old_rows)?;
     write("consensus.json", &text(&consensus)?)?;
     Ok(result)
 }
@@ -283,7 +285,8 @@ fn prove(
     }
     let rows_left_out = old_rows.len().saturating_sub(accounts);
     let epochs_left_out = dir.manifest.epochs_beyond;
-    Ok((CarriedOver { sessions, accounts, rows_left_out, epochs_left_out }, ledgers, old_rows))
+    let carried = CarriedOver { sessions, accounts, rows_left_out, epochs_left_out, owner_lacking: None };
+    Ok((carried, ledgers, old_rows))
 }
 
 fn module_rows(dir: &MigratedDir) -> Result<Rows, CarryOverError> {
@@ -311,11 +314,18 @@ fn replay(
 }
 
 /// Puts the ledgers in the place of all module data, in one write.
-fn write_modules(job: CarryOver<'_>, ledgers: &Rows, old: &Rows) -> Result<(), CarryOverError> {
-    let store = LiveStore::open(&job.directory.join(DATABASE_NAME))?;
+fn write_modules(job: CarryOver<'_>, ledgers: &Rows, old: &Rows) -> Result<Option<String>, CarryOverError> {
+    let database = job.directory.join(DATABASE_NAME);
+    let inheritance = Inheritance::replacing(&database)?;
+    let store = LiveStore::open(&database)?;
     let removed = old.keys().filter(|key| !ledgers.contains_key(*key)).map(|key| (key.as_slice(), None));
     let changes = ledgers.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
-    Ok(store.write(removed.chain(changes), Durability::Synced)?)
+    store.write(removed.chain(changes), Durability::Synced)?;
+    drop(store);
+    // The node's user opens it, whoever carries it over.
+    inheritance.give(&database)?;
+    // RocksDB made this file anew.
+    Ok(inheritance.lacking(&database.join("CURRENT")))
 }
 
 fn mismatch(what: String) -> CarryOverError {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use fm_crypto::{SigningKey, seal_private_text};
 use fm_peers::{Identity, new_identity};
+use fm_store::Inheritance;
 
 use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
 
@@ -112,6 +113,7 @@ fn write_guardian(
     password: &str,
 ) -> io::Result<()> {
     fs::create_dir(directory)?;
+    give(directory)?;
     write_new(&directory.join("consensus.json"), &serde_json::to_string_pretty(consensus)?)?;
     write_new(&directory.join("local.json"), &serde_json::to_string_pretty(local)?)?;
     let (tls_key, secret) = (hex::encode(&guardian.identity.key), hex::encode(guardian.secret));
@@ -138,9 +140,15 @@ pub(crate) fn write_private(
     write_new(&directory.join("private.salt"), &salt)
 }
 
-/// Writes a file that is not there yet, for its owner alone; synced.
+/// Gives a new directory the owner of the directory around it, where the process may.
+pub(crate) fn give(directory: &Path) -> io::Result<()> {
+    Inheritance::at(directory).and_then(|owner| owner.give(directory)).map_err(io::Error::other)
+}
+
+/// Writes a file that is not there yet, for its owner alone, who is that of its directory; synced.
 pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
+    Inheritance::at(path).map_err(io::Error::other)?.give_to(&file)?;
     file.sync_all()
 }

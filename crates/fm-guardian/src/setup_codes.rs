@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Consensus, Endpoint, Local, NodeConfigError, authority, consensus_hash};
-use crate::setup::{dev_modules, new_secret, new_version, write_new, write_private};
+use crate::setup::{dev_modules, give, new_secret, new_version, write_new, write_private};
 
 /// Name of the file with the secrets of a guardian between the two steps.
 const SECRETS_NAME: &str = "setup.json";
@@ -121,7 +121,7 @@ pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result
         let path = path.to_owned();
         move |source| SetupError::File { path, source }
     };
-    fs::create_dir(directory).map_err(file(directory))?;
+    fs::create_dir(directory).and_then(|()| give(directory)).map_err(file(directory))?;
     let path = directory.join(SECRETS_NAME);
     write_new(&path, &to_json(&secrets).map_err(file(&path))?).map_err(file(&path))?;
     write_code(&secrets.code).map_err(file(&path))

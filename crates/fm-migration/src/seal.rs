@@ -11,7 +11,7 @@ use fm_audit::{Control, DATABASE_NAME, Identity, MigratedDir};
 use fm_crypto::{SchnorrItem, SchnorrSignature, SessionKeys};
 use fm_eras::session;
 use fm_history::{Hash, HistoryRoot, SessionLeaf, signed_record};
-use fm_store::{ReadStore, Replacement, StoreError, StoreWriter};
+use fm_store::{Inheritance, ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
 use crate::attestation::{Attestation, AttestationFacts, SignatureStream, shown};
@@ -46,6 +46,8 @@ pub struct Sealed {
     pub verified: Vec<u16>,
     /// Whether it was sealed with these signatures before.
     pub existed: bool,
+    /// What owner, group or mode the new database has that it should not have, in a sentence.
+    pub owner_lacking: Option<String>,
 }
 
 /// Verifies attestations and puts their signatures into the database of a migrated directory.
@@ -66,11 +68,14 @@ pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationErro
     let sealing = Sealing { dir: &dir, keys: job.keys, files: &files };
     let replacement = Replacement::create(&database)?;
     let sealed = sealing.write(&replacement.path(), control)?;
+    let mut owner_lacking = None;
     if !sealed.already {
+        let inheritance = Inheritance::replacing(&database)?;
         read_back(&replacement.path(), &sealed.pieces, control)?;
         // Open files of the old database would not follow it to its other name.
         drop(dir);
         replacement.exchange()?;
+        owner_lacking = inheritance.lacking(&database);
     }
     Ok(Sealed {
         sessions: sealed.root.sessions(),
@@ -78,6 +83,7 @@ pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationErro
         peers: chosen.iter().map(|file| file.facts.peer).collect(),
         verified: files.iter().map(|file| file.facts.peer).collect(),
         existed: sealed.already,
+        owner_lacking,
     })
 }
 

@@ -3,16 +3,16 @@
 //! Invariants: every name that a restore makes or moves is a plain entry of the data directory itself; a database that is a
 //! link is refused, for the link would be moved and not the database.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use fm_audit::DATABASE_NAME;
 use fm_backup::CHECKPOINTS_NAME;
-use fm_store::{DatabaseLock, StoreError};
+use fm_store::{DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole};
 
-use crate::journal::{JOURNAL_NAME, Journal};
+use crate::journal::{JOURNAL_NAME, Journal, Step};
 use crate::{GUARD_NAME, RestoreError};
 
 /// A guardian's data directory.
@@ -73,10 +73,10 @@ impl DataDir {
     /// If another restore works here.
     pub fn lock(self) -> Result<LockedDir, RestoreError> {
         let directory = File::open(&self.path).map_err(|source| StoreError::io(&self.path, source))?;
-        match directory.try_lock() {
+        match lock_whole(&directory, &self.path) {
             Ok(()) => Ok(LockedDir { dir: self, _directory: directory }),
-            Err(TryLockError::WouldBlock) => Err(RestoreError::Busy { path: self.path }),
-            Err(TryLockError::Error(source)) => Err(StoreError::io(&self.path, source).into()),
+            Err(StoreError::Locked { path, .. }) => Err(RestoreError::Busy { path }),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -115,6 +115,30 @@ impl DataDir {
     /// Refuses while a server runs.
     pub(crate) fn check_stopped(&self) -> Result<(), RestoreError> {
         Ok(DatabaseLock::check(&self.database())?)
+    }
+
+    /// Refuses a directory in which a restore could not write, or whose database cannot change its name.
+    pub(crate) fn check_changeable(&self) -> Result<(), RestoreError> {
+        check_writable(&self.path)?;
+        let journals = self.path.join(JOURNAL_NAME);
+        if journals.is_dir() {
+            check_writable(&journals)?;
+        }
+        Ok(check_movable(&self.database())?)
+    }
+
+    /// What owner, group or mode the database in place, or the guard, has that it should not have, in a sentence.
+    pub fn owner_lacking(&self, journal: &Journal) -> Option<String> {
+        let inside = Inheritance::inside(&self.path).ok()?;
+        let of_database = match journal.step {
+            // The old database is in its place again, as it was.
+            Step::Undone => None,
+            _ if journal.had_database => {
+                Inheritance::replacing(&self.broken(journal)).ok()?.lacking(&self.database())
+            }
+            _ => inside.lacking(&self.database()),
+        };
+        of_database.or_else(|| inside.lacking(&self.guard()))
     }
 
     /// Whether nothing has that name.

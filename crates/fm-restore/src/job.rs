@@ -8,7 +8,10 @@ use std::path::Path;
 
 use fm_audit::{AuditError, Control, EpochStream};
 use fm_backup::write_database;
-use fm_store::{DatabaseLock, ReadStore, Stage, StoreError, Swap, remove_file, replace_file, sync_name};
+use fm_store::{
+    DatabaseLock, Inheritance, ReadStore, Stage, StoreError, Swap, make_directory, remove_file, replace_file,
+    sync_name,
+};
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
@@ -130,6 +133,8 @@ fn build(
     write_database(&plan.origin, &incoming, proving.control)?;
     proving.copy(&incoming, &journal.proof)?;
     replace_file(&incoming.join(MARK_NAME), mark(journal).as_bytes())?;
+    // The node's user opens it, whoever restores.
+    Inheritance::replacing(&dir.database())?.give(&incoming)?;
     journal.advance(Step::Built, dir.path())
 }
 
@@ -216,15 +221,6 @@ fn put_back(dir: &DataDir, journal: &mut Journal, error: &RestoreError) -> Resto
     match back {
         Ok(()) => RestoreError::PutBack { what: sentence(error) },
         Err(_) => RestoreError::NotItself { path: dir.database(), what: sentence(error) },
-    }
-}
-
-fn make_directory(path: &Path) -> Result<(), RestoreError> {
-    match fs::create_dir(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(StoreError::io(path, source).into())
-        }
-        _ => Ok(sync_name(path)?),
     }
 }
 

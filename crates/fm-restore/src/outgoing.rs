@@ -147,16 +147,22 @@ impl Look<'_> {
     /// Looks.
     ///
     /// # Errors
-    /// If the database is in use, or the job was interrupted.
+    /// If the database is in use, this process lacks a right or a resource to read it, or the job was interrupted.
     pub(crate) fn look(&self) -> Result<Outgoing, RestoreError> {
         let mut outgoing = match ReadStore::open(self.database) {
             Err(StoreError::Missing { .. }) => Outgoing::nothing(Condition::Missing),
             Err(error @ StoreError::Locked { .. }) => return Err(error.into()),
+            Err(error) if error.is_of_process() => return Err(error.into()),
             Err(error) => Outgoing::nothing(Condition::Unreadable(sentence(&error))),
             Ok(store) => {
                 let mut outgoing = Outgoing::nothing(condition(&store));
                 if let Err(error) = self.read(&store, &mut outgoing) {
                     self.control.check()?;
+                    if let RestoreError::Store(store) = &error
+                        && store.is_of_process()
+                    {
+                        return Err(error);
+                    }
                     outgoing.condition = Condition::Partly(sentence(&error));
                 }
                 outgoing

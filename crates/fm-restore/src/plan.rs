@@ -123,6 +123,7 @@ impl Restore<'_> {
     /// If a server runs, the source is not proven or not this guardian's, or the other guardians disagree.
     pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<Plan, RestoreError> {
         dir.check_stopped()?;
+        dir.check_changeable()?;
         let (path, proving) = (self.source_path(dir), self.proving(control));
         let origin = open_origin(
             &self.archive.map_or_else(|| path.as_path().into(), Location::clone),

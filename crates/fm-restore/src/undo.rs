@@ -56,6 +56,7 @@ impl Undo<'_> {
         let mut journal =
             current.ok_or_else(|| RestoreError::NothingToUndo { path: dir.path().to_owned() })?;
         dir.check_stopped()?;
+        dir.check_changeable()?;
         let broken = dir.broken(&journal);
         if journal.step == Step::Undoing {
             let old = journal.had_database.then_some(broken);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP;
 
+use crate::directory_sync::sync_directory;
 use crate::open::{check_lock, explain};
-use crate::partial::sync_directory;
 use crate::{ReadStore, StoreError};
 
 /// Whether a file has one of the names that RocksDB gives.

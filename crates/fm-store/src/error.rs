@@ -3,7 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use thiserror::Error;
+
+use crate::directory_sync::is_unsupported;
+use crate::obstacle::{Obstacle, system_error};
 
 /// Why a database could not be opened, read or written.
 #[derive(Debug, Error)]
@@ -30,6 +34,32 @@ pub enum StoreError {
     #[error("{path} is a symbolic link; put the directory that it leads to in its place")]
     Linked {
         /// The link.
+        path: PathBuf,
+    },
+    /// A directory whose name cannot change, where it is to be replaced.
+    #[error("{path} is {why}: its name cannot be changed")]
+    Pinned {
+        /// The directory.
+        path: PathBuf,
+        /// What keeps it.
+        why: &'static str,
+    },
+    /// A path that RocksDB cannot be given.
+    #[error("{path:?} is not UTF-8, and RocksDB opens only paths that are")]
+    PathNotText {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file system on which nobody can be kept out.
+    #[error("the file system of {path} has no locks, so whether the database is in use cannot be found out")]
+    NoLocks {
+        /// What was to be locked.
+        path: PathBuf,
+    },
+    /// A file system on which RocksDB cannot make a database.
+    #[error("the file system of {path} cannot sync a directory, which RocksDB needs")]
+    NoDirectorySync {
+        /// The database.
         path: PathBuf,
     },
     /// Another process holds the lock.
@@ -115,15 +145,46 @@ impl StoreError {
         Self::Io { path: path.to_owned(), source }
     }
 
-    pub(crate) fn write(path: &Path, error: &rocksdb::Error) -> Self {
-        let message = error.to_string();
-        // RocksDB passes the operating system's error on as text only.
-        if ["No space left", "File too large", "Disk quota"].iter().any(|text| message.contains(text)) {
-            return Self::OutOfSpace { path: path.to_owned() };
+    /// What the operating system has against it, if that is what it is.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::Io { source, .. } => Obstacle::of(source),
+            _ => None,
         }
-        Self::Write { path: path.to_owned(), message }
+    }
+
+    /// Whether another user, or a process with other limits, could do it: nothing is known of the bytes then.
+    pub fn is_of_process(&self) -> bool {
+        use Obstacle::{Memory, NoLocks, OpenFiles, Permission, ReadOnly, Threads};
+        let obstacle = self.obstacle();
+        matches!(self, Self::PathNotText { .. } | Self::NoLocks { .. })
+            || matches!(obstacle, Some(Permission | ReadOnly | OpenFiles | Memory | Threads | NoLocks))
+    }
+
+    /// An error of the operating system while something was to be locked.
+    pub(crate) fn lock(path: &Path, source: io::Error) -> Self {
+        let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+        match errno {
+            Some(Errno::NOLCK | Errno::NOTSUP | Errno::NOSYS) => Self::NoLocks { path: path.to_owned() },
+            _ => Self::io(path, source),
+        }
+    }
+
+    /// RocksDB failed to write.
+    pub(crate) fn write(path: &Path, error: &rocksdb::Error) -> Self {
+        match system_error(error) {
+            // RocksDB names no directory when one cannot be synced.
+            Some(source) if is_unsupported(&source) && error.as_ref().contains(DIRECTORY_SYNC) => {
+                Self::NoDirectorySync { path: path.to_owned() }
+            }
+            Some(source) => Self::io(path, source),
+            None => Self::Write { path: path.to_owned(), message: error.to_string() },
+        }
     }
 }
+
+/// How RocksDB says that it was syncing a directory.
+const DIRECTORY_SYNC: &str = "While fsync: a directory";
 
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))

@@ -12,10 +12,14 @@
 //!   [`Replacement::exchange`] and [`Swap::run`].
 
 mod copy;
+mod directory_sync;
 mod error;
+mod inherit;
 mod live;
 mod lock;
 mod log;
+mod movable;
+mod obstacle;
 mod omission;
 mod open;
 mod partial;
@@ -28,11 +32,15 @@ mod swap;
 mod write;
 
 pub use copy::{free_bytes, is_file_of_rocksdb};
+pub use directory_sync::{sync_directory, sync_name, unsynced_directory};
 pub use error::StoreError;
+pub use inherit::{Inheritance, keep_private, make_directory};
 pub use live::{Durability, LiveStore};
-pub use lock::DatabaseLock;
+pub use lock::{DatabaseLock, lock_whole};
+pub use movable::{check_movable, check_writable};
+pub use obstacle::Obstacle;
 pub use omission::{Omission, OmissionKind};
-pub use partial::{PARTIAL_MARKER, PartialDir, sync_directory, sync_name};
+pub use partial::{PARTIAL_MARKER, PartialDir};
 pub use partial_file::PartialFile;
 pub use read::{ReadStore, Scan, prefix_end};
 pub use regular::open_regular;

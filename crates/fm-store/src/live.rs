@@ -13,8 +13,10 @@ use rocksdb::{
     WriteOptions,
 };
 
-use crate::open::{check_columns, check_directory, check_lock, explain};
-use crate::partial::{sync_name, sync_tree};
+use crate::directory_sync::sync_name;
+use crate::obstacle::{Obstacle, system_error};
+use crate::open::{check_columns, check_directory, check_lock, check_text, explain};
+use crate::partial::sync_tree;
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
 use crate::{Row, Scan, StoreError};
@@ -58,6 +60,7 @@ impl LiveStore {
     /// # Errors
     /// If something is there already, or it cannot be made.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
+        check_text(path)?;
         fs::create_dir(path).map_err(|source| match source.kind() {
             ErrorKind::AlreadyExists => StoreError::AlreadyExists { path: path.to_owned() },
             _ => StoreError::io(path, source),
@@ -79,6 +82,13 @@ impl LiveStore {
                 return StoreError::Locked { path: path.to_owned(), pid: Some(std::process::id()) };
             }
             if text.contains("While lock file") {
+                // `EAGAIN` is how the system says that another process has the lock.
+                let source = system_error(&error);
+                if let Some(source) = source.filter(|source| {
+                    Obstacle::of(source).is_some_and(|obstacle| obstacle != Obstacle::Threads)
+                }) {
+                    return StoreError::lock(path, source);
+                }
                 return check_lock(path)
                     .err()
                     .unwrap_or(StoreError::Locked { path: path.to_owned(), pid: None });

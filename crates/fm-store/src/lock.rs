@@ -48,7 +48,7 @@ impl DatabaseLock {
                     Errno::AGAIN | Errno::ACCESS => {
                         StoreError::Locked { path: database.to_owned(), pid: None }
                     }
-                    error => StoreError::io(&path, error.into()),
+                    error => StoreError::lock(&path, error.into()),
                 })?;
                 files.push(file);
             }
@@ -66,10 +66,19 @@ fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
         Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(StoreError::io(&path, source)),
     };
+    lock_whole(&file, database)?;
+    Ok(Some(file))
+}
+
+/// Locks a file or directory for as long as it is open, without waiting; `path` is what the lock stands for.
+///
+/// # Errors
+/// [`StoreError::Locked`], or if the file system has no locks.
+pub fn lock_whole(file: &File, path: &Path) -> Result<(), StoreError> {
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: database.to_owned(), pid: None }),
-        Err(TryLockError::Error(source)) => Err(StoreError::io(&path, source)),
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned(), pid: None }),
+        Err(TryLockError::Error(source)) => Err(StoreError::lock(path, source)),
     }
 }
 

@@ -10,6 +10,7 @@ use rocksdb::{BlockBasedOptions, Cache, DB, DBRecoveryMode, Options};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::StoreError;
+use crate::obstacle::system_error;
 use crate::omission::{Omission, omissions};
 
 /// Memory for the blocks of tables being read, indexes included.
@@ -45,6 +46,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, StoreError> {
 }
 
 pub(crate) fn check_directory(path: &Path) -> Result<(), StoreError> {
+    check_text(path)?;
     let metadata = fs::metadata(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
         _ => StoreError::io(path, source),
@@ -57,7 +59,7 @@ pub(crate) fn check_directory(path: &Path) -> Result<(), StoreError> {
         Ok(manifest) => {
             let name = manifest.trim_end();
             let well_formed = name.starts_with("MANIFEST-") && !name.contains('/');
-            if well_formed && !path.join(name).exists() {
+            if well_formed && is_missing(&path.join(name)) {
                 return Err(StoreError::FileMissing { path: path.to_owned(), file: name.to_owned() });
             }
             Ok(())
@@ -69,6 +71,14 @@ pub(crate) fn check_directory(path: &Path) -> Result<(), StoreError> {
             Err(StoreError::Damaged { path: path.to_owned(), message: "CURRENT is not text".to_owned() })
         }
         Err(source) => Err(StoreError::io(&current, source)),
+    }
+}
+
+/// RocksDB would be given another path, and say that nothing is there.
+pub(crate) fn check_text(path: &Path) -> Result<(), StoreError> {
+    match path.to_str() {
+        Some(_) => Ok(()),
+        None => Err(StoreError::PathNotText { path: path.to_owned() }),
     }
 }
 
@@ -87,7 +97,7 @@ pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
             let pid = held.pid.map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
             Err(StoreError::Locked { path: path.to_owned(), pid })
         }
-        Err(error) => Err(StoreError::io(&lock, error.into())),
+        Err(error) => Err(StoreError::lock(&lock, error.into())),
     }
 }
 
@@ -111,16 +121,23 @@ fn options(recovery: DBRecoveryMode) -> Options {
     options
 }
 
-/// Turns RocksDB's text into an error that says which file is missing, if one is.
+/// Turns RocksDB's text into an error: a file that is missing, what the operating system refused, or damage.
 pub(crate) fn explain(path: &Path, error: &rocksdb::Error) -> StoreError {
     let message = error.to_string();
-    let named = message
-        .split(|c: char| c == '/' || c == ':' || c.is_whitespace())
-        .find(|word| is_file_of_database(word) && !path.join(word).exists());
-    match named {
-        Some(file) => StoreError::FileMissing { path: path.to_owned(), file: file.to_owned() },
+    let words = message.split(|c: char| c == '/' || c == ':' || c.is_whitespace());
+    let mut files = words.filter(|word| is_file_of_database(word));
+    if let Some(file) = files.clone().find(|file| is_missing(&path.join(file))) {
+        return StoreError::FileMissing { path: path.to_owned(), file: file.to_owned() };
+    }
+    match system_error(error) {
+        Some(source) => StoreError::io(&files.next().map_or(path.to_owned(), |file| path.join(file)), source),
         None => StoreError::Damaged { path: path.to_owned(), message },
     }
+}
+
+/// Whether nothing is there; what cannot be looked at may be there.
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 fn is_file_of_database(word: &str) -> bool {

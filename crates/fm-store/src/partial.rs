@@ -4,11 +4,13 @@
 //! and replaced, anything else in the way is refused; two runs on one target exclude each other.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::StoreError;
+use crate::directory_sync::{sync_directory, sync_name};
+use crate::lock::lock_whole;
+use crate::{Inheritance, StoreError};
 
 /// Name of the file that marks a partial directory as ours, and carries the lock.
 pub const PARTIAL_MARKER: &str = ".partial-marker";
@@ -63,8 +65,18 @@ impl PartialDir {
         &self.path
     }
 
-    /// Syncs everything and renames the directory to its target.
-    pub fn publish(mut self) -> Result<(), StoreError> {
+    /// Syncs everything and renames the directory to its target, with the owner that the place calls for.
+    pub fn publish(self) -> Result<(), StoreError> {
+        let inheritance = Inheritance::at(&self.target)?;
+        self.publish_as(&inheritance)
+    }
+
+    /// The same with an owner, a group and modes.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_as(mut self, inheritance: &Inheritance) -> Result<(), StoreError> {
+        inheritance.give(&self.path)?;
         sync_tree(&self.path)?;
         if is_there(&self.target) {
             return Err(StoreError::AlreadyExists { path: self.target.clone() });
@@ -111,13 +123,7 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
     let at = |source| StoreError::io(&marker, source);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&marker).map_err(at)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Locked { path: path.to_owned(), pid: None });
-        }
-        Err(TryLockError::Error(source)) => return Err(at(source)),
-    }
+    lock_whole(&file, path)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text).map_err(at)?;
     // A crash between creating and filling the marker leaves a beginning of the text.
@@ -164,22 +170,6 @@ pub(crate) fn parent(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-/// Puts on the disk which names a directory has.
-///
-/// # Errors
-/// If it cannot be opened or synced.
-pub fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    File::open(path).and_then(|directory| directory.sync_all()).map_err(|source| StoreError::io(path, source))
-}
-
-/// Puts on the disk that something has its name, or has it no more.
-///
-/// # Errors
-/// If the directory that it is in cannot be opened or synced.
-pub fn sync_name(path: &Path) -> Result<(), StoreError> {
-    sync_directory(parent(path))
 }
 
 /// Syncs every file and directory below `path`, deepest first.

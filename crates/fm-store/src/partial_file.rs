@@ -3,14 +3,17 @@
 //! Invariants: nothing is overwritten under the final name unless that is what was asked for; a leftover is recognised by its first bytes and
 //! replaced, anything else in the way is refused; two runs on one target exclude each other.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::StoreError;
-use crate::partial::{is_there, parent, partial_path, sync_directory};
+use crate::directory_sync::sync_name;
+use crate::lock::lock_whole;
+use crate::movable::{rename_error, rename_failed};
+use crate::partial::{is_there, partial_path};
+use crate::{Inheritance, StoreError};
 
 /// A file named `<target>.partial`, removed on drop unless it was published.
 pub struct PartialFile {
@@ -46,11 +49,7 @@ impl PartialFile {
         let at = |source| StoreError::io(&path, source);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(at)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Locked { path, pid: None }),
-            Err(TryLockError::Error(source)) => return Err(at(source)),
-        }
+        lock_whole(&file, &path)?;
         let mut start = Vec::new();
         (&mut file).take(64).read_to_end(&mut start).map_err(at)?;
         if !start.is_empty() && !is_ours(&start) {
@@ -81,20 +80,24 @@ impl PartialFile {
         self.file.sync_all().map_err(|source| StoreError::io(&self.path, source))?;
         rename_to_new(&self.path, &self.target)?;
         self.published = true;
-        sync_directory(parent(&self.target))
+        sync_name(&self.target)
     }
 }
 
 impl PartialFile {
-    /// Syncs the file and puts it in the place of the one with its name, if there is one.
+    /// Syncs the file and puts it in the place of the one with its name, if there is one, with its owner and mode.
     ///
     /// # Errors
     /// If the file cannot be synced or renamed; then the other one is as it was.
     pub fn publish_over(mut self) -> Result<(), StoreError> {
+        if is_there(&self.target) {
+            let inherited = Inheritance::replacing(&self.target)?.give_to(&self.file);
+            inherited.map_err(|source| StoreError::io(&self.path, source))?;
+        }
         self.file.sync_all().map_err(|source| StoreError::io(&self.path, source))?;
         fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
         self.published = true;
-        sync_directory(parent(&self.target))
+        sync_name(&self.target)
     }
 }
 
@@ -117,9 +120,9 @@ pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<(), StoreError> {
             if is_there(to) {
                 return Err(exists());
             }
-            fs::rename(from, to).map_err(|source| StoreError::io(to, source))
+            fs::rename(from, to).map_err(|source| rename_failed(from, source))
         }
-        Err(error) => Err(StoreError::io(to, error.into())),
+        Err(error) => Err(rename_error(from, error)),
     }
 }
 

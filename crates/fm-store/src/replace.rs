@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::StoreError;
-use crate::partial::{PartialDir, clear, is_there, partial_path, sync_directory, sync_name};
+use crate::directory_sync::{sync_directory, sync_name};
+use crate::movable::{check_movable, rename_failed};
+use crate::partial::{PartialDir, clear, is_there, partial_path};
+use crate::{Inheritance, StoreError};
 
 /// Name of the new directory inside the partial one.
 const NEW: &str = "new";
@@ -46,6 +48,7 @@ impl Replacement {
         if target.is_symlink() {
             return Err(StoreError::Linked { path: target.to_owned() });
         }
+        check_movable(target)?;
         let partial = PartialDir::claim(target)?;
         let old = partial.path().join(OLD);
         if !is_there(target) && is_there(&old) {
@@ -61,13 +64,15 @@ impl Replacement {
         self.partial.path().join(NEW)
     }
 
-    /// Puts the new directory, which is synced, in the place of the old one, and removes the old one.
+    /// Puts the new directory, which is synced, in the place of the old one, with its owner and modes, and removes the
+    /// old one.
     ///
     /// # Errors
     /// If the names cannot be exchanged; the old directory is then where it was.
     pub fn exchange(self) -> Result<(), StoreError> {
+        Inheritance::replacing(&self.target)?.give(&self.path())?;
         sync_directory(self.partial.path())?;
-        let failed = |source| StoreError::io(&self.target, source);
+        let failed = |source| rename_failed(&self.target, source);
         match renameat_with(CWD, self.path(), CWD, &self.target, RenameFlags::EXCHANGE) {
             Ok(()) => {}
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {

@@ -1,14 +1,16 @@
 //! Small files that say where a job stands: replaced whole or not at all, and on the disk when the call returns.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::StoreError;
-use crate::partial::{parent, sync_directory};
+use crate::directory_sync::sync_name;
+use crate::{Inheritance, StoreError};
 
-/// Puts `bytes` into the file at `path` in one step; nothing else is ever seen under that name.
+/// Puts `bytes` into the file at `path` in one step; nothing else is ever seen under that name. The new file has owner,
+/// group and mode of the old one, or of the directory around it.
 ///
 /// # Errors
 /// If it cannot be written; the old file, if there was one, is then as it was.
@@ -16,15 +18,24 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let new = unfinished(path);
     // Made anew, so that a link in the way is not followed.
     remove_if_there(&new)?;
-    let written = File::create_new(&new)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+    let inheritance = Inheritance::replacing(path)?;
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            inheritance.give_to(&file)?;
+            file.sync_all()
+        })
         .and_then(|()| fs::rename(&new, path));
     written.map_err(|source| {
         // Best effort: the next write removes it.
         let _ = fs::remove_file(&new);
         StoreError::io(path, source)
     })?;
-    sync_directory(parent(path))
+    sync_name(path)
 }
 
 /// Where a new file is until it is whole.
@@ -41,7 +52,7 @@ fn unfinished(path: &Path) -> PathBuf {
 pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     remove_if_there(path)?;
     remove_if_there(&unfinished(path))?;
-    sync_directory(parent(path))
+    sync_name(path)
 }
 
 fn remove_if_there(path: &Path) -> Result<(), StoreError> {

@@ -12,7 +12,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::StoreError;
-use crate::partial::{is_there, parent, sync_directory};
+use crate::directory_sync::sync_name;
+use crate::movable::{rename_error, rename_failed};
+use crate::partial::is_there;
 use crate::partial_file::rename_to_new;
 
 /// What is to be swapped; all names are in one directory.
@@ -68,7 +70,7 @@ impl Swap<'_> {
                 Some(Stage::Exchanged) => rename_to_new(self.incoming, self.outgoing)?,
                 None => break,
             }
-            sync_directory(parent(self.place))?;
+            sync_name(self.place)?;
         }
         let source = io::Error::other("what lies beside it is of no stage of an exchange");
         Err(StoreError::Io { path: self.place.to_owned(), source })
@@ -78,7 +80,7 @@ impl Swap<'_> {
         match renameat_with(CWD, self.incoming, CWD, self.place, RenameFlags::EXCHANGE) {
             Ok(()) => Ok(()),
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.make_way(),
-            Err(error) => Err(StoreError::io(self.place, error.into())),
+            Err(error) => Err(rename_error(self.place, error)),
         }
     }
 
@@ -87,7 +89,7 @@ impl Swap<'_> {
         if is_there(self.outgoing) {
             return Err(StoreError::AlreadyExists { path: self.outgoing.to_owned() });
         }
-        fs::rename(self.place, self.outgoing).map_err(|source| StoreError::io(self.place, source))
+        fs::rename(self.place, self.outgoing).map_err(|source| rename_failed(self.place, source))
     }
 }
 

@@ -14,6 +14,7 @@ use rocksdb::{
 };
 
 use crate::StoreError;
+use crate::open::check_text;
 use crate::partial::sync_tree;
 
 /// The newest table format that RocksDB 8.10 (upstream v0.3 to v0.10) reads.
@@ -60,6 +61,7 @@ struct Run {
 impl StoreWriter {
     /// Creates a database in the new directory `path`; its parent must exist, `path` itself must not.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
+        check_text(path)?;
         fs::create_dir(path).map_err(|source| match source.kind() {
             ErrorKind::AlreadyExists => StoreError::AlreadyExists { path: path.to_owned() },
             _ => StoreError::io(path, source),

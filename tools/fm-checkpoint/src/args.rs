@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{DEFAULT_LEVEL, Location, Profile};
-use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, PasswordArgs, layout_by_name, number};
 use fm_eras::Detected;
 
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -89,7 +89,7 @@ pub(crate) struct ListArgs {
 
 #[derive(Args)]
 pub(crate) struct CreateArgs {
-    /// The guardian's data directory. A running fm-node is asked for it, with the password in FM_PASSWORD.
+    /// The guardian's data directory. A running fm-node is asked for it, with the guardian's password.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
     /// The checkpoint to make (default: in `db_checkpoints` of the data directory, named by the last session and the time).
@@ -99,6 +99,8 @@ pub(crate) struct CreateArgs {
     /// in one is one in both.
     #[arg(long, env = "FM_LINK", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) link: bool,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
 }
@@ -253,7 +255,7 @@ pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
     /// The session (or epoch) with this number.
-    #[arg(long, value_name = "N", group = "what")]
+    #[arg(long, value_name = "N", group = "what", value_parser = number)]
     pub(crate) session: Option<u64>,
     /// The record with this key, in hex.
     #[arg(long, value_name = "HEX", group = "what", value_parser = crate::quantities::key)]

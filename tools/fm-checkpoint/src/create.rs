@@ -1,7 +1,9 @@
 //! `create`: of a stopped guardian by copying, of a running `fm-node` by asking it.
 
 use fm_backup::Created;
-use fm_cli::{Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, interrupt_flag, keep_private, warn,
+};
 use serde::Serialize;
 
 use crate::args::CreateArgs;
@@ -25,6 +27,7 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
     if let Some(target) = &arguments.to {
         check_target(target, &arguments.data_dir.join(fm_audit::DATABASE_NAME))?;
     }
+    keep_private();
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
@@ -45,7 +48,11 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
     };
     drop(progress);
     let output = printer.finish()?;
-    tell(arguments, &created?, output)
+    let created = created?;
+    if let Some(lacking) = &created.owner_lacking {
+        warn("fm-checkpoint", lacking);
+    }
+    tell(arguments, &created, output)
 }
 
 fn tell(arguments: &CreateArgs, created: &Created, mut output: Output) -> Result<Exit, Failure> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fm_audit::Control;
 use fm_backup::{CHECKPOINTS_NAME, Created, State, survey};
-use fm_cli::{Exit, Failure, guardian_password};
+use fm_cli::{Exit, Failure};
 use fm_client::{ClientError, Guardian, RpcError, own_address, wait_for};
 use fm_history::Finding;
 use serde_json::Value;
@@ -35,16 +35,36 @@ pub(crate) fn ask_node(
         let message = format!("{}: a running guardian makes its checkpoints itself", directory.display());
         return Err(Failure { message, ..locked }.hint("leave --to and --link out, or stop it"));
     }
-    let password = guardian_password(directory)?;
-    let asked = wait_for(guardian.ask("checkpoint", Some(&password), &Value::Null, PATIENCE));
-    let answer = asked.map_err(cannot_wait)?.map_err(|error| not_made(&error))?;
+    let asked = arguments.password.open(directory, is_wrong_password, |password| {
+        wait_for(guardian.ask("checkpoint", Some(password), &Value::Null, PATIENCE))
+            .map_err(Asking::Waiting)?
+            .map_err(Asking::Client)
+    })?;
+    let answer = asked.map_err(|error| match error {
+        Asking::Waiting(error) => cannot_wait(error),
+        Asking::Client(error) => not_made(&error),
+    })?;
     let path = checkpoint_in(directory, &answer).ok_or_else(|| {
         let message = format!("{url} says that it made {answer}, which is not in {}", directory.display());
         Failure::new(Exit::CannotLook, message).hint("is another guardian running there?")
     })?;
     let state = State::open(&path, None, None, control)?;
     let survey = survey(&state, None, control, on_finding)?;
-    Ok(Created { path, survey })
+    Ok(Created { path, survey, owner_lacking: None })
+}
+
+/// Why the guardian gave no answer.
+enum Asking {
+    Waiting(std::io::Error),
+    Client(ClientError),
+}
+
+fn is_wrong_password(error: &Asking) -> bool {
+    matches!(error, Asking::Client(error) if is_not_authenticated(error))
+}
+
+fn is_not_authenticated(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED)
 }
 
 /// The checkpoint by its name: a node in a container may have its directory elsewhere.
@@ -67,9 +87,7 @@ fn cannot_wait(error: std::io::Error) -> Failure {
 
 fn not_made(error: &ClientError) -> Failure {
     match error {
-        ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED => {
-            Failure::from_error(Exit::WrongKey, error)
-        }
+        error if is_not_authenticated(error) => Failure::from_error(Exit::WrongKey, error),
         ClientError::Refused { source, .. } if source.code == RpcError::REFUSED => {
             Failure::from_error(Exit::OutOfSpace, error)
         }

@@ -55,7 +55,7 @@ fn loss(listed: &Listed, current: Option<&Found>) -> Option<Loss> {
 }
 
 pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
-    let keys = arguments.keys.load()?;
+    let keys = arguments.keys.load_beside(&arguments.data_dir)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
         (_, _, Some(bytes)) => PruneRule::MinFree(bytes),
         _ => return Err(Failure::new(Exit::Usage, "give --keep, --older-than or --min-free")),
     };
-    let keys = arguments.keys.load()?;
+    let keys = arguments.keys.load_beside(&arguments.data_dir)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use fm_audit::Control;
 use fm_backup::Location;
 use fm_cli::{
-    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, root_line,
+    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, keep_private,
+    quoted, root_line, warn,
 };
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
@@ -70,6 +71,7 @@ pub(crate) fn keys_of(arguments: &KeyArgs, dir: &DataDir) -> Result<PinnedKeys, 
 }
 
 fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure> {
+    keep_private();
     let dir = DataDir::open(&arguments.data_dir)?.lock()?;
     let keys = keys_of(&arguments.keys, &dir)?;
     let federation = keys.federation();
@@ -188,6 +190,9 @@ fn conclude(
     journal: &Journal,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
+    if let Some(lacking) = dir.owner_lacking(journal) {
+        warn("fm-checkpoint", &lacking);
+    }
     let kept = journal.had_database.then(|| dir.broken(journal));
     let proof = &journal.proof;
     let guard_until = journal.guard.as_ref().map(|guard| guard.until_session);
@@ -222,6 +227,6 @@ fn conclude(
             group_digits(until)
         ))?;
     }
-    output.line(&format!("way back   fm-checkpoint undo --data-dir {}", arguments.data_dir.display()))?;
+    output.line(&format!("way back   fm-checkpoint undo --data-dir {}", quoted(&arguments.data_dir)))?;
     Ok(Exit::Done)
 }

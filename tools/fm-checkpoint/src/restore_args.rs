@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{ArgGroup, Args};
 use fm_backup::Location;
-use fm_cli::KeyArgs;
+use fm_cli::{KeyArgs, number};
 
 use crate::args::IdentityArgs;
 
@@ -37,7 +37,7 @@ pub(crate) struct RestoreArgs {
     pub(crate) keys: KeyArgs,
     /// The last session in which this guardian can have signed units, where the old database cannot say it: the highest
     /// session count of the other guardians, and 1 more.
-    #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL")]
+    #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL", value_parser = number)]
     pub(crate) guard_until: Option<u64>,
     /// Do not ask.
     #[arg(long, env = "FM_YES", value_parser = FalseyValueParser::new())]
@@ -72,7 +72,7 @@ pub(crate) struct UndoArgs {
     #[arg(long, env = "FM_DISCARD_WRITTEN", value_parser = FalseyValueParser::new())]
     pub(crate) discard_written: bool,
     /// As for restore, of the database that is taken back.
-    #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL")]
+    #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL", value_parser = number)]
     pub(crate) guard_until: Option<u64>,
     /// Do not ask.
     #[arg(long, env = "FM_YES", value_parser = FalseyValueParser::new())]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, keep_private, warn};
 use fm_restore::{DataDir, Step, Undo, UndoPlan};
 use serde::Serialize;
 
@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &UndoArgs) -> Result<Exit, Failure> {
 }
 
 fn undo(arguments: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
+    keep_private();
     let dir = DataDir::open(&arguments.data_dir)?.lock()?;
     let keys = keys_of(&arguments.keys, &dir)?;
     let federation = keys.federation();
@@ -54,7 +55,11 @@ fn undo(arguments: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
         // What was decided before is not asked again, nor what only removes unfinished work.
         let decided = !plan.swaps || plan.journal.step == Step::Undoing;
         confirm(arguments.yes || decided, plan.journal.proof.last, "the last session of the restored state")?;
-        undo.run(&dir, plan)?
+        let journal = undo.run(&dir, plan)?;
+        if let Some(lacking) = dir.owner_lacking(&journal) {
+            warn("fm-checkpoint", &lacking);
+        }
+        journal
     };
     let kept = swapped.then(|| dir.undone(&journal));
     if arguments.json {

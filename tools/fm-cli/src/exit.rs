@@ -1,12 +1,17 @@
 //! How a tool ends.
 
 use std::error::Error;
+use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use fm_audit::{AuditError, TrustError};
 use fm_backup::BackupError;
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
+
+use crate::limits;
+use crate::obstacle::{hint_of, obstacle_hint};
 
 /// The exit statuses of all tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +54,7 @@ impl Failure {
     }
 
     /// A failure from an error and its chain of causes.
-    pub fn from_error(exit: Exit, error: &dyn Error) -> Self {
+    pub fn from_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -61,7 +66,22 @@ impl Failure {
             }
             cause = error.source();
         }
-        Self::new(exit, message)
+        Self { hint: obstacle_hint(error).map(str::to_owned), ..Self::new(exit, message) }
+    }
+
+    /// A file that could not be read or written.
+    pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+        let exit = if is_full { Exit::OutOfSpace } else { Exit::CannotLook };
+        Self::new(exit, format!("cannot {doing} {}: {error}", path.display())).or_hint(hint_of(error))
+    }
+
+    /// The same failure with a hint for its kind, unless the system said what stands in the way: that goes first.
+    #[must_use]
+    pub fn or_hint(self, hint: Option<impl Into<String>>) -> Self {
+        let hint = self.hint.or_else(|| hint.map(Into::into));
+        Self { hint, ..self }
     }
 
     /// The same failure with a hint.
@@ -94,6 +114,26 @@ impl From<StoreError> for Failure {
             }
             StoreError::AlreadyExists { .. } => (Exit::Usage, Some("choose a target that does not exist")),
             StoreError::Linked { .. } => (Exit::Usage, Some("nothing was changed")),
+            StoreError::Pinned { .. } => (
+                Exit::Usage,
+                Some(
+                    "nothing was changed; make it a plain directory: `cp -a` it beside itself, unmount it, and rename the \
+                     copy, or mount the file system on the data directory instead",
+                ),
+            ),
+            StoreError::PathNotText { .. } => (
+                Exit::CannotLook,
+                Some("rename the directory, or give a symbolic link to it whose name is UTF-8"),
+            ),
+            StoreError::NoLocks { .. } => (
+                Exit::CannotLook,
+                Some(
+                    "mount it with locks (NFS version 4, or with rpc.statd), or work on a copy on a local disk",
+                ),
+            ),
+            StoreError::NoDirectorySync { .. } => {
+                (Exit::CannotLook, Some("nothing was left at the target; choose a target on a local disk"))
+            }
             StoreError::ForeignPartial { .. } => {
                 (Exit::Usage, Some("move it away, or choose another target"))
             }
@@ -102,7 +142,7 @@ impl From<StoreError> for Failure {
             | StoreError::Write { .. }
             | StoreError::Unsorted { .. } => (Exit::CannotLook, None),
         };
-        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
+        Self::from_error(exit, &error).or_hint(hint)
     }
 }
 
@@ -139,7 +179,7 @@ impl From<TrustError> for Failure {
             }
             _ => Some("name another file, or none, to check everything anew"),
         };
-        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
+        Self::from_error(exit, &error).or_hint(hint)
     }
 }
 
@@ -190,7 +230,7 @@ impl From<BackupError> for Failure {
             BackupError::NotARecipient { .. } => (Exit::Usage, Some("a public key begins with age1")),
             BackupError::File { .. } => (Exit::CannotLook, None),
         };
-        Self { hint: hint.map(str::to_owned), ..Self::from_error(exit, &error) }
+        Self::from_error(exit, &error).or_hint(hint)
     }
 }
 
@@ -281,13 +321,18 @@ impl From<SealError> for Failure {
             }
             SealError::OtherFederation { .. } | SealError::NoGuardian { .. } => (Exit::Findings, None),
         };
-        Self { hint, ..Self::from_error(exit, &error) }
+        Self::from_error(exit, &error).or_hint(hint)
     }
+}
+
+/// Tells the user of something that is done, and not as it should be.
+pub fn warn(tool: &str, text: &str) {
+    eprintln!("{tool}: warning: {text}");
 }
 
 /// Runs a tool: prints its failure, if any, and gives its exit status.
 pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
-    let exit = match main() {
+    let exit = match limits::check().and_then(|()| main()) {
         Ok(exit) => exit,
         Err(failure) => {
             eprintln!("{tool}: {}", failure.message);
@@ -297,5 +342,15 @@ pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode
             failure.exit
         }
     };
+    if let Some(path) = fm_store::unsynced_directory() {
+        warn(
+            tool,
+            &format!(
+                "the file system of {} cannot sync directories: if the power fails within seconds, the names of the newest \
+                 files may be lost",
+                path.display()
+            ),
+        );
+    }
     ExitCode::from(exit as u8)
 }

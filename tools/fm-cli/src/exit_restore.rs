@@ -13,7 +13,7 @@ impl From<RestoreError> for Failure {
             RestoreError::Migration(error) => error.into(),
             error => {
                 let (exit, hint) = ending(&error);
-                Self { hint, ..Self::from_error(exit, &error) }
+                Self::from_error(exit, &error).or_hint(hint)
             }
         }
     }

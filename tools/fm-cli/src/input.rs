@@ -10,9 +10,9 @@ use crate::{Exit, Failure};
 /// Reads a text of at most `most` bytes; a longer one is no `what`.
 pub fn read_file(path: &Path, most: u64, what: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    open_regular(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes)).map_err(|error| {
-        Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display()))
-    })?;
+    open_regular(path)
+        .and_then(|file| file.take(most + 1).read_to_end(&mut bytes))
+        .map_err(|error| Failure::file("read", path, &error))?;
     if bytes.len() as u64 > most {
         let message = format!("{} has more than {most} bytes: it is no {what}", path.display());
         return Err(Failure::new(Exit::Usage, message));

@@ -116,6 +116,26 @@ impl KeyArgs {
     }
 }
 
+impl KeyArgs {
+    /// Reads the keys, if the user named any; else those of the guardian's data directory that is the source, and says so.
+    ///
+    /// # Errors
+    /// If they cannot be read, or are none.
+    pub fn load_beside(&self, source: &Path) -> Result<Option<PinnedKeys>, Failure> {
+        if let Some(keys) = self.load()? {
+            return Ok(Some(keys));
+        }
+        let config = source.join(CONFIG_NAME);
+        if !config.is_file() {
+            return Ok(None);
+        }
+        let keys = load_config(&config)
+            .map_err(|failure| failure.or_hint(Some("name other keys with --config or --keys")))?;
+        eprintln!("keys: {}, found in the data directory", config.display());
+        Ok(Some(keys))
+    }
+}
+
 /// The text of a small file: keys or a config.
 ///
 /// # Errors

@@ -1,5 +1,18 @@
 //! Quantities as they are written on a command line.
 
+/// Reads a number as it is written or as the programs show it, with its digits in groups of three: 1234567 or 1,234,567.
+///
+/// # Errors
+/// If it is not a number, or its groups are not of three digits.
+pub fn number(text: &str) -> Result<u64, String> {
+    let groups: Vec<&str> = text.split(',').collect();
+    let is_grouped = groups.len() > 1
+        && matches!(groups[0].len(), 1..=3)
+        && groups[1..].iter().all(|group| group.len() == 3);
+    let digits = if is_grouped { groups.concat() } else { text.to_owned() };
+    digits.parse().map_err(|_| "not a number like 1234567 or 1,234,567".to_owned())
+}
+
 /// Reads a number of bytes, with K, M, G or T for powers of 1024.
 ///
 /// # Errors
@@ -14,4 +27,22 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 pub fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
     let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(*unit))?;
     text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group_digits;
+
+    #[test]
+    fn numbers_are_read_as_they_are_shown() {
+        for value in [0, 7, 999, 1000, 123_456, 1_234_567, u64::MAX] {
+            assert_eq!(number(&value.to_string()), Ok(value));
+            assert_eq!(number(&group_digits(value)), Ok(value));
+        }
+        for text in ["", ",", "1,23", "12,34,567", "1234,567", ",123", "1,234,", "1.234", "-1", "1 234", "x"]
+        {
+            assert!(number(text).is_err(), "{text}");
+        }
+    }
 }

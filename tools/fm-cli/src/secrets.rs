@@ -1,4 +1,4 @@
-//! A guardian's own key: from its encrypted file and password, or from a key file.
+//! A guardian's own key and password: from an encrypted file, a key file, a password file, the environment, a terminal.
 //!
 //! Invariants: a secret comes from a file, the environment or a terminal without echo, never from an argument; a
 //! message says nothing of it.
@@ -6,8 +6,9 @@
 use std::env;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use fm_crypto::{PrivateConfigError, SigningKey, open_private_config, parse_secret_key};
 use zeroize::Zeroizing;
 
@@ -16,25 +17,30 @@ use crate::{Exit, Failure};
 
 /// The variable that carries the password.
 const PASSWORD: &str = "FM_PASSWORD";
+/// How often a password is asked for at a terminal.
+const TRIES: u32 = 3;
+/// Longest password that is read from a file.
+const MAX_PASSWORD_BYTES: u64 = 4096;
 /// Longest key file that is read; a key has 64 digits.
 const MAX_KEY_BYTES: u64 = 1024;
 
 /// The key that a guardian signs sessions with: from `key_file`, or else from the private files in `directory`, opened
-/// with the password in `FM_PASSWORD` or one that is asked for.
-pub fn guardian_key(directory: Option<&Path>, key_file: Option<&Path>) -> Result<SigningKey, Failure> {
+/// with the guardian's password.
+pub fn guardian_key(
+    directory: Option<&Path>,
+    key_file: Option<&Path>,
+    password: &PasswordArgs,
+) -> Result<SigningKey, Failure> {
     match (key_file, directory) {
         (Some(path), _) => from_key_file(path),
-        (None, Some(directory)) => from_private_config(directory),
+        (None, Some(directory)) => from_private_config(directory, password),
         (None, None) => Err(Failure::new(Exit::Usage, "no key to sign with")
             .hint("give the guardian's data directory with --config, or its key with --key-file")),
     }
 }
 
 fn from_key_file(path: &Path) -> Result<SigningKey, Failure> {
-    let mut text = Zeroizing::new(String::with_capacity(1025));
-    File::open(path).and_then(|file| file.take(MAX_KEY_BYTES).read_to_string(&mut text)).map_err(
-        |error| Failure::new(Exit::CannotLook, format!("cannot read {}: {error}", path.display())),
-    )?;
+    let text = read_secret(path, MAX_KEY_BYTES)?;
     parse_secret_key(&text).map_err(|_| {
         Failure::new(
             Exit::WrongKey,
@@ -43,7 +49,7 @@ fn from_key_file(path: &Path) -> Result<SigningKey, Failure> {
     })
 }
 
-fn from_private_config(directory: &Path) -> Result<SigningKey, Failure> {
+fn from_private_config(directory: &Path, password: &PasswordArgs) -> Result<SigningKey, Failure> {
     if !directory.is_dir() {
         let message = format!("{} is not a guardian's data directory, where its key is", directory.display());
         return Err(Failure::new(Exit::Usage, message)
@@ -51,8 +57,12 @@ fn from_private_config(directory: &Path) -> Result<SigningKey, Failure> {
     }
     let (encrypted, salt) =
         (read(&directory.join("private.encrypt"))?, read(&directory.join("private.salt"))?);
-    let password = guardian_password(directory)?;
-    open_private_config(&encrypted, &salt, &password).map_err(|error| {
+    let opened = password.open(
+        directory,
+        |error| matches!(error, PrivateConfigError::WrongPassword),
+        |password| open_private_config(&encrypted, &salt, password),
+    )?;
+    opened.map_err(|error| {
         let exit = match error {
             PrivateConfigError::WrongPassword
             | PrivateConfigError::NotAPrivateConfig
@@ -64,18 +74,131 @@ fn from_private_config(directory: &Path) -> Result<SigningKey, Failure> {
     })
 }
 
-/// The password of the guardian with that data directory: from `FM_PASSWORD`, or asked for.
-pub fn guardian_password(directory: &Path) -> Result<Zeroizing<String>, Failure> {
-    match env::var(PASSWORD) {
-        Ok(password) => return Ok(Zeroizing::new(password)),
-        Err(env::VarError::NotUnicode(_)) => {
-            return Err(Failure::new(Exit::WrongKey, format!("{PASSWORD} is not text")));
+/// Where a guardian's password comes from.
+#[derive(Args, Clone, Debug, Default)]
+pub struct PasswordArgs {
+    /// Read the guardian's password from this file. Without it the password comes from FM_PASSWORD, or is asked for.
+    #[arg(long, value_name = "FILE", env = "FM_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+impl PasswordArgs {
+    /// The password of the guardian with that data directory.
+    ///
+    /// # Errors
+    /// If it cannot be read, or there is no terminal to ask at.
+    pub fn read(&self, directory: &Path) -> Result<Zeroizing<String>, Failure> {
+        match self.given()? {
+            Some(password) => Ok(trimmed(&password)),
+            None => ask(directory),
         }
-        Err(env::VarError::NotPresent) => {}
     }
+
+    /// Opens something with the password. At a terminal a wrong one is asked for again, three times in all.
+    ///
+    /// # Errors
+    /// If there is no password; the inner error is that of the last attempt.
+    pub fn open<T, E>(
+        &self,
+        directory: &Path,
+        is_wrong: impl Fn(&E) -> bool,
+        mut open: impl FnMut(&str) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Failure> {
+        if let Some(password) = self.given()? {
+            let opened = open(password.trim());
+            // Servers trim theirs; one that was set with blanks by something else may be meant as it is.
+            return Ok(match opened {
+                Err(error) if is_wrong(&error) && password.trim() != password.as_str() => open(&password),
+                opened => opened,
+            });
+        }
+        for _ in 1..TRIES {
+            match open(&ask(directory)?) {
+                Err(error) if is_wrong(&error) => eprintln!("That is not the password."),
+                opened => return Ok(opened),
+            }
+        }
+        Ok(open(&ask(directory)?))
+    }
+
+    /// The password as the file or the environment has it.
+    fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        if let Some(path) = &self.password_file {
+            return read_secret(path, MAX_PASSWORD_BYTES).map(Some);
+        }
+        match env::var(PASSWORD) {
+            Ok(password) => Ok(Some(Zeroizing::new(password))),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(Failure::new(Exit::WrongKey, format!("{PASSWORD} is not text")))
+            }
+            Err(env::VarError::NotPresent) => Ok(None),
+        }
+    }
+}
+
+/// Reads a small secret text.
+fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, Failure> {
+    let capacity = usize::try_from(most).unwrap_or_default() + 1;
+    // Its memory is never moved, so that no copy of the secret stays behind.
+    let mut text = Zeroizing::new(String::with_capacity(capacity));
+    let read = File::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text));
+    read.map_err(|error| Failure::file("read", path, &error))?;
+    if text.len() as u64 > most {
+        let message = format!("{} has more than {most} bytes", path.display());
+        return Err(Failure::new(Exit::WrongKey, message).hint("give the file that holds the secret alone"));
+    }
+    Ok(text)
+}
+
+/// A password without the blanks and line ends around it.
+fn trimmed(password: &str) -> Zeroizing<String> {
+    Zeroizing::new(password.trim().to_owned())
+}
+
+fn ask(directory: &Path) -> Result<Zeroizing<String>, Failure> {
     let prompt = format!("Password of the guardian in {}: ", directory.display());
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|_| {
+    let typed = rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|_| {
         Failure::new(Exit::Usage, "no password, and no terminal to ask for it")
-            .hint(format!("set {PASSWORD}, or run it in a terminal"))
-    })
+            .hint(format!("set {PASSWORD}, give --password-file, or run it in a terminal"))
+    })?;
+    Ok(trimmed(&typed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(text: &str, right: &str) -> (Result<(), ()>, usize) {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("password");
+        std::fs::write(&path, text).unwrap();
+        let (mut tries, arguments) = (0, PasswordArgs { password_file: Some(path) });
+        let opened = arguments.open(
+            home.path(),
+            |()| true,
+            |password| {
+                tries += 1;
+                if password == right { Ok(()) } else { Err(()) }
+            },
+        );
+        (opened.unwrap(), tries)
+    }
+
+    #[test]
+    fn blanks_and_line_ends_around_a_password_are_no_part_of_it() {
+        for text in ["pass word", "pass word\n", "pass word\r\n", " \tpass word \n\n"] {
+            assert_eq!(opened(text, "pass word"), (Ok(()), 1), "{text:?}");
+        }
+        assert_eq!(opened(" pass word", " pass word"), (Ok(()), 2), "as something else has set it");
+        assert_eq!(opened("other", "pass word"), (Err(()), 1), "a file is not asked twice");
+    }
+
+    #[test]
+    fn a_file_that_holds_more_is_none() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("password");
+        std::fs::write(&path, "x".repeat(5000)).unwrap();
+        let failure = PasswordArgs { password_file: Some(path) }.read(home.path()).unwrap_err();
+        assert_eq!(failure.exit, Exit::WrongKey, "{failure:?}");
+    }
 }

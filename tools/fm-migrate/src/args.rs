@@ -1,9 +1,9 @@
 //! The command line of `fm-migrate`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, PasswordArgs, SourceArgs, layout_by_name, number};
 use fm_eras::Detected;
 use fm_eras::block::Version;
 use fm_eras::session;
@@ -67,7 +67,8 @@ fn target_version(text: &str) -> Result<Version, String> {
 #[derive(Args)]
 pub(crate) struct InspectArgs {
     /// The guardian's data directory, or its database directory.
-    pub(crate) database: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
@@ -80,14 +81,14 @@ pub(crate) struct InspectArgs {
 #[derive(Args)]
 pub(crate) struct CheckArgs {
     /// The guardian's data directory, or its database directory.
-    #[arg(long, value_name = "DIR", env = "FM_FROM")]
-    pub(crate) from: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// Last epoch or block to convert (default: the last signed one).
-    #[arg(long, value_name = "EPOCH", env = "FM_UNTIL")]
+    #[arg(long, value_name = "EPOCH", env = "FM_UNTIL", value_parser = number)]
     pub(crate) until: Option<u64>,
     /// Version of the server that the result is for, 0.2 to 0.13 (default: the newest of them).
     #[arg(long, value_name = "VERSION", env = "FM_TARGET_VERSION", value_parser = target_version)]
@@ -112,15 +113,29 @@ pub(crate) struct ConvertArgs {
 #[derive(Args)]
 pub(crate) struct MapArgs {
     /// A directory that convert made.
+    #[arg(value_name = "SOURCE", required_unless_present_any = ["from", "dir"])]
+    source: Option<PathBuf>,
+    /// The same as SOURCE.
+    #[arg(long, value_name = "SOURCE", conflicts_with = "source")]
+    from: Option<PathBuf>,
+    /// The same as SOURCE.
     #[arg(long, value_name = "DIR", env = "FM_DIR")]
-    pub(crate) dir: PathBuf,
+    dir: Option<PathBuf>,
+}
+
+impl MapArgs {
+    /// The directory; SOURCE and --from win over the variable that --dir has.
+    pub(crate) fn directory(&self) -> &Path {
+        let named = self.source.as_ref().or(self.from.as_ref()).or(self.dir.as_ref());
+        named.map_or(Path::new("."), PathBuf::as_path)
+    }
 }
 
 #[derive(Args)]
 pub(crate) struct RevertArgs {
     /// A provenance archive, or the directory that convert made.
-    #[arg(long, value_name = "FILE|DIR", env = "FM_FROM")]
-    pub(crate) from: PathBuf,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     /// The directory to make; the database is put into `database` inside it.
     #[arg(long, value_name = "DIR", env = "FM_TO")]
     pub(crate) to: PathBuf,
@@ -135,12 +150,14 @@ pub(crate) struct AttestArgs {
     #[arg(long, value_name = "DIR", env = "FM_DIR")]
     pub(crate) dir: PathBuf,
     /// Keys, and with --config the guardian's data directory: its private.encrypt and private.salt hold its own
-    /// key, the password comes from FM_PASSWORD or is asked for.
+    /// key, which the guardian's password opens.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     /// A file with the guardian's broadcast secret key, 64 hex digits, in place of private.encrypt.
     #[arg(long, value_name = "FILE", env = "FM_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     /// The attestation to make; nothing is overwritten.
     #[arg(long, value_name = "FILE", env = "FM_OUT")]
     pub(crate) out: PathBuf,

@@ -33,7 +33,8 @@ pub(crate) fn run(arguments: &AttestArgs) -> Result<Exit, Failure> {
     let pinned = arguments.keys.load()?.ok_or_else(no_keys)?;
     let keys = pinned.of_sessions()?;
     let federation = pinned.federation();
-    let key = guardian_key(arguments.keys.config.as_deref(), arguments.key_file.as_deref())?;
+    let (config, key_file) = (arguments.keys.config.as_deref(), arguments.key_file.as_deref());
+    let key = guardian_key(config, key_file, &arguments.password)?;
     let signer = Signer::new(&key, keys)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

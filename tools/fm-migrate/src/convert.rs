@@ -31,23 +31,21 @@ struct Opened {
 
 fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
     let flag = interrupt_flag()?;
-    let keys = arguments.keys.load()?.ok_or_else(|| {
+    let from = arguments.source.path()?;
+    let keys = arguments.keys.load_beside(from)?.ok_or_else(|| {
         Failure::new(Exit::Usage, "no keys: signatures cannot be checked, and nothing unproven is converted")
             .hint("give the guardian's consensus.json with --config")
     })?;
     let control = Control { progress: &Silent, interrupted: &flag };
-    let (store, layout) = match open_source(&arguments.from, arguments.layout.get()?, control)? {
+    let (store, layout) = match open_source(from, arguments.layout.get()?, control)? {
         Source::Database { store, layout } => (store, layout),
         Source::Archive { .. } => {
-            return Err(Failure::new(Exit::Usage, format!("{} is an archive", arguments.from.display()))
+            return Err(Failure::new(Exit::Usage, format!("{} is an archive", from.display()))
                 .hint("`fm-migrate revert` makes a database of it again"));
         }
         Source::Migrated(_) => {
-            return Err(Failure::new(
-                Exit::Usage,
-                format!("{} is migrated already", arguments.from.display()),
-            )
-            .hint("`fm-verify` proves it"));
+            return Err(Failure::new(Exit::Usage, format!("{} is migrated already", from.display()))
+                .hint("`fm-verify` proves it"));
         }
     };
     Ok(Opened {
@@ -202,7 +200,7 @@ struct ConvertVerdict<'a> {
 }
 
 pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
-    check_target(&arguments.to, &arguments.check.from)?;
+    check_target(&arguments.to, arguments.check.source.path()?)?;
     let opened = open(&arguments.check)?;
     let json = arguments.check.json;
     let mut printer = FindingPrinter::new(json);

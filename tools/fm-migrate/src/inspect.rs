@@ -1,7 +1,6 @@
 //! `inspect`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use fm_audit::omission_findings;
 use fm_cli::{Exit, Failure, Output, group_digits};
@@ -61,9 +60,10 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
 
 fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     let keys = arguments.keys.load()?;
-    let inner = arguments.database.join(fm_audit::DATABASE_NAME);
-    let is_data_directory = !arguments.database.join("CURRENT").exists() && inner.is_dir();
-    let path: &PathBuf = if is_data_directory { &inner } else { &arguments.database };
+    let source = arguments.source.path()?;
+    let inner = source.join(fm_audit::DATABASE_NAME);
+    let is_data_directory = !source.join("CURRENT").exists() && inner.is_dir();
+    let path = if is_data_directory { inner.as_path() } else { source };
     let store = ReadStore::open(path)?;
     let detected = match arguments.layout.get()? {
         Some(layout) => layout,

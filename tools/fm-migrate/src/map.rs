@@ -9,8 +9,8 @@ pub(crate) fn run(arguments: &MapArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let dir = MigratedDir::open(&arguments.dir, control)?;
-    check_identity(&dir.provenance, &arguments.dir)?;
+    let dir = MigratedDir::open(arguments.directory(), control)?;
+    check_identity(&dir.provenance, arguments.directory())?;
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
     let mut output = Output::default();
     let mut failure = None;

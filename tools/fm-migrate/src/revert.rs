@@ -18,12 +18,13 @@ struct RevertVerdict {
 
 pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
-    let inside = arguments.from.join(PROVENANCE_NAME);
-    let path = if arguments.from.is_dir() { &inside } else { &arguments.from };
-    check_target(&arguments.to, &arguments.from)?;
+    let from = arguments.source.path()?;
+    let inside = from.join(PROVENANCE_NAME);
+    let path = if from.is_dir() { &inside } else { from };
+    check_target(&arguments.to, from)?;
     let archive = ArchiveSource::open(path)?;
-    if arguments.from.is_dir() {
-        check_identity(&archive, &arguments.from)?;
+    if from.is_dir() {
+        check_identity(&archive, from)?;
     }
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use fm_audit::{Control, MigratedDir};
 use fm_cli::{
-    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, root_line,
+    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, keep_private,
+    root_line, warn,
 };
 use fm_crypto::SessionKeys;
 use fm_migration::{Seal, Sealed};
@@ -31,6 +32,7 @@ struct SealVerdict<'a> {
 pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
     let keys = KeyArgs { config: arguments.config.clone(), keys: arguments.keys.clone() };
     let pinned = keys.load()?;
+    keep_private();
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
@@ -45,6 +47,9 @@ pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
     drop(progress);
     let mut output = Output::default();
     let sealed = or_refused(result, arguments.json, &mut output)?;
+    if let Some(lacking) = &sealed.owner_lacking {
+        warn("fm-migrate", lacking);
+    }
     let (threshold, guardians) = (keys.threshold(), keys.guardians());
     if arguments.json {
         output.json(&SealVerdict {

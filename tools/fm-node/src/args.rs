@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fm_cli::{Manual, bytes};
+use fm_cli::{Manual, PasswordArgs, bytes, number};
 
 /// Runs a guardian, or a whole federation for trying.
 ///
 /// Results go to standard output, the log to standard error (`FM_LOG` filters it, as in `FM_LOG=debug`). A guardian's
-/// password comes from `FM_PASSWORD`, or is asked for. Exit status: 0 done, 1 the federation agreed on something
-/// else than this node, or refused what it was asked, 2 bad usage, 3 files or addresses are not usable, 4 submitted but not
-/// accepted in time, 11 the database is in use, 12 wrong password, 130 stopped by Ctrl-C.
+/// password comes from `FM_PASSWORD` or --password-file, or is asked for. Exit status: 0 done, 1 the federation agreed on
+/// something else than this node, or refused what it was asked, 2 bad usage, 3 files or addresses are not usable, 4 submitted
+/// but not accepted in time, 11 the database is in use, 12 wrong password, 130 stopped by Ctrl-C.
 #[derive(Parser)]
 #[command(name = "fm-node", version)]
 pub(crate) struct Arguments {
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Tell a running guardian to make a checkpoint of its database now, mid-session.
     ///
     /// Its name is `db_checkpoints/`, the last session, `-` and the time, and it is never removed by itself.
-    Checkpoint(ServerArgs),
+    Checkpoint(CheckpointArgs),
     Shutdown(ShutdownArgs),
     Load(LoadArgs),
     #[command(flatten)]
@@ -46,6 +46,8 @@ pub(crate) struct RunArgs {
     /// The guardian's data directory.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     /// Start with an empty database if there is none. For a guardian that never ran before.
     #[arg(long, env = "FM_NEW", value_parser = FalseyValueParser::new())]
     pub(crate) new: bool,
@@ -68,10 +70,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "BYTES", default_value = "1G", env = "FM_MIN_FREE", value_parser = bytes)]
     pub(crate) min_free: u64,
     /// Say that a session does not go on, and why, after so many seconds without movement.
-    #[arg(long, value_name = "S", default_value_t = 60, env = "FM_STUCK_AFTER")]
+    #[arg(long, value_name = "S", default_value_t = 60, env = "FM_STUCK_AFTER", value_parser = number)]
     pub(crate) stuck_after: u64,
     /// Stop when so many sessions are finished.
-    #[arg(long, value_name = "N", env = "FM_SESSIONS")]
+    #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
     /// Stop when standard input ends. For a program that starts this one: when that program ends, in whatever way, this
     /// one stops too.
@@ -133,6 +135,8 @@ pub(crate) struct FinishArgs {
     /// The hash on which all guardians agreed.
     #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
     pub(crate) confirm: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     /// The setup codes of all guardians, this one's too.
     #[arg(value_name = "CODE", required = true)]
     pub(crate) codes: Vec<String>,
@@ -157,6 +161,8 @@ pub(crate) struct CarryOverArgs {
     /// The hash on which all guardians agreed.
     #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
     pub(crate) confirm: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
 }
 
 /// Start a federation of guardians on this machine, one process each, for trying.
@@ -174,13 +180,13 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
     /// Stop when so many sessions are finished.
-    #[arg(long, value_name = "N", env = "FM_SESSIONS")]
+    #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
     /// Submit so many transactions in a second.
     #[arg(long, value_name = "TPS", env = "FM_LOAD")]
     pub(crate) load: Option<u32>,
     /// Milliseconds between rounds. A new federation has 50 if this is not given.
-    #[arg(long, value_name = "MS", env = "FM_ROUND_DELAY")]
+    #[arg(long, value_name = "MS", env = "FM_ROUND_DELAY", value_parser = number)]
     pub(crate) round_delay: Option<u64>,
     /// Rounds in a session. A new federation has 60 if this is not given.
     #[arg(long, value_name = "N", env = "FM_ROUNDS")]
@@ -196,6 +202,15 @@ pub(crate) struct ServerArgs {
     /// Its data directory, which names the address.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Which guardian makes a checkpoint.
+#[derive(Args)]
+pub(crate) struct CheckpointArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
 }
 
 /// Ask a running guardian how it is.
@@ -237,9 +252,11 @@ pub(crate) struct SubmitArgs {
 pub(crate) struct ShutdownArgs {
     #[command(flatten)]
     pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     /// Stop when so many sessions are finished: the one with this number is not begun. Without it: after the open one. A
     /// session that has begun already is refused.
-    #[arg(long, value_name = "N", env = "FM_AT_SESSION")]
+    #[arg(long, value_name = "N", env = "FM_AT_SESSION", value_parser = number)]
     pub(crate) at_session: Option<u64>,
     /// Cancel the scheduled shutdown; the guardian keeps running.
     #[arg(long, conflicts_with = "at_session", env = "FM_CANCEL", value_parser = FalseyValueParser::new())]
@@ -261,7 +278,7 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_COPIES")]
     pub(crate) copies: usize,
     /// For how long, in seconds.
-    #[arg(long, value_name = "S", default_value_t = 30, env = "FM_SECONDS")]
+    #[arg(long, value_name = "S", default_value_t = 30, env = "FM_SECONDS", value_parser = number)]
     pub(crate) seconds: u64,
     /// Print the result as one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]

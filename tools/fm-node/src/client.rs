@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fm_cli::{Exit, Failure, Output, guardian_password, print_json_line};
+use fm_cli::{Exit, Failure, Output, PasswordArgs, print_json_line};
 use fm_client::{Guardian, own_address, wait_for};
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
 use fm_history::Transaction;
 use serde_json::{Value, json};
 
-use crate::args::{ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
+use crate::args::{CheckpointArgs, ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
 use crate::failure::{of_client, of_submission};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,10 +73,8 @@ fn stuck_because(stuck: &Value) -> String {
     if reasons.is_empty() { "no reason is known".to_owned() } else { reasons.join("; ") }
 }
 
-pub(crate) fn checkpoint(arguments: &ServerArgs) -> Result<Exit, Failure> {
-    let directory = arguments.data_dir.as_deref().unwrap_or(Path::new("."));
-    let password = guardian_password(directory)?;
-    let made = ask(arguments, Some(&password), "checkpoint", &Value::Null)?;
+pub(crate) fn checkpoint(arguments: &CheckpointArgs) -> Result<Exit, Failure> {
+    let made = ask_as_admin(&arguments.server, &arguments.password, "checkpoint", &Value::Null)?;
     let (path, sessions) = (made["path"].as_str().unwrap_or_default(), &made["session_count"]);
     Output::default().line(&format!("checkpoint {path}, with {sessions} finished sessions"))?;
     Ok(Exit::Done)
@@ -114,13 +112,11 @@ pub(crate) fn submit(arguments: &SubmitArgs) -> Result<Exit, Failure> {
 }
 
 pub(crate) fn shutdown(arguments: &ShutdownArgs) -> Result<Exit, Failure> {
-    let directory = arguments.server.data_dir.as_deref().unwrap_or(Path::new("."));
-    let password = guardian_password(directory)?;
     if arguments.cancel {
-        return cancel_shutdown(&arguments.server, &password);
+        return cancel_shutdown(arguments);
     }
     let session = arguments.at_session.map_or(Value::Null, |session| json!(session));
-    ask(&arguments.server, Some(&password), "shutdown", &session)?;
+    ask_as_admin(&arguments.server, &arguments.password, "shutdown", &session)?;
     let when = match arguments.at_session {
         Some(session) => format!("when {session} sessions are finished"),
         None => "when the open session is finished".to_owned(),
@@ -129,8 +125,8 @@ pub(crate) fn shutdown(arguments: &ShutdownArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn cancel_shutdown(server: &ServerArgs, password: &str) -> Result<Exit, Failure> {
-    let was = ask(server, Some(password), "cancel_shutdown", &Value::Null)?;
+fn cancel_shutdown(arguments: &ShutdownArgs) -> Result<Exit, Failure> {
+    let was = ask_as_admin(&arguments.server, &arguments.password, "cancel_shutdown", &Value::Null)?;
     Output::default().line(&match was.as_u64() {
         Some(session) => format!("cancelled  the shutdown when {session} sessions are finished"),
         None => "cancelled  nothing: no shutdown was scheduled".to_owned(),
@@ -143,6 +139,18 @@ fn read_transaction(text: &str) -> Result<Transaction, Failure> {
     bytes
         .and_then(|bytes| decode_exact(&bytes, Dialect::MODERN).ok())
         .ok_or_else(|| Failure::new(Exit::Usage, "not an encoded transaction in hex"))
+}
+
+/// A guardian's answer to its own operator, who has the password.
+fn ask_as_admin(
+    server: &ServerArgs,
+    password: &PasswordArgs,
+    method: &str,
+    params: &Value,
+) -> Result<Value, Failure> {
+    let directory = server.data_dir.as_deref().unwrap_or(Path::new("."));
+    let is_wrong = |failure: &Failure| failure.exit == Exit::WrongKey;
+    password.open(directory, is_wrong, |password| ask(server, Some(password), method, params))?
 }
 
 /// A guardian's answer.

@@ -22,11 +22,13 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
 
 /// A failure of a guardian's files.
 pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
-    let exit = match error {
-        NodeConfigError::Private(PrivateConfigError::WrongPassword) => Exit::WrongKey,
-        _ => Exit::CannotLook,
-    };
+    let exit = if is_wrong_password(error) { Exit::WrongKey } else { Exit::CannotLook };
     Failure::from_error(exit, error)
+}
+
+/// Whether another password could open the files.
+pub(crate) fn is_wrong_password(error: &NodeConfigError) -> bool {
+    matches!(error, NodeConfigError::Private(PrivateConfigError::WrongPassword))
 }
 
 /// A failure to ask a guardian.

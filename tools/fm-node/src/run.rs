@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use fm_cli::{Exit, Failure, guardian_password, interrupt_flag};
+use fm_cli::{Exit, Failure, interrupt_flag};
 use fm_consensus::{Orderers, Retention};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
@@ -13,7 +13,7 @@ use tracing::info;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{RunArgs, Servers};
-use crate::failure::{of_config, of_node};
+use crate::failure::{is_wrong_password, of_config, of_node};
 
 /// What is logged if nobody says. The library tells of every session that ends as of a failure of its tasks.
 const LOG: &str = "info,AlephBFT=off";
@@ -24,8 +24,9 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
     }
-    let password = guardian_password(&arguments.data_dir)?;
-    let config = NodeConfig::read(&arguments.data_dir, &password).map_err(|error| of_config(&error))?;
+    let read = |password: &str| NodeConfig::read(&arguments.data_dir, password);
+    let config = arguments.password.open(&arguments.data_dir, is_wrong_password, read)?;
+    let config = config.map_err(|error| of_config(&error))?;
     let options = NodeOptions {
         listen: arguments.bind_p2p.clone(),
         api: arguments.bind_api.clone(),

@@ -1,13 +1,13 @@
 //! `fm-node setup`: a new federation by an exchange of codes, or an old one that goes on.
 
 use fm_audit::Control;
-use fm_cli::{Exit, Failure, Output, TerminalProgress, guardian_password, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag, warn};
 use fm_guardian::{
     CarryOver, CarryOverError, SetupError, SetupPlan, begin_setup, carry_over, carry_over_hash, finish_setup,
 };
 
 use crate::args::{BeginArgs, CarryOverArgs, FinishArgs, SetupCommand};
-use crate::failure::of_config;
+use crate::failure::{is_wrong_password, of_config};
 
 pub(crate) fn run(command: &SetupCommand) -> Result<Exit, Failure> {
     match command {
@@ -33,7 +33,7 @@ fn finish(arguments: &FinishArgs) -> Result<Exit, Failure> {
     let confirmed = arguments.confirm.as_deref();
     // The files are encrypted with the password; without --confirm none is written.
     let password = match confirmed {
-        Some(_) => guardian_password(&arguments.data_dir)?.to_string(),
+        Some(_) => arguments.password.read(&arguments.data_dir)?.to_string(),
         None => String::new(),
     };
     let hash = finish_setup(&arguments.data_dir, &plan, confirmed, &password).map_err(failure)?;
@@ -56,7 +56,7 @@ fn failure(error: SetupError) -> Failure {
 }
 
 fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
-    let CarryOverArgs { data_dir, from, rounds, confirm } = arguments;
+    let CarryOverArgs { data_dir, from, rounds, confirm, .. } = arguments;
     let job = CarryOver { directory: data_dir, from, rounds_per_session: *rounds };
     let mut output = Output::default();
     let hash = carry_over_hash(job).map_err(not_carried)?;
@@ -67,10 +67,17 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         )?;
         return Ok(Exit::Done);
     };
-    let password = guardian_password(from)?;
-    let (flag, progress) = (interrupt_flag()?, TerminalProgress::new());
-    let control = Control { progress: &progress, interrupted: &flag };
-    let carried = carry_over(job, confirmed, &password, control).map_err(not_carried)?;
+    let flag = interrupt_flag()?;
+    let is_wrong =
+        |error: &CarryOverError| matches!(error, CarryOverError::Config(error) if is_wrong_password(error));
+    let carried = arguments.password.open(from, is_wrong, |password| {
+        let progress = TerminalProgress::new();
+        carry_over(job, confirmed, password, Control { progress: &progress, interrupted: &flag })
+    })?;
+    let carried = carried.map_err(not_carried)?;
+    if let Some(lacking) = &carried.owner_lacking {
+        warn("fm-node", lacking);
+    }
     output.line(&format!("hash       {hash}"))?;
     output.line(&format!(
         "proven     {} sessions, each signed by a threshold of guardians",

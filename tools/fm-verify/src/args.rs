@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, Manual, layout_by_name};
+use fm_cli::{Failure, KeyArgs, Manual, layout_by_name, number};
 use fm_eras::Detected;
 use fm_history::Hash;
 
@@ -83,18 +83,22 @@ fn txid(text: &str) -> Result<Hash, String> {
     Ok(hash)
 }
 
+fn place(text: &str) -> Result<usize, String> {
+    usize::try_from(number(text)?).map_err(|_| "no history has this many items".to_owned())
+}
+
 /// Which item of a history.
 #[derive(Args)]
 #[group(id = "place", required = true, multiple = true)]
 pub(crate) struct PlaceArgs {
     /// The session or block.
-    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["epoch", "txid"])]
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["epoch", "txid"], value_parser = number)]
     pub(crate) session: Option<u64>,
     /// The epoch; of a migrated directory, the old one behind a session.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "txid")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "txid", value_parser = number)]
     pub(crate) epoch: Option<u64>,
     /// The item in it, counted from 0.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "txid")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "txid", value_parser = place)]
     pub(crate) item: Option<usize>,
     /// The transaction with this id.
     #[arg(long, value_name = "HEX", value_parser = txid)]

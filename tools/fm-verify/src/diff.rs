@@ -202,11 +202,7 @@ pub(crate) fn write_file(target: &Path, text: &str) -> Result<(), Failure> {
                 let _ = std::fs::remove_file(target);
             })
         })
-        .map_err(|error| {
-            let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-            let exit = if is_full { Exit::OutOfSpace } else { Exit::CannotLook };
-            Failure::new(exit, format!("cannot write {}: {error}", target.display()))
-        })
+        .map_err(|error| Failure::file("write", target, &error))
 }
 
 fn write_evidence(

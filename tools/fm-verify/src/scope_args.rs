@@ -7,23 +7,30 @@ use clap::Args;
 use fm_audit::{
     Control, EpochStream, Extent, HistoryAudit, HistoryKeys, Sample, Scope, StoredHistory, TrustFile, extent,
 };
-use fm_cli::{Exit, Failure, check_target, group_digits};
+use fm_cli::{Exit, Failure, check_target, group_digits, number};
 use fm_eras::Detected;
 use serde::Serialize;
+
+fn some(text: &str) -> Result<u64, String> {
+    match number(text)? {
+        0 => Err("a sample has 1 at least".to_owned()),
+        count => Ok(count),
+    }
+}
 
 #[derive(Args)]
 pub(crate) struct ScopeArgs {
     /// Look at nothing before this epoch, block or session.
-    #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_FROM")]
+    #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_FROM", value_parser = number)]
     from: Option<u64>,
     /// Look at nothing behind this epoch, block or session.
-    #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_TO")]
+    #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_TO", value_parser = number)]
     to: Option<u64>,
     /// Check the signatures of so many epochs or sessions, chosen by chance; everything else is checked as ever.
-    #[arg(long, value_name = "COUNT", env = "FM_SAMPLE", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", env = "FM_SAMPLE", value_parser = some)]
     sample: Option<u64>,
     /// Choose the same sample as a run that showed this seed.
-    #[arg(long, value_name = "NUMBER", env = "FM_SEED", requires = "sample")]
+    #[arg(long, value_name = "NUMBER", env = "FM_SEED", requires = "sample", value_parser = number)]
     seed: Option<u64>,
     /// Go on from what this file remembers of an earlier audit, and remember this one in it.
     #[arg(long, value_name = "FILE", env = "FM_TRUST_FILE", conflicts_with_all = ["from", "to", "sample"])]

@@ -195,6 +195,6 @@ fn write_dot(path: &Path, sessions: &[Session<'_>]) -> Result<(), Failure> {
         // A string takes all that is written to it.
         let _ = session.dag.write_dot(&mut text);
     }
-    let failed = |error| Failure::new(Exit::CannotLook, format!("cannot write {}: {error}", path.display()));
+    let failed = |error| Failure::file("write", path, &error);
     File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)
 }

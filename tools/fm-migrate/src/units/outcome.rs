@@ -31,7 +31,7 @@ pub(super) fn write(
         let message = "nothing was written: the accepted items are not those that the units order";
         return Err(Failure::new(Exit::Findings, message));
     }
-    let io = |error| Failure::new(Exit::CannotLook, format!("cannot write {}: {error}", path.display()));
+    let io = |error| Failure::file("write", path, &error);
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
