@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fm_audit::{
     CompareForm, Comparison, Control, Pair, Source, StoredHistory, TrustedKeys, compare_histories, evidence,
-    explain, omission_findings, open_source,
+    explain, open_source,
 };
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
@@ -60,9 +60,7 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
 
 /// What a database lost may be all that it differs in.
 fn tell_losses(source: &Source, printer: &mut FindingPrinter) {
-    if let Source::Database { store, .. } = source {
-        omission_findings(store.omissions()).iter().for_each(|finding| printer.print(finding));
-    }
+    source.lacks().iter().for_each(|finding| printer.print(finding));
 }
 
 /// The histories to compare: of two migrated directories, or of one and another source, the sessions of today.
