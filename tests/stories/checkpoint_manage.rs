@@ -24,7 +24,11 @@ fn guardian() -> (TempDir, PathBuf) {
 }
 
 fn listed(directory: &Path) -> Vec<Value> {
-    let run = checkpoint!("list", "--data-dir", directory, "--config", peer(), "--json").exits(0);
+    listed_with(directory, 0)
+}
+
+fn listed_with(directory: &Path, exit: i32) -> Vec<Value> {
+    let run = checkpoint!("list", "--data-dir", directory, "--config", peer(), "--json").exits(exit);
     let mut lines = run.json();
     assert_eq!(lines.pop().expect("a verdict")["verdict"], "listed");
     lines
@@ -57,7 +61,7 @@ fn the_list_says_what_each_is_and_what_it_would_lose() {
     assert!(text.contains("NOT CHECKED"), "{text}");
     fs::remove_file(directory.join("db_checkpoints/24/CURRENT")).expect("it is there");
     fs::write(directory.join("db_checkpoints/note.txt"), "mine").expect("it can be written");
-    let lines = listed(&directory);
+    let lines = listed_with(&directory, 1);
     assert_eq!(lines.len(), 4);
     let bad = lines.iter().find(|line| line["opens"] == false).expect("a bad one");
     assert!(bad["error"].as_str().is_some_and(|text| text.contains("no RocksDB database")), "{bad}");

@@ -319,8 +319,8 @@ fn every_code_of_a_history() {
 }
 
 /// Codes that the stories `incomplete`, `lying_directory`, `sealed_audit`, `trust_file`, `hostile_sessions`, `open_session` and
-/// `checkpoint_damage` raise, and only they.
-const OTHER_STORIES: [Code; 15] = [
+/// `checkpoint_damage`, `checkpoint_good` raise, and only they.
+const OTHER_STORIES: [Code; 17] = [
     Code::TrustedPrefixChanged,
     Code::HistoryEmpty,
     Code::UnitsUnchecked,
@@ -329,6 +329,8 @@ const OTHER_STORIES: [Code; 15] = [
     Code::ArchiveForeign,
     Code::SealUnchecked,
     Code::LogMissing,
+    Code::LogUnknown,
+    Code::LogEmpty,
     Code::FileListTorn,
     Code::TablesUnnamed,
     Code::TablesUnfinished,

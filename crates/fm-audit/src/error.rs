@@ -26,6 +26,22 @@ pub enum AuditError {
         /// Why not.
         source: ArchiveError,
     },
+    /// An archive that holds only what is new against another one.
+    #[error(
+        "{path} is an increment on the archive with identity {since}: it holds only what is new since then"
+    )]
+    Increment {
+        /// The archive.
+        path: PathBuf,
+        /// Identity of the archive that it goes on from, as it says.
+        since: String,
+    },
+    /// An archive that holds the signed headers of a history, without its items.
+    #[error("{path} is an archive of headers: it holds what is signed of each session, and no items")]
+    Headers {
+        /// The archive.
+        path: PathBuf,
+    },
     /// Rows could not be read.
     #[error("cannot read the rows of {path}")]
     Rows {

@@ -15,6 +15,9 @@ use crate::history::carried_count;
 use crate::migrated::Report;
 use crate::{Anchor, HistoryAudit, MigratedDir};
 
+/// What the original lacked, in the archive's header.
+const OMISSIONS: &str = "omissions";
+
 /// What a manifest is made from.
 pub struct ManifestFacts<'a> {
     /// Layout of the original.
@@ -81,7 +84,7 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
 /// What the provenance archive of a conversion says of itself: of the manifest all that follows from nothing else.
 pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
     let keys = serde_json::to_vec(&manifest.session_keys).expect("a map of texts is JSON");
-    Metadata::from_iter([
+    let mut metadata = Metadata::from_iter([
         ("kind", "provenance".to_owned()),
         ("era", manifest.era.clone()),
         ("layout", manifest.dialect.clone()),
@@ -90,7 +93,12 @@ pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
         ("history_root", manifest.history_root.to_string()),
         ("target_version", manifest.target_version.clone()),
         ("tool", format!("fm-migrate {}", manifest.tool_version)),
-    ])
+    ]);
+    // The archive may be all that somebody has.
+    if !manifest.source_omissions.is_empty() {
+        metadata.insert(OMISSIONS, manifest.source_omissions.join(" "));
+    }
+    metadata
 }
 
 /// Makes the manifest anew and compares it with the one that is there.
@@ -165,7 +173,9 @@ fn check_metadata(dir: &MigratedDir, found: &Manifest, report: &Report<'_>) {
     let shown = |value: Option<&str>| value.map_or("nothing".to_owned(), |value| format!("{value:?}"));
     for name in names {
         let (expected, stated) = (expected.get(name), stated.get(name));
-        if expected != stated {
+        // Earlier versions wrote it into the manifest only.
+        let is_of_earlier = name == OMISSIONS && stated.is_none();
+        if expected != stated && !is_of_earlier {
             let message = format!(
                 "the archive's header states {} as {name:?}, and {} would be right",
                 shown(stated),

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_eras::{Detected, OnRow, RowSource, Rows, SourceError, detect};
-use fm_history::{Hash, Manifest};
+use fm_history::{Finding, Hash, Manifest};
 use fm_store::{ReadStore, open_regular};
 
 use crate::archive_check::Stoppable;
+use crate::checkpoint_log::settle_log;
+use crate::directory::{omission_findings, stated_omissions};
 use crate::{AuditError, Control, Medium, ReadSeek};
 
 /// Name of the new database in a migrated directory.
@@ -56,6 +58,17 @@ pub struct MigratedDir {
     pub manifest: Manifest,
 }
 
+impl Source {
+    /// What is not read of a database, or was not when it was archived. A migrated directory is told by its own audit.
+    pub fn lacks(&self) -> Vec<Finding> {
+        match self {
+            Self::Database { store, .. } => omission_findings(store.omissions()),
+            Self::Archive { archive, .. } => archive.lacks(),
+            Self::Migrated(_) => Vec::new(),
+        }
+    }
+}
+
 /// Opens a database, a guardian's data directory, an archive, or a migrated directory.
 ///
 /// `layout` overrules the detection.
@@ -66,6 +79,10 @@ pub fn open_source(
 ) -> Result<Source, AuditError> {
     if path.is_file() {
         let archive = Box::new(ArchiveSource::open(path)?);
+        archive.check_is_state()?;
+        // The history alone has not all rows that a layout is told from.
+        let named = archive.metadata("layout").filter(|_| archive.is_history_only());
+        let layout = layout.or_else(|| Detected::by_name(named.as_deref()?));
         let layout = layout_of(archive.as_ref(), path, layout, control)?;
         return Ok(Source::Archive { archive, layout });
     }
@@ -81,7 +98,7 @@ pub fn open_source(
     {
         return MigratedDir::open(parent, control).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
-    let store = ReadStore::open(if is_data_directory { &inner } else { path })?;
+    let mut store = ReadStore::open(if is_data_directory { &inner } else { path })?;
     let layout =
         layout_of(&store, path, layout, control).map_err(|error| match (error, store.omissions()) {
             (AuditError::Detect { path, source }, omissions @ [_, ..]) => {
@@ -90,6 +107,7 @@ pub fn open_source(
             }
             (error, _) => error,
         })?;
+    settle_log(&mut store, layout)?;
     Ok(Source::Database { store, layout })
 }
 
@@ -242,6 +260,29 @@ impl ArchiveSource {
     /// All of the archive's metadata.
     pub fn all_metadata(&self) -> Metadata {
         self.lock().metadata().clone()
+    }
+
+    /// What the database lacked that it was made of, as it says.
+    pub fn lacks(&self) -> Vec<Finding> {
+        stated_omissions(&self.metadata("omissions").unwrap_or_default())
+    }
+
+    /// Whether it says that it holds the records of a history, and nothing beside them.
+    pub fn is_history_only(&self) -> bool {
+        self.metadata("profile").as_deref() == Some("history")
+    }
+
+    /// Refuses an archive whose records are no rows of a database, by what its header says.
+    fn check_is_state(&self) -> Result<(), AuditError> {
+        let is = |name: &str, wanted: &str| self.metadata(name).as_deref() == Some(wanted);
+        let path = || self.path().to_owned();
+        if is("kind", "increment") {
+            return Err(AuditError::Increment {
+                path: path(),
+                since: self.metadata("since").unwrap_or_default(),
+            });
+        }
+        if is("profile", "headers") { Err(AuditError::Headers { path: path() }) } else { Ok(()) }
     }
 
     /// What the archive says it holds.

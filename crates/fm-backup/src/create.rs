@@ -4,13 +4,12 @@
 //! source.
 
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use fm_audit::{Control, DATABASE_NAME, HistoryKeys, identity};
 use fm_history::Finding;
-use fm_store::{Inheritance, PartialDir, ReadStore, make_directory};
+use fm_store::{CHECKPOINTS_NAME, Inheritance, PartialDir, ReadStore, make_directory, new_checkpoint_name};
 
-use crate::list::CHECKPOINTS_NAME;
 use crate::{BackupError, State, Survey, survey};
 
 /// A new checkpoint.
@@ -41,6 +40,10 @@ pub fn create<'k, E: From<BackupError>>(
     let inner = data_dir.join(DATABASE_NAME);
     let database = if inner.is_dir() { inner } else { data_dir.to_owned() };
     let state = State::open(&database, None, None, control)?;
+    if target.is_none() && database == data_dir {
+        let what = "is not a data directory (it has no `database`): name the checkpoint with --to";
+        return Err(BackupError::not_fit(data_dir, what).into());
+    }
     let keys = keys(&state.layout())?;
     let survey = survey(&state, keys, control, on_finding)?;
     let path = match target {
@@ -78,46 +81,9 @@ fn copy(
     Ok(partial.publish_as(&Inheritance::replacing(database)?)?)
 }
 
-/// `db_checkpoints/<last session>-<time>`: servers name theirs by the session alone, and remove those.
+/// Where a checkpoint goes unless the user names a place.
 fn default_path(data_dir: &Path, survey: &Survey) -> Result<PathBuf, BackupError> {
     let directory = data_dir.join(CHECKPOINTS_NAME);
     make_directory(&directory)?;
-    let last = survey.audit.chain.last.map_or("empty".to_owned(), |last| last.to_string());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    Ok(directory.join(format!("{last}-{}", utc(now))))
-}
-
-/// A time as `20260131T235959Z`.
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Years of 365.2425 days that begin in March: leap days come last.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::utc;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (seconds, wanted) in [
-            (0, "19700101T000000Z"),
-            (951_782_399, "20000228T235959Z"),
-            (951_782_400, "20000229T000000Z"),
-            (951_868_800, "20000301T000000Z"),
-            (1_709_210_096, "20240229T123456Z"),
-            (4_102_444_799, "20991231T235959Z"),
-        ] {
-            assert_eq!(utc(seconds), wanted);
-        }
-    }
+    Ok(directory.join(new_checkpoint_name(&directory, survey.audit.chain.last, SystemTime::now())))
 }

@@ -58,6 +58,30 @@ pub enum BackupError {
         /// Findings that are warnings.
         warnings: u64,
     },
+    /// A directory that is no data directory, or an empty one.
+    #[error("{path} holds no database and no checkpoint: {what}")]
+    NothingThere {
+        /// The directory.
+        path: PathBuf,
+        /// What it is instead, if that can be told.
+        what: String,
+    },
+    /// No checkpoint is known to be good.
+    #[error("none of the {count} checkpoint(s) of {path} is known to be good; of the newest: {first}")]
+    NoneGood {
+        /// The data directory.
+        path: PathBuf,
+        /// How many checkpoints there are.
+        count: usize,
+        /// Why the newest is not.
+        first: String,
+    },
+    /// A part of a history was asked for, and nothing of it can be written.
+    #[error("{path} has no history from 0 on up to a last epoch or session, so there is nothing to write")]
+    NoHistory {
+        /// The source.
+        path: PathBuf,
+    },
     /// A record holds a secret of the guardian.
     #[error("the record {key} of {path} holds {what}, and no archive holds a secret")]
     Secret {

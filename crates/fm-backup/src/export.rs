@@ -87,6 +87,9 @@ pub fn export(
         let (errors, warnings) = (survey.errors, survey.warnings);
         return Err(BackupError::NotProven { path: state.path().to_owned(), errors, warnings });
     }
+    if options.profile != Profile::Full && survey.audit.anchor.is_none() {
+        return Err(BackupError::NoHistory { path: state.path().to_owned() });
+    }
     let mut metadata = statement(&survey, options.profile, &options.making);
     if let Some(base) = &base {
         metadata.insert("kind", INCREMENT);

@@ -172,7 +172,13 @@ impl<'a, 'f> HeaderAudit<'a, 'f> {
     }
 
     fn finish(self) -> HistoryAudit {
-        let Self { root, last_hash, items, mut result, .. } = self;
+        let Self { root, last_hash, items, mut result, on_finding, .. } = self;
+        if result.chain.epochs == 0 {
+            let message = "no header of a finished session is stored: there is nothing that guardians could have signed";
+            let finding = Finding::new(Code::HistoryEmpty, Place::everywhere(), message);
+            finding.severity.count(&mut result.errors, &mut result.warnings);
+            on_finding(finding);
+        }
         if let Some(last) = root.sessions().checked_sub(1).filter(|_| result.errors == 0) {
             result.anchor = Some(Anchor {
                 last,

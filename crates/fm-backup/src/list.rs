@@ -1,24 +1,20 @@
 //! `list`: the database and the checkpoints of a data directory.
 
+use std::cmp::Reverse;
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fm_audit::{
-    AuditError, Control, DATABASE_NAME, HistoryKeys, HistoryOptions, Scope, audit_history, omission_findings,
-};
+use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, HistoryOptions, Scope, audit_history};
 use fm_eras::Detected;
-use fm_history::{Hash, Severity};
+use fm_history::{Finding, Hash, Severity};
+use fm_store::{CHECKPOINTS_NAME, StoreError, is_unfinished, session_alone, session_in_name};
 
-use crate::{BackupError, State};
+use crate::standing::Judge;
+use crate::{BackupError, Standing, State};
 
-/// Name of the directory that servers put checkpoints into.
-pub const CHECKPOINTS_NAME: &str = "db_checkpoints";
-/// How the name of a checkpoint begins while it is being removed.
-pub(crate) const REMOVING: &str = ".removing-";
-/// How the name of an unfinished checkpoint ends.
-const PARTIAL: &str = ".partial";
 /// Unit of a file's size on disk.
 const BLOCK_BYTES: u64 = 512;
 
@@ -32,14 +28,18 @@ pub struct Listed {
     pub path: PathBuf,
     /// Whether it is a checkpoint.
     pub is_checkpoint: bool,
+    /// Whether it is a symbolic link to one.
+    pub is_link: bool,
     /// Time since it was written.
     pub age: Duration,
-    /// Bytes that it takes on disk.
+    /// Bytes that it takes on disk; 0 if they cannot be counted.
     pub disk_bytes: u64,
     /// Bytes of these that other names share: removing it does not free them.
     pub shared_bytes: u64,
-    /// What is in it, or why it does not open.
-    pub found: Result<Found, String>,
+    /// Whether it is good, or why not.
+    pub standing: Standing,
+    /// What is in it, if it could be looked into.
+    pub found: Option<Found>,
 }
 
 /// What a database holds.
@@ -68,63 +68,115 @@ pub struct Found {
 }
 
 impl Listed {
-    /// Whether it opens and nothing is wrong with it.
+    /// Whether it is good.
     pub fn is_good(&self) -> bool {
-        self.found.as_ref().is_ok_and(|found| found.errors == 0 && found.sessions > 0)
+        self.standing.is_good()
+    }
+
+    /// Its last session, as its name says it: of one that cannot be looked at now. Damaged ones come last.
+    fn named(&self) -> Option<u64> {
+        let is_known = matches!(self.standing, Standing::Bad(_));
+        session_in_name(self.path.file_name()?.to_str()?).filter(|_| !is_known)
     }
 
     /// Its last epoch or session.
     pub fn last(&self) -> Option<u64> {
-        self.found.as_ref().ok()?.last
+        self.found.as_ref()?.last
     }
 }
 
 /// Looks at the database and every checkpoint of a data directory, the database first, then the newest checkpoint.
 ///
 /// # Errors
-/// If the data directory cannot be read, the keys are of another kind, or the job was interrupted. A database that does
-/// not open is in the list with the reason.
+/// If the data directory cannot be read, holds neither a database nor a checkpoint, the keys are of another kind, or the job
+/// was interrupted. A database that does not open is in the list with the reason.
 pub fn list<E: From<BackupError>>(
     data_dir: &Path,
     keys: KeysFor<'_, E>,
     control: Control<'_>,
 ) -> Result<Vec<Listed>, E> {
-    let mut listed = Vec::new();
     let database = data_dir.join(DATABASE_NAME);
-    if database.exists() {
+    let has_database = fs::symlink_metadata(&database).is_ok();
+    let paths = checkpoint_paths(data_dir)?;
+    if !has_database && paths.is_empty() {
+        return Err(nothing_there(data_dir).into());
+    }
+    let mut listed = Vec::new();
+    if has_database {
         listed.push(look(&database, false, keys, control)?);
     }
-    let mut checkpoints = Vec::new();
-    for path in checkpoint_paths(data_dir)? {
-        checkpoints.push(look(&path, true, keys, control)?);
-    }
-    checkpoints.sort_by_key(|found| std::cmp::Reverse((found.last(), std::cmp::Reverse(found.age))));
+    let checkpoints = paths.iter().map(|path| look(path, true, keys, control));
+    let mut checkpoints = checkpoints.collect::<Result<Vec<_>, E>>()?;
+    checkpoints
+        .sort_by_key(|listed| Reverse((listed.last().or_else(|| listed.named()), Reverse(listed.age))));
     listed.extend(checkpoints);
     Ok(listed)
 }
 
-/// The directories in `db_checkpoints`, by name; links are not followed.
-fn checkpoint_paths(data_dir: &Path) -> Result<Vec<PathBuf>, BackupError> {
-    let directory = data_dir.join(CHECKPOINTS_NAME);
-    if !directory.exists() {
-        if data_dir.is_dir() {
-            return Ok(Vec::new());
+/// The newest good checkpoint of a data directory.
+///
+/// # Errors
+/// As [`list`], and if no checkpoint is good.
+pub fn newest_good<E: From<BackupError>>(
+    data_dir: &Path,
+    keys: KeysFor<'_, E>,
+    control: Control<'_>,
+) -> Result<PathBuf, E> {
+    let listed = list(data_dir, keys, control)?;
+    let checkpoints: Vec<Listed> = listed.into_iter().filter(|listed| listed.is_checkpoint).collect();
+    match checkpoints.iter().find(|listed| listed.is_good()) {
+        Some(good) => Ok(good.path.clone()),
+        None => {
+            let first = checkpoints.first().and_then(|listed| listed.standing.reason()).map(str::to_owned);
+            let (path, count) = (data_dir.to_owned(), checkpoints.len());
+            Err(BackupError::NoneGood { path, count, first: first.unwrap_or_default() }.into())
         }
-        let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-        return Err(BackupError::File { path: data_dir.to_owned(), source });
     }
-    let failed = |source| BackupError::File { path: directory.clone(), source };
+}
+
+/// The checkpoints in `db_checkpoints`, by name: directories, and links, wherever they lead. What a killed program left half
+/// made or half removed is none.
+fn checkpoint_paths(data_dir: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let file = |path: &Path, source| BackupError::File { path: path.to_owned(), source };
+    fs::read_dir(data_dir).map_err(|source| file(data_dir, source))?;
+    let directory = data_dir.join(CHECKPOINTS_NAME);
+    let failed = |source| file(&directory, source);
+    let entries = match fs::read_dir(&directory) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
     let mut paths = Vec::new();
-    for entry in fs::read_dir(&directory).map_err(failed)? {
+    for entry in entries {
         let entry = entry.map_err(failed)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let is_ours = name.starts_with(REMOVING) || name.ends_with(PARTIAL);
-        if entry.file_type().map_err(failed)?.is_dir() && !is_ours {
+        let kind = entry.file_type().map_err(failed)?;
+        let leads_to_a_file = kind.is_symlink() && entry.path().is_file();
+        let is_one = kind.is_dir() || kind.is_symlink() && !leads_to_a_file;
+        if is_one && !is_unfinished(&entry.file_name().to_string_lossy()) {
             paths.push(entry.path());
         }
     }
     paths.sort();
     Ok(paths)
+}
+
+/// The error for a directory without a database or a checkpoint, with the directory that may have been meant.
+fn nothing_there(path: &Path) -> BackupError {
+    let is_database = |path: &Path| path.join("CURRENT").exists();
+    let entries = fs::read_dir(path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut entries: Vec<PathBuf> = entries.filter(|entry| entry.is_dir()).collect();
+    entries.sort();
+    let is_data_dir =
+        |path: &&PathBuf| [DATABASE_NAME, CHECKPOINTS_NAME].iter().any(|name| path.join(name).is_dir());
+    let what = if is_database(path) {
+        "it is a database itself; the data directory is the one that it lies in".to_owned()
+    } else if entries.iter().any(|entry| is_database(entry)) {
+        "it holds databases; the data directory is the one that it lies in".to_owned()
+    } else if let Some(inner) = entries.iter().find(is_data_dir) {
+        format!("{} looks like one", inner.display())
+    } else {
+        format!("there is neither {DATABASE_NAME} nor a checkpoint in {CHECKPOINTS_NAME}")
+    };
+    BackupError::NothingThere { path: path.to_owned(), what }
 }
 
 fn look<E: From<BackupError>>(
@@ -133,31 +185,51 @@ fn look<E: From<BackupError>>(
     keys: KeysFor<'_, E>,
     control: Control<'_>,
 ) -> Result<Listed, E> {
-    let (disk_bytes, shared_bytes) = sizes(path)?;
+    // What cannot be counted is told by the opening.
+    let (disk_bytes, shared_bytes) = sizes(path).unwrap_or_default();
     let age = fs::metadata(path).and_then(|metadata| metadata.modified());
     let age = age.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
-    let found = match State::open(path, None, None, control) {
+    let looked = match open(path, control) {
         Ok(state) => {
             let keys = keys(&state.layout())?;
             look_into(&state, keys, control)
         }
         Err(error) => Err(error),
     };
-    let found = match found {
-        Ok(found) => Ok(found),
+    let (standing, found) = match looked {
+        Ok((judge, found)) => (judge.decide(found.sessions), Some(found)),
         Err(BackupError::Audit(AuditError::Interrupted)) => {
             return Err(BackupError::from(AuditError::Interrupted).into());
         }
-        Err(error) => Err(error.to_string()),
+        Err(error) => (Standing::of_error(&error), None),
     };
-    Ok(Listed { path: path.to_owned(), is_checkpoint, age, disk_bytes, shared_bytes, found })
+    let standing = match named_otherwise(path, found.as_ref()).filter(|_| is_checkpoint && standing.is_good())
+    {
+        Some(why) => Standing::Bad(why),
+        None => standing,
+    };
+    let (path, is_link) = (path.to_owned(), path.is_symlink());
+    Ok(Listed { path, is_checkpoint, is_link, age, disk_bytes, shared_bytes, standing, found })
+}
+
+fn open(path: &Path, control: Control<'_>) -> Result<State, BackupError> {
+    if path.is_file() {
+        return Err(StoreError::NotADirectory { path: path.to_owned() }.into());
+    }
+    State::open(path, None, None, control)
+}
+
+/// A checkpoint is made right after the session that it is named by: in another one something was copied over it.
+fn named_otherwise(path: &Path, found: Option<&Found>) -> Option<String> {
+    let (last, named) = (found?.last?, session_alone(path.file_name()?.to_str()?)?);
+    (named != last).then(|| format!("it ends with session {last}, not with session {named}"))
 }
 
 fn look_into(
     state: &State,
     keys: Option<HistoryKeys<'_>>,
     control: Control<'_>,
-) -> Result<Found, BackupError> {
+) -> Result<(Judge, Found), BackupError> {
     let options = HistoryOptions {
         layout: state.layout(),
         keys,
@@ -167,8 +239,11 @@ fn look_into(
         on_row: None,
         scope: Scope::default(),
     };
-    let audit = audit_history(state.stream(), options, control, &mut |_| {}, &mut |_| Ok(()))?;
-    let lacks = omission_findings(state.omissions());
+    let mut judge = Judge::default();
+    let lacks = state.lacks();
+    lacks.iter().for_each(|finding| judge.hear(finding));
+    let mut hear = |finding: Finding| judge.hear(&finding);
+    let audit = audit_history(state.stream(), options, control, &mut hear, &mut |_| Ok(()))?;
     let count = |severity| lacks.iter().filter(|finding| finding.severity == severity).count() as u64;
     let units = match state.layout() {
         Detected::Hbbft(_) => 0,
@@ -178,7 +253,7 @@ fn look_into(
         }
     };
     let anchor = audit.anchor.as_ref();
-    Ok(Found {
+    let found = Found {
         layout: audit.layout.unwrap_or(state.layout()),
         last: audit.chain.last,
         root_last: anchor.map(|anchor| anchor.last),
@@ -189,15 +264,15 @@ fn look_into(
         units,
         errors: audit.errors + count(Severity::Error),
         warnings: audit.warnings + count(Severity::Warning),
-    })
+    };
+    Ok((judge, found))
 }
 
 /// Bytes on disk of the files in a directory, and of those that have other names too.
-fn sizes(path: &Path) -> Result<(u64, u64), BackupError> {
-    let failed = |source| BackupError::File { path: path.to_owned(), source };
+fn sizes(path: &Path) -> io::Result<(u64, u64)> {
     let (mut all, mut shared) = (0u64, 0u64);
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let metadata = entry.map_err(failed)?.metadata().map_err(failed)?;
+    for entry in fs::read_dir(path)? {
+        let metadata = entry?.metadata()?;
         let bytes = metadata.blocks().saturating_mul(BLOCK_BYTES);
         if metadata.is_file() {
             all = all.saturating_add(bytes);

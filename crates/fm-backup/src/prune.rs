@@ -1,17 +1,20 @@
 //! `prune`: old checkpoints removed, never the last good one.
 //!
-//! Good is what opens whole and whose audit has no error. What is not good counts for nothing, and is removed only as
-//! the rule says.
+//! What is bad counts for nothing, and is removed only as the rule says, and only if a good one stays: where none is known
+//! to be good, nothing is removed. What could not be looked at now may be good, so it stays. A link is nobody's checkpoint:
+//! it is neither removed nor counted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fm_audit::Control;
-use fm_store::{PARTIAL_MARKER, StoreError, free_bytes, is_file_of_rocksdb};
+use fm_store::{
+    CHECKPOINTS_NAME, PARTIAL_MARKER, StoreError, free_bytes, is_file_of_rocksdb, is_removing, removing_name,
+};
 
-use crate::list::{CHECKPOINTS_NAME, KeysFor, Listed, REMOVING};
-use crate::{BackupError, list};
+use crate::list::{KeysFor, Listed};
+use crate::{BackupError, Standing, list};
 
 /// Which checkpoints go.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,8 @@ pub struct Pruned {
     pub removed: Vec<Listed>,
     /// One that the rule would remove and that stays because no other is good.
     pub last_good: Option<PathBuf>,
+    /// Whether there are checkpoints and none of them is good: all of them stay.
+    pub none_good: bool,
     /// Whether there is as much space as was asked for.
     pub is_satisfied: bool,
 }
@@ -52,6 +57,7 @@ pub fn prune<E: From<BackupError>>(
     let mut all = list(data_dir, keys, control)?;
     all.retain(|listed| listed.is_checkpoint);
     let free = if directory.exists() { free_bytes(&directory).map_err(BackupError::from)? } else { u64::MAX };
+    let none_good = !all.is_empty() && !all.iter().any(counts);
     let (kept, removed, last_good) = choose(all, rule, free);
     if !dry_run {
         clear_interrupted(&directory)?;
@@ -67,7 +73,18 @@ pub fn prune<E: From<BackupError>>(
         PruneRule::MinFree(wanted) => free.saturating_add(freed) >= wanted,
         PruneRule::Keep(_) | PruneRule::OlderThan(_) => true,
     };
-    Ok(Pruned { kept, removed, last_good, is_satisfied })
+    Ok(Pruned { kept, removed, last_good, none_good, is_satisfied })
+}
+
+/// Whether a checkpoint is one to go back to. What a link leads to may be gone tomorrow.
+fn counts(listed: &Listed) -> bool {
+    listed.is_good() && !listed.is_link
+}
+
+/// Whether a rule may remove it.
+fn may_go(listed: &Listed) -> bool {
+    let is_known = !matches!(listed.standing, Standing::Unknown(_) | Standing::InUse(_));
+    is_known && !listed.is_link
 }
 
 /// What stays, what goes, and which one stays only because it is the last good one. `all` has the newest first.
@@ -78,7 +95,7 @@ fn choose(all: Vec<Listed>, rule: PruneRule, free: u64) -> (Vec<Listed>, Vec<Lis
             let mut good = 0;
             for (listed, goes) in all.iter().zip(&mut goes) {
                 *goes = good >= wanted;
-                good += usize::from(listed.is_good());
+                good += usize::from(counts(listed));
             }
         }
         PruneRule::OlderThan(age) => {
@@ -89,21 +106,24 @@ fn choose(all: Vec<Listed>, rule: PruneRule, free: u64) -> (Vec<Listed>, Vec<Lis
         PruneRule::MinFree(wanted) => {
             let mut free = free;
             for (listed, goes) in all.iter().zip(&mut goes).rev() {
-                *goes = free < wanted;
+                *goes = free < wanted && may_go(listed);
                 if *goes {
                     free = free.saturating_add(listed.disk_bytes - listed.shared_bytes);
                 }
             }
         }
     }
-    let newest_good = all.iter().position(Listed::is_good);
+    for (listed, goes) in all.iter().zip(&mut goes) {
+        *goes &= may_go(listed);
+    }
     let mut last_good = None;
-    if let Some(newest) = newest_good.filter(|newest| goes[*newest]) {
-        let stays = all.iter().zip(&goes).any(|(listed, goes)| listed.is_good() && !goes);
-        if !stays {
+    match all.iter().position(counts) {
+        None => goes.fill(false),
+        Some(newest) if all.iter().zip(&goes).all(|(listed, goes)| *goes || !counts(listed)) => {
             goes[newest] = false;
             last_good = Some(all[newest].path.clone());
         }
+        Some(_) => {}
     }
     let (mut kept, mut removed) = (Vec::new(), Vec::new());
     for (listed, goes) in all.into_iter().zip(goes) {
@@ -130,7 +150,7 @@ fn check_removable(path: &Path) -> Result<(), BackupError> {
 /// Takes the name away first: what is half removed is no checkpoint.
 fn remove(path: &Path) -> Result<(), BackupError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let removing = path.with_file_name(format!("{REMOVING}{name}"));
+    let removing = path.with_file_name(removing_name(&name));
     let failed = |source| StoreError::io(path, source);
     fs::rename(path, &removing).map_err(failed)?;
     fs::remove_dir_all(&removing).map_err(failed)?;
@@ -145,7 +165,7 @@ fn clear_interrupted(directory: &Path) -> Result<(), BackupError> {
     let failed = |source| BackupError::File { path: directory.to_owned(), source };
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let is_left = entry.file_name().to_string_lossy().starts_with(REMOVING);
+        let is_left = is_removing(&entry.file_name().to_string_lossy());
         if is_left && entry.file_type().map_err(failed)?.is_dir() {
             fs::remove_dir_all(entry.path()).map_err(failed)?;
         }
@@ -161,28 +181,28 @@ mod tests {
     /// Checkpoints as `good` says, the newest first, each of ten bytes and a day older than the one before.
     fn checkpoints(good: &[bool]) -> Vec<Listed> {
         let days = (0u64..).map(|day| Duration::from_secs(day * 86_400));
-        let found = |good: bool, last| {
-            Ok(Found {
-                layout: fm_eras::Detected::by_name("v0.4").unwrap(),
-                last: Some(last),
-                root_last: None,
-                history_root: None,
-                sessions: 1,
-                signed: 0,
-                pending: 0,
-                units: 0,
-                errors: u64::from(!good),
-                warnings: 0,
-            })
+        let found = |last| Found {
+            layout: fm_eras::Detected::by_name("v0.4").unwrap(),
+            last: Some(last),
+            root_last: None,
+            history_root: None,
+            sessions: 1,
+            signed: 0,
+            pending: 0,
+            units: 0,
+            errors: 0,
+            warnings: 0,
         };
         let numbered = (0u64..).zip(good).zip(days);
         let listed = numbered.map(|((number, good), age)| Listed {
             path: PathBuf::from(number.to_string()),
             is_checkpoint: true,
+            is_link: false,
             age,
             disk_bytes: 10,
             shared_bytes: 0,
-            found: found(*good, 100 - number),
+            standing: if *good { Standing::Good } else { Standing::Bad("damaged".to_owned()) },
+            found: Some(found(100 - number)),
         });
         listed.collect()
     }
@@ -191,6 +211,27 @@ mod tests {
         let (kept, removed, last_good) = choose(checkpoints(good), rule, 0);
         assert_eq!(kept.len() + removed.len(), good.len());
         (kept.iter().map(|listed| listed.path.display().to_string()).collect(), last_good.is_some())
+    }
+
+    #[test]
+    fn a_link_neither_goes_nor_counts() {
+        let mut all = checkpoints(&[true, true, true]);
+        all[0].is_link = true;
+        // What cannot be looked at now stays as well, wherever it stands.
+        let mut doubtful = checkpoints(&[true, false, true]);
+        doubtful[1].standing = Standing::unknown("too many open files");
+        let kept = choose(doubtful, PruneRule::Keep(1), 0).0;
+        assert_eq!(
+            kept.iter().map(|listed| listed.path.clone()).collect::<Vec<_>>(),
+            [Path::new("0"), Path::new("1")]
+        );
+        for rule in [PruneRule::Keep(1), PruneRule::Keep(0), PruneRule::MinFree(u64::MAX)] {
+            let kept = choose(all.clone(), rule, 0).0;
+            let kept: Vec<_> = kept.iter().map(|listed| listed.path.display().to_string()).collect();
+            assert_eq!(kept, ["0", "1"]);
+        }
+        all.truncate(1);
+        assert_eq!(choose(all, PruneRule::Keep(0), 0).0.len(), 1);
     }
 
     #[test]
@@ -209,6 +250,9 @@ mod tests {
         assert_eq!(kept(&newest_bad, PruneRule::MinFree(u64::MAX)), (names(&["1"]), true));
         assert_eq!(kept(&newest_bad, PruneRule::MinFree(20)), (names(&["0", "1"]), false));
         assert_eq!(kept(&newest_bad, PruneRule::MinFree(0)).0.len(), 4);
-        assert_eq!(kept(&[false, false], PruneRule::Keep(0)), (names(&[]), false));
+        // Where nothing is good, nothing is known to be worth less than anything else.
+        for rule in [PruneRule::Keep(0), day(0), PruneRule::MinFree(u64::MAX)] {
+            assert_eq!(kept(&[false, false], rule), (names(&["0", "1"]), false));
+        }
     }
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fm_archive::{Metadata, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, Source, open_source};
+use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, Source, omission_findings, open_source};
 use fm_eras::{Detected, RowSource, detect};
-use fm_history::Hash;
-use fm_store::{Omission, ReadStore};
+use fm_history::{Finding, Hash};
+use fm_store::ReadStore;
 
 use crate::{BackupError, Location, Overlay, Profile, statement};
 
@@ -121,11 +121,13 @@ impl State {
         EpochStream { rows: self.rows(), path: &self.path }
     }
 
-    /// What RocksDB leaves out of a database; nothing of an archive.
-    pub fn omissions(&self) -> &[Omission] {
+    /// What of a database is not read, or was not when it was archived, as findings.
+    pub fn lacks(&self) -> Vec<Finding> {
         match &self.kept {
-            Kept::Database(store) => store.omissions(),
-            Kept::Archive(_) | Kept::Increment(_) => &[],
+            Kept::Database(store) => omission_findings(store.omissions()),
+            Kept::Archive(_) | Kept::Increment(_) => {
+                self.archive().map(ArchiveSource::lacks).unwrap_or_default()
+            }
         }
     }
 

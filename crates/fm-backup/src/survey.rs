@@ -1,13 +1,14 @@
 //! What a state is: its history audited, its rows told apart by what stands behind them.
 
-use fm_audit::{Control, HistoryAudit, HistoryKeys, HistoryOptions, Scope, audit_history, omission_findings};
+use fm_audit::{Control, HistoryAudit, HistoryKeys, HistoryOptions, Scope, audit_history};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Finding, Severity};
 
 use crate::classes::{Onlooker, classes};
 use crate::headers::audit_headers;
-use crate::{BackupError, Classes, Profile, State};
+use crate::standing::Judge;
+use crate::{BackupError, Classes, Profile, Standing, State};
 
 /// What a state came to.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Survey {
     pub audit: HistoryAudit,
     /// Its rows by what stands behind them; all zeros unless the state has every row.
     pub classes: Classes,
+    /// Whether it is good, or why not.
+    pub standing: Standing,
     /// Codes of what the database lacks, sorted.
     pub omissions: Vec<String>,
     /// Findings that are errors.
@@ -38,11 +41,16 @@ pub fn survey(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<Survey, BackupError> {
-    let lacks = omission_findings(state.omissions());
+    let lacks = state.lacks();
     let count = |severity| lacks.iter().filter(|finding| finding.severity == severity).count() as u64;
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let mut omissions: Vec<String> = lacks.iter().map(|finding| finding.code.to_string()).collect();
     omissions.sort();
+    let mut judge = Judge::default();
+    let on_finding = &mut |finding: Finding| {
+        judge.hear(&finding);
+        on_finding(finding);
+    };
     lacks.into_iter().for_each(&mut *on_finding);
     let (audit, classes) = match state.profile() {
         Profile::Full => audit_all(state, keys, control, on_finding)?,
@@ -59,7 +67,8 @@ pub fn survey(
     };
     let layout = audit.layout.unwrap_or(state.layout());
     let (errors, warnings) = (errors + audit.errors, warnings + audit.warnings);
-    Ok(Survey { layout, has_keys: keys.is_some(), audit, classes, omissions, errors, warnings })
+    let standing = judge.decide(audit.chain.epochs);
+    Ok(Survey { standing, layout, has_keys: keys.is_some(), audit, classes, omissions, errors, warnings })
 }
 
 /// The options of an audit that leaves out what is not of the history.

@@ -7,15 +7,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fm_store::{LiveStore, StoreError, free_bytes};
+use fm_store::{LiveStore, StoreError, free_bytes, is_left_by_node, removed_name, session_alone};
 use thiserror::Error;
-
-/// Name of the directory of checkpoints in a data directory.
-pub const CHECKPOINTS_NAME: &str = "db_checkpoints";
-/// Ending of a checkpoint that is being removed.
-const REMOVED: &str = "removed";
-/// Ending of a checkpoint that RocksDB is making.
-const UNFINISHED: &str = "tmp";
 
 /// Which checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +62,7 @@ pub fn make_checkpoint(
     let mut present = checkpoints(directory)?;
     let surplus = present.len().saturating_sub(retention.keep);
     for old in present.drain(..surplus) {
-        remove(&directory.join(old.to_string()))?;
+        remove(directory, old)?;
     }
     make_room(directory, &mut present, retention.min_free)?;
     Ok(present)
@@ -94,16 +87,13 @@ pub fn make_named_checkpoint(
 
 fn prepare(directory: &Path) -> Result<(), StoreError> {
     fs::create_dir_all(directory).map_err(|source| StoreError::io(directory, source))?;
-    for ending in [REMOVED, UNFINISHED] {
-        clear_leftovers(directory, ending)?;
-    }
-    Ok(())
+    clear_leftovers(directory)
 }
 
 /// Removes the oldest, but not the newest, until enough bytes are free.
 fn make_room(directory: &Path, present: &mut Vec<u64>, min_free: u64) -> Result<(), StoreError> {
     while present.len() > 1 && free_bytes(directory)? < min_free {
-        remove(&directory.join(present.remove(0).to_string()))?;
+        remove(directory, present.remove(0))?;
     }
     Ok(())
 }
@@ -120,8 +110,7 @@ fn check_room(directory: &Path, wanted: u64) -> Result<(), CheckpointError> {
 pub fn checkpoints(directory: &Path) -> Result<Vec<u64>, StoreError> {
     let mut sessions = Vec::new();
     for (name, _) in entries(directory)? {
-        // Only the plain form: `07` and `+7` are somebody else's.
-        sessions.extend(name.parse::<u64>().ok().filter(|session| session.to_string() == name));
+        sessions.extend(session_alone(&name));
     }
     sessions.sort_unstable();
     Ok(sessions)
@@ -145,20 +134,17 @@ fn entries(directory: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
 }
 
 /// Removes a checkpoint under another name, so that a crash leaves no half of one.
-fn remove(checkpoint: &Path) -> Result<(), StoreError> {
-    let doomed = checkpoint.with_extension(REMOVED);
-    let failed = |source| StoreError::io(checkpoint, source);
-    fs::rename(checkpoint, &doomed).map_err(failed)?;
+fn remove(directory: &Path, session: u64) -> Result<(), StoreError> {
+    let (checkpoint, doomed) = (directory.join(session.to_string()), directory.join(removed_name(session)));
+    let failed = |source| StoreError::io(&checkpoint, source);
+    fs::rename(&checkpoint, &doomed).map_err(failed)?;
     fs::remove_dir_all(&doomed).map_err(failed)
 }
 
-/// Removes what a crash left under such a name.
-fn clear_leftovers(directory: &Path, ending: &str) -> Result<(), StoreError> {
-    for (name, path) in entries(directory)? {
-        let number = name.strip_suffix(ending).and_then(|name| name.strip_suffix('.'));
-        if number.is_some_and(|number| number.parse::<u64>().is_ok()) {
-            fs::remove_dir_all(&path).map_err(|source| StoreError::io(&path, source))?;
-        }
+/// Removes what a crash left of checkpoints after sessions: one that somebody asked for may be in the making right now.
+fn clear_leftovers(directory: &Path) -> Result<(), StoreError> {
+    for (_, path) in entries(directory)?.into_iter().filter(|(name, _)| is_left_by_node(name)) {
+        fs::remove_dir_all(&path).map_err(|source| StoreError::io(&path, source))?;
     }
     Ok(())
 }

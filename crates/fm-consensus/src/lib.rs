@@ -34,13 +34,12 @@ mod versions;
 pub use action::{Action, OutcomeError};
 pub use audit::BalanceSheet;
 pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
-pub use checkpoint::{
-    CHECKPOINTS_NAME, CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint,
-};
+pub use checkpoint::{CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint};
 pub use dbtx::{DbTransaction, Savepoint};
 pub use engine::{Engine, Federation, Orderers, Progress, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
+pub use fm_store::CHECKPOINTS_NAME;
 pub use guard::{GUARD_NAME, Guard, GuardError};
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
 pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError};

@@ -1,13 +1,14 @@
 //! What the machine says is done: counted, told, followed by the queue, written down.
 
 use std::path::PathBuf;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use fm_aleph::OrderedUnit;
 use fm_client::{Fetched, Guardians};
 use fm_consensus::{
     Action, CHECKPOINTS_NAME, CheckpointError, Engine, EngineError, make_checkpoint, make_named_checkpoint,
 };
+use fm_store::new_checkpoint_name;
 use tokio::task::block_in_place;
 use tracing::{debug, info, warn};
 
@@ -163,12 +164,8 @@ pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
 /// A checkpoint of the database as it is now, which stays until somebody removes it.
 pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let sessions = *shared.finished.borrow();
-    let name = match sessions.checked_sub(1) {
-        Some(last) => format!("{last}-{now}"),
-        None => format!("empty-{now}"),
-    };
+    let name = new_checkpoint_name(&directory, sessions.checked_sub(1), SystemTime::now());
     let free = shared.retention.min_free;
     let path = block_in_place(|| make_named_checkpoint(&shared.store, &directory, &name, free))?;
     info!(path = %path.display(), "checkpoint");

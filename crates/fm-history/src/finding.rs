@@ -110,6 +110,10 @@ codes! {
     LogTailTorn = "log-tail-torn", Warning;
     /// A write-ahead log is missing, or torn before a newer one; what was in it is not read.
     LogMissing = "log-missing", Error;
+    /// There is no write-ahead log, as in a checkpoint whose log was empty; but not everything speaks for a checkpoint.
+    LogUnknown = "log-unknown", Warning;
+    /// A checkpoint without the write-ahead log, which was empty: RocksDB leaves it out. Nothing is lost.
+    LogEmpty = "log-empty", Info;
     /// The database's list of files is torn; the tables named behind the tear are not read.
     FileListTorn = "file-list-torn", Error;
     /// Tables that the database's list of files does not name, and not all logs are there; they are not read.

@@ -110,6 +110,16 @@ pub enum MigrationError {
         /// The last signed epoch.
         signed: u64,
     },
+    /// An archive that no conversion made of an old database.
+    #[error(
+        "{path} is no provenance archive, by its own word ({what}): its records are not the rows of a database"
+    )]
+    NotProvenance {
+        /// The archive.
+        path: PathBuf,
+        /// What it says of itself.
+        what: String,
+    },
     /// The target exists and is something else.
     #[error("{path} already exists, and is not this conversion: {difference}")]
     OtherTarget {

@@ -9,6 +9,9 @@ use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
 use crate::MigrationError;
 
+/// `kind` of an archive of the rows that a conversion started from.
+const PROVENANCE: &str = "provenance";
+
 /// What was written back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reverted {
@@ -26,6 +29,7 @@ pub fn revert(
     target: &Path,
     control: Control<'_>,
 ) -> Result<Reverted, MigrationError> {
+    check_provenance(archive)?;
     if target.exists() {
         return existing(archive, target, control);
     }
@@ -49,6 +53,18 @@ pub fn revert(
     }
     partial.publish()?;
     Ok(Reverted { summary, identity, existed: false })
+}
+
+/// Refuses an archive whose records are not all the rows of an old database.
+fn check_provenance(archive: &ArchiveSource) -> Result<(), MigrationError> {
+    let kind = archive.metadata("kind").unwrap_or_default();
+    if kind == PROVENANCE {
+        return Ok(());
+    }
+    let profile =
+        archive.metadata("profile").map_or_else(String::new, |profile| format!(", profile {profile:?}"));
+    let what = format!("kind {kind:?}{profile}");
+    Err(MigrationError::NotProvenance { path: archive.path().to_owned(), what })
 }
 
 /// A target that is there: fine if it holds just the rows of the archive.

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use fm_audit::DATABASE_NAME;
 use fm_backup::CHECKPOINTS_NAME;
-use fm_store::{DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole};
+use fm_store::{
+    DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole, session_in_name,
+};
 
 use crate::journal::{JOURNAL_NAME, Journal, Step};
 use crate::{GUARD_NAME, RestoreError};
@@ -91,8 +93,8 @@ impl DataDir {
     }
 
     /// Where a checkpoint is.
-    pub fn checkpoint(&self, number: u64) -> PathBuf {
-        self.path.join(CHECKPOINTS_NAME).join(number.to_string())
+    pub fn checkpoint(&self, name: &str) -> PathBuf {
+        self.path.join(CHECKPOINTS_NAME).join(name)
     }
 
     /// Where the equivocation guard is.
@@ -100,11 +102,11 @@ impl DataDir {
         self.path.join(GUARD_NAME)
     }
 
-    /// The highest number among the checkpoints.
+    /// The last session of the newest checkpoint, as the names say it.
     pub(crate) fn newest_checkpoint(&self) -> Option<u64> {
         let entries = fs::read_dir(self.path.join(CHECKPOINTS_NAME)).ok()?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        names.filter_map(|name| name.parse().ok().filter(|number: &u64| number.to_string() == name)).max()
+        names.filter_map(|name| session_in_name(&name)).max()
     }
 
     /// The guardian's number, as `local.json` has it.

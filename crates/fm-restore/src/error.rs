@@ -121,6 +121,14 @@ pub enum RestoreError {
         /// The first one.
         first: String,
     },
+    /// A name that no checkpoint has.
+    #[error("{name:?} is not the name of a checkpoint: {what}")]
+    NoCheckpointName {
+        /// The name.
+        name: String,
+        /// Why not.
+        what: &'static str,
+    },
     /// A checkpoint under the number of another session.
     #[error("{path} ends with session {last}, not with session {named}")]
     OtherSession {

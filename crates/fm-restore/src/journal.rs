@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fm_store::{StoreError, replace_file};
+use fm_store::{StoreError, is_entry_name, is_unfinished, replace_file, session_alone};
 use serde::{Deserialize, Serialize};
 
 use crate::RestoreError;
@@ -70,6 +70,11 @@ pub enum Chosen {
         /// Its number: its last session.
         number: u64,
     },
+    /// A checkpoint of the same data directory that has another name than its last session.
+    NamedCheckpoint {
+        /// Its name.
+        name: String,
+    },
     /// An archive.
     Archive {
         /// Where it was.
@@ -77,10 +82,33 @@ pub enum Chosen {
     },
 }
 
+impl Chosen {
+    /// The checkpoint of this name.
+    ///
+    /// # Errors
+    /// If the name leads out of the directory of checkpoints, or is that of unfinished work.
+    pub fn checkpoint(name: &str) -> Result<Self, RestoreError> {
+        let refused = |what| RestoreError::NoCheckpointName { name: name.to_owned(), what };
+        if !is_entry_name(name) {
+            return Err(refused("it is not the name of an entry of a directory"));
+        }
+        if is_unfinished(name) {
+            return Err(refused(
+                "a checkpoint has it while it is made or removed, or half of one that a kill left",
+            ));
+        }
+        Ok(match session_alone(name) {
+            Some(number) => Self::Checkpoint { number },
+            None => Self::NamedCheckpoint { name: name.to_owned() },
+        })
+    }
+}
+
 impl std::fmt::Display for Chosen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Checkpoint { number } => write!(f, "checkpoint {number}"),
+            Self::NamedCheckpoint { name } => write!(f, "checkpoint {name}"),
             Self::Archive { path } => write!(f, "archive {}", path.display()),
         }
     }

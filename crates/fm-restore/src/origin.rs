@@ -2,6 +2,7 @@
 
 use fm_audit::{Control, Source, check_medium, open_source};
 use fm_backup::{Location, Profile, State};
+use fm_history::Severity;
 
 use crate::RestoreError;
 
@@ -29,11 +30,8 @@ pub(crate) fn open_origin(
             return Err(RestoreError::NotWhole { path: archive.path().to_owned(), what });
         }
     }
-    match state.omissions().first() {
-        Some(omission) => {
-            let what = omission.message.clone();
-            Err(RestoreError::NotWhole { path: path.to_owned(), what })
-        }
+    match state.lacks().into_iter().find(|finding| finding.severity == Severity::Error) {
+        Some(finding) => Err(RestoreError::NotWhole { path: path.to_owned(), what: finding.message }),
         None => Ok(state),
     }
 }

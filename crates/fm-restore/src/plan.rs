@@ -11,6 +11,7 @@ use fm_backup::{Location, State};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
+use fm_history::{Finding, Severity};
 use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
@@ -57,6 +58,8 @@ pub struct Plan {
     pub proof: Proof,
     /// Where the source is.
     pub path: PathBuf,
+    /// What of the source is not certain, or not read: its newest rows, or whether it had a log.
+    pub warnings: Vec<Finding>,
     /// What the other guardians' copies say.
     pub witnesses: Vec<Witness>,
     /// What the old database holds.
@@ -77,7 +80,8 @@ impl Restore<'_> {
     /// Where the source is.
     pub fn source_path(&self, dir: &DataDir) -> PathBuf {
         match &self.source {
-            Chosen::Checkpoint { number } => dir.checkpoint(*number),
+            Chosen::Checkpoint { number } => dir.checkpoint(&number.to_string()),
+            Chosen::NamedCheckpoint { name } => dir.checkpoint(name),
             Chosen::Archive { path } => path.clone(),
         }
     }
@@ -146,7 +150,10 @@ impl Restore<'_> {
         let bytes = bytes_of(&origin);
         let free = free_bytes(dir.path())?;
         let number = newest.saturating_add(1);
-        Ok(Plan { origin, proof: proven.proof, path, witnesses, outgoing, guard, bytes, free, began, number })
+        let mut warnings = origin.lacks();
+        warnings.retain(|finding| finding.severity == Severity::Warning);
+        let proof = proven.proof;
+        Ok(Plan { origin, proof, path, warnings, witnesses, outgoing, guard, bytes, free, began, number })
     }
 
     /// A checkpoint is made right behind the session that it is named after.

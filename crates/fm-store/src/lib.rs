@@ -11,6 +11,7 @@
 //! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`],
 //!   [`Replacement::exchange`] and [`Swap::run`].
 
+mod checkpoint_name;
 mod copy;
 mod directory_sync;
 mod error;
@@ -31,6 +32,10 @@ mod replace_file;
 mod swap;
 mod write;
 
+pub use checkpoint_name::{
+    CHECKPOINTS_NAME, is_entry_name, is_left_by_node, is_moment, is_removing, is_unfinished,
+    new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, utc,
+};
 pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use directory_sync::{sync_directory, sync_name, unsynced_directory};
 pub use error::StoreError;

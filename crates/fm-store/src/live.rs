@@ -3,7 +3,7 @@
 //! Invariants: a write is taken whole or not at all, also over a crash; what was written with [`Durability::Synced`]
 //! stays written, and with it everything before it; what is on disk is readable by RocksDB 8.10.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,8 @@ use rocksdb::{
 
 use crate::directory_sync::sync_name;
 use crate::obstacle::{Obstacle, system_error};
-use crate::open::{check_columns, check_directory, check_lock, check_text, explain};
+use crate::omission::absent_log;
+use crate::open::{check_columns, check_directory, check_lock, check_text, explain, open};
 use crate::partial::sync_tree;
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
@@ -170,9 +171,18 @@ impl LiveStore {
         }
         let failed = |error: rocksdb::Error| StoreError::write(to, &error);
         Checkpoint::new(&self.db).map_err(failed)?.create_checkpoint(to).map_err(failed)?;
+        add_empty_log(to)?;
         sync_tree(to)?;
         sync_name(to)
     }
+}
+
+/// RocksDB leaves an empty log out of a checkpoint, and then it looks like a database that lost its log.
+fn add_empty_log(checkpoint: &Path) -> Result<(), StoreError> {
+    let opened = open(checkpoint)?;
+    let Some(name) = absent_log(&opened.db, checkpoint)? else { return Ok(()) };
+    let path = checkpoint.join(name);
+    File::create_new(&path).map(drop).map_err(|source| StoreError::io(&path, source))
 }
 
 fn options() -> Options {

@@ -22,6 +22,11 @@ pub enum OmissionKind {
     TornLogTail,
     /// A write-ahead log is missing, or an older one is torn: rows are gone that newer ones may build on.
     MissingLog,
+    /// There is no write-ahead log, and the files are those that a checkpoint has. RocksDB leaves an empty log out of a
+    /// checkpoint; a database that lost its log looks the same if the files are lost that a checkpoint does not have.
+    UnknownLog,
+    /// There is no write-ahead log, and the rows show as well that this is a checkpoint whose log was empty.
+    EmptyLog,
     /// The list of files (`MANIFEST`) is torn: tables named behind the tear are not read.
     TornFileList,
     /// Tables that the list of files does not name, and the logs that would have their rows are not all there: the
@@ -34,17 +39,19 @@ pub enum OmissionKind {
 
 impl OmissionKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::TornLogTail,
         Self::MissingLog,
+        Self::UnknownLog,
+        Self::EmptyLog,
         Self::TornFileList,
         Self::UnnamedTables,
         Self::UnfinishedTables,
     ];
 
-    /// Whether rows are gone.
+    /// Whether rows are gone, or may be.
     pub fn loses_rows(self) -> bool {
-        self != Self::UnfinishedTables
+        !matches!(self, Self::UnfinishedTables | Self::EmptyLog)
     }
 }
 
@@ -62,7 +69,7 @@ pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Resul
     let names = file_names(path)?;
     let logs = needed_logs(db, path, &names)?;
     let torn_log = torn_log.map(|message| torn_log_at(path, &logs.names, message)).transpose()?;
-    let missing = match (missing_log(&logs), &torn_log) {
+    let missing = match (missing_log(&logs, &names), &torn_log) {
         (None, None) => gap(path, &logs.names)?,
         (missing, _) => missing,
     };
@@ -113,6 +120,16 @@ fn needed_logs(db: &DB, path: &Path, names: &[String]) -> Result<Logs, StoreErro
     Ok(Logs { least, names: numbered.into_iter().map(|(_, name)| name.clone()).collect() })
 }
 
+/// Name of the log that a database without logs would go on with; none if it has one.
+pub(crate) fn absent_log(db: &DB, path: &Path) -> Result<Option<String>, StoreError> {
+    let logs = needed_logs(db, path, &file_names(path)?)?;
+    Ok(logs.names.is_empty().then(|| log_name(logs.least)))
+}
+
+fn log_name(number: u64) -> String {
+    format!("{number:06}.log")
+}
+
 /// RocksDB drops the torn end of any log and goes on with the next; only that of the newest is what a crash leaves.
 fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission, StoreError> {
     let older = logs.len().saturating_sub(1);
@@ -125,17 +142,42 @@ fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission
             return Ok(Omission { kind: OmissionKind::MissingLog, message });
         }
     }
+    let newest = logs.last().map_or("the newest write-ahead log", String::as_str);
+    let message = format!("the end of {newest} is torn, and the newest rows are not read ({message})");
     Ok(Omission { kind: OmissionKind::TornLogTail, message })
 }
 
 /// RocksDB keeps a log at all times, be it an empty one, and takes a database without one for one whose log is
-/// empty: the rows that were only there are gone without a word.
-fn missing_log(logs: &Logs) -> Option<Omission> {
-    let least = logs.least;
-    logs.names.is_empty().then(|| Omission {
-        kind: OmissionKind::MissingLog,
-        message: format!("the write-ahead log is missing: there is no file {least:06}.log or later"),
-    })
+/// empty: the rows that were only there are gone without a word. Into a checkpoint it copies no log that is empty.
+fn missing_log(logs: &Logs, names: &[String]) -> Option<Omission> {
+    if !logs.names.is_empty() {
+        return None;
+    }
+    let file = log_name(logs.least);
+    let of_databases = names_of_databases(names);
+    // A checkpoint is made when all rows are in tables.
+    let has_tables = names.iter().any(|name| name.ends_with(".sst"));
+    if of_databases.is_empty() && has_tables {
+        let message = format!(
+            "there is no write-ahead log (no file {file} or later), and no LOCK, IDENTITY or LOG, as in a checkpoint whose \
+             log was empty"
+        );
+        return Some(Omission { kind: OmissionKind::UnknownLog, message });
+    }
+    let why = match of_databases.as_slice() {
+        [] => "it has no tables either".to_owned(),
+        names => format!("{} show that this is no checkpoint, which may have none", names.join(" and ")),
+    };
+    let message = format!("the write-ahead log is missing: there is no file {file} or later, and {why}");
+    Some(Omission { kind: OmissionKind::MissingLog, message })
+}
+
+/// Those files that a server makes when it opens a database, and that are in no checkpoint.
+fn names_of_databases(names: &[String]) -> Vec<&str> {
+    let is_one = |name: &&str| matches!(*name, "LOCK" | "IDENTITY" | "LOG") || name.starts_with("LOG.old.");
+    let mut found: Vec<&str> = names.iter().map(String::as_str).filter(is_one).collect();
+    found.sort_unstable();
+    found
 }
 
 /// Every change has a number, one more than the change before it: a log that is missing between two others leaves a gap.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
 use crate::open::{explain, open};
-use crate::{Omission, Row, RowRef, StoreError};
+use crate::{Omission, OmissionKind, Row, RowRef, StoreError};
 
 /// Bytes read ahead by a scan.
 const READAHEAD_BYTES: usize = 128 << 10;
@@ -38,6 +38,12 @@ impl ReadStore {
     /// What of the database is not read, although RocksDB opens it without a word; empty if all is read.
     pub fn omissions(&self) -> &[Omission] {
         &self.omissions
+    }
+
+    /// Replaces an [`OmissionKind::UnknownLog`] by what the rows say of it, which this crate cannot know.
+    pub fn settle_log(&mut self, kind: OmissionKind, message: String) {
+        let unknown = self.omissions.iter_mut().find(|omission| omission.kind == OmissionKind::UnknownLog);
+        unknown.into_iter().for_each(|omission| *omission = Omission { kind, message: message.clone() });
     }
 
     /// The value of a key.

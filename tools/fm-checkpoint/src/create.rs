@@ -19,6 +19,7 @@ struct CreateVerdict {
     history_root: Option<String>,
     last: Option<u64>,
     pending: u64,
+    standing: &'static str,
     errors: u64,
     warnings: u64,
 }
@@ -68,6 +69,7 @@ fn tell(arguments: &CreateArgs, created: &Created, mut output: Output) -> Result
             history_root: anchor.map(|anchor| anchor.history_root.to_string()),
             last: survey.audit.chain.last,
             pending: survey.audit.pending,
+            standing: survey.standing.name(),
             errors: survey.errors,
             warnings: survey.warnings,
         })?;

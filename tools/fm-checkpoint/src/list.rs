@@ -1,6 +1,6 @@
 //! `list`.
 
-use fm_backup::{Found, Listed};
+use fm_backup::{Found, Listed, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
 use serde::Serialize;
 
@@ -8,16 +8,19 @@ use crate::args::ListArgs;
 use crate::quantities::{shown_age, shown_bytes};
 
 #[derive(Serialize)]
-pub(crate) struct ListLine {
+pub(crate) struct ListLine<'a> {
     r#type: &'static str,
     path: String,
     checkpoint: bool,
+    link: bool,
     age_seconds: u64,
     disk_bytes: u64,
     shared_bytes: u64,
     opens: bool,
     good: bool,
-    error: Option<String>,
+    standing: &'static str,
+    reason: Option<&'a str>,
+    error: Option<&'a str>,
     era: Option<&'static str>,
     last: Option<u64>,
     history_root: Option<String>,
@@ -37,6 +40,10 @@ struct ListVerdict {
     verdict: &'static str,
     checkpoints: usize,
     good: usize,
+    empty: usize,
+    bad: usize,
+    in_use: usize,
+    unknown: usize,
 }
 
 /// What going back from the database in use to another state would lose.
@@ -46,7 +53,7 @@ struct Loss {
 }
 
 fn loss(listed: &Listed, current: Option<&Found>) -> Option<Loss> {
-    let (found, current) = (listed.found.as_ref().ok()?, current?);
+    let (found, current) = (listed.found.as_ref()?, current?);
     let (last, current_last) = (found.last, current.last?);
     let sessions = current_last.saturating_sub(last.unwrap_or(0)) + u64::from(last.is_none());
     // Items of another session than the open one are not those that are lost.
@@ -63,7 +70,7 @@ pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
     let listed = fm_backup::list::<Failure>(&arguments.data_dir, &keys_for, control)?;
     drop(progress);
     let current = listed.iter().find(|listed| !listed.is_checkpoint);
-    let current = current.and_then(|listed| listed.found.as_ref().ok());
+    let current = current.and_then(|listed| listed.found.as_ref());
     let mut output = Output::default();
     if !arguments.json.json && keys.is_none() {
         output.line("signatures NOT CHECKED: without --config or --keys this shows consistency only")?;
@@ -76,29 +83,59 @@ pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
             print(&mut output, listed, keys.is_some(), loss.as_ref())?;
         }
     }
-    let checkpoints = listed.iter().filter(|listed| listed.is_checkpoint);
-    let good = checkpoints.clone().filter(|listed| listed.is_good()).count();
-    let checkpoints = checkpoints.count();
+    let checkpoints: Vec<&Standing> =
+        listed.iter().filter(|listed| listed.is_checkpoint).map(|listed| &listed.standing).collect();
+    let count = |name| checkpoints.iter().filter(|standing| standing.name() == name).count();
     if arguments.json.json {
-        output.json(&ListVerdict { r#type: "verdict", verdict: "listed", checkpoints, good })?;
+        output.json(&ListVerdict {
+            r#type: "verdict",
+            verdict: "listed",
+            checkpoints: checkpoints.len(),
+            good: count("good"),
+            empty: count("empty"),
+            bad: count("bad"),
+            in_use: count("in-use"),
+            unknown: count("unknown"),
+        })?;
     } else {
-        output.line(&format!("{checkpoints} checkpoint(s), {good} of them good"))?;
+        output.line(&format!("{} checkpoint(s), {} of them good", checkpoints.len(), count("good")))?;
     }
-    Ok(Exit::Done)
+    Ok(worst(listed.iter().map(|listed| &listed.standing)))
 }
 
-fn line(listed: &Listed, has_keys: bool, loss: Option<&Loss>) -> ListLine {
-    let found = listed.found.as_ref().ok();
+/// The exit status for what was looked at: bad ones first, then what could not be looked at. That a process works on one is
+/// no fault of it.
+fn worst<'a>(all: impl Iterator<Item = &'a Standing>) -> Exit {
+    let exits = all.map(|standing| match standing {
+        Standing::Good | Standing::Empty | Standing::InUse(_) => Exit::Done,
+        Standing::Bad(_) => Exit::Findings,
+        Standing::Unknown(doubt) if doubt.of_keys => Exit::WrongKey,
+        Standing::Unknown(_) => Exit::CannotLook,
+    });
+    let rank = |exit: &Exit| match exit {
+        Exit::Findings => 3,
+        Exit::WrongKey => 2,
+        Exit::CannotLook => 1,
+        _ => 0,
+    };
+    exits.max_by_key(rank).unwrap_or(Exit::CannotLook)
+}
+
+fn line<'a>(listed: &'a Listed, has_keys: bool, loss: Option<&Loss>) -> ListLine<'a> {
+    let found = listed.found.as_ref();
     ListLine {
         r#type: "database",
         path: listed.path.display().to_string(),
         checkpoint: listed.is_checkpoint,
+        link: listed.is_link,
         age_seconds: listed.age.as_secs(),
         disk_bytes: listed.disk_bytes,
         shared_bytes: listed.shared_bytes,
         opens: found.is_some(),
         good: listed.is_good(),
-        error: listed.found.as_ref().err().cloned(),
+        standing: listed.standing.name(),
+        reason: listed.standing.reason(),
+        error: listed.standing.reason().filter(|_| found.is_none()),
         era: found.map(|found| found.layout.era()),
         last: found.and_then(|found| found.last),
         history_root: found.and_then(|found| found.history_root).map(|root| root.to_string()),
@@ -122,10 +159,10 @@ fn print(output: &mut Output, listed: &Listed, has_keys: bool, loss: Option<&Los
     output.line(&format!("{kind} {}", listed.path.display()))?;
     let size = shown_bytes(listed.disk_bytes);
     output.line(&format!("  written  {} ago, {size} on disk{shared}", shown_age(listed.age)))?;
-    let found = match &listed.found {
-        Ok(found) => found,
-        Err(reason) => return output.line(&format!("  BAD      does not open: {reason}")),
-    };
+    if let Some(reason) = listed.standing.reason() {
+        output.line(&format!("  {:<8} {reason}", shown(&listed.standing)))?;
+    }
+    let Some(found) = &listed.found else { return Ok(()) };
     let last = found.last.map_or("none".to_owned(), group_digits);
     let signed = match has_keys {
         true => format!("{} of {} signed", group_digits(found.signed), group_digits(found.sessions)),
@@ -141,9 +178,8 @@ fn print(output: &mut Output, listed: &Listed, has_keys: bool, loss: Option<&Los
         output.line(&format!("  root     {root} at {}", group_digits(at)))?;
     }
     if found.errors + found.warnings > 0 {
-        let word = if listed.is_good() { "note" } else { "BAD " };
         output.line(&format!(
-            "  {word}     {} error(s), {} warning(s): fm-verify {} lists them",
+            "  note     {} error(s), {} warning(s): fm-verify {} lists them",
             found.errors,
             found.warnings,
             listed.path.display()
@@ -157,4 +193,15 @@ fn print(output: &mut Output, listed: &Listed, has_keys: bool, loss: Option<&Los
         ))?;
     }
     Ok(())
+}
+
+/// A standing that is not good, in a word.
+pub(crate) fn shown(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Good => "good",
+        Standing::Empty => "empty",
+        Standing::Bad(_) => "BAD",
+        Standing::InUse(_) => "in use",
+        Standing::Unknown(_) => "UNKNOWN",
+    }
 }

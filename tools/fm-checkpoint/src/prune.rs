@@ -1,10 +1,11 @@
 //! `prune`.
 
-use fm_backup::{Listed, PruneRule};
+use fm_backup::{Listed, PruneRule, Pruned, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
 use serde::Serialize;
 
 use crate::args::PruneArgs;
+use crate::list::shown;
 use crate::quantities::{shown_age, shown_bytes};
 
 #[derive(Serialize)]
@@ -14,6 +15,8 @@ struct PruneVerdict {
     kept: Vec<String>,
     removed: Vec<String>,
     last_good: Option<String>,
+    none_good: bool,
+    reason: Option<String>,
     enough_space: bool,
 }
 
@@ -32,7 +35,8 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
     let pruned =
         fm_backup::prune::<Failure>(&arguments.data_dir, rule, arguments.dry_run, &keys_for, control)?;
     drop(progress);
-    let exit = if pruned.is_satisfied { Exit::Done } else { Exit::OutOfSpace };
+    let exit = exit_of(&pruned);
+    let reason = pruned.none_good.then(|| why_none(&pruned));
     let mut output = Output::default();
     let paths = |list: &[Listed]| list.iter().map(|listed| listed.path.display().to_string()).collect();
     if arguments.json.json {
@@ -42,6 +46,8 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
             kept: paths(&pruned.kept),
             removed: paths(&pruned.removed),
             last_good: pruned.last_good.map(|path| path.display().to_string()),
+            none_good: pruned.none_good,
+            reason,
             enough_space: pruned.is_satisfied,
         })?;
         return Ok(exit);
@@ -49,7 +55,7 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
     let removes = if arguments.dry_run { "would go" } else { "removed " };
     for (word, list) in [("kept    ", &pruned.kept), (removes, &pruned.removed)] {
         for listed in list {
-            let good = if listed.is_good() { "good" } else { "BAD" };
+            let good = shown(&listed.standing);
             output.line(&format!(
                 "{word}  {} ({good}, {}, {} old)",
                 listed.path.display(),
@@ -61,8 +67,41 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
     if let Some(path) = &pruned.last_good {
         output.line(&format!("{} is the last good one, and stays against the rule", path.display()))?;
     }
+    if let Some(reason) = reason {
+        let nothing = if arguments.dry_run { "nothing would go" } else { "nothing was removed" };
+        output.line(&format!("none is known to be good, so {nothing}: {reason}"))?;
+    }
     if !pruned.is_satisfied {
         output.line("there is less space than asked for, and nothing more that may go")?;
     }
     Ok(exit)
+}
+
+/// The exit status: where nothing is good it says why, and what may change by itself comes first.
+fn exit_of(pruned: &Pruned) -> Exit {
+    let any = |is: &dyn Fn(&Standing) -> bool| pruned.kept.iter().any(|listed| is(&listed.standing));
+    if !pruned.none_good {
+        return if pruned.is_satisfied { Exit::Done } else { Exit::OutOfSpace };
+    }
+    if any(&|standing| matches!(standing, Standing::Unknown(doubt) if doubt.of_keys)) {
+        Exit::WrongKey
+    } else if any(&|standing| matches!(standing, Standing::Unknown(_))) {
+        Exit::CannotLook
+    } else if any(&|standing| matches!(standing, Standing::InUse(_))) {
+        Exit::Locked
+    } else if any(&|standing| matches!(standing, Standing::Bad(_))) {
+        Exit::Findings
+    } else {
+        Exit::Done
+    }
+}
+
+/// Why none is good: of the newest.
+fn why_none(pruned: &Pruned) -> String {
+    let first = pruned.kept.iter().find(|listed| !listed.is_good());
+    let of = |listed: &Listed| {
+        let reason = listed.standing.reason().unwrap_or_default();
+        format!("{} ({}): {reason}", listed.path.display(), shown(&listed.standing))
+    };
+    first.map_or_else(|| "there are only links".to_owned(), of)
 }

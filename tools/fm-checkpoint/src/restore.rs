@@ -16,6 +16,9 @@ use serde::Serialize;
 use crate::restore_args::RestoreArgs;
 use crate::restore_plan::{PlanLine, print_plan};
 
+/// What stands for the newest good checkpoint.
+const LATEST: &str = "latest";
+
 #[derive(Serialize)]
 struct Verdict<'a> {
     r#type: &'static str,
@@ -80,8 +83,11 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
     let base = arguments.base.as_ref().map(at).transpose()?;
     let copies = arguments.compare.iter().map(at);
     let compare = copies.collect::<Result<Vec<_>, _>>()?;
+    let flag = interrupt_flag()?;
+    let progress = TerminalProgress::new();
+    let control = Control { progress: &progress, interrupted: &flag };
     let restore = Restore {
-        source: chosen(arguments)?,
+        source: chosen(arguments, &dir, &keys, control)?,
         keys: keys.of_sessions()?,
         federation: federation.as_deref(),
         archive: archive.as_ref(),
@@ -92,9 +98,6 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
         now: SystemTime::now(),
         tool_version: env!("CARGO_PKG_VERSION"),
     };
-    let flag = interrupt_flag()?;
-    let progress = TerminalProgress::new();
-    let control = Control { progress: &progress, interrupted: &flag };
     let journal = match restore.begun(&dir, control)? {
         Some(journal) if arguments.dry_run && journal.step.is_under_way() => {
             return Err(unfinished(&journal));
@@ -124,9 +127,20 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
 }
 
 /// A path is remembered as it is wherever the same command is given again.
-fn chosen(arguments: &RestoreArgs) -> Result<Chosen, Failure> {
+fn chosen(
+    arguments: &RestoreArgs,
+    dir: &DataDir,
+    keys: &PinnedKeys,
+    control: Control<'_>,
+) -> Result<Chosen, Failure> {
     match (&arguments.checkpoint, &arguments.archive) {
-        (Some(number), _) => Ok(Chosen::Checkpoint { number: *number }),
+        (Some(name), _) if name == LATEST => {
+            let keys_for = |layout: &fm_eras::Detected| keys.of_history(layout).map(Some);
+            let path = fm_backup::newest_good::<Failure>(dir.path(), &keys_for, control)?;
+            let name = path.file_name().and_then(|name| name.to_str());
+            Ok(Chosen::checkpoint(name.unwrap_or_default())?)
+        }
+        (Some(name), _) => Ok(Chosen::checkpoint(name)?),
         (None, Some(archive)) if archive.is_remote() => {
             Ok(Chosen::Archive { path: archive.path().to_owned() })
         }

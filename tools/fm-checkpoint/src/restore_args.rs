@@ -15,9 +15,9 @@ pub(crate) struct RestoreArgs {
     /// The guardian's data directory; the node must be stopped.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
-    /// Restore the checkpoint DIR/db_checkpoints/N.
-    #[arg(long, value_name = "N", env = "FM_CHECKPOINT", group = "source")]
-    pub(crate) checkpoint: Option<u64>,
+    /// Restore the checkpoint of this name in DIR/db_checkpoints; `latest` is the newest good one, as `list` shows it.
+    #[arg(long, value_name = "NAME", env = "FM_CHECKPOINT", group = "source")]
+    pub(crate) checkpoint: Option<String>,
     /// Restore an archive of this guardian's full state: a path, file://… or s3://bucket/key.
     #[arg(long, value_name = "FILE|URL", env = "FM_ARCHIVE", group = "source", value_parser = crate::place::parser())]
     pub(crate) archive: Option<Location>,

@@ -17,6 +17,7 @@ pub(crate) struct PlanLine<'a> {
     pub(crate) items: u64,
     pub(crate) identity: &'a str,
     pub(crate) history_root: &'a str,
+    warnings: Vec<String>,
     compared: Vec<WitnessLine<'a>>,
     old: OldLine<'a>,
     lost: LostLine<'a>,
@@ -90,6 +91,7 @@ impl<'a> PlanLine<'a> {
             items: proof.items,
             identity: &proof.identity,
             history_root: &proof.history_root,
+            warnings: plan.warnings.iter().map(ToString::to_string).collect(),
             compared: plan.witnesses.iter().map(WitnessLine::new).collect(),
             old: OldLine {
                 condition,
@@ -176,6 +178,7 @@ pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(),
     ))?;
     output.line(&root_line(plan.history_root, plan.last))?;
     output.line(&format!("identity   {}", plan.identity))?;
+    plan.warnings.iter().try_for_each(|warning| output.line(&format!("warning    {warning}")))?;
     plan.compared.iter().try_for_each(|witness| print_witness(output, witness))?;
     print_old(output, &plan.old)?;
     print_lost(output, plan)?;

@@ -64,7 +64,10 @@ pub(crate) fn or_refused<T>(
     output: &mut Output,
 ) -> Result<T, Failure> {
     result.map_err(|error| {
-        let is_refusal = matches!(error, BackupError::NotProven { .. } | BackupError::Secret { .. });
+        let is_refusal = matches!(
+            error,
+            BackupError::NotProven { .. } | BackupError::Secret { .. } | BackupError::NoHistory { .. }
+        );
         let failure = Failure::from(error);
         if json && is_refusal {
             let (identity, history_root) = (None, None);

@@ -155,6 +155,11 @@ impl From<AuditError> for Failure {
             AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
                 "`fm-verify` says what else is wrong; to use the archive all the same, give the file itself",
             ),
+            AuditError::Increment { .. } => Self::from_error(Exit::Usage, &error)
+                .hint("`fm-checkpoint verify ARCHIVE --base BASE` proves it together with that archive"),
+            AuditError::Headers { .. } => {
+                Self::from_error(Exit::Usage, &error).hint("`fm-checkpoint verify ARCHIVE` proves them")
+            }
             error => Self::from_error(Exit::CannotLook, &error),
         }
     }
@@ -205,6 +210,17 @@ impl From<BackupError> for Failure {
                 Some(
                     "nothing was written; --accept-findings goes on all the same, and the archive keeps every row",
                 ),
+            ),
+            BackupError::NothingThere { .. } => (
+                Exit::CannotLook,
+                Some("--data-dir takes a guardian's data directory, in which `database` lies"),
+            ),
+            BackupError::NoneGood { .. } => {
+                (Exit::CannotLook, Some("`fm-checkpoint list` says what is wrong with each"))
+            }
+            BackupError::NoHistory { .. } => (
+                Exit::Findings,
+                Some("nothing was written; `fm-verify` names the gap, and the profile full keeps every row"),
             ),
             BackupError::Secret { .. } => (
                 Exit::Findings,
@@ -271,6 +287,8 @@ impl From<MigrationError> for Failure {
             MigrationError::NoUnits { .. } => Self::from_error(Exit::Usage, &error),
             MigrationError::Units { .. } => Self::from_error(Exit::CannotLook, &error),
             MigrationError::NothingMoved => Self::from_error(Exit::Usage, &error),
+            MigrationError::NotProvenance { .. } => Self::from_error(Exit::Usage, &error)
+                .hint("nothing was written; `fm-checkpoint import` makes a database of an archive of a state"),
             MigrationError::NotArchivable { .. } | MigrationError::NotAnchored { .. } => {
                 Self::from_error(Exit::Findings, &error)
             }

@@ -57,6 +57,9 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::Findings,
             "nothing was changed; `fm-verify` lists every finding, and another checkpoint or archive may hold",
         ),
+        RestoreError::NoCheckpointName { .. } => {
+            (Exit::Usage, "`fm-checkpoint list` shows the checkpoints; `latest` is the newest good one")
+        }
         RestoreError::OtherSession { .. } => (
             Exit::Findings,
             "nothing was changed; the directory was renamed, or is not a server's checkpoint",

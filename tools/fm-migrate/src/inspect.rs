@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_audit::omission_findings;
+use fm_audit::{omission_findings, settle_log};
 use fm_cli::{Exit, Failure, Output, group_digits};
 use fm_codec::{Dialect, Reader};
 use fm_eras::block::{BlockLayout, decode_block};
@@ -64,7 +64,7 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     let inner = source.join(fm_audit::DATABASE_NAME);
     let is_data_directory = !source.join("CURRENT").exists() && inner.is_dir();
     let path = if is_data_directory { inner.as_path() } else { source };
-    let store = ReadStore::open(path)?;
+    let mut store = ReadStore::open(path)?;
     let detected = match arguments.layout.get()? {
         Some(layout) => layout,
         None => detect(&store).map_err(|error| {
@@ -74,6 +74,7 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     };
     // Nothing is proven here, but keys of another kind are a mistake that should not wait.
     keys.as_ref().map(|keys| keys.of_history(&detected)).transpose()?;
+    settle_log(&mut store, detected)?;
     let mut inspection = match detected {
         Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
         Detected::Blocks(layout) => inspect_blocks(&store, layout)?,

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use fm_audit::{
     AuditError, CompareForm, Comparison, Control, Explanation, KeyStanding, Pair, Source, StoredHistory,
-    TrustedKeys, compare_histories, evidence, explain, omission_findings, open_source,
+    TrustedKeys, compare_histories, evidence, explain, open_source,
 };
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
@@ -120,9 +120,7 @@ fn compare(
 
 /// What a database lost may be all that it differs in.
 fn tell_losses(source: &Source, printer: &mut FindingPrinter) {
-    if let Source::Database { store, .. } = source {
-        omission_findings(store.omissions()).iter().for_each(|finding| printer.print(finding));
-    }
+    source.lacks().iter().for_each(|finding| printer.print(finding));
 }
 
 /// The histories to compare: of two migrated directories, or of one and another source, the sessions of today.

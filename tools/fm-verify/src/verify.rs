@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fm_audit::{
     AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, PROVENANCE_NAME,
-    SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, omission_findings, open_source,
+    SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
@@ -106,15 +106,12 @@ fn audit(
     let keys = request.keys.map(|keys| keys.of_history(&layout)).transpose()?;
     let is_migrated = matches!(source, Source::Migrated(_));
     let plan = request.scope.plan(request.path, history, is_migrated, keys, control)?;
-    let mut omissions = Vec::new();
+    let mut side_records = true;
     let name = match source {
         Source::Migrated(dir) => return audit_directory(dir, request, plan, control, watch),
-        Source::Database { store, .. } => {
-            omissions = omission_findings(store.omissions());
-            omissions.iter().for_each(|finding| (watch.on_finding)(finding));
-            "database"
-        }
+        Source::Database { .. } => "database",
         Source::Archive { archive, .. } => {
+            side_records = !archive.is_history_only();
             let (identity, damage) = check_archive(archive.path(), control)?;
             if identity.is_none() {
                 return Ok(damaged(&damage, Some(layout), watch));
@@ -122,9 +119,11 @@ fn audit(
             "archive"
         }
     };
+    let omissions = source.lacks();
+    omissions.iter().for_each(|finding| (watch.on_finding)(finding));
     let scope = plan.scope();
     let options =
-        HistoryOptions { layout, keys, shares: true, until: None, side_records: true, on_row: None, scope };
+        HistoryOptions { layout, keys, shares: true, until: None, side_records, on_row: None, scope };
     let Watch { on_finding, on_session } = watch;
     let audit = audit_history(
         history.stream,

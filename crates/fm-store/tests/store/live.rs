@@ -109,6 +109,13 @@ fn a_checkpoint_is_the_database_of_its_moment() {
     write(&store, &[(b"a", None), (b"c", Some(b"3"))]);
     let keys: Vec<_> = rows(&checkpoint).into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [b"a", b"b"]);
+    // All rows were in tables, and the log, which was empty, is there all the same.
+    assert!(
+        fs::read_dir(&checkpoint)
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().ends_with(".log") })
+    );
+    assert_eq!(ReadStore::open(&checkpoint).unwrap().omissions(), []);
     drop(store);
     assert_eq!(rows(&path).len(), 2);
 }

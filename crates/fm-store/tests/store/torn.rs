@@ -110,6 +110,34 @@ fn a_missing_log_is_told() {
     }
 }
 
+/// RocksDB leaves an empty log out of a checkpoint: a directory with the files of one is not called a database without its
+/// log, and one with a file that servers make is.
+#[test]
+fn a_log_that_a_checkpoint_may_lack_is_not_called_missing() {
+    let copy = Copy::of("session-v0.5.0/peer-0/db_checkpoints/25");
+    let rows = copy.read().unwrap().0;
+    fs::remove_file(copy.file("", ".log")).unwrap();
+    let (again, told) = copy.read().unwrap();
+    assert_eq!((again, kinds(&told)), (rows, vec![OmissionKind::UnknownLog]));
+    let mut store = ReadStore::open(&copy.path).unwrap();
+    store.settle_log(OmissionKind::EmptyLog, "settled".to_owned());
+    assert_eq!(kinds(store.omissions()), [OmissionKind::EmptyLog]);
+    drop(store);
+    for name in ["LOCK", "IDENTITY", "LOG", "LOG.old.1"] {
+        fs::write(copy.path.join(name), b"").unwrap();
+        let told = copy.read().unwrap().1;
+        assert_eq!(kinds(&told), [OmissionKind::MissingLog]);
+        assert!(told[0].message.contains(&format!("and {name} show")), "{told:?}");
+        fs::remove_file(copy.path.join(name)).unwrap();
+    }
+    // Nothing was ever in a table: a checkpoint would have put it there.
+    let copy = Copy::of(SMALL);
+    for (start, end) in [("", ".log"), ("LOCK", ""), ("IDENTITY", "")] {
+        fs::remove_file(copy.file(start, end)).unwrap();
+    }
+    assert_eq!(kinds(&copy.read().unwrap().1), [OmissionKind::MissingLog]);
+}
+
 #[test]
 fn a_table_that_the_list_does_not_name_is_told() {
     let copy = Copy::of(CHECKPOINTED);

@@ -118,7 +118,7 @@ fn open(path: &Path, arguments: &UnitsArgs) -> Result<(StoredUnits, Vec<Finding>
         }
         Source::Archive { archive, layout } => {
             let stream = EpochStream { rows: archive.as_ref(), path };
-            (StoredUnits::read(stream, layout)?, Vec::new())
+            (StoredUnits::read(stream, layout)?, archive.lacks())
         }
         Source::Migrated(_) => {
             let message = format!("{} is migrated: what was in progress is in its archive", path.display());
