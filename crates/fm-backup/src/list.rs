@@ -101,11 +101,13 @@ pub fn list<E: From<BackupError>>(
     if !has_database && paths.is_empty() {
         return Err(nothing_there(data_dir).into());
     }
+    // One moment for all: their ages decide which is the newest.
+    let now = SystemTime::now();
     let mut listed = Vec::new();
     if has_database {
-        listed.push(look(&database, false, keys, control)?);
+        listed.push(look(&database, false, now, keys, control)?);
     }
-    let checkpoints = paths.iter().map(|path| look(path, true, keys, control));
+    let checkpoints = paths.iter().map(|path| look(path, true, now, keys, control));
     let mut checkpoints = checkpoints.collect::<Result<Vec<_>, E>>()?;
     checkpoints
         .sort_by_key(|listed| Reverse((listed.last().or_else(|| listed.named()), Reverse(listed.age))));
@@ -182,13 +184,14 @@ fn nothing_there(path: &Path) -> BackupError {
 fn look<E: From<BackupError>>(
     path: &Path,
     is_checkpoint: bool,
+    now: SystemTime,
     keys: KeysFor<'_, E>,
     control: Control<'_>,
 ) -> Result<Listed, E> {
     // What cannot be counted is told by the opening.
     let (disk_bytes, shared_bytes) = sizes(path).unwrap_or_default();
     let age = fs::metadata(path).and_then(|metadata| metadata.modified());
-    let age = age.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default();
+    let age = age.ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
     let looked = match open(path, control) {
         Ok(state) => {
             let keys = keys(&state.layout())?;

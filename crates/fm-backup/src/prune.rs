@@ -8,9 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fm_audit::Control;
+use fm_audit::{Control, DATABASE_NAME};
 use fm_store::{
-    CHECKPOINTS_NAME, PARTIAL_MARKER, StoreError, free_bytes, is_file_of_rocksdb, is_removing, removing_name,
+    CHECKPOINTS_NAME, DatabaseLock, PARTIAL_MARKER, StoreError, free_bytes, is_file_of_rocksdb, is_removing,
+    removing_name, unfinished_of,
 };
 
 use crate::list::{KeysFor, Listed};
@@ -60,7 +61,7 @@ pub fn prune<E: From<BackupError>>(
     let none_good = !all.is_empty() && !all.iter().any(counts);
     let (kept, removed, last_good) = choose(all, rule, free);
     if !dry_run {
-        clear_interrupted(&directory)?;
+        clear_interrupted(data_dir)?;
         for listed in &removed {
             check_removable(&listed.path)?;
         }
@@ -157,17 +158,23 @@ fn remove(path: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Removes what an interrupted run was about to remove.
-fn clear_interrupted(directory: &Path) -> Result<(), BackupError> {
+/// Removes what an interrupted run was about to remove; and of a guardian that is stopped what it left half made or half
+/// removed, for that holds the tables of old checkpoints on the disk.
+fn clear_interrupted(data_dir: &Path) -> Result<(), BackupError> {
+    let directory = data_dir.join(CHECKPOINTS_NAME);
     if !directory.exists() {
         return Ok(());
     }
-    let failed = |source| BackupError::File { path: directory.to_owned(), source };
-    for entry in fs::read_dir(directory).map_err(failed)? {
+    let is_stopped = DatabaseLock::check(&data_dir.join(DATABASE_NAME)).is_ok();
+    let failed = |source| BackupError::File { path: directory.clone(), source };
+    for entry in fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let is_left = is_removing(&entry.file_name().to_string_lossy());
-        if is_left && entry.file_type().map_err(failed)?.is_dir() {
-            fs::remove_dir_all(entry.path()).map_err(failed)?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let is_left = is_removing(&name)
+            || is_stopped && unfinished_of(&name).is_some() && check_removable(&path).is_ok();
+        if entry.file_type().map_err(failed)?.is_dir() && is_left {
+            fs::remove_dir_all(&path).map_err(failed)?;
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What the machine says is done: counted, told, followed by the queue, written down.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use fm_aleph::OrderedUnit;
@@ -16,6 +17,9 @@ use crate::error::NodeError;
 use crate::metrics::Metrics;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
+
+/// Held while a checkpoint is made that was asked for.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// A checkpoint that was asked for.
 pub(crate) struct Made {
@@ -163,6 +167,8 @@ pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
 
 /// A checkpoint of the database as it is now, which stays until somebody removes it.
 pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
+    // Two at a time would choose one name, and RocksDB clears what lies where it works.
+    let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
     let sessions = *shared.finished.borrow();
     let name = new_checkpoint_name(&directory, sessions.checked_sub(1), SystemTime::now());

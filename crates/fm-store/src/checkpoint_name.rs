@@ -41,7 +41,11 @@ pub fn new_checkpoint_name(directory: &Path, last: Option<u64>, now: SystemTime)
     let last = last.map_or_else(|| EMPTY.to_owned(), |last| last.to_string());
     let name = format!("{last}-{}", utc(now));
     let mut names = std::iter::once(name.clone()).chain((2u32..).map(|count| format!("{name}-{count}")));
-    let is_free = |name: &String| directory.join(name).symlink_metadata().is_err();
+    let endings = ["", UNFINISHED, PARTIAL];
+    let is_free = |name: &String| {
+        let taken = |end| directory.join(format!("{name}{end}")).symlink_metadata().is_ok();
+        !endings.into_iter().any(taken)
+    };
     names.find(is_free).unwrap_or(name)
 }
 
@@ -79,6 +83,14 @@ pub fn is_unfinished(name: &str) -> bool {
 /// Whether the name is that of a checkpoint which `fm-checkpoint` was removing.
 pub fn is_removing(name: &str) -> bool {
     name.starts_with(REMOVING)
+}
+
+/// The checkpoint whose unfinished work has this name, if a guardian or these tools gave it: made by RocksDB or being removed
+/// by a node.
+pub fn unfinished_of(name: &str) -> Option<&str> {
+    let stem = [REMOVED, UNFINISHED].iter().find_map(|end| name.strip_suffix(end))?;
+    let is_empty = stem.strip_prefix(EMPTY).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_moment);
+    (is_empty || session_in_name(stem).is_some()).then_some(stem)
 }
 
 /// Whether a node that was killed left this: a checkpoint after a session that it was making or removing.
@@ -154,6 +166,9 @@ mod tests {
         for name in ["24.removed", "24.tmp", ".removing-24", "24-20261129T193427Z.partial", "24-1.tmp"] {
             assert!(is_unfinished(name), "{name}");
         }
+        assert_eq!(unfinished_of("25-20261129T193427Z.tmp"), Some("25-20261129T193427Z"));
+        assert_eq!(unfinished_of("empty-20261129T193427Z.tmp"), Some("empty-20261129T193427Z"));
+        assert!(unfinished_of("24.removed").is_some() && unfinished_of("mine.tmp").is_none());
         assert!(is_left_by_node("24.removed") && is_left_by_node("24.tmp"));
         assert!(!is_left_by_node("x.tmp") && !is_left_by_node("24.partial") && !is_left_by_node("24"));
     }
@@ -167,6 +182,9 @@ mod tests {
         fs::create_dir(home.path().join(&first)).unwrap();
         let second = new_checkpoint_name(home.path(), Some(7), now);
         assert_eq!((second.as_str(), session_in_name(&second)), ("7-20000229T000000Z-2", Some(7)));
+        // What is being made has the name as well.
+        fs::create_dir(home.path().join(format!("{second}.tmp"))).unwrap();
+        assert_eq!(new_checkpoint_name(home.path(), Some(7), now), "7-20000229T000000Z-3");
         assert_eq!(new_checkpoint_name(home.path(), None, now), "empty-20000229T000000Z");
         assert!(is_entry_name("25") && is_entry_name("25-x") && is_entry_name(".removing-2"));
         for name in ["", ".", "..", "a/b", "/a", "a/", "../a", "a\0b"] {

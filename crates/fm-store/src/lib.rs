@@ -34,7 +34,7 @@ mod write;
 
 pub use checkpoint_name::{
     CHECKPOINTS_NAME, is_entry_name, is_left_by_node, is_moment, is_removing, is_unfinished,
-    new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, utc,
+    new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, unfinished_of, utc,
 };
 pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use directory_sync::{sync_directory, sync_name, unsynced_directory};
