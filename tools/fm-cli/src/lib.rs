@@ -20,7 +20,7 @@ pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
 pub use input::read_file;
 pub use interrupt::interrupt_flag;
-pub use keys::{KeyArgs, PinnedKeys, layout_by_name, read as read_text};
+pub use keys::{KeyArgs, PinnedKeys, layout_by_name, load_keys_of, read as read_text};
 pub use manual::Manual;
 pub use output::{Output, group_digits, print_json_line, root_line};
 pub use progress::TerminalProgress;
