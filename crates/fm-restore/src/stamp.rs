@@ -31,6 +31,13 @@ impl Stamp {
     }
 }
 
+/// The day of a moment, such as `2026-11-21`; the first of 1970 for a clock before it.
+pub fn day(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (year, month, day) = date(seconds / 86_400);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// Year, month and day of a day since 1970.
 fn date(days: u64) -> (u64, u64, u64) {
     let is_leap =

@@ -15,9 +15,11 @@ mod progress;
 mod quantities;
 mod secrets;
 mod target;
+mod trust_root;
 
 pub use exit::{Exit, Failure, run};
 pub use findings::FindingPrinter;
+pub use fm_restore::day;
 pub use input::read_file;
 pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys, layout_by_name, load_keys_of, read as read_text};
@@ -27,3 +29,4 @@ pub use progress::TerminalProgress;
 pub use quantities::{bytes, scaled};
 pub use secrets::{guardian_key, guardian_password};
 pub use target::check_target;
+pub use trust_root::{NamedKeys, trust_root_line, trusted};
