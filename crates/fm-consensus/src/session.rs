@@ -86,7 +86,9 @@ fn next_session(storage: &dyn Storage) -> Result<u64, EngineError> {
     let stored = |index| Ok::<_, EngineError>(storage.get(&session_key(index))?.is_some());
     let mut end = 1;
     while stored(end - 1)? {
-        end *= 2;
+        // Keys are whatever the database has: there is no number beyond the largest.
+        let Some(twice) = end.checked_mul(2) else { break };
+        end = twice;
     }
     let (mut least, mut most) = (end / 2, end - 1);
     while least < most {

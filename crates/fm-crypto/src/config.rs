@@ -19,6 +19,8 @@ use crate::{BroadcastKey, PublicKey};
 pub struct ConsensusConfig {
     /// The program's version at key generation.
     pub code_version: String,
+    /// What the federation calls itself, if it does.
+    pub federation_name: Option<String>,
     /// The keys epochs are signed with; v0.1 (and the first builds after it) only.
     pub epoch_keys: Option<EpochKeys>,
     /// The federation's id of v0.1: the key of `auth_pk_set`.
@@ -135,6 +137,7 @@ impl ConsensusConfig {
         let (broadcast, modules) = (field("broadcast_public_keys")?, field("modules")?);
         Ok(Self {
             code_version: text("code_version", code_version)?.to_owned(),
+            federation_name: federation_name(&file),
             epoch_keys: key_set(&file, "epoch_pk_set")?,
             federation_id: key_set(&file, "auth_pk_set")?.map(|keys| keys.public_key()),
             broadcast_public_keys: numbered("broadcast_public_keys", broadcast, broadcast_key)?,
@@ -144,6 +147,13 @@ impl ConsensusConfig {
             })?,
         })
     }
+}
+
+/// The name among the free entries of `meta`: a text, which later versions write as JSON once more. Nothing rests on it.
+fn federation_name(file: &Value) -> Option<String> {
+    let text = file.get("meta")?.get("federation_name")?.as_str()?;
+    let inner: Option<String> = serde_json::from_str(text).ok();
+    Some(inner.unwrap_or_else(|| text.to_owned()))
 }
 
 /// Whether a URL is one that parsing and printing leave as it is: scheme, host, port and path, nothing else.

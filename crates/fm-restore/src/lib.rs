@@ -26,5 +26,6 @@ pub use journal::{Chosen, JOURNAL_NAME, Journal, Proof, Step};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, OpenUnits, Outgoing, Reach};
 pub use peers::Witness;
 pub use plan::{Plan, Restore};
+pub use stamp::day;
 pub use status::Status;
 pub use undo::{Undo, UndoPlan};

@@ -24,6 +24,12 @@ impl Stamp {
     }
 }
 
+/// The day of a moment, such as `2026-11-21`; the first of 1970 for a clock before it.
+pub fn day(time: SystemTime) -> String {
+    let text = utc(time);
+    format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..8])
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};

@@ -75,7 +75,7 @@ fn tell(arguments: &CreateArgs, created: &Created, mut output: Output) -> Result
         })?;
         return Ok(exit);
     }
-    print_history(survey, &mut output)?;
+    print_history(survey, None, &mut output)?;
     output
         .line(&format!("written: {} (opened, and has the rows of the database)", created.path.display()))?;
     Ok(exit)

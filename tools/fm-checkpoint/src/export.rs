@@ -5,7 +5,8 @@ use std::path::Path;
 
 use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits,
+    interrupt_flag,
 };
 use serde::Serialize;
 
@@ -29,6 +30,7 @@ struct ExportVerdict<'a> {
     pending: u64,
     errors: u64,
     warnings: u64,
+    keys: Option<NamedKeys>,
     metadata: BTreeMap<&'a str, &'a str>,
 }
 
@@ -62,7 +64,7 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     drop(progress);
     let mut output = printer.finish()?;
     let exported = crate::show::or_refused(exported, arguments.json.json, &mut output)?;
-    show(arguments, &exported, &mut output)?;
+    show(arguments, &exported, keys.as_ref(), &mut output)?;
     Ok(Exit::Done)
 }
 
@@ -79,7 +81,12 @@ fn data_dir_of<'a>(state: &'a State, source: &'a Path) -> Option<&'a Path> {
     parents.into_iter().flatten().find(is_guardians)
 }
 
-fn show(arguments: &ExportArgs, exported: &Exported, output: &mut Output) -> Result<(), Failure> {
+fn show(
+    arguments: &ExportArgs,
+    exported: &Exported,
+    keys: Option<&PinnedKeys>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let (survey, summary) = (&exported.survey, &exported.summary);
     let anchor = survey.audit.anchor.as_ref();
     if arguments.json.json {
@@ -98,10 +105,11 @@ fn show(arguments: &ExportArgs, exported: &Exported, output: &mut Output) -> Res
             pending: survey.audit.pending,
             errors: survey.errors,
             warnings: survey.warnings,
+            keys: NamedKeys::of(keys, [&survey.layout, &survey.layout]),
             metadata: exported.metadata.iter().collect(),
         });
     }
-    print_history(survey, output)?;
+    print_history(survey, keys, output)?;
     if arguments.profile == fm_backup::Profile::Full {
         print_classes(survey, output)?;
     }

@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &ImportArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     if let Some(survey) = survey {
-        print_history(survey, &mut output)?;
+        print_history(survey, keys.as_ref(), &mut output)?;
     }
     output.line(&format!("identity   {}", imported.identity))?;
     let database = arguments.to.join(fm_audit::DATABASE_NAME);

@@ -1,12 +1,19 @@
 //! What several commands print alike.
 
 use fm_backup::{BackupError, Survey};
-use fm_cli::{Failure, Output, group_digits, root_line};
+use fm_cli::{Failure, Output, PinnedKeys, group_digits, root_line, trust_root_line};
 use serde::Serialize;
 
-/// The history of a state, in a few lines.
-pub(crate) fn print_history(survey: &Survey, output: &mut Output) -> Result<(), Failure> {
+/// The history of a state, in a few lines, and the keys that it was checked with.
+pub(crate) fn print_history(
+    survey: &Survey,
+    keys: Option<&PinnedKeys>,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let audit = &survey.audit;
+    if keys.is_some() {
+        output.line(&trust_root_line(keys, [&survey.layout, &survey.layout]))?;
+    }
     output.line(&format!("layout     era {} ({})", survey.layout.era(), survey.layout.name()))?;
     let chain = &audit.chain;
     if survey.has_keys {

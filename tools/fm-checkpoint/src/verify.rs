@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use fm_backup::{Verified, VerifyOptions};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits,
+    interrupt_flag,
 };
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ struct VerifyVerdict<'a> {
     signed: u64,
     errors: u64,
     warnings: u64,
+    keys: Option<NamedKeys>,
     metadata: BTreeMap<&'a str, &'a str>,
 }
 
@@ -49,17 +51,17 @@ pub(crate) fn run(arguments: &VerifyArgs) -> Result<Exit, Failure> {
     });
     drop(progress);
     let mut output = printer.finish()?;
-    conclude(arguments, &verified?, keys.is_some(), &mut output)
+    conclude(arguments, &verified?, keys.as_ref(), &mut output)
 }
 
 fn conclude(
     arguments: &VerifyArgs,
     verified: &Verified,
-    has_keys: bool,
+    keys: Option<&PinnedKeys>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let survey = verified.survey.as_ref();
-    let (verdict, exit) = match (verified.errors + verified.warnings, arguments.quick, has_keys) {
+    let (verdict, exit) = match (verified.errors + verified.warnings, arguments.quick, keys.is_some()) {
         (1.., _, _) => ("findings", Exit::Findings),
         (0, true, _) => ("whole", Exit::Done),
         (0, false, true) => ("sound", Exit::Done),
@@ -82,12 +84,13 @@ fn conclude(
             signed: survey.map_or(0, |survey| survey.audit.chain.signed),
             errors: verified.errors,
             warnings: verified.warnings,
+            keys: survey.and_then(|survey| NamedKeys::of(keys, [&survey.layout, &survey.layout])),
             metadata: verified.metadata.iter().collect(),
         })?;
         return Ok(exit);
     }
     if let Some(survey) = survey {
-        print_history(survey, output)?;
+        print_history(survey, keys, output)?;
         if survey.classes.records > 0 {
             print_classes(survey, output)?;
         }
@@ -103,7 +106,7 @@ fn conclude(
             Some(anchor) => format!("SOUND up to {}; the rest is this guardian's own word", anchor.last),
             None => "SOUND".to_owned(),
         },
-        "unpinned" => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
+        "unpinned" => "UNPINNED: consistent in itself; signatures not checked, no keys were given".to_owned(),
         _ => format!(
             "FINDINGS: {} error(s), {} warning(s)",
             group_digits(verified.errors),

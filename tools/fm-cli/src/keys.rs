@@ -98,10 +98,35 @@ impl PinnedKeys {
         keys.iter().map(|(peer, key)| (peer.to_string(), hex::encode(key))).collect()
     }
 
+    /// What the federation calls itself, if the config says it.
+    pub fn federation_name(&self) -> Option<&str> {
+        self.config.as_ref()?.federation_name.as_deref()
+    }
+
+    /// The guardians' names by number, as the config has them; a keys file has none.
+    pub fn guardians(&self) -> BTreeMap<u16, &str> {
+        let guardians = self.config.iter().flat_map(|config| &config.guardians);
+        guardians.map(|(peer, guardian)| (*peer, guardian.name.as_str())).collect()
+    }
+
     /// The federation's id in hex, if the config says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
         let id = self.config.as_ref().and_then(ConsensusConfig::federation)?;
         Some(hex::encode(id))
+    }
+}
+
+/// The keys of a consensus.json, of the directory that holds one, or of a keys file.
+///
+/// # Errors
+/// If it cannot be read or is neither.
+pub fn load_keys_of(path: &Path) -> Result<PinnedKeys, Failure> {
+    if path.is_dir() {
+        return load_config(path);
+    }
+    match ConsensusConfig::parse(&read(path)?) {
+        Err(ConfigError::NotAConsensusConfig { .. }) => load_keys(path),
+        _ => load_config(path),
     }
 }
 
@@ -146,7 +171,17 @@ pub fn read(path: &Path) -> Result<String, Failure> {
 
 fn malformed(path: &Path, error: &ConfigError) -> Failure {
     let failure = Failure::from_error(Exit::Usage, error);
-    Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
+    let failure = Failure { message: format!("{}: {}", path.display(), failure.message), ..failure };
+    match error {
+        ConfigError::NotAKeysFile => {
+            failure.hint(
+            "a keys file holds public keys and nothing else: {\"epoch_pk_set\": [\"<96 hex digits>\", …]} for epochs, or \
+             {\"0\": \"<66 hex digits>\", \"1\": …} for blocks and sessions; `fm-verify keys CONFIG --out FILE` writes one \
+             from a guardian's consensus.json",
+        )
+        }
+        _ => failure,
+    }
 }
 
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {

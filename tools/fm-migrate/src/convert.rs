@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicBool;
 
 use fm_audit::{Anchor, Control, EpochStream, Silent, Source, omission_findings, open_source};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag, root_line,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
+    group_digits, interrupt_flag, root_line, trust_root_line,
 };
 use fm_eras::Detected;
 use fm_history::{Code, Finding, Manifest, Severity};
@@ -75,6 +75,14 @@ impl Opened {
         })
     }
 
+    fn trust_root_line(&self) -> String {
+        trust_root_line(Some(&self.keys), [&self.layout, &self.layout])
+    }
+
+    fn named_keys(&self) -> Option<NamedKeys> {
+        NamedKeys::of(Some(&self.keys), [&self.layout, &self.layout])
+    }
+
     fn control(&self) -> Control<'_> {
         Control { progress: &self.progress, interrupted: &self.flag }
     }
@@ -96,6 +104,7 @@ struct CheckVerdict {
     items: u64,
     history_root: String,
     source_omissions: Vec<Code>,
+    keys: Option<NamedKeys>,
 }
 
 #[derive(Serialize)]
@@ -146,9 +155,11 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
             items: anchor.items,
             history_root: anchor.history_root.to_string(),
             source_omissions: losses(&opened.omissions),
+            keys: opened.named_keys(),
         })?;
         return Ok(Exit::Done);
     }
+    output.line(&opened.trust_root_line())?;
     let proven = group_digits(chain.signed + chain.covered);
     output.line(&match opened.layout {
         Detected::Hbbft(_) => format!(
@@ -195,6 +206,7 @@ struct ConvertVerdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     target: &'a Path,
+    keys: Option<NamedKeys>,
     #[serde(flatten)]
     manifest: &'a Manifest,
 }
@@ -221,10 +233,12 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
             r#type: "verdict",
             verdict,
             target: &arguments.to,
+            keys: opened.named_keys(),
             manifest: &manifest,
         })?;
         return Ok(Exit::Done);
     }
+    output.line(&opened.trust_root_line())?;
     print_manifest(&mut output, &manifest)?;
     print_comparison(&mut output, manifest.last)?;
     let is_signed = fm_audit::is_copied(&opened.layout);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use fm_cli::{Failure, KeyArgs, Manual, layout_by_name, number};
 use fm_eras::Detected;
 use fm_history::Hash;
@@ -44,6 +44,10 @@ pub(crate) enum Command {
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
     CheckProof(CheckProofArgs),
+    /// Shows a federation's keys in a form that can be read over the telephone, and writes a file for --keys.
+    ///
+    /// Every verdict rests on these keys: compare them with what another guardian reads to you before you trust one.
+    Keys(KeysArgs),
     /// Audits a history, and writes a page to look at: complete in itself, without scripts or network.
     ///
     /// Exit statuses are those of the audit.
@@ -161,6 +165,31 @@ pub(crate) struct DiffArgs {
     #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) hex: bool,
     /// Print NDJSON: the difference, and the verdict as the last line.
+    #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Which keys of a config are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KeyKind {
+    /// Those that sign HoneyBadger epochs.
+    Epochs,
+    /// Those that sign blocks and sessions.
+    Sessions,
+}
+
+#[derive(Args)]
+pub(crate) struct KeysArgs {
+    /// A guardian's consensus.json, the directory that holds it, or a file for --keys.
+    #[arg(value_name = "CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Write the public keys to a file that --keys takes; it must not exist.
+    #[arg(long, value_name = "FILE", env = "FM_OUT")]
+    pub(crate) out: Option<PathBuf>,
+    /// Which keys to write, where the config has both [default: epochs if it has them].
+    #[arg(long, value_name = "KIND", requires = "out")]
+    pub(crate) of: Option<KeyKind>,
+    /// Print one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,
 }

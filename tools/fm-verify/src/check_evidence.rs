@@ -1,13 +1,14 @@
 //! `check-evidence`: what a file of evidence proves, and of which side, by the keys alone.
 
 use fm_audit::{CheckedEvidence, Explanation, KeyStanding, check_evidence};
-use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, read_file};
+use fm_cli::{
+    Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, read_file, trust_root_line, trusted,
+};
 use fm_history::DiffClass;
 use serde::Serialize;
 
 use crate::args::CheckArgs;
 use crate::explained::Explained;
-use crate::trust_root::{self, Keys, trusted};
 use crate::view::{modules, peers_text};
 
 /// Largest file that is read: two records of the largest size in hex, and some.
@@ -28,7 +29,7 @@ struct Verdict<'a> {
     proven_sides: Vec<&'static str>,
     item: Option<usize>,
     proven: &'a [String],
-    keys: Option<Keys>,
+    keys: Option<NamedKeys>,
     reason: Option<String>,
 }
 
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, Failure> {
             proven_sides: proven_sides(&checked),
             item: found.item,
             proven: &proven,
-            keys: Keys::of(keys.as_ref(), layouts),
+            keys: NamedKeys::of(keys.as_ref(), layouts),
             reason: None,
         })?;
     } else {
@@ -114,7 +115,7 @@ fn print(
     proven: &[String],
     keys: Option<&PinnedKeys>,
 ) -> Result<(), Failure> {
-    output.line(&trust_root::line(keys, explained.layouts))?;
+    output.line(&trust_root_line(keys, explained.layouts))?;
     for (side, (source, layout)) in
         ["left ", "right"].iter().zip(checked.sources.iter().zip(&checked.layouts))
     {

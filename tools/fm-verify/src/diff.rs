@@ -9,8 +9,8 @@ use fm_audit::{
     TrustedKeys, compare_histories, evidence, explain, open_source,
 };
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag, root_line,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
+    group_digits, interrupt_flag, root_line, trust_root_line, trusted,
 };
 use fm_eras::Detected;
 use fm_history::{DiffClass, Hash};
@@ -18,7 +18,6 @@ use serde::Serialize;
 
 use crate::args::DiffArgs;
 use crate::explained::Explained;
-use crate::trust_root::{self, Keys, trusted};
 use crate::view::modules;
 
 #[derive(Serialize)]
@@ -39,7 +38,7 @@ struct Verdict {
     /// What the keys are to each side.
     left_keys: KeyStanding,
     right_keys: KeyStanding,
-    keys: Option<Keys>,
+    keys: Option<NamedKeys>,
     evidence: Option<String>,
 }
 
@@ -168,7 +167,7 @@ fn report(
         }
         _ => None,
     };
-    let verdict = verdict(found, Keys::of(keys, layouts), written);
+    let verdict = verdict(found, NamedKeys::of(keys, layouts), written);
     if arguments.json {
         output.json(&verdict)?;
     } else {
@@ -222,7 +221,7 @@ fn print_sides(
     keys: Option<&PinnedKeys>,
     found: &Found,
 ) -> Result<(), Failure> {
-    output.line(&trust_root::line(keys, layouts))?;
+    output.line(&trust_root_line(keys, layouts))?;
     let sides = [("left ", &arguments.left, layouts[0]), ("right", &arguments.right, layouts[1])];
     for (name, path, layout) in sides {
         output.line(&format!("{name}      {}, era {} ({})", path.display(), layout.era(), layout.name()))?;
@@ -267,7 +266,7 @@ fn print_equal(output: &mut Output, comparison: &Comparison) -> Result<(), Failu
     Ok(())
 }
 
-fn verdict(found: &Found, keys: Option<Keys>, evidence: Option<String>) -> Verdict {
+fn verdict(found: &Found, keys: Option<NamedKeys>, evidence: Option<String>) -> Verdict {
     let (comparison, explanation) = (&found.comparison, found.explanation.as_ref());
     Verdict {
         r#type: "verdict",

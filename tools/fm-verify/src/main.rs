@@ -5,13 +5,15 @@ mod audit_args;
 mod check_evidence;
 mod diff;
 mod explained;
+mod keys;
 mod open_session;
+mod origin;
 mod prove;
 mod report;
 mod scope_args;
 mod show;
 mod show_unit;
-mod trust_root;
+mod spoken;
 mod verdict;
 mod verify;
 mod view;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         None => verify::run(&arguments.audit),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
+        Some(Command::Keys(arguments)) => keys::run(arguments),
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),

@@ -1,7 +1,10 @@
 //! `prove` and `check-proof`: that one item is in the history, by the keys alone.
 
 use fm_audit::{AuditError, Control, ProofError, ProvenItem, check_proof, open_source, prove};
-use fm_cli::{Exit, Failure, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, read_file};
+use fm_cli::{
+    Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, read_file,
+    trust_root_line, trusted,
+};
 use fm_eras::Detected;
 use fm_history::Hash;
 use serde::Serialize;
@@ -9,7 +12,6 @@ use serde::Serialize;
 use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
 use crate::diff::{check_file, write_file};
 use crate::show::find;
-use crate::trust_root::{self, Keys, trusted};
 use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
 
 /// Largest file that is read: records of epochs in hex take twice their bytes.
@@ -28,7 +30,7 @@ struct Verdict<'a> {
     signed_epoch: Option<u64>,
     signed_by: Option<&'a [u16]>,
     item: Option<ItemLine<'a>>,
-    keys: Option<Keys>,
+    keys: Option<NamedKeys>,
     file: String,
     reason: Option<String>,
 }
@@ -132,7 +134,7 @@ fn accept(
             signed_epoch: is_epoch.then_some(proven.signed_index),
             signed_by: proven.signers.valid.as_deref(),
             item: Some(item_json(number, &proven.facts, arguments.hex)),
-            keys: Keys::of(keys, [&proven.layout, &proven.layout]),
+            keys: NamedKeys::of(keys, [&proven.layout, &proven.layout]),
             file,
             reason: None,
         })?;
@@ -152,7 +154,7 @@ fn print(
     let what = if is_epoch { "epoch" } else { "session" };
     let (index, item, count) =
         (group_digits(proven.index), group_digits(proven.item), group_digits(proven.count));
-    output.line(&trust_root::line(keys, [&proven.layout, &proven.layout]))?;
+    output.line(&trust_root_line(keys, [&proven.layout, &proven.layout]))?;
     let (era, layout) = (proven.layout.era(), proven.layout.name());
     let place = format!("{item} of {count} in {what} {index}, counted from 0, of era {era} ({layout})");
     output.line(&format!("item       {place}"))?;

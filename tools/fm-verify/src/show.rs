@@ -1,14 +1,16 @@
 //! `show`: one session, block or epoch, or an item in it.
 
 use fm_audit::{Control, Signers, Source, StoredHistory, open_source, read_entry};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, NamedKeys, Output, TerminalProgress, group_digits, interrupt_flag, trust_root_line,
+    trusted,
+};
 use fm_eras::Detected;
 use fm_history::{Entry, Hash};
 use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
 use crate::show_unit::{self, Shown};
-use crate::trust_root::{self, Keys, trusted};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
 /// Items printed for people; the rest is counted.
@@ -30,7 +32,7 @@ struct EntryLine<'a> {
     last_hash: Option<Hash>,
     signatures: &'a Signers,
     modules: &'a Modules,
-    keys: Option<Keys>,
+    keys: Option<NamedKeys>,
     list: Vec<ItemLine<'a>>,
 }
 
@@ -63,10 +65,10 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let mut output = Output::default();
     let layouts = [&found.layout, &found.layout];
     if arguments.json {
-        let keys = Keys::of(keys.as_ref(), layouts);
+        let keys = NamedKeys::of(keys.as_ref(), layouts);
         output.json(&entry_line(&found, &signers, &modules, keys, arguments.hex))?;
     } else {
-        output.line(&trust_root::line(keys.as_ref(), layouts))?;
+        output.line(&trust_root_line(keys.as_ref(), layouts))?;
         print(&mut output, &found, &signers, &modules, arguments.hex)?;
     }
     Ok(Exit::Done)
@@ -126,7 +128,7 @@ fn entry_line<'a>(
     found: &'a Found,
     signatures: &'a Signers,
     modules: &'a Modules,
-    keys: Option<Keys>,
+    keys: Option<NamedKeys>,
     hex: bool,
 ) -> EntryLine<'a> {
     let is_epoch = matches!(found.layout, Detected::Hbbft(_));

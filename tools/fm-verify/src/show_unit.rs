@@ -1,7 +1,7 @@
 //! `show --unit`: a unit of the session in progress.
 
 use fm_audit::{Control, EpochStream, KeyStanding, Source};
-use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
+use fm_cli::{Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, trust_root_line, trusted};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Code, ConsensusItem, Hash, sha256};
@@ -10,7 +10,6 @@ use fm_units::{Dag, Expected, Node, Parents, ProposedItem, UnitData, items, read
 use serde::Serialize;
 
 use crate::args::UnitName;
-use crate::trust_root::{self, Keys, trusted};
 use crate::view::Modules;
 
 #[derive(Serialize)]
@@ -23,7 +22,7 @@ struct UnitLine<'a> {
     hash: Hash,
     /// Null without keys, and with those of another federation.
     signed: Option<bool>,
-    keys: Option<Keys>,
+    keys: Option<NamedKeys>,
     key_standing: KeyStanding,
     parents: Vec<usize>,
     parents_known: &'static str,
@@ -69,7 +68,7 @@ pub(crate) fn run(
     let has_other_keys = history.has_other_keys(trusted(shown.keys), control)?;
     let mut output = Output::default();
     if !shown.json {
-        output.line(&trust_root::line(shown.keys, [&history.layout, &history.layout]))?;
+        output.line(&trust_root_line(shown.keys, [&history.layout, &history.layout]))?;
     }
     let mut found = 0;
     for (session, backup) in &stored.backups {
@@ -132,7 +131,7 @@ fn unit_line<'a>(
         form: dag.form.name,
         hash: node.hash,
         signed: node.signed.filter(|_| key_standing == KeyStanding::Given),
-        keys: Keys::of(shown.keys, [&Detected::Blocks(stored.layout), &Detected::Blocks(stored.layout)]),
+        keys: NamedKeys::of(shown.keys, [&Detected::Blocks(stored.layout), &Detected::Blocks(stored.layout)]),
         key_standing,
         parents: fields.parents.members().collect(),
         parents_known: match node.parents {

@@ -6,6 +6,7 @@ use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, root_line};
 use fm_eras::Detected;
 use serde::Serialize;
 
+use crate::origin::Origin;
 use crate::scope_args::{Limits, Range, SampleFacts, TrustFacts};
 use crate::verify::Outcome;
 
@@ -46,6 +47,8 @@ pub(crate) struct Verdict<'a> {
     /// The sample whose signatures were checked; none if that was every one.
     pub(crate) sample: Option<&'a SampleFacts>,
     pub(crate) trust_file: Option<&'a TrustFacts>,
+    #[serde(flatten)]
+    pub(crate) origin: Origin,
 }
 
 /// Whose keys the signatures were checked with.
@@ -114,7 +117,13 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
         _ => ("findings", Exit::Findings),
     };
     let is_epochs = !matches!(outcome.layout, Some(Detected::Blocks(_)));
-    let verdict = verdict(name, outcome, keys.map(|keys| key_source(keys, is_epochs)), is_epochs);
+    let verdict = verdict(
+        name,
+        outcome,
+        keys.map(|keys| key_source(keys, is_epochs)),
+        Origin::new(keys, outcome.identity),
+        is_epochs,
+    );
     Judgement { verdict, exit, is_epochs }
 }
 
@@ -137,6 +146,7 @@ fn verdict<'a>(
     name: &'static str,
     outcome: &'a Outcome,
     keys: Option<KeySource>,
+    origin: Origin,
     is_epochs: bool,
 ) -> Verdict<'a> {
     let chain = &outcome.audit.chain;
@@ -179,6 +189,7 @@ fn verdict<'a>(
         range: *range,
         sample: sample.as_ref(),
         trust_file: trust.as_ref(),
+        origin,
     }
 }
 
@@ -198,6 +209,7 @@ fn proven_to(outcome: &Outcome) -> Option<u64> {
 
 fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let Judgement { verdict, is_epochs, .. } = judgement;
+    verdict.origin.print(output)?;
     output.line(&format!("trust root {}", trust_root(verdict)))?;
     output.line(&format!("source     {}", source(verdict)))?;
     let what = if *is_epochs { "epochs    " } else { "signatures" };
@@ -213,6 +225,9 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
             output.line(&format!("open       {}", open_session(verdict)))?;
         }
         output.line(&format!("{}{}", root_line(root, last), root_standing(verdict)))?;
+    }
+    if let Some(identity) = verdict.origin.identity {
+        output.line(&format!("identity   {identity}"))?;
     }
     if let Some(sealed) = sealed(outcome) {
         output.line(&format!("sealed     {sealed}"))?;

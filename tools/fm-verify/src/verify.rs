@@ -3,15 +3,22 @@
 use std::path::Path;
 
 use fm_audit::{
+<<<<<<< HEAD
     AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, PROVENANCE_NAME,
     SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
+=======
+    AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, OnEveryRow,
+    PROVENANCE_NAME, SealAudit, Source, audit_history, audit_migrated_sessions, check_archive,
+    omission_findings, open_source,
+>>>>>>> E
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
-use fm_history::{Finding, Severity};
+use fm_history::{Finding, Hash, Severity};
 
 use crate::audit_args::AuditArgs;
 use crate::open_session;
+use crate::origin::RowIdentity;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
 use crate::verdict::conclude;
 
@@ -28,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) units: u64,
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
+    /// Identity of all rows; none if they were not all looked at.
+    pub(crate) identity: Option<Hash>,
     /// What was left out because the user said so.
     pub(crate) limits: Limits,
 }
@@ -89,6 +98,7 @@ fn damaged(damage: &[Finding], layout: Option<Detected>, watch: &mut Watch<'_>) 
         seal,
         continued: None,
         units: 0,
+        identity: None,
         errors: damage.len() as u64,
         warnings: 0,
         limits,
@@ -106,13 +116,22 @@ fn audit(
     let keys = request.keys.map(|keys| keys.of_history(&layout)).transpose()?;
     let is_migrated = matches!(source, Source::Migrated(_));
     let plan = request.scope.plan(request.path, history, is_migrated, keys, control)?;
+<<<<<<< HEAD
     let mut side_records = true;
+=======
+    let (mut omissions, mut identity) = (Vec::new(), None);
+>>>>>>> E
     let name = match source {
         Source::Migrated(dir) => return audit_directory(dir, request, plan, control, watch),
         Source::Database { .. } => "database",
         Source::Archive { archive, .. } => {
+<<<<<<< HEAD
             side_records = !archive.is_history_only();
             let (identity, damage) = check_archive(archive.path(), control)?;
+=======
+            let (found, damage) = check_archive(archive.path(), control)?;
+            identity = found;
+>>>>>>> E
             if identity.is_none() {
                 return Ok(damaged(&damage, Some(layout), watch));
             }
@@ -122,8 +141,16 @@ fn audit(
     let omissions = source.lacks();
     omissions.iter().for_each(|finding| (watch.on_finding)(finding));
     let scope = plan.scope();
+    let rows = RowIdentity::default();
+    let see = |key: &[u8], value: &[u8]| rows.see(key, value);
+    let is_seen = identity.is_none() && scope.is_whole() && matches!(layout, Detected::Blocks(_));
+    let on_row: Option<OnEveryRow<'_>> = if is_seen { Some(&see) } else { None };
     let options =
+<<<<<<< HEAD
         HistoryOptions { layout, keys, shares: true, until: None, side_records, on_row: None, scope };
+=======
+        HistoryOptions { layout, keys, shares: true, until: None, side_records: true, on_row, scope };
+>>>>>>> E
     let Watch { on_finding, on_session } = watch;
     let audit = audit_history(
         history.stream,
@@ -149,12 +176,19 @@ fn audit(
             others.push(finding);
         })?;
     }
+    let is_whole = plan.scope().is_whole();
     let count = |severity| others.iter().filter(|finding| finding.severity == severity).count() as u64;
     let errors = audit.errors + count(Severity::Error);
     let warnings = audit.warnings + count(Severity::Warning);
     let (layout, limits) = (Some(layout), plan.conclude(&audit, errors)?);
     let (seal, continued) = (SealAudit::default(), None);
-    Ok(Outcome { source: name, layout, audit, seal, continued, units, errors, warnings, limits })
+    let identity = match (identity, is_seen) {
+        (None, true) => rows.finish(),
+        // Epochs are not read in the order of keys.
+        (None, false) if is_whole => Some(fm_audit::identity(history.stream, control)?),
+        (identity, _) => identity,
+    };
+    Ok(Outcome { source: name, layout, audit, seal, continued, units, identity, errors, warnings, limits })
 }
 
 fn audit_directory(
@@ -194,6 +228,8 @@ fn audit_directory(
         seal: audit.seal,
         continued: audit.continued,
         units: 0,
+        // Of the rows of old: the audit compared it with what the manifest says.
+        identity: Some(dir.manifest.provenance).filter(|_| audit.errors == 0),
         errors: audit.errors,
         warnings: audit.warnings,
         limits,

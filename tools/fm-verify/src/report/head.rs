@@ -41,6 +41,19 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     let verdict = &judgement.verdict;
     page.open("section", "trust");
     page.tag("h2", "", "What this rests on");
+    let origin = &verdict.origin;
+    page.open("dl", "");
+    let named = [("Federation", origin.federation()), ("Guardians", origin.guardians())];
+    for (name, value) in named {
+        if let Some(value) = value {
+            fact(page, name, &value, "wide");
+        }
+    }
+    fact(page, "Checked", &origin.checked(), "wide");
+    if let Some(identity) = origin.identity {
+        fact(page, "Identity of the source", &identity.to_string(), "wide hash");
+    }
+    page.close("dl");
     let pinned = verdict.keys.as_ref().and_then(|source| Some((source, rests_on(source)?)));
     let is_pinned = pinned.is_some();
     match pinned {

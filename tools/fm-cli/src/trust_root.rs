@@ -1,12 +1,13 @@
 //! The keys that a verdict rests on, by the one name that they have: for people and as JSON.
 
 use fm_audit::TrustedKeys;
-use fm_cli::PinnedKeys;
 use fm_eras::Detected;
 use serde::Serialize;
 
+use crate::PinnedKeys;
+
 /// Both kinds of keys of what the user gave.
-pub(crate) fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
+pub fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
     keys.map_or_else(TrustedKeys::default, |keys| TrustedKeys {
         epoch: keys.epoch.as_ref(),
         session: keys.session.as_ref(),
@@ -14,22 +15,23 @@ pub(crate) fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
 }
 
 /// The keys that an answer rests on.
-#[derive(Serialize)]
-pub(crate) struct Keys {
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedKeys {
     path: String,
     /// The name of the key set; null if the file has none of the kind that signs this.
     key_set: Option<String>,
 }
 
-impl Keys {
-    pub(crate) fn of(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> Option<Self> {
+impl NamedKeys {
+    /// Those that two histories of these layouts are signed with; none if no keys were given.
+    pub fn of(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> Option<Self> {
         let path = keys?.path.display().to_string();
         Some(Self { path, key_set: trusted(keys).names(layouts) })
     }
 }
 
 /// The line that names the keys that an answer about histories of these layouts rests on.
-pub(crate) fn line(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> String {
+pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> String {
     let Some(keys) = keys else {
         return "trust root NONE: without --config or --keys no signature is checked".to_owned();
     };

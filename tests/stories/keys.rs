@@ -1,0 +1,132 @@
+//! The keys that everything rests on: read over the telephone, written as a file, and files that are none.
+
+use std::fs;
+
+use fm_tests::{Run, fixture, hbbft, verify};
+use serde_json::{Value, json};
+
+fn keys(run: Run) -> Value {
+    let mut lines = run.exits(0).json();
+    assert_eq!(lines.len(), 1);
+    lines.remove(0)
+}
+
+/// The file is taken by an audit, which names the same keys.
+#[test]
+fn a_file_of_keys_proves_what_the_config_proves() {
+    let home = tempfile::tempdir().expect("a directory");
+    for (place, kind) in [("hbbft-v0.1.5/peer-0", "epochs"), ("session-v0.5.0/peer-0", "sessions")] {
+        let (guardian, file) = (fixture(place), home.path().join(kind));
+        let shown = keys(verify!("keys", guardian, "--out", file, "--json"));
+        let set = &shown["key_sets"][0];
+        assert_eq!((&set["kind"], &shown["file"]), (&json!(kind), &json!(file.to_str())));
+        let (by_config, by_file) =
+            (verify!(guardian, "--config", guardian, "--json"), verify!(guardian, "--keys", file, "--json"));
+        for run in [by_config.clone(), by_file] {
+            assert_eq!(run.exits(0).verdict()["keys"]["key_set"], set["key_set"]);
+        }
+        let verdict = by_config.verdict();
+        assert_eq!(verdict["federation"], shown["federation"]);
+        assert_eq!(verdict["federation_name"], shown["federation_name"]);
+        assert_eq!(verdict["guardians"]["2"], "peer-2");
+        // What was written is shown as what it was written from.
+        let again = keys(verify!("keys", file, "--json"));
+        assert_eq!((&again["key_sets"][0], &again["federation"]), (set, &Value::Null));
+        assert!(verify!("keys", guardian, "--out", file).exits(2).sentence().contains("exists already"));
+        assert!(!fs::read_to_string(&file).expect("the file").contains("secret"));
+    }
+    // Of a config with both kinds each can be written.
+    let file = home.path().join("others");
+    let shown = keys(verify!("keys", hbbft("peer-0"), "--out", file, "--of", "sessions", "--json"));
+    let again = keys(verify!("keys", file, "--json"));
+    assert_eq!(again["key_sets"], json!([shown["key_sets"][1]]));
+    let session = fixture("session-v0.5.0/peer-0");
+    let run = verify!("keys", session, "--out", home.path().join("none"), "--of", "epochs").exits(2);
+    assert!(run.sentence().contains("has no keys of epochs"), "{}", run.stderr);
+}
+
+/// Groups and words are those of the name that a verdict prints, and every guardian's config gives the same.
+#[test]
+fn what_is_read_over_the_telephone() {
+    let shown = keys(verify!("keys", fixture("session-v0.5.0/peer-0"), "--json"));
+    let set = &shown["key_sets"][0];
+    let text = |name: &str| set[name].as_str().expect("text").to_owned();
+    assert_eq!(text("groups").replace(' ', ""), text("key_set"));
+    assert!(text("groups").split(' ').all(|group| group.len() == 4));
+    assert_eq!(text("words").split(' ').count() * 2, text("key_set").len());
+    // 1f 50 97 c3: a word of two syllables, one of three, and so on.
+    assert!(
+        text("key_set").starts_with("1f5097c3")
+            && text("words").starts_with("billiard embezzle preshrunk replica ")
+    );
+    assert_eq!((&shown["federation_name"], &set["threshold"]), (&json!("fixture"), &json!(3)));
+    for peer in 1..4 {
+        let other = keys(verify!("keys", fixture(&format!("session-v0.5.0/peer-{peer}")), "--json"));
+        assert_eq!((&other["key_sets"], &other["federation"]), (&shown["key_sets"], &shown["federation"]));
+    }
+    let people = verify!("keys", fixture("session-v0.5.0/peer-0")).exits(0).stdout;
+    for part in
+        [&text("key_set"), "guardian   3 \"peer-3\", signs with 035d0d70", "words    billiard embezzle"]
+    {
+        assert!(people.contains(part), "{part} is not in\n{people}");
+    }
+}
+
+/// The files of keys that are bundled hold secret keys: refused, with the form that they should have.
+#[test]
+fn files_that_are_no_keys() {
+    for folder in ["aleph-a4177cea3", "broadcast-v0.1.5", "session-v0.2.0-rc1", "synth-v0.5.0"] {
+        let file = fixture(folder).join("keys.json");
+        for run in [verify!(hbbft("peer-0"), "--keys", file), verify!("keys", file)] {
+            let run = run.exits(2);
+            assert!(run.stderr.contains("not a keys file"), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("\"epoch_pk_set\"") && run.stderr.contains("<66 hex digits>"),
+                "{}",
+                run.stderr
+            );
+            assert!(run.stderr.contains("fm-verify keys CONFIG --out FILE"), "{}", run.stderr);
+        }
+    }
+    verify!("keys", fixture("README.md")).exits(2).sentence();
+    verify!("keys", fixture("").join("nowhere")).exits(3).sentence();
+}
+
+/// What a verdict says of itself: by what, when, of whom, of which rows.
+#[test]
+fn where_a_verdict_is_from() {
+    let home = tempfile::tempdir().expect("a directory");
+    for place in ["hbbft-v0.1.5/peer-0", "session-v0.5.0/peer-1"] {
+        let (guardian, archive) = (fixture(place), home.path().join("state.fmar"));
+        let _ = fs::remove_file(&archive);
+        let verdict = verify!(guardian, "--config", guardian, "--json").exits(0).verdict();
+        assert!(
+            verdict["program"].as_str().is_some_and(|program| program.starts_with("fm-verify ")),
+            "{verdict}"
+        );
+        assert_eq!(verdict["date"].as_str().map(str::len), Some(10), "{verdict}");
+        let exported =
+            fm_tests::checkpoint!("export", guardian, "--to", archive, "--config", guardian, "--json");
+        assert_eq!(
+            verdict["identity"],
+            exported.exits(0).verdict()["identity"],
+            "an archive has the same rows"
+        );
+        let of_archive = verify!(archive, "--config", guardian, "--json").exits(0).verdict();
+        assert_eq!(of_archive["identity"], verdict["identity"]);
+        let part =
+            verify!(guardian, "--config", guardian, "--from", "1", "--to", "2", "--json").exits(4).verdict();
+        assert_eq!(part["identity"], Value::Null, "not all rows were looked at");
+        let page = home.path().join("page.html");
+        let _ = fs::remove_file(&page);
+        verify!("report", guardian, "--config", guardian, "--html", page).exits(0);
+        let page = fs::read_to_string(&page).expect("the page");
+        for name in ["identity", "date", "program", "federation"] {
+            let value = verdict[name].as_str().expect("text");
+            assert!(page.contains(value), "{name}: {value}");
+        }
+        assert!(page.contains("peer-2"), "the guardians' names");
+    }
+    let unpinned = verify!(hbbft("peer-0"), "--json").exits(4).verdict();
+    assert_eq!((&unpinned["federation"], &unpinned["guardians"]), (&Value::Null, &json!({})));
+}

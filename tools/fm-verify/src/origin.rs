@@ -1,0 +1,88 @@
+//! Whose history a verdict is about, and by what and when it was reached: for whoever keeps the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use fm_audit::Identity;
+use fm_cli::{Failure, Output, PinnedKeys};
+use fm_history::Hash;
+use serde::Serialize;
+
+/// The identity of rows that an audit reads in the order of keys, one at a time.
+#[derive(Default)]
+pub(crate) struct RowIdentity(Mutex<Identity>);
+
+impl RowIdentity {
+    pub(crate) fn see(&self, key: &[u8], value: &[u8]) {
+        if let Ok(mut identity) = self.0.lock() {
+            identity.push(key, value);
+        }
+    }
+
+    /// The identity of all of them; none if a thread that read them broke off.
+    pub(crate) fn finish(self) -> Option<Hash> {
+        self.0.into_inner().ok().map(Identity::finish)
+    }
+}
+
+/// The program that came to the verdict.
+const PROGRAM: &str = concat!("fm-verify ", env!("CARGO_PKG_VERSION"));
+
+/// What a verdict says beside what was found.
+#[derive(Serialize)]
+pub(crate) struct Origin {
+    /// The federation's id and name and its guardians' names, as the config has them; nothing signs the names.
+    pub(crate) federation: Option<String>,
+    pub(crate) federation_name: Option<String>,
+    pub(crate) guardians: BTreeMap<u16, String>,
+    pub(crate) program: &'static str,
+    /// The day, in Coordinated Universal Time.
+    pub(crate) date: String,
+    /// Identity of all rows of the source; none if they were not all looked at.
+    pub(crate) identity: Option<Hash>,
+}
+
+impl Origin {
+    pub(crate) fn new(keys: Option<&PinnedKeys>, identity: Option<Hash>) -> Self {
+        let names = keys.map(PinnedKeys::guardians).unwrap_or_default();
+        Self {
+            federation: keys.and_then(PinnedKeys::federation),
+            federation_name: keys.and_then(PinnedKeys::federation_name).map(str::to_owned),
+            guardians: names.into_iter().map(|(peer, name)| (peer, name.to_owned())).collect(),
+            program: PROGRAM,
+            date: fm_cli::day(SystemTime::now()),
+            identity,
+        }
+    }
+
+    /// Who came to the verdict, and when.
+    pub(crate) fn checked(&self) -> String {
+        format!("by {} on {}", self.program, self.date)
+    }
+
+    /// The federation that the config is of; none without a config.
+    pub(crate) fn federation(&self) -> Option<String> {
+        let name = self.federation_name.as_ref().map(|name| format!("{name:?}"));
+        let parts: Vec<String> = self.federation.clone().into_iter().chain(name).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// The guardians' names; none without a config.
+    pub(crate) fn guardians(&self) -> Option<String> {
+        let names: Vec<String> =
+            self.guardians.iter().map(|(peer, name)| format!("{peer} {name:?}")).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    pub(crate) fn print(&self, output: &mut Output) -> Result<(), Failure> {
+        output.line(&format!("checked    {}", self.checked()))?;
+        if let Some(federation) = self.federation() {
+            output.line(&format!("federation {federation}"))?;
+        }
+        match self.guardians() {
+            Some(guardians) => output.line(&format!("guardians  {guardians}")),
+            None => Ok(()),
+        }
+    }
+}
