@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::run::high_water;
 use crate::{Clock, Run, binary, command, copy_dir, fixture};
 
 /// Longer than anything here takes on a busy machine.
@@ -217,6 +218,13 @@ impl Nodes {
             assert_eq!(status, Some(0), "guardian {peer}:\n{}", self.log(peer));
         }
         last
+    }
+
+    /// The most memory that a running guardian had, in MiB.
+    pub fn peak(&self, peer: usize) -> u64 {
+        let child = self.processes[peer].as_ref().expect("the guardian runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the guardian runs");
+        high_water(&status).expect("a process has memory") / 1024
     }
 
     /// What a guardian logged.
