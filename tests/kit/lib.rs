@@ -26,6 +26,8 @@ mod run;
 mod sealing;
 mod sessions;
 mod store;
+mod stranger;
+mod swollen;
 mod unsteady;
 mod upgrade;
 
@@ -56,6 +58,8 @@ pub use rustix::process::Signal;
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
 pub use store::Store;
+pub use stranger::Stranger;
+pub use swollen::Swollen;
 pub use unsteady::{Mishaps, Unsteady};
 pub use upgrade::{OLD_PASSWORD, carry_over, carry_over_words, hash_to_confirm, sealed_guardians};
 

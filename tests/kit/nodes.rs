@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::run::high_water;
 use crate::{Clock, Run, binary, command, copy_dir, fixture};
 
 /// Longer than anything here takes on a busy machine.
@@ -219,14 +220,11 @@ impl Nodes {
         last
     }
 
-    /// The most memory that a running guardian ever held, in MiB.
-    #[track_caller]
-    pub fn peak_memory(&self, peer: usize) -> u64 {
-        let process = self.processes[peer].as_ref().expect("the guardian runs").id();
-        let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
-        let kib: u64 = peak.trim().trim_end_matches("kB").trim().parse().expect("a number");
-        kib >> 10
+    /// The most memory that a running guardian had, in MiB.
+    pub fn peak(&self, peer: usize) -> u64 {
+        let child = self.processes[peer].as_ref().expect("the guardian runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the guardian runs");
+        high_water(&status).expect("a process has memory") / 1024
     }
 
     /// What a guardian logged.

@@ -147,7 +147,7 @@ impl Run {
 }
 
 /// Peak resident memory in a process's status, in KiB.
-fn high_water(status: &str) -> Option<u64> {
+pub(crate) fn high_water(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 

@@ -11,6 +11,7 @@ use fm_peers::jittered;
 use fm_rpc::ClientError;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -30,6 +31,9 @@ pub enum AskError {
     /// It does not answer, or with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The program ends.
+    #[error("the record was not looked at, as the program ends")]
+    Stopped,
     /// The record is not what the guardians signed.
     #[error(transparent)]
     Proof(#[from] OutcomeError),
@@ -100,7 +104,10 @@ impl Source {
         let _place = self.places.acquire().await;
         // Nothing more is read of this guardian until its record is proven.
         let (record, _held) = self.guardian.record(session, RECORD_PATIENCE).await?;
-        let proven = prove_record(&self.keys, session, &record)?;
+        let keys = self.keys.clone();
+        let prove = move || prove_record(&keys, session, &record).map(|proven| (record, proven));
+        // What a guardian gives takes as long to look through as it likes: not on a thread that others wait for.
+        let (record, proven) = spawn_blocking(prove).await.map_err(|_| AskError::Stopped)??;
         if proven.ambiguous && self.ambiguous == Ambiguous::Refused {
             return Err(OutcomeError::Ambiguous.into());
         }

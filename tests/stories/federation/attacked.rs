@@ -56,7 +56,7 @@ fn a_guardian_that_attacks_over_its_links_harms_nobody() {
         assert!(ratios.iter().any(|ratio| *ratio >= 0.8), "{attack:?}: {ratios:?} of the rate without");
         for ((peer, before), after) in HONEST.zip(before).zip(counts(&nodes)) {
             assert!(after > before, "{attack:?}: guardian {peer} counts nothing");
-            let memory = nodes.peak_memory(peer);
+            let memory = nodes.peak(peer);
             assert!(memory < MOST_MEMORY, "{attack:?}: guardian {peer} held {memory} MiB");
         }
     }

@@ -3,14 +3,8 @@
 use std::path::Path;
 
 use fm_audit::{
-<<<<<<< HEAD
-    AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, PROVENANCE_NAME,
-    SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
-=======
     AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, OnEveryRow,
-    PROVENANCE_NAME, SealAudit, Source, audit_history, audit_migrated_sessions, check_archive,
-    omission_findings, open_source,
->>>>>>> E
+    PROVENANCE_NAME, SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
@@ -116,22 +110,14 @@ fn audit(
     let keys = request.keys.map(|keys| keys.of_history(&layout)).transpose()?;
     let is_migrated = matches!(source, Source::Migrated(_));
     let plan = request.scope.plan(request.path, history, is_migrated, keys, control)?;
-<<<<<<< HEAD
-    let mut side_records = true;
-=======
-    let (mut omissions, mut identity) = (Vec::new(), None);
->>>>>>> E
+    let (mut side_records, mut identity) = (true, None);
     let name = match source {
         Source::Migrated(dir) => return audit_directory(dir, request, plan, control, watch),
         Source::Database { .. } => "database",
         Source::Archive { archive, .. } => {
-<<<<<<< HEAD
             side_records = !archive.is_history_only();
-            let (identity, damage) = check_archive(archive.path(), control)?;
-=======
             let (found, damage) = check_archive(archive.path(), control)?;
             identity = found;
->>>>>>> E
             if identity.is_none() {
                 return Ok(damaged(&damage, Some(layout), watch));
             }
@@ -145,12 +131,7 @@ fn audit(
     let see = |key: &[u8], value: &[u8]| rows.see(key, value);
     let is_seen = identity.is_none() && scope.is_whole() && matches!(layout, Detected::Blocks(_));
     let on_row: Option<OnEveryRow<'_>> = if is_seen { Some(&see) } else { None };
-    let options =
-<<<<<<< HEAD
-        HistoryOptions { layout, keys, shares: true, until: None, side_records, on_row: None, scope };
-=======
-        HistoryOptions { layout, keys, shares: true, until: None, side_records: true, on_row, scope };
->>>>>>> E
+    let options = HistoryOptions { layout, keys, shares: true, until: None, side_records, on_row, scope };
     let Watch { on_finding, on_session } = watch;
     let audit = audit_history(
         history.stream,
