@@ -13,21 +13,39 @@ use crate::{AuditError, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NA
 const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
 
 /// What a guardian has in its data directory beside the conversion's.
-const GUARDIAN_ENTRIES: [&str; 11] = [
+const GUARDIAN_ENTRIES: [&str; 14] = [
     "client.json",
     "consensus.json",
+    "database.db.lock",
     "db_checkpoints",
     "equivocation-guard.json",
+    "equivocation-guard.json.new",
     "invite-code",
     LOCAL_NAME,
     "log",
     "password.private",
     "private.encrypt",
     "private.salt",
-    "restore-journal.json",
+    "signed-session.json",
+    "signed-session.json.new",
 ];
+/// Where restores write down what they do: a directory.
+const JOURNAL_NAME: &str = "restore-journal";
+/// How the names of databases go on that restores moved aside or did not finish.
+const KEPT_DATABASES: [&str; 3] = [".broken-", ".undone-", ".restore-"];
+/// The file by which a restored database is known.
+const RESTORED_NAME: &str = ".fm-restore";
 /// The file that makes it a guardian's.
 const LOCAL_NAME: &str = "local.json";
+
+/// Whether a guardian, its node or a restore makes an entry of that name in its data directory.
+fn is_of_guardian(name: &str, is_file: bool) -> bool {
+    let is_kept = |rest: &str| KEPT_DATABASES.iter().any(|start| rest.starts_with(start));
+    let failure = name.strip_prefix("consensus-failure-").and_then(|rest| rest.strip_suffix(".json"));
+    GUARDIAN_ENTRIES.contains(&name)
+        || !is_file && (name == JOURNAL_NAME || name.strip_prefix(DATABASE_NAME).is_some_and(is_kept))
+        || is_file && failure.is_some_and(|session| session.parse::<u64>().is_ok())
+}
 
 impl MigratedDir {
     /// Whether it became the data directory of a guardian, whose database goes on.
@@ -101,11 +119,12 @@ pub(crate) fn check_directory(dir: &MigratedDir, report: &Report<'_>) -> Result<
     tell_foreign(
         &dir.path,
         "the migrated directory",
-        |name, _| ENTRIES.contains(&name) || is_in_use && GUARDIAN_ENTRIES.contains(&name),
+        |name, is_file| ENTRIES.contains(&name) || is_in_use && is_of_guardian(name, is_file),
         report,
     )?;
     let database = dir.path.join(DATABASE_NAME);
-    tell_foreign(&database, "the new database", |name, is_file| is_file && is_file_of_rocksdb(name), report)
+    let is_known = |name: &str| is_file_of_rocksdb(name) || is_in_use && name == RESTORED_NAME;
+    tell_foreign(&database, "the new database", |name, is_file| is_file && is_known(name), report)
 }
 
 fn source_omission(word: &str) -> Finding {

@@ -172,6 +172,7 @@ pub trait Module: Send + Sync {
 pub struct Modules {
     by_instance: BTreeMap<u16, Box<dyn Module>>,
     verified: VerifiedSignatures,
+    may_overfund: bool,
 }
 
 impl Modules {
@@ -180,6 +181,17 @@ impl Modules {
     pub fn with(mut self, instance: u16, module: impl Module + 'static) -> Self {
         self.by_instance.insert(instance, Box::new(module));
         self
+    }
+
+    /// Says whether the inputs of a transaction may be more than its outputs and fees: so from core consensus 2.1 on.
+    #[must_use]
+    pub fn overfunded(mut self, may_overfund: bool) -> Self {
+        self.may_overfund = may_overfund;
+        self
+    }
+
+    pub(crate) fn may_overfund(&self) -> bool {
+        self.may_overfund
     }
 
     /// The module of that instance.

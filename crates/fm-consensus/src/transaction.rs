@@ -39,7 +39,7 @@ pub fn process_transaction(
         let mut state = ModuleState::new(tx, output.instance);
         funding.add(module.process_output(&mut state, &output.body, point)?, false)?;
     }
-    funding.check()?;
+    funding.check(modules.may_overfund())?;
     tx.put(key, transaction.index_value());
     Ok(())
 }
@@ -86,9 +86,23 @@ impl Funding {
         Ok(())
     }
 
-    fn check(self) -> Result<(), Rejection> {
+    fn check(self, may_overfund: bool) -> Result<(), Rejection> {
         let Self { inputs, outputs, fees } = self;
         let spent = outputs.checked_add(fees).ok_or(Rejection::Overflow)?;
-        if inputs == spent { Ok(()) } else { Err(Rejection::Unbalanced { inputs, outputs, fees }) }
+        let is_balanced = inputs == spent || may_overfund && inputs > spent;
+        if is_balanced { Ok(()) } else { Err(Rejection::Unbalanced { inputs, outputs, fees }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_inputs_than_needed_are_for_core_consensus_2_1() {
+        let funding = |inputs| Funding { inputs, outputs: 9, fees: 1 };
+        assert_eq!(funding(10).check(false), Ok(()));
+        assert!(funding(11).check(false).is_err() && funding(9).check(true).is_err());
+        assert_eq!(funding(11).check(true), Ok(()));
     }
 }

@@ -65,9 +65,15 @@ impl Place {
         };
         let (new, old) = (tx.get(&self.new)?, tx.get(&self.old)?);
         let moved = new.is_none() && old.is_some();
-        let found = match (&new, old) {
-            (Some(value), _) => version(&self.new, value.clone())?,
-            (None, Some(value)) => version(&self.old, value)?,
+        let (new_version, old_version) = (
+            new.clone().map(|value| version(&self.new, value)).transpose()?,
+            old.map(|value| version(&self.old, value)).transpose()?,
+        );
+        let found = match (new_version, old_version) {
+            // Whoever wrote a later version in the old place is not a server that this program knows.
+            (Some(_), Some(old)) if old > known => old,
+            (Some(new), _) => new,
+            (None, Some(old)) => old,
             (None, None) if fresh => known,
             (None, None) => 0,
         };

@@ -3,30 +3,32 @@
 //!
 //! Invariants: nothing is written before the whole history is proven, old and new signatures; the keys that sealed it are
 //! the keys of the configuration; what the modules hold is made anew from the signed history, never taken on a
-//! guardian's word; `consensus.json` is written last, and no node starts without it.
+//! guardian's word; the conversion is this guardian's own; `consensus.json` is written last, and no node starts without it.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fm_audit::{
     AuditError, Control, HistoryKeys, MigratedDir, MigratedOptions, Scope, audit_migrated_sessions,
 };
 use fm_codec::{Dialect, Reader, decode_exact};
-use fm_consensus::{LedgerReplay, ReplayError};
+use fm_consensus::LedgerReplay;
 use fm_crypto::{ConsensusConfig, PrivateConfigError, SessionKeys, open_private_text, parse_secret_key};
 use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Code, Finding, Severity, SignedSession};
-use fm_store::{Durability, Inheritance, LiveStore, StoreError, sync_name};
+use fm_store::{Durability, Inheritance, LiveStore};
 use serde_json::Value;
 
 use crate::DATABASE_NAME;
+use crate::bound::{begin_record, check_guardian};
+use crate::carry_over_error::CarryOverError;
 use crate::config::{
     Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, NodeConfigError, Private, consensus_hash,
 };
-use crate::setup::{new_version, write_new, write_private};
+use crate::setup::{new_version, partial_of, remove_if_there, write_private, write_whole};
 
 /// Bytes of a coefficient of a threshold key.
 const COEFFICIENT_BYTES: usize = 48;
@@ -40,6 +42,8 @@ pub struct CarryOver<'a> {
     pub from: &'a Path,
     /// Rounds in a session.
     pub rounds_per_session: u16,
+    /// The guardian whose conversion it is, if the user names it.
+    pub guardian: Option<u16>,
 }
 
 /// What came of it.
@@ -55,62 +59,6 @@ pub struct CarriedOver {
     pub epochs_left_out: u64,
     /// What owner, group or mode the database has that it should not have, in a sentence.
     pub owner_lacking: Option<String>,
-}
-
-/// Why a federation cannot be carried over.
-#[derive(Debug, thiserror::Error)]
-pub enum CarryOverError {
-    /// A file cannot be read or written.
-    #[error("{}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The old files are not usable.
-    #[error(transparent)]
-    Config(#[from] NodeConfigError),
-    /// There is a configuration already.
-    #[error("{} is there: the directory is set up already", path.display())]
-    Done {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The hash is another one.
-    #[error("the configuration has the hash {hash}, not the confirmed one")]
-    NotConfirmed {
-        /// The hash.
-        hash: String,
-    },
-    /// The directory cannot be read.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// The history does not hold.
-    #[error("the history is not proven: {first}; `fm-verify` says more")]
-    NotProven {
-        /// The first finding.
-        first: String,
-    },
-    /// Not every session is signed.
-    #[error(
-        "{sealed} of {sessions} sessions are signed by a threshold: seal the directory first (`fm-migrate seal`)"
-    )]
-    NotSealed {
-        /// Sessions that are signed.
-        sealed: u64,
-        /// Sessions.
-        sessions: u64,
-    },
-    /// The history gives no ledger.
-    #[error("the ledger does not follow from the history: {0}")]
-    Ledger(#[from] ReplayError),
-    /// It gives another one.
-    #[error("the accounts that follow from the history are not those of the old database")]
-    OtherLedger,
-    /// The database cannot be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 /// The hash of the configuration that the old one gives: the same for all guardians.
@@ -143,10 +91,13 @@ pub fn carry_over(
     let local = local(job, &consensus)?;
     let private = private(job, &consensus, &local, password)?;
     for name in ["local.json", "consensus.json"] {
-        remove(&partial(&job.directory.join(name)))?;
+        remove(&partial_of(&job.directory.join(name)))?;
     }
-    let (mut result, ledgers, old_rows) = prove(job, &consensus, control)?;
-    let write = |name: &str, text: &str| replace(&job.directory.join(name), text);
+    let (mut result, ledgers, old_rows) = prove(job, &consensus, &local, control)?;
+    let write = |name: &str, text: &str| {
+        let path = job.directory.join(name);
+        write_whole(&path, text).map_err(file(&path))
+    };
     // From here on the directory is a guardian's: what a crash leaves of the rest is known as such.
     write("local.json", &text(&local)?)?;
     for name in ["private.encrypt", "private.salt"] {
@@ -155,6 +106,7 @@ pub fn carry_over(
     write_private(job.directory, &consensus, &private.tls_key, &private.broadcast_secret_key, password)
         .map_err(file(job.directory))?;
     result.owner_lacking = write_modules(job, &ledgers, &old_rows)?;
+    begin_record(job.directory, &keys_of(job)?.1, local.identity)?;
     write("consensus.json", &text(&consensus)?)?;
     Ok(result)
 }
@@ -241,13 +193,12 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 fn prove(
     job: CarryOver<'_>,
     consensus: &Consensus,
+    local: &Local,
     control: Control<'_>,
 ) -> Result<(CarriedOver, Rows, Rows), CarryOverError> {
-    let path = job.from.join("consensus.json");
-    let old = fs::read_to_string(&path).map_err(file(&path))?;
-    let old = ConsensusConfig::parse(&old).map_err(NodeConfigError::from)?;
-    let keys = SessionKeys::new(&old.broadcast_public_keys).map_err(NodeConfigError::from)?;
+    let (old, keys) = keys_of(job)?;
     let dir = MigratedDir::open(job.directory, control)?;
+    check_guardian(&dir, job.from, local.identity, job.guardian, control)?;
     let federation = old.federation().map(hex::encode);
     let options = MigratedOptions {
         keys: old.epoch_keys.as_ref().map(HistoryKeys::Epoch),
@@ -287,6 +238,15 @@ fn prove(
     let epochs_left_out = dir.manifest.epochs_beyond;
     let carried = CarriedOver { sessions, accounts, rows_left_out, epochs_left_out, owner_lacking: None };
     Ok((carried, ledgers, old_rows))
+}
+
+/// The old configuration's keys.
+fn keys_of(job: CarryOver<'_>) -> Result<(ConsensusConfig, SessionKeys), CarryOverError> {
+    let path = job.from.join("consensus.json");
+    let old = fs::read_to_string(&path).map_err(file(&path))?;
+    let old = ConsensusConfig::parse(&old).map_err(NodeConfigError::from)?;
+    let keys = SessionKeys::new(&old.broadcast_public_keys).map_err(NodeConfigError::from)?;
+    Ok((old, keys))
 }
 
 fn module_rows(dir: &MigratedDir) -> Result<Rows, CarryOverError> {
@@ -357,21 +317,5 @@ fn text(value: &impl serde::Serialize) -> Result<String, CarryOverError> {
 }
 
 fn remove(path: &Path) -> Result<(), CarryOverError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(file(path)(error)),
-        _ => Ok(()),
-    }
-}
-
-fn partial(path: &Path) -> PathBuf {
-    path.with_extension("json.partial")
-}
-
-/// Writes a file whole or not at all; what a crash left of it before is replaced.
-fn replace(path: &Path, text: &str) -> Result<(), CarryOverError> {
-    let partial = partial(path);
-    remove(&partial)?;
-    write_new(&partial, text).map_err(file(&partial))?;
-    fs::rename(&partial, path).map_err(file(path))?;
-    Ok(sync_name(path)?)
+    remove_if_there(path).map_err(file(path))
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use fm_aleph::AlephError;
-use fm_consensus::{EngineError, GuardError};
+use fm_consensus::{EngineError, GuardError, SignedError};
+use fm_eras::DetectError;
+use fm_migration::MigrationError;
 use fm_peers::PeersError;
 use fm_store::StoreError;
 
@@ -23,6 +25,56 @@ pub enum NodeError {
     NoDatabase {
         /// Where it should be.
         path: PathBuf,
+    },
+    /// The database has lost rows.
+    #[error("{} is not whole: {what}", path.display())]
+    NotWhole {
+        /// The database.
+        path: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// The database is of an era without sessions.
+    #[error("{} is a history of era {era}, and this program runs sessions of v0.4 and later", path.display())]
+    OtherEra {
+        /// The database.
+        path: PathBuf,
+        /// Its era.
+        era: &'static str,
+    },
+    /// Nobody knows what the rows of the database are.
+    #[error("{} cannot be understood", path.display())]
+    Layout {
+        /// The database.
+        path: PathBuf,
+        /// Why not.
+        source: DetectError,
+    },
+    /// The units of the open session cannot be read.
+    #[error(transparent)]
+    Units(#[from] MigrationError),
+    /// The node's record of its newest session cannot be used.
+    #[error(transparent)]
+    Signed(#[from] SignedError),
+    /// Nobody can say up to where the guardian made units.
+    #[error(
+        "it is not known up to which session this guardian has signed units ({why}): at least {at_least}"
+    )]
+    GuardUnknown {
+        /// The least that it can be.
+        at_least: u64,
+        /// What stands in the way.
+        why: String,
+    },
+    /// A guard was asked for that is too low.
+    #[error("--guard-until {given} is too low: {why}, so it is {at_least} at least")]
+    GuardTooLow {
+        /// The session given.
+        given: u64,
+        /// The least that it can be.
+        at_least: u64,
+        /// Why.
+        why: String,
     },
     /// The guard of a restored database cannot be read.
     #[error("{} cannot be read", path.display())]

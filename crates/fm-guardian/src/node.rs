@@ -1,26 +1,24 @@
 //! A node, put together from its files and run until it is to stop.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fm_aleph::Member;
 use fm_client::{Ambiguous, Guardians};
-use fm_consensus::{GUARD_NAME, Guard, Orderers, Retention, Rules, Schedule};
+use fm_consensus::{Orderers, Retention, Rules, Schedule};
 use fm_peers::{Identity, Other, Peers, Setup};
 use fm_rpc::{Limits, serve};
-use fm_store::LiveStore;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 use tracing::info;
 
-use crate::DATABASE_NAME;
 use crate::actions::publish;
 use crate::ahead::Ahead;
 use crate::api::{Api, interfaces};
 use crate::config::NodeConfig;
 use crate::error::NodeError;
+use crate::opening::{GuardUntil, Opened, open};
 use crate::sessions::Sessions;
 use crate::shared::Shared;
 
@@ -33,6 +31,8 @@ pub struct NodeOptions {
     pub api: Option<String>,
     /// Whether an empty database may be made.
     pub new: bool,
+    /// The last session in which the guardian can have signed units, if the user states it.
+    pub guard_until: Option<GuardUntil>,
     /// Who takes part in ordering beside this node.
     pub orderers: Orderers,
     /// Which checkpoints are kept.
@@ -68,8 +68,7 @@ impl Node {
     /// # Errors
     /// If files, database or addresses are not usable.
     pub async fn start(config: NodeConfig, options: &NodeOptions) -> Result<Self, NodeError> {
-        let store = Arc::new(open_store(&config.directory, options.new)?);
-        let guard = read_guard(&config.directory)?;
+        let Opened { store, guard, recorder } = open(&config, options.new, options.guard_until)?;
         let rules = rules(&config, options.orderers)?;
         let schedule = rules.schedule;
         let modules = Arc::new(config.modules()?);
@@ -104,7 +103,9 @@ impl Node {
         };
         let guardians = Guardians::watch(others, keys, ambiguous, shared.metrics.refused_outcomes.clone());
         let ahead = Arc::new(Ahead::start(shared.store.clone(), shared.modules.clone()));
-        let sessions = Sessions { shared, member, guardians, guard, rules, stop: stopped, ahead };
+        let (stop_at, broken) = (stopped, 0);
+        let sessions =
+            Sessions { shared, member, guardians, guard, recorder, rules, stop: stop_at, ahead, broken };
         info!(guardian = me, session = engine.session(), %address, "started");
         Ok(Self { sessions, engine, api, stop })
     }
@@ -133,24 +134,6 @@ fn rules(config: &NodeConfig, orderers: Orderers) -> Result<Rules, NodeError> {
     let schedule = Schedule::rounds(rounds).ok_or(NodeError::Rounds { rounds })?;
     let schedule = if orderers == Orderers::Nodes { schedule } else { schedule.unbounded() };
     Ok(Rules { schedule, orderers })
-}
-
-fn open_store(directory: &Path, new: bool) -> Result<LiveStore, NodeError> {
-    let path = directory.join(DATABASE_NAME);
-    match (path.exists(), new) {
-        (true, _) => Ok(LiveStore::open(&path)?),
-        (false, true) => Ok(LiveStore::create(&path)?),
-        (false, false) => Err(NodeError::NoDatabase { path }),
-    }
-}
-
-fn read_guard(directory: &Path) -> Result<Guard, NodeError> {
-    let path = directory.join(GUARD_NAME);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Guard::parse(&text).map_err(|source| NodeError::Guard { path, source }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Guard::default()),
-        Err(source) => Err(NodeError::Io { what: format!("cannot read {}", path.display()), source }),
-    }
 }
 
 fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError> {

@@ -7,6 +7,7 @@ use fm_aleph::{Member, OrderedUnit, Proposals, Session};
 use fm_client::Guardians;
 use fm_consensus::{Engine, Federation, Guard, Rules};
 use fm_store::Durability;
+use fm_units::Expected;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -15,14 +16,16 @@ use tracing::{debug, error, info, warn};
 use crate::actions::{checkpoint, take_outcome, take_unit};
 use crate::ahead::Ahead;
 use crate::error::NodeError;
+use crate::loadable::units_in;
+use crate::recorder::Recorder;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
 use crate::watchdog::stuck;
 
 /// Modules are asked for proposals so often.
 const PROPOSE_AFTER: Duration = Duration::from_secs(1);
-/// A session that the library gave up is started again after this.
-const START_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A session that the library gave up is started again after this, and later each time up to the second.
+const START_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
 /// A node whose last session is finished serves others no longer than this.
 const LINGER: Duration = Duration::from_secs(60);
 /// At the start the others get this time to say how far they are.
@@ -44,9 +47,12 @@ pub(crate) struct Sessions {
     pub(crate) member: Option<Member>,
     pub(crate) guardians: Guardians,
     pub(crate) guard: Guard,
+    pub(crate) recorder: Arc<Recorder>,
     pub(crate) rules: Rules,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) ahead: Arc<Ahead>,
+    /// How often in a row the library gave up the open session.
+    pub(crate) broken: u32,
 }
 
 impl Sessions {
@@ -77,10 +83,12 @@ impl Sessions {
                 return Ok(());
             }
             match self.live(&mut engine, &member).await? {
-                Turn::Finished => checkpoint(&self.shared, &engine),
+                Turn::Finished => {
+                    self.broken = 0;
+                    checkpoint(&self.shared, &engine);
+                }
                 Turn::Stopped => return Ok(()),
                 Turn::Broken => {
-                    error!(session = engine.session(), "ordering ended; it is started again");
                     if self.pause(&mut engine).await? {
                         return Ok(());
                     }
@@ -135,8 +143,12 @@ impl Sessions {
     /// Waits before the open session is started again; true if the node is to stop.
     async fn pause(&mut self, engine: &mut Engine) -> Result<bool, NodeError> {
         let (shared, guardians) = (self.shared.clone(), &self.guardians);
+        let [first, most] = START_AGAIN_AFTER;
+        let wait = first.saturating_mul(1 << self.broken.min(8)).min(most);
+        self.broken += 1;
+        info!(session = engine.session(), seconds = wait.as_secs(), "ordering is started again after that");
         tokio::select! {
-            () = sleep(START_AGAIN_AFTER) => Ok(false),
+            () = sleep(wait) => Ok(false),
             _ = self.stop.wait_for(|stop| *stop) => Ok(true),
             fetched = guardians.outcome(engine.session()) => {
                 if take_outcome(&shared, guardians, engine, &fetched)? {
@@ -151,13 +163,10 @@ impl Sessions {
     async fn live(&mut self, engine: &mut Engine, member: &Member) -> Result<Turn, NodeError> {
         let session = engine.session();
         let io = |source| NodeError::Io { what: format!("the units of session {session}"), source };
-        let log = Arc::new(DatabaseLog::open(self.shared.store.clone(), self.ahead.clone()).map_err(io)?);
-        let guarded = self.guard.until_session.filter(|_| !engine.may_create_units());
-        self.shared.progress().movement.guarded = guarded;
-        if !engine.may_create_units() {
-            info!(session, "no units are made in this session: its outcome is waited for");
-        }
-        let mut aleph = match engine.may_create_units() {
+        let (store, recorder) = (self.shared.store.clone(), self.recorder.clone());
+        let log = DatabaseLog::open(store, self.ahead.clone(), recorder, session).map_err(io)?;
+        let log = Arc::new(log);
+        let mut aleph = match self.may_order(engine)? {
             true => Some(Session::start(member, session, log.clone(), proposals(&self.shared, session))?),
             false => None,
         };
@@ -166,7 +175,37 @@ impl Sessions {
             aleph.stop().await;
         }
         log.abandon();
+        if matches!(turn, Ok(Turn::Broken)) {
+            let reason = match log.made_units() {
+                true => "the library ended it while units were made",
+                // It asks the others for this guardian's newest unit first, and gives up if theirs is newer than its own.
+                false => {
+                    "the library ended it before this guardian made a unit; if that repeats, the others have units of \
+                          this guardian that its database has not, and only they can finish the session"
+                }
+            };
+            error!(session, reason, "ordering ended");
+        }
         turn
+    }
+
+    /// Whether the open session is ordered here, with units of this guardian; if not, its outcome is taken from the others.
+    fn may_order(&self, engine: &Engine) -> Result<bool, NodeError> {
+        let (session, keys) = (engine.session(), &self.shared.config.keys);
+        if !engine.may_create_units() {
+            self.shared.progress().movement.guarded = self.guard.until_session;
+            info!(session, "no units are made in this session: its outcome is waited for");
+            return Ok(false);
+        }
+        let expected = Expected { session, guardians: Some(keys.guardians()) };
+        let units = units_in(&self.shared.store, expected, self.shared.config.me())?;
+        if units.own {
+            self.recorder.made_units(session)?;
+        }
+        self.shared.progress().movement.guarded = units.fault.as_ref().map(|_| session);
+        let Some(reason) = units.fault else { return Ok(true) };
+        warn!(session, %reason, "the session cannot be ordered here: its outcome is taken from the others");
+        Ok(false)
     }
 
     async fn follow(

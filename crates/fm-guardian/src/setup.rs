@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fm_crypto::{SigningKey, seal_private_text};
 use fm_peers::{Identity, new_identity};
-use fm_store::Inheritance;
+use fm_store::{Inheritance, sync_name};
 
 use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
+
+/// A guardian's files.
+const FILES: [&str; 4] = ["consensus.json", "local.json", "private.encrypt", "private.salt"];
 
 /// What a federation is made with.
 #[derive(Debug, Clone)]
@@ -59,7 +62,15 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
         modules: dev_modules(),
         meta: BTreeMap::from([("federation_name".to_owned(), "\"dev\"".to_owned())]),
     };
+    // The first one gets its name last: if it is there, all are, and a run that was killed before begins again.
+    let home = |index: usize| directory.join(index.to_string());
+    if home(0).exists() {
+        let what = format!("{} is there already", home(0).display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+    }
     for (index, guardian) in guardians.iter().enumerate() {
+        remove_leftover(&home(index))?;
+        remove_leftover(&partial_of(&home(index)))?;
         let local = Local {
             p2p_endpoints: p2p.clone(),
             identity: number(index)?,
@@ -67,7 +78,11 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
             broadcast_round_delay_ms: plan.round_delay_ms,
             modules: consensus.module_kinds(),
         };
-        write_guardian(&directory.join(index.to_string()), &consensus, &local, guardian, &plan.password)?;
+        write_guardian(&partial_of(&home(index)), &consensus, &local, guardian, &plan.password)?;
+    }
+    for index in (0..guardians.len()).rev() {
+        fs::rename(partial_of(&home(index)), home(index))?;
+        sync_name(&home(index)).map_err(io::Error::other)?;
     }
     Ok(())
 }
@@ -114,8 +129,8 @@ fn write_guardian(
 ) -> io::Result<()> {
     fs::create_dir(directory)?;
     give(directory)?;
-    write_new(&directory.join("consensus.json"), &serde_json::to_string_pretty(consensus)?)?;
-    write_new(&directory.join("local.json"), &serde_json::to_string_pretty(local)?)?;
+    write_whole(&directory.join("consensus.json"), &serde_json::to_string_pretty(consensus)?)?;
+    write_whole(&directory.join("local.json"), &serde_json::to_string_pretty(local)?)?;
     let (tls_key, secret) = (hex::encode(&guardian.identity.key), hex::encode(guardian.secret));
     write_private(directory, consensus, &tls_key, &secret, password)
 }
@@ -136,8 +151,8 @@ pub(crate) fn write_private(
     };
     let (encrypted, salt) =
         seal_private_text(&serde_json::to_vec(&private)?, password).map_err(io::Error::other)?;
-    write_new(&directory.join("private.encrypt"), &encrypted)?;
-    write_new(&directory.join("private.salt"), &salt)
+    write_whole(&directory.join("private.encrypt"), &encrypted)?;
+    write_whole(&directory.join("private.salt"), &salt)
 }
 
 /// Gives a new directory the owner of the directory around it, where the process may.
@@ -145,10 +160,47 @@ pub(crate) fn give(directory: &Path) -> io::Result<()> {
     Inheritance::at(directory).and_then(|owner| owner.give(directory)).map_err(io::Error::other)
 }
 
-/// Writes a file that is not there yet, for its owner alone, who is that of its directory; synced.
-pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+/// Writes a file for its owner alone, who is that of its directory, whole or not at all; what is there, or was left half by a crash, is replaced.
+pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+    let partial = partial_of(path);
+    remove_if_there(&partial)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial)?;
     file.write_all(text.as_bytes())?;
     Inheritance::at(path).map_err(io::Error::other)?.give_to(&file)?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&partial, path)?;
+    sync_name(path).map_err(io::Error::other)
+}
+
+/// Where a file is until it is whole.
+pub(crate) fn partial_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
+}
+
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes the directory of a guardian that a killed run was writing; anything else in the way is refused.
+fn remove_leftover(directory: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if !FILES.contains(&name.strip_suffix(".partial").unwrap_or(&name)) {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} holds {name:?}, and no guardian can be made there", directory.display()),
+            ));
+        }
+    }
+    fs::remove_dir_all(directory)
 }

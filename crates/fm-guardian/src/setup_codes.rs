@@ -3,7 +3,8 @@
 //! A code is the hex of a JSON object with what the others need, and the first four bytes of its hash. All guardians
 //! make the same configuration from the same codes, whatever their order, and compare its hash.
 //!
-//! Invariant: configuration files are written only when the hash that all agreed on is the hash of what is written.
+//! Invariants: configuration files are written only when the hash that all agreed on is the hash of what is written; wherever a
+//! step is cut off, the same call finishes it, with the same keys; `consensus.json` is written last.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Consensus, Endpoint, Local, NodeConfigError, authority, consensus_hash};
-use crate::setup::{dev_modules, give, new_secret, new_version, write_new, write_private};
+use crate::setup::{
+    dev_modules, give, new_secret, new_version, partial_of, remove_if_there, write_private, write_whole,
+};
 
 /// Name of the file with the secrets of a guardian between the two steps.
 const SECRETS_NAME: &str = "setup.json";
@@ -55,6 +58,12 @@ pub enum SetupError {
     /// This guardian's own code is missing.
     #[error("this guardian's own code is not among the codes")]
     NotAmong,
+    /// There is a configuration already, and it is another one.
+    #[error("{} is there, and is another configuration: the directory is set up already", path.display())]
+    Done {
+        /// The file.
+        path: PathBuf,
+    },
     /// The hash is another one.
     #[error("the configuration from these codes and options has the hash {hash}, not the confirmed one")]
     NotConfirmed {
@@ -100,14 +109,29 @@ pub struct SetupPlan {
 /// Makes a guardian's keys in a new directory; gives its setup code.
 ///
 /// # Errors
-/// If something is there already, an address is none, or keys cannot be made.
+/// If something else is there already, an address is none, or keys cannot be made.
 pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result<String, SetupError> {
     check_address(p2p, &["fedimint"], "fedimint://host:port")?;
     check_address(api, &["ws", "wss"], "wss://host/")?;
-    let identity = new_identity(name).map_err(|error| SetupError::Keys(io::Error::other(error)))?;
-    let (secret, key) = new_secret().map_err(SetupError::Keys)?;
     // The address as URL parsers write it, which the federation's id is made from.
     let api = if api.ends_with('/') { api.to_owned() } else { format!("{api}/") };
+    let path = directory.join(SECRETS_NAME);
+    match fs::create_dir(directory) {
+        Ok(()) => give(directory).map_err(file(directory))?,
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
+            if let Some(code) = begun(directory, &path)? {
+                let is_same = (code.name.as_str(), code.p2p.as_str()) == (name, p2p) && code.api == api;
+                return if is_same {
+                    write_code(&code).map_err(file(&path))
+                } else {
+                    Err(file(directory)(source))
+                };
+            }
+        }
+        Err(source) => return Err(file(directory)(source)),
+    }
+    let identity = new_identity(name).map_err(|error| SetupError::Keys(io::Error::other(error)))?;
+    let (secret, key) = new_secret().map_err(SetupError::Keys)?;
     let code = Code {
         version: 1,
         name: name.to_owned(),
@@ -117,14 +141,32 @@ pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result
         certificate: hex::encode(&identity.certificate),
     };
     let secrets = Secrets { code, secret: hex::encode(secret), tls_key: hex::encode(&identity.key) };
-    let file = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SetupError::File { path, source }
-    };
-    fs::create_dir(directory).and_then(|()| give(directory)).map_err(file(directory))?;
-    let path = directory.join(SECRETS_NAME);
-    write_new(&path, &to_json(&secrets).map_err(file(&path))?).map_err(file(&path))?;
+    write_whole(&path, &to_json(&secrets).map_err(file(&path))?).map_err(file(&path))?;
     write_code(&secrets.code).map_err(file(&path))
+}
+
+/// The code of a setup that was begun in a directory; none if it was cut off before its keys were kept.
+fn begun(directory: &Path, secrets: &Path) -> Result<Option<Code>, SetupError> {
+    if secrets.exists() {
+        return Ok(Some(read_secrets(secrets)?.code));
+    }
+    let partial = partial_of(secrets);
+    for entry in fs::read_dir(directory).map_err(file(directory))? {
+        if entry.map_err(file(directory))?.path() != partial {
+            return Err(file(directory)(io::ErrorKind::AlreadyExists.into()));
+        }
+    }
+    Ok(None)
+}
+
+fn read_secrets(path: &Path) -> Result<Secrets, SetupError> {
+    let text = fs::read_to_string(path);
+    text.and_then(|text| serde_json::from_str(&text).map_err(io::Error::from)).map_err(file(path))
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> SetupError + use<> {
+    let path = path.to_owned();
+    move |source| SetupError::File { path, source }
 }
 
 /// Makes the configuration from all codes; gives its hash. With the confirmed hash the files are written.
@@ -138,20 +180,20 @@ pub fn finish_setup(
     password: &str,
 ) -> Result<String, SetupError> {
     let path = directory.join(SECRETS_NAME);
-    let file = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SetupError::File { path, source }
-    };
-    let secrets: Secrets = fs::read_to_string(&path)
-        .and_then(|text| serde_json::from_str(&text).map_err(io::Error::from))
-        .map_err(file(&path))?;
     let codes = read_codes(&plan.codes)?;
-    let identity = codes.values().position(|code| *code == secrets.code).ok_or(SetupError::NotAmong)?;
     let consensus = consensus(plan, &codes);
     let hash = hex::encode(consensus_hash(&consensus)?);
-    let Some(confirmed) = confirmed else { return Ok(hash) };
-    if confirmed.trim().to_ascii_lowercase() != hash {
+    if confirmed.is_some_and(|confirmed| confirmed.trim().to_ascii_lowercase() != hash) {
         return Err(SetupError::NotConfirmed { hash });
+    }
+    let done = directory.join("consensus.json");
+    if done.exists() {
+        return finished(&done, &path, hash);
+    }
+    let secrets = read_secrets(&path)?;
+    let identity = codes.values().position(|code| *code == secrets.code).ok_or(SetupError::NotAmong)?;
+    if confirmed.is_none() {
+        return Ok(hash);
     }
     let endpoint = |code: &Code| Endpoint { url: code.p2p.clone(), name: code.name.clone() };
     let identity = u16::try_from(identity).map_err(|error| SetupError::Guardians(error.to_string()))?;
@@ -162,15 +204,26 @@ pub fn finish_setup(
         broadcast_round_delay_ms: 50,
         modules: consensus.module_kinds(),
     };
-    let json = |value: io::Result<String>| value.map_err(file(directory));
-    let files = [("consensus.json", json(to_json(&consensus))?), ("local.json", json(to_json(&local))?)];
-    for (name, text) in files {
+    let write = |name: &str, text: io::Result<String>| {
         let path = directory.join(name);
-        write_new(&path, &text).map_err(file(&path))?;
-    }
+        text.and_then(|text| write_whole(&path, &text)).map_err(file(&path))
+    };
+    write("local.json", to_json(&local))?;
     write_private(directory, &consensus, &secrets.tls_key, &secrets.secret, password)
         .map_err(file(directory))?;
-    fs::remove_file(&path).map_err(file(&path))?;
+    write("consensus.json", to_json(&consensus))?;
+    finished(&done, &path, hash)
+}
+
+/// Removes the secrets of a setup whose files are all written.
+fn finished(done: &Path, secrets: &Path, hash: String) -> Result<String, SetupError> {
+    let text = fs::read_to_string(done);
+    let written: Consensus =
+        text.and_then(|text| serde_json::from_str(&text).map_err(io::Error::from)).map_err(file(done))?;
+    if hex::encode(consensus_hash(&written)?) != hash {
+        return Err(SetupError::Done { path: done.to_owned() });
+    }
+    remove_if_there(secrets).map_err(file(secrets))?;
     Ok(hash)
 }
 

@@ -9,18 +9,24 @@ use fm_aleph::UnitLog;
 use fm_codec::{Dialect, Reader, Writer};
 use fm_consensus::{ALEPH_UNITS, unit_key};
 use fm_store::{Durability, LiveStore};
+use tracing::error;
 
 use crate::ahead::Ahead;
+use crate::recorder::Recorder;
 
 /// The log of one session. Only one is written at a time.
 pub(crate) struct DatabaseLog {
     store: Arc<LiveStore>,
     ahead: Arc<Ahead>,
+    recorder: Arc<Recorder>,
+    session: u64,
     end: Mutex<End>,
 }
 
 struct End {
     next: u64,
+    /// Whether this guardian has made a unit since the log was opened.
+    made: bool,
     state: State,
 }
 
@@ -46,7 +52,12 @@ impl Held<'_> {
 
 impl DatabaseLog {
     /// The log as it is in the database; what others append is looked at ahead of its turn.
-    pub(crate) fn open(store: Arc<LiveStore>, ahead: Arc<Ahead>) -> io::Result<Self> {
+    pub(crate) fn open(
+        store: Arc<LiveStore>,
+        ahead: Arc<Ahead>,
+        recorder: Arc<Recorder>,
+        session: u64,
+    ) -> io::Result<Self> {
         let last = store.last_of_prefix(&[ALEPH_UNITS]).map_err(io::Error::other)?;
         let next = match last {
             None => 0,
@@ -58,7 +69,13 @@ impl DatabaseLog {
                     .ok_or_else(|| io::Error::other("the last unit has the greatest number"))?
             }
         };
-        Ok(Self { store, ahead, end: Mutex::new(End { next, state: State::Open }) })
+        let end = Mutex::new(End { next, made: false, state: State::Open });
+        Ok(Self { store, ahead, recorder, session, end })
+    }
+
+    /// Whether this guardian has made a unit since the log was opened.
+    pub(crate) fn made_units(&self) -> bool {
+        self.hold().0.made
     }
 
     /// Keeps units from being appended.
@@ -102,6 +119,13 @@ impl UnitLog for DatabaseLog {
         let row = (key.as_slice(), Some(value.as_bytes()));
         self.store.write([row], durability).map_err(io::Error::other)?;
         end.0.next += 1;
+        if safe {
+            end.0.made = true;
+            self.recorder.made_units(self.session).map_err(|error| {
+                error!(session = self.session, %error, "the record of the newest session cannot be written");
+                io::Error::other(error)
+            })?;
+        }
         // What is in its own units was checked when it was submitted.
         if !safe {
             self.ahead.offer(unit);

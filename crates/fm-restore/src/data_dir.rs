@@ -102,11 +102,9 @@ impl DataDir {
         self.path.join(GUARD_NAME)
     }
 
-    /// The last session of the newest checkpoint, as the names say it.
-    pub(crate) fn newest_checkpoint(&self) -> Option<u64> {
-        let entries = fs::read_dir(self.path.join(CHECKPOINTS_NAME)).ok()?;
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        names.filter_map(|name| session_in_name(&name)).max()
+    /// Where its checkpoints are.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.path.join(CHECKPOINTS_NAME)
     }
 
     /// The guardian's number, as `local.json` has it.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fm_audit::AuditError;
 use fm_backup::BackupError;
+use fm_consensus::SignedError;
 use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -23,6 +24,9 @@ pub enum RestoreError {
     /// The rows could not be read as those of a session in progress.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// The node's record of its newest session cannot be used.
+    #[error(transparent)]
+    Signed(#[from] SignedError),
     /// A path that is no guardian's data directory.
     #[error("{path} is no guardian's data directory: {what}")]
     NotADataDir {

@@ -8,16 +8,18 @@ use std::error::Error;
 use std::path::Path;
 
 use fm_audit::{Control, EpochStream};
+use fm_consensus::{Held, database_name};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::session::{CLIENT_BACKUP, session_key};
 use fm_history::{Block, BlockContent, SessionHeader};
-use fm_migration::StoredUnits;
+use fm_migration::{OpenUnits, StoredUnits};
 use fm_store::{Omission, OmissionKind, ReadStore, StoreError};
-use fm_units::{Expected, read_in_form};
 
 use crate::RestoreError;
+use crate::kept::Incoming;
+use crate::reach::{Evidence, Reach};
 
 /// How much of the old database can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,28 +73,6 @@ pub struct Lost {
     pub content: Content,
 }
 
-/// Units of the open session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenUnits {
-    /// The session.
-    pub session: u64,
-    /// All units that can be read.
-    pub all: u64,
-    /// Those of this guardian; none if it is not known which it is.
-    pub own: Option<u64>,
-    /// Rows that cannot be read.
-    pub damaged: u64,
-}
-
-/// Up to which session the guardian signed units.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Up to this one, or none.
-    Known(Option<u64>),
-    /// This one at least.
-    Unknown(u64),
-}
-
 /// What the old database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
@@ -102,12 +82,14 @@ pub struct Outgoing {
     pub last: Option<u64>,
     /// What comes behind the restored session.
     pub lost: Lost,
-    /// Accepted items of the open session.
+    /// Accepted items of the open session that the restored state does not have.
     pub pending: Content,
     /// Units of the open session, if they can be read.
     pub units: Option<OpenUnits>,
     /// Encrypted backups of clients.
     pub client_backups: u64,
+    /// Those among them that the restored state does not have, or has another version of.
+    pub client_backups_lost: u64,
     /// Up to which session the guardian signed units.
     pub reach: Reach,
     /// What that was concluded from.
@@ -123,8 +105,14 @@ pub(crate) struct Look<'a> {
     pub(crate) layout: &'static BlockLayout,
     pub(crate) keys: &'a SessionKeys,
     pub(crate) peer: Option<u16>,
-    /// The last session of the newest state that is known of beside it; none if the guard covers all that was before it.
-    pub(crate) newest_known: Option<u64>,
+    /// What takes its place, if what that keeps is not lost.
+    pub(crate) incoming: Option<Incoming<'a>>,
+    /// Where checkpoints lie beside it.
+    pub(crate) checkpoints: &'a Path,
+    pub(crate) evidence: Evidence<'a>,
+    /// The last session of the restore that put the database in place, if one did: nothing came after until another is
+    /// finished.
+    pub(crate) restored_to: Option<u64>,
     pub(crate) control: Control<'a>,
 }
 
@@ -137,6 +125,7 @@ impl Outgoing {
             pending: Content::default(),
             units: None,
             client_backups: 0,
+            client_backups_lost: 0,
             reach: Reach::Known(None),
             evidence: String::new(),
         }
@@ -149,6 +138,7 @@ impl Look<'_> {
     /// # Errors
     /// If the database is in use, this process lacks a right or a resource to read it, or the job was interrupted.
     pub(crate) fn look(&self) -> Result<Outgoing, RestoreError> {
+        let mut held = None;
         let mut outgoing = match ReadStore::open(self.database) {
             Err(StoreError::Missing { .. }) => Outgoing::nothing(Condition::Missing),
             Err(error @ StoreError::Locked { .. }) => return Err(error.into()),
@@ -156,41 +146,72 @@ impl Look<'_> {
             Err(error) => Outgoing::nothing(Condition::Unreadable(sentence(&error))),
             Ok(store) => {
                 let mut outgoing = Outgoing::nothing(condition(&store));
-                if let Err(error) = self.read(&store, &mut outgoing) {
-                    self.control.check()?;
-                    if let RestoreError::Store(store) = &error
-                        && store.is_of_process()
-                    {
-                        return Err(error);
+                match self.read(&store, &mut outgoing) {
+                    Ok(read) => held = Some(read),
+                    Err(error) => {
+                        self.control.check()?;
+                        if let RestoreError::Store(store) = &error
+                            && store.is_of_process()
+                        {
+                            return Err(error);
+                        }
+                        outgoing.condition = Condition::Partly(sentence(&error));
                     }
-                    outgoing.condition = Condition::Partly(sentence(&error));
                 }
                 outgoing
             }
         };
-        self.conclude(&mut outgoing);
+        let alone = self.keys.guardians() == 1;
+        let in_place = self.restored_to.is_some() && outgoing.last == self.restored_to;
+        let evidence = Evidence { speaks_for_itself: alone || in_place, ..self.evidence };
+        evidence.conclude(&mut outgoing, held);
         Ok(outgoing)
     }
 
-    fn read(&self, store: &ReadStore, outgoing: &mut Outgoing) -> Result<(), RestoreError> {
+    fn read(&self, store: &ReadStore, outgoing: &mut Outgoing) -> Result<Held, RestoreError> {
         let last = store.last_of_prefix(&[self.layout.history])?;
         outgoing.last = last.as_ref().and_then(|(key, _)| self.layout.number_of_key(key).ok());
         self.read_sessions(store, outgoing)?;
         for row in store.scan_prefix(&[CLIENT_BACKUP]) {
-            row?;
+            let (key, value) = row?;
             self.control.check()?;
             outgoing.client_backups += 1;
+            let kept = self.incoming.map_or(Ok(false), |incoming| incoming.has(&key, &value))?;
+            outgoing.client_backups_lost += u64::from(!kept);
         }
         let stream = EpochStream { rows: store, path: self.database };
         let stored = StoredUnits::read(stream, Detected::Blocks(self.layout))?;
+        let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
+        self.count_pending(&stored, open, &mut outgoing.pending)?;
+        let units = stored.count(open, self.keys, self.peer);
+        let held = Held {
+            open,
+            own: units.own,
+            any: stored.holds_any(),
+            name: database_name(self.database),
+            checkpoint: self.evidence.newest,
+            copy_of: stored.copied_from(self.checkpoints, outgoing.last),
+        };
+        outgoing.units = Some(units);
+        Ok(held)
+    }
+
+    fn count_pending(
+        &self,
+        stored: &StoredUnits,
+        open: u64,
+        pending: &mut Content,
+    ) -> Result<(), RestoreError> {
+        let mut kept = self.incoming.map(|incoming| incoming.items(open)).transpose()?.unwrap_or_default();
         for (_, value) in &stored.accepted {
+            if kept.take(value) {
+                continue;
+            }
             match decode_accepted_item(value, self.layout) {
-                Ok(item) => outgoing.pending.count(&item.content),
-                Err(_) => outgoing.pending.items += 1,
+                Ok(item) => pending.count(&item.content),
+                Err(_) => pending.items += 1,
             }
         }
-        let session = outgoing.last.map_or(0, |last| last.saturating_add(1));
-        outgoing.units = Some(self.count_units(&stored, session));
         Ok(())
     }
 
@@ -214,84 +235,6 @@ impl Look<'_> {
         }
         self.control.progress.end();
         Ok(())
-    }
-
-    fn count_units(&self, stored: &StoredUnits, session: u64) -> OpenUnits {
-        let mut units = OpenUnits { session, all: 0, own: self.peer.map(|_| 0), damaged: 0 };
-        let expected = Expected { session, guardians: Some(self.keys.guardians()) };
-        for (_, backup) in &stored.backups {
-            let Ok(records) = read_in_form(backup, expected, stored.forms()) else {
-                units.damaged += backup.rows.len() as u64;
-                continue;
-            };
-            units.damaged += records.damage.len() as u64;
-            for (_, unit) in records.units() {
-                units.all += 1;
-                if unit.fields.session != session {
-                    units.damaged += 1;
-                } else if let (Some(own), Some(peer)) = (&mut units.own, self.peer) {
-                    *own += u64::from(unit.fields.creator == u64::from(peer));
-                }
-            }
-        }
-        units
-    }
-
-    /// Decides up to which session the guardian signed units.
-    fn conclude(&self, outgoing: &mut Outgoing) {
-        let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
-        // A database that is older than its own checkpoint, or than what it is restored to, is not the one that ran last.
-        let newest = self.newest_known;
-        let least = open.max(newest.map_or(0, |newest| newest.saturating_add(1)));
-        let (reach, evidence) = match &outgoing.condition {
-            Condition::Missing => (Reach::Unknown(least), "there is no old database".to_owned()),
-            Condition::Unreadable(what) => {
-                (Reach::Unknown(least), format!("the old database cannot be read: {what}"))
-            }
-            Condition::Partly(what) => {
-                (Reach::Unknown(least), format!("the old database can be read only in part: {what}"))
-            }
-            _ if newest > outgoing.last => {
-                let why = format!(
-                    "the old database ends with session {}, and there is a newer state, of session {}",
-                    outgoing.last.map_or("none".to_owned(), |last| last.to_string()),
-                    least.saturating_sub(1)
-                );
-                (Reach::Unknown(least), why)
-            }
-            Condition::TornEnd(_) => (
-                Reach::Known(Some(open.saturating_add(1))),
-                format!(
-                    "session {open} was open in the old database, and the end of its log is torn: one more"
-                ),
-            ),
-            Condition::Readable => reach_of_units(outgoing.units.as_ref(), outgoing.last, open),
-        };
-        (outgoing.reach, outgoing.evidence) = (reach, evidence);
-    }
-}
-
-fn reach_of_units(units: Option<&OpenUnits>, last: Option<u64>, open: u64) -> (Reach, String) {
-    match units {
-        Some(OpenUnits { own: Some(0), damaged: 0, all, .. }) => {
-            (Reach::Known(last), format!("none of the {all} units of session {open} is this guardian's own"))
-        }
-        Some(OpenUnits { own: None, damaged: 0, all: 0, .. }) => {
-            (Reach::Known(last), format!("there are no units of session {open}"))
-        }
-        Some(OpenUnits { own: Some(own), damaged: 0, all, .. }) => (
-            Reach::Known(Some(open)),
-            format!("{own} of the {all} units of session {open} are this guardian's own"),
-        ),
-        Some(OpenUnits { own: None, damaged: 0, all, .. }) => (
-            Reach::Known(Some(open)),
-            format!("session {open} has {all} units, and it is not known which guardian this is"),
-        ),
-        Some(units) => (
-            Reach::Known(Some(open)),
-            format!("{} unit row(s) of session {open} cannot be read", units.damaged),
-        ),
-        None => (Reach::Known(Some(open)), format!("the units of session {open} were not looked at")),
     }
 }
 

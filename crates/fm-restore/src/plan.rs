@@ -8,20 +8,24 @@ use std::time::SystemTime;
 
 use fm_audit::Control;
 use fm_backup::{Location, State};
+use fm_consensus::SignedSession;
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
 use fm_history::{Finding, Severity};
+use fm_migration::newest_checkpoint;
 use fm_store::free_bytes;
 
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
 use crate::job::{identity_of, is_before, is_marked};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
+use crate::kept::Incoming;
 use crate::origin::{Whose, bytes_of, check_full, open_origin};
-use crate::outgoing::{Look, Outgoing, Reach};
+use crate::outgoing::{Look, Outgoing};
 use crate::peers::{Subject, Witness, check_majority};
 use crate::prove::Proving;
+use crate::reach::{Evidence, Reach};
 use crate::small_file::read_small;
 use crate::stamp::Stamp;
 use crate::{GUARD_NAME, RestoreError};
@@ -166,13 +170,6 @@ impl Restore<'_> {
         }
     }
 
-    /// What a restore put in place ran last, however old it is: the guard covers what was before.
-    fn newest_known(&self, dir: &DataDir, proof: &Proof) -> Result<Option<u64>, RestoreError> {
-        let (current, _) = Journal::current(dir.path())?;
-        let is_restored = current.is_some_and(|journal| is_marked(&dir.database(), &journal));
-        Ok(dir.newest_checkpoint().max(Some(proof.last)).filter(|_| !is_restored))
-    }
-
     fn outgoing(
         &self,
         dir: &DataDir,
@@ -182,13 +179,27 @@ impl Restore<'_> {
         control: Control<'_>,
     ) -> Result<Outgoing, RestoreError> {
         let layout = layout_of(origin)?;
+        let (current, _) = Journal::current(dir.path())?;
+        let restored = current.filter(|journal| is_marked(&dir.database(), journal));
+        let record = SignedSession::read(dir.path(), self.keys, dir.own_peer())?;
+        let evidence = Evidence {
+            record: record.as_ref(),
+            // What a restore put in place ran last, however old it is: the guard covers what was before.
+            newest: newest_checkpoint(&dir.checkpoints())
+                .max(Some(proof.last))
+                .filter(|_| restored.is_none()),
+            speaks_for_itself: false,
+        };
         let look = Look {
             database: &dir.database(),
             restored: proof.last,
             layout,
             keys: self.keys,
             peer,
-            newest_known: self.newest_known(dir, proof)?,
+            incoming: Some(Incoming { stream: origin.stream(), last: proof.last, layout }),
+            checkpoints: &dir.checkpoints(),
+            evidence,
+            restored_to: restored.map(|journal| journal.proof.last),
             control,
         };
         look.look()

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
+use fm_consensus::SignedSession;
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_store::{DatabaseLock, Stage, StoreError, Swap};
@@ -18,6 +19,7 @@ use crate::job::{give_up, identity_of, is_before, is_marked, set_guard, stage, w
 use crate::journal::{Journal, Step};
 use crate::outgoing::{Look, Outgoing};
 use crate::plan::{free_moment, guard_until};
+use crate::reach::Evidence;
 
 /// What the user says of the way back.
 #[derive(Clone, Copy)]
@@ -92,7 +94,11 @@ impl Undo<'_> {
     ) -> Result<Option<Outgoing>, RestoreError> {
         let identity = identity_of(restored, control);
         control.check()?;
-        if identity.is_ok_and(|identity| identity == journal.proof.identity) {
+        let record = SignedSession::read(dir.path(), self.keys, dir.own_peer())?;
+        let newest = record.as_ref().and_then(|record| record.newest);
+        // The guard of the restore covers all that the node had recorded before it.
+        let made_since = newest > journal.guard.as_ref().map(|guard| guard.until_session);
+        if !made_since && identity.is_ok_and(|identity| identity == journal.proof.identity) {
             return Ok(None);
         }
         let Some(Detected::Blocks(layout)) = Detected::by_name(&journal.proof.layout) else {
@@ -106,7 +112,10 @@ impl Undo<'_> {
             layout,
             keys: self.keys,
             peer,
-            newest_known: None,
+            incoming: None,
+            checkpoints: &dir.checkpoints(),
+            evidence: Evidence { record: record.as_ref(), newest: None, speaks_for_itself: false },
+            restored_to: None,
             control,
         };
         look.look().map(Some)

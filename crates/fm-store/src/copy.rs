@@ -13,13 +13,18 @@ use crate::directory_sync::sync_directory;
 use crate::open::{check_lock, explain};
 use crate::{ReadStore, StoreError};
 
-/// Whether a file has one of the names that RocksDB gives.
+/// Whether a file has one of the names that RocksDB gives, those included under which it writes a file before it has its
+/// place (`000012.dbtmp`, `OPTIONS-000012.dbtmp`) and removes one (`000012.sst.trash`): a killed process leaves them.
 pub fn is_file_of_rocksdb(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let numbered = |start: &str| name.strip_prefix(start).is_some_and(is_number);
+    let name = name.strip_suffix(".trash").unwrap_or(name);
+    let numbered = |start: &str| {
+        let number = name.strip_prefix(start);
+        number.is_some_and(|number| is_number(number.strip_suffix(".dbtmp").unwrap_or(number)))
+    };
     matches!(name, "CURRENT" | "IDENTITY" | "LOCK" | "LOG")
         || ["MANIFEST-", "OPTIONS-", "LOG.old."].into_iter().any(numbered)
-        || [".sst", ".log"].into_iter().any(|end| name.strip_suffix(end).is_some_and(is_number))
+        || [".sst", ".log", ".dbtmp"].into_iter().any(|end| name.strip_suffix(end).is_some_and(is_number))
 }
 
 /// Bytes that the file system of `path` has left for everybody.
@@ -103,4 +108,31 @@ fn copy(source: &Path, target: &Path) -> Result<(), StoreError> {
     let mut to = File::create_new(target).map_err(writing)?;
     io::copy(&mut from, &mut to).map_err(writing)?;
     to.sync_all().map_err(writing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_file_of_rocksdb;
+
+    #[test]
+    fn rocksdbs_names_are_known_and_no_others() {
+        for name in [
+            "CURRENT",
+            "LOG.old.1700000000000000",
+            "000012.sst",
+            "000012.log",
+            "MANIFEST-000005",
+            "OPTIONS-000007",
+            "000012.dbtmp",
+            "OPTIONS-000012.dbtmp",
+            "000012.sst.trash",
+        ] {
+            assert!(is_file_of_rocksdb(name), "{name}");
+        }
+        for name in
+            ["", ".dbtmp", "x.dbtmp", "12.dbtmp.x", "OPTIONS-.dbtmp", "12.txt", ".trash", "notes.trash"]
+        {
+            assert!(!is_file_of_rocksdb(name), "{name}");
+        }
+    }
 }

@@ -3,8 +3,7 @@
 //! Invariants: a write is taken whole or not at all, also over a crash; what was written with [`Durability::Synced`]
 //! stays written, and with it everything before it; what is on disk is readable by RocksDB 8.10.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rocksdb::checkpoint::Checkpoint;
@@ -17,7 +16,7 @@ use crate::directory_sync::sync_name;
 use crate::obstacle::{Obstacle, system_error};
 use crate::omission::absent_log;
 use crate::open::{check_columns, check_directory, check_lock, check_text, explain, open};
-use crate::partial::sync_tree;
+use crate::partial::{PartialDir, sync_tree};
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
 use crate::{Row, Scan, StoreError};
@@ -56,22 +55,19 @@ impl LiveStore {
         Self::open_with(path, &options())
     }
 
-    /// Makes a new database in the new directory `path`.
+    /// Makes a new database in the new directory `path`, whole or not at all: what a crash left of it is replaced.
     ///
     /// # Errors
     /// If something is there already, or it cannot be made.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         check_text(path)?;
-        fs::create_dir(path).map_err(|source| match source.kind() {
-            ErrorKind::AlreadyExists => StoreError::AlreadyExists { path: path.to_owned() },
-            _ => StoreError::io(path, source),
-        })?;
+        let partial = PartialDir::create(path)?;
         let mut options = options();
         options.create_if_missing(true);
         options.set_error_if_exists(true);
-        let store = Self::open_with(path, &options)?;
-        sync_name(path)?;
-        Ok(store)
+        drop(Self::open_with(partial.path(), &options)?);
+        partial.publish()?;
+        Self::open(path)
     }
 
     fn open_with(path: &Path, options: &Options) -> Result<Self, StoreError> {

@@ -45,6 +45,7 @@ struct OldLine<'a> {
     reason: Option<&'a str>,
     last: Option<u64>,
     client_backups: u64,
+    client_backups_lost: u64,
     units: Option<u64>,
     own_units: Option<u64>,
     unreadable_unit_rows: Option<u64>,
@@ -98,6 +99,7 @@ impl<'a> PlanLine<'a> {
                 reason,
                 last: outgoing.last,
                 client_backups: outgoing.client_backups,
+                client_backups_lost: outgoing.client_backups_lost,
                 units: units.map(|units| units.all),
                 own_units: units.and_then(|units| units.own),
                 unreadable_unit_rows: units.map(|units| units.damaged),
@@ -150,11 +152,7 @@ impl ContentLine {
     }
 
     fn shown(&self) -> String {
-        format!(
-            "{} items, {} of them transactions",
-            group_digits(self.items),
-            group_digits(self.transactions)
-        )
+        format!("{}, {} of them transactions", counted(self.items, "item"), group_digits(self.transactions))
     }
 }
 
@@ -229,53 +227,77 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
         (Some(first), Some(last)) => {
             let signers: Vec<String> =
                 lost.signers.iter().map(|(peer, count)| format!("guardian {peer}: {count}")).collect();
+            let range = if first == last { group_digits(first) } else { span(first, last) };
             output.line(&format!(
-                "lost       {} session(s), {} to {}: {}",
-                group_digits(lost.sessions),
-                group_digits(first),
-                group_digits(last),
+                "lost       {}, {range}: {}",
+                counted(lost.sessions, "session"),
                 lost.content.shown()
             ))?;
             output.line(&format!(
-                "           {} of them signed by a threshold ({}); the node downloads them again from its peers",
+                "           {} signed by a threshold ({}); the node downloads {} again from its peers",
                 group_digits(lost.signed),
-                signers.join(", ")
+                signers.join(", "),
+                if lost.signed == 1 { "it" } else { "these" }
             ))?;
         }
         _ if plan.old.condition == "readable" => output.line("lost       no finished session")?,
         _ => output.line("lost       no finished session that can be read")?,
     }
-    let pending = &plan.pending;
-    output.line(&match plan.old.units {
-        Some(_) => format!("           {} of the open session: nobody has signed them", pending.shown()),
-        None => "           what was accepted in the open session cannot be read".to_owned(),
-    })?;
-    if plan.old.client_backups > 0 {
+    print_pending(output, plan)?;
+    if plan.old.client_backups_lost > 0 {
         output.line(&format!(
-            "           client backups stored since, of {} in the old database",
+            "           {} of the {} in the old database: stored or changed since",
+            counted(plan.old.client_backups_lost, "client backup"),
             group_digits(plan.old.client_backups)
         ))?;
     }
     print_double_spends(output, plan)
 }
 
+/// The old database's open session: what was accepted in it is in no session that anybody signed.
+fn print_pending(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
+    let open = group_digits(plan.old.last.map_or(0, |last| last.saturating_add(1)));
+    let pending = &plan.pending;
+    output.line(&match (plan.old.units, pending.items) {
+        (None, _) => "           what was accepted in the open session cannot be read".to_owned(),
+        (Some(_), 0) => format!("           nothing that was accepted in session {open}, which was open"),
+        (Some(_), _) => {
+            format!("           of session {open}, which was open and is not signed yet: {}", pending.shown())
+        }
+    })
+}
+
+fn span(first: u64, last: u64) -> String {
+    format!("{} to {}", group_digits(first), group_digits(last))
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", group_digits(count), if count == 1 { "" } else { "s" })
+}
+
 fn print_double_spends(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
     let transactions = plan.lost.content.transactions + plan.pending.transactions;
     if transactions == 0 {
-        return output.line("spends     no transaction is forgotten that can be read");
+        return output.line(match plan.old.condition {
+            "readable" => "spends     no transaction is forgotten",
+            _ => "spends     no transaction is forgotten, as far as the old database can be read",
+        });
     }
     output.line(&format!(
-        "spends     {} transaction(s) are forgotten until the others give them back; if they cannot, what these spent can \
-         be spent again:",
-        group_digits(transactions)
+        "spends     {} forgotten until the other guardians send them again; if they cannot, what these spent can be spent \
+         again:",
+        counted(transactions, "transaction"),
     ))?;
     let of = |content: &'static str| move |module| (content, module);
-    let finished = plan.lost.content.modules.iter().map(of("lost"));
-    for (content, module) in finished.chain(plan.pending.modules.iter().map(of("open"))) {
+    let finished = plan.lost.content.modules.iter().map(of("in lost sessions"));
+    for (content, module) in finished.chain(plan.pending.modules.iter().map(of("in the open session"))) {
         let kind = module.kind.as_deref().unwrap_or("unknown kind");
         output.line(&format!(
-            "           {content} session(s), module {} ({kind}): {} inputs, {} outputs, {} items",
-            module.id, module.inputs, module.outputs, module.items
+            "           {content}, module {} ({kind}): {}, {}, {}",
+            module.id,
+            counted(module.inputs, "input"),
+            counted(module.outputs, "output"),
+            counted(module.items, "item")
         ))?;
     }
     Ok(())
@@ -283,14 +305,16 @@ fn print_double_spends(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), F
 
 fn print_equivocation(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
     let text = match (plan.guard_until, plan.guard_at_least) {
-        (Some(until), _) => format!("this guardian may make no units up to session {}", group_digits(until)),
+        (Some(until), _) => {
+            format!("this guardian makes no units up to and including session {}", group_digits(until))
+        }
         (None, Some(least)) => {
             format!(
                 "it is not known up to which session this guardian made units: at least {}",
                 group_digits(least)
             )
         }
-        (None, None) => "this guardian has made no units that are forgotten".to_owned(),
+        (None, None) => "not needed: no units of this guardian are forgotten".to_owned(),
     };
     output.line(&format!("guard      {text}"))?;
     output.line(&format!("           {}", plan.evidence))

@@ -22,6 +22,10 @@ impl From<RestoreError> for Failure {
 /// Exit status, and what to do.
 fn ending(error: &RestoreError) -> (Exit, Option<String>) {
     let (exit, hint) = match error {
+        RestoreError::Signed(_) => (
+            Exit::CannotLook,
+            "look at it: it is fm-node's own record, and says whose it is; nothing was changed",
+        ),
         RestoreError::NotADataDir { .. } => {
             (Exit::Usage, "give the directory that holds `database` and consensus.json")
         }

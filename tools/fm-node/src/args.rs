@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fm_cli::{Manual, PasswordArgs, bytes, number};
+use fm_guardian::GuardUntil;
 
 /// Runs a guardian, or a whole federation for trying.
 ///
@@ -48,9 +49,13 @@ pub(crate) struct RunArgs {
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Start with an empty database if there is none. For a guardian that never ran before.
+    /// Start with an empty database if there is none. For a guardian that never ran before, or lost its database.
     #[arg(long, env = "FM_NEW", value_parser = FalseyValueParser::new())]
     pub(crate) new: bool,
+    /// Make no units up to this session, where the database may be older than what this guardian signed: the highest session
+    /// count of the other guardians, and 1 more. `none` if it is the database that ran last.
+    #[arg(long, value_name = "SESSION", value_parser = guard_until)]
+    pub(crate) guard_until: Option<GuardUntil>,
     /// Listen here for the other guardians, instead of at the address in local.json.
     #[arg(long, value_name = "HOST:PORT", env = "FM_BIND_P2P")]
     pub(crate) bind_p2p: Option<String>,
@@ -155,6 +160,10 @@ pub(crate) struct CarryOverArgs {
     /// The old guardian's data directory, with `consensus.json`, `local.json`, `private.encrypt` and `private.salt`.
     #[arg(long, value_name = "DIR", env = "FM_FROM")]
     pub(crate) from: PathBuf,
+    /// The guardian whose database was converted, where its database in --from does not show it: its number, as `local.json`
+    /// has it.
+    #[arg(long, value_name = "N", env = "FM_GUARDIAN")]
+    pub(crate) guardian: Option<u16>,
     /// Rounds in a session.
     #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS")]
     pub(crate) rounds: u16,
@@ -283,4 +292,11 @@ pub(crate) struct LoadArgs {
     /// Print the result as one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+fn guard_until(text: &str) -> Result<GuardUntil, String> {
+    match text {
+        "none" => Ok(GuardUntil::None),
+        text => text.parse().map(GuardUntil::Session).map_err(|_| "give a session, or `none`".to_owned()),
+    }
 }

@@ -12,6 +12,20 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
         NodeError::Config(error) => of_config(&error),
         NodeError::NoDatabase { .. } => Failure::from_error(Exit::CannotLook, &error)
             .hint("check --data-dir; a guardian that never ran before starts with --new"),
+        NodeError::NotWhole { .. } => Failure::from_error(Exit::CannotLook, &error).hint(
+            "a guardian that starts on it signs other units than it signed before; put the lost files back, or restore a \
+             checkpoint: fm-checkpoint restore",
+        ),
+        NodeError::GuardUnknown { .. } => Failure::from_error(Exit::Usage, &error).hint(
+            "ask every other guardian for its session count, take the highest, add 1, and give it with --guard-until; \
+             --guard-until none if you know that this database ran last",
+        ),
+        NodeError::GuardTooLow { .. } => {
+            Failure::from_error(Exit::Usage, &error).hint("nothing was changed; give a higher one")
+        }
+        NodeError::Units(_) | NodeError::Signed(_) | NodeError::Layout { .. } | NodeError::OtherEra { .. } => {
+            Failure::from_error(Exit::CannotLook, &error)
+        }
         NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
             .hint("the file names the commands to go on with; do not start this node again before"),
         NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),

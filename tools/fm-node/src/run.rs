@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         listen: arguments.bind_p2p.clone(),
         api: arguments.bind_api.clone(),
         new: arguments.new,
+        guard_until: arguments.guard_until,
         orderers: orderers(arguments.beside_servers),
         checkpoints: Retention { keep: arguments.checkpoints, min_free: arguments.min_free },
         stuck_after: Duration::from_secs(arguments.stuck_after.max(1)),

@@ -56,8 +56,8 @@ fn failure(error: SetupError) -> Failure {
 }
 
 fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
-    let CarryOverArgs { data_dir, from, rounds, confirm, .. } = arguments;
-    let job = CarryOver { directory: data_dir, from, rounds_per_session: *rounds };
+    let CarryOverArgs { data_dir, from, rounds, confirm, guardian, .. } = arguments;
+    let job = CarryOver { directory: data_dir, from, rounds_per_session: *rounds, guardian: *guardian };
     let mut output = Output::default();
     let hash = carry_over_hash(job).map_err(not_carried)?;
     let Some(confirmed) = confirm else {
@@ -86,6 +86,13 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
     output.line(&format!("ledger     {} accounts, made anew from these sessions", carried.accounts))?;
     let (rows, epochs) = (carried.rows_left_out, carried.epochs_left_out);
     output.line(&format!("left out   {rows} other rows of modules, {epochs} epoch(s) that nobody signed"))?;
+    output.line(match guardian {
+        None => "guardian   this conversion is of its own database",
+        Some(_) => "guardian   as you named it: nothing else shows whose conversion this is",
+    })?;
+    output.line(
+        "unknown    whether a node with this guardian's key runs anywhere else: two of them are a forker",
+    )?;
     output.line(
         "written: consensus.json, local.json, private.encrypt, private.salt; `fm-node run` goes on from here",
     )?;
@@ -93,12 +100,20 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
 }
 
 fn not_carried(error: CarryOverError) -> Failure {
+    if let CarryOverError::Unbound { own, .. } = error {
+        return Failure::from_error(Exit::Usage, &error).hint(format!(
+            "another guardian's conversion would run with this guardian's key beside its own node; if you converted guardian \
+             {own}'s database, give --guardian {own}"
+        ));
+    }
     let exit = match error {
         CarryOverError::Audit(error) => return error.into(),
         CarryOverError::Store(error) => return error.into(),
         CarryOverError::Config(error) => return of_config(&error),
-        CarryOverError::File { .. } => Exit::CannotLook,
-        CarryOverError::Done { .. } => Exit::Usage,
+        CarryOverError::File { .. } | CarryOverError::Signed(_) => Exit::CannotLook,
+        CarryOverError::Done { .. }
+        | CarryOverError::Unbound { .. }
+        | CarryOverError::OtherGuardian { .. } => Exit::Usage,
         CarryOverError::NotConfirmed { .. }
         | CarryOverError::NotProven { .. }
         | CarryOverError::NotSealed { .. }

@@ -7,7 +7,7 @@ use fm_consensus::{
     Amounts, ApiError, Changes, Engine, EngineError, Federation, Guard, InputMeta, ItemError, MemoryStorage,
     Module, ModuleState, OutPoint, Storage, accepted_item_key,
 };
-use fm_eras::session::{module_key, module_version_key, server_version_key, session_key};
+use fm_eras::session::{DATABASE_VERSION, module_key, module_version_key, server_version_key, session_key};
 use fm_history::PeerId;
 use fm_store::Durability;
 use serde_json::Value;
@@ -57,6 +57,9 @@ fn rows_that_no_node_writes_are_refused() {
     }
     assert!(matches!(with(&[(accepted_item_key(0), &[9, 0, 0, 1])]), Err(EngineError::Row { .. })));
     assert!(matches!(with(&[(server_version_key(), &[1])]), Err(EngineError::TableVersion { found: 1, .. })));
+    // In the place of servers up to v0.2, beside the version of this program in its own place.
+    let later = with(&[(vec![DATABASE_VERSION], &[99]), (server_version_key(), &[0])]).err();
+    assert!(matches!(later, Some(EngineError::TableVersion { found: 99, known: 0, .. })), "{later:?}");
     assert!(matches!(with(&[(server_version_key(), &[])]), Err(EngineError::Row { .. })));
     assert!(matches!(
         with(&[(module_version_key(0), &[2])]),

@@ -24,6 +24,13 @@ use files::{read, read_json};
 pub(crate) use shared::consensus_hash;
 use shared::module_bytes;
 
+/// The versions of the consensus whose items are processed here. From 2.1 on a transaction may be overfunded.
+const CORE_VERSIONS: [ConsensusVersion; 2] =
+    [ConsensusVersion { major: 2, minor: 0 }, ConsensusVersion { major: 2, minor: 1 }];
+/// The version of each kind of module whose items are processed here.
+const MODULE_VERSIONS: [(&str, ConsensusVersion); 2] =
+    [("dummy", ConsensusVersion { major: 2, minor: 0 }), ("meta", ConsensusVersion { major: 0, minor: 0 })];
+
 /// All that a guardian is configured with.
 pub struct NodeConfig {
     /// The directory of the files.
@@ -82,6 +89,13 @@ impl NodeConfig {
                 return Err(NodeConfigError::mismatch(format!("{name} does not name every guardian once")));
             }
         }
+        let version = self.consensus.version;
+        if !CORE_VERSIONS.contains(&version) {
+            let ConsensusVersion { major, minor } = version;
+            return Err(NodeConfigError::mismatch(format!(
+                "consensus.json: the consensus has version {major}.{minor}, and this program processes 2.0 and 2.1"
+            )));
+        }
         let own = self.keys.compressed().get(&me).copied();
         if own != Some(self.signing_key()?.public_key()) {
             let what = format!("private.encrypt does not hold the key of guardian {me} of consensus.json");
@@ -113,9 +127,19 @@ impl NodeConfig {
     /// # Errors
     /// If one is of an unknown kind, or its configuration cannot be read.
     pub fn modules(&self) -> Result<Modules, NodeConfigError> {
-        let mut modules = Modules::default();
+        let mut modules = Modules::default().overfunded(self.consensus.version.minor >= 1);
         for (instance, module) in &self.consensus.modules {
             let config = module_bytes(*instance, module)?;
+            let ConsensusVersion { major, minor } = module.version;
+            if let Some((_, known)) = MODULE_VERSIONS.iter().find(|(kind, _)| *kind == module.kind)
+                && module.version != *known
+            {
+                let (kind, ConsensusVersion { major: ours, minor: least }) = (&module.kind, known);
+                return Err(NodeConfigError::mismatch(format!(
+                    "consensus.json: module {instance} ({kind}) has version {major}.{minor}, and this program processes \
+                     {ours}.{least}"
+                )));
+            }
             modules = match module.kind.as_str() {
                 "dummy" => {
                     let unreadable = |_| {
@@ -158,6 +182,37 @@ mod tests {
         assert_eq!(config.client_config().unwrap(), client);
         let checked = ConsensusConfig::parse(&read(&fixture().join("consensus.json")).unwrap()).unwrap();
         assert_eq!(checked.federation().unwrap(), config.federation_id());
+    }
+
+    #[test]
+    fn what_a_newer_server_processes_otherwise_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["local.json", "private.encrypt", "private.salt"] {
+            std::fs::copy(fixture().join(name), home.path().join(name)).unwrap();
+        }
+        let text = read(&fixture().join("consensus.json")).unwrap();
+        let with = |place: &str, version: (u32, u32)| {
+            let mut file: Value = serde_json::from_str(&text).unwrap();
+            let (major, minor) = version;
+            *file.pointer_mut(place).unwrap() = serde_json::json!({ "major": major, "minor": minor });
+            std::fs::write(home.path().join("consensus.json"), file.to_string()).unwrap();
+            NodeConfig::read(home.path(), "fixture").map(drop).map_err(|error| error.to_string())
+        };
+        for known in [(2, 0), (2, 1)] {
+            with("/version", known).unwrap();
+        }
+        for (place, version) in [
+            ("/version", (2, 2)),
+            ("/version", (99, 0)),
+            ("/version", (1, 0)),
+            ("/modules/0/version", (2, 1)),
+            ("/modules/0/version", (99, 0)),
+            ("/modules/300/version", (0, 1)),
+        ] {
+            let refused = with(place, version).unwrap_err();
+            let said = format!("version {}.{}", version.0, version.1);
+            assert!(refused.contains(&said), "{place}: {refused}");
+        }
     }
 
     #[test]

@@ -1,0 +1,332 @@
+//! What the node leaves outside its database: the newest session in which its guardian made units, and in which database.
+//!
+//! A database can be put back from a copy that is older than what the guardian signed, and such a copy looks whole. This
+//! file says otherwise. Described in `docs/formats/equivocation-guard.md`.
+//!
+//! Invariants: the session is never lowered but at the user's word; it is on the disk before the first unit of the session
+//! leaves the guardian, and only once that unit is in the database: a database without it is an older one.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use fm_crypto::SessionKeys;
+use fm_history::PeerId;
+use fm_store::{StoreError, replace_file};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Name of the file in the data directory.
+pub const SIGNED_NAME: &str = "signed-session.json";
+const FORMAT: &str = "fm-signed-session";
+const VERSION: u64 = 1;
+/// Largest file that is read.
+const MOST_BYTES: u64 = 1 << 16;
+/// Name of the file in which RocksDB keeps what it calls a database; a checkpoint has none.
+const IDENTITY: &str = "IDENTITY";
+
+/// What the file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedSession {
+    /// `fm-signed-session`.
+    pub format: String,
+    /// Version of the format.
+    pub version: u64,
+    /// SHA-256 of the guardians' keys as signatures cover it, in hex: which federation it is.
+    pub federation: String,
+    /// The guardian.
+    pub peer: PeerId,
+    /// The newest session in which it made units; none if no node made any with this file beside it.
+    pub newest: Option<u64>,
+    /// What RocksDB calls the database that the node works on.
+    pub database: Option<String>,
+    /// The last session in which the node makes no units, as the user stated it.
+    pub guard_until: Option<u64>,
+}
+
+/// Why the file cannot be used. Nobody may make units then.
+#[derive(Debug, Error)]
+pub enum SignedError {
+    /// It cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It is not such a file.
+    #[error("{} is not a record of a guardian's newest session: {what}", path.display())]
+    NotOne {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It is of a later version.
+    #[error("{} is of version {version} of its format, this program reads version {VERSION}", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+    },
+    /// It is another guardian's, or of another federation.
+    #[error("{} is the record of guardian {peer} of {}", path.display(), if *same { "this federation" } else { "another federation" })]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        peer: PeerId,
+        /// Whether the federation is the same.
+        same: bool,
+    },
+}
+
+impl SignedSession {
+    /// A record of a guardian that made no units yet.
+    pub fn new(keys: &SessionKeys, peer: PeerId) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            federation: federation(keys),
+            peer,
+            newest: None,
+            database: None,
+            guard_until: None,
+        }
+    }
+
+    /// Reads the record of a data directory, if there is one; a guardian that is not known is not compared.
+    ///
+    /// # Errors
+    /// If it cannot be read, is of a later version, or of somebody else.
+    pub fn read(
+        data_dir: &Path,
+        keys: &SessionKeys,
+        peer: Option<PeerId>,
+    ) -> Result<Option<Self>, SignedError> {
+        let path = data_dir.join(SIGNED_NAME);
+        let Some(text) = read_small(&path)? else { return Ok(None) };
+        let record = parse(&text, &path)?;
+        let same = record.federation == federation(keys);
+        if !same || peer.is_some_and(|peer| peer != record.peer) {
+            return Err(SignedError::Other { path, peer: record.peer, same });
+        }
+        Ok(Some(record))
+    }
+
+    /// Writes it into a data directory, synced.
+    ///
+    /// # Errors
+    /// If it cannot be written; the old one is then as it was.
+    pub fn write(&self, data_dir: &Path) -> Result<(), StoreError> {
+        let text = serde_json::to_string_pretty(self).expect("a record has only text keys") + "\n";
+        replace_file(&data_dir.join(SIGNED_NAME), text.as_bytes())
+    }
+}
+
+fn federation(keys: &SessionKeys) -> String {
+    hex::encode(keys.tag().unwrap_or_default())
+}
+
+fn parse(text: &str, path: &Path) -> Result<SignedSession, SignedError> {
+    #[derive(Deserialize)]
+    struct Head {
+        format: String,
+        version: u64,
+    }
+    let not_one = |what: String| SignedError::NotOne { path: path.to_owned(), what };
+    let head: Head = serde_json::from_str(text).map_err(|error| not_one(error.to_string()))?;
+    match (head.format.as_str(), head.version) {
+        (FORMAT, VERSION) => serde_json::from_str(text).map_err(|error| not_one(error.to_string())),
+        (FORMAT, version) if version > VERSION => {
+            Err(SignedError::Version { path: path.to_owned(), version })
+        }
+        (FORMAT, version) => Err(not_one(format!("there is no version {version} of its format"))),
+        (format, _) => Err(not_one(format!("its format is {format:?}"))),
+    }
+}
+
+fn read_small(path: &Path) -> Result<Option<String>, SignedError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(SignedError::NotOne { path: path.to_owned(), what: "it is not text".to_owned() })
+        }
+        Err(source) => Err(StoreError::Io { path: path.to_owned(), source }.into()),
+    }
+}
+
+/// What RocksDB calls a database; none if it was never opened for writing, as a checkpoint.
+pub fn database_name(database: &Path) -> Option<String> {
+    let mut text = String::new();
+    File::open(database.join(IDENTITY)).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// What a database that can be read holds of the session in progress, and what lies beside it.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    /// The session in progress.
+    pub open: u64,
+    /// Units of it that the guardian made; none if it is not known which guardian it is.
+    pub own: Option<u64>,
+    /// Whether it holds any unit or accepted item of that session.
+    pub any: bool,
+    /// What RocksDB calls it.
+    pub name: Option<String>,
+    /// The last session of the newest checkpoint beside it.
+    pub checkpoint: Option<u64>,
+    /// The checkpoint beside it that holds the same of the session in progress.
+    pub copy_of: Option<String>,
+}
+
+/// Whether a database is the one that ran last, as far as anything says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing speaks against it: what it holds of the session in progress is what the guardian signed.
+    Last,
+    /// It is older: the guardian made units up to this session, by the node's record.
+    Older(u64),
+    /// That is not known.
+    Unknown {
+        /// The least session up to which the guardian may have made units.
+        at_least: u64,
+        /// Why it is not known.
+        why: String,
+    },
+}
+
+impl Held {
+    /// Judges the database by what it holds and by the node's record.
+    pub fn standing(&self, record: Option<&SignedSession>) -> Standing {
+        let newest = record.and_then(|record| record.newest);
+        let newer = self.checkpoint.filter(|last| *last >= self.open);
+        let at_least = newest.unwrap_or(0).max(newer.map_or(self.open, |last| last.saturating_add(1)));
+        let unknown = |why: String| Standing::Unknown { at_least, why };
+        let forgotten = |newest: &u64| *newest > self.open || (*newest == self.open && self.own == Some(0));
+        if let Some(newest) = newest.filter(forgotten) {
+            return match newer.filter(|last| *last > newest) {
+                None => Standing::Older(newest),
+                Some(last) => unknown(format!(
+                    "fm-node recorded session {newest} as the last in which it made units, and there is a checkpoint of \
+                     session {last}, which fm-node did not make"
+                )),
+            };
+        }
+        let is_same = |record: &SignedSession| record.database.is_some() && record.database == self.name;
+        if record.is_some_and(is_same) {
+            return Standing::Last;
+        }
+        if let Some(last) = newer {
+            return unknown(format!(
+                "session {} is the open one of the database, and there is a newer state beside it, of session {last}",
+                self.open
+            ));
+        }
+        match &self.copy_of {
+            _ if !self.any => unknown(format!(
+                "the database holds no unit and no accepted item of session {}, so it may be a copy from before that session",
+                self.open
+            )),
+            Some(name) => unknown(format!(
+                "the database holds the same of session {} as the checkpoint {name}, so it may be a copy of it",
+                self.open
+            )),
+            None => Standing::Last,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> SessionKeys {
+        let keys = (1u8..5).map(|secret| {
+            let key = fm_crypto::SigningKey::from_bytes([secret; 32]).unwrap();
+            (u16::from(secret) - 1, hex::encode(key.public_key()))
+        });
+        let keys: std::collections::BTreeMap<u16, fm_crypto::BroadcastKey> =
+            keys.map(|(peer, key)| (peer, hex::decode(key).unwrap().try_into().unwrap())).collect();
+        SessionKeys::new(&keys).unwrap()
+    }
+
+    fn record(newest: Option<u64>, database: &str) -> SignedSession {
+        SignedSession { newest, database: Some(database.to_owned()), ..SignedSession::new(&keys(), 1) }
+    }
+
+    fn held(own: Option<u64>, any: bool) -> Held {
+        let name = Some("a".to_owned());
+        Held { open: 26, own, any, name, checkpoint: Some(25), copy_of: None }
+    }
+
+    #[test]
+    fn a_record_is_read_back_and_is_one_guardians() {
+        let home = tempfile::tempdir().unwrap();
+        let (keys, path) = (keys(), home.path());
+        assert_eq!(SignedSession::read(path, &keys, Some(1)).unwrap(), None);
+        let written = record(Some(7), "a");
+        written.write(path).unwrap();
+        assert_eq!(SignedSession::read(path, &keys, Some(1)).unwrap(), Some(written.clone()));
+        assert_eq!(SignedSession::read(path, &keys, None).unwrap(), Some(written));
+        let other = SignedSession::read(path, &keys, Some(2));
+        assert!(matches!(other, Err(SignedError::Other { peer: 1, same: true, .. })), "{other:?}");
+        let text = std::fs::read_to_string(path.join(SIGNED_NAME)).unwrap();
+        for (from, to) in [
+            ("fm-signed-session", "fm-signed"),
+            ("\"newest\": 7", "\"newest\": -7"),
+            ("\"peer\"", "\"pear\""),
+            ("\"version\": 1", "\"version\": 0"),
+            ("{", ""),
+        ] {
+            std::fs::write(path.join(SIGNED_NAME), text.replacen(from, to, 1)).unwrap();
+            let read = SignedSession::read(path, &keys, Some(1));
+            assert!(matches!(read, Err(SignedError::NotOne { .. })), "{from}: {read:?}");
+        }
+        std::fs::write(path.join(SIGNED_NAME), text.replace("\"version\": 1", "\"version\": 2")).unwrap();
+        let read = SignedSession::read(path, &keys, Some(1));
+        assert!(matches!(read, Err(SignedError::Version { version: 2, .. })), "{read:?}");
+    }
+
+    #[test]
+    fn units_of_the_open_session_speak_for_a_database() {
+        assert_eq!(held(Some(3), true).standing(None), Standing::Last);
+        assert_eq!(held(Some(0), true).standing(None), Standing::Last);
+        assert_eq!(held(None, true).standing(None), Standing::Last);
+        assert_eq!(held(Some(3), true).standing(Some(&record(Some(26), "b"))), Standing::Last);
+        let newer = Held { checkpoint: Some(26), ..held(Some(3), true) };
+        assert!(matches!(newer.standing(None), Standing::Unknown { at_least: 27, .. }));
+    }
+
+    #[test]
+    fn an_empty_open_session_says_nothing() {
+        let silent = held(Some(0), false);
+        assert!(matches!(silent.standing(None), Standing::Unknown { at_least: 26, .. }));
+        // The node worked on this very database, and made units up to the session before.
+        assert_eq!(silent.standing(Some(&record(Some(25), "a"))), Standing::Last);
+        assert_eq!(silent.standing(Some(&record(None, "a"))), Standing::Last);
+        let other = silent.standing(Some(&record(Some(25), "b")));
+        assert!(matches!(other, Standing::Unknown { at_least: 26, .. }), "{other:?}");
+        let nameless = Held { name: None, ..silent };
+        let unnamed = SignedSession { database: None, ..record(Some(25), "") };
+        assert!(matches!(nameless.standing(Some(&unnamed)), Standing::Unknown { .. }));
+    }
+
+    #[test]
+    fn what_the_record_has_and_the_database_has_not_was_forgotten() {
+        assert_eq!(held(Some(0), false).standing(Some(&record(Some(26), "a"))), Standing::Older(26));
+        assert_eq!(held(Some(3), true).standing(Some(&record(Some(31), "a"))), Standing::Older(31));
+        // Something else ran after the node.
+        let later = Held { checkpoint: Some(40), ..held(Some(3), true) };
+        let standing = later.standing(Some(&record(Some(31), "a")));
+        assert!(matches!(standing, Standing::Unknown { at_least: 41, .. }), "{standing:?}");
+    }
+
+    #[test]
+    fn the_copy_of_a_checkpoint_says_nothing() {
+        let copy = Held { copy_of: Some("26-now".to_owned()), ..held(Some(3), true) };
+        assert!(matches!(copy.standing(None), Standing::Unknown { at_least: 26, .. }));
+        assert_eq!(copy.standing(Some(&record(Some(26), "a"))), Standing::Last);
+    }
+}

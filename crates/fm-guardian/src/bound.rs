@@ -1,0 +1,47 @@
+//! Whose conversion a directory is: carried over by another guardian it would be a second node with that guardian's key.
+//!
+//! Invariant: the conversion is shown to be of this guardian's own database, or the user names the guardian.
+
+use std::path::Path;
+
+use fm_audit::{AuditError, Control, EpochStream, MigratedDir, identity};
+use fm_consensus::{SignedSession, database_name};
+use fm_crypto::SessionKeys;
+use fm_store::{ReadStore, StoreError};
+
+use crate::DATABASE_NAME;
+use crate::carry_over_error::CarryOverError;
+
+/// Refuses a conversion that is not shown to be of the database in the old guardian's directory `from`, unless the user named
+/// the guardian.
+pub(crate) fn check_guardian(
+    dir: &MigratedDir,
+    from: &Path,
+    own: u16,
+    named: Option<u16>,
+    control: Control<'_>,
+) -> Result<(), CarryOverError> {
+    if let Some(named) = named {
+        return if named == own { Ok(()) } else { Err(CarryOverError::OtherGuardian { named, own }) };
+    }
+    let unbound = |why| Err(CarryOverError::Unbound { path: dir.path.clone(), own, why });
+    let database = from.join(DATABASE_NAME);
+    let store = match ReadStore::open(&database) {
+        Err(StoreError::Missing { .. }) => return unbound("there is no database in its directory"),
+        store => store?,
+    };
+    let found = identity(EpochStream { rows: &store, path: &database }, control)?;
+    match found == dir.manifest.provenance {
+        true => Ok(()),
+        false => unbound("the database in its directory is not the one that was converted"),
+    }
+}
+
+/// Writes down that no units were made on the new database yet, if nothing is written down.
+pub(crate) fn begin_record(directory: &Path, keys: &SessionKeys, me: u16) -> Result<(), CarryOverError> {
+    let record = SignedSession::read(directory, keys, Some(me))?;
+    let record = record.unwrap_or_else(|| SignedSession::new(keys, me));
+    let database = database_name(&directory.join(DATABASE_NAME));
+    let record = SignedSession { database, ..record };
+    Ok(record.write(directory).map_err(AuditError::from)?)
+}

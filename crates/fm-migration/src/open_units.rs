@@ -1,0 +1,104 @@
+//! What a database says of its guardian's part in the session in progress: units of its own, and whether a checkpoint beside
+//! it holds the same.
+
+use std::fs;
+use std::path::Path;
+
+use fm_audit::EpochStream;
+use fm_crypto::SessionKeys;
+use fm_eras::Detected;
+use fm_eras::block::BlockLayout;
+use fm_store::ReadStore;
+use fm_units::{Expected, read_in_form};
+
+use crate::StoredUnits;
+
+/// Units of the session in progress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenUnits {
+    /// The session.
+    pub session: u64,
+    /// All units that can be read.
+    pub all: u64,
+    /// Those of this guardian; none if it is not known which it is.
+    pub own: Option<u64>,
+    /// Rows that cannot be read.
+    pub damaged: u64,
+}
+
+impl StoredUnits {
+    /// Counts the units of the session in progress.
+    pub fn count(&self, session: u64, keys: &SessionKeys, peer: Option<u16>) -> OpenUnits {
+        let mut units = OpenUnits { session, all: 0, own: peer.map(|_| 0), damaged: 0 };
+        let expected = Expected { session, guardians: Some(keys.guardians()) };
+        for (_, backup) in &self.backups {
+            let Ok(records) = read_in_form(backup, expected, self.forms()) else {
+                units.damaged += backup.rows.len() as u64;
+                continue;
+            };
+            units.damaged += records.damage.len() as u64;
+            for (_, unit) in records.units() {
+                units.all += 1;
+                if unit.fields.session != session {
+                    units.damaged += 1;
+                } else if let (Some(own), Some(peer)) = (&mut units.own, peer) {
+                    *own += u64::from(unit.fields.creator == u64::from(peer));
+                }
+            }
+        }
+        units
+    }
+
+    /// Whether it holds any unit or accepted item of the session in progress.
+    pub fn holds_any(&self) -> bool {
+        !self.accepted.is_empty() || self.backups.iter().any(|(_, backup)| !backup.rows.is_empty())
+    }
+
+    /// The name of a checkpoint that holds the same of the session in progress, byte for byte, if any is held: then this may be
+    /// a copy of it.
+    ///
+    /// A checkpoint that cannot be read is none: it cannot have been copied into a database that can.
+    pub fn copied_from(&self, checkpoints: &Path, last: Option<u64>) -> Option<String> {
+        let entries = self.holds_any().then(|| fs::read_dir(checkpoints).ok()).flatten()?;
+        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.sort();
+        let same = paths.into_iter().find(|path| self.is_held_by(path, last).unwrap_or(false))?;
+        Some(same.file_name()?.to_string_lossy().into_owned())
+    }
+
+    fn is_held_by(&self, checkpoint: &Path, last: Option<u64>) -> Option<bool> {
+        let store = ReadStore::open(checkpoint).ok()?;
+        if last_session(&store, self.layout) != last {
+            return Some(false);
+        }
+        let stream = EpochStream { rows: &store, path: checkpoint };
+        let other = Self::read(stream, Detected::Blocks(self.layout)).ok()?;
+        Some(other.backups == self.backups && other.accepted == self.accepted)
+    }
+}
+
+fn last_session(store: &ReadStore, layout: &BlockLayout) -> Option<u64> {
+    let (key, _) = store.last_of_prefix(&[layout.history]).ok()??;
+    layout.number_of_key(&key).ok()
+}
+
+/// The last session of the newest checkpoint in a directory, as the names say: `25`, or `25-…` of one made on demand.
+pub fn newest_checkpoint(checkpoints: &Path) -> Option<u64> {
+    let entries = fs::read_dir(checkpoints).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| fm_store::session_in_name(&name)).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_checkpoints_say_their_session() {
+        assert_eq!(session_of("25"), Some(25));
+        assert_eq!(session_of("25-20261129T193427Z"), Some(25));
+        for other in ["", "-", "025", "25.tmp", "25.removed", "+25", "-25", "x-25"] {
+            assert_eq!(session_of(other), None, "{other}");
+        }
+    }
+}

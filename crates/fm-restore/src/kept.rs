@@ -1,0 +1,70 @@
+//! What the state that is restored keeps of the old database's session in progress and of its client backups: the plan
+//! counts as lost only what it does not.
+
+use std::collections::BTreeMap;
+
+use fm_audit::EpochStream;
+use fm_eras::Detected;
+use fm_eras::block::{BlockLayout, decode_block, encode_accepted_item};
+use fm_eras::session::session_key;
+use fm_migration::StoredUnits;
+
+use crate::RestoreError;
+
+/// The state that takes the old database's place.
+#[derive(Clone, Copy)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) stream: EpochStream<'a>,
+    /// Its last finished session.
+    pub(crate) last: u64,
+    pub(crate) layout: &'static BlockLayout,
+}
+
+/// Accepted items of one session by their bytes, and how often each is there.
+#[derive(Default)]
+pub(crate) struct KeptItems(BTreeMap<Vec<u8>, u64>);
+
+impl KeptItems {
+    /// Takes one item with these bytes; false if there is none left.
+    pub(crate) fn take(&mut self, item: &[u8]) -> bool {
+        match self.0.get_mut(item) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn add(&mut self, item: Vec<u8>) {
+        *self.0.entry(item).or_default() += 1;
+    }
+}
+
+impl Incoming<'_> {
+    /// The accepted items that it has of a session, finished or in progress.
+    pub(crate) fn items(&self, session: u64) -> Result<KeptItems, RestoreError> {
+        let mut kept = KeptItems::default();
+        if session == self.last.saturating_add(1) {
+            let stored = StoredUnits::read(self.stream, Detected::Blocks(self.layout))?;
+            stored.accepted.into_iter().for_each(|(_, value)| kept.add(value));
+        } else if session <= self.last {
+            // What does not decode is not kept: a loss too many is told, and none too few.
+            let record = self.get(&session_key(session))?;
+            let block = record.and_then(|record| decode_block(&record, self.layout).ok());
+            let items = block.into_iter().flat_map(|block| block.items);
+            items.for_each(|item| kept.add(encode_accepted_item(&item, self.layout)));
+        }
+        Ok(kept)
+    }
+
+    /// Whether it has that row.
+    pub(crate) fn has(&self, key: &[u8], value: &[u8]) -> Result<bool, RestoreError> {
+        Ok(self.get(key)?.is_some_and(|kept| kept == value))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RestoreError> {
+        let got = self.stream.rows.get(key);
+        Ok(got.map_err(|source| fm_audit::AuditError::rows(self.stream.path, source))?)
+    }
+}
