@@ -88,17 +88,3 @@ pub fn newest_checkpoint(checkpoints: &Path) -> Option<u64> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter_map(|name| fm_store::session_in_name(&name)).max()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_checkpoints_say_their_session() {
-        assert_eq!(session_of("25"), Some(25));
-        assert_eq!(session_of("25-20261129T193427Z"), Some(25));
-        for other in ["", "-", "025", "25.tmp", "25.removed", "+25", "-25", "x-25"] {
-            assert_eq!(session_of(other), None, "{other}");
-        }
-    }
-}
