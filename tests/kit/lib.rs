@@ -23,7 +23,9 @@ mod restoring;
 mod run;
 mod sealing;
 mod sessions;
+mod shells;
 mod store;
+mod terminal;
 mod unsteady;
 mod upgrade;
 
@@ -50,7 +52,9 @@ pub use restoring::{NEW_DATABASE, Restoring, keep_times};
 pub use run::{Run, codes, command, shell};
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
+pub use shells::Completer;
 pub use store::Store;
+pub use terminal::{Screen, on_a_terminal};
 pub use unsteady::{Mishaps, Unsteady};
 pub use upgrade::{OLD_PASSWORD, carry_over, carry_over_words, hash_to_confirm, sealed_guardians};
 

@@ -1,7 +1,7 @@
 //! How a tool ends.
 
 use std::error::Error;
-use std::process::ExitCode;
+use std::io;
 
 use fm_audit::{AuditError, TrustError};
 use fm_backup::BackupError;
@@ -29,6 +29,23 @@ pub enum Exit {
     OutOfSpace = 13,
     /// Interrupted; the same command goes on or starts over.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Findings => "findings",
+            Self::Usage => "usage",
+            Self::CannotLook => "cannot-look",
+            Self::Partial => "partial",
+            Self::Locked => "locked",
+            Self::WrongKey => "wrong-key",
+            Self::OutOfSpace => "out-of-space",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Why a tool ends without its result.
@@ -62,6 +79,15 @@ impl Failure {
             cause = error.source();
         }
         Self::new(exit, message)
+    }
+
+    /// A failure to write a result: a full disk has a status of its own.
+    pub fn from_write(what: &str, error: &io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
+        let exit = if is_full { Exit::OutOfSpace } else { Exit::CannotLook };
+        let failure = Self::new(exit, format!("cannot write {what}: {error}"));
+        if is_full { failure.hint("make room and run the same command again") } else { failure }
     }
 
     /// The same failure with a hint.
@@ -283,19 +309,4 @@ impl From<SealError> for Failure {
         };
         Self { hint, ..Self::from_error(exit, &error) }
     }
-}
-
-/// Runs a tool: prints its failure, if any, and gives its exit status.
-pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
-    let exit = match main() {
-        Ok(exit) => exit,
-        Err(failure) => {
-            eprintln!("{tool}: {}", failure.message);
-            if let Some(hint) = failure.hint {
-                eprintln!("  hint: {hint}");
-            }
-            failure.exit
-        }
-    };
-    ExitCode::from(exit as u8)
 }

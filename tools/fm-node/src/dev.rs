@@ -98,7 +98,7 @@ fn start(guardian: &Path, sessions: Option<u64>) -> std::io::Result<Child> {
         command.args(["--sessions", &sessions.to_string()]);
     }
     // What was meant for this program is not meant for its guardians.
-    for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR"] {
+    for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR", "FM_COLOR"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()
