@@ -44,11 +44,13 @@ fn written(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The files that a program was made from, as cargo lists them beside it.
+/// The files that a program was made from, as cargo lists them beside it; a commit alone changes no more than what
+/// `--version` says.
 fn sources(program: &Path) -> Vec<PathBuf> {
     let list = program.with_extension("d");
     let Ok(text) = fs::read_to_string(&list) else { panic!("{} is missing: {HELP}", list.display()) };
     // `program: source source …`, a space inside a path behind a backslash.
     let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
-    sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " "))).collect()
+    let sources = sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " ")));
+    sources.filter(|source| !source.iter().any(|part| part == ".git")).collect()
 }

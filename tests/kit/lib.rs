@@ -25,9 +25,11 @@ mod restoring;
 mod run;
 mod sealing;
 mod sessions;
+mod shells;
 mod store;
 mod stranger;
 mod swollen;
+mod terminal;
 mod unsteady;
 mod upgrade;
 
@@ -57,9 +59,11 @@ pub use run::{Run, codes, command, shell};
 pub use rustix::process::Signal;
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
+pub use shells::Completer;
 pub use store::Store;
 pub use stranger::Stranger;
 pub use swollen::Swollen;
+pub use terminal::{Screen, on_a_terminal};
 pub use unsteady::{Mishaps, Unsteady};
 pub use upgrade::{OLD_PASSWORD, carry_over, carry_over_words, hash_to_confirm, sealed_guardians};
 

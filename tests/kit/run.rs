@@ -94,6 +94,20 @@ impl Run {
         self
     }
 
+    /// The object that `--json` prints of a failure, the last line; it says what standard error and the status say.
+    #[track_caller]
+    pub fn failure(&self) -> Value {
+        let failure = self.json().pop().unwrap_or_else(|| panic!("$ {}\nno output", self.line));
+        let is_refusal = failure["type"] == "verdict" && failure["verdict"] == "refused";
+        assert!(failure["type"] == "failure" || is_refusal, "$ {}\n{failure}", self.line);
+        assert_eq!(failure["exit"], self.exit, "$ {}\n{failure}", self.line);
+        let text = |name: &str| failure[name].as_str().is_some_and(|text| !text.is_empty());
+        assert!(text("code") && text("message"), "$ {}\n{failure}", self.line);
+        assert!(failure["hint"].is_null() || text("hint"), "$ {}\n{failure}", self.line);
+        assert_eq!(failure["schema"], 1, "{failure}");
+        failure
+    }
+
     /// Standard output as NDJSON; every line must be an object.
     #[track_caller]
     pub fn json(&self) -> Vec<Value> {

@@ -10,8 +10,8 @@ use fm_forge::ForgeSpec;
 use fm_forge::damage::rewrite;
 use fm_store::StoreWriter;
 use fm_tests::{
-    Federation, Run, binary, codes, command, converted, copy_dir, digest, file_list, hbbft, keys_of, migrate,
-    partial_of, verify,
+    Federation, Run, binary, checkpoint, codes, command, converted, copy_dir, digest, file_list, hbbft,
+    keys_of, migrate, partial_of, verify,
 };
 
 /// A config of v0.5 in miniature: no keys for HoneyBadger epochs.
@@ -54,9 +54,66 @@ fn assert_told(runs: Vec<Run>, exit: i32, texts: &[&str]) {
             assert!(run.sentence().contains(text), "$ {}\n{}", run.line, run.stderr);
         }
         if run.line.ends_with("--json") {
-            run.json();
+            let failure = run.failure();
+            let message = failure["message"].as_str().unwrap_or_default();
+            assert!(run.sentence().ends_with(message), "$ {}\n{failure}", run.line);
         }
     }
+}
+
+/// With `--json` every failure is an object with code, message and hint; one for each exit status and each program.
+#[test]
+fn every_failure_is_an_object() {
+    let federation = Federation::small(12);
+    let (guardian, nowhere) = (federation.guardian(), federation.beside("nowhere"));
+    let failures = [
+        (verify!(guardian, "--nonsense", "--json"), 2, "usage", "unexpected argument '--nonsense'"),
+        (verify!("diff", guardian, "--json"), 2, "usage", "required arguments"),
+        (verify!("--json"), 2, "usage", "required arguments"),
+        (verify!(guardian, "--json", "--jobs", "many"), 2, "usage", "invalid value 'many'"),
+        (verify!("show", guardian, "--epoch", "99999", "--json"), 1, "findings", "99,999"),
+        (verify!(nowhere, "--json"), 3, "cannot-look", "does not exist"),
+        (migrate!("frobnicate", "--json"), 2, "usage", "frobnicate"),
+        (migrate!("inspect", nowhere, "--json"), 3, "cannot-look", "does not exist"),
+        (migrate!("units", guardian, "--form", "none", "--json"), 2, "usage", "no form"),
+        (checkpoint!("list", "--json"), 2, "usage", "--data-dir"),
+        (
+            checkpoint!("inspect", guardian.join("consensus.json"), "--json"),
+            3,
+            "cannot-look",
+            "consensus.json",
+        ),
+        (checkpoint!("status", "--data-dir", nowhere, "--json"), 3, "cannot-look", "nowhere"),
+        (
+            Run::of(
+                "fm-node",
+                &["status".into(), "--api".into(), "ws://127.0.0.1:1/".into(), "--json".into()],
+            ),
+            3,
+            "cannot-look",
+            "127.0.0.1:1",
+        ),
+        (Run::of("fm-node", &["load".into(), "--json".into()]), 2, "usage", "--dir"),
+    ];
+    for (run, exit, code, text) in failures {
+        let run = run.exits(exit);
+        let failure = run.failure();
+        assert_eq!(failure["code"], code, "$ {}", run.line);
+        let message = failure["message"].as_str().unwrap_or_default();
+        assert!(
+            message.contains(text) && run.stderr.contains(text),
+            "$ {}\n{failure}\n{}",
+            run.line,
+            run.stderr
+        );
+        assert_eq!(run.json().len(), 1, "$ {}\n{}", run.line, run.stdout);
+    }
+    // By the variable as well, and not by a word behind `--`.
+    let output =
+        command(binary("fm-verify")).arg("--nonsense").env("FM_JSON", "1").output().expect("it starts");
+    Run::from_output("fm-verify --nonsense".to_owned(), output).exits(2).failure();
+    assert_eq!(verify!("--nonsense", "--", "--json").exits(2).stdout, "");
+    assert_eq!(verify!(nowhere).exits(3).stdout, "");
 }
 
 #[test]

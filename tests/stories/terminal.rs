@@ -5,7 +5,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use fm_forge::ForgeSpec;
-use fm_tests::{Federation, Run, binary, command, converted, migrate, shell, verify};
+use fm_forge::damage::rewrite;
+use fm_tests::{
+    Federation, Screen, binary, command, converted, copy_dir, migrate, on_a_terminal, shell, verify,
+};
 
 fn federation() -> Federation {
     Federation::new(ForgeSpec {
@@ -15,13 +18,6 @@ fn federation() -> Federation {
         sign_every: 2,
         ..ForgeSpec::default()
     })
-}
-
-/// Runs under a pseudo terminal; standard output has what both streams showed.
-fn on_a_terminal(environment: &str, words: &[OsString]) -> Run {
-    let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
-    let line = format!("env TERM=xterm {environment} {}", quoted.join(" "));
-    shell("exec script -qec \"$1\" /dev/null", &[line.into()])
 }
 
 #[test]
@@ -35,7 +31,7 @@ fn progress_is_shown_on_a_terminal_only() {
         let target = federation.beside(name);
         let mut words = words.clone();
         words.push(target.clone().into());
-        let run = on_a_terminal(environment, &words).exits(0);
+        let run = on_a_terminal(80, environment, &words).exits(0);
         assert!(run.stdout.contains("written: "), "{name}: {}", run.stdout);
         assert!(target.join("manifest.json").exists());
         if name != "dumb" {
@@ -57,7 +53,7 @@ fn verification_shows_its_progress() {
     let guardian = federation.guardian();
     let words: Vec<OsString> =
         vec![binary("fm-verify").into(), guardian.clone().into(), "--config".into(), guardian.into()];
-    let run = on_a_terminal("", &words).exits(0);
+    let run = on_a_terminal(80, "", &words).exits(0);
     assert!(run.stdout.contains("/2,500 epochs, ") && run.stdout.contains("SOUND"), "{:?}", run.stdout);
     // Results in a pipe, progress on the terminal: the two do not mix.
     let words: Vec<OsString> =
@@ -129,6 +125,103 @@ fn output_that_cannot_be_written() {
     let guardian = federation.guardian();
     let words: [OsString; 2] = [binary("fm-verify").into(), guardian.into()];
     let run = shell("\"$1\" \"$2\" --config \"$2\" --json > /dev/full", &words);
-    assert!(matches!(run.exit, 3 | 13), "{}: {}", run.exit, run.stderr);
-    run.sentence();
+    let run = run.exits(13);
+    assert!(run.sentence().contains("cannot write to standard output"), "{}", run.stderr);
+    for (program, words) in [
+        ("fm-verify", vec!["--help"]),
+        ("fm-verify", vec!["--version"]),
+        ("fm-node", vec!["completions", "bash"]),
+        ("fm-migrate", vec!["explain", "13"]),
+    ] {
+        let mut arguments: Vec<OsString> = vec![binary(program).into()];
+        arguments.extend(words.iter().map(OsString::from));
+        shell("exec \"$@\" > /dev/full", &arguments).exits(13).sentence();
+    }
+}
+
+/// Every finding is on the screen whole, and nothing of the progress is left between them, however wide the screen is.
+#[test]
+fn progress_erases_no_finding_and_leaves_nothing() {
+    let federation = federation();
+    let guardian = federation.beside("damaged");
+    copy_dir(&federation.guardian(), &guardian);
+    std::fs::remove_dir_all(guardian.join("database")).expect("the database");
+    let mut rows = 0;
+    rewrite(&federation.database(), &guardian.join("database"), |key, value| {
+        // Every hundredth epoch is lost, so findings come all the time.
+        rows += u32::from(key[0] == 0x05);
+        (key[0] != 0x05 || rows % 100 != 50).then(|| (key.to_vec(), value.to_vec()))
+    })
+    .expect("a copy");
+    let plain = verify!(guardian, "--config", guardian).exits(1);
+    let expected: Vec<&str> = plain.stdout.lines().filter(|line| !line.is_empty()).collect();
+    assert!(expected.len() > 50, "{}", plain.stdout);
+    let words: Vec<OsString> =
+        vec![binary("fm-verify").into(), guardian.clone().into(), "--config".into(), guardian.into()];
+    for columns in [40, 80, 200] {
+        let run = on_a_terminal(columns, "", &words).exits(1);
+        assert!(run.stdout.contains("/2,500 epochs"), "no progress at {columns}: {:?}", run.stdout);
+        assert_eq!(Screen::after(columns, &run.stdout).lines(), expected, "{columns}: {:?}", run.stdout);
+        for before in run.stdout.split("/s, ").collect::<Vec<_>>().split_last().expect("parts").1 {
+            let rate = before.rsplit(' ').next().unwrap_or_default();
+            let is_whole = rate.chars().all(|c| c.is_ascii_digit() || c == ',') && rate != "0";
+            assert!(is_whole && !rate.is_empty(), "a rate of {rate:?}");
+        }
+    }
+}
+
+/// Severity and verdict have colours on a terminal, by `--color`, and nowhere else.
+#[test]
+fn colours_of_severity_and_verdict() {
+    let federation = Federation::small(12);
+    let guardian = federation.guardian();
+    let words = |more: &[&str]| -> Vec<OsString> {
+        let mut words: Vec<OsString> = vec![
+            binary("fm-verify").into(),
+            guardian.clone().into(),
+            "--config".into(),
+            guardian.clone().into(),
+        ];
+        words.extend(more.iter().map(OsString::from));
+        words
+    };
+    const GREEN: &str = "\u{1b}[1;32mSOUND\u{1b}[0m";
+    assert!(on_a_terminal(80, "", &words(&[])).exits(0).stdout.contains(GREEN));
+    for (environment, more) in
+        [("NO_COLOR=1", &[][..]), ("TERM=dumb", &[]), ("", &["--color", "never"]), ("FM_COLOR=never", &[])]
+    {
+        let run = on_a_terminal(80, environment, &words(more)).exits(0);
+        assert!(!run.stdout.contains("\u{1b}[1;32m") && run.stdout.contains("SOUND"), "{:?}", run.stdout);
+    }
+    let run = verify!("--color", "always", guardian, "--config", guardian).exits(0);
+    assert!(run.stdout.contains(GREEN), "{:?}", run.stdout);
+    let run = verify!(guardian, "--config", guardian, "--color", "always", "--json").exits(0);
+    assert!(!run.stdout.contains('\u{1b}'), "{:?}", run.stdout);
+    verify!(guardian, "--color", "pink").exits(2);
+}
+
+/// `-q` leaves out progress and what is no error, `-v` says what each stage took; the verdict is the same.
+#[test]
+fn quiet_and_verbose() {
+    let federation = Federation::small(12);
+    let guardian = federation.guardian();
+    let plain = verify!(guardian, "--config", guardian).exits(0);
+    assert!(plain.stdout.contains("info    epoch-tip"), "{}", plain.stdout);
+    let quiet = verify!("-q", guardian, "--config", guardian).exits(0);
+    assert!(!quiet.stdout.contains("info ") && quiet.stderr.is_empty(), "{}", quiet.stdout);
+    let verdict = |text: &str| text.lines().find(|line| line.starts_with("verdict")).map(str::to_owned);
+    assert_eq!(verdict(&quiet.stdout), verdict(&plain.stdout));
+    let verbose = verify!(guardian, "--config", guardian, "--verbose").exits(0);
+    assert_eq!(verbose.stdout, plain.stdout);
+    assert!(
+        verbose.stderr.lines().any(|line| line.starts_with("epochs: 1") && line.ends_with(" s")),
+        "{}",
+        verbose.stderr
+    );
+    // Before a subcommand, too.
+    verify!("-v", "show", guardian, "--epoch", "3").exits(0);
+    verify!("-q", "-v", guardian).exits(2);
+    let words: Vec<OsString> = vec![binary("fm-verify").into(), "-q".into(), guardian.into()];
+    let run = on_a_terminal(80, "", &words).exits(4);
+    assert!(!run.stdout.contains("\u{1b}[K"), "{:?}", run.stdout);
 }

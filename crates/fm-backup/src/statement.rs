@@ -32,13 +32,23 @@ pub enum Profile {
     Headers,
 }
 
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Profile {
+    /// Every profile.
+    pub const ALL: [Self; 3] = [Self::Full, Self::History, Self::Headers];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Full => "full",
             Self::History => "history",
             Self::Headers => "headers",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -46,8 +56,7 @@ impl FromStr for Profile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = [Self::Full, Self::History, Self::Headers];
-        known
+        Self::ALL
             .into_iter()
             .find(|profile| profile.to_string() == text)
             .ok_or_else(|| format!("there is no profile {text:?}: the profiles are full, history, headers"))

@@ -14,6 +14,7 @@ mod header;
 mod manifest;
 mod merkle_path;
 mod multiset;
+mod printable;
 mod root;
 mod rule;
 mod rule_block;
@@ -34,6 +35,7 @@ pub use header::{
 pub use manifest::Manifest;
 pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};
+pub use printable::{is_hidden, printable};
 pub use root::{HistoryRoot, SessionLeaf};
 pub use rule::{
     CarriedTransaction, ConvertedSession, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1,

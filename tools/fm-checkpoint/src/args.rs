@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{DEFAULT_LEVEL, Location, Profile};
-use fm_cli::{Failure, KeyArgs, Manual, PasswordArgs, layout_by_name, number};
+use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, layout_by_name, number};
 use fm_eras::Detected;
 
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
 
-/// Checkpoints and archives of a guardian's database, and the way back.
+/// Make, prove and restore checkpoints and archives of a guardian's database.
 ///
-/// The source is never written. Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look,
+/// The source is never written.
+///
+/// Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look,
 /// 4 consistent but not proven for want of keys, 11 locked, 12 wrong password or key, 13 out of space, 130 interrupted.
 #[derive(Parser)]
-#[command(name = "fm-checkpoint", version)]
+#[command(name = "fm-checkpoint")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -22,33 +25,33 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Shows the database and the checkpoints of a data directory, and what each would lose.
+    /// Show the database and the checkpoints of a data directory, and what each would lose.
     List(ListArgs),
-    /// Makes a checkpoint of a guardian's database: of a stopped one by copying, of a running fm-node by asking it.
+    /// Make a checkpoint of a guardian's database: of a stopped one by copying, of a running fm-node by asking it.
     Create(CreateArgs),
-    /// Removes checkpoints by number, age or free space; never the last good one.
+    /// Remove checkpoints by number, age or free space; never the last good one.
     Prune(PruneArgs),
-    /// Writes a database or a checkpoint as an archive (.fmar).
+    /// Write a database or a checkpoint as an archive (.fmar).
     Export(ExportArgs),
-    /// Shows what an archive says of itself; proves its header and index, and reads none of its records.
+    /// Show what an archive says of itself: prove its header and index, and read none of its records.
     Inspect(InspectArgs),
-    /// Checks an archive: every frame, every record, its history, and what it says of itself.
+    /// Check an archive: every frame, every record, its history, and what it says of itself.
     Verify(VerifyArgs),
-    /// Writes an archive as a database again, and proves it.
+    /// Write an archive as a database again, and prove it.
     Import(ImportArgs),
-    /// Prints one session or one record, reading only the frame that holds it.
+    /// Print one session or one record, reading only the frame that holds it.
     Get(GetArgs),
-    /// Prints a range of records (NDJSON), reading only the frames that hold it.
+    /// Print a range of records (NDJSON), reading only the frames that hold it.
     Cat(CatArgs),
-    /// Writes a damaged archive whole again, with what other copies of it hold.
+    /// Write a damaged archive whole again, with what other copies of it hold.
     Repair(RepairArgs),
-    /// Compares several guardians' databases, checkpoints and archives: who is together, who is off, since when.
+    /// Compare several guardians' databases, checkpoints and archives: who is together, who is off, since when.
     Compare(CompareArgs),
-    /// Puts a proven checkpoint or archive in the place of a guardian's database, and keeps the old one.
+    /// Put a proven checkpoint or archive in the place of a guardian's database, and keep the old one.
     Restore(RestoreArgs),
-    /// Says where a restore stands, and what to do next.
+    /// Say where a restore stands, and what to do next.
     Status(StatusArgs),
-    /// Takes a restore back: the old database takes its place again, and the restored one is kept.
+    /// Take a restore back: the old database takes its place again, and the restored one is kept.
     Undo(UndoArgs),
     #[command(flatten)]
     Manual(Manual),
@@ -62,11 +65,17 @@ pub(crate) struct JsonArgs {
     pub(crate) json: bool,
 }
 
+/// What an archive can hold, by name.
+fn profile() -> impl TypedValueParser<Value = Profile> {
+    const PROFILES: Names = Names::new(|| Profile::ALL.map(Profile::name).to_vec());
+    PROFILES.try_map(|name| name.parse::<Profile>())
+}
+
 /// The layout, where it cannot be told from the records.
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
     /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
-    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT", value_parser = LAYOUTS, hide_possible_values = true)]
     layout: Option<String>,
 }
 
@@ -111,13 +120,13 @@ pub(crate) struct PruneArgs {
     /// The guardian's data directory.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
-    /// Keep so many of the newest.
+    /// Keep this many of the newest.
     #[arg(long, value_name = "N", group = "rule")]
     pub(crate) keep: Option<usize>,
     /// Remove those older than this: 12h, 7d, 4w.
     #[arg(long, value_name = "AGE", group = "rule", value_parser = crate::quantities::age)]
     pub(crate) older_than: Option<std::time::Duration>,
-    /// Remove the oldest until so much space is free: 500M, 10G.
+    /// Remove the oldest until this much space is free: 500M, 10G.
     #[arg(long, value_name = "BYTES", group = "rule", value_parser = crate::quantities::bytes)]
     pub(crate) min_free: Option<u64>,
     /// Only say what would be removed.
@@ -142,7 +151,7 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// What is written: full (every row), history (the records of the history), headers (what is signed of each session).
-    #[arg(long, value_name = "NAME", env = "FM_PROFILE", default_value = "full")]
+    #[arg(long, value_name = "NAME", env = "FM_PROFILE", default_value = "full", value_parser = profile())]
     pub(crate) profile: Profile,
     /// Write an increment: only what is new, changed or gone since this archive of a whole state.
     #[arg(long, value_name = "ARCHIVE", env = "FM_SINCE", value_parser = crate::place::parser())]

@@ -5,6 +5,7 @@ mod compare;
 mod create;
 mod create_running;
 mod export;
+mod guide;
 mod import;
 mod inspect;
 mod list;
@@ -23,17 +24,15 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
 use crate::args::{Arguments, Command};
+use crate::guide::GUIDE;
 
 /// Rows are read on one thread and dropped on another, which fragments the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    fm_cli::run("fm-checkpoint", || match arguments.command {
+    fm_cli::run(&GUIDE, |arguments: Arguments| match arguments.command {
         Command::List(arguments) => list::run(&arguments),
         Command::Create(arguments) => create::run(&arguments),
         Command::Prune(arguments) => prune::run(&arguments),
@@ -48,6 +47,16 @@ fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Status(arguments) => restore_status::run(&arguments),
         Command::Undo(arguments) => restore_undo::run(&arguments),
-        Command::Manual(manual) => manual.run(Arguments::command()),
+        Command::Manual(manual) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_help_text_has_an_example_that_is_accepted() {
+        assert_eq!(fm_cli::faults::<Arguments>(&GUIDE), Vec::<String>::new());
+    }
 }

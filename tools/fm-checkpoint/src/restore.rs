@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use fm_audit::Control;
 use fm_backup::Location;
 use fm_cli::{
-    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, keep_private,
-    quoted, root_line, warn,
+    Exit, Failure, KeyArgs, Output, PinnedKeys, Refused, TerminalProgress, group_digits, interrupt_flag,
+    keep_private, quoted, root_line, warn,
 };
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
@@ -33,13 +33,6 @@ struct Verdict<'a> {
     kept: Option<PathBuf>,
 }
 
-#[derive(Serialize)]
-struct Refused {
-    r#type: &'static str,
-    verdict: &'static str,
-    reason: String,
-}
-
 pub(crate) fn run(arguments: &RestoreArgs) -> Result<Exit, Failure> {
     let mut output = Output::default();
     or_refused(restore(arguments, &mut output), arguments.json, &mut output)
@@ -53,8 +46,7 @@ pub(crate) fn or_refused<T>(
 ) -> Result<T, Failure> {
     result.or_else(|failure| {
         if json {
-            let reason = failure.message.clone();
-            output.json(&Refused { r#type: "verdict", verdict: "refused", reason })?;
+            output.json(&Refused::with(&failure))?;
         }
         Err(failure)
     })

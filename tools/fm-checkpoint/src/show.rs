@@ -1,7 +1,7 @@
 //! What several commands print alike.
 
 use fm_backup::{BackupError, Survey};
-use fm_cli::{Failure, Output, PinnedKeys, group_digits, root_line, trust_root_line};
+use fm_cli::{Failure, Output, PinnedKeys, Refused, group_digits, root_line, trust_root_line};
 use serde::Serialize;
 
 /// The history of a state, in a few lines, and the keys that it was checked with.
@@ -56,10 +56,9 @@ pub(crate) fn print_classes(survey: &Survey, output: &mut Output) -> Result<(), 
 }
 
 #[derive(Serialize)]
-struct Refused<'a> {
-    r#type: &'static str,
-    verdict: &'static str,
-    reason: &'a str,
+struct RefusedLine<'a> {
+    #[serde(flatten)]
+    refused: Refused<'a>,
     identity: Option<&'a str>,
     history_root: Option<&'a str>,
 }
@@ -78,8 +77,8 @@ pub(crate) fn or_refused<T>(
         let failure = Failure::from(error);
         if json && is_refusal {
             let (identity, history_root) = (None, None);
-            let reason = failure.message.as_str();
-            let line = Refused { r#type: "verdict", verdict: "refused", reason, identity, history_root };
+            let refused = Refused::with(&failure);
+            let line = RefusedLine { refused, identity, history_root };
             if let Err(failure) = output.json(&line) {
                 return failure;
             }

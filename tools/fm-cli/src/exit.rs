@@ -3,15 +3,15 @@
 use std::error::Error;
 use std::io;
 use std::path::Path;
-use std::process::ExitCode;
 
 use fm_audit::{AuditError, TrustError};
 use fm_backup::BackupError;
+use fm_history::printable;
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
 
-use crate::limits;
 use crate::obstacle::{hint_of, obstacle_hint};
+use crate::output::error_line;
 
 /// The exit statuses of all tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,23 @@ pub enum Exit {
     OutOfSpace = 13,
     /// Interrupted; the same command goes on or starts over.
     Interrupted = 130,
+}
+
+impl Exit {
+    /// Its name in JSON.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Findings => "findings",
+            Self::Usage => "usage",
+            Self::CannotLook => "cannot-look",
+            Self::Partial => "partial",
+            Self::Locked => "locked",
+            Self::WrongKey => "wrong-key",
+            Self::OutOfSpace => "out-of-space",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Why a tool ends without its result.
@@ -71,10 +88,21 @@ impl Failure {
 
     /// A file that could not be read or written.
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::of_io(&format!("{doing} {}", path.display()), error).or_hint(hint_of(error))
+    }
+
+    /// A failure to write a result: a full disk has a status of its own.
+    pub fn from_write(what: &str, error: &io::Error) -> Self {
+        let failure = Self::of_io(&format!("write {what}"), error);
+        let hint = (failure.exit == Exit::OutOfSpace).then_some("make room and run the same command again");
+        failure.or_hint(hint)
+    }
+
+    fn of_io(doing: &str, error: &io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
         let is_full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
         let exit = if is_full { Exit::OutOfSpace } else { Exit::CannotLook };
-        Self::new(exit, format!("cannot {doing} {}: {error}", path.display())).or_hint(hint_of(error))
+        Self::new(exit, format!("cannot {doing}: {error}"))
     }
 
     /// The same failure with a hint for its kind, unless the system said what stands in the way: that goes first.
@@ -345,30 +373,5 @@ impl From<SealError> for Failure {
 
 /// Tells the user of something that is done, and not as it should be.
 pub fn warn(tool: &str, text: &str) {
-    eprintln!("{tool}: warning: {text}");
-}
-
-/// Runs a tool: prints its failure, if any, and gives its exit status.
-pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
-    let exit = match limits::check().and_then(|()| main()) {
-        Ok(exit) => exit,
-        Err(failure) => {
-            eprintln!("{tool}: {}", failure.message);
-            if let Some(hint) = failure.hint {
-                eprintln!("  hint: {hint}");
-            }
-            failure.exit
-        }
-    };
-    if let Some(path) = fm_store::unsynced_directory() {
-        warn(
-            tool,
-            &format!(
-                "the file system of {} cannot sync directories: if the power fails within seconds, the names of the newest \
-                 files may be lost",
-                path.display()
-            ),
-        );
-    }
-    ExitCode::from(exit as u8)
+    error_line(&format!("{tool}: warning: {}", printable(text)));
 }

@@ -3,9 +3,10 @@
 use fm_history::{Finding, Severity};
 use serde::Serialize;
 
+use crate::common::{Verbosity, verbosity};
 use crate::{Failure, Output};
 
-/// Findings printed for people; the rest is counted.
+/// Findings printed for people who did not ask for all; the rest is counted.
 const MOST_PRINTED: u64 = 1000;
 
 /// Prints findings, and remembers the first failure to do so.
@@ -35,9 +36,12 @@ impl FindingPrinter {
         if self.failure.is_some() {
             return;
         }
+        let verbosity = verbosity();
         let result = if self.json {
             self.output.json(&FindingLine { r#type: "finding", finding })
-        } else if self.printed < MOST_PRINTED {
+        } else if verbosity == Verbosity::Quiet && finding.severity != Severity::Error {
+            return;
+        } else if self.printed < MOST_PRINTED || verbosity == Verbosity::Verbose {
             let severity = match finding.severity {
                 Severity::Error => "error  ",
                 Severity::Warning => "warning",
@@ -55,8 +59,10 @@ impl FindingPrinter {
     /// Ends the list.
     pub fn finish(mut self) -> Result<Output, Failure> {
         if self.left_out > 0 {
-            self.output
-                .line(&format!("        … and {} more findings (--json prints all)", self.left_out))?;
+            self.output.line(&format!(
+                "        … and {} more findings (--verbose or --json prints all)",
+                self.left_out
+            ))?;
         }
         match self.failure {
             Some(failure) => Err(failure),

@@ -3,27 +3,38 @@
 //! Invariants: results go to standard output, everything else to standard error; a failure is one sentence
 //! with its causes and at most one hint.
 
+mod common;
+mod completions;
 mod exit;
 mod exit_restore;
+mod explain;
 mod findings;
+mod guide;
 mod input;
 mod interrupt;
 mod keys;
 mod limits;
 mod manual;
+mod manual_page;
 mod obstacle;
 mod output;
+mod paint;
 mod progress;
+mod progress_line;
 mod quantities;
+mod run;
 mod secrets;
 mod source;
 mod target;
 mod trust_root;
+mod values;
 
-pub use exit::{Exit, Failure, run, warn};
+pub use common::{Colour, Verbosity, verbosity, wants_colour};
+pub use exit::{Exit, Failure, warn};
 pub use findings::FindingPrinter;
 pub use fm_restore::day;
 pub use fm_store::keep_private;
+pub use guide::{Guide, command, faults};
 pub use input::read_file;
 pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys, layout_by_name, load_keys_of, read as read_text};
@@ -31,7 +42,14 @@ pub use manual::Manual;
 pub use output::{Output, group_digits, print_json_line, root_line};
 pub use progress::TerminalProgress;
 pub use quantities::{bytes, number, scaled};
+pub use run::{Refused, run};
 pub use secrets::{PasswordArgs, guardian_key};
 pub use source::{SourceArgs, quoted};
 pub use target::check_target;
 pub use trust_root::{NamedKeys, trust_root_line, trusted};
+pub use values::{LAYOUTS, Names};
+
+/// The version of the programs, with the commit that they were built from and its date, as far as that is known.
+pub fn version() -> &'static str {
+    env!("FM_VERSION")
+}

@@ -1,22 +1,33 @@
-//! What every tool can say of itself: completions for shells, and manual pages, both made from its command line.
+//! What every tool can say of itself: completions for shells, manual pages, both made from its command line, and what a
+//! code means.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Command, Subcommand};
 use clap_complete::Shell;
 
+use crate::completions::completions;
+use crate::explain::explain;
+use crate::guide::Guide;
+use crate::manual_page::page;
 use crate::{Exit, Failure, Output};
 
 /// The subcommands that every tool has.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Manual {
-    /// Prints completions for a shell.
+    /// Explain a finding's code, or an exit status.
+    Explain {
+        /// The code, as epoch-missing, or the number of an exit status.
+        #[arg(value_parser = crate::values::CODES, hide_possible_values = true)]
+        code: String,
+    },
+    /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
-    /// Writes a manual page for the program and one for each subcommand.
+    /// Write a manual page for the program and one for each subcommand.
     Man {
         /// The directory for the pages; older ones in it are replaced.
         directory: PathBuf,
@@ -25,23 +36,34 @@ pub enum Manual {
 
 impl Manual {
     /// Does what was asked, for the program with this command line.
-    pub fn run(&self, mut command: Command) -> Result<Exit, Failure> {
+    pub fn run(&self, command: Command, guide: &Guide) -> Result<Exit, Failure> {
         match self {
-            Self::Completions { shell } => {
-                let name = command.get_name().to_owned();
-                let mut script = Vec::new();
-                clap_complete::generate(*shell, &mut command, name, &mut script);
-                Output::default().line(String::from_utf8_lossy(&script).trim_end())?;
+            Self::Explain { code } => {
+                let mut output = Output::default();
+                explain(code)?.iter().try_for_each(|line| output.line(line))?;
             }
-            Self::Man { directory } => {
-                let failed = |error: std::io::Error| {
-                    let message = format!("cannot write manual pages to {}: {error}", directory.display());
-                    Failure::new(Exit::CannotLook, message)
-                };
-                fs::create_dir_all(directory).map_err(failed)?;
-                clap_mangen::generate_to(command, directory).map_err(failed)?;
-            }
+            Self::Completions { shell } => Output::default().text(completions(*shell, command).trim_end())?,
+            Self::Man { directory } => write_pages(command, guide, directory)?,
         }
         Ok(Exit::Done)
     }
+}
+
+fn write_pages(mut command: Command, guide: &Guide, directory: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::from_write(&format!("manual pages to {}", directory.display()), &error)
+    };
+    fs::create_dir_all(directory).map_err(failed)?;
+    command = command.disable_help_subcommand(true);
+    command.build();
+    write_page(&command, guide, directory).map_err(failed)
+}
+
+/// The page of a command, and those of all below it.
+fn write_page(command: &Command, guide: &Guide, directory: &Path) -> std::io::Result<()> {
+    for inner in command.get_subcommands() {
+        write_page(inner, guide, directory)?;
+    }
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    fs::write(directory.join(format!("{name}.1")), page(command, guide)?)
 }

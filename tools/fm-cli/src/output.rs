@@ -1,13 +1,31 @@
 //! Results on standard output. A reader that went away ends the output, not the program with a panic.
+//!
+//! Invariants: one call of [`Output::line`] is one line, whatever text of others is in it; no other control sequence
+//! reaches a terminal than our own colours; no progress is in the way.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use fm_history::{is_hidden, printable};
 use serde::Serialize;
 
+use crate::common::wants_colour;
+use crate::paint::painted;
+use crate::progress::above;
 use crate::{Exit, Failure};
 
 /// The version of the schema in docs/json.md.
-const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 1;
+const VERDICT: &str = r#"{"type":"verdict","#;
+
+/// Whether the result was printed: what ends after it needs no second last line.
+static HAS_VERDICT: AtomicBool = AtomicBool::new(false);
+
+/// Whether a verdict was printed as JSON.
+pub(crate) fn has_verdict() -> bool {
+    HAS_VERDICT.load(Ordering::Relaxed)
+}
 
 /// Lines on standard output.
 #[derive(Default)]
@@ -16,17 +34,30 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints a line.
+    /// Prints a line: hidden characters are written out, its severity or verdict has a colour on a terminal.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
+        let shown = printable(text);
+        if wants_colour(io::stdout().is_terminal()) {
+            return self.text(&painted(&shown));
+        }
+        self.text(&shown)
+    }
+
+    /// Prints text of our own as it is, which may have several lines.
+    pub fn text(&mut self, text: &str) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
         }
-        match writeln!(io::stdout().lock(), "{text}") {
+        let written = above(|| {
+            let mut output = io::stdout().lock();
+            writeln!(output, "{text}").and_then(|()| output.flush())
+        });
+        match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.closed = true;
                 Ok(())
             }
-            Err(error) => Err(Failure::from_error(Exit::CannotLook, &error)),
+            Err(error) => Err(Failure::from_write("to standard output", &error)),
             Ok(()) => Ok(()),
         }
     }
@@ -35,17 +66,38 @@ impl Output {
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text =
             serde_json::to_string(value).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
-        self.line(&versioned(text))
+        if text.starts_with(VERDICT) {
+            HAS_VERDICT.store(true, Ordering::Relaxed);
+        }
+        self.text(&versioned(shown_json(text)))
     }
 }
 
 /// A verdict says which version of the schema the lines before it follow.
 fn versioned(text: String) -> String {
-    const VERDICT: &str = r#"{"type":"verdict","#;
     match text.strip_prefix(VERDICT) {
         Some(rest) => format!("{VERDICT}\"schema\":{SCHEMA},{rest}"),
         None => text,
     }
+}
+
+/// The same JSON with hidden characters, which are in strings alone, as `\uXXXX`.
+fn shown_json(text: String) -> String {
+    if !text.contains(is_hidden) {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing into a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Prints one value as one line of JSON.
@@ -56,6 +108,13 @@ pub fn print_json_line(value: &impl Serialize) -> Result<(), Failure> {
 /// The line of a history root: with the sessions that it is over, for each range has another.
 pub fn root_line(root: impl std::fmt::Display, last: u64) -> String {
     format!("root       {root} (0 to {})", group_digits(last))
+}
+
+/// A line on standard error, with no progress in its way; one that cannot be written is lost.
+pub(crate) fn error_line(text: &str) {
+    above(|| {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    });
 }
 
 /// A number with its digits in groups of three.
@@ -69,4 +128,22 @@ pub fn group_digits(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_shows_hidden_characters_and_means_the_same() {
+        let value = serde_json::json!({ "name": "a\u{202e}b\u{9b}c\u{e0041}\nd" });
+        let text = serde_json::to_string(&value).expect("JSON");
+        let shown = shown_json(text.clone());
+        assert!(
+            !shown.contains(is_hidden) && shown.contains("\\u202e") && shown.contains("\\u009b"),
+            "{shown}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+        assert_eq!(shown_json("{\"a\":\"b\"}".to_owned()), "{\"a\":\"b\"}");
+    }
 }

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, Manual, PasswordArgs, SourceArgs, layout_by_name, number};
+use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, SourceArgs, layout_by_name, number};
 use fm_eras::Detected;
 use fm_eras::block::Version;
 use fm_eras::session;
 
-/// Brings a federation's old history into today's schema, loses nothing, and goes back.
+/// Bring a federation's old history into the current schema without losing anything, and back.
 ///
-/// The source is never written. Exit status: 0 done, 1 findings, 2 bad usage, 3 could not look, 11 locked,
+/// The source is never written.
+///
+/// Exit status: 0 done, 1 findings, 2 bad usage, 3 could not look, 11 locked,
 /// 12 wrong password or key, 13 out of space, 130 interrupted.
 #[derive(Parser)]
-#[command(name = "fm-migrate", version)]
+#[command(name = "fm-migrate")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -21,31 +23,34 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Shows what a database is: era, layout, tables, range.
+    /// Show what a database is: era, layout, tables, range.
     Inspect(InspectArgs),
-    /// Does everything that convert would do, and writes nothing.
+    /// Do everything that convert would do, and write nothing.
     Check(CheckArgs),
-    /// Writes the history as a modern database, with its provenance and a manifest.
+    /// Write the history as a modern database, with its provenance and a manifest.
     Convert(ConvertArgs),
-    /// Prints where everything of the old history is in the new one (NDJSON).
+    /// Print where everything of the old history is in the new one (NDJSON).
     Map(MapArgs),
-    /// Proves a migrated directory, and signs its sessions with this guardian's key.
+    /// Prove a migrated directory, and sign its sessions with this guardian's key.
     Attest(AttestArgs),
-    /// Puts the signatures of a threshold of guardians under the sessions of a migrated directory.
+    /// Put the signatures of a threshold of guardians under the sessions of a migrated directory.
     Seal(SealArgs),
-    /// Writes the old database back from a provenance archive.
+    /// Write the old database back from a provenance archive.
     Revert(RevertArgs),
-    /// Shows the units of the session in progress: their graph, what is wrong with it, and the items inside.
+    /// Show the units of the session in progress: their graph, what is wrong with it, and the items inside.
     Units(UnitsArgs),
     #[command(flatten)]
     Manual(Manual),
 }
 
+/// The names of the forms of units.
+const FORMS: Names = Names::new(|| fm_units::FORMS.iter().map(|form| form.name).collect());
+
 /// The layout, where it cannot be told from the records.
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
     /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
-    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT", value_parser = LAYOUTS, hide_possible_values = true)]
     layout: Option<String>,
 }
 
@@ -93,7 +98,7 @@ pub(crate) struct CheckArgs {
     /// Version of the server that the result is for, 0.2 to 0.13 (default: the newest of them).
     #[arg(long, value_name = "VERSION", env = "FM_TARGET_VERSION", value_parser = target_version)]
     pub(crate) target_version: Option<Version>,
-    /// Go on although the database has lost files (log-missing, file-list-torn, tables-unnamed); the manifest says so.
+    /// Continue although the database has lost files (log-missing, file-list-torn, tables-unnamed); the manifest says so.
     #[arg(long, env = "FM_ACCEPT_INCOMPLETE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) accept_incomplete: bool,
     /// Print findings and the manifest-to-be as NDJSON.
@@ -194,8 +199,8 @@ pub(crate) struct UnitsArgs {
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
-    /// Overrule the detected form: aleph-0.20-items, aleph-0.20-bytes, aleph-0.30, aleph-0.36.
-    #[arg(long, value_name = "NAME", env = "FM_FORM")]
+    /// Overrule the detected form.
+    #[arg(long, value_name = "NAME", env = "FM_FORM", value_parser = FORMS)]
     pub(crate) form: Option<String>,
     /// Order the units again with the library whose format they are in, and compare with the accepted items.
     #[arg(long, env = "FM_REPLAY", value_parser = clap::builder::FalseyValueParser::new())]

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use fm_audit::{Anchor, Control, EpochStream, Silent, Source, omission_findings, open_source};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, Refused, TerminalProgress, check_target,
     group_digits, interrupt_flag, root_line, trust_root_line,
 };
 use fm_eras::Detected;
@@ -107,13 +107,6 @@ struct CheckVerdict {
     keys: Option<NamedKeys>,
 }
 
-#[derive(Serialize)]
-struct RefusedVerdict {
-    r#type: &'static str,
-    verdict: &'static str,
-    reason: String,
-}
-
 /// Passes a result on; a failure is the last line of the NDJSON as well.
 pub(crate) fn or_refused<T>(
     result: Result<T, MigrationError>,
@@ -122,8 +115,7 @@ pub(crate) fn or_refused<T>(
 ) -> Result<T, Failure> {
     result.map_err(Failure::from).or_else(|failure| {
         if json {
-            let reason = failure.message.clone();
-            output.json(&RefusedVerdict { r#type: "verdict", verdict: "refused", reason })?;
+            output.json(&Refused::with(&failure))?;
         }
         Err(failure)
     })

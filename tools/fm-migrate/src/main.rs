@@ -3,6 +3,7 @@
 mod args;
 mod attest;
 mod convert;
+mod guide;
 mod inspect;
 mod map;
 mod revert;
@@ -11,17 +12,15 @@ mod units;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
 use crate::args::{Arguments, Command};
+use crate::guide::GUIDE;
 
 /// Epochs are decoded on one thread and dropped on another, which fragments the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    fm_cli::run("fm-migrate", || match arguments.command {
+    fm_cli::run(&GUIDE, |arguments: Arguments| match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Check(arguments) => convert::check(&arguments),
         Command::Convert(arguments) => convert::convert(&arguments),
@@ -30,6 +29,16 @@ fn main() -> ExitCode {
         Command::Seal(arguments) => seal::run(&arguments),
         Command::Revert(arguments) => revert::run(&arguments),
         Command::Units(arguments) => units::run(&arguments),
-        Command::Manual(manual) => manual.run(Arguments::command()),
+        Command::Manual(manual) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_help_text_has_an_example_that_is_accepted() {
+        assert_eq!(fm_cli::faults::<Arguments>(&GUIDE), Vec::<String>::new());
+    }
 }

@@ -7,14 +7,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use fm_cli::{Manual, PasswordArgs, bytes, number};
 use fm_guardian::GuardUntil;
 
-/// Runs a guardian, or a whole federation for trying.
+/// Run a guardian, or a whole federation for trying.
 ///
 /// Results go to standard output, the log to standard error (`FM_LOG` filters it, as in `FM_LOG=debug`). A guardian's
-/// password comes from `FM_PASSWORD` or --password-file, or is asked for. Exit status: 0 done, 1 the federation agreed on
-/// something else than this node, or refused what it was asked, 2 bad usage, 3 files or addresses are not usable, 4 submitted
-/// but not accepted in time, 11 the database is in use, 12 wrong password, 130 stopped by Ctrl-C.
+/// password comes from `FM_PASSWORD` or --password-file, or is asked for.
+///
+/// Exit status: 0 done, 1 the federation agreed on something else than this node, or refused what it was asked, 2 bad usage,
+/// 3 files or addresses are not usable, 4 submitted but not accepted in time, 11 the database is in use, 12 wrong password,
+/// 13 out of space, 130 interrupted.
 #[derive(Parser)]
-#[command(name = "fm-node", version)]
+#[command(name = "fm-node")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -147,7 +149,7 @@ pub(crate) struct FinishArgs {
     pub(crate) codes: Vec<String>,
 }
 
-/// Go on with a federation of v0.1 whose history was converted and sealed: make its directory a guardian's.
+/// Continue a federation of v0.1 whose history was converted and sealed: make its directory a guardian's.
 ///
 /// The configuration is made from the old one: keys, names, addresses, certificates. Without --confirm it prints the
 /// configuration's hash, for all guardians to compare by voice; with the hash the whole history is proven, old and new

@@ -4,24 +4,24 @@ mod args;
 mod client;
 mod dev;
 mod failure;
+mod guide;
 mod load;
+mod log;
 mod processes;
 mod run;
 mod setup;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
 use crate::args::{Arguments, Command};
+use crate::guide::GUIDE;
 
 /// Many small values live for as long as a session; the system's allocator would fragment.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    fm_cli::run("fm-node", || match arguments.command {
+    fm_cli::run(&GUIDE, |arguments: Arguments| match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Setup(command) => setup::run(&command),
         Command::Dev(arguments) => dev::run(&arguments),
@@ -30,6 +30,16 @@ fn main() -> ExitCode {
         Command::Checkpoint(arguments) => client::checkpoint(&arguments),
         Command::Shutdown(arguments) => client::shutdown(&arguments),
         Command::Load(arguments) => load::run(&arguments),
-        Command::Manual(manual) => manual.run(Arguments::command()),
+        Command::Manual(manual) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_help_text_has_an_example_that_is_accepted() {
+        assert_eq!(fm_cli::faults::<Arguments>(&GUIDE), Vec::<String>::new());
+    }
 }

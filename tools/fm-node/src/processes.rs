@@ -184,7 +184,7 @@ fn start(directory: &Path, sessions: Option<u64>) -> Result<Child, Failure> {
     let log = File::options().create(true).append(true).open(directory.join("log")).map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
     // What was meant for this program is not meant for its guardians.
-    for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR"] {
+    for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR", "FM_COLOR"] {
         command.env_remove(name);
     }
     command.args(["run", "--stop-with-stdin", "--data-dir"]).arg(directory).env("FM_PASSWORD", PASSWORD);

@@ -1,6 +1,6 @@
 //! `fm-node run`: one guardian, until it is told to stop.
 
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,16 +10,12 @@ use fm_consensus::{Orderers, Retention};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
-use tracing_subscriber::EnvFilter;
 
 use crate::args::{RunArgs, Servers};
 use crate::failure::{is_wrong_password, of_config, of_node};
 
-/// What is logged if nobody says. The library tells of every session that ends as of a failure of its tasks.
-const LOG: &str = "info,AlephBFT=off";
-
 pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
-    log_to_stderr()?;
+    crate::log::to_stderr()?;
     let interrupted = interrupt_flag()?;
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
@@ -78,19 +74,4 @@ pub(crate) fn runtime() -> Result<Runtime, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::from_error(Exit::CannotLook, &error))
-}
-
-fn log_to_stderr() -> Result<(), Failure> {
-    let filter = match EnvFilter::try_from_env("FM_LOG") {
-        Ok(filter) => filter,
-        Err(_) if std::env::var_os("FM_LOG").is_none() => EnvFilter::new(LOG),
-        Err(error) => {
-            return Err(Failure::from_error(Exit::Usage, &error).hint("FM_LOG is for instance `debug`"));
-        }
-    };
-    let wants_colours = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let colours = wants_colours && std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-    log.with_writer(std::io::stderr).init();
-    Ok(())
 }

@@ -3,24 +3,21 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fm_cli::{Failure, KeyArgs, Manual, layout_by_name, number};
+use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, layout_by_name, number};
 use fm_eras::Detected;
 use fm_history::Hash;
 
 use crate::audit_args::AuditArgs;
 
-/// Proves a history, or says where it breaks.
+/// Prove a history, or say where it breaks.
 ///
-/// Reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
-/// what `fm-migrate convert` made of them. Nothing is written to them. Exit status: 0 sound, 1 findings or a difference,
-/// 2 bad usage, 3 could not look, 4 consistent but not proven: for want of keys, in part, or by a sample; 11 locked, 130 interrupted.
+/// It reads the databases of every version (HoneyBadger epochs, signed blocks, sessions), their provenance archives, and
+/// what `fm-migrate convert` made of them, and writes nothing to them.
+///
+/// Exit status: 0 sound, 1 findings or a difference, 2 bad usage, 3 could not look, 4 consistent but not proven (for want
+/// of keys, in part, or by a sample), 11 locked, 13 out of space, 130 interrupted.
 #[derive(Parser)]
-#[command(
-    name = "fm-verify",
-    version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true
-)]
+#[command(name = "fm-verify", args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
@@ -30,29 +27,29 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Finds the first session and item at which two histories part, and explains it.
+    /// Find the first session and item at which two histories part, and explain it.
     ///
     /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, 1 different.
     Diff(DiffArgs),
-    /// Checks a file that diff wrote, by the keys alone, and says what it proves.
+    /// Check a file that diff wrote, by the keys alone, and say what it proves.
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
     CheckEvidence(CheckArgs),
-    /// Writes a proof that one item is in the history: a file that only the keys are needed to check.
+    /// Write a proof that one item is in the history: a file that only the keys are needed to check.
     Prove(ProveArgs),
-    /// Checks a file that prove wrote, by the keys alone.
+    /// Check a file that prove wrote, by the keys alone.
     ///
     /// Exit status 0 proven, 1 refused, 4 consistent, but not checked for want of keys.
     CheckProof(CheckProofArgs),
-    /// Shows a federation's keys in a form that can be read over the telephone, and writes a file for --keys.
+    /// Show a federation's keys in a form that can be read over the telephone, and write a file for --keys.
     ///
     /// Every verdict rests on these keys: compare them with what another guardian reads to you before you trust one.
     Keys(KeysArgs),
-    /// Audits a history, and writes a page to look at: complete in itself, without scripts or network.
+    /// Audit a history, and write a page to look at: complete in itself, without scripts or network.
     ///
     /// Exit statuses are those of the audit.
     Report(Box<ReportArgs>),
-    /// Shows a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
+    /// Show a session, block or epoch, an item or a transaction in it, or a unit of the session in progress.
     Show(ShowArgs),
     #[command(flatten)]
     Manual(Manual),
@@ -71,7 +68,7 @@ pub(crate) struct ReportArgs {
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
     /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
-    #[arg(long, value_name = "NAME", env = "FM_LAYOUT")]
+    #[arg(long, value_name = "NAME", env = "FM_LAYOUT", value_parser = LAYOUTS, hide_possible_values = true)]
     layout: Option<String>,
 }
 

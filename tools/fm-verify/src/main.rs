@@ -5,6 +5,7 @@ mod audit_args;
 mod check_evidence;
 mod diff;
 mod explained;
+mod guide;
 mod keys;
 mod open_session;
 mod origin;
@@ -20,17 +21,15 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
 use crate::args::{Arguments, Command};
+use crate::guide::GUIDE;
 
 /// Epochs are decoded on one thread and dropped on another, which fragments the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    fm_cli::run("fm-verify", || match &arguments.command {
+    fm_cli::run(&GUIDE, |arguments: Arguments| match &arguments.command {
         None => verify::run(&arguments.audit),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
@@ -38,7 +37,17 @@ fn main() -> ExitCode {
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
-        Some(Command::Manual(manual)) => manual.run(Arguments::command()),
+        Some(Command::Manual(manual)) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
         Some(Command::Show(arguments)) => show::run(arguments),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_help_text_has_an_example_that_is_accepted() {
+        assert_eq!(fm_cli::faults::<Arguments>(&GUIDE), Vec::<String>::new());
+    }
 }

@@ -26,9 +26,6 @@ impl RowIdentity {
     }
 }
 
-/// The program that came to the verdict.
-const PROGRAM: &str = concat!("fm-verify ", env!("CARGO_PKG_VERSION"));
-
 /// What a verdict says beside what was found.
 #[derive(Serialize)]
 pub(crate) struct Origin {
@@ -50,7 +47,7 @@ impl Origin {
             federation: keys.and_then(PinnedKeys::federation),
             federation_name: keys.and_then(PinnedKeys::federation_name).map(str::to_owned),
             guardians: names.into_iter().map(|(peer, name)| (peer, name.to_owned())).collect(),
-            program: PROGRAM,
+            program: format!("fm-verify {}", fm_cli::version()),
             date: fm_cli::day(SystemTime::now()),
             identity,
         }

@@ -105,17 +105,11 @@ fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            c if is_hidden(c) => escaped.extend(c.escape_unicode()),
+            c if fm_history::is_hidden(c) => escaped.extend(c.escape_default()),
             c => escaped.push(c),
         }
     }
     escaped
-}
-
-/// Characters that have no shape of their own, or change the direction of what follows.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A part of a whole, in percent.
