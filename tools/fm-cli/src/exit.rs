@@ -1,12 +1,15 @@
 //! How a tool ends.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use fm_audit::{AuditError, TrustError};
 use fm_backup::BackupError;
 use fm_migration::{MigrationError, SealError};
 use fm_store::StoreError;
+
+use crate::interrupt::is_interrupted;
 
 /// The exit statuses of all tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +156,14 @@ impl From<BackupError> for Failure {
                 Some("`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy"),
             ),
             BackupError::WriteArchive { .. } => (Exit::CannotLook, Some("nothing was left at the target")),
+            BackupError::Remote { ref source, .. } if source.kind() == ErrorKind::ResourceBusy => (
+                Exit::Locked,
+                Some("wait for the other one; the same command says then whether its archive is this one"),
+            ),
+            BackupError::Remote { ref source, .. } if source.kind() == ErrorKind::PermissionDenied => (
+                Exit::CannotLook,
+                Some("docs/checkpoints.md lists the settings and the rights that a store asks for"),
+            ),
             BackupError::Remote { .. } => (
                 Exit::CannotLook,
                 Some("the same command goes on when the store answers; see AWS_… in docs/checkpoints.md"),
@@ -184,6 +195,12 @@ impl From<BackupError> for Failure {
             BackupError::WrongKey { .. } => {
                 (Exit::WrongKey, Some("--identity takes the file that age-keygen wrote"))
             }
+            BackupError::SealDamaged { .. } => (
+                Exit::CannotLook,
+                Some(
+                    "`fm-checkpoint repair` takes the key from another copy of the same file, given with --from",
+                ),
+            ),
             BackupError::NotAKey => {
                 (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
             }
@@ -287,7 +304,14 @@ impl From<SealError> for Failure {
 
 /// Runs a tool: prints its failure, if any, and gives its exit status.
 pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode {
-    let exit = match main() {
+    let ended = match main() {
+        // A request or a read that was given up fails in many ways; there is one reason.
+        Err(failure) if is_interrupted() && failure.exit == Exit::CannotLook => {
+            Err(fm_audit::AuditError::Interrupted.into())
+        }
+        ended => ended,
+    };
+    let exit = match ended {
         Ok(exit) => exit,
         Err(failure) => {
             eprintln!("{tool}: {}", failure.message);
