@@ -69,7 +69,7 @@ impl Node {
     /// If files, database or addresses are not usable.
     pub async fn start(config: NodeConfig, options: &NodeOptions) -> Result<Self, NodeError> {
         let store = Arc::new(open_store(&config.directory, options.new)?);
-        let guard = read_guard(&config.directory)?;
+        let guard = read_guard(&config)?;
         let rules = rules(&config, options.orderers)?;
         let schedule = rules.schedule;
         let modules = Arc::new(config.modules()?);
@@ -144,13 +144,9 @@ fn open_store(directory: &Path, new: bool) -> Result<LiveStore, NodeError> {
     }
 }
 
-fn read_guard(directory: &Path) -> Result<Guard, NodeError> {
-    let path = directory.join(GUARD_NAME);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Guard::parse(&text).map_err(|source| NodeError::Guard { path, source }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Guard::default()),
-        Err(source) => Err(NodeError::Io { what: format!("cannot read {}", path.display()), source }),
-    }
+fn read_guard(config: &NodeConfig) -> Result<Guard, NodeError> {
+    let path = config.directory.join(GUARD_NAME);
+    Guard::read(&path, config.federation_id()).map_err(|source| NodeError::Guard { path, source })
 }
 
 fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError> {
