@@ -14,6 +14,7 @@ mod disk;
 mod faults;
 mod files;
 mod fixtures;
+mod manners;
 mod migrated;
 mod mutated;
 mod network;
@@ -45,6 +46,7 @@ pub use disk::{ON_A_NEARLY_FULL_DISK, ON_A_SMALL_DISK};
 pub use faults::{Fault, command_with_fault, run_with_fault};
 pub use files::{copy_dir, digest, file_list, partial_of, rows, rows_under};
 pub use fixtures::{DAMAGED, Federation, fixture, hbbft, keys_of, snapshots, truth};
+pub use manners::Manners;
 pub use migrated::{
     MIGRATED_CODES, converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database,
     root,

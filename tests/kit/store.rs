@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -16,7 +17,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-use crate::{Run, binary, command, file_list};
+use crate::manners::Mannered;
+use crate::{Manners, Run, binary, command, file_list};
 
 /// The key that the store knows.
 const KEY: (&str, &str) = ("night-job", "a-secret-that-nobody-prints");
@@ -28,6 +30,7 @@ const OTHER_DATE: Duration = Duration::from_secs(5);
 pub struct Store {
     home: TempDir,
     address: SocketAddr,
+    manners: Arc<Manners>,
     // The server runs on its threads.
     _runtime: Runtime,
 }
@@ -45,9 +48,12 @@ impl Store {
         fs::create_dir_all(home.path().join("objects/archives")).expect("a bucket");
         fs::create_dir_all(home.path().join("home")).expect("a home without settings");
         let runtime = Runtime::new().expect("a runtime");
-        let mut service = S3ServiceBuilder::new(
-            FileSystem::new(home.path().join("objects")).expect("the store can be opened"),
-        );
+        let inner = FileSystem::new(home.path().join("objects")).expect("the store can be opened");
+        let manners = Arc::new(Manners::default());
+        let objects = home.path().join("objects");
+        let mannered =
+            Mannered { inner, objects, manners: Arc::clone(&manners), writing: Default::default() };
+        let mut service = S3ServiceBuilder::new(mannered);
         service.set_auth(SimpleAuth::from_single(KEY.0, KEY.1));
         let service = service.build().into_shared();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port for the store");
@@ -62,12 +68,17 @@ impl Store {
                 });
             }
         });
-        Self { home, address, _runtime: runtime }
+        Self { home, address, manners, _runtime: runtime }
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// How it behaves.
+    pub fn manners(&self) -> &Manners {
+        &self.manners
     }
 
     /// The secret that requests are signed with.

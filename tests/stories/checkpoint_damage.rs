@@ -160,7 +160,13 @@ fn what_an_archive_says_of_itself_is_checked() {
     let (archive, lying) = (home.path().join("a.fmar"), home.path().join("lying.fmar"));
     checkpoint!("export", peer(0), "--to", archive, "--config", peer(0)).exits(0);
     let zeros = "0".repeat(64);
-    let lies: [(&str, &str); 9] = [
+    let lies: [(&str, &str); 15] = [
+        ("kind", "provenance"),
+        ("kind", ""),
+        ("federation", "not-hex"),
+        ("guardian", "77"),
+        ("guardian", "-1"),
+        ("guardian", "01"),
         ("history_root", &zeros),
         ("certified", &zeros),
         ("derivable", &zeros),
@@ -180,6 +186,16 @@ fn what_an_archive_says_of_itself_is_checked() {
         let import = checkpoint!("import", lying, "--to", home.path().join("no"), "--config", peer(0));
         assert!(matches!(import.exit, 1 | 2), "{name}: {}", import.stderr);
         assert!(!home.path().join("no").exists() && !partial_of(&home.path().join("no")).exists());
+        fs::remove_file(&lying).expect("it is there");
+    }
+    for name in ["kind", "federation", "guardian"] {
+        let without = |metadata: &mut Metadata| {
+            let rest = metadata.iter().filter(|(other, _)| *other != name);
+            *metadata = rest.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        };
+        rewritten(&archive, &lying, 1 << 20, without, Some);
+        let run = checkpoint!("verify", lying, "--config", peer(0), "--json").exits(1);
+        assert!(run.stdout.contains(&format!("{name} is nothing")), "{name}: {}", run.stdout);
         fs::remove_file(&lying).expect("it is there");
     }
     // A row changed: a session's items are not what was signed, module state not what was stated.
@@ -276,5 +292,53 @@ fn only_copies_of_the_same_archive_repair_it() {
     let target = path("whole");
     checkpoint!("repair", path("root"), "--from", archive, "--to", target).exits(0);
     assert!(records_of(&target) == records_of(&archive));
+    assert!(!path("no").exists());
+}
+
+/// A truncated archive says by its header whose it was: no other one is taken for a copy, wherever it stands in the line.
+#[test]
+fn only_its_own_copies_repair_a_truncated_archive() {
+    let home = tempfile::tempdir().expect("a directory");
+    let archive = framed(home.path());
+    let path = |name: &str| home.path().join(name);
+    let bytes = fs::read(&archive).expect("it is there");
+    fs::write(path("cut"), &bytes[..bytes.len() / 2]).expect("it can be written");
+    let refused = |from: &[&Path], said: &str| {
+        let mut words = vec!["repair".into(), path("cut").into(), "--from".into()];
+        words.extend(from.iter().map(|from| (*from).into()));
+        words.extend(["--to".into(), path("no").into()]);
+        let run = Run::of("fm-checkpoint", &words).exits(2);
+        assert!(run.sentence().contains("is no copy of that archive"), "{}", run.stderr);
+        assert!(run.sentence().contains(said), "{said}: {}", run.stderr);
+        assert!(!path("no").exists());
+    };
+    checkpoint!("export", peer(1), "--to", path("guardian")).exits(0);
+    checkpoint!("export", fixture("hbbft-v0.1.5/peer-0"), "--to", path("federation")).exits(0);
+    checkpoint!("export", peer(0).join("db_checkpoints/24"), "--to", path("older")).exits(0);
+    checkpoint!("export", peer(0), "--to", path("increment"), "--since", path("older")).exits(0);
+    checkpoint!("export", peer(0), "--to", path("history"), "--profile", "history").exits(0);
+    refused(&[&path("guardian")], "its guardian is \"1\", and \"0\" in the header of");
+    refused(&[&path("federation")], "in the header of");
+    refused(&[&path("older")], "in the header of");
+    refused(&[&path("increment")], "its kind is \"increment\"");
+    refused(&[&path("history")], "its profile is \"history\"");
+    // The right one behind a wrong one: the wrong one is named.
+    refused(&[&path("guardian"), &archive], "its guardian is");
+    // The same header over other records.
+    rewritten(&archive, &path("records"), 20_000, |_| {}, |row| (row.0 != [4, 9]).then_some(row));
+    refused(&[&path("records")], "holds another record at the key 04");
+    // With its header, or its index, it still knows its own.
+    checkpoint!("repair", path("cut"), "--from", archive, "--to", path("whole")).exits(0);
+    assert!(records_of(&path("whole")) == records_of(&archive));
+    flipped(&archive, &path("cut"), 40, 1);
+    checkpoint!("repair", path("cut"), "--from", archive, "--to", path("by-index")).exits(0);
+    assert!(records_of(&path("by-index")) == records_of(&archive));
+    refused(&[&path("guardian")], "its identity is not the one in the index of");
+    // Without either nothing is known.
+    let mut headless = bytes[..bytes.len() / 2].to_vec();
+    headless[40] ^= 1;
+    fs::write(path("cut"), headless).expect("it can be written");
+    let run = checkpoint!("repair", path("cut"), "--from", archive, "--to", path("no")).exits(2);
+    assert!(run.sentence().contains("nothing else says which archive it was"), "{}", run.stderr);
     assert!(!path("no").exists());
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
-use fm_tests::{checkpoint, fixture, flipped, partial_of, rows};
+use fm_tests::{Run, checkpoint, fixture, flipped, partial_of, records_of, rows};
 
 fn peer() -> PathBuf {
     fixture("session-v0.5.0/peer-0")
@@ -107,4 +107,73 @@ fn a_damaged_or_cut_one_is_told() {
         let run = checkpoint!("verify", changed, "--identity", secret);
         assert!(matches!(run.exit, 1 | 3), "{cut} bytes less: {} {}", run.exit, run.stderr);
     }
+}
+
+/// Three copies of an encrypted archive of several chunks; each is damaged elsewhere.
+#[test]
+fn damaged_copies_of_an_encrypted_one_are_joined() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| home.path().join(name);
+    let (secret, public) = key(home.path(), "key");
+    let (archive, plain) = (path("a"), path("plain"));
+    let layout = fm_eras::session::modern();
+    let spec = fm_forge::BlockSpec { items: 30, body_bytes: 400, ..fm_forge::BlockSpec::new(layout, 300) };
+    fm_forge::forge_blocks(&spec, &path("large")).expect("the history is forged");
+    let source = path("large").join("database");
+    checkpoint!("export", source, "--to", plain).exits(0);
+    checkpoint!("export", source, "--to", archive, "--recipient", public).exits(0);
+    let length = fs::metadata(&archive).expect("it is there").len();
+    assert!(length > 30 * 65_552, "{length}");
+    let damaged = |name: &str, places: &[u64]| {
+        fs::copy(&archive, path(name)).expect("a copy");
+        places.iter().for_each(|at| flipped(&path(name), &path(name), *at, 1));
+    };
+    // One bad byte in the middle costs the frames there, and none behind them.
+    damaged("middle", &[length / 2]);
+    let lost = checkpoint!("repair", path("middle"), "--identity", secret, "--json").exits(1).verdict();
+    assert_eq!(lost["verdict"], "lost");
+    let records = lost["lost_records"].as_u64().expect("a number");
+    let all = records_of(&plain);
+    println!("{records} of {} records are lost with one byte", all.len());
+    assert!(records < all.len() as u64, "{lost}");
+    let verified = checkpoint!("verify", path("middle"), "--identity", secret, "--json").exits(1);
+    let message = verified.findings()[0]["message"].as_str().expect("a text").to_owned();
+    assert!(message.contains("the encryption of bytes"), "{message}");
+    let whole = |name: &str, copies: &[&str]| {
+        let mut words = vec!["repair".into(), path(name).into(), "--identity".into(), secret.clone().into()];
+        words.push("--from".into());
+        words.extend(copies.iter().map(|copy| path(copy).into()));
+        words.extend(["--to".into(), path("whole").into(), "--json".into()]);
+        let run = Run::of("fm-checkpoint", &words).exits(0);
+        assert_eq!(run.verdict()["verdict"], "repaired", "{name} {copies:?}");
+        assert!(records_of(&path("whole")) == all, "{name} {copies:?}");
+        fs::remove_file(path("whole")).expect("it is there");
+    };
+    // The archive's header is lost in one, its index in the other, and a frame in either.
+    damaged("start", &[length / 2, 700]);
+    damaged("end", &[length / 3, length - 5]);
+    whole("start", &["end"]);
+    whole("end", &["start"]);
+    // The key to all of it is lost in one: the other one has it.
+    for at in [3, 30, 90, 200] {
+        damaged("headless", &[at, length - 5]);
+        whole("headless", &["middle"]);
+        whole("middle", &["headless"]);
+    }
+    let alone = checkpoint!("repair", path("headless"), "--identity", secret).exits(12);
+    assert!(alone.sentence().contains("encrypted"), "{}", alone.stderr);
+    damaged("headless", &[3]);
+    let alone = checkpoint!("repair", path("headless"), "--identity", secret).exits(2);
+    assert!(!alone.stderr.contains("`fm-checkpoint repair`"), "{}", alone.stderr);
+    // Cut, and damaged: what is left is as good as before.
+    let bytes = fs::read(&archive).expect("it is there");
+    fs::write(path("cut"), &bytes[..bytes.len() - 70_000]).expect("it can be written");
+    whole("cut", &["start"]);
+    // Another file of the same key is no copy.
+    let other = fixture("session-v0.5.0/peer-1");
+    checkpoint!("export", other, "--to", path("other"), "--recipient", public).exits(0);
+    let refused =
+        checkpoint!("repair", path("cut"), "--identity", secret, "--from", path("other"), "--to", path("no"));
+    assert!(refused.exits(2).sentence().contains("is no copy of that archive"));
+    assert!(!path("no").exists());
 }

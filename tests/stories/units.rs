@@ -11,7 +11,7 @@ use fm_codec::Dialect;
 use fm_forge::{UnitForge, unit_rows};
 use fm_history::Code;
 use fm_store::StoreWriter;
-use fm_tests::{Run, codes, digest, fixture, migrate, rows};
+use fm_tests::{Run, codes, digest, fixture, migrate, rows, verify};
 use fm_units::{ALEPH_0_30, ALEPH_0_36, UnitForm, UnitTable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -117,7 +117,16 @@ fn guardians_are_joined_by_session() {
         sessions.iter().map(|line| (&line["session"], &line["units"], &line["closed"])).collect();
     assert_eq!(facts, [(&json!(5), &json!(26), &json!(false)), (&json!(6), &json!(86), &json!(true))]);
     let text = fs::read_to_string(&dot).expect("the graph");
-    assert_eq!(text.matches("digraph").count(), 2);
+    // One graph, with a frame for each session and no name twice.
+    assert_eq!((text.matches("digraph").count(), text.matches("subgraph").count()), (1, 2));
+    assert!(text.contains("label=\"session 5\"") && text.contains("label=\"session 6\""), "{text}");
+    assert_eq!(text.matches('{').count(), text.matches('}').count());
+    let mut names: Vec<&str> =
+        text.lines().filter_map(|line| Some(line.trim().split_once(" [label=")?.0)).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!((all, names.len()), (26 + 86, 26 + 86));
     // A file that is there is not written over; the same graph comes from the databases in any order.
     migrate!("units", a, "--keys", keys, "--dot", dot).exits(2).sentence();
     let other = migrate!("units", d, c, b, a, "--keys", keys, "--json").exits(0);
@@ -184,6 +193,26 @@ fn the_outcome_that_nobody_signed() {
     let items: Vec<u8> = of(&source, 0x01).into_iter().flat_map(|(_, value)| value).collect();
     assert_eq!(of(&records, 0x04), [(vec![0x04, 26], [&[6], items.as_slice(), &[0]].concat())]);
     migrate!("units", database, "--config", database, "--replay", "--out", out).exits(2).sentence();
+    // Read as what it is: no history, and signed by nobody.
+    let read = verify!(out, "--config", database, "--json").exits(4);
+    assert_eq!(read.findings(), Vec::<Value>::new());
+    let verdict = read.verdict();
+    assert_eq!(
+        (&verdict["verdict"], &verdict["session"], &verdict["items"]),
+        (&json!("unsigned"), &json!(26), &json!(6))
+    );
+    let text = verify!(out).exits(4).stdout;
+    assert!(text.contains("UNSIGNED") && text.contains("of session 26"), "{text}");
+    let page = home.path().join("page.html");
+    says(verify!("report", out, "--to", page), 2, "is the outcome of a session in progress");
+    for (name, value) in [("items", "7"), ("session", "25"), ("header", "00"), ("classification", "signed")] {
+        let lying = home.path().join("lying.fmar");
+        let edit = |metadata: &mut fm_archive::Metadata| drop(metadata.insert(name, value));
+        fm_tests::rewritten(&out, &lying, 1 << 20, edit, Some);
+        let found = verify!(lying, "--json").exits(1).findings();
+        assert_eq!(found[0]["code"], "archive-misstated", "{name}: {found:?}");
+        fs::remove_file(&lying).expect("it is there");
+    }
 }
 
 #[test]

@@ -72,16 +72,32 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         Ok(bytes)
     }
 
+    /// The same; or what is wrong with this place of the source, if the source fails there.
+    pub(crate) fn place(&mut self, offset: u64, count: u64) -> Result<Result<Vec<u8>, Fault>, ArchiveError> {
+        match self.bytes(offset, count) {
+            Err(ArchiveError::Io { source, .. }) if is_of_the_place(&source) => {
+                Ok(Err(Fault::Unreadable { message: source.to_string() }))
+            }
+            bytes => bytes.map(Ok),
+        }
+    }
+
     fn ends_with_mark(&mut self) -> Result<bool, ArchiveError> {
         let start = self.length.saturating_sub(wide(END_MARK.len()));
-        Ok(self.bytes(start, wide(END_MARK.len()))? == END_MARK)
+        Ok(self.place(start, wide(END_MARK.len()))?.is_ok_and(|end| end == END_MARK))
     }
 
     /// Reads the header, or says why the file is none of ours.
     pub(crate) fn head(&mut self) -> Result<Head, ArchiveError> {
         let length = self.length;
-        let start = self.bytes(0, SKIPPABLE_LEN + wide(HEADER_MARK.len()))?;
         let ends = self.ends_with_mark()?;
+        let start = match self.place(0, SKIPPABLE_LEN + wide(HEADER_MARK.len()))? {
+            Ok(start) => start,
+            Err(fault) => {
+                let damage = Damage::new(Region::Header, 0..SKIPPABLE_LEN, fault);
+                return Ok(Head { header: None, damage: Some(damage), end: SKIPPABLE_LEN });
+            }
+        };
         let magic = start.starts_with(&HEADER_FRAME_MAGIC);
         let marked = start.len() == 16 && start[8..] == HEADER_MARK;
         if start.len() < 16 || !(marked || magic && ends) {
@@ -107,7 +123,11 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         if end > length {
             return Ok(damaged(0..SKIPPABLE_LEN, Fault::Length { declared, actual: length - SKIPPABLE_LEN }));
         }
-        match Header::from_payload(self.bytes(SKIPPABLE_LEN, declared)?) {
+        let payload = match self.place(SKIPPABLE_LEN, declared)? {
+            Ok(payload) => payload,
+            Err(fault) => return Ok(damaged(0..end, fault)),
+        };
+        match Header::from_payload(payload) {
             Ok(header) if magic => Ok(Head { header: Some(header), damage: None, end }),
             Ok(header) => {
                 let fault = Fault::Mark { what: "the magic of its frame" };
@@ -131,7 +151,8 @@ impl<'a, R: Read + Seek> Source<'a, R> {
     /// The tail that the trailer points to, if the place is confirmed by the root or by the frame there.
     fn tail_by_trailer(&mut self, head: &Head) -> Result<Option<Tail>, ArchiveError> {
         let start = self.length.saturating_sub(wide(TRAILER_LEN));
-        let Ok(bytes) = self.bytes(start, wide(TRAILER_LEN))?.try_into() else {
+        let Some(bytes) = self.place(start, wide(TRAILER_LEN))?.ok().and_then(|bytes| bytes.try_into().ok())
+        else {
             return Ok(None);
         };
         let trailer = Trailer::decode(&bytes);
@@ -143,8 +164,10 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         if trailer.end_mark != END_MARK {
             return Ok(None);
         }
-        let frame_start = self.bytes(offset, SKIPPABLE_LEN)?;
-        let covered = self.bytes(offset + SKIPPABLE_LEN, space - wide(TRAILER_LEN))?;
+        let Ok(frame_start) = self.place(offset, SKIPPABLE_LEN)? else { return Ok(None) };
+        let Ok(covered) = self.place(offset + SKIPPABLE_LEN, space - wide(TRAILER_LEN))? else {
+            return Ok(None);
+        };
         let length = u32::try_from(space).unwrap_or(u32::MAX).to_le_bytes();
         let framed = frame_start == [INDEX_FRAME_MAGIC, length].concat();
         if !framed && !rooted(head, &covered, &trailer) {
@@ -163,7 +186,13 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         let (mut offset, mut frame) = (head.end, 0);
         self.seek(offset)?;
         let fault = loop {
-            match next_frame(self.read).map_err(ArchiveError::io("reading the archive"))? {
+            let step = match next_frame(self.read) {
+                Err(error) if is_of_the_place(&error) => {
+                    break Fault::Unreadable { message: error.to_string() };
+                }
+                step => step.map_err(ArchiveError::io("reading the archive"))?,
+            };
+            match step {
                 Step::Frame(bytes) => offset += wide(bytes.len()),
                 Step::Index => return self.tail_at(offset, head),
                 Step::Cut if !self.ends_with_mark()? => return Ok(Search::Cut),
@@ -188,7 +217,11 @@ impl<'a, R: Read + Seek> Source<'a, R> {
     fn tail_at(&mut self, offset: u64, head: &Head) -> Result<Search, ArchiveError> {
         let payload = offset + SKIPPABLE_LEN;
         let lost = |fault| Ok(Search::Lost(vec![Damage::new(Region::Index, offset..payload, fault)]));
-        let Ok(length) = self.bytes(offset + 4, 4)?.try_into() else {
+        let length = match self.place(offset + 4, 4)? {
+            Ok(length) => length,
+            Err(fault) => return lost(fault),
+        };
+        let Ok(length) = length.try_into() else {
             return Ok(Search::Cut);
         };
         let declared = u64::from(u32::from_le_bytes(length));
@@ -202,7 +235,10 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         if end > self.length {
             return lost(Fault::Length { declared, actual: self.length.saturating_sub(payload) });
         }
-        let mut covered = self.bytes(payload, declared)?;
+        let mut covered = match self.place(payload, declared)? {
+            Ok(covered) => covered,
+            Err(fault) => return lost(fault),
+        };
         let split = covered.len().saturating_sub(TRAILER_LEN);
         let Ok(trailer) = covered.split_off(split).try_into() else {
             return Ok(Search::Cut);

@@ -139,7 +139,8 @@ fn recover_header<R: Read + Seek>(
     if head.header.is_some() || actual > wide(MAX_HEADER_LEN) {
         return Ok(());
     }
-    if let Ok(header) = Header::from_payload(source.bytes(SKIPPABLE_LEN, actual)?) {
+    let Ok(payload) = source.place(SKIPPABLE_LEN, actual)? else { return Ok(()) };
+    if let Ok(header) = Header::from_payload(payload) {
         head.header = Some(header);
         let fault = Fault::Length { declared: head.end - SKIPPABLE_LEN, actual };
         report.damage.retain(|damage| damage.region != Region::Header);

@@ -21,6 +21,8 @@ pub struct Compared {
     pub sessions: u64,
     /// The last of them.
     pub last: Option<u64>,
+    /// The first session before its last one that it does not have.
+    pub hole: Option<u64>,
     /// The history root over all of it; none if a session is missing or hidden.
     pub history_root: Option<Hash>,
     /// The history root at the common end.
@@ -54,6 +56,11 @@ impl Comparison {
     /// Whether all histories are one, as far as they go.
     pub fn is_one_history(&self) -> bool {
         self.first_difference.is_none()
+    }
+
+    /// The first state that lacks a session before its last one, and that session.
+    pub fn hole(&self) -> Option<(usize, u64)> {
+        (0..).zip(&self.states).find_map(|(number, state)| Some((number, state.hole?)))
     }
 }
 
@@ -97,12 +104,16 @@ impl Walk {
     }
 
     fn follow(&mut self, all: &mut [Steps], control: Control<'_>) -> Result<(), AuditError> {
-        let mut is_common = true;
+        let (mut is_common, mut expected) = (true, 0);
         loop {
             control.check()?;
             let Some(index) = all.iter().filter_map(Steps::current).map(|step| step.index).min() else {
                 return Ok(());
             };
+            let waiting: Vec<Option<u64>> =
+                all.iter().map(|steps| steps.current().map(|step| step.index)).collect();
+            self.note_holes(&waiting, expected);
+            expected = index.saturating_add(1);
             is_common &= all.iter().all(|steps| steps.current().is_some());
             // None of those that have ended; a hole of those that go on behind it.
             let here: Vec<Option<Option<Step>>> = all
@@ -123,6 +134,15 @@ impl Walk {
                 }
             }
             control.progress.advance(1);
+        }
+    }
+
+    /// Notes which states have nothing for a session, and something after it.
+    fn note_holes(&mut self, waiting: &[Option<u64>], expected: u64) {
+        for (state, next) in self.states.iter_mut().zip(waiting) {
+            if next.is_some_and(|next| next > expected) {
+                state.hole = state.hole.or(Some(expected));
+            }
         }
     }
 

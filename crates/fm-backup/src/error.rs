@@ -148,6 +148,12 @@ pub enum BackupError {
         /// The archive.
         path: PathBuf,
     },
+    /// An encrypted archive whose wrapped key cannot be read any more.
+    #[error("{path}: the header of its encryption is damaged, and with it the key to all of it")]
+    SealDamaged {
+        /// The archive.
+        path: PathBuf,
+    },
     /// What was given as a secret key is none.
     #[error("a file of secret keys holds a line that is no age key")]
     NotAKey,

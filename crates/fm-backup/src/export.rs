@@ -66,6 +66,8 @@ pub struct Exported {
     pub existed: bool,
     /// Bytes of it that an interrupted run had written or sent to the store.
     pub kept: u64,
+    /// What is left of the work in the store, because it may not be removed; a sentence.
+    pub left: Option<String>,
 }
 
 /// Writes a state as an archive.
@@ -118,8 +120,8 @@ pub fn export(
     }
     read_back(&written, &summary, control)?;
     let kept = draft.kept();
-    draft.publish()?;
-    Ok(Exported { survey, summary, metadata, existed: false, kept })
+    let left = draft.publish()?;
+    Ok(Exported { survey, summary, metadata, existed: false, kept, left })
 }
 
 fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> {
@@ -167,7 +169,7 @@ fn existing(
             return Err(other(format!("it is damaged ({first})")));
         }
     }
-    Ok(Exported { survey, summary: there.summary(), metadata, existed: true, kept: 0 })
+    Ok(Exported { survey, summary: there.summary(), metadata, existed: true, kept: 0, left: None })
 }
 
 struct Job<'a> {

@@ -9,7 +9,7 @@ use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, each_r
 use fm_history::{Finding, Hash};
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
-use crate::verify::misstated;
+use crate::verify::{guardians_of, misstated};
 use crate::{BackupError, Profile, State, Survey, survey};
 
 /// What was imported.
@@ -69,7 +69,7 @@ pub fn import(
         return Err(read_back(format!("the database has identity {found}, it should be {written}")));
     }
     let mut errors = survey.errors;
-    for finding in misstated(state, &survey, options.federation) {
+    for finding in misstated(state, &survey, options.federation, guardians_of(options.keys)) {
         errors += 1;
         on_finding(finding);
     }

@@ -1,25 +1,24 @@
 //! Where an archive is: a path, or an address that stands for one; and how it is opened if it is encrypted.
 
-use std::io::{self, BufReader, Read, Seek};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use age::DecryptError;
 use age::x25519::{Identity, Recipient};
-use age::{DecryptError, Decryptor};
 use fm_audit::{Medium, ReadSeek};
 use fm_store::{open_regular, sync_name};
 
 use crate::export::is_archive;
 use crate::remote::FileDraft;
+use crate::sealed::{Payload, Sealed};
 use crate::{BackupError, Draft, Remote};
 
 /// How an encrypted file begins.
 pub(crate) const AGE_START: &[u8] = b"age-encryption.org/v1";
 /// How a secret key begins.
 const SECRET_START: &str = "AGE-SECRET-KEY-";
-/// Bytes read at a time below a decryption.
-const READ_BYTES: usize = 1 << 16;
 
 /// Where an archive is or shall be.
 #[derive(Clone)]
@@ -28,12 +27,14 @@ pub struct Location {
     /// The object, unless it is a file.
     remote: Option<Arc<dyn Remote>>,
     identities: Arc<Vec<Identity>>,
+    /// What opens it if its own header is lost.
+    payload: Option<Arc<Payload>>,
 }
 
 impl Location {
     /// An object in a store, called `name`.
     pub fn remote(name: PathBuf, remote: Arc<dyn Remote>) -> Self {
-        Self { path: name, remote: Some(remote), identities: Arc::default() }
+        Self { path: name, remote: Some(remote), identities: Arc::default(), payload: None }
     }
 
     /// The file, or the name of the object.
@@ -90,7 +91,7 @@ impl Location {
     /// Ends what a run began that was killed when the archive had its name already.
     pub(crate) fn clear(&self) -> Result<(), BackupError> {
         match &self.remote {
-            Some(remote) => remote.clear(is_archive).map_err(BackupError::remote(&self.path)),
+            Some(remote) => remote.clear().map_err(BackupError::remote(&self.path)),
             None => Ok(sync_name(&self.path)?),
         }
     }
@@ -108,10 +109,10 @@ impl Location {
     /// # Errors
     /// If there are no keys, the wrong ones, or the encryption's own header is damaged.
     pub fn check_keys(&self) -> Result<(), BackupError> {
-        if !self.is_file() || !self.is_encrypted().map_err(|source| self.failed(source))? {
+        if !self.is_file() {
             return Ok(());
         }
-        self.decrypted().map(drop)
+        self.payload().map(drop)
     }
 
     fn is_encrypted(&self) -> io::Result<bool> {
@@ -120,19 +121,32 @@ impl Location {
         Ok(start == AGE_START)
     }
 
-    fn decrypted(&self) -> Result<impl Read + Seek + Send + 'static, BackupError> {
+    /// What opens the encrypted bytes; none if they are not encrypted.
+    pub(crate) fn payload(&self) -> Result<Option<Arc<Payload>>, BackupError> {
+        if let Some(payload) = &self.payload {
+            return Ok(Some(Arc::clone(payload)));
+        }
+        if !self.is_encrypted().map_err(|source| self.failed(source))? {
+            return Ok(None);
+        }
         let path = || self.path.clone();
         if self.identities.is_empty() {
             return Err(BackupError::Encrypted { path: path() });
         }
         let file = self.bytes().map_err(|source| self.failed(source))?;
-        let failed = |error| match error {
+        let payload = Payload::of(file, &self.identities).map_err(|error| match error {
             DecryptError::NoMatchingKeys => BackupError::WrongKey { path: path() },
-            DecryptError::Io(source) => BackupError::File { path: path(), source },
-            error => BackupError::File { path: path(), source: io::Error::other(error.to_string()) },
-        };
-        let decryptor = Decryptor::new(BufReader::with_capacity(READ_BYTES, file)).map_err(failed)?;
-        decryptor.decrypt(self.identities.iter().map(|identity| identity as _)).map_err(failed)
+            DecryptError::Io(source) if source.kind() != io::ErrorKind::UnexpectedEof => self.failed(source),
+            _ => BackupError::SealDamaged { path: path() },
+        })?;
+        Ok(Some(Arc::new(payload)))
+    }
+
+    /// The same place, opened with what opens another copy of the file, if any chunk of it can be.
+    pub(crate) fn opened_as(&self, payload: &Arc<Payload>) -> Result<Option<Self>, BackupError> {
+        let file = self.bytes().map_err(|source| self.failed(source))?;
+        let opens = payload.opens(file).map_err(|source| self.failed(source))?;
+        Ok(opens.then(|| Self { payload: Some(Arc::clone(payload)), ..self.clone() }))
     }
 
     fn failed(&self, source: io::Error) -> BackupError {
@@ -146,11 +160,9 @@ impl Medium for Location {
     }
 
     fn open(&self) -> io::Result<Box<dyn ReadSeek>> {
-        if !self.is_encrypted()? {
-            return self.bytes();
-        }
-        match self.decrypted() {
-            Ok(plain) => Ok(Box::new(plain)),
+        match self.payload() {
+            Ok(None) => self.bytes(),
+            Ok(Some(payload)) => Ok(Box::new(Sealed::new(self.bytes()?, &payload)?)),
             Err(BackupError::File { source, .. }) => Err(source),
             Err(error) => Err(io::Error::other(error.to_string())),
         }
@@ -159,7 +171,7 @@ impl Medium for Location {
 
 impl From<PathBuf> for Location {
     fn from(path: PathBuf) -> Self {
-        Self { path, remote: None, identities: Arc::default() }
+        Self { path, remote: None, identities: Arc::default(), payload: None }
     }
 }
 

@@ -39,8 +39,8 @@ pub trait Remote: Send + Sync {
     /// Removes what an interrupted run left under that other name.
     ///
     /// # Errors
-    /// As there.
-    fn clear(&self, is_ours: fn(&[u8]) -> bool) -> io::Result<()>;
+    /// If the store does not answer.
+    fn clear(&self) -> io::Result<()>;
 }
 
 /// An archive that is being written, removed on drop unless it was published.
@@ -64,11 +64,11 @@ pub trait Draft: Write + Send {
     /// Where it can be read for now.
     fn written(&self) -> Location;
 
-    /// Gives it its name, which must be free.
+    /// Gives it its name, which must be free; says what of the work is left beside it and could not be removed.
     ///
     /// # Errors
     /// If something has the name, or it cannot be given.
-    fn publish(self: Box<Self>) -> Result<(), BackupError>;
+    fn publish(self: Box<Self>) -> Result<Option<String>, BackupError>;
 }
 
 /// A file that is being written beside its name.
@@ -116,7 +116,8 @@ impl Draft for FileDraft {
         self.partial.path().into()
     }
 
-    fn publish(self: Box<Self>) -> Result<(), BackupError> {
-        Ok(self.partial.publish()?)
+    fn publish(self: Box<Self>) -> Result<Option<String>, BackupError> {
+        self.partial.publish()?;
+        Ok(None)
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! A copy whose header and index are sound is the plan: its index has the hash of every frame, so whatever another copy
 //! gives for a frame is proven to be what was written there.
-//! Invariants: no copy is written; the result has the identity of the plan, or there is no result.
+//! Invariants: no copy is written; the result has the identity of the plan, or there is no result; a plan is taken from
+//! another file only if the damaged archive's own header, index or records say that it is a copy.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, FrameInfo, Options, Record, Summary, salvage};
 use fm_audit::{AuditError, Control, Identity, Medium, ReadSeek};
 use fm_history::Hash;
 
+use crate::joined::Joined;
+use crate::kinship::Kin;
+use crate::sealed::Payload;
 use crate::{BackupError, DEFAULT_LEVEL, Location};
 
 /// A frame that the damaged archive does not give.
@@ -45,6 +50,8 @@ pub struct Repaired {
     pub index_damaged: bool,
     /// The new archive, if one was asked for and nothing is lost.
     pub written: Option<Summary>,
+    /// What is left of the work in the store, because it may not be removed; a sentence.
+    pub left: Option<String>,
 }
 
 impl Repaired {
@@ -64,11 +71,15 @@ pub fn repair(
     target: Option<&Location>,
     control: Control<'_>,
 ) -> Result<Repaired, BackupError> {
-    let mut copies = std::iter::once(broken).chain(others).map(Copy::open).collect::<Result<Vec<_>, _>>()?;
+    let mut copies = open_all(std::iter::once(broken).chain(others))?;
+    copies.extend(joined(&copies)?);
     let Some(plan) = copies.iter().position(|copy| copy.reader.is_some()) else {
         return Err(no_plan(broken.path(), &copies));
     };
     let index_damaged = copies[0].reader.is_none();
+    if index_damaged {
+        check_kinship(&mut copies, control)?;
+    }
     let plan_path = copies[plan].path.clone();
     let Some(reader) = &copies[plan].reader else { return Err(no_plan(broken.path(), &copies)) };
     let (frames, summary, metadata) =
@@ -99,10 +110,12 @@ pub fn repair(
         losses,
         index_damaged,
         written: None,
+        left: None,
     };
     let is_needed = index_damaged || !repaired.losses.is_empty();
     if let Some(target) = target.filter(|_| is_needed && repaired.lost().next().is_none()) {
-        repaired.written = Some(write(&mut copies, &frames, &metadata, &summary, target, control)?);
+        let (written, left) = write(&mut copies, &frames, &metadata, &summary, target, control)?;
+        (repaired.written, repaired.left) = (Some(written), left);
     }
     Ok(repaired)
 }
@@ -111,23 +124,92 @@ pub fn repair(
 struct Copy {
     path: PathBuf,
     location: Location,
+    /// What opens it, if it is encrypted.
+    payload: Option<Arc<Payload>>,
     /// If header and index are sound.
     reader: Option<ArchiveReader<Box<dyn ReadSeek>>>,
     /// Why not.
     error: Option<ArchiveError>,
 }
 
+/// Opens all copies; an encrypted one whose own header is lost with what opens another one.
+fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Copy>, BackupError> {
+    let mut opened: Vec<(&Location, Result<Option<Arc<Payload>>, BackupError>)> =
+        locations.map(|location| (location, location.payload())).collect();
+    let known: Vec<Arc<Payload>> =
+        opened.iter().filter_map(|(_, payload)| payload.as_ref().ok().cloned().flatten()).collect();
+    let mut copies = Vec::new();
+    for (location, payload) in opened.drain(..) {
+        let is_headless = match &payload {
+            Ok(payload) => payload.is_none() && Copy::open(location, None).is_err(),
+            Err(error) => matches!(error, BackupError::SealDamaged { .. } | BackupError::WrongKey { .. }),
+        };
+        let mut found = None;
+        for known in known.iter().filter(|_| is_headless) {
+            if let Some(as_known) = location.opened_as(known)? {
+                found = Some(Copy::open(&as_known, Some(Arc::clone(known)))?);
+                break;
+            }
+        }
+        copies.push(match found {
+            Some(copy) => copy,
+            None => Copy::open(location, payload?)?,
+        });
+    }
+    Ok(copies)
+}
+
+/// The encrypted copies read as one, if there are several: chunks that hold are the same bytes in all of them.
+fn joined(copies: &[Copy]) -> Result<Option<Copy>, BackupError> {
+    let sealed: Vec<&Copy> = copies.iter().filter(|copy| copy.payload.is_some()).collect();
+    let [first, _, ..] = sealed.as_slice() else { return Ok(None) };
+    let media = sealed.iter().map(|copy| copy.location.open()).collect::<Result<Vec<_>, _>>();
+    let names: Vec<String> = sealed.iter().map(|copy| copy.path.display().to_string()).collect();
+    let path = PathBuf::from(names.join(" with "));
+    let failed = |source| BackupError::File { path: first.path.clone(), source };
+    let bytes: Box<dyn ReadSeek> = Box::new(media.and_then(Joined::new).map_err(failed)?);
+    // What does not open is of different archives, or damaged at the same places.
+    let Ok(reader) = ArchiveReader::open(bytes) else { return Ok(None) };
+    let location = first.location.clone();
+    Ok(Some(Copy { path, location, payload: first.payload.clone(), reader: Some(reader), error: None }))
+}
+
+/// Refuses archives of which the damaged one, the first, does not say that they are copies of it.
+fn check_kinship(copies: &mut [Copy], control: Control<'_>) -> Result<(), BackupError> {
+    let Some((broken, others)) = copies.split_first_mut() else { return Ok(()) };
+    let mut kin = None;
+    for copy in others {
+        let Some(reader) = &mut copy.reader else { continue };
+        // No two files have the same key.
+        if broken.payload.is_some() && broken.payload == copy.payload {
+            continue;
+        }
+        if kin.is_none() {
+            kin = Some(Kin::of(&broken.location)?);
+        }
+        if let Some(kin) = &kin {
+            kin.check(&copy.path, reader, control)?;
+        }
+    }
+    Ok(())
+}
+
 impl Copy {
-    fn open(location: &Location) -> Result<Self, BackupError> {
-        location.check_keys()?;
+    fn open(location: &Location, payload: Option<Arc<Payload>>) -> Result<Self, BackupError> {
         let (path, location) = (location.path().to_owned(), location.clone());
         let bytes = location.open().map_err(|source| BackupError::File { path: path.clone(), source })?;
         let (reader, error) = match ArchiveReader::open(bytes) {
             Ok(reader) => (Some(reader), None),
             Err(error @ (ArchiveError::Damaged(_) | ArchiveError::Truncated { .. })) => (None, Some(error)),
-            Err(error) => return Err(BackupError::archive(&path)(error)),
+            // Whether an encrypted file holds an archive at all, its other copies say.
+            Err(error @ ArchiveError::NotAnArchive { .. }) if payload.is_some() => (None, Some(error)),
+            Err(ArchiveError::Io { source, .. }) => return Err(BackupError::File { path, source }),
+            Err(error) => {
+                let what = format!("is not an archive that can be repaired: {error}");
+                return Err(BackupError::not_fit(&path, what));
+            }
         };
-        Ok(Self { path, location, reader, error })
+        Ok(Self { path, location, payload, reader, error })
     }
 
     /// The records of the frame, as far as this copy gives them; none if they are not those of the frame.
@@ -225,7 +307,7 @@ fn write(
     summary: &Summary,
     target: &Location,
     control: Control<'_>,
-) -> Result<Summary, BackupError> {
+) -> Result<(Summary, Option<String>), BackupError> {
     let path = target.path();
     if target.is_there()? {
         return Err(fm_store::StoreError::AlreadyExists { path: path.to_owned() }.into());
@@ -253,6 +335,6 @@ fn write(
     }
     draft.complete()?;
     crate::export::read_back(&draft.written(), &written, control)?;
-    draft.publish()?;
-    Ok(written)
+    let left = draft.publish()?;
+    Ok((written, left))
 }

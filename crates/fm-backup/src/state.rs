@@ -27,6 +27,9 @@ enum Kept {
     Increment(Box<Overlay>),
 }
 
+/// What is said of a base that is given for nothing.
+const NO_INCREMENT: &str = "is not an increment: leave --base (FM_BASE) out";
+
 impl State {
     /// Opens a database, a guardian's data directory, a checkpoint, or an archive; an increment with its base.
     ///
@@ -57,6 +60,9 @@ impl State {
         if location.is_file() {
             return Self::open_archive(location, base, layout, control);
         }
+        if base.is_some() {
+            return Err(BackupError::not_fit(path, NO_INCREMENT));
+        }
         let (store, layout) = match open_source(path, layout, control)? {
             Source::Database { store, layout } => (store, layout),
             // Here it is the new database that counts, not the conversion.
@@ -84,6 +90,9 @@ impl State {
         let archive = ArchiveSource::over_stoppable(Arc::new(location.clone()), control)?;
         let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
         let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
+        if base.is_some() && !is_increment {
+            return Err(BackupError::not_fit(&path, NO_INCREMENT));
+        }
         // Neither of the two has the rows that a layout is told from.
         if named.is_none() && (is_increment || statement::profile(&archive) == Some(Profile::Headers)) {
             return Err(BackupError::not_fit(&path, "does not name its layout"));

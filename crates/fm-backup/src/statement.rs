@@ -136,3 +136,39 @@ pub(crate) fn differences(stated: &Metadata, found: &Metadata) -> Vec<String> {
         .map(|name| format!("{name} is {} and should be {}", shown(stated.get(name)), shown(found.get(name))))
         .collect()
 }
+
+/// What an archive of a state says of itself and no export writes, whatever the records are. `guardians` is their number,
+/// if the keys tell.
+pub(crate) fn impossible(stated: &Metadata, guardians: Option<usize>) -> Vec<String> {
+    let is_state =
+        stated.get("profile").is_some() || matches!(stated.get("kind"), Some(CHECKPOINT | INCREMENT));
+    if !is_state {
+        return match stated.get("kind") {
+            Some(_) => Vec::new(),
+            None => vec!["kind is nothing: no program writes such an archive".to_owned()],
+        };
+    }
+    let kind = if stated.get(SINCE).is_some() { INCREMENT } else { CHECKPOINT };
+    let is_federation =
+        |text: &str| text.len().is_multiple_of(2) && text.chars().all(|c| c.is_ascii_hexdigit());
+    let is_guardian = |text: &str| {
+        let number = text.parse::<u16>().ok().filter(|number| number.to_string() == text);
+        text.is_empty() || number.is_some_and(|number| guardians.is_none_or(|all| usize::from(number) < all))
+    };
+    let all = [
+        ("kind", format!("{kind:?}"), stated.get("kind") == Some(kind)),
+        ("federation", "hex or empty".to_owned(), stated.get("federation").is_some_and(is_federation)),
+        (
+            "guardian",
+            "a guardian's number or empty".to_owned(),
+            stated.get("guardian").is_some_and(is_guardian),
+        ),
+    ];
+    let wrong = all.into_iter().filter(|(_, _, holds)| !holds);
+    wrong
+        .map(|(name, wanted, _)| {
+            let found = stated.get(name).map_or("nothing".to_owned(), |value| format!("{value:?}"));
+            format!("{name} is {found} and should be {wanted}")
+        })
+        .collect()
+}

@@ -6,7 +6,7 @@ use fm_archive::Metadata;
 use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium};
 use fm_history::{Code, Finding, Hash, Place, Severity};
 
-use crate::statement::{self, differences, statement};
+use crate::statement::{self, differences, impossible, statement};
 use crate::{BackupError, Location, Making, State, Survey, survey};
 
 /// What a check of an archive came to.
@@ -95,6 +95,7 @@ fn check_state(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<(), BackupError> {
+    let guardians = guardians_of(keys);
     let survey = survey(state, keys, control, on_finding)?;
     (verified.errors, verified.warnings) = (survey.errors, survey.warnings);
     let mut report = |finding: Finding| {
@@ -102,7 +103,7 @@ fn check_state(
         verified.warnings += u64::from(finding.severity == Severity::Warning);
         on_finding(finding);
     };
-    for finding in misstated(state, &survey, federation) {
+    for finding in misstated(state, &survey, federation, guardians) {
         report(finding);
     }
     if state.archives().len() > 1 {
@@ -112,14 +113,30 @@ fn check_state(
     Ok(())
 }
 
+/// Number of the guardians that keys are of; none if there are no keys, or they do not tell.
+pub(crate) fn guardians_of(keys: Option<HistoryKeys<'_>>) -> Option<usize> {
+    match keys? {
+        HistoryKeys::Session(keys) => Some(keys.guardians()),
+        HistoryKeys::Epoch(_) => None,
+    }
+}
+
 /// Everything that an archive says of itself and that its records do not bear out.
-pub(crate) fn misstated(state: &State, survey: &Survey, federation: Option<&str>) -> Vec<Finding> {
+pub(crate) fn misstated(
+    state: &State,
+    survey: &Survey,
+    federation: Option<&str>,
+    guardians: Option<usize>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |code, message: String| findings.push(Finding::new(code, Place::everywhere(), message));
     let Some(stated) = state.metadata() else { return findings };
     let says = stated.get("federation").unwrap_or_default();
     if let Some(wanted) = federation.filter(|wanted| !says.is_empty() && *wanted != says) {
         add(Code::ArchiveForeign, format!("it is of the federation {says}, the config is of {wanted}"));
+    }
+    for fault in impossible(&stated, guardians) {
+        add(Code::ArchiveMisstated, fault);
     }
     // Another job's archive has another statement, which that job checks.
     if let Some(statement::CHECKPOINT | statement::INCREMENT) = stated.get("kind") {

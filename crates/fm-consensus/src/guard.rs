@@ -3,8 +3,13 @@
 //! A guardian whose restored database has forgotten units that it signed would sign others and be a forker. So whoever
 //! restores names the last session in which own units may have been signed.
 
+use std::io::{self, Read};
+use std::path::Path;
+
 use fm_history::PeerId;
+use fm_store::open_regular;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use thiserror::Error;
 
 /// Name of the file in the data directory.
@@ -13,6 +18,9 @@ pub const GUARD_NAME: &str = "equivocation-guard.json";
 const FORMAT: &str = "fm-equivocation-guard";
 /// The version of the file that is read.
 const VERSION: u64 = 1;
+
+/// Longest file that is read; those that are written have a few thousand bytes.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// The last session that the own guardian makes no units in, if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +43,15 @@ pub enum GuardError {
         /// What it says.
         format: String,
     },
+    /// It is of another federation.
+    #[error("an equivocation guard of the federation {federation}, which is another one")]
+    OtherFederation {
+        /// The federation's id, as the file has it.
+        federation: String,
+    },
+    /// Something is there that cannot be read.
+    #[error("cannot be read: {0}")]
+    Io(io::Error),
     /// It is of a later version.
     #[error("an equivocation guard of version {version}, this program reads version {VERSION}")]
     Version {
@@ -43,32 +60,80 @@ pub enum GuardError {
     },
 }
 
-/// The file, as far as the node needs it.
+/// The file; a field that is not known may say what this program must heed.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
     format: String,
     version: u64,
     until_session: u64,
     peer: Option<PeerId>,
+    federation: Option<String>,
+    #[serde(rename = "reason")]
+    _reason: Option<IgnoredAny>,
+    #[serde(rename = "evidence")]
+    _evidence: Option<IgnoredAny>,
+    #[serde(rename = "restored_session")]
+    _restored_session: Option<IgnoredAny>,
+    #[serde(rename = "history_root")]
+    _history_root: Option<IgnoredAny>,
+    #[serde(rename = "time")]
+    _time: Option<IgnoredAny>,
 }
 
 impl Guard {
-    /// Reads the text of the file.
+    /// Reads the file of a guardian of this federation, if there is one.
+    ///
+    /// # Errors
+    /// If something is there that is no such file, a link that leads nowhere included, or it is of a later version or of
+    /// another federation.
+    pub fn read(path: &Path, federation: [u8; 32]) -> Result<Self, GuardError> {
+        match std::fs::symlink_metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            metadata => metadata.map_err(GuardError::Io)?,
+        };
+        let mut text = String::new();
+        let file = open_regular(path).map_err(GuardError::Io)?;
+        file.take(MOST_BYTES).read_to_string(&mut text).map_err(GuardError::Io)?;
+        Self::parse_of(&text, federation)
+    }
+
+    /// Reads the text of the file of a guardian of this federation.
+    ///
+    /// # Errors
+    /// If it is none, or of a later version or of another federation.
+    pub fn parse_of(json: &str, federation: [u8; 32]) -> Result<Self, GuardError> {
+        let (guard, stated) = parse(json)?;
+        let own = hex::encode(federation);
+        match stated {
+            Some(stated) if !stated.eq_ignore_ascii_case(&own) => {
+                Err(GuardError::OtherFederation { federation: stated })
+            }
+            _ => Ok(guard),
+        }
+    }
+
+    /// Reads the text of the file, of whatever federation.
     ///
     /// # Errors
     /// If it is none, or of a later version.
     pub fn parse(json: &str) -> Result<Self, GuardError> {
-        let File { format, version, until_session, peer } = serde_json::from_str(json)?;
-        match (format.as_str(), version) {
-            (FORMAT, VERSION) => Ok(Self { until_session: Some(until_session), peer }),
-            (FORMAT, _) => Err(GuardError::Version { version }),
-            _ => Err(GuardError::OtherFormat { format }),
-        }
+        Ok(parse(json)?.0)
     }
 
     /// Whether the own guardian may make units in that session.
     pub fn may_create_units(self, session: u64) -> bool {
         self.until_session.is_none_or(|last| session > last)
+    }
+}
+
+/// The guard, and the federation that it names.
+fn parse(json: &str) -> Result<(Guard, Option<String>), GuardError> {
+    let File { format, version, until_session, peer, federation, .. } = serde_json::from_str(json)?;
+    match (format.as_str(), version) {
+        (FORMAT, VERSION) => Ok((Guard { until_session: Some(until_session), peer }, federation)),
+        (FORMAT, _) => Err(GuardError::Version { version }),
+        _ => Err(GuardError::OtherFormat { format }),
     }
 }
 
@@ -96,5 +161,30 @@ mod tests {
         assert!(matches!(Guard::parse(&later), Err(GuardError::Version { version: 2 })));
         let other = FILE.replace("fm-equivocation-guard", "fm-restore-journal");
         assert!(matches!(Guard::parse(&other), Err(GuardError::OtherFormat { .. })));
+    }
+    #[test]
+    fn a_guard_of_another_federation_or_with_unknown_fields_is_none() {
+        let of = |federation: &str| FILE.replace("null", &format!("\"{federation}\"")).replace("7,", "0,");
+        let own = "aB".repeat(32);
+        assert_eq!(Guard::parse_of(FILE, [0xAB; 32]).unwrap().until_session, Some(7));
+        assert_eq!(Guard::parse_of(&of(&own), [0xAB; 32]).unwrap().until_session, Some(0));
+        let other = Guard::parse_of(&of(&own), [0xAC; 32]);
+        assert!(matches!(other, Err(GuardError::OtherFederation { federation }) if federation == own));
+        assert!(matches!(Guard::parse_of(&of(""), [0xAB; 32]), Err(GuardError::OtherFederation { .. })));
+        let more = FILE.replace("\"peer\"", "\"from_session\": 9, \"peer\"");
+        assert!(matches!(Guard::parse(&more), Err(GuardError::NotAGuard(_))));
+    }
+
+    /// What lies there and cannot be read is never taken for nothing.
+    #[test]
+    fn a_link_that_leads_nowhere_and_a_pipe_are_not_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(GUARD_NAME);
+        assert_eq!(Guard::read(&path, [0; 32]).unwrap(), Guard::default());
+        std::os::unix::fs::symlink(home.path().join("gone"), &path).unwrap();
+        assert!(matches!(Guard::read(&path, [0; 32]), Err(GuardError::Io(_))));
+        std::fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(matches!(Guard::read(&path, [0; 32]), Err(GuardError::Io(_))));
     }
 }

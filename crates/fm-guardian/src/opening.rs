@@ -67,7 +67,7 @@ pub(crate) fn open(config: &NodeConfig, new: bool, given: Option<GuardUntil>) ->
     let record = SignedSession::read(directory, keys, Some(me))?;
     let found = Found {
         held: Held { checkpoint: newest_checkpoint(&checkpoints), ..held },
-        guard: read_guard(directory)?,
+        guard: read_guard(config)?,
         is_restored: path.join(MARK_NAME).exists(),
         is_first: is_new && record.is_none() && !ran_before(directory),
         record,
@@ -184,11 +184,7 @@ fn ran_before(directory: &Path) -> bool {
     })
 }
 
-fn read_guard(directory: &Path) -> Result<Guard, NodeError> {
-    let path = directory.join(GUARD_NAME);
-    match fs::read_to_string(&path) {
-        Ok(text) => Guard::parse(&text).map_err(|source| NodeError::Guard { path, source }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Guard::default()),
-        Err(source) => Err(NodeError::Io { what: format!("cannot read {}", path.display()), source }),
-    }
+fn read_guard(config: &NodeConfig) -> Result<Guard, NodeError> {
+    let path = config.directory.join(GUARD_NAME);
+    Guard::read(&path, config.federation_id()).map_err(|source| NodeError::Guard { path, source })
 }

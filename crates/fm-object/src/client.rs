@@ -1,35 +1,25 @@
-//! Requests to a store, each waited for by the thread that asks.
+//! Requests to a store about one object of a bucket.
 
-use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use object_store::aws::AmazonS3;
 use object_store::path::Path;
-use object_store::{CopyOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutPayload};
-use tokio::runtime::{Builder, Runtime};
+use object_store::{
+    CopyMode, CopyOptions, Error, GetOptions, GetRange, ObjectMeta, ObjectStore, PutMode, PutPayload,
+    UpdateVersion,
+};
 
-/// Threads that carry requests; they only wait and copy.
-const THREADS: usize = 2;
-/// How often an answer that broke off is asked for again, beside the repetitions of each request.
-const ATTEMPTS: u32 = 6;
-/// Pause before the first of these; it doubles.
+use crate::answer::{failed, is_passing, is_unknown_to_store, replaced};
+use crate::waiting::wait;
+
+/// Pause before an answer that broke off is asked for again; it doubles up to the longest.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Longest sentence of the library's that is passed on.
-const MAX_REASON: usize = 200;
-
-/// One runtime serves all stores of the process.
-pub(crate) fn runtime() -> io::Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-    Ok(RUNTIME.get_or_init(|| runtime))
-}
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Size and version of an object.
 #[derive(Clone, Debug)]
@@ -51,55 +41,107 @@ impl Stat {
         };
         same_tag && (self.size, self.meta.last_modified) == (answer.size, answer.last_modified)
     }
+
+    /// Whether two answers are about the same version.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.is_of(&other.meta)
+    }
+
+    pub(crate) fn tag(&self) -> Option<String> {
+        self.meta.e_tag.clone()
+    }
+}
+
+/// What a key must hold for a write to happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    Free,
+    /// The version with this tag.
+    Version(String),
+    /// Anything.
+    None,
+}
+
+/// What became of a write with a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It was done; the tag, if the store names it.
+    Done(Option<String>),
+    /// The key holds something else.
+    Refused,
 }
 
 /// An object of a bucket, there or not.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) store: Arc<AmazonS3>,
+    /// The same store, for requests that not every store has: they are hardly repeated.
+    pub(crate) soon: Arc<AmazonS3>,
     pub(crate) path: Path,
     /// Size of the largest object that the store copies by one request, in bytes.
     pub(crate) most_copied: u64,
+    /// The time for which a failing request is repeated.
+    pub(crate) patience: Duration,
+    /// Whether the store was found to not know conditions.
+    pub(crate) knows_no_conditions: Arc<AtomicBool>,
 }
 
 impl Client {
     /// Another object of the same bucket: the key with an ending more.
     pub(crate) fn beside(&self, ending: &str) -> io::Result<Self> {
         let path = Path::parse(format!("{}{ending}", self.path)).map_err(io::Error::other)?;
-        Ok(Self { store: Arc::clone(&self.store), path, most_copied: self.most_copied })
+        Ok(Self { path, ..self.clone() })
     }
 
     /// Size and version; none if there is no such object.
     pub(crate) fn stat(&self) -> io::Result<Option<Stat>> {
-        match wait(self.head())? {
+        wait(self.stat_now())?
+    }
+
+    pub(crate) async fn stat_now(&self) -> io::Result<Option<Stat>> {
+        let head = GetOptions { head: true, ..GetOptions::default() };
+        let found = match self.meta(head).await {
+            // An answer to this question has no text that says why: another question is asked for that.
+            Err(error) if !matches!(error, Error::NotFound { .. }) => {
+                let first = Some(GetRange::Bounded(0..1));
+                match self.meta(GetOptions { range: first, ..GetOptions::default() }).await {
+                    // Of an empty object there is no such part.
+                    Err(other) if is_range_refused(&other) => Err(error),
+                    other => other,
+                }
+            }
+            found => found,
+        };
+        match found {
             Ok(meta) => Ok(Some(Stat::of(meta))),
             Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(&error)),
         }
     }
 
-    async fn head(&self) -> object_store::Result<ObjectMeta> {
-        let options = GetOptions { head: true, ..GetOptions::default() };
+    async fn meta(&self, options: GetOptions) -> object_store::Result<ObjectMeta> {
         Ok(self.store.get_opts(&self.path, options).await?.meta)
     }
 
     async fn is_replaced(&self, stat: &Stat) -> bool {
-        self.head().await.is_ok_and(|found| !stat.is_of(&found))
+        let head = GetOptions { head: true, ..GetOptions::default() };
+        self.meta(head).await.is_ok_and(|found| !stat.is_of(&found))
     }
 
     /// The bytes in a range of the version at hand.
     pub(crate) async fn fetch(&self, stat: &Stat, range: Range<u64>) -> io::Result<Bytes> {
-        let mut pause = PAUSE;
-        for _ in 1..ATTEMPTS {
+        let (began, mut pause) = (Instant::now(), PAUSE);
+        loop {
             match self.fetch_once(stat, range.clone()).await {
                 // A place that another version does not have is refused as such by some servers.
                 Err(error) if is_passing(&error) && self.is_replaced(stat).await => return Err(replaced()),
-                Err(error) if is_passing(&error) => tokio::time::sleep(pause).await,
+                Err(error) if is_passing(&error) && began.elapsed() < self.patience => {
+                    tokio::time::sleep(pause).await;
+                }
                 done => return done,
             }
-            pause *= 2;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.fetch_once(stat, range).await
     }
 
     async fn fetch_once(&self, stat: &Stat, range: Range<u64>) -> io::Result<Bytes> {
@@ -124,10 +166,51 @@ impl Client {
         Ok(bytes)
     }
 
-    pub(crate) fn put(&self, bytes: Vec<u8>) -> io::Result<()> {
-        wait(self.store.put_opts(&self.path, PutPayload::from(bytes), Default::default()))?
-            .map(drop)
-            .map_err(|error| failed(&error))
+    /// Whether the store was found to not know conditions.
+    pub(crate) fn has_no_conditions(&self) -> bool {
+        self.knows_no_conditions.load(Ordering::Relaxed)
+    }
+
+    /// Writes the object if the condition holds, as far as the store knows conditions: one that does not writes it.
+    pub(crate) async fn put_if(&self, bytes: Vec<u8>, condition: &Condition) -> io::Result<Written> {
+        let mode = match condition {
+            Condition::Free => PutMode::Create,
+            Condition::Version(tag) => {
+                PutMode::Update(UpdateVersion { e_tag: Some(tag.clone()), version: None })
+            }
+            Condition::None => PutMode::Overwrite,
+        };
+        let (began, mut pause) = (Instant::now(), PAUSE);
+        while mode != PutMode::Overwrite && !self.has_no_conditions() {
+            let payload = PutPayload::from(bytes.clone());
+            match self.soon.put_opts(&self.path, payload, mode.clone().into()).await {
+                Ok(done) => return Ok(Written::Done(done.e_tag)),
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotModified { .. }) => {
+                    return self.is_written(&bytes).await;
+                }
+                Err(error) if is_unknown_to_store(&error) => {
+                    self.knows_no_conditions.store(true, Ordering::Relaxed);
+                }
+                Err(error) => {
+                    let error = failed(&error);
+                    if !is_passing(&error) || began.elapsed() >= self.patience {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+        let done = self.store.put_opts(&self.path, PutPayload::from(bytes), PutMode::Overwrite.into()).await;
+        done.map(|done| Written::Done(done.e_tag)).map_err(|error| failed(&error))
+    }
+
+    /// Whether just these bytes are there: the answer to a write that was carried out may be lost, and its repetition
+    /// refused.
+    async fn is_written(&self, bytes: &[u8]) -> io::Result<Written> {
+        let Some(stat) = self.stat_now().await? else { return Ok(Written::Refused) };
+        let is_same = stat.size == bytes.len() as u64 && self.fetch(&stat, 0..stat.size).await? == bytes;
+        Ok(if is_same { Written::Done(stat.tag()) } else { Written::Refused })
     }
 
     /// Removes the object, if it is there.
@@ -139,60 +222,27 @@ impl Client {
         }
     }
 
-    /// Copies the object to another key of its bucket, inside the store.
-    pub(crate) fn copy_to(&self, other: &Self) -> io::Result<()> {
-        wait(self.store.copy_opts(&self.path, &other.path, CopyOptions::default()))?
-            .map_err(|error| failed(&error))
+    /// Copies the object to a free key of its bucket, inside the store; false if the key is not free, as far as the store
+    /// looks at that.
+    pub(crate) fn copy_to(&self, other: &Self) -> io::Result<bool> {
+        let copy = |store: Arc<AmazonS3>, mode| async move {
+            store.copy_opts(&self.path, &other.path, CopyOptions { mode, ..CopyOptions::default() }).await
+        };
+        if !self.has_no_conditions() {
+            match wait(copy(Arc::clone(&self.soon), CopyMode::Create))? {
+                Ok(()) => return Ok(true),
+                Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return Ok(false),
+                // Whether it was the condition or the line that failed, the other request says.
+                Err(_) => {}
+            }
+        }
+        let done = wait(copy(Arc::clone(&self.store), CopyMode::Overwrite))?;
+        done.map(|()| true).map_err(|error| failed(&error))
     }
 }
 
-/// Waits for a request.
-pub(crate) fn wait<T>(request: impl Future<Output = T>) -> io::Result<T> {
-    Ok(runtime()?.block_on(request))
-}
-
-/// The object is not the one any more that was looked at first.
-fn replaced() -> io::Error {
-    io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the object was replaced while it was read")
-}
-
-/// Whether asking again may help.
-fn is_passing(error: &io::Error) -> bool {
-    !matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::StaleNetworkFileHandle
-    )
-}
-
-/// What went wrong, in words of ours: an answer of the server may repeat what was sent to it.
-pub(crate) fn failed(error: &Error) -> io::Error {
-    let of = |kind, what: &str| io::Error::new(kind, format!("{what} ({})", reason(error)));
-    match error {
-        Error::NotFound { .. } => of(io::ErrorKind::NotFound, "there is no such object or bucket"),
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            of(io::ErrorKind::PermissionDenied, "the store refuses these credentials")
-        }
-        Error::Precondition { .. } => replaced(),
-        _ => {
-            of(io::ErrorKind::HostUnreachable, "the store cannot be reached or does not answer as it should")
-        }
-    }
-}
-
-/// The server's own code for the failure, or the last cause that the library names.
-pub(crate) fn reason(error: &Error) -> String {
+/// Whether the store has the object, but not the part of it that was asked for.
+fn is_range_refused(error: &Error) -> bool {
     let text = error.to_string();
-    if let Some((_, rest)) = text.split_once("<Code>")
-        && let Some((code, _)) = rest.split_once("</Code>")
-        && code.chars().all(|c| c.is_ascii_alphanumeric())
-    {
-        return code.to_owned();
-    }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    let text = cause.to_string();
-    let plain = text.split(['<', '\n']).next().unwrap_or_default().trim_end_matches([':', ' ']);
-    plain.chars().take(MAX_REASON).collect()
+    text.contains("InvalidRange") || text.contains("status code: 416")
 }

@@ -4,14 +4,20 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::{MultipartId, PutPayload};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use crate::client::{Client, Stat, failed, runtime, wait};
+use crate::answer::failed;
+use crate::client::{Client, Stat};
 use crate::note::Part;
+use crate::waiting::{runtime, wait, wait_at_most};
+
+/// Longest time that giving up may take.
+const GIVE_UP: Duration = Duration::from_secs(3);
 
 /// Copies the object at `from`, whose parts have `length` bytes each but the last, to the key `to` of the same store;
 /// `under_way` parts at a time.
@@ -33,8 +39,8 @@ pub(crate) fn copy_in_parts(
         if is_there { Ok(()) } else { done.map_err(|error| failed(&error)) }
     });
     if copied.is_err() {
-        // Best effort: the store's own list of uploads tells of what is left.
-        let _ = wait(to.store.abort_multipart(&to.path, &id));
+        // Best effort: the note says that there may be one, and the next run ends it.
+        let _ = wait_at_most(GIVE_UP, to.store.abort_multipart(&to.path, &id));
     }
     copied
 }

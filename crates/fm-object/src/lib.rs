@@ -5,15 +5,22 @@
 //! holds a credential, nor the answer of a server that may repeat one.
 
 mod address;
+mod answer;
+mod claim;
 mod client;
 mod copy;
+mod environment;
 mod note;
 mod object;
+mod orphans;
+mod owner;
 mod profile;
 mod read;
 mod settings;
 mod upload;
+mod waiting;
 
 pub use address::Address;
 pub use object::location;
 pub use settings::{ObjectError, Settings};
+pub use waiting::interrupted_by;

@@ -1,17 +1,30 @@
-//! The note that lies at the key of an unfinished upload: which upload it is, and what the store has of it.
+//! The note beside the key of an unfinished upload: who sends it, where its parts go, and what the store has of it.
 //!
-//! A first line names the upload; a line for each part follows, in order: SHA-256 of its bytes, and the store's name of it.
-//! Invariant: a note tells what need not be sent again, never what is right: what was uploaded is read back in any case.
+//! A line for the run and one for its process; the name of the upload once there is one; a line for each part follows, in
+//! order: SHA-256 of its bytes, and the store's name of it.
+//! Invariants: a note tells what need not be sent again, never what is right: what was uploaded is read back in any case.
+//! The key of a note never becomes that of an archive: what is sent goes to a key of its own.
 
 use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use object_store::MultipartId;
+use sha2::{Digest, Sha256};
 
-use crate::client::{Client, Stat, wait};
+use crate::client::{Client, Stat};
+use crate::owner::Owner;
 
-/// How a note begins; the name of the upload follows.
+/// How a note begins; the name of the run follows.
 const START: &str = "unfinished upload of the fm tools: ";
+/// How the lines behind it begin.
+const OWNER: &str = "process ";
+const DATA: &str = "parts go to ";
+const UPLOAD: &str = "upload ";
+const COPIES: &str = "is copied in parts";
+const BEAT: &str = "beat ";
+/// Digits of the name of a run.
+const NAME_DIGITS: usize = 12;
 /// Longest note, or beginning of something else, that is read: a line for each part of the largest object fits.
 const MOST: u64 = 4 << 20;
 
@@ -34,41 +47,81 @@ impl Part {
 /// An unfinished upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    pub(crate) id: MultipartId,
+    /// The run that sends it; no two have the same name.
+    pub(crate) run: String,
+    pub(crate) owner: Owner,
+    /// Ending of the key that the parts go to.
+    pub(crate) data: String,
+    pub(crate) upload: Option<MultipartId>,
+    /// Whether it is being copied to its key in parts, by another upload.
+    pub(crate) copies: bool,
+    /// Grows while the run runs.
+    pub(crate) beat: u64,
     /// Its first parts.
     pub(crate) parts: Vec<Part>,
 }
 
 impl Note {
+    /// The note of a new run of this process.
+    pub(crate) fn new() -> Self {
+        let owner = Owner::this();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let mut run = hex::encode(Sha256::digest(format!("{} {now}", owner.to_line())));
+        run.truncate(NAME_DIGITS);
+        Self { data: run.clone(), run, owner, upload: None, copies: false, beat: 0, parts: Vec::new() }
+    }
+
     /// The note in these bytes, if they are one; its parts end where a line is none.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let (id, lines) = std::str::from_utf8(bytes).ok()?.strip_prefix(START)?.split_once('\n')?;
-        let parts = lines.lines().map_while(Part::read).collect();
-        (!id.is_empty()).then(|| Self { id: id.to_owned(), parts })
+        let (run, lines) = std::str::from_utf8(bytes).ok()?.strip_prefix(START)?.split_once('\n')?;
+        let mut lines = lines.lines().peekable();
+        let owner = Owner::read(lines.next()?.strip_prefix(OWNER)?)?;
+        let data = lines.next()?.strip_prefix(DATA)?.to_owned();
+        let beat = lines.next()?.strip_prefix(BEAT)?.parse().ok()?;
+        let upload =
+            lines.next_if(|line| line.starts_with(UPLOAD)).map(|line| line[UPLOAD.len()..].to_owned());
+        let copies = lines.next_if_eq(&COPIES).is_some();
+        let parts = lines.map_while(Part::read).collect();
+        let is_name = |name: &str| name.len() == NAME_DIGITS && name.chars().all(|c| c.is_ascii_hexdigit());
+        (is_name(run) && is_name(&data)).then(|| Self {
+            run: run.to_owned(),
+            owner,
+            data,
+            upload,
+            copies,
+            beat,
+            parts,
+        })
     }
 
     /// The note at a key.
-    pub(crate) fn at(client: &Client) -> io::Result<Option<Self>> {
-        let Some(stat) = client.stat()? else { return Ok(None) };
-        Ok(Self::read(&start_of(client, &stat)?))
+    pub(crate) async fn at(client: &Client) -> io::Result<Option<Self>> {
+        let Some(stat) = client.stat_now().await? else { return Ok(None) };
+        Ok(Self::read(&start_of(client, &stat).await?))
     }
 
-    pub(crate) fn put(&self, client: &Client) -> io::Result<()> {
-        client.put(self.to_bytes())
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        let lines = self.parts.iter().map(|part| format!("{} {}\n", hex::encode(part.sha256), part.id));
-        std::iter::once(format!("{START}{}\n", self.id)).chain(lines).collect::<String>().into_bytes()
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let Self { run, owner, data, beat, .. } = self;
+        let mut text = format!("{START}{run}\n{OWNER}{}\n{DATA}{data}\n{BEAT}{beat}\n", owner.to_line());
+        if let Some(upload) = &self.upload {
+            text.push_str(&format!("{UPLOAD}{upload}\n"));
+        }
+        if self.copies {
+            text.push_str(&format!("{COPIES}\n"));
+        }
+        for part in &self.parts {
+            text.push_str(&format!("{} {}\n", hex::encode(part.sha256), part.id));
+        }
+        text.into_bytes()
     }
 }
 
 /// The first bytes of an object.
-pub(crate) fn start_of(client: &Client, stat: &Stat) -> io::Result<Bytes> {
+pub(crate) async fn start_of(client: &Client, stat: &Stat) -> io::Result<Bytes> {
     if stat.size == 0 {
         return Ok(Bytes::new());
     }
-    wait(client.fetch(stat, 0..stat.size.min(MOST)))?
+    client.fetch(stat, 0..stat.size.min(MOST)).await
 }
 
 #[cfg(test)]
@@ -77,14 +130,18 @@ mod tests {
 
     fn note(parts: u8) -> Note {
         let part = |number| Part { sha256: [number; 32], id: format!("\"tag {number}\"") };
-        Note { id: "an-upload".to_owned(), parts: (0..parts).map(part).collect() }
+        let upload = Some("an-upload".to_owned());
+        Note { upload, copies: parts > 9, beat: 7, parts: (0..parts).map(part).collect(), ..Note::new() }
     }
 
     #[test]
     fn notes_are_read_as_they_were_written() {
         for parts in [0, 1, 200] {
-            assert_eq!(Note::read(&note(parts).to_bytes()), Some(note(parts)));
+            let note = note(parts);
+            assert_eq!(Note::read(&note.to_bytes()), Some(note));
         }
+        let none_yet = Note { upload: None, ..note(0) };
+        assert_eq!(Note::read(&none_yet.to_bytes()), Some(none_yet));
     }
 
     #[test]
@@ -92,12 +149,19 @@ mod tests {
         for other in ["", "a text", START, "unfinished upload of the fm tools: \n", "P*M\u{18}"] {
             assert_eq!(Note::read(other.as_bytes()), None, "{other:?}");
         }
-        assert_eq!(Note::read(&[note(3).to_bytes(), vec![0xFF]].concat()), None);
-        let text = String::from_utf8(note(3).to_bytes()).unwrap();
-        for (line, broken) in [(1, "zz \"tag\""), (2, ""), (3, &"00".repeat(32)), (1, "00 \"tag\"")] {
+        let note = note(3);
+        assert_eq!(Note::read(&[note.to_bytes(), vec![0xFF]].concat()), None);
+        let text = String::from_utf8(note.to_bytes()).unwrap();
+        let with = |number: usize, line: &str| {
             let lines: Vec<&str> =
-                text.lines().enumerate().map(|(n, old)| if n == line { broken } else { old }).collect();
-            assert_eq!(Note::read(lines.join("\n").as_bytes()).unwrap().parts, note(3).parts[..line - 1]);
+                text.lines().enumerate().map(|(n, old)| if n == number { line } else { old }).collect();
+            Note::read(lines.join("\n").as_bytes())
+        };
+        for (line, broken) in [(5, "zz \"tag\""), (6, ""), (7, &"00".repeat(32)), (5, "00 \"tag\"")] {
+            assert_eq!(with(line, broken).unwrap().parts, note.parts[..line - 5]);
+        }
+        for (line, broken) in [(0, "an upload"), (1, "process a"), (2, "parts go to ../x"), (3, "beat x")] {
+            assert_eq!(with(line, broken), None, "{broken}");
         }
     }
 }

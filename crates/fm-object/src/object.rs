@@ -9,6 +9,7 @@ use fm_backup::{Draft, Location, ReadSeek, Remote};
 use crate::client::{Client, Stat};
 use crate::read::{Ranged, Window};
 use crate::upload::{self, Upload};
+use crate::waiting::wait;
 use crate::{Address, ObjectError, Settings};
 
 /// Small windows that are kept for whoever opens the object next: header, trailer and the end of the index.
@@ -23,8 +24,15 @@ pub fn location(address: &Address, settings: &Settings) -> Result<Location, Obje
     let refused =
         || ObjectError::Address { text: name.display().to_string(), what: "no store takes such a key" };
     let path = object_store::path::Path::parse(&address.key).map_err(|_| refused())?;
-    let store = Arc::new(settings.client(&address.bucket)?);
-    let client = Client { store, path, most_copied: settings.most_copied()? };
+    let (store, soon) = settings.clients(&address.bucket)?;
+    let client = Client {
+        store: Arc::new(store),
+        soon: Arc::new(soon),
+        path,
+        most_copied: settings.most_copied()?,
+        patience: settings.patience()?,
+        knows_no_conditions: Arc::default(),
+    };
     Ok(Location::remote(name, Arc::new(Object::new(client))))
 }
 
@@ -89,7 +97,7 @@ impl Remote for Object {
         Ok(Box::new(Upload::create(name, &self.client, is_ours)?))
     }
 
-    fn clear(&self, is_ours: fn(&[u8]) -> bool) -> io::Result<()> {
-        upload::clear(&self.client.beside(upload::PARTIAL)?, is_ours)
+    fn clear(&self) -> io::Result<()> {
+        wait(upload::clear(&self.client))?
     }
 }

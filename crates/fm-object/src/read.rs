@@ -10,8 +10,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use crate::client::{Client, Stat, runtime, wait};
+use crate::client::{Client, Stat};
 use crate::object::Known;
+use crate::waiting::{runtime, wait};
 
 /// The first range, and what its start is a multiple of.
 const LEAST: u64 = 64 << 10;

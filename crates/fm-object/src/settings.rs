@@ -6,19 +6,23 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3, AmazonS3Builder};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3CopyIfNotExists};
 use object_store::{BackoffConfig, ClientOptions, RetryConfig};
 use thiserror::Error;
 
-use crate::profile;
+use crate::{environment, profile};
 
 /// Longest time that a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for one request, with all that it carries: a part of 8 MiB over half a megabit.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
-/// How often a request is repeated, and for how long at most.
-const RETRIES: usize = 8;
+/// The time after which a request that fails is not repeated any more, unless [`PATIENCE`] says another.
 const RETRY_TIME: Duration = Duration::from_secs(180);
+const LONGEST_RETRY_TIME: Duration = Duration::from_secs(86_400);
+/// Repetitions are limited by time, not by number.
+const RETRIES: usize = usize::MAX;
+/// Repetitions of a request that some stores answer as one that they do not have.
+const FEW_RETRIES: usize = 2;
 /// Pauses between repetitions: the first, the longest, and the factor between two.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -33,6 +37,10 @@ const OTHER_SOURCES: [&str; 4] = [
 
 /// Size of the largest object that the store copies by one request, in bytes, if it is not [`MOST_COPIED`].
 const COPY_MAX: &str = "FM_S3_COPY_MAX";
+/// How a store that does not know the usual header is asked to copy only to a free key; read by the library.
+const COPY_CONDITION: &str = "AWS_COPY_IF_NOT_EXISTS";
+/// Seconds for which a failing request is repeated, if it is not [`RETRY_TIME`].
+const PATIENCE: &str = "FM_S3_RETRY_SECONDS";
 /// What Amazon's store copies, and most others.
 const MOST_COPIED: u64 = 5 << 30;
 
@@ -56,6 +64,33 @@ pub enum ObjectError {
     #[error("there is no profile {name:?} in the configuration of the AWS programs")]
     NoProfile {
         /// Its name.
+        name: String,
+    },
+    /// The profile leads to credentials that this program does not fetch.
+    #[error(
+        "the profile {name:?} takes its credentials from {by}, which this program does not use: \
+         `aws configure export-credentials --profile NAME --format env` prints variables that it takes"
+    )]
+    OtherProfile {
+        /// Its name.
+        name: String,
+        /// The setting that says so.
+        by: &'static str,
+    },
+    /// A variable, or the setting of a profile that stands for it, has a value that no store takes.
+    #[error("{name} {what}")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// What is wrong with it; not its value.
+        what: &'static str,
+    },
+    /// The store's address is one without TLS.
+    #[error(
+        "{name} is an address without TLS (http), over which everybody reads what is sent: AWS_ALLOW_HTTP=true allows it"
+    )]
+    Plain {
+        /// The variable.
         name: String,
     },
     /// A file of profiles cannot be read.
@@ -85,15 +120,23 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Whether the library can fetch credentials by itself.
+pub(crate) fn has_other_source(settings: &BTreeMap<String, String>) -> bool {
+    OTHER_SOURCES.iter().any(|name| settings.contains_key(*name))
+}
+
 impl Settings {
     /// Takes the environment's variables; what they do not say comes from the profile that they name, or the usual one.
     ///
     /// # Errors
-    /// If the files of profiles cannot be read, the named profile is in none of them, or there are no credentials.
+    /// If the files of profiles cannot be read, the named profile is in none of them, there are no credentials, or a value
+    /// is one that no store takes.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ObjectError> {
-        let is_ours = |name: &str| name.starts_with("AWS_") || name == "HOME" || name == COPY_MAX;
+        let is_ours = |name: &str| name.starts_with("AWS_") || ["HOME", COPY_MAX, PATIENCE].contains(&name);
+        // An empty variable says nothing, as in every other program that reads these.
         let variables: BTreeMap<String, String> =
-            variables.into_iter().filter(|(name, _)| is_ours(name)).collect();
+            variables.into_iter().filter(|(name, value)| is_ours(name) && !value.is_empty()).collect();
+        environment::check(&variables)?;
         let mut all = if variables.contains_key("AWS_ACCESS_KEY_ID") && !variables.contains_key("AWS_PROFILE")
         {
             BTreeMap::new()
@@ -101,9 +144,10 @@ impl Settings {
             profile::read(&variables)?
         };
         all.extend(variables);
-        let has = |name: &str| all.get(name).is_some_and(|value| !value.is_empty());
+        environment::check(&all)?;
+        let has = |name: &str| all.contains_key(name);
         let has_keys = has("AWS_ACCESS_KEY_ID") && has("AWS_SECRET_ACCESS_KEY");
-        if !has_keys && !OTHER_SOURCES.iter().any(|name| has(name)) {
+        if !has_keys && !has_other_source(&all) {
             return Err(ObjectError::NoCredentials);
         }
         Ok(Self(all))
@@ -111,12 +155,33 @@ impl Settings {
 
     /// Size of the largest object that the store copies by one request, in bytes.
     pub(crate) fn most_copied(&self) -> Result<u64, ObjectError> {
-        let Some(text) = self.0.get(COPY_MAX).filter(|text| !text.is_empty()) else { return Ok(MOST_COPIED) };
-        text.parse().map_err(|_| ObjectError::Settings { what: format!("{COPY_MAX} is no number of bytes") })
+        Ok(self.number(COPY_MAX, "is not a number of bytes")?.unwrap_or(MOST_COPIED))
     }
 
-    /// A client for a bucket.
-    pub(crate) fn client(&self, bucket: &str) -> Result<AmazonS3, ObjectError> {
+    /// The time for which a failing request is repeated.
+    pub(crate) fn patience(&self) -> Result<Duration, ObjectError> {
+        let seconds = self.number(PATIENCE, "is not a number of seconds up to 86400")?;
+        match seconds.map(Duration::from_secs) {
+            Some(time) if time > LONGEST_RETRY_TIME => {
+                let what = "is not a number of seconds up to 86400";
+                Err(ObjectError::Variable { name: PATIENCE.to_owned(), what })
+            }
+            time => Ok(time.unwrap_or(RETRY_TIME)),
+        }
+    }
+
+    fn number(&self, name: &str, what: &'static str) -> Result<Option<u64>, ObjectError> {
+        let Some(text) = self.0.get(name) else { return Ok(None) };
+        let refused = |_| ObjectError::Variable { name: name.to_owned(), what };
+        text.parse().map(Some).map_err(refused)
+    }
+
+    /// A client for a bucket; and one that gives up soon, for requests that not every store has.
+    pub(crate) fn clients(&self, bucket: &str) -> Result<(AmazonS3, AmazonS3), ObjectError> {
+        Ok((self.client(bucket, RETRIES)?, self.client(bucket, FEW_RETRIES)?))
+    }
+
+    fn client(&self, bucket: &str, retries: usize) -> Result<AmazonS3, ObjectError> {
         // A second provider cannot be chosen; whoever was first chose this one, too.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = AmazonS3Builder::new();
@@ -125,16 +190,21 @@ impl Settings {
                 builder = builder.with_config(key, value);
             }
         }
-        let allow_http = self.0.get("AWS_ALLOW_HTTP").is_some_and(|value| value == "true" || value == "1");
+        if !self.0.contains_key(COPY_CONDITION) {
+            let condition = S3CopyIfNotExists::Header("if-none-match".to_owned(), "*".to_owned());
+            builder = builder.with_copy_if_not_exists(condition);
+        }
         let client = ClientOptions::new()
             .with_connect_timeout(CONNECT_TIMEOUT)
             .with_timeout(REQUEST_TIMEOUT)
-            .with_allow_http(allow_http);
+            .with_allow_http(environment::allows_http(&self.0));
         let backoff =
             BackoffConfig { init_backoff: FIRST_PAUSE, max_backoff: LONGEST_PAUSE, base: PAUSE_FACTOR };
-        let retry = RetryConfig { backoff, max_retries: RETRIES, retry_timeout: RETRY_TIME };
-        let built = builder.with_bucket_name(bucket).with_client_options(client).with_retry(retry).build();
-        built.map_err(|error| ObjectError::Settings { what: crate::client::reason(&error) })
+        let retry = RetryConfig { backoff, max_retries: retries, retry_timeout: self.patience()? };
+        // One object a request: the other form is answered as done by a store that refuses what it was asked for.
+        let builder = builder.with_bucket_name(bucket).with_disable_bulk_delete(true);
+        let built = builder.with_client_options(client).with_retry(retry).build();
+        built.map_err(|error| ObjectError::Settings { what: crate::answer::reason(&error) })
     }
 }
 
@@ -161,7 +231,19 @@ mod tests {
         };
         assert_eq!((with("").unwrap(), with("1000").unwrap()), (5 << 30, 1_000));
         for wrong in ["-1", "5G", "1e9"] {
-            assert!(matches!(with(wrong), Err(ObjectError::Settings { .. })), "{wrong}");
+            assert!(matches!(with(wrong), Err(ObjectError::Variable { .. })), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn requests_are_repeated_for_three_minutes_or_as_long_as_is_said() {
+        let with = |value: &str| {
+            let keys = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), (PATIENCE, value)];
+            settings(&keys).unwrap().patience()
+        };
+        assert_eq!((with("").unwrap().as_secs(), with("7").unwrap().as_secs()), (180, 7));
+        for wrong in ["-1", "3m", "86401", "18446744073709551616"] {
+            assert!(matches!(with(wrong), Err(ObjectError::Variable { .. })), "{wrong}");
         }
     }
 

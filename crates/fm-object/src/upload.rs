@@ -1,11 +1,11 @@
 //! An archive on its way into a store.
 //!
-//! Bytes go in parts to the key with the ending `.partial`. Until they are whole a note is there that names the upload and
-//! its parts, so that the same job finds what a killed run left, and goes on with it: a part whose bytes come again is not
-//! sent again. A whole upload is read back from there; then the store copies it to its key, or this machine does what is too
+//! Bytes go in parts to a key of their own beside the target, `KEY.partial-` and the name of the run. The note at
+//! `KEY.partial` names the upload and its parts, so that the same job finds what a killed run left and does not send it
+//! again. A whole upload is read back from there; then the store copies it to its key, or this machine does what is too
 //! large for the store.
 //! Invariants: nothing is at the key before it was read back whole; at most a few parts are in memory; the note names no
-//! part before the store has it.
+//! part before the store has it; an upload is begun only when the note says where.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -19,10 +19,15 @@ use object_store::{Error, MultipartId, PutPayload};
 use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use crate::client::{Client, failed, runtime, wait};
+use crate::answer::failed;
+use crate::claim::{Claim, busy, take};
+use crate::client::Client;
 use crate::copy::copy_in_parts;
-use crate::note::{Note, Part, start_of};
+use crate::note::{Note, Part};
 use crate::object::Object;
+use crate::orphans;
+use crate::owner::Life;
+use crate::waiting::{runtime, wait, wait_at_most};
 
 /// Ending of the key of unfinished work.
 pub(crate) const PARTIAL: &str = ".partial";
@@ -36,16 +41,20 @@ const UNDER_WAY: usize = 3;
 /// what is sent.
 const NOTED_EACH: usize = 256;
 const NOTED: usize = 16;
-/// Longest time that giving up may take.
-const GIVE_UP: Duration = Duration::from_secs(10);
+/// Longest time that giving up may take, also at a store that does not answer.
+const GIVE_UP: Duration = Duration::from_secs(3);
 
 /// Bytes on their way to a key.
 pub(crate) struct Upload {
     /// Name of the target, for people.
     name: PathBuf,
     target: Client,
+    /// Where the bytes go.
     partial: Client,
-    note: Note,
+    id: MultipartId,
+    /// The store's parts, in order.
+    parts: Vec<Part>,
+    claim: Claim,
     /// What a run before this one has sent, from the part at hand on.
     remembered: std::vec::IntoIter<Part>,
     /// Bytes that were not sent again.
@@ -65,17 +74,37 @@ enum State {
     Published,
 }
 
-/// Removes what an interrupted run left beside a key; anything else there is refused.
-pub(crate) fn clear(partial: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<()> {
-    let Some(stat) = partial.stat()? else { return Ok(()) };
-    let start = start_of(partial, &stat)?;
-    if let Some(note) = Note::read(&start) {
-        wait(abort(partial, &note.id))??;
-    } else if !is_ours(&start) {
-        let what = format!("something else is at {}, where unfinished work goes", partial.path);
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+/// Removes what a run left beside a key that was killed when the archive had its name already.
+pub(crate) async fn clear(target: &Client) -> io::Result<()> {
+    let key = target.beside(PARTIAL)?;
+    let Some(note) = Note::at(&key).await? else { return Ok(()) };
+    if note.owner.life() != Life::Ended {
+        return Ok(());
     }
-    wait(partial.remove())?
+    discard(target, &note).await?;
+    allowed(key.remove().await)
+}
+
+/// Where the parts of a note go.
+fn data_of(target: &Client, note: &Note) -> io::Result<Client> {
+    target.beside(&format!("{PARTIAL}-{}", note.data))
+}
+
+/// Ends the upload of a note, and removes what it became.
+async fn discard(target: &Client, note: &Note) -> io::Result<()> {
+    let data = data_of(target, note)?;
+    if let Some(id) = &note.upload {
+        abort(&data, id).await?;
+    }
+    allowed(data.remove().await)
+}
+
+/// Who may not remove objects can still write archives.
+fn allowed(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        removed => removed,
+    }
 }
 
 /// Whether the store still takes parts of an upload: it is sent one that will not be named when the upload is completed.
@@ -98,39 +127,84 @@ async fn abort(partial: &Client, id: &MultipartId) -> io::Result<()> {
     }
 }
 
+/// Where the parts go, the upload's name, and the parts that the store has.
+type Begun = (Client, MultipartId, Vec<Part>);
+
+/// What a run that ended had sent, if the store still takes more of it.
+fn resumable(target: &Client, left: Option<Note>) -> io::Result<Option<Begun>> {
+    let Some(note) = left else { return Ok(None) };
+    let Some(id) = note.upload.clone() else { return Ok(None) };
+    let data = data_of(target, &note)?;
+    if is_alive(&data, &id)? {
+        return Ok(Some((data, id, note.parts)));
+    }
+    wait(discard(target, &note))??;
+    Ok(None)
+}
+
+/// Begins an upload, or takes up what a run that ended had sent; ends all others beside the target.
+fn begin(target: &Client, key: &Client, claim: &Claim, left: Option<Note>) -> io::Result<Begun> {
+    // Another run may have ended between the first look at the target and this one.
+    if target.stat()?.is_some() {
+        return Err(busy(key));
+    }
+    let copied = left.as_ref().is_some_and(|note| note.copies);
+    let resumed = resumable(target, left)?;
+    let own = resumed.as_ref().map(|(_, id, _)| id.clone());
+    wait(orphans::end(target, |orphan, id| {
+        let is_beside = orphan
+            .strip_prefix(key.path.as_ref())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+        let is_copy = copied && orphan == target.path.as_ref();
+        (is_beside || is_copy) && Some(id) != own.as_deref()
+    }))?;
+    if let Some(resumed) = resumed {
+        return Ok(resumed);
+    }
+    let fresh = Note::new();
+    let partial = data_of(target, &fresh)?;
+    claim.write(|note| *note = Note { run: note.run.clone(), owner: note.owner.clone(), ..fresh })?;
+    let id = wait(partial.store.create_multipart(&partial.path))?.map_err(|error| failed(&error))?;
+    claim.write(|note| note.upload = Some(id.clone()))?;
+    Ok((partial, id, Vec::new()))
+}
+
 impl Upload {
     pub(crate) fn create(name: &Path, target: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<Self> {
-        let partial = target.beside(PARTIAL)?;
-        let left = Note::at(&partial)?;
-        let (id, remembered) = match left {
-            Some(note) if is_alive(&partial, &note.id)? => (note.id, note.parts),
-            _ => {
-                clear(&partial, is_ours)?;
-                let id = wait(partial.store.create_multipart(&partial.path))?;
-                (id.map_err(|error| failed(&error))?, Vec::new())
-            }
-        };
-        let upload = Self {
+        let key = target.beside(PARTIAL)?;
+        let (claim, left) = take(&key, is_ours)?;
+        let begun = begin(target, &key, &claim, left);
+        if begun.is_err() {
+            // Best effort: whoever comes next sees that the run of the note has ended.
+            let _ = wait_at_most(GIVE_UP, claim.release());
+        }
+        let (partial, id, remembered) = begun?;
+        Ok(Self {
             name: name.to_owned(),
             target: target.clone(),
             partial,
-            note: Note { id, parts: Vec::new() },
+            id,
+            parts: Vec::new(),
+            claim,
             remembered: remembered.into_iter(),
             kept: 0,
             part: Vec::new(),
             under_way: VecDeque::new(),
             written: 0,
             state: State::Parts,
-        };
-        if upload.remembered.as_slice().is_empty() {
-            upload.note.put(&upload.partial)?;
-        }
-        Ok(upload)
+        })
+    }
+
+    /// Notes the parts that the store has.
+    fn note_parts(&mut self) -> io::Result<()> {
+        let parts = self.parts.clone();
+        let noted = self.claim.write(|note| note.parts = parts);
+        self.or_broken(noted)
     }
 
     /// Sends the part that was gathered, unless the store has it.
     fn send(&mut self) -> io::Result<()> {
-        let sent = self.note.parts.len() + self.under_way.len();
+        let sent = self.parts.len() + self.under_way.len();
         if sent + 1 == MOST_PARTS {
             let what = "an object of more than 78 GiB has more parts than stores take: write a file, or an increment";
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, what));
@@ -140,17 +214,17 @@ impl Upload {
         if let Some(part) = self.remembered.next() {
             if part.sha256 == sha256 {
                 self.kept += bytes.len() as u64;
-                self.note.parts.push(part);
+                self.parts.push(part);
                 return Ok(());
             }
             // From here on parts take the place of those that the note names.
             self.remembered = Vec::new().into_iter();
-            self.or_broken(self.note.put(&self.partial))?;
+            self.note_parts()?;
         }
         while self.under_way.len() >= UNDER_WAY {
             self.settle()?;
         }
-        let (partial, id) = (self.partial.clone(), self.note.id.clone());
+        let (partial, id) = (self.partial.clone(), self.id.clone());
         let task = runtime()?.spawn(async move {
             let part = partial.store.put_part(&partial.path, &id, sent, PutPayload::from(bytes)).await?;
             Ok(Part { sha256, id: part.content_id })
@@ -164,12 +238,12 @@ impl Upload {
         let Some(task) = self.under_way.pop_front() else { return Ok(()) };
         let part = wait(task)?.map_err(io::Error::other)?;
         let part = self.or_broken(part.map_err(|error| failed(&error)))?;
-        self.note.parts.push(part);
-        let parts = self.note.parts.len();
+        self.parts.push(part);
+        let parts = self.parts.len();
         if parts > NOTED_EACH && !parts.is_multiple_of(NOTED) {
             return Ok(());
         }
-        self.or_broken(self.note.put(&self.partial))
+        self.note_parts()
     }
 
     /// Remembers that a request failed.
@@ -209,8 +283,8 @@ impl Upload {
         while !self.under_way.is_empty() {
             self.settle()?;
         }
-        let parts = self.note.parts.iter().map(|part| PartId { content_id: part.id.clone() }).collect();
-        let done = wait(self.partial.store.complete_multipart(&self.partial.path, &self.note.id, parts))?;
+        let parts = self.parts.iter().map(|part| PartId { content_id: part.id.clone() }).collect();
+        let done = wait(self.partial.store.complete_multipart(&self.partial.path, &self.id, parts))?;
         // The answer to a request that was carried out may be lost, and its repetition refused. What is there is read
         // back in any case.
         let there = self.or_broken(self.partial.stat())?;
@@ -225,24 +299,26 @@ impl Upload {
 
     fn copy(&mut self) -> io::Result<()> {
         if self.written > self.target.most_copied {
-            copy_in_parts(&self.partial, &self.target, &self.note.parts, PART as u64, UNDER_WAY)?;
+            self.claim.write(|note| note.copies = true)?;
+            copy_in_parts(&self.partial, &self.target, &self.parts, PART as u64, UNDER_WAY)?;
         } else {
+            self.claim.check()?;
             self.partial.copy_to(&self.target)?;
         }
+        // The answer to a copy that was made may be lost, and its repetition refused: this run alone may make one.
         if self.target.stat()?.is_none_or(|stat| stat.size != self.written) {
             return Err(io::Error::other("the store has not copied all of it"));
         }
         self.state = State::Published;
-        wait(self.partial.remove())?
+        Ok(())
     }
 
-    /// Removes the note, if it is still this upload's.
-    fn remove_note(&self) {
-        let is_own =
-            Note::at(&self.partial).is_ok_and(|note| note.is_some_and(|note| note.id == self.note.id));
-        if is_own {
-            let _ = wait(self.partial.remove());
-        }
+    /// Removes what is beside the archive; says what could not be removed.
+    fn clear_up(&self) -> Option<String> {
+        let removed = wait(self.partial.remove()).and_then(|removed| removed);
+        let released = wait(self.claim.release()).and_then(|released| released);
+        let error = removed.err().or(released.err())?;
+        Some(format!("{} and {}{PARTIAL} could not be removed: {error}", self.partial.path, self.target.path))
     }
 }
 
@@ -259,33 +335,27 @@ impl Draft for Upload {
         self.kept
     }
 
-    fn publish(mut self: Box<Self>) -> Result<(), BackupError> {
+    fn publish(mut self: Box<Self>) -> Result<Option<String>, BackupError> {
         let name = self.name.clone();
         if self.target.stat().map_err(BackupError::remote(&name))?.is_some() {
-            return Err(BackupError::OtherTarget {
-                path: name,
-                difference: "it appeared while this ran".to_owned(),
-            });
+            return Err(BackupError::remote(&name)(busy(&self.target)));
         }
-        self.copy().map_err(BackupError::remote(&name))
+        self.copy().map_err(BackupError::remote(&name))?;
+        Ok(self.clear_up())
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
         self.under_way.iter().for_each(JoinHandle::abort);
-        let give_up = async {
+        // Best effort: what is left is named by the note, and the next run goes on with it or removes it.
+        let _ = wait_at_most(GIVE_UP, async {
             match self.state {
-                State::Published | State::Broken => Ok(()),
-                State::Whole => self.partial.remove().await,
-                State::Parts => abort(&self.partial, &self.note.id).await,
+                State::Published | State::Broken => return Ok(()),
+                State::Whole => self.partial.remove().await?,
+                State::Parts => abort(&self.partial, &self.id).await?,
             }
-        };
-        // Best effort: what is left names itself, and the next run removes it.
-        let ended =
-            runtime().map(|runtime| runtime.block_on(async { tokio::time::timeout(GIVE_UP, give_up).await }));
-        if self.state == State::Parts && matches!(ended, Ok(Ok(Ok(())))) {
-            self.remove_note();
-        }
+            self.claim.release().await
+        });
     }
 }

@@ -12,6 +12,7 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 use crate::StoreError;
 use crate::obstacle::system_error;
 use crate::omission::{Omission, omissions};
+use crate::regular;
 
 /// Memory for the blocks of tables being read, indexes included.
 const BLOCK_CACHE_BYTES: usize = 4 << 20;
@@ -54,6 +55,7 @@ pub(crate) fn check_directory(path: &Path) -> Result<(), StoreError> {
     if !metadata.is_dir() {
         return Err(StoreError::NotADirectory { path: path.to_owned() });
     }
+    check_files(path)?;
     let current = path.join("CURRENT");
     match fs::read_to_string(&current) {
         Ok(manifest) => {
@@ -80,6 +82,19 @@ pub(crate) fn check_text(path: &Path) -> Result<(), StoreError> {
         Some(_) => Ok(()),
         None => Err(StoreError::PathNotText { path: path.to_owned() }),
     }
+}
+
+/// RocksDB opens what has the name of one of its files, and would wait at a pipe for ever.
+fn check_files(path: &Path) -> Result<(), StoreError> {
+    for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {
+        let file = entry.map_err(|source| StoreError::io(path, source))?.path();
+        // What a link leads to, or that it leads nowhere, shows when it is opened.
+        let Ok(metadata) = fs::metadata(&file) else { continue };
+        if !metadata.is_file() && !metadata.is_dir() {
+            return Err(StoreError::io(&file, regular::refused()));
+        }
+    }
+    Ok(())
 }
 
 /// A read-only open takes no lock, and the files of a running server vanish under it.

@@ -12,6 +12,11 @@ impl Dag<'_> {
     /// Only those of the writer.
     pub fn write_dot(&self, out: &mut dyn Write) -> fmt::Result {
         writeln!(out, "digraph session_{} {{", self.session)?;
+        self.write_nodes(out, "u")?;
+        writeln!(out, "}}")
+    }
+
+    fn write_nodes(&self, out: &mut dyn Write, name: &str) -> fmt::Result {
         writeln!(out, "  rankdir=RL;\n  node [shape=box, fontname=monospace];")?;
         for (index, node) in self.nodes.iter().enumerate() {
             let fields = &node.unit.fields;
@@ -19,7 +24,7 @@ impl Dag<'_> {
             let hash = hex::encode(&node.hash.0[..4]);
             write!(
                 out,
-                "  u{index} [label=\"{}:{}\\n{hash}\\n{}\"",
+                "  {name}{index} [label=\"{}:{}\\n{hash}\\n{}\"",
                 fields.creator,
                 fields.round,
                 content(node)
@@ -33,12 +38,30 @@ impl Dag<'_> {
             let Some(before) = fields.round.checked_sub(1) else { continue };
             for parent in fields.parents.members() {
                 for parent in self.places.get(&(before, parent as u64)).into_iter().flatten() {
-                    writeln!(out, "  u{index} -> u{parent};")?;
+                    writeln!(out, "  {name}{index} -> {name}{parent};")?;
                 }
             }
         }
-        writeln!(out, "}}")
+        Ok(())
     }
+}
+
+/// Writes several graphs as one: a file with more than one `digraph` is no graph to most programs. Each has a frame with
+/// the number of its session.
+///
+/// # Errors
+/// Only those of the writer.
+pub fn write_dots(dags: &[&Dag<'_>], out: &mut dyn Write) -> fmt::Result {
+    if let [dag] = dags {
+        return dag.write_dot(out);
+    }
+    writeln!(out, "digraph sessions {{\n  rankdir=RL;")?;
+    for (place, dag) in dags.iter().enumerate() {
+        writeln!(out, "subgraph cluster_{place} {{\n  label=\"session {}\";", dag.session)?;
+        dag.write_nodes(out, &format!("s{place}_u"))?;
+        writeln!(out, "}}")?;
+    }
+    writeln!(out, "}}")
 }
 
 fn carries(node: &Node<'_>) -> bool {

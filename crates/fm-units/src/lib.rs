@@ -23,6 +23,7 @@ pub use alert::{Alert, MAX_ALERT_UNITS};
 pub use backup::{Backup, BackupError, Gap, Joined, MAX_BACKUP_BYTES, MAX_ROWS, Row, UnitTable};
 pub use dag::{Dag, Node, Parents};
 pub use detect::{FormError, read_in_form};
+pub use dot::write_dots;
 pub use form::{
     ALEPH_0_20_BYTES, ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, DataShape, FORMS, Framing, HashRule, Joining,
     UnitForm,

@@ -18,6 +18,7 @@ struct SourceLine {
     history_root: Option<String>,
     common_root: Option<String>,
     pending: u64,
+    hole: Option<u64>,
     group: Option<usize>,
     off_since: Option<u64>,
 }
@@ -61,7 +62,7 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
         .collect::<Result<Vec<State>, Failure>>()?;
     let comparison = fm_backup::compare(&states, control)?;
     drop(progress);
-    let exit = if comparison.is_one_history() { Exit::Done } else { Exit::Findings };
+    let (_, exit) = verdict(&comparison);
     let mut output = Output::default();
     if arguments.json.json {
         print_json(&states, &comparison, &mut output)?;
@@ -69,6 +70,14 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
         print(&states, &comparison, &mut output)?;
     }
     Ok(exit)
+}
+
+fn verdict(comparison: &Comparison) -> (&'static str, Exit) {
+    match (comparison.is_one_history(), comparison.hole()) {
+        (false, _) => ("different", Exit::Findings),
+        (true, Some(_)) => ("incomplete", Exit::Partial),
+        (true, None) => ("equal", Exit::Done),
+    }
 }
 
 /// The root that all of the first group share at the common end.
@@ -98,6 +107,7 @@ fn print_json(states: &[State], comparison: &Comparison, output: &mut Output) ->
             history_root: compared.history_root.map(|root| root.to_string()),
             common_root: compared.common_root.map(|root| root.to_string()),
             pending: compared.pending,
+            hole: compared.hole,
             group: group_of(comparison, number),
             off_since: off_since(comparison, number),
         })?;
@@ -114,7 +124,7 @@ fn print_json(states: &[State], comparison: &Comparison, output: &mut Output) ->
     }
     output.json(&CompareVerdict {
         r#type: "verdict",
-        verdict: if comparison.is_one_history() { "equal" } else { "different" },
+        verdict: verdict(comparison).0,
         identity: None,
         history_root: common_root(comparison),
         common_end: comparison.common_end,
@@ -145,6 +155,13 @@ fn print(states: &[State], comparison: &Comparison, output: &mut Output) -> Resu
     print_modules(comparison, output)?;
     let all = states.len();
     output.line(&match (comparison.first_difference, comparison.majority) {
+        (None, _) if comparison.hole().is_some() => {
+            let (number, session) = comparison.hole().unwrap_or_default();
+            format!(
+                "verdict    INCOMPLETE: {number} lacks session {} and has later ones; what is there is equal",
+                group_digits(session)
+            )
+        }
         (None, _) => format!("verdict    EQUAL: the {all} histories are one, as far as each goes"),
         (Some(session), Some(group)) => format!(
             "verdict    DIFFERENT from session {} on; {} of {all} are together",

@@ -25,6 +25,7 @@ struct ExportVerdict<'a> {
     bytes: u64,
     uncompressed: u64,
     kept: u64,
+    left: Option<&'a str>,
     sessions: u64,
     last: Option<u64>,
     pending: u64,
@@ -100,6 +101,7 @@ fn show(
             bytes: summary.length,
             uncompressed: summary.uncompressed,
             kept: exported.kept,
+            left: exported.left.as_deref(),
             sessions: anchor.map_or(0, |anchor| anchor.sessions),
             last: anchor.map(|anchor| anchor.last),
             pending: survey.audit.pending,
@@ -117,6 +119,9 @@ fn show(
     if exported.kept > 0 {
         let bytes = group_digits(exported.kept);
         output.line(&format!("kept       {bytes} bytes that an interrupted run had written"))?;
+    }
+    if let Some(left) = &exported.left {
+        output.line(&format!("left       {left}"))?;
     }
     let done = if exported.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!(

@@ -20,16 +20,19 @@ fn location(text: OsString) -> Result<Location, String> {
         Err(path) => return Ok(PathBuf::from(path).into()),
     };
     match Address::parse(&text) {
-        Some(address) => in_store(address).map_err(|error| error.to_string()),
+        Some(address) => {
+            fm_object::interrupted_by(fm_cli::interrupt_flag().map_err(|failure| failure.message)?);
+            in_store(address).map_err(|error| error.to_string())
+        }
         None => text.parse().map_err(|error: fm_backup::BackupError| error.to_string()),
     }
 }
 
 fn in_store(address: Result<Address, fm_object::ObjectError>) -> Result<Location, fm_object::ObjectError> {
-    let variables = std::env::vars_os();
-    let text =
-        variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    fm_object::location(&address?, &Settings::new(text)?)
+    // What is no text is refused by its name when the settings are checked, if it is one of them.
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
+    fm_object::location(&address?, &Settings::new(variables)?)
 }
 
 /// As [`fm_cli::check_target`]; objects lie in no directory, and only their names can collide.

@@ -34,6 +34,7 @@ struct RepairVerdict {
     lost_frames: usize,
     lost_records: u64,
     written: bool,
+    left: Option<String>,
 }
 
 pub(crate) fn run(arguments: &RepairArgs) -> Result<Exit, Failure> {
@@ -71,6 +72,7 @@ pub(crate) fn run(arguments: &RepairArgs) -> Result<Exit, Failure> {
             lost_frames: repaired.lost().count(),
             lost_records: repaired.lost().map(|loss| loss.records).sum(),
             written: repaired.written.is_some(),
+            left: repaired.left.clone(),
         })?;
         return Ok(exit);
     }
@@ -128,6 +130,9 @@ fn print(
         output.line(&format!("         … and {rest} more damaged frames (--json prints all)"))?;
     }
     output.line(&format!("identity {}", repaired.identity))?;
+    if let Some(left) = &repaired.left {
+        output.line(&format!("left     {left}"))?;
+    }
     let lost: u64 = repaired.lost().map(|loss| loss.records).sum();
     output.line(&match verdict {
         "whole" => "verdict  WHOLE: there is nothing to repair".to_owned(),

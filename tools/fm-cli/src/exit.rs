@@ -226,6 +226,14 @@ impl From<BackupError> for Failure {
                 Some("`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy"),
             ),
             BackupError::WriteArchive { .. } => (Exit::CannotLook, Some("nothing was left at the target")),
+            BackupError::Remote { ref source, .. } if source.kind() == io::ErrorKind::ResourceBusy => (
+                Exit::Locked,
+                Some("wait for the other one; the same command says then whether its archive is this one"),
+            ),
+            BackupError::Remote { ref source, .. } if source.kind() == io::ErrorKind::PermissionDenied => (
+                Exit::CannotLook,
+                Some("docs/checkpoints.md lists the settings and the rights that a store asks for"),
+            ),
             BackupError::Remote { .. } => (
                 Exit::CannotLook,
                 Some("the same command goes on when the store answers; see AWS_… in docs/checkpoints.md"),
@@ -268,6 +276,12 @@ impl From<BackupError> for Failure {
             BackupError::WrongKey { .. } => {
                 (Exit::WrongKey, Some("--identity takes the file that age-keygen wrote"))
             }
+            BackupError::SealDamaged { .. } => (
+                Exit::CannotLook,
+                Some(
+                    "`fm-checkpoint repair` takes the key from another copy of the same file, given with --from",
+                ),
+            ),
             BackupError::NotAKey => {
                 (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
             }

@@ -1,17 +1,28 @@
 //! Ctrl-C and a polite kill: the job is told, finishes what it holds, and cleans up.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
 use crate::{Exit, Failure};
 
-/// A flag that is set when the user interrupts; a second time ends the process at once.
+static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// The process's flag that is set when the user interrupts; a second time ends the process at once.
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
-    install().map_err(|error| Failure::from_error(Exit::CannotLook, &error))
+    if let Some(flag) = FLAG.get() {
+        return Ok(Arc::clone(flag));
+    }
+    let flag = install().map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
+    Ok(Arc::clone(FLAG.get_or_init(|| flag)))
+}
+
+/// Whether the user has interrupted.
+pub(crate) fn is_interrupted() -> bool {
+    FLAG.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
 
 fn install() -> io::Result<Arc<AtomicBool>> {

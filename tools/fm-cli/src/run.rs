@@ -10,11 +10,13 @@ use std::process::ExitCode;
 use clap::builder::{FalseyValueParser, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, ArgMatches, Command, Parser};
+use fm_audit::AuditError;
 use fm_history::{is_hidden, printable};
 use serde::Serialize;
 
 use crate::common::{self, Colour, wants_colour};
 use crate::guide::{Guide, command};
+use crate::interrupt::is_interrupted;
 use crate::output::{SCHEMA, error_line, has_verdict};
 use crate::{Exit, Failure, Output, limits, paint, warn};
 
@@ -70,7 +72,13 @@ pub fn run<A: Parser>(guide: &Guide, main: impl FnOnce(A) -> Result<Exit, Failur
         Err(error) => return ExitCode::from(unparsed(&tool, &words, &error) as u8),
     };
     common::set(&matches);
-    let done = limits::check().and_then(|()| main(arguments));
+    let done = match limits::check().and_then(|()| main(arguments)) {
+        // A request or a read that was given up fails in many ways; there is one reason.
+        Err(failure) if is_interrupted() && failure.exit == Exit::CannotLook => {
+            Err(AuditError::Interrupted.into())
+        }
+        done => done,
+    };
     let exit = done.unwrap_or_else(|failure| failed(&tool, &failure, wants_json(&matches)));
     warn_of_unsynced(&tool);
     ExitCode::from(exit as u8)

@@ -191,10 +191,9 @@ fn session_keys(keys: &PinnedKeys, layout: &'static BlockLayout) -> Result<Sessi
 
 fn write_dot(path: &Path, sessions: &[Session<'_>]) -> Result<(), Failure> {
     let mut text = String::new();
-    for session in sessions {
-        // A string takes all that is written to it.
-        let _ = session.dag.write_dot(&mut text);
-    }
+    let dags: Vec<&Dag<'_>> = sessions.iter().map(|session| &session.dag).collect();
+    // A string takes all that is written to it.
+    let _ = fm_units::write_dots(&dags, &mut text);
     let failed = |error| Failure::file("write", path, &error);
     File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)
 }

@@ -1,0 +1,100 @@
+//! Whether an archive is a copy of a damaged one, by what the damaged one still says of itself.
+//!
+//! A truncated archive has lost its index, and with it its identity. Its header says which guardian's, which federation's
+//! and which history's archive it was; its whole frames hold records of it. A copy agrees with all of that.
+//! Invariant: nothing is taken from an archive that differs in any of it, and nothing at all if the damaged archive says
+//! nothing.
+
+use std::io::BufReader;
+use std::path::Path;
+
+use fm_archive::{ArchiveReader, Metadata, Remains, remains, salvage};
+use fm_audit::{Control, Medium, ReadSeek};
+
+use crate::{BackupError, Location};
+
+/// Entries that differ between two exports of the same records.
+const OF_THE_EXPORT: [&str; 3] = ["checked", "omissions", "tool"];
+/// What a reader is told of another archive.
+const NO_COPY: &str = "is no copy of that archive";
+
+/// A damaged archive, as far as it says which one it was.
+pub(crate) struct Kin<'a> {
+    broken: &'a Location,
+    remains: Remains,
+}
+
+impl<'a> Kin<'a> {
+    /// # Errors
+    /// If the archive cannot be read, or says nothing of itself.
+    pub(crate) fn of(broken: &'a Location) -> Result<Self, BackupError> {
+        let path = broken.path();
+        let file = broken.open().map_err(|source| BackupError::File { path: path.to_owned(), source })?;
+        let remains = remains(file).map_err(BackupError::archive(path))?;
+        if remains.metadata.is_none() && remains.identity.is_none() {
+            let what = "cannot be repaired: its header and its index are lost, and nothing else says which archive \
+                        it was; if there is a whole copy, use that one";
+            return Err(BackupError::not_fit(path, what));
+        }
+        Ok(Self { broken, remains })
+    }
+
+    /// Refuses an archive with a sound index that is not a copy of the damaged one.
+    pub(crate) fn check(
+        &self,
+        path: &Path,
+        reader: &mut ArchiveReader<Box<dyn ReadSeek>>,
+        control: Control<'_>,
+    ) -> Result<(), BackupError> {
+        let refuse = |what: String| Err(BackupError::not_fit(path, format!("{NO_COPY}: {what}")));
+        let broken = self.broken.path().display();
+        let Some(metadata) = &self.remains.metadata else {
+            return match self.remains.identity {
+                Some(identity) if identity == reader.summary().identity => Ok(()),
+                _ => refuse(format!("its identity is not the one in the index of {broken}")),
+            };
+        };
+        if let Some((name, own, other)) = difference(metadata, reader.metadata()) {
+            return refuse(format!("its {name} is {other:?}, and {own:?} in the header of {broken}"));
+        }
+        match self.contradiction(reader, control)? {
+            Some(key) => refuse(format!("{broken} holds another record at the key {}", hex::encode(key))),
+            None => Ok(()),
+        }
+    }
+
+    /// The first key at which whole frames of the damaged archive and the other one differ.
+    fn contradiction(
+        &self,
+        reader: &mut ArchiveReader<Box<dyn ReadSeek>>,
+        control: Control<'_>,
+    ) -> Result<Option<Vec<u8>>, BackupError> {
+        let failed = |source| BackupError::File { path: self.broken.path().to_owned(), source };
+        let Ok(whole) = salvage(BufReader::new(self.broken.open().map_err(failed)?)) else { return Ok(None) };
+        let mut others = reader.range(&[]);
+        for record in whole {
+            control.check()?;
+            // What is damaged on either side says nothing.
+            let Ok((key, value)) = record else { return Ok(None) };
+            match others.next() {
+                Some(Ok((other_key, other))) if key == other_key && value == other => {}
+                Some(Err(_)) => return Ok(None),
+                Some(Ok(_)) | None => return Ok(Some(key)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first entry that two headers of the same archive cannot differ in: its name, and both values.
+fn difference<'a>(own: &'a Metadata, other: &'a Metadata) -> Option<(&'a str, &'a str, &'a str)> {
+    let binds = |name: &str| !OF_THE_EXPORT.contains(&name);
+    let value = |metadata: &'a Metadata, name: &str| metadata.get(name).unwrap_or("nothing");
+    // A difference in these says most.
+    let first = ["guardian", "federation", "kind", "profile", "last"];
+    let names = first.into_iter().chain(own.iter().chain(other.iter()).map(|(name, _)| name));
+    names
+        .filter(|name| binds(name) && own.get(name) != other.get(name))
+        .map(|name| (name, value(own, name), value(other, name)))
+        .next()
+}

@@ -1,0 +1,196 @@
+//! What a store's refusals mean, in words of ours: an answer of the server may repeat what was sent to it.
+
+use std::io;
+
+use object_store::Error;
+
+/// Longest sentence of the library's that is passed on.
+const MAX_REASON: usize = 200;
+
+/// Codes of the servers that say what is wrong with the request whoever sent it, and what to do.
+const KNOWN: [(&str, &str); 11] = [
+    (
+        "RequestTimeTooSkewed",
+        "the clock of this machine and that of the store differ by too much: set the clock",
+    ),
+    ("RequestExpired", "the clock of this machine and that of the store differ by too much: set the clock"),
+    ("AuthorizationHeaderMalformed", "the bucket is in another region than AWS_REGION says"),
+    ("PermanentRedirect", "the bucket is in another region than AWS_REGION says"),
+    ("TemporaryRedirect", "the bucket is in another region than AWS_REGION says"),
+    ("IllegalLocationConstraintException", "the bucket is in another region than AWS_REGION says"),
+    ("InvalidAccessKeyId", "the store refuses these credentials: it does not know the key"),
+    ("SignatureDoesNotMatch", "the store refuses these credentials: the secret is not that of the key"),
+    ("ExpiredToken", "the store refuses these credentials: their token has expired"),
+    ("InvalidToken", "the store refuses these credentials: the token is not one of the key"),
+    ("NoSuchBucket", "there is no such bucket"),
+];
+
+/// The object is not the one any more that was looked at first.
+pub(crate) fn replaced() -> io::Error {
+    io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the object was replaced while it was read")
+}
+
+/// Whether asking again may help.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::StaleNetworkFileHandle
+            | io::ErrorKind::ConnectionAborted
+    )
+}
+
+/// Whether the store does not have what was asked for: a condition that it does not know, or that is switched off.
+pub(crate) fn is_unknown_to_store(error: &Error) -> bool {
+    let code = code_of(&error.to_string());
+    matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. })
+        || matches!(code.as_deref(), Some("NotImplemented" | "InvalidArgument" | "InvalidRequest"))
+        || status_of(error) == Some(501)
+}
+
+/// What went wrong.
+pub(crate) fn failed(error: &Error) -> io::Error {
+    let of = |kind, what: &str| io::Error::new(kind, format!("{what} ({})", reason(error)));
+    let text = error.to_string();
+    let code = code_of(&text);
+    if let Some((code, what)) = KNOWN.iter().find(|(known, _)| code.as_deref() == Some(known)) {
+        let kind =
+            if *code == "NoSuchBucket" { io::ErrorKind::NotFound } else { io::ErrorKind::PermissionDenied };
+        let region = region_of(&text).map(|region| format!(": it is in {region}")).unwrap_or_default();
+        let region = if what.contains("AWS_REGION") { region } else { String::new() };
+        return of(kind, &format!("{what}{region}"));
+    }
+    match error {
+        Error::NotFound { .. } => of(io::ErrorKind::NotFound, "there is no such object or bucket"),
+        Error::PermissionDenied { .. } if code.as_deref() == Some("AccessDenied") => {
+            let right = right_for(&text);
+            let what = format!("the store does not allow these credentials what takes the right {right}");
+            of(io::ErrorKind::PermissionDenied, &what)
+        }
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            of(io::ErrorKind::PermissionDenied, "the store refuses these credentials")
+        }
+        Error::Precondition { .. } => replaced(),
+        _ if matches!(status_of(error), Some(301 | 302 | 307))
+            || text.contains("redirect without LOCATION") =>
+        {
+            of(io::ErrorKind::PermissionDenied, "the bucket is in another region than AWS_REGION says")
+        }
+        _ => {
+            of(io::ErrorKind::HostUnreachable, "the store cannot be reached or does not answer as it should")
+        }
+    }
+}
+
+/// The right that a request takes, by its method as the library names it.
+fn right_for(text: &str) -> &'static str {
+    let request = text.split_once("Error performing ").map_or("", |(_, request)| request);
+    match request.split(' ').next() {
+        Some("PUT" | "POST") => "s3:PutObject",
+        Some("DELETE") if request.contains("uploadId=") => "s3:AbortMultipartUpload",
+        Some("DELETE") => "s3:DeleteObject",
+        _ => "s3:GetObject",
+    }
+}
+
+/// The server's own code for the failure, or the last cause that the library names.
+pub(crate) fn reason(error: &Error) -> String {
+    if let Some(code) = code_of(&error.to_string()) {
+        return code;
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let text = cause.to_string();
+    let plain = text.split(['<', '\n']).next().unwrap_or_default().trim_end_matches([':', ' ']);
+    plain.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
+}
+
+/// The code in an answer.
+pub(crate) fn code_of(text: &str) -> Option<String> {
+    let code = between(text, "<Code>", "</Code>")?;
+    code.chars().all(|c| c.is_ascii_alphanumeric()).then(|| code.to_owned())
+}
+
+fn region_of(text: &str) -> Option<&str> {
+    let region = between(text, "<Region>", "</Region>")?;
+    let is_region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (region.len() < 40 && region.chars().all(is_region)).then_some(region)
+}
+
+/// The text between two marks.
+pub(crate) fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(from)?;
+    Some(rest.split_once(to)?.0)
+}
+
+/// The status of an answer, as the library's sentence has it.
+fn status_of(error: &Error) -> Option<u16> {
+    between(&error.to_string(), "status code: ", " ")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error as the library makes it of an answer.
+    fn answer(request: &str, status: &str, body: &str) -> Error {
+        let text = format!(
+            "Error performing {request} in 3ms - Server returned non-2xx status code: {status}: {body}"
+        );
+        let (path, source) = ("a".to_owned(), text.into());
+        match &status[..3] {
+            "403" => Error::PermissionDenied { path, source },
+            "404" => Error::NotFound { path, source },
+            _ => Error::Generic { store: "S3", source },
+        }
+    }
+
+    #[test]
+    fn every_refusal_has_its_own_sentence() {
+        let put = "PUT http://host/bucket/a?partNumber=1&uploadId=x";
+        let code = |code: &str| format!("<Error><Code>{code}</Code><Message>secret</Message></Error>");
+        for (request, status, body, said) in [
+            (put, "403 Forbidden", code("RequestTimeTooSkewed"), "set the clock (RequestTimeTooSkewed)"),
+            (put, "403 Forbidden", code("AccessDenied"), "the right s3:PutObject (AccessDenied)"),
+            ("GET http://h/b/a", "403 Forbidden", code("AccessDenied"), "the right s3:GetObject"),
+            ("DELETE http://h/b/a", "403 Forbidden", code("AccessDenied"), "the right s3:DeleteObject"),
+            (
+                "DELETE http://h/b/a?uploadId=x",
+                "403 Forbidden",
+                code("AccessDenied"),
+                "s3:AbortMultipartUpload",
+            ),
+            ("HEAD http://h/b/a", "403 Forbidden", String::new(), "the store refuses these credentials"),
+            (put, "403 Forbidden", code("SignatureDoesNotMatch"), "the secret is not that of the key"),
+            (put, "403 Forbidden", code("InvalidAccessKeyId"), "it does not know the key"),
+            (put, "400 Bad Request", code("ExpiredToken"), "their token has expired"),
+            (put, "404 Not Found", code("NoSuchBucket"), "there is no such bucket (NoSuchBucket)"),
+            (put, "301 Moved Permanently", String::new(), "in another region than AWS_REGION says"),
+            (
+                put,
+                "400 Bad Request",
+                "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-3</Region></Error>"
+                    .to_owned(),
+                "than AWS_REGION says: it is in eu-west-3 (AuthorizationHeaderMalformed)",
+            ),
+            (put, "500 Internal Server Error", code("InternalError"), "cannot be reached or does not answer"),
+        ] {
+            let error = failed(&answer(request, status, &body));
+            assert!(error.to_string().contains(said), "{status} {body}: {error}");
+            assert!(!error.to_string().contains("secret<"), "{error}");
+            assert_eq!(is_passing(&error), status.starts_with("500"), "{error}");
+        }
+    }
+
+    #[test]
+    fn conditions_that_a_store_does_not_know_are_told_from_failures() {
+        let unknown = |status, body| is_unknown_to_store(&answer("PUT http://h/b/a", status, body));
+        assert!(unknown("501 Not Implemented", ""));
+        assert!(unknown("400 Bad Request", "<Code>InvalidArgument</Code>"));
+        assert!(!unknown("503 Slow Down", "<Code>SlowDown</Code>"));
+        assert!(!unknown("403 Forbidden", "<Code>AccessDenied</Code>"));
+    }
+}
