@@ -8,11 +8,12 @@ use fm_audit::{
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
-use fm_history::{Finding, Severity};
+use fm_history::{Finding, Tally};
 
 use crate::audit_args::AuditArgs;
 use crate::open_session;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
+use crate::told::Told;
 use crate::verdict::conclude;
 
 /// What was looked at, and what it came to.
@@ -26,14 +27,17 @@ pub(crate) struct Outcome {
     pub(crate) continued: Option<HistoryAudit>,
     /// Units of the session in progress.
     pub(crate) units: u64,
-    pub(crate) errors: u64,
-    pub(crate) warnings: u64,
+    /// What the findings come to.
+    pub(crate) tally: Tally,
+    /// Warnings count as errors.
+    pub(crate) strict: bool,
     /// What was left out because the user said so.
     pub(crate) limits: Limits,
 }
 
 /// What is to be looked at, and how.
 pub(crate) struct Request<'a> {
+    pub(crate) strict: bool,
     pub(crate) path: &'a Path,
     pub(crate) keys: Option<&'a PinnedKeys>,
     pub(crate) scope: &'a ScopeArgs,
@@ -62,7 +66,7 @@ pub(crate) fn look(
 ) -> Result<Outcome, Failure> {
     let (path, layout, scope) = (arguments.source()?, arguments.layout.get()?, &arguments.scope);
     scope.use_jobs()?;
-    let request = Request { path, keys, scope };
+    let request = Request { path, keys, scope, strict: arguments.strict };
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
@@ -72,27 +76,24 @@ pub(crate) fn look(
             let archive = archive.into_iter().find(|path| path.is_file());
             let checked = archive.map(|archive| check_archive(&archive, control));
             let Some(Ok((None, damage))) = checked else { return Err(error.into()) };
-            return Ok(damaged(&damage, None, &mut watch));
+            return Ok(damaged(damage, None, &request, &mut watch));
         }
         source => source?,
     };
     audit(&source, &request, control, &mut watch)
 }
 
-fn damaged(damage: &[Finding], layout: Option<Detected>, watch: &mut Watch<'_>) -> Outcome {
-    damage.iter().for_each(|finding| (watch.on_finding)(finding));
+fn damaged(
+    damage: Vec<Finding>,
+    layout: Option<Detected>,
+    request: &Request<'_>,
+    watch: &mut Watch<'_>,
+) -> Outcome {
+    let mut told = Told::new(&mut *watch.on_finding);
+    damage.into_iter().for_each(|finding| told.take(finding));
     let (audit, seal, limits) = (HistoryAudit::default(), SealAudit::default(), Limits::default());
-    Outcome {
-        source: "archive",
-        layout,
-        audit,
-        seal,
-        continued: None,
-        units: 0,
-        errors: damage.len() as u64,
-        warnings: 0,
-        limits,
-    }
+    let (tally, strict) = (told.tally, request.strict);
+    Outcome { source: "archive", layout, audit, seal, continued: None, units: 0, tally, strict, limits }
 }
 
 fn audit(
@@ -106,38 +107,32 @@ fn audit(
     let keys = request.keys.map(|keys| keys.of_history(&layout)).transpose()?;
     let is_migrated = matches!(source, Source::Migrated(_));
     let plan = request.scope.plan(request.path, history, is_migrated, keys, control)?;
-    let mut omissions = Vec::new();
     let name = match source {
         Source::Migrated(dir) => return audit_directory(dir, request, plan, control, watch),
-        Source::Database { store, .. } => {
-            omissions = omission_findings(store.omissions());
-            omissions.iter().for_each(|finding| (watch.on_finding)(finding));
-            "database"
-        }
+        Source::Database { .. } => "database",
         Source::Archive { archive, .. } => {
             let (identity, damage) = check_archive(archive.path(), control)?;
             if identity.is_none() {
-                return Ok(damaged(&damage, Some(layout), watch));
+                return Ok(damaged(damage, Some(layout), request, watch));
             }
             "archive"
         }
     };
+    let Watch { on_finding, on_session } = watch;
+    let mut told = Told::new(&mut **on_finding);
+    if let Source::Database { store, .. } = source {
+        omission_findings(store.omissions()).into_iter().for_each(|finding| told.take_omission(finding));
+    }
     let scope = plan.scope();
     let options =
         HistoryOptions { layout, keys, shares: true, until: None, side_records: true, on_row: None, scope };
-    let Watch { on_finding, on_session } = watch;
-    let audit = audit_history(
-        history.stream,
-        options,
-        control,
-        &mut |finding| on_finding(&finding),
-        &mut |session| {
-            on_session(&session);
-            Ok(())
-        },
-    )?;
+    let mut on_session = |session: OldSession<'_>| {
+        on_session(&session);
+        Ok(())
+    };
+    let stream = history.stream;
+    let audit = audit_history(stream, options, control, &mut |found| told.take(found), &mut on_session)?;
     let layout = audit.layout.unwrap_or(layout);
-    let mut others = omissions;
     let mut units = 0;
     if let Detected::Blocks(layout) = layout
         && plan.scope().is_whole()
@@ -145,17 +140,12 @@ fn audit(
         // Keys that are of another federation were told already.
         let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
         let keys = request.keys.and_then(|keys| keys.session.as_ref()).filter(|_| is_checked);
-        units = open_session::check(history.stream, layout, keys, &mut |finding| {
-            on_finding(&finding);
-            others.push(finding);
-        })?;
+        units = open_session::check(stream, layout, keys, &mut |finding| told.take(finding))?;
     }
-    let count = |severity| others.iter().filter(|finding| finding.severity == severity).count() as u64;
-    let errors = audit.errors + count(Severity::Error);
-    let warnings = audit.warnings + count(Severity::Warning);
-    let (layout, limits) = (Some(layout), plan.conclude(&audit, errors)?);
+    let (tally, strict) = (told.tally, request.strict);
+    let (layout, limits) = (Some(layout), plan.conclude(&audit, tally.errors)?);
     let (seal, continued) = (SealAudit::default(), None);
-    Ok(Outcome { source: name, layout, audit, seal, continued, units, errors, warnings, limits })
+    Ok(Outcome { source: name, layout, audit, seal, continued, units, tally, strict, limits })
 }
 
 fn audit_directory(
@@ -177,17 +167,14 @@ fn audit_directory(
         scope: plan.scope(),
     };
     let Watch { on_finding, on_session } = watch;
-    let audit = audit_migrated_sessions(
-        dir,
-        options,
-        control,
-        &mut |finding| on_finding(&finding),
-        &mut |session| {
-            on_session(&session);
-            Ok(())
-        },
-    )?;
-    let limits = plan.conclude(&audit.original, audit.errors)?;
+    let mut told = Told::new(&mut **on_finding);
+    let mut on_session = |session: OldSession<'_>| {
+        on_session(&session);
+        Ok(())
+    };
+    let audit =
+        audit_migrated_sessions(dir, options, control, &mut |found| told.take(found), &mut on_session)?;
+    let limits = plan.conclude(&audit.original, told.tally.errors)?;
     Ok(Outcome {
         source: "migrated directory",
         layout: Some(dir.layout),
@@ -195,8 +182,8 @@ fn audit_directory(
         seal: audit.seal,
         continued: audit.continued,
         units: 0,
-        errors: audit.errors,
-        warnings: audit.warnings,
+        tally: told.tally,
+        strict: request.strict,
         limits,
     })
 }
