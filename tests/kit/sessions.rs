@@ -53,6 +53,19 @@ impl Guardian {
         Run::of("fm-verify", &[path.into(), option, value, "--json".into()])
     }
 
+    /// Audits it, with more options.
+    pub fn verify_with(&self, more: &[&str]) -> Run {
+        self.verify_for_people(&[&["--json"], more].concat())
+    }
+
+    /// Audits it and prints what people read.
+    pub fn verify_for_people(&self, more: &[&str]) -> Run {
+        let mut words: Vec<OsString> = vec![self.path.clone().into()];
+        words.extend(self.keys.clone());
+        words.extend(more.iter().map(OsString::from));
+        Run::of("fm-verify", &words)
+    }
+
     /// `check`, with more options.
     pub fn check(&self, more: &[&str]) -> Run {
         self.migrate("check", &more.iter().map(OsString::from).collect::<Vec<_>>())

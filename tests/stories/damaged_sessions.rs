@@ -232,7 +232,8 @@ fn of_sessions(good: &Good) -> Vec<Damage> {
                 make_odd(block);
                 block.items.extend(block.items.last().cloned());
             }),
-        ),
+        )
+        .convertible(),
         Damage::at(
             Code::SessionTooLarge,
             AT,
@@ -294,7 +295,7 @@ fn assert_found(good: &Good, damages: Vec<Damage>) -> BTreeSet<Code> {
     for (number, Damage { code, place, key, change, added, is_converted }) in damages.into_iter().enumerate()
     {
         let guardian = good.damaged(&format!("damaged-{code}-{number}"), change, &added);
-        let run = guardian.verify().exits(i32::from(code.severity() > Severity::Info));
+        let run = guardian.verify();
         let (name, key) = (format!("{code} {number} of {}", good.layout.name), key.map(hex::encode));
         let is_it = |finding: &serde_json::Value| {
             finding["code"] == code.as_str()
@@ -306,6 +307,13 @@ fn assert_found(good: &Good, damages: Vec<Damage>) -> BTreeSet<Code> {
         let verdict = run.verdict();
         assert_eq!(verdict["errors"], count("error"), "{name}");
         assert_eq!(verdict["warnings"], count("warning"), "{name}");
+        assert!(count("error") > 0 || code.severity() < Severity::Error, "{name}");
+        // Errors fail, and warnings if they are to.
+        let run = run.exits(i32::from(count("error") > 0));
+        if count("error") == 0 {
+            let strict = guardian.verify_with(&["--strict"]).exits(i32::from(count("warning") > 0));
+            assert_eq!(strict.findings(), run.findings(), "{name}");
+        }
         // Errors stand in the way of a conversion, and so do records that the target's server does not know.
         let target = good.sessions.beside("new");
         let run = guardian.convert(&target, &[]);
@@ -385,12 +393,38 @@ fn signatures_that_cover_two_lists() {
         });
         good.damaged(name, edit, &[])
     };
-    let (signed, forged) = (make("signed", false).verify().exits(0), make("forged", true).verify().exits(1));
+    // Honest servers leave such a list, so it is no alarm; that signatures do not settle it is in the verdict.
+    let forged_guardian = make("forged", true);
+    let (signed, forged) = (make("signed", false).verify().exits(0), forged_guardian.verify().exits(0));
     let expected = [(Code::ItemListAmbiguous.as_str().to_owned(), Some(AT))];
     assert_eq!((codes(&signed.findings()), codes(&forged.findings())), (vec![], expected.to_vec()));
     let (signed, forged) = (signed.verdict(), forged.verdict());
     assert_eq!((&signed["signed"], &forged["signed"]), (&json!(SESSIONS), &json!(SESSIONS)));
     assert_ne!(root(&signed), root(&forged));
+    assert_eq!((&signed["ambiguous"], &forged["ambiguous"]), (&json!(0), &json!(1)));
+    let people = forged_guardian.verify_for_people(&[]).exits(0).stdout;
+    assert!(
+        people.contains("how often the last items of session 6 were repeated is not under its signatures")
+    );
+}
+
+/// No server accepts a transaction twice: a list that ends with a repeated one is forged, and nothing from it on is proven.
+#[test]
+fn a_repeated_transaction_is_an_error() {
+    let good = Good::new("v0.4");
+    let (forged, transaction) = (good.sessions.forged.clone(), good.transaction());
+    let edit = good.edit(AT, move |block| {
+        block.items = vec![module_item(vec![4; 9]), module_item(vec![5; 9]), transaction.clone()];
+        forged.sign(AT, block, layout("v0.4"), &[0, 1, 3]);
+        block.items.push(transaction.clone());
+    });
+    let guardian = good.damaged("repeated", edit, &[]);
+    let run = guardian.verify().exits(1);
+    let verdict = run.verdict();
+    let told = run.findings().into_iter().find(|f| f["code"] == Code::ItemListAmbiguous.as_str());
+    assert_eq!(told.expect("it is told")["severity"], "error", "{}", run.stdout);
+    assert_eq!((&verdict["signed"], &verdict["proven_to"]), (&json!(SESSIONS), &json!(AT - 1)));
+    assert_eq!((&verdict["intact_to"], &verdict["first_break"]), (&json!(AT - 1), &json!(AT)));
 }
 
 /// A flipped bit anywhere in the history or its index is found.

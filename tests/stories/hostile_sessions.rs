@@ -122,9 +122,11 @@ fn without_a_session_nothing_is_sound() {
     };
     let version = (fm_eras::session::server_version_key(), vec![0]);
     let guardian = copy(&sessions, "empty", Box::new(change), &[version]);
-    let run = guardian.verify().exits(1);
+    // A federation in its first session has nothing else: no alarm, and never sound.
+    let run = guardian.verify().exits(4);
     assert_eq!(codes(&run.findings()), [(Code::HistoryEmpty.as_str().to_owned(), None)]);
-    assert_eq!(run.verdict()["verdict"], "findings");
+    assert_eq!(run.verdict()["verdict"], "empty");
+    assert_eq!(guardian.verify_with(&["--strict"]).exits(1).verdict()["verdict"], "findings");
     let target = sessions.beside("new");
     guardian.convert(&target, &[]).exits(1);
     assert!(!target.exists());

@@ -179,7 +179,7 @@ fn many_findings_are_counted_and_the_page_stays_small() {
     let html = good.beside("page.html");
     let [option, value] = good.guardian().keys;
     let keys = [option.to_str().expect("text"), value.to_str().expect("text")];
-    let run = report(&copy, keys, &html, &["--json"]).exits(1);
+    let run = report(&copy, keys, &html, &["--json", "--strict"]).exits(1);
     assert_eq!(run.findings().len(), 20_000);
     let page = check_page(&html);
     assert!(page.contains("Warnings: 20,000") && page.contains("… and 19,800 more of them"));

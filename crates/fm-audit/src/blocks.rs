@@ -4,13 +4,14 @@ use fm_crypto::SessionKeys;
 use fm_eras::Rows;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
-    Block, BlockContent, Code, ConvertedSession, Depth, Finding, MerkleRoot, PeerId, Place, SessionHeader,
-    SessionLeaf, SessionOutcome, convert_block,
+    Block, BlockContent, Code, ConvertedSession, Finding, PeerId, Place, SessionHeader, SessionLeaf,
+    SessionOutcome, convert_block,
 };
 use rayon::prelude::*;
 
+use crate::ambiguity::ambiguity;
 use crate::pipeline::{self, ChunkSize};
-use crate::session_signatures::{CheckedSignatures, check_signatures, count_finding, count_signers};
+use crate::session_signatures::{CheckedSignatures, check_signatures, count_signers, signature_findings};
 use crate::{Attention, AuditError, Control, EpochStream, Mark, OnEveryRow, Scope, StrayKeys};
 
 /// Sessions that a core gets at a time: enough signatures for a batch that pays.
@@ -176,14 +177,13 @@ fn look_at_signatures(blocks: &mut [AuditedBlock], keys: &SessionKeys) {
             Attention::LeftOut => count_signers(header, signatures, keys),
             Attention::Trusted => CheckedSignatures { valid: signatures.len(), findings: Vec::new() },
         };
-        decoded.findings.extend(counted.findings);
-        let threshold = keys.threshold();
-        decoded.findings.extend(count_finding(header.index, counted.valid, signatures.len(), threshold));
-        let is_enough = counted.valid >= threshold;
+        let (threshold, valid) = (keys.threshold(), counted.valid);
+        decoded.findings.extend(signature_findings(counted, header.index, signatures.len(), threshold));
+        let is_enough = valid >= threshold;
         // Signatures that nobody checked may be too few, never enough.
         let is_known = decoded.attention != Attention::LeftOut;
         decoded.is_signed = (is_known || !is_enough).then_some(is_enough);
-        decoded.valid = is_known.then_some(counted.valid);
+        decoded.valid = is_known.then_some(valid);
     }
 }
 
@@ -226,30 +226,10 @@ fn own_findings(key: u64, record: &[u8], block: &Block) -> Vec<Finding> {
             format!("the record takes {is} bytes, and no server decodes more than {most}"),
         );
     }
-    if let Some(twin) = twin_of(block.merkle) {
-        let message = format!("{twin}: its signatures do not say which of the two was agreed on");
-        add(Code::ItemListAmbiguous, message);
-    }
     let positions: Vec<u64> = block.items.iter().filter_map(|item| item.position).collect();
     if !positions.is_sorted_by(|a, b| a < b) {
         add(Code::ItemsUnordered, "the items' numbers do not ascend".to_owned());
     }
+    findings.extend(ambiguity(key, block));
     findings
-}
-
-/// The other list of items that has, or may have, the same header.
-fn twin_of(merkle: MerkleRoot) -> Option<&'static str> {
-    match merkle.depth {
-        _ if merkle.ambiguous => {
-            Some("the header of this session is shared by another list of items, with a repeated tail")
-        }
-        Depth::Settled => None,
-        Depth::MaybeDeeper => Some(
-            "every item of this session has 64 bytes, as two hashes have, and a longer list whose hashes they are may \
-             share its header",
-        ),
-        Depth::Shallower => Some(
-            "the header of this session is shared by a shorter list of items, which are the hashes of these",
-        ),
-    }
 }

@@ -8,14 +8,15 @@ use fm_eras::hbbft::{
     HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_last_epoch, index_row,
 };
 use fm_history::{
-    ChainVerifier, Code, ConvertedSession, DropReason, EpochContent, Finding, Hash, HistoryRoot, Place,
-    accepted_transactions,
+    Cause, ChainSummary, ChainVerifier, Code, ConvertedSession, DropReason, EpochContent, Finding, Hash,
+    HistoryRoot, Place, accepted_transactions,
 };
 
 use crate::epochs::epoch_leaf;
 use crate::key_samples::try_keys;
 use crate::transactions::TransactionIndex;
 use crate::trust::Ledger;
+use crate::unknown::Unknown;
 use crate::{
     Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit, Scope,
     epochs,
@@ -68,6 +69,9 @@ struct Auditor<'a, 'f> {
     control: Control<'a>,
     on_finding: &'f mut dyn FnMut(Finding),
     index: TransactionIndex,
+    unknown: Unknown,
+    /// What is wrong with the signature of the epoch before.
+    bad_signature: Option<Cause>,
     result: HistoryAudit,
 }
 
@@ -79,11 +83,13 @@ impl<'a, 'f> Auditor<'a, 'f> {
         on_finding: &'f mut dyn FnMut(Finding),
     ) -> Result<Self, AuditError> {
         let index = TransactionIndex::new()?;
-        Ok(Self { stream, options, control, on_finding, index, result: HistoryAudit::default() })
+        let (unknown, result) = (Unknown::default(), HistoryAudit::default());
+        Ok(Self { stream, options, control, on_finding, index, unknown, bad_signature: None, result })
     }
 
     fn report(&mut self, finding: Finding) {
         finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
+        self.unknown.take(&finding);
         (self.on_finding)(finding);
     }
 
@@ -132,6 +138,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
                 }
                 Err(reason) => {
                     chain.on_undecodable(audited.key, reason).into_iter().for_each(|f| self.report(f));
+                    self.bad_signature = None;
                     running.broken = true;
                 }
             }
@@ -155,8 +162,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
             self.report(Finding::new(Code::EpochMissing, Place::epoch(next), message));
         }
         if summary.signed == 0 && summary.unchecked == 0 {
-            let message = "no epoch is signed: nothing shows that the guardians agreed to any of this";
-            self.report(Finding::new(Code::EpochUnproven, Place::everywhere(), message));
+            self.report(unsigned(&summary));
         }
         self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.epochs + stray.count);
         self.result.chain = summary;
@@ -165,8 +171,15 @@ impl<'a, 'f> Auditor<'a, 'f> {
     }
 
     fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {
-        // What the shares say is about the epoch before.
-        decoded.shares.iter().cloned().chain(findings).for_each(|finding| self.report(finding));
+        let bad_signature = findings.iter().find(|finding| is_of_signature(finding.code)).map(Finding::cause);
+        let before = std::mem::replace(&mut self.bad_signature, bad_signature);
+        // What the shares say is about the epoch before: that its signature is another one follows from a bad one.
+        let of_shares = decoded.shares.iter().cloned().map(|finding| match &before {
+            Some(cause) if finding.code == Code::ShareSignatureDiffers => finding.following(cause.clone()),
+            _ => finding,
+        });
+        let of_shares: Vec<Finding> = of_shares.collect();
+        of_shares.into_iter().chain(findings).for_each(|finding| self.report(finding));
         let Some(content) = &decoded.epoch.content else { return };
         for (key, value) in index_rows(&self.options.layout, audited.key, content) {
             self.index.add_history(&key, &value);
@@ -251,9 +264,23 @@ impl<'a, 'f> Auditor<'a, 'f> {
         };
         let findings = self.index.compare(stream, Table::AcceptedTransaction.prefix(), 0, &each, control)?;
         self.control.progress.end();
-        findings.into_iter().for_each(|finding| self.report(finding));
+        self.unknown.fold(findings).into_iter().for_each(|finding| self.report(finding));
         Ok(())
     }
+}
+
+/// A server's first epoch is signed in its second; of more epochs one without a signature is none that a server left.
+fn unsigned(summary: &ChainSummary) -> Finding {
+    if summary.epochs <= 1 && summary.unproven == 0 {
+        let message = "no finished epoch is signed yet: there is nothing that the guardians agreed to";
+        return Finding::new(Code::HistoryEmpty, Place::everywhere(), message);
+    }
+    let message = "no epoch is signed: nothing shows that the guardians agreed to any of this";
+    Finding::new(Code::EpochUnproven, Place::everywhere(), message)
+}
+
+fn is_of_signature(code: Code) -> bool {
+    matches!(code, Code::EpochSignatureInvalid | Code::EpochSignatureMalformed)
 }
 
 /// What the ledger of a trust file says of an epoch.
@@ -310,8 +337,9 @@ fn check_converted(epoch: u64, converted: &ConvertedSession) -> Vec<Finding> {
         findings.push(Finding::new(Code::SessionTooLarge, place(), message));
     }
     if converted.ambiguous {
-        let message = "the header of this session is shared by a list with a repeated tail; the history root \
-                       pins which one it is";
+        // The rule keeps a transaction once, so what is repeated is an item of a module.
+        let message = "the list ends with repeated module items, which change nothing; the shorter one has the same \
+                       header, and the history root pins which one it is";
         findings.push(Finding::new(Code::ItemListAmbiguous, place(), message));
     }
     findings

@@ -5,12 +5,14 @@
 //! finding or as many).
 
 mod ahead;
+mod ambiguity;
 mod archive_check;
 mod blocks;
 mod carried;
 mod checkpoint_log;
 mod compare;
 mod control;
+mod converted;
 mod directory;
 mod epochs;
 mod error;
@@ -45,6 +47,7 @@ mod transactions;
 mod trust;
 mod trust_file;
 mod unit_sessions;
+mod unknown;
 
 pub use ahead::each_row;
 pub use archive_check::{check_archive, check_medium, check_written};
@@ -52,6 +55,7 @@ pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use checkpoint_log::settle_log;
 pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
+pub use converted::Original;
 pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
@@ -73,7 +77,7 @@ pub use sample::Sample;
 pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
 pub use sealed_json::SealedJsonError;
-pub use session_signatures::{CheckedSignatures, check_signatures, count_finding};
+pub use session_signatures::{CheckedSignatures, check_signatures, signature_findings};
 pub use sessions::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{KeyStanding, Signers, TrustedKeys};
 pub use source::{

@@ -9,7 +9,7 @@ use fm_archive::Metadata;
 use fm_crypto::SessionKeys;
 use fm_eras::block::Version;
 use fm_eras::{Detected, session};
-use fm_history::{Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
+use fm_history::{Cause, Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
 
 use crate::history::carried_count;
 use crate::migrated::Report;
@@ -17,6 +17,19 @@ use crate::{Anchor, HistoryAudit, MigratedDir};
 
 /// What the original lacked, in the archive's header.
 const OMISSIONS: &str = "omissions";
+/// Fields that are made from all records of the original.
+const FROM_RECORDS: [&str; 10] = [
+    "last",
+    "sessions",
+    "items",
+    "transactions",
+    "dropped",
+    "signed",
+    "covered",
+    "epochs_beyond",
+    "carried",
+    "not_carried",
+];
 
 /// What a manifest is made from.
 pub struct ManifestFacts<'a> {
@@ -102,16 +115,23 @@ pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
 }
 
 /// Makes the manifest anew and compares it with the one that is there.
+///
+/// Where the original is broken, its numbers and its root are not those of the manifest because of that.
 pub(crate) fn check_manifest(
     dir: &MigratedDir,
     original: &HistoryAudit,
     provenance: Option<Hash>,
+    broken: Option<&Cause>,
     report: &Report<'_>,
 ) {
     let stated = &dir.manifest;
+    let derived = |finding: Finding| match broken {
+        Some(cause) => report.add(finding.following(cause.clone())),
+        None => report.add(finding),
+    };
     let (Some(anchor), Some(last_stored)) = (&original.anchor, original.chain.last) else {
         let message = format!("the original has no provable epoch or session {}", stated.last);
-        report.add(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
+        derived(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
         return;
     };
     let federation = dir.provenance.metadata("federation").unwrap_or_default();
@@ -132,7 +152,7 @@ pub(crate) fn check_manifest(
             "the history root is {}, the manifest states {}",
             found.history_root, stated.history_root
         );
-        report.add(Finding::new(Code::HistoryRootMismatch, Place::everywhere(), message));
+        derived(Finding::new(Code::HistoryRootMismatch, Place::everywhere(), message));
     }
     // Without keys nothing counts as signed, whatever the manifest says.
     let signatures_checked = original.chain.unchecked == 0;
@@ -140,7 +160,8 @@ pub(crate) fn check_manifest(
         let is_count_of_signatures = name == "signed" || name == "covered";
         if name != "history_root" && (signatures_checked || !is_count_of_signatures) {
             let message = format!("{name} is {found}, the manifest states {stated}");
-            report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
+            let mismatch = Finding::new(Code::ManifestMismatch, Place::everywhere(), message);
+            if FROM_RECORDS.contains(&name.as_str()) { derived(mismatch) } else { report.add(mismatch) }
         }
     }
     check_target_version(&stated.target_version, report);

@@ -6,7 +6,9 @@ use std::iter::Peekable;
 
 use fm_crypto::SessionKeys;
 use fm_eras::{RowSource, Rows, detect, session};
-use fm_history::{Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity};
+use fm_history::{
+    Cause, Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity,
+};
 use fm_store::Row;
 
 use crate::archive_check::check_archive;
@@ -15,6 +17,7 @@ use crate::directory::check_directory;
 use crate::history::unproven;
 use crate::manifest::{check_federation, check_manifest, check_session_keys};
 use crate::seal::{SealAudit, SealCheck};
+use crate::unknown::Unknown;
 use crate::{
     AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
     Scope, audit_history, is_copied,
@@ -104,7 +107,13 @@ pub fn audit_migrated_sessions(
         scope,
     };
     let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
-    let original = audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |old| {
+    // What is made from all of a broken original cannot agree with the manifest.
+    let mut unknown = Unknown::default();
+    let mut on_original = |finding: Finding| {
+        unknown.take(&finding);
+        report.add(finding);
+    };
+    let original = audit_history(stream, options, control, &mut on_original, &mut |old| {
         target.on_session(&old)?;
         on_session(old)
     })?;
@@ -118,7 +127,7 @@ pub fn audit_migrated_sessions(
     };
     let seal = target.seal.audit();
     let sessions = continued.as_ref().map_or(target.sessions, |continued| continued.chain.epochs);
-    check_manifest(dir, &original, provenance, &report);
+    check_manifest(dir, &original, provenance, unknown.first(), &report);
     check_federation(dir, federation, &report);
     check_session_keys(dir, session_keys, &report);
     // Keys that verify nothing were told already.
@@ -195,6 +204,8 @@ struct Target<'a, 'f> {
     key: MultisetKey,
     expected_index: MultisetDigest,
     sessions: u64,
+    /// The first session that is not the rule's: then its transactions are not those of the index either.
+    differs: Option<Cause>,
     seal: SealCheck<'a>,
 }
 
@@ -210,7 +221,7 @@ impl<'a, 'f> Target<'a, 'f> {
         let stored = RowSource::scan_prefix(&dir.database, session::SIGNED_SESSION_OUTCOME).peekable();
         let expected_index = MultisetDigest::default();
         let (key, seal) = (MultisetKey(key), SealCheck::new(session_keys));
-        Ok(Self { dir, control, report, stored, key, expected_index, sessions: 0, seal })
+        Ok(Self { dir, control, report, stored, key, expected_index, sessions: 0, differs: None, seal })
     }
 
     fn on_session(&mut self, old: &OldSession<'_>) -> Result<(), AuditError> {
@@ -237,7 +248,7 @@ impl<'a, 'f> Target<'a, 'f> {
                 _ => {
                     let message = "the provenance archive has its original, the new database not the session";
                     let place = Place::session(old.index);
-                    self.report.add(Finding::new(Code::SessionMissing, place, message));
+                    self.differ(Finding::new(Code::SessionMissing, place, message));
                     return Ok(());
                 }
             }
@@ -247,7 +258,13 @@ impl<'a, 'f> Target<'a, 'f> {
     fn compare(&mut self, index: u64, stored: &[u8], converted: &ConvertedSession) {
         let Err(at) = self.seal.on_session(stored, converted, self.report) else { return };
         let message = format!("the stored session differs from what the rule gives, from byte {at} on");
-        self.report.add(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
+        self.differ(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
+    }
+
+    /// Tells of a session that is not the rule's.
+    fn differ(&mut self, finding: Finding) {
+        self.differs.get_or_insert_with(|| finding.cause());
+        self.report.add(finding);
     }
 
     fn next_stored(&mut self) -> Result<Option<Row>, AuditError> {
@@ -267,7 +284,7 @@ impl<'a, 'f> Target<'a, 'f> {
             Err(error) => Finding::new(Code::RecordUndecodable, Place::key(&key), error.to_string()),
         };
         self.sessions += 1;
-        self.report.add(finding);
+        self.differ(finding);
         Ok(())
     }
 
@@ -293,7 +310,11 @@ impl<'a, 'f> Target<'a, 'f> {
                 stored_index.rows, self.expected_index.rows
             );
             let place = Place::key(&[session::ACCEPTED_TRANSACTION]);
-            self.report.add(Finding::new(Code::SessionIndexDiffers, place, message));
+            let finding = Finding::new(Code::SessionIndexDiffers, place, message);
+            self.report.add(match &self.differs {
+                Some(cause) => finding.following(cause.clone()),
+                None => finding,
+            });
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use fm_history::{
 };
 
 use crate::migrated::Report;
-use crate::session_signatures::{check_signatures, count_finding};
+use crate::session_signatures::{CheckedSignatures, check_signatures, signature_findings};
 
 /// Sessions whose signatures are checked at a time, per core.
 const SESSIONS_PER_CORE: usize = 256;
@@ -94,9 +94,7 @@ impl<'a> SealCheck<'a> {
             self.sealed += u64::from(is_enough);
             if session.by_seal {
                 self.signed_since += 1;
-                let findings = checked.map(|checked| checked.findings).unwrap_or_default();
-                findings.into_iter().for_each(|finding| report.add(finding));
-                self.report_count(session, valid, report);
+                self.report_signatures(session, checked, report);
             } else if !is_enough {
                 self.lacking += 1;
                 self.first_lacking.get_or_insert(index);
@@ -104,16 +102,17 @@ impl<'a> SealCheck<'a> {
         }
     }
 
-    /// Tells of a session that was signed since if too few or too many guardians did.
-    fn report_count(&self, session: &Waiting, valid: Option<usize>, report: &Report<'_>) {
+    /// Tells of a session that was signed since what is wrong with its signatures, and if too few or too many guardians
+    /// signed it.
+    fn report_signatures(&self, session: &Waiting, checked: Option<CheckedSignatures>, report: &Report<'_>) {
         let (index, stored) = (session.header.index, session.signatures.len());
-        let found = match (valid, self.keys) {
-            (Some(valid), Some(keys)) => count_finding(index, valid, stored, keys.threshold()),
+        let found = match (checked, self.keys) {
+            (Some(checked), Some(keys)) => signature_findings(checked, index, stored, keys.threshold()),
             _ if stored == 0 => {
                 let message = "the signatures that it had before the conversion are gone";
-                Some(Finding::new(Code::SessionUnsigned, Place::session(index), message))
+                vec![Finding::new(Code::SessionUnsigned, Place::session(index), message)]
             }
-            _ => None,
+            _ => Vec::new(),
         };
         found.into_iter().for_each(|finding| report.add(finding));
     }

@@ -56,8 +56,41 @@ fn signature_finding(header: SessionHeader, error: SchnorrError) -> Finding {
     Finding::new(code, Place::session(header.index), error.to_string())
 }
 
+/// What is wrong with the signatures under a session: each one, and their number. Causes come before what follows from
+/// them: a session whose every signature is bad was changed once, not once for each guardian.
+pub fn signature_findings(
+    checked: CheckedSignatures,
+    index: u64,
+    stored: usize,
+    threshold: usize,
+) -> Vec<Finding> {
+    let CheckedSignatures { valid, findings: mut bad } = checked;
+    let count = count_finding(index, valid, stored, threshold);
+    let cause = bad.first().map(Finding::cause);
+    if let Some(cause) = cause.clone().filter(|_| valid == 0 && stored > 1) {
+        bad = bad.into_iter().enumerate().map(|(place, finding)| match place {
+            0 => Finding {
+                message: format!(
+                    "{}, nor does any other of the {stored} stored: the session's items, its number or its \
+                     signatures were changed",
+                    finding.message
+                ),
+                ..finding
+            },
+            _ => finding.following(cause.clone()),
+        }).collect();
+    }
+    // With all of the stored signatures good there would be enough of them.
+    let follows = cause.filter(|_| stored >= threshold);
+    let count = count.map(|finding| match follows {
+        Some(cause) if finding.code == Code::SessionUnsigned => finding.following(cause),
+        _ => finding,
+    });
+    bad.into_iter().chain(count).collect()
+}
+
 /// What is wrong with the number of signatures under a session: `valid` of those `stored` count.
-pub fn count_finding(index: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
+fn count_finding(index: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
     let (code, message) = if valid < threshold {
         (Code::SessionUnsigned, format!("{valid} valid signatures of {threshold} that it takes"))
     } else if stored > threshold {

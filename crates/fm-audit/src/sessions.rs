@@ -14,6 +14,7 @@ use crate::session_scheme::choose_scheme;
 use crate::transactions::TransactionIndex;
 use crate::trust::Ledger;
 use crate::unit_sessions::UnitSessions;
+use crate::unknown::Unknown;
 use crate::{
     Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
     blocks, each_row,
@@ -93,6 +94,7 @@ pub fn audit_sessions(
         control,
         on_finding,
         index: TransactionIndex::new()?,
+        unknown: Unknown::default(),
         open: OpenSession::default(),
         result: SessionAudit::default(),
     };
@@ -133,6 +135,7 @@ struct Auditor<'a, 'f> {
     control: Control<'a>,
     on_finding: &'f mut dyn FnMut(Finding),
     index: TransactionIndex,
+    unknown: Unknown,
     open: OpenSession,
     result: SessionAudit,
 }
@@ -140,6 +143,7 @@ struct Auditor<'a, 'f> {
 impl Auditor<'_, '_> {
     fn report(&mut self, finding: Finding) {
         finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
+        self.unknown.take(&finding);
         (self.on_finding)(finding);
     }
 
@@ -265,7 +269,11 @@ impl Auditor<'_, '_> {
                 return self.add(Code::UnknownPrefix, Place::key(key), error.to_string());
             }
             Err(error) => {
-                self.add(Code::RecordUndecodable, Place::key(key), error.to_string());
+                let finding = Finding::new(Code::RecordUndecodable, Place::key(key), error.to_string());
+                if layout.table_of(key).is_some_and(|table| table.value == ValueForm::AcceptedItem) {
+                    self.unknown.add(&finding);
+                }
+                self.report(finding);
                 let name = layout.table_of(key).map_or("unknown", |table| table.name);
                 *self.result.rows.entry(name).or_default() += 1;
                 return;
@@ -364,7 +372,7 @@ impl Auditor<'_, '_> {
         };
         let findings = self.index.compare(stream, prefix, unknown, &each, control)?;
         control.progress.end();
-        findings.into_iter().for_each(|finding| self.report(finding));
+        self.unknown.fold(findings).into_iter().for_each(|finding| self.report(finding));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 
 use fm_audit::{
     Anchor, AuditError, CheckedSignatures, ChunkSize, Control, Feed, HistoryAudit, check_signatures,
-    count_finding, run_pipeline,
+    run_pipeline, signature_findings,
 };
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_crypto::SessionKeys;
@@ -167,8 +167,8 @@ impl<'a, 'f> HeaderAudit<'a, 'f> {
         } else {
             chain.unproven += 1;
         }
-        let count = count_finding(index, checked.valid, signatures, keys.threshold());
-        checked.findings.into_iter().chain(count).for_each(|finding| self.report(finding));
+        let found = signature_findings(checked, index, signatures, keys.threshold());
+        found.into_iter().for_each(|finding| self.report(finding));
     }
 
     fn finish(self) -> HistoryAudit {

@@ -3,7 +3,7 @@
 //! Invariants: an epoch counts as signed only if its signature holds over the hash of its own content, and
 //! as covered only if every link from it to a later signed epoch holds; memory is constant.
 
-use crate::{Code, Finding, Hash, Place, Severity};
+use crate::{Cause, Code, Finding, Hash, Place, Severity};
 
 /// What is known about an epoch's threshold signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub struct ChainSummary {
     pub last: Option<u64>,
     /// Last epoch whose own signature holds.
     pub last_signed: Option<u64>,
+    /// The first epoch that nothing signs or covers, before a break of the chain.
+    pub first_unproven: Option<u64>,
 }
 
 /// Follows the chain.
@@ -81,6 +83,8 @@ pub struct ChainVerifier {
     previous: Option<Hash>,
     /// The epoch before is there and does not decode: its hash is unknown.
     previous_unknown: bool,
+    /// What shows that the epoch before was changed: then its hash is not the one that the next record names.
+    previous_changed: Option<Cause>,
     /// Unsigned epochs that nothing covers so far: the first, and how many.
     open: Option<(u64, u64)>,
     /// The first epoch that is expected.
@@ -107,8 +111,10 @@ impl ChainVerifier {
         if !linked {
             self.abandon_open(&mut findings);
         }
+        let own = findings.len();
         let intact = check_hash(facts, &mut findings);
         self.check_signature(facts, intact, &mut findings);
+        self.previous_changed = findings.get(own).map(Finding::cause);
         self.summary.first.get_or_insert(facts.key);
         self.summary.last = Some(facts.key);
         self.summary.epochs += 1;
@@ -127,7 +133,9 @@ impl ChainVerifier {
         self.summary.last = Some(key);
         self.summary.epochs += 1;
         self.summary.unproven += 1;
+        self.summary.first_unproven.get_or_insert(key);
         self.previous_unknown = true;
+        self.previous_changed = None;
         findings
     }
 
@@ -178,7 +186,9 @@ impl ChainVerifier {
             show(facts.last_hash),
             show(self.previous)
         );
-        findings.push(Finding::new(Code::EpochLinkBroken, Place::epoch(facts.key), message));
+        let broken = Finding::new(Code::EpochLinkBroken, Place::epoch(facts.key), message);
+        let changed = self.previous_changed.clone();
+        findings.push(changed.map_or(broken.clone(), |cause| broken.following(cause)));
         false
     }
 
@@ -210,13 +220,17 @@ impl ChainVerifier {
     fn abandon_open(&mut self, findings: &mut Vec<Finding>) {
         let Some((first, count)) = self.open.take() else { return };
         self.summary.unproven += count;
+        self.summary.first_unproven.get_or_insert(first);
         if self.summary.unchecked > 0 {
             // Without keys nothing is proven, broken chain or not: one finding per break would say nothing.
             return;
         }
         let message =
             format!("{count} epoch(s) from {first} on are not signed, and the chain behind them is broken");
-        findings.push(Finding::new(Code::EpochUnproven, Place::epoch(first), message));
+        let unproven = Finding::new(Code::EpochUnproven, Place::epoch(first), message);
+        // Of the epoch that was changed itself this says nothing more; of those before it, it does.
+        let changed = self.previous_changed.as_ref().filter(|cause| cause.place.index() == Some(first));
+        findings.push(changed.cloned().map_or(unproven.clone(), |cause| unproven.following(cause)));
     }
 }
 
@@ -225,7 +239,7 @@ impl ChainVerifier {
 fn tip(first: u64, count: u64) -> Finding {
     let message = format!("{count} newest epoch(s) from {first} on are not signed yet");
     let finding = Finding::new(Code::EpochTip, Place::epoch(first), message);
-    if count == 1 { finding } else { Finding { severity: Severity::Warning, ..finding } }
+    if count == 1 { finding } else { finding.with_severity(Severity::Warning) }
 }
 
 fn check_hash(facts: &EpochFacts, findings: &mut Vec<Finding>) -> bool {

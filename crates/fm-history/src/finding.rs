@@ -45,7 +45,8 @@ macro_rules! codes {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The severity of a finding with this code; only a tip of several epochs is worse than its code says.
+            /// The severity of a finding with this code. Two can be worse than their code says: a tip of several epochs,
+            /// and a list of items that is ambiguous in a way that no honest server leaves.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)+ }
             }
@@ -123,7 +124,7 @@ codes! {
     /// Epochs or sessions that an earlier audit proved, as its trust file says, are not what they were.
     TrustedPrefixChanged = "trusted-prefix-changed", Error;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).
-    ItemListAmbiguous = "item-list-ambiguous", Warning;
+    ItemListAmbiguous = "item-list-ambiguous", Info;
     /// A session is larger than any server can decode.
     SessionTooLarge = "session-too-large", Error;
     /// A session between two others, or before the first, is not there.
@@ -265,6 +266,11 @@ impl Place {
     pub fn everywhere() -> Self {
         Self::default()
     }
+
+    /// The number of the epoch or session, if it has one.
+    pub fn index(&self) -> Option<u64> {
+        self.epoch.or(self.session)
+    }
 }
 
 impl fmt::Display for Place {
@@ -292,19 +298,55 @@ pub struct Finding {
     pub place: Place,
     /// One sentence.
     pub message: String,
+    /// The finding that it follows from, if it says nothing new beside that one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows_from: Option<Cause>,
+}
+
+/// A finding that others follow from: its code and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// Kind.
+    pub code: Code,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
 }
 
 impl Finding {
     /// A finding with the severity of its code.
     pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
-        Self { code, severity: code.severity(), place, message: message.into() }
+        Self { code, severity: code.severity(), place, message: message.into(), follows_from: None }
+    }
+
+    /// The same with another severity than that of its code.
+    pub fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+
+    /// What follows from this finding: itself, or what it follows from.
+    pub fn cause(&self) -> Cause {
+        let own = || Cause { code: self.code, place: self.place.clone() };
+        self.follows_from.clone().unwrap_or_else(own)
+    }
+
+    /// The same as a consequence: it is not known to be wrong by itself, so it counts as information.
+    pub fn following(self, cause: Cause) -> Self {
+        Self { severity: Severity::Info, follows_from: Some(cause), ..self }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place.to_string();
+        let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
+        write!(f, "{}{at}", self.code)
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.place.to_string();
-        let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
-        write!(f, "{}{at}: {}", self.code, self.message)
+        let at = Cause { code: self.code, place: self.place.clone() };
+        write!(f, "{at}: {}", self.message)
     }
 }

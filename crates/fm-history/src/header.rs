@@ -13,6 +13,8 @@ pub struct MerkleRoot {
     pub root: Hash,
     /// The list repeats its own tail in a way that a shorter list has the same root.
     pub ambiguous: bool,
+    /// How many items at its end repeat those before them, so that the list without them has the same root.
+    pub repeated: usize,
     /// Whether a list of another depth may have the same root.
     pub depth: Depth,
 }
@@ -69,16 +71,21 @@ fn pairs(level: &[Hash]) -> impl Iterator<Item = [u8; NODE_PAIR_BYTES]> {
 }
 
 fn root_of(level: &mut Vec<Hash>, mut on_level: impl FnMut(&[Hash])) -> MerkleRoot {
-    let mut ambiguous = false;
+    let items = level.len();
+    let (mut repeated, mut items_of_node) = (0, 1_usize);
     while level.len() > 1 {
         on_level(level);
         // Of two equal nodes the shorter list would have one, and one is not a pair but the root itself.
-        ambiguous |= level.len() > 2
-            && level.len().is_multiple_of(2)
-            && level[level.len() - 1] == level[level.len() - 2];
+        let last = level.len() - 1;
+        if level.len() > 2 && level.len().is_multiple_of(2) && level[last] == level[last - 1] {
+            // Higher nodes hold more items: what is repeated below them is repeated in them.
+            repeated = items.saturating_sub(last.saturating_mul(items_of_node));
+        }
         *level = pairs(level).map(|pair| sha256(&[&pair])).collect();
+        items_of_node = items_of_node.saturating_mul(2);
     }
-    MerkleRoot { root: level.first().copied().unwrap_or_default(), ambiguous, depth: Depth::Settled }
+    let root = level.first().copied().unwrap_or_default();
+    MerkleRoot { root, ambiguous: repeated > 0, repeated, depth: Depth::Settled }
 }
 
 /// The same root over leaves that come one by one, in memory for one path of the tree.

@@ -20,6 +20,7 @@ mod rule;
 mod rule_block;
 mod session;
 mod session_parts;
+mod tally;
 
 pub use block::{Block, BlockContent, BlockItem, BlockSignature, BlockTransaction};
 pub use chain::{ChainSummary, ChainVerifier, EpochClass, EpochFacts, SignatureState};
@@ -27,7 +28,7 @@ pub use diff::{DiffClass, Difference, compare_entries};
 pub use digest::sha256;
 pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
-pub use finding::{Code, Finding, Place, Severity};
+pub use finding::{Cause, Code, Finding, Place, Severity};
 pub use hash::Hash;
 pub use header::{
     Depth, MerkleRoot, NODE_PAIR_BYTES, RootBuilder, SessionHeader, merkle_root, merkle_root_of_items,
@@ -46,6 +47,7 @@ pub use session::{
     AcceptedItem, ConsensusItem, SessionOutcome, SignedSession, Transaction, TransactionSignature,
 };
 pub use session_parts::{SessionParts, Signatures, read_signatures, signed_record};
+pub use tally::{Fold, Folds, Tally};
 
 /// A guardian's number in its federation.
 pub type PeerId = u16;

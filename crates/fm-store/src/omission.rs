@@ -14,6 +14,9 @@ use crate::StoreError;
 use crate::log::{changes, torn_at};
 use crate::open::explain;
 
+/// The number of the first change ever made to a database.
+const FIRST_CHANGE: u64 = 1;
+
 /// Why part of a database is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OmissionKind {
@@ -77,11 +80,16 @@ pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Resul
     let mut omissions: Vec<Omission> = [torn_log, missing, torn_list].into_iter().flatten().collect();
     // The torn end of the newest log is behind all that was being written to a table.
     let logs_are_whole = omissions.iter().all(|omission| omission.kind == OmissionKind::TornLogTail);
-    let kind = match logs.has_least() && logs_are_whole {
-        true => OmissionKind::UnfinishedTables,
-        false => OmissionKind::UnnamedTables,
-    };
-    omissions.extend(unnamed_tables(db, path, &names)?.map(|message| Omission { kind, message }));
+    let unnamed = unnamed_tables(db, path, &names)?;
+    if let Some(first) = unnamed.first() {
+        let has_all = logs.has_least() || logs.begin_with_the_first_change(path, first)?;
+        let kind = match has_all && logs_are_whole {
+            true => OmissionKind::UnfinishedTables,
+            false => OmissionKind::UnnamedTables,
+        };
+        let message = format!("the list of files does not name {}, so it is not read", unnamed.join(", "));
+        omissions.push(Omission { kind, message });
+    }
     Ok(omissions)
 }
 
@@ -99,6 +107,21 @@ impl Logs {
     /// If it is, no table was finished since: the list of files would name it, and a later log would be the least.
     fn has_least(&self) -> bool {
         self.names.first().is_some_and(|name| number(name) == Some(self.least))
+    }
+
+    /// Whether the oldest begins with the very first change of the database, and is older than a table.
+    ///
+    /// The list of files of a database that never finished a table asks for no log by its number: a server that is killed
+    /// while it writes its first table leaves one that is not named, and a log with all of its rows.
+    fn begin_with_the_first_change(&self, path: &Path, table: &str) -> Result<bool, StoreError> {
+        let Some(oldest) = self.names.first() else { return Ok(false) };
+        let table = table.strip_suffix(".sst").and_then(|number| number.parse::<u64>().ok());
+        if number(oldest).zip(table).is_none_or(|(log, table)| log > table) {
+            return Ok(false);
+        }
+        let file = path.join(oldest);
+        let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
+        Ok(changes(&log).is_some_and(|changes| changes.start <= FIRST_CHANGE))
     }
 }
 
@@ -212,7 +235,8 @@ fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
     }))
 }
 
-fn unnamed_tables(db: &DB, path: &Path, names: &[String]) -> Result<Option<String>, StoreError> {
+/// The tables that the list of files does not name, oldest first.
+fn unnamed_tables<'a>(db: &DB, path: &Path, names: &'a [String]) -> Result<Vec<&'a str>, StoreError> {
     let named: BTreeSet<String> = db
         .live_files()
         .map_err(|error| explain(path, &error))?
@@ -222,8 +246,7 @@ fn unnamed_tables(db: &DB, path: &Path, names: &[String]) -> Result<Option<Strin
     let mut unnamed: Vec<&str> = names.iter().map(String::as_str).collect();
     unnamed.retain(|name| name.ends_with(".sst") && !named.contains(*name));
     unnamed.sort_unstable();
-    Ok((!unnamed.is_empty())
-        .then(|| format!("the list of files does not name {}, so it is not read", unnamed.join(", "))))
+    Ok(unnamed)
 }
 
 fn file_names(path: &Path) -> Result<Vec<String>, StoreError> {

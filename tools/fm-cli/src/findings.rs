@@ -1,6 +1,7 @@
-//! Findings as they come: one line each, for people or as NDJSON.
+//! Findings as they come: one line each, for people or as NDJSON. For people those that follow from another one are
+//! counted under it.
 
-use fm_history::{Finding, Severity};
+use fm_history::{Finding, Folds, Severity};
 use serde::Serialize;
 
 use crate::common::{Verbosity, verbosity};
@@ -15,6 +16,8 @@ pub struct FindingPrinter {
     output: Output,
     printed: u64,
     left_out: u64,
+    /// What follows from the findings printed last, or from some before them.
+    folds: Folds,
     failure: Option<Failure>,
 }
 
@@ -28,14 +31,16 @@ struct FindingLine<'a> {
 impl FindingPrinter {
     /// A printer for people, or of NDJSON.
     pub fn new(json: bool) -> Self {
-        Self { json, output: Output::default(), printed: 0, left_out: 0, failure: None }
+        let (output, folds) = (Output::default(), Folds::default());
+        Self { json, output, printed: 0, left_out: 0, folds, failure: None }
     }
 
     /// Prints a finding.
     pub fn print(&mut self, finding: &Finding) {
-        if self.failure.is_some() {
+        if self.failure.is_some() || (!self.json && self.folds.take(finding)) {
             return;
         }
+        self.print_folds();
         let verbosity = verbosity();
         let result = if self.json {
             self.output.json(&FindingLine { r#type: "finding", finding })
@@ -56,8 +61,19 @@ impl FindingPrinter {
         self.failure = result.err();
     }
 
+    /// Prints what follows from findings before, in a line for each kind.
+    fn print_folds(&mut self) {
+        if self.folds.is_empty() || self.failure.is_some() {
+            return;
+        }
+        let folds = std::mem::take(&mut self.folds);
+        let mut lines = folds.iter().map(|fold| format!("        + {}", fold.words()));
+        self.failure = lines.find_map(|line| self.output.line(&line).err());
+    }
+
     /// Ends the list.
     pub fn finish(mut self) -> Result<Output, Failure> {
+        self.print_folds();
         if self.left_out > 0 {
             self.output.line(&format!(
                 "        … and {} more findings (--verbose or --json prints all)",

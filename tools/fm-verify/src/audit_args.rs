@@ -20,6 +20,9 @@ pub(crate) struct AuditArgs {
     pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
+    /// Let warnings fail as errors do.
+    #[arg(long, env = "FM_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) strict: bool,
     /// Print NDJSON: findings, and the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,

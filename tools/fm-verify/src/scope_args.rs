@@ -95,6 +95,11 @@ impl ScopeArgs {
         pool.map_err(|error| Failure::from_error(Exit::CannotLook, &error))
     }
 
+    /// The first epoch or session that is looked at.
+    pub(crate) fn first(&self) -> u64 {
+        self.from.unwrap_or(0)
+    }
+
     fn is_part(&self) -> bool {
         self.from.is_some() || self.to.is_some()
     }

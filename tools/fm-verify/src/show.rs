@@ -10,6 +10,7 @@ use fm_history::{Entry, Hash};
 use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
+use crate::show_converted::{Converted, OriginalLine, with_other_id};
 use crate::show_unit::{self, Shown};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
@@ -31,6 +32,9 @@ struct EntryLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_hash: Option<Hash>,
     signatures: &'a Signers,
+    /// What a session of a migrated directory was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<OriginalLine<'a>>,
     modules: &'a Modules,
     keys: Option<NamedKeys>,
     list: Vec<ItemLine<'a>>,
@@ -61,15 +65,16 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let history = history_of(&source, &arguments.place);
     let signers = history.signers(found.index, &found.record, trusted(keys.as_ref()), control)?;
     drop(progress);
+    let converted = Converted::of(&source, found.index, trusted(keys.as_ref()))?;
     let modules = modules(keys.as_ref());
     let mut output = Output::default();
     let layouts = [&found.layout, &found.layout];
     if arguments.json {
         let keys = NamedKeys::of(keys.as_ref(), layouts);
-        output.json(&entry_line(&found, &signers, &modules, keys, arguments.hex))?;
+        output.json(&entry_line(&found, &signers, converted.as_ref(), &modules, keys, arguments.hex))?;
     } else {
         output.line(&trust_root_line(keys.as_ref(), layouts))?;
-        print(&mut output, &found, &signers, &modules, arguments.hex)?;
+        print(&mut output, &found, &signers, converted.as_ref(), &modules, arguments.hex)?;
     }
     Ok(Exit::Done)
 }
@@ -95,7 +100,11 @@ pub(crate) fn find(source: &Source, place: &PlaceArgs, control: Control<'_>) -> 
         }
         (Some(index), ..) | (_, Some(index), _) => (index, place.item),
         (.., Some(txid)) => {
-            let at = history.find_transaction(txid, control)?.ok_or_else(|| {
+            let at = match history.find_transaction(txid, control)? {
+                Some(at) => Some(at),
+                None => source.find_old_transaction(txid, control)?,
+            };
+            let at = at.ok_or_else(|| {
                 Failure::new(Exit::Findings, format!("no transaction {txid} was accepted in {path}"))
             })?;
             (at.0, Some(at.1))
@@ -124,9 +133,15 @@ fn take(history: &StoredHistory<'_>, index: u64, item: Option<usize>) -> Result<
     Ok(Found { index, record, layout, entry, item })
 }
 
+/// Whether it is a record of the old history: of a migrated directory both are shown.
+fn is_original(found: &Found) -> bool {
+    !matches!(found.layout, Detected::Blocks(layout) if layout.is_modern())
+}
+
 fn entry_line<'a>(
     found: &'a Found,
     signatures: &'a Signers,
+    converted: Option<&'a Converted>,
     modules: &'a Modules,
     keys: Option<NamedKeys>,
     hex: bool,
@@ -145,9 +160,12 @@ fn entry_line<'a>(
         items: found.entry.items.as_ref().map(Vec::len),
         last_hash: found.entry.last_hash,
         signatures,
+        original: converted.filter(|_| !is_original(found)).map(Converted::line),
         modules,
         keys,
-        list: list.map(|(number, item)| item_json(number, item, hex)).collect(),
+        list: list
+            .map(|(number, item)| with_other_id(item_json(number, item, hex), converted, item))
+            .collect(),
     }
 }
 
@@ -155,6 +173,7 @@ fn print(
     output: &mut Output,
     found: &Found,
     signers: &Signers,
+    converted: Option<&Converted>,
     modules: &Modules,
     hex: bool,
 ) -> Result<(), Failure> {
@@ -174,11 +193,27 @@ fn print(
     if entry.ambiguous {
         output.line("           another list of items, with a shorter tail, has the same root")?;
     }
-    output.line(&format!("signed by  {}", signers_text(signers)))?;
+    match converted.filter(|_| !is_original(found)) {
+        Some(converted) => {
+            output.line(&format!(
+                "signed by  {}",
+                if signers.stored.is_empty() {
+                    "no guardian since the conversion".to_owned()
+                } else {
+                    signers_text(signers)
+                }
+            ))?;
+            output.line(&format!("made from  {}", converted.text()))?;
+        }
+        None => output.line(&format!("signed by  {}", signers_text(signers)))?,
+    }
     let shown = entry.known_items().iter().enumerate();
     let shown = shown.filter(|(number, _)| found.item.is_none_or(|item| item == *number));
     for (number, item) in shown.take(MOST_PRINTED) {
         output.line(&format!("item       {} {}", group_digits(number as u64), item_text(item, modules)))?;
+        if let Some(other) = converted.and_then(|converted| converted.other_id(item)) {
+            output.line(&format!("           {other}"))?;
+        }
         if hex {
             output.line(&format!("           {}", hex::encode(&item.bytes)))?;
         }

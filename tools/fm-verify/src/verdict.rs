@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::origin::Origin;
 use crate::scope_args::{Limits, Range, SampleFacts, TrustFacts};
+use crate::standing::{last_stored, proven_to, signatures, summary};
 use crate::verify::Outcome;
 
 /// The last line of an audit's NDJSON.
@@ -38,9 +39,19 @@ pub(crate) struct Verdict<'a> {
     pub(crate) units: u64,
     pub(crate) last: Option<u64>,
     pub(crate) proven_to: Option<u64>,
+    /// The last epoch or session before the first break; none if that is the first, or not all before it was looked at.
+    pub(crate) intact_to: Option<u64>,
+    /// The first epoch or session with an error.
+    pub(crate) first_break: Option<u64>,
     pub(crate) history_root: Option<String>,
     pub(crate) errors: u64,
     pub(crate) warnings: u64,
+    /// Errors and warnings that follow from nothing else.
+    pub(crate) causes: u64,
+    /// Findings that follow from others.
+    pub(crate) consequences: u64,
+    /// Sessions whose list of items shares its header with another one.
+    pub(crate) ambiguous: u64,
     pub(crate) keys: Option<KeySource>,
     /// The part that was looked at; none if that was all.
     pub(crate) range: Option<Range>,
@@ -105,14 +116,19 @@ pub(crate) struct Judgement<'a> {
     pub(crate) verdict: Verdict<'a>,
     pub(crate) exit: Exit,
     pub(crate) is_epochs: bool,
+    /// Records that the counts of signatures are of.
+    pub(crate) records: u64,
 }
 
 pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judgement<'a> {
     let Limits { range, sample, .. } = &outcome.limits;
-    let (name, exit) = match (outcome.errors + outcome.warnings, keys) {
+    let failing = outcome.tally.errors + if outcome.strict { outcome.tally.warnings } else { 0 };
+    let (name, exit) = match (failing, keys) {
         (0, None) => ("unpinned", Exit::Partial),
         (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),
         (0, Some(_)) if range.is_some() => ("partial", Exit::Partial),
+        // Nothing is never sound: a federation in its first session has signed nothing yet.
+        (0, Some(_)) if proven_to(outcome).is_none() => ("empty", Exit::Partial),
         (0, Some(_)) => ("sound", Exit::Done),
         _ => ("findings", Exit::Findings),
     };
@@ -124,7 +140,7 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
         Origin::new(keys, outcome.identity),
         is_epochs,
     );
-    Judgement { verdict, exit, is_epochs }
+    Judgement { verdict, exit, is_epochs, records: outcome.audit.chain.epochs }
 }
 
 pub(crate) fn conclude(
@@ -152,7 +168,8 @@ fn verdict<'a>(
     let chain = &outcome.audit.chain;
     let Limits { range, sample, trust } = &outcome.limits;
     // Sessions do not cover each other, and nothing covers what was not looked at.
-    let is_gapless = range.is_none_or(|range| range.from == 0) && (is_epochs || sample.is_none());
+    let is_from_start = range.is_none_or(|range| range.from == 0);
+    let is_gapless = is_from_start && (is_epochs || sample.is_none());
     let continued = outcome.continued.as_ref();
     // The sessions since the conversion are the same history: one root over all of them.
     let anchor = continued.map_or(&outcome.audit, |continued| continued).anchor.as_ref();
@@ -182,9 +199,14 @@ fn verdict<'a>(
         units: outcome.units,
         last: anchor.map(|anchor| anchor.last),
         proven_to: proven_to(outcome).filter(|_| is_gapless),
+        intact_to: outcome.tally.intact_to(last_stored(outcome)).filter(|_| is_from_start),
+        first_break: outcome.tally.first_break,
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
-        errors: outcome.errors,
-        warnings: outcome.warnings,
+        errors: outcome.tally.errors,
+        warnings: outcome.tally.warnings,
+        causes: outcome.tally.errors + outcome.tally.warnings,
+        consequences: outcome.tally.consequences,
+        ambiguous: outcome.tally.ambiguous,
         keys,
         range: *range,
         sample: sample.as_ref(),
@@ -199,21 +221,13 @@ fn continued_sessions(outcome: &Outcome) -> Option<u64> {
     outcome.continued.as_ref().map(|continued| continued.chain.epochs.saturating_sub(converted))
 }
 
-/// The last epoch or session that signatures stand behind: of those since a conversion, if all before are proven.
-fn proven_to(outcome: &Outcome) -> Option<u64> {
-    match &outcome.continued {
-        Some(continued) => outcome.audit.chain.last_signed.and(continued.chain.last_signed),
-        None => outcome.audit.chain.last_signed,
-    }
-}
-
 fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let Judgement { verdict, is_epochs, .. } = judgement;
     verdict.origin.print(output)?;
     output.line(&format!("trust root {}", trust_root(verdict)))?;
     output.line(&format!("source     {}", source(verdict)))?;
     let what = if *is_epochs { "epochs    " } else { "signatures" };
-    output.line(&format!("{what} {}", signatures(verdict, *is_epochs)))?;
+    output.line(&format!("{what} {}", signatures(judgement)))?;
     if let (Some(last), Some(root)) = (verdict.last, &verdict.history_root) {
         output.line(&format!(
             "sessions   {} (0 to {}), {} items",
@@ -286,35 +300,6 @@ pub(crate) fn sealed(outcome: &Outcome) -> Option<String> {
     })
 }
 
-/// The verdict in one sentence.
-pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
-    let Judgement { verdict, is_epochs, .. } = judgement;
-    // What nobody signed before the conversion is in none of the sessions since then.
-    let is_epochs = *is_epochs && outcome.continued.is_none();
-    let last = outcome.continued.as_ref().unwrap_or(&outcome.audit).chain.last;
-    let scope = proven_scope(verdict, last, is_epochs);
-    let what = if is_epochs { "epoch" } else { "session" };
-    let part = verdict.range.map(|range| {
-        let (from, to) = (group_digits(range.from), group_digits(range.to));
-        format!("{what}s {from} to {to} only, and none of the records beside the history")
-    });
-    let sample = verdict.sample.map(|sample| sample.words(what));
-    match verdict.verdict {
-        "sound" => format!("SOUND {}", scope.unwrap_or_default()),
-        "sampled" => {
-            let limits: Vec<String> = sample.into_iter().chain(part).collect();
-            format!("SAMPLED, nothing found: {}", limits.join("; "))
-        }
-        "partial" => format!("PARTIAL, nothing found: {}", part.unwrap_or_default()),
-        "unpinned" => "UNPINNED: consistent in itself, signatures not checked for want of keys".to_owned(),
-        _ => {
-            let scope = scope.filter(|_| part.is_none() && sample.is_none());
-            let scope = scope.map(|scope| format!("; proven {scope}")).unwrap_or_default();
-            format!("FINDINGS: {} error(s), {} warning(s){scope}", verdict.errors, verdict.warnings)
-        }
-    }
-}
-
 fn trust_line(trust: &TrustFacts, errors: u64, is_epochs: bool) -> String {
     let what = if is_epochs { "epochs" } else { "sessions" };
     let now = if errors == 0 { "now" } else { "as before, for there are errors" };
@@ -345,58 +330,4 @@ pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
             format!("NOT USED: {path} was given, and there was nothing that its keys could be tried on")
         }
     }
-}
-
-pub(crate) fn signatures(verdict: &Verdict<'_>, is_epochs: bool) -> String {
-    let stored = group_digits(if is_epochs { verdict.epochs } else { verdict.sessions });
-    match (&verdict.keys, verdict.unchecked_signatures) {
-        (Some(_), 0) if is_epochs => format!(
-            "{stored}: {} signed, {} covered by later signatures, {} unsigned at the tip, {} unproven",
-            group_digits(verdict.signed),
-            group_digits(verdict.covered),
-            group_digits(verdict.tip),
-            group_digits(verdict.unproven)
-        ),
-        (Some(_), 0) => format!(
-            "{stored} sessions: {} signed by enough guardians{}, {} not",
-            group_digits(verdict.signed),
-            by_signers(verdict),
-            group_digits(verdict.unproven)
-        ),
-        (Some(_), unchecked) if verdict.sample.is_some() => format!(
-            "{stored}{}: {} signed, signatures of {} not checked, {} not signed by enough guardians",
-            if is_epochs { "" } else { " sessions" },
-            group_digits(verdict.signed),
-            group_digits(unchecked),
-            group_digits(verdict.unproven)
-        ),
-        (_, unchecked) if is_epochs => {
-            format!("{stored}: {} with a signature, none of them checked", group_digits(unchecked))
-        }
-        (_, unchecked) => {
-            format!("{stored} sessions: {} with signatures, none of them checked", group_digits(unchecked))
-        }
-    }
-}
-
-/// How much history stands behind how many guardians.
-fn by_signers(verdict: &Verdict<'_>) -> String {
-    let part = |(guardians, sessions): (&usize, &u64)| format!("{} by {guardians}", group_digits(*sessions));
-    let parts: Vec<String> = verdict.by_signers.iter().rev().map(part).collect();
-    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
-}
-
-/// What the signatures prove, and what they do not; none if there are errors or nothing is signed.
-fn proven_scope(verdict: &Verdict<'_>, last_stored: Option<u64>, is_epochs: bool) -> Option<String> {
-    let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
-    let what = if is_epochs { "epoch" } else { "session" };
-    let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {
-        None if verdict.pending > 0 => "that it ends there, the open session and module data are".to_owned(),
-        None => "that it ends there and module data are".to_owned(),
-        Some((first, last)) if first == last => format!("{what} {} and module data are", group_digits(last)),
-        Some((first, last)) => {
-            format!("{what}s {} to {} and module data are", group_digits(first), group_digits(last))
-        }
-    };
-    Some(format!("up to {what} {}; {guardians_own} this guardian's own word", group_digits(signed)))
 }

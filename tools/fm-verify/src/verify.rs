@@ -8,12 +8,13 @@ use fm_audit::{
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
-use fm_history::{Finding, Hash, Severity};
+use fm_history::{Finding, Hash, Tally};
 
 use crate::audit_args::AuditArgs;
 use crate::open_session;
 use crate::origin::RowIdentity;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
+use crate::told::Told;
 use crate::verdict::conclude;
 
 /// What was looked at, and what it came to.
@@ -27,16 +28,19 @@ pub(crate) struct Outcome {
     pub(crate) continued: Option<HistoryAudit>,
     /// Units of the session in progress.
     pub(crate) units: u64,
-    pub(crate) errors: u64,
-    pub(crate) warnings: u64,
     /// Identity of all rows; none if they were not all looked at.
     pub(crate) identity: Option<Hash>,
+    /// What the findings come to.
+    pub(crate) tally: Tally,
+    /// Warnings count as errors.
+    pub(crate) strict: bool,
     /// What was left out because the user said so.
     pub(crate) limits: Limits,
 }
 
 /// What is to be looked at, and how.
 pub(crate) struct Request<'a> {
+    pub(crate) strict: bool,
     pub(crate) path: &'a Path,
     pub(crate) keys: Option<&'a PinnedKeys>,
     pub(crate) scope: &'a ScopeArgs,
@@ -65,7 +69,7 @@ pub(crate) fn look(
 ) -> Result<Outcome, Failure> {
     let (path, layout, scope) = (arguments.source()?, arguments.layout.get()?, &arguments.scope);
     scope.use_jobs()?;
-    let request = Request { path, keys, scope };
+    let request = Request { path, keys, scope, strict: arguments.strict };
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
@@ -75,16 +79,23 @@ pub(crate) fn look(
             let archive = archive.into_iter().find(|path| path.is_file());
             let checked = archive.map(|archive| check_archive(&archive, control));
             let Some(Ok((None, damage))) = checked else { return Err(error.into()) };
-            return Ok(damaged(&damage, None, &mut watch));
+            return Ok(damaged(damage, None, &request, &mut watch));
         }
         source => source?,
     };
     audit(&source, &request, control, &mut watch)
 }
 
-fn damaged(damage: &[Finding], layout: Option<Detected>, watch: &mut Watch<'_>) -> Outcome {
-    damage.iter().for_each(|finding| (watch.on_finding)(finding));
+fn damaged(
+    damage: Vec<Finding>,
+    layout: Option<Detected>,
+    request: &Request<'_>,
+    watch: &mut Watch<'_>,
+) -> Outcome {
+    let mut told = Told::new(&mut *watch.on_finding);
+    damage.into_iter().for_each(|finding| told.take(finding));
     let (audit, seal, limits) = (HistoryAudit::default(), SealAudit::default(), Limits::default());
+    let (tally, strict) = (told.tally, request.strict);
     Outcome {
         source: "archive",
         layout,
@@ -93,8 +104,8 @@ fn damaged(damage: &[Finding], layout: Option<Detected>, watch: &mut Watch<'_>) 
         continued: None,
         units: 0,
         identity: None,
-        errors: damage.len() as u64,
-        warnings: 0,
+        tally,
+        strict,
         limits,
     }
 }
@@ -119,32 +130,27 @@ fn audit(
             let (found, damage) = check_archive(archive.path(), control)?;
             identity = found;
             if identity.is_none() {
-                return Ok(damaged(&damage, Some(layout), watch));
+                return Ok(damaged(damage, Some(layout), request, watch));
             }
             "archive"
         }
     };
-    let omissions = source.lacks();
-    omissions.iter().for_each(|finding| (watch.on_finding)(finding));
+    let Watch { on_finding, on_session } = watch;
+    let mut told = Told::new(&mut **on_finding);
+    source.lacks().into_iter().for_each(|finding| told.take_omission(finding));
     let scope = plan.scope();
     let rows = RowIdentity::default();
     let see = |key: &[u8], value: &[u8]| rows.see(key, value);
     let is_seen = identity.is_none() && scope.is_whole() && matches!(layout, Detected::Blocks(_));
     let on_row: Option<OnEveryRow<'_>> = if is_seen { Some(&see) } else { None };
     let options = HistoryOptions { layout, keys, shares: true, until: None, side_records, on_row, scope };
-    let Watch { on_finding, on_session } = watch;
-    let audit = audit_history(
-        history.stream,
-        options,
-        control,
-        &mut |finding| on_finding(&finding),
-        &mut |session| {
-            on_session(&session);
-            Ok(())
-        },
-    )?;
+    let mut on_session = |session: OldSession<'_>| {
+        on_session(&session);
+        Ok(())
+    };
+    let stream = history.stream;
+    let audit = audit_history(stream, options, control, &mut |found| told.take(found), &mut on_session)?;
     let layout = audit.layout.unwrap_or(layout);
-    let mut others = omissions;
     let mut units = 0;
     if let Detected::Blocks(layout) = layout
         && plan.scope().is_whole()
@@ -152,24 +158,19 @@ fn audit(
         // Keys that are of another federation were told already.
         let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
         let keys = request.keys.and_then(|keys| keys.session.as_ref()).filter(|_| is_checked);
-        units = open_session::check(history.stream, layout, keys, &mut |finding| {
-            on_finding(&finding);
-            others.push(finding);
-        })?;
+        units = open_session::check(stream, layout, keys, &mut |finding| told.take(finding))?;
     }
+    let (tally, strict) = (told.tally, request.strict);
     let is_whole = plan.scope().is_whole();
-    let count = |severity| others.iter().filter(|finding| finding.severity == severity).count() as u64;
-    let errors = audit.errors + count(Severity::Error);
-    let warnings = audit.warnings + count(Severity::Warning);
-    let (layout, limits) = (Some(layout), plan.conclude(&audit, errors)?);
+    let (layout, limits) = (Some(layout), plan.conclude(&audit, tally.errors)?);
     let (seal, continued) = (SealAudit::default(), None);
     let identity = match (identity, is_seen) {
         (None, true) => rows.finish(),
         // Epochs are not read in the order of keys.
-        (None, false) if is_whole => Some(fm_audit::identity(history.stream, control)?),
+        (None, false) if is_whole => Some(fm_audit::identity(stream, control)?),
         (identity, _) => identity,
     };
-    Ok(Outcome { source: name, layout, audit, seal, continued, units, identity, errors, warnings, limits })
+    Ok(Outcome { source: name, layout, audit, seal, continued, units, identity, tally, strict, limits })
 }
 
 fn audit_directory(
@@ -191,17 +192,14 @@ fn audit_directory(
         scope: plan.scope(),
     };
     let Watch { on_finding, on_session } = watch;
-    let audit = audit_migrated_sessions(
-        dir,
-        options,
-        control,
-        &mut |finding| on_finding(&finding),
-        &mut |session| {
-            on_session(&session);
-            Ok(())
-        },
-    )?;
-    let limits = plan.conclude(&audit.original, audit.errors)?;
+    let mut told = Told::new(&mut **on_finding);
+    let mut on_session = |session: OldSession<'_>| {
+        on_session(&session);
+        Ok(())
+    };
+    let audit =
+        audit_migrated_sessions(dir, options, control, &mut |found| told.take(found), &mut on_session)?;
+    let limits = plan.conclude(&audit.original, told.tally.errors)?;
     Ok(Outcome {
         source: "migrated directory",
         layout: Some(dir.layout),
@@ -210,9 +208,9 @@ fn audit_directory(
         continued: audit.continued,
         units: 0,
         // Of the rows of old: the audit compared it with what the manifest says.
-        identity: Some(dir.manifest.provenance).filter(|_| audit.errors == 0),
-        errors: audit.errors,
-        warnings: audit.warnings,
+        identity: Some(dir.manifest.provenance).filter(|_| told.tally.errors == 0),
+        tally: told.tally,
+        strict: request.strict,
         limits,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_audit::{KeyStanding, Signers};
 use fm_cli::{PinnedKeys, group_digits};
-use fm_history::{EntryItem, ItemKind, ModulePart, PeerId, sha256};
+use fm_history::{EntryItem, Hash, ItemKind, ModulePart, PeerId, sha256};
 use serde::Serialize;
 
 /// The kinds of modules, by instance, where a config says them.
@@ -21,6 +21,11 @@ pub(crate) struct ItemLine<'a> {
     item: usize,
     #[serde(flatten)]
     facts: &'a EntryItem,
+    /// Of a transaction in a migrated directory: its id before the conversion, or since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) old_txid: Option<Hash>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) new_txid: Option<Hash>,
     bytes: usize,
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,6 +36,8 @@ pub(crate) fn item_json(item: usize, facts: &EntryItem, hex: bool) -> ItemLine<'
     ItemLine {
         item,
         facts,
+        old_txid: None,
+        new_txid: None,
         bytes: facts.bytes.len(),
         sha256: sha256(&[&facts.bytes]).to_string(),
         hex: hex.then(|| hex::encode(&facts.bytes)),

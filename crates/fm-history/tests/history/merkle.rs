@@ -60,7 +60,11 @@ fn of_all_lists_with_one_root_exactly_the_shortest_is_not_flagged() {
             let shortest = lists.iter().map(Vec::len).min();
             for list in lists {
                 let is_shortest = Some(list.len()) == shortest;
-                assert_ne!(merkle_root(list.clone()).ambiguous, is_shortest, "{list:?} of {lists:?}");
+                let found = merkle_root(list.clone());
+                assert_ne!(found.ambiguous, is_shortest, "{list:?} of {lists:?}");
+                assert_eq!(found.repeated > 0, found.ambiguous, "{list:?}");
+                let shorter = list[..list.len() - found.repeated].to_vec();
+                assert_eq!(merkle_root(shorter).root, found.root, "{list:?}");
             }
             assert_eq!(lists.iter().filter(|list| Some(list.len()) == shortest).count(), 1, "{lists:?}");
             shared += usize::from(lists.len() > 1);
@@ -79,6 +83,7 @@ fn the_repeated_tail() {
     let (short, long) = (merkle_root(vec![a, b, c, a, b, c]), merkle_root(vec![a, b, c, a, b, c, b, c]));
     assert_eq!(short.root, long.root);
     assert_eq!((short.ambiguous, long.ambiguous), (false, true));
+    assert_eq!((short.repeated, long.repeated), (0, 2));
     // Equal neighbours that are no siblings, or siblings before the end, share nothing.
     assert!(!merkle_root(vec![a, b, b, c]).ambiguous);
     assert!(!merkle_root(vec![a, a, b, c]).ambiguous && !merkle_root(vec![a, a]).ambiguous);

@@ -156,6 +156,40 @@ fn a_table_that_the_list_does_not_name_is_told() {
     told(OmissionKind::UnnamedTables);
 }
 
+/// A server that is killed while it writes its first table leaves a log with every change since the first, and a list of
+/// files that asks for no log: nothing is lost.
+#[test]
+fn a_first_table_that_was_not_finished_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("database");
+    let store = LiveStore::create(&path).unwrap();
+    for number in 0..50u32 {
+        store.write([(&number.to_be_bytes()[..], Some(&b"value"[..]))], Durability::Synced).unwrap();
+    }
+    // As the files are just before the list of files names the table.
+    let killed = dir.path().join("killed");
+    fs::create_dir(&killed).unwrap();
+    let copy_files = |wanted: &dyn Fn(&str) -> bool| {
+        for entry in fs::read_dir(&path).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if wanted(&name) {
+                fs::copy(path.join(&name), killed.join(&name)).unwrap();
+            }
+        }
+    };
+    copy_files(&|_| true);
+    store.checkpoint(&dir.path().join("checkpoint")).unwrap();
+    drop(store);
+    copy_files(&|name| name.ends_with(".sst"));
+    let (rows, told) = read(&killed).unwrap();
+    assert_eq!((rows.len(), kinds(&told)), (50, vec![OmissionKind::UnfinishedTables]), "{told:?}");
+    // A log that is newer than the table cannot have its rows.
+    let log = fs::read_dir(&killed).unwrap().map(|entry| entry.unwrap().path());
+    let log = log.into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
+    fs::rename(log, killed.join("000900.log")).unwrap();
+    assert_eq!(kinds(&read(&killed).unwrap().1), [OmissionKind::UnnamedTables]);
+}
+
 #[test]
 fn a_list_that_lost_its_last_record_is_told() {
     let dir = tempfile::tempdir().unwrap();

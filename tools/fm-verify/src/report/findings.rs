@@ -1,10 +1,15 @@
 //! Every finding with its place: the first of each severity, and how many more there are.
 
 use fm_cli::group_digits;
-use fm_history::{Finding, Severity};
+use fm_history::{Code, Finding, Place, Severity};
 
 use super::collect::Collector;
 use super::page::Page;
+
+/// Digits of a key that is shown whole, and of a longer one those at its beginning and end.
+const SHOWN_DIGITS: usize = 24;
+const KEY_HEAD: usize = 10;
+const KEY_TAIL: usize = 6;
 
 /// From the worst to the mildest.
 const SEVERITIES: [(Severity, &str, &str); 3] = [
@@ -34,6 +39,7 @@ pub(super) fn section(page: &mut Page, collector: &Collector) {
             page.tag("code", "", code.as_str());
             page.tag("strong", "", &group_digits(*count));
             page.tag("span", "note", code.meaning());
+            follow(page, collector, *code);
             page.close("li");
         }
         page.close("ul");
@@ -47,12 +53,39 @@ pub(super) fn section(page: &mut Page, collector: &Collector) {
     page.close("section");
 }
 
+/// What follows from findings of a kind.
+fn follow(page: &mut Page, collector: &Collector, cause: Code) {
+    let mut folds = collector.findings.folds.of(cause).peekable();
+    if folds.peek().is_none() {
+        return;
+    }
+    page.open("ul", "follow");
+    for fold in folds {
+        page.open("li", "");
+        page.tag("code", "", fold.first.code.as_str());
+        page.tag("strong", "", &group_digits(fold.count));
+        let verb = if fold.count == 1 { "follows" } else { "follow" };
+        page.tag("span", "note", &format!("{verb} from this. {}", fold.first.code.meaning()));
+        page.close("li");
+    }
+    page.close("ul");
+}
+
+/// A place with the middle of a long key left out.
+fn place_text(place: &Place) -> String {
+    let key = place.key.as_ref().map(|key| match key.len() {
+        0..=SHOWN_DIGITS => key.clone(),
+        length => format!("{}…{} ({} bytes)", &key[..KEY_HEAD], &key[length - KEY_TAIL..], length / 2),
+    });
+    Place { key, ..place.clone() }.to_string()
+}
+
 fn table(page: &mut Page, listed: &[Finding], class: &str) {
     page.open("table", "list");
     page.heads(&[("Where", false), ("What", false)]);
     for finding in listed {
         page.open("tr", class);
-        let place = finding.place.to_string();
+        let place = place_text(&finding.place);
         page.tag("td", "where", if place.is_empty() { "everywhere" } else { &place });
         page.open("td", "");
         page.tag("code", "", finding.code.as_str());

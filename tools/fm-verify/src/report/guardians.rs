@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use fm_cli::{PinnedKeys, group_digits};
 use fm_history::PeerId;
 
-use super::collect::{Bucket, Collector};
+use super::buckets::Bucket;
+use super::collect::Collector;
 use super::page::{Page, percent};
 
 /// Columns of the matrix.
@@ -107,7 +108,7 @@ pub(super) fn section(page: &mut Page, collector: &Collector, keys: Option<&Pinn
         "Each row is a guardian, left to right from the first to the last; darker means more often. Beside it how often in \
          all, and the longest stretch without.",
     );
-    let columns = columns(&collector.buckets);
+    let columns = columns(&collector.buckets.list);
     for matrix in matrices {
         matrix.write(page, &columns, collector.records, keys, is_epochs);
     }
@@ -170,6 +171,14 @@ impl Matrix<'_> {
             let seen: u64 = buckets.iter().filter_map(|bucket| (self.counts)(bucket).get(&peer)).sum();
             let (first, last) = (buckets.first(), buckets.last());
             let (from, to) = (first.map_or(0, |bucket| bucket.first), last.map_or(0, |bucket| bucket.last));
+            if records == 0 {
+                page.rect(
+                    "missing",
+                    [column * 10, 0, 9, 10],
+                    &format!("{what} {}: not there", span(from, to)),
+                );
+                continue;
+            }
             let title =
                 format!("{what} {}: in {} of {}", span(from, to), group_digits(seen), group_digits(records));
             // Ten shades: a style for each would be a page for itself.

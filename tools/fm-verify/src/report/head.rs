@@ -5,9 +5,9 @@ use fm_eras::Detected;
 
 use super::collect::Collector;
 use super::page::{Page, size};
+use crate::standing::{signatures, summary};
 use crate::verdict::{
-    Judgement, KeySource, TrustRoot, open_session, root_standing, sealed, signatures, source, summary,
-    trust_root,
+    Judgement, KeySource, TrustRoot, open_session, root_standing, sealed, source, trust_root,
 };
 use crate::verify::Outcome;
 
@@ -122,7 +122,7 @@ pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Coll
     page.open("dl", "");
     fact(page, "Source", &source(verdict), "");
     let what = if judgement.is_epochs { "Epochs" } else { "Sessions" };
-    fact(page, what, &signatures(verdict, judgement.is_epochs), "");
+    fact(page, what, &signatures(judgement), "");
     if let Some(last) = verdict.last {
         let sessions = group_digits(verdict.sessions);
         let (last, items) = (group_digits(last), group_digits(verdict.items));
@@ -159,7 +159,7 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
     let verdict = &judgement.verdict;
     let layout = outcome.layout.as_ref().map_or("unknown", Detected::name);
     let rows = [
-        ("The old records", format!("{} (layout {layout})", signatures(verdict, judgement.is_epochs))),
+        ("The old records", format!("{} (layout {layout})", signatures(judgement))),
         (
             "The way from old to new",
             if verdict.errors == 0 {

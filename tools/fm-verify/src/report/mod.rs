@@ -1,5 +1,6 @@
 //! `report`: an audit as one page to look at, complete in itself.
 
+mod buckets;
 mod collect;
 mod findings;
 mod guardians;
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
     let partial = PartialFile::create(target, |start| start.starts_with(START))?;
     let keys = arguments.audit.keys.load()?;
     let mut printer = FindingPrinter::new(arguments.audit.json);
-    let collector = RefCell::new(Collector::default());
+    let collector = RefCell::new(Collector::starting_at(arguments.audit.scope.first()));
     let watch = Watch {
         on_finding: &mut |finding| {
             printer.print(finding);

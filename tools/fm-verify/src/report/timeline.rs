@@ -2,7 +2,8 @@
 
 use fm_cli::group_digits;
 
-use super::collect::{Bucket, Collector, State};
+use super::buckets::{Bucket, State};
+use super::collect::Collector;
 use super::guardians::span;
 use super::page::Page;
 
@@ -16,7 +17,7 @@ const FLAG: usize = 12;
 
 /// Writes the timeline.
 pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
-    let buckets = &collector.buckets;
+    let buckets = &collector.buckets.list;
     let (Some(first), Some(last)) = (buckets.first(), buckets.last()) else { return };
     let what = if is_epochs { "epoch" } else { "session" };
     // The mean of a bucket, in tenths: buckets at the end have fewer records.
@@ -41,7 +42,9 @@ pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
             page.rect(class, [place * BAR, 0, BAR, HEIGHT], &title);
         }
         let height = scaled(mean(bucket), highest, HEIGHT - FLAG - 3);
-        page.rect("bar", [place * BAR, HEIGHT - height, BAR - 1, height], &title);
+        if bucket.records > 0 {
+            page.rect("bar", [place * BAR, HEIGHT - height, BAR - 1, height], &title);
+        }
         if let Some(class) = mark(bucket) {
             page.rect(&format!("flag {class}"), [place * BAR, 0, BAR, FLAG], &title);
         }
@@ -63,18 +66,20 @@ pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
 /// What stands behind a bucket's records, each state by its part; one that is bad is seen however rare it is.
 fn strip(page: &mut Page, place: usize, bucket: &Bucket, what: &str) {
     let mut top = 0;
+    let all = bucket.records.saturating_add(bucket.missing());
     for (state, class, meaning) in State::ALL.into_iter().rev() {
         let count = bucket.states[state as usize];
         if count == 0 {
             continue;
         }
-        let least = if matches!(state, State::Bad | State::Damaged) { STRIP / 3 } else { STRIP / 8 };
-        let height = scaled(count, bucket.records, STRIP).max(least).min(STRIP - top);
+        let is_wrong = matches!(state, State::Bad | State::Damaged | State::Missing);
+        let least = if is_wrong { STRIP / 3 } else { STRIP / 8 };
+        let height = scaled(count, all, STRIP).max(least).min(STRIP - top);
         let title = format!(
             "{what} {}: {} of {}: {meaning}",
             span(bucket.first, bucket.last),
             group_digits(count),
-            group_digits(bucket.records)
+            group_digits(all)
         );
         page.rect(class, [place * BAR, top, BAR, height], &title);
         top += height;
@@ -105,7 +110,9 @@ fn mark(bucket: &Bucket) -> Option<&'static str> {
 fn title(bucket: &Bucket, what: &str, mean: u64) -> String {
     let mut title =
         format!("{what} {}: {} items", span(bucket.first, bucket.last), group_digits(bucket.items));
-    if bucket.records > 1 {
+    if bucket.records == 0 {
+        title = format!("{what} {}: not there", span(bucket.first, bucket.last));
+    } else if bucket.records > 1 {
         title.push_str(&format!(" in {}, {} each", group_digits(bucket.records), tenths(mean)));
     }
     for (count, name) in [(bucket.errors, "error"), (bucket.warnings, "warning")] {
@@ -119,21 +126,26 @@ fn title(bucket: &Bucket, what: &str, mean: u64) -> String {
 fn legend(page: &mut Page, collector: &Collector) {
     page.open("ul", "legend");
     for (state, class, meaning) in State::ALL {
-        let count: u64 = collector.buckets.iter().map(|bucket| bucket.states[state as usize]).sum();
+        let counts = collector.buckets.list.iter().map(|bucket| bucket.states[state as usize]);
+        let count = counts.fold(0, u64::saturating_add);
         if count > 0 {
             entry(page, class, meaning, &group_digits(count));
         }
     }
     for (class, name, count) in [
-        ("mark error", "errors here", collector.buckets.iter().filter(|bucket| bucket.errors > 0).count()),
+        (
+            "mark error",
+            "errors here",
+            collector.buckets.list.iter().filter(|bucket| bucket.errors > 0).count(),
+        ),
         (
             "mark warning",
             "warnings here",
-            collector.buckets.iter().filter(|bucket| bucket.warnings > 0).count(),
+            collector.buckets.list.iter().filter(|bucket| bucket.warnings > 0).count(),
         ),
     ] {
         if count > 0 {
-            entry(page, class, name, &format!("{count} of {} bars", collector.buckets.len()));
+            entry(page, class, name, &format!("{count} of {} bars", collector.buckets.list.len()));
         }
     }
     page.close("ul");

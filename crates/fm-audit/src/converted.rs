@@ -1,0 +1,55 @@
+//! A converted session beside the epoch or block that it was made from: what a migrated directory has of both.
+
+use fm_eras::Detected;
+use fm_history::{CarriedTransaction, Hash};
+
+use crate::stored::convert_record;
+use crate::{AuditError, Control, Source, is_copied};
+
+/// What a session was made from.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// Its number, which is the session's too.
+    pub index: u64,
+    /// The stored record.
+    pub record: Vec<u8>,
+    /// Its layout.
+    pub layout: Detected,
+    /// Its transactions that are in the session, with the ids before and since the conversion.
+    pub transactions: Vec<CarriedTransaction>,
+}
+
+impl Source {
+    /// What a session of a migrated directory was made from; none of other sources, of sessions since the conversion, and
+    /// of those that were copied as they are.
+    pub fn original_of(&self, session: u64) -> Result<Option<Original>, AuditError> {
+        let Self::Migrated(dir) = self else { return Ok(None) };
+        if is_copied(&dir.layout) || session > dir.manifest.last {
+            return Ok(None);
+        }
+        let history = self.original();
+        let Some(record) = history.record(session)? else { return Ok(None) };
+        // What does not decode is a finding of an audit; here there is nothing to say about it.
+        let Ok(Some(converted)) = convert_record(session, &record, &history.layout) else { return Ok(None) };
+        let (layout, transactions) = (history.layout, converted.transactions);
+        Ok(Some(Original { index: session, record, layout, transactions }))
+    }
+
+    /// Where the transaction that had this id before the conversion is now: the session, and the item in it.
+    pub fn find_old_transaction(
+        &self,
+        txid: Hash,
+        control: Control<'_>,
+    ) -> Result<Option<(u64, usize)>, AuditError> {
+        let Self::Migrated(dir) = self else { return Ok(None) };
+        if is_copied(&dir.layout) {
+            return Ok(None);
+        }
+        let Some((index, _)) = self.original().find_transaction(txid, control)? else { return Ok(None) };
+        let original = self.original_of(index)?;
+        let transactions = original.map(|original| original.transactions).unwrap_or_default();
+        let found = transactions.into_iter().find(|transaction| transaction.old_txid == txid);
+        let item = found.and_then(|found| usize::try_from(found.item).ok());
+        Ok(item.map(|item| (index, item)))
+    }
+}

@@ -1,0 +1,93 @@
+//! A session of a migrated directory and the epoch or block that it was made from: who signed that, and the two ids of
+//! a transaction.
+
+use fm_audit::{Original, Signers, Source, TrustedKeys};
+use fm_cli::{Failure, group_digits};
+use fm_eras::Detected;
+use fm_history::{CarriedTransaction, EntryItem};
+use serde::Serialize;
+
+use crate::view::{ItemLine, signers_text};
+
+/// What a session was made from, and who signed that.
+pub(crate) struct Converted {
+    original: Original,
+    signers: Signers,
+}
+
+/// The same as JSON.
+#[derive(Serialize)]
+pub(crate) struct OriginalLine<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<u64>,
+    era: &'static str,
+    dialect: &'static str,
+    signatures: &'a Signers,
+}
+
+impl Converted {
+    /// Looks it up; none where nothing was converted.
+    pub(crate) fn of(source: &Source, index: u64, keys: TrustedKeys<'_>) -> Result<Option<Self>, Failure> {
+        let original = source.original_of(index)?;
+        Ok(original.map(|original| {
+            let signers = keys.signers(original.index, &original.record, &original.layout);
+            Self { original, signers }
+        }))
+    }
+
+    fn is_epoch(&self) -> bool {
+        matches!(self.original.layout, Detected::Hbbft(_))
+    }
+
+    pub(crate) fn line(&self) -> OriginalLine<'_> {
+        let (index, is_epoch) = (self.original.index, self.is_epoch());
+        OriginalLine {
+            session: (!is_epoch).then_some(index),
+            epoch: is_epoch.then_some(index),
+            era: self.original.layout.era(),
+            dialect: self.original.layout.name(),
+            signatures: &self.signers,
+        }
+    }
+
+    /// What it was made from, in words.
+    pub(crate) fn text(&self) -> String {
+        let what = if self.is_epoch() { "epoch" } else { "block" };
+        let covered = match (self.is_epoch(), self.signers.federation) {
+            (true, false) => " itself; the hash chain of a later one may cover it",
+            _ => "",
+        };
+        let index = group_digits(self.original.index);
+        format!("{what} {index}, signed by {}{covered}", signers_text(&self.signers))
+    }
+
+    fn transaction(&self, item: &EntryItem) -> Option<&CarriedTransaction> {
+        let txid = item.kind.txid()?;
+        let mut carried = self.original.transactions.iter();
+        carried.find(|carried| carried.txid == txid || carried.old_txid == txid)
+    }
+
+    /// The id that a transaction has on the other side of the conversion, in words.
+    pub(crate) fn other_id(&self, item: &EntryItem) -> Option<String> {
+        let carried = self.transaction(item).filter(|carried| carried.txid != carried.old_txid)?;
+        Some(match item.kind.txid() == Some(carried.txid) {
+            true => format!("id before the conversion: {}", carried.old_txid),
+            false => format!("id since the conversion: {}", carried.txid),
+        })
+    }
+}
+
+/// An item with the id that it has on the other side of the conversion, if it is a transaction.
+pub(crate) fn with_other_id<'a>(
+    mut line: ItemLine<'a>,
+    converted: Option<&Converted>,
+    item: &EntryItem,
+) -> ItemLine<'a> {
+    let Some(carried) = converted.and_then(|converted| converted.transaction(item)) else { return line };
+    let is_new = item.kind.txid() == Some(carried.txid);
+    line.old_txid = is_new.then_some(carried.old_txid);
+    line.new_txid = (!is_new).then_some(carried.txid);
+    line
+}
