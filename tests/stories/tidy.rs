@@ -193,6 +193,53 @@ fn every_code_is_documented() {
     assert_eq!(rows.len(), Code::ALL.len(), "the document has codes that do not exist");
 }
 
+/// The sources' texts as a reader sees them: values as `…`, a line that is continued in one piece.
+fn texts_of_programs() -> String {
+    let mut texts = String::new();
+    for path in
+        files(&root().join("crates"), &[".rs"]).into_iter().chain(files(&root().join("tools"), &[".rs"]))
+    {
+        let source = fs::read_to_string(path).unwrap();
+        let mut pieces = source.split("\\\n");
+        texts.push_str(pieces.next().unwrap());
+        pieces.for_each(|piece| texts.push_str(piece.trim_start()));
+    }
+    let mut shown = String::new();
+    for (index, piece) in texts.split('{').enumerate() {
+        match piece.split_once('}') {
+            Some((value, rest)) if index > 0 && !value.contains(['"', '\n']) => {
+                shown.push('…');
+                shown.push_str(rest);
+            }
+            _ => shown.push_str(piece),
+        }
+    }
+    shown
+}
+
+/// What the tables of `operating.md` say that programs say, they say: no row outlives its message.
+#[test]
+fn documented_messages_are_those_of_the_programs() {
+    let document = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let texts = texts_of_programs();
+    let (mut inside, mut rows) = (false, 0);
+    for line in document.lines() {
+        inside = line.starts_with("| Said |") || inside && line.starts_with('|');
+        let said = line.split(" | ").next().filter(|_| inside && line.starts_with("| `")).unwrap_or_default();
+        for phrase in said.split('`').skip(1).step_by(2) {
+            rows += 1;
+            let phrase = phrase.trim_start_matches("warning ").trim_start_matches("error ");
+            // Numbers and names are values; a cause stands behind a colon.
+            let phrase =
+                phrase.replace(" N", " …").replace(" M", " …").replace("FILE", "…").replace(": ", "…");
+            for part in phrase.split('…').map(|part| part.trim_matches([' ', '"', ':', ','])) {
+                assert!(part.len() < 4 || texts.contains(part), "nothing says {part:?}: {line}");
+            }
+        }
+    }
+    assert!(rows > 50, "{rows}");
+}
+
 #[test]
 fn nothing_names_a_machine() {
     let homes = [concat!("/", "work/"), concat!("/", "root/"), concat!("/", "home/")];

@@ -92,7 +92,8 @@ pub(crate) fn is_conversion(from: &Entry, root: Hash) -> bool {
 fn converted_root(from: &Entry, layout: &BlockLayout) -> Option<Hash> {
     let item = |item: &EntryItem| decode_accepted_item(&item.bytes, layout).ok();
     let items = from.items.as_ref()?.iter().map(item).collect::<Option<Vec<_>>>()?;
-    let merkle = MerkleRoot { root: from.hash, ambiguous: from.ambiguous, depth: Depth::default() };
+    let merkle =
+        MerkleRoot { root: from.hash, ambiguous: from.ambiguous, repeated: 0, depth: Depth::default() };
     let block = Block { index: None, items, merkle, signatures: BTreeMap::new() };
     Some(convert_block(from.index, &block, false).leaf.header.root)
 }

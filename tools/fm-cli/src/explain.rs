@@ -128,6 +128,9 @@ mod tests {
         let known: Vec<String> = all.iter().map(|exit| (*exit as u8).to_string()).collect();
         assert_eq!(explained, known);
         assert!(explain("13").expect("a status")[0].contains("space"));
+        for exit in all.into_iter().filter(|exit| *exit != Exit::Done) {
+            assert!(JSON.contains(&format!("`{}` ({})", exit.code(), exit as u8)), "{}", exit.code());
+        }
     }
 
     #[test]

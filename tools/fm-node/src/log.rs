@@ -8,6 +8,7 @@ use fm_cli::{Exit, Failure, Verbosity, verbosity, wants_colour};
 use fm_history::printable;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::debug_fn;
 
 /// What is left out whatever is logged: the library says of every session that ends that its tasks failed.
@@ -29,7 +30,15 @@ pub(crate) fn to_stderr() -> Result<(), Failure> {
             return Err(Failure::from_error(Exit::Usage, &error).hint("FM_LOG is for instance `debug`"));
         }
     };
-    let fields = debug_fn(|writer, field, value| {
+    let colours = wants_colour(std::io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    log.fmt_fields(fields()).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+/// Writes the fields of a line: one line, whatever is in them.
+fn fields() -> impl for<'writer> FormatFields<'writer> + 'static {
+    let field = debug_fn(|writer, field, value| {
         let text = format!("{value:?}");
         match field.name() {
             "message" => write!(writer, "{}", printable(&text)),
@@ -38,8 +47,47 @@ pub(crate) fn to_stderr() -> Result<(), Failure> {
             name => write!(writer, "{name}={}", printable(&text)),
         }
     });
-    let colours = wants_colour(std::io::stderr().is_terminal());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
-    log.fmt_fields(fields.delimited(" ")).with_writer(std::io::stderr).init();
-    Ok(())
+    field.delimited(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tracing::warn;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("not poisoned").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_stays_in_its_line() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).fmt_fields(fields());
+        let log = log.with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(log, || {
+            let reason = "no\n2026 INFO started\u{1b}[2J\u{202e}";
+            warn!(guardian = 2, %reason, text = reason, "refused: {reason}");
+        });
+        let text = String::from_utf8(lines.0.lock().expect("not poisoned").clone()).expect("text");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.ends_with('\n') && !text.trim_end().contains(fm_history::is_hidden), "{text:?}");
+        assert!(
+            text.contains("refused: no\\n2026") && text.contains(" guardian=2 reason=no\\n2026"),
+            "{text}"
+        );
+    }
 }
