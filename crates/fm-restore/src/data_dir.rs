@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fm_audit::DATABASE_NAME;
 use fm_backup::CHECKPOINTS_NAME;
-use fm_store::{
-    DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole, session_in_name,
-};
+use fm_store::{DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole};
 
 use crate::journal::{JOURNAL_NAME, Journal, Step};
 use crate::{GUARD_NAME, RestoreError};

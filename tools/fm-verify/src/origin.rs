@@ -33,7 +33,7 @@ pub(crate) struct Origin {
     pub(crate) federation: Option<String>,
     pub(crate) federation_name: Option<String>,
     pub(crate) guardians: BTreeMap<u16, String>,
-    pub(crate) program: &'static str,
+    pub(crate) program: String,
     /// The day, in Coordinated Universal Time.
     pub(crate) date: String,
     /// Identity of all rows of the source; none if they were not all looked at.
