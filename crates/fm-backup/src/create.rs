@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::{Control, DATABASE_NAME, HistoryKeys, identity};
-use fm_history::Finding;
-use fm_store::{CHECKPOINTS_NAME, PartialDir, ReadStore, StoreError, new_checkpoint_name, sync_name};
+use fm_history::{Code, Finding};
+use fm_store::{
+    CHECKPOINTS_NAME, PartialDir, ReadStore, StoreError, add_empty_log, new_checkpoint_name, sync_name,
+};
 
 use crate::{BackupError, State, Survey, survey};
 
@@ -63,6 +65,9 @@ fn copy(
     let partial = PartialDir::create(target)?;
     let store = ReadStore::open(database)?;
     store.copy_files(partial.path(), link)?;
+    if survey.omissions.iter().any(|code| code == Code::LogEmpty.as_str()) {
+        add_empty_log(partial.path())?;
+    }
     let copied = ReadStore::open(partial.path())?;
     let found = identity(fm_audit::EpochStream { rows: &copied, path: partial.path() }, control)?;
     if found != survey.classes.identity {

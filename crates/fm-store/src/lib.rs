@@ -34,7 +34,7 @@ pub use checkpoint_name::{
 };
 pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use error::StoreError;
-pub use live::{Durability, LiveStore};
+pub use live::{Durability, LiveStore, add_empty_log};
 pub use lock::DatabaseLock;
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir, sync_directory, sync_name};
