@@ -73,6 +73,11 @@ fn a_checkpoint_without_its_empty_log_is_whole() {
         assert_eq!((found(&run), &run.verdict()["verdict"]), (found_codes, &json!("sound")));
         checkpoint!("prune", "--data-dir", directory, "--keep", "0", "--config", directory).exits(0);
         assert_eq!(digest(&directory), before);
+        // A copy of it has the log again, and is whole under any name.
+        let copy = home.path().join("copy");
+        checkpoint!("create", "--data-dir", path, "--to", copy).exits(0);
+        assert!(rows(&copy) == rows(&path));
+        assert_eq!(found(&verify!(copy, "--config", directory, "--json").exits(0)), [""; 0]);
     }
 }
 
@@ -217,6 +222,12 @@ fn an_archive_of_what_lost_its_log_is_refused_as_that_is() {
     );
     let words = ["--archive", archive.to_str().expect("text"), "--guard-until", "99", "--dry-run"];
     assert!(guardian.run("restore", &words).exits(1).sentence().contains("is not whole"));
+    // Nor is it imported, though the new database lacks nothing by itself.
+    let new = guardian.beside("new");
+    let run = checkpoint!("import", archive, "--to", new, "--config", config, "--json").exits(1);
+    assert_eq!((found(&run), new.exists()), (vec!["log-missing".to_owned()], false));
+    let run = checkpoint!("import", archive, "--to", new, "--config", config, "--accept-findings", "--json");
+    assert_eq!(run.exits(0).verdict()["errors"], 1);
 }
 
 #[test]

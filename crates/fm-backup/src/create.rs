@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::{Control, DATABASE_NAME, HistoryKeys, identity};
-use fm_history::Finding;
-use fm_store::{CHECKPOINTS_NAME, Inheritance, PartialDir, ReadStore, make_directory, new_checkpoint_name};
+use fm_history::{Code, Finding};
+use fm_store::{
+    CHECKPOINTS_NAME, Inheritance, PartialDir, ReadStore, add_empty_log, make_directory, new_checkpoint_name,
+};
 
 use crate::{BackupError, State, Survey, survey};
 
@@ -69,6 +71,9 @@ fn copy(
     let partial = PartialDir::create(target)?;
     let store = ReadStore::open(database)?;
     store.copy_files(partial.path(), link)?;
+    if survey.omissions.iter().any(|code| code == Code::LogEmpty.as_str()) {
+        add_empty_log(partial.path())?;
+    }
     let copied = ReadStore::open(partial.path())?;
     let found = identity(fm_audit::EpochStream { rows: &copied, path: partial.path() }, control)?;
     if found != survey.classes.identity {

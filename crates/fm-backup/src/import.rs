@@ -9,8 +9,12 @@ use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, each_r
 use fm_history::{Finding, Hash};
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
+use crate::statement;
 use crate::verify::{guardians_of, misstated};
 use crate::{BackupError, Profile, State, Survey, survey};
+
+/// `kind` of what a conversion keeps of the old database.
+const PROVENANCE: &str = "provenance";
 
 /// What was imported.
 #[derive(Clone, Debug)]
@@ -51,6 +55,7 @@ pub fn import(
         let what = format!("is of the profile {}: a database needs every row", state.profile());
         return Err(BackupError::not_fit(state.path(), what));
     }
+    check_kind(state)?;
     if options.target.exists() {
         return existing(state, options.target, control);
     }
@@ -62,24 +67,40 @@ pub fn import(
         None => write_database(state, &database, control)?,
     };
     let new = State::open(&database, None, Some(state.layout()), control)?;
-    let survey = survey(&new, options.keys, control, on_finding)?;
+    let mut survey = survey(&new, options.keys, control, on_finding)?;
     let read_back = |what: String| BackupError::ReadBack { path: options.target.to_owned(), what };
     let found = survey.classes.identity;
     if found != written {
         return Err(read_back(format!("the database has identity {found}, it should be {written}")));
     }
-    let mut errors = survey.errors;
-    for finding in misstated(state, &survey, options.federation, guardians_of(options.keys)) {
-        errors += 1;
+    // What the archive's own database lacked is not to be seen in the new one.
+    let stated = misstated(state, &survey, options.federation, guardians_of(options.keys));
+    for finding in state.lacks().into_iter().chain(stated) {
+        finding.severity.count(&mut survey.errors, &mut survey.warnings);
         on_finding(finding);
     }
-    if errors > 0 && !options.accept_findings {
-        let path = state.path().to_owned();
-        return Err(BackupError::NotProven { path, errors, warnings: survey.warnings });
+    if survey.errors > 0 && !options.accept_findings {
+        let (errors, warnings) = (survey.errors, survey.warnings);
+        return Err(BackupError::NotProven { path: state.path().to_owned(), errors, warnings });
     }
     drop(new);
     partial.publish()?;
     Ok(Imported { survey: Some(survey), summary, identity: found, existed: false })
+}
+
+/// Refuses an archive whose records are, by its own word, not the rows of a database.
+fn check_kind(state: &State) -> Result<(), BackupError> {
+    let Some(metadata) = state.metadata() else { return Ok(()) };
+    match metadata.get("kind") {
+        Some(statement::CHECKPOINT | statement::INCREMENT | PROVENANCE) => Ok(()),
+        kind => {
+            let what = format!(
+                "is of the kind {:?}: its records are not the rows of a database",
+                kind.unwrap_or_default()
+            );
+            Err(BackupError::not_fit(state.path(), what))
+        }
+    }
 }
 
 /// Writes all rows of a state to a new database at `path`, and gives their number and identity, which is the one that the

@@ -173,12 +173,16 @@ impl LiveStore {
     }
 }
 
-/// RocksDB leaves an empty log out of a checkpoint, and then it looks like a database that lost its log.
-fn add_empty_log(checkpoint: &Path) -> Result<(), StoreError> {
+/// Puts the log back that RocksDB left out of a checkpoint because it was empty: without it the checkpoint looks like a
+/// database that lost its log.
+///
+/// # Errors
+/// If the checkpoint cannot be opened or written.
+pub fn add_empty_log(checkpoint: &Path) -> Result<(), StoreError> {
     let opened = open(checkpoint)?;
     let Some(name) = absent_log(&opened.db, checkpoint)? else { return Ok(()) };
     let path = checkpoint.join(name);
-    File::create_new(&path).map(drop).map_err(|source| StoreError::io(&path, source))
+    File::create_new(&path).and_then(|log| log.sync_all()).map_err(|source| StoreError::io(&path, source))
 }
 
 fn options() -> Options {
