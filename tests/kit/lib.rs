@@ -3,6 +3,7 @@
 //! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
 
 mod archives;
+mod attacker;
 mod binaries;
 mod browser;
 mod byzantine;
@@ -25,12 +26,12 @@ mod run;
 mod sealing;
 mod sessions;
 mod store;
-mod stranger;
 mod swollen;
 mod unsteady;
 mod upgrade;
 
 pub use archives::{flipped, metadata_of, records_of, rewritten};
+pub use attacker::Attacker;
 pub use binaries::binary;
 pub use browser::{browser, look};
 pub use byzantine::{Byzantine, Crimes};
@@ -56,7 +57,6 @@ pub use rustix::process::Signal;
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};
 pub use store::Store;
-pub use stranger::Stranger;
 pub use swollen::Swollen;
 pub use unsteady::{Mishaps, Unsteady};
 pub use upgrade::{OLD_PASSWORD, carry_over, carry_over_words, hash_to_confirm, sealed_guardians};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::net::TcpSocket;
 
 /// A WebSocket that nobody reads from unless told to.
-pub struct Stranger(TcpStream);
+pub struct Attacker(TcpStream);
 
-impl Stranger {
+impl Attacker {
     /// Connects to a host and port of this machine, from an address of it (any of 127.0.0.0/8).
     ///
     /// # Errors
