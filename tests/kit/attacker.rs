@@ -1,135 +1,84 @@
-//! A guardian that orders like an honest one, and sends the others what harms them over the same links: for stories,
-//! never shipped.
+//! A remote party at a guardian's interface that has no password and no manners: it says what it likes and reads nothing.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use fm_aleph::Session;
-use fm_guardian::NodeConfig;
-use fm_peers::Peers;
-use tokio::runtime::Runtime;
-use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::net::TcpSocket;
 
-use crate::byzantine::{Memory, follow, member, setup};
-
-/// Between two messages to each of the others: 500 a second, a quarter of what a link is read at.
-const PAUSE: Duration = Duration::from_millis(20);
-const MESSAGES_AT_ONCE: u64 = 10;
-/// Between two messages of 4 MiB.
-const BETWEEN_LARGE: Duration = Duration::from_millis(400);
-
-/// What it sends, beside its units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attack {
-    /// Nothing.
-    None,
-    /// Multi-signatures of fork alerts with a place for each of millions of guardians, all empty: one byte each in the message, 65
-    /// in memory.
-    EmptyPlaces,
-    /// Requests that name another guardian as the one who asks, so that the answers go there.
-    OtherNames,
-}
-
-/// Guardian 0; it ends when this goes.
-pub struct Attacker {
-    /// Messages that it sent beside its units, to all others.
-    pub sent: Arc<AtomicU64>,
-    attack: watch::Sender<Attack>,
-    runtime: Option<Runtime>,
-}
+/// A WebSocket that nobody reads from unless told to.
+pub struct Attacker(TcpStream);
 
 impl Attacker {
-    /// Starts guardian 0 of a federation with the files in that directory.
-    pub fn start(directory: &Path, password: &str) -> Self {
-        let config = Arc::new(NodeConfig::read(directory, password).expect("a guardian's files"));
-        let (sent, runtime) = (Arc::<AtomicU64>::default(), Runtime::new().expect("a runtime"));
-        let (attack, attacks) = watch::channel(Attack::None);
-        runtime.block_on(async {
-            let (tell, finished) = watch::channel(0);
-            tokio::spawn(follow(config.consensus.api_endpoints[&1].url.clone(), tell));
-            let others: Vec<u16> = config.keys.peers().filter(|peer| *peer != 0).collect();
-            let (peers, incoming) = Peers::start(setup(&config, &others)).await.expect("links");
-            let member = member(&config, Arc::new(peers), incoming);
-            tokio::spawn(send(member.peers.clone(), attacks, sent.clone()));
-            tokio::spawn(order(member, finished));
-        });
-        Self { sent, attack, runtime: Some(runtime) }
-    }
-
-    /// Goes over to another attack.
-    pub fn attack(&self, attack: Attack) {
-        self.attack.send_replace(attack);
-    }
-}
-
-impl Drop for Attacker {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
-/// Orders one session after the other, like an honest guardian that has nothing to propose.
-async fn order(member: fm_aleph::Member, mut finished: watch::Receiver<u64>) {
-    loop {
-        let session = *finished.borrow_and_update();
-        let log = Arc::new(Memory::default());
-        let mut aleph = Session::start(&member, session, log, Box::new(|| None)).expect("a session");
-        let is_over = async {
-            // An error is the end of this guardian.
-            let _ = finished.wait_for(|count| *count > session).await;
+    /// Connects to a host and port of this machine, from an address of it (any of 127.0.0.0/8).
+    ///
+    /// # Errors
+    /// If it is not let in.
+    pub fn connect(to: &str, from: [u8; 4]) -> io::Result<Self> {
+        let to: SocketAddr = to.parse().map_err(io::Error::other)?;
+        let dial = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::new(IpAddr::from(from), 0))?;
+            socket.connect(to).await?.into_std()
         };
-        tokio::pin!(is_over);
-        tokio::select! {
-            () = async { while aleph.next().await.is_some() {} } => is_over.await,
-            () = &mut is_over => (),
+        let mut stream = fm_client::wait_for(dial)??;
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+        let head = "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        stream.write_all(head.as_bytes())?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            answer.push(byte[0]);
         }
-        aleph.stop().await;
+        if !answer.starts_with(b"HTTP/1.1 101") {
+            return Err(io::Error::other("no WebSocket"));
+        }
+        Ok(Self(stream))
     }
-}
 
-async fn send(peers: Arc<Peers>, attacks: watch::Receiver<Attack>, sent: Arc<AtomicU64>) {
-    let places = empty_places();
-    loop {
-        let attack = *attacks.borrow();
-        match attack {
-            Attack::None => (),
-            Attack::EmptyPlaces => {
-                peers.broadcast(&places);
-                sent.fetch_add(1, Relaxed);
-                sleep(BETWEEN_LARGE).await;
-            }
-            Attack::OtherNames => {
-                for _ in 0..MESSAGES_AT_ONCE {
-                    let turn = sent.fetch_add(1, Relaxed);
-                    peers.broadcast(&request(1 + turn % 3, turn).into());
-                }
+    /// Says a text, as one frame with a mask of zeros.
+    ///
+    /// # Errors
+    /// If the other side is gone, or takes nothing.
+    pub fn say(&mut self, text: &str) -> io::Result<()> {
+        let mut frame = vec![0x81];
+        match text.len() {
+            short @ ..126 => frame.push(0x80 | u8::try_from(short).map_err(io::Error::other)?),
+            long => {
+                frame.push(0xFF);
+                frame.extend((long as u64).to_be_bytes());
             }
         }
-        sleep(PAUSE).await;
+        frame.extend([0; 4]);
+        frame.extend(text.as_bytes());
+        self.0.write_all(&frame)
     }
-}
 
-/// A multi-signature under some hash, with 4,194,000 places.
-fn empty_places() -> Arc<[u8]> {
-    const PLACES: u32 = 4_194_000;
-    let head = [&[1, 1][..], &0_u64.to_le_bytes(), &[1], &[9; 32], &(PLACES << 2 | 2).to_le_bytes()].concat();
-    [head, vec![0; PLACES as usize]].concat().into()
-}
+    /// Asks something, with that id and those parameters as JSON.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn ask(&mut self, id: &str, method: &str, params: &str) -> io::Result<()> {
+        self.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#))
+    }
 
-/// A request in the name of a guardian: for its newest unit, a unit by its coordinates, the parents of a unit, an alert, or
-/// what makes the other side ask for one.
-fn request(name: u64, turn: u64) -> Vec<u8> {
-    let (name, salt) = (name.to_le_bytes(), turn.to_le_bytes());
-    match turn % 5 {
-        0 => [&[0, 5][..], &name, &salt].concat(),
-        1 => [&[0, 1][..], &name, &[1, 0], &[turn.to_le_bytes()[0] % 4, 0, 0, 0, 0, 0, 0, 0]].concat(),
-        2 => [&[0, 3][..], &name, &[7; 32]].concat(),
-        3 => [&[1, 2][..], &name, &[7; 32]].concat(),
-        _ => [&[1, 1][..], &name, &[0], &salt, &[7; 24], &name, &[5; 64]].concat(),
+    /// Whether the other side has closed the connection; what it said meanwhile is thrown away.
+    pub fn is_closed(&mut self) -> bool {
+        if self.0.set_nonblocking(true).is_err() {
+            return true;
+        }
+        let mut piece = [0; 4096];
+        let closed = loop {
+            match self.0.read(&mut piece) {
+                Ok(0) => break true,
+                Ok(_) => (),
+                Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
+            }
+        };
+        closed || self.0.set_nonblocking(false).is_err()
     }
 }

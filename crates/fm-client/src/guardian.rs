@@ -105,10 +105,17 @@ impl Guardian {
     /// # Errors
     /// As above.
     pub async fn record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Answer), ClientError> {
-        let client = self.client(&self.records, RECORD_ANSWER_BYTES).await?;
         let (method, params) = ("await_signed_session_outcome", json!(session));
-        let (Wrapped(record), held) = client.request_and_hold(method, None, &params, patience).await?;
-        Ok((record, held))
+        let mut again = true;
+        loop {
+            let client = self.client(&self.records, RECORD_ANSWER_BYTES).await?;
+            match client.request_and_hold(method, None, &params, patience).await {
+                Ok((Wrapped(record), held)) => return Ok((record, held)),
+                // It was idle for long, and closed just now.
+                Err(ClientError::Closed { .. }) if again => again = false,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Those who ask while it is dialled wait for that one connection.

@@ -63,7 +63,7 @@ struct Table {
 /// All places.
 pub(crate) struct Places {
     limits: Limits,
-    strangers: Budgets,
+    others: Budgets,
     guardians: Budgets,
     table: Mutex<Table>,
 }
@@ -77,8 +77,8 @@ pub(crate) struct Ticket {
 
 impl Places {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        let (strangers, guardians) = (Budgets::new(&limits), Budgets::new(&limits));
-        Arc::new(Self { limits, strangers, guardians, table: Mutex::default() })
+        let (others, guardians) = (Budgets::new(&limits), Budgets::new(&limits));
+        Arc::new(Self { limits, others, guardians, table: Mutex::default() })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -98,7 +98,7 @@ impl Places {
 
     fn budgets(&self, table: &mut Table, holder: Holder) -> Budgets {
         let whole = match holder {
-            Holder::Address(_) => &self.strangers,
+            Holder::Address(_) => &self.others,
             Holder::Guardian(_) => &self.guardians,
         };
         let new = || (whole.part(&self.limits), 0);
@@ -225,9 +225,9 @@ mod tests {
         let places = Places::new(Limits { connections: 3, ..Limits::default() });
         let (mut guardian, task) = enter(&places, 1);
         guardian.is_guardian(7);
-        let strangers: Vec<_> = (0..20).map(|_| enter(&places, 1)).collect();
+        let others: Vec<_> = (0..20).map(|_| enter(&places, 1)).collect();
         assert!(!ended(&task).await);
-        assert_eq!(strangers.iter().filter(|(_, task)| !task.is_finished()).count(), 3);
+        assert_eq!(others.iter().filter(|(_, task)| !task.is_finished()).count(), 3);
         // Another guardian, or the same one again and again, takes its own places only.
         let mut others: Vec<_> = (0..OF_A_GUARDIAN + 2).map(|_| enter(&places, 2)).collect();
         others.iter_mut().for_each(|(ticket, _)| ticket.is_guardian(8));

@@ -96,7 +96,7 @@ impl Default for Limits {
             answers_of_one: 16 << 20,
             answers_in_all: 40 << 20,
             wait: Duration::from_secs(300),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_secs(120),
             stall: Duration::from_secs(5),
         }
     }

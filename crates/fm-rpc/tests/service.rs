@@ -197,6 +197,15 @@ async fn what_waits_is_counted_in_bytes() {
         closed += usize::from(timeout(brief, stream.read(&mut [0; 9])).await.is_ok());
     }
     assert_eq!(closed, 2, "two times 40,000 fit");
+    // The heads of frames that hold nothing count like anything else.
+    drop(parts);
+    sleep(brief).await;
+    let (socket, _) = connect_async(format!("ws://{address}/")).await.unwrap();
+    let mut stream = socket.into_inner();
+    stream.write_all(&[0x01, 0x81, 0, 0, 0, 0, b'x']).await.unwrap();
+    let empty = [0x00, 0x80, 0, 0, 0, 0].repeat(1000);
+    let endless = async { while stream.write_all(&empty).await.is_ok() {} };
+    timeout(PATIENCE, endless).await.expect("it is closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

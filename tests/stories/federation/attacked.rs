@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use fm_tests::{Attack, Attacker, Nodes};
+use fm_tests::{Attack, Nodes, Rogue};
 
 const HONEST: std::ops::Range<usize> = 1..4;
 /// Sessions that are timed at once, and how often.
@@ -20,11 +20,11 @@ fn rate(nodes: &Nodes) -> f64 {
 }
 
 /// The rate under an attack, as a part of the rate without.
-fn attacked_to_calm(nodes: &Nodes, attacker: &Attacker, attack: Attack) -> f64 {
+fn attacked_to_calm(nodes: &Nodes, rogue: &Rogue, attack: Attack) -> f64 {
     let calm = rate(nodes);
-    attacker.attack(attack);
+    rogue.attack(attack);
     let attacked = rate(nodes);
-    attacker.attack(Attack::None);
+    rogue.attack(Attack::None);
     attacked / calm
 }
 
@@ -44,13 +44,13 @@ fn counts(nodes: &Nodes) -> Vec<u64> {
 fn a_guardian_that_attacks_over_its_links_harms_nobody() {
     let mut nodes = Nodes::new(15);
     HONEST.for_each(|peer| nodes.start(peer));
-    let attacker = Attacker::start(&nodes.directory(0), "dev");
+    let rogue = Rogue::start(&nodes.directory(0), "dev");
     nodes.wait_for(1, 3);
     for attack in [Attack::EmptyPlaces, Attack::OtherNames] {
-        let (sent, before) = (attacker.sent.load(Relaxed), counts(&nodes));
+        let (sent, before) = (rogue.sent.load(Relaxed), counts(&nodes));
         // Other tests beside this one make either side slower: it need not be seen at once.
-        let ratios: Vec<f64> = (0..TRIES).map(|_| attacked_to_calm(&nodes, &attacker, attack)).collect();
-        let sent = attacker.sent.load(Relaxed) - sent;
+        let ratios: Vec<f64> = (0..TRIES).map(|_| attacked_to_calm(&nodes, &rogue, attack)).collect();
+        let sent = rogue.sent.load(Relaxed) - sent;
         println!("{attack:?}: {sent} messages to each, sessions at {ratios:.2?} of the rate without");
         assert!(sent >= 10, "{attack:?}: {sent}");
         assert!(ratios.iter().any(|ratio| *ratio >= 0.8), "{attack:?}: {ratios:?} of the rate without");

@@ -157,7 +157,7 @@ impl Guardian {
         // Without a last session a guardian ends with 0 if somebody told it to stop.
         if status.success() {
             self.state = State::Done;
-            return self.sessions.is_none().then(|| "stopped; it was told to".to_owned());
+            return self.sessions.is_none().then(|| "stopped, as `fm-node shutdown` told it to".to_owned());
         }
         self.quick_ends = if self.started.elapsed() < QUICKLY { self.quick_ends + 1 } else { 0 };
         let log = self.directory.join("log");

@@ -42,9 +42,9 @@ impl Api {
             params => number(params)?,
         };
         if last <= finished {
+            let next = finished + 1;
             let reason = format!(
-                "session {last} has begun already: {finished} sessions are finished, so the next end is {}",
-                finished + 1
+                "session {last} has begun already, as {finished} sessions are finished; the next one to stop at is {next}"
             );
             return Err(refused(reason));
         }
