@@ -150,6 +150,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let proven = group_digits(chain.signed + chain.covered);
+    opened.keys.say_found(&mut output)?;
     output.line(&match opened.layout {
         Detected::Hbbft(_) => format!(
             "proven     {proven} epochs: {} signed, {} covered by later signatures",
@@ -225,6 +226,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Done);
     }
+    opened.keys.say_found(&mut output)?;
     print_manifest(&mut output, &manifest)?;
     print_comparison(&mut output, manifest.last)?;
     let is_signed = fm_audit::is_copied(&opened.layout);
