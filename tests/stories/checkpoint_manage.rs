@@ -58,7 +58,14 @@ fn the_list_says_what_each_is_and_what_it_would_lose() {
     assert_eq!(root(&lines[0]), root(&lines[1]));
     let text = checkpoint!("list", "--data-dir", directory).exits(0).stdout;
     assert!(text.contains("loses    2 session(s) and 6 pending item(s)"), "{text}");
+    let config = directory.join("consensus.json");
+    let found = format!("keys       {}, found in the data directory\n", config.display());
+    assert!(text.contains(&found) && !text.contains("NOT CHECKED"), "{text}");
+    // Without it nothing is checked, and that is said.
+    fs::rename(&config, directory.join("elsewhere")).expect("it can be renamed");
+    let text = checkpoint!("list", "--data-dir", directory).exits(0).stdout;
     assert!(text.contains("NOT CHECKED"), "{text}");
+    fs::rename(directory.join("elsewhere"), &config).expect("it can be renamed");
     fs::remove_file(directory.join("db_checkpoints/24/CURRENT")).expect("it is there");
     fs::write(directory.join("db_checkpoints/note.txt"), "mine").expect("it can be written");
     let lines = listed_with(&directory, 1);

@@ -79,10 +79,11 @@ impl LiveStore {
                 return StoreError::Locked { path: path.to_owned(), pid: Some(std::process::id()) };
             }
             if text.contains("While lock file") {
-                // `EAGAIN` is how the system says that another process has the lock.
+                // `EAGAIN` or `EACCES` is how a system says that another process has the lock.
                 let source = system_error(&error);
                 if let Some(source) = source.filter(|source| {
-                    Obstacle::of(source).is_some_and(|obstacle| obstacle != Obstacle::Threads)
+                    Obstacle::of(source)
+                        .is_some_and(|obstacle| !matches!(obstacle, Obstacle::Threads | Obstacle::Permission))
                 }) {
                     return StoreError::lock(path, source);
                 }

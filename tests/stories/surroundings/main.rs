@@ -5,6 +5,7 @@ mod limits;
 mod owners;
 mod passwords;
 mod places;
+mod sources;
 
 use std::ffi::OsString;
 use std::fs;

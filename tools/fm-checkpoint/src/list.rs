@@ -72,8 +72,12 @@ pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
     let current = listed.iter().find(|listed| !listed.is_checkpoint);
     let current = current.and_then(|listed| listed.found.as_ref());
     let mut output = Output::default();
-    if !arguments.json.json && keys.is_none() {
-        output.line("signatures NOT CHECKED: without --config or --keys this shows consistency only")?;
+    match &keys {
+        _ if arguments.json.json => {}
+        Some(keys) => keys.say_found(&mut output)?,
+        None => {
+            output.line("signatures NOT CHECKED: without --config or --keys this shows consistency only")?
+        }
     }
     for listed in &listed {
         let loss = if listed.is_checkpoint { loss(listed, current) } else { None };

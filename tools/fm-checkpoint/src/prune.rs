@@ -52,6 +52,7 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
         })?;
         return Ok(exit);
     }
+    keys.iter().try_for_each(|keys| keys.say_found(&mut output))?;
     let removes = if arguments.dry_run { "would go" } else { "removed " };
     for (word, list) in [("kept    ", &pruned.kept), (removes, &pruned.removed)] {
         for listed in list {

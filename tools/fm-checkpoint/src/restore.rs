@@ -58,9 +58,8 @@ pub(crate) fn keys_of(arguments: &KeyArgs, dir: &DataDir) -> Result<PinnedKeys, 
         return Ok(keys);
     }
     let own = KeyArgs { config: Some(dir.path().to_owned()), keys: None };
-    let keys = own.load().map_err(|failure| Failure {
-        hint: Some("signatures cannot be checked without keys; give --config or --keys".to_owned()),
-        ..failure
+    let keys = own.load().map_err(|failure| {
+        failure.or_hint(Some("signatures cannot be checked without keys; give --config or --keys"))
     })?;
     keys.ok_or_else(|| Failure::new(Exit::Usage, "no keys, and nothing unproven is restored"))
 }

@@ -10,7 +10,7 @@ use fm_crypto::{
 };
 use fm_eras::Detected;
 
-use crate::{Exit, Failure, read_file};
+use crate::{Exit, Failure, Output, read_file};
 
 /// Name of the public config in a guardian's data directory.
 const CONFIG_NAME: &str = "consensus.json";
@@ -34,6 +34,8 @@ pub struct KeyArgs {
 pub struct PinnedKeys {
     /// The file they were read from.
     pub path: PathBuf,
+    /// Whether nobody named that file: it is in the data directory that the command works on.
+    pub is_found: bool,
     /// The keys of HoneyBadger epochs.
     pub epoch: Option<EpochKeys>,
     /// The keys of blocks and sessions.
@@ -109,6 +111,17 @@ impl PinnedKeys {
         guardians.map(|(peer, guardian)| (*peer, guardian.name.as_str())).collect()
     }
 
+    /// Says from where the keys are, if the user did not.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn say_found(&self, output: &mut Output) -> Result<(), Failure> {
+        if !self.is_found {
+            return Ok(());
+        }
+        output.line(&format!("keys       {}, found in the data directory", self.path.display()))
+    }
+
     /// The federation's id in hex, if the config says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
         let id = self.config.as_ref().and_then(ConsensusConfig::federation)?;
@@ -142,7 +155,8 @@ impl KeyArgs {
 }
 
 impl KeyArgs {
-    /// Reads the keys, if the user named any; else those of the guardian's data directory that is the source, and says so.
+    /// Reads the keys, if the user named any; else those of the guardian's data directory that the command works on, which
+    /// [`PinnedKeys::say_found`] reports.
     ///
     /// # Errors
     /// If they cannot be read, or are none.
@@ -156,8 +170,7 @@ impl KeyArgs {
         }
         let keys = load_config(&config)
             .map_err(|failure| failure.or_hint(Some("name other keys with --config or --keys")))?;
-        eprintln!("keys: {}, found in the data directory", config.display());
-        Ok(Some(keys))
+        Ok(Some(PinnedKeys { is_found: true, ..keys }))
     }
 }
 
@@ -194,7 +207,7 @@ fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
         Err(_) if epoch.is_some() => None,
         Err(error) => return Err(unusable(&path, &error)),
     };
-    Ok(PinnedKeys { path, epoch, session, config: Some(config) })
+    Ok(PinnedKeys { path, is_found: false, epoch, session, config: Some(config) })
 }
 
 fn unusable(path: &Path, error: &SessionKeyError) -> Failure {
@@ -210,7 +223,7 @@ fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
     };
     let session = session.transpose().map_err(|error| unusable(path, &error))?;
     let epoch = if let Keys::Epoch(keys) = keys { Some(keys) } else { None };
-    Ok(PinnedKeys { path: path.to_owned(), epoch, session, config: None })
+    Ok(PinnedKeys { path: path.to_owned(), is_found: false, epoch, session, config: None })
 }
 
 /// The layout that the user named.

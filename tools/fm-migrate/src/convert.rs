@@ -153,6 +153,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     }
     output.line(&opened.trust_root_line())?;
     let proven = group_digits(chain.signed + chain.covered);
+    opened.keys.say_found(&mut output)?;
     output.line(&match opened.layout {
         Detected::Hbbft(_) => format!(
             "proven     {proven} epochs: {} signed, {} covered by later signatures",
@@ -231,6 +232,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     output.line(&opened.trust_root_line())?;
+    opened.keys.say_found(&mut output)?;
     print_manifest(&mut output, &manifest)?;
     print_comparison(&mut output, manifest.last)?;
     let is_signed = fm_audit::is_copied(&opened.layout);
