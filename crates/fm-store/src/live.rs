@@ -11,7 +11,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use crate::open::{check_columns, check_directory, check_lock, explain};
+use crate::open::{check_columns, check_directory, check_lock, check_logs, explain};
 use crate::partial::{PartialDir, sync_name, sync_tree};
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
@@ -47,6 +47,7 @@ impl LiveStore {
     /// If nothing is there, another process has it open, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         check_directory(path)?;
+        check_logs(path)?;
         check_columns(path)?;
         Self::open_with(path, &options())
     }
