@@ -117,7 +117,7 @@ fn a_guardian_that_is_carried_over_by_a_killed_program_is_finished_by_the_same_c
         assert_eq!(run.exit, 137, "{}", run.stderr);
         story.finish(&format!("killed at change {at} of all"));
         inside += 1;
-        at += 1 + u32::try_from(random.below(12)).expect("small");
+        at += 1 + u32::try_from(random.below(6)).expect("small");
     }
     println!("{last} changes outside the database, {at} in all, {inside} of them tried");
     assert!(inside >= 5, "{inside} kills");

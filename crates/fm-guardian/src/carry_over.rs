@@ -28,7 +28,7 @@ use crate::carry_over_error::CarryOverError;
 use crate::config::{
     Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, NodeConfigError, Private, consensus_hash,
 };
-use crate::setup::{new_version, partial_of, remove_if_there, write_private, write_whole};
+use crate::setup::{FILES, new_version, partial_of, remove_if_there, write_private, write_whole};
 
 /// Bytes of a coefficient of a threshold key.
 const COEFFICIENT_BYTES: usize = 48;
@@ -90,7 +90,7 @@ pub fn carry_over(
     }
     let local = local(job, &consensus)?;
     let private = private(job, &consensus, &local, password)?;
-    for name in ["local.json", "consensus.json"] {
+    for name in FILES {
         remove(&partial_of(&job.directory.join(name)))?;
     }
     let (mut result, ledgers, old_rows) = prove(job, &consensus, &local, control)?;

@@ -13,7 +13,7 @@ use fm_store::{Inheritance, sync_name};
 use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
 
 /// A guardian's files.
-const FILES: [&str; 4] = ["consensus.json", "local.json", "private.encrypt", "private.salt"];
+pub(crate) const FILES: [&str; 4] = ["consensus.json", "local.json", "private.encrypt", "private.salt"];
 
 /// What a federation is made with.
 #[derive(Debug, Clone)]

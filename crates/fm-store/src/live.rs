@@ -15,7 +15,7 @@ use rocksdb::{
 use crate::directory_sync::sync_name;
 use crate::obstacle::{Obstacle, system_error};
 use crate::omission::absent_log;
-use crate::open::{check_columns, check_directory, check_lock, check_text, explain, open};
+use crate::open::{check_columns, check_directory, check_lock, check_logs, check_text, explain, open};
 use crate::partial::{PartialDir, sync_tree};
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
@@ -51,6 +51,7 @@ impl LiveStore {
     /// If nothing is there, another process has it open, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         check_directory(path)?;
+        check_logs(path)?;
         check_columns(path)?;
         Self::open_with(path, &options())
     }

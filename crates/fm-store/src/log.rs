@@ -17,6 +17,10 @@ const HEADER: usize = 7;
 const BATCH_HEAD: usize = 12;
 /// Added to a rotated checksum, so that a checksum over checksums is a good one.
 const MASK: u32 = 0xa282_ead8;
+/// The kinds of fragments.
+const KINDS: std::ops::RangeInclusive<u8> = 1..=4;
+/// Kinds of fragments of files that are used again.
+const ENDLESS: [u8; 5] = [5, 6, 7, 8, 11];
 /// CRC-32C's polynomial, reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
@@ -61,6 +65,29 @@ pub(crate) fn changes(log: &[u8]) -> Option<Range<u64>> {
         }
     }
     found
+}
+
+/// Offset of the first fragment on whose kind RocksDB's reader never ends; none if there is no such one.
+///
+/// The kinds are those of logs whose files are used again, which no database of ours has: in one that is not, their
+/// header does not fit, and the reader looks at the same bytes for ever. It is found by the lengths alone,
+/// as far as the reader may come: behind a fragment that cannot be one the reader goes on with the next block.
+pub(crate) fn endless_at(log: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(rest) = log.get(at..).filter(|rest| rest.len() >= HEADER) {
+        let left_in_block = BLOCK - at % BLOCK;
+        let (length, kind) = (HEADER + usize::from(u16::from_le_bytes([rest[4], rest[5]])), rest[6]);
+        if left_in_block < HEADER {
+            at += left_in_block;
+        } else if ENDLESS.contains(&kind) {
+            return Some(at);
+        } else if KINDS.contains(&kind) && length <= left_in_block {
+            at += length;
+        } else {
+            at += left_in_block;
+        }
+    }
+    None
 }
 
 /// The fragments of a log with their offsets; the offset of the first byte that is none ends them.
@@ -128,4 +155,31 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (POLYNOMIAL & (sum & 1).wrapping_neg()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(kind: u8, payload: usize) -> Vec<u8> {
+        let length = u16::try_from(payload).unwrap().to_le_bytes();
+        [&[0; 4], &length[..], &[kind], &vec![0xAB; payload][..]].concat()
+    }
+
+    #[test]
+    fn kinds_that_rocksdb_never_ends_on_are_found_where_it_reads() {
+        let good = [fragment(1, 9), fragment(2, 0), fragment(4, 30)].concat();
+        assert_eq!(endless_at(&good), None);
+        for kind in 0..=u8::MAX {
+            let log = [&good[..], &[kind; 40]].concat();
+            let endless = [5, 6, 7, 8, 11].contains(&kind);
+            assert_eq!(endless_at(&log), endless.then_some(good.len()), "{kind}");
+        }
+        // In a payload it is no kind; behind what is no fragment the next block is read.
+        assert_eq!(endless_at(&[fragment(1, 9), vec![7; 6]].concat()), None);
+        let next_block = [fragment(9, BLOCK - HEADER), fragment(7, 3)].concat();
+        assert_eq!(endless_at(&next_block), Some(BLOCK));
+        let at_the_end = [fragment(1, BLOCK - HEADER - 3), vec![7; 3], fragment(6, 1)].concat();
+        assert_eq!(endless_at(&at_the_end), Some(BLOCK));
+    }
 }

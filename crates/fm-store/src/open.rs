@@ -10,6 +10,7 @@ use rocksdb::{BlockBasedOptions, Cache, DB, DBRecoveryMode, Options};
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 
 use crate::StoreError;
+use crate::log::endless_at;
 use crate::obstacle::system_error;
 use crate::omission::{Omission, omissions};
 use crate::regular;
@@ -29,6 +30,7 @@ pub(crate) struct Opened {
 pub(crate) fn open(path: &Path) -> Result<Opened, StoreError> {
     check_directory(path)?;
     check_lock(path)?;
+    check_logs(path)?;
     check_columns(path)?;
     // The library's default recovery drops a torn tail silently, so the strict one goes first.
     let strict = match DB::open_for_read_only(&options(DBRecoveryMode::AbsoluteConsistency), path, false) {
@@ -114,6 +116,29 @@ pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
         }
         Err(error) => Err(StoreError::lock(&lock, error.into())),
     }
+}
+
+/// Refuses logs and a list of files that RocksDB would read for ever.
+pub(crate) fn check_logs(path: &Path) -> Result<(), StoreError> {
+    let entries = fs::read_dir(path).map_err(|source| StoreError::io(path, source))?;
+    for entry in entries {
+        let name = entry.map_err(|source| StoreError::io(path, source))?.file_name();
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".log") || name.starts_with("MANIFEST-"))
+        else {
+            continue;
+        };
+        let file = path.join(name);
+        let log = match fs::read(&file) {
+            // A running server removes them at any time; what is none of RocksDB's is told elsewhere.
+            Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => continue,
+            log => log.map_err(|source| StoreError::io(&file, source))?,
+        };
+        if let Some(at) = endless_at(&log) {
+            let message = format!("{name} is torn at byte {at}, and what follows cannot be read");
+            return Err(StoreError::Damaged { path: path.to_owned(), message });
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn check_columns(path: &Path) -> Result<(), StoreError> {

@@ -89,3 +89,59 @@ fn a_guardian_of_a_running_federation_is_restored_and_catches_up() {
     let sessions = nodes.shut_down();
     nodes.root(sessions);
 }
+
+/// A package for home servers puts back a checkpoint in place of the database: the node knows that it made units since.
+#[test]
+fn a_guardian_on_a_copy_of_its_own_checkpoint_makes_no_unit_twice() {
+    let mut nodes = Nodes::new(12);
+    (0..4).for_each(|peer| nodes.start_with(peer, &["--checkpoints", "3", "--min-free", "0"], &[]));
+    nodes.wait_for(3, 4);
+    nodes.kill(2);
+    let (last, made) = last_and_own(&nodes, 2);
+    let newest = if made > 0 { last + 1 } else { last };
+    let (database, checkpoints) =
+        (nodes.directory(2).join("database"), nodes.directory(2).join("db_checkpoints"));
+    let record = std::fs::read_to_string(nodes.directory(2).join("signed-session.json")).expect("a record");
+    let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+    assert_eq!(record["newest"], newest, "{last} {made}");
+    let names = std::fs::read_dir(&checkpoints).expect("checkpoints");
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u64>().ok());
+    let oldest = names.min().expect("a checkpoint");
+    assert!(oldest < last, "{oldest} {last}");
+    std::fs::remove_dir_all(&database).expect("the database");
+    fm_tests::copy_dir(&checkpoints.join(oldest.to_string()), &database);
+    let planned =
+        nodes.checkpoint(2, &["restore", "--checkpoint", &oldest.to_string(), "--dry-run", "--json"]);
+    assert_eq!(planned.exits(0).verdict()["guard_until"], newest);
+    nodes.start(2);
+    nodes.wait_for(2, newest + 2);
+    assert!(
+        nodes.log(2).contains("the database is older than what this guardian signed"),
+        "{}",
+        nodes.log(2)
+    );
+    let sessions = nodes.shut_down();
+    nodes.root(sessions);
+    // What it makes from then on is recorded, and so is the database: it is stopped at the end of a session, and goes on.
+    (0..4).for_each(|peer| nodes.start(peer));
+    nodes.wait_for(2, sessions + 1);
+    let later = nodes.shut_down();
+    nodes.root(later);
+}
+
+#[test]
+fn a_session_with_a_hole_in_its_units_is_taken_from_the_others() {
+    let mut nodes = Nodes::real();
+    let path = nodes.directory(2).join("database");
+    let store = fm_store::LiveStore::open(&path).expect("the database");
+    let hole = fm_consensus::unit_key(40);
+    store.write([(hole.as_slice(), None)], fm_store::Durability::Synced).expect("the row can be removed");
+    drop(store);
+    nodes.start_all();
+    nodes.wait_for(2, 28);
+    let log = nodes.log(2);
+    assert!(log.contains("the session cannot be ordered here") && log.contains("units 40 to 40"), "{log}");
+    assert!(!log.contains("ordering ended"), "{log}");
+    let sessions = nodes.shut_down();
+    nodes.root(sessions);
+}

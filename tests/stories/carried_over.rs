@@ -1,0 +1,82 @@
+//! Guardians of v0.1 that were carried over: each by its own conversion, and restored like any other.
+
+use std::fs;
+use std::path::Path;
+
+use fm_tests::{
+    Nodes, OLD_PASSWORD, Run, carry_over, digest, hash_to_confirm, rows, sealed_guardians, verify,
+};
+
+const CONVERTED: u64 = 319;
+
+fn confirmed(directory: &Path, from: &Path, more: &[&str]) -> Run {
+    let hash = hash_to_confirm(carry_over(directory, from, &[]));
+    carry_over(directory, from, &[&["--confirm", hash.as_str()], more].concat())
+}
+
+#[test]
+fn a_conversion_is_carried_over_by_its_own_guardian() {
+    let home = tempfile::tempdir().expect("there is room for files");
+    let old = sealed_guardians(home.path());
+    let directory = |peer: usize| home.path().join(peer.to_string());
+    // Another guardian's files: it would run with that guardian's key beside that guardian's own node.
+    let before = digest(&directory(0));
+    let refused = confirmed(&directory(0), &old[1], &[]).exits(2);
+    assert!(refused.sentence().contains("converted from the database of guardian 1"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--guardian 1"), "{}", refused.stderr);
+    let refused = confirmed(&directory(0), &old[1], &["--guardian", "0"]).exits(2);
+    assert!(refused.sentence().contains("the files are those of guardian 1"), "{}", refused.stderr);
+    assert_eq!(digest(&directory(0)), before);
+    // What RocksDB leaves of a file that it was writing when it was killed.
+    for name in ["000012.dbtmp", "OPTIONS-000013.dbtmp"] {
+        fs::write(directory(0).join("database").join(name), "half").expect("a file");
+    }
+    let run = confirmed(&directory(0), &old[0], &[]).exits(0);
+    assert!(run.stdout.contains("this conversion is of its own database"), "{}", run.stdout);
+    // The old database is gone: nobody knows whose conversion it is, and the guardian is named.
+    fs::remove_dir_all(old[2].join("database")).expect("the old database");
+    let refused = confirmed(&directory(2), &old[2], &[]).exits(2);
+    assert!(refused.sentence().contains("there is no database in its directory"), "{}", refused.stderr);
+    let run = confirmed(&directory(2), &old[2], &["--guardian", "2"]).exits(0);
+    assert!(run.stdout.contains("as you named it"), "{}", run.stdout);
+    verify!(directory(2), "--config", old[2], "--json").exits(0);
+}
+
+#[test]
+fn a_carried_over_guardian_is_restored_and_proven() {
+    let home = tempfile::tempdir().expect("there is room for files");
+    let old = sealed_guardians(home.path());
+    for (peer, old) in old.iter().enumerate() {
+        confirmed(&home.path().join(peer.to_string()), old, &[]).exits(0);
+    }
+    let mut nodes = Nodes::at(home, OLD_PASSWORD, 4);
+    (0..4).for_each(|peer| nodes.start_with(peer, &["--checkpoints", "2", "--min-free", "0"], &[]));
+    nodes.wait_for(2, CONVERTED + 3);
+    nodes.kill(2);
+    let directory = nodes.directory(2);
+    // What a consensus failure leaves, whatever its reason.
+    fs::write(directory.join("consensus-failure-321.json"), "{}").expect("a file");
+    let sound = |what: &str| {
+        let verdict = verify!(directory, "--config", old[2], "--json").exits(0).verdict();
+        assert_eq!(verdict["verdict"], "sound", "{what}: {verdict}");
+    };
+    sound("before");
+    let before = rows(&directory.join("database"));
+    let names = fs::read_dir(directory.join("db_checkpoints")).expect("checkpoints");
+    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.parse::<u64>().ok());
+    let oldest = names.min().expect("a checkpoint").to_string();
+    // The old configuration proves the epochs, the new one the sessions: the directory has the new one.
+    nodes.checkpoint(2, &["restore", "--checkpoint", &oldest, "--yes"]).exits(0);
+    sound("restored");
+    nodes.checkpoint(2, &["undo", "--yes"]).exits(0);
+    sound("taken back");
+    assert!(rows(&directory.join("database")) == before);
+    nodes.checkpoint(2, &["restore", "--checkpoint", &oldest, "--yes"]).exits(0);
+    nodes.start(2);
+    let ahead = nodes.finished(0).expect("it runs");
+    nodes.wait_for(2, ahead + 2);
+    let sessions = nodes.shut_down();
+    sound("gone on");
+    let verdict = verify!(directory, "--config", old[2], "--json").exits(0).verdict();
+    assert_eq!(verdict["proven_to"], sessions - 1);
+}
