@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let found = find(&source, &arguments.place, control)?;
     drop(progress);
     let signers = trusted(keys.as_ref()).signers(found.index, &found.record, &found.layout);
-    let converted = Converted::of(&source, found.index, trusted(keys.as_ref()))?;
+    let converted = Converted::of(&source, &found.entry, trusted(keys.as_ref()))?;
     let modules = modules(keys.as_ref());
     let mut output = Output::default();
     if arguments.json {
