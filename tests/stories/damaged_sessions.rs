@@ -303,7 +303,8 @@ fn assert_found(good: &Good, damages: Vec<Damage>) -> BTreeSet<Code> {
                 && key.as_ref().is_none_or(|key| finding["key"] == *key)
         };
         assert!(run.findings().iter().any(is_it), "{name} at {place:?} {key:?} is not among\n{}", run.stdout);
-        let count = |severity: &str| run.findings().iter().filter(|f| f["severity"] == severity).count();
+        let findings = run.findings();
+        let count = |severity: &str| findings.iter().filter(|f| f["severity"] == severity).count();
         let verdict = run.verdict();
         assert_eq!(verdict["errors"], count("error"), "{name}");
         assert_eq!(verdict["warnings"], count("warning"), "{name}");

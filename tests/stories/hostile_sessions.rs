@@ -162,7 +162,7 @@ fn stray_rows_do_not_hide_the_layout() {
         for (number, key) in keys.iter().enumerate() {
             let guardian =
                 copy(&sessions, &format!("stray-{number}"), unchanged(), &[(key.to_vec(), vec![0xEE; 5])]);
-            let run = guardian.verify().exits(1);
+            let run = guardian.verify_with(&["--strict"]).exits(1);
             let verdict = run.verdict();
             assert_eq!(
                 (&verdict["dialect"], &verdict["signed"]),

@@ -68,8 +68,9 @@ fn losses() -> Vec<(&'static str, Copy)> {
     let without_log = Copy::of(IN_BOTH);
     fs::remove_file(without_log.file(".log")).expect("the log");
     let torn_within = Copy::of(IN_LOG);
+    let newer = fs::read(torn_within.file(".log")).expect("the log");
     cut(&torn_within.file(".log"), 5);
-    fs::write(torn_within.database("000900.log"), b"").expect("a log");
+    fs::write(torn_within.database("000900.log"), newer).expect("a log");
     let torn_list = Copy::of(IN_LOG);
     append(&torn_list.file("MANIFEST-"), &[1, 2, 3]);
     // The list of files asks for the log by its number: one that was finished since is not named, nor read.
@@ -188,6 +189,18 @@ fn assert_warned(target: &Path, config: &Path, code: &str) {
     let told = findings.iter().find(|finding| finding["code"] == "source-incomplete").expect("a finding");
     assert_eq!(told["severity"], "warning");
     assert!(told["message"].as_str().is_some_and(|text| text.ends_with(code)), "{told}");
+    assert_eq!((&run.verdict()["errors"], &run.verdict()["warnings"]), (&json!(0), &json!(1)));
+}
+
+/// A server that is killed again while it recovers from a crash has made a new log, and written nothing to it.
+#[test]
+fn an_empty_log_behind_a_torn_one_is_what_two_crashes_leave() {
+    let copy = Copy::of(IN_LOG);
+    let source = copy.guardian();
+    cut(&copy.file(".log"), 5);
+    fs::write(copy.database("000900.log"), b"").expect("a log");
+    let run = verify!(source, "--config", source, "--json").exits(0);
+    assert!(codes(&run.findings()).contains(&("log-tail-torn".to_owned(), None)), "{}", run.stdout);
     assert_eq!((&run.verdict()["errors"], &run.verdict()["warnings"]), (&json!(0), &json!(1)));
 }
 

@@ -10,7 +10,7 @@ use fm_forge::damage::rewrite_and_add;
 use fm_store::Row;
 use fm_tests::{
     Federation, Run, Sessions, browser, converted, copy_dir, digest, file_list, guardians, hbbft, layout,
-    look, partial_of, unchanged, verify,
+    look, manifest, partial_of, unchanged, verify,
 };
 use serde_json::{Value, json};
 
@@ -97,6 +97,47 @@ fn it_says_what_the_audit_says() {
         assert_eq!(fs::read_to_string(&again).expect("a page"), page);
         fs::remove_file(&again).expect("it is there");
     }
+}
+
+/// An epoch that is not there is a gap in the timeline, and what is wrong is shown there and not at its neighbour.
+#[test]
+fn a_hole_is_a_gap_in_the_timeline() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (keys, html) = (hbbft("peer-0"), home.path().join("page.html"));
+    report(&hbbft("bad-d-missing-epoch"), ["--config", text(&keys)], &html, &[]).exits(1);
+    let page = check_page(&html);
+    let titles = |class: &str| -> Vec<String> {
+        let rects = page.split("<rect ").filter(|rect| rect.starts_with(&format!("class=\"{class}\"")));
+        let title = |rect: &str| {
+            let (_, rest) = rect.split_once("<title>").expect("a title");
+            rest.split_once("</title>").expect("its end").0.to_owned()
+        };
+        rects.map(title).collect()
+    };
+    // The last one is the legend's.
+    assert_eq!(titles("missing"), ["epoch 160: 1 of 1: not there", "not there"]);
+    let marked = titles("mark error");
+    assert_eq!(marked[0], "epoch 160: not there, 1 error");
+    assert!(!marked.iter().any(|title| title.starts_with("epoch 161")), "{marked:?}");
+    assert!(page.contains("not there<strong>1</strong>"));
+}
+
+/// Of what guardians proposed, only what was accepted is called agreed on.
+#[test]
+fn transactions_are_those_that_were_accepted() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (keys, html, target) = (hbbft("peer-0"), home.path().join("page.html"), home.path().join("new"));
+    converted(&keys, &target);
+    let accepted = manifest(&target)["transactions"].as_u64().expect("a number");
+    // A conversion ends at the last signed epoch.
+    report(&keys, ["--config", text(&keys)], &html, &["--to", "318"]).exits(4);
+    let page = check_page(&html);
+    let row = |name: &str, count: u64| format!("<td>{name}</td>\n<td class=\"number\">{count}</td>");
+    assert!(page.contains(&row("transaction", accepted)), "{accepted}");
+    let dropped = manifest(&target)["dropped"].clone();
+    let count = |name: &str| dropped[name].as_u64().unwrap_or_default();
+    let rest = count("transaction_rejected") + count("transaction_repeated");
+    assert!(rest > 0 && page.contains(&row("transaction, rejected or repeated", rest)), "{dropped}");
 }
 
 #[test]

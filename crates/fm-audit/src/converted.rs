@@ -1,7 +1,7 @@
 //! A converted session beside the epoch or block that it was made from: what a migrated directory has of both.
 
 use fm_eras::Detected;
-use fm_history::{CarriedTransaction, Hash};
+use fm_history::{CarriedTransaction, Hash, SessionLeaf};
 
 use crate::stored::convert_record;
 use crate::{AuditError, Control, Source, is_copied};
@@ -15,6 +15,8 @@ pub struct Original {
     pub record: Vec<u8>,
     /// Its layout.
     pub layout: Detected,
+    /// What the rule makes of it: number of items and header of the session.
+    pub leaf: SessionLeaf,
     /// Its transactions that are in the session, with the ids before and since the conversion.
     pub transactions: Vec<CarriedTransaction>,
 }
@@ -31,8 +33,8 @@ impl Source {
         let Some(record) = history.record(session)? else { return Ok(None) };
         // What does not decode is a finding of an audit; here there is nothing to say about it.
         let Ok(Some(converted)) = convert_record(session, &record, &history.layout) else { return Ok(None) };
-        let (layout, transactions) = (history.layout, converted.transactions);
-        Ok(Some(Original { index: session, record, layout, transactions }))
+        let (layout, leaf, transactions) = (history.layout, converted.leaf, converted.transactions);
+        Ok(Some(Original { index: session, record, layout, leaf, transactions }))
     }
 
     /// Where the transaction that had this id before the conversion is now: the session, and the item in it.

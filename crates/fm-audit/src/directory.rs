@@ -13,9 +13,10 @@ use crate::{AuditError, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NA
 const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
 
 /// What a guardian has in its data directory beside the conversion's.
-const GUARDIAN_ENTRIES: [&str; 14] = [
+const GUARDIAN_ENTRIES: [&str; 15] = [
     "client.json",
     "consensus.json",
+    // The lock that servers from v0.5 on hold.
     "database.db.lock",
     "db_checkpoints",
     "equivocation-guard.json",
@@ -25,6 +26,8 @@ const GUARDIAN_ENTRIES: [&str; 14] = [
     "log",
     "password.private",
     "private.encrypt",
+    // Of v0.13, which encrypts nothing.
+    "private.json",
     "private.salt",
     "signed-session.json",
     "signed-session.json.new",
@@ -159,4 +162,21 @@ fn tell_foreign(
         report.add(Finding::new(Code::UnexpectedFile, Place::everywhere(), message));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_honest_servers_have_in_their_directory_is_known() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        for guardian in ["session-v0.5.0/peer-0", "session-v0.13.0/peer-0"] {
+            for entry in fs::read_dir(fixtures.join(guardian)).unwrap() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                let is_known = ENTRIES.contains(&name.as_str()) || GUARDIAN_ENTRIES.contains(&name.as_str());
+                assert!(is_known, "{guardian} has {name}");
+            }
+        }
+    }
 }

@@ -155,7 +155,7 @@ fn log_name(number: u64) -> String {
 
 /// RocksDB drops the torn end of any log and goes on with the next; only that of the newest is what a crash leaves.
 fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission, StoreError> {
-    let older = logs.len().saturating_sub(1);
+    let older = newest_written(path, logs)?;
     for name in &logs[..older] {
         let file = path.join(name);
         let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
@@ -168,6 +168,21 @@ fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission
     let newest = logs.last().map_or("the newest write-ahead log", String::as_str);
     let message = format!("the end of {newest} is torn, and the newest rows are not read ({message})");
     Ok(Omission { kind: OmissionKind::TornLogTail, message })
+}
+
+/// Place of the newest log with anything in it.
+///
+/// A server that recovers from a crash makes a new log before the list of files says that the torn one is not needed any more.
+/// If it is killed in between, the torn one is followed by logs without a change, and nothing builds on what it lost.
+fn newest_written(path: &Path, logs: &[String]) -> Result<usize, StoreError> {
+    for (place, name) in logs.iter().enumerate().rev() {
+        let file = path.join(name);
+        let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
+        if changes(&log).is_some() || torn_at(&log).is_some() {
+            return Ok(place);
+        }
+    }
+    Ok(0)
 }
 
 /// RocksDB keeps a log at all times, be it an empty one, and takes a database without one for one whose log is

@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let history = history_of(&source, &arguments.place);
     let signers = history.signers(found.index, &found.record, trusted(keys.as_ref()), control)?;
     drop(progress);
-    let converted = Converted::of(&source, found.index, trusted(keys.as_ref()))?;
+    let converted = Converted::of(&source, &found.entry, trusted(keys.as_ref()))?;
     let modules = modules(keys.as_ref());
     let mut output = Output::default();
     let layouts = [&found.layout, &found.layout];

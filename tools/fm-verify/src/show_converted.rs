@@ -4,7 +4,7 @@
 use fm_audit::{Original, Signers, Source, TrustedKeys};
 use fm_cli::{Failure, group_digits};
 use fm_eras::Detected;
-use fm_history::{CarriedTransaction, EntryItem};
+use fm_history::{CarriedTransaction, Entry, EntryItem};
 use serde::Serialize;
 
 use crate::view::{ItemLine, signers_text};
@@ -13,6 +13,8 @@ use crate::view::{ItemLine, signers_text};
 pub(crate) struct Converted {
     original: Original,
     signers: Signers,
+    /// Whether the session shown is what the rule makes of it.
+    by_rule: bool,
 }
 
 /// The same as JSON.
@@ -24,16 +26,19 @@ pub(crate) struct OriginalLine<'a> {
     epoch: Option<u64>,
     era: &'static str,
     dialect: &'static str,
+    by_rule: bool,
     signatures: &'a Signers,
 }
 
 impl Converted {
-    /// Looks it up; none where nothing was converted.
-    pub(crate) fn of(source: &Source, index: u64, keys: TrustedKeys<'_>) -> Result<Option<Self>, Failure> {
-        let original = source.original_of(index)?;
+    /// Looks up what an entry was made from; none where nothing was converted.
+    pub(crate) fn of(source: &Source, entry: &Entry, keys: TrustedKeys<'_>) -> Result<Option<Self>, Failure> {
+        let original = source.original_of(entry.index)?;
         Ok(original.map(|original| {
             let signers = keys.signers(original.index, &original.record, &original.layout);
-            Self { original, signers }
+            let by_rule = entry.hash == original.leaf.header.root
+                && entry.known_items().len() as u64 == original.leaf.items;
+            Self { original, signers, by_rule }
         }))
     }
 
@@ -48,6 +53,7 @@ impl Converted {
             epoch: is_epoch.then_some(index),
             era: self.original.layout.era(),
             dialect: self.original.layout.name(),
+            by_rule: self.by_rule,
             signatures: &self.signers,
         }
     }
@@ -60,7 +66,8 @@ impl Converted {
             _ => "",
         };
         let index = group_digits(self.original.index);
-        format!("{what} {index}, signed by {}{covered}", signers_text(&self.signers))
+        let rule = if self.by_rule { "" } else { "; the session is NOT what the rule makes of it" };
+        format!("{what} {index}, signed by {}{covered}{rule}", signers_text(&self.signers))
     }
 
     fn transaction(&self, item: &EntryItem) -> Option<&CarriedTransaction> {

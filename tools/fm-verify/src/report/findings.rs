@@ -64,8 +64,11 @@ fn follow(page: &mut Page, collector: &Collector, cause: Code) {
         page.open("li", "");
         page.tag("code", "", fold.first.code.as_str());
         page.tag("strong", "", &group_digits(fold.count));
-        let verb = if fold.count == 1 { "follows" } else { "follow" };
-        page.tag("span", "note", &format!("{verb} from this. {}", fold.first.code.meaning()));
+        let words = match fold.count {
+            1 => "follows from this, and is not known to be wrong by itself",
+            _ => "follow from this, and are not known to be wrong by themselves",
+        };
+        page.tag("span", "note", words);
         page.close("li");
     }
     page.close("ul");
