@@ -8,6 +8,7 @@ mod attestation;
 mod convert;
 mod error;
 mod map;
+mod pending;
 mod pieces;
 mod plan;
 mod revert;
@@ -22,6 +23,10 @@ pub use attestation::{Attestation, AttestationFacts};
 pub use convert::{Conversion, convert, raw_convert};
 pub use error::MigrationError;
 pub use map::{MapEntry, map};
+pub use pending::{
+    PENDING_CLASSIFICATION, PENDING_KIND, PendingOutcome, check_pending_outcome, is_pending_outcome,
+    unsigned_outcome,
+};
 pub use plan::{Plan, PlanOptions, plan};
 pub use revert::{Reverted, revert};
 pub use seal::{Seal, Sealed, seal};

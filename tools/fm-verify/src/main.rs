@@ -6,6 +6,7 @@ mod check_evidence;
 mod diff;
 mod explained;
 mod open_session;
+mod pending;
 mod prove;
 mod report;
 mod scope_args;
