@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fm_forge::damage;
-use fm_tests::{Run, checkpoint, converted, fixture, hbbft, root};
+use fm_tests::{Run, checkpoint, converted, fixture, hbbft, rewritten, root};
 use serde_json::{Value, json};
 
 fn peer(number: u8) -> PathBuf {
@@ -54,6 +54,39 @@ fn equal_guardians_are_together_wherever_they_are() {
     assert!(modules.iter().any(|module| module["equal"] == true));
     let (_, same) = compare(&[&peer(0), &peer(0).join("database")], 0);
     assert_eq!(same["state_differs"], json!([]));
+}
+
+/// A side that lacks a session where nobody has one to compare is not called equal; a shorter one has no hole.
+#[test]
+fn a_hole_is_named() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (whole, holed, beyond) =
+        (home.path().join("whole.fmar"), home.path().join("holed.fmar"), home.path().join("beyond.fmar"));
+    checkpoint!("export", peer(1), "--to", whole).exits(0);
+    rewritten(&whole, &holed, 1 << 20, |_| {}, |row| (row.0 != [4, 9]).then_some(row));
+    let moved = |mut row: (Vec<u8>, Vec<u8>)| {
+        if row.0 == [4, 25] {
+            row.0[1] = 27;
+        }
+        Some(row)
+    };
+    rewritten(&whole, &beyond, 1 << 20, |_| {}, moved);
+    let shorter = peer(0).join("db_checkpoints/24");
+    for (sources, holes) in
+        [([&holed, &holed], [json!(9), json!(9)]), ([&shorter, &beyond], [Value::Null, json!(25)])]
+    {
+        let (lines, verdict) = compare(&sources.map(PathBuf::as_path), 4);
+        assert_eq!(verdict["verdict"], "incomplete", "{sources:?}");
+        assert_eq!([&lines[0]["hole"], &lines[1]["hole"]], holes.each_ref());
+    }
+    let text = checkpoint!("compare", shorter, beyond).exits(4).stdout;
+    assert!(text.contains("INCOMPLETE: 1 lacks session 25 and has later ones"), "{text}");
+    // Against a session that the other side has it is a difference, as before.
+    let (_, verdict) = compare(&[&peer(0), &holed], 1);
+    assert_eq!((&verdict["verdict"], &verdict["session"]), (&json!("different"), &json!(9)));
+    // A base for nothing is said to be that.
+    let run = checkpoint!("verify", whole, "--base", whole).exits(2);
+    assert!(run.sentence().contains("is not an increment: leave --base"), "{}", run.stderr);
 }
 
 #[test]

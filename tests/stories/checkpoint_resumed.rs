@@ -16,6 +16,8 @@ const KEY: &str = "a.fmar";
 const URL: &str = "s3://archives/a.fmar";
 /// Length of a part of an upload.
 const PART: u64 = 8 << 20;
+/// Lines of a note before those of its parts: run, process, where the parts go, beat, upload.
+const BEFORE_PARTS: usize = 5;
 /// What requests take beside what they carry.
 const BESIDE: u64 = 256 << 10;
 
@@ -47,14 +49,16 @@ impl Scene {
 
     /// Parts that the note names.
     fn noted(&self) -> usize {
-        fs::read_to_string(self.note()).map_or(0, |note| note.lines().count().saturating_sub(1))
+        fs::read_to_string(self.note()).map_or(0, |note| note.lines().count().saturating_sub(BEFORE_PARTS))
     }
 
     /// Begins the export over a slow line, and does something to it when the note names `parts` parts.
     fn halted(&self, export: &[OsString], parts: usize, halt: impl FnOnce(&Unsteady, Pid)) -> Run {
         let mishaps = Mishaps { pause: Duration::from_micros(400), ..Mishaps::default() };
         let line = Unsteady::new(self.store.address(), mishaps, 1);
-        let child = self.store.command(line.address(), export).spawn().expect("the program can be started");
+        let mut command = self.store.command(line.address(), export);
+        // A line that is cut is not waited for as long as people would.
+        let child = command.env("FM_S3_RETRY_SECONDS", "5").spawn().expect("the program can be started");
         let began = Instant::now();
         while self.noted() < parts {
             assert!(began.elapsed() < Duration::from_secs(60), "{} parts after a minute", self.noted());
@@ -207,7 +211,7 @@ fn an_archive_that_is_too_large_for_one_copy_is_copied_in_parts() {
         fs::remove_file(scene.store.object(KEY)).unwrap();
     }
     for wrong in ["5 GiB", "-1"] {
-        assert!(limited(wrong).exits(2).stderr.contains("FM_S3_COPY_MAX is no number of bytes"));
+        assert!(limited(wrong).exits(2).stderr.contains("FM_S3_COPY_MAX is not a number of bytes"));
     }
     assert_eq!(scene.store.files(), Vec::<String>::new());
 }
@@ -267,21 +271,21 @@ fn a_note_that_was_tampered_with_does_no_harm() {
         scene.killed(&scene.export, parts);
     };
     begin(3);
-    scene.tamper(|lines| lines[2].replace_range(..4, "0000"));
+    scene.tamper(|lines| lines[BEFORE_PARTS + 1].replace_range(..4, "0000"));
     assert_eq!(scene.again().0, PART, "what precedes the wrong hash");
     begin(3);
-    scene.tamper(|lines| lines[1] = "not a line of a part".to_owned());
+    scene.tamper(|lines| lines[BEFORE_PARTS] = "not a line of a part".to_owned());
     assert_eq!(scene.again().0, 0);
     begin(3);
-    scene.tamper(|lines| lines.swap(1, 3));
+    scene.tamper(|lines| lines.swap(BEFORE_PARTS, BEFORE_PARTS + 2));
     assert_eq!(scene.again().0, 0);
     begin(2);
-    scene.tamper(|lines| lines.truncate(2));
+    scene.tamper(|lines| lines.truncate(BEFORE_PARTS + 1));
     assert_eq!(scene.again().0, PART);
     begin(2);
     scene.tamper(|lines| {
-        let last = lines[0].pop().expect("an id");
-        lines[0].push(if last == '0' { '1' } else { '0' });
+        let last = lines[BEFORE_PARTS - 1].pop().expect("an id");
+        lines[BEFORE_PARTS - 1].push(if last == '0' { '1' } else { '0' });
     });
     assert_eq!(scene.store.run(&scene.export).exits(0).verdict()["kept"], 0, "an upload that is not there");
     assert!(fs::read(scene.store.object(KEY)).expect("an object") == scene.whole);

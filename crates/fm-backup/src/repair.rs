@@ -153,10 +153,22 @@ fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Cop
         }
         copies.push(match found {
             Some(copy) => copy,
-            None => Copy::open(location, payload?)?,
+            None => Copy::open(location, payload.map_err(without_key)?)?,
         });
     }
     Ok(copies)
+}
+
+/// What is said of an encrypted file whose key is lost, and is in none of the copies.
+fn without_key(error: BackupError) -> BackupError {
+    match error {
+        BackupError::SealDamaged { path } => {
+            let what = "cannot be repaired: the header of its encryption is damaged, and with it the key to all of \
+                        it; give another copy of the same file with --from";
+            BackupError::not_fit(&path, what)
+        }
+        error => error,
+    }
 }
 
 /// The encrypted copies read as one, if there are several: chunks that hold are the same bytes in all of them.

@@ -9,6 +9,7 @@ mod convert;
 mod error;
 mod map;
 mod open_units;
+mod pending;
 mod pieces;
 mod plan;
 mod revert;
@@ -24,6 +25,10 @@ pub use convert::{Conversion, convert, raw_convert};
 pub use error::MigrationError;
 pub use map::{MapEntry, map};
 pub use open_units::{OpenUnits, newest_checkpoint};
+pub use pending::{
+    PENDING_CLASSIFICATION, PENDING_KIND, PendingOutcome, check_pending_outcome, is_pending_outcome,
+    unsigned_outcome,
+};
 pub use plan::{Plan, PlanOptions, plan};
 pub use revert::{Reverted, revert};
 pub use seal::{Seal, Sealed, seal};

@@ -121,7 +121,7 @@ async fn abort(partial: &Client, id: &MultipartId) -> io::Result<()> {
     match partial.store.abort_multipart(&partial.path, id).await {
         Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
         // Some stores answer like this for an upload that was completed just before the run was killed; and who may write
-        // but not abort can go on as well: what is left is told by the store's own list of uploads.
+        // but not abort can export as well: the store's own list of uploads shows what is left.
         Err(Error::PermissionDenied { .. }) => Ok(()),
         Err(error) => Err(failed(&error)),
     }
@@ -146,6 +146,9 @@ fn resumable(target: &Client, left: Option<Note>) -> io::Result<Option<Begun>> {
 fn begin(target: &Client, key: &Client, claim: &Claim, left: Option<Note>) -> io::Result<Begun> {
     // Another run may have ended between the first look at the target and this one.
     if target.stat()?.is_some() {
+        if let Some(left) = &left {
+            wait(discard(target, left))??;
+        }
         return Err(busy(key));
     }
     let copied = left.as_ref().is_some_and(|note| note.copies);

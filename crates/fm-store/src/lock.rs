@@ -15,6 +15,7 @@ use rustix::io::Errno;
 
 use crate::StoreError;
 use crate::open::check_lock;
+use crate::regular::open_regular;
 
 /// Ending of the file that servers from v0.7 on lock, in place of the database's own.
 const SERVER_LOCK: &str = "db.lock";
@@ -61,7 +62,7 @@ impl DatabaseLock {
 
 fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
     let path = database.with_extension(SERVER_LOCK);
-    let file = match File::open(&path) {
+    let file = match open_regular(&path) {
         Ok(file) => file,
         Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(StoreError::io(&path, source)),

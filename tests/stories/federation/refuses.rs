@@ -52,6 +52,24 @@ fn a_node_does_not_start_on_what_is_not_its_own() {
     fs::write(nodes.directory(2).join("equivocation-guard.json"), "{}").unwrap();
     let guarded = node("fixture", &["run"], &nodes.directory(2)).exits(3);
     assert!(guarded.sentence().contains("equivocation-guard.json"), "{}", guarded.stderr);
+    // What is there and cannot be read is not nothing: a link that leads nowhere, and a pipe that nobody writes to.
+    let guard = nodes.directory(2).join("equivocation-guard.json");
+    fs::remove_file(&guard).unwrap();
+    std::os::unix::fs::symlink("nowhere", &guard).unwrap();
+    let dangling = node("fixture", &["run"], &nodes.directory(2)).exits(3);
+    assert!(dangling.sentence().contains("equivocation-guard.json"), "{}", dangling.stderr);
+    fs::remove_file(&guard).unwrap();
+    assert!(command("mkfifo").arg(&guard).status().unwrap().success());
+    let piped = node("fixture", &["run"], &nodes.directory(2)).exits(3);
+    assert!(piped.sentence().contains("it is no regular file"), "{}", piped.stderr);
+    fs::remove_file(&guard).unwrap();
+    let other = format!(
+        "{{\"format\": \"fm-equivocation-guard\", \"version\": 1, \"until_session\": 0, \"federation\": \"{}\"}}",
+        "00".repeat(32)
+    );
+    fs::write(&guard, other).unwrap();
+    let foreign = node("fixture", &["run"], &nodes.directory(2)).exits(3);
+    assert!(foreign.sentence().contains("of the federation 0000"), "{}", foreign.stderr);
 }
 
 #[test]

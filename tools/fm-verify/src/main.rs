@@ -9,6 +9,7 @@ mod guide;
 mod keys;
 mod open_session;
 mod origin;
+mod pending;
 mod prove;
 mod report;
 mod scope_args;

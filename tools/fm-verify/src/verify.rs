@@ -13,6 +13,7 @@ use fm_history::{Finding, Hash, Tally};
 use crate::audit_args::AuditArgs;
 use crate::open_session;
 use crate::origin::RowIdentity;
+use crate::pending;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
 use crate::told::Told;
 use crate::verdict::conclude;
@@ -53,6 +54,9 @@ pub(crate) struct Watch<'w> {
 }
 
 pub(crate) fn run(arguments: &AuditArgs) -> Result<Exit, Failure> {
+    if let Some(archive) = pending::open(arguments.source()?) {
+        return pending::run(&archive, arguments);
+    }
     let mut printer = FindingPrinter::new(arguments.json);
     let keys = arguments.keys.load()?;
     let watch = Watch { on_finding: &mut |finding| printer.print(finding), on_session: &mut |_| {} };
@@ -69,6 +73,10 @@ pub(crate) fn look(
 ) -> Result<Outcome, Failure> {
     let (path, layout, scope) = (arguments.source()?, arguments.layout.get()?, &arguments.scope);
     scope.use_jobs()?;
+    if pending::open(path).is_some() {
+        let message = format!("{} is the outcome of a session in progress, and no history", path.display());
+        return Err(Failure::new(Exit::Usage, message).hint("`fm-verify FILE` checks it"));
+    }
     let request = Request { path, keys, scope, strict: arguments.strict };
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

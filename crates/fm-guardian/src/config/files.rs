@@ -1,11 +1,12 @@
 //! `consensus.json`, `local.json` and `private.encrypt` as values.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use fm_codec::Writer;
 use fm_consensus::DEFAULT_ROUNDS_PER_SESSION;
+use fm_store::open_regular;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -123,7 +124,8 @@ fn default_round_delay() -> u64 {
 }
 
 pub(super) fn read(path: &Path) -> Result<String, NodeConfigError> {
-    fs::read_to_string(path).map_err(|source| NodeConfigError::Read { path: path.to_owned(), source })
+    let text = open_regular(path).and_then(io::read_to_string);
+    text.map_err(|source| NodeConfigError::Read { path: path.to_owned(), source })
 }
 
 pub(super) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, NodeConfigError> {

@@ -5,16 +5,12 @@ use std::path::Path;
 
 use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
 use fm_cli::{Exit, Failure};
-use fm_codec::{Dialect, Writer};
-use fm_history::{SessionHeader, merkle_root, sha256};
-use fm_migration::StoredUnits;
+use fm_codec::Writer;
+use fm_migration::{PENDING_CLASSIFICATION, PENDING_KIND, StoredUnits, unsigned_outcome};
 use fm_store::sync_name;
 
 use super::Session;
 use super::replayed::Replayed;
-
-/// What the archive says of its outcome.
-pub(super) const CLASSIFICATION: &str = "unauthenticated";
 
 /// Writes the archive: the accepted items and units as stored, and the outcome between them.
 pub(super) fn write(
@@ -55,13 +51,8 @@ pub(super) fn write(
 /// The rows of accepted items, the outcome under the session's key, the rows of units: in the order of their keys.
 fn records(session: &Session<'_>, stored: &StoredUnits) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut records = stored.accepted.clone();
-    let (mut key, mut outcome) = (Writer::new(Dialect::MODERN), Writer::new(Dialect::MODERN));
-    key.u8(stored.layout.history);
-    key.u64(session.dag.session);
-    outcome.list(stored.accepted.iter(), |outcome, (_, item)| outcome.raw(item));
-    // No signature.
-    outcome.count(0);
-    records.push((key.into_bytes(), outcome.into_bytes()));
+    let (outcome, _) = unsigned_outcome(stored.layout, session.dag.session, &stored.accepted);
+    records.push(outcome);
     for (_, backup) in &stored.backups {
         for row in &backup.rows {
             let mut value = Writer::new(stored.layout.dialect);
@@ -74,13 +65,12 @@ fn records(session: &Session<'_>, stored: &StoredUnits) -> Vec<(Vec<u8>, Vec<u8>
 }
 
 fn metadata(session: &Session<'_>, replayed: &Replayed<'_>, stored: &StoredUnits) -> Metadata {
-    let leaves = stored.accepted.iter().map(|(_, item)| sha256(&[item])).collect();
-    let header = SessionHeader { index: session.dag.session, root: merkle_root(leaves).root };
+    let (_, header) = unsigned_outcome(stored.layout, session.dag.session, &stored.accepted);
     let behind: usize = replayed.databases.iter().map(|(_, _, compared)| compared.behind).sum();
     let signatures = if session.keys.is_some() { "verified" } else { "unchecked" };
     let entries = [
-        ("kind", "pending session outcome".to_owned()),
-        ("classification", CLASSIFICATION.to_owned()),
+        ("kind", PENDING_KIND.to_owned()),
+        ("classification", PENDING_CLASSIFICATION.to_owned()),
         ("session", session.dag.session.to_string()),
         ("header", hex::encode(header.to_bytes())),
         ("items", stored.accepted.len().to_string()),

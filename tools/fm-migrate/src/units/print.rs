@@ -231,7 +231,7 @@ pub(super) fn written(output: &mut Output, path: &Path, json: bool) -> Result<()
         return output.json(&Written {
             r#type: "written",
             path,
-            classification: super::outcome::CLASSIFICATION,
+            classification: fm_migration::PENDING_CLASSIFICATION,
         });
     }
     output.line(&format!("written    {path}: an outcome that NOBODY HAS SIGNED"))

@@ -1,0 +1,101 @@
+//! The outcome of a session in progress, as `units --out` writes it: made from rows, and checked by making it again.
+//!
+//! Invariant: whatever the archive says of its outcome is derived from its rows of accepted items, or is a fault. That any
+//! guardian accepted them is shown by nothing in it.
+
+use fm_archive::Metadata;
+use fm_audit::{ArchiveSource, AuditError, Control};
+use fm_codec::{Dialect, Writer};
+use fm_eras::block::BlockLayout;
+use fm_eras::{Detected, RowSource};
+use fm_history::{Hash, SessionHeader, merkle_root, sha256};
+
+/// `kind` of such an archive.
+pub const PENDING_KIND: &str = "pending session outcome";
+/// What it says of its outcome.
+pub const PENDING_CLASSIFICATION: &str = "unauthenticated";
+
+/// A record, key and value.
+type Record = (Vec<u8>, Vec<u8>);
+
+/// The outcome of the session with these accepted items, their values as stored, and no signature; and its header.
+pub fn unsigned_outcome(layout: &BlockLayout, session: u64, accepted: &[Record]) -> (Record, SessionHeader) {
+    let (mut key, mut outcome) = (Writer::new(Dialect::MODERN), Writer::new(Dialect::MODERN));
+    key.u8(layout.history);
+    key.u64(session);
+    outcome.list(accepted.iter(), |outcome, (_, item)| outcome.raw(item));
+    // No signature.
+    outcome.count(0);
+    let leaves = accepted.iter().map(|(_, item)| sha256(&[item])).collect();
+    let header = SessionHeader { index: session, root: merkle_root(leaves).root };
+    ((key.into_bytes(), outcome.into_bytes()), header)
+}
+
+/// Such an archive, looked through.
+#[derive(Clone, Debug, Default)]
+pub struct PendingOutcome {
+    /// The session in progress.
+    pub session: u64,
+    /// Its accepted items.
+    pub items: u64,
+    /// Rows of units beside them.
+    pub units: u64,
+    /// Root over the items.
+    pub header_root: Hash,
+    /// What the rows do not bear out.
+    pub faults: Vec<String>,
+}
+
+/// Whether an archive is an outcome of a session in progress.
+pub fn is_pending_outcome(archive: &ArchiveSource) -> bool {
+    archive.metadata("kind").as_deref() == Some(PENDING_KIND)
+}
+
+/// Makes the outcome again from the rows, and compares.
+///
+/// # Errors
+/// If the archive cannot be read, or the job was interrupted.
+pub fn check_pending_outcome(
+    archive: &ArchiveSource,
+    control: Control<'_>,
+) -> Result<PendingOutcome, AuditError> {
+    let stated = archive.all_metadata();
+    let mut found = PendingOutcome::default();
+    let layout = stated.get("dialect").and_then(Detected::by_name);
+    let (Some(Detected::Blocks(layout)), Some(session)) = (layout, number(&stated, "session")) else {
+        found.faults.push("it does not name its layout and session".to_owned());
+        return Ok(found);
+    };
+    let (mut accepted, mut others) = (Vec::new(), Vec::new());
+    for row in archive.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(archive.path(), source))?;
+        control.check()?;
+        match key.first() {
+            first if first.is_some() && first == layout.pending.as_ref() => accepted.push((key, value)),
+            Some(first) if *first == layout.units => found.units += 1,
+            _ => others.push((key, value)),
+        }
+    }
+    let (outcome, header) = unsigned_outcome(layout, session, &accepted);
+    (found.session, found.items, found.header_root) = (session, accepted.len() as u64, header.root);
+    if others != [outcome] {
+        found
+            .faults
+            .push("its outcome is not that of its accepted items, or there are other records".to_owned());
+    }
+    let made = [
+        ("classification", PENDING_CLASSIFICATION.to_owned()),
+        ("header", hex::encode(header.to_bytes())),
+        ("items", accepted.len().to_string()),
+        ("era", layout.era.to_owned()),
+    ];
+    for (name, value) in made.iter().filter(|(name, value)| stated.get(name) != Some(value)) {
+        let said = stated.get(name).unwrap_or("nothing");
+        found.faults.push(format!("{name} is {said:?} and should be {value:?}"));
+    }
+    Ok(found)
+}
+
+fn number(stated: &Metadata, name: &str) -> Option<u64> {
+    stated.get(name)?.parse().ok()
+}
