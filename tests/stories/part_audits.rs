@@ -75,7 +75,7 @@ fn a_part_that_is_not_there() {
             let run = with(&guardian, &guardian.path, &words).exits(2);
             let sentence = run.sentence();
             assert!(sentence.contains(option) && sentence.contains(&format!("is {end}")), "{sentence}");
-            assert_eq!(run.stdout, "");
+            assert_eq!((run.failure()["type"].as_str(), run.json().len()), (Some("failure"), 1));
         }
         let run = with(&guardian, &guardian.path, &["--from", "5", "--to", "4"]).exits(2);
         assert!(run.sentence().contains("before --from"));

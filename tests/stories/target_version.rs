@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fm_forge::damage::rewrite_and_add;
 use fm_store::Row;
-use fm_tests::{Guardian, Run, Sessions, codes, guardians, layout, manifest, partial_of, rows};
+use fm_tests::{Guardian, Sessions, codes, guardians, layout, manifest, partial_of, rows};
 
 /// `check` and `convert` say the same.
 #[track_caller]
@@ -94,9 +94,9 @@ fn versions_that_are_none() {
         for version in nonsense.into_iter().chain(unknown) {
             let option = format!("--target-version={version}");
             for run in [guardian.check(&[&option]), guardian.convert(&target, &[&option])] {
-                let Run { stderr, stdout, .. } = run.exits(2);
-                assert!(stderr.contains("--target-version"), "{version}: {stderr}");
-                assert_eq!(stdout, "");
+                let run = run.exits(2);
+                assert!(run.stderr.contains("--target-version"), "{version}: {}", run.stderr);
+                assert_eq!((run.failure()["type"].as_str(), run.json().len()), (Some("failure"), 1));
             }
             assert!(!target.exists() && !partial_of(&target).exists(), "{version}");
         }

@@ -230,8 +230,11 @@ fn documented_messages_are_those_of_the_programs() {
             rows += 1;
             let phrase = phrase.trim_start_matches("warning ").trim_start_matches("error ");
             // Numbers and names are values; a cause stands behind a colon.
-            let phrase =
-                phrase.replace(" N", " …").replace(" M", " …").replace("FILE", "…").replace(": ", "…");
+            let word = |word: &str| match word.trim_matches(|c: char| !c.is_alphanumeric()) {
+                value @ ("N" | "M" | "FILE") => word.replace(value, "…"),
+                _ => word.to_owned(),
+            };
+            let phrase = phrase.split(' ').map(word).collect::<Vec<_>>().join(" ").replace(": ", "…");
             for part in phrase.split('…').map(|part| part.trim_matches([' ', '"', ':', ','])) {
                 assert!(part.len() < 4 || texts.contains(part), "nothing says {part:?}: {line}");
             }

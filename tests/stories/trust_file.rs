@@ -229,7 +229,7 @@ fn files_that_are_none() {
         let run = audit(&guardian, &guardian.path, &trust).exits(exit);
         assert!(run.sentence().contains(words), "{text:.80}: {}", run.stderr);
         assert_eq!(fs::read_to_string(&trust).expect("a file"), text, "it was written");
-        assert_eq!(run.stdout, "");
+        assert_eq!((run.failure()["type"].as_str(), run.json().len()), (Some("failure"), 1));
     }
     // A root that is not the one of the marks: somebody changed the file with care.
     fs::write(&trust, restated(&with("root", json!("11".repeat(32))))).expect("a file");

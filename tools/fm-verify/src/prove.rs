@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
             write_file(target, &text)?;
             Output::default().line(&format!("proof      {}", target.display()))?;
         }
-        None => Output::default().line(text.trim_end())?,
+        None => Output::default().text(text.trim_end())?,
     }
     Ok(if keys.is_some() { Exit::Done } else { Exit::Partial })
 }
