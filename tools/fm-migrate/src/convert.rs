@@ -208,7 +208,6 @@ struct ConvertVerdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     target: &'a Path,
-    keys: Option<NamedKeys>,
     #[serde(flatten)]
     manifest: &'a Manifest,
 }
@@ -235,7 +234,6 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
             r#type: "verdict",
             verdict,
             target: &arguments.to,
-            keys: opened.named_keys(),
             manifest: &manifest,
         })?;
         return Ok(Exit::Done);
