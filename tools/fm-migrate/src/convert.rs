@@ -199,7 +199,6 @@ struct ConvertVerdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     target: &'a Path,
-    keys: Option<NamedKeys>,
     #[serde(flatten)]
     manifest: &'a Manifest,
 }
@@ -226,7 +225,6 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
             r#type: "verdict",
             verdict,
             target: &arguments.to,
-            keys: opened.named_keys(),
             manifest: &manifest,
         })?;
         return Ok(Exit::Done);
