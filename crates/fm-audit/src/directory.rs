@@ -13,7 +13,7 @@ use crate::{AuditError, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NA
 const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
 
 /// What a guardian has in its data directory beside the conversion's.
-const GUARDIAN_ENTRIES: [&str; 16] = [
+const GUARDIAN_ENTRIES: [&str; 15] = [
     "client.json",
     "consensus.json",
     // The lock that servers from v0.5 on hold.
