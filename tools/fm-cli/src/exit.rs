@@ -347,7 +347,7 @@ pub fn run(tool: &str, main: impl FnOnce() -> Result<Exit, Failure>) -> ExitCode
             tool,
             &format!(
                 "the file system of {} cannot sync directories: if the power fails within seconds, the names of the newest \
-                 files may be lost",
+                 files may be lost; `sync` puts them on the disk",
                 path.display()
             ),
         );
