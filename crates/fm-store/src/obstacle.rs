@@ -112,10 +112,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let missing = system_error(&refused(&home.path().join("missing"))).expect("the system refused");
         assert_eq!(missing.kind(), io::ErrorKind::NotFound, "{missing}");
-        let file = home.path().join("file");
-        std::fs::write(&file, "").unwrap();
-        let below = system_error(&refused(&file.join("database"))).expect("the system refused");
-        assert_eq!(below.kind(), io::ErrorKind::NotADirectory, "{below}");
+        std::fs::write(home.path().join("CURRENT"), "MANIFEST-000001\n").unwrap();
+        std::fs::create_dir(home.path().join("MANIFEST-000001")).unwrap();
+        let directory = system_error(&refused(home.path())).expect("the system refused");
+        assert_eq!(directory.kind(), io::ErrorKind::IsADirectory, "{directory}");
     }
 
     #[test]

@@ -10,6 +10,9 @@ use fm_tests::{Run, checkpoint, copy_dir, file_list, fixture, verify, with_own_m
 
 use crate::{SOMEBODY, as_somebody, for_everybody};
 
+/// What nobody else may read, and which files that is.
+type Closed<'a> = (&'a str, &'a dyn Fn(&Path) -> bool);
+
 /// It could not be read, nobody calls it damaged, and the hint is of use.
 #[track_caller]
 fn not_read(run: Run, said: &str, hint: &str) {
@@ -46,7 +49,7 @@ fn files_of_another_user() {
             }
         };
         let hint = "this user has no right to it";
-        let closed: [(&str, &dyn Fn(&Path) -> bool); 5] = [
+        let closed: [Closed<'_>; 5] = [
             ("a table", &|name| name.extension().is_some_and(|end| end == "sst")),
             ("a log", &|name| name.extension().is_some_and(|end| end == "log")),
             ("the list of files", &|name| name.to_string_lossy().contains("MANIFEST")),
@@ -83,7 +86,7 @@ fn limits_of_a_process() {
         line.push(guardian.clone().into());
         let mut stopped = Vec::new();
         let mut run = |limit: String, hint: &str| {
-            let run = as_somebody(SOMEBODY + 1, &[limit.clone()], &verify, &line);
+            let run = as_somebody(SOMEBODY + 1, std::slice::from_ref(&limit), &verify, &line);
             let text = format!("{limit}: {}: {}{}", run.exit, run.stdout, run.stderr);
             if run.exit == 0 {
                 return;
@@ -98,8 +101,8 @@ fn limits_of_a_process() {
         for threads in [1, 2, 4, 8, 12, 16, 24, 32, 64, 1024] {
             run(format!("--nproc={threads}"), "hint: allow more processes");
         }
-        for mebibytes in [96, 128, 192, 256, 320, 384, 448, 512, 768, 1024, 4096] {
-            run(format!("--as={}", u64::from(mebibytes as u32) << 20), "hint: allow more");
+        for mebibytes in [96_u64, 128, 192, 256, 320, 384, 448, 512, 768, 1024, 4096] {
+            run(format!("--as={}", mebibytes << 20), "hint: allow more");
         }
         for kind in ["--nofile", "--nproc", "--as"] {
             assert!(stopped.iter().any(|limit| limit.starts_with(kind)), "{kind}: {stopped:?}");

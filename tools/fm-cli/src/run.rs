@@ -89,7 +89,7 @@ fn warn_of_unsynced(tool: &str) {
     if let Some(path) = fm_store::unsynced_directory() {
         let text = format!(
             "the file system of {} cannot sync directories: if the power fails within seconds, the names of the newest \
-             files may be lost",
+             files may be lost; `sync` puts them on the disk",
             path.display()
         );
         warn(tool, &text);
