@@ -6,8 +6,10 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use fm_store::Row;
 use fm_tests::{
-    binary, codes, command, converted, copy_dir, digest, fixture, manifest, migrate, partial_of, root, verify,
+    binary, codes, command, converted, copy_dir, digest, fixture, manifest, migrate, partial_of, root, rows,
+    verify,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -63,12 +65,33 @@ fn cut(file: &Path, from_the_end: usize) {
     fs::write(file, &bytes[..bytes.len() - from_the_end]).expect("it can be written");
 }
 
+/// A write-ahead log with one late change, which puts a row of the database where it is.
+fn log_of_one_change(database: &Path) -> Vec<u8> {
+    let is_short = |(key, value): &Row| key.len().max(value.len()) < 100;
+    let (key, value) = rows(database).into_iter().find(is_short).expect("a short row");
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).expect("it is short");
+    let mut record = vec![1]; // A whole record.
+    record.extend(1_000_000_u64.to_le_bytes()); // The change's number.
+    record.extend(1_u32.to_le_bytes());
+    record.push(1); // A value is put.
+    for bytes in [&key, &value] {
+        record.push(length(bytes));
+        record.extend(bytes);
+    }
+    let sum = !record.iter().fold(!0_u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (0x82f6_3b78 * (sum & 1)))
+    });
+    let sum = sum.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+    let payload = u16::try_from(record.len() - 1).expect("it is short").to_le_bytes();
+    [sum.as_slice(), &payload, &record].concat()
+}
+
 /// Each way to lose files, with the code that tells it.
 fn losses() -> Vec<(&'static str, Copy)> {
     let without_log = Copy::of(IN_BOTH);
     fs::remove_file(without_log.file(".log")).expect("the log");
     let torn_within = Copy::of(IN_LOG);
-    let newer = fs::read(torn_within.file(".log")).expect("the log");
+    let newer = log_of_one_change(&torn_within.database(""));
     cut(&torn_within.file(".log"), 5);
     fs::write(torn_within.database("000900.log"), newer).expect("a log");
     let torn_list = Copy::of(IN_LOG);

@@ -37,7 +37,7 @@ fn federations() -> Vec<Federation> {
         .collect()
 }
 
-/// `exit` is that of an audit of the guardian's database.
+/// `exit` is that of an audit of the guardian's database that lets warnings fail.
 fn assert_reverts(guardian: &Path, home: &Path, exit: i32) {
     let (target, back) = (home.join("new"), home.join("back"));
     converted(guardian, &target);
@@ -53,8 +53,8 @@ fn assert_reverts(guardian: &Path, home: &Path, exit: i32) {
     }
     // What came back is a source like the first one.
     let config = guardian.join("consensus.json");
-    let first = verify!(guardian, "--config", config, "--json").exits(exit).verdict();
-    let second = verify!(back, "--config", config, "--json").exits(exit).verdict();
+    let first = verify!(guardian, "--config", config, "--json", "--strict").exits(exit).verdict();
+    let second = verify!(back, "--config", config, "--json", "--strict").exits(exit).verdict();
     assert_eq!(first["errors"], 0);
     assert_eq!(first, second);
     let third = home.join("third");

@@ -1,15 +1,16 @@
 //! Tampering with what a conversion made is found: with its database, its manifest and its provenance archive.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fm_forge::ForgeSpec;
 use fm_forge::damage::{edit_epoch, edit_row};
-use fm_history::{Code, Epoch};
+use fm_history::{Code, Epoch, Severity};
 use fm_store::Row;
 use fm_tests::{
-    Change, Federation, MIGRATED_CODES, Random, codes, contributions, converted, copy_dir, dropping,
+    Change, Federation, MIGRATED_CODES, Random, Run, codes, contributions, converted, copy_dir, dropping,
     edit_manifest, manifest, migrate, module_item, partial_of, rewrite_archive, rewrite_database, rows,
     rows_under, unchanged, verify,
 };
@@ -47,13 +48,15 @@ impl Migrated {
         let copy = home.path().join("new");
         copy_dir(&self.original, &copy);
         tamper(&copy);
+        // Warnings fail if they are to.
+        let is_warning = expected.iter().all(|(code, _)| code.severity() == Severity::Warning);
         for trust in [true, false] {
-            let run = if trust {
-                verify!(copy, "--config", self.federation.config(), "--json")
-            } else {
-                verify!(copy, "--json")
-            };
-            let run = run.exits(1);
+            let mut words: Vec<OsString> = vec![copy.clone().into(), "--json".into()];
+            words.extend(is_warning.then(|| "--strict".into()));
+            if trust {
+                words.extend(["--config".into(), self.federation.config().into()]);
+            }
+            let run = Run::of("fm-verify", &words).exits(1);
             assert_eq!(run.verdict()["verdict"], "findings");
             let findings = run.findings();
             for (code, place) in expected {

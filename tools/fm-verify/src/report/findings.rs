@@ -99,3 +99,17 @@ fn table(page: &mut Page, listed: &[Finding], class: &str) {
     }
     page.close("table");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_key_takes_one_line() {
+        let short = Place::key(&[0x05, 1, 2, 3]);
+        assert_eq!(place_text(&short), short.to_string());
+        let long = Place { session: Some(7), ..Place::key(&[0xAB; 33]) };
+        assert_eq!(place_text(&long), "session 7, key ababababab…ababab (33 bytes)");
+        assert!(place_text(&Place::key(&[7; 60_000])).len() < 60);
+    }
+}
