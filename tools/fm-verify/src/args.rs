@@ -32,11 +32,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Finds the first session and item at which two histories part, and explains it.
     ///
-    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, 1 different.
+    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, or one is a beginning of the other; 1 different.
     Diff(DiffArgs),
-    /// Checks a file that diff wrote, by the keys alone, and says what it proves.
+    /// Checks a file that diff wrote, by the keys alone, and says what it proves, and of which side.
     ///
-    /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
+    /// Exit status 0 proven of both sides, 1 refused, 4 of one side or of none.
     CheckEvidence(CheckArgs),
     /// Writes a proof that one item is in the history: a file that only the keys are needed to check.
     Prove(ProveArgs),
