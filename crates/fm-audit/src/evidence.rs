@@ -70,6 +70,9 @@ pub enum EvidenceError {
         /// The number that the record gives itself.
         own: u64,
     },
+    /// Both sides are the same record, or neither has one.
+    #[error("left.record and right.record are the same: there is no difference")]
+    NoDifference,
     /// The two layouts have no common form.
     #[error("left.layout and right.layout cannot be compared")]
     Incomparable,
@@ -185,6 +188,9 @@ pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEviden
         && stated != given
     {
         return Err(EvidenceError::OtherKeys { stated: stated.clone(), given: given.clone() });
+    }
+    if evidence.left.record == evidence.right.record {
+        return Err(EvidenceError::NoDifference);
     }
     evidence.check_numbers(&layouts)?;
     let pair = Pair {

@@ -29,11 +29,11 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Find the first session and item at which two histories part, and explain it.
     ///
-    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, 1 different.
+    /// Which side is right is not asked: an audit of each says that. Exit status 0 equal, or one is a beginning of the other; 1 different.
     Diff(DiffArgs),
-    /// Check a file that diff wrote, by the keys alone, and say what it proves.
+    /// Check a file that diff wrote, by the keys alone, and say what it proves, and of which side.
     ///
-    /// Exit status 0 proven, 1 refused, 4 consistent, but no signature proves it.
+    /// Exit status 0 proven of both sides, 1 refused, 4 of one side or of none.
     CheckEvidence(CheckArgs),
     /// Write a proof that one item is in the history: a file that only the keys are needed to check.
     Prove(ProveArgs),

@@ -148,6 +148,17 @@ fn what_is_proven_of_which_side() {
     }
 }
 
+/// One record beside itself is no difference, however well it is signed; nor is nothing beside nothing.
+#[test]
+fn one_record_twice() {
+    let keys = keys();
+    for record in [signed(items(5), &[0, 1, 2]), None] {
+        let (text, _) = file(&pair(record.clone(), record), trusted(&keys));
+        let error = check_evidence(&text, trusted(&keys)).unwrap_err();
+        assert!(matches!(error, EvidenceError::NoDifference), "{error}");
+    }
+}
+
 /// An item that is another one in a layout of 2023, whatever layout the file names.
 fn twofold() -> BlockItem {
     let content = BlockContent::Module(fm_codec::ModuleValue { instance: 2, body: vec![9] });
