@@ -25,7 +25,7 @@ fn together(has_conditions: bool) {
     let wanted = [0, 1].map(|number| {
         let path = store.path(&format!("{number}.fmar"));
         checkpoint!("export", peer(number), "--to", path).exits(0);
-        fs::read(path).unwrap()
+        fs::read(path).expect("an archive")
     });
     let start = |number: u8| store.command(store.address(), &export(number % 2)).spawn().expect("it starts");
     for round in 0..4 {
@@ -45,12 +45,11 @@ fn together(has_conditions: bool) {
                 other => panic!("exit {other}: {}", run.stderr),
             }
         }
-        println!("round {round}, conditions {has_conditions}: {written} written, {busy} busy");
-        assert_eq!(written, 1, "round {round}");
-        let found = fs::read(store.object("a.fmar")).unwrap();
+        assert_eq!(written, 1, "round {round}, {busy} busy");
+        let found = fs::read(store.object("a.fmar")).expect("an object");
         assert!(wanted.contains(&found), "round {round}: something else has the name");
         assert_eq!(store.files(), ["archives/a.fmar"], "round {round}");
-        fs::remove_file(store.object("a.fmar")).unwrap();
+        fs::remove_file(store.object("a.fmar")).expect("it is there");
     }
 }
 

@@ -134,12 +134,12 @@ struct Copy {
 
 /// Opens all copies; an encrypted one whose own header is lost with what opens another one.
 fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Copy>, BackupError> {
-    let mut opened: Vec<(&Location, Result<Option<Arc<Payload>>, BackupError>)> =
-        locations.map(|location| (location, location.payload())).collect();
+    let locations: Vec<&Location> = locations.collect();
+    let payloads: Vec<_> = locations.iter().map(|location| location.payload()).collect();
     let known: Vec<Arc<Payload>> =
-        opened.iter().filter_map(|(_, payload)| payload.as_ref().ok().cloned().flatten()).collect();
+        payloads.iter().filter_map(|payload| payload.as_ref().ok().cloned().flatten()).collect();
     let mut copies = Vec::new();
-    for (location, payload) in opened.drain(..) {
+    for (location, payload) in locations.into_iter().zip(payloads) {
         let is_headless = match &payload {
             Ok(payload) => payload.is_none() && Copy::open(location, None).is_err(),
             Err(error) => matches!(error, BackupError::SealDamaged { .. } | BackupError::WrongKey { .. }),

@@ -49,6 +49,16 @@ pub(crate) fn is_unknown_to_store(error: &Error) -> bool {
         || status_of(error) == Some(501)
 }
 
+/// Whether the store answered, and refuses; not that it is away or out of order.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    status_of(error).is_some_and(|status| (300..500).contains(&status))
+        || is_bare_redirect(&error.to_string())
+}
+
+fn is_bare_redirect(text: &str) -> bool {
+    text.contains("redirect without LOCATION")
+}
+
 /// What went wrong.
 pub(crate) fn failed(error: &Error) -> io::Error {
     let of = |kind, what: &str| io::Error::new(kind, format!("{what} ({})", reason(error)));
@@ -72,9 +82,7 @@ pub(crate) fn failed(error: &Error) -> io::Error {
             of(io::ErrorKind::PermissionDenied, "the store refuses these credentials")
         }
         Error::Precondition { .. } => replaced(),
-        _ if matches!(status_of(error), Some(301 | 302 | 307))
-            || text.contains("redirect without LOCATION") =>
-        {
+        _ if matches!(status_of(error), Some(301 | 302 | 307)) || is_bare_redirect(&text) => {
             of(io::ErrorKind::PermissionDenied, "the bucket is in another region than AWS_REGION says")
         }
         _ => {
@@ -192,5 +200,8 @@ mod tests {
         assert!(unknown("400 Bad Request", "<Code>InvalidArgument</Code>"));
         assert!(!unknown("503 Slow Down", "<Code>SlowDown</Code>"));
         assert!(!unknown("403 Forbidden", "<Code>AccessDenied</Code>"));
+        let refusal = |status| is_refusal(&answer("HEAD http://h/b/a", status, ""));
+        assert!(refusal("403 Forbidden") && refusal("301 Moved Permanently"));
+        assert!(!refusal("503 Slow Down"));
     }
 }

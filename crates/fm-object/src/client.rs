@@ -14,7 +14,7 @@ use object_store::{
     UpdateVersion,
 };
 
-use crate::answer::{failed, is_passing, is_unknown_to_store, replaced};
+use crate::answer::{failed, is_passing, is_refusal, is_unknown_to_store, replaced};
 use crate::waiting::wait;
 
 /// Pause before an answer that broke off is asked for again; it doubles up to the longest.
@@ -102,7 +102,7 @@ impl Client {
         let head = GetOptions { head: true, ..GetOptions::default() };
         let found = match self.meta(head).await {
             // An answer to this question has no text that says why: another question is asked for that.
-            Err(error) if !matches!(error, Error::NotFound { .. }) => {
+            Err(error) if is_refusal(&error) && !matches!(error, Error::NotFound { .. }) => {
                 let first = Some(GetRange::Bounded(0..1));
                 match self.meta(GetOptions { range: first, ..GetOptions::default() }).await {
                     // Of an empty object there is no such part.
