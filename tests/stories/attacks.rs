@@ -46,7 +46,6 @@ fn sessions_continue(nodes: &Nodes, before: u64) {
 fn nobody_is_large(nodes: &Nodes, peers: impl IntoIterator<Item = usize>) {
     for peer in peers {
         let peak = nodes.peak(peer);
-        eprintln!("guardian {peer} took {peak} MiB");
         assert!(peak < MOST_MEMORY, "guardian {peer} took {peak} MiB");
         assert!(!nodes.log(peer).contains("panicked"), "{}", nodes.log(peer));
     }
