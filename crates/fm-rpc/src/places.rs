@@ -229,8 +229,12 @@ mod tests {
         assert!(!ended(&task).await);
         assert_eq!(others.iter().filter(|(_, task)| !task.is_finished()).count(), 3);
         // Another guardian, or the same one again and again, takes its own places only.
-        let mut others: Vec<_> = (0..OF_A_GUARDIAN + 2).map(|_| enter(&places, 2)).collect();
-        others.iter_mut().for_each(|(ticket, _)| ticket.is_guardian(8));
+        let another = |_| {
+            let (mut ticket, task) = enter(&places, 2);
+            ticket.is_guardian(8);
+            (ticket, task)
+        };
+        let others: Vec<_> = (0..OF_A_GUARDIAN + 2).map(another).collect();
         assert!(!ended(&task).await);
         assert_eq!(others.iter().filter(|(_, task)| !task.is_finished()).count(), OF_A_GUARDIAN);
     }
