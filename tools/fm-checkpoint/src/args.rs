@@ -208,7 +208,7 @@ pub(crate) struct ArchiveArgs {
     /// The archive: a path, file://… or s3://bucket/key.
     #[arg(value_parser = crate::place::parser())]
     archive: Location,
-    /// The archive that an increment goes on from.
+    /// The archive that an increment continues.
     #[arg(long, value_name = "ARCHIVE", env = "FM_BASE", value_parser = crate::place::parser())]
     base: Option<Location>,
     #[command(flatten)]
@@ -293,7 +293,7 @@ pub(crate) struct RepairArgs {
     pub(crate) from: Vec<Location>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
-    /// The archive to make; without it the damage is only told.
+    /// The archive to make; without it the damage is only reported.
     #[arg(long, value_name = "FILE|URL", env = "FM_TO", value_parser = crate::place::parser())]
     pub(crate) to: Option<Location>,
     #[command(flatten)]

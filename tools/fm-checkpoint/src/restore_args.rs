@@ -21,7 +21,7 @@ pub(crate) struct RestoreArgs {
     /// Restore an archive of this guardian's full state: a path, file://… or s3://bucket/key.
     #[arg(long, value_name = "FILE|URL", env = "FM_ARCHIVE", group = "source", value_parser = crate::place::parser())]
     pub(crate) archive: Option<Location>,
-    /// The archive that an increment goes on from.
+    /// The archive that an increment continues.
     #[arg(long, value_name = "FILE", env = "FM_BASE", requires = "archive", value_parser = crate::place::parser())]
     pub(crate) base: Option<Location>,
     #[command(flatten)]

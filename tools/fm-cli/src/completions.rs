@@ -92,7 +92,7 @@ fn without_positionals(command: &Command) -> Command {
         .subcommands(command.get_subcommands().cloned())
 }
 
-/// The first word is a subcommand or a source; behind a source the program's own options are completed.
+/// The first word is a subcommand or a source; after a source the program's own options are completed.
 fn zsh(script: &str, name: &str) -> String {
     const BEGIN: &str = "_arguments \"${_arguments_options[@]}\" : \\\n";
     let choice = format!("\":: :_{name}_commands\" \\\n");

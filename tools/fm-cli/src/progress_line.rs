@@ -39,7 +39,7 @@ impl Numbers {
     }
 }
 
-/// The line in at most so many columns: what matters least is left out first.
+/// The line in at most this many columns: what matters least is left out first.
 pub(crate) fn fitted(name: &str, unit: &str, numbers: &Numbers, columns: usize) -> String {
     let count = match numbers.total {
         Some(total) => format!("{}/{} {unit}", group_digits(numbers.done), group_digits(total)),

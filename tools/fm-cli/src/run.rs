@@ -96,7 +96,7 @@ fn warn_of_unsynced(tool: &str) {
     }
 }
 
-/// Options that every program has may stand before a subcommand; they are moved behind it, where they mean the same.
+/// Options that every program has may stand before a subcommand; they are moved after it, where they mean the same.
 fn common_last(words: Vec<OsString>) -> Vec<OsString> {
     let mut rest = words.into_iter().peekable();
     let mut reordered: Vec<OsString> = rest.next().into_iter().collect();

@@ -1,4 +1,4 @@
-//! Values that are names from a list: shells complete them, and whoever takes the name says what is wrong with another.
+//! Values that are names from a list: shells complete them, and the code that takes the name says what is wrong with another.
 
 use std::ffi::OsStr;
 

@@ -67,19 +67,19 @@ pub(crate) struct RunArgs {
     /// Order as servers of this version do, while one of them still takes part. All nodes need the same.
     ///
     /// Such servers process what nodes alone refuse: an item that a guardian repeats within a session, one of 64 bytes, a
-    /// session of more than 15 MB, and those before v0.6 bytes behind the items of a unit.
+    /// session of more than 15 MB, and those before v0.6 bytes after the items of a unit.
     #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS")]
     pub(crate) beside_servers: Option<Servers>,
-    /// Keep so many checkpoints of the database; one is made after every session. 0: none is made.
+    /// Keep this many checkpoints of the database; one is made after every session. 0: none is made.
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION")]
     pub(crate) checkpoints: usize,
     /// Keep fewer checkpoints, but always the newest, and make none, while less than this is free: 500M, 10G.
     #[arg(long, value_name = "BYTES", default_value = "1G", env = "FM_MIN_FREE", value_parser = bytes)]
     pub(crate) min_free: u64,
-    /// Say that a session does not go on, and why, after so many seconds without movement.
+    /// Report a session as stuck, and why, after this many seconds without progress.
     #[arg(long, value_name = "S", default_value_t = 60, env = "FM_STUCK_AFTER", value_parser = number)]
     pub(crate) stuck_after: u64,
-    /// Stop when so many sessions are finished.
+    /// Stop when this many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
     /// Stop when standard input ends. For a program that starts this one: when that program ends, in whatever way, this
@@ -153,7 +153,7 @@ pub(crate) struct FinishArgs {
 ///
 /// The configuration is made from the old one: keys, names, addresses, certificates. Without --confirm it prints the
 /// configuration's hash, for all guardians to compare by voice; with the hash the whole history is proven, old and new
-/// signatures, the ledger is made anew from it, and the files are written.
+/// signatures, the ledger is made again from it, and the files are written.
 #[derive(Args)]
 pub(crate) struct CarryOverArgs {
     /// The directory that `fm-migrate convert` made and `fm-migrate seal` sealed; it becomes the data directory.
@@ -190,10 +190,10 @@ pub(crate) struct DevArgs {
     /// Where their data directories are, or are made.
     #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
-    /// Stop when so many sessions are finished.
+    /// Stop when this many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
-    /// Submit so many transactions in a second.
+    /// Submit this many transactions a second.
     #[arg(long, value_name = "TPS", env = "FM_LOAD")]
     pub(crate) load: Option<u32>,
     /// Milliseconds between rounds. A new federation has 50 if this is not given.
@@ -265,7 +265,7 @@ pub(crate) struct ShutdownArgs {
     pub(crate) server: ServerArgs,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Stop when so many sessions are finished: the one with this number is not begun. Without it: after the open one. A
+    /// Stop when this many sessions are finished: the one with this number is not begun. Without it: after the open one. A
     /// session that has begun already is refused.
     #[arg(long, value_name = "N", env = "FM_AT_SESSION", value_parser = number)]
     pub(crate) at_session: Option<u64>,

@@ -95,7 +95,7 @@ pub(crate) struct PlaceArgs {
     /// The session or block.
     #[arg(long, value_name = "NUMBER", conflicts_with_all = ["epoch", "txid"], value_parser = number)]
     pub(crate) session: Option<u64>,
-    /// The epoch; of a migrated directory, the old one behind a session.
+    /// The epoch; of a migrated directory, the old one that a session was made from.
     #[arg(long, value_name = "NUMBER", conflicts_with = "txid", value_parser = number)]
     pub(crate) epoch: Option<u64>,
     /// The item in it, counted from 0.

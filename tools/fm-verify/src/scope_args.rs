@@ -23,16 +23,16 @@ pub(crate) struct ScopeArgs {
     /// Look at nothing before this epoch, block or session.
     #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_FROM", value_parser = number)]
     from: Option<u64>,
-    /// Look at nothing behind this epoch, block or session.
+    /// Look at nothing after this epoch, block or session.
     #[arg(long, value_name = "NUMBER", env = "FM_VERIFY_TO", value_parser = number)]
     to: Option<u64>,
-    /// Check the signatures of so many epochs or sessions, chosen by chance; everything else is checked as ever.
+    /// Check the signatures of this many epochs or sessions, chosen at random; everything else is checked as without it.
     #[arg(long, value_name = "COUNT", env = "FM_SAMPLE", value_parser = some)]
     sample: Option<u64>,
     /// Choose the same sample as a run that showed this seed.
     #[arg(long, value_name = "NUMBER", env = "FM_SEED", requires = "sample", value_parser = number)]
     seed: Option<u64>,
-    /// Go on from what this file remembers of an earlier audit, and remember this one in it.
+    /// Continue from what this file remembers of an earlier audit, and remember this one in it.
     #[arg(long, value_name = "FILE", env = "FM_TRUST_FILE", conflicts_with_all = ["from", "to", "sample"])]
     trust_file: Option<PathBuf>,
     /// How many threads decode and verify; one for each core if not given.
@@ -160,7 +160,7 @@ impl ScopeArgs {
         if let Some((option, bound)) =
             outside.into_iter().find_map(|(o, b)| Some((o, b.filter(|b| *b > last)?)))
         {
-            let message = format!("{option} {bound} is behind the end of the history, which is {last}");
+            let message = format!("{option} {bound} is past the end of the history, which is {last}");
             return Err(Failure::new(Exit::Usage, message));
         }
         let to = self.to.unwrap_or(last);
