@@ -1,5 +1,5 @@
 //! Databases that are older than what their guardian signed: whatever takes them for the newest is asked, or knows by the
-//! node's own record; whoever starts on lost files is stopped.
+//! node's own record; a node does not start on lost files.
 
 use std::fs;
 use std::path::Path;

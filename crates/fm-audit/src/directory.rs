@@ -34,7 +34,7 @@ const GUARDIAN_ENTRIES: [&str; 15] = [
 ];
 /// Where restores write down what they do: a directory.
 const JOURNAL_NAME: &str = "restore-journal";
-/// How the names of databases go on that restores moved aside or did not finish.
+/// What follows `database` in the names of databases that restores moved aside or did not finish.
 const KEPT_DATABASES: [&str; 3] = [".broken-", ".undone-", ".restore-"];
 /// The file by which a restored database is known.
 const RESTORED_NAME: &str = ".fm-restore";

@@ -70,7 +70,7 @@ impl Place {
             old.map(|value| version(&self.old, value)).transpose()?,
         );
         let found = match (new_version, old_version) {
-            // Whoever wrote a later version in the old place is not a server that this program knows.
+            // No server that this program knows writes a later version in the old place.
             (Some(_), Some(old)) if old > known => old,
             (Some(new), _) => new,
             (None, Some(old)) => old,

@@ -1,4 +1,4 @@
-//! Whether the library can go on from the units of the open session in the database: it refuses all of them if one is missing
+//! Whether the library can continue from the units of the open session in the database: it refuses all of them if one is missing
 //! that another builds on, and does not say which.
 
 use std::collections::HashSet;

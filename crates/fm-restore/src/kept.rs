@@ -49,7 +49,7 @@ impl Incoming<'_> {
             let stored = StoredUnits::read(self.stream, Detected::Blocks(self.layout))?;
             stored.accepted.into_iter().for_each(|(_, value)| kept.add(value));
         } else if session <= self.last {
-            // What does not decode is not kept: a loss too many is told, and none too few.
+            // What does not decode is not kept: rather a loss too many is reported than one too few.
             let record = self.get(&session_key(session))?;
             let block = record.and_then(|record| decode_block(&record, self.layout).ok());
             let items = block.into_iter().flat_map(|block| block.items);

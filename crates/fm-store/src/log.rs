@@ -71,7 +71,7 @@ pub(crate) fn changes(log: &[u8]) -> Option<Range<u64>> {
 ///
 /// The kinds are those of logs whose files are used again, which no database of ours has: in one that is not, their
 /// header does not fit, and the reader looks at the same bytes for ever. It is found by the lengths alone,
-/// as far as the reader may come: behind a fragment that cannot be one the reader goes on with the next block.
+/// as far as the reader may come: after bytes that cannot be a fragment the reader continues with the next block.
 pub(crate) fn endless_at(log: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(rest) = log.get(at..).filter(|rest| rest.len() >= HEADER) {
@@ -175,7 +175,7 @@ mod tests {
             let endless = [5, 6, 7, 8, 11].contains(&kind);
             assert_eq!(endless_at(&log), endless.then_some(good.len()), "{kind}");
         }
-        // In a payload it is no kind; behind what is no fragment the next block is read.
+        // In a payload it is not a kind; after what is not a fragment the next block is read.
         assert_eq!(endless_at(&[fragment(1, 9), vec![7; 6]].concat()), None);
         let next_block = [fragment(9, BLOCK - HEADER), fragment(7, 3)].concat();
         assert_eq!(endless_at(&next_block), Some(BLOCK));

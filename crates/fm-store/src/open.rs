@@ -129,7 +129,7 @@ pub(crate) fn check_logs(path: &Path) -> Result<(), StoreError> {
         };
         let file = path.join(name);
         let log = match fs::read(&file) {
-            // A running server removes them at any time; what is none of RocksDB's is told elsewhere.
+            // A running server removes them at any time; what is not RocksDB's is reported elsewhere.
             Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => continue,
             log => log.map_err(|source| StoreError::io(&file, source))?,
         };

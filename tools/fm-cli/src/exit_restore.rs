@@ -74,7 +74,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         ),
         RestoreError::GuardUnknown { .. } => (
             Exit::Usage,
-            "ask every other guardian for its session count, take the highest, add 1, and give it with --guard-until",
+            "ask every other guardian for its session count, take the highest, add 1, and give it with --guard-until; a server \
+             that was stopped exactly at the end of a session looks like a copy, too",
         ),
         RestoreError::GuardTooLow { .. } => {
             (Exit::Usage, "nothing was changed; leave it out, or give a higher one")
