@@ -104,7 +104,7 @@ mod tests {
     /// An error of RocksDB for a directory that cannot be opened.
     fn refused(path: &std::path::Path) -> rocksdb::Error {
         let options = rocksdb::Options::default();
-        rocksdb::DB::open_for_read_only(&options, path, false).err().expect("there is no database")
+        rocksdb::DB::open_for_read_only(&options, path, false).expect_err("there is no database")
     }
 
     #[test]
