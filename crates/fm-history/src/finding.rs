@@ -300,7 +300,7 @@ pub struct Finding {
     pub message: String,
     /// The finding that it follows from, if it says nothing new beside that one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub follows_from: Option<Cause>,
+    pub follows_from: Option<Box<Cause>>,
 }
 
 /// A finding that others follow from: its code and where it is.
@@ -327,12 +327,12 @@ impl Finding {
     /// What follows from this finding: itself, or what it follows from.
     pub fn cause(&self) -> Cause {
         let own = || Cause { code: self.code, place: self.place.clone() };
-        self.follows_from.clone().unwrap_or_else(own)
+        self.follows_from.as_deref().cloned().unwrap_or_else(own)
     }
 
     /// The same as a consequence: it is not known to be wrong by itself, so it counts as information.
     pub fn following(self, cause: Cause) -> Self {
-        Self { severity: Severity::Info, follows_from: Some(cause), ..self }
+        Self { severity: Severity::Info, follows_from: Some(Box::new(cause)), ..self }
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Folds(BTreeMap<(Code, Code), Fold>);
 impl Folds {
     /// Takes a finding if it follows from another one; says whether it does.
     pub fn take(&mut self, finding: &Finding) -> bool {
-        let Some(cause) = &finding.follows_from else { return false };
+        let Some(cause) = finding.follows_from.as_deref() else { return false };
         let fold = self.0.entry((cause.code, finding.code)).or_insert_with(|| Fold {
             count: 0,
             first: finding.clone(),
