@@ -104,10 +104,12 @@ fn no_colours_where_none_are_wanted() {
 
 /// A row of the tables of variables: variable, then option or meaning.
 type Row = (String, String);
+/// Rows, and the commands that each is of.
+type Table = BTreeMap<Row, BTreeSet<String>>;
 
 /// What the manual pages say under ENVIRONMENT: for each variable and its option (or, without one, its meaning) the
 /// commands whose pages say so; and all commands.
-fn variables() -> (BTreeMap<Row, BTreeSet<String>>, BTreeMap<Row, BTreeSet<String>>, BTreeSet<String>) {
+fn variables() -> (Table, Table, BTreeSet<String>) {
     let home = tempfile::tempdir().expect("a directory");
     let (mut options, mut others, mut commands) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for program in PROGRAMS {
