@@ -13,6 +13,9 @@ use fm_tests::{Restorable, Run, binary, command, copy_dir, digest, rows};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+/// What is said of it, and how a database loses files.
+type Harm = (&'static str, fn(&Path));
+
 /// Longer than a node takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -203,7 +206,7 @@ fn a_way_back_from_a_database_that_was_put_back() {
 /// Rows that RocksDB leaves out in silence may be units that this guardian signed.
 #[test]
 fn a_node_does_not_start_on_lost_files() {
-    let lost: [(&str, fn(&Path)); 3] = [
+    let lost: [Harm; 3] = [
         ("the write-ahead log is missing", |database| remove(database, ".log")),
         ("is torn at byte", |database| {
             let list = database.join(name_of(database, "MANIFEST"));
