@@ -102,7 +102,9 @@ mod tests {
     fn said(name: &str, value: &str) -> Option<String> {
         let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let error = check(&settings).err()?.to_string();
-        assert!(!error.contains(value) && error.contains(name), "{name}={value:?}: {error}");
+        // The one value that is in the description of what is asked for.
+        let is_repeated = value != "https://" && error.contains(value);
+        assert!(!is_repeated && error.contains(name), "{name}={value:?}: {error}");
         Some(error)
     }
 
