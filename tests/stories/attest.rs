@@ -65,7 +65,7 @@ fn a_wrong_password_says_nothing_of_the_content() {
     let home = tempfile::tempdir().expect("a directory");
     let (guardian, dir, out) = (hbbft("peer-0"), home.path().join("new"), home.path().join("of-0"));
     converted(&guardian, &dir);
-    for password in ["secret-guess-4711", "", "fixture ", "Fixture"] {
+    for password in ["secret-guess-4711", "", "fix ture", "Fixture"] {
         let run = attest(&dir, &guardian, &out, password).exits(12);
         assert!(run.sentence().contains("wrong password"), "{}", run.stderr);
         let said = format!("{}{}", run.stdout, run.stderr);
@@ -101,7 +101,8 @@ fn the_password_is_asked_for_without_echo() {
         out.display()
     );
     let typed = |password: &str| {
-        let script = "{ sleep 3; echo \"$2\"; } | script -qec \"$1\" /dev/null";
+        // A wrong one is asked for three times.
+        let script = "{ for try in 1 2 3; do sleep 3; echo \"$2\"; done; } | script -qec \"$1\" /dev/null";
         shell(script, &[line.clone().into(), password.into()])
     };
     let run = typed("guess-4711").exits(12);

@@ -161,11 +161,11 @@ fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission
         let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
         if let Some(at) = torn_at(&log) {
             let message =
-                format!("{name} is torn at byte {at}, and a newer write-ahead log goes on behind it");
+                format!("{name} is torn at byte {at}, and a newer write-ahead log follows it");
             return Ok(Omission { kind: OmissionKind::MissingLog, message });
         }
     }
-    let newest = logs.last().map_or("the newest write-ahead log", String::as_str);
+    let newest = logs.get(older).map_or("the newest write-ahead log", String::as_str);
     let message = format!("the end of {newest} is torn, and the newest rows are not read ({message})");
     Ok(Omission { kind: OmissionKind::TornLogTail, message })
 }
