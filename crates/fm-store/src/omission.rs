@@ -160,8 +160,7 @@ fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission
         let file = path.join(name);
         let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
         if let Some(at) = torn_at(&log) {
-            let message =
-                format!("{name} is torn at byte {at}, and a newer write-ahead log follows it");
+            let message = format!("{name} is torn at byte {at}, and a newer write-ahead log follows it");
             return Ok(Omission { kind: OmissionKind::MissingLog, message });
         }
     }
