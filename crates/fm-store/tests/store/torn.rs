@@ -56,7 +56,7 @@ fn log_with_change(number: u64) -> Vec<u8> {
     store.write([(&b"a"[..], Some(&b"first"[..]))], Durability::Synced).unwrap();
     drop(store);
     let mut files = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
-    let is_log = |path: &PathBuf| {
+    let is_log = |path: &std::path::PathBuf| {
         path.extension().is_some_and(|end| end == "log") && fs::metadata(path).unwrap().len() > 0
     };
     renumbered(&fs::read(files.find(is_log).unwrap()).unwrap(), number)
