@@ -227,6 +227,12 @@ impl Nodes {
         high_water(&status).expect("a process has memory") / 1024
     }
 
+    /// How many files a running guardian has open.
+    pub fn descriptors(&self, peer: usize) -> usize {
+        let child = self.processes[peer].as_ref().expect("the guardian runs");
+        fs::read_dir(format!("/proc/{}/fd", child.id())).expect("the guardian runs").count()
+    }
+
     /// What a guardian logged.
     pub fn log(&self, peer: usize) -> String {
         fs::read_to_string(self.directory(peer).join("log")).unwrap_or_default()

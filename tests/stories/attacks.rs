@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use fm_codec::{Dialect, Encode, ModuleValue, Writer};
 use fm_crypto::SigningKey;
 use fm_history::{Transaction, TransactionSignature};
-use fm_tests::{Attacker, Nodes, Swollen};
+use fm_tests::{Attack, Attacker, Nodes, Rogue, Swollen};
 use serde_json::Value;
 
 /// What a guardian may take, in MiB.
@@ -248,4 +249,105 @@ fn a_guesser_who_hangs_up_guesses_no_faster() {
     );
     // The operator, elsewhere, is let in at once.
     nodes.ask(0, &["checkpoint"]).exits(0);
+}
+
+/// Asks for sessions again and again, and reads no answer.
+fn read_nothing(interface: &str, over: &AtomicBool) {
+    let mut deaf = VecDeque::new();
+    while !over.load(Relaxed) {
+        if let Ok(mut attacker) = Attacker::connect(interface, ELSEWHERE) {
+            let asks = (0..60).take_while(|session| {
+                let params = format!(r#"[{{"auth":null,"params":{session}}}]"#);
+                attacker.ask("1", "await_signed_session_outcome", &params).is_ok()
+            });
+            asks.for_each(drop);
+            deaf.push_front(attacker);
+            deaf.truncate(20);
+        }
+        thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// Keeps connections open that say nothing, and guesses passwords on others.
+fn idle_and_guess(interface: &str, over: &AtomicBool) {
+    let mut idle = VecDeque::new();
+    while !over.load(Relaxed) {
+        idle.extend(Attacker::connect(interface, ELSEWHERE));
+        if idle.len() > 100 {
+            idle.pop_front();
+        }
+        if let Ok(mut guesser) = Attacker::connect(interface, ELSEWHERE) {
+            for guess in 0..20 {
+                // It may be closed for what it says.
+                let _ = guesser.ask("1", "auth", &format!(r#"[{{"auth":"guess {guess}","params":null}}]"#));
+            }
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// How long a session takes at the most, over some time.
+fn longest_session(nodes: &Nodes, time: Duration) -> Duration {
+    let (start, mut longest) = (Instant::now(), Duration::ZERO);
+    let (mut finished, mut since) = (nodes.finished(1).unwrap(), Instant::now());
+    while start.elapsed() < time || longest.is_zero() {
+        assert!(since.elapsed() < Duration::from_secs(120), "no session:\n{}", nodes.log(1));
+        thread::sleep(Duration::from_millis(20));
+        let now = nodes.finished(1).unwrap();
+        if now > finished {
+            longest = longest.max(since.elapsed() / u32::try_from(now - finished).unwrap());
+            (finished, since) = (now, Instant::now());
+        }
+    }
+    longest
+}
+
+/// One guardian attacks over its links and by what its interface answers; others without a password attack the interfaces of the
+/// honest ones: all at the same time, for `FM_ATTACK_SECONDS`.
+#[test]
+fn all_attacks_at_once_change_nothing() {
+    let seconds = std::env::var("FM_ATTACK_SECONDS").map_or(15, |seconds| seconds.parse().unwrap());
+    let half = Duration::from_secs(seconds) / 2;
+    let mut nodes = Nodes::new(15);
+    (1..4).for_each(|peer| nodes.start(peer));
+    let rogue = Rogue::start(&nodes.directory(0), "dev");
+    nodes.wait_for(1, 3);
+    let calm = longest_session(&nodes, Duration::from_secs(10));
+    let swollen = Swollen::at(&nodes.interface(0));
+    let over = AtomicBool::new(false);
+    let (longest, open, held) = thread::scope(|scope| {
+        scope.spawn(|| wait_with_large_ids(&nodes.interface(1), &over));
+        scope.spawn(|| read_nothing(&nodes.interface(2), &over));
+        scope.spawn(|| idle_and_guess(&nodes.interface(3), &over));
+        rogue.attack(Attack::EmptyPlaces);
+        let first = longest_session(&nodes, half);
+        let open: Vec<usize> = (1..4).map(|peer| nodes.descriptors(peer)).collect();
+        let held: Vec<u64> = (1..4).map(|peer| nodes.peak(peer)).collect();
+        rogue.attack(Attack::OtherNames);
+        let second = longest_session(&nodes, half);
+        rogue.attack(Attack::None);
+        let grown = (1..4).zip(&open).all(|(peer, open)| nodes.descriptors(peer) < open + 60);
+        assert!(grown, "descriptors grow from {open:?}");
+        over.store(true, Relaxed);
+        (first.max(second), open, held)
+    });
+    let peaks: Vec<u64> = (1..4).map(|peer| nodes.peak(peer)).collect();
+    let _ = writeln!(
+        std::io::stderr(),
+        "{seconds} s of all attacks: longest session {longest:.1?}, {calm:.1?} without; MiB {held:?}, then {peaks:?}; open \
+         files {open:?}; {} messages over links, {} answers",
+        rogue.sent.load(Relaxed),
+        swollen.answers.load(Relaxed)
+    );
+    nobody_is_large(&nodes, 1..4);
+    let sessions = nodes.shut_down();
+    nodes.root_of(1..4, sessions);
+    // In a short run beside other tests a session may be late for many reasons.
+    if seconds >= 60 {
+        assert!(longest < 2 * calm, "a session took {longest:?}, {calm:?} without the attacks");
+        assert!(
+            held.iter().zip(&peaks).all(|(held, peak)| *peak < held + held / 4 + 8),
+            "{held:?}, then {peaks:?}"
+        );
+    }
 }
