@@ -40,7 +40,7 @@ pub use input::read_file;
 pub use interrupt::interrupt_flag;
 pub use keys::{KeyArgs, PinnedKeys, layout_by_name, load_keys_of, read as read_text};
 pub use manual::Manual;
-pub use output::{Output, group_digits, print_json_line, root_line};
+pub use output::{Output, group_digits, note, print_json_line, root_line};
 pub use progress::TerminalProgress;
 pub use quantities::{bytes, number, scaled};
 pub use run::{Refused, run};
