@@ -305,7 +305,14 @@ fn a_torn_log() {
     // A few bytes: what a crash does. It is said, and the history that remains is judged by itself.
     torn(whole.len() - 5);
     let [inspection] = migrate!("inspect", source, "--json").exits(0).json().try_into().expect("one object");
-    assert!(inspection["log_tail_torn"].is_string(), "{inspection}");
+    let said = inspection["log_tail_torn"].as_str().expect("a sentence");
+    let name = log.file_name().and_then(|name| name.to_str()).expect("a name");
+    assert!(said.starts_with(&format!("the end of {name} is torn")) && said.ends_with(')'), "{inspection}");
+    // The document says just that of the field.
+    let document =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md")).expect("a document");
+    let row = document.lines().find(|line| line.starts_with("| `log_tail_torn`")).expect("its row");
+    assert!(row.contains("a sentence with the name of the log whose end is torn"), "{row}");
     verify!(source, "--config", source, "--strict").exits(1);
     let run = verify!(source, "--config", source, "--json").exits(0);
     assert!(codes(&run.findings()).contains(&("log-tail-torn".to_owned(), None)), "{}", run.stdout);

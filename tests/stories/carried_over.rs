@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use fm_tests::{
-    Nodes, OLD_PASSWORD, Run, carry_over, digest, hash_to_confirm, rows, sealed_guardians, verify,
+    Nodes, OLD_PASSWORD, Run, attest, carry_over, codes, copy_dir, digest, hash_to_confirm, migrate, rows,
+    seal, sealed_guardians, verify,
 };
 
 const CONVERTED: u64 = 319;
@@ -40,6 +41,40 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
     let run = confirmed(&directory(2), &old[2], &["--guardian", "2"]).exits(0);
     assert!(run.stdout.contains("as you named it"), "{}", run.stdout);
     verify!(directory(2), "--config", old[2], "--json").exits(0);
+}
+
+/// What a crash left of the old database is a warning, and what is signed is proven all the same.
+#[test]
+fn a_guardian_whose_old_log_was_torn_is_carried_over() {
+    let home = tempfile::tempdir().expect("there is room for files");
+    let old = sealed_guardians(home.path());
+    let (torn, new) = (home.path().join("torn"), home.path().join("new"));
+    copy_dir(&old[0], &torn);
+    let logs = fs::read_dir(torn.join("database")).expect("the database");
+    let mut logs = logs.map(|entry| entry.expect("an entry").path());
+    let log = logs.find(|path| path.extension().is_some_and(|end| end == "log")).expect("a log");
+    let length = fs::metadata(&log).expect("the log").len();
+    fs::File::options()
+        .write(true)
+        .open(&log)
+        .and_then(|file| file.set_len(length - 5))
+        .expect("it can be cut");
+    migrate!("convert", "--from", torn, "--config", torn, "--to", new).exits(0);
+    // The others convert up to the same session: here they sign this very directory.
+    let files: Vec<_> = (0..3).map(|peer| home.path().join(format!("torn-of-{peer}"))).collect();
+    for (old, file) in old.iter().zip(&files) {
+        attest(&new, old, file, OLD_PASSWORD).exits(0);
+    }
+    seal(&new, &torn, &files).exits(0);
+    let run = verify!(new, "--config", torn, "--json").exits(0);
+    assert!(codes(&run.findings()).contains(&("source-incomplete".to_owned(), None)), "{}", run.stdout);
+    assert!(run.findings().iter().all(|finding| finding["severity"] != "error"), "{}", run.stdout);
+    // A file that nobody looked at is moved away first.
+    fs::write(new.join("notes.txt"), "mine").expect("a file");
+    let refused = confirmed(&new, &torn, &[]).exits(1);
+    assert!(refused.sentence().contains("unexpected-file"), "{}", refused.stderr);
+    fs::remove_file(new.join("notes.txt")).expect("the file");
+    confirmed(&new, &torn, &[]).exits(0);
 }
 
 #[test]

@@ -9,8 +9,8 @@ use fm_forge::damage::{edit_block, rewrite_and_add};
 use fm_history::{Block, BlockContent, BlockItem, Code, sha256};
 use fm_store::Row;
 use fm_tests::{
-    Change, Guardian, Sessions, codes, copy_dir, edit_manifest, guardians, layout, migrate, restate_archive,
-    root, unchanged,
+    Change, Guardian, Sessions, checkpoint, codes, copy_dir, edit_manifest, guardians, layout, migrate,
+    restate_archive, root, unchanged,
 };
 use serde_json::{Value, json};
 
@@ -127,6 +127,13 @@ fn without_a_session_nothing_is_sound() {
     assert_eq!(codes(&run.findings()), [(Code::HistoryEmpty.as_str().to_owned(), None)]);
     assert_eq!(run.verdict()["verdict"], "empty");
     assert_eq!(guardian.verify_with(&["--strict"]).exits(1).verdict()["verdict"], "findings");
+    // Its archive says the same.
+    let (archive, path) = (sessions.beside("empty.fmar"), &guardian.path);
+    let [option, keys] = &guardian.keys;
+    checkpoint!("export", path, "--to", archive, option, keys).exits(0);
+    let run = checkpoint!("verify", archive, option, keys, "--json").exits(4);
+    assert_eq!(run.verdict()["verdict"], "empty");
+    checkpoint!("verify", archive, option, keys, "--strict").exits(1);
     let target = sessions.beside("new");
     guardian.convert(&target, &[]).exits(1);
     assert!(!target.exists());

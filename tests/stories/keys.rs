@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fm_tests::{Run, fixture, hbbft, verify};
+use fm_tests::{Run, copy_dir, fixture, fixture_json, hbbft, verify};
 use serde_json::{Value, json};
 
 fn keys(run: Run) -> Value {
@@ -69,6 +69,24 @@ fn what_is_read_over_the_telephone() {
         [&text("key_set"), "guardian   3 \"peer-3\", signs with 035d0d70", "words    billiard embezzle"]
     {
         assert!(people.contains(part), "{part} is not in\n{people}");
+    }
+}
+
+/// Names are shown as they are, in quotes; nothing but what has no shape of its own is written out.
+#[test]
+fn names_are_shown_as_they_are() {
+    let home = tempfile::tempdir().expect("a directory");
+    let guardian = home.path().join("guardian");
+    copy_dir(&fixture("session-v0.5.0/peer-0"), &guardian);
+    let mut config = fixture_json("session-v0.5.0/peer-0/consensus.json");
+    let name = "the \"old\" cafe\u{301} of O'Neil \\ Söhne";
+    config["api_endpoints"]["2"]["name"] = json!(name);
+    config["meta"]["federation_name"] = json!(json!(format!("{name}\u{202e}")).to_string());
+    fs::write(guardian.join("consensus.json"), config.to_string()).expect("a file");
+    for run in [verify!(guardian, "--config", guardian), verify!("keys", guardian)] {
+        let people = run.exits(0).stdout;
+        assert!(people.contains(&format!("2 \"{name}\"")), "{people}");
+        assert!(people.contains(&format!("\"{name}\\u{{202e}}\"\n")), "{people}");
     }
 }
 

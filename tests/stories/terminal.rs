@@ -148,9 +148,9 @@ fn progress_erases_no_finding_and_leaves_nothing() {
     std::fs::remove_dir_all(guardian.join("database")).expect("the database");
     let mut rows = 0;
     rewrite(&federation.database(), &guardian.join("database"), |key, value| {
-        // Every hundredth epoch is lost, so findings come all the time.
+        // Every fiftieth epoch is lost, so findings come all the time.
         rows += u32::from(key[0] == 0x05);
-        (key[0] != 0x05 || rows % 100 != 50).then(|| (key.to_vec(), value.to_vec()))
+        (key[0] != 0x05 || rows % 50 != 25).then(|| (key.to_vec(), value.to_vec()))
     })
     .expect("a copy");
     let plain = verify!(guardian, "--config", guardian).exits(1);

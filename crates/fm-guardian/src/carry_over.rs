@@ -209,9 +209,9 @@ fn prove(
     };
     let mut first = None;
     let mut take = |finding: Finding| {
-        // A conversion has no log: what is torn is the ledger that a run like this was writing.
-        let is_ours = finding.code == Code::LogTailTorn && dir.is_in_use();
-        if finding.severity != Severity::Info && !is_ours {
+        // What honest servers and crashes leave are warnings, so that they do not stand in the way; a file that nobody
+        // looked at does, for the directory becomes a guardian's.
+        if finding.severity == Severity::Error || finding.code == Code::UnexpectedFile {
             first.get_or_insert_with(|| finding.to_string());
         }
     };

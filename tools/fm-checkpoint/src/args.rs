@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{DEFAULT_LEVEL, Location, Profile};
-use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, layout_by_name, number};
+use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, StrictArgs, layout_by_name, number};
 use fm_eras::Detected;
 
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -236,6 +236,8 @@ pub(crate) struct VerifyArgs {
     /// Check hashes only: the file is what was written.
     #[arg(long, env = "FM_QUICK", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) strict: StrictArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,
 }

@@ -61,9 +61,14 @@ fn conclude(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let survey = verified.survey.as_ref();
-    let (verdict, exit) = match (verified.errors + verified.warnings, arguments.quick, keys.is_some()) {
+    let failing = arguments.strict.failing(verified.errors, verified.warnings);
+    let (verdict, exit) = match (failing, arguments.quick, keys.is_some()) {
         (1.., _, _) => ("findings", Exit::Findings),
         (0, true, _) => ("whole", Exit::Done),
+        // Nothing is never sound: a federation in its first session has signed nothing yet.
+        (0, false, true) if survey.is_none_or(|survey| survey.audit.chain.last_signed.is_none()) => {
+            ("empty", Exit::Partial)
+        }
         (0, false, true) => ("sound", Exit::Done),
         (0, false, false) => ("unpinned", Exit::Partial),
     };
@@ -106,6 +111,7 @@ fn conclude(
             Some(anchor) => format!("SOUND up to {}; the rest is this guardian's own word", anchor.last),
             None => "SOUND".to_owned(),
         },
+        "empty" => "EMPTY: nothing is signed yet, so nothing is proven".to_owned(),
         "unpinned" => "UNPINNED: consistent in itself; signatures not checked, no keys were given".to_owned(),
         _ => format!(
             "FINDINGS: {} error(s), {} warning(s)",
@@ -113,6 +119,10 @@ fn conclude(
             group_digits(verified.warnings)
         ),
     };
-    output.line(&format!("verdict    {summary}"))?;
+    let warned = match (verdict, verified.warnings) {
+        ("findings", _) | (_, 0) => String::new(),
+        (_, count) => format!("; {} warning(s)", group_digits(count)),
+    };
+    output.line(&format!("verdict    {summary}{warned}"))?;
     Ok(exit)
 }

@@ -110,6 +110,11 @@ pub fn root_line(root: impl std::fmt::Display, last: u64) -> String {
     format!("root       {root} (0 to {})", group_digits(last))
 }
 
+/// Tells something beside a result that fills standard output.
+pub fn note(tool: &str, text: &str) {
+    error_line(&format!("{tool}: {}", printable(text)));
+}
+
 /// A line on standard error, with no progress in its way; one that cannot be written is lost.
 pub(crate) fn error_line(text: &str) {
     above(|| {

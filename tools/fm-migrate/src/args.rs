@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, SourceArgs, layout_by_name, number};
+use fm_cli::{
+    Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, SourceArgs, StrictArgs, layout_by_name, number,
+};
 use fm_eras::Detected;
 use fm_eras::block::Version;
 use fm_eras::session;
@@ -211,6 +213,8 @@ pub(crate) struct UnitsArgs {
     /// Write the graph for Graphviz; the file must not exist.
     #[arg(long, value_name = "FILE", env = "FM_DOT")]
     pub(crate) dot: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) strict: StrictArgs,
     /// Print NDJSON.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_cli::{Exit, Failure, KeyArgs};
+use fm_cli::{Exit, Failure, KeyArgs, StrictArgs};
 
 use crate::args::LayoutArgs;
 use crate::scope_args::ScopeArgs;
@@ -20,9 +20,8 @@ pub(crate) struct AuditArgs {
     pub(crate) layout: LayoutArgs,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
-    /// Let warnings fail as errors do.
-    #[arg(long, env = "FM_STRICT", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) strict: StrictArgs,
     /// Print NDJSON: findings, and the verdict as the last line.
     #[arg(long, env = "FM_JSON", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) json: bool,

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::args::CheckArgs;
 use crate::explained::Explained;
-use crate::view::{modules, peers_text};
+use crate::view::{in_quotes, modules, peers_text};
 
 /// Largest file that is read: two records of the largest size in hex, and some.
 pub(crate) const MAX_BYTES: u64 = 160 << 20;
@@ -43,8 +43,13 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, Failure> {
     };
     let modules = modules(keys.as_ref());
     let layouts = [&checked.layouts[0], &checked.layouts[1]];
-    let explained =
-        Explained { explanation: &checked.explanation, layouts, modules: &modules, hex: arguments.hex };
+    let explained = Explained {
+        explanation: &checked.explanation,
+        layouts,
+        converted: [None, None],
+        modules: &modules,
+        hex: arguments.hex,
+    };
     let proven = proven(&checked, &explained);
     let (name, exit) = judge(&checked);
     let found = &checked.explanation;
@@ -119,7 +124,12 @@ fn print(
     for (side, (source, layout)) in
         ["left ", "right"].iter().zip(checked.sources.iter().zip(&checked.layouts))
     {
-        output.line(&format!("{side}      called {source:?}, era {} ({})", layout.era(), layout.name()))?;
+        output.line(&format!(
+            "{side}      called {}, era {} ({})",
+            in_quotes(source),
+            layout.era(),
+            layout.name()
+        ))?;
     }
     explained.print(output)?;
     proven.iter().try_for_each(|statement| output.line(&format!("proven     {statement}")))?;

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::args::DiffArgs;
 use crate::explained::Explained;
+use crate::show_converted::Converted;
 use crate::view::modules;
 
 #[derive(Serialize)]
@@ -49,6 +50,8 @@ struct Found {
     explanation: Option<Explanation>,
     /// What the keys are to the left and right history.
     standing: [KeyStanding; 2],
+    /// What the sides were made from, where they are sessions of a migrated directory.
+    converted: [Option<Converted>; 2],
 }
 
 impl Found {
@@ -81,11 +84,13 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let right = open_source(&arguments.right, layout, control)?;
     let mut printer = FindingPrinter::new(arguments.json);
     [&left, &right].into_iter().for_each(|source| tell_losses(source, &mut printer));
-    let [left, right] = sides(&left, &right, keys.as_ref())?;
-    let found = compare([left, right], keys.as_ref(), control);
+    let sides = sides(&left, &right, keys.as_ref())?;
+    let found = compare(sides, keys.as_ref(), control)
+        .map_err(Failure::from)
+        .and_then(|found| with_originals(found, [&left, &right], keys.as_ref(), control));
     drop(progress);
     let output = printer.finish()?;
-    report(arguments, output, [&left.layout, &right.layout], &found?, keys.as_ref())
+    report(arguments, output, [&sides[0].layout, &sides[1].layout], &found?, keys.as_ref())
 }
 
 fn compare(
@@ -114,7 +119,24 @@ fn compare(
             }
         }
     }
-    Ok(Found { comparison, form, explanation, standing })
+    Ok(Found { comparison, form, explanation, standing, converted: [None, None] })
+}
+
+/// Looks up what stands behind the sessions that differ: nobody signs those before they are sealed.
+fn with_originals(
+    mut found: Found,
+    sources: [&Source; 2],
+    keys: Option<&PinnedKeys>,
+    control: Control<'_>,
+) -> Result<Found, Failure> {
+    let Some(explanation) = &found.explanation else { return Ok(found) };
+    let sides = [&explanation.left, &explanation.right];
+    for ((converted, side), source) in found.converted.iter_mut().zip(sides).zip(sources) {
+        if let Some(Ok(entry)) = &side.entry {
+            *converted = Converted::of(source, entry, trusted(keys), control)?;
+        }
+    }
+    Ok(found)
 }
 
 /// What a database lost may be all that it differs in.
@@ -150,6 +172,7 @@ fn report(
     let explained = found.explanation.as_ref().map(|explanation| Explained {
         explanation,
         layouts,
+        converted: found.converted.each_ref().map(Option::as_ref),
         modules: &modules,
         hex: arguments.hex,
     });

@@ -6,12 +6,15 @@ use fm_eras::Detected;
 use fm_history::{DiffClass, Entry, EntryItem, Hash, PeerId};
 use serde::Serialize;
 
+use crate::show_converted::{Converted, OriginalLine, with_other_id};
 use crate::view::{ItemLine, Modules, item_json, item_text, peers_text, signers_text};
 
 /// A difference with the names of its sides.
 pub(crate) struct Explained<'a> {
     pub(crate) explanation: &'a Explanation,
     pub(crate) layouts: [&'a Detected; 2],
+    /// What the sides were made from, where they are sessions of a migrated directory.
+    pub(crate) converted: [Option<&'a Converted>; 2],
     pub(crate) modules: &'a Modules,
     pub(crate) hex: bool,
 }
@@ -42,6 +45,9 @@ struct SideLine<'a> {
     last_hash: Option<Hash>,
     undecodable: Option<&'a str>,
     signatures: &'a Signers,
+    /// What a session of a migrated directory was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<OriginalLine<'a>>,
     /// The first item that differs.
     item: Option<ItemLine<'a>>,
 }
@@ -49,6 +55,8 @@ struct SideLine<'a> {
 impl Explained<'_> {
     fn side<'a>(&'a self, place: usize, side: &'a ExplainedSide) -> SideLine<'a> {
         let entry = side.entry.as_ref().and_then(|entry| entry.as_ref().ok());
+        let converted = self.converted[place];
+        let line = |(number, item)| with_other_id(item_json(number, item, self.hex), converted, item);
         SideLine {
             era: self.layouts[place].era(),
             dialect: self.layouts[place].name(),
@@ -59,7 +67,8 @@ impl Explained<'_> {
             last_hash: entry.and_then(|entry| entry.last_hash),
             undecodable: side.entry.as_ref().and_then(|entry| entry.as_ref().err()).map(String::as_str),
             signatures: &side.signers,
-            item: self.first_item(side).map(|(number, item)| item_json(number, item, self.hex)),
+            original: converted.map(Converted::line),
+            item: self.first_item(side).map(line),
         }
     }
 
@@ -96,8 +105,9 @@ impl Explained<'_> {
             found.change,
             meaning(found)
         ))?;
-        for (name, side) in [("left ", &found.left), ("right", &found.right)] {
-            self.print_side(output, name, side)?;
+        for (place, (name, side)) in [("left ", &found.left), ("right", &found.right)].into_iter().enumerate()
+        {
+            self.print_side(output, name, side, self.converted[place])?;
         }
         if found.class == DiffClass::Equivocation {
             output.line(&format!("signed two {}", self.equivocation()))?;
@@ -105,14 +115,26 @@ impl Explained<'_> {
         Ok(())
     }
 
-    fn print_side(&self, output: &mut Output, name: &str, side: &ExplainedSide) -> Result<(), Failure> {
+    fn print_side(
+        &self,
+        output: &mut Output,
+        name: &str,
+        side: &ExplainedSide,
+        converted: Option<&Converted>,
+    ) -> Result<(), Failure> {
         let entry = match &side.entry {
             None => return output.line(&format!("{name}      nothing")),
             Some(Err(reason)) => return output.line(&format!("{name}      unreadable: {reason}")),
             Some(Ok(entry)) => entry,
         };
         output.line(&format!("{name}      {}", entry_text(entry)))?;
-        output.line(&format!("           signed by {}", signers_text(&side.signers)))?;
+        match converted {
+            Some(converted) => {
+                output.line(&format!("           signed by {}", Converted::sealed_text(&side.signers)))?;
+                output.line(&format!("           made from {}", converted.text()))?;
+            }
+            None => output.line(&format!("           signed by {}", signers_text(&side.signers)))?,
+        }
         let Some((number, item)) = self.first_item(side) else {
             return match self.explanation.item {
                 Some(number) => output.line(&format!("           no item {}", group_digits(number as u64))),
@@ -121,6 +143,9 @@ impl Explained<'_> {
         };
         let text = item_text(item, self.modules);
         output.line(&format!("           item {} {text}", group_digits(number as u64)))?;
+        if let Some(other) = converted.and_then(|converted| converted.other_id(item)) {
+            output.line(&format!("           {other}"))?;
+        }
         if self.hex {
             output.line(&format!("           {}", hex::encode(&item.bytes)))?;
         }

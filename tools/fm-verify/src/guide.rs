@@ -26,6 +26,10 @@ pub(crate) const GUIDE: Guide = Guide {
             &["fm-verify prove /srv/guardian --session 24 --item 3 --config /srv/guardian --out proof.json"],
         ),
         ("check-proof", &["fm-verify check-proof proof.json --keys keys.json"]),
+        (
+            "keys",
+            &["fm-verify keys /srv/guardian", "fm-verify keys /srv/guardian/consensus.json --out keys.json"],
+        ),
         ("report", &["fm-verify report /srv/guardian --config /srv/guardian --html report.html"]),
         (
             "show",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::args::{KeyKind, KeysArgs};
 use crate::diff::{check_file, write_file};
 use crate::spoken::{groups, words};
+use crate::view::in_quotes;
 
 #[derive(Serialize)]
 struct KeysLine<'a> {
@@ -134,10 +135,10 @@ fn print(output: &mut Output, line: &KeysLine<'_>) -> Result<(), Failure> {
         None => output.line("federation not known: its id is in a consensus.json, and not in a keys file")?,
     }
     if let Some(name) = line.federation_name {
-        output.line(&format!("           {name:?}"))?;
+        output.line(&format!("           {}", in_quotes(name)))?;
     }
     for guardian in &line.guardians {
-        let name = guardian.name.map(|name| format!(" {name:?}")).unwrap_or_default();
+        let name = guardian.name.map(|name| format!(" {}", in_quotes(name))).unwrap_or_default();
         let key = guardian.key.as_deref().map(|key| format!(", signs with {key}")).unwrap_or_default();
         output.line(&format!("guardian   {}{name}{key}", guardian.peer))?;
     }

@@ -9,6 +9,8 @@ use fm_cli::{Failure, Output, PinnedKeys};
 use fm_history::Hash;
 use serde::Serialize;
 
+use crate::view::in_quotes;
+
 /// The identity of rows that an audit reads in the order of keys, one at a time.
 #[derive(Default)]
 pub(crate) struct RowIdentity(Mutex<Identity>);
@@ -60,7 +62,7 @@ impl Origin {
 
     /// The federation that the config is of; none without a config.
     pub(crate) fn federation(&self) -> Option<String> {
-        let name = self.federation_name.as_ref().map(|name| format!("{name:?}"));
+        let name = self.federation_name.as_ref().map(|name| in_quotes(name));
         let parts: Vec<String> = self.federation.clone().into_iter().chain(name).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
@@ -68,7 +70,7 @@ impl Origin {
     /// The guardians' names; none without a config.
     pub(crate) fn guardians(&self) -> Option<String> {
         let names: Vec<String> =
-            self.guardians.iter().map(|(peer, name)| format!("{peer} {name:?}")).collect();
+            self.guardians.iter().map(|(peer, name)| format!("{peer} {}", in_quotes(name))).collect();
         (!names.is_empty()).then(|| names.join(", "))
     }
 

@@ -1,17 +1,20 @@
 //! `prove` and `check-proof`: that one item is in the history, by the keys alone.
 
-use fm_audit::{AuditError, Control, ProofError, ProvenItem, check_proof, open_source, prove};
+use fm_audit::{
+    AuditError, Control, Original, ProofError, ProvenItem, Source, TrustedKeys, check_proof, open_source,
+    prove, read_entry,
+};
 use fm_cli::{
-    Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, read_file,
-    trust_root_line, trusted,
+    Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, note,
+    read_file, trust_root_line, trusted,
 };
 use fm_eras::Detected;
-use fm_history::Hash;
+use fm_history::{EntryItem, Hash};
 use serde::Serialize;
 
 use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
 use crate::diff::{check_file, write_file};
-use crate::show::find;
+use crate::show::{Found, find};
 use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
 
 /// Largest file that is read: records of epochs in hex take twice their bytes.
@@ -45,11 +48,19 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let source = open_source(&arguments.source, layout, control)?;
-    let found = find(&source, &arguments.place, control)?;
-    let item = found.item.ok_or_else(|| {
+    let named = find(&source, &arguments.place, control)?;
+    let item = named.item.ok_or_else(|| {
         Failure::new(Exit::Usage, "a proof is of one item: name it with --item, or with --txid")
     })?;
-    let history = if arguments.place.epoch.is_some() { source.original() } else { source.history() };
+    let signed = if arguments.place.txid.is_some() { before_sealing(&source, &named, item)? } else { None };
+    let instead = signed.as_ref().map(|signed| instead(&named, signed));
+    let history = if arguments.place.epoch.is_some() || signed.is_some() {
+        source.original()
+    } else {
+        source.history()
+    };
+    let found = signed.unwrap_or(named);
+    let item = found.item.unwrap_or(item);
     if let Some(keys) = &keys {
         keys.of_history(&history.layout)?;
     }
@@ -59,11 +70,41 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
     match &arguments.out {
         Some(target) => {
             write_file(target, &text)?;
-            Output::default().line(&format!("proof      {}", target.display()))?;
+            let mut output = Output::default();
+            output.line(&format!("proof      {}", target.display()))?;
+            instead.iter().try_for_each(|text| output.line(&format!("of         {text}")))?;
         }
-        None => Output::default().text(text.trim_end())?,
+        None => {
+            Output::default().text(text.trim_end())?;
+            instead.iter().for_each(|text| note("fm-verify", &format!("the proof is of {text}")));
+        }
     }
     Ok(if keys.is_some() { Exit::Done } else { Exit::Partial })
+}
+
+/// A transaction of a session that nobody has sealed yet, where it is signed: in what the session was made from.
+fn before_sealing(source: &Source, named: &Found, item: usize) -> Result<Option<Found>, Failure> {
+    let unchecked = TrustedKeys::default().signers(named.index, &named.record, &named.layout);
+    let txid = named.entry.known_items().get(item).and_then(|item| item.kind.txid());
+    let (true, Some(txid)) = (unchecked.stored.is_empty(), txid) else { return Ok(None) };
+    let Some(Original { index, record, layout, transactions, .. }) = source.original_of(named.index)? else {
+        return Ok(None);
+    };
+    let carried = transactions.iter().find(|carried| carried.txid == txid);
+    let (Some(carried), Ok(entry)) = (carried, read_entry(index, &record, &layout)) else { return Ok(None) };
+    let is_it = |item: &EntryItem| !item.rejected && item.kind.txid() == Some(carried.old_txid);
+    let item = entry.known_items().iter().position(is_it);
+    Ok(item.map(|item| Found { index, record, layout, entry, item: Some(item) }))
+}
+
+/// What is proven in the place of the session that was found.
+fn instead(named: &Found, signed: &Found) -> String {
+    let (what, item) = (signed.what(), signed.item.unwrap_or_default());
+    let (index, session) = (group_digits(signed.index), group_digits(named.index));
+    let item = group_digits(item as u64);
+    format!(
+        "item {item} of {what} {index}, which session {session} was made from: nobody has sealed that session"
+    )
 }
 
 fn not_proven(source: &str, error: ProofError) -> Failure {

@@ -49,6 +49,17 @@ pub(crate) struct Found {
     pub(crate) item: Option<usize>,
 }
 
+impl Found {
+    /// What such a record is called.
+    pub(crate) fn what(&self) -> &'static str {
+        match self.layout {
+            Detected::Hbbft(_) => "epoch",
+            Detected::Blocks(layout) if layout.is_modern() => "session",
+            Detected::Blocks(_) => "block",
+        }
+    }
+}
+
 pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
     let keys = arguments.keys.load()?;
@@ -64,8 +75,8 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let found = find(&source, &arguments.place, control)?;
     let history = history_of(&source, &arguments.place);
     let signers = history.signers(found.index, &found.record, trusted(keys.as_ref()), control)?;
+    let converted = Converted::of(&source, &found.entry, trusted(keys.as_ref()), control)?;
     drop(progress);
-    let converted = Converted::of(&source, &found.entry, trusted(keys.as_ref()))?;
     let modules = modules(keys.as_ref());
     let mut output = Output::default();
     let layouts = [&found.layout, &found.layout];
@@ -195,14 +206,7 @@ fn print(
     }
     match converted.filter(|_| !is_original(found)) {
         Some(converted) => {
-            output.line(&format!(
-                "signed by  {}",
-                if signers.stored.is_empty() {
-                    "no guardian since the conversion".to_owned()
-                } else {
-                    signers_text(signers)
-                }
-            ))?;
+            output.line(&format!("signed by  {}", Converted::sealed_text(signers)))?;
             output.line(&format!("made from  {}", converted.text()))?;
         }
         None => output.line(&format!("signed by  {}", signers_text(signers)))?,

@@ -1,7 +1,7 @@
 //! A session of a migrated directory and the epoch or block that it was made from: who signed that, and the two ids of
 //! a transaction.
 
-use fm_audit::{Original, Signers, Source, TrustedKeys};
+use fm_audit::{Control, Original, Signers, Source, TrustedKeys};
 use fm_cli::{Failure, group_digits};
 use fm_eras::Detected;
 use fm_history::{CarriedTransaction, Entry, EntryItem};
@@ -32,14 +32,17 @@ pub(crate) struct OriginalLine<'a> {
 
 impl Converted {
     /// Looks up what an entry was made from; none where nothing was converted.
-    pub(crate) fn of(source: &Source, entry: &Entry, keys: TrustedKeys<'_>) -> Result<Option<Self>, Failure> {
-        let original = source.original_of(entry.index)?;
-        Ok(original.map(|original| {
-            let signers = keys.signers(original.index, &original.record, &original.layout);
-            let by_rule = entry.hash == original.leaf.header.root
-                && entry.known_items().len() as u64 == original.leaf.items;
-            Self { original, signers, by_rule }
-        }))
+    pub(crate) fn of(
+        source: &Source,
+        entry: &Entry,
+        keys: TrustedKeys<'_>,
+        control: Control<'_>,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(original) = source.original_of(entry.index)? else { return Ok(None) };
+        let signers = source.original().signers(original.index, &original.record, keys, control)?;
+        let by_rule = entry.hash == original.leaf.header.root
+            && entry.known_items().len() as u64 == original.leaf.items;
+        Ok(Some(Self { original, signers, by_rule }))
     }
 
     fn is_epoch(&self) -> bool {
@@ -55,6 +58,14 @@ impl Converted {
             dialect: self.original.layout.name(),
             by_rule: self.by_rule,
             signatures: &self.signers,
+        }
+    }
+
+    /// Who signed the session itself, in words: until it is sealed, nobody did.
+    pub(crate) fn sealed_text(signers: &Signers) -> String {
+        match signers.stored.is_empty() {
+            true => "no guardian since the conversion".to_owned(),
+            false => signers_text(signers),
         }
     }
 

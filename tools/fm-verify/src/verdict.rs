@@ -122,7 +122,7 @@ pub(crate) struct Judgement<'a> {
 
 pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judgement<'a> {
     let Limits { range, sample, .. } = &outcome.limits;
-    let failing = outcome.tally.errors + if outcome.strict { outcome.tally.warnings } else { 0 };
+    let failing = outcome.strict.failing(outcome.tally.errors, outcome.tally.warnings);
     let (name, exit) = match (failing, keys) {
         (0, None) => ("unpinned", Exit::Partial),
         (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),

@@ -6,7 +6,7 @@ use fm_audit::{
     AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, OnEveryRow,
     PROVENANCE_NAME, SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
 };
-use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, TerminalProgress, interrupt_flag};
+use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, StrictArgs, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
 use fm_history::{Finding, Hash, Tally};
 
@@ -33,15 +33,15 @@ pub(crate) struct Outcome {
     pub(crate) identity: Option<Hash>,
     /// What the findings come to.
     pub(crate) tally: Tally,
-    /// Warnings count as errors.
-    pub(crate) strict: bool,
+    /// Whether warnings count as errors.
+    pub(crate) strict: StrictArgs,
     /// What was left out because the user said so.
     pub(crate) limits: Limits,
 }
 
 /// What is to be looked at, and how.
 pub(crate) struct Request<'a> {
-    pub(crate) strict: bool,
+    pub(crate) strict: StrictArgs,
     pub(crate) path: &'a Path,
     pub(crate) keys: Option<&'a PinnedKeys>,
     pub(crate) scope: &'a ScopeArgs,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_audit::{KeyStanding, Signers};
 use fm_cli::{PinnedKeys, group_digits};
-use fm_history::{EntryItem, Hash, ItemKind, ModulePart, PeerId, sha256};
+use fm_history::{EntryItem, Hash, ItemKind, ModulePart, PeerId, printable, sha256};
 use serde::Serialize;
 
 /// The kinds of modules, by instance, where a config says them.
@@ -13,6 +13,11 @@ pub(crate) type Modules = BTreeMap<u16, String>;
 /// The modules that the given config names.
 pub(crate) fn modules(keys: Option<&PinnedKeys>) -> Modules {
     keys.and_then(|keys| keys.config.as_ref()).map(|config| config.modules.clone()).unwrap_or_default()
+}
+
+/// A name that others gave, in quotes: one line, every character visible and as it is.
+pub(crate) fn in_quotes(name: &str) -> String {
+    format!("\"{}\"", printable(name))
 }
 
 /// An item as JSON.

@@ -68,7 +68,7 @@ pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
         outcome::write(path, &sessions, &replays, &databases)?;
         print::written(&mut output, path, arguments.json)?;
     }
-    print::verdict(&mut output, &sessions, &counts, arguments.json)
+    print::verdict(&mut output, &sessions, &counts, arguments)
 }
 
 /// Findings on their way out, counted.

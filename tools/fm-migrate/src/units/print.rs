@@ -10,6 +10,7 @@ use fm_units::{Proposal, Shape};
 use serde::Serialize;
 
 use super::Session;
+use crate::args::UnitsArgs;
 
 /// Items printed for people; the rest is counted.
 const MOST_PRINTED: usize = 1000;
@@ -242,29 +243,35 @@ pub(super) fn verdict(
     output: &mut Output,
     sessions: &[Session<'_>],
     counts: &BTreeMap<Severity, u64>,
-    json: bool,
+    arguments: &UnitsArgs,
 ) -> Result<Exit, Failure> {
     let count = |severity| counts.get(&severity).copied().unwrap_or(0);
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let unpinned = sessions.iter().any(|session| session.keys.is_none());
-    let (exit, verdict) = match (errors + warnings, unpinned) {
+    let (exit, verdict) = match (arguments.strict.failing(errors, warnings), unpinned) {
         (1.., _) => (Exit::Findings, "findings"),
         (0, true) => (Exit::Partial, "unpinned"),
         (0, false) => (Exit::Done, "sound"),
     };
     let units = sessions.iter().map(|session| session.dag.nodes.len()).sum();
-    if json {
+    if arguments.json {
         let sessions = sessions.len();
         output.json(&Verdict { r#type: "verdict", verdict, sessions, units, errors, warnings })?;
         return Ok(exit);
     }
-    output.line(&match verdict {
+    let warned = if verdict == "findings" || warnings == 0 {
+        String::new()
+    } else {
+        format!("; {warnings} warning(s)")
+    };
+    let summary = match verdict {
         "findings" => format!("verdict    FINDINGS: {errors} error(s), {warnings} warning(s)"),
         "unpinned" => {
             "verdict    UNPROVEN: consistent, but no signature was checked (--config or --keys)".to_owned()
         }
         _ if units == 0 => "verdict    SOUND: no unit is stored, no session is in progress".to_owned(),
         _ => "verdict    SOUND: every unit is its creator's; nobody has signed the session yet".to_owned(),
-    })?;
+    };
+    output.line(&format!("{summary}{warned}"))?;
     Ok(exit)
 }
