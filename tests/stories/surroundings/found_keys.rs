@@ -108,7 +108,8 @@ fn a_restore_says_whose_keys_it_takes_and_takes_numbers_as_they_are_shown() {
     let line = found(&home.join("consensus.json"));
     says(&checkpoint!("restore", "--data-dir", home, "--checkpoint", "24", "--yes").exits(0), &line);
     says(&checkpoint!("undo", "--data-dir", home, "--yes").exits(0), &line);
-    let named = checkpoint!("restore", "--data-dir", home, "--checkpoint", "24", "--dry-run", "--config", home);
+    let named =
+        checkpoint!("restore", "--data-dir", home, "--checkpoint", "24", "--dry-run", "--config", home);
     assert!(!named.exits(0).stdout.contains("found in the data directory"));
     // The session's number with commas is looked for without them, as far as it is one.
     let checkpoints = home.join("db_checkpoints");
