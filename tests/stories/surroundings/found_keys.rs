@@ -67,6 +67,21 @@ fn keys_that_do_not_fit_are_a_finding_and_those_of_no_use_are_told() {
 fn other_commands_find_them_and_say_so() {
     let guardian = fixture("session-v0.5.0/peer-0");
     let line = found(&guardian.join("consensus.json"));
+    let nobody = "found in the data directory; nobody confirmed it";
+    for place in [["--session", "3"], ["--unit", "0:1"]] {
+        says(&verify!("show", guardian, place[0], place[1]).exits(0), nobody);
+        let shown = verify!("show", guardian, place[0], place[1], "--json").exits(0).json();
+        assert_eq!(shown[0]["keys"]["found"], json!(true), "{place:?}");
+        let named =
+            verify!("show", guardian, place[0], place[1], "--config", guardian, "--json").exits(0).json();
+        assert_eq!(
+            (&named[0]["keys"]["found"], &named[0]["signatures"]),
+            (&json!(false), &shown[0]["signatures"])
+        );
+    }
+    verify!("show", guardian, "--unit", "0:1,0").exits(2);
+    let far = verify!("show", guardian, "--unit", "0:1,000").exits(1);
+    assert!(far.sentence().contains("in round 1000"), "{}", far.stderr);
     says(&migrate!("inspect", guardian).exits(0), &line);
     assert_eq!(migrate!("inspect", guardian, "--json").exits(0).json()[0]["guardians"]["2"], "peer-2");
     says(&migrate!("units", guardian).exits(4), &line);

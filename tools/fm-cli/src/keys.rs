@@ -46,6 +46,9 @@ pub struct PinnedKeys {
 }
 
 impl PinnedKeys {
+    /// What is said behind keys that nobody named.
+    pub const FOUND: &str = ", found in the data directory; nobody confirmed it";
+
     /// The keys that a history of this layout is signed with.
     pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {

@@ -329,7 +329,7 @@ pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
             .to_owned();
     };
     let path = &source.path;
-    let found = if source.found { ", found in the data directory; nobody confirmed it" } else { "" };
+    let found = if source.found { PinnedKeys::FOUND } else { "" };
     match &source.keys {
         TrustRoot::Epoch { epoch_public_key, degree } => format!(
             "{epoch_public_key} from {path} (degree {degree}: {} guardians sign together){found}",
