@@ -145,6 +145,14 @@ fn where_a_verdict_is_from() {
         }
         assert!(page.contains("peer-2"), "the guardians' names");
     }
-    let unpinned = verify!(hbbft("peer-0"), "--json").exits(4).verdict();
+    // By the configuration that lies in the data directory; without one nothing says it.
+    let found = verify!(hbbft("peer-0"), "--json").exits(4).verdict();
+    let pinned = verify!(hbbft("peer-0"), "--config", hbbft("peer-0"), "--json").exits(0).verdict();
+    for name in ["federation", "federation_name", "guardians", "identity"] {
+        assert_eq!(found[name], pinned[name], "{name}");
+    }
+    let alone = home.path().join("alone");
+    copy_dir(&hbbft("peer-0").join("database"), &alone);
+    let unpinned = verify!(alone, "--json").exits(4).verdict();
     assert_eq!((&unpinned["federation"], &unpinned["guardians"]), (&Value::Null, &json!({})));
 }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fm_tests::{DAMAGED, codes, converted, hbbft, manifest, migrate, root, rows, rows_under, truth, verify};
+use fm_tests::{
+    DAMAGED, codes, converted, copy_dir, hbbft, manifest, migrate, root, rows, rows_under, truth, verify,
+};
 use serde_json::{Value, json};
 
 const PEERS: [&str; 4] = ["peer-0", "peer-1", "peer-2", "peer-3"];
@@ -305,16 +307,45 @@ fn without_keys_nothing_is_called_proven() {
     let home = tempfile::tempdir().expect("a directory");
     let (source, target) = (hbbft("peer-0"), home.path().join("new"));
     converted(&source, &target);
-    for form in [source.clone(), target.join("provenance.fmar"), target.clone()] {
+    // Without the configuration that lies beside it.
+    let alone = home.path().join("alone");
+    copy_dir(&source.join("database"), &alone);
+    for form in [alone.clone(), target.join("provenance.fmar"), target.clone()] {
         let run = verify!(form, "--json").exits(4);
         let verdict = run.verdict();
         assert_eq!((&verdict["verdict"], &verdict["signed"]), (&json!("unpinned"), &json!(0)));
+        assert_eq!(verdict["keys"], Value::Null);
         let human = verify!(form).exits(4).stdout;
         assert!(human.contains("NONE") && human.contains("UNPINNED") && !human.contains("SOUND"), "{human}");
     }
     // A conversion needs them.
     let other = home.path().join("other");
-    let run = migrate!("convert", "--from", source, "--to", other).exits(2);
+    let run = migrate!("convert", "--from", alone, "--to", other).exits(2);
     assert!(run.sentence().contains("no keys"), "{}", run.stderr);
     assert!(!other.exists());
+}
+
+/// Keys that lie in the data directory check signatures, and prove nothing of who made both.
+#[test]
+fn keys_of_the_data_directory_are_not_a_proof() {
+    let source = hbbft("peer-0");
+    for form in [source.clone(), source.join("database")] {
+        let verdict = verify!(form, "--json").exits(4).verdict();
+        assert_eq!((&verdict["verdict"], &verdict["signed"]), (&json!("unpinned"), &json!(LAST + 1)));
+        assert_eq!((&verdict["proven_to"], &verdict["keys"]["found"]), (&Value::Null, &json!(true)));
+        assert_eq!(verdict["unchecked_signatures"], 0);
+        let pinned = verify!(form, "--config", source, "--json").exits(0).verdict();
+        assert_eq!((&pinned["proven_to"], &pinned["keys"]["found"]), (&json!(LAST), &json!(false)));
+        assert_eq!(root(&pinned), root(&verdict));
+        let human = verify!(form).exits(4).stdout;
+        for part in [
+            "found in the data directory; nobody confirmed it",
+            "fm-verify keys ",
+            "(NOT PROVEN)",
+            "UNPINNED",
+        ] {
+            assert!(human.contains(part), "{part}: {human}");
+        }
+        assert!(!human.contains("SOUND") && !human.contains("NONE"), "{human}");
+    }
 }

@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use fm_tests::{Guardian, codes, digest, fixture_json, guardians, layout, migrate, partial_of, root, verify};
+use fm_tests::{
+    Guardian, codes, copy_dir, digest, fixture_json, guardians, layout, migrate, partial_of, root, verify,
+};
 use serde_json::{Value, json};
 
 /// Folder, era, layout.
@@ -190,17 +192,21 @@ fn without_keys_nothing_is_proven() {
     let home = tempfile::tempdir().expect("a directory");
     for (folder, _, _) in FOLDERS {
         let guardian = &guardians(folder, home.path())[0];
-        let run = verify!(guardian.path, "--json").exits(4);
+        // Without the configuration that lies beside it.
+        let alone = home.path().join(format!("{folder}-alone"));
+        let database = guardian.path.join("database");
+        copy_dir(if database.is_dir() { &database } else { &guardian.path }, &alone);
+        let run = verify!(alone, "--json").exits(4);
         assert_eq!(codes(&run.findings()), made_up_units(folder), "{folder}");
         let (verdict, pinned) = (run.verdict(), guardian.verify().exits(0).verdict());
         assert_eq!(verdict["verdict"], "unpinned", "{folder}");
         assert_eq!((&verdict["signed"], &verdict["proven_to"]), (&json!(0), &Value::Null), "{folder}");
         assert_eq!(verdict["unchecked_signatures"], pinned["sessions"], "{folder}");
         assert_eq!(root(&verdict), root(&pinned), "{folder}");
-        let people = verify!(guardian.path).exits(4).stdout;
+        let people = verify!(alone).exits(4).stdout;
         assert!(people.contains("trust root NONE") && people.contains("verdict    UNPINNED"), "{people}");
         let target = home.path().join("new");
-        let run = migrate!("convert", "--from", guardian.path, "--to", target).exits(2);
+        let run = migrate!("convert", "--from", alone, "--to", target).exits(2);
         run.sentence();
         assert!(!target.exists() && !partial_of(&target).exists(), "{folder}");
     }

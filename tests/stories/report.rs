@@ -164,10 +164,21 @@ fn every_era_and_every_kind_of_verdict() {
         }
     }
     let html = home.path().join("page.html");
-    let run = verify!("report", hbbft("peer-0"), "--html", html).exits(4);
+    let alone = home.path().join("alone");
+    copy_dir(&hbbft("peer-0").join("database"), &alone);
+    let run = verify!("report", alone, "--html", html).exits(4);
     assert!(run.stdout.contains("UNPINNED"));
     let page = check_page(&html);
     assert!(page.contains("UNPINNED") && page.contains("NONE: without --config"));
+    // The keys that lie beside it are named, and nothing is called proven by them.
+    fs::remove_file(&html).expect("it is there");
+    let run = verify!("report", hbbft("peer-0"), "--html", html).exits(4);
+    assert!(run.stdout.contains("UNPINNED"));
+    let page = check_page(&html);
+    assert!(page.contains("UNPINNED") && !page.contains("SOUND") && page.contains("(NOT PROVEN)"));
+    assert!(
+        page.contains("These keys lie in the data directory that was audited, and nobody confirmed them")
+    );
 }
 
 #[test]

@@ -142,9 +142,13 @@ fn guardians_are_joined_by_session() {
 
 #[test]
 fn without_keys_nothing_is_proven() {
-    let run = migrate!("units", fixture(V0_5)).exits(4);
+    // Without the configuration that lies beside it.
+    let (home, source) = (home(), fixture(V0_5));
+    let alone = home.path().join("alone");
+    copy_dir(&source.join("database"), &alone);
+    let run = migrate!("units", alone).exits(4);
     assert!(run.stdout.contains("UNCHECKED") && run.stdout.contains("UNPROVEN"), "{}", run.stdout);
-    let run = migrate!("units", fixture(V0_5), "--json").exits(4);
+    let run = migrate!("units", alone, "--json").exits(4);
     assert_eq!(codes(&run.findings())[0].0, Code::UnitSignaturesUnchecked.as_str());
     let run =
         migrate!("units", fixture(V0_5), "--config", fixture("session-v0.2.0-rc1/peer-0"), "--json").exits(1);
@@ -209,6 +213,12 @@ fn the_outcome_that_nobody_signed() {
     let mut archive = ArchiveReader::open_path(&out).expect("an archive");
     assert_eq!(archive.metadata().get("classification"), Some("unauthenticated"));
     assert_eq!(archive.metadata().get("items"), Some("6"));
+    assert_eq!(archive.metadata().get("unit_signatures"), Some("verified"));
+    // By keys that nobody named: no more than without any.
+    let unpinned = out.with_extension("unpinned");
+    migrate!("units", database, "--replay", "--out", unpinned).exits(4);
+    let stated = ArchiveReader::open_path(&unpinned).expect("an archive");
+    assert_eq!(stated.metadata().get("unit_signatures"), Some("unchecked"));
     let records: Rows = archive.range(&[]).map(|record| record.expect("a record")).collect();
     let source = rows(&fixture(V0_5).join("database"));
     let of =

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use fm_history::{PeerId, SessionHeader, Signatures};
+use fm_store::quoted;
 use serde::Serialize;
 
 /// What makes it a failure.
@@ -89,8 +90,8 @@ impl ConsensusFailure {
     /// The forensic bundle as JSON: the failure, and the commands to go on with for a guardian's data
     /// directory; `OTHER` stands for another guardian's database, checkpoint or archive.
     pub fn to_json(&self, data_dir: &Path) -> String {
-        let home = quoted(&data_dir.display().to_string());
-        let database = quoted(&data_dir.join("database").display().to_string());
+        let home = quoted(data_dir);
+        let database = quoted(&data_dir.join("database"));
         let checkpoint = self.session.saturating_sub(1);
         let next = [
             format!("fm-verify {database} --config {home}"),
@@ -103,12 +104,6 @@ impl ConsensusFailure {
         let bundle = Bundle { failure: self, message: self.to_string(), next };
         serde_json::to_string_pretty(&bundle).unwrap_or_else(|error| error.to_string())
     }
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte);
-    if path.bytes().all(plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// A header in hex.

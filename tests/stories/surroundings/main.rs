@@ -1,6 +1,7 @@
 //! What surrounds a job and is no damage: owners, rights, limits, mounts, file systems, and where passwords and keys come
 //! from.
 
+mod found_keys;
 mod limits;
 mod owners;
 mod passwords;

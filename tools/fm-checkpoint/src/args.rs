@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{DEFAULT_LEVEL, Location, Profile};
-use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, StrictArgs, layout_by_name, number};
+use fm_cli::{
+    Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, StrictArgs, count, layout_by_name, number,
+};
 use fm_eras::Detected;
 
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -121,7 +123,7 @@ pub(crate) struct PruneArgs {
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
     /// Keep this many of the newest.
-    #[arg(long, value_name = "N", group = "rule")]
+    #[arg(long, value_name = "N", group = "rule", value_parser = count::<usize>)]
     pub(crate) keep: Option<usize>,
     /// Remove those older than this: 12h, 7d, 4w.
     #[arg(long, value_name = "AGE", group = "rule", value_parser = crate::quantities::age)]

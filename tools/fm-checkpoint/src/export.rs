@@ -5,8 +5,8 @@ use std::path::Path;
 
 use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits,
-    interrupt_flag,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, config_around,
+    group_digits, interrupt_flag, quoted,
 };
 use serde::Serialize;
 
@@ -110,6 +110,15 @@ fn show(
             keys: NamedKeys::of(keys, [&survey.layout, &survey.layout]),
             metadata: exported.metadata.iter().collect(),
         });
+    }
+    let config =
+        config_around(arguments.source.path()).or_else(|| config_around(arguments.data_dir.as_deref()?));
+    if let (None, Some(config)) = (keys, config) {
+        let config = quoted(&config);
+        output.line(&format!(
+            "keys       {config} is in the data directory, and was not used: --config {config} checks the signatures, and \
+             the archive names the federation"
+        ))?;
     }
     print_history(survey, keys, output)?;
     if arguments.profile == fm_backup::Profile::Full {

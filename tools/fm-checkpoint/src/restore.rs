@@ -8,7 +8,7 @@ use fm_audit::Control;
 use fm_backup::Location;
 use fm_cli::{
     Exit, Failure, KeyArgs, Output, PinnedKeys, Refused, TerminalProgress, group_digits, interrupt_flag,
-    keep_private, quoted, root_line, warn,
+    keep_private, number, quoted, root_line, warn,
 };
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
@@ -53,21 +53,25 @@ pub(crate) fn or_refused<T>(
 }
 
 /// The keys that the user named, or those of the data directory.
-pub(crate) fn keys_of(arguments: &KeyArgs, dir: &DataDir) -> Result<PinnedKeys, Failure> {
+pub(crate) fn keys_of(arguments: &KeyArgs, data_dir: &Path) -> Result<PinnedKeys, Failure> {
     if let Some(keys) = arguments.load()? {
         return Ok(keys);
     }
-    let own = KeyArgs { config: Some(dir.path().to_owned()), keys: None };
+    let own = KeyArgs { config: Some(data_dir.to_owned()), keys: None };
     let keys = own.load().map_err(|failure| {
         failure.or_hint(Some("signatures cannot be checked without keys; give --config or --keys"))
     })?;
-    keys.ok_or_else(|| Failure::new(Exit::Usage, "no keys, and nothing unproven is restored"))
+    let none = || Failure::new(Exit::Usage, "no keys, and nothing unproven is restored");
+    Ok(PinnedKeys { is_found: true, ..keys.ok_or_else(none)? })
 }
 
 fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure> {
     keep_private();
     let dir = DataDir::open(&arguments.data_dir)?.lock()?;
-    let keys = keys_of(&arguments.keys, &dir)?;
+    let keys = keys_of(&arguments.keys, &arguments.data_dir)?;
+    if !arguments.json {
+        keys.say_found(output)?;
+    }
     let federation = keys.federation();
     let at = |location: &Location| arguments.identity.at(location);
     let archive = arguments.archive.as_ref().map(at).transpose()?;
@@ -131,7 +135,13 @@ fn chosen(
             let name = path.file_name().and_then(|name| name.to_str());
             Ok(Chosen::checkpoint(name.unwrap_or_default())?)
         }
-        (Some(name), _) => Ok(Chosen::checkpoint(name)?),
+        (Some(name), _) => match number(name) {
+            // As numbers are shown: no server gives such a name, though somebody may have.
+            Ok(session) if name.contains(',') && dir.checkpoint(name).symlink_metadata().is_err() => {
+                Ok(Chosen::checkpoint(&session.to_string())?)
+            }
+            _ => Ok(Chosen::checkpoint(name)?),
+        },
         (None, Some(archive)) if archive.is_remote() => {
             Ok(Chosen::Archive { path: archive.path().to_owned() })
         }
@@ -186,7 +196,7 @@ pub(crate) fn confirm(yes: bool, number: u64, what: &str) -> Result<(), Failure>
     eprint!("Type {number} ({what}) to go on: ");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
-    if answer.trim() == number.to_string() { Ok(()) } else { Err(nothing("not confirmed")) }
+    if fm_cli::number(answer.trim()) == Ok(number) { Ok(()) } else { Err(nothing("not confirmed")) }
 }
 
 fn conclude(

@@ -31,7 +31,10 @@ pub(crate) fn run(arguments: &UndoArgs) -> Result<Exit, Failure> {
 fn undo(arguments: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     keep_private();
     let dir = DataDir::open(&arguments.data_dir)?.lock()?;
-    let keys = keys_of(&arguments.keys, &dir)?;
+    let keys = keys_of(&arguments.keys, &arguments.data_dir)?;
+    if !arguments.json {
+        keys.say_found(output)?;
+    }
     let federation = keys.federation();
     let undo = Undo {
         keys: keys.of_sessions()?,

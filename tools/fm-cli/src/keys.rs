@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_audit::HistoryKeys;
+use fm_audit::{DATABASE_NAME, HistoryKeys};
 use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
 use fm_eras::Detected;
+use fm_store::CHECKPOINTS_NAME;
 
-use crate::{Exit, Failure, Output, read_file};
+use crate::{Exit, Failure, Output, read_file, warn};
 
 /// Name of the public config in a guardian's data directory.
 const CONFIG_NAME: &str = "consensus.json";
@@ -45,6 +46,9 @@ pub struct PinnedKeys {
 }
 
 impl PinnedKeys {
+    /// What is said behind keys that nobody named.
+    pub const FOUND: &str = ", found in the data directory; nobody confirmed it";
+
     /// The keys that a history of this layout is signed with.
     pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {
@@ -83,6 +87,16 @@ impl PinnedKeys {
                 Err(Failure::new(Exit::Usage, message))
             }
         }
+    }
+
+    /// As [`PinnedKeys::of_history`], but keys that nobody named are left out where they are of another kind: the
+    /// directory of a converted history may hold the configuration that came after it.
+    ///
+    /// # Errors
+    /// If keys that the user named are of another kind.
+    pub fn usable_for(&self, layout: &Detected) -> Result<Option<HistoryKeys<'_>>, Failure> {
+        let keys = self.of_history(layout);
+        if self.is_found { Ok(keys.ok()) } else { keys.map(Some) }
     }
 
     /// The keys that sealed sessions are signed with.
@@ -164,14 +178,48 @@ impl KeyArgs {
         if let Some(keys) = self.load()? {
             return Ok(Some(keys));
         }
-        let config = source.join(CONFIG_NAME);
-        if !config.is_file() {
-            return Ok(None);
-        }
+        let Some(config) = config_around(source) else { return Ok(None) };
         let keys = load_config(&config)
             .map_err(|failure| failure.or_hint(Some("name other keys with --config or --keys")))?;
         Ok(Some(PinnedKeys { is_found: true, ..keys }))
     }
+
+    /// As [`KeyArgs::load_beside`], for a command that needs no keys: a configuration that is of no use is told, and the
+    /// command goes on without it.
+    ///
+    /// # Errors
+    /// If keys were named and cannot be read, or are none.
+    pub fn load_or_warn(&self, source: &Path, tool: &str) -> Result<Option<PinnedKeys>, Failure> {
+        let is_named = self.config.is_some() || self.keys.is_some();
+        self.load_beside(source).or_else(|failure| {
+            if is_named {
+                return Err(failure);
+            }
+            warn(tool, &format!("the keys in the data directory cannot be used: {}", failure.message));
+            Ok(None)
+        })
+    }
+}
+
+/// The configuration in the data directory that a source is or lies in: as its database, or as one of its checkpoints.
+pub fn config_around(source: &Path) -> Option<PathBuf> {
+    if !source.is_dir() {
+        return None;
+    }
+    let own = source.join(CONFIG_NAME);
+    if own.is_file() {
+        return Some(own);
+    }
+    let whole = std::path::absolute(source).ok()?;
+    let parent = whole.parent()?;
+    let home = if whole.file_name()? == DATABASE_NAME {
+        parent
+    } else if parent.file_name()? == CHECKPOINTS_NAME {
+        parent.parent()?
+    } else {
+        return None;
+    };
+    Some(home.join(CONFIG_NAME)).filter(|config| config.is_file())
 }
 
 /// The text of a small file: keys or a config.

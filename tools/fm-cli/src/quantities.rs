@@ -13,20 +13,28 @@ pub fn number(text: &str) -> Result<u64, String> {
     digits.parse().map_err(|_| "not a number like 1234567 or 1,234,567".to_owned())
 }
 
+/// As [`number`], for a smaller type.
+///
+/// # Errors
+/// If it is not a number, or is too large.
+pub fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    T::try_from(number(text)?).map_err(|_| "too large".to_owned())
+}
+
 /// Reads a number of bytes, with K, M, G or T for powers of 1024.
 ///
 /// # Errors
 /// If it is none.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
-    let plain = text.parse().ok();
+    let plain = number(text).ok();
     plain.or_else(|| scaled(text, &units)).ok_or_else(|| "no size like 500M or 10G".to_owned())
 }
 
 /// Reads a number with one of these units behind it.
 pub fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
     let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(*unit))?;
-    text.strip_suffix(*unit)?.parse::<u64>().ok()?.checked_mul(*factor)
+    number(text.strip_suffix(*unit)?).ok()?.checked_mul(*factor)
 }
 
 #[cfg(test)]
@@ -39,10 +47,14 @@ mod tests {
         for value in [0, 7, 999, 1000, 123_456, 1_234_567, u64::MAX] {
             assert_eq!(number(&value.to_string()), Ok(value));
             assert_eq!(number(&group_digits(value)), Ok(value));
+            assert_eq!(bytes(&group_digits(value)), Ok(value));
         }
         for text in ["", ",", "1,23", "12,34,567", "1234,567", ",123", "1,234,", "1.234", "-1", "1 234", "x"]
         {
             assert!(number(text).is_err(), "{text}");
+            assert!(count::<u16>(text).is_err() && bytes(text).is_err(), "{text}");
         }
+        assert_eq!((count("65,535"), bytes("1,024K")), (Ok(u16::MAX), Ok(1 << 20)));
+        assert_eq!(count::<u16>("65,536"), Err("too large".to_owned()));
     }
 }

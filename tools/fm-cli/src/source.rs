@@ -1,9 +1,10 @@
-//! What a command reads from, and how paths are shown so that they can be pasted.
+//! What a command reads from.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fm_store::quoted;
 
 use crate::{Exit, Failure};
 
@@ -41,36 +42,4 @@ impl SourceArgs {
 
 fn is_from_environment(path: &Path) -> bool {
     env::var_os(FROM).is_some_and(|value| value == path.as_os_str())
-}
-
-/// A path as a shell reads it back: in quotes if it has a character that a shell takes for something else.
-pub fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with('-') {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_come_back_from_a_shell_as_they_were() {
-        for (path, shown) in [
-            ("/srv/guardian-0", "/srv/guardian-0"),
-            ("s3://bucket/key", "s3://bucket/key"),
-            ("/srv/my guardian", "'/srv/my guardian'"),
-            ("it's $HOME", r"'it'\''s $HOME'"),
-            ("-rf", "'-rf'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(Path::new(path)), shown);
-            let printed =
-                std::process::Command::new("sh").arg("-c").arg(format!("printf %s {shown}")).output();
-            assert_eq!(printed.unwrap().stdout, path.as_bytes(), "{shown}");
-        }
-    }
 }

@@ -18,6 +18,8 @@ pub fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
 #[derive(Clone, Debug, Serialize)]
 pub struct NamedKeys {
     path: String,
+    /// Nobody named them: they lie in the data directory that was looked at.
+    found: bool,
     /// The name of the key set; null if the file has none of the kind that signs this.
     key_set: Option<String>,
 }
@@ -25,8 +27,9 @@ pub struct NamedKeys {
 impl NamedKeys {
     /// Those that two histories of these layouts are signed with; none if no keys were given.
     pub fn of(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> Option<Self> {
-        let path = keys?.path.display().to_string();
-        Some(Self { path, key_set: trusted(keys).names(layouts) })
+        let PinnedKeys { path, is_found, .. } = keys?;
+        let path = path.display().to_string();
+        Some(Self { path, found: *is_found, key_set: trusted(keys).names(layouts) })
     }
 }
 
@@ -37,7 +40,8 @@ pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> St
     };
     let mut parts: Vec<String> = layouts.iter().map(|layout| words(keys, layout)).collect();
     parts.dedup();
-    format!("trust root {}", parts.join("; "))
+    let found = if keys.is_found { PinnedKeys::FOUND } else { "" };
+    format!("trust root {}{found}", parts.join("; "))
 }
 
 /// The keys of one kind.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fm_audit::{omission_findings, settle_log};
-use fm_cli::{Exit, Failure, Output, group_digits};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_codec::{Dialect, Reader};
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
@@ -44,6 +44,9 @@ struct Inspection {
     log_tail_torn: Option<String>,
     omissions: Vec<Omitted>,
     guardians: BTreeMap<u16, String>,
+    /// The configuration that the guardians' names are from, if nobody named it.
+    #[serde(skip)]
+    found: Option<PinnedKeys>,
     tables: Vec<TableLine>,
 }
 
@@ -59,8 +62,8 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
 }
 
 fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
-    let keys = arguments.keys.load()?;
     let source = arguments.source.path()?;
+    let keys = arguments.keys.load_or_warn(source, "fm-migrate")?;
     let inner = source.join(fm_audit::DATABASE_NAME);
     let is_data_directory = !source.join("CURRENT").exists() && inner.is_dir();
     let path = if is_data_directory { inner.as_path() } else { source };
@@ -73,7 +76,7 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
         })?,
     };
     // Nothing is proven here, but keys of another kind are a mistake that should not wait.
-    keys.as_ref().map(|keys| keys.of_history(&detected)).transpose()?;
+    keys.as_ref().map(|keys| keys.usable_for(&detected)).transpose()?;
     settle_log(&mut store, detected)?;
     let mut inspection = match detected {
         Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
@@ -83,10 +86,11 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     inspection.omissions = omissions.map(|Finding { code, message, .. }| Omitted { code, message }).collect();
     let torn = inspection.omissions.iter().find(|omitted| omitted.code == Code::LogTailTorn);
     inspection.log_tail_torn = torn.map(|omitted| omitted.message.clone());
-    if let Some(config) = keys.and_then(|keys| keys.config) {
+    if let Some(config) = keys.as_ref().and_then(|keys| keys.config.as_ref()) {
         inspection.guardians =
             config.guardians.iter().map(|(peer, guardian)| (*peer, guardian.name.clone())).collect();
     }
+    inspection.found = keys.filter(|keys| keys.is_found);
     Ok(inspection)
 }
 
@@ -192,6 +196,7 @@ impl Inspection {
             log_tail_torn: None,
             omissions: Vec::new(),
             guardians: BTreeMap::new(),
+            found: None,
             tables: Vec::new(),
         }
     }
@@ -224,6 +229,7 @@ fn print(output: &mut Output, inspection: &Inspection) -> Result<(), Failure> {
     for Omitted { code, message } in &inspection.omissions {
         output.line(&format!("not read   {code}: {message}"))?;
     }
+    inspection.found.iter().try_for_each(|keys| keys.say_found(output))?;
     for (peer, name) in &inspection.guardians {
         output.line(&format!("guardian   {peer} {name}"))?;
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fm_cli::{Manual, PasswordArgs, bytes, number};
+use fm_cli::{Manual, PasswordArgs, bytes, count, number};
 use fm_guardian::GuardUntil;
 
 /// Run a guardian, or a whole federation for trying.
@@ -71,7 +71,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS")]
     pub(crate) beside_servers: Option<Servers>,
     /// Keep this many checkpoints of the database; one is made after every session. 0: none is made.
-    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION")]
+    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION", value_parser = count::<usize>)]
     pub(crate) checkpoints: usize,
     /// Keep fewer checkpoints, but always the newest, and make none, while less than this is free: 500M, 10G.
     #[arg(long, value_name = "BYTES", default_value = "1G", env = "FM_MIN_FREE", value_parser = bytes)]
@@ -137,7 +137,7 @@ pub(crate) struct FinishArgs {
     #[arg(long, value_name = "NAME", env = "FM_FEDERATION_NAME")]
     pub(crate) federation_name: String,
     /// Rounds in a session.
-    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS")]
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = count::<u16>)]
     pub(crate) rounds: u16,
     /// The hash on which all guardians agreed.
     #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
@@ -164,10 +164,10 @@ pub(crate) struct CarryOverArgs {
     pub(crate) from: PathBuf,
     /// The guardian whose database was converted, where its database in --from does not show it: its number, as `local.json`
     /// has it.
-    #[arg(long, value_name = "N", env = "FM_GUARDIAN")]
+    #[arg(long, value_name = "N", env = "FM_GUARDIAN", value_parser = count::<u16>)]
     pub(crate) guardian: Option<u16>,
     /// Rounds in a session.
-    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS")]
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = count::<u16>)]
     pub(crate) rounds: u16,
     /// The hash on which all guardians agreed.
     #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
@@ -185,7 +185,7 @@ pub(crate) struct CarryOverArgs {
 #[derive(Args)]
 pub(crate) struct DevArgs {
     /// Number of guardians: 4 or more. A new federation has 4 if this is not given.
-    #[arg(long, value_name = "N", env = "FM_GUARDIANS")]
+    #[arg(long, value_name = "N", env = "FM_GUARDIANS", value_parser = count::<u16>)]
     pub(crate) guardians: Option<u16>,
     /// Where their data directories are, or are made.
     #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
@@ -194,13 +194,13 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
     /// Submit this many transactions a second.
-    #[arg(long, value_name = "TPS", env = "FM_LOAD")]
+    #[arg(long, value_name = "TPS", env = "FM_LOAD", value_parser = count::<u32>)]
     pub(crate) load: Option<u32>,
     /// Milliseconds between rounds. A new federation has 50 if this is not given.
     #[arg(long, value_name = "MS", env = "FM_ROUND_DELAY", value_parser = number)]
     pub(crate) round_delay: Option<u64>,
     /// Rounds in a session. A new federation has 60 if this is not given.
-    #[arg(long, value_name = "N", env = "FM_ROUNDS")]
+    #[arg(long, value_name = "N", env = "FM_ROUNDS", value_parser = count::<u16>)]
     pub(crate) rounds: Option<u16>,
 }
 
@@ -248,13 +248,13 @@ pub(crate) struct SubmitArgs {
     #[arg(value_name = "HEX")]
     pub(crate) transaction: Option<String>,
     /// The instance of the `dummy` ledger.
-    #[arg(long, value_name = "ID", default_value_t = 0, env = "FM_MODULE")]
+    #[arg(long, value_name = "ID", default_value_t = 0, env = "FM_MODULE", value_parser = count::<u16>)]
     pub(crate) module: u16,
     /// Do not wait until it is accepted.
     #[arg(long, env = "FM_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub(crate) no_wait: bool,
     /// Seconds to wait until it is accepted; then the exit status is 4. The transaction stays submitted.
-    #[arg(long, value_name = "S", default_value_t = 600, env = "FM_TIMEOUT")]
+    #[arg(long, value_name = "S", default_value_t = 600, env = "FM_TIMEOUT", value_parser = number)]
     pub(crate) timeout: u64,
 }
 
@@ -283,10 +283,10 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
     /// Workers, each of which submits a transaction, waits for it, and submits the next.
-    #[arg(long, value_name = "N", default_value_t = 200, env = "FM_WORKERS")]
+    #[arg(long, value_name = "N", default_value_t = 200, env = "FM_WORKERS", value_parser = count::<usize>)]
     pub(crate) workers: usize,
     /// How many guardians each transaction is submitted to; it is waited for at the first of them.
-    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_COPIES")]
+    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_COPIES", value_parser = count::<usize>)]
     pub(crate) copies: usize,
     /// For how long, in seconds.
     #[arg(long, value_name = "S", default_value_t = 30, env = "FM_SECONDS", value_parser = number)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use fm_cli::{Exit, Failure, Output, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, interrupt_flag, quoted};
 use fm_client::Guardian;
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::{Consensus, FederationPlan, Local, generate_load, write_federation};
@@ -145,7 +145,7 @@ fn introduce(output: &mut Output, directories: &[PathBuf], urls: &[String]) -> R
     }
     output.line(&format!("password   {PASSWORD} (of every guardian: for trying only)"))?;
     if let Some(directory) = directories.first() {
-        output.line(&format!("ask        fm-node status --data-dir {}", directory.display()))?;
+        output.line(&format!("ask        fm-node status --data-dir {}", quoted(directory)))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fm_cli::{Exit, Failure, Output, print_json_line};
+use fm_cli::{Exit, Failure, Output, print_json_line, quoted};
 use fm_client::address_of;
 use fm_guardian::{LoadReport, generate_load};
 use serde_json::json;
@@ -52,13 +52,13 @@ fn verdict(report: &LoadReport, directory: &Path) -> Result<Exit, Failure> {
     if !report.latencies.is_empty() {
         return Ok(Exit::Done);
     }
-    let directory = directory.display();
     if report.reached {
-        let hint = format!("`fm-node status --data-dir {directory}/0` says whether sessions are finished");
+        let guardian = quoted(&directory.join("0"));
+        let hint = format!("`fm-node status --data-dir {guardian}` says whether sessions are finished");
         return Err(Failure::new(Exit::Findings, "no transaction was accepted").hint(hint));
     }
-    let message = format!("no guardian of {directory} answers");
-    let hint = format!("`fm-node dev --dir {directory}` starts them");
+    let message = format!("no guardian of {} answers", directory.display());
+    let hint = format!("`fm-node dev --dir {}` starts them", quoted(directory));
     Err(Failure::new(Exit::CannotLook, message).hint(hint))
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, layout_by_name, number};
+use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, count, layout_by_name, number};
 use fm_eras::Detected;
 use fm_history::Hash;
 
@@ -114,7 +114,7 @@ pub(crate) struct UnitName {
 }
 
 fn unit(text: &str) -> Result<UnitName, String> {
-    let parts = text.split_once(':').map(|(creator, round)| (creator.parse(), round.parse()));
+    let parts = text.split_once(':').map(|(creator, round)| (number(creator), count(round)));
     match parts {
         Some((Ok(creator), Ok(round))) => Ok(UnitName { creator, round }),
         _ => Err("a unit is named by its guardian and its round, as 2:17".to_owned()),

@@ -116,7 +116,8 @@ impl ScopeArgs {
         let Some(keys) = keys else {
             let option = [(self.sample.is_some(), "--sample"), (self.trust_file.is_some(), "--trust-file")];
             if let Some((_, option)) = option.into_iter().find(|(is_given, _)| *is_given) {
-                let message = format!("{option} is about signatures, and without keys none is checked");
+                let message =
+                    format!("{option} is about signatures, and no keys were given to check them with");
                 return Err(Failure::new(Exit::Usage, message).hint("give --config or --keys"));
             }
             let range = self.range(history.stream, &history.layout, is_migrated, control)?.0;

@@ -2,8 +2,8 @@
 
 use fm_audit::{Control, Signers, Source, StoredHistory, open_source, read_entry};
 use fm_cli::{
-    Exit, Failure, NamedKeys, Output, TerminalProgress, group_digits, interrupt_flag, trust_root_line,
-    trusted,
+    Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
+    trust_root_line, trusted,
 };
 use fm_eras::Detected;
 use fm_history::{Entry, Hash};
@@ -62,11 +62,14 @@ impl Found {
 
 pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load()?;
+    let keys = arguments.keys.load_or_warn(&arguments.source, "fm-verify")?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
     let source = open_source(&arguments.source, layout, control)?;
+    let layouts = [source.original().layout, source.history().layout];
+    let fits = |keys: &PinnedKeys| layouts.iter().any(|layout| keys.of_history(layout).is_ok());
+    let keys = keys.filter(|keys| !keys.is_found || fits(keys));
     if let Some(name) = arguments.unit {
         let (modules, json) = (modules(keys.as_ref()), arguments.json);
         let shown = Shown { modules: &modules, hex: arguments.hex, json, keys: keys.as_ref() };

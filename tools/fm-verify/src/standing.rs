@@ -4,7 +4,7 @@
 
 use fm_cli::group_digits;
 
-use crate::verdict::{Judgement, TrustRoot, Verdict};
+use crate::verdict::{Judgement, KeySource, TrustRoot, Verdict};
 use crate::verify::Outcome;
 
 /// The last epoch or session up to which everything holds: signed, covered by a signature, and without an error.
@@ -56,7 +56,14 @@ pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
         }
         "partial" => format!("PARTIAL, {nothing}: {}{warned}", part.unwrap_or_default()),
         "unpinned" => {
-            format!("UNPINNED: consistent in itself, signatures not checked for want of keys{warned}")
+            let is_checked = verdict.unchecked_signatures == 0
+                && verdict.keys.as_ref().is_some_and(KeySource::is_unconfirmed);
+            let checked = if is_checked {
+                " and with the keys that lie beside it, which nobody confirmed"
+            } else {
+                ", signatures not checked for want of keys"
+            };
+            format!("UNPINNED: consistent in itself{checked}{warned}")
         }
         _ => {
             let follow = match verdict.consequences {
@@ -65,6 +72,7 @@ pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
                 count => format!(", and {} findings that follow from them", group_digits(count)),
             };
             let scope = match (verdict.errors, is_limited) {
+                (0, false) if scope.is_empty() => "; nothing proven".to_owned(),
                 (0, false) => format!("; proven {scope}{}", ambiguous(outcome)),
                 (0, true) => String::new(),
                 _ => breaks(verdict, what, is_limited),

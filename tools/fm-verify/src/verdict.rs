@@ -1,8 +1,9 @@
 //! The verdict: for programs as the last line of NDJSON, for people as a few lines.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, root_line};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, quoted, root_line};
 use fm_eras::Detected;
 use serde::Serialize;
 
@@ -66,6 +67,8 @@ pub(crate) struct Verdict<'a> {
 #[derive(Serialize)]
 pub(crate) struct KeySource {
     pub(crate) path: String,
+    /// Nobody named them: they lie in the data directory that was looked at, and prove nothing of who made it.
+    pub(crate) found: bool,
     /// The name of the key set; null if it is not of the kind that signs this history, or nothing of it could be read.
     pub(crate) key_set: Option<String>,
     #[serde(flatten)]
@@ -108,7 +111,7 @@ fn key_source(keys: &PinnedKeys, is_epochs: bool) -> KeySource {
         }
         _ => (None, TrustRoot::Unused {}),
     };
-    KeySource { path: keys.path.display().to_string(), key_set, keys: root }
+    KeySource { path: keys.path.display().to_string(), found: keys.is_found, key_set, keys: root }
 }
 
 /// What an outcome amounts to, in every form that it is told in.
@@ -125,6 +128,7 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
     let failing = outcome.strict.failing(outcome.tally.errors, outcome.tally.warnings);
     let (name, exit) = match (failing, keys) {
         (0, None) => ("unpinned", Exit::Partial),
+        (0, Some(keys)) if keys.is_found => ("unpinned", Exit::Partial),
         (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),
         (0, Some(_)) if range.is_some() => ("partial", Exit::Partial),
         // Nothing is never sound: a federation in its first session has signed nothing yet.
@@ -168,6 +172,7 @@ fn verdict<'a>(
     let chain = &outcome.audit.chain;
     let Limits { range, sample, trust } = &outcome.limits;
     // Sessions do not cover each other, and nothing covers what was not looked at.
+    let is_confirmed = keys.as_ref().is_some_and(|keys| !keys.found);
     let is_from_start = range.is_none_or(|range| range.from == 0);
     let is_gapless = is_from_start && (is_epochs || sample.is_none());
     let continued = outcome.continued.as_ref();
@@ -198,7 +203,7 @@ fn verdict<'a>(
         pending: continued.unwrap_or(&outcome.audit).pending,
         units: outcome.units,
         last: anchor.map(|anchor| anchor.last),
-        proven_to: proven_to(outcome).filter(|_| is_gapless),
+        proven_to: proven_to(outcome).filter(|_| is_gapless && is_confirmed),
         intact_to: outcome.tally.intact_to(last_stored(outcome)).filter(|_| is_from_start),
         first_break: outcome.tally.first_break,
         history_root: anchor.map(|anchor| anchor.history_root.to_string()),
@@ -225,6 +230,12 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
     let Judgement { verdict, is_epochs, .. } = judgement;
     verdict.origin.print(output)?;
     output.line(&format!("trust root {}", trust_root(verdict)))?;
+    if let Some(keys) = verdict.keys.as_ref().filter(|keys| keys.is_unconfirmed()) {
+        let path = quoted(Path::new(&keys.path));
+        output.line(&format!(
+            "           compare it by `fm-verify keys {path}`, then audit with --config {path}"
+        ))?;
+    }
     output.line(&format!("source     {}", source(verdict)))?;
     let what = if *is_epochs { "epochs    " } else { "signatures" };
     output.line(&format!("{what} {}", signatures(judgement)))?;
@@ -312,22 +323,34 @@ fn trust_line(trust: &TrustFacts, errors: u64, is_epochs: bool) -> String {
 }
 
 pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
-    let Some(KeySource { path, key_set, keys }) = &verdict.keys else {
+    let Some(source) = &verdict.keys else {
         return "NONE: without --config or --keys this shows consistency only, NOT that the federation \
                 agreed to it"
             .to_owned();
     };
-    match keys {
+    let path = &source.path;
+    let found = if source.found { PinnedKeys::FOUND } else { "" };
+    match &source.keys {
         TrustRoot::Epoch { epoch_public_key, degree } => format!(
-            "{epoch_public_key} from {path} (degree {degree}: {} guardians sign together)",
+            "{epoch_public_key} from {path} (degree {degree}: {} guardians sign together){found}",
             degree + 1
         ),
         TrustRoot::Session { guardians, threshold, .. } => format!(
-            "{} from {path} ({guardians} guardians, {threshold} sign together)",
-            key_set.as_deref().unwrap_or_default()
+            "{} from {path} ({guardians} guardians, {threshold} sign together){found}",
+            source.key_set.as_deref().unwrap_or_default()
         ),
+        TrustRoot::Unused {} if source.found => {
+            format!("NOT USED: {path}, found in the data directory, has no keys that sign what was looked at")
+        }
         TrustRoot::Unused {} => {
             format!("NOT USED: {path} was given, and there was nothing that its keys could be tried on")
         }
+    }
+}
+
+impl KeySource {
+    /// Whether signatures were checked with keys that nobody confirmed.
+    pub(crate) fn is_unconfirmed(&self) -> bool {
+        self.found && !matches!(self.keys, TrustRoot::Unused {})
     }
 }

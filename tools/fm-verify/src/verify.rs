@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fm_audit::{
-    AuditError, Control, HistoryAudit, HistoryOptions, MigratedOptions, OldSession, OnEveryRow,
+    AuditError, Control, HistoryAudit, HistoryKeys, HistoryOptions, MigratedOptions, OldSession, OnEveryRow,
     PROVENANCE_NAME, SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, StrictArgs, TerminalProgress, interrupt_flag};
@@ -47,6 +47,13 @@ pub(crate) struct Request<'a> {
     pub(crate) scope: &'a ScopeArgs,
 }
 
+impl Request<'_> {
+    /// The keys that a history of this layout is signed with.
+    fn history_keys(&self, layout: &Detected) -> Result<Option<HistoryKeys<'_>>, Failure> {
+        Ok(self.keys.map(|keys| keys.usable_for(layout)).transpose()?.flatten())
+    }
+}
+
 /// Who is told of findings, and of every epoch or session after its findings.
 pub(crate) struct Watch<'w> {
     pub(crate) on_finding: &'w mut dyn FnMut(&Finding),
@@ -58,7 +65,7 @@ pub(crate) fn run(arguments: &AuditArgs) -> Result<Exit, Failure> {
         return pending::run(&archive, arguments);
     }
     let mut printer = FindingPrinter::new(arguments.json);
-    let keys = arguments.keys.load()?;
+    let keys = arguments.keys.load_or_warn(arguments.source()?, "fm-verify")?;
     let watch = Watch { on_finding: &mut |finding| printer.print(finding), on_session: &mut |_| {} };
     let outcome = look(arguments, keys.as_ref(), watch);
     let output = printer.finish()?;
@@ -126,9 +133,11 @@ fn audit(
 ) -> Result<Outcome, Failure> {
     let history = source.original();
     let layout = history.layout;
-    let keys = request.keys.map(|keys| keys.of_history(&layout)).transpose()?;
+    let keys = request.history_keys(&layout)?;
     let is_migrated = matches!(source, Source::Migrated(_));
-    let plan = request.scope.plan(request.path, history, is_migrated, keys, control)?;
+    // A sample or a trust file rests on keys that somebody stands for.
+    let pinned = keys.filter(|_| request.keys.is_some_and(|keys| !keys.is_found));
+    let plan = request.scope.plan(request.path, history, is_migrated, pinned, control)?;
     let (mut side_records, mut identity) = (true, None);
     let name = match source {
         Source::Migrated(dir) => return audit_directory(dir, request, plan, control, watch),
@@ -193,7 +202,7 @@ fn audit_directory(
     let session_keys =
         request.keys.and_then(|keys| keys.session.as_ref()).filter(|keys| keys.tag().is_some());
     let options = MigratedOptions {
-        keys: request.keys.map(|keys| keys.of_history(&dir.layout)).transpose()?,
+        keys: request.history_keys(&dir.layout)?,
         session_keys,
         federation: federation.as_deref(),
         shares: true,

@@ -1,5 +1,6 @@
 //! `units`.
 
+mod keys;
 mod outcome;
 mod print;
 mod replayed;
@@ -24,12 +25,14 @@ use crate::args::UnitsArgs;
 struct Session<'a> {
     dag: Dag<'a>,
     keys: Option<SessionKeys>,
+    /// Somebody named the keys; those that lie beside the units prove nothing of who made these.
+    is_pinned: bool,
     encoding: ItemEncoding,
     databases: Vec<usize>,
 }
 
 pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
-    let keys = arguments.keys.load()?;
+    let keys = keys::load(arguments)?;
     let form = arguments.form.as_deref().map(form_by_name).transpose()?;
     check_targets(arguments)?;
     let mut printer = Findings { printer: FindingPrinter::new(arguments.json), counts: BTreeMap::new() };
@@ -39,6 +42,7 @@ pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
         omissions.iter().for_each(|finding| printer.print(finding));
         databases.push(stored);
     }
+    let keys = keys::usable(keys, &databases);
     let sessions = sessions(&databases, keys.as_ref(), form)?;
     for session in &sessions {
         session.dag.findings.iter().for_each(|finding| printer.print(finding));
@@ -55,6 +59,10 @@ pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
     }
     let Findings { printer, counts } = printer;
     let mut output = printer.finish()?;
+    let found = keys.as_ref().filter(|keys| keys.is_found);
+    if !arguments.json {
+        found.iter().try_for_each(|keys| keys.say_found(&mut output))?;
+    }
     for (place, session) in sessions.iter().enumerate() {
         print::session(&mut output, session, &databases, arguments.json)?;
         if let Some(replayed) = replays.get(place) {
@@ -68,7 +76,7 @@ pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
         outcome::write(path, &sessions, &replays, &databases)?;
         print::written(&mut output, path, arguments.json)?;
     }
-    print::verdict(&mut output, &sessions, &counts, arguments)
+    print::verdict(&mut output, &sessions, &counts, found, arguments)
 }
 
 /// Findings on their way out, counted.
@@ -163,6 +171,7 @@ fn graph<'a>(
 ) -> Result<Session<'a>, Failure> {
     let (places, records): (Vec<usize>, Vec<Records<'a>>) = group.into_iter().unzip();
     let stored = &databases[places[0]];
+    let is_pinned = keys.is_some_and(|keys| !keys.is_found);
     let none = || Failure::new(Exit::CannotLook, "no backup to make a graph of");
     let join = |keys: Option<&SessionKeys>| Dag::new(&records, keys, stored.layout.dialect).ok_or_else(none);
     let mut keys = keys.map(|keys| session_keys(keys, stored.layout)).transpose()?;
@@ -176,7 +185,7 @@ fn graph<'a>(
             (dag, keys) = (other, untagged);
         }
     }
-    Ok(Session { dag, keys, encoding: stored.encoding(), databases: places })
+    Ok(Session { dag, keys, is_pinned, encoding: stored.encoding(), databases: places })
 }
 
 fn session_keys(keys: &PinnedKeys, layout: &'static BlockLayout) -> Result<SessionKeys, Failure> {

@@ -67,7 +67,7 @@ fn records(session: &Session<'_>, stored: &StoredUnits) -> Vec<(Vec<u8>, Vec<u8>
 fn metadata(session: &Session<'_>, replayed: &Replayed<'_>, stored: &StoredUnits) -> Metadata {
     let (_, header) = unsigned_outcome(stored.layout, session.dag.session, &stored.accepted);
     let behind: usize = replayed.databases.iter().map(|(_, _, compared)| compared.behind).sum();
-    let signatures = if session.keys.is_some() { "verified" } else { "unchecked" };
+    let signatures = if session.is_pinned { "verified" } else { "unchecked" };
     let entries = [
         ("kind", PENDING_KIND.to_owned()),
         ("classification", PENDING_CLASSIFICATION.to_owned()),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fm_cli::{Exit, Failure, Output, group_digits};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_history::{ConsensusItem, Severity};
 use fm_migration::StoredUnits;
 use fm_units::{Proposal, Shape};
@@ -59,6 +59,8 @@ struct Verdict {
     units: usize,
     errors: u64,
     warnings: u64,
+    /// The configuration that the signatures were checked with, if nobody named it.
+    keys_found: Option<String>,
 }
 
 fn databases(session: &Session<'_>, all: &[StoredUnits]) -> Vec<DatabaseLine> {
@@ -243,11 +245,12 @@ pub(super) fn verdict(
     output: &mut Output,
     sessions: &[Session<'_>],
     counts: &BTreeMap<Severity, u64>,
+    found: Option<&PinnedKeys>,
     arguments: &UnitsArgs,
 ) -> Result<Exit, Failure> {
     let count = |severity| counts.get(&severity).copied().unwrap_or(0);
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let unpinned = sessions.iter().any(|session| session.keys.is_none());
+    let unpinned = sessions.iter().any(|session| !session.is_pinned);
     let (exit, verdict) = match (arguments.strict.failing(errors, warnings), unpinned) {
         (1.., _) => (Exit::Findings, "findings"),
         (0, true) => (Exit::Partial, "unpinned"),
@@ -256,7 +259,16 @@ pub(super) fn verdict(
     let units = sessions.iter().map(|session| session.dag.nodes.len()).sum();
     if arguments.json {
         let sessions = sessions.len();
-        output.json(&Verdict { r#type: "verdict", verdict, sessions, units, errors, warnings })?;
+        let keys_found = found.map(|keys| keys.path.display().to_string());
+        output.json(&Verdict {
+            r#type: "verdict",
+            verdict,
+            sessions,
+            units,
+            errors,
+            warnings,
+            keys_found,
+        })?;
         return Ok(exit);
     }
     let warned = if verdict == "findings" || warnings == 0 {
@@ -266,6 +278,11 @@ pub(super) fn verdict(
     };
     let summary = match verdict {
         "findings" => format!("verdict    FINDINGS: {errors} error(s), {warnings} warning(s)"),
+        "unpinned" if found.is_some() => {
+            "verdict    UNPROVEN: consistent, also with the keys in the data directory, which nobody confirmed (--config \
+             or --keys)"
+                .to_owned()
+        }
         "unpinned" => {
             "verdict    UNPROVEN: consistent, but no signature was checked (--config or --keys)".to_owned()
         }

@@ -66,7 +66,11 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
             page.close("dl");
         }
     }
-    let words = if is_pinned {
+    let is_unconfirmed = verdict.keys.as_ref().is_some_and(KeySource::is_unconfirmed);
+    let words = if is_unconfirmed {
+        "These keys lie in the data directory that was audited, and nobody confirmed them: whoever makes a history can put \
+         keys that fit it beside it. Compare them by another way (fm-verify keys), and audit again with --config."
+    } else if is_pinned {
         "Whoever reads this must know by another way that these are the federation's keys: everything else here follows \
          from them and from the signatures."
     } else {

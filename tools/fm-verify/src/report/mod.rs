@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
         return Err(StoreError::AlreadyExists { path: target.to_owned() }.into());
     }
     let partial = PartialFile::create(target, |start| start.starts_with(START))?;
-    let keys = arguments.audit.keys.load()?;
+    let keys = arguments.audit.keys.load_or_warn(source, "fm-verify")?;
     let mut printer = FindingPrinter::new(arguments.audit.json);
     let collector = RefCell::new(Collector::starting_at(arguments.audit.scope.first()));
     let watch = Watch {

@@ -1,0 +1,39 @@
+//! The keys that units are checked with: those that the user named, or those in the data directories.
+
+use fm_cli::{Failure, PinnedKeys, warn};
+use fm_eras::Detected;
+use fm_migration::StoredUnits;
+
+use crate::args::UnitsArgs;
+
+const TOOL: &str = "fm-migrate";
+
+/// The keys. Data directories with different ones leave it open whose they are: then none are taken.
+pub(super) fn load(arguments: &UnitsArgs) -> Result<Option<PinnedKeys>, Failure> {
+    let mut taken: Option<PinnedKeys> = None;
+    for source in &arguments.databases {
+        let Some(keys) = arguments.keys.load_or_warn(source, TOOL)? else { continue };
+        match &taken {
+            None => taken = Some(keys),
+            Some(first) if first.session_keys_in_hex() == keys.session_keys_in_hex() => {}
+            Some(first) => {
+                let (first, other) = (first.path.display(), keys.path.display());
+                warn(
+                    TOOL,
+                    &format!("{first} and {other} have different keys: neither is used without --config"),
+                );
+                return Ok(None);
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// The keys, if somebody named them or they are of the kind that signs the units of all these.
+pub(super) fn usable(keys: Option<PinnedKeys>, databases: &[StoredUnits]) -> Option<PinnedKeys> {
+    let fit = |keys: &PinnedKeys| {
+        let mut layouts = databases.iter().map(|stored| Detected::Blocks(stored.layout));
+        layouts.all(|layout| keys.of_history(&layout).is_ok())
+    };
+    keys.filter(|keys| !keys.is_found || fit(keys))
+}
