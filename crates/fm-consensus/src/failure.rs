@@ -115,3 +115,30 @@ pub(crate) fn header_hex(header: SessionHeader) -> String {
 pub(crate) fn signatures_hex(signatures: &Signatures) -> BTreeMap<PeerId, String> {
     signatures.iter().map(|(peer, signature)| (*peer, hex::encode(signature))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_can_be_pasted() {
+        let ours = Side { items: 1, header: String::new(), item: None, peer: None };
+        let failure = ConsensusFailure {
+            kind: FailureKind::HeadersDiffer,
+            session: 8,
+            guardian: 0,
+            first_difference: None,
+            ours,
+            theirs: None,
+            signatures: BTreeMap::new(),
+            rejection: None,
+        };
+        let bundle: serde_json::Value =
+            serde_json::from_str(&failure.to_json(Path::new("/srv/it's mine"))).unwrap();
+        let home = r"'/srv/it'\''s mine'";
+        let database = r"'/srv/it'\''s mine/database'";
+        assert_eq!(bundle["next"][0], format!("fm-verify {database} --config {home}"));
+        let restore = format!("fm-checkpoint restore --data-dir {home} --checkpoint 7 --compare OTHER");
+        assert_eq!(bundle["next"][3], restore);
+    }
+}

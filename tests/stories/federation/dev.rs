@@ -22,7 +22,8 @@ fn all_end(guardians: &[i32]) {
 #[test]
 fn whatever_ends_it_ends_its_guardians() {
     let home = tempfile::tempdir().unwrap();
-    let directory = home.path().join("fed");
+    let directory = home.path().join("my fed");
+    let guardian = format!("'{}'", directory.join("0").display());
     for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::KILL] {
         let mut dev = Dev::start(&directory, &QUICK);
         dev.wait_for("session ", 1);
@@ -35,7 +36,13 @@ fn whatever_ends_it_ends_its_guardians() {
             assert_eq!(dev.ended(), Some(130), "{}", dev.printed());
             let left: Vec<_> = guardians.iter().filter(|guardian| runs(**guardian)).collect();
             assert!(left.is_empty(), "it ended before its guardians: {left:?}");
-            assert!(dev.printed().contains("stopped; prove it with: fm-verify"), "{}", dev.printed());
+            // Commands that can be pasted.
+            for command in [
+                format!("ask        fm-node status --data-dir {guardian}"),
+                format!("stopped; prove it with: fm-verify {guardian} --config {guardian}"),
+            ] {
+                assert!(dev.printed().contains(&command), "{command}: {}", dev.printed());
+            }
         }
         all_end(&guardians);
     }

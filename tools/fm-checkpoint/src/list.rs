@@ -1,7 +1,7 @@
 //! `list`.
 
 use fm_backup::{Found, Listed, Standing};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, quoted};
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -186,7 +186,7 @@ fn print(output: &mut Output, listed: &Listed, has_keys: bool, loss: Option<&Los
             "  note     {} error(s), {} warning(s): fm-verify {} lists them",
             found.errors,
             found.warnings,
-            listed.path.display()
+            quoted(&listed.path)
         ))?;
     }
     if let Some(loss) = loss {

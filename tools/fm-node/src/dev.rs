@@ -53,8 +53,8 @@ pub(crate) fn run(arguments: &DevArgs) -> Result<Exit, Failure> {
     introduce(&mut output, &directories, &urls)?;
     let mut guardians = Guardians::start(directories, arguments.sessions)?;
     let exit = runtime()?.block_on(watch_over(&urls, arguments, &mut guardians, &interrupted))?;
-    let dir = arguments.dir.display();
-    output.line(&format!("stopped; prove it with: fm-verify {dir}/0 --config {dir}/0"))?;
+    let guardian = quoted(&arguments.dir.join("0"));
+    output.line(&format!("stopped; prove it with: fm-verify {guardian} --config {guardian}"))?;
     Ok(exit)
 }
 
