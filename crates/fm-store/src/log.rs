@@ -67,6 +67,49 @@ pub(crate) fn changes(log: &[u8]) -> Option<Range<u64>> {
     found
 }
 
+/// The number of the last change that a list of files knows of, up to where the list is torn; none if it names none.
+pub(crate) fn last_change(list: &[u8]) -> Option<u64> {
+    let fragments = (Fragments { log: list, at: 0 }).map_while(Result::ok);
+    let begins = fragments.filter(|(_, fragment)| matches!(fragment.kind, Kind::Whole | Kind::First));
+    let payloads = begins.filter_map(|(at, fragment)| list.get(at + HEADER..at + fragment.length));
+    payloads.filter_map(last_change_of_edit).last()
+}
+
+/// The number of the last change in an edit of the list of files: tags and values (`VersionEdit::EncodeTo` of RocksDB's
+/// version_edit.cc), in which it comes before all that is about tables.
+fn last_change_of_edit(mut edit: &[u8]) -> Option<u64> {
+    /// Values that are a length and as many bytes: the order of keys, the database's id.
+    const TEXTS: [u64; 2] = [1, 8193];
+    /// Values that are a number: of a log, of the next file, of the log before, of the oldest log, of column families.
+    const NUMBERS: [u64; 5] = [2, 3, 9, 10, 203];
+    const LAST_CHANGE: u64 = 4;
+    loop {
+        match varint(&mut edit)? {
+            LAST_CHANGE => return varint(&mut edit),
+            tag if NUMBERS.contains(&tag) => drop(varint(&mut edit)?),
+            tag if TEXTS.contains(&tag) => {
+                let length = usize::try_from(varint(&mut edit)?).ok()?;
+                edit = edit.get(length..)?;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// A number in groups of seven bits, the lowest first.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7F) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
 /// Offset of the first fragment on whose kind RocksDB's reader never ends; none if there is no such one.
 ///
 /// The kinds are those of logs whose files are used again, which no database of ours has: in one that is not, their

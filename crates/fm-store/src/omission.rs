@@ -11,7 +11,7 @@ use rocksdb::DB;
 use rocksdb::properties::MIN_LOG_NUMBER_TO_KEEP;
 
 use crate::StoreError;
-use crate::log::{changes, torn_at};
+use crate::log::{changes, last_change, torn_at};
 use crate::open::explain;
 
 /// The number of the first change ever made to a database.
@@ -82,7 +82,7 @@ pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Resul
     let logs_are_whole = omissions.iter().all(|omission| omission.kind == OmissionKind::TornLogTail);
     let unnamed = unnamed_tables(db, path, &names)?;
     if let Some(first) = unnamed.first() {
-        let has_all = logs.has_least() || logs.begin_with_the_first_change(path, first)?;
+        let has_all = logs.has_least() || logs.begin_where_tables_end(path, first)?;
         let kind = match has_all && logs_are_whole {
             true => OmissionKind::UnfinishedTables,
             false => OmissionKind::UnnamedTables,
@@ -109,19 +109,26 @@ impl Logs {
         self.names.first().is_some_and(|name| number(name) == Some(self.least))
     }
 
-    /// Whether the oldest begins with the very first change of the database, and is older than a table.
+    /// Whether the oldest is older than a table, and begins with the change after the last one that the list of files knows of,
+    /// or with the very first of the database: a server that was killed while it wrote the table has lost nothing.
     ///
-    /// The list of files of a database that never finished a table asks for no log by its number: a server that is killed
-    /// while it writes its first table leaves one that is not named, and a log with all of its rows.
-    fn begin_with_the_first_change(&self, path: &Path, table: &str) -> Result<bool, StoreError> {
+    /// A list asks for no log by a number that one has if no table was ever finished, and if a recovery made it: that
+    /// one asks for logs after the last one it read, and its next log has a later number than that.
+    fn begin_where_tables_end(&self, path: &Path, table: &str) -> Result<bool, StoreError> {
         let Some(oldest) = self.names.first() else { return Ok(false) };
         let table = table.strip_suffix(".sst").and_then(|number| number.parse::<u64>().ok());
         if number(oldest).zip(table).is_none_or(|(log, table)| log > table) {
             return Ok(false);
         }
-        let file = path.join(oldest);
-        let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
-        Ok(changes(&log).is_some_and(|changes| changes.start <= FIRST_CHANGE))
+        let next = last_change(&list_of_files(path)?.1).and_then(|last| last.checked_add(1));
+        for name in &self.names {
+            let file = path.join(name);
+            let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
+            if let Some(changes) = changes(&log) {
+                return Ok(changes.start <= FIRST_CHANGE || Some(changes.start) == next);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -237,15 +244,21 @@ fn gap(path: &Path, logs: &[String]) -> Result<Option<Omission>, StoreError> {
     Ok(None)
 }
 
-/// The list of files is read up to where it is torn, and the tables named behind that are not.
-fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
+/// The name and the bytes of the list of files.
+fn list_of_files(path: &Path) -> Result<(String, Vec<u8>), StoreError> {
     let current = path.join("CURRENT");
     let name = fs::read_to_string(&current).map_err(|source| StoreError::io(&current, source))?;
     let file = path.join(name.trim_end());
     let list = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
+    Ok((name.trim_end().to_owned(), list))
+}
+
+/// The list of files is read up to where it is torn, and the tables named after that are not.
+fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
+    let (name, list) = list_of_files(path)?;
     Ok(torn_at(&list).map(|at| Omission {
         kind: OmissionKind::TornFileList,
-        message: format!("the list of files, {}, is torn at byte {at}", name.trim_end()),
+        message: format!("the list of files, {name}, is torn at byte {at}"),
     }))
 }
 

@@ -1,6 +1,7 @@
 //! A write-ahead log that ends too early: what a crash, a full disk or a hasty copy leaves.
 
 use std::fs;
+use std::path::Path;
 
 use fm_store::{Durability, LiveStore, Omission, OmissionKind, ReadStore, StoreError};
 
@@ -201,6 +202,45 @@ fn a_first_table_that_was_not_finished_loses_nothing() {
     let log = fs::read_dir(&killed).unwrap().map(|entry| entry.unwrap().path());
     let log = log.into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
     fs::rename(log, killed.join("000900.log")).unwrap();
+    assert_eq!(kinds(&read(&killed).unwrap().1), [OmissionKind::UnnamedTables]);
+}
+
+/// A server that is killed while it recovers leaves a table that the list of files does not name; the list asks for logs from a
+/// number that none has, for it was made by a recovery as well.
+#[test]
+fn a_recovery_that_was_not_finished_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("database");
+    let write = |store: &LiveStore, from: u32| {
+        for number in from..from + 50 {
+            store.write([(&number.to_be_bytes()[..], Some(&b"value"[..]))], Durability::Synced).unwrap();
+        }
+    };
+    write(&LiveStore::create(&path).unwrap(), 0);
+    write(&LiveStore::open(&path).unwrap(), 50);
+    // As the files are just before the list of files names the table that the next recovery writes.
+    let (killed, next) = (dir.path().join("killed"), dir.path().join("next"));
+    let copy_files = |from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool| {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if wanted(&name) && !to.join(&name).exists() {
+                fs::copy(from.join(&name), to.join(&name)).unwrap();
+            }
+        }
+    };
+    copy_files(&path, &killed, &|_| true);
+    copy_files(&path, &next, &|_| true);
+    drop(LiveStore::open(&next).unwrap());
+    copy_files(&next, &killed, &|name| name.ends_with(".sst"));
+    let (rows, told) = read(&killed).unwrap();
+    assert_eq!((rows.len(), kinds(&told)), (100, vec![OmissionKind::UnfinishedTables]), "{told:?}");
+    // A log that begins later has lost what the table may hold.
+    let log = fs::read_dir(&killed).unwrap().map(|entry| entry.unwrap().path());
+    let log = log.into_iter().find(|path| {
+        path.extension().is_some_and(|end| end == "log") && fs::metadata(path).unwrap().len() > 0
+    });
+    fs::write(log.unwrap(), log_with_change(99)).unwrap();
     assert_eq!(kinds(&read(&killed).unwrap().1), [OmissionKind::UnnamedTables]);
 }
 
