@@ -195,6 +195,17 @@ fn an_interrupted_job_leaves_nothing_and_says_how_to_go_on() {
     assert!(in_time >= 2, "{in_time} were in time");
 }
 
+/// Waits until a process has a handler for `SIGINT`, which is there before the database is opened.
+fn wait_for_handler(child: &mut Child) {
+    let status = format!("/proc/{}/status", child.id());
+    let has_handler = |status: &str| {
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        caught.is_some_and(|mask| mask & 1 << (Signal::INT.as_raw() - 1) != 0)
+    };
+    wait_for(child, || fs::read_to_string(&status).is_ok_and(|status| has_handler(&status)));
+}
+
 /// While the history is only read nothing is there to clean up, and the answer is the same.
 #[test]
 fn interrupted_while_reading() {
@@ -204,9 +215,7 @@ fn interrupted_while_reading() {
     let check = arguments(&[&"check", &"--from", &guardian, &"--config", &guardian]);
     for words in [&convert, &check] {
         let mut child = start(words);
-        // The handler is there before the database is opened, and RocksDB starts threads when it is.
-        let tasks = format!("/proc/{}/task", child.id());
-        wait_for(&mut child, || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() > 3));
+        wait_for_handler(&mut child);
         signal(&child, Signal::INT);
         let run = finish(child).exits(130);
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
@@ -215,8 +224,7 @@ fn interrupted_while_reading() {
     // And one that only verifies.
     let verify = binary("fm-verify");
     let mut child = command(verify).arg(&guardian).arg("--config").arg(&guardian).spawn().expect("it starts");
-    let tasks = format!("/proc/{}/task", child.id());
-    wait_for(&mut child, || fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() > 3));
+    wait_for_handler(&mut child);
     signal(&child, Signal::TERM);
     finish(child).exits(130);
 }

@@ -10,8 +10,8 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::{Exit, Failure, obstacle};
 
-/// Threads beside those that work on all cores: of the job, and of RocksDB.
-const MORE_THREADS: usize = 8;
+/// Threads beside those that work on all cores: of the job, and of RocksDB, which opens tables with up to 16.
+const MORE_THREADS: usize = 24;
 /// Addresses that a job takes, most of them set aside by the allocator and never used.
 const ADDRESSES: u64 = 2 << 30;
 /// Those among them that count as data.
