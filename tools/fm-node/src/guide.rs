@@ -8,7 +8,7 @@ pub(crate) const GUIDE: Guide = Guide {
         (
             "",
             &[
-                "fm-node dev --dir /tmp/federation --load 10",
+                "fm-node dev --dir federation --load 10",
                 "FM_PASSWORD=secret fm-node run --data-dir /var/lib/fm-node",
                 "fm-node status --data-dir /var/lib/fm-node",
             ],
@@ -31,12 +31,12 @@ pub(crate) const GUIDE: Guide = Guide {
             &["fm-node setup finish --data-dir /srv/new --federation-name ours CODE-0 CODE-1 CODE-2 CODE-3"],
         ),
         ("setup carry-over", &["fm-node setup carry-over --data-dir /srv/converted --from /srv/guardian"]),
-        ("dev", &["fm-node dev --dir /tmp/federation --guardians 4 --load 10"]),
+        ("dev", &["fm-node dev --dir federation --guardians 4 --load 10"]),
         ("status", &["fm-node status --data-dir /var/lib/fm-node"]),
         ("submit", &["fm-node submit --api ws://127.0.0.1:8174/"]),
         ("checkpoint", &["fm-node checkpoint --data-dir /var/lib/fm-node"]),
         ("shutdown", &["fm-node shutdown --data-dir /var/lib/fm-node --at-session 1200"]),
-        ("load", &["fm-node load --dir /tmp/federation --seconds 10"]),
+        ("load", &["fm-node load --dir federation --seconds 10"]),
     ],
     files: &[
         ("DIR/consensus.json", "The federation's public configuration."),
