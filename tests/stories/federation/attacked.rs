@@ -1,5 +1,7 @@
 //! One guardian of four attacks the others over its links, with its real keys: they order as before, within their memory.
 
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
