@@ -200,13 +200,14 @@ impl Nodes {
         }
     }
 
-    /// Lets all that run finish two more sessions than the one furthest ahead, and stop.
+    /// Lets all that run finish a few more sessions than the one furthest ahead, and stop.
     #[track_caller]
     pub fn shut_down(&mut self) -> u64 {
         let running = || (0..self.processes.len()).filter(|peer| self.processes[*peer].is_some());
         // One that was just started may not listen yet.
         running().for_each(|peer| self.wait_for(peer, 0));
-        let last = running().filter_map(|peer| self.finished(peer)).max().expect("somebody runs") + 2;
+        // Each is told by a process of its own, and a session that has begun meanwhile is refused.
+        let last = running().filter_map(|peer| self.finished(peer)).max().expect("somebody runs") + 4;
         for peer in running() {
             self.ask(peer, &["shutdown", "--at-session", &last.to_string()]).exits(0);
         }
