@@ -216,8 +216,8 @@ fn a_node_does_not_start_on_lost_files() {
         }),
         ("does not name", |database| {
             let table = name_of(database, ".sst");
-            fs::copy(database.join(table), database.join("000999.sst")).map(drop).expect("a table");
-            // With the log that a crash would have left, the table would only be unfinished.
+            fs::copy(database.join(table), database.join("000998.sst")).map(drop).expect("a table");
+            // With an older log, as a crash would have left it, the table would only be unfinished.
             let log = name_of(database, ".log");
             fs::rename(database.join(log), database.join("000999.log")).expect("the log");
         }),
