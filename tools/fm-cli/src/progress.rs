@@ -1,99 +1,66 @@
 //! Progress with rate and time left: one line on standard error, if that is a terminal.
 //!
 //! Invariants: the line is shorter than the terminal is wide, so it never wraps; whatever is printed elsewhere is printed
-//! inside [`above`], which clears the line first; there is one line for the whole process.
+//! inside [`above`], which takes the line away meanwhile; there is one line for the whole process.
 
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
-use std::thread;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fm_audit::Progress;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::common::{Verbosity, is_dumb, verbosity};
 use crate::progress_line::{Numbers, fitted};
 
-/// Least time between two drawings.
-const REDRAW: Duration = Duration::from_millis(100);
+/// Drawings in a second, at most.
+const REDRAWS: u8 = 10;
 /// The interval at which the line is drawn although nothing moves.
 const TICK: Duration = Duration::from_millis(500);
 /// Columns of a terminal that does not say how wide it is.
 const USUAL_WIDTH: usize = 80;
-const CLEAR: &str = "\r\u{1b}[K";
 
 /// The stage that runs.
 struct Stage {
     name: &'static str,
     unit: &'static str,
-    total: Option<u64>,
     done: u64,
     began: Instant,
+    /// What is on the last line of the terminal; hidden where there is none.
+    bar: ProgressBar,
 }
 
-/// What is on the last line of the terminal.
-struct Line {
-    stage: Option<Stage>,
-    drawn: bool,
-    last: Option<Instant>,
+static STAGE: Mutex<Option<Stage>> = Mutex::new(None);
+
+fn stage() -> MutexGuard<'static, Option<Stage>> {
+    STAGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-static LINE: Mutex<Line> = Mutex::new(Line { stage: None, drawn: false, last: None });
-static TICKER: Once = Once::new();
-
-fn line() -> MutexGuard<'static, Line> {
-    LINE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Does something that prints, with no progress in its way; the line comes back with the next drawing.
+/// Does something that prints, with no progress in its way.
 pub(crate) fn above<T>(print: impl FnOnce() -> T) -> T {
-    let mut line = line();
-    line.clear();
-    print()
-}
-
-impl Line {
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.drawn) {
-            put(CLEAR);
-        }
-    }
-
-    fn draw(&mut self) {
-        let Some(stage) = &self.stage else { return };
-        let numbers = Numbers { done: stage.done, total: stage.total, time: stage.began.elapsed() };
-        let text = fitted(stage.name, stage.unit, &numbers, width().saturating_sub(1));
-        put(&format!("\r{text}\u{1b}[K"));
-        (self.drawn, self.last) = (true, Some(Instant::now()));
-    }
-
-    fn draw_after(&mut self, least: Duration) {
-        if self.last.is_none_or(|last| last.elapsed() >= least) {
-            self.draw();
-        }
+    match &*stage() {
+        Some(stage) => stage.bar.suspend(print),
+        None => print(),
     }
 }
 
-/// Writes to the terminal; one that went away ends no work.
-fn put(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+/// A bar whose line is made to fit the terminal at each drawing.
+fn bar(name: &'static str, unit: &'static str, total: Option<u64>) -> ProgressBar {
+    let line = move |state: &ProgressState, to: &mut dyn std::fmt::Write| {
+        let numbers = Numbers { done: state.pos(), total: state.len(), time: state.elapsed() };
+        // A string takes all that is written to it.
+        let _ = to.write_str(&fitted(name, unit, &numbers, width().saturating_sub(1)));
+    };
+    let style = ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let target = ProgressDrawTarget::stderr_with_hz(REDRAWS);
+    let bar = ProgressBar::with_draw_target(total, target).with_style(style.with_key("line", line));
+    bar.enable_steady_tick(TICK);
+    bar
 }
 
 fn width() -> usize {
     let size = terminal_size::terminal_size_of(std::io::stderr());
     size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
-}
-
-/// Draws for as long as the process lives: a stage that stands still shows that time passes.
-fn tick() {
-    TICKER.call_once(|| {
-        // Without the thread the line is drawn when something moves.
-        let _ = thread::Builder::new().name("progress".to_owned()).spawn(|| {
-            loop {
-                thread::sleep(TICK);
-                line().draw_after(TICK);
-            }
-        });
-    });
 }
 
 /// Shows the stage that runs on standard error, if that is a terminal.
@@ -123,32 +90,27 @@ impl Progress for TerminalProgress {
             return;
         }
         self.end();
-        line().stage = Some(Stage { name, unit, total, done: 0, began: Instant::now() });
-        if self.visible {
-            tick();
-            line().draw_after(REDRAW);
-        }
+        let bar = if self.visible { bar(name, unit, total) } else { ProgressBar::hidden() };
+        *stage() = Some(Stage { name, unit, done: 0, began: Instant::now(), bar });
     }
 
     fn advance(&self, count: u64) {
         if !self.visible && !self.timed {
             return;
         }
-        let mut line = line();
-        if let Some(stage) = &mut line.stage {
+        if let Some(stage) = &mut *stage() {
             stage.done = stage.done.saturating_add(count);
-        }
-        if self.visible {
-            line.draw_after(REDRAW);
+            stage.bar.inc(count);
         }
     }
 
     fn end(&self) {
-        let mut line = line();
-        line.clear();
-        if let (Some(stage), true) = (line.stage.take(), self.timed) {
+        let Some(stage) = stage().take() else { return };
+        stage.bar.finish_and_clear();
+        if self.timed {
             let numbers = Numbers { done: stage.done, total: None, time: stage.began.elapsed() };
-            put(&format!("{}\n", numbers.in_retrospect(stage.name, stage.unit)));
+            // A terminal that went away ends no work.
+            let _ = writeln!(std::io::stderr().lock(), "{}", numbers.in_retrospect(stage.name, stage.unit));
         }
     }
 }
