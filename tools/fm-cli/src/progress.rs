@@ -14,9 +14,9 @@ use crate::common::{Verbosity, is_dumb, verbosity};
 use crate::progress_line::{Numbers, fitted};
 
 /// Drawings in a second, at most.
-const REDRAWS: u8 = 10;
-/// The interval at which the line is drawn although nothing moves.
-const TICK: Duration = Duration::from_millis(500);
+const REDRAWS: u8 = 20;
+/// The interval at which the line is drawn, also when nothing moves.
+const TICK: Duration = Duration::from_millis(50);
 /// Columns of a terminal that does not say how wide it is.
 const USUAL_WIDTH: usize = 80;
 
