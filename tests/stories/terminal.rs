@@ -12,7 +12,7 @@ use fm_tests::{
 
 fn federation() -> Federation {
     Federation::new(ForgeSpec {
-        epochs: 2500,
+        epochs: 5000,
         items_per_epoch: 12,
         with_shares: false,
         sign_every: 2,
@@ -54,7 +54,7 @@ fn verification_shows_its_progress() {
     let words: Vec<OsString> =
         vec![binary("fm-verify").into(), guardian.clone().into(), "--config".into(), guardian.into()];
     let run = on_a_terminal(80, "", &words).exits(0);
-    assert!(run.stdout.contains("/2,500 epochs, ") && run.stdout.contains("SOUND"), "{:?}", run.stdout);
+    assert!(run.stdout.contains("/5,000 epochs, ") && run.stdout.contains("SOUND"), "{:?}", run.stdout);
     // Results in a pipe, progress on the terminal: the two do not mix.
     let words: Vec<OsString> =
         words.iter().map(|word| format!("'{}'", word.to_string_lossy()).into()).collect();
@@ -160,7 +160,7 @@ fn progress_erases_no_finding_and_leaves_nothing() {
         vec![binary("fm-verify").into(), guardian.clone().into(), "--config".into(), guardian.into()];
     for columns in [40, 80, 200] {
         let run = on_a_terminal(columns, "", &words).exits(1);
-        assert!(run.stdout.contains("/2,500 epochs"), "no progress at {columns}: {:?}", run.stdout);
+        assert!(run.stdout.contains("/5,000 epochs"), "no progress at {columns}: {:?}", run.stdout);
         assert_eq!(Screen::after(columns, &run.stdout).lines(), expected, "{columns}: {:?}", run.stdout);
         for before in run.stdout.split("/s, ").collect::<Vec<_>>().split_last().expect("parts").1 {
             let rate = before.rsplit(' ').next().unwrap_or_default();
