@@ -34,6 +34,8 @@ fn sessions_in(nodes: &Nodes, time: Duration) -> u64 {
 }
 
 const WINDOW: Duration = Duration::from_secs(10);
+/// What a guardian costs a session whose answers are lost in its own flood: the library waits for it at its start.
+const SILENCE: Duration = Duration::from_secs(6);
 
 /// Sessions are finished at no less than 0.8 of the rate before. The machine may be busy with something else now and then.
 #[track_caller]
@@ -344,7 +346,7 @@ fn all_attacks_at_once_change_nothing() {
     nodes.root_of(1..4, sessions);
     // In a short run beside other tests a session may be late for many reasons.
     if seconds >= 60 {
-        assert!(longest < 2 * calm, "a session took {longest:?}, {calm:?} without the attacks");
+        assert!(longest < 2 * calm + SILENCE, "a session took {longest:?}, {calm:?} without the attacks");
         assert!(
             held.iter().zip(&peaks).all(|(held, peak)| *peak < held + held / 4 + 8),
             "{held:?}, then {peaks:?}"
