@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fm_cli::{Exit, Failure, Output, group_digits, root_line};
-use fm_restore::{DataDir, Guard, Journal, Status, Step};
+use fm_restore::{DataDir, Guard, Journal, Moved, MovedStep, RestoreError, Status, Step, aside};
 use serde::Serialize;
 
 use crate::restore_args::StatusArgs;
@@ -24,8 +24,21 @@ struct StatusLine<'a> {
     kept: &'a [PathBuf],
 }
 
+#[derive(Serialize)]
+struct MovedLine<'a> {
+    r#type: &'static str,
+    verdict: &'static str,
+    running: bool,
+    next: &'static str,
+    moved: &'a Moved,
+    sealed: PathBuf,
+}
+
 pub(crate) fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
-    let dir = DataDir::open(&arguments.data_dir)?;
+    let dir = DataDir::open_to_move(&arguments.data_dir)?;
+    if let Some(moved) = dir.marker()? {
+        return run_moved(arguments, &dir, &moved);
+    }
     let status = Status::of(&dir)?;
     let journal = status.journal.as_ref();
     let under_way = journal.is_some_and(|journal| journal.step.is_under_way());
@@ -54,6 +67,40 @@ pub(crate) fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
         print(&mut output, &status, dir.path())?;
     }
     Ok(if under_way { Exit::Partial } else { Exit::Done })
+}
+
+/// Of a guardian that was moved away, or is on its way.
+fn run_moved(arguments: &StatusArgs, dir: &DataDir, moved: &Moved) -> Result<Exit, Failure> {
+    let (verdict, next) = match moved.step {
+        MovedStep::Moved => (
+            "moved",
+            "start it at the new place only; remove the sealed directory when it has taken part in a session there",
+        ),
+        MovedStep::Sealing | MovedStep::Sealed => {
+            ("under-way", "run the same `move` again to finish, or `move --undo` to go back")
+        }
+        MovedStep::Undoing => ("under-way", "run `move --undo` again to finish the way back"),
+    };
+    let running = matches!(dir.clone().lock(), Err(RestoreError::Busy { .. }));
+    let sealed = aside(dir, moved);
+    let mut output = Output::default();
+    if arguments.json {
+        output.json(&MovedLine { r#type: "verdict", verdict, running, next, moved, sealed })?;
+    } else {
+        output.line(&format!(
+            "move       of guardian {} to {}, begun {}",
+            moved.peer,
+            moved.archive.display(),
+            moved.began
+        ))?;
+        output.line(&format!("step       {}", moved.step.name()))?;
+        if let (Some(root), Some(last)) = (&moved.history_root, moved.last) {
+            output.line(&root_line(root, last))?;
+        }
+        output.line(&format!("sealed     {}", sealed.display()))?;
+        output.line(&format!("next       {next}"))?;
+    }
+    Ok(if moved.step == MovedStep::Moved { Exit::Done } else { Exit::Partial })
 }
 
 fn next(status: &Status) -> &'static str {

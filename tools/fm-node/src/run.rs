@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, interrupt_flag};
-use fm_consensus::{Orderers, Retention};
+use fm_consensus::{Orderers, Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
@@ -20,6 +20,8 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
     }
+    // Before a password is asked for: its keys are not there.
+    check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
     let read = |password: &str| NodeConfig::read(&arguments.data_dir, password);
     let config = arguments.password.open(&arguments.data_dir, is_wrong_password, read)?;
     let config = config.map_err(|error| of_config(&error))?;
