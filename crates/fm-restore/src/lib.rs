@@ -31,5 +31,5 @@ pub use peers::Witness;
 pub use plan::{Plan, Restore};
 pub use reach::Reach;
 pub use stamp::day;
-pub use status::Status;
+pub use status::{Reached, Status};
 pub use undo::{Undo, UndoPlan};
