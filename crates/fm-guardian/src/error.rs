@@ -87,6 +87,19 @@ pub enum NodeError {
         /// Why.
         source: GuardError,
     },
+    /// Servers of the federation run another module under the same name.
+    #[error(
+        "module {instance} is of kind {kind}, and servers of {servers} run another module under that name: they would accept \
+         other items than this node"
+    )]
+    OtherModule {
+        /// The module.
+        instance: u16,
+        /// Its kind.
+        kind: String,
+        /// What the servers' version is called.
+        servers: &'static str,
+    },
     /// The machine stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -38,6 +38,6 @@ pub use plan::{Plan, Restore};
 pub use reach::Reach;
 pub use seal::aside;
 pub use stamp::day;
-pub use status::Status;
+pub use status::{Reached, Status};
 pub use undo::{Undo, UndoPlan};
 pub use whole::{KeyCheck, Whole, WholePlan, target_of};

@@ -12,6 +12,7 @@ mod inspect;
 mod list;
 mod move_args;
 mod move_guardian;
+mod move_status;
 mod place;
 mod prune;
 mod quantities;

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use fm_cli::{Manual, PasswordArgs, bytes, count, number};
-use fm_guardian::GuardUntil;
+use fm_guardian::{GuardUntil, Servers};
 
 /// Run a guardian, or a whole federation for trying.
 ///
@@ -65,11 +65,13 @@ pub(crate) struct RunArgs {
     /// Listen here for clients, instead of at the address in consensus.json. Speaks ws, not wss.
     #[arg(long, value_name = "HOST:PORT", env = "FM_BIND_API")]
     pub(crate) bind_api: Option<String>,
-    /// Order as servers of this version do, while one of them still takes part. All nodes need the same.
+    /// Order as servers of this version do, while one of them still takes part; of several versions the oldest. All nodes need
+    /// the same.
     ///
     /// Such servers process what nodes alone refuse: an item that a guardian repeats within a session, one of 64 bytes, a
-    /// session of more than 15 MB, and those before v0.6 bytes after the items of a unit.
-    #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS")]
+    /// session of more than 15 MB, and those before v0.6 bytes after the items of a unit. From v0.7 on they also break a
+    /// link over the signs of life that nodes and older servers send.
+    #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS", value_parser = servers())]
     pub(crate) beside_servers: Option<Servers>,
     /// Keep this many checkpoints of the database; one is made after every session. 0: none is made.
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION", value_parser = count::<usize>)]
@@ -87,17 +89,6 @@ pub(crate) struct RunArgs {
     /// one stops too.
     #[arg(long, env = "FM_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
     pub(crate) stop_with_stdin: bool,
-}
-
-/// Versions of servers whose configuration is that of nodes.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Servers {
-    #[value(name = "v0.4")]
-    V04,
-    #[value(name = "v0.5")]
-    V05,
-    #[value(name = "v0.6")]
-    V06,
 }
 
 /// Make a new federation: every guardian makes its own keys, and all exchange setup codes.
@@ -310,6 +301,11 @@ pub(crate) struct LoadArgs {
     /// Print the result as one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+fn servers() -> impl TypedValueParser<Value = Servers> {
+    PossibleValuesParser::new(Servers::names())
+        .try_map(|name| Servers::named(&name).ok_or("a version that is not listed"))
 }
 
 fn guard_until(text: &str) -> Result<GuardUntil, String> {

@@ -33,6 +33,8 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
         NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
             .hint("the file names the commands to go on with; do not start this node again before"),
         NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),
+        NodeError::OtherModule { .. } => Failure::from_error(Exit::Usage, &error)
+            .hint("--beside-servers names servers that take part now; with such a module they are older than v0.10"),
         NodeError::Aleph(_) | NodeError::Rounds { .. } => Failure::from_error(Exit::Usage, &error),
         NodeError::Guard { .. } | NodeError::Engine(_) => Failure::from_error(Exit::CannotLook, &error),
     }
