@@ -84,6 +84,12 @@ pub enum RestoreError {
         /// Why not.
         source: PrivateConfigError,
     },
+    /// The directory of a new guardian is a mount point.
+    #[error("{path} is a mount point, and a whole guardian takes its place in one step")]
+    Mounted {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The directory of a new guardian is there and is not empty.
     #[error("{path} is there and is not empty: {what}")]
     NotEmpty {

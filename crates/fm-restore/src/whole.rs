@@ -6,7 +6,7 @@
 //! at all; nobody but its owner reads it.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ use fm_backup::{BackupTar, Handover, Location, State, write_database};
 use fm_consensus::{GUARD_NAME, SignedSession};
 use fm_crypto::{SessionKeys, SigningKey, open_private_config, private_key_in_clear};
 use fm_history::{Finding, Severity};
-use fm_store::{Inheritance, PartialDir, StoreError, free_bytes};
+use fm_store::{Inheritance, PartialDir, StoreError, check_movable, check_writable, free_bytes};
 
 use crate::RestoreError;
 use crate::guard::{Guard, Guarded};
@@ -101,6 +101,7 @@ impl Whole<'_> {
     /// # Errors
     /// If backup and archive do not belong together, the archive is not proven, or the other guardians disagree.
     pub fn plan(&self, control: Control<'_>) -> Result<WholePlan, RestoreError> {
+        self.check_target()?;
         let peer = self.peer()?;
         let key = self.check_key(peer)?;
         let origin = open_origin(self.archive, self.base, control)?;
@@ -143,6 +144,32 @@ impl Whole<'_> {
             free,
             began,
         })
+    }
+
+    /// Refuses, before any work is done, a place that the guardian cannot take in one step.
+    fn check_target(&self) -> Result<(), RestoreError> {
+        check_writable(parent(self.target))?;
+        match check_movable(self.target) {
+            Err(StoreError::Pinned { path, .. }) => return Err(RestoreError::Mounted { path }),
+            checked => checked?,
+        }
+        if self.is_vacant()? || self.target.join(DATABASE_NAME).join(MARK_NAME).is_file() {
+            return Ok(());
+        }
+        let what = "it holds something that this restore did not make".to_owned();
+        Err(RestoreError::NotEmpty { path: self.target.to_owned(), what })
+    }
+
+    /// Whether nothing is there, or an empty directory.
+    fn is_vacant(&self) -> Result<bool, RestoreError> {
+        match fs::read_dir(self.target) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(source) if source.kind() == ErrorKind::NotFound => Ok(true),
+            Err(source) if source.kind() == ErrorKind::NotADirectory => {
+                Err(StoreError::NotADirectory { path: self.target.to_owned() }.into())
+            }
+            Err(source) => Err(StoreError::io(self.target, source).into()),
+        }
     }
 
     fn mismatch(&self, what: impl Into<String>) -> RestoreError {
@@ -286,20 +313,10 @@ impl Whole<'_> {
     pub fn is_done(&self, plan: &WholePlan, control: Control<'_>) -> Result<bool, RestoreError> {
         let other =
             |what: &str| RestoreError::NotEmpty { path: self.target.to_owned(), what: what.to_owned() };
-        let mut entries = match fs::read_dir(self.target) {
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(source) if source.kind() == std::io::ErrorKind::NotADirectory => {
-                return Err(StoreError::NotADirectory { path: self.target.to_owned() }.into());
-            }
-            entries => entries.map_err(|source| StoreError::io(self.target, source))?,
-        };
-        if entries.next().is_none() {
+        if self.is_vacant()? {
             return Ok(false);
         }
         let database = self.target.join(DATABASE_NAME);
-        if !database.join(MARK_NAME).is_file() {
-            return Err(other("it holds something that this restore did not make"));
-        }
         if self.check_files(self.target).is_err() {
             return Err(other("it holds another configuration"));
         }

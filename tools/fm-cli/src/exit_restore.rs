@@ -60,6 +60,11 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::PrivateKey { .. } => {
             (Exit::Findings, "get the backup from the guardian's server again; nothing was changed")
         }
+        RestoreError::Mounted { .. } => (
+            Exit::Usage,
+            "nothing was changed; restore into a new directory inside of it, and move what is in that to the mount point before \
+             a guardian is started there",
+        ),
         RestoreError::NotEmpty { .. } => (
             Exit::Usage,
             "nothing was changed; give a directory that does not exist, or an empty one. A guardian that has a database is \
