@@ -72,7 +72,7 @@ impl Node {
         let rules = rules(&config, options.orderers)?;
         let schedule = rules.schedule;
         let modules = Arc::new(config.modules()?);
-        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()?), Arc::new(config.keys.clone()));
+        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()), Arc::new(config.keys.clone()));
         let address = match &options.api {
             Some(address) => address.clone(),
             None => config.api_address()?,
@@ -147,6 +147,7 @@ fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError>
         Some(address) => address.clone(),
         None => config.p2p_address(me)?,
     };
-    let identity = Identity { certificate: config.certificate(me)?, key: config.tls_key.clone() };
+    let key = config.tls_key.as_deref().cloned().unwrap_or_default();
+    let identity = Identity { certificate: config.certificate(me)?, key };
     Ok(Setup { me, identity, listen, others })
 }
