@@ -103,28 +103,33 @@ fn what_does_not_belong_together_is_refused() {
         (
             "another guardian's number",
             mixed("session-v0.13.0/peer-3", "local.json"),
-            2,
-            "does not hold the private key of guardian 3",
+            12,
+            "holds the key of guardian 0, and not the key of guardian 3",
         ),
         (
             "another guardian's key",
             mixed("session-v0.13.0/peer-3", "private.json"),
-            2,
-            "does not hold the private key of guardian 0",
+            12,
+            "holds the key of guardian 3, and not the key of guardian 0",
         ),
         (
             "another federation's keys",
             mixed(iroh, "consensus.json"),
-            2,
-            "does not hold the private key of guardian 0",
+            12,
+            "does not hold the key of guardian 0 of consensus.json, nor of any other",
         ),
-        ("cut short", good[..good.len() / 2].to_vec(), 2, "is not a guardian's backup: it is cut short"),
-        ("empty", Vec::new(), 2, "is not a guardian's backup: it is not a tar"),
+        (
+            "cut short",
+            good[..good.len() / 2].to_vec(),
+            2,
+            "is not a guardian's whole backup: it is cut short",
+        ),
+        ("empty", Vec::new(), 2, "is not a guardian's whole backup: it is not a tar"),
         (
             "an archive",
             fs::read(guardian.archive()).expect("the archive"),
             2,
-            "is not a guardian's backup: it is not a tar",
+            "is not a guardian's whole backup: it is not a tar",
         ),
     ];
     for (name, bytes, exit, said) in cases {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use fm_audit::AuditError;
 use fm_backup::BackupError;
+use fm_config::FilesError;
 use fm_consensus::{MovedAway, SignedError};
-use fm_crypto::PrivateConfigError;
 use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -22,6 +22,9 @@ pub enum RestoreError {
     /// The source could not be opened, or not be written as a database.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The guardian's files cannot be used, or do not belong together.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The rows could not be read as those of a session in progress.
     #[error(transparent)]
     Migration(#[from] MigrationError),
@@ -75,14 +78,6 @@ pub enum RestoreError {
         what: String,
         /// Whether the user ended it.
         is_interrupted: bool,
-    },
-    /// The private keys in a backup cannot be used.
-    #[error("{path}: its private keys cannot be used")]
-    PrivateKey {
-        /// The backup.
-        path: PathBuf,
-        /// Why not.
-        source: PrivateConfigError,
     },
     /// The directory of a new guardian is a mount point.
     #[error("{path} is a mount point, and a whole guardian takes its place in one step")]

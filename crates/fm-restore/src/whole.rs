@@ -13,8 +13,9 @@ use std::time::SystemTime;
 
 use fm_audit::{Control, DATABASE_NAME};
 use fm_backup::{BackupTar, Handover, Location, State, write_database};
+use fm_config::{FilesError, GuardianFiles, LOCAL, belongs};
 use fm_consensus::{GUARD_NAME, SignedSession};
-use fm_crypto::{SessionKeys, SigningKey, open_private_config, private_key_in_clear};
+use fm_crypto::SessionKeys;
 use fm_history::{Finding, Severity};
 use fm_store::{Inheritance, PartialDir, StoreError, check_movable, check_writable, free_bytes};
 
@@ -32,10 +33,8 @@ use crate::stamp::Stamp;
 pub struct Whole<'a> {
     /// The directory to make.
     pub target: &'a Path,
-    /// The guardian's configuration.
-    pub backup: &'a BackupTar,
-    /// Where that was.
-    pub backup_path: &'a Path,
+    /// The guardian's configuration: a backup.
+    pub files: &'a GuardianFiles,
     /// The guardians' public keys.
     pub keys: &'a SessionKeys,
     /// Federation id, in hex, if the keys come with one.
@@ -172,61 +171,30 @@ impl Whole<'_> {
         }
     }
 
-    fn mismatch(&self, what: impl Into<String>) -> RestoreError {
-        RestoreError::Backup(fm_backup::BackupError::NotFit {
-            path: self.backup_path.to_owned(),
-            what: what.into(),
-        })
-    }
-
     /// The guardian's number, as the backup has it.
     fn peer(&self) -> Result<u16, RestoreError> {
-        let local = self.backup.get("local.json").unwrap_or_default();
-        let local: serde_json::Value = serde_json::from_slice(local)
-            .map_err(|error| self.mismatch(format!("holds a local.json that is not JSON: {error}")))?;
-        let number = local.get("identity").and_then(serde_json::Value::as_u64);
-        let peer = number.and_then(|number| u16::try_from(number).ok());
-        let none =
-            || self.mismatch("holds a local.json that names no guardian: its identity is not a number");
-        let peer = peer.ok_or_else(none)?;
+        let peer = self.files.identity()?;
         if self.keys.x_only(peer).is_none() {
-            let what = format!("is of guardian {peer}, and there is no such guardian in the keys");
-            return Err(self.mismatch(what));
+            let what = format!("{LOCAL} says guardian {peer}, and there is no such guardian in the keys");
+            return Err(FilesError::Mixed { what }.into());
         }
         Ok(peer)
     }
 
-    /// Whether the private key is that of the guardian, as far as it can be read.
+    /// Whether the private keys are those of the guardian, as far as they can be read.
     fn check_key(&self, peer: u16) -> Result<KeyCheck, RestoreError> {
-        let text = |name| {
-            let bytes = self.backup.get(name).unwrap_or_default();
-            std::str::from_utf8(bytes).map_err(|_| self.mismatch(format!("holds a {name} that is not text")))
-        };
-        let unusable = |error: fm_crypto::PrivateConfigError| RestoreError::PrivateKey {
-            path: self.backup_path.to_owned(),
-            source: error,
-        };
-        let (key, check) = match (self.backup.is_in_clear(), self.password) {
-            (true, _) => {
-                let key = private_key_in_clear(text("private.json")?);
-                (key.map_err(unusable)?, KeyCheck::InClear)
-            }
-            (false, Some(password)) => {
-                let (encrypted, salt) = (text("private.encrypt")?, text("private.salt")?);
-                let key = open_private_config(encrypted, salt, password);
-                (key.map_err(unusable)?, KeyCheck::Opened)
-            }
-            (false, None) => return Ok(KeyCheck::NotOpened),
-        };
-        self.is_own(&key, peer).then_some(check).ok_or_else(|| {
-            let what =
-                format!("does not hold the private key of guardian {peer}: its files are of two guardians");
-            self.mismatch(what)
-        })
+        let is_sealed = self.files.needs_password()?;
+        if is_sealed && self.password.is_none() {
+            return Ok(KeyCheck::NotOpened);
+        }
+        let found = self.files.private(self.password)?;
+        belongs(&self.files.consensus()?, peer, &found.config, found.file)?;
+        Ok(if is_sealed { KeyCheck::Opened } else { KeyCheck::InClear })
     }
 
-    fn is_own(&self, key: &SigningKey, peer: u16) -> bool {
-        self.keys.compressed().get(&peer) == Some(&key.public_key())
+    /// The files of the backup.
+    fn contents(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.files.backup().into_iter().flat_map(BackupTar::files)
     }
 
     fn handover(&self, origin: &State) -> Result<Option<Handover>, RestoreError> {
@@ -274,7 +242,7 @@ impl Whole<'_> {
         let place = partial.path();
         let failed = |source| StoreError::io(place, source);
         fs::set_permissions(place, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        for (name, contents) in self.backup.files() {
+        for (name, contents) in self.contents() {
             write_private(&place.join(name), contents)?;
         }
         if let Some(guard) = &guard {
@@ -296,7 +264,7 @@ impl Whole<'_> {
 
     /// The files as they are on the disk.
     fn check_files(&self, place: &Path) -> Result<(), RestoreError> {
-        for (name, contents) in self.backup.files() {
+        for (name, contents) in self.contents() {
             let path = place.join(name);
             let read = fs::read(&path).map_err(|source| StoreError::io(&path, source))?;
             if read != contents {
