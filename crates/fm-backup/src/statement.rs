@@ -115,11 +115,14 @@ impl Handover {
     /// What an archive says of it; none if it is not of a moved guardian.
     ///
     /// # Errors
-    /// If a number in it is not one, with the name of the entry.
+    /// If an entry is not what a move writes, with its name.
     pub fn of(metadata: &Metadata) -> Result<Option<Self>, &'static str> {
         let number =
             |name: &'static str| metadata.get(name).map(|text| text.parse().map_err(|_| name)).transpose();
-        let Some(moved) = metadata.get(MOVED) else { return Ok(None) };
+        let Some(moved) = metadata.get(MOVED) else {
+            let alone = [GUARD_UNTIL, SIGNED].into_iter().find(|name| metadata.get(name).is_some());
+            return alone.map_or(Ok(None), Err);
+        };
         if !fm_store::is_moment(moved) {
             return Err(MOVED);
         }
