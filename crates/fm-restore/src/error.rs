@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use fm_audit::AuditError;
 use fm_backup::BackupError;
+use fm_config::FilesError;
 use fm_consensus::{MovedAway, SignedError};
-use fm_crypto::PrivateConfigError;
 use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -82,7 +82,7 @@ pub enum RestoreError {
         /// The backup.
         path: PathBuf,
         /// Why not.
-        source: PrivateConfigError,
+        source: FilesError,
     },
     /// The directory of a new guardian is there and is not empty.
     #[error("{path} is there and is not empty: {what}")]

@@ -13,8 +13,9 @@ use std::time::SystemTime;
 
 use fm_audit::{Control, DATABASE_NAME};
 use fm_backup::{BackupTar, Handover, Location, State, write_database};
+use fm_config::GuardianFiles;
 use fm_consensus::{GUARD_NAME, SignedSession};
-use fm_crypto::{SessionKeys, SigningKey, open_private_config, private_key_in_clear};
+use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{Finding, Severity};
 use fm_store::{Inheritance, PartialDir, StoreError, free_bytes};
 
@@ -171,26 +172,15 @@ impl Whole<'_> {
 
     /// Whether the private key is that of the guardian, as far as it can be read.
     fn check_key(&self, peer: u16) -> Result<KeyCheck, RestoreError> {
-        let text = |name| {
-            let bytes = self.backup.get(name).unwrap_or_default();
-            std::str::from_utf8(bytes).map_err(|_| self.mismatch(format!("holds a {name} that is not text")))
-        };
-        let unusable = |error: fm_crypto::PrivateConfigError| RestoreError::PrivateKey {
-            path: self.backup_path.to_owned(),
-            source: error,
-        };
-        let (key, check) = match (self.backup.is_in_clear(), self.password) {
-            (true, _) => {
-                let key = private_key_in_clear(text("private.json")?);
-                (key.map_err(unusable)?, KeyCheck::InClear)
-            }
-            (false, Some(password)) => {
-                let (encrypted, salt) = (text("private.encrypt")?, text("private.salt")?);
-                let key = open_private_config(encrypted, salt, password);
-                (key.map_err(unusable)?, KeyCheck::Opened)
-            }
+        let files = GuardianFiles::of_backup(self.backup_path, self.backup.clone());
+        let check = match (self.backup.is_in_clear(), self.password) {
+            (true, _) => KeyCheck::InClear,
+            (false, Some(_)) => KeyCheck::Opened,
             (false, None) => return Ok(KeyCheck::NotOpened),
         };
+        let found = files.private(self.password);
+        let unusable = |source| RestoreError::PrivateKey { path: self.backup_path.to_owned(), source };
+        let key = found.map_err(unusable)?.config.signing_key();
         self.is_own(&key, peer).then_some(check).ok_or_else(|| {
             let what =
                 format!("does not hold the private key of guardian {peer}: its files are of two guardians");

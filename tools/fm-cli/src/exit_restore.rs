@@ -53,7 +53,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::CannotLook,
             "run the same command again to finish it; `fm-checkpoint move --undo` leads back",
         ),
-        RestoreError::PrivateKey { source: fm_crypto::PrivateConfigError::WrongPassword, .. } => (
+        RestoreError::PrivateKey { source, .. } if source.is_wrong_password() => (
             Exit::WrongKey,
             "give the password that the guardian had when the backup was made; nothing was changed",
         ),
