@@ -49,7 +49,7 @@ fn is_mount_point(path: &Path) -> Result<bool, StoreError> {
     let device = |path: &Path| {
         fs::symlink_metadata(path).map(|found| found.dev()).map_err(|source| StoreError::io(path, source))
     };
-    if device(path)? != device(parent(path))? {
+    if device(path)? != device(directory_of(path))? {
         return Ok(true);
     }
     Ok(is_bind_mount(path))
