@@ -2,20 +2,19 @@
 //!
 //! Invariant: nothing is made up; who reads checks what comes out by hashes that cover all of it.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, SeekFrom};
 
 use fm_audit::ReadSeek;
 
-/// Bytes that are asked of one copy at a time; damage lies in pieces of this length.
-const PIECE: u64 = 64 << 10;
+use crate::pieces::{PIECE, Pieces, Source};
 
-/// Copies read as one.
-pub(crate) struct Joined {
+/// Copies read as one; damage lies in pieces.
+pub(crate) type Joined = Pieces<Copies>;
+
+/// The copies, and the length of the longest.
+pub(crate) struct Copies {
     copies: Vec<Box<dyn ReadSeek>>,
     length: u64,
-    position: u64,
-    /// The piece at hand.
-    piece: Option<(u64, Vec<u8>)>,
 }
 
 impl Joined {
@@ -25,10 +24,18 @@ impl Joined {
         for copy in &mut copies {
             length = length.max(copy.seek(SeekFrom::End(0))?);
         }
-        Ok(Self { copies, length, position: 0, piece: None })
+        Ok(Self::of(Copies { copies, length }))
+    }
+}
+
+impl Source for Copies {
+    type Piece = Vec<u8>;
+
+    fn length(&self) -> u64 {
+        self.length
     }
 
-    fn load(&mut self, number: u64) -> io::Result<()> {
+    fn load(&mut self, number: u64) -> io::Result<Vec<u8>> {
         let start = number.saturating_mul(PIECE);
         let wanted =
             usize::try_from(PIECE.min(self.length.saturating_sub(start))).map_err(io::Error::other)?;
@@ -36,46 +43,11 @@ impl Joined {
         let mut failed = None;
         for copy in &mut self.copies {
             match copy.seek(SeekFrom::Start(start)).and_then(|_| copy.read_exact(&mut piece)) {
-                Ok(()) => {
-                    self.piece = Some((number, piece));
-                    return Ok(());
-                }
+                Ok(()) => return Ok(piece),
                 Err(error) => failed = Some(error),
             }
         }
         let what = failed.map_or("there is no copy".to_owned(), |error| format!("in no copy: {error}"));
         Err(io::Error::new(io::ErrorKind::InvalidData, what))
-    }
-}
-
-impl Read for Joined {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() || self.position >= self.length {
-            return Ok(0);
-        }
-        let number = self.position / PIECE;
-        if self.piece.as_ref().is_none_or(|(loaded, _)| *loaded != number) {
-            self.piece = None;
-            self.load(number)?;
-        }
-        let skipped = usize::try_from(self.position % PIECE).map_err(io::Error::other)?;
-        let found = self.piece.as_ref().and_then(|(_, piece)| piece.get(skipped..)).unwrap_or_default();
-        let count = found.len().min(into.len());
-        into[..count].copy_from_slice(&found[..count]);
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for Joined {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-        };
-        let outside = || io::Error::new(io::ErrorKind::InvalidInput, "a place before the first byte");
-        self.position = place.ok_or_else(outside)?;
-        Ok(self.position)
     }
 }

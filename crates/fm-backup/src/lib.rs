@@ -20,6 +20,7 @@ mod list;
 mod location;
 mod modules;
 mod overlay;
+mod pieces;
 mod prune;
 mod remote;
 mod repair;

@@ -19,9 +19,10 @@ use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
 use fm_audit::ReadSeek;
 use zeroize::Zeroizing;
 
-/// Bytes in a chunk, before and after it is sealed.
-const CHUNK: u64 = 64 << 10;
-const SEALED_CHUNK: u64 = CHUNK + TAG;
+use crate::pieces::{PIECE, Pieces, Source};
+
+/// Bytes in a chunk after it is sealed; before, it is a piece.
+const SEALED_CHUNK: u64 = PIECE + TAG;
 /// Length of a chunk's tag.
 const TAG: u64 = 16;
 /// Length of the nonce before the first chunk.
@@ -79,42 +80,56 @@ impl Payload {
 
     /// Whether any chunk of a file whose own header is lost is sealed with this key.
     pub(crate) fn opens(&self, file: Box<dyn ReadSeek>) -> io::Result<bool> {
-        let mut sealed = Sealed::new(file, self)?;
-        Ok((0..sealed.chunks).any(|number| sealed.load(number).is_ok()))
+        let mut chunks = Chunks::new(file, self)?;
+        Ok((0..chunks.count).any(|number| chunks.load(number).is_ok()))
     }
 }
 
 /// The plain bytes of a sealed file.
-pub(crate) struct Sealed {
+pub(crate) type Sealed = Pieces<Chunks>;
+
+impl Sealed {
+    pub(crate) fn new(file: Box<dyn ReadSeek>, payload: &Payload) -> io::Result<Self> {
+        Ok(Self::of(Chunks::new(file, payload)?))
+    }
+}
+
+/// The chunks of a sealed file, each of which opens by itself.
+pub(crate) struct Chunks {
     file: Box<dyn ReadSeek>,
     cipher: ChaCha20Poly1305,
     start: u64,
-    chunks: u64,
+    count: u64,
     length: u64,
-    position: u64,
-    /// The chunk at hand.
-    chunk: Option<(u64, Zeroizing<Vec<u8>>)>,
 }
 
-impl Sealed {
-    pub(crate) fn new(mut file: Box<dyn ReadSeek>, payload: &Payload) -> io::Result<Self> {
+impl Chunks {
+    fn new(mut file: Box<dyn ReadSeek>, payload: &Payload) -> io::Result<Self> {
         let sealed = file.seek(SeekFrom::End(0))?.saturating_sub(payload.start);
-        let chunks = sealed.div_ceil(SEALED_CHUNK);
+        let count = sealed.div_ceil(SEALED_CHUNK);
         // What is left of a chunk that was cut inside its tag has no plain bytes.
         let rest = sealed % SEALED_CHUNK;
         let missing = if rest == 0 { 0 } else { TAG.saturating_sub(rest) };
-        let length = sealed.saturating_add(missing).saturating_sub(chunks.saturating_mul(TAG));
+        let length = sealed.saturating_add(missing).saturating_sub(count.saturating_mul(TAG));
         let cipher = ChaCha20Poly1305::new(&Key::from(*payload.key));
-        Ok(Self { file, cipher, start: payload.start, chunks, length, position: 0, chunk: None })
+        Ok(Self { file, cipher, start: payload.start, count, length })
+    }
+}
+
+impl Source for Chunks {
+    type Piece = Zeroizing<Vec<u8>>;
+
+    fn length(&self) -> u64 {
+        self.length
     }
 
-    fn load(&mut self, number: u64) -> io::Result<()> {
+    fn load(&mut self, number: u64) -> io::Result<Self::Piece> {
         let offset = self.start.saturating_add(number.saturating_mul(SEALED_CHUNK));
         let mut sealed = Vec::new();
         self.file.seek(SeekFrom::Start(offset))?;
         (&mut self.file).take(SEALED_CHUNK).read_to_end(&mut sealed)?;
         // A file that was cut between two chunks ends with one that was not the last.
-        let is_last = number + 1 == self.chunks;
+        let is_last = number + 1 == self.count;
         let nonces = [nonce(number, is_last), nonce(number, !is_last)];
         let opened = nonces.iter().find_map(|nonce| self.cipher.decrypt(nonce, sealed.as_slice()).ok());
         let Some(plain) = opened else {
@@ -122,8 +137,7 @@ impl Sealed {
             let what = format!("the encryption of bytes {offset}..{end} of the file does not hold");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         };
-        self.chunk = Some((number, Zeroizing::new(plain)));
-        Ok(())
+        Ok(Zeroizing::new(plain))
     }
 }
 
@@ -132,38 +146,6 @@ fn nonce(number: u64, is_last: bool) -> Nonce {
     bytes[3..11].copy_from_slice(&number.to_be_bytes());
     bytes[11] = u8::from(is_last);
     Nonce::from(bytes)
-}
-
-impl Read for Sealed {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() || self.position >= self.length {
-            return Ok(0);
-        }
-        let number = self.position / CHUNK;
-        if self.chunk.as_ref().is_none_or(|(loaded, _)| *loaded != number) {
-            self.chunk = None;
-            self.load(number)?;
-        }
-        let skipped = usize::try_from(self.position % CHUNK).map_err(io::Error::other)?;
-        let plain = self.chunk.as_ref().and_then(|(_, plain)| plain.get(skipped..)).unwrap_or_default();
-        let count = plain.len().min(into.len());
-        into[..count].copy_from_slice(&plain[..count]);
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
-impl Seek for Sealed {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let place = match to {
-            SeekFrom::Start(place) => Some(place),
-            SeekFrom::End(by) => self.length.checked_add_signed(by),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-        };
-        let outside = || io::Error::new(io::ErrorKind::InvalidInput, "a place before the first byte");
-        self.position = place.ok_or_else(outside)?;
-        Ok(self.position)
-    }
 }
 
 #[cfg(test)]

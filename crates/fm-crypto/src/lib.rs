@@ -8,6 +8,7 @@
 //! Invariants: no input makes a function panic; a signature is called bad only with the reference's word; no threads,
 //! no clock, and randomness only for the weights of a batch.
 
+mod backup_tar;
 mod batch;
 mod bls;
 mod blst_ffi;
@@ -25,6 +26,7 @@ mod signing;
 mod strict_json;
 mod verified;
 
+pub use backup_tar::{BACKUP_FILES, BackupTar, BackupTarError};
 pub use batch::BATCH_SIZE;
 pub use bls::SignatureError;
 pub use combine::{CombineError, Combiner};

@@ -134,6 +134,7 @@ fn consensus(job: CarryOver<'_>) -> Result<Consensus, CarryOverError> {
         broadcast_public_keys: member(&path, &old, "broadcast_public_keys")?,
         broadcast_rounds_per_session: job.rounds_per_session,
         api_endpoints: member::<BTreeMap<u16, Endpoint>>(&path, &old, "api_endpoints")?,
+        iroh_endpoints: BTreeMap::new(),
         tls_certs: member(&path, &old, "tls_certs")?,
         modules: carried,
         meta: member(&path, &old, "meta")?,

@@ -35,7 +35,7 @@ mod watchdog;
 
 pub use carry_over::{CarriedOver, CarryOver, carry_over, carry_over_hash};
 pub use carry_over_error::CarryOverError;
-pub use config::{Consensus, Endpoint, Local, NodeConfig, NodeConfigError};
+pub use config::{Consensus, Endpoint, IrohEndpoint, Local, NodeConfig, NodeConfigError};
 pub use error::NodeError;
 pub use load::{LoadReport, generate_load, issue};
 pub use node::{Node, NodeOptions, Stop};

@@ -99,21 +99,77 @@ fn other_commands_find_them_and_say_so() {
     assert!(both.stderr.contains("different keys"), "{}", both.stderr);
 }
 
-/// Whether an archive is made of a data directory or of its database, it is the same; the configuration changes it only
-/// if it is named.
+/// Whether an archive is made of a data directory or of its database, it is the same, and the same as with the
+/// configuration named.
 #[test]
-fn an_export_says_what_lies_there() {
+fn an_export_takes_them_and_is_refused_if_they_do_not_fit() {
     let home = tempfile::tempdir().expect("a directory");
     let guardian = fixture("session-v0.5.0/peer-0");
-    let (first, second) = (home.path().join("first"), home.path().join("second"));
-    for (source, archive) in [(guardian.clone(), &first), (guardian.join("database"), &second)] {
+    let archives = ["first", "second", "third"].map(|name| home.path().join(name));
+    for (source, archive) in [guardian.clone(), guardian.join("database")].iter().zip(&archives) {
         let run = checkpoint!("export", source, "--to", archive).exits(0);
-        says(&run, "consensus.json is in the data directory, and was not used: --config ");
+        says(&run, "found in the data directory; nobody confirmed it");
     }
-    assert!(fs::read(&first).expect("it") == fs::read(&second).expect("it"));
-    let named =
-        checkpoint!("export", guardian, "--to", home.path().join("third"), "--config", guardian).exits(0);
-    assert!(!named.stdout.contains("was not used"), "{}", named.stdout);
+    let named = checkpoint!("export", guardian, "--to", archives[2], "--config", guardian).exits(0);
+    assert!(!named.stdout.contains("found in"), "{}", named.stdout);
+    let [first, second, third] = archives.map(|archive| fs::read(archive).expect("an archive"));
+    assert!(first == second && first == third);
+    // Those of another federation.
+    let mixed = home.path().join("mixed");
+    copy_dir(&guardian, &mixed);
+    let other = fixture("session-v0.13.0/peer-0/consensus.json");
+    fs::copy(other, mixed.join("consensus.json")).expect("another federation's");
+    let target = home.path().join("fourth");
+    let run = checkpoint!("export", mixed, "--to", target, "--json").exits(1);
+    assert!(codes(&run.findings()).iter().any(|(code, _)| code == "wrong-keys"), "{}", run.stdout);
+    assert!(!target.exists());
+    // Such as are none are told, and the archive says that no signature was checked.
+    fs::write(mixed.join("consensus.json"), "{}").expect("it can be written");
+    let run = checkpoint!("export", mixed, "--to", target, "--json").exits(0);
+    assert!(run.stderr.contains("warning: the keys in the data directory cannot be used"), "{}", run.stderr);
+    assert_eq!(run.verdict()["metadata"]["checked"], "structure");
+}
+
+#[test]
+fn a_difference_tells_two_federations_by_them() {
+    let [one, other] = ["session-v0.5.0/peer-0", "session-v0.13.0/peer-0"].map(fixture);
+    let home = tempfile::tempdir().expect("a directory");
+    let bare = home.path().join("bare");
+    copy_dir(&other.join("database"), &bare);
+    for right in [&other, &bare] {
+        let run = verify!("diff", one, right).exits(1);
+        says(&run, "they are the histories of two federations");
+        says(&run, "found in the data directory; nobody confirmed it");
+    }
+    // The left side's, or else the right side's.
+    let verdict = verify!("diff", bare, one, "--json").exits(1).verdict();
+    assert_eq!(verdict["keys"]["path"], json!(one.join("consensus.json")));
+    assert_eq!((&verdict["left_keys"], &verdict["right_keys"]), (&json!("other"), &json!("given")));
+    // Two guardians of one.
+    let verdict = verify!("diff", one, fixture("session-v0.5.0/peer-1"), "--json").exits(0).verdict();
+    assert_eq!((&verdict["verdict"], &verdict["keys"]["found"]), (&json!("equal"), &json!(true)));
+}
+
+#[test]
+fn a_proof_is_made_with_them_and_nobody_has_confirmed_them() {
+    let guardian = fixture("session-v0.5.0/peer-0");
+    let home = tempfile::tempdir().expect("a directory");
+    let (found, named) = (home.path().join("found"), home.path().join("named"));
+    let place = ["--session", "3", "--item", "0"];
+    let run = verify!("prove", guardian, place[0], place[1], place[2], place[3], "--out", found).exits(4);
+    says(&run, "found in the data directory");
+    let config = ["--config".into(), guardian.clone().into_os_string()];
+    verify!("prove", guardian, place[0], place[1], place[2], place[3], "--out", named, config[0], config[1])
+        .exits(0);
+    assert_eq!(fs::read(&found).expect("a proof"), fs::read(&named).expect("a proof"));
+    let run = verify!("prove", guardian, place[0], place[1], place[2], place[3]).exits(4);
+    assert!(run.stderr.contains("nobody confirmed it"), "{}", run.stderr);
+    // With those of another federation nothing is signed.
+    let mixed = home.path().join("mixed");
+    copy_dir(&guardian, &mixed);
+    let other = fixture("session-v0.13.0/peer-0/consensus.json");
+    fs::copy(other, mixed.join("consensus.json")).expect("another federation's");
+    verify!("prove", mixed, place[0], place[1], place[2], place[3]).exits(1);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, config_around,
-    directories_around, group_digits, interrupt_flag, quoted,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
+    group_digits, interrupt_flag,
 };
 use serde::Serialize;
 
@@ -37,7 +37,9 @@ struct ExportVerdict<'a> {
 
 pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load()?;
+    let places = [Some(arguments.source.path()), arguments.data_dir.as_deref()];
+    let places: Vec<&Path> = places.into_iter().flatten().collect();
+    let keys = arguments.keys.load_first_or_warn(&places, "fm-checkpoint")?;
     check_target(&arguments.to, &arguments.source)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
@@ -50,6 +52,8 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
     let recipients = fm_backup::recipients(&arguments.recipient)?;
     let guardian = data_dir.and_then(guardian_of);
+    let layout = state.layout();
+    let history_keys = keys.as_ref().map(|keys| keys.usable_for(&layout)).transpose()?.flatten();
     let target = arguments.identity.at(&arguments.to)?;
     let options = ExportOptions {
         target: &target,
@@ -57,7 +61,7 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
         since: since.as_ref(),
         recipients: &recipients,
         data_dir,
-        keys: keys.as_ref().map(|keys| keys.of_history(&state.layout())).transpose()?,
+        keys: history_keys,
         accept_findings: arguments.accept_findings,
         level: arguments.level,
         making: Making { federation, guardian, tool: format!("fm-checkpoint {}", env!("CARGO_PKG_VERSION")) },
@@ -111,15 +115,6 @@ fn show(
             keys: NamedKeys::of(keys, [&survey.layout, &survey.layout]),
             metadata: exported.metadata.iter().collect(),
         });
-    }
-    let config =
-        config_around(arguments.source.path()).or_else(|| config_around(arguments.data_dir.as_deref()?));
-    if let (None, Some(config)) = (keys, config) {
-        let config = quoted(&config);
-        output.line(&format!(
-            "keys       {config} is in the data directory, and was not used: --config {config} checks the signatures, and \
-             the archive names the federation"
-        ))?;
     }
     print_history(survey, keys, output)?;
     if arguments.profile == fm_backup::Profile::Full {

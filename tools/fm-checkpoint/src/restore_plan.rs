@@ -316,8 +316,8 @@ fn print_double_spends(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), F
     let transactions = counted(transactions, "transaction");
     output.line(&match plan.alone {
         true => format!(
-            "spends     {transactions} FORGOTTEN FOR EVER: no other guardian has them, what they issued is invalid, and what \
-             these spent CAN BE SPENT AGAIN:"
+            "spends     {transactions} FORGOTTEN FOR EVER: no other guardian has them, and what these spent CAN BE SPENT \
+             AGAIN:"
         ),
         false => format!(
             "spends     {transactions} forgotten until the other guardians send them again; if they cannot, what these \

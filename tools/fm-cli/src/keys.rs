@@ -204,6 +204,19 @@ impl KeyArgs {
             Ok(None)
         })
     }
+
+    /// As [`KeyArgs::load_or_warn`], of the first place that has keys.
+    ///
+    /// # Errors
+    /// If keys were named and cannot be read, or are none.
+    pub fn load_first_or_warn(&self, places: &[&Path], tool: &str) -> Result<Option<PinnedKeys>, Failure> {
+        for place in places {
+            if let Some(keys) = self.load_or_warn(place, tool)? {
+                return Ok(Some(keys));
+            }
+        }
+        self.load()
+    }
 }
 
 /// The configuration in the data directory that a source is or lies in: as its database, or as one of its checkpoints.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, PasswordArgs, print_json_line};
-use fm_client::{Guardian, own_address, wait_for};
+use fm_client::{AddressError, Guardian, own_address, wait_for};
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
 use fm_history::Transaction;
@@ -168,9 +168,15 @@ fn cannot_wait(error: std::io::Error) -> Failure {
 fn address(server: &ServerArgs) -> Result<String, Failure> {
     match (&server.api, &server.data_dir) {
         (Some(url), _) => Ok(url.clone()),
-        (None, Some(directory)) => {
-            own_address(directory).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
-        }
+        (None, Some(directory)) => own_address(directory).map_err(|error| {
+            let hint = match error {
+                AddressError::OverIroh { .. } => {
+                    Some("name an interface over WebSocket with --api, if it has one")
+                }
+                _ => None,
+            };
+            Failure::from_error(Exit::CannotLook, &error).or_hint(hint)
+        }),
         (None, None) => Err(Failure::new(Exit::Usage, "which guardian?").hint("give --data-dir or --api")),
     }
 }

@@ -73,7 +73,7 @@ impl Found {
 
 pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load()?;
+    let keys = arguments.keys.load_first_or_warn(&[&arguments.left, &arguments.right], "fm-verify")?;
     if let Some(target) = &arguments.evidence {
         check_file(target, &[&arguments.left, &arguments.right])?;
     }
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let right = open_source(&arguments.right, layout, control)?;
     let mut printer = FindingPrinter::new(arguments.json);
     [&left, &right].into_iter().for_each(|source| tell_losses(source, &mut printer));
-    let sides = sides(&left, &right, keys.as_ref())?;
+    let (sides, keys) = sides(&left, &right, keys)?;
     let found = compare(sides, keys.as_ref(), control)
         .map_err(Failure::from)
         .and_then(|found| with_originals(found, [&left, &right], keys.as_ref(), control));
@@ -144,19 +144,23 @@ fn tell_losses(source: &Source, printer: &mut FindingPrinter) {
     source.lacks().iter().for_each(|finding| printer.print(finding));
 }
 
-/// The histories to compare: of two migrated directories, or of one and another source, the sessions of today.
+/// The histories to compare: of two migrated directories, or of one and another source, the sessions of today. With them
+/// the keys, but for such that were found and are of the kind of neither.
 fn sides<'a>(
     left: &'a Source,
     right: &'a Source,
-    keys: Option<&PinnedKeys>,
-) -> Result<[StoredHistory<'a>; 2], Failure> {
+    keys: Option<PinnedKeys>,
+) -> Result<([StoredHistory<'a>; 2], Option<PinnedKeys>), Failure> {
     let sides = [left.history(), right.history()];
-    if let Some(keys) = keys {
-        // Keys of neither side are a mistake; sealed sessions and old epochs have different ones.
-        let of_left = keys.of_history(&sides[0].layout).map(drop);
-        of_left.or_else(|failure| keys.of_history(&sides[1].layout).map(drop).map_err(|_| failure))?;
+    let Some(keys) = keys else { return Ok((sides, None)) };
+    // Sealed sessions and old epochs have different ones.
+    let fit = |side: &StoredHistory<'_>| keys.of_history(&side.layout).map(drop);
+    match fit(&sides[0]).or_else(|failure| fit(&sides[1]).map_err(|_| failure)) {
+        Ok(()) => Ok((sides, Some(keys))),
+        Err(_) if keys.is_found => Ok((sides, None)),
+        // Keys of neither side, which somebody named, are a mistake.
+        Err(failure) => Err(failure),
     }
-    Ok(sides)
 }
 
 fn report(

@@ -40,7 +40,7 @@ struct Verdict<'a> {
 
 pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load()?;
+    let keys = arguments.keys.load_or_warn(&arguments.source, "fm-verify")?;
     if let Some(target) = &arguments.out {
         check_file(target, &[&arguments.source])?;
     }
@@ -61,9 +61,10 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
     };
     let found = signed.unwrap_or(named);
     let item = found.item.unwrap_or(item);
-    if let Some(keys) = &keys {
-        keys.of_history(&history.layout)?;
-    }
+    let keys = match keys {
+        Some(keys) => keys.usable_for(&history.layout)?.is_some().then_some(keys),
+        None => None,
+    };
     let proof = prove(&history, found.index, item, &found.record, trusted(keys.as_ref()));
     drop(progress);
     let (text, proven) = proof.map_err(|error| not_proven(&arguments.source.display().to_string(), error))?;
@@ -76,13 +77,19 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
             let mut output = Output::default();
             output.line(&format!("proof      {}", target.display()))?;
             instead.iter().try_for_each(|text| output.line(&format!("of         {text}")))?;
+            keys.iter().try_for_each(|keys| keys.say_found(&mut output))?;
         }
         None => {
             Output::default().text(text.trim_end())?;
             instead.iter().for_each(|text| note("fm-verify", &format!("the proof is of {text}")));
+            let found = keys.iter().filter(|keys| keys.is_found);
+            found.for_each(|keys| {
+                note("fm-verify", &format!("keys {}{}", keys.path.display(), PinnedKeys::FOUND))
+            });
         }
     }
-    Ok(if keys.is_some() { Exit::Done } else { Exit::Partial })
+    // Keys that lie beside the history are as good as none.
+    Ok(if keys.is_some_and(|keys| !keys.is_found) { Exit::Done } else { Exit::Partial })
 }
 
 /// A transaction of a session that nobody has sealed yet, where it is signed: in what the session was made from.

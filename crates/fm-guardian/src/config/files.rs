@@ -39,6 +39,17 @@ pub struct Endpoint {
     pub name: String,
 }
 
+/// How a guardian is reached that has no address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IrohEndpoint {
+    /// Its name.
+    pub name: String,
+    /// The key of its interface, in hex.
+    pub api_pk: String,
+    /// The key that other guardians reach it by, in hex.
+    pub p2p_pk: String,
+}
+
 /// A module's public configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModuleConfig {
@@ -64,6 +75,9 @@ pub struct Consensus {
     pub broadcast_rounds_per_session: u16,
     /// Where clients reach guardians.
     pub api_endpoints: BTreeMap<u16, Endpoint>,
+    /// Where they reach them that have no address, but keys; of v0.7 and later.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub iroh_endpoints: BTreeMap<u16, IrohEndpoint>,
     /// The certificates of the links, in DER, in hex.
     pub tls_certs: BTreeMap<u16, String>,
     /// The modules.

@@ -18,7 +18,7 @@ use fm_crypto::{
 
 pub(crate) use addresses::authority;
 pub use error::NodeConfigError;
-pub use files::{Consensus, Endpoint, Local};
+pub use files::{Consensus, Endpoint, IrohEndpoint, Local};
 pub(crate) use files::{ConsensusVersion, ModuleConfig, Private};
 use files::{read, read_json};
 pub(crate) use shared::consensus_hash;
@@ -55,6 +55,12 @@ impl NodeConfig {
     /// If one is missing or not usable, or they do not belong together.
     pub fn read(directory: &Path, password: &str) -> Result<Self, NodeConfigError> {
         let consensus: Consensus = read_json(&directory.join("consensus.json"))?;
+        if !consensus.iroh_endpoints.is_empty() {
+            return Err(NodeConfigError::mismatch(
+                "the guardians of this federation reach each other over iroh (iroh_endpoints in consensus.json), which \
+                 this program does not speak: their own servers run it on, and all commands on files work",
+            ));
+        }
         let local: Local = read_json(&directory.join("local.json"))?;
         let checked = ConsensusConfig::parse(&read(&directory.join("consensus.json"))?)?;
         let keys = SessionKeys::new(&checked.broadcast_public_keys)?;
@@ -213,6 +219,13 @@ mod tests {
             let said = format!("version {}.{}", version.0, version.1);
             assert!(refused.contains(&said), "{place}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_federation_over_iroh_is_refused_with_the_reason() {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/session-v0.13.0-iroh/peer-0");
+        let refused = NodeConfig::read(&home, "fixture").err().unwrap().to_string();
+        assert!(refused.contains("over iroh") && refused.contains("iroh_endpoints"), "{refused}");
     }
 
     #[test]
