@@ -11,7 +11,8 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use crate::StoreError;
-use crate::partial::{is_there, parent};
+use crate::around::directory_of;
+use crate::partial::is_there;
 
 /// `f_type` of an overlay.
 const OVERLAY: u64 = 0x794c_7630;

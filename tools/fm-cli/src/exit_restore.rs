@@ -82,8 +82,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         }
         RestoreError::PermanentLoss { .. } => (
             Exit::Usage,
-            "nothing was changed; look for a newer checkpoint or archive, or repair the old database; if there is none, \
-             --accept-permanent-loss goes on",
+            "nothing was changed; look for a newer checkpoint or archive; if there is none, --accept-permanent-loss goes on",
         ),
         RestoreError::UnderWay { .. } => (
             Exit::Usage,

@@ -279,6 +279,7 @@ pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
     let pending = group_digits(verdict.pending);
     let units = match verdict.units {
         0 => String::new(),
+        1 => "; 1 unit checked".to_owned(),
         units => format!("; {} units checked", group_digits(units)),
     };
     let past_end = match verdict.past_end {

@@ -165,7 +165,7 @@ fn shape_lines(shape: &Shape, guardians: usize) -> Vec<String> {
     };
     let mut lines = vec![
         format!(
-            "units      {} of {} of {guardians} guardians{rounds}",
+            "units      {}, made by {} of {guardians} guardians{rounds}",
             digits(shape.units),
             shape.creators.len()
         ),
