@@ -17,7 +17,7 @@ use fm_codec::{Dialect, Encode, Writer};
 use fm_consensus::{DUMMY_ISSUER, Schedule, UnitPayload};
 use fm_guardian::{NodeConfig, issue};
 use fm_history::{ConsensusItem, SessionHeader, sha256};
-use fm_peers::{Identity, Incoming, MAX_MESSAGE_BYTES, Other, Peers, Setup};
+use fm_peers::{Identity, Incoming, MAX_MESSAGE_BYTES, Other, Peers, Setup, SignOfLife};
 use fm_rpc::{Client, Dial, Limits, serve};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -133,7 +133,8 @@ pub(crate) fn setup(config: &NodeConfig, hears: &[u16]) -> Setup {
         })
         .collect();
     let identity = Identity { certificate: certificate(0), key: config.tls_key.clone() };
-    Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others }
+    let sign_of_life = SignOfLife::default();
+    Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others, sign_of_life }
 }
 
 /// Guardian 0 over those links.

@@ -235,10 +235,11 @@ fn texts_of_programs() -> String {
     shown
 }
 
-/// What the tables of `operating.md` say that programs say, they say: no row outlives its message.
+/// What the tables of `operating.md` and of the guide to backups say that programs say, they say: no row outlives its message.
 #[test]
 fn documented_messages_are_those_of_the_programs() {
-    let document = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let documents = ["docs/operating.md", "docs/backup-and-move.md"];
+    let document = documents.map(|path| fs::read_to_string(root().join(path)).unwrap()).join("\n");
     let texts = texts_of_programs();
     let (mut inside, mut rows) = (false, 0);
     for line in document.lines() {

@@ -36,7 +36,7 @@ pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
 pub use private::{
     NoRandomness, PrivateConfigError, open_private_config, open_private_text, parse_secret_key,
-    seal_private_text,
+    private_key_in_clear, seal_private_text,
 };
 pub use schnorr::{is_public_key, is_signed_by};
 pub use schnorr_batch::SchnorrItem;

@@ -56,6 +56,14 @@ pub fn open_private_config(
     read_key(&open_private_text(encrypted, salt, password)?)
 }
 
+/// Reads the key that the guardian signs sessions with from the text of a `private.json`, which is not encrypted.
+///
+/// # Errors
+/// If the text is not a private configuration, or its key is none.
+pub fn private_key_in_clear(text: &str) -> Result<SigningKey, PrivateConfigError> {
+    read_key(text.as_bytes())
+}
+
 /// Opens `private.encrypt` and gives all of its JSON text.
 ///
 /// # Errors

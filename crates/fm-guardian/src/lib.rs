@@ -11,6 +11,7 @@ mod actions;
 mod ahead;
 mod alone;
 mod api;
+mod beside;
 mod bound;
 mod carry_over;
 mod carry_over_error;
@@ -33,6 +34,7 @@ mod status;
 mod units;
 mod watchdog;
 
+pub use beside::Servers;
 pub use carry_over::{CarriedOver, CarryOver, carry_over, carry_over_hash};
 pub use carry_over_error::CarryOverError;
 pub use config::{Consensus, Endpoint, IrohEndpoint, Local, NodeConfig, NodeConfigError};

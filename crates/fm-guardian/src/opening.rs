@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fm_audit::EpochStream;
-use fm_consensus::{CHECKPOINTS_NAME, GUARD_NAME, Guard, Held, SignedSession, Standing, database_name};
+use fm_consensus::{
+    CHECKPOINTS_NAME, GUARD_NAME, Guard, Held, SignedSession, Standing, check_not_moved, database_name,
+};
 use fm_crypto::SessionKeys;
 use fm_eras::block::BlockLayout;
 use fm_eras::{DetectError, Detected, detect};
@@ -57,6 +59,7 @@ struct Found {
 /// If it is not whole, or it is not known up to which session the guardian signed units.
 pub(crate) fn open(config: &NodeConfig, new: bool, given: Option<GuardUntil>) -> Result<Opened, NodeError> {
     let (directory, keys, me) = (&config.directory, &config.keys, config.me());
+    check_not_moved(directory)?;
     let path = directory.join(DATABASE_NAME);
     let is_new = !path.exists();
     if is_new && !new {

@@ -81,6 +81,19 @@ impl Inheritance {
         Ok(if is_root { Self { modes: None, ..Self::inside(directory_of(target))? } } else { Self::NOTHING })
     }
 
+    /// For a whole guardian: the owner of the empty directory that it replaces, or as [`at`](Self::at). Its modes are those
+    /// that the process makes.
+    ///
+    /// # Errors
+    /// If neither can be looked at.
+    pub fn owner_at(target: &Path) -> Result<Self, StoreError> {
+        match fs::metadata(target) {
+            Ok(found) => Ok(Self { owner: Some((found.uid(), found.gid())), modes: None }),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Self::at(target),
+            Err(source) => Err(StoreError::io(target, source)),
+        }
+    }
+
     /// Gives it to a file, or to a directory and everything in it; what is changed is synced. No database may be open in
     /// it: the system drops the locks of this process on every file that is closed here.
     ///

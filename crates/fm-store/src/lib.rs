@@ -49,7 +49,7 @@ pub use movable::{check_movable, check_writable};
 pub use obstacle::Obstacle;
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir};
-pub use partial_file::PartialFile;
+pub use partial_file::{PartialFile, rename_to_new};
 pub use quoted::quoted;
 pub use read::{ReadStore, Scan, prefix_end};
 pub use regular::open_regular;

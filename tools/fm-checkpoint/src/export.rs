@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
+use fm_backup::{ExportOptions, Exported, Location, Making, State, guardian_of};
 use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
     group_digits, interrupt_flag,
@@ -11,6 +11,7 @@ use fm_cli::{
 use serde::Serialize;
 
 use crate::args::ExportArgs;
+use crate::configuration;
 use crate::place::check_target;
 use crate::show::{print_classes, print_history};
 
@@ -31,6 +32,7 @@ struct ExportVerdict<'a> {
     pending: u64,
     errors: u64,
     warnings: u64,
+    config: Option<&'a Path>,
     keys: Option<NamedKeys>,
     metadata: BTreeMap<&'a str, &'a str>,
 }
@@ -51,6 +53,11 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let data_dir = arguments.data_dir.as_deref().or(found.as_deref());
     let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
     let recipients = fm_backup::recipients(&arguments.recipient)?;
+    configuration::check(arguments.with_config.as_ref(), &arguments.to, &recipients)?;
+    if arguments.with_config.is_some() && data_dir.is_none() {
+        let message = format!("no guardian's files are beside {}", arguments.source.path().display());
+        return Err(Failure::new(Exit::Usage, message).hint("name its data directory with --data-dir"));
+    }
     let guardian = data_dir.and_then(guardian_of);
     let layout = state.layout();
     let history_keys = keys.as_ref().map(|keys| keys.usable_for(&layout)).transpose()?.flatten();
@@ -64,13 +71,19 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
         keys: history_keys,
         accept_findings: arguments.accept_findings,
         level: arguments.level,
-        making: Making { federation, guardian, tool: format!("fm-checkpoint {}", env!("CARGO_PKG_VERSION")) },
+        making: Making { federation, guardian, tool: crate::TOOL.to_owned(), handover: None },
     };
     let exported = fm_backup::export(&state, &options, control, &mut |finding| printer.print(&finding));
     drop(progress);
     let mut output = printer.finish()?;
     let exported = crate::show::or_refused(exported, arguments.json.json, &mut output)?;
+    let directories: Vec<&Path> = data_dir.into_iter().collect();
+    let config = configuration::write(arguments.with_config.as_ref(), &directories, &recipients);
+    let config = crate::restore::or_refused(config, arguments.json.json, &mut output)?;
     show(arguments, &exported, keys.as_ref(), &mut output)?;
+    if let Some(config) = config.filter(|_| !arguments.json.json) {
+        output.line(&config)?;
+    }
     Ok(Exit::Done)
 }
 
@@ -112,6 +125,7 @@ fn show(
             pending: survey.audit.pending,
             errors: survey.errors,
             warnings: survey.warnings,
+            config: arguments.with_config.as_ref().map(Location::path),
             keys: NamedKeys::of(keys, [&survey.layout, &survey.layout]),
             metadata: exported.metadata.iter().collect(),
         });

@@ -35,7 +35,11 @@ struct Verdict<'a> {
 
 pub(crate) fn run(arguments: &RestoreArgs) -> Result<Exit, Failure> {
     let mut output = Output::default();
-    or_refused(restore(arguments, &mut output), arguments.json, &mut output)
+    let restored = match &arguments.backup {
+        Some(backup) => crate::restore_whole::run(arguments, backup, &mut output),
+        None => restore(arguments, &mut output),
+    };
+    or_refused(restored, arguments.json, &mut output)
 }
 
 /// Passes a result on; a failure is the last line of the NDJSON as well.

@@ -26,6 +26,45 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::CannotLook,
             "look at it: it is fm-node's own record, and says whose it is; nothing was changed",
         ),
+        RestoreError::MovedAway(_) => (
+            Exit::Findings,
+            "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
+             `fm-checkpoint move --undo` is the way back",
+        ),
+        RestoreError::NoNumber { .. } => {
+            (Exit::Usage, "give the guardian's own data directory, with its consensus.json and local.json")
+        }
+        RestoreError::OtherMove { .. } => (
+            Exit::Usage,
+            "finish it with the archive that it was begun with, or take it back with `fm-checkpoint move --undo`",
+        ),
+        RestoreError::MovingBack { .. } => (Exit::Usage, "finish it with `fm-checkpoint move --undo`"),
+        RestoreError::NothingMoved { .. } => (Exit::Usage, "nothing was changed; check --data-dir"),
+        RestoreError::MayHaveRun { .. } => (
+            Exit::Usage,
+            "nothing was changed. --guard-until none if it was never started there; else stop it there, and give the highest \
+             session count of the other guardians, and 1 more",
+        ),
+        RestoreError::StaysSealed { is_interrupted: true, .. } => (
+            Exit::Interrupted,
+            "run the same command again to finish it; `fm-checkpoint move --undo` leads back",
+        ),
+        RestoreError::StaysSealed { .. } => (
+            Exit::CannotLook,
+            "run the same command again to finish it; `fm-checkpoint move --undo` leads back",
+        ),
+        RestoreError::PrivateKey { source: fm_crypto::PrivateConfigError::WrongPassword, .. } => (
+            Exit::WrongKey,
+            "give the password that the guardian had when the backup was made; nothing was changed",
+        ),
+        RestoreError::PrivateKey { .. } => {
+            (Exit::Findings, "get the backup from the guardian's server again; nothing was changed")
+        }
+        RestoreError::NotEmpty { .. } => (
+            Exit::Usage,
+            "nothing was changed; give a directory that does not exist, or an empty one. A guardian that has a database is \
+             restored without --backup",
+        ),
         RestoreError::NotADataDir { .. } => {
             (Exit::Usage, "give the directory that holds `database` and consensus.json")
         }

@@ -268,7 +268,16 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
 
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
     let path = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_owned() };
-    let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+    let text = read(&path)?;
+    keys_of_config(path, &text)
+}
+
+/// The keys in the text of a consensus.json that is, or is inside of, `path`.
+///
+/// # Errors
+/// If it is not one.
+pub fn keys_of_config(path: PathBuf, text: &str) -> Result<PinnedKeys, Failure> {
+    let config = ConsensusConfig::parse(text).map_err(|error| malformed(&path, &error))?;
     let epoch = config.epoch_keys.clone();
     // What is no point cannot have signed: a config of v0.1 is of use without these keys.
     let session = match SessionKeys::new(&config.broadcast_public_keys) {

@@ -10,6 +10,10 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
     match error {
         NodeError::Store(error) => error.into(),
         NodeError::Config(error) => of_config(&error),
+        NodeError::MovedAway(_) => Failure::from_error(Exit::Findings, &error).hint(
+            "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
+             `fm-checkpoint move --undo` is the way back",
+        ),
         NodeError::NoDatabase { .. } => Failure::from_error(Exit::CannotLook, &error)
             .hint("check --data-dir; a guardian that never ran before starts with --new"),
         NodeError::NotWhole { .. } => Failure::from_error(Exit::CannotLook, &error).hint(
@@ -29,6 +33,8 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
         NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
             .hint("the file names the commands to go on with; do not start this node again before"),
         NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),
+        NodeError::OtherModule { .. } => Failure::from_error(Exit::Usage, &error)
+            .hint("--beside-servers names servers that take part now; with such a module they are older than v0.10"),
         NodeError::Aleph(_) | NodeError::Rounds { .. } => Failure::from_error(Exit::Usage, &error),
         NodeError::Guard { .. } | NodeError::Engine(_) => Failure::from_error(Exit::CannotLook, &error),
     }

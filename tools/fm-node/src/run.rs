@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, interrupt_flag};
-use fm_consensus::{Orderers, Retention};
+use fm_consensus::{Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 
-use crate::args::{RunArgs, Servers};
+use crate::args::RunArgs;
 use crate::failure::{is_wrong_password, of_config, of_node};
 
 pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
@@ -20,6 +20,8 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
     }
+    // Before a password is asked for: its keys are not there.
+    check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
     let read = |password: &str| NodeConfig::read(&arguments.data_dir, password);
     let config = arguments.password.open(&arguments.data_dir, is_wrong_password, read)?;
     let config = config.map_err(|error| of_config(&error))?;
@@ -28,7 +30,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         api: arguments.bind_api.clone(),
         new: arguments.new,
         guard_until: arguments.guard_until,
-        orderers: orderers(arguments.beside_servers),
+        beside: arguments.beside_servers,
         checkpoints: Retention { keep: arguments.checkpoints, min_free: arguments.min_free },
         stuck_after: Duration::from_secs(arguments.stuck_after.max(1)),
         sessions: arguments.sessions,
@@ -40,14 +42,6 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     })?;
     info!("stopped");
     Ok(Exit::Done)
-}
-
-fn orderers(servers: Option<Servers>) -> Orderers {
-    match servers {
-        None => Orderers::Nodes,
-        Some(Servers::V04 | Servers::V05) => Orderers::Servers { ignore_rest: true },
-        Some(Servers::V06) => Orderers::Servers { ignore_rest: false },
-    }
 }
 
 async fn stop_when(interrupted: Arc<AtomicBool>, stop: Stop) {
