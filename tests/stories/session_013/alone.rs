@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fm_tests::{Run, copy_dir, digest, rows, verify};
 use serde_json::{Value, json};
 
-use crate::{guardian, line, number, run};
+use crate::{guardian, line, number, object, run};
 
 /// A copy of the guardian that is alone.
 struct Alone {
@@ -124,8 +124,8 @@ fn others_give_again_what_one_of_four_loses() {
     assert_eq!(plan["guard_until"], 22);
 }
 
-fn people(words: &[&str], path: &Path) -> String {
-    run("fm-migrate", words, path, Some(path)).exits(0).stdout
+fn people(words: &[&str], path: &Path, config: &Path) -> String {
+    run("fm-migrate", words, path, Some(config)).exits(0).stdout
 }
 
 /// It makes no units: what was accepted is the session in progress.
@@ -133,7 +133,7 @@ fn people(words: &[&str], path: &Path) -> String {
 fn a_session_without_units_is_in_progress() {
     let path = guardian("session-v0.13.0-single", "peer-0");
     for words in [&["units"][..], &["units", "--replay"]] {
-        let told = people(words, &path);
+        let told = people(words, &path, &path);
         assert!(told.contains("session    3 (in progress): 83 accepted items and no unit"), "{told}");
         assert!(!told.contains("no session is in progress"), "{told}");
     }
@@ -142,7 +142,9 @@ fn a_session_without_units_is_in_progress() {
     assert_eq!((&open["session"], &open["accepted_items"]), (&json!(3), &json!(83)));
     // The end of a session, where neither is stored.
     let between = path.join("db_checkpoints/2");
-    assert!(people(&["units"], &between).contains("no unit and no accepted item of a session in progress"));
+    assert!(
+        people(&["units"], &between, &path).contains("no unit and no accepted item of a session in progress")
+    );
     // Items that nobody ordered have no outcome to write.
     let home = tempfile::tempdir().expect("a directory");
     let out = home.path().join("outcome.fmar");
@@ -159,7 +161,7 @@ fn the_open_session_is_shown_and_not_proven() {
     let path = guardian("session-v0.13.0-single", "peer-0");
     let told = verify!("show", path, "--session", "3").exits(0).stdout;
     assert!(told.contains("in progress: 83 accepted items") && told.contains("signed by  nobody"), "{told}");
-    let one = verify!("show", path, "--session", "3", "--item", "5", "--json").exits(0).verdict();
+    let one = object(&verify!("show", path, "--session", "3", "--item", "5", "--json").exits(0));
     assert_eq!(
         (&one["items"], one["list"].as_array().map(Vec::len), &one["list"][0]["item"]),
         (&json!(83), Some(1), &json!(5))

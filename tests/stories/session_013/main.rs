@@ -34,6 +34,14 @@ fn run(program: &str, words: &[&str], path: &Path, config: Option<&Path>) -> Run
     Run::of(program, &all)
 }
 
+/// The one object that a program printed.
+#[track_caller]
+fn object(run: &Run) -> Value {
+    let [object] =
+        <[Value; 1]>::try_from(run.json()).unwrap_or_else(|lines| panic!("{} objects", lines.len()));
+    object
+}
+
 /// The one line of a type.
 #[track_caller]
 fn line(lines: &[Value], kind: &str) -> Value {

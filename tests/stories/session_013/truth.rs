@@ -8,7 +8,7 @@ use fm_tests::{Run, rows_under};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{FEDERATIONS, guardian, line, number, run, truth};
+use crate::{FEDERATIONS, guardian, line, number, object, run, truth};
 
 /// A state of a guardian: its database, a checkpoint or an archive of one of these.
 struct State<'a> {
@@ -25,6 +25,12 @@ fn sha256(bytes: &[u8]) -> String {
 /// The fields that a table's rows come to.
 fn counts(table: &Value) -> [u64; 3] {
     ["rows", "key_bytes", "value_bytes"].map(|field| number(&table[field]))
+}
+
+/// Adds rows to those of a table.
+fn add(tables: &mut BTreeMap<String, [u64; 3]>, prefix: &str, counted: [u64; 3]) {
+    let place = tables.entry(prefix.to_owned()).or_default();
+    place.iter_mut().zip(counted).for_each(|(sum, count)| *sum += count);
 }
 
 impl State<'_> {
@@ -67,7 +73,7 @@ impl State<'_> {
             let index = outcome["index"].to_string();
             let name = format!("{}, session {index}", self.name);
             let words = ["show", "--session", &index, "--json"];
-            let shown = run("fm-verify", &words, self.path, Some(self.config)).exits(0).verdict();
+            let shown = object(&run("fm-verify", &words, self.path, Some(self.config)).exits(0));
             let header = outcome["header"].as_str().expect("hex");
             assert_eq!(format!("{:016x}", number(&outcome["index"])), header[..16], "{name}");
             assert_eq!(shown["hash"], header[16..], "{name}");
@@ -89,28 +95,40 @@ impl State<'_> {
         }
     }
 
-    /// Rows and bytes of every table; of modules, those of each.
+    /// Rows and bytes of every table: of the database as `inspect` has them, by module; of an archive, of every record.
     fn check_tables(&self) {
-        let inspected = run("fm-migrate", &["inspect", "--json"], self.path, None).exits(0).verdict();
-        let mut found: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-        for table in inspected["tables"].as_array().expect("a list") {
-            let prefix = table["prefix"].as_str().expect("hex");
-            // The module space by module, however much finer the tables are told apart.
-            let place = found.entry(prefix[..prefix.len().min(4)].to_owned()).or_default();
-            let counted = ["records", "key_bytes", "value_bytes"].map(|field| number(&table[field]));
-            place.iter_mut().zip(counted).for_each(|(sum, count)| *sum += count);
-        }
+        let is_archive = self.path.is_file();
+        let digits = if is_archive { 6 } else { 4 };
+        let found = if is_archive { self.tables_of_records() } else { self.tables_of_inspect() };
         let mut expected: BTreeMap<String, [u64; 3]> = BTreeMap::new();
-        for (prefix, table) in self.truth["rows_by_prefix"].as_object().expect("an object") {
-            if prefix != "ff" {
-                expected.insert(prefix.clone(), counts(table));
-            }
-        }
-        for (prefix, table) in self.truth["module_rows_by_prefix"].as_object().expect("an object") {
-            let place = expected.entry(prefix[..4].to_owned()).or_default();
-            place.iter_mut().zip(counts(table)).for_each(|(sum, count)| *sum += count);
+        let tables = self.truth["rows_by_prefix"].as_object().expect("an object");
+        let modules = self.truth["module_rows_by_prefix"].as_object().expect("an object");
+        for (prefix, table) in tables.iter().filter(|(prefix, _)| *prefix != "ff").chain(modules) {
+            add(&mut expected, &prefix[..prefix.len().min(digits)], counts(table));
         }
         assert_eq!(found, expected, "{}", self.name);
+    }
+
+    fn tables_of_inspect(&self) -> BTreeMap<String, [u64; 3]> {
+        let inspected = object(&run("fm-migrate", &["inspect", "--json"], self.path, None).exits(0));
+        let mut found = BTreeMap::new();
+        for table in inspected["tables"].as_array().expect("a list") {
+            let prefix = table["prefix"].as_str().expect("hex");
+            let counted = ["records", "key_bytes", "value_bytes"].map(|field| number(&table[field]));
+            // The module space by module, however much finer the tables are told apart.
+            add(&mut found, &prefix[..prefix.len().min(4)], counted);
+        }
+        found
+    }
+
+    fn tables_of_records(&self) -> BTreeMap<String, [u64; 3]> {
+        let mut found = BTreeMap::new();
+        for record in run("fm-checkpoint", &["cat"], self.path, None).exits(0).json() {
+            let [key, value] = ["key", "value"].map(|field| record[field].as_str().expect("hex"));
+            let digits = if key.starts_with("ff") { 6 } else { 2 };
+            add(&mut found, &key[..digits], [1, key.len() as u64 / 2, value.len() as u64 / 2]);
+        }
+        found
     }
 
     /// Units and accepted items of the session in progress, byte for byte.
@@ -142,7 +160,7 @@ impl State<'_> {
             assert!(shown.exits(1).sentence().contains("has no session"), "{name}");
             return;
         }
-        let shown = shown.exits(0).verdict();
+        let shown = object(&shown.exits(0));
         assert_eq!((&shown["type"], &shown["session"]), (&json!("open_session"), open), "{name}");
         let list = shown["list"].as_array().expect("a list");
         assert_eq!(list.len(), pending.len(), "{name}");

@@ -1,6 +1,6 @@
 //! Proofs of items: every item of every small session, every changed byte, and every way to lie that the tree offers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fm_audit::{ProofError, ProvenItem, SessionProofError, check_proof, prove};
 use fm_eras::Detected;
@@ -251,35 +251,42 @@ fn only_what_every_list_with_the_header_has_is_proven() {
                     }
                     Err(error) => panic!("item {place} of {list:?}: {error}"),
                 }
-                refused += lies_about(&Lie::new(&bytes(item), place, &leaves), &leaves, certain as u64);
+                // All lies of short lists, of longer ones those about items that are not certain.
+                if list.len() <= 6 || place >= certain {
+                    refused += lies_about(&Lie::new(&bytes(item), place, &leaves), &leaves, certain as u64);
+                }
             }
         }
     }
     assert!(repeated > 20 && refused > 50_000, "{repeated} {refused}");
 }
 
-/// Claims every number and place around what a list has, with every path that the list has to show: how many are refused.
+/// Claims other numbers of items and places around the true ones, with every path that the list has to show for a last
+/// item: how many are refused.
 fn lies_about(lie: &Lie, leaves: &[Hash], certain: u64) -> usize {
-    let mut refused = 0;
+    let (mut refused, length) = (0, leaves.len() as u64);
     let ends: Vec<Option<Last>> = (0..leaves.len())
         .map(|place| Some(Last { leaf: leaves[place], path: merkle_path(leaves, place).unwrap() }))
         .chain([None])
         .collect();
-    for items in 1..=leaves.len() as u64 + 1 {
-        for item in 0..items {
-            for last in &ends {
-                let told = Lie { item, ..lie.clone() }.edit(|session| {
-                    (session.items, session.last) = (items, last.clone());
-                });
-                match told.check() {
-                    Ok(proven) => {
-                        assert_eq!((items, proven.count), (certain, certain), "{leaves:?}");
-                        let place = usize::try_from(item).unwrap();
-                        assert_eq!(sha256(&[&proven.facts.bytes]), leaves[place], "{item} of {leaves:?}");
-                    }
-                    Err(ProofError::Session(_)) => refused += 1,
-                    Err(error) => panic!("{error}"),
+    let numbers: BTreeSet<u64> = [certain - 1, certain, certain + 1, length, length + 1].into();
+    for (items, item) in numbers
+        .iter()
+        .flat_map(|items| [lie.item.saturating_sub(1), lie.item, lie.item + 1].map(|item| (*items, item)))
+    {
+        for last in &ends {
+            let told = Lie { item, ..lie.clone() }.edit(|session| {
+                (session.items, session.last) = (items, last.clone());
+            });
+            match told.check() {
+                Ok(proven) => {
+                    assert_eq!((items, proven.count), (certain, certain), "{leaves:?}");
+                    let place = usize::try_from(item).unwrap();
+                    assert_eq!(sha256(&[&proven.facts.bytes]), leaves[place], "{item} of {leaves:?}");
+                    assert!(item < certain, "{item} of {leaves:?}");
                 }
+                Err(ProofError::Session(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
             }
         }
     }
