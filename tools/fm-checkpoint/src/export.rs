@@ -8,6 +8,7 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits,
     interrupt_flag,
 };
+use fm_config::{CONSENSUS, ENCRYPTED, PRIVATE};
 use serde::Serialize;
 
 use crate::args::ExportArgs;
@@ -93,9 +94,8 @@ fn data_dir_of<'a>(state: &'a State, source: &'a Path) -> Option<&'a Path> {
     }
     let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
     let parents = [holds_database.then_some(source), state.path().parent(), state.path().ancestors().nth(2)];
-    let is_guardians = |directory: &&Path| {
-        directory.join("consensus.json").exists() || directory.join("private.encrypt").exists()
-    };
+    let is_guardians =
+        |directory: &&Path| [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists());
     parents.into_iter().flatten().find(is_guardians)
 }
 
