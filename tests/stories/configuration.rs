@@ -32,6 +32,12 @@ fn federations_of_today_are_named_as_their_servers_name_them() {
         let guardian = fixture(&format!("{federation}/peer-0"));
         let shown = verify!("keys", guardian, "--json").exits(0).json().remove(0);
         assert_eq!(shown["federation"], truth(federation)["federation_id"], "{federation}");
+        assert_eq!(
+            shown["config_hashes"]["whole"],
+            truth(federation)["consensus_config_sha256"],
+            "{federation}"
+        );
+        assert_ne!(shown["config_hashes"]["whole"], shown["config_hashes"]["answered"]);
         let names: Vec<&Value> =
             shown["guardians"].as_array().expect("a list").iter().map(|line| &line["name"]).collect();
         assert!(!names.is_empty());
@@ -227,4 +233,7 @@ fn a_node_refuses_files_that_are_not_one_guardians() {
     run("it is of another federation", 3);
     fs::remove_file(guardian.join("private.salt")).expect("a file");
     run("private.salt", 3);
+    fs::remove_dir_all(&guardian).expect("it is there");
+    backup(&fixture("session-v0.13.0/peer-0"), &guardian);
+    run("is a guardian's backup, which holds no database", 3);
 }

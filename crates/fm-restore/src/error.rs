@@ -243,6 +243,14 @@ pub enum RestoreError {
         /// Why.
         why: String,
     },
+    /// A federation of one would lose what nobody else has.
+    #[error("with {path}, this federation of one guardian loses for ever: {what}")]
+    PermanentLoss {
+        /// What is to be restored.
+        path: PathBuf,
+        /// What is lost.
+        what: String,
+    },
     /// A restore of something else has begun.
     #[error("a restore of {chosen} was begun here and is not finished (step {step})")]
     UnderWay {

@@ -17,7 +17,9 @@ use fm_config::{FilesError, GuardianFiles, LOCAL, belongs};
 use fm_consensus::{GUARD_NAME, SignedSession};
 use fm_crypto::SessionKeys;
 use fm_history::{Finding, Severity};
-use fm_store::{Inheritance, PartialDir, StoreError, check_movable, check_writable, free_bytes};
+use fm_store::{
+    Inheritance, PartialDir, StoreError, check_movable, check_writable, directory_of, free_bytes,
+};
 
 use crate::RestoreError;
 use crate::guard::{Guard, Guarded};
@@ -128,7 +130,7 @@ impl Whole<'_> {
         let guard = until.map(|until| until.map(|until| Guard::new(guarded(until), None)));
         let mut warnings = origin.lacks();
         warnings.retain(|finding| finding.severity == Severity::Warning);
-        let (bytes, free) = (bytes_of(&origin), free_bytes(parent(self.target))?);
+        let (bytes, free) = (bytes_of(&origin), free_bytes(directory_of(self.target))?);
         Ok(WholePlan {
             origin,
             proof,
@@ -147,7 +149,7 @@ impl Whole<'_> {
 
     /// Refuses, before any work is done, a place that the guardian cannot take in one step.
     fn check_target(&self) -> Result<(), RestoreError> {
-        check_writable(parent(self.target))?;
+        check_writable(directory_of(self.target))?;
         match check_movable(self.target) {
             Err(StoreError::Pinned { path, .. }) => return Err(RestoreError::Mounted { path }),
             checked => checked?,
@@ -321,10 +323,6 @@ fn write_private(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     written.map_err(|source| StoreError::io(path, source))
 }
 
-fn parent(target: &Path) -> &Path {
-    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// The directory as it is named without links, whether it is there or not.
 ///
 /// # Errors
@@ -334,7 +332,7 @@ pub fn target_of(path: &Path) -> Result<PathBuf, RestoreError> {
         return Ok(real);
     }
     let name = path.file_name().ok_or_else(|| StoreError::Missing { path: path.to_owned() })?;
-    let around = parent(path);
+    let around = directory_of(path);
     let real = fs::canonicalize(around).map_err(|source| StoreError::io(around, source))?;
     Ok(real.join(name))
 }

@@ -121,6 +121,10 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::GuardTooLow { .. } => {
             (Exit::Usage, "nothing was changed; leave it out, or give a higher one")
         }
+        RestoreError::PermanentLoss { .. } => (
+            Exit::Usage,
+            "nothing was changed; look for a newer checkpoint or archive; if there is none, --accept-permanent-loss goes on",
+        ),
         RestoreError::UnderWay { .. } => (
             Exit::Usage,
             "finish it with the command that began it, or take it back with `fm-checkpoint undo`",

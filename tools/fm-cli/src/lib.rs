@@ -34,7 +34,7 @@ pub use common::{Colour, Verbosity, verbosity, wants_colour};
 pub use exit::{Exit, Failure, warn};
 pub use findings::FindingPrinter;
 pub use fm_restore::day;
-pub use fm_store::{keep_private, quoted};
+pub use fm_store::{directories_around, keep_private, quoted};
 pub use guide::{Guide, command, faults};
 pub use input::read_file;
 pub use interrupt::interrupt_flag;

@@ -57,6 +57,12 @@ impl NodeConfig {
     /// If one is missing or not usable, or they do not belong together.
     pub fn read<'a>(directory: &Path, password: impl Into<Option<&'a str>>) -> Result<Self, NodeConfigError> {
         let (files, password) = (GuardianFiles::open(directory)?, password.into());
+        if files.is_backup() {
+            return Err(NodeConfigError::mismatch(format!(
+                "{} is a guardian's backup, which holds no database; `fm-checkpoint restore --backup` makes a whole guardian of it",
+                directory.display()
+            )));
+        }
         let checked = files.consensus()?;
         if checked.guardians.values().any(Guardian::is_over_iroh) {
             return Err(NodeConfigError::mismatch(
