@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
     }
+    NodeConfig::check_runnable(&arguments.data_dir).map_err(|error| of_config(&error))?;
     let read = |password: &str| NodeConfig::read(&arguments.data_dir, password);
     let config = arguments.password.open(&arguments.data_dir, is_wrong_password, read)?;
     let config = config.map_err(|error| of_config(&error))?;
