@@ -3,7 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_tests::{Run, checkpoint, fixture, fixture_json, verify};
+use fm_crypto::{BackupTar, open_private_text};
+use fm_tests::{
+    Run, attest, binary, checkpoint, command, converted, copy_dir, digest, fixture, fixture_json, hbbft,
+    migrate, verify,
+};
 use serde_json::{Value, json};
 
 const IROH: &str = "session-v0.13.0-iroh";
@@ -85,4 +89,142 @@ fn a_guardian_over_iroh_cannot_be_asked() {
         status.stderr
     );
     assert!(status.stderr.contains("--api"), "{}", status.stderr);
+}
+
+/// A guardian of v0.1 with its secrets in clear, as servers from 0.12 on keep them.
+fn in_clear(peer: &str, to: &Path) {
+    copy_dir(&hbbft(peer), to);
+    let read = |name: &str| fs::read_to_string(to.join(name)).expect("a private file");
+    let text =
+        open_private_text(&read("private.encrypt"), &read("private.salt"), "fixture").expect("it opens");
+    let mut private: Value = serde_json::from_slice(&text).expect("JSON");
+    private.as_object_mut().expect("an object").remove("api_auth");
+    fs::write(to.join("private.json"), private.to_string()).expect("a file");
+    for name in ["private.encrypt", "private.salt", "password.private"] {
+        fs::remove_file(to.join(name)).expect("a private file");
+    }
+}
+
+/// The backup that the server of a guardian with these files gives.
+fn backup(home: &Path, to: &Path) {
+    let read = |name: &str| Some((name.to_owned(), fs::read(home.join(name)).ok()?.into()));
+    let names = ["consensus.json", "local.json", "private.json", "private.encrypt", "private.salt"];
+    let tar = BackupTar::from_files(names.into_iter().filter_map(read)).expect("a backup");
+    fs::write(to, &*tar.to_bytes()).expect("a file");
+}
+
+/// Wherever the key lies, the same is signed with it.
+#[test]
+fn a_guardian_signs_with_its_key_of_whatever_form() {
+    let home = tempfile::tempdir().expect("a directory");
+    let at = |name: &str| home.path().join(name);
+    converted(&hbbft("peer-0"), &at("new"));
+    in_clear("peer-0", &at("clear"));
+    backup(&at("clear"), &at("clear.tar"));
+    backup(&hbbft("peer-0"), &at("sealed.tar"));
+    attest(&at("new"), &hbbft("peer-0"), &at("of-sealed"), "fixture").exits(0);
+    let expected = fs::read(at("of-sealed")).expect("an attestation");
+    let before = (digest(&at("clear")), digest(&hbbft("peer-0")));
+    attest(&at("new"), &at("sealed.tar"), &at("of-sealed-tar"), "fixture").exits(0);
+    for (name, out) in [("clear", "of-clear"), ("clear.tar", "of-clear-tar")] {
+        migrate!("attest", "--dir", at("new"), "--config", at(name), "--out", at(out)).exits(0);
+    }
+    for out in ["of-sealed-tar", "of-clear", "of-clear-tar"] {
+        assert!(fs::read(at(out)).expect("an attestation") == expected, "{out}");
+    }
+    assert_eq!((digest(&at("clear")), digest(&hbbft("peer-0"))), before);
+    // A backup under a password needs one.
+    let run =
+        migrate!("attest", "--dir", at("new"), "--config", at("sealed.tar"), "--out", at("none")).exits(2);
+    assert!(run.sentence().contains("no password, and no terminal"), "{}", run.stderr);
+    let run =
+        migrate!("attest", "--dir", at("new"), "--config", hbbft("peer-0"), "--out", at("none")).exits(2);
+    assert!(run.stderr.contains("the guardian keeps one: --password-file"), "{}", run.stderr);
+    let refused = |config: &Path, exit: i32, said: &str| {
+        let run = migrate!("attest", "--dir", at("new"), "--config", config, "--out", at("none")).exits(exit);
+        assert!(run.sentence().contains(said), "{}", run.stderr);
+        assert!(!at("none").exists());
+    };
+    // Another guardian's key, one of another federation, a key of another type, no key, and half a backup.
+    let clear = at("clear");
+    let own = fs::read_to_string(clear.join("private.json")).expect("a file");
+    in_clear("peer-1", &at("other"));
+    fs::copy(at("other/private.json"), clear.join("private.json")).expect("a copy");
+    refused(&clear, 12, "holds the key of guardian 1, and not the key of guardian 0");
+    fs::copy(fixture("session-v0.13.0/peer-0/private.json"), clear.join("private.json")).expect("a copy");
+    refused(&clear, 12, "it is of another federation");
+    fs::write(clear.join("private.json"), own.replace("\"tls_key\":\"", "\"tls_key\":[],\"x\":\""))
+        .expect("a file");
+    refused(&clear, 12, "tls_key is not the hex of a key");
+    fs::remove_file(clear.join("private.json")).expect("a file");
+    refused(&clear, 3, "has neither private.json nor private.encrypt");
+    let tar = fs::read(at("clear.tar")).expect("a file");
+    for length in [1, 9, 300, 511, 512, 700, tar.len() / 2, tar.len() - 513, tar.len() - 1] {
+        fs::write(at("half.tar"), &tar[..length]).expect("a file");
+        refused(&at("half.tar"), 2, "is not a guardian's whole backup: it is cut short");
+    }
+}
+
+/// A backup is taken wherever a directory is: the same verdict rests on it.
+#[test]
+fn a_backup_names_the_keys_as_its_directory_does() {
+    let home = tempfile::tempdir().expect("a directory");
+    for place in ["hbbft-v0.1.5/peer-1", "session-v0.5.0/peer-0", "session-v0.13.0-iroh/peer-3"] {
+        let (guardian, tar) = (fixture(place), home.path().join("backup.tar"));
+        backup(&guardian, &tar);
+        let shown = |path: &Path| {
+            let mut line = verify!("keys", path, "--json").exits(0).json().remove(0);
+            line["path"] = Value::Null;
+            line
+        };
+        assert_eq!(shown(&tar), shown(&guardian), "{place}");
+        let source =
+            if place.contains("iroh") { guardian.join("db_checkpoints/10") } else { guardian.clone() };
+        let verdicts = [&guardian, &tar].map(|config| {
+            let mut verdict = verify!(source, "--config", config, "--json").exits(0).verdict();
+            verdict["keys"]["path"] = Value::Null;
+            verdict["seconds"] = Value::Null;
+            verdict
+        });
+        assert_eq!(verdicts[0]["federation"], verdicts[1]["federation"]);
+        assert_eq!(
+            (&verdicts[0]["keys"], &verdicts[0]["verdict"]),
+            (&verdicts[1]["keys"], &verdicts[1]["verdict"])
+        );
+        let whole = fs::read(&tar).expect("a file");
+        fs::write(&tar, &whole[..whole.len() - 1]).expect("a file");
+        let run = verify!(source, "--config", tar).exits(2);
+        assert!(run.sentence().contains("it is cut short"), "{}", run.stderr);
+    }
+}
+
+/// What a node says of files that are not one guardian's.
+#[test]
+fn a_node_refuses_files_that_are_not_one_guardians() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (guardian, other) = (home.path().join("guardian"), fixture("session-v0.5.0/peer-2"));
+    let run = |said: &str, exit: i32| {
+        let mut node = command(binary("fm-node"));
+        node.env("FM_PASSWORD", "fixture").args(["run", "--data-dir"]).arg(&guardian);
+        let run = Run::from_output("fm-node run".to_owned(), node.output().expect("it runs")).exits(exit);
+        assert!(run.sentence().contains(said), "{}", run.stderr);
+    };
+    copy_dir(&fixture(&format!("{IROH}/peer-0")), &guardian);
+    run("reach each other over iroh", 3);
+    fs::remove_dir_all(&guardian).expect("it is there");
+    copy_dir(&fixture("session-v0.13.0/peer-0"), &guardian);
+    run("which this program cannot run", 3);
+    fs::copy(fixture("session-v0.13.0-single/peer-0/private.json"), guardian.join("private.json"))
+        .expect("a copy");
+    run("it is of another federation", 3);
+    fs::write(guardian.join("private.json"), "{}").expect("a file");
+    run("it has no broadcast_secret_key", 3);
+    fs::remove_file(guardian.join("private.json")).expect("a file");
+    run("neither private.json nor private.encrypt", 3);
+    for name in ["private.encrypt", "private.salt"] {
+        fs::copy(other.join(name), guardian.join(name)).expect("a copy");
+    }
+    run("it is of another federation", 3);
+    fs::remove_file(guardian.join("private.salt")).expect("a file");
+    run("private.salt", 3);
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 const LAYERS: &[&[&str]] = &[
     &["fm-codec", "fm-store", "fm-peers"],
     &["fm-crypto", "fm-rpc"],
-    &["fm-history"],
+    &["fm-history", "fm-config"],
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit", "fm-consensus"],

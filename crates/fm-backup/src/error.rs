@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::ArchiveError;
 use fm_audit::AuditError;
+use fm_config::FilesError;
 use fm_history::Hash;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -18,6 +19,9 @@ pub enum BackupError {
     /// A database or a file could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A guardian's files cannot be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The archive could not be read.
     #[error("cannot read archive {path}")]
     Archive {

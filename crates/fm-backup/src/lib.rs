@@ -25,6 +25,7 @@ mod prune;
 mod remote;
 mod repair;
 mod sealed;
+mod secret_forms;
 mod secrets;
 mod standing;
 mod state;

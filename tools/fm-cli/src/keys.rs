@@ -5,23 +5,22 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fm_audit::{DATABASE_NAME, HistoryKeys};
+use fm_config::{CONSENSUS, GuardianFiles};
 use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
 use fm_eras::Detected;
 use fm_store::CHECKPOINTS_NAME;
 
-use crate::{Exit, Failure, Output, read_file, warn};
+use crate::{Exit, Failure, Output, of_files, read_file, warn};
 
-/// Name of the public config in a guardian's data directory.
-const CONFIG_NAME: &str = "consensus.json";
 /// Largest file of keys that is read: seven hundred times the `consensus.json` in `fixtures`.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the federation's keys come from.
 #[derive(Args, Clone, Debug)]
 pub struct KeyArgs {
-    /// The guardian's consensus.json, or the directory that holds it.
+    /// The guardian's consensus.json, the directory that holds it, or the backup (tar) that the guardian's server gives.
     #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG", conflicts_with = "keys")]
     pub config: Option<PathBuf>,
     /// A small JSON file of public keys: {"epoch_pk_set": ["<96 hex>", …]} for epochs, {"0": "<66 hex>", …} for
@@ -148,7 +147,7 @@ impl PinnedKeys {
 /// # Errors
 /// If it cannot be read or is neither.
 pub fn load_keys_of(path: &Path) -> Result<PinnedKeys, Failure> {
-    if path.is_dir() {
+    if GuardianFiles::is_one(path) {
         return load_config(path);
     }
     match ConsensusConfig::parse(&read(path)?) {
@@ -219,7 +218,7 @@ pub fn config_around(source: &Path) -> Option<PathBuf> {
     if !source.is_dir() {
         return None;
     }
-    let own = source.join(CONFIG_NAME);
+    let own = source.join(CONSENSUS);
     if own.is_file() {
         return Some(own);
     }
@@ -232,7 +231,7 @@ pub fn config_around(source: &Path) -> Option<PathBuf> {
     } else {
         return None;
     };
-    Some(home.join(CONFIG_NAME)).filter(|config| config.is_file())
+    Some(home.join(CONSENSUS)).filter(|config| config.is_file())
 }
 
 /// The text of a small file: keys or a config.
@@ -259,8 +258,14 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
 }
 
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
-    let path = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_owned() };
-    let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+    let (path, config) = if GuardianFiles::is_backup_file(path) {
+        let files = GuardianFiles::open(path).map_err(|error| of_files(&error))?;
+        (path.to_owned(), files.consensus().map_err(|error| of_files(&error))?)
+    } else {
+        let path = if path.is_dir() { path.join(CONSENSUS) } else { path.to_owned() };
+        let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+        (path, config)
+    };
     let epoch = config.epoch_keys.clone();
     // What is no point cannot have signed: a config of v0.1 is of use without these keys.
     let session = match SessionKeys::new(&config.broadcast_public_keys) {

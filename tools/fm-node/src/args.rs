@@ -42,8 +42,9 @@ pub(crate) enum Command {
 
 /// Run a guardian from its data directory, until Ctrl-C or a scheduled shutdown.
 ///
-/// The directory holds consensus.json, local.json, private.encrypt and private.salt as v0.4 to v0.6 write them, and
-/// `database`.
+/// The directory holds consensus.json, local.json, `database`, and private.json, or private.encrypt and private.salt, as
+/// servers from v0.4 on write them. Where the keys are in clear, the password is that of the interface; without one what
+/// needs it is refused there.
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The guardian's data directory.

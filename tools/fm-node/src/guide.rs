@@ -41,7 +41,10 @@ pub(crate) const GUIDE: Guide = Guide {
     files: &[
         ("DIR/consensus.json", "The federation's public configuration."),
         ("DIR/local.json", "Where this guardian listens, and where it reaches the others."),
-        ("DIR/private.encrypt, DIR/private.salt", "The guardian's own keys, under its password."),
+        (
+            "DIR/private.json, or DIR/private.encrypt and DIR/private.salt",
+            "The guardian's own keys: in clear, or under its password.",
+        ),
         ("DIR/database", "The guardian's database."),
         ("DIR/db_checkpoints", "Checkpoints: one after every session, and those that were asked for."),
         ("DIR/equivocation-guard.json", "Until which session a restored guardian makes no units."),
