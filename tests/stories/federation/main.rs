@@ -6,5 +6,6 @@ mod dev;
 mod faults;
 mod refuses;
 mod restored;
+mod servers;
 mod together;
 mod upgrade;
