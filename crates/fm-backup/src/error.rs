@@ -167,6 +167,12 @@ pub enum BackupError {
         /// What was given; never a secret.
         text: String,
     },
+    /// A configuration that would be written in clear.
+    #[error("{path} would hold private keys in clear")]
+    InClear {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file of the system.
     #[error("cannot read {path}")]
     File {

@@ -5,6 +5,7 @@
 
 mod classes;
 mod compare;
+mod configuration;
 mod continued;
 mod create;
 mod error;
@@ -33,12 +34,15 @@ mod statement;
 mod survey;
 mod verify;
 
+pub use age::x25519::Recipient;
 pub use classes::{Class, Classes};
 pub use compare::{Compared, Comparison, compare};
+pub use configuration::{configuration, read_backup, write_configuration};
 pub use create::{Created, create};
 pub use error::BackupError;
 pub use export::{DEFAULT_LEVEL, ExportOptions, Exported, export};
 pub use fm_audit::ReadSeek;
+pub use fm_crypto::BackupTar;
 pub use fm_store::CHECKPOINTS_NAME;
 pub use guardian::guardian_of;
 pub use import::{ImportOptions, Imported, import, write_database};
@@ -51,6 +55,6 @@ pub use remote::{Draft, Remote};
 pub use repair::{FrameLoss, Repaired, repair};
 pub use standing::{Doubt, Standing};
 pub use state::State;
-pub use statement::{Making, Profile};
+pub use statement::{Handover, Making, Profile};
 pub use survey::{Survey, survey};
 pub use verify::{Verified, VerifyOptions, verify};

@@ -4,6 +4,7 @@ mod attacked;
 mod byzantine;
 mod dev;
 mod faults;
+mod moved;
 mod refuses;
 mod restored;
 mod servers;

@@ -288,6 +288,9 @@ impl From<BackupError> for Failure {
                 (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
             }
             BackupError::NotARecipient { .. } => (Exit::Usage, Some("a public key begins with age1")),
+            BackupError::InClear { .. } => {
+                (Exit::Usage, Some("give --recipient: nothing is written with private keys in clear"))
+            }
             BackupError::File { .. } => (Exit::CannotLook, None),
         };
         Self::from_error(exit, &error).or_hint(hint)

@@ -166,8 +166,11 @@ impl PasswordArgs {
         })
     }
 
-    /// The password as the file or the environment has it.
-    fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+    /// The password as the file or the environment has it; none if neither does.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.password_file {
             return read_secret(path, MAX_PASSWORD_BYTES).map(Some);
         }

@@ -36,6 +36,7 @@ pub(crate) const GUIDE: Guide = Guide {
         ("submit", &["fm-node submit --api ws://127.0.0.1:8174/"]),
         ("checkpoint", &["fm-node checkpoint --data-dir /var/lib/fm-node"]),
         ("shutdown", &["fm-node shutdown --data-dir /var/lib/fm-node --at-session 1200"]),
+        ("announce", &["fm-node announce --api ws://127.0.0.1:8174/ --address wss://guardian.example/"]),
         ("load", &["fm-node load --dir federation --seconds 10"]),
     ],
     files: &[

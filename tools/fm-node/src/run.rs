@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fm_cli::{Exit, Failure, interrupt_flag, of_files};
 use fm_config::GuardianFiles;
-use fm_consensus::Retention;
+use fm_consensus::{Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
 use tracing::{info, warn};
@@ -22,6 +22,10 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         stop_with_stdin(interrupted.clone())?;
     }
     let files = GuardianFiles::open(&arguments.data_dir).map_err(|error| of_files(&error))?;
+    // Both before a password is asked for: a guardian that moved has no keys here.
+    if !files.is_backup() {
+        check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
+    }
     NodeConfig::check_runnable(&files).map_err(|error| of_config(&error))?;
     let read = |password: Option<&str>| NodeConfig::read(&arguments.data_dir, password);
     let config = arguments.password.open_files(&files, is_wrong_password, read)?;

@@ -59,6 +59,12 @@ impl NodeConfig {
     /// If one is missing or not usable, or they do not belong together.
     pub fn read<'a>(directory: &Path, password: impl Into<Option<&'a str>>) -> Result<Self, NodeConfigError> {
         let (files, password) = (GuardianFiles::open(directory)?, password.into());
+        if files.is_backup() {
+            return Err(NodeConfigError::mismatch(format!(
+                "{} is a guardian's backup, which holds no database; `fm-checkpoint restore --backup` makes a whole guardian of it",
+                directory.display()
+            )));
+        }
         let checked = files.consensus()?;
         let consensus: Consensus = parsed(&files, CONSENSUS)?;
         consensus.check_runnable()?;
@@ -68,7 +74,9 @@ impl NodeConfig {
         belongs(&checked, local.identity, &config, file)?;
         notes.extend(files.exposed()?);
         let (tls_key, own) = (config.tls_key.take(), config.api_auth.take());
-        let api_auth = own.or_else(|| password.map(|password| Zeroizing::new(password.to_owned())));
+        // An empty one, as a variable without a value is, would open the interface to everybody.
+        let given = password.filter(|password| !password.is_empty());
+        let api_auth = own.or_else(|| given.map(|password| Zeroizing::new(password.to_owned())));
         let directory = directory.to_owned();
         let config = Self { directory, consensus, local, keys, api_auth, tls_key, notes, private: config };
         config.check()?;
