@@ -54,13 +54,22 @@ impl Nodes {
 
     /// Copies of the four guardians of v0.5.0, with addresses that are free on this machine.
     pub fn real() -> Self {
+        Self::copied("session-v0.5.0", "fixture")
+    }
+
+    /// The same of four guardians that servers of v0.13.0 ran with the module `meta` alone.
+    pub fn of_servers() -> Self {
+        Self::copied("meta-v0.13.0", "dev")
+    }
+
+    fn copied(name: &str, password: &'static str) -> Self {
         let home = tempfile::tempdir().expect("there is room for files");
         let directories: Vec<PathBuf> = (0..4).map(|peer| home.path().join(peer.to_string())).collect();
         for (peer, directory) in directories.iter().enumerate() {
-            copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), directory);
+            copy_dir(&fixture(&format!("{name}/peer-{peer}")), directory);
         }
         readdressed(&directories);
-        Self { home, password: "fixture", processes: (0..4).map(|_| None).collect() }
+        Self { home, password, processes: (0..4).map(|_| None).collect() }
     }
 
     /// A guardian's data directory.

@@ -7,5 +7,6 @@ mod faults;
 mod moved;
 mod refuses;
 mod restored;
+mod servers;
 mod together;
 mod upgrade;
