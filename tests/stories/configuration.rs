@@ -1,12 +1,14 @@
 //! The configuration of guardians of every version: whose a directory is, and what it says.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use fm_crypto::{BackupTar, open_private_text};
+use fm_forge::damage;
 use fm_tests::{
-    Run, attest, binary, checkpoint, command, converted, copy_dir, digest, fixture, fixture_json, hbbft,
-    migrate, verify,
+    Nodes, Run, attest, binary, checkpoint, command, converted, copy_dir, digest, fixture, fixture_json,
+    hbbft, migrate, verify,
 };
 use serde_json::{Value, json};
 
@@ -100,13 +102,19 @@ fn a_guardian_over_iroh_cannot_be_asked() {
 /// A guardian of v0.1 with its secrets in clear, as servers from 0.12 on keep them.
 fn in_clear(peer: &str, to: &Path) {
     copy_dir(&hbbft(peer), to);
+    clear(to, "fixture");
+    fs::remove_file(to.join("password.private")).expect("a private file");
+}
+
+/// Puts a guardian's secrets in clear.
+fn clear(to: &Path, password: &str) {
     let read = |name: &str| fs::read_to_string(to.join(name)).expect("a private file");
     let text =
-        open_private_text(&read("private.encrypt"), &read("private.salt"), "fixture").expect("it opens");
+        open_private_text(&read("private.encrypt"), &read("private.salt"), password).expect("it opens");
     let mut private: Value = serde_json::from_slice(&text).expect("JSON");
     private.as_object_mut().expect("an object").remove("api_auth");
     fs::write(to.join("private.json"), private.to_string()).expect("a file");
-    for name in ["private.encrypt", "private.salt", "password.private"] {
+    for name in ["private.encrypt", "private.salt"] {
         fs::remove_file(to.join(name)).expect("a private file");
     }
 }
@@ -236,4 +244,85 @@ fn a_node_refuses_files_that_are_not_one_guardians() {
     fs::remove_dir_all(&guardian).expect("it is there");
     backup(&fixture("session-v0.13.0/peer-0"), &guardian);
     run("is a guardian's backup, which holds no database", 3);
+}
+
+/// Guardians whose secrets are in clear run as the others do; the password is then the interface's alone.
+#[test]
+fn guardians_with_secrets_in_clear_run() {
+    let mut nodes = Nodes::new(30);
+    for peer in [0, 2, 3] {
+        clear(&nodes.directory(peer), "dev");
+    }
+    mode(nodes.home(), 0o755);
+    mode(&nodes.directory(2), 0o755);
+    mode(&nodes.directory(2).join("private.json"), 0o644);
+    (0..3).for_each(|peer| nodes.start(peer));
+    // A variable without a value is no password that everybody has.
+    nodes.start_with(3, &[], &[("FM_PASSWORD", "".into())]);
+    for peer in 0..4 {
+        nodes.wait_for(peer, 3);
+    }
+    nodes.ask(0, &["checkpoint"]).exits(0);
+    nodes.ask(1, &["checkpoint"]).exits(0);
+    nodes.ask_with("other", 0, &["checkpoint"]).exits(12).sentence();
+    for password in ["dev", ""] {
+        nodes.ask_with(password, 3, &["checkpoint"]).exits(12).sentence();
+    }
+    assert!(
+        nodes.log(3).contains("no password: what needs the guardian's password is refused"),
+        "{}",
+        nodes.log(3)
+    );
+    assert!(!nodes.log(0).contains("no password:"), "{}", nodes.log(0));
+    // What every user of the system may read is told once, until it is mended.
+    assert_eq!(said_open(&nodes, 2), 1, "{}", nodes.log(2));
+    nodes.kill(2);
+    mode(&nodes.directory(2).join("private.json"), 0o600);
+    nodes.start(2);
+    nodes.wait_for(2, 6);
+    (0..4).for_each(|peer| nodes.kill(peer));
+    assert_eq!(said_open(&nodes, 2), 1, "{}", nodes.log(2));
+}
+
+fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("the owner's");
+}
+
+/// How often a guardian said that its secrets are open to all.
+fn said_open(nodes: &Nodes, peer: usize) -> usize {
+    nodes.log(peer).matches("every user of this system may read").count()
+}
+
+/// Rows that hold a key for iroh, as bytes or as servers write it, stop an export; so does a backup named for its secrets.
+#[test]
+fn no_archive_holds_a_key_for_iroh() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (guardian, tar) = (home.path().join("guardian"), home.path().join("backup.tar"));
+    let source = fixture(&format!("{IROH}/peer-3"));
+    backup(&source, &tar);
+    let private = fixture_json(&format!("{IROH}/peer-3/private.json"));
+    let key: Vec<u8> = serde_json::from_value(private["iroh_api_sk"].clone()).expect("numbers");
+    let numbers = json!({ "iroh_api_sk": key }).to_string().into_bytes();
+    let pretty = serde_json::to_vec_pretty(&private).expect("JSON");
+    for form in [key.clone(), hex::encode(&key).into_bytes(), numbers, pretty] {
+        let _ = fs::remove_dir_all(&guardian);
+        copy_dir(&source, &guardian);
+        let database = guardian.join("database");
+        fs::remove_dir_all(&database).expect("it is there");
+        let added = [(vec![0xFF, 0, 0x77], [b"before ", &form[..], b" after"].concat())];
+        let same = |key: &[u8], value: &[u8]| Some((key.to_vec(), value.to_vec()));
+        damage::rewrite_and_add(&source.join("database"), &database, same, &added)
+            .expect("it can be rewritten");
+        let target = home.path().join("a.fmar");
+        let run = checkpoint!("export", guardian, "--to", target).exits(1);
+        assert!(run.sentence().contains("the record ff0077 of"), "{}", run.stderr);
+        assert!(run.sentence().contains("what is in the file private.json"), "{}", run.stderr);
+        // Away from its directory it is the backup that says what is secret.
+        let bare = home.path().join("bare");
+        let _ = fs::remove_dir_all(&bare);
+        copy_dir(&database, &bare);
+        let run = checkpoint!("export", bare, "--to", target, "--data-dir", tar).exits(1);
+        assert!(run.sentence().contains("what is in the file private.json"), "{}", run.stderr);
+        assert!(!target.exists());
+    }
 }

@@ -8,6 +8,7 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
     group_digits, interrupt_flag,
 };
+use fm_config::{CONSENSUS, ENCRYPTED, PRIVATE};
 use serde::Serialize;
 
 use crate::args::ExportArgs;
@@ -94,9 +95,8 @@ fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
     }
     let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
     let own = holds_database.then(|| source.to_owned());
-    let is_guardians = |directory: &PathBuf| {
-        directory.join("consensus.json").exists() || directory.join("private.encrypt").exists()
-    };
+    let is_guardians =
+        |directory: &PathBuf| [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists());
     own.into_iter().chain(directories_around(state.path(), 2)).find(is_guardians)
 }
 

@@ -77,7 +77,9 @@ impl NodeConfig {
         belongs(&checked, local.identity, &config, file)?;
         notes.extend(files.exposed()?);
         let (tls_key, own) = (config.tls_key.take(), config.api_auth.take());
-        let api_auth = own.or_else(|| password.map(|password| Zeroizing::new(password.to_owned())));
+        // An empty one, as a variable without a value is, would open the interface to everybody.
+        let given = password.filter(|password| !password.is_empty());
+        let api_auth = own.or_else(|| given.map(|password| Zeroizing::new(password.to_owned())));
         let directory = directory.to_owned();
         let config = Self { directory, consensus, local, keys, api_auth, tls_key, notes, private: config };
         config.check()?;
