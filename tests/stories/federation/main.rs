@@ -1,6 +1,5 @@
 //! Federations of real processes. One program for all of these stories, since most of their time is waiting for rounds.
 
-mod attacked;
 mod byzantine;
 mod dev;
 mod faults;
