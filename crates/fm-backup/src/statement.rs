@@ -19,12 +19,19 @@ pub(crate) const SINCE: &str = "since";
 /// Identity of the whole state that an increment leads to.
 pub(crate) const STATE_IDENTITY: &str = "state_identity";
 /// Entries about the making of the archive; nothing in the records shows them.
-const OF_THE_MAKING: [&str; 5] = [CHECKED, FEDERATION, "guardian", "omissions", "tool"];
+const OF_THE_MAKING: [&str; 8] =
+    [CHECKED, FEDERATION, "guardian", "omissions", "tool", MOVED, GUARD_UNTIL, SIGNED];
 const FEDERATION: &str = "federation";
 const CHECKED: &str = "checked";
 /// What `checked` says.
 const WITH_KEYS: &str = "signatures";
 const WITHOUT_KEYS: &str = "structure";
+/// When the guardian was moved away; only in the last archive that was made of it at the old place.
+const MOVED: &str = "moved";
+/// The last session in which the guardian may make no units on this state; only beside `moved`.
+const GUARD_UNTIL: &str = "guard_until";
+/// The newest session in which it made units, as the node recorded it; only beside `moved`.
+const SIGNED: &str = "signed_session";
 
 /// What of a state an archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +96,44 @@ pub struct Making {
     pub guardian: Option<u16>,
     /// Program and version.
     pub tool: String,
+    /// What the next place has to know, if the guardian is moved.
+    pub handover: Option<Handover>,
+}
+
+/// What the archive of a moved guardian says to the place where it continues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// When the move began.
+    pub moved: String,
+    /// The last session in which the guardian may make no units.
+    pub guard_until: Option<u64>,
+    /// The newest session in which it made units, as the node recorded it.
+    pub signed: Option<u64>,
+}
+
+impl Handover {
+    /// What an archive says of it; none if it is not of a moved guardian.
+    ///
+    /// # Errors
+    /// If an entry is not what a move writes, with its name.
+    pub fn of(metadata: &Metadata) -> Result<Option<Self>, &'static str> {
+        let number =
+            |name: &'static str| metadata.get(name).map(|text| text.parse().map_err(|_| name)).transpose();
+        let Some(moved) = metadata.get(MOVED) else {
+            let alone = [GUARD_UNTIL, SIGNED].into_iter().find(|name| metadata.get(name).is_some());
+            return alone.map_or(Ok(None), Err);
+        };
+        if !fm_store::is_moment(moved) {
+            return Err(MOVED);
+        }
+        Ok(Some(Self { moved: moved.to_owned(), guard_until: number(GUARD_UNTIL)?, signed: number(SIGNED)? }))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let numbers = [(GUARD_UNTIL, self.guard_until), (SIGNED, self.signed)];
+        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string())));
+        std::iter::once((MOVED, self.moved.clone())).chain(numbers)
+    }
 }
 
 /// The statement of an archive with what a survey found.
@@ -105,6 +150,7 @@ pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> M
         ("omissions", survey.omissions.join(" ")),
         ("tool", making.tool.clone()),
     ]);
+    entries.extend(making.handover.iter().flat_map(Handover::entries));
     if let Some(anchor) = &audit.anchor {
         entries.insert("last", anchor.last.to_string());
         entries.insert("sessions", anchor.sessions.to_string());
@@ -191,7 +237,8 @@ pub(crate) fn impossible(stated: &Metadata, guardians: Option<usize>) -> Vec<Str
         ("omissions", "a list of codes or empty".to_owned(), stated.get("omissions").is_some()),
         ("tool", "a program and its version".to_owned(), stated.get("tool").is_some()),
     ];
-    let wrong = all.into_iter().filter(|(_, _, holds)| !holds);
+    let handover = Handover::of(stated).err().map(|name| (name, "as a move writes it".to_owned(), false));
+    let wrong = all.into_iter().chain(handover).filter(|(_, _, holds)| !holds);
     wrong
         .map(|(name, wanted, _)| {
             let found = stated.get(name).map_or("nothing".to_owned(), |value| format!("{value:?}"));

@@ -1,64 +1,56 @@
 //! The guardian whose data directory is at hand, asked from a program that does nothing else.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use fm_config::{CONSENSUS, FilesError, GuardianFiles};
 use tokio::runtime::Builder;
 
 /// Why a data directory does not name an interface.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file is no JSON.
-    #[error("{} cannot be understood", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
+    /// A file cannot be read, or is not what it should be.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// It names no such guardian.
     #[error("{} does not name guardian {peer}", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: String,
+        peer: u16,
+    },
+    /// The guardian is not reached over WebSocket.
+    #[error("guardian {peer} is reached over iroh alone ({url}), which this program does not speak")]
+    OverIroh {
+        /// The guardian.
+        peer: u16,
+        /// Its address.
+        url: String,
     },
 }
 
 /// The address of the interface of the guardian with that data directory.
 ///
 /// # Errors
-/// If its files do not name it.
+/// If its files do not name it, or it is not reached over WebSocket.
 pub fn own_address(directory: &Path) -> Result<String, AddressError> {
-    let me = read_json(&directory.join("local.json"))?["identity"].to_string();
-    address_of(directory, &me)
+    address_of(directory, GuardianFiles::open(directory)?.identity()?)
 }
 
 /// The address of the interface of a guardian of the federation that a data directory is of.
 ///
 /// # Errors
-/// If its files do not name it.
-pub fn address_of(directory: &Path, peer: &str) -> Result<String, AddressError> {
-    let path = directory.join("consensus.json");
-    let url = read_json(&path)?["api_endpoints"][peer]["url"].as_str().map(str::to_owned);
-    url.ok_or_else(|| AddressError::Missing { path, peer: peer.to_owned() })
-}
-
-fn read_json(path: &Path) -> Result<Value, AddressError> {
-    let text =
-        fs::read_to_string(path).map_err(|source| AddressError::Read { path: path.to_owned(), source })?;
-    serde_json::from_str(&text).map_err(|source| AddressError::Json { path: path.to_owned(), source })
+/// If its files do not name it, or it is not reached over WebSocket.
+pub fn address_of(directory: &Path, peer: u16) -> Result<String, AddressError> {
+    let config = GuardianFiles::open(directory)?.consensus()?;
+    match config.guardians.get(&peer) {
+        None => Err(AddressError::Missing { path: directory.join(CONSENSUS), peer }),
+        Some(guardian) if guardian.is_over_iroh() => {
+            Err(AddressError::OverIroh { peer, url: guardian.url.clone() })
+        }
+        Some(guardian) => Ok(guardian.url.clone()),
+    }
 }
 
 /// Waits for an answer where nothing else is to be done meanwhile.

@@ -10,6 +10,7 @@ use fm_codec::{Dialect, Writer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::consensus_hash::ConsensusHashes;
 use crate::keys::{EpochKeys, KeyError};
 use crate::strict_json::Strict;
 use crate::{BroadcastKey, PublicKey};
@@ -27,10 +28,15 @@ pub struct ConsensusConfig {
     pub federation_id: Option<PublicKey>,
     /// The key each guardian signs sessions with.
     pub broadcast_public_keys: BTreeMap<u16, BroadcastKey>,
-    /// Every guardian's name and address.
+    /// Every guardian's name and address: of `iroh_endpoints` where that names any, as servers take them.
     pub guardians: BTreeMap<u16, Guardian>,
     /// Every module's kind.
     pub modules: BTreeMap<u16, String>,
+    /// The hashes that guardians compare; of v0.2 and later, and where all that they cover can be encoded.
+    pub hashes: Option<ConsensusHashes>,
+    /// The rounds of a session: items in units of this round and later ones do not count. None where the file does not say
+    /// it: before v0.4 a session ended with its batches.
+    pub rounds_per_session: Option<u16>,
 }
 
 /// How a guardian is called and reached.
@@ -38,9 +44,21 @@ pub struct ConsensusConfig {
 pub struct Guardian {
     /// The name its operator gave.
     pub name: String,
-    /// The address of its interface, as the file writes it.
+    /// The address of its interface, as the file writes it; `iroh://` and the hex of its key where it is reached by that.
     pub url: String,
 }
+
+impl Guardian {
+    /// Whether its interface is reached over iroh, and not over WebSocket.
+    pub fn is_over_iroh(&self) -> bool {
+        self.url.starts_with(IROH)
+    }
+}
+
+/// How an address begins that is a key.
+const IROH: &str = "iroh://";
+/// Bytes of such a key.
+const IROH_KEY_BYTES: usize = 32;
 
 /// Why a file of keys or configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -109,12 +127,14 @@ pub enum ConfigError {
 impl ConsensusConfig {
     /// The federation's id: of v0.1 its key (48 bytes), later SHA-256 of its guardians' encoded addresses.
     ///
-    /// None if an address is not written as its program's URL parser writes it: then the encoding is not known.
+    /// None if an address is not written as its program's URL parser writes it, for then the encoding is not known; and
+    /// if the file names no guardian at all.
     pub fn federation(&self) -> Option<Vec<u8>> {
         if let Some(id) = self.federation_id {
             return Some(id.to_vec());
         }
-        if !self.guardians.values().all(|guardian| is_plain_url(&guardian.url)) {
+        let is_plain = |guardian: &Guardian| is_plain_url(&guardian.url) || is_iroh_url(&guardian.url);
+        if self.guardians.is_empty() || !self.guardians.values().all(is_plain) {
             return None;
         }
         let mut endpoints = Writer::new(Dialect::MODERN);
@@ -135,18 +155,34 @@ impl ConsensusConfig {
         let field = |name| file.get(name).ok_or(ConfigError::NotAConsensusConfig { missing: name });
         let (code_version, endpoints) = (field("code_version")?, field("api_endpoints")?);
         let (broadcast, modules) = (field("broadcast_public_keys")?, field("modules")?);
+        let guardians = guardians(&file, endpoints)?;
+        let is_plain = |guardian: &Guardian| guardian.is_over_iroh() || is_plain_url(&guardian.url);
+        let is_encodable = file.get("auth_pk_set").is_none() && guardians.values().all(is_plain);
         Ok(Self {
+            hashes: ConsensusHashes::of(&file).ok().filter(|_| is_encodable),
             code_version: text("code_version", code_version)?.to_owned(),
             federation_name: federation_name(&file),
             epoch_keys: key_set(&file, "epoch_pk_set")?,
             federation_id: key_set(&file, "auth_pk_set")?.map(|keys| keys.public_key()),
             broadcast_public_keys: numbered("broadcast_public_keys", broadcast, broadcast_key)?,
-            guardians: numbered("api_endpoints", endpoints, guardian)?,
+            guardians,
             modules: numbered("modules", modules, |path, module| {
                 Ok(member(path, module, "kind")?.to_owned())
             })?,
+            rounds_per_session: file.get(ROUNDS).map(rounds).transpose()?,
         })
     }
+}
+
+/// The field with the rounds of a session.
+const ROUNDS: &str = "broadcast_rounds_per_session";
+
+fn rounds(value: &Value) -> Result<u16, ConfigError> {
+    let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| ConfigError::WrongType {
+        field: ROUNDS.to_owned(),
+        expected: "a number from 0 to 65535",
+    })
 }
 
 /// The name among the free entries of `meta`: a text, which later versions write as JSON once more. Nothing rests on it.
@@ -170,6 +206,13 @@ fn is_plain_url(url: &str) -> bool {
         && !authority.ends_with(default_port)
         && authority.chars().chain(path.chars()).all(is_plain)
         && !path.contains("..")
+}
+
+/// Whether an address is one that servers make of a guardian's key.
+fn is_iroh_url(url: &str) -> bool {
+    let is_digit = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
+    let key = url.strip_prefix(IROH).unwrap_or_default();
+    key.len() == 2 * IROH_KEY_BYTES && key.bytes().all(is_digit)
 }
 
 pub(crate) fn parse_json(json: &str) -> Result<Value, ConfigError> {
@@ -221,6 +264,19 @@ fn key_set(file: &Value, field: &'static str) -> Result<Option<EpochKeys>, Confi
     keys.map(Some).map_err(|source| ConfigError::Keys { field, source })
 }
 
+/// Who the guardians are: a federation is reached in one way, and files before v0.7 know one only.
+fn guardians(file: &Value, api: &Value) -> Result<BTreeMap<u16, Guardian>, ConfigError> {
+    let over_web = numbered("api_endpoints", api, guardian)?;
+    let Some(iroh) = file.get("iroh_endpoints") else { return Ok(over_web) };
+    let over_iroh = numbered("iroh_endpoints", iroh, |path, value| {
+        let key = object(path, value)?.get("api_pk").unwrap_or(&Value::Null);
+        let key: [u8; IROH_KEY_BYTES] = hex_bytes(&format!("{path}.api_pk"), key)?;
+        let name = member(path, value, "name")?.to_owned();
+        Ok(Guardian { name, url: format!("{IROH}{}", hex::encode(key)) })
+    })?;
+    Ok(if over_iroh.is_empty() { over_web } else { over_iroh })
+}
+
 fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {
     Ok(Guardian {
         name: member(path, value, "name")?.to_owned(),
@@ -228,14 +284,14 @@ fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {
     })
 }
 
-fn member<'a>(path: &str, value: &'a Value, name: &str) -> Result<&'a str, ConfigError> {
+pub(crate) fn member<'a>(path: &str, value: &'a Value, name: &str) -> Result<&'a str, ConfigError> {
     text(&format!("{path}.{name}"), object(path, value)?.get(name).unwrap_or(&Value::Null))
 }
 
-fn text<'a>(path: &str, value: &'a Value) -> Result<&'a str, ConfigError> {
+pub(crate) fn text<'a>(path: &str, value: &'a Value) -> Result<&'a str, ConfigError> {
     value.as_str().ok_or_else(|| ConfigError::WrongType { field: path.to_owned(), expected: "a text" })
 }
 
-fn object<'a>(path: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ConfigError> {
+pub(crate) fn object<'a>(path: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ConfigError> {
     value.as_object().ok_or_else(|| ConfigError::WrongType { field: path.to_owned(), expected: "an object" })
 }

@@ -122,6 +122,63 @@ fn federations_have_the_ids_of_their_invite_codes() {
     }
 }
 
+/// Upstream's own code derived these; the guardians' keys are in the place of addresses.
+#[test]
+fn federations_of_today_have_the_ids_that_their_servers_give() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    for (name, over_iroh) in
+        [("session-v0.13.0", false), ("session-v0.13.0-iroh", true), ("session-v0.13.0-single", false)]
+    {
+        let read = |file: &str| fs::read_to_string(fixtures.join(name).join(file)).unwrap();
+        let truth: serde_json::Value = serde_json::from_str(&read("truth.json")).unwrap();
+        let config = ConsensusConfig::parse(&read("peer-0/consensus.json")).unwrap();
+        let id = hex::encode(config.federation().unwrap());
+        assert_eq!(truth["peers"]["peer-0"]["federation_id"], id, "{name}");
+        let guardians = u16::try_from(config.broadcast_public_keys.len()).unwrap();
+        for peer in 0..guardians {
+            let guardian = &config.guardians[&peer];
+            assert_eq!(
+                (guardian.name.clone(), guardian.is_over_iroh()),
+                (format!("guardian-{peer}"), over_iroh)
+            );
+            // Another key or another name is another federation.
+            for change in 0..2 {
+                let mut other = config.clone();
+                let changed = other.guardians.get_mut(&peer).unwrap();
+                if change == 0 {
+                    changed.name.push('x');
+                } else {
+                    let last = changed.url.pop().unwrap();
+                    changed.url.push(if last == '0' { '1' } else { '0' });
+                }
+                if change == 0 || over_iroh {
+                    assert_ne!(hex::encode(other.federation().unwrap()), id, "{name} {peer}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nobody_is_no_federation_and_an_odd_key_is_none() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let text = fs::read_to_string(fixtures.join("session-v0.13.0-iroh/peer-0/consensus.json")).unwrap();
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let known = ConsensusConfig::parse(&text).unwrap().federation().unwrap();
+    // Digits in capitals are the same key: servers read it, and write it in small ones.
+    let key = file["iroh_endpoints"]["1"]["api_pk"].as_str().unwrap().to_uppercase();
+    file["iroh_endpoints"]["1"]["api_pk"] = key.into();
+    assert_eq!(ConsensusConfig::parse(&file.to_string()).unwrap().federation().unwrap(), known);
+    // Servers that know iroh_endpoints take them wherever one is there.
+    file["api_endpoints"]["0"] = serde_json::json!({ "url": "ws://host/", "name": "other" });
+    assert_eq!(ConsensusConfig::parse(&file.to_string()).unwrap().federation().unwrap(), known);
+    file["iroh_endpoints"] = serde_json::json!({});
+    file["api_endpoints"] = serde_json::json!({});
+    assert_eq!(ConsensusConfig::parse(&file.to_string()).unwrap().federation(), None);
+    file["api_endpoints"]["0"] = serde_json::json!({ "url": "iroh://host", "name": "other" });
+    assert_eq!(ConsensusConfig::parse(&file.to_string()).unwrap().federation(), None);
+}
+
 #[test]
 fn keys_without_parity_are_told_by_their_length() {
     let text = |length: usize| format!("{{\"0\":\"{0}\",\"1\":\"{0}\"}}", "02".repeat(length));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fm_aleph::AlephError;
-use fm_consensus::{EngineError, GuardError, SignedError};
+use fm_consensus::{EngineError, GuardError, MovedAway, SignedError};
 use fm_eras::DetectError;
 use fm_migration::MigrationError;
 use fm_peers::PeersError;
@@ -20,6 +20,9 @@ pub enum NodeError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The guardian was moved to another place.
+    #[error(transparent)]
+    MovedAway(#[from] MovedAway),
     /// There is no database.
     #[error("there is no database at {}", path.display())]
     NoDatabase {
@@ -83,6 +86,19 @@ pub enum NodeError {
         path: PathBuf,
         /// Why.
         source: GuardError,
+    },
+    /// Servers of the federation run another module under the same name.
+    #[error(
+        "module {instance} is of kind {kind}, and servers of {servers} run another module under that name: they would accept \
+         other items than this node"
+    )]
+    OtherModule {
+        /// The module.
+        instance: u16,
+        /// Its kind.
+        kind: String,
+        /// What the servers' version is called.
+        servers: &'static str,
     },
     /// The machine stopped.
     #[error(transparent)]

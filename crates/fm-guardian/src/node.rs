@@ -16,6 +16,7 @@ use tracing::info;
 use crate::actions::publish;
 use crate::ahead::Ahead;
 use crate::api::{Api, interfaces};
+use crate::beside::Servers;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::opening::{GuardUntil, Opened, open};
@@ -33,8 +34,8 @@ pub struct NodeOptions {
     pub new: bool,
     /// The last session in which the guardian can have signed units, if the user states it.
     pub guard_until: Option<GuardUntil>,
-    /// Who takes part in ordering beside this node.
-    pub orderers: Orderers,
+    /// Servers that take part in ordering, if any do; of several versions the oldest.
+    pub beside: Option<Servers>,
     /// Which checkpoints are kept.
     pub checkpoints: Retention,
     /// So long without movement, and a session is told to be stuck.
@@ -68,11 +69,11 @@ impl Node {
     /// # Errors
     /// If files, database or addresses are not usable.
     pub async fn start(config: NodeConfig, options: &NodeOptions) -> Result<Self, NodeError> {
+        let rules = rules(&config, options.beside)?;
         let Opened { store, guard, recorder } = open(&config, options.new, options.guard_until)?;
-        let rules = rules(&config, options.orderers)?;
         let schedule = rules.schedule;
         let modules = Arc::new(config.modules()?);
-        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()?), Arc::new(config.keys.clone()));
+        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()), Arc::new(config.keys.clone()));
         let address = match &options.api {
             Some(address) => address.clone(),
             None => config.api_address()?,
@@ -129,11 +130,16 @@ impl Node {
     }
 }
 
-fn rules(config: &NodeConfig, orderers: Orderers) -> Result<Rules, NodeError> {
+fn rules(config: &NodeConfig, beside: Option<Servers>) -> Result<Rules, NodeError> {
     let rounds = config.consensus.broadcast_rounds_per_session;
     let schedule = Schedule::rounds(rounds).ok_or(NodeError::Rounds { rounds })?;
-    let schedule = if orderers == Orderers::Nodes { schedule } else { schedule.unbounded() };
-    Ok(Rules { schedule, orderers })
+    let Some(servers) = beside else { return Ok(Rules { schedule, orderers: Orderers::Nodes }) };
+    let mut modules = config.consensus.modules.iter();
+    if let Some((instance, module)) = modules.find(|(_, module)| !servers.run(&module.kind)) {
+        let kind = module.kind.clone();
+        return Err(NodeError::OtherModule { instance: *instance, kind, servers: servers.name() });
+    }
+    Ok(Rules { schedule: schedule.unbounded(), orderers: servers.orderers() })
 }
 
 fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError> {
@@ -147,6 +153,8 @@ fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError>
         Some(address) => address.clone(),
         None => config.p2p_address(me)?,
     };
-    let identity = Identity { certificate: config.certificate(me)?, key: config.tls_key.clone() };
-    Ok(Setup { me, identity, listen, others })
+    let key = config.tls_key.as_deref().cloned().unwrap_or_default();
+    let identity = Identity { certificate: config.certificate(me)?, key };
+    let sign_of_life = options.beside.map(Servers::sign_of_life).unwrap_or_default();
+    Ok(Setup { me, identity, listen, others, sign_of_life })
 }

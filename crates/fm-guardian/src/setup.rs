@@ -58,6 +58,7 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
         broadcast_public_keys: keys,
         broadcast_rounds_per_session: plan.rounds_per_session,
         api_endpoints: api,
+        iroh_endpoints: BTreeMap::new(),
         tls_certs: certificates,
         modules: dev_modules(),
         meta: BTreeMap::from([("federation_name".to_owned(), "\"dev\"".to_owned())]),

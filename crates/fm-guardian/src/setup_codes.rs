@@ -238,6 +238,7 @@ fn consensus(plan: &SetupPlan, codes: &BTreeMap<String, Code>) -> Consensus {
         broadcast_public_keys: of(|code| &code.key),
         broadcast_rounds_per_session: plan.rounds_per_session,
         api_endpoints: (0..).zip(codes.values().map(endpoint)).collect(),
+        iroh_endpoints: BTreeMap::new(),
         tls_certs: of(|code| &code.certificate),
         modules: dev_modules(),
         meta: BTreeMap::from([("federation_name".to_owned(), format!("\"{}\"", plan.federation_name))]),

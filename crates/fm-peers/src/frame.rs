@@ -1,6 +1,9 @@
 //! Frames: a length (8 bytes, big endian), a kind (4 bytes, little endian), and behind a message's kind the message's
 //! own length (8 bytes, little endian) and its bytes.
 //!
+//! A frame that says nothing but that somebody is there has three forms: servers of upstream break a link over one that they
+//! do not know.
+//!
 //! Invariant: no length is believed before it is checked, and no memory is taken for what has not arrived.
 
 use std::io::{Error, ErrorKind};
@@ -16,13 +19,32 @@ const FIRST_BYTES: usize = 4 << 10;
 
 const MESSAGE: u32 = 0;
 const PING: u32 = 1;
+/// A question for a signed session (8 bytes, little endian), which nobody sends for its answer.
+const QUESTION: u32 = 2;
+/// A number of bytes (8 bytes, little endian) that only the making of keys has a use for.
+const BYTES: u32 = 3;
+/// A session that never is.
+const NO_SESSION: u64 = u64::MAX;
 const KIND_BYTES: u64 = 4;
 const LENGTH_BYTES: u64 = 8;
+
+/// What a link sends when there is nothing to send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SignOfLife {
+    /// A kind of its own. Servers read it before v0.7, and nodes always.
+    #[default]
+    Ping,
+    /// No bytes of a kind that a running session has no use for. Servers from v0.7 to v0.9 leave it out in silence.
+    NoBytes,
+    /// A question for a session that never is. Servers from v0.10 on do not answer it.
+    Question,
+}
 
 /// What a frame's head announces.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    Ping,
+    /// Nothing but that somebody is there.
+    Alive,
     /// A message of so many bytes.
     Message(u32),
 }
@@ -39,9 +61,20 @@ pub(crate) async fn write_message(to: &mut (impl AsyncWrite + Unpin), message: &
 }
 
 /// Writes the frame that says nothing but that somebody is there.
-pub(crate) async fn write_ping(to: &mut (impl AsyncWrite + Unpin)) -> Result<(), Error> {
-    to.write_all(&KIND_BYTES.to_be_bytes()).await?;
-    to.write_all(&PING.to_le_bytes()).await
+pub(crate) async fn write_sign_of_life(
+    to: &mut (impl AsyncWrite + Unpin),
+    sign: SignOfLife,
+) -> Result<(), Error> {
+    let (kind, rest) = match sign {
+        SignOfLife::Ping => (PING, None),
+        SignOfLife::NoBytes => (BYTES, Some(0)),
+        SignOfLife::Question => (QUESTION, Some(NO_SESSION)),
+    };
+    let mut frame = Vec::with_capacity(20);
+    frame.extend((KIND_BYTES + rest.map_or(0, |_| LENGTH_BYTES)).to_be_bytes());
+    frame.extend(kind.to_le_bytes());
+    frame.extend(rest.map(u64::to_le_bytes).into_iter().flatten());
+    to.write_all(&frame).await
 }
 
 /// Reads all of a frame but the message in it.
@@ -52,7 +85,12 @@ pub(crate) async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> Result<Hea
         return Err(bad("a frame without a kind"));
     }
     match (from.read_u32_le().await?, frame - KIND_BYTES) {
-        (PING, 0) => Ok(Head::Ping),
+        (PING, 0) => Ok(Head::Alive),
+        (QUESTION, LENGTH_BYTES) => from.read_u64_le().await.map(|_| Head::Alive),
+        (BYTES, LENGTH_BYTES) => match from.read_u64_le().await? {
+            0 => Ok(Head::Alive),
+            _ => Err(bad("a frame without the bytes that it announces")),
+        },
         (MESSAGE, rest @ LENGTH_BYTES..) => {
             let length = from.read_u64_le().await?;
             let allowed = u32::try_from(length).ok().filter(|length| *length as usize <= MAX_MESSAGE_BYTES);
@@ -95,11 +133,11 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_is_read() {
         let mut wire = Vec::new();
-        write_ping(&mut wire).await.unwrap();
+        write_sign_of_life(&mut wire, SignOfLife::Ping).await.unwrap();
         write_message(&mut wire, b"unit").await.unwrap();
         assert_eq!(wire[12..], *b"\0\0\0\0\0\0\0\x10\0\0\0\0\x04\0\0\0\0\0\0\0unit");
         let mut rest = wire.as_slice();
-        assert_eq!(read_head(&mut rest).await.unwrap(), Head::Ping);
+        assert_eq!(read_head(&mut rest).await.unwrap(), Head::Alive);
         assert_eq!(read_head(&mut rest).await.unwrap(), Head::Message(4));
         assert_eq!(read_message(&mut rest, 4).await.unwrap(), b"unit");
         assert!(rest.is_empty());
@@ -119,6 +157,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn every_sign_of_life_is_read_as_one() {
+        let forms = [
+            (SignOfLife::Ping, &b"\0\0\0\0\0\0\0\x04\x01\0\0\0"[..]),
+            (SignOfLife::NoBytes, b"\0\0\0\0\0\0\0\x0c\x03\0\0\0\0\0\0\0\0\0\0\0"),
+            (SignOfLife::Question, b"\0\0\0\0\0\0\0\x0c\x02\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff"),
+        ];
+        let mut all = Vec::new();
+        for (sign, bytes) in forms {
+            let mut wire = Vec::new();
+            write_sign_of_life(&mut wire, sign).await.unwrap();
+            assert_eq!(wire, bytes, "{sign:?}");
+            for cut in 0..wire.len() {
+                assert_eq!(head(&wire[..cut]).await, Err(ErrorKind::UnexpectedEof), "{sign:?}");
+            }
+            all.extend(wire);
+        }
+        write_message(&mut all, b"unit").await.unwrap();
+        let mut rest = all.as_slice();
+        for _ in forms {
+            assert_eq!(read_head(&mut rest).await.unwrap(), Head::Alive);
+        }
+        assert_eq!(read_head(&mut rest).await.unwrap(), Head::Message(4));
+    }
+
+    #[tokio::test]
     async fn what_is_no_frame_is_refused() {
         let frame = |frame: u64, kind: u32, length: u64| {
             [&frame.to_be_bytes()[..], &kind.to_le_bytes(), &length.to_le_bytes()].concat()
@@ -128,7 +191,13 @@ mod tests {
             frame(3, PING, 0),
             frame(0, PING, 0),
             frame(5, PING, 0),
-            frame(12, 2, 0),
+            frame(12, 4, 0),
+            frame(4, QUESTION, 0),
+            frame(13, QUESTION, 0),
+            frame(4, BYTES, 0),
+            frame(12, BYTES, 1),
+            frame(13, BYTES, 1),
+            frame(12, PING, 0),
             frame(11, MESSAGE, 0),
             frame(12, MESSAGE, 1),
             frame(13, MESSAGE, 0),

@@ -1,6 +1,6 @@
 //! Links between guardians: one per pair, TLS with the certificates of the configuration and no others.
 //!
-//! On the wire it is what v0.5 speaks: TLS over TCP, the guardian with the lower number dials, frames as in
+//! On the wire it is what v0.4 to v0.13 speak: TLS over TCP, the guardian with the lower number dials, frames as in
 //! [`frame`](self). Whoever else connects is refused in the handshake.
 //!
 //! Invariants: sending never waits, and drops the oldest message of that guardian's queue when it is full; what a
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub use frame::MAX_MESSAGE_BYTES;
+pub use frame::{MAX_MESSAGE_BYTES, SignOfLife};
 pub use inbox::Incoming;
 pub use link::LinkState;
 pub use listen::network_of;
@@ -62,6 +62,8 @@ pub struct Setup {
     pub listen: String,
     /// The other guardians.
     pub others: BTreeMap<u16, Other>,
+    /// What is sent when there is nothing to send: what servers among the other guardians can read.
+    pub sign_of_life: SignOfLife,
 }
 
 /// Another guardian.
@@ -106,6 +108,7 @@ impl Peers {
                 inbox,
                 outbox: outbox.clone(),
                 counters: counters.clone(),
+                sign_of_life: setup.sign_of_life,
             };
             tasks.spawn(link.run());
             accepted.insert(peer, to_link);

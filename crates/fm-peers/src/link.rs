@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tracing::{debug, info};
 
-use crate::frame::{Head, read_head, read_message, write_message, write_ping};
+use crate::frame::{Head, SignOfLife, read_head, read_message, write_message, write_sign_of_life};
 use crate::inbox::Inbox;
 use crate::listen::{HANDSHAKE_TIME, Stream};
 use crate::outbox::Outbox;
@@ -100,6 +100,8 @@ pub(crate) struct Link {
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) counters: Arc<Counters>,
+    /// What is sent when there is nothing to send.
+    pub(crate) sign_of_life: SignOfLife,
 }
 
 impl Link {
@@ -118,7 +120,7 @@ impl Link {
                 info!(guardian = self.peer, "linked");
                 let before = self.counters.messages_in.load(Relaxed);
                 tokio::select! {
-                    end = serve(current, &self.inbox, &self.outbox, &self.counters) => {
+                    end = serve(current, &self.inbox, &self.outbox, &self.counters, self.sign_of_life) => {
                         info!(guardian = self.peer, reason = %end, "link broken");
                     }
                     newer = self.streams.recv() => match newer {
@@ -162,11 +164,17 @@ async fn connect(connector: &TlsConnector, address: &str) -> Result<Stream, Erro
 }
 
 /// Moves messages in both directions; why that ended.
-async fn serve(stream: Stream, inbox: &Inbox, outbox: &Outbox, counters: &Counters) -> Error {
+async fn serve(
+    stream: Stream,
+    inbox: &Inbox,
+    outbox: &Outbox,
+    counters: &Counters,
+    sign_of_life: SignOfLife,
+) -> Error {
     let (from, to) = split(stream);
     let end = tokio::select! {
         end = receive(from, inbox, counters) => end,
-        end = send(to, outbox, counters) => end,
+        end = send(to, outbox, counters, sign_of_life) => end,
     };
     match end {
         Ok(()) => Error::new(ErrorKind::BrokenPipe, "this guardian stops"),
@@ -193,11 +201,16 @@ async fn receive(mut from: impl AsyncRead + Unpin, inbox: &Inbox, counters: &Cou
     }
 }
 
-async fn send(mut to: impl AsyncWrite + Unpin, outbox: &Outbox, counters: &Counters) -> Result<(), Error> {
+async fn send(
+    mut to: impl AsyncWrite + Unpin,
+    outbox: &Outbox,
+    counters: &Counters,
+    sign_of_life: SignOfLife,
+) -> Result<(), Error> {
     loop {
         let Ok(first) = timeout(PING_AFTER, outbox.take()).await else {
             within(STALL, async {
-                write_ping(&mut to).await?;
+                write_sign_of_life(&mut to, sign_of_life).await?;
                 to.flush().await
             })
             .await?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fm_peers::{Identity, Incoming, Other, Peers, Setup, new_identity};
+use fm_peers::{Identity, Incoming, Other, Peers, Setup, SignOfLife, new_identity};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
@@ -27,10 +27,22 @@ async fn start(
     listen: &str,
     other: (u16, &Identity, &str),
 ) -> (Peers, Incoming) {
+    start_with(me, identity, listen, other, SignOfLife::default()).await
+}
+
+/// The same with what it sends when there is nothing to send.
+async fn start_with(
+    me: u16,
+    identity: &Identity,
+    listen: &str,
+    other: (u16, &Identity, &str),
+    sign_of_life: SignOfLife,
+) -> (Peers, Incoming) {
     let (peer, known, address) = other;
     let known = Other { certificate: known.certificate.clone(), address: address.to_owned() };
     let others = BTreeMap::from([(peer, known)]);
-    Peers::start(Setup { me, identity: copy(identity), listen: listen.to_owned(), others }).await.unwrap()
+    let listen = listen.to_owned();
+    Peers::start(Setup { me, identity: copy(identity), listen, others, sign_of_life }).await.unwrap()
 }
 
 async fn received(incoming: &mut Incoming) -> Option<(u16, Vec<u8>)> {
@@ -62,6 +74,30 @@ async fn messages_arrive_in_both_directions_and_again_after_a_restart() {
     assert!(left.states()[&1].connects >= 2);
 }
 
+/// Beside servers every node says otherwise that it is there; nodes read all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_stays_while_each_side_says_only_that_it_is_there() {
+    let mut pairs = Vec::new();
+    for sign in [SignOfLife::Ping, SignOfLife::NoBytes, SignOfLife::Question] {
+        let (first, second) = (new_identity("a").unwrap(), new_identity("b").unwrap());
+        let (first_at, second_at) = (free_address().await, free_address().await);
+        let left = start_with(0, &first, &first_at, (1, &second, &second_at), sign).await;
+        let right = start_with(1, &second, &second_at, (0, &first, &first_at), sign).await;
+        pairs.push((sign, left, right));
+    }
+    // Each side has said it once after five seconds.
+    sleep(Duration::from_secs(7)).await;
+    for (sign, (left, mut left_in), (right, mut right_in)) in pairs {
+        left.send(1, Arc::from(&b"unit"[..]));
+        assert_eq!(received(&mut right_in).await, Some((0, b"unit".to_vec())), "{sign:?}");
+        right.send(0, Arc::from(&b"unit"[..]));
+        assert_eq!(received(&mut left_in).await, Some((1, b"unit".to_vec())), "{sign:?}");
+        for state in [left.states()[&1], right.states()[&0]] {
+            assert_eq!((state.connects, state.messages_in, state.garbage), (1, 1, 0), "{sign:?}: {state:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_not_linked() {
     let [first, second, stranger] = ["a", "b", "b"].map(|name| new_identity(name).unwrap());
@@ -90,10 +126,12 @@ async fn a_key_of_another_certificate_is_told_before_anything_is_tried() {
         Identity { certificate: vec![0; 40], key: first.key.clone() },
         Identity { certificate: Vec::new(), key: Vec::new() },
     ];
+    let setup = |identity, listen: &str| {
+        let (others, sign_of_life) = (BTreeMap::new(), SignOfLife::default());
+        Setup { me: 0, identity, listen: listen.to_owned(), others, sign_of_life }
+    };
     for identity in mixed {
-        let setup = Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others: BTreeMap::new() };
-        assert!(Peers::start(setup).await.is_err());
+        assert!(Peers::start(setup(identity, "127.0.0.1:0")).await.is_err());
     }
-    let nowhere = Setup { me: 0, identity: first, listen: "256.0.0.1:x".to_owned(), others: BTreeMap::new() };
-    assert!(Peers::start(nowhere).await.is_err());
+    assert!(Peers::start(setup(first, "256.0.0.1:x")).await.is_err());
 }

@@ -3,6 +3,7 @@
 mod byzantine;
 mod dev;
 mod faults;
+mod moved;
 mod refuses;
 mod restored;
 mod together;

@@ -140,3 +140,23 @@ fn a_federation_of_one_needs_nobody() {
     let verdict = fm_tests::verify!(directory, "--config", directory, "--json").exits(0).verdict();
     assert_eq!((&verdict["sessions"], &verdict["signed"]), (&3.into(), &3.into()));
 }
+
+#[test]
+fn a_ledger_does_not_run_beside_servers_that_know_another() {
+    let mut nodes = Nodes::new(10);
+    for servers in ["v0.10", "v0.11", "v0.12", "v0.13"] {
+        let refused = nodes.ask(0, &["run", "--beside-servers", servers]).exits(2);
+        let sentence = refused.sentence();
+        assert!(sentence.contains("kind dummy") && sentence.contains(servers), "{}", refused.stderr);
+    }
+    for unknown in ["v0.3", "v0.14", "v1", "0.5", "v0.5.0", "V0.5", "nodes", ""] {
+        nodes.ask(0, &["run", "--beside-servers", unknown]).exits(2);
+    }
+    // With older ones it does.
+    (0..4).for_each(|peer| nodes.start_with(peer, &["--beside-servers", "v0.9"], &[]));
+    nodes.wait_for(1, 1);
+    nodes.ask(1, &["submit"]).exits(0);
+    nodes.wait_for(0, 3);
+    let sessions = nodes.shut_down();
+    nodes.root(sessions);
+}

@@ -26,6 +26,12 @@ fn last_and_own(nodes: &Nodes, peer: usize) -> (u64, usize) {
     (last, own.sum())
 }
 
+/// What `fm-checkpoint status` says is to be done, and whether the guard has passed.
+fn next(nodes: &Nodes, peer: usize) -> (String, Option<bool>) {
+    let status = nodes.checkpoint(peer, &["status", "--json"]).exits(0).verdict();
+    (status["next"].as_str().expect("a text").to_owned(), status["guard_passed"].as_bool())
+}
+
 fn guard(nodes: &Nodes, peer: usize) -> u64 {
     let text =
         std::fs::read_to_string(nodes.directory(peer).join("equivocation-guard.json")).expect("a guard");
@@ -39,6 +45,9 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
     assert!(units(&nodes, 2) > 0, "its units of the open session are in the old database");
     nodes.checkpoint(2, &["restore", "--checkpoint", "24", "--yes"]).exits(0);
     assert_eq!((guard(&nodes, 2), units(&nodes, 2)), (26, 0));
+    let (before, passed) = next(&nodes, 2);
+    assert!(before.starts_with("start fm-node now, or fedimintd when the others have finished session 26"));
+    assert_eq!(passed, Some(false));
     // Two of four cannot finish a session: the guarded one waits, and says for what.
     nodes.start_with(0, &["--stuck-after", "1"], &[]);
     nodes.start_with(2, &["--stuck-after", "1"], &[]);
@@ -46,8 +55,12 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
     nodes.wait_for_log(2, "this guardian makes no units up to session 26");
     assert!(nodes.log(2).contains("no link to guardian 1, 3"), "{}", nodes.log(2));
     nodes.wait_for_log(0, "nothing of guardian 2");
+    let (running, passed) = next(&nodes, 2);
+    assert!(running.starts_with("nothing: a process works with the database"), "{running}");
+    assert_eq!(passed, None);
     nodes.kill(2);
     assert_eq!(units(&nodes, 2), 0, "a guarded guardian has made units");
+    assert_eq!(next(&nodes, 2), (before, Some(false)), "it caught up, and session 26 is not finished");
     nodes.start(2);
     nodes.start(1);
     nodes.start(3);
@@ -61,6 +74,11 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
     assert!(contributed(&nodes).is_some_and(|session| session > 26), "{:?}", contributed(&nodes));
     let sessions = nodes.shut_down();
     nodes.root(sessions);
+    let (after, passed) = next(&nodes, 2);
+    assert!(after.starts_with("nothing: session 26 is finished"), "{after}");
+    assert_eq!(passed, Some(true));
+    let told = nodes.checkpoint(2, &["status"]).exits(0).stdout;
+    assert!(told.contains("guard      passed: session 26 is finished"), "{told}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fm_cli::{Exit, Failure, Output, group_digits, root_line};
-use fm_restore::{DataDir, Guard, Journal, Status, Step};
+use fm_restore::{DataDir, Guard, Journal, Reached, Status, Step};
 use serde::Serialize;
 
 use crate::restore_args::StatusArgs;
@@ -19,13 +19,17 @@ struct StatusLine<'a> {
     last: Option<u64>,
     identity: Option<&'a str>,
     history_root: Option<&'a str>,
-    next: &'static str,
+    next: String,
     guard: Option<&'a Guard>,
+    guard_passed: Option<bool>,
     kept: &'a [PathBuf],
 }
 
 pub(crate) fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
-    let dir = DataDir::open(&arguments.data_dir)?;
+    let dir = DataDir::open_to_move(&arguments.data_dir)?;
+    if let Some(moved) = dir.marker()? {
+        return crate::move_status::run(arguments, &dir, &moved);
+    }
     let status = Status::of(&dir)?;
     let journal = status.journal.as_ref();
     let under_way = journal.is_some_and(|journal| journal.step.is_under_way());
@@ -48,6 +52,7 @@ pub(crate) fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
             history_root: journal.map(|journal| journal.proof.history_root.as_str()),
             next: next(&status),
             guard: status.guard.as_ref(),
+            guard_passed: status.guard_passed(),
             kept: &status.kept,
         })?;
     } else {
@@ -56,9 +61,9 @@ pub(crate) fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
     Ok(if under_way { Exit::Partial } else { Exit::Done })
 }
 
-fn next(status: &Status) -> &'static str {
+fn next(status: &Status) -> String {
     if status.busy {
-        return "wait: a restore is at work right now";
+        return "wait: a restore is at work right now".to_owned();
     }
     match status.journal.as_ref().map(|journal| journal.step) {
         None => "nothing: no restore is under way",
@@ -71,9 +76,31 @@ fn next(status: &Status) -> &'static str {
         Some(Step::Swapped) => {
             "the restored database is in its place; run the same command again for its last proof, or undo to go back"
         }
-        Some(Step::Done) => "start the node when the guard allows it; undo leads back",
+        Some(Step::Done) => return format!("{}; undo leads back", after_restore(status)),
         Some(Step::Undoing) => "run undo again to finish the way back",
         Some(Step::Undone) => "nothing: it was taken back",
+    }
+    .to_owned()
+}
+
+/// What is left to do once a restore is finished.
+fn after_restore(status: &Status) -> String {
+    let Some(guard) = &status.guard else { return "nothing: no guard is in place".to_owned() };
+    let until = group_digits(guard.until_session);
+    let server = format!("fedimintd when the others have finished session {until}");
+    match &status.reached {
+        Some(Reached::Sessions(finished)) if *finished > guard.until_session => {
+            format!("nothing: session {until} is finished, the guard keeps nothing back any more")
+        }
+        Some(Reached::Running) => {
+            format!(
+                "nothing: a process works with the database; fm-node makes no units up to session {until} by itself"
+            )
+        }
+        Some(Reached::Unknown(why)) => {
+            format!("start fm-node now, or {server}; how far the database is cannot be told: {why}")
+        }
+        Some(Reached::Sessions(_)) | None => format!("start fm-node now, or {server}"),
     }
 }
 
@@ -84,11 +111,11 @@ fn print(output: &mut Output, status: &Status, dir: &Path) -> Result<(), Failure
     }
     output.line(&format!("next       {}", next(status)))?;
     if let Some(guard) = &status.guard {
-        output.line(&format!(
-            "guard      no units up to session {}: {}",
-            group_digits(guard.until_session),
-            guard.evidence
-        ))?;
+        let until = group_digits(guard.until_session);
+        output.line(&match status.guard_passed() {
+            Some(true) => format!("guard      passed: session {until} is finished"),
+            _ => format!("guard      no units up to session {until}: {}", guard.evidence),
+        })?;
     }
     status.kept.iter().try_for_each(|path| output.line(&format!("kept       {}", path.display())))
 }

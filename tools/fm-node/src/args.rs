@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use fm_cli::{Manual, PasswordArgs, bytes, count, number};
-use fm_guardian::GuardUntil;
+use fm_guardian::{GuardUntil, Servers};
 
 /// Run a guardian, or a whole federation for trying.
 ///
@@ -35,6 +35,7 @@ pub(crate) enum Command {
     /// Its name is `db_checkpoints/`, the last session, `-` and the time, and it is never removed by itself.
     Checkpoint(CheckpointArgs),
     Shutdown(ShutdownArgs),
+    Announce(AnnounceArgs),
     Load(LoadArgs),
     #[command(flatten)]
     Manual(Manual),
@@ -42,8 +43,9 @@ pub(crate) enum Command {
 
 /// Run a guardian from its data directory, until Ctrl-C or a scheduled shutdown.
 ///
-/// The directory holds consensus.json, local.json, private.encrypt and private.salt as v0.4 to v0.6 write them, and
-/// `database`.
+/// The directory holds consensus.json, local.json, `database`, and private.json, or private.encrypt and private.salt, as
+/// servers from v0.4 on write them. Where the keys are in clear, the password is that of the interface; without one what
+/// needs it is refused there.
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The guardian's data directory.
@@ -64,11 +66,13 @@ pub(crate) struct RunArgs {
     /// Listen here for clients, instead of at the address in consensus.json. Speaks ws, not wss.
     #[arg(long, value_name = "HOST:PORT", env = "FM_BIND_API")]
     pub(crate) bind_api: Option<String>,
-    /// Order as servers of this version do, while one of them still takes part. All nodes need the same.
+    /// Order as servers of this version do, while one of them still takes part; of several versions the oldest. All nodes need
+    /// the same.
     ///
     /// Such servers process what nodes alone refuse: an item that a guardian repeats within a session, one of 64 bytes, a
-    /// session of more than 15 MB, and those before v0.6 bytes after the items of a unit.
-    #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS")]
+    /// session of more than 15 MB, and those before v0.6 bytes after the items of a unit. From v0.7 on they also break a
+    /// link over the signs of life that nodes and older servers send.
+    #[arg(long, value_name = "VERSION", env = "FM_BESIDE_SERVERS", value_parser = servers())]
     pub(crate) beside_servers: Option<Servers>,
     /// Keep this many checkpoints of the database; one is made after every session. 0: none is made.
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION", value_parser = count::<usize>)]
@@ -86,17 +90,6 @@ pub(crate) struct RunArgs {
     /// one stops too.
     #[arg(long, env = "FM_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
     pub(crate) stop_with_stdin: bool,
-}
-
-/// Versions of servers whose configuration is that of nodes.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Servers {
-    #[value(name = "v0.4")]
-    V04,
-    #[value(name = "v0.5")]
-    V05,
-    #[value(name = "v0.6")]
-    V06,
 }
 
 /// Make a new federation: every guardian makes its own keys, and all exchange setup codes.
@@ -274,6 +267,21 @@ pub(crate) struct ShutdownArgs {
     pub(crate) cancel: bool,
 }
 
+/// Sign the address at which clients reach a running guardian from now on; clients and the other guardians learn it.
+///
+/// For a guardian that was moved to another host. fedimintd (v0.4 and later) takes it as well. The address in
+/// consensus.json stays as it is. An iroh federation needs no announcement.
+#[derive(Args)]
+pub(crate) struct AnnounceArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// The new address: wss://host/ or ws://host:port/.
+    #[arg(long, value_name = "URL", env = "FM_NEW_ADDRESS")]
+    pub(crate) address: String,
+}
+
 /// Submit transactions of a `dummy` ledger to a running federation and measure how long they take.
 ///
 /// Exit status: 0 transactions were accepted, 1 guardians answered and accepted none, 3 no guardian answered.
@@ -294,6 +302,11 @@ pub(crate) struct LoadArgs {
     /// Print the result as one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
+}
+
+fn servers() -> impl TypedValueParser<Value = Servers> {
+    PossibleValuesParser::new(Servers::names())
+        .try_map(|name| Servers::named(&name).ok_or("a version that is not listed"))
 }
 
 fn guard_until(text: &str) -> Result<GuardUntil, String> {

@@ -66,9 +66,9 @@ fn verdict(report: &LoadReport, directory: &Path) -> Result<Exit, Failure> {
 pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
     let guardians =
         (0..).map(|peer: u16| directory.join(peer.to_string())).take_while(|guardian| guardian.is_dir());
-    let urls: Vec<String> = guardians
-        .enumerate()
-        .map(|(peer, guardian)| address_of(&guardian, &peer.to_string()))
+    let urls: Vec<String> = (0..)
+        .zip(guardians)
+        .map(|(peer, guardian)| address_of(&guardian, peer))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
     if urls.is_empty() {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use fm_cli::{Exit, Failure, interrupt_flag};
-use fm_consensus::{Orderers, Retention};
+use fm_cli::{Exit, Failure, interrupt_flag, of_files};
+use fm_config::GuardianFiles;
+use fm_consensus::{Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::args::{RunArgs, Servers};
+use crate::args::RunArgs;
 use crate::failure::{is_wrong_password, of_config, of_node};
 
 pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
@@ -20,34 +21,38 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
     }
-    let read = |password: &str| NodeConfig::read(&arguments.data_dir, password);
-    let config = arguments.password.open(&arguments.data_dir, is_wrong_password, read)?;
+    let files = GuardianFiles::open(&arguments.data_dir).map_err(|error| of_files(&error))?;
+    if !files.is_backup() {
+        // Before a password is asked for: its keys are not there.
+        check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
+    }
+    let read = |password: Option<&str>| NodeConfig::read(&arguments.data_dir, password);
+    let config = arguments.password.open_files(&files, is_wrong_password, read)?;
     let config = config.map_err(|error| of_config(&error))?;
+    let mut notes = config.notes.clone();
+    if config.api_auth.is_none() {
+        notes.push("no password: what needs the guardian's password is refused at its interface".to_owned());
+    }
     let options = NodeOptions {
         listen: arguments.bind_p2p.clone(),
         api: arguments.bind_api.clone(),
         new: arguments.new,
         guard_until: arguments.guard_until,
-        orderers: orderers(arguments.beside_servers),
+        beside: arguments.beside_servers,
         checkpoints: Retention { keep: arguments.checkpoints, min_free: arguments.min_free },
         stuck_after: Duration::from_secs(arguments.stuck_after.max(1)),
         sessions: arguments.sessions,
     };
     runtime()?.block_on(async {
         let node = Node::start(config, &options).await.map_err(of_node)?;
+        for note in &notes {
+            warn!("{note}");
+        }
         tokio::spawn(stop_when(interrupted, node.stopper()));
         node.run().await.map_err(of_node)
     })?;
     info!("stopped");
     Ok(Exit::Done)
-}
-
-fn orderers(servers: Option<Servers>) -> Orderers {
-    match servers {
-        None => Orderers::Nodes,
-        Some(Servers::V04 | Servers::V05) => Orderers::Servers { ignore_rest: true },
-        Some(Servers::V06) => Orderers::Servers { ignore_rest: false },
-    }
 }
 
 async fn stop_when(interrupted: Arc<AtomicBool>, stop: Stop) {

@@ -197,9 +197,9 @@ impl Module for Meta {
             )),
             "get_consensus_rev" => Ok(Self::consensus(state, key_of(parameters)?)?
                 .map_or(Value::Null, |agreed| agreed.number.into())),
-            "submit" | "get_submissions" if !authenticated => Err(ApiError::NotAuthenticated),
+            "submit" | "get_submission" if !authenticated => Err(ApiError::NotAuthenticated),
             "submit" => submit(state, parameters),
-            "get_submissions" => submissions(state, key_of(parameters)?),
+            "get_submission" => submissions(state, key_of(parameters)?),
             _ => Err(ApiError::UnknownMethod(method.to_owned())),
         }
     }

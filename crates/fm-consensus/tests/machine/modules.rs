@@ -88,7 +88,7 @@ fn a_transaction_is_checked_without_being_accepted() {
 fn a_threshold_of_votes_decides() {
     let (storage, mut engine) = fresh();
     let agreed = || ask(&storage, "get_consensus", json!(7));
-    let votes = || ask(&storage, "get_submissions", json!(7));
+    let votes = || ask(&storage, "get_submission", json!(7));
     order(&mut engine, 0, &vote(1, 7, b"a"));
     order(&mut engine, 1, &vote(2, 7, b"b"));
     order(&mut engine, 2, &vote(3, 7, b"a"));
@@ -143,7 +143,7 @@ fn requests_that_make_no_sense_are_refused() {
     let meta = modules.get(META).unwrap();
     for (method, parameters, authenticated) in [
         ("submit", json!({ "key": 1, "value": "61" }), false),
-        ("get_submissions", json!(1), false),
+        ("get_submission", json!(1), false),
         ("submit", json!({ "key": 256, "value": "61" }), true),
         ("submit", json!({ "key": 1, "value": "6" }), true),
         ("submit", json!({ "key": 1 }), true),

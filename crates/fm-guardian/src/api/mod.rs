@@ -197,7 +197,8 @@ impl Api {
     /// Compares hashes, so that the time it takes tells nothing of the password.
     fn is_authenticated(&self, auth: Option<&str>) -> bool {
         let hash = |text: &str| fm_history::sha256(&[text.as_bytes()]);
-        auth.is_some_and(|auth| hash(auth) == hash(&self.shared.config.api_auth))
+        let own = self.shared.config.api_auth.as_deref();
+        auth.zip(own).is_some_and(|(auth, own)| hash(auth) == hash(own))
     }
 
     fn module(&self, method: &str, auth: Option<&str>, params: &Value) -> Answer {

@@ -11,16 +11,15 @@ mod shared;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fm_config::{CONSENSUS, FoundPrivate, GuardianFiles, LOCAL, belongs};
 use fm_consensus::{Ledger, Meta, Modules};
-use fm_crypto::{
-    ConsensusConfig, PrivateConfigError, SessionKeys, SigningKey, open_private_text, parse_secret_key,
-};
+use fm_crypto::{Guardian, PrivateConfig, SessionKeys, SigningKey};
+use zeroize::Zeroizing;
 
 pub(crate) use addresses::authority;
 pub use error::NodeConfigError;
-pub use files::{Consensus, Endpoint, Local};
-pub(crate) use files::{ConsensusVersion, ModuleConfig, Private};
-use files::{read, read_json};
+pub use files::{Consensus, Endpoint, IrohEndpoint, Local};
+pub(crate) use files::{ConsensusVersion, ModuleConfig, Private, parsed};
 pub(crate) use shared::consensus_hash;
 use shared::module_bytes;
 
@@ -41,39 +40,53 @@ pub struct NodeConfig {
     pub local: Local,
     /// The guardians' keys.
     pub keys: SessionKeys,
-    /// This guardian's password for its interface.
-    pub api_auth: String,
-    /// The key of its certificate, in DER.
-    pub tls_key: Vec<u8>,
-    signing_key: String,
+    /// This guardian's password for its interface; without one nothing is done there that needs it.
+    pub api_auth: Option<Zeroizing<String>>,
+    /// The key of its certificate, in DER; none where it has no links.
+    pub tls_key: Option<Zeroizing<Vec<u8>>>,
+    /// What was found beside the files that whoever runs the guardian should know, in sentences.
+    pub notes: Vec<String>,
+    private: PrivateConfig,
 }
 
 impl NodeConfig {
-    /// Reads and checks the files of a data directory.
+    /// Reads and checks the files of a data directory. The password opens them, or where they are in clear is only that of
+    /// the interface.
     ///
     /// # Errors
     /// If one is missing or not usable, or they do not belong together.
-    pub fn read(directory: &Path, password: &str) -> Result<Self, NodeConfigError> {
-        let consensus: Consensus = read_json(&directory.join("consensus.json"))?;
-        let local: Local = read_json(&directory.join("local.json"))?;
-        let checked = ConsensusConfig::parse(&read(&directory.join("consensus.json"))?)?;
+    pub fn read<'a>(directory: &Path, password: impl Into<Option<&'a str>>) -> Result<Self, NodeConfigError> {
+        let (files, password) = (GuardianFiles::open(directory)?, password.into());
+        if files.is_backup() {
+            return Err(NodeConfigError::mismatch(format!(
+                "{} is a guardian's backup, which holds no database; `fm-checkpoint restore --backup` makes a whole guardian of it",
+                directory.display()
+            )));
+        }
+        let checked = files.consensus()?;
+        if checked.guardians.values().any(Guardian::is_over_iroh) {
+            return Err(NodeConfigError::mismatch(
+                "the guardians of this federation reach each other over iroh (iroh_endpoints in consensus.json), which \
+                 this program does not speak: their own servers run it on, and all commands on files work",
+            ));
+        }
+        let consensus: Consensus = parsed(&files, CONSENSUS)?;
+        let local: Local = parsed(&files, LOCAL)?;
         let keys = SessionKeys::new(&checked.broadcast_public_keys)?;
-        let encrypted = read(&directory.join("private.encrypt"))?;
-        let private = open_private_text(&encrypted, &read(&directory.join("private.salt"))?, password)?;
-        // The error of the JSON reader may name what it read: it is left out.
-        let private: Private =
-            serde_json::from_slice(&private).map_err(|_| PrivateConfigError::NotAPrivateConfig)?;
-        let tls_key = hex::decode(&private.tls_key)
-            .map_err(|_| NodeConfigError::mismatch("private.encrypt: tls_key is not hex"))?;
-        let Private { api_auth, broadcast_secret_key: signing_key, .. } = private;
-        let config =
-            Self { directory: directory.to_owned(), consensus, local, keys, api_auth, tls_key, signing_key };
+        let FoundPrivate { mut config, file, mut notes, .. } = files.private(password)?;
+        belongs(&checked, local.identity, &config, file)?;
+        notes.extend(files.exposed()?);
+        let (tls_key, own) = (config.tls_key.take(), config.api_auth.take());
+        // An empty one, as a variable without a value is, would open the interface to everybody.
+        let given = password.filter(|password| !password.is_empty());
+        let api_auth = own.or_else(|| given.map(|password| Zeroizing::new(password.to_owned())));
+        let directory = directory.to_owned();
+        let config = Self { directory, consensus, local, keys, api_auth, tls_key, notes, private: config };
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), NodeConfigError> {
-        let me = self.local.identity;
         let numbers: Vec<u16> = self.keys.peers().collect();
         let expected: Vec<u16> = (0..).take(numbers.len()).collect();
         if numbers != expected {
@@ -96,20 +109,12 @@ impl NodeConfig {
                 "consensus.json: the consensus has version {major}.{minor}, and this program processes 2.0 and 2.1"
             )));
         }
-        let own = self.keys.compressed().get(&me).copied();
-        if own != Some(self.signing_key()?.public_key()) {
-            let what = format!("private.encrypt does not hold the key of guardian {me} of consensus.json");
-            return Err(NodeConfigError::mismatch(what));
-        }
         self.modules().map(drop)
     }
 
     /// The key that this guardian signs with.
-    ///
-    /// # Errors
-    /// If it is no key.
-    pub fn signing_key(&self) -> Result<SigningKey, NodeConfigError> {
-        Ok(parse_secret_key(&self.signing_key).map_err(PrivateConfigError::from)?)
+    pub fn signing_key(&self) -> SigningKey {
+        self.private.signing_key()
     }
 
     /// This guardian's number.
@@ -162,6 +167,7 @@ impl NodeConfig {
 
 #[cfg(test)]
 mod tests {
+    use fm_crypto::ConsensusConfig;
     use serde_json::Value;
 
     use super::*;
@@ -178,9 +184,10 @@ mod tests {
         assert_eq!(config.round_delay(), Duration::from_millis(50));
         assert_eq!(config.p2p_address(3).unwrap(), "127.0.0.1:28206");
         assert_eq!(config.api_address().unwrap(), "127.0.0.1:28201");
-        let client: Value = serde_json::from_str(&read(&fixture().join("client.json")).unwrap()).unwrap();
+        let read = |name: &str| std::fs::read_to_string(fixture().join(name)).unwrap();
+        let client: Value = serde_json::from_str(&read("client.json")).unwrap();
         assert_eq!(config.client_config().unwrap(), client);
-        let checked = ConsensusConfig::parse(&read(&fixture().join("consensus.json")).unwrap()).unwrap();
+        let checked = ConsensusConfig::parse(&read("consensus.json")).unwrap();
         assert_eq!(checked.federation().unwrap(), config.federation_id());
     }
 
@@ -190,7 +197,7 @@ mod tests {
         for name in ["local.json", "private.encrypt", "private.salt"] {
             std::fs::copy(fixture().join(name), home.path().join(name)).unwrap();
         }
-        let text = read(&fixture().join("consensus.json")).unwrap();
+        let text = std::fs::read_to_string(fixture().join("consensus.json")).unwrap();
         let with = |place: &str, version: (u32, u32)| {
             let mut file: Value = serde_json::from_str(&text).unwrap();
             let (major, minor) = version;
@@ -216,8 +223,15 @@ mod tests {
     }
 
     #[test]
+    fn a_federation_over_iroh_is_refused_with_the_reason() {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/session-v0.13.0-iroh/peer-0");
+        let refused = NodeConfig::read(&home, "fixture").err().unwrap().to_string();
+        assert!(refused.contains("over iroh") && refused.contains("iroh_endpoints"), "{refused}");
+    }
+
+    #[test]
     fn a_wrong_password_is_told() {
         let error = NodeConfig::read(&fixture(), "fixtur").err().unwrap();
-        assert!(matches!(error, NodeConfigError::Private(PrivateConfigError::WrongPassword)));
+        assert!(matches!(error, NodeConfigError::Files(error) if error.is_wrong_password()));
     }
 }

@@ -1,0 +1,232 @@
+//! A guardian's backup: the tar that servers of v0.3 and later let their operator download. It holds the configuration and no
+//! database.
+//!
+//! Until v0.11 its files are `local.json`, `consensus.json`, `private.salt` and `private.encrypt`; from v0.12 on `local.json`,
+//! `consensus.json` and `private.json`, the private keys in clear. Modes and dates in it mean nothing (some versions write
+//! mode 000 and the year 1970).
+//!
+//! Invariants: a tar that is cut short, also between two files, is refused; a name that no server writes is refused, so that
+//! nothing of a tar becomes part of a path; what it holds is overwritten when it goes, and is part of no message.
+
+use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
+
+/// Names of the files in it.
+pub const BACKUP_FILES: [&str; 5] =
+    ["consensus.json", "local.json", "private.json", "private.encrypt", "private.salt"];
+/// Headers and contents come in blocks of this size.
+const BLOCK: usize = 512;
+const NAME: std::ops::Range<usize> = 0..100;
+const SIZE: std::ops::Range<usize> = 124..136;
+const CHECKSUM: std::ops::Range<usize> = 148..156;
+const KIND: usize = 156;
+/// The part of a long name that comes first; nothing here is long.
+const PREFIX: std::ops::Range<usize> = 345..500;
+
+/// The files of a backup, by name.
+#[derive(Clone)]
+pub struct BackupTar {
+    files: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
+}
+
+/// Why a file is not a guardian's backup.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BackupTarError {
+    /// It does not begin as a tar does.
+    #[error("it is not a tar")]
+    NotATar,
+    /// It ends too early.
+    #[error("it is cut short, after {bytes} bytes")]
+    CutShort {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The header of a file in it is damaged.
+    #[error("it is damaged at byte {at}: {what}")]
+    Damaged {
+        /// Where the header is.
+        at: usize,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// It holds something that no server puts into a backup.
+    #[error("it holds {name:?}, which is not part of a guardian's backup")]
+    Foreign {
+        /// The name.
+        name: String,
+    },
+    /// A file is there twice.
+    #[error("it holds {name} twice")]
+    Twice {
+        /// The name.
+        name: &'static str,
+    },
+    /// A file is not there.
+    #[error("it holds no {name}")]
+    Missing {
+        /// The name.
+        name: &'static str,
+    },
+}
+
+impl BackupTar {
+    /// Reads the bytes of a tar.
+    ///
+    /// # Errors
+    /// If it is not a whole backup of a guardian; see [`BackupTarError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, BackupTarError> {
+        let mut files = BTreeMap::new();
+        let mut at = 0;
+        loop {
+            let cut_short = BackupTarError::CutShort { bytes: bytes.len() };
+            let header = bytes.get(at..at + BLOCK).ok_or(if bytes.is_empty() {
+                BackupTarError::NotATar
+            } else {
+                cut_short.clone()
+            })?;
+            if header.iter().all(|byte| *byte == 0) {
+                check_end(bytes, at)?;
+                break;
+            }
+            let (name, size) = read_header(header, at)?;
+            let start = at + BLOCK;
+            let padded = size.div_ceil(BLOCK).checked_mul(BLOCK).and_then(|padded| start.checked_add(padded));
+            let end = padded.filter(|end| *end <= bytes.len()).ok_or(cut_short)?;
+            let contents = Zeroizing::new(bytes[start..start + size].to_vec());
+            if files.insert(name, contents).is_some() {
+                return Err(BackupTarError::Twice { name });
+            }
+            at = end;
+        }
+        Self::of(files)
+    }
+
+    /// The backup with these files.
+    ///
+    /// # Errors
+    /// If one is missing.
+    fn of(files: BTreeMap<&'static str, Zeroizing<Vec<u8>>>) -> Result<Self, BackupTarError> {
+        let has = |name| files.contains_key(name);
+        let encrypted = has("private.encrypt") && has("private.salt");
+        let missing = if !has("consensus.json") {
+            "consensus.json"
+        } else if !has("local.json") {
+            "local.json"
+        } else if has("private.json") || encrypted {
+            return Ok(Self { files });
+        } else if has("private.encrypt") {
+            "private.salt"
+        } else if has("private.salt") {
+            "private.encrypt"
+        } else {
+            "private.json and no private.encrypt"
+        };
+        Err(BackupTarError::Missing { name: missing })
+    }
+
+    /// Puts files together; those whose names are not of a backup are left out.
+    ///
+    /// # Errors
+    /// If one is missing.
+    pub fn from_files(
+        files: impl IntoIterator<Item = (String, Zeroizing<Vec<u8>>)>,
+    ) -> Result<Self, BackupTarError> {
+        let known = |name: String| BACKUP_FILES.into_iter().find(|known| *known == name);
+        Self::of(files.into_iter().filter_map(|(name, contents)| Some((known(name)?, contents))).collect())
+    }
+
+    /// The contents of a file, if it is there.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(|contents| contents.as_slice())
+    }
+
+    /// All files, by name.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.files.iter().map(|(name, contents)| (*name, contents.as_slice()))
+    }
+
+    /// Whether the private keys in it are in clear.
+    pub fn is_in_clear(&self) -> bool {
+        self.get("private.json").is_some()
+    }
+
+    /// The bytes of a tar that a server takes as a backup.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::new());
+        for (name, contents) in self.files() {
+            bytes.extend_from_slice(&header(name, contents.len()));
+            bytes.extend_from_slice(contents);
+            let padded = bytes.len().div_ceil(BLOCK) * BLOCK;
+            bytes.resize(padded, 0);
+        }
+        let length = bytes.len() + 2 * BLOCK;
+        bytes.resize(length, 0);
+        bytes
+    }
+}
+
+/// Name and size of a file, from its header.
+fn read_header(header: &[u8], at: usize) -> Result<(&'static str, usize), BackupTarError> {
+    let damaged = |what| BackupTarError::Damaged { at, what };
+    let stated = octal(&header[CHECKSUM]);
+    if stated != Some(checksum(header)) {
+        return Err(if at == 0 {
+            BackupTarError::NotATar
+        } else {
+            damaged("the checksum of a header is wrong")
+        });
+    }
+    let name = header[NAME].split(|byte| *byte == 0).next().unwrap_or_default();
+    let known = BACKUP_FILES.into_iter().find(|known| known.as_bytes() == name);
+    let is_file = matches!(header[KIND], 0 | b'0');
+    // The old GNU form keeps other things where POSIX has the first part of a long name; a server's header has neither.
+    let name =
+        known.filter(|_| is_file && header[PREFIX].iter().all(|byte| *byte == 0)).ok_or_else(|| {
+            BackupTarError::Foreign { name: String::from_utf8_lossy(name).chars().take(100).collect() }
+        })?;
+    let size = octal(&header[SIZE]).and_then(|size| usize::try_from(size).ok());
+    Ok((name, size.ok_or_else(|| damaged("the size of a file is not a number"))?))
+}
+
+/// Two empty blocks end a tar; some programs write more of them.
+fn check_end(bytes: &[u8], at: usize) -> Result<(), BackupTarError> {
+    let rest = &bytes[at..];
+    if rest.len() < 2 * BLOCK {
+        return Err(BackupTarError::CutShort { bytes: bytes.len() });
+    }
+    match rest.iter().position(|byte| *byte != 0) {
+        None => Ok(()),
+        Some(more) => Err(BackupTarError::Damaged { at: at + more, what: "something comes after the end" }),
+    }
+}
+
+/// Digits, with blanks before and blanks or zeros after them.
+fn octal(field: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(field).ok()?.trim_matches(['\0', ' ']);
+    let is_number = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    is_number.then(|| u64::from_str_radix(text, 8).ok())?
+}
+
+/// The sum of a header's bytes, those of the sum itself counted as blanks.
+fn checksum(header: &[u8]) -> u64 {
+    let own = u64::from(b' ') * 8;
+    let others = header.iter().enumerate().filter(|(at, _)| !CHECKSUM.contains(at));
+    own + others.map(|(_, byte)| u64::from(*byte)).sum::<u64>()
+}
+
+fn header(name: &str, size: usize) -> [u8; BLOCK] {
+    let mut header = [0; BLOCK];
+    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(NAME.start, name);
+    put(100, "0000600\0");
+    put(108, "0000000\0");
+    put(116, "0000000\0");
+    put(SIZE.start, &format!("{size:011o}\0"));
+    put(136, "00000000000\0");
+    put(KIND, "0");
+    put(257, "ustar  \0");
+    let sum = checksum(&header);
+    header[CHECKSUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    header
+}
