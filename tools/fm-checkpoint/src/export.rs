@@ -95,8 +95,9 @@ fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
     }
     let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
     let own = holds_database.then(|| source.to_owned());
-    let is_guardians =
-        |directory: &PathBuf| [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists());
+    let is_guardians = |directory: &PathBuf| {
+        [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists())
+    };
     own.into_iter().chain(directories_around(state.path(), 2)).find(is_guardians)
 }
 
