@@ -125,6 +125,24 @@ fn every_source_file_says_what_it_holds() {
     }
 }
 
+/// The parent of a bare name is the empty path, which no system call takes.
+#[test]
+fn no_path_is_asked_for_its_parent() {
+    let asking = concat!(".par", "ent()");
+    let (root, knows) = (root(), Path::new("crates/fm-store/src/around.rs"));
+    let mut seen = 0;
+    for path in files(&root, &[".rs"]) {
+        let inside = path.strip_prefix(&root).unwrap();
+        let is_source = inside.components().any(|part| part.as_os_str() == "src");
+        if is_source && inside != knows {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(asking), "{} contains {asking}: take `directory_of`", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 50 && fs::read_to_string(root.join(knows)).unwrap().contains(asking));
+}
+
 #[test]
 fn no_test_is_switched_off() {
     let marks = [concat!("#[", "ignore"), concat!("todo", "!("), concat!("unimplemented", "!(")];

@@ -9,8 +9,9 @@ use std::path::Path;
 use age::Encryptor;
 use age::x25519::Recipient;
 use fm_audit::Medium;
+use fm_config::{FilesError, GuardianFiles};
 use fm_crypto::{BACKUP_FILES, BackupTar};
-use fm_store::{StoreError, open_regular};
+use fm_store::StoreError;
 use zeroize::Zeroizing;
 
 use crate::{BackupError, Location};
@@ -33,7 +34,7 @@ pub fn read_backup(location: &Location) -> Result<BackupTar, BackupError> {
         return Err(BackupError::not_fit(location.path(), what));
     }
     BackupTar::parse(&bytes)
-        .map_err(|source| BackupError::NotABackup { path: location.path().to_owned(), source })
+        .map_err(|source| FilesError::Tar { path: location.path().to_owned(), source }.into())
 }
 
 /// The configuration of a guardian, from the directories where its files lie; the first that has a file gives it.
@@ -41,17 +42,19 @@ pub fn read_backup(location: &Location) -> Result<BackupTar, BackupError> {
 /// # Errors
 /// If a file cannot be read or is missing.
 pub fn configuration(directories: &[&Path]) -> Result<BackupTar, BackupError> {
+    let places = directories.iter().map(|directory| GuardianFiles::open(directory));
+    let places = places.collect::<Result<Vec<_>, _>>()?;
     let mut files = Vec::new();
     for name in BACKUP_FILES {
-        let found = directories.iter().map(|directory| directory.join(name)).find(|path| path.is_file());
-        let Some(path) = found else { continue };
-        let mut contents = Zeroizing::new(Vec::new());
-        let read = open_regular(&path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut contents));
-        read.map_err(|source| BackupError::File { path: path.clone(), source })?;
-        files.push((name.to_owned(), contents));
+        for place in &places {
+            if let Some(contents) = place.bytes(name)? {
+                files.push((name.to_owned(), contents));
+                break;
+            }
+        }
     }
     let path = directories.first().copied().unwrap_or(Path::new("")).to_owned();
-    BackupTar::from_files(files).map_err(|source| BackupError::NotABackup { path, source })
+    BackupTar::from_files(files).map_err(|source| FilesError::Tar { path, source }.into())
 }
 
 /// Writes a configuration that only the recipients can read. It has its name when all of it is on the disk.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use fm_archive::ArchiveError;
 use fm_audit::AuditError;
 use fm_config::FilesError;
-use fm_crypto::BackupTarError;
 use fm_history::Hash;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -167,14 +166,6 @@ pub enum BackupError {
     NotARecipient {
         /// What was given; never a secret.
         text: String,
-    },
-    /// A tar that is not a guardian's backup, or a directory without its files.
-    #[error("{path} is not a guardian's backup")]
-    NotABackup {
-        /// The file, or the directory.
-        path: PathBuf,
-        /// Why not.
-        source: BackupTarError,
     },
     /// A configuration that would be written in clear.
     #[error("{path} would hold private keys in clear")]

@@ -50,9 +50,14 @@ impl GuardianFiles {
         Ok(Self { path: path.to_owned(), backup: Some(backup) })
     }
 
-    /// The files of a backup that was read from somewhere.
-    pub fn of_backup(path: &Path, backup: BackupTar) -> Self {
-        Self { path: path.to_owned(), backup: Some(backup) }
+    /// The files of a backup that was read elsewhere; `path` is what messages call it.
+    pub fn of_backup(path: PathBuf, backup: BackupTar) -> Self {
+        Self { path, backup: Some(backup) }
+    }
+
+    /// The backup, if they are in one.
+    pub fn backup(&self) -> Option<&BackupTar> {
+        self.backup.as_ref()
     }
 
     /// Whether a path is that of a directory or of something that is meant to be a backup; false for any other file.

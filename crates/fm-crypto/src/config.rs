@@ -34,6 +34,9 @@ pub struct ConsensusConfig {
     pub modules: BTreeMap<u16, String>,
     /// The hashes that guardians compare; of v0.2 and later, and where all that they cover can be encoded.
     pub hashes: Option<ConsensusHashes>,
+    /// The rounds of a session: items in units of this round and later ones do not count. None where the file does not say
+    /// it: before v0.4 a session ended with its batches.
+    pub rounds_per_session: Option<u16>,
 }
 
 /// How a guardian is called and reached.
@@ -166,8 +169,20 @@ impl ConsensusConfig {
             modules: numbered("modules", modules, |path, module| {
                 Ok(member(path, module, "kind")?.to_owned())
             })?,
+            rounds_per_session: file.get(ROUNDS).map(rounds).transpose()?,
         })
     }
+}
+
+/// The field with the rounds of a session.
+const ROUNDS: &str = "broadcast_rounds_per_session";
+
+fn rounds(value: &Value) -> Result<u16, ConfigError> {
+    let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| ConfigError::WrongType {
+        field: ROUNDS.to_owned(),
+        expected: "a number from 0 to 65535",
+    })
 }
 
 /// The name among the free entries of `meta`: a text, which later versions write as JSON once more. Nothing rests on it.

@@ -163,7 +163,7 @@ fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
     let checkpoints = path.with_file_name(CHECKPOINTS_NAME);
     Ok(Held {
         open,
-        own: stored.count(open, keys, Some(me)).own,
+        own: stored.count(open, keys, Some(me), None).own,
         any: stored.holds_any(),
         name,
         checkpoint: None,

@@ -22,6 +22,9 @@ pub enum RestoreError {
     /// The source could not be opened, or not be written as a database.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The guardian's files cannot be used, or do not belong together.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The rows could not be read as those of a session in progress.
     #[error(transparent)]
     Migration(#[from] MigrationError),
@@ -76,13 +79,11 @@ pub enum RestoreError {
         /// Whether the user ended it.
         is_interrupted: bool,
     },
-    /// The private keys in a backup cannot be used.
-    #[error("{path}: its private keys cannot be used")]
-    PrivateKey {
-        /// The backup.
+    /// The directory of a new guardian is a mount point.
+    #[error("{path} is a mount point, and a whole guardian takes its place in one step")]
+    Mounted {
+        /// The directory.
         path: PathBuf,
-        /// Why not.
-        source: FilesError,
     },
     /// The directory of a new guardian is there and is not empty.
     #[error("{path} is there and is not empty: {what}")]
@@ -241,6 +242,14 @@ pub enum RestoreError {
         at_least: u64,
         /// Why.
         why: String,
+    },
+    /// A federation of one would lose what nobody else has.
+    #[error("with {path}, this federation of one guardian loses for ever: {what}")]
+    PermanentLoss {
+        /// What is to be restored.
+        path: PathBuf,
+        /// What is lost.
+        what: String,
     },
     /// A restore of something else has begun.
     #[error("a restore of {chosen} was begun here and is not finished (step {step})")]

@@ -42,7 +42,7 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
     let stored = StoredUnits::read(EpochStream { rows: &store, path: &path }, Detected::Blocks(layout))?;
     let held = Held {
         open,
-        own: stored.count(open, keys, Some(peer)).own,
+        own: stored.count(open, keys, Some(peer), None).own,
         any: stored.holds_any(),
         name: database_name(&path),
         checkpoint: newest_checkpoint(&dir.checkpoints()),

@@ -6,18 +6,20 @@
 //! at all; nobody but its owner reads it.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::{Control, DATABASE_NAME};
 use fm_backup::{BackupTar, Handover, Location, State, write_database};
-use fm_config::GuardianFiles;
+use fm_config::{FilesError, GuardianFiles, LOCAL, belongs};
 use fm_consensus::{GUARD_NAME, SignedSession};
-use fm_crypto::{SessionKeys, SigningKey};
+use fm_crypto::SessionKeys;
 use fm_history::{Finding, Severity};
-use fm_store::{Inheritance, PartialDir, StoreError, free_bytes};
+use fm_store::{
+    Inheritance, PartialDir, StoreError, check_movable, check_writable, directory_of, free_bytes,
+};
 
 use crate::RestoreError;
 use crate::guard::{Guard, Guarded};
@@ -33,10 +35,8 @@ use crate::stamp::Stamp;
 pub struct Whole<'a> {
     /// The directory to make.
     pub target: &'a Path,
-    /// The guardian's configuration.
-    pub backup: &'a BackupTar,
-    /// Where that was.
-    pub backup_path: &'a Path,
+    /// The guardian's configuration: a backup.
+    pub files: &'a GuardianFiles,
     /// The guardians' public keys.
     pub keys: &'a SessionKeys,
     /// Federation id, in hex, if the keys come with one.
@@ -102,6 +102,7 @@ impl Whole<'_> {
     /// # Errors
     /// If backup and archive do not belong together, the archive is not proven, or the other guardians disagree.
     pub fn plan(&self, control: Control<'_>) -> Result<WholePlan, RestoreError> {
+        self.check_target()?;
         let peer = self.peer()?;
         let key = self.check_key(peer)?;
         let origin = open_origin(self.archive, self.base, control)?;
@@ -129,7 +130,7 @@ impl Whole<'_> {
         let guard = until.map(|until| until.map(|until| Guard::new(guarded(until), None)));
         let mut warnings = origin.lacks();
         warnings.retain(|finding| finding.severity == Severity::Warning);
-        let (bytes, free) = (bytes_of(&origin), free_bytes(parent(self.target))?);
+        let (bytes, free) = (bytes_of(&origin), free_bytes(directory_of(self.target))?);
         Ok(WholePlan {
             origin,
             proof,
@@ -146,50 +147,56 @@ impl Whole<'_> {
         })
     }
 
-    fn mismatch(&self, what: impl Into<String>) -> RestoreError {
-        RestoreError::Backup(fm_backup::BackupError::NotFit {
-            path: self.backup_path.to_owned(),
-            what: what.into(),
-        })
+    /// Refuses, before any work is done, a place that the guardian cannot take in one step.
+    fn check_target(&self) -> Result<(), RestoreError> {
+        check_writable(parent(self.target))?;
+        match check_movable(self.target) {
+            Err(StoreError::Pinned { path, .. }) => return Err(RestoreError::Mounted { path }),
+            checked => checked?,
+        }
+        if self.is_vacant()? || self.target.join(DATABASE_NAME).join(MARK_NAME).is_file() {
+            return Ok(());
+        }
+        let what = "it holds something that this restore did not make".to_owned();
+        Err(RestoreError::NotEmpty { path: self.target.to_owned(), what })
+    }
+
+    /// Whether nothing is there, or an empty directory.
+    fn is_vacant(&self) -> Result<bool, RestoreError> {
+        match fs::read_dir(self.target) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(source) if source.kind() == ErrorKind::NotFound => Ok(true),
+            Err(source) if source.kind() == ErrorKind::NotADirectory => {
+                Err(StoreError::NotADirectory { path: self.target.to_owned() }.into())
+            }
+            Err(source) => Err(StoreError::io(self.target, source).into()),
+        }
     }
 
     /// The guardian's number, as the backup has it.
     fn peer(&self) -> Result<u16, RestoreError> {
-        let local = self.backup.get("local.json").unwrap_or_default();
-        let local: serde_json::Value = serde_json::from_slice(local)
-            .map_err(|error| self.mismatch(format!("holds a local.json that is not JSON: {error}")))?;
-        let number = local.get("identity").and_then(serde_json::Value::as_u64);
-        let peer = number.and_then(|number| u16::try_from(number).ok());
-        let none =
-            || self.mismatch("holds a local.json that names no guardian: its identity is not a number");
-        let peer = peer.ok_or_else(none)?;
+        let peer = self.files.identity()?;
         if self.keys.x_only(peer).is_none() {
-            let what = format!("is of guardian {peer}, and there is no such guardian in the keys");
-            return Err(self.mismatch(what));
+            let what = format!("{LOCAL} says guardian {peer}, and there is no such guardian in the keys");
+            return Err(FilesError::Mixed { what }.into());
         }
         Ok(peer)
     }
 
-    /// Whether the private key is that of the guardian, as far as it can be read.
+    /// Whether the private keys are those of the guardian, as far as they can be read.
     fn check_key(&self, peer: u16) -> Result<KeyCheck, RestoreError> {
-        let files = GuardianFiles::of_backup(self.backup_path, self.backup.clone());
-        let check = match (self.backup.is_in_clear(), self.password) {
-            (true, _) => KeyCheck::InClear,
-            (false, Some(_)) => KeyCheck::Opened,
-            (false, None) => return Ok(KeyCheck::NotOpened),
-        };
-        let found = files.private(self.password);
-        let unusable = |source| RestoreError::PrivateKey { path: self.backup_path.to_owned(), source };
-        let key = found.map_err(unusable)?.config.signing_key();
-        self.is_own(&key, peer).then_some(check).ok_or_else(|| {
-            let what =
-                format!("does not hold the private key of guardian {peer}: its files are of two guardians");
-            self.mismatch(what)
-        })
+        let is_sealed = self.files.needs_password()?;
+        if is_sealed && self.password.is_none() {
+            return Ok(KeyCheck::NotOpened);
+        }
+        let found = self.files.private(self.password)?;
+        belongs(&self.files.consensus()?, peer, &found.config, found.file)?;
+        Ok(if is_sealed { KeyCheck::Opened } else { KeyCheck::InClear })
     }
 
-    fn is_own(&self, key: &SigningKey, peer: u16) -> bool {
-        self.keys.compressed().get(&peer) == Some(&key.public_key())
+    /// The files of the backup.
+    fn contents(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.files.backup().into_iter().flat_map(BackupTar::files)
     }
 
     fn handover(&self, origin: &State) -> Result<Option<Handover>, RestoreError> {
@@ -237,7 +244,7 @@ impl Whole<'_> {
         let place = partial.path();
         let failed = |source| StoreError::io(place, source);
         fs::set_permissions(place, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        for (name, contents) in self.backup.files() {
+        for (name, contents) in self.contents() {
             write_private(&place.join(name), contents)?;
         }
         if let Some(guard) = &guard {
@@ -259,7 +266,7 @@ impl Whole<'_> {
 
     /// The files as they are on the disk.
     fn check_files(&self, place: &Path) -> Result<(), RestoreError> {
-        for (name, contents) in self.backup.files() {
+        for (name, contents) in self.contents() {
             let path = place.join(name);
             let read = fs::read(&path).map_err(|source| StoreError::io(&path, source))?;
             if read != contents {
@@ -276,20 +283,10 @@ impl Whole<'_> {
     pub fn is_done(&self, plan: &WholePlan, control: Control<'_>) -> Result<bool, RestoreError> {
         let other =
             |what: &str| RestoreError::NotEmpty { path: self.target.to_owned(), what: what.to_owned() };
-        let mut entries = match fs::read_dir(self.target) {
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(source) if source.kind() == std::io::ErrorKind::NotADirectory => {
-                return Err(StoreError::NotADirectory { path: self.target.to_owned() }.into());
-            }
-            entries => entries.map_err(|source| StoreError::io(self.target, source))?,
-        };
-        if entries.next().is_none() {
+        if self.is_vacant()? {
             return Ok(false);
         }
         let database = self.target.join(DATABASE_NAME);
-        if !database.join(MARK_NAME).is_file() {
-            return Err(other("it holds something that this restore did not make"));
-        }
         if self.check_files(self.target).is_err() {
             return Err(other("it holds another configuration"));
         }
@@ -326,10 +323,6 @@ fn write_private(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     written.map_err(|source| StoreError::io(path, source))
 }
 
-fn parent(target: &Path) -> &Path {
-    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// The directory as it is named without links, whether it is there or not.
 ///
 /// # Errors
@@ -339,7 +332,7 @@ pub fn target_of(path: &Path) -> Result<PathBuf, RestoreError> {
         return Ok(real);
     }
     let name = path.file_name().ok_or_else(|| StoreError::Missing { path: path.to_owned() })?;
-    let around = parent(path);
+    let around = directory_of(path);
     let real = fs::canonicalize(around).map_err(|source| StoreError::io(around, source))?;
     Ok(real.join(name))
 }

@@ -191,13 +191,6 @@ pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-pub(crate) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// Syncs every file and directory below `path`, deepest first.
 pub(crate) fn sync_tree(path: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {

@@ -226,6 +226,7 @@ pub(crate) struct ArchiveArgs {
 
 impl ArchiveArgs {
     pub(crate) fn archive(&self) -> Result<Location, Failure> {
+        crate::place::check_archive(&self.archive)?;
         self.identity.at(&self.archive)
     }
 

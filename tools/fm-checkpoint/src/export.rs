@@ -1,12 +1,12 @@
 //! `export`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fm_backup::{ExportOptions, Exported, Location, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits,
-    interrupt_flag,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
+    group_digits, interrupt_flag,
 };
 use fm_config::{CONSENSUS, ENCRYPTED, PRIVATE};
 use serde::Serialize;
@@ -50,7 +50,8 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let mut printer = FindingPrinter::new(arguments.json.json);
     let state = State::open_at(&arguments.identity.at(&arguments.source)?, None, layout, control)?;
     let federation = keys.as_ref().and_then(PinnedKeys::federation).unwrap_or_default();
-    let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, arguments.source.path()));
+    let found = data_dir_of(&state, arguments.source.path());
+    let data_dir = arguments.data_dir.as_deref().or(found.as_deref());
     let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
     let recipients = fm_backup::recipients(&arguments.recipient)?;
     configuration::check(arguments.with_config.as_ref(), &arguments.to, &recipients)?;
@@ -88,15 +89,16 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
 }
 
 /// Where the guardian's secret files may lie: beside the database, or two directories above a checkpoint.
-fn data_dir_of<'a>(state: &'a State, source: &'a Path) -> Option<&'a Path> {
+fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
     if state.metadata().is_some() {
         return None;
     }
     let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
-    let parents = [holds_database.then_some(source), state.path().parent(), state.path().ancestors().nth(2)];
-    let is_guardians =
-        |directory: &&Path| [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists());
-    parents.into_iter().flatten().find(is_guardians)
+    let own = holds_database.then(|| source.to_owned());
+    let is_guardians = |directory: &PathBuf| {
+        [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists())
+    };
+    own.into_iter().chain(directories_around(state.path(), 2)).find(is_guardians)
 }
 
 fn show(

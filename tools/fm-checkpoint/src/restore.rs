@@ -94,6 +94,8 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
         accept_other_guardian: arguments.accept_other_guardian,
         compare: &compare,
         guard_until: arguments.guard_until,
+        accept_permanent_loss: arguments.accept_permanent_loss,
+        rounds_per_session: keys.rounds_per_session(),
         now: SystemTime::now(),
         tool_version: env!("CARGO_PKG_VERSION"),
     };
@@ -168,6 +170,9 @@ fn say(json: bool, output: &mut Output, text: &str) -> Result<(), Failure> {
 
 fn planned(arguments: &RestoreArgs, line: &PlanLine<'_>, output: &mut Output) -> Result<Exit, Failure> {
     if !arguments.json {
+        if line.permanent_loss.is_some() && !arguments.accept_permanent_loss {
+            output.line("without --accept-permanent-loss this restore is refused")?;
+        }
         output.line("nothing was changed (--dry-run)")?;
         return Ok(Exit::Done);
     }

@@ -43,6 +43,9 @@ pub(crate) struct RestoreArgs {
     /// session count of the other guardians, and 1 more.
     #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL", value_parser = number)]
     pub(crate) guard_until: Option<u64>,
+    /// Lose for ever what the plan says is lost: needed where no other guardian has it, in a federation of one.
+    #[arg(long, env = "FM_ACCEPT_PERMANENT_LOSS", value_parser = FalseyValueParser::new())]
+    pub(crate) accept_permanent_loss: bool,
     /// Read the guardian's password from this file. With --backup: to check private keys that are encrypted; without it they
     /// are checked if FM_PASSWORD holds the password.
     #[arg(long, value_name = "FILE", env = "FM_PASSWORD_FILE")]

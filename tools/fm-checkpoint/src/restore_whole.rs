@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use fm_audit::Control;
-use fm_backup::{BackupTar, Location, read_backup};
+use fm_backup::{Location, read_backup};
 use fm_cli::{
     Exit, Failure, Output, PasswordArgs, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag, keep_private, keys_of_config, quoted, root_line,
+    interrupt_flag, keep_private, keys_of_files, quoted, root_line,
 };
+use fm_config::GuardianFiles;
 use fm_restore::{Guard, KeyCheck, Whole, WholePlan, target_of};
 use serde::Serialize;
 
@@ -40,8 +41,8 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
     let compare = arguments.compare.iter().map(at).collect::<Result<Vec<_>, _>>()?;
     check_target(&arguments.data_dir, archive.path())?;
     let target = target_of(&arguments.data_dir)?;
-    let tar = read_backup(&at(backup)?)?;
-    let keys = keys_of(arguments, &tar, backup.path())?;
+    let files = GuardianFiles::of_backup(backup.path().to_owned(), read_backup(&at(backup)?)?);
+    let keys = keys_of(arguments, &files)?;
     let federation = keys.federation();
     let password = PasswordArgs { password_file: arguments.password_file.clone() }.given()?;
     let flag = interrupt_flag()?;
@@ -49,8 +50,7 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
     let control = Control { progress: &progress, interrupted: &flag };
     let whole = Whole {
         target: &target,
-        backup: &tar,
-        backup_path: backup.path(),
+        files: &files,
         keys: keys.of_sessions()?,
         federation: federation.as_deref(),
         archive: &archive,
@@ -85,17 +85,14 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
 }
 
 /// The keys of the backup; if the user named keys, they have to be the same.
-fn keys_of(arguments: &RestoreArgs, tar: &BackupTar, path: &Path) -> Result<PinnedKeys, Failure> {
-    let name = path.join("consensus.json");
-    let text = std::str::from_utf8(tar.get("consensus.json").unwrap_or_default())
-        .map_err(|_| Failure::new(Exit::Usage, format!("{} is not text", name.display())))?;
-    let keys = keys_of_config(name, text)?;
+fn keys_of(arguments: &RestoreArgs, files: &GuardianFiles) -> Result<PinnedKeys, Failure> {
+    let keys = keys_of_files(files)?;
     let Some(named) = arguments.keys.load()? else { return Ok(keys) };
     if named.of_sessions()?.tag() == keys.of_sessions()?.tag() {
         return Ok(keys);
     }
-    let message =
-        format!("{} is of another federation than the keys of {}", path.display(), named.path.display());
+    let (backup, named) = (files.path().display(), named.path.display());
+    let message = format!("{backup} is of another federation than the keys of {named}");
     Err(Failure::new(Exit::Findings, message).hint("nothing was changed; give the backup of this federation"))
 }
 

@@ -288,12 +288,6 @@ impl From<BackupError> for Failure {
                 (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
             }
             BackupError::NotARecipient { .. } => (Exit::Usage, Some("a public key begins with age1")),
-            BackupError::NotABackup { .. } => (
-                Exit::Usage,
-                Some(
-                    "give the tar that the guardian's server lets its operator download, or what --with-config wrote",
-                ),
-            ),
             BackupError::InClear { .. } => {
                 (Exit::Usage, Some("give --recipient: nothing is written with private keys in clear"))
             }

@@ -11,6 +11,10 @@ impl From<RestoreError> for Failure {
             RestoreError::Store(error) => error.into(),
             RestoreError::Backup(error) => error.into(),
             RestoreError::Migration(error) => error.into(),
+            RestoreError::Files(error) => {
+                let hint = "nothing was changed; give the backup as the guardian's server wrote it";
+                crate::of_files(&error).or_hint(Some(hint))
+            }
             error => {
                 let (exit, hint) = ending(&error);
                 Self::from_error(exit, &error).or_hint(hint)
@@ -53,13 +57,11 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::CannotLook,
             "run the same command again to finish it; `fm-checkpoint move --undo` leads back",
         ),
-        RestoreError::PrivateKey { source, .. } if source.is_wrong_password() => (
-            Exit::WrongKey,
-            "give the password that the guardian had when the backup was made; nothing was changed",
+        RestoreError::Mounted { .. } => (
+            Exit::Usage,
+            "nothing was changed; restore into a new directory inside of it, and move what is in that to the mount point before \
+             a guardian is started there",
         ),
-        RestoreError::PrivateKey { .. } => {
-            (Exit::Findings, "get the backup from the guardian's server again; nothing was changed")
-        }
         RestoreError::NotEmpty { .. } => (
             Exit::Usage,
             "nothing was changed; give a directory that does not exist, or an empty one. A guardian that has a database is \
@@ -119,6 +121,10 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::GuardTooLow { .. } => {
             (Exit::Usage, "nothing was changed; leave it out, or give a higher one")
         }
+        RestoreError::PermanentLoss { .. } => (
+            Exit::Usage,
+            "nothing was changed; look for a newer checkpoint or archive; if there is none, --accept-permanent-loss goes on",
+        ),
         RestoreError::UnderWay { .. } => (
             Exit::Usage,
             "finish it with the command that began it, or take it back with `fm-checkpoint undo`",
@@ -148,7 +154,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::Audit(_)
         | RestoreError::Store(_)
         | RestoreError::Backup(_)
-        | RestoreError::Migration(_) => {
+        | RestoreError::Migration(_)
+        | RestoreError::Files(_) => {
             return (Exit::CannotLook, None);
         }
     };

@@ -10,7 +10,7 @@ use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
 use fm_eras::Detected;
-use fm_store::CHECKPOINTS_NAME;
+use fm_store::{CHECKPOINTS_NAME, real_path};
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
 
@@ -47,6 +47,11 @@ pub struct PinnedKeys {
 impl PinnedKeys {
     /// What is said behind keys that nobody named.
     pub const FOUND: &str = ", found in the data directory; nobody confirmed it";
+
+    /// The rounds of a session, if the keys come with a config that says it.
+    pub fn rounds_per_session(&self) -> Option<u16> {
+        self.config.as_ref()?.rounds_per_session
+    }
 
     /// The keys that a history of this layout is signed with.
     pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
@@ -222,16 +227,19 @@ pub fn config_around(source: &Path) -> Option<PathBuf> {
     if own.is_file() {
         return Some(own);
     }
-    let whole = std::path::absolute(source).ok()?;
-    let parent = whole.parent()?;
-    let home = if whole.file_name()? == DATABASE_NAME {
-        parent
-    } else if parent.file_name()? == CHECKPOINTS_NAME {
-        parent.parent()?
-    } else {
-        return None;
-    };
-    Some(home.join(CONSENSUS)).filter(|config| config.is_file())
+    let written = std::path::absolute(source).ok()?;
+    [written, real_path(source)].iter().find_map(|whole| {
+        let mut around = whole.ancestors().skip(1);
+        let parent = around.next()?;
+        let home = if whole.file_name()? == DATABASE_NAME {
+            parent
+        } else if parent.file_name()? == CHECKPOINTS_NAME {
+            around.next()?
+        } else {
+            return None;
+        };
+        Some(home.join(CONSENSUS)).filter(|config| config.is_file())
+    })
 }
 
 /// The text of a small file: keys or a config.
@@ -260,20 +268,23 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
     if GuardianFiles::is_backup_file(path) {
         let files = GuardianFiles::open(path).map_err(|error| of_files(&error))?;
-        let text = files.needed(CONSENSUS).map_err(|error| of_files(&error))?;
-        return keys_of_config(path.to_owned(), &text);
+        return keys_of_files(&files);
     }
     let path = if path.is_dir() { path.join(CONSENSUS) } else { path.to_owned() };
-    let text = read(&path)?;
-    keys_of_config(path, &text)
+    let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+    pinned(path, config)
 }
 
-/// The keys in the text of a consensus.json that is, or is inside of, `path`.
+/// The keys in a guardian's files, or in its backup.
 ///
 /// # Errors
-/// If it is not one.
-pub fn keys_of_config(path: PathBuf, text: &str) -> Result<PinnedKeys, Failure> {
-    let config = ConsensusConfig::parse(text).map_err(|error| malformed(&path, &error))?;
+/// If they hold none that can be read.
+pub fn keys_of_files(files: &GuardianFiles) -> Result<PinnedKeys, Failure> {
+    let config = files.consensus().map_err(|error| of_files(&error))?;
+    pinned(files.path().to_owned(), config)
+}
+
+fn pinned(path: PathBuf, config: ConsensusConfig) -> Result<PinnedKeys, Failure> {
     let epoch = config.epoch_keys.clone();
     // What is no point cannot have signed: a config of v0.1 is of use without these keys.
     let session = match SessionKeys::new(&config.broadcast_public_keys) {
