@@ -20,7 +20,13 @@ pub struct Movable {
 impl Movable {
     /// A copy of a guardian.
     pub fn new(name: &str) -> Self {
-        let (home, fixture) = (tempfile::tempdir().expect("a directory"), fixture(name));
+        Self::inside(name, &std::env::temp_dir())
+    }
+
+    /// The same, in a directory made inside of another one.
+    pub fn inside(name: &str, directory: &Path) -> Self {
+        let home = tempfile::tempdir_in(directory).expect("a directory");
+        let fixture = fixture(name);
         let this = Self { home, fixture, before: String::new() };
         this.fresh();
         let tar = configuration(&[&this.fixture]).expect("the guardian's files").to_bytes();
@@ -131,6 +137,13 @@ impl Movable {
         assert_eq!(self.run(&status).exits(0).verdict()["verdict"], "moved", "{context}");
     }
 
+    /// The same, and nothing of the work is left.
+    pub fn check_finished(&self, context: &str) {
+        self.check_whole(context);
+        assert!(!self.new_place().join(".partial-marker").exists(), "{context}");
+        assert!(!crate::partial_of(&self.new_place()).exists(), "{context}");
+    }
+
     /// The guardian at the new place: files and rows as they were at the old one, and nobody else reads them.
     pub fn check_whole(&self, context: &str) {
         let new = self.new_place();
@@ -152,7 +165,6 @@ impl Movable {
             }
         }
         assert!(secrets > 0, "{context}");
-        assert!(!new.join(".partial-marker").exists(), "{context}");
         assert!(rows(&new.join("database")) == rows(&self.fixture.join("database")), "{context}");
     }
 }

@@ -44,7 +44,7 @@ fn every_guardian_is_moved_whole() {
         );
         let key = if name.contains("v0.5.0") { "not-opened" } else { "in-clear" };
         assert_eq!(restored["private_key"], key, "{name}");
-        guardian.check_whole(name);
+        guardian.check_finished(name);
         assert!(!guardian.new_place().join("equivocation-guard.json").exists(), "{name}");
         let exists = guardian.run(&guardian.restoring(&["--json"])).exits(0).verdict();
         assert_eq!(exists["verdict"], "exists", "{name}");
@@ -209,7 +209,7 @@ fn a_configuration_is_written_encrypted_or_not_at_all() {
     assert!(refused.sentence().contains("is encrypted"), "{}", refused.stderr);
     let key = key.into_os_string().into_string().expect("text");
     guardian.run(&guardian.restoring(&["--identity", &key])).exits(0);
-    guardian.check_whole("from the encrypted configuration");
+    guardian.check_finished("from the encrypted configuration");
     // Every night as well.
     let nightly = guardian.beside("nightly.fmar").into_os_string().into_string().expect("text");
     let source = fixture("session-v0.5.0/peer-0").into_os_string().into_string().expect("text");

@@ -25,7 +25,7 @@ fn a_restore_that_is_killed_leaves_all_or_nothing() {
                 let context = format!("{name}, killed at change {at}");
                 if killed.exit == 0 {
                     assert!(at > 20, "{at} changes are too few to be all");
-                    guardian.check_whole(&context);
+                    guardian.check_finished(&context);
                     break;
                 }
                 assert_eq!(killed.exit, 137, "{context}: {}", killed.stderr);
@@ -39,8 +39,7 @@ fn a_restore_that_is_killed_leaves_all_or_nothing() {
                 }
                 assert!(entries == 0 || guardian.new_place().join("database").is_dir(), "{context}");
                 guardian.run(&guardian.restoring(&[])).exits(0);
-                guardian.check_whole(&context);
-                assert!(!partial_of(&guardian.new_place()).exists(), "{context}");
+                guardian.check_finished(&context);
                 // Of the many and equal ones inside of the database, some.
                 at += if skip.is_empty() { 23 } else { 1 };
             }
@@ -73,7 +72,7 @@ fn a_nightly_archive_needs_to_know_what_was_signed_after_it() {
     let words = ["export".into(), alone.old().into(), "--to".into(), alone.archive().into()];
     Run::of("fm-checkpoint", &words).exits(0);
     assert_eq!(alone.run(&alone.restoring(&["--json"])).exits(0).verdict()["guard_until"], Value::Null);
-    alone.check_whole("alone");
+    alone.check_finished("alone");
 }
 
 #[test]
@@ -190,7 +189,7 @@ fn places(guardian: &Movable) {
     assert!(new.join("mine").exists());
     fs::remove_file(new.join("mine")).expect("it can be removed");
     guardian.run(&guardian.restoring(&[])).exits(0);
-    guardian.check_whole("into an empty directory");
+    guardian.check_finished("into an empty directory");
     // The guardian runs there: nothing is put over it.
     drop(LiveStore::open(&new.join("database")).expect("it opens"));
     guardian.run(&guardian.restoring(&[])).exits(0);
@@ -218,7 +217,7 @@ fn encrypted_keys_are_checked_with_the_password() {
     assert!(refused.stderr.contains("wrong password") && !refused.stderr.contains("fixtura"));
     assert!(!guardian.new_place().exists());
     assert_eq!(with("fixture\n").exits(0).verdict()["private_key"], "opened");
-    guardian.check_whole("with the password");
+    guardian.check_finished("with the password");
 }
 
 /// A volume that is mounted at the place cannot be replaced; inside of it there is room.

@@ -149,7 +149,7 @@ impl Whole<'_> {
 
     /// Refuses, before any work is done, a place that the guardian cannot take in one step.
     fn check_target(&self) -> Result<(), RestoreError> {
-        check_writable(parent(self.target))?;
+        check_writable(directory_of(self.target))?;
         match check_movable(self.target) {
             Err(StoreError::Pinned { path, .. }) => return Err(RestoreError::Mounted { path }),
             checked => checked?,

@@ -22,10 +22,11 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         stop_with_stdin(interrupted.clone())?;
     }
     let files = GuardianFiles::open(&arguments.data_dir).map_err(|error| of_files(&error))?;
+    // Both before a password is asked for: a guardian that moved has no keys here.
     if !files.is_backup() {
-        // Before a password is asked for: its keys are not there.
         check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
     }
+    NodeConfig::check_runnable(&files).map_err(|error| of_config(&error))?;
     let read = |password: Option<&str>| NodeConfig::read(&arguments.data_dir, password);
     let config = arguments.password.open_files(&files, is_wrong_password, read)?;
     let config = config.map_err(|error| of_config(&error))?;

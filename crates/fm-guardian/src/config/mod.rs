@@ -6,6 +6,7 @@
 mod addresses;
 mod error;
 mod files;
+mod runnable;
 mod shared;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use fm_config::{CONSENSUS, FoundPrivate, GuardianFiles, LOCAL, belongs};
 use fm_consensus::{Ledger, Meta, Modules};
-use fm_crypto::{Guardian, PrivateConfig, SessionKeys, SigningKey};
+use fm_crypto::{PrivateConfig, SessionKeys, SigningKey};
 use zeroize::Zeroizing;
 
 pub(crate) use addresses::authority;
@@ -22,13 +23,6 @@ pub use files::{Consensus, Endpoint, IrohEndpoint, Local};
 pub(crate) use files::{ConsensusVersion, ModuleConfig, Private, parsed};
 pub(crate) use shared::consensus_hash;
 use shared::module_bytes;
-
-/// The versions of the consensus whose items are processed here. From 2.1 on a transaction may be overfunded.
-const CORE_VERSIONS: [ConsensusVersion; 2] =
-    [ConsensusVersion { major: 2, minor: 0 }, ConsensusVersion { major: 2, minor: 1 }];
-/// The version of each kind of module whose items are processed here.
-const MODULE_VERSIONS: [(&str, ConsensusVersion); 2] =
-    [("dummy", ConsensusVersion { major: 2, minor: 0 }), ("meta", ConsensusVersion { major: 0, minor: 0 })];
 
 /// All that a guardian is configured with.
 pub struct NodeConfig {
@@ -50,6 +44,14 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
+    /// Refuses a federation that a node cannot run, by its public configuration.
+    ///
+    /// # Errors
+    /// If it cannot be run, or the configuration cannot be read.
+    pub fn check_runnable(files: &GuardianFiles) -> Result<(), NodeConfigError> {
+        parsed::<Consensus>(files, CONSENSUS)?.check_runnable()
+    }
+
     /// Reads and checks the files of a data directory. The password opens them, or where they are in clear is only that of
     /// the interface.
     ///
@@ -64,13 +66,8 @@ impl NodeConfig {
             )));
         }
         let checked = files.consensus()?;
-        if checked.guardians.values().any(Guardian::is_over_iroh) {
-            return Err(NodeConfigError::mismatch(
-                "the guardians of this federation reach each other over iroh (iroh_endpoints in consensus.json), which \
-                 this program does not speak: their own servers run it on, and all commands on files work",
-            ));
-        }
         let consensus: Consensus = parsed(&files, CONSENSUS)?;
+        consensus.check_runnable()?;
         let local: Local = parsed(&files, LOCAL)?;
         let keys = SessionKeys::new(&checked.broadcast_public_keys)?;
         let FoundPrivate { mut config, file, mut notes, .. } = files.private(password)?;
@@ -102,13 +99,6 @@ impl NodeConfig {
                 return Err(NodeConfigError::mismatch(format!("{name} does not name every guardian once")));
             }
         }
-        let version = self.consensus.version;
-        if !CORE_VERSIONS.contains(&version) {
-            let ConsensusVersion { major, minor } = version;
-            return Err(NodeConfigError::mismatch(format!(
-                "consensus.json: the consensus has version {major}.{minor}, and this program processes 2.0 and 2.1"
-            )));
-        }
         self.modules().map(drop)
     }
 
@@ -135,16 +125,6 @@ impl NodeConfig {
         let mut modules = Modules::default().overfunded(self.consensus.version.minor >= 1);
         for (instance, module) in &self.consensus.modules {
             let config = module_bytes(*instance, module)?;
-            let ConsensusVersion { major, minor } = module.version;
-            if let Some((_, known)) = MODULE_VERSIONS.iter().find(|(kind, _)| *kind == module.kind)
-                && module.version != *known
-            {
-                let (kind, ConsensusVersion { major: ours, minor: least }) = (&module.kind, known);
-                return Err(NodeConfigError::mismatch(format!(
-                    "consensus.json: module {instance} ({kind}) has version {major}.{minor}, and this program processes \
-                     {ours}.{least}"
-                )));
-            }
             modules = match module.kind.as_str() {
                 "dummy" => {
                     let unreadable = |_| {
@@ -227,6 +207,29 @@ mod tests {
         let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/session-v0.13.0-iroh/peer-0");
         let refused = NodeConfig::read(&home, "fixture").err().unwrap().to_string();
         assert!(refused.contains("over iroh") && refused.contains("iroh_endpoints"), "{refused}");
+    }
+
+    fn runnable(home: &Path) -> Result<(), NodeConfigError> {
+        NodeConfig::check_runnable(&GuardianFiles::open(home)?)
+    }
+
+    #[test]
+    fn modules_that_cannot_be_run_are_all_named() {
+        for (name, modules) in [
+            (
+                "session-v0.13.0/peer-0",
+                &["ln (module 0)", "lnv2 (module 1)", "mint (module 3)", "unknown (module 4)"][..],
+            ),
+            ("session-v0.13.0-single/peer-0", &["ln (module 0)", "mint (module 3)", "wallet (module 4)"]),
+        ] {
+            let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+            let refused = runnable(&home).err().unwrap().to_string();
+            for module in modules {
+                assert!(refused.contains(module), "{refused}");
+            }
+            assert!(!refused.contains("meta ("), "{refused}");
+        }
+        runnable(&fixture()).unwrap();
     }
 
     #[test]
