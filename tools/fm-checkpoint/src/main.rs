@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod compare_print;
 mod create;
 mod create_running;
 mod export;
