@@ -193,7 +193,7 @@ fn inspect_counts_every_row() {
     let tables = inspection["tables"].as_array().expect("a list");
     let mut expected: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
     for (key, value) in rows(&peer.join("database")) {
-        let prefix = if key[0] == 0xFF { hex::encode(&key[..2]) } else { hex::encode(&key[..1]) };
+        let prefix = if key[0] == 0xFF { hex::encode(&key[..3]) } else { hex::encode(&key[..1]) };
         let count = expected.entry(prefix).or_default();
         *count = (count.0 + 1, count.1 + key.len() as u64, count.2 + value.len() as u64);
     }

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use fm_forge::damage::rewrite_and_add;
 use fm_store::Row;
-use fm_tests::{Guardian, Sessions, codes, guardians, layout, manifest, partial_of, rows};
+use fm_tests::{Guardian, Run, Sessions, codes, guardians, layout, manifest, partial_of, rows, verify};
+use serde_json::Value;
 
 /// `check` and `convert` say the same.
 #[track_caller]
@@ -130,4 +131,139 @@ fn records_that_no_version_knows() {
         assert_eq!(codes(&guardian.verify().exits(0).findings()), expected, "{folder}");
         assert_eq!(codes(&guardian.verify_with(&["--strict"]).exits(1).findings()), expected, "{folder}");
     }
+}
+
+/// Two sessions of the federation over TCP end with an item that repeats.
+const REPEATED: [&str; 2] = ["item-list-ambiguous"; 2];
+
+/// A copy of a real database of 0.13.0 as an older server would have left it: without some tables, and with those versions of the
+/// modules' databases.
+fn older(good: &Guardian, copy: &Path, without: &[u8], versions: &[(u8, u8)]) -> Guardian {
+    let change = |key: &[u8], value: &[u8]| {
+        let version = versions.iter().find(|(module, _)| key == [0x50, *module]);
+        let value = version.map_or_else(|| value.to_vec(), |(_, version)| vec![*version]);
+        (!without.contains(&key[0])).then(|| (key.to_vec(), value))
+    };
+    rewrite_and_add(&good.path.join("database"), copy, change, &[]).expect("a copy");
+    Guardian { name: good.name.clone(), path: copy.to_owned(), keys: good.keys.clone() }
+}
+
+/// What the version does with each module, as kind and words.
+fn starts(guardian: &Guardian, version: &str) -> Vec<(String, String, Value)> {
+    let verdict = guardian.check(&["--target-version", version]).exits(0).verdict();
+    assert_eq!(verdict["target_version"], version);
+    let starts = verdict["on_start"].as_array().expect("a list").iter();
+    let text = |value: &Value| value.as_str().expect("text").to_owned();
+    starts.map(|start| (text(&start["kind"]), text(&start["does"]), start["to"].clone())).collect()
+}
+
+/// Databases of modules that are newer than a version, and modules that it does not have: it would not start.
+#[test]
+fn modules_that_the_version_does_not_start_on() {
+    let home = tempfile::tempdir().expect("a directory");
+    let target = home.path().join("new");
+    let tcp = guardians("session-v0.13.0", home.path()).remove(0);
+    for (version, records) in [
+        ("0.10", ": 4 guardian_metadata"),
+        ("0.5", ": 4 guardian_metadata, 1 server_info"),
+        ("0.3", ": 4 api_announcement, 4 guardian_metadata, 1 server_info"),
+    ] {
+        refused(&tcp, &target, &["--target-version", version], records);
+    }
+    for version in ["0.11", "0.12", "0.13"] {
+        assert_eq!(accepted(&tcp, &target, &["--target-version", version], version), REPEATED);
+        assert!(starts(&tcp, version).iter().all(|(_, does, to)| does == "runs" && to.is_null()));
+    }
+    let copy = older(&tcp, &home.path().join("tables"), &[0x06, 0x07, 0x08], &[]);
+    let mint = "module 3 (mint), whose database is of version 3, and it knows up to";
+    let wallet = "module 5 (wallet), whose database is of version 3, and it knows up to";
+    let lnv2 = "module 1 (lnv2), whose database is of version 1, and it knows up to 0";
+    for (version, records) in [
+        ("0.10", format!(": {mint} 2; {wallet} 2")),
+        ("0.9", format!(": {mint} 2; {wallet} 1")),
+        ("0.8", format!(": {lnv2}; {mint} 2; {wallet} 1")),
+        ("0.6", format!(": {lnv2}; {mint} 2; {wallet} 1")),
+        ("0.5", format!(": {lnv2}; {mint} 1; {wallet} 1")),
+        ("0.4", format!(": {lnv2}; {mint} 0; {wallet} 1")),
+        ("0.3", format!(": module 1 (lnv2), which it does not have; {mint} 0; {wallet} 0")),
+    ] {
+        refused(&copy, &target, &["--target-version", version], &records);
+    }
+    let iroh = guardians("session-v0.13.0-iroh", home.path()).remove(0);
+    let copy = older(&iroh, &home.path().join("iroh"), &[0x08], &[(0, 0)]);
+    let new = ": module 2 (mintv2), which it does not have; module 3 (walletv2), which it does not have";
+    for version in ["0.6", "0.8", "0.10"] {
+        refused(&copy, &target, &["--target-version", version], new);
+    }
+    // One that is newer than all that is known.
+    let future = older(&tcp, &home.path().join("future"), &[], &[(3, 9), (5, 200)]);
+    let both = ": module 3 (mint), whose database is of version 9, and it knows up to 3; module 5 (wallet), whose database is of \
+                version 200, and it knows up to 3";
+    refused(&future, &target, &[], both);
+}
+
+/// Older databases of modules are migrated when the version starts; what it leaves behind is said.
+#[test]
+fn modules_that_the_version_migrates() {
+    let home = tempfile::tempdir().expect("a directory");
+    let target = home.path().join("new");
+    let tcp = guardians("session-v0.13.0", home.path()).remove(0);
+    let versions = [(1, 0), (3, 1), (5, 1)];
+    let copy = older(&tcp, &home.path().join("0.5"), &[0x07, 0x08], &versions);
+    let of = |kind: &str, does: &str, to: Value| (kind.to_owned(), does.to_owned(), to);
+    for (version, lnv2, mint, wallet) in [
+        ("0.5", None, None, None),
+        ("0.6", None, Some(2), None),
+        ("0.9", Some(1), Some(2), None),
+        ("0.10", Some(1), Some(2), Some(2)),
+        ("0.11", Some(1), Some(3), Some(3)),
+        ("0.13", Some(1), Some(3), Some(3)),
+    ] {
+        let does = |kind: &str, to: Option<u64>| match to {
+            None => of(kind, "runs", Value::Null),
+            Some(to) => of(kind, "migrates", to.into()),
+        };
+        let [ln, meta, unknown] = ["ln", "meta", "unknown"].map(|kind| does(kind, None));
+        let expected = [ln, does("lnv2", lnv2), meta, does("mint", mint), unknown, does("wallet", wallet)];
+        assert_eq!(starts(&copy, version), expected, "{version}");
+    }
+    assert_eq!(accepted(&copy, &target, &["--target-version", "0.6"], "0.6"), REPEATED);
+    let mut words: Vec<std::ffi::OsString> = vec!["check".into(), "--from".into(), copy.path.clone().into()];
+    words.extend(copy.keys.clone());
+    let text = Run::of("fm-migrate", &words).exits(0).stdout;
+    assert!(
+        text.contains("on start   0.13 migrates module 3 (mint) from database version 1 to 3\n"),
+        "{text}"
+    );
+    // Prefixes of lnv2 before 0.7: nothing migrates them.
+    let same = |key: &[u8], value: &[u8]| {
+        let value = if key == [0x50, 1] { vec![0] } else { value.to_vec() };
+        Some((key.to_vec(), value))
+    };
+    let old = [(vec![0xFF, 1, 0x41, 0], vec![1]), (vec![0xFF, 1, 0x44, 1], vec![1])];
+    let path = home.path().join("lnv2");
+    rewrite_and_add(&tcp.path.join("database"), &path, same, &old).expect("a copy");
+    let lnv2 = Guardian { name: String::new(), path, keys: tcp.keys };
+    let verdict = lnv2.check(&[]).exits(0).verdict();
+    assert_eq!(verdict["on_start"][1]["unread_rows"], 2, "{verdict}");
+}
+
+/// Of modules that no release has, and without a configuration, nothing is known: nothing is refused.
+#[test]
+fn modules_of_which_nothing_is_known() {
+    let home = tempfile::tempdir().expect("a directory");
+    let guardian = guardians("session-v0.5.0", home.path()).remove(0);
+    assert_eq!(
+        starts(&guardian, "0.13"),
+        [
+            ("dummy".to_owned(), "unknown".to_owned(), Value::Null),
+            ("meta".to_owned(), "runs".to_owned(), Value::Null)
+        ]
+    );
+    let keys = home.path().join("keys.json");
+    verify!("keys", guardian.path.join("consensus.json"), "--out", keys).exits(0);
+    let alone = Guardian { keys: ["--keys".into(), keys.into()], ..guardian };
+    let verdict = alone.check(&[]).exits(0).verdict();
+    let starts = verdict["on_start"].as_array().expect("a list");
+    assert!(starts.len() == 2 && starts.iter().all(|start| start["does"] == "unknown"), "{verdict}");
 }

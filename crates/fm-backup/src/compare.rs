@@ -1,17 +1,18 @@
 //! `compare`: several guardians' states, however they are kept.
 //!
 //! Histories are followed in step: the first session in which two part is where their guardians parted. What a history
-//! does not cover (module state) is compared among those whose histories, ends and open sessions are equal.
+//! does not cover (tables beside it, module state) is compared among those whose histories, ends and open sessions are equal.
 
 use std::collections::BTreeMap;
 use std::thread;
 
 use fm_audit::{AuditError, Control, Identity};
 use fm_eras::Detected;
+use fm_eras::modules::Modules;
 use fm_history::{Hash, HistoryRoot};
 
 use crate::leaves::{Step, Steps};
-use crate::modules::{ModuleComparison, compare_modules};
+use crate::tables::{TableComparison, compare_tables, modules_of};
 use crate::{BackupError, Profile, State};
 
 /// One of the compared states.
@@ -48,8 +49,10 @@ pub struct Comparison {
     pub majority: Option<usize>,
     /// Those outside of the first group, and since which session. Without a majority nothing says that it is they who are off.
     pub off: Vec<(usize, u64)>,
-    /// Module state of those of the first group that can be compared.
-    pub modules: ModuleComparison,
+    /// The modules of each state: kinds, and the versions of their databases.
+    pub modules: Vec<Modules>,
+    /// What those of the first group that can be compared keep beside the history.
+    pub tables: TableComparison,
 }
 
 impl Comparison {
@@ -64,11 +67,15 @@ impl Comparison {
     }
 }
 
-/// Compares states.
+/// Compares states; `kinds` are those of the modules, as the federation's configuration says them.
 ///
 /// # Errors
 /// If one of them cannot be read, or the job was interrupted.
-pub fn compare(states: &[State], control: Control<'_>) -> Result<Comparison, BackupError> {
+pub fn compare(
+    states: &[State],
+    kinds: &BTreeMap<u16, String>,
+    control: Control<'_>,
+) -> Result<Comparison, BackupError> {
     control.progress.begin("sessions", "sessions", None);
     let mut walk = Walk::new(states.len());
     thread::scope(|scope| {
@@ -83,8 +90,12 @@ pub fn compare(states: &[State], control: Control<'_>) -> Result<Comparison, Bac
     for (compared, state) in comparison.states.iter_mut().zip(states) {
         (compared.pending, compared.open) = open_session(state, control)?;
     }
+    for state in states {
+        comparison.modules.push(modules_of(state, kinds)?);
+    }
     let comparable = comparable(&comparison, states);
-    comparison.modules = compare_modules(states, &comparable, control)?;
+    comparison.tables =
+        compare_tables(&states.iter().collect::<Vec<_>>(), &comparison.modules, &comparable, control)?;
     Ok(comparison)
 }
 
@@ -210,7 +221,8 @@ impl Walk {
             majority,
             groups,
             states: self.states,
-            modules: ModuleComparison::default(),
+            modules: Vec::new(),
+            tables: TableComparison::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Which era a store is of: one answer, or a refusal that names what was seen.
 
+use fm_codec::Dialect;
 use thiserror::Error;
 
 use crate::block::BlockLayout;
@@ -45,6 +46,22 @@ impl Detected {
         match self {
             Self::Hbbft(layout) => layout.name(),
             Self::Blocks(layout) => layout.name,
+        }
+    }
+
+    /// The encoding of keys and values.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Hbbft(layout) => layout.dialect,
+            Self::Blocks(layout) => layout.dialect,
+        }
+    }
+
+    /// The name of the server's table that a key belongs to; none if this layout has no such table.
+    pub fn table_name(&self, key: &[u8]) -> Option<&'static str> {
+        match self {
+            Self::Hbbft(layout) => hbbft::table_of(key, layout).map(hbbft::Table::name),
+            Self::Blocks(layout) => layout.table_of(key).map(|table| table.name),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod broadcast;
 mod detect;
 mod detect_blocks;
 pub mod hbbft;
+pub mod modules;
 mod rows;
 pub mod session;
 mod table;

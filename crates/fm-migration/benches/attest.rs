@@ -82,6 +82,7 @@ fn migrate(spec: &ForgeSpec, home: &Path, target: &Path, control: Control<'_>) -
         omissions: &[],
         accept_incomplete: false,
         target_version: None,
+        kinds: &std::collections::BTreeMap::new(),
     };
     let stream = EpochStream { rows: &store, path: &database };
     let conversion = Conversion {

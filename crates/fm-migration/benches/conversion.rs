@@ -75,6 +75,7 @@ fn main() {
         omissions: &[],
         accept_incomplete: false,
         target_version: None,
+        kinds: &std::collections::BTreeMap::new(),
     };
     let megabytes =
         store.scan().map(|row| row.map_or(0, |(key, value)| key.len() + value.len())).sum::<usize>();

@@ -8,6 +8,7 @@ mod attestation;
 mod convert;
 mod error;
 mod map;
+mod on_start;
 mod open_units;
 mod pending;
 mod pieces;
@@ -24,6 +25,7 @@ pub use attestation::{Attestation, AttestationFacts};
 pub use convert::{Conversion, convert, raw_convert};
 pub use error::MigrationError;
 pub use map::{MapEntry, map};
+pub use on_start::{ModuleStart, on_start};
 pub use open_units::{OpenUnits, newest_checkpoint};
 pub use pending::{
     PENDING_CLASSIFICATION, PENDING_KIND, PendingOutcome, check_pending_outcome, is_pending_outcome,

@@ -1,5 +1,7 @@
 //! Everything a conversion decides before it writes: is the history proven, and up to where.
 
+use std::collections::BTreeMap;
+
 use fm_archive::check_limits;
 use fm_audit::{
     Anchor, AuditError, Control, EpochOptions, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, Scope,
@@ -12,6 +14,7 @@ use fm_eras::{Detected, RowSource, Rows, SourceError, session};
 use fm_history::{Code, Finding, Place, Severity};
 
 use crate::MigrationError;
+use crate::on_start::{on_start, refusals};
 
 /// Bytes of a key that are shown of one that is too long.
 const SHOWN_KEY_BYTES: usize = 40;
@@ -32,6 +35,8 @@ pub struct PlanOptions<'a> {
     pub accept_incomplete: bool,
     /// The version of the server that the result is for, if the user states one.
     pub target_version: Option<Version>,
+    /// The kinds of the modules, as the federation's configuration says them.
+    pub kinds: &'a BTreeMap<u16, String>,
 }
 
 /// A proven history, up to its anchor.
@@ -98,6 +103,7 @@ pub fn plan(
         }
         (Detected::Blocks(layout), _) if layout.is_modern() => {
             check_copied(options, layout, &audit, last_stored, on_finding)?;
+            check_start(stream, options)?;
         }
         _ => {}
     }
@@ -175,6 +181,18 @@ fn check_copied(
             Ok(())
         }
     }
+}
+
+/// Whether the version that the result is for starts on the databases of the modules.
+fn check_start(stream: EpochStream<'_>, options: PlanOptions<'_>) -> Result<(), MigrationError> {
+    let version = options.target_version.unwrap_or(session::NEWEST);
+    let starts = on_start(stream.rows, options.layout, options.kinds, version)
+        .map_err(|source| AuditError::rows(stream.path, source))?;
+    let refusals = refusals(&starts);
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    Err(MigrationError::NotForTarget { version, records: refusals.join("; ") })
 }
 
 /// The rows from an epoch on. Keys of layouts that can be converted sort by their epoch.

@@ -33,7 +33,7 @@ pub use guard::{GUARD_NAME, Guard};
 pub use journal::{Chosen, JOURNAL_NAME, Journal, Proof, Step};
 pub use moving::{Move, MoveBack, MovePlan, Stated};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, Outgoing};
-pub use peers::Witness;
+pub use peers::{OtherModules, Witness};
 pub use plan::{Plan, Restore};
 pub use reach::Reach;
 pub use seal::aside;

@@ -3,13 +3,11 @@
 //! Invariants: a witness is itself proven, with the same keys; histories are compared at their common end; module state,
 //! which nobody signs, is compared and told, and decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{AuditError, EpochStream, Identity};
-use fm_backup::{Location, State};
-use fm_codec::{Dialect, Reader};
-use fm_eras::session::MODULE_DATA;
+use fm_audit::{AuditError, EpochStream};
+use fm_backup::{Location, Profile, State, TableComparison, TableStanding, compare_states};
 use fm_history::Hash;
 
 use crate::RestoreError;
@@ -32,14 +30,35 @@ pub struct Witness {
     pub history_root: Hash,
     /// Whether the source has the same.
     pub agrees: bool,
-    /// Modules whose rows differ; none if the copies are not of the same moment.
-    pub other_modules: Option<Vec<u16>>,
+    /// Modules in which they differ; none if the copies are not of the same moment.
+    pub other_modules: Option<OtherModules>,
+}
+
+/// Modules in which two copies of the same moment differ. Rows that each guardian has for itself make no difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OtherModules {
+    /// In rows that all honest guardians share.
+    pub shared: Vec<u16>,
+    /// In rows of which it is not known whether guardians share them, and in no others.
+    pub unclear: Vec<u16>,
+}
+
+impl From<&TableComparison> for OtherModules {
+    fn from(compared: &TableComparison) -> Self {
+        let telling = compared.modules.iter().filter(|module| module.telling > 0);
+        let shared: Vec<u16> = telling.map(|module| module.module).collect();
+        let tables = compared.tables.iter().filter(|table| table.standing == TableStanding::Unknown);
+        let unclear: BTreeSet<u16> =
+            tables.filter_map(|table| table.module).filter(|module| !shared.contains(module)).collect();
+        Self { shared, unclear: unclear.into_iter().collect() }
+    }
 }
 
 /// What is restored, as the witnesses are compared with it.
 pub(crate) struct Subject<'a> {
     pub(crate) origin: &'a State,
     pub(crate) proven: &'a Proven,
+    pub(crate) kinds: &'a BTreeMap<u16, String>,
 }
 
 impl Subject<'_> {
@@ -52,16 +71,10 @@ impl Subject<'_> {
         if copies.is_empty() {
             return Ok(Vec::new());
         }
-        let own = modules(self.origin.stream(), proving)?;
-        copies.iter().map(|copy| self.witness(copy, &own, proving)).collect()
+        copies.iter().map(|copy| self.witness(copy, proving)).collect()
     }
 
-    fn witness(
-        &self,
-        copy: &Location,
-        own: &BTreeMap<u16, Hash>,
-        proving: Proving<'_>,
-    ) -> Result<Witness, RestoreError> {
+    fn witness(&self, copy: &Location, proving: Proving<'_>) -> Result<Witness, RestoreError> {
         let origin = open_origin(copy, None, proving.control)?;
         // An archive of the history alone is a witness as good as any.
         let proving = Proving { whole: false, ..proving };
@@ -72,10 +85,10 @@ impl Subject<'_> {
         let (ours, theirs) = (at(&self.proven.roots), at(&proven.roots));
         let same_moment =
             last == source_last && !is_under_way(self.origin.stream())? && !is_under_way(origin.stream())?;
-        let other_modules = if same_moment {
-            let theirs = modules(origin.stream(), proving)?;
-            // An archive without module data says nothing of them.
-            (!theirs.is_empty() || own.is_empty()).then(|| differing(own, &theirs))
+        // An archive without module data says nothing of them.
+        let other_modules = if same_moment && origin.profile() == Profile::Full {
+            let compared = compare_states([self.origin, &origin], self.kinds, proving.control)?;
+            Some(OtherModules::from(&compared))
         } else {
             None
         };
@@ -102,29 +115,10 @@ pub(crate) fn check_majority(path: &Path, witnesses: &[Witness]) -> Result<(), R
     Err(RestoreError::Disagree { path: path.to_owned(), against, voters, first: first.path.clone() })
 }
 
-fn differing(own: &BTreeMap<u16, Hash>, theirs: &BTreeMap<u16, Hash>) -> Vec<u16> {
-    let ids: std::collections::BTreeSet<u16> = own.keys().chain(theirs.keys()).copied().collect();
-    ids.into_iter().filter(|id| own.get(id) != theirs.get(id)).collect()
-}
-
 /// Whether items of the open session were processed already: then module state is that of no session's end.
 fn is_under_way(stream: EpochStream<'_>) -> Result<bool, RestoreError> {
     let first = stream.rows.scan_prefix(PENDING).next().transpose();
     Ok(first.map_err(|source| AuditError::rows(stream.path, source))?.is_some())
-}
-
-/// The identity of each module's rows.
-fn modules(stream: EpochStream<'_>, proving: Proving<'_>) -> Result<BTreeMap<u16, Hash>, RestoreError> {
-    let mut modules: BTreeMap<u16, Identity> = BTreeMap::new();
-    for row in stream.rows.scan_prefix(MODULE_DATA) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        proving.control.check()?;
-        let mut reader = Reader::new(&key[1..], Dialect::MODERN);
-        if let Ok(id) = reader.u16() {
-            modules.entry(id).or_default().push(&key, &value);
-        }
-    }
-    Ok(modules.into_iter().map(|(id, identity)| (id, identity.finish())).collect())
 }
 
 #[cfg(test)]

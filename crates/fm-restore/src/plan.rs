@@ -3,6 +3,7 @@
 //!
 //! Invariant: nothing is written here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -37,6 +38,8 @@ pub struct Restore<'a> {
     pub source: Chosen,
     /// The guardians' public keys.
     pub keys: &'a SessionKeys,
+    /// The kinds of the modules, if the keys come with a configuration.
+    pub kinds: &'a BTreeMap<u16, String>,
     /// Federation id, in hex, if the keys come with one.
     pub federation: Option<&'a str>,
     /// The archive, if one is restored; it may be encrypted.
@@ -150,7 +153,8 @@ impl Restore<'_> {
         check_full(&origin, Whose { federation: self.federation, peer, of_any: self.accept_other_guardian })?;
         let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
         self.check_number(&path, proven.proof.last)?;
-        let witnesses = Subject { origin: &origin, proven: &proven }.compare(self.compare, proving)?;
+        let witnesses =
+            Subject { origin: &origin, proven: &proven, kinds: self.kinds }.compare(self.compare, proving)?;
         check_majority(&path, &witnesses)?;
         let outgoing = self.outgoing(dir, &origin, &proven.proof, peer, control)?;
         let (_, newest) = Journal::current(dir.path())?;

@@ -1,5 +1,6 @@
 //! The command line of `fm-checkpoint`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser;
@@ -270,11 +271,29 @@ pub(crate) struct ImportArgs {
     pub(crate) json: JsonArgs,
 }
 
+/// Where the kinds of the modules come from.
+#[derive(Args)]
+pub(crate) struct KindArgs {
+    /// The federation's consensus.json, or the directory that holds it: it names the kinds of the modules.
+    #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl KindArgs {
+    /// The kinds that it names; none without one.
+    pub(crate) fn kinds(&self) -> Result<BTreeMap<u16, String>, Failure> {
+        let keys = KeyArgs { config: self.config.clone(), keys: None }.load()?;
+        Ok(keys.and_then(|keys| keys.config).map(|config| config.modules).unwrap_or_default())
+    }
+}
+
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(crate) struct GetArgs {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) kinds: KindArgs,
     /// The session (or epoch) with this number.
     #[arg(long, value_name = "N", group = "what", value_parser = number)]
     pub(crate) session: Option<u64>,
@@ -287,6 +306,8 @@ pub(crate) struct GetArgs {
 pub(crate) struct CatArgs {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) kinds: KindArgs,
     /// The first key, in hex.
     #[arg(long, value_name = "HEX", value_parser = crate::quantities::key)]
     pub(crate) from: Option<crate::quantities::Key>,
@@ -317,6 +338,10 @@ pub(crate) struct CompareArgs {
     /// Databases, data directories, checkpoints and archives, one of each guardian.
     #[arg(required = true, num_args = 2.., value_name = "SOURCE", value_parser = crate::place::parser())]
     pub(crate) sources: Vec<Location>,
+    /// The federation's consensus.json, or the directory that holds it: it names the kinds of the modules (default: the one
+    /// beside a source).
+    #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
     #[command(flatten)]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use fm_backup::{Compared, Comparison, ModuleState, State};
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, root_line};
+use fm_backup::{Comparison, State, TableStanding};
+use fm_cli::{Exit, Failure, KeyArgs, Output, TerminalProgress, interrupt_flag, warn};
+use fm_eras::modules::Modules;
 use serde::Serialize;
 
 use crate::args::CompareArgs;
+use crate::compare_print::print;
 
 #[derive(Serialize)]
 struct SourceLine {
@@ -21,16 +23,34 @@ struct SourceLine {
     hole: Option<u64>,
     group: Option<usize>,
     off_since: Option<u64>,
+    /// Of the server's tables ("server") and of every module, where the database says it.
+    database_versions: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize)]
-struct ModuleLine {
+struct ModuleLine<'a> {
     r#type: &'static str,
     module: u16,
+    kind: Option<&'a str>,
     equal: bool,
     hashes: BTreeMap<usize, String>,
     differing_rows: u64,
+    telling_rows: u64,
     first_key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct TableLine<'a> {
+    r#type: &'static str,
+    table: String,
+    name: &'static str,
+    module: Option<u16>,
+    kind: Option<&'a str>,
+    rows: &'static str,
+    what: Option<&'static str>,
+    differing_rows: u64,
+    telling_rows: u64,
+    first_key: String,
 }
 
 #[derive(Serialize)]
@@ -45,6 +65,7 @@ struct CompareVerdict<'a> {
     majority: Option<usize>,
     state_compared: &'a [usize],
     state_differs: Vec<u16>,
+    tables_differ: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
@@ -60,7 +81,7 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
             Ok(State::open_at(&location, None, layout, control)?)
         })
         .collect::<Result<Vec<State>, Failure>>()?;
-    let comparison = fm_backup::compare(&states, control)?;
+    let comparison = fm_backup::compare(&states, &kinds(arguments)?, control)?;
     drop(progress);
     let (_, exit) = verdict(&comparison);
     let mut output = Output::default();
@@ -72,16 +93,60 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
+/// The kinds of the modules: as the configuration says that was named, or else those beside the sources, if they are of one
+/// mind.
+fn kinds(arguments: &CompareArgs) -> Result<BTreeMap<u16, String>, Failure> {
+    let keys = KeyArgs { config: arguments.config.clone(), keys: None };
+    let modules_of = |keys: fm_cli::PinnedKeys| Some((keys.path, keys.config?.modules));
+    if let Some(named) = keys.load()?.and_then(modules_of) {
+        return Ok(named.1);
+    }
+    let mut found: Option<(std::path::PathBuf, BTreeMap<u16, String>)> = None;
+    for source in &arguments.sources {
+        let Some((path, modules)) = keys.load_or_warn(source.path(), "fm-checkpoint")?.and_then(modules_of)
+        else {
+            continue;
+        };
+        match &found {
+            Some((first, others)) if *others != modules => {
+                let message = format!(
+                    "{} and {} name other modules; no table is named after either: name one with --config",
+                    first.display(),
+                    path.display()
+                );
+                warn("fm-checkpoint", &message);
+                return Ok(BTreeMap::new());
+            }
+            Some(_) => {}
+            None => found = Some((path, modules)),
+        }
+    }
+    Ok(found.map(|(_, modules)| modules).unwrap_or_default())
+}
+
 fn verdict(comparison: &Comparison) -> (&'static str, Exit) {
     match (comparison.is_one_history(), comparison.hole()) {
         (false, _) => ("different", Exit::Findings),
+        (true, _) if !comparison.tables.is_one_state() => ("state-differs", Exit::Findings),
         (true, Some(_)) => ("incomplete", Exit::Partial),
         (true, None) => ("equal", Exit::Done),
     }
 }
 
+fn database_versions(modules: &Modules) -> BTreeMap<String, u64> {
+    let server = modules.server.map(|version| ("server".to_owned(), version));
+    let each =
+        modules.modules.iter().filter_map(|(number, module)| Some((number.to_string(), module.database?)));
+    server.into_iter().chain(each).collect()
+}
+
+/// The kind of a module, if the configuration says it.
+pub(crate) fn kind_of(comparison: &Comparison, module: u16) -> Option<&str> {
+    comparison.modules.first()?.modules.get(&module)?.kind.as_deref()
+}
+
 /// The root that all of the first group share at the common end.
-fn common_root(comparison: &Comparison) -> Option<String> {
+pub(crate) fn common_root(comparison: &Comparison) -> Option<String> {
     let first = *comparison.groups.first()?.first()?;
     comparison.states[first].common_root.map(|root| root.to_string())
 }
@@ -110,16 +175,33 @@ fn print_json(states: &[State], comparison: &Comparison, output: &mut Output) ->
             hole: compared.hole,
             group: group_of(comparison, number),
             off_since: off_since(comparison, number),
+            database_versions: comparison.modules.get(number).map(database_versions).unwrap_or_default(),
         })?;
     }
-    for module in &comparison.modules.modules {
+    for module in &comparison.tables.modules {
         output.json(&ModuleLine {
             r#type: "module",
             module: module.module,
+            kind: kind_of(comparison, module.module),
             equal: module.differing == 0,
             hashes: module.hashes.iter().map(|(number, hash)| (*number, hash.to_string())).collect(),
             differing_rows: module.differing,
+            telling_rows: module.telling,
             first_key: module.first_key.as_ref().map(hex::encode),
+        })?;
+    }
+    for table in &comparison.tables.tables {
+        output.json(&TableLine {
+            r#type: "table",
+            table: hex::encode(&table.prefix),
+            name: table.name,
+            module: table.module,
+            kind: table.module.and_then(|module| kind_of(comparison, module)),
+            rows: table.standing.name(),
+            what: if let TableStanding::Own(what) = table.standing { Some(what) } else { None },
+            differing_rows: table.differing,
+            telling_rows: table.telling,
+            first_key: hex::encode(&table.first_key),
         })?;
     }
     output.json(&CompareVerdict {
@@ -131,85 +213,14 @@ fn print_json(states: &[State], comparison: &Comparison, output: &mut Output) ->
         session: comparison.first_difference,
         groups: &comparison.groups,
         majority: comparison.majority,
-        state_compared: &comparison.modules.compared,
-        state_differs: comparison.modules.differing().map(|module| module.module).collect(),
+        state_compared: &comparison.tables.compared,
+        state_differs: comparison
+            .tables
+            .modules
+            .iter()
+            .filter(|module| module.telling > 0)
+            .map(|module| module.module)
+            .collect(),
+        tables_differ: comparison.tables.telling().map(|table| hex::encode(&table.prefix)).collect(),
     })
-}
-
-fn print(states: &[State], comparison: &Comparison, output: &mut Output) -> Result<(), Failure> {
-    for (number, (state, compared)) in states.iter().zip(&comparison.states).enumerate() {
-        output.line(&format!("{number:>3}  {}", state.path().display()))?;
-        output.line(&format!("     {}", shown(compared)))?;
-    }
-    match (comparison.common_end, common_root(comparison)) {
-        (Some(end), Some(root)) => output.line(&root_line(root, end))?,
-        _ => output.line("root       they have no session in common")?,
-    }
-    for group in comparison.groups.iter().filter(|group| group.len() > 1) {
-        output.line(&format!("together   {}", numbers(group)))?;
-    }
-    for (number, since) in &comparison.off {
-        let what = if comparison.majority.is_some() { "off  " } else { "apart" };
-        output.line(&format!("{what}      {number}, since session {}", group_digits(*since)))?;
-    }
-    print_modules(comparison, output)?;
-    let all = states.len();
-    output.line(&match (comparison.first_difference, comparison.majority) {
-        (None, _) if comparison.hole().is_some() => {
-            let (number, session) = comparison.hole().unwrap_or_default();
-            format!(
-                "verdict    INCOMPLETE: {number} lacks session {} and has later ones; what is there is equal",
-                group_digits(session)
-            )
-        }
-        (None, _) => format!("verdict    EQUAL: the {all} histories are one, as far as each goes"),
-        (Some(session), Some(group)) => format!(
-            "verdict    DIFFERENT from session {} on; {} of {all} are together",
-            group_digits(session),
-            comparison.groups[group].len()
-        ),
-        (Some(session), None) => {
-            format!(
-                "verdict    DIFFERENT from session {} on, and no majority: which of the {all} is off is not known; \
-                 `fm-verify` says which of them the guardians signed",
-                group_digits(session)
-            )
-        }
-    })
-}
-
-fn shown(compared: &Compared) -> String {
-    let last = compared.last.map_or("nothing".to_owned(), |last| format!("up to {}", group_digits(last)));
-    let pending = match compared.pending {
-        0 => String::new(),
-        pending => format!(", {} items of the open session", group_digits(pending)),
-    };
-    // The root of all that it has, which `last` says.
-    let root = compared
-        .history_root
-        .map_or("no root: a session is missing or hidden".to_owned(), |root| format!("root {root}"));
-    format!("{last}{pending}, {root}")
-}
-
-fn numbers(group: &[usize]) -> String {
-    group.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn print_modules(comparison: &Comparison, output: &mut Output) -> Result<(), Failure> {
-    let modules = &comparison.modules;
-    if modules.compared.is_empty() {
-        return output.line("state      not compared: no two of them are at the same point with every row");
-    }
-    let who = numbers(&modules.compared);
-    let equal: Vec<&ModuleState> = modules.modules.iter().filter(|module| module.differing == 0).collect();
-    output.line(&format!("state      of {who}: {} module(s) are equal", equal.len()))?;
-    for module in modules.differing() {
-        let key = module.first_key.as_ref().map(hex::encode).unwrap_or_default();
-        output.line(&format!(
-            "           module {} is not: {} row(s) differ, the first is {key}",
-            module.module,
-            group_digits(module.differing)
-        ))?;
-    }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 mod args;
 mod compare;
 mod configuration;
+mod compare_print;
 mod create;
 mod create_running;
 mod export;

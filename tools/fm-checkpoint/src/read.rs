@@ -5,15 +5,22 @@ use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
 use fm_eras::block::decode_block;
 use fm_eras::hbbft::epoch_key;
+use fm_eras::modules::Modules;
 use serde::Serialize;
 
-use crate::args::{CatArgs, GetArgs};
+use crate::args::{CatArgs, GetArgs, KindArgs};
 
 #[derive(Serialize)]
 struct RecordLine {
     r#type: &'static str,
     key: String,
     value: String,
+    /// The table that it is in; of a module, by the module's kind where it is known.
+    table: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    module: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     session: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,9 +32,26 @@ struct RecordLine {
 }
 
 impl RecordLine {
-    fn new(key: &[u8], value: &[u8]) -> Self {
-        let (key, value) = (hex::encode(key), hex::encode(value));
-        Self { r#type: "record", key, value, session: None, items: None, header_root: None, signers: None }
+    fn new(key: &[u8], value: &[u8], layout: &Detected, modules: &Modules) -> Self {
+        let module = modules.key_of(key);
+        let table = match &module {
+            Some(module) => modules.name_of(module),
+            None => layout.table_name(key).unwrap_or("unknown"),
+        };
+        let module = module.map(|key| key.module);
+        let kind = module.and_then(|module| modules.modules.get(&module)?.kind.clone());
+        Self {
+            r#type: "record",
+            key: hex::encode(key),
+            value: hex::encode(value),
+            table,
+            module,
+            kind,
+            session: None,
+            items: None,
+            header_root: None,
+            signers: None,
+        }
     }
 }
 
@@ -46,13 +70,14 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
         (None, Some(session)) => session_key(state.layout(), session),
         (None, None) => return Err(Failure::new(Exit::Usage, "give --session or --key")),
     };
+    let modules = modules(&state, &arguments.kinds)?;
     let value = state.rows().get(&key).map_err(|source| unreadable(&state, source))?;
     drop(progress);
     let Some(value) = value else {
         let message = format!("{} has no record {}", state.path().display(), hex::encode(key));
         return Err(Failure::new(Exit::Findings, message));
     };
-    let mut line = RecordLine::new(&key, &value);
+    let mut line = RecordLine::new(&key, &value, &state.layout(), &modules);
     line.session = arguments.session;
     if let (Some(_), Detected::Blocks(layout)) = (arguments.session, state.layout())
         && let Ok(block) = decode_block(&value, layout)
@@ -63,6 +88,10 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
     }
     Output::default().json(&line)?;
     Ok(Exit::Done)
+}
+
+fn modules(state: &State, kinds: &KindArgs) -> Result<Modules, Failure> {
+    Modules::read(state.rows(), state.layout(), &kinds.kinds()?).map_err(|source| unreadable(state, source))
 }
 
 fn session_key(layout: Detected, session: u64) -> Vec<u8> {
@@ -83,13 +112,14 @@ pub(crate) fn cat(arguments: &CatArgs) -> Result<Exit, Failure> {
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let state =
         State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), None, control)?;
+    let (layout, modules) = (state.layout(), modules(&state, &arguments.kinds)?);
     let from = arguments.from.as_ref().map_or(&[][..], |key| &key.0);
     let before = arguments.before.as_ref().map(|key| key.0.as_slice());
     let mut output = Output::default();
     for row in state.rows().scan_range(from, before) {
         let (key, value) = row.map_err(|source| unreadable(&state, source))?;
         control.check()?;
-        output.json(&RecordLine::new(&key, &value))?;
+        output.json(&RecordLine::new(&key, &value, &layout, &modules))?;
     }
     Ok(Exit::Done)
 }

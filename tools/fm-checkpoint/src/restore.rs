@@ -77,6 +77,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
         keys.say_found(output)?;
     }
     let federation = keys.federation();
+    let kinds = keys.config.as_ref().map(|config| config.modules.clone()).unwrap_or_default();
     let at = |location: &Location| arguments.identity.at(location);
     let archive = arguments.archive.as_ref().map(at).transpose()?;
     let base = arguments.base.as_ref().map(at).transpose()?;
@@ -88,6 +89,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
     let restore = Restore {
         source: chosen(arguments, &dir, &keys, control)?,
         keys: keys.of_sessions()?,
+        kinds: &kinds,
         federation: federation.as_deref(),
         archive: archive.as_ref(),
         base: base.as_ref(),

@@ -39,6 +39,7 @@ struct WitnessLine<'a> {
     history_root: String,
     agrees: bool,
     other_modules: Option<&'a [u16]>,
+    unclear_modules: Option<&'a [u16]>,
 }
 
 #[derive(Serialize)]
@@ -136,7 +137,8 @@ impl<'a> WitnessLine<'a> {
             common: witness.common,
             history_root: witness.history_root.to_string(),
             agrees: witness.agrees,
-            other_modules: witness.other_modules.as_deref(),
+            other_modules: witness.other_modules.as_ref().map(|modules| modules.shared.as_slice()),
+            unclear_modules: witness.other_modules.as_ref().map(|modules| modules.unclear.as_slice()),
         }
     }
 }
@@ -211,17 +213,23 @@ fn print_witness(output: &mut Output, witness: &WitnessLine<'_>) -> Result<(), F
     let verdict = if witness.agrees { "agrees" } else { "DIFFERS" };
     let modules = match witness.other_modules {
         None => "module state is of another moment".to_owned(),
-        Some([]) => "module state is equal".to_owned(),
-        Some(ids) => {
-            let ids: Vec<String> = ids.iter().map(u16::to_string).collect();
-            format!("MODULE STATE DIFFERS in {}", ids.join(", "))
-        }
+        Some([]) => match witness.unclear_modules {
+            None | Some([]) => "module state that guardians share is equal".to_owned(),
+            Some(ids) => {
+                format!("whether guardians share the rows that differ in {} is not known", list(ids))
+            }
+        },
+        Some(ids) => format!("MODULE STATE DIFFERS in {}", list(ids)),
     };
     output.line(&format!(
         "compared   {}: {verdict} up to session {}; {modules}",
         witness.path.display(),
         group_digits(witness.common)
     ))
+}
+
+fn list(ids: &[u16]) -> String {
+    ids.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn print_old(output: &mut Output, old: &OldLine<'_>) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! `check` and `convert`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,9 +10,10 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, Refused, TerminalProgress, check_target,
     group_digits, interrupt_flag, root_line, trust_root_line,
 };
-use fm_eras::Detected;
-use fm_history::{Code, Finding, Manifest, Severity};
-use fm_migration::{Conversion, MigrationError, PlanOptions};
+use fm_eras::modules::OnStart;
+use fm_eras::{Detected, session};
+use fm_history::{Code, Finding, Manifest, Severity, printable};
+use fm_migration::{Conversion, MigrationError, ModuleStart, PlanOptions, on_start};
 use fm_store::ReadStore;
 use serde::Serialize;
 
@@ -24,6 +26,8 @@ struct Opened {
     omissions: Vec<Finding>,
     layout: Detected,
     keys: PinnedKeys,
+    /// The kinds of the modules, if the keys are those of a configuration.
+    kinds: BTreeMap<u16, String>,
     federation: String,
     flag: Arc<AtomicBool>,
     progress: TerminalProgress,
@@ -53,6 +57,7 @@ fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
         store,
         layout,
         federation: keys.federation().unwrap_or_default(),
+        kinds: keys.config.as_ref().map(|config| config.modules.clone()).unwrap_or_default(),
         keys,
         flag,
         progress: TerminalProgress::new(),
@@ -72,7 +77,19 @@ impl Opened {
             omissions: &self.omissions,
             accept_incomplete: arguments.accept_incomplete,
             target_version: arguments.target_version,
+            kinds: &self.kinds,
         })
+    }
+
+    /// The release that the result is for, and what it does with each module; of a history of other records nothing is known.
+    fn starts(&self, arguments: &CheckArgs) -> Result<(String, Vec<StartLine>), Failure> {
+        let release = arguments.target_version.unwrap_or(session::NEWEST);
+        if !fm_audit::is_copied(&self.layout) {
+            return Ok((release.to_string(), Vec::new()));
+        }
+        let starts = on_start(&self.store, self.layout, &self.kinds, release)
+            .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
+        Ok((release.to_string(), starts.into_iter().map(StartLine::from).collect()))
     }
 
     fn trust_root_line(&self) -> String {
@@ -86,6 +103,54 @@ impl Opened {
     fn control(&self) -> Control<'_> {
         Control { progress: &self.progress, interrupted: &self.flag }
     }
+}
+
+/// What the release does with a module when it starts.
+#[derive(Serialize)]
+struct StartLine {
+    module: u16,
+    kind: Option<String>,
+    database: Option<u64>,
+    does: &'static str,
+    to: Option<u64>,
+    unread_rows: u64,
+}
+
+impl From<ModuleStart> for StartLine {
+    fn from(start: ModuleStart) -> Self {
+        let (does, to) = match start.does {
+            Some(OnStart::Runs) => ("runs", None),
+            Some(OnStart::Migrates { to }) => ("migrates", Some(to)),
+            // A plan refuses both.
+            Some(OnStart::TooNew { .. } | OnStart::NoSuchModule) => ("refuses", None),
+            None => ("unknown", None),
+        };
+        let ModuleStart { module, kind, database, unread, .. } = start;
+        Self { module, kind, database, does, to, unread_rows: unread }
+    }
+}
+
+fn print_starts(output: &mut Output, release: &str, starts: &[StartLine]) -> Result<(), Failure> {
+    for start in starts {
+        let kind = start.kind.as_deref().map(|kind| format!(" ({})", printable(kind))).unwrap_or_default();
+        let module = format!("module {}{kind}", start.module);
+        if let Some(to) = start.to {
+            let from = start.database.unwrap_or_default();
+            output.line(&format!(
+                "on start   {release} migrates {module} from database version {from} to {to}"
+            ))?;
+        }
+        if start.unread_rows > 0 {
+            let rows = group_digits(start.unread_rows);
+            output.line(&format!(
+                "on start   {release} does not read {rows} row(s) of {module}: older versions kept them under other prefixes"
+            ))?;
+        }
+        if start.does == "unknown" {
+            output.line(&format!("on start   whether {release} runs {module} is not known"))?;
+        }
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -104,6 +169,8 @@ struct CheckVerdict {
     items: u64,
     history_root: String,
     source_omissions: Vec<Code>,
+    target_version: String,
+    on_start: Vec<StartLine>,
     keys: Option<NamedKeys>,
 }
 
@@ -131,6 +198,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let mut output = printer.finish()?;
     let plan = or_refused(plan, arguments.json, &mut output)?;
     let (chain, anchor) = (&plan.audit.chain, &plan.anchor);
+    let (target_version, on_start) = opened.starts(arguments)?;
     if arguments.json {
         output.json(&CheckVerdict {
             r#type: "verdict",
@@ -147,6 +215,8 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
             items: anchor.items,
             history_root: anchor.history_root.to_string(),
             source_omissions: losses(&opened.omissions),
+            target_version,
+            on_start,
             keys: opened.named_keys(),
         })?;
         return Ok(Exit::Done);
@@ -167,6 +237,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
             .line(&format!("not proven {} newest epoch(s), which nothing signs", group_digits(chain.tip)))?;
     }
     print_anchor(&mut output, anchor)?;
+    print_starts(&mut output, &target_version, &on_start)?;
     print_comparison(&mut output, anchor.last)?;
     output.line("written    nothing: this was a check")?;
     Ok(Exit::Done)
@@ -199,6 +270,7 @@ struct ConvertVerdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     target: &'a Path,
+    on_start: Vec<StartLine>,
     #[serde(flatten)]
     manifest: &'a Manifest,
 }
@@ -220,11 +292,13 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     let mut output = printer.finish()?;
     let (manifest, existed) = or_refused(result, json, &mut output)?;
     let verdict = if existed { "exists" } else { "converted" };
+    let (release, on_start) = opened.starts(&arguments.check)?;
     if json {
         output.json(&ConvertVerdict {
             r#type: "verdict",
             verdict,
             target: &arguments.to,
+            on_start,
             manifest: &manifest,
         })?;
         return Ok(Exit::Done);
@@ -232,6 +306,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     output.line(&opened.trust_root_line())?;
     opened.keys.say_found(&mut output)?;
     print_manifest(&mut output, &manifest)?;
+    print_starts(&mut output, &release, &on_start)?;
     print_comparison(&mut output, manifest.last)?;
     let is_signed = fm_audit::is_copied(&opened.layout);
     let done = if existed { "was there already, unchanged:" } else { "written:" };

@@ -1,53 +1,83 @@
-//! `inspect`.
+//! `inspect`: what a database holds, counted, with every table by its name.
 
 use std::collections::BTreeMap;
 
 use fm_audit::{omission_findings, settle_log};
-use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
+use fm_cli::{Exit, Failure, Output, PinnedKeys};
 use fm_codec::{Dialect, Reader};
-use fm_eras::block::{BlockLayout, decode_block};
+use fm_eras::block::{BlockLayout, ValueForm, decode_block};
 use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
-use fm_eras::{Detected, Tables, detect, session};
-use fm_history::{Code, Finding};
+use fm_eras::modules::{ModuleKey, Modules, UNKNOWN_TABLE};
+use fm_eras::{Detected, SourceError, Tables, detect};
+use fm_history::{Code, Finding, printable};
 use fm_store::ReadStore;
 use serde::Serialize;
 
 use crate::args::InspectArgs;
+use crate::inspect_print;
 
 #[derive(Serialize)]
-struct TableLine {
-    prefix: String,
-    name: String,
-    records: u64,
-    key_bytes: u64,
-    value_bytes: u64,
+pub(crate) struct TableLine {
+    pub(crate) prefix: String,
+    pub(crate) name: String,
+    /// The module whose table it is, and its kind if the configuration says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) module: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<String>,
+    pub(crate) records: u64,
+    pub(crate) key_bytes: u64,
+    pub(crate) value_bytes: u64,
+}
+
+/// A module, as configuration and database have it.
+#[derive(Serialize)]
+pub(crate) struct ModuleLine {
+    pub(crate) module: u16,
+    pub(crate) kind: Option<String>,
+    /// The version of its database, as the database says.
+    pub(crate) database: Option<u64>,
+    pub(crate) records: u64,
+    /// Records in tables that its kind does not have in that version; none if nothing is known of the kind.
+    pub(crate) unknown_records: Option<u64>,
+}
+
+/// What the server wrote of its own versions.
+#[derive(Serialize)]
+pub(crate) struct ServerVersions {
+    pub(crate) first: String,
+    pub(crate) last: String,
 }
 
 /// A part of the database that is not read.
 #[derive(Serialize)]
-struct Omitted {
-    code: Code,
-    message: String,
+pub(crate) struct Omitted {
+    pub(crate) code: Code,
+    pub(crate) message: String,
 }
 
 #[derive(Serialize)]
-struct Inspection {
-    era: String,
-    dialect: Option<&'static str>,
-    first: Option<u64>,
-    last: Option<u64>,
-    last_pointer: Option<u64>,
-    signatures: u64,
-    last_with_signature: Option<u64>,
-    tip: u64,
-    undecodable: u64,
-    log_tail_torn: Option<String>,
-    omissions: Vec<Omitted>,
-    guardians: BTreeMap<u16, String>,
+pub(crate) struct Inspection {
+    pub(crate) era: String,
+    pub(crate) dialect: &'static str,
+    pub(crate) first: Option<u64>,
+    pub(crate) last: Option<u64>,
+    pub(crate) last_pointer: Option<u64>,
+    pub(crate) signatures: u64,
+    pub(crate) last_with_signature: Option<u64>,
+    pub(crate) tip: u64,
+    pub(crate) undecodable: u64,
+    pub(crate) server: Option<ServerVersions>,
+    pub(crate) log_tail_torn: Option<String>,
+    pub(crate) omissions: Vec<Omitted>,
+    pub(crate) guardians: BTreeMap<u16, String>,
     /// The configuration that the guardians' names are from, if nobody named it.
     #[serde(skip)]
-    found: Option<PinnedKeys>,
-    tables: Vec<TableLine>,
+    pub(crate) found: Option<PinnedKeys>,
+    #[serde(skip)]
+    pub(crate) is_epochs: bool,
+    pub(crate) modules: Vec<ModuleLine>,
+    pub(crate) tables: Vec<TableLine>,
 }
 
 pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
@@ -56,7 +86,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
     if arguments.json {
         output.json(&inspection)?;
     } else {
-        print(&mut output, &inspection)?;
+        inspect_print::print(&mut output, &inspection)?;
     }
     Ok(Exit::Done)
 }
@@ -78,15 +108,20 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     // Nothing is proven here, but keys of another kind are a mistake that should not wait.
     keys.as_ref().map(|keys| keys.usable_for(&detected)).transpose()?;
     settle_log(&mut store, detected)?;
-    let mut inspection = match detected {
-        Detected::Hbbft(layout) => inspect_hbbft(&store, layout)?,
-        Detected::Blocks(layout) => inspect_blocks(&store, layout)?,
+    let config = keys.as_ref().and_then(|keys| keys.config.as_ref());
+    let kinds = config.map(|config| config.modules.clone()).unwrap_or_default();
+    let modules = Modules::read(&store, detected, &kinds).map_err(unreadable)?;
+    let (mut inspection, tables) = match detected {
+        Detected::Hbbft(layout) => inspect_hbbft(&store, layout, &modules)?,
+        Detected::Blocks(layout) => inspect_blocks(&store, layout, &modules)?,
     };
+    inspection.modules = module_lines(&tables, &modules);
+    inspection.tables = table_lines(&tables, &detected, &modules);
     let omissions = omission_findings(store.omissions()).into_iter();
     inspection.omissions = omissions.map(|Finding { code, message, .. }| Omitted { code, message }).collect();
     let torn = inspection.omissions.iter().find(|omitted| omitted.code == Code::LogTailTorn);
     inspection.log_tail_torn = torn.map(|omitted| omitted.message.clone());
-    if let Some(config) = keys.as_ref().and_then(|keys| keys.config.as_ref()) {
+    if let Some(config) = config {
         inspection.guardians =
             config.guardians.iter().map(|(peer, guardian)| (*peer, guardian.name.clone())).collect();
     }
@@ -94,35 +129,32 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     Ok(inspection)
 }
 
-fn inspect_hbbft(store: &ReadStore, layout: Layout) -> Result<Inspection, Failure> {
-    let mut inspection = Inspection::new(layout.era().to_owned(), Some(layout.name()));
-    let prefix = |key: &[u8]| prefix_of(key, layout.dialect);
-    let tables = Tables::count(store, prefix, |key, value| {
-        if key == hbbft::LAST_EPOCH_KEY {
-            inspection.last_pointer = hbbft::decode_last_epoch(value, layout.dialect).ok();
-        } else if key.first() != Some(&HISTORY_TABLE) {
-            inspection.undecodable += u64::from(hbbft::check_record(key, value, &layout).is_err());
-        } else {
-            let number = hbbft::epoch_of_key(key, layout.dialect);
-            if let Ok(number) = number {
-                inspection.see(number);
+fn unreadable(error: SourceError) -> Failure {
+    Failure::from_error(Exit::CannotLook, error.as_ref())
+}
+
+fn inspect_hbbft(
+    store: &ReadStore,
+    layout: Layout,
+    modules: &Modules,
+) -> Result<(Inspection, Tables), Failure> {
+    let mut inspection = Inspection::new(&Detected::Hbbft(layout));
+    let tables = Tables::count(
+        store,
+        |key| prefix_of(key, modules),
+        |key, value| {
+            if key == hbbft::LAST_EPOCH_KEY {
+                inspection.last_pointer = hbbft::decode_last_epoch(value, layout.dialect).ok();
+            } else if key.first() != Some(&HISTORY_TABLE) {
+                inspection.undecodable += u64::from(hbbft::check_record(key, value, &layout).is_err());
+            } else {
+                inspection.see_epoch(key, value, &layout);
             }
-            match (number, hbbft::decode_epoch(value, &layout)) {
-                (Ok(number), Ok(epoch)) if epoch.number == number => {
-                    if epoch.signature.is_some() {
-                        inspection.signatures += 1;
-                        inspection.last_with_signature = inspection.last_with_signature.max(Some(number));
-                    }
-                }
-                _ => inspection.undecodable += 1,
-            }
-        }
-    })
-    .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
+        },
+    )
+    .map_err(unreadable)?;
     inspection.tip = count_tip(store, layout.dialect, inspection.last_with_signature)?;
-    inspection.tables =
-        lines(&tables, |key| hbbft::table_of(key, &layout).map_or("unknown", hbbft::Table::name).to_owned());
-    Ok(inspection)
+    Ok((inspection, tables))
 }
 
 /// Rows of epochs behind the last one with a signature. Numbers tell nothing: any may be in a key.
@@ -135,57 +167,97 @@ fn count_tip(store: &ReadStore, dialect: Dialect, signed: Option<u64>) -> Result
     Ok(tip)
 }
 
-fn inspect_blocks(store: &ReadStore, layout: &BlockLayout) -> Result<Inspection, Failure> {
-    let mut inspection = Inspection::new(layout.era.to_owned(), Some(layout.name));
+fn inspect_blocks(
+    store: &ReadStore,
+    layout: &'static BlockLayout,
+    modules: &Modules,
+) -> Result<(Inspection, Tables), Failure> {
+    let mut inspection = Inspection::new(&Detected::Blocks(layout));
     let tables = Tables::count(
         store,
-        |key| prefix_of(key, layout.dialect),
-        |key, value| {
-            if layout.check_row(key, value).is_err() {
-                inspection.undecodable += 1;
-            } else if key.first() == Some(&layout.history)
-                && let (Ok(number), Ok(block)) = (layout.number_of_key(key), decode_block(value, layout))
-            {
-                inspection.see(number);
-                inspection.signatures += block.signatures.len() as u64;
-                if !block.signatures.is_empty() {
-                    inspection.last_with_signature = inspection.last_with_signature.max(Some(number));
-                }
+        |key| prefix_of(key, modules),
+        |key, value| match layout.check_row(key, value) {
+            Err(_) => inspection.undecodable += 1,
+            Ok(table) if table.value == ValueForm::Block => inspection.see_block(key, value, layout),
+            Ok(table) if table.value == ValueForm::TwoTexts => {
+                inspection.server = two_texts(value, layout.dialect);
             }
+            Ok(_) => {}
         },
     )
-    .map_err(|error| Failure::from_error(Exit::CannotLook, error.as_ref()))?;
-    inspection.tables =
-        lines(&tables, |key| layout.table_of(key).map_or("unknown", |table| table.name).to_owned());
-    Ok(inspection)
+    .map_err(unreadable)?;
+    Ok((inspection, tables))
 }
 
-/// The first byte, and in module space the module's id.
-fn prefix_of(key: &[u8], dialect: Dialect) -> Vec<u8> {
-    let mut reader = Reader::new(key, dialect);
-    let Ok(first) = reader.u8() else { return Vec::new() };
-    if first == session::MODULE_DATA && reader.u16().is_ok() {
-        return key[..reader.position()].to_vec();
+fn two_texts(value: &[u8], dialect: Dialect) -> Option<ServerVersions> {
+    let mut reader = Reader::new(value, dialect);
+    let mut text = || Some(printable(&reader.text().ok()?).into_owned());
+    Some(ServerVersions { first: text()?, last: text()? })
+}
+
+/// The first byte, and in module space the module's id and the first byte of its own key.
+fn prefix_of(key: &[u8], modules: &Modules) -> Vec<u8> {
+    match modules.key_of(key) {
+        Some(key) => key.prefix.to_vec(),
+        None => key.iter().take(1).copied().collect(),
     }
-    vec![first]
 }
 
-fn lines(tables: &Tables, name: impl Fn(&[u8]) -> String) -> Vec<TableLine> {
-    let line = |(prefix, count): (&Vec<u8>, &fm_eras::TableCount)| TableLine {
-        prefix: hex::encode(prefix),
-        name: name(prefix),
-        records: count.records,
-        key_bytes: count.key_bytes,
-        value_bytes: count.value_bytes,
+fn table_lines(tables: &Tables, layout: &Detected, modules: &Modules) -> Vec<TableLine> {
+    let line = |(prefix, count): (&Vec<u8>, &fm_eras::TableCount)| {
+        let name = layout.table_name(prefix).unwrap_or("unknown");
+        let module = modules.key_of(prefix).map(|key| {
+            // A prefix is a whole key only where it is the key of the one row that it counts.
+            let is_key = count.key_bytes == prefix.len() as u64;
+            if is_key { key } else { ModuleKey { rest: &[], ..key } }
+        });
+        let known = module.and_then(|key| modules.modules.get(&key.module));
+        TableLine {
+            prefix: hex::encode(prefix),
+            name: module.map_or(name, |key| modules.name_of(&key)).to_owned(),
+            module: module.map(|key| key.module),
+            kind: known.and_then(|module| module.kind.clone()),
+            records: count.records,
+            key_bytes: count.key_bytes,
+            value_bytes: count.value_bytes,
+        }
     };
     tables.counts.iter().map(line).collect()
 }
 
+/// Every module that the configuration names, that has a database version, or that has rows.
+fn module_lines(tables: &Tables, modules: &Modules) -> Vec<ModuleLine> {
+    let mut lines: BTreeMap<u16, ModuleLine> = modules
+        .modules
+        .iter()
+        .map(|(number, module)| {
+            let unknown_records = module.is_known(modules.is_v0_1()).then_some(0);
+            let (kind, database) = (module.kind.clone(), module.database);
+            (*number, ModuleLine { module: *number, kind, database, records: 0, unknown_records })
+        })
+        .collect();
+    for (prefix, count) in &tables.counts {
+        let Some(key) = modules.key_of(prefix) else { continue };
+        let line = lines.entry(key.module).or_insert(ModuleLine {
+            module: key.module,
+            kind: None,
+            database: None,
+            records: 0,
+            unknown_records: None,
+        });
+        line.records += count.records;
+        if modules.name_of(&key) == UNKNOWN_TABLE {
+            line.unknown_records = line.unknown_records.map(|records| records + count.records);
+        }
+    }
+    lines.into_values().collect()
+}
+
 impl Inspection {
-    fn new(era: String, dialect: Option<&'static str>) -> Self {
+    fn new(layout: &Detected) -> Self {
         Self {
-            era,
-            dialect,
+            era: layout.era().to_owned(),
+            dialect: layout.name(),
             first: None,
             last: None,
             last_pointer: None,
@@ -193,10 +265,13 @@ impl Inspection {
             last_with_signature: None,
             tip: 0,
             undecodable: 0,
+            server: None,
             log_tail_torn: None,
             omissions: Vec::new(),
             guardians: BTreeMap::new(),
             found: None,
+            is_epochs: matches!(layout, Detected::Hbbft(_)),
+            modules: Vec::new(),
             tables: Vec::new(),
         }
     }
@@ -205,45 +280,31 @@ impl Inspection {
         self.first = Some(self.first.map_or(number, |first| first.min(number)));
         self.last = Some(self.last.map_or(number, |last| last.max(number)));
     }
-}
 
-fn print(output: &mut Output, inspection: &Inspection) -> Result<(), Failure> {
-    match inspection.dialect {
-        Some(dialect) => output.line(&format!("era        {} ({dialect})", inspection.era))?,
-        None => output.line(&format!(
-            "era        {} (recognised; this version reads HoneyBadger histories only)",
-            inspection.era
-        ))?,
+    fn see_epoch(&mut self, key: &[u8], value: &[u8], layout: &Layout) {
+        let number = hbbft::epoch_of_key(key, layout.dialect);
+        if let Ok(number) = number {
+            self.see(number);
+        }
+        match (number, hbbft::decode_epoch(value, layout)) {
+            (Ok(number), Ok(epoch)) if epoch.number == number => {
+                if epoch.signature.is_some() {
+                    self.signatures += 1;
+                    self.last_with_signature = self.last_with_signature.max(Some(number));
+                }
+            }
+            _ => self.undecodable += 1,
+        }
     }
-    if let (Some(first), Some(last)) = (inspection.first, inspection.last) {
-        output.line(&format!("range      {} to {}", group_digits(first), group_digits(last)))?;
+
+    fn see_block(&mut self, key: &[u8], value: &[u8], layout: &BlockLayout) {
+        let (Ok(number), Ok(block)) = (layout.number_of_key(key), decode_block(value, layout)) else {
+            return;
+        };
+        self.see(number);
+        self.signatures += block.signatures.len() as u64;
+        if !block.signatures.is_empty() {
+            self.last_with_signature = self.last_with_signature.max(Some(number));
+        }
     }
-    if inspection.dialect.is_some() {
-        let pointer = inspection.last_pointer.map_or("none".to_owned(), group_digits);
-        output.line(&format!("last epoch {pointer} (as the database says)"))?;
-        output.line(&format!("signatures {} (not checked here)", group_digits(inspection.signatures)))?;
-        let tip = group_digits(inspection.tip);
-        output.line(&format!("tip        {tip} newest epoch(s) without a signature"))?;
-        output.line(&format!("damaged    {} records do not decode", group_digits(inspection.undecodable)))?;
-    }
-    for Omitted { code, message } in &inspection.omissions {
-        output.line(&format!("not read   {code}: {message}"))?;
-    }
-    inspection.found.iter().try_for_each(|keys| keys.say_found(output))?;
-    for (peer, name) in &inspection.guardians {
-        output.line(&format!("guardian   {peer} {name}"))?;
-    }
-    output.line("")?;
-    output.line("prefix    records    key bytes    value bytes  table")?;
-    for table in &inspection.tables {
-        output.line(&format!(
-            "{:<8} {:>8} {:>12} {:>14}  {}",
-            table.prefix,
-            group_digits(table.records),
-            group_digits(table.key_bytes),
-            group_digits(table.value_bytes),
-            table.name
-        ))?;
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ mod attest;
 mod convert;
 mod guide;
 mod inspect;
+mod inspect_print;
 mod map;
 mod revert;
 mod seal;

@@ -14,7 +14,7 @@ pub const CLIENT_BACKUP: u8 = 0x51;
 /// Prefix of everything that modules store.
 pub const MODULE_DATA: u8 = 0xFF;
 /// The id under which the server keeps its own database version.
-const SERVER_VERSION_ID: u16 = 255;
+pub(crate) const SERVER_VERSION_ID: u16 = 255;
 
 /// The key of a session's record.
 pub fn session_key(index: u64) -> Vec<u8> {

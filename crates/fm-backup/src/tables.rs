@@ -1,0 +1,314 @@
+//! What several guardians keep beside the history, row by row in step, and table by table.
+//!
+//! Invariant: only rows that all honest guardians share make a difference. What each guardian has of its own, what nothing is
+//! known of, and tables that not all of the compared versions keep, are counted and named, and prove nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
+
+use fm_audit::{AuditError, Control, Identity};
+use fm_eras::modules::{ModuleTable, Modules, Sharing, server_sharing};
+use fm_eras::{Detected, Rows};
+use fm_history::Hash;
+use fm_store::Row;
+
+use crate::{BackupError, State};
+
+/// First byte of every key in module space.
+const MODULE_SPACE: u8 = 0xFF;
+
+/// What a difference in a table says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All honest guardians have these rows: one of them is off.
+    Shared,
+    /// As shared, where two guardians have the row; that one lacks it proves nothing.
+    SinceUpgrade,
+    /// Each guardian has its own, and what they are.
+    Own(&'static str),
+    /// The database versions of the compared guardians do not all keep this table, or do not all fill it alike.
+    OtherVersions,
+    /// Nothing is known of the table: its module, or the module's kind, or the table.
+    Unknown,
+}
+
+impl Standing {
+    /// Its name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Shared => "shared",
+            Self::SinceUpgrade => "since-upgrade",
+            Self::Own(_) => "own",
+            Self::OtherVersions => "other-versions",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Whether a row in which guardians differ shows that one of them is off; `is_missing` if one lacks it.
+    fn is_telling(self, is_missing: bool) -> bool {
+        match self {
+            Self::Shared => true,
+            Self::SinceUpgrade => !is_missing,
+            Self::Own(_) | Self::OtherVersions | Self::Unknown => false,
+        }
+    }
+}
+
+/// Rows of one table that are not the same at all compared guardians.
+#[derive(Clone, Debug)]
+pub struct TableDifference {
+    /// First bytes of its keys: in module space up to the module's own table.
+    pub prefix: Vec<u8>,
+    /// Its name.
+    pub name: &'static str,
+    /// The module, if it is one of a module.
+    pub module: Option<u16>,
+    /// What a difference says.
+    pub standing: Standing,
+    /// Rows that differ.
+    pub differing: u64,
+    /// Those of them that show that a guardian is off.
+    pub telling: u64,
+    /// Key of the first that does, or else of the first.
+    pub first_key: Vec<u8>,
+}
+
+/// State of one module, as several guardians have it.
+#[derive(Clone, Debug)]
+pub struct ModuleState {
+    /// The module's instance.
+    pub module: u16,
+    /// Identity of its rows, by the number of the compared state.
+    pub hashes: BTreeMap<usize, Hash>,
+    /// Rows that are not the same everywhere.
+    pub differing: u64,
+    /// Those of them that all honest guardians share.
+    pub telling: u64,
+    /// Key of the first row that is not the same everywhere.
+    pub first_key: Option<Vec<u8>>,
+}
+
+/// What those that are at the same point keep beside the history.
+#[derive(Clone, Debug, Default)]
+pub struct TableComparison {
+    /// Numbers of the states that were compared; none if fewer than two are at the same point.
+    pub compared: Vec<usize>,
+    /// Every module that one of them has.
+    pub modules: Vec<ModuleState>,
+    /// Every table in which they differ.
+    pub tables: Vec<TableDifference>,
+}
+
+impl TableComparison {
+    /// Tables with rows that show that a guardian is off.
+    pub fn telling(&self) -> impl Iterator<Item = &TableDifference> {
+        self.tables.iter().filter(|table| table.telling > 0)
+    }
+
+    /// Whether guardians share all that honest guardians share, as far as it is known.
+    pub fn is_one_state(&self) -> bool {
+        self.telling().next().is_none()
+    }
+}
+
+struct Side<'a> {
+    number: usize,
+    state: &'a State,
+    modules: &'a Modules,
+    rows: Peekable<Rows<'a>>,
+}
+
+impl Side<'_> {
+    /// The row with this key, if that is where the side is.
+    fn take(&mut self, key: &[u8]) -> Result<Option<Row>, AuditError> {
+        if self.rows.peek().is_some_and(|row| row.as_ref().map_or(true, |(found, _)| found == key)) {
+            let row = self.rows.next().transpose();
+            return row.map_err(|source| AuditError::rows(self.state.path(), source));
+        }
+        Ok(None)
+    }
+}
+
+#[derive(Default)]
+struct Running {
+    identities: BTreeMap<usize, Identity>,
+    differing: u64,
+    telling: u64,
+    first_key: Option<Vec<u8>>,
+}
+
+/// Compares what two states keep beside the history; they must be at the same point of it, and `kinds` are those of the modules.
+///
+/// # Errors
+/// If one of them cannot be read, or the job was interrupted.
+pub fn compare_states(
+    states: [&State; 2],
+    kinds: &BTreeMap<u16, String>,
+    control: Control<'_>,
+) -> Result<TableComparison, BackupError> {
+    let modules = states.map(|state| modules_of(state, kinds));
+    let modules = modules.into_iter().collect::<Result<Vec<_>, _>>()?;
+    compare_tables(&states, &modules, &[0, 1], control)
+}
+
+/// The modules of a state.
+pub(crate) fn modules_of(state: &State, kinds: &BTreeMap<u16, String>) -> Result<Modules, AuditError> {
+    let modules = Modules::read(state.rows(), state.layout(), kinds);
+    modules.map_err(|source| AuditError::rows(state.path(), source))
+}
+
+/// Compares what the states with these numbers keep beside the history; `modules` are those of every state.
+pub(crate) fn compare_tables(
+    states: &[&State],
+    modules: &[Modules],
+    numbers: &[usize],
+    control: Control<'_>,
+) -> Result<TableComparison, BackupError> {
+    let layouts: Vec<Detected> = numbers.iter().map(|number| states[*number].layout()).collect();
+    // Another era has other tables; what modules keep is carried from one to the other.
+    let from: &[u8] = if layouts.windows(2).all(|pair| pair[0] == pair[1]) { &[] } else { &[MODULE_SPACE] };
+    let side = |number: &usize| {
+        let state = states[*number];
+        let rows = state.rows().scan_range(from, None).peekable();
+        Side { number: *number, state, modules: &modules[*number], rows }
+    };
+    let mut walk = Tables { sides: numbers.iter().map(side).collect(), ..Tables::default() };
+    control.progress.begin("state", "records", None);
+    while walk.step(control)? {}
+    control.progress.end();
+    Ok(walk.finish(numbers))
+}
+
+#[derive(Default)]
+struct Tables<'a> {
+    sides: Vec<Side<'a>>,
+    modules: BTreeMap<u16, Running>,
+    tables: BTreeMap<Vec<u8>, TableDifference>,
+}
+
+impl Tables<'_> {
+    /// Compares one key; whether there was one.
+    fn step(&mut self, control: Control<'_>) -> Result<bool, AuditError> {
+        control.check()?;
+        control.progress.advance(1);
+        let heads = self.sides.iter_mut().filter_map(|side| side.rows.peek());
+        let least = heads.filter_map(|row| row.as_ref().ok().map(|(key, _)| key)).min().cloned();
+        // Nothing but ends and errors: taking any key brings the errors to light.
+        let key = least.unwrap_or_default();
+        let mut taken = Vec::with_capacity(self.sides.len());
+        for side in &mut self.sides {
+            taken.push(side.take(&key)?);
+        }
+        if taken.iter().all(Option::is_none) {
+            return Ok(false);
+        }
+        self.on_row(&key, &taken);
+        Ok(true)
+    }
+
+    fn on_row(&mut self, key: &[u8], taken: &[Option<Row>]) {
+        let values: BTreeSet<Option<&Vec<u8>>> =
+            taken.iter().map(|row| row.as_ref().map(|(_, value)| value)).collect();
+        let differs = values.len() > 1;
+        let Some(first) = self.sides.first() else { return };
+        let module = first.modules.key_of(key).map(|key| key.module);
+        if let Some(module) = module {
+            let running = self.modules.entry(module).or_default();
+            for (side, row) in self.sides.iter().zip(taken) {
+                if let Some((key, value)) = row {
+                    running.identities.entry(side.number).or_default().push(key, value);
+                }
+            }
+        }
+        if !differs {
+            return;
+        }
+        let Some((prefix, name, standing)) = standing(&self.sides, key) else { return };
+        let is_telling = standing.is_telling(values.contains(&None));
+        if let Some(running) = module.and_then(|module| self.modules.get_mut(&module)) {
+            running.differing += 1;
+            running.telling += u64::from(is_telling);
+            running.first_key.get_or_insert_with(|| key.to_vec());
+        }
+        let table = self.tables.entry(prefix.clone()).or_insert_with(|| TableDifference {
+            prefix,
+            name,
+            module,
+            standing,
+            differing: 0,
+            telling: 0,
+            first_key: key.to_vec(),
+        });
+        table.differing += 1;
+        if is_telling {
+            if table.telling == 0 {
+                table.first_key = key.to_vec();
+            }
+            table.telling += 1;
+        }
+    }
+
+    fn finish(self, numbers: &[usize]) -> TableComparison {
+        let modules = self.modules.into_iter().map(|(module, running)| ModuleState {
+            module,
+            hashes: running.identities.into_iter().map(|(number, hash)| (number, hash.finish())).collect(),
+            differing: running.differing,
+            telling: running.telling,
+            first_key: running.first_key,
+        });
+        TableComparison {
+            compared: numbers.to_vec(),
+            modules: modules.collect(),
+            tables: self.tables.into_values().collect(),
+        }
+    }
+}
+
+/// Prefix, name and standing of the table that a key belongs to; none of what is compared by what it says.
+fn standing(sides: &[Side<'_>], key: &[u8]) -> Option<(Vec<u8>, &'static str, Standing)> {
+    let first = sides.first()?;
+    let Some(module_key) = first.modules.key_of(key) else {
+        let prefix = key.iter().take(1).copied().collect();
+        let Some(name) = first.state.layout().table_name(key) else {
+            return Some((prefix, "unknown", Standing::Unknown));
+        };
+        // A key that is cut in the module's number is of no module.
+        let standing = match server_sharing(name) {
+            None if key.first() == Some(&MODULE_SPACE) => Standing::Unknown,
+            sharing => of_sharing(sharing?),
+        };
+        return Some((prefix, name, standing));
+    };
+    let name = first.modules.name_of(&module_key);
+    let tables: Vec<Option<&ModuleTable>> =
+        sides.iter().map(|side| side.modules.table_of(&module_key)).collect();
+    let versions: Vec<Option<u64>> = sides
+        .iter()
+        .map(|side| side.modules.modules.get(&module_key.module).and_then(|module| module.database))
+        .collect();
+    let same_version = versions.windows(2).all(|pair| pair[0] == pair[1]);
+    let standing = match tables.first().copied().flatten() {
+        _ if module_key.rest == [0x50] && name == "database_version" => return None,
+        Some(table) if tables.iter().all(|other| *other == Some(table)) => {
+            let is_filled = |version: &Option<u64>| version.is_none_or(|version| version >= table.filled);
+            let is_mixed = table.mixed.is_some() && versions.contains(&table.mixed);
+            if !is_mixed && (same_version || versions.iter().all(is_filled)) {
+                of_sharing(table.sharing)
+            } else {
+                Standing::OtherVersions
+            }
+        }
+        _ if tables.iter().any(Option::is_some) && !same_version => Standing::OtherVersions,
+        _ => Standing::Unknown,
+    };
+    let name = tables.iter().flatten().next().map_or(name, |table| table.name);
+    Some((module_key.prefix.to_vec(), name, standing))
+}
+
+fn of_sharing(sharing: Sharing) -> Standing {
+    match sharing {
+        Sharing::Shared => Standing::Shared,
+        Sharing::SinceUpgrade => Standing::SinceUpgrade,
+        Sharing::Own(what) => Standing::Own(what),
+    }
+}

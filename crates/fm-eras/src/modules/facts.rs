@@ -1,0 +1,235 @@
+//! What the modules of every version keep, as data: prefix, name, who shares the rows, and the database versions that
+//! have the table.
+//!
+//! Invariant: the list of a kind names a prefix once for any one database version.
+
+use super::{ModuleTable, Sharing};
+use crate::block::Version;
+
+const fn table(prefix: u8, name: &'static str, sharing: Sharing) -> ModuleTable {
+    ModuleTable { prefix, name, sharing, first: 0, last: u64::MAX, filled: 0, mixed: None, until: None }
+}
+
+/// Rows that follow from the history alone.
+const fn shared(prefix: u8, name: &'static str) -> ModuleTable {
+    table(prefix, name, Sharing::Shared)
+}
+
+/// Rows of this guardian alone.
+const fn own(prefix: u8, name: &'static str, what: &'static str) -> ModuleTable {
+    table(prefix, name, Sharing::Own(what))
+}
+
+impl ModuleTable {
+    /// The same table, from a database version on.
+    const fn from(self, first: u64) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The same table, to which the migration to that database version added rows.
+    const fn filled(self, filled: u64) -> Self {
+        Self { filled, ..self }
+    }
+
+    /// The same table, of which databases of that version hold what their release put there.
+    const fn mixed(self, version: u64) -> Self {
+        Self { mixed: Some(version), ..self }
+    }
+
+    /// The same table, up to a database version.
+    const fn up_to(self, last: u64) -> Self {
+        Self { last, ..self }
+    }
+
+    /// The same table, which servers read only before that version.
+    const fn before(self, version: Version) -> Self {
+        Self { until: Some(version), ..self }
+    }
+}
+
+const SIGNATURE_SHARES: &str = "signature shares of its own";
+const DECRYPTION_SHARES: &str = "decryption shares of its own";
+const PROPOSALS: &str = "its own proposals";
+/// Numbered from 0, by databases that began to keep them at different sessions.
+const COUNTED: &str = "counted since its own upgrade";
+pub(super) const REQUESTS: &str = "requests over its own interface";
+
+/// `mint`, since 0.2.
+const MINT: &[ModuleTable] = &[
+    shared(0x10, "note_nonce"),
+    own(0x13, "output_outcome", SIGNATURE_SHARES),
+    shared(0x14, "audit_item"),
+    own(0x15, "ecash_backup", REQUESTS).up_to(1),
+    shared(0x16, "blind_nonce").from(1),
+    shared(0x17, "recovery_item").from(3),
+    shared(0x18, "recovery_blind_nonce_outpoint").from(3),
+];
+
+/// `mint` of v0.1: guardians exchanged their shares in the history, and stored what the shares combine to.
+const MINT_V0_1: &[ModuleTable] = &[
+    shared(0x10, "note_nonce"),
+    own(0x11, "proposed_signature_share", SIGNATURE_SHARES),
+    shared(0x12, "received_signature_share"),
+    shared(0x13, "output_outcome"),
+    shared(0x14, "audit_item"),
+    own(0x15, "ecash_backup", REQUESTS),
+];
+
+/// `mintv2`, since 0.11.
+const MINT_V2: &[ModuleTable] = &[
+    shared(0x10, "note_nonce"),
+    own(0x11, "blinded_signature_share", SIGNATURE_SHARES),
+    own(0x12, "blinded_signature_share_recovery", SIGNATURE_SHARES),
+    shared(0x13, "issuance_counter"),
+    shared(0x14, "recovery_item"),
+];
+
+/// `wallet`. The tables from 40 to 43 came without a new database version (0.6, 0.8).
+///
+/// Version 2 is two things: 0.10.1 added change to 39 in it, and 0.11.0 filled 44, which a database that came from 0.10.1 lacks
+/// for ever. 0.11.2 adds the change in version 3.
+const WALLET: &[ModuleTable] = &[
+    shared(0x30, "block_hash"),
+    shared(0x31, "utxo"),
+    shared(0x32, "block_count_vote"),
+    shared(0x33, "fee_rate_vote"),
+    shared(0x34, "unsigned_transaction"),
+    shared(0x35, "pending_transaction"),
+    own(0x36, "peg_out_signature", SIGNATURE_SHARES),
+    shared(0x37, "peg_out_outpoint"),
+    shared(0x38, "peg_out_nonce"),
+    shared(0x39, "claimed_peg_in_outpoint").from(1).filled(3).mixed(2),
+    shared(0x40, "consensus_version_vote").from(1),
+    table(0x41, "unspent_output", Sharing::SinceUpgrade).from(1),
+    own(0x42, "consensus_version_voting_activation", REQUESTS).from(1),
+    table(0x43, "block_hash_by_height", Sharing::SinceUpgrade).from(1),
+    own(0x44, "recovery_item", COUNTED).from(2),
+];
+
+/// `wallet` of v0.1; its earlier builds kept the consensus of a round under 32.
+const WALLET_V0_1: &[ModuleTable] = &[
+    shared(0x30, "block_hash"),
+    shared(0x31, "utxo"),
+    shared(0x32, "block_count_vote"),
+    shared(0x33, "fee_rate_vote"),
+    shared(0x34, "unsigned_transaction"),
+    shared(0x35, "pending_transaction"),
+    own(0x36, "peg_out_signature", SIGNATURE_SHARES),
+    shared(0x37, "peg_out_outpoint"),
+    shared(0x38, "peg_out_nonce"),
+];
+
+/// `walletv2`, since 0.11.
+const WALLET_V2: &[ModuleTable] = &[
+    shared(0x30, "output"),
+    shared(0x31, "spent_output"),
+    shared(0x32, "block_count_vote"),
+    shared(0x33, "fee_rate_vote"),
+    shared(0x34, "transaction_log"),
+    shared(0x35, "transaction_index"),
+    shared(0x36, "unsigned_transaction"),
+    shared(0x37, "signatures"),
+    shared(0x38, "unconfirmed_transaction"),
+    shared(0x39, "federation_wallet"),
+];
+
+/// `ln`, of v0.1 as well: 47 to 49 came later, without a new database version.
+const LN: &[ModuleTable] = &[
+    shared(0x40, "contract"),
+    shared(0x41, "offer"),
+    own(0x42, "proposed_decryption_share", DECRYPTION_SHARES),
+    shared(0x43, "agreed_decryption_share"),
+    shared(0x44, "contract_update"),
+    own(0x45, "gateway", REQUESTS),
+    shared(0x46, "block_count_vote"),
+    shared(0x47, "encrypted_preimage_index"),
+    shared(0x48, "audit_item"),
+    shared(0x49, "consensus_version_vote"),
+];
+
+/// What `lnv2` renumbered without a new database version; the rows under the old prefixes stay, and nothing reads them.
+const RENUMBERED: Version = Version(0, 7);
+
+/// `lnv2` since 0.7.
+const LN_V2: &[ModuleTable] = &[
+    shared(0x01, "block_count_vote"),
+    shared(0x02, "unix_time_vote"),
+    shared(0x03, "incoming_contract"),
+    shared(0x04, "incoming_contract_outpoint"),
+    shared(0x05, "outgoing_contract"),
+    own(0x06, "decryption_key_share", DECRYPTION_SHARES),
+    shared(0x07, "preimage"),
+    own(0x08, "gateway", REQUESTS),
+    shared(0x09, "incoming_contract_stream_index").from(1),
+    shared(0x10, "incoming_contract_stream").from(1),
+    shared(0x11, "incoming_contract_index").from(1),
+];
+
+/// `lnv2` of 0.5 and 0.6.
+pub(super) const LN_V2_0_5: &[ModuleTable] = &[
+    shared(0x41, "block_count_vote").before(RENUMBERED),
+    shared(0x42, "unix_time_vote").before(RENUMBERED),
+    shared(0x43, "incoming_contract").before(RENUMBERED),
+    shared(0x44, "outgoing_contract").before(RENUMBERED),
+    own(0x45, "decryption_key_share", DECRYPTION_SHARES).before(RENUMBERED),
+    shared(0x46, "preimage").before(RENUMBERED),
+    own(0x47, "gateway", REQUESTS).before(RENUMBERED),
+];
+
+/// `lnv2` of 0.4.
+pub(super) const LN_V2_0_4: &[ModuleTable] = &[
+    shared(0x45, "block_count_vote").before(RENUMBERED),
+    shared(0x46, "unix_time_vote").before(RENUMBERED),
+    shared(0x47, "incoming_contract").before(RENUMBERED),
+    shared(0x48, "outgoing_contract").before(RENUMBERED),
+    own(0x49, "decryption_key_share", DECRYPTION_SHARES).before(RENUMBERED),
+    shared(0x50, "preimage").before(RENUMBERED),
+    own(0x51, "gateway", REQUESTS).before(RENUMBERED),
+];
+
+/// `meta`, since 0.3.
+const META: &[ModuleTable] =
+    &[own(0x00, "desired", PROPOSALS), shared(0x01, "consensus"), shared(0x02, "submission")];
+
+/// `dummy`, the module of upstream's own tests: before 0.2 it signed messages as well.
+const DUMMY: &[ModuleTable] = &[
+    shared(0x01, "funds"),
+    shared(0x02, "outcome"),
+    shared(0x03, "signature_share"),
+    shared(0x04, "signature"),
+];
+
+/// The tables of a kind of module, if they are known: of v0.1, or since.
+pub(super) fn tables_of(kind: &str, is_v0_1: bool) -> Option<&'static [ModuleTable]> {
+    Some(match (kind, is_v0_1) {
+        ("mint", false) => MINT,
+        ("mint", true) => MINT_V0_1,
+        ("wallet", false) => WALLET,
+        ("wallet", true) => WALLET_V0_1,
+        ("ln", _) => LN,
+        ("dummy", _) => DUMMY,
+        ("mintv2", false) => MINT_V2,
+        ("walletv2", false) => WALLET_V2,
+        ("lnv2", false) => LN_V2,
+        ("meta", false) => META,
+        ("unknown", false) => &[],
+        _ => return None,
+    })
+}
+
+/// The database versions of a kind of module: since which release its databases are of which version. Of `wallet` it is a patch
+/// release that changed it, 0.10.1 and 0.11.2; here is what the newest patch release writes.
+///
+/// A release that is older than the first one has no such module.
+pub(super) fn database_versions(kind: &str) -> Option<&'static [(Version, u64)]> {
+    Some(match kind {
+        "mint" => &[(Version(0, 2), 0), (Version(0, 5), 1), (Version(0, 6), 2), (Version(0, 11), 3)],
+        "wallet" => &[(Version(0, 2), 0), (Version(0, 4), 1), (Version(0, 10), 2), (Version(0, 11), 3)],
+        "ln" => &[(Version(0, 2), 0)],
+        "meta" => &[(Version(0, 3), 0)],
+        "unknown" => &[(Version(0, 3), 1)],
+        "lnv2" => &[(Version(0, 4), 0), (Version(0, 9), 1)],
+        "mintv2" | "walletv2" => &[(Version(0, 11), 0)],
+        _ => return None,
+    })
+}

@@ -1,0 +1,73 @@
+//! What a release of the server does with the modules of a database when it starts on it.
+//!
+//! A server migrates the database of a module that is older than itself, and does not start on one that is newer, or that is of a
+//! module which it does not have. Of kinds that no release has nothing is known, and nothing is said.
+
+use std::collections::BTreeMap;
+
+use fm_eras::block::Version;
+use fm_eras::modules::{Modules, OnStart, on_start as of_kind};
+use fm_eras::{Detected, RowSource, SourceError};
+
+/// One module, and what the release does with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleStart {
+    /// The module's instance.
+    pub module: u16,
+    /// Its kind, if the configuration says it.
+    pub kind: Option<String>,
+    /// The version of its database, if the database says it.
+    pub database: Option<u64>,
+    /// What the release does; none if nothing is known of the kind.
+    pub does: Option<OnStart>,
+    /// Rows under prefixes that the release does not read any more.
+    pub unread: u64,
+}
+
+/// Looks at every module of a database of today's records.
+///
+/// # Errors
+/// If the rows cannot be read.
+pub fn on_start(
+    rows: &dyn RowSource,
+    layout: Detected,
+    kinds: &BTreeMap<u16, String>,
+    release: Version,
+) -> Result<Vec<ModuleStart>, SourceError> {
+    let modules = Modules::read(rows, layout, kinds)?;
+    let mut starts = Vec::with_capacity(modules.modules.len());
+    for (number, module) in &modules.modules {
+        let mut unread = 0;
+        for table in module.retired(release) {
+            let (from, to) = (modules.key(*number, &[table]), modules.key(*number, &[table + 1]));
+            for row in rows.scan_range(&from, Some(&to)) {
+                row?;
+                unread += 1;
+            }
+        }
+        starts.push(ModuleStart {
+            module: *number,
+            kind: module.kind.clone(),
+            database: module.database,
+            does: module.kind.as_deref().and_then(|kind| of_kind(kind, module.database, release)),
+            unread,
+        });
+    }
+    Ok(starts)
+}
+
+/// Why the release would not start, module by module.
+pub(crate) fn refusals(starts: &[ModuleStart]) -> Vec<String> {
+    let refusal = |start: &ModuleStart| {
+        let (module, kind) = (start.module, start.kind.as_deref().unwrap_or_default());
+        match start.does? {
+            OnStart::Runs | OnStart::Migrates { .. } => None,
+            OnStart::NoSuchModule => Some(format!("module {module} ({kind}), which it does not have")),
+            OnStart::TooNew { known } => Some(format!(
+                "module {module} ({kind}), whose database is of version {}, and it knows up to {known}",
+                start.database.unwrap_or_default()
+            )),
+        }
+    };
+    starts.iter().filter_map(refusal).collect()
+}
