@@ -112,7 +112,8 @@ impl Whole<'_> {
         let handover = self.handover(&origin)?;
         let proving = Proving { keys: self.keys, whole: true, control };
         let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
-        let witnesses = Subject { origin: &origin, proven: &proven }.compare(self.compare, proving)?;
+        let kinds = &self.files.consensus()?.modules;
+        let witnesses = Subject { origin: &origin, proven: &proven, kinds }.compare(self.compare, proving)?;
         check_majority(self.archive.path(), &witnesses)?;
         let proof = proven.proof;
         let began = Stamp::of(self.now);
