@@ -234,22 +234,26 @@ fn a_node_refuses_files_that_are_not_one_guardians() {
     run("reach each other over iroh", 3);
     fs::remove_dir_all(&guardian).expect("it is there");
     copy_dir(&fixture("session-v0.13.0/peer-0"), &guardian);
-    run("which this program cannot run", 3);
+    run("cannot process the items of ln", 3);
+    fs::remove_dir_all(&guardian).expect("it is there");
+    copy_dir(&fixture("session-v0.5.0/peer-0"), &guardian);
+    for name in ["private.encrypt", "private.salt"] {
+        fs::copy(other.join(name), guardian.join(name)).expect("a copy");
+    }
+    run("the key of guardian 2, and not the key of guardian 0", 3);
     fs::copy(fixture("session-v0.13.0-single/peer-0/private.json"), guardian.join("private.json"))
         .expect("a copy");
     run("it is of another federation", 3);
     fs::write(guardian.join("private.json"), "{}").expect("a file");
     run("it has no broadcast_secret_key", 3);
     fs::remove_file(guardian.join("private.json")).expect("a file");
+    fs::rename(guardian.join("private.encrypt"), guardian.join("elsewhere")).expect("a file");
     run("neither private.json nor private.encrypt", 3);
-    for name in ["private.encrypt", "private.salt"] {
-        fs::copy(other.join(name), guardian.join(name)).expect("a copy");
-    }
-    run("it is of another federation", 3);
+    fs::rename(guardian.join("elsewhere"), guardian.join("private.encrypt")).expect("a file");
     fs::remove_file(guardian.join("private.salt")).expect("a file");
     run("private.salt", 3);
     fs::remove_dir_all(&guardian).expect("it is there");
-    backup(&fixture("session-v0.13.0/peer-0"), &guardian);
+    backup(&fixture("session-v0.5.0/peer-0"), &guardian);
     run("is a guardian's backup, which holds no database", 3);
 }
 

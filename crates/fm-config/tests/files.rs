@@ -315,7 +315,7 @@ fn local_files_that_do_not_say_whose_they_are() {
         assert!(refused(home.path(), None).contains("more than"));
         fs::remove_file(home.path().join(name)).unwrap();
         fs::create_dir(home.path().join(name)).unwrap();
-        assert!(refused(home.path(), None).contains("it is no regular file"));
+        assert!(refused(home.path(), None).contains("it is a directory, not a file"));
     }
     let home = copy(TLS);
     fs::remove_file(home.path().join("private.json")).unwrap();
