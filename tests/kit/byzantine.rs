@@ -132,7 +132,8 @@ pub(crate) fn setup(config: &NodeConfig, hears: &[u16]) -> Setup {
             (*peer, Other { certificate: certificate(*peer), address })
         })
         .collect();
-    let identity = Identity { certificate: certificate(0), key: config.tls_key.clone() };
+    let key = config.tls_key.as_deref().cloned().expect("a key of the certificate");
+    let identity = Identity { certificate: certificate(0), key };
     let sign_of_life = SignOfLife::default();
     Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others, sign_of_life }
 }
@@ -142,7 +143,7 @@ pub(crate) fn member(config: &NodeConfig, peers: Arc<Peers>, incoming: Incoming)
     Member {
         me: 0,
         keys: Arc::new(config.keys.clone()),
-        key: Arc::new(config.signing_key().expect("a key")),
+        key: Arc::new(config.signing_key()),
         peers,
         incoming: Arc::new(tokio::sync::Mutex::new(incoming)),
         schedule: Schedule::rounds(config.consensus.broadcast_rounds_per_session).expect("a schedule"),
@@ -217,7 +218,7 @@ impl Copy {
                 3 => {
                     let root = sha256(&[&turn.to_be_bytes()]);
                     let message = config.keys.message(&SessionHeader { index: session, root }.to_bytes());
-                    Some(UnitPayload::Signature(config.signing_key().ok()?.sign(&message)))
+                    Some(UnitPayload::Signature(config.signing_key().sign(&message)))
                 }
                 _ => Some(UnitPayload::Signature([7; 64])),
             }

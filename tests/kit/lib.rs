@@ -16,6 +16,7 @@ mod files;
 mod fixtures;
 mod manners;
 mod migrated;
+mod movable;
 mod mutated;
 mod network;
 mod nodes;
@@ -51,6 +52,7 @@ pub use migrated::{
     MIGRATED_CODES, converted, edit_manifest, manifest, restate_archive, rewrite_archive, rewrite_database,
     root,
 };
+pub use movable::Movable;
 pub use network::{Network, Weather};
 pub use nodes::{Nodes, readdressed};
 pub use power::{Held, PowerDisk, with_own_mounts};

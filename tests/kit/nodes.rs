@@ -9,14 +9,19 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fm_client::Guardian;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::run::high_water;
+use crate::run::{high_water, kib_of};
 use crate::{Clock, Run, binary, command, copy_dir, fixture};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For the answer of a guardian that is asked how far it is.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// Between two such questions.
+const ASK_AFTER: Duration = Duration::from_millis(50);
 
 /// Nodes; those that still run are killed when this goes.
 pub struct Nodes {
@@ -54,13 +59,22 @@ impl Nodes {
 
     /// Copies of the four guardians of v0.5.0, with addresses that are free on this machine.
     pub fn real() -> Self {
+        Self::copied("session-v0.5.0", "fixture")
+    }
+
+    /// The same of four guardians that servers of v0.13.0 ran with the module `meta` alone.
+    pub fn of_servers() -> Self {
+        Self::copied("meta-v0.13.0", "dev")
+    }
+
+    fn copied(name: &str, password: &'static str) -> Self {
         let home = tempfile::tempdir().expect("there is room for files");
         let directories: Vec<PathBuf> = (0..4).map(|peer| home.path().join(peer.to_string())).collect();
         for (peer, directory) in directories.iter().enumerate() {
-            copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), directory);
+            copy_dir(&fixture(&format!("{name}/peer-{peer}")), directory);
         }
         readdressed(&directories);
-        Self { home, password: "fixture", processes: (0..4).map(|_| None).collect() }
+        Self { home, password, processes: (0..4).map(|_| None).collect() }
     }
 
     /// A guardian's data directory.
@@ -181,9 +195,9 @@ impl Nodes {
 
     /// How many sessions a guardian has finished; none if it does not answer.
     pub fn finished(&self, peer: usize) -> Option<u64> {
-        let status = self.ask(peer, &["status", "--json"]);
-        let status: Value = serde_json::from_str(&status.stdout).ok()?;
-        status["federation"]["session_count"].as_u64()
+        let guardian = Guardian::new(format!("ws://{}/", self.interface(peer)));
+        let count = guardian.ask_for("session_count", None, &Value::Null, ANSWER_PATIENCE);
+        fm_client::wait_for(count).expect("a program can wait").ok()
     }
 
     /// Waits until a guardian has finished so many sessions.
@@ -196,7 +210,7 @@ impl Nodes {
                 "guardian {peer} does not get to session {sessions}:\n{}",
                 self.log(peer)
             );
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(ASK_AFTER);
         }
     }
 
@@ -226,6 +240,13 @@ impl Nodes {
         let child = self.processes[peer].as_ref().expect("the guardian runs");
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the guardian runs");
         high_water(&status).expect("a process has memory") / 1024
+    }
+
+    /// The memory that a running guardian has now, in MiB.
+    pub fn resident(&self, peer: usize) -> u64 {
+        let child = self.processes[peer].as_ref().expect("the guardian runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the guardian runs");
+        kib_of(&status, "VmRSS:").expect("a process has memory") / 1024
     }
 
     /// How many files a running guardian has open.

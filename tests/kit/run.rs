@@ -162,7 +162,12 @@ impl Run {
 
 /// Peak resident memory in a process's status, in KiB.
 pub(crate) fn high_water(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+    kib_of(status, "VmHWM:")
+}
+
+/// A number of KiB in the status of a process.
+pub(crate) fn kib_of(status: &str, name: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
 /// The codes of findings, each with its epoch or session if it has one, sorted.

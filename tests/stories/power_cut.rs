@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use fm_tests::{
-    Fault, Federation, NEW_DATABASE, PowerDisk, Random, Restorable, Restoring, Run, checkpoint, converted,
-    copy_dir, fixture, hbbft, rows, run_with_fault, with_own_mounts,
+    Fault, Federation, Movable, NEW_DATABASE, PowerDisk, Random, Restorable, Restoring, Run, checkpoint,
+    converted, copy_dir, fixture, hbbft, rows, run_with_fault, with_own_mounts,
 };
 
 /// A job, and the paths whose changes do not count.
@@ -274,5 +274,46 @@ fn a_seal() {
             assert!(found == old || found == new, "neither the old database nor the new one");
             found == new
         });
+    });
+}
+
+/// Whatever the disk kept of it: the guardian never starts at the old place while its archive is there, and the same command
+/// finishes.
+#[test]
+fn a_move() {
+    with_disk("a_move", |disk| {
+        let guardian = Movable::inside("session-v0.5.0/peer-0", disk.path());
+        disk.sync();
+        let moving = guardian.moving(&[]);
+        let job = Job { program: "fm-checkpoint", words: &moving, skip: "" };
+        let changes = job.cut_often(
+            disk,
+            |at| at + 1,
+            |disk, ended, context| {
+                assert!(!(guardian.server_would_start() && guardian.archive().exists()), "{context}");
+                if !ended {
+                    Run::of("fm-checkpoint", &moving).exits(0);
+                    disk.cut();
+                }
+                guardian.check_moved(context);
+            },
+        );
+        assert!(changes > 30, "{changes} changes are too few to be all");
+    });
+}
+
+#[test]
+fn a_whole_guardian() {
+    with_disk("a_whole_guardian", |disk| {
+        let guardian = Movable::inside("session-v0.13.0-single/peer-0", disk.path());
+        guardian.run(&guardian.moving(&[])).exits(0);
+        let is_whole = || {
+            let is_there = guardian.new_place().exists();
+            if is_there {
+                guardian.check_whole("the power went");
+            }
+            is_there
+        };
+        Job::is_whole_or_not_at_all("fm-checkpoint", &guardian.restoring(&[]), disk, is_whole);
     });
 }

@@ -69,6 +69,46 @@ fn every_item_of_a_session_of_every_era() {
     assert!(seen > 30, "{seen}");
 }
 
+/// Servers of 0.13 end sessions with votes that they have already: what is before these is proven, and they are not.
+#[test]
+fn sessions_that_end_with_repeated_items() {
+    let home = tempfile::tempdir().expect("a directory");
+    let guardian = &guardians("session-v0.13.0", home.path())[0];
+    let file = home.path().join("proof.json");
+    for (index, repeated) in [("4", 2), ("9", 13)] {
+        let session = show(guardian, &["--session", index, "--json"]);
+        assert_eq!(session["ambiguous"], true);
+        let list = session["list"].as_array().expect("a list");
+        let certain = list.len() - repeated;
+        for place in [0, 1, certain / 2, certain - 1] {
+            let at = place.to_string();
+            let more = ["--session", index, "--item", &at, "--out", file.to_str().expect("text")];
+            let made = run("prove", &guardian.path, &guardian.keys, &more).exits(0);
+            assert!(made.stderr.contains(&format!("the last {repeated} of which repeat")), "{}", made.stderr);
+            let proof = run("check-proof", &file, &guardian.keys, &["--json"]).exits(0).verdict();
+            assert_eq!((&proof["verdict"], &proof["items"]), (&json!("proven"), &json!(certain)));
+            assert_eq!((&proof["item"], &proof["hash"]), (&list[place], &session["hash"]));
+            // The same file with another number of items proves nothing.
+            let text = fs::read_to_string(&file).expect("the proof");
+            for items in [certain - 1, certain + 1, list.len()] {
+                let lie = text.replace(&format!("\"items\": {certain}"), &format!("\"items\": {items}"));
+                assert_ne!(lie, text);
+                fs::write(&file, resealed(&lie)).expect("a file");
+                run("check-proof", &file, &guardian.keys, &[]).exits(1);
+            }
+            fs::remove_file(&file).expect("the proof");
+        }
+        for place in certain..list.len() {
+            let more = ["--session", index, "--item", &place.to_string()];
+            let refused = run("prove", &guardian.path, &guardian.keys, &more).exits(1);
+            let only = format!("only items 0 to {} can be", certain - 1);
+            assert!(refused.sentence().contains(&only), "{}", refused.stderr);
+        }
+        let beyond = ["--session", index, "--item", &list.len().to_string()];
+        run("prove", &guardian.path, &guardian.keys, &beyond).exits(1).sentence();
+    }
+}
+
 #[test]
 fn transactions_by_their_id() {
     let home = tempfile::tempdir().expect("a directory");

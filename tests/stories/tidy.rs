@@ -15,7 +15,7 @@ use serde_json::Value;
 const LAYERS: &[&[&str]] = &[
     &["fm-codec", "fm-store", "fm-peers"],
     &["fm-crypto", "fm-rpc"],
-    &["fm-history"],
+    &["fm-history", "fm-config"],
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit", "fm-consensus"],
@@ -125,6 +125,24 @@ fn every_source_file_says_what_it_holds() {
     }
 }
 
+/// The parent of a bare name is the empty path, which no system call takes.
+#[test]
+fn no_path_is_asked_for_its_parent() {
+    let asking = concat!(".par", "ent()");
+    let (root, knows) = (root(), Path::new("crates/fm-store/src/around.rs"));
+    let mut seen = 0;
+    for path in files(&root, &[".rs"]) {
+        let inside = path.strip_prefix(&root).unwrap();
+        let is_source = inside.components().any(|part| part.as_os_str() == "src");
+        if is_source && inside != knows {
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(!text.contains(asking), "{} contains {asking}: take `directory_of`", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 50 && fs::read_to_string(root.join(knows)).unwrap().contains(asking));
+}
+
 #[test]
 fn no_test_is_switched_off() {
     let marks = [concat!("#[", "ignore"), concat!("todo", "!("), concat!("unimplemented", "!(")];
@@ -217,10 +235,11 @@ fn texts_of_programs() -> String {
     shown
 }
 
-/// What the tables of `operating.md` say that programs say, they say: no row outlives its message.
+/// What the tables of `operating.md` and of the guide to backups say that programs say, they say: no row outlives its message.
 #[test]
 fn documented_messages_are_those_of_the_programs() {
-    let document = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let documents = ["docs/operating.md", "docs/backup-and-move.md"];
+    let document = documents.map(|path| fs::read_to_string(root().join(path)).unwrap()).join("\n");
     let texts = texts_of_programs();
     let (mut inside, mut rows) = (false, 0);
     for line in document.lines() {

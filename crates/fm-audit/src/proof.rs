@@ -105,7 +105,7 @@ pub struct ProvenItem {
     pub index: u64,
     /// Its place in there.
     pub item: u64,
-    /// Number of items in there.
+    /// Number of items in there; of sessions, of those that every list with the signed header has.
     pub count: u64,
     /// The item.
     pub facts: EntryItem,
@@ -117,7 +117,7 @@ pub struct ProvenItem {
     pub signers: Signers,
 }
 
-/// Makes the proof of an item; it was checked, as far as the keys go, before it is handed out.
+/// Makes the proof of an item, and says what it shows: it was checked, as far as the keys go, before it is handed out.
 ///
 /// # Errors
 /// If nothing that signs the item is there, or its place in the tree cannot be shown.
@@ -127,7 +127,7 @@ pub fn prove(
     item: usize,
     record: &[u8],
     keys: TrustedKeys<'_>,
-) -> Result<String, ProofError> {
+) -> Result<(String, ProvenItem), ProofError> {
     let content = match history.layout {
         Detected::Blocks(layout) => Content::Session(SessionProof::make(record, item, layout)?),
         Detected::Hbbft(_) => Content::Epoch(EpochProof::make(history, index, record, keys)?),
@@ -141,7 +141,8 @@ pub fn prove(
         sha256: Hash::default(),
     };
     let text = proof.to_text();
-    check_proof(&text, keys, Some(&history.layout)).map(|_| text)
+    let proven = check_proof(&text, keys, Some(&history.layout))?;
+    Ok((text, proven))
 }
 
 /// Checks a proof; without keys of its kind everything but the signatures. `known` is the layout, where the caller does

@@ -94,6 +94,19 @@ pub enum SessionProofError {
         /// The other layout.
         layout: &'static str,
     },
+    /// The item is one of those that the list repeats at its end.
+    #[error(
+        "item {item} is one of the last {} of the {stored} items, which repeat those before them: the signed header is the \
+         same with and without them, so that only items 0 to {} can be proven", .stored - .certain, .certain.saturating_sub(1)
+    )]
+    Repeated {
+        /// The item.
+        item: usize,
+        /// Number of items that are stored.
+        stored: usize,
+        /// Number of items that every list with this header has.
+        certain: usize,
+    },
     /// A part is there that is not needed, or not there.
     #[error("{part}: {reason}")]
     Superfluous {
@@ -130,16 +143,19 @@ impl SessionProof {
         let unsigned = |reason: String| ProofError::Unsigned { reason };
         let block = decode_block(record, layout)
             .map_err(|error| unsigned(format!("the record does not decode: {error}")))?;
-        if block.merkle.ambiguous {
-            let error = PathError::RepeatedTail { level: 0 };
-            return Err(SessionProofError::Path { part: "items", source: error }.into());
-        }
         if block.signatures.is_empty() {
             return Err(unsigned("the session carries no signatures".to_owned()));
         }
-        let bytes: Vec<Vec<u8>> = block.items.iter().map(|item| encode_accepted_item(item, layout)).collect();
+        // What repeats at the end is under the signatures or not: nothing tells. What is before it is in every list.
+        let stored = block.items.len();
+        let certain = stored - block.merkle.repeated;
+        if (certain..stored).contains(&item) {
+            return Err(SessionProofError::Repeated { item, stored, certain }.into());
+        }
+        let certain = &block.items[..certain];
+        let bytes: Vec<Vec<u8>> = certain.iter().map(|item| encode_accepted_item(item, layout)).collect();
         let leaves: Vec<Hash> = bytes.iter().map(|bytes| sha256(&[bytes])).collect();
-        let missing = || ProofError::NoSuchItem { item, count: bytes.len() };
+        let missing = || ProofError::NoSuchItem { item, count: stored };
         let path = |place: usize| merkle_path(&leaves, place).ok_or_else(missing);
         let own = bytes.get(item).ok_or_else(missing)?;
         let last = leaves.len() - 1;

@@ -8,7 +8,7 @@ use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_eras::{Detected, OnRow, RowSource, Rows, SourceError, detect};
 use fm_history::{Finding, Hash, Manifest};
-use fm_store::{ReadStore, open_regular};
+use fm_store::{ReadStore, directories_around, open_regular};
 
 use crate::archive_check::Stoppable;
 use crate::checkpoint_log::settle_log;
@@ -92,11 +92,13 @@ pub fn open_source(
     let inner = path.join(DATABASE_NAME);
     let is_data_directory = !path.join("CURRENT").exists() && inner.is_dir();
     // The database of a migrated directory is proven by what lies beside it; only that one path stands for it.
-    if let (Ok(real), Some(parent)) = (path.canonicalize(), path.parent())
-        && parent.join(PROVENANCE_NAME).exists()
-        && parent.join(DATABASE_NAME).canonicalize().is_ok_and(|database| database == real)
+    if let Ok(real) = path.canonicalize()
+        && let Some(home) = directories_around(path, 1).find(|directory| {
+            directory.join(PROVENANCE_NAME).exists()
+                && directory.join(DATABASE_NAME).canonicalize().is_ok_and(|database| database == real)
+        })
     {
-        return MigratedDir::open(parent, control).map(|migrated| Source::Migrated(Box::new(migrated)));
+        return MigratedDir::open(&home, control).map(|migrated| Source::Migrated(Box::new(migrated)));
     }
     let mut store = ReadStore::open(if is_data_directory { &inner } else { path })?;
     let layout =

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::ArchiveError;
 use fm_audit::AuditError;
+use fm_config::FilesError;
 use fm_history::Hash;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -18,6 +19,9 @@ pub enum BackupError {
     /// A database or a file could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A guardian's files cannot be read.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The archive could not be read.
     #[error("cannot read archive {path}")]
     Archive {
@@ -162,6 +166,12 @@ pub enum BackupError {
     NotARecipient {
         /// What was given; never a secret.
         text: String,
+    },
+    /// A configuration that would be written in clear.
+    #[error("{path} would hold private keys in clear")]
+    InClear {
+        /// The file.
+        path: PathBuf,
     },
     /// A file of the system.
     #[error("cannot read {path}")]

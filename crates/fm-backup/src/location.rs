@@ -73,7 +73,10 @@ impl Location {
     }
 
     /// Whether something is there.
-    pub(crate) fn is_there(&self) -> Result<bool, BackupError> {
+    ///
+    /// # Errors
+    /// If the store cannot be asked.
+    pub fn is_there(&self) -> Result<bool, BackupError> {
         match &self.remote {
             Some(remote) => remote.is_there().map_err(BackupError::remote(&self.path)),
             None => Ok(self.path.exists()),

@@ -1,17 +1,18 @@
 //! No archive holds a secret: the rows are searched for what the guardian's secret files hold.
 //!
 //! Rows are all that an archive gets; files never are. But a row holds whatever a module or a client put there. Looked
-//! for: the contents of the secret files beside the database, as they are and as the bytes that their hex stands for,
-//! and the marks that private keys in text begin with.
+//! for: the contents of the secret files of the guardian in every [form](crate::secret_forms), and the marks that private
+//! keys in text begin with.
 //! Invariant: a message names the file, never what is in it.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::collections::HashMap;
 use std::path::Path;
 
+use fm_config::GuardianFiles;
 use zeroize::Zeroizing;
 
 use crate::BackupError;
+use crate::secret_forms::forms;
 
 /// Marks of private keys in text.
 const MARKS: [(&str, &str); 3] = [
@@ -19,21 +20,23 @@ const MARKS: [(&str, &str); 3] = [
     ("AGE-SECRET-KEY-1", "an age secret key"),
     ("AGE-SECRET-KEY-PQ-1", "an age secret key"),
 ];
-/// Most bytes of a secret file that are read; a guardian's has a thousand.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 /// A secret is told by so many of its first bytes. Nothing shorter is searched for inside a value: it would be found
 /// everywhere by chance.
 const HEAD: usize = 8;
+/// How far the window goes on where it ends with two bytes that no head has.
+const LONGEST_STEP: u8 = 7;
 /// Longest needle.
 const NEEDLE: usize = 32;
-/// Hex digits of a key.
-const KEY_DIGITS: usize = 64;
 
 /// What no row may hold.
 pub(crate) struct Secrets {
-    needles: Vec<Needle>,
-    /// By the last byte of a window as long as a head: in how many bytes the next head can end, 0 if one may end here.
-    steps: [usize; 256],
+    /// Those that are searched for, by their heads.
+    heads: HashMap<[u8; HEAD], Vec<Needle>>,
+    /// Those that are shorter than a head.
+    short: Vec<Needle>,
+    /// By the last two bytes of a window as long as a head: in how many bytes the next head can end, 0 if one may end
+    /// here. A guardian has hundreds of forms of secrets: by one byte alone hardly any could be stepped over.
+    steps: Vec<u8>,
 }
 
 struct Needle {
@@ -42,7 +45,7 @@ struct Needle {
 }
 
 impl Secrets {
-    /// The secrets in a guardian's data directory; only the marks if there is none.
+    /// The secrets in a guardian's data directory or backup; only the marks if there is none.
     pub(crate) fn of(data_dir: Option<&Path>) -> Result<Self, BackupError> {
         let mut needles: Vec<Needle> = MARKS
             .iter()
@@ -51,26 +54,30 @@ impl Secrets {
                 what: (*what).to_owned(),
             })
             .collect();
-        if let Some(directory) = data_dir {
-            let failed = |source| BackupError::File { path: directory.to_owned(), source };
-            for entry in fs::read_dir(directory).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if is_secret(&name) && path.is_file() {
-                    let text =
-                        read(&path).map_err(|source| BackupError::File { path: path.clone(), source })?;
-                    add_contents(&mut needles, &text, &name);
-                }
+        if let Some(path) = data_dir {
+            let files = GuardianFiles::open(path)?;
+            for (bytes, name) in forms(&files)? {
+                let bytes = Zeroizing::new(bytes[..bytes.len().min(NEEDLE)].to_vec());
+                needles.push(Needle { bytes, what: format!("what is in the file {name}") });
             }
         }
-        let mut steps = [HEAD; 256];
-        for needle in &needles {
-            for (place, byte) in needle.bytes.get(..HEAD).unwrap_or_default().iter().enumerate() {
-                let step = &mut steps[usize::from(*byte)];
-                *step = (*step).min(HEAD - 1 - place);
+        let (mut heads, mut short) = (HashMap::<[u8; HEAD], Vec<Needle>>::new(), Vec::new());
+        let mut steps = vec![LONGEST_STEP; 1 << 16];
+        for needle in needles {
+            let Some(head) = needle.bytes.first_chunk::<HEAD>() else {
+                short.push(needle);
+                continue;
+            };
+            for (left, pair) in (0..LONGEST_STEP).rev().zip(head.windows(2)) {
+                let step = &mut steps[block(pair[0], pair[1])];
+                *step = left.min(*step);
+            }
+            let same = heads.entry(*head).or_default();
+            if same.iter().all(|other| *other.bytes != *needle.bytes) {
+                same.push(needle);
             }
         }
-        Ok(Self { needles, steps })
+        Ok(Self { heads, short, steps })
     }
 
     /// Which secret a row holds, if any.
@@ -79,60 +86,33 @@ impl Secrets {
     }
 
     fn find_in(&self, bytes: &[u8]) -> Option<&str> {
-        let short = self.needles.iter().find(|needle| needle.bytes.len() < HEAD && *needle.bytes == bytes);
-        if let Some(needle) = short {
+        if let Some(needle) = self.short.iter().find(|needle| *needle.bytes == bytes) {
             return Some(&needle.what);
         }
         let mut end = HEAD - 1;
         while let Some(last) = bytes.get(end) {
-            let step = self.steps[usize::from(*last)];
-            if step == 0 {
-                let rest = &bytes[end + 1 - HEAD..];
-                let long = |needle: &&Needle| needle.bytes.len() >= HEAD && rest.starts_with(&needle.bytes);
-                if let Some(needle) = self.needles.iter().find(long) {
-                    return Some(&needle.what);
-                }
+            let step = self.steps[block(bytes[end - 1], *last)];
+            let rest = &bytes[end + 1 - HEAD..];
+            if step == 0
+                && let Some(same) = rest.first_chunk().and_then(|head: &[u8; HEAD]| self.heads.get(head))
+                && let Some(needle) = same.iter().find(|needle| rest.starts_with(&needle.bytes))
+            {
+                return Some(&needle.what);
             }
-            end += step.max(1);
+            end += usize::from(step.max(1));
         }
         None
     }
 }
 
-/// Whether a file of this name in a data directory holds what nobody else may know.
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let parts = ["private", "password", "secret", "mnemonic"];
-    parts.iter().any(|part| name.contains(part))
-        || [".salt", ".key", ".pem"].iter().any(|end| name.ends_with(end))
-}
-
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// The beginning of the file, of the bytes that its hex stands for, and every run of digits as long as a key.
-fn add_contents(needles: &mut Vec<Needle>, contents: &[u8], name: &str) {
-    let mut add = |bytes: &[u8]| {
-        if !bytes.is_empty() {
-            let bytes = Zeroizing::new(bytes[..bytes.len().min(NEEDLE)].to_vec());
-            needles.push(Needle { bytes, what: format!("what is in the file {name}") });
-        }
-    };
-    add(contents.trim_ascii());
-    for run in contents.split(|byte| !byte.is_ascii_hexdigit()).filter(|run| run.len() >= KEY_DIGITS) {
-        add(run);
-        let digits = run.len() & !1;
-        if let Ok(bytes) = hex::decode(&run[..digits]) {
-            add(&Zeroizing::new(bytes));
-        }
-    }
+fn block(before: u8, last: u8) -> usize {
+    usize::from(before) << 8 | usize::from(last)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn directory(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -170,6 +150,132 @@ mod tests {
         assert!(found(b"-----BEGIN PRIVATE KEY-----\nMC4").is_some());
         assert_eq!(found(b"{\"nothing\": \"that is not public at all, really\"}"), None);
         assert_eq!(found(b""), None);
+    }
+
+    /// Every form of every secret of real guardians, in clear or under a kept password, anywhere in a row.
+    #[test]
+    fn every_form_of_a_secret_is_found() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        let text = |place: &str| fs::read_to_string(fixtures.join(place)).unwrap();
+        let iroh: serde_json::Value =
+            serde_json::from_str(&text("session-v0.13.0-iroh/peer-3/private.json")).unwrap();
+        let numbers: Vec<u8> = serde_json::from_value(iroh["iroh_p2p_sk"].clone()).unwrap();
+        let scalar = hex::decode(iroh["broadcast_secret_key"].as_str().unwrap()).unwrap();
+        let share = hex::decode(iroh["modules"]["2"]["tbs_sks"]["7"].as_str().unwrap()).unwrap();
+        let sealed = fm_crypto::open_private_text(
+            &text("session-v0.5.0/peer-0/private.encrypt"),
+            &text("session-v0.5.0/peer-0/private.salt"),
+            "fixture",
+        );
+        let sealed: serde_json::Value = serde_json::from_slice(&sealed.unwrap()).unwrap();
+        let of = |value: &serde_json::Value| hex::decode(value.as_str().unwrap()).unwrap();
+        let tls = of(&sealed["tls_key"]);
+        let place = tls.windows(2).position(|pair| pair == [4, 32]).unwrap() + 2;
+        for (home, secret) in [
+            ("session-v0.13.0-iroh/peer-3", numbers),
+            ("session-v0.13.0-iroh/peer-3", scalar),
+            ("session-v0.13.0-iroh/peer-3", share),
+            ("session-v0.5.0/peer-0", of(&sealed["broadcast_secret_key"])),
+            ("session-v0.5.0/peer-0", tls[place..place + 32].to_vec()),
+        ] {
+            let secrets = Secrets::of(Some(&fixtures.join(home))).unwrap();
+            let list = |between: &str| secret.iter().map(u8::to_string).collect::<Vec<_>>().join(between);
+            let hex = hex::encode(&secret);
+            let reversed: Vec<u8> = secret.iter().rev().copied().collect();
+            for form in [
+                secret.clone(),
+                reversed,
+                hex.clone().into_bytes(),
+                hex.to_uppercase().into_bytes(),
+                format!("[{}]", list(",")).into_bytes(),
+                format!("[{}]", list(", ")).into_bytes(),
+                format!("[\n    {}\n  ]", list(",\n    ")).into_bytes(),
+                serde_json::json!({ "key": secret }).to_string().into_bytes(),
+            ] {
+                for at in 0..20 {
+                    let value = [&b"between the rows of others"[..at], &form, b"and more"].concat();
+                    assert!(secrets.find(b"key", &value).is_some(), "{home} at {at}");
+                    assert!(secrets.find(&value, b"").is_some());
+                }
+                let cut = form[..form.len() / 2 - 1].to_vec();
+                if form.len() < 60 {
+                    assert_eq!(secrets.find(b"key", &cut), None);
+                }
+            }
+            assert_eq!(secrets.find(b"key", &[0x55; 500]), None);
+        }
+    }
+
+    /// Base64 and Base32, as the system's programs write them.
+    #[test]
+    fn secrets_in_other_alphabets_are_found() {
+        let home = directory(&[
+            (
+                "private.json",
+                "{\"iroh_api_sk\": [19,1,2,115,60,250,251,252,253,254,255,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27]}",
+            ),
+            ("token.secret", "EwECczz6+/z9/v8HCAkKCwwNDg8QERITFBUWFxgZGhs="),
+        ]);
+        let secrets = Secrets::of(Some(home.path())).unwrap();
+        for (text, file) in [
+            ("EwECczz6+/z9/v8HCAkKCwwNDg8QERITFBUWFxgZGhs=", "private.json"),
+            ("EwECczz6-_z9_v8HCAkKCwwNDg8QERITFBUWFxgZGhs", "private.json"),
+            ("cmaqe4z47l6p37x7a4eascqlbqgq4dyqceircfausfdrmfyydena3", "private.json"),
+        ] {
+            let text = if text.starts_with("cm") {
+                // Of the same bytes, by the definition of the alphabet.
+                let bits: String =
+                    hex::decode("130102733cfafbfcfdfeff0708090a0b0c0d0e0f101112131415161718191a1b")
+                        .unwrap()
+                        .iter()
+                        .map(|byte| format!("{byte:08b}"))
+                        .collect();
+                let digit = |five: &[u8]| {
+                    let five = std::str::from_utf8(five).unwrap();
+                    char::from(b"abcdefghijklmnopqrstuvwxyz234567"[usize::from_str_radix(five, 2).unwrap()])
+                };
+                bits.as_bytes().chunks_exact(5).map(digit).collect()
+            } else {
+                text.to_owned()
+            };
+            let found = secrets.find(b"", format!("x{text}").as_bytes()).unwrap_or_default().to_owned();
+            assert_eq!(found, format!("what is in the file {file}"), "{text}");
+        }
+    }
+
+    /// Where they may lie in a data directory: beside, in the staging directory, in a backup, in the code of clients.
+    #[test]
+    fn secrets_are_looked_for_wherever_a_guardian_keeps_them() {
+        let key = "aa112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+        let private = format!("{{\"broadcast_secret_key\": \"{key}\"}}");
+        let raw = hex::decode(key).unwrap();
+        for name in [
+            "private.json",
+            "private.new",
+            "private.bak",
+            "password.new",
+            "PRIVATE.JSON.old",
+            "cfg_staging/private.json",
+        ] {
+            let home = tempfile::tempdir().unwrap();
+            fs::create_dir(home.path().join("cfg_staging")).unwrap();
+            fs::write(home.path().join(name), &private).unwrap();
+            let secrets = Secrets::of(Some(home.path())).unwrap();
+            assert_eq!(secrets.find(b"", &raw), Some(&*format!("what is in the file {name}")));
+        }
+        let home = directory(&[]);
+        let files = [("consensus.json", "{}"), ("local.json", "{}"), ("private.json", &private)];
+        let files = files.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec().into()));
+        let tar = fm_crypto::BackupTar::from_files(files).unwrap().to_bytes();
+        fs::write(home.path().join("guardian.tar"), &*tar).unwrap();
+        for place in [home.path().to_owned(), home.path().join("guardian.tar")] {
+            let secrets = Secrets::of(Some(&place)).unwrap();
+            assert!(secrets.find(b"", &raw).is_some(), "{}", place.display());
+        }
+        // Large files of that name are not read whole, and are no obstacle.
+        fs::write(home.path().join("secret.iso"), [&private.as_bytes()[..], &vec![0; 6 << 20]].concat())
+            .unwrap();
+        assert!(Secrets::of(Some(home.path())).unwrap().find(&raw, b"").is_some());
     }
 
     /// Against the plain search, in texts of few different bytes, where heads overlap and nearly match.

@@ -18,8 +18,20 @@ pub(crate) const INCREMENT: &str = "increment";
 pub(crate) const SINCE: &str = "since";
 /// Identity of the whole state that an increment leads to.
 pub(crate) const STATE_IDENTITY: &str = "state_identity";
-/// Entries that tell of the making; nothing in the records shows them.
-const OF_THE_MAKING: [&str; 5] = ["federation", "guardian", "checked", "omissions", "tool"];
+/// Entries about the making of the archive; nothing in the records shows them.
+const OF_THE_MAKING: [&str; 8] =
+    [CHECKED, FEDERATION, "guardian", "omissions", "tool", MOVED, GUARD_UNTIL, SIGNED];
+const FEDERATION: &str = "federation";
+const CHECKED: &str = "checked";
+/// What `checked` says.
+const WITH_KEYS: &str = "signatures";
+const WITHOUT_KEYS: &str = "structure";
+/// When the guardian was moved away; only in the last archive that was made of it at the old place.
+const MOVED: &str = "moved";
+/// The last session in which the guardian may make no units on this state; only beside `moved`.
+const GUARD_UNTIL: &str = "guard_until";
+/// The newest session in which it made units, as the node recorded it; only beside `moved`.
+const SIGNED: &str = "signed_session";
 
 /// What of a state an archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +96,44 @@ pub struct Making {
     pub guardian: Option<u16>,
     /// Program and version.
     pub tool: String,
+    /// What the next place has to know, if the guardian is moved.
+    pub handover: Option<Handover>,
+}
+
+/// What the archive of a moved guardian says to the place where it continues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// When the move began.
+    pub moved: String,
+    /// The last session in which the guardian may make no units.
+    pub guard_until: Option<u64>,
+    /// The newest session in which it made units, as the node recorded it.
+    pub signed: Option<u64>,
+}
+
+impl Handover {
+    /// What an archive says of it; none if it is not of a moved guardian.
+    ///
+    /// # Errors
+    /// If an entry is not what a move writes, with its name.
+    pub fn of(metadata: &Metadata) -> Result<Option<Self>, &'static str> {
+        let number =
+            |name: &'static str| metadata.get(name).map(|text| text.parse().map_err(|_| name)).transpose();
+        let Some(moved) = metadata.get(MOVED) else {
+            let alone = [GUARD_UNTIL, SIGNED].into_iter().find(|name| metadata.get(name).is_some());
+            return alone.map_or(Ok(None), Err);
+        };
+        if !fm_store::is_moment(moved) {
+            return Err(MOVED);
+        }
+        Ok(Some(Self { moved: moved.to_owned(), guard_until: number(GUARD_UNTIL)?, signed: number(SIGNED)? }))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let numbers = [(GUARD_UNTIL, self.guard_until), (SIGNED, self.signed)];
+        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string())));
+        std::iter::once((MOVED, self.moved.clone())).chain(numbers)
+    }
 }
 
 /// The statement of an archive with what a survey found.
@@ -94,12 +144,13 @@ pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> M
         ("profile", profile.to_string()),
         ("era", survey.layout.era().to_owned()),
         ("layout", survey.layout.name().to_owned()),
-        ("federation", making.federation.clone()),
+        (FEDERATION, making.federation.clone()),
         ("guardian", making.guardian.map(|peer| peer.to_string()).unwrap_or_default()),
-        ("checked", if survey.has_keys { "signatures" } else { "structure" }.to_owned()),
+        (CHECKED, if survey.has_keys { WITH_KEYS } else { WITHOUT_KEYS }.to_owned()),
         ("omissions", survey.omissions.join(" ")),
         ("tool", making.tool.clone()),
     ]);
+    entries.extend(making.handover.iter().flat_map(Handover::entries));
     if let Some(anchor) = &audit.anchor {
         entries.insert("last", anchor.last.to_string());
         entries.insert("sessions", anchor.sessions.to_string());
@@ -137,12 +188,27 @@ pub(crate) fn differences(stated: &Metadata, found: &Metadata) -> Vec<String> {
         .collect()
 }
 
+/// The entries of `stated` that are its maker's word only: nothing in the records shows them, and no export is bound by
+/// them. `federation` is its id, if keys that go with it proved signatures; none of this is looked at in an archive of
+/// another job, whose every entry is a claim here.
+pub(crate) fn claims(stated: &Metadata, federation: Option<&str>) -> Vec<String> {
+    let names = stated.iter().map(|(name, _)| name);
+    let is_proven = |name: &str| match name {
+        FEDERATION => stated.get(name).is_some_and(|says| Some(says) == federation),
+        name => !OF_THE_MAKING.contains(&name),
+    };
+    names.filter(|name| !is_state(stated) || !is_proven(name)).map(str::to_owned).collect()
+}
+
+/// Whether it is the statement of an archive of a state.
+fn is_state(stated: &Metadata) -> bool {
+    stated.get("profile").is_some() || matches!(stated.get("kind"), Some(CHECKPOINT | INCREMENT))
+}
+
 /// What an archive of a state says of itself and no export writes, whatever the records are. `guardians` is their number,
 /// if the keys tell.
 pub(crate) fn impossible(stated: &Metadata, guardians: Option<usize>) -> Vec<String> {
-    let is_state =
-        stated.get("profile").is_some() || matches!(stated.get("kind"), Some(CHECKPOINT | INCREMENT));
-    if !is_state {
+    if !is_state(stated) {
         return match stated.get("kind") {
             Some(_) => Vec::new(),
             None => vec!["kind is nothing: no program writes such an archive".to_owned()],
@@ -157,14 +223,22 @@ pub(crate) fn impossible(stated: &Metadata, guardians: Option<usize>) -> Vec<Str
     };
     let all = [
         ("kind", format!("{kind:?}"), stated.get("kind") == Some(kind)),
-        ("federation", "hex or empty".to_owned(), stated.get("federation").is_some_and(is_federation)),
+        (FEDERATION, "hex or empty".to_owned(), stated.get(FEDERATION).is_some_and(is_federation)),
         (
             "guardian",
             "a guardian's number or empty".to_owned(),
             stated.get("guardian").is_some_and(is_guardian),
         ),
+        (
+            CHECKED,
+            format!("{WITH_KEYS:?} or {WITHOUT_KEYS:?}"),
+            matches!(stated.get(CHECKED), Some(WITH_KEYS | WITHOUT_KEYS)),
+        ),
+        ("omissions", "a list of codes or empty".to_owned(), stated.get("omissions").is_some()),
+        ("tool", "a program and its version".to_owned(), stated.get("tool").is_some()),
     ];
-    let wrong = all.into_iter().filter(|(_, _, holds)| !holds);
+    let handover = Handover::of(stated).err().map(|name| (name, "as a move writes it".to_owned(), false));
+    let wrong = all.into_iter().chain(handover).filter(|(_, _, holds)| !holds);
     wrong
         .map(|(name, wanted, _)| {
             let found = stated.get(name).map_or("nothing".to_owned(), |value| format!("{value:?}"));

@@ -18,6 +18,8 @@ pub struct Verified {
     pub state_identity: Option<Hash>,
     /// What the archive says of itself.
     pub metadata: Metadata,
+    /// Names of the entries of it that nothing here proves: its maker's word.
+    pub claims: Vec<String>,
     /// What its records came to, unless the check was a quick one or ended at damage.
     pub survey: Option<Survey>,
     /// Findings that are errors.
@@ -69,6 +71,7 @@ pub fn verify<'k, E: From<BackupError>>(
     if options.quick {
         let archive = ArchiveSource::over(Arc::new(archive.clone())).map_err(BackupError::from)?;
         verified.metadata = archive.all_metadata();
+        verified.claims = verified.metadata.iter().map(|(name, _)| name.to_owned()).collect();
         return Ok(verified);
     }
     let state = match State::open_at(archive, options.base, options.layout, control) {
@@ -109,6 +112,9 @@ fn check_state(
     if state.archives().len() > 1 {
         verified.state_identity = Some(survey.classes.identity);
     }
+    // Keys speak for their federation only where something is signed by them.
+    let proven = federation.filter(|_| survey.audit.chain.last_signed.is_some());
+    verified.claims = statement::claims(&verified.metadata, proven);
     verified.survey = Some(survey);
     Ok(())
 }

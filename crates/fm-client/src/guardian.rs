@@ -118,6 +118,14 @@ impl Guardian {
         }
     }
 
+    /// Gives up the connection for records, with the room that the last one took; those who wait for one still get it.
+    pub(crate) fn hang_up(&self) {
+        // Where it is being dialled, nothing came by it yet.
+        if let Ok(mut records) = self.records.try_lock() {
+            *records = None;
+        }
+    }
+
     /// Those who ask while it is dialled wait for that one connection.
     async fn client(
         &self,

@@ -8,7 +8,7 @@ use fm_consensus::{OutcomeError, prove_record};
 use fm_crypto::SessionKeys;
 use fm_history::Hash;
 use fm_peers::jittered;
-use fm_rpc::ClientError;
+use fm_rpc::{ClientError, aside};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
@@ -24,6 +24,9 @@ const COUNT_PATIENCE: Duration = Duration::from_secs(5);
 const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a guardian that misled is not asked.
 const DISTRUST: Duration = Duration::from_secs(60);
+
+/// A record above this is looked through aside: a guardian can make that take as long as it likes.
+const LARGE: usize = 1 << 20;
 
 /// Why a guardian gave nothing of use.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +99,7 @@ impl Source {
 
     pub(crate) fn distrust(&self) {
         *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.guardian.hang_up();
     }
 
     /// The proven record of a session, and the leaves of its items.
@@ -105,9 +109,10 @@ impl Source {
         // Nothing more is read of this guardian until its record is proven.
         let (record, _held) = self.guardian.record(session, RECORD_PATIENCE).await?;
         let keys = self.keys.clone();
+        let is_large = record.len() > LARGE;
         let prove = move || prove_record(&keys, session, &record).map(|proven| (record, proven));
-        // What a guardian gives takes as long to look through as it likes: not on a thread that others wait for.
-        let (record, proven) = spawn_blocking(prove).await.map_err(|_| AskError::Stopped)??;
+        let proven = if is_large { aside(prove).await } else { spawn_blocking(prove).await.ok() };
+        let (record, proven) = proven.ok_or(AskError::Stopped)??;
         if proven.ambiguous && self.ambiguous == Ambiguous::Refused {
             return Err(OutcomeError::Ambiguous.into());
         }

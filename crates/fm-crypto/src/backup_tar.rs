@@ -25,6 +25,7 @@ const KIND: usize = 156;
 const PREFIX: std::ops::Range<usize> = 345..500;
 
 /// The files of a backup, by name.
+#[derive(Clone)]
 pub struct BackupTar {
     files: BTreeMap<&'static str, Zeroizing<Vec<u8>>>,
 }

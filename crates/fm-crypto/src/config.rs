@@ -10,6 +10,7 @@ use fm_codec::{Dialect, Writer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::consensus_hash::ConsensusHashes;
 use crate::keys::{EpochKeys, KeyError};
 use crate::strict_json::Strict;
 use crate::{BroadcastKey, PublicKey};
@@ -31,6 +32,11 @@ pub struct ConsensusConfig {
     pub guardians: BTreeMap<u16, Guardian>,
     /// Every module's kind.
     pub modules: BTreeMap<u16, String>,
+    /// The hashes that guardians compare; of v0.2 and later, and where all that they cover can be encoded.
+    pub hashes: Option<ConsensusHashes>,
+    /// The rounds of a session: items in units of this round and later ones do not count. None where the file does not say
+    /// it: before v0.4 a session ended with its batches.
+    pub rounds_per_session: Option<u16>,
 }
 
 /// How a guardian is called and reached.
@@ -149,18 +155,34 @@ impl ConsensusConfig {
         let field = |name| file.get(name).ok_or(ConfigError::NotAConsensusConfig { missing: name });
         let (code_version, endpoints) = (field("code_version")?, field("api_endpoints")?);
         let (broadcast, modules) = (field("broadcast_public_keys")?, field("modules")?);
+        let guardians = guardians(&file, endpoints)?;
+        let is_plain = |guardian: &Guardian| guardian.is_over_iroh() || is_plain_url(&guardian.url);
+        let is_encodable = file.get("auth_pk_set").is_none() && guardians.values().all(is_plain);
         Ok(Self {
+            hashes: ConsensusHashes::of(&file).ok().filter(|_| is_encodable),
             code_version: text("code_version", code_version)?.to_owned(),
             federation_name: federation_name(&file),
             epoch_keys: key_set(&file, "epoch_pk_set")?,
             federation_id: key_set(&file, "auth_pk_set")?.map(|keys| keys.public_key()),
             broadcast_public_keys: numbered("broadcast_public_keys", broadcast, broadcast_key)?,
-            guardians: guardians(&file, endpoints)?,
+            guardians,
             modules: numbered("modules", modules, |path, module| {
                 Ok(member(path, module, "kind")?.to_owned())
             })?,
+            rounds_per_session: file.get(ROUNDS).map(rounds).transpose()?,
         })
     }
+}
+
+/// The field with the rounds of a session.
+const ROUNDS: &str = "broadcast_rounds_per_session";
+
+fn rounds(value: &Value) -> Result<u16, ConfigError> {
+    let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
+    number.ok_or_else(|| ConfigError::WrongType {
+        field: ROUNDS.to_owned(),
+        expected: "a number from 0 to 65535",
+    })
 }
 
 /// The name among the free entries of `meta`: a text, which later versions write as JSON once more. Nothing rests on it.
@@ -262,14 +284,14 @@ fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {
     })
 }
 
-fn member<'a>(path: &str, value: &'a Value, name: &str) -> Result<&'a str, ConfigError> {
+pub(crate) fn member<'a>(path: &str, value: &'a Value, name: &str) -> Result<&'a str, ConfigError> {
     text(&format!("{path}.{name}"), object(path, value)?.get(name).unwrap_or(&Value::Null))
 }
 
-fn text<'a>(path: &str, value: &'a Value) -> Result<&'a str, ConfigError> {
+pub(crate) fn text<'a>(path: &str, value: &'a Value) -> Result<&'a str, ConfigError> {
     value.as_str().ok_or_else(|| ConfigError::WrongType { field: path.to_owned(), expected: "a text" })
 }
 
-fn object<'a>(path: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ConfigError> {
+pub(crate) fn object<'a>(path: &str, value: &'a Value) -> Result<&'a Map<String, Value>, ConfigError> {
     value.as_object().ok_or_else(|| ConfigError::WrongType { field: path.to_owned(), expected: "an object" })
 }

@@ -14,11 +14,14 @@ mod bls;
 mod blst_ffi;
 mod combine;
 mod config;
+mod consensus_hash;
 mod hash;
+mod invite;
 mod key_text;
 mod keys;
 mod keys_file;
 mod private;
+mod private_config;
 mod schnorr;
 mod schnorr_batch;
 mod session_keys;
@@ -31,13 +34,13 @@ pub use batch::BATCH_SIZE;
 pub use bls::SignatureError;
 pub use combine::{CombineError, Combiner};
 pub use config::{ConfigError, ConsensusConfig, Guardian};
+pub use consensus_hash::ConsensusHashes;
 pub use hash::hash_g2;
+pub use invite::api_secret_of;
 pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
-pub use private::{
-    NoRandomness, PrivateConfigError, open_private_config, open_private_text, parse_secret_key,
-    seal_private_text,
-};
+pub use private::{NoRandomness, PrivateFileError, open_private_text, parse_secret_key, seal_private_text};
+pub use private_config::{PrivateConfig, PrivateFieldError};
 pub use schnorr::{is_public_key, is_signed_by};
 pub use schnorr_batch::SchnorrItem;
 pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};

@@ -7,7 +7,6 @@
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{ChaCha20Poly1305, Key, Nonce};
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::{NotASecretKey, SigningKey};
@@ -16,14 +15,14 @@ use crate::{NotASecretKey, SigningKey};
 const MEMORY_KIB: [u32; 2] = [19_456, 8];
 const NONCE_BYTES: usize = 12;
 
-/// Why a private configuration cannot be opened.
+/// Why an encrypted private file cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum PrivateConfigError {
+pub enum PrivateFileError {
     /// The file's text is no hex.
-    #[error("private.encrypt is not hex")]
+    #[error("it is not hex")]
     Hex,
     /// The file is shorter than a nonce and a tag.
-    #[error("private.encrypt is too short")]
+    #[error("it is too short")]
     TooShort,
     /// Password and salt are no input of the key derivation.
     #[error("the salt is not one: it has {bytes} bytes")]
@@ -32,42 +31,23 @@ pub enum PrivateConfigError {
         bytes: usize,
     },
     /// Wrong password, or a damaged file: the two cannot be told apart.
-    #[error("wrong password, or private.encrypt or private.salt is damaged")]
+    #[error("wrong password, or the file or private.salt is damaged")]
     WrongPassword,
-    /// The decrypted text is no private configuration.
-    #[error("what was decrypted is no private configuration with a broadcast_secret_key")]
-    NotAPrivateConfig,
-    /// The key in it is no key.
-    #[error("its broadcast_secret_key is unusable")]
-    Key(#[from] NotASecretKey),
 }
 
-/// Opens `private.encrypt` and gives the key that the guardian signs sessions with.
+/// Opens `private.encrypt` and gives its JSON text.
 ///
 /// `encrypted` and `salt` are the files' texts. Both settings of the key derivation are tried.
 ///
 /// # Errors
-/// If the file is malformed, the password does not open it, or no key is in it; see [`PrivateConfigError`].
-pub fn open_private_config(
-    encrypted: &str,
-    salt: &str,
-    password: &str,
-) -> Result<SigningKey, PrivateConfigError> {
-    read_key(&open_private_text(encrypted, salt, password)?)
-}
-
-/// Opens `private.encrypt` and gives all of its JSON text.
-///
-/// # Errors
-/// As [`open_private_config`], but for what the text says.
+/// If the file is malformed, or the password does not open it; see [`PrivateFileError`].
 pub fn open_private_text(
     encrypted: &str,
     salt: &str,
     password: &str,
-) -> Result<Zeroizing<Vec<u8>>, PrivateConfigError> {
-    let sealed = hex::decode(encrypted.trim_ascii_end()).map_err(|_| PrivateConfigError::Hex)?;
-    let (nonce, ciphertext) =
-        sealed.split_first_chunk::<NONCE_BYTES>().ok_or(PrivateConfigError::TooShort)?;
+) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    let sealed = hex::decode(encrypted.trim_ascii_end()).map_err(|_| PrivateFileError::Hex)?;
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or(PrivateFileError::TooShort)?;
     for memory in MEMORY_KIB {
         let key = derive(password, salt, memory)?;
         let cipher = ChaCha20Poly1305::new(&Key::from(*key));
@@ -75,7 +55,7 @@ pub fn open_private_text(
             return Ok(Zeroizing::new(text));
         }
     }
-    Err(PrivateConfigError::WrongPassword)
+    Err(PrivateFileError::WrongPassword)
 }
 
 /// Makes the texts of a new `private.encrypt` and of its `private.salt`.
@@ -111,17 +91,11 @@ pub fn parse_secret_key(text: &str) -> Result<SigningKey, NotASecretKey> {
     SigningKey::from_bytes(*bytes)
 }
 
-fn derive(password: &str, salt: &str, memory: u32) -> Result<Zeroizing<[u8; 32]>, PrivateConfigError> {
+fn derive(password: &str, salt: &str, memory: u32) -> Result<Zeroizing<[u8; 32]>, PrivateFileError> {
     let params = Params::new(memory, 2, 1, Some(32)).expect("constant parameters within the limits");
     let mut key = Zeroizing::new([0; 32]);
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
         .hash_password_into(password.as_bytes(), salt.as_bytes(), key.as_mut_slice())
-        .map_err(|_| PrivateConfigError::Salt { bytes: salt.len() })?;
+        .map_err(|_| PrivateFileError::Salt { bytes: salt.len() })?;
     Ok(key)
-}
-
-fn read_key(text: &[u8]) -> Result<SigningKey, PrivateConfigError> {
-    let config: Value = serde_json::from_slice(text).map_err(|_| PrivateConfigError::NotAPrivateConfig)?;
-    let key = config.get("broadcast_secret_key").and_then(Value::as_str);
-    Ok(parse_secret_key(key.ok_or(PrivateConfigError::NotAPrivateConfig)?)?)
 }

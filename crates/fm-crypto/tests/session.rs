@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use fm_crypto::{
-    ConsensusConfig, PrivateConfigError, SchnorrError, SessionKeyError, SessionKeys, SigningKey,
-    open_private_config, parse_secret_key,
+    ConsensusConfig, PrivateConfig, PrivateFileError, SchnorrError, SessionKeyError, SessionKeys, SigningKey,
+    open_private_text, parse_secret_key,
 };
 
 fn fixture(path: &str) -> PathBuf {
@@ -132,20 +132,24 @@ fn real_private_files_open_with_their_password_only() {
     ] {
         let read = |name: &str| fs::read_to_string(fixture(home).join(name)).unwrap();
         let (encrypted, salt) = (read("private.encrypt"), read("private.salt"));
-        let key = open_private_config(&encrypted, &salt, "fixture").unwrap();
+        let private =
+            PrivateConfig::parse(&open_private_text(&encrypted, &salt, "fixture").unwrap()).unwrap();
+        let key = private.signing_key();
+        assert_eq!(private.api_auth.as_deref().map(String::as_str), Some("fixture"), "{home}");
+        assert!(private.tls_key.is_some() && private.iroh_api_key.is_none(), "{home}");
         let config = ConsensusConfig::parse(&read("consensus.json")).unwrap();
         let peer: u16 = home.chars().last().unwrap().to_digit(10).unwrap().try_into().unwrap();
         assert_eq!(config.broadcast_public_keys[&peer], key.public_key(), "{home}");
         assert!(!format!("{key:?}").contains("secret"));
         let wrong = [("fixture ", salt.as_str()), ("", &salt), ("fixture", "otherSaltotherSalt")];
         for (password, salt) in wrong {
-            let error = open_private_config(&encrypted, salt, password).unwrap_err();
-            assert!(matches!(error, PrivateConfigError::WrongPassword), "{home}: {error}");
+            let error = open_private_text(&encrypted, salt, password).unwrap_err();
+            assert!(matches!(error, PrivateFileError::WrongPassword), "{home}: {error}");
         }
         let mut flipped = encrypted.into_bytes();
         flipped[100] ^= 1;
         let flipped = String::from_utf8(flipped).unwrap();
-        assert!(open_private_config(&flipped, &salt, "fixture").is_err());
+        assert!(open_private_text(&flipped, &salt, "fixture").is_err());
     }
 }
 
@@ -159,9 +163,9 @@ fn what_is_no_private_file_is_refused() {
         (&"00".repeat(12), "wrong password"),
         (&"00".repeat(500), "wrong password"),
     ] {
-        let error = open_private_config(text, salt, "fixture").unwrap_err().to_string();
+        let error = open_private_text(text, salt, "fixture").unwrap_err().to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
-    let error = open_private_config(&"00".repeat(500), "short", "fixture").unwrap_err();
-    assert!(matches!(error, PrivateConfigError::Salt { bytes: 5 }), "{error}");
+    let error = open_private_text(&"00".repeat(500), "short", "fixture").unwrap_err();
+    assert!(matches!(error, PrivateFileError::Salt { bytes: 5 }), "{error}");
 }

@@ -6,7 +6,6 @@
 //! guardian's word; the conversion is this guardian's own; `consensus.json` is written last, and no node starts without it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -14,8 +13,9 @@ use fm_audit::{
     AuditError, Control, HistoryKeys, MigratedDir, MigratedOptions, Scope, audit_migrated_sessions,
 };
 use fm_codec::{Dialect, Reader, decode_exact};
+use fm_config::{CONSENSUS, GuardianFiles, LOCAL, belongs};
 use fm_consensus::LedgerReplay;
-use fm_crypto::{ConsensusConfig, PrivateConfigError, SessionKeys, open_private_text, parse_secret_key};
+use fm_crypto::{ConsensusConfig, PrivateConfig, SessionKeys};
 use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Code, Finding, Severity, SignedSession};
@@ -26,7 +26,7 @@ use crate::DATABASE_NAME;
 use crate::bound::{begin_record, check_guardian};
 use crate::carry_over_error::CarryOverError;
 use crate::config::{
-    Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, NodeConfigError, Private, consensus_hash,
+    Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, NodeConfigError, consensus_hash, parsed,
 };
 use crate::setup::{FILES, new_version, partial_of, remove_if_there, write_private, write_whole};
 
@@ -89,7 +89,8 @@ pub fn carry_over(
         return Err(CarryOverError::NotConfirmed { hash });
     }
     let local = local(job, &consensus)?;
-    let private = private(job, &consensus, &local, password)?;
+    let private = private(job, &local, password)?;
+    let tls_key = private.tls_key.as_ref().map(hex::encode).unwrap_or_default();
     for name in FILES {
         remove(&partial_of(&job.directory.join(name)))?;
     }
@@ -103,7 +104,7 @@ pub fn carry_over(
     for name in ["private.encrypt", "private.salt"] {
         remove(&job.directory.join(name))?;
     }
-    write_private(job.directory, &consensus, &private.tls_key, &private.broadcast_secret_key, password)
+    write_private(job.directory, &consensus, &tls_key, &private.secret, password)
         .map_err(file(job.directory))?;
     result.owner_lacking = write_modules(job, &ledgers, &old_rows)?;
     begin_record(job.directory, &keys_of(job)?.1, local.identity)?;
@@ -113,8 +114,7 @@ pub fn carry_over(
 
 /// The new `consensus.json`.
 fn consensus(job: CarryOver<'_>) -> Result<Consensus, CarryOverError> {
-    let path = job.from.join("consensus.json");
-    let old: Value = read_json(&path)?;
+    let (path, old) = (job.from.join(CONSENSUS), old_file(job, CONSENSUS)?);
     let field = |name: &str| member::<_>(&path, &old, name);
     let modules: BTreeMap<u16, Value> = field("modules")?;
     let mut carried = BTreeMap::new();
@@ -151,8 +151,7 @@ fn fee_of(config: &str) -> Option<u64> {
 }
 
 fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverError> {
-    let path = job.from.join("local.json");
-    let old: Value = read_json(&path)?;
+    let (path, old) = (job.from.join(LOCAL), old_file(job, LOCAL)?);
     Ok(Local {
         p2p_endpoints: member(&path, &old, "p2p_endpoints")?,
         identity: member(&path, &old, "identity")?,
@@ -163,29 +162,11 @@ fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverEr
 }
 
 /// The old secrets, once they are known to be this guardian's.
-fn private(
-    job: CarryOver<'_>,
-    consensus: &Consensus,
-    local: &Local,
-    password: &str,
-) -> Result<Private, CarryOverError> {
-    let read = |name: &str| {
-        let path = job.from.join(name);
-        fs::read_to_string(&path).map_err(file(&path))
-    };
-    let opened = open_private_text(&read("private.encrypt")?, &read("private.salt")?, password)
-        .map_err(NodeConfigError::from)?;
-    // The error of the JSON reader may name what it read: it is left out.
-    let private: Private = serde_json::from_slice(&opened)
-        .map_err(|_| NodeConfigError::from(PrivateConfigError::NotAPrivateConfig))?;
-    let key = parse_secret_key(&private.broadcast_secret_key)
-        .map_err(|error| NodeConfigError::from(PrivateConfigError::from(error)))?;
-    let (own, me) = (hex::encode(key.public_key()), local.identity);
-    if consensus.broadcast_public_keys.get(&me) != Some(&own) {
-        let what = format!("private.encrypt does not hold the key of guardian {me} of consensus.json");
-        return Err(mismatch(what));
-    }
-    Ok(private)
+fn private(job: CarryOver<'_>, local: &Local, password: &str) -> Result<PrivateConfig, CarryOverError> {
+    let files = GuardianFiles::open(job.from)?;
+    let found = files.private(Some(password))?;
+    belongs(&files.consensus()?, local.identity, &found.config, found.file)?;
+    Ok(found.config)
 }
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -243,9 +224,7 @@ fn prove(
 
 /// The old configuration's keys.
 fn keys_of(job: CarryOver<'_>) -> Result<(ConsensusConfig, SessionKeys), CarryOverError> {
-    let path = job.from.join("consensus.json");
-    let old = fs::read_to_string(&path).map_err(file(&path))?;
-    let old = ConsensusConfig::parse(&old).map_err(NodeConfigError::from)?;
+    let old = GuardianFiles::open(job.from)?.consensus()?;
     let keys = SessionKeys::new(&old.broadcast_public_keys).map_err(NodeConfigError::from)?;
     Ok((old, keys))
 }
@@ -298,10 +277,9 @@ fn file(path: &Path) -> impl FnOnce(io::Error) -> CarryOverError + use<> {
     move |source| CarryOverError::File { path, source }
 }
 
-fn read_json(path: &Path) -> Result<Value, CarryOverError> {
-    let text = fs::read_to_string(path).map_err(file(path))?;
-    let failed = |source| NodeConfigError::Json { path: path.to_owned(), source };
-    Ok(serde_json::from_str(&text).map_err(failed)?)
+/// A file of the old guardian.
+fn old_file(job: CarryOver<'_>, name: &str) -> Result<Value, CarryOverError> {
+    Ok(parsed(&GuardianFiles::open(job.from)?, name)?)
 }
 
 fn member<T: serde::de::DeserializeOwned>(

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use fm_audit::AuditError;
+use fm_config::FilesError;
 use fm_consensus::{ReplayError, SignedError};
 use fm_store::StoreError;
 
@@ -23,6 +24,9 @@ pub enum CarryOverError {
     /// The old files are not usable.
     #[error(transparent)]
     Config(#[from] NodeConfigError),
+    /// The old files cannot be read, or are not one guardian's.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// There is a configuration already.
     #[error("{} is there: the directory is set up already", path.display())]
     Done {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fm_aleph::AlephError;
-use fm_consensus::{EngineError, GuardError, SignedError};
+use fm_consensus::{EngineError, GuardError, MovedAway, SignedError};
 use fm_eras::DetectError;
 use fm_migration::MigrationError;
 use fm_peers::PeersError;
@@ -20,6 +20,9 @@ pub enum NodeError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The guardian was moved to another place.
+    #[error(transparent)]
+    MovedAway(#[from] MovedAway),
     /// There is no database.
     #[error("there is no database at {}", path.display())]
     NoDatabase {

@@ -73,7 +73,7 @@ impl Node {
         let Opened { store, guard, recorder } = open(&config, options.new, options.guard_until)?;
         let schedule = rules.schedule;
         let modules = Arc::new(config.modules()?);
-        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()?), Arc::new(config.keys.clone()));
+        let (me, key, keys) = (config.me(), Arc::new(config.signing_key()), Arc::new(config.keys.clone()));
         let address = match &options.api {
             Some(address) => address.clone(),
             None => config.api_address()?,
@@ -153,7 +153,8 @@ fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError>
         Some(address) => address.clone(),
         None => config.p2p_address(me)?,
     };
-    let identity = Identity { certificate: config.certificate(me)?, key: config.tls_key.clone() };
+    let key = config.tls_key.as_deref().cloned().unwrap_or_default();
+    let identity = Identity { certificate: config.certificate(me)?, key };
     let sign_of_life = options.beside.map(Servers::sign_of_life).unwrap_or_default();
     Ok(Setup { me, identity, listen, others, sign_of_life })
 }

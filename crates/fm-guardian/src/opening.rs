@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fm_audit::EpochStream;
-use fm_consensus::{CHECKPOINTS_NAME, GUARD_NAME, Guard, Held, SignedSession, Standing, database_name};
+use fm_consensus::{
+    CHECKPOINTS_NAME, GUARD_NAME, Guard, Held, SignedSession, Standing, check_not_moved, database_name,
+};
 use fm_crypto::SessionKeys;
 use fm_eras::block::BlockLayout;
 use fm_eras::{DetectError, Detected, detect};
@@ -57,6 +59,7 @@ struct Found {
 /// If it is not whole, or it is not known up to which session the guardian signed units.
 pub(crate) fn open(config: &NodeConfig, new: bool, given: Option<GuardUntil>) -> Result<Opened, NodeError> {
     let (directory, keys, me) = (&config.directory, &config.keys, config.me());
+    check_not_moved(directory)?;
     let path = directory.join(DATABASE_NAME);
     let is_new = !path.exists();
     if is_new && !new {
@@ -160,7 +163,7 @@ fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
     let checkpoints = path.with_file_name(CHECKPOINTS_NAME);
     Ok(Held {
         open,
-        own: stored.count(open, keys, Some(me)).own,
+        own: stored.count(open, keys, Some(me), None).own,
         any: stored.holds_any(),
         name,
         checkpoint: None,

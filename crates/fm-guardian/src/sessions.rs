@@ -61,7 +61,7 @@ impl Sessions {
         let federation = Federation {
             keys: shared.config.keys.clone(),
             own: shared.config.me(),
-            signing_key: shared.config.signing_key()?,
+            signing_key: shared.config.signing_key(),
         };
         let mut engine =
             Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;

@@ -13,7 +13,10 @@ pub struct MerkleRoot {
     pub root: Hash,
     /// The list repeats its own tail in a way that a shorter list has the same root.
     pub ambiguous: bool,
-    /// How many items at its end repeat those before them, so that the list without them has the same root.
+    /// How many items at its end repeat those before them: without them it is the shortest list with this root.
+    ///
+    /// Every list with this root is the shortest one with some of its last items repeated, so that what stands in the
+    /// shortest one stands at the same place in all of them.
     pub repeated: usize,
     /// Whether a list of another depth may have the same root.
     pub depth: Depth,
@@ -72,19 +75,22 @@ fn pairs(level: &[Hash]) -> impl Iterator<Item = [u8; NODE_PAIR_BYTES]> {
 
 fn root_of(level: &mut Vec<Hash>, mut on_level: impl FnMut(&[Hash])) -> MerkleRoot {
     let items = level.len();
-    let (mut repeated, mut items_of_node) = (0, 1_usize);
+    // Items that the shortest list has under the last node of this level.
+    let (mut needed, mut items_of_node) = (usize::from(items > 0), 1_usize);
     while level.len() > 1 {
         on_level(level);
-        // Of two equal nodes the shorter list would have one, and one is not a pair but the root itself.
         let last = level.len() - 1;
-        if level.len() > 2 && level.len().is_multiple_of(2) && level[last] == level[last - 1] {
-            // Higher nodes hold more items: what is repeated below them is repeated in them.
-            repeated = items.saturating_sub(last.saturating_mul(items_of_node));
+        // A last node that is its own partner, or equals its neighbour, adds nothing: the shorter list has one of the
+        // two. Of two nodes in all it has both, for one alone is not a pair but the root itself.
+        let is_pair = level.len().is_multiple_of(2) && level[last] != level[last - 1];
+        if level.len() == 2 || is_pair {
+            needed = needed.saturating_add(items_of_node);
         }
         *level = pairs(level).map(|pair| sha256(&[&pair])).collect();
         items_of_node = items_of_node.saturating_mul(2);
     }
     let root = level.first().copied().unwrap_or_default();
+    let repeated = items.saturating_sub(needed);
     MerkleRoot { root, ambiguous: repeated > 0, repeated, depth: Depth::Settled }
 }
 

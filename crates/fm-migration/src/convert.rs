@@ -13,7 +13,7 @@ use fm_audit::{
 };
 use fm_eras::{Detected, session};
 use fm_history::{ConvertedSession, Finding, Hash, Manifest, Severity};
-use fm_store::{PartialDir, StoreError, StoreWriter};
+use fm_store::{PartialDir, StoreError, StoreWriter, directory_of};
 
 use crate::plan::Judge;
 use crate::{MigrationError, Plan, PlanOptions, plan};
@@ -273,9 +273,8 @@ fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>
 
 /// Conversion speed alone, for benchmarks: nothing is verified, archived, or read back.
 pub fn raw_convert(conversion: &Conversion<'_>, control: Control<'_>) -> Result<(), MigrationError> {
-    if let Some(parent) = conversion.target.parent() {
-        fs::create_dir_all(parent).map_err(|source| StoreError::io(parent, source))?;
-    }
+    let directory = directory_of(conversion.target);
+    fs::create_dir_all(directory).map_err(|source| StoreError::io(directory, source))?;
     let (stream, layout) = (conversion.stream, conversion.options.layout);
     let mut writer = StoreWriter::create(conversion.target)?;
     write_carried(stream, layout, Part::BeforeSessions, &mut writer, control)?;

@@ -24,12 +24,21 @@ pub struct OpenUnits {
     pub own: Option<u64>,
     /// Rows that cannot be read.
     pub damaged: u64,
+    /// Those of rounds past the end of the session, whose items do not count; none if its rounds are not known.
+    pub past_end: Option<u64>,
 }
 
 impl StoredUnits {
-    /// Counts the units of the session in progress.
-    pub fn count(&self, session: u64, keys: &SessionKeys, peer: Option<u16>) -> OpenUnits {
-        let mut units = OpenUnits { session, all: 0, own: peer.map(|_| 0), damaged: 0 };
+    /// Counts the units of the session in progress, of `rounds` rounds if that is known.
+    pub fn count(
+        &self,
+        session: u64,
+        keys: &SessionKeys,
+        peer: Option<u16>,
+        rounds: Option<u16>,
+    ) -> OpenUnits {
+        let (own, past_end) = (peer.map(|_| 0), rounds.map(|_| 0));
+        let mut units = OpenUnits { session, all: 0, own, damaged: 0, past_end };
         let expected = Expected { session, guardians: Some(keys.guardians()) };
         for (_, backup) in &self.backups {
             let Ok(records) = read_in_form(backup, expected, self.forms()) else {
@@ -39,6 +48,9 @@ impl StoredUnits {
             units.damaged += records.damage.len() as u64;
             for (_, unit) in records.units() {
                 units.all += 1;
+                if let (Some(past_end), Some(rounds)) = (&mut units.past_end, rounds) {
+                    *past_end += u64::from(unit.fields.round >= rounds);
+                }
                 if unit.fields.session != session {
                     units.damaged += 1;
                 } else if let (Some(own), Some(peer)) = (&mut units.own, peer) {

@@ -18,6 +18,8 @@ pub struct StoredUnits {
     pub path: PathBuf,
     /// Its layout.
     pub layout: &'static BlockLayout,
+    /// The session in progress: the one after the last finished one.
+    pub open: u64,
     /// Its unit backups with their sessions: one, or none at the beginning of a session.
     pub backups: Vec<(u64, Backup)>,
     /// The accepted items of the open session: keys and values as stored.
@@ -53,7 +55,7 @@ impl StoredUnits {
             }
             accepted.push(row);
         }
-        Ok(Self { path, layout, backups, accepted })
+        Ok(Self { path, layout, open, backups, accepted })
     }
 
     /// The forms that its units may be in.

@@ -14,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// fewer than the guardians, of 50,000 bytes each.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
+/// Room that is taken for the first bytes of a message; for more of it when they are there, twice as much each time.
+const FIRST_BYTES: usize = 4 << 10;
+
 const MESSAGE: u32 = 0;
 const PING: u32 = 1;
 /// A question for a signed session (8 bytes, little endian), which nobody sends for its answer.
@@ -102,11 +105,21 @@ pub(crate) async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> Result<Hea
     }
 }
 
-/// Reads the message that a head announced.
+/// Reads the message that a head announced; it takes no more room than its bytes once all of them are there.
 pub(crate) async fn read_message(from: &mut (impl AsyncRead + Unpin), length: u32) -> Result<Vec<u8>, Error> {
+    let length = length as usize;
     let mut message = Vec::new();
-    let read = from.take(u64::from(length)).read_to_end(&mut message).await?;
-    if read < length as usize { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(message) }
+    while message.len() < length {
+        if message.len() == message.capacity() {
+            let more = message.len().max(FIRST_BYTES).min(length - message.len());
+            message.reserve_exact(more);
+        }
+        let room = (message.capacity() - message.len()).min(length - message.len());
+        if from.take(room as u64).read_buf(&mut message).await? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(message)
 }
 
 #[cfg(test)]
@@ -153,6 +166,19 @@ mod tests {
             assert_eq!(read_head(&mut rest).await.unwrap(), Head::Alive);
         }
         assert_eq!(read_head(&mut rest).await.unwrap(), Head::Message(4));
+    }
+
+    #[tokio::test]
+    async fn a_message_takes_the_room_of_its_bytes() {
+        for length in [0, 1, 4095, 4096, 4097, 9000, MAX_MESSAGE_BYTES] {
+            let bytes = vec![7; length];
+            let announced = u32::try_from(length).unwrap();
+            let read = read_message(&mut &bytes[..], announced).await.unwrap();
+            assert!(read == bytes && read.capacity() <= length + 4096, "{length}: {}", read.capacity());
+            // What did not arrive takes none.
+            let cut = &bytes[..length / 3];
+            assert!(length == 0 || read_message(&mut &cut[..], announced).await.is_err());
+        }
     }
 
     #[tokio::test]

@@ -17,6 +17,8 @@ pub struct Ordered<'a> {
     pub peer: u64,
     /// Its bytes.
     pub bytes: &'a [u8],
+    /// Its unit is ordered after the session's last round, so that no server processes it.
+    pub past_end: bool,
 }
 
 /// What became of the ordered items.
@@ -26,20 +28,25 @@ pub struct Comparison {
     pub accepted: Vec<usize>,
     /// Ordered items before the last accepted one that were not stored: the server discarded them.
     pub discarded: usize,
-    /// Ordered items behind the last accepted one: not processed yet, or discarded.
+    /// Ordered items after the last accepted one that count: not processed yet, or discarded.
     pub behind: usize,
+    /// Ordered items past the end of the session, which do not count.
+    pub past_end: usize,
     /// Stored items that were not found in the order.
     pub missing: usize,
 }
 
 impl Replay {
-    /// The items in the order of the session; batches that do not decode are left out, as servers do.
-    pub fn items<'a>(&self, dag: &Dag<'a>, encoding: ItemEncoding) -> Vec<Ordered<'a>> {
-        let mut ordered = Vec::new();
+    /// The items in the order of the session; batches that do not decode are left out, as servers do. Without the number
+    /// of `rounds` none is past the end.
+    pub fn items<'a>(&self, dag: &Dag<'a>, encoding: ItemEncoding, rounds: Option<u16>) -> Vec<Ordered<'a>> {
+        let (mut ordered, mut past_end) = (Vec::new(), false);
         for node in &self.order {
             let fields = dag.nodes[*node].unit.fields;
+            // Servers stop at the first unit past the last round, whatever is ordered after it.
+            past_end = past_end || rounds.is_some_and(|rounds| fields.round >= rounds);
             let batch = fields.data.and_then(|data| items(&data, encoding).ok()).unwrap_or_default();
-            let item = |bytes| Ordered { round: fields.round, peer: fields.creator, bytes };
+            let item = |bytes| Ordered { round: fields.round, peer: fields.creator, bytes, past_end };
             ordered.extend(batch.into_iter().map(|proposed| item(proposed.bytes)));
         }
         ordered
@@ -49,7 +56,8 @@ impl Replay {
 /// Finds the stored items, each with its guardian, among the ordered ones.
 pub fn compare(ordered: &[Ordered<'_>], stored: &[(Vec<u8>, u64)]) -> Comparison {
     let mut accepted = Vec::new();
-    for (position, item) in ordered.iter().enumerate() {
+    let count = ordered.iter().position(|item| item.past_end).unwrap_or(ordered.len());
+    for (position, item) in ordered[..count].iter().enumerate() {
         let next = stored.get(accepted.len());
         if next.is_some_and(|(bytes, peer)| bytes == item.bytes && *peer == item.peer) {
             accepted.push(position);
@@ -58,7 +66,8 @@ pub fn compare(ordered: &[Ordered<'_>], stored: &[(Vec<u8>, u64)]) -> Comparison
     let end = accepted.last().map_or(0, |last| last + 1);
     Comparison {
         discarded: end - accepted.len(),
-        behind: ordered.len() - end,
+        behind: count - end,
+        past_end: ordered.len() - count,
         missing: stored.len() - accepted.len(),
         accepted,
     }

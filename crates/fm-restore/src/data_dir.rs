@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use fm_audit::DATABASE_NAME;
 use fm_backup::CHECKPOINTS_NAME;
+use fm_consensus::{MOVED_NAME, Moved, check_not_moved};
 use fm_store::{DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole};
 
 use crate::journal::{JOURNAL_NAME, Journal, Step};
@@ -42,6 +43,34 @@ impl DataDir {
     /// # Errors
     /// If it is no directory, or its database is a link or a file.
     pub fn open(path: &Path) -> Result<Self, RestoreError> {
+        let dir = Self::find(path)?;
+        check_not_moved(&dir.path)?;
+        dir.check_kinds()?;
+        Ok(dir)
+    }
+
+    /// A directory whose guardian may have been moved away: then a file has the database's name.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_to_move(path: &Path) -> Result<Self, RestoreError> {
+        let dir = Self::find(path)?;
+        if dir.marker()?.is_none() {
+            dir.check_kinds()?;
+        }
+        Ok(dir)
+    }
+
+    /// What says that its guardian was moved away, if it was.
+    ///
+    /// # Errors
+    /// If the marker is there and cannot be read.
+    pub fn marker(&self) -> Result<Option<Moved>, RestoreError> {
+        Moved::read(&self.path)
+            .map_err(|what| RestoreError::NotOurs { path: self.path.join(MOVED_NAME), what })
+    }
+
+    fn find(path: &Path) -> Result<Self, RestoreError> {
         let real = fs::canonicalize(path).map_err(|source| match source.kind() {
             ErrorKind::NotFound => StoreError::Missing { path: path.to_owned() },
             _ => StoreError::io(path, source),
@@ -52,9 +81,13 @@ impl DataDir {
         if real.join("CURRENT").exists() {
             return Err(RestoreError::NotADataDir { path: real, what: "it is a database itself" });
         }
-        let dir = Self { path: real };
+        Ok(Self { path: real })
+    }
+
+    /// Refuses links and files where directories have to be.
+    fn check_kinds(&self) -> Result<(), RestoreError> {
         for name in [DATABASE_NAME, JOURNAL_NAME] {
-            let path = dir.path.join(name);
+            let path = self.path.join(name);
             match fs::symlink_metadata(&path) {
                 Ok(entry) if entry.is_symlink() => return Err(RestoreError::Link { path }),
                 Ok(entry) if !entry.is_dir() => return Err(StoreError::NotADirectory { path }.into()),
@@ -64,7 +97,7 @@ impl DataDir {
                 _ => {}
             }
         }
-        Ok(dir)
+        Ok(())
     }
 
     /// Keeps other restores out for as long as the lock lives. The system drops it with the process.
@@ -117,12 +150,17 @@ impl DataDir {
 
     /// Refuses a directory in which a restore could not write, or whose database cannot change its name.
     pub(crate) fn check_changeable(&self) -> Result<(), RestoreError> {
-        check_writable(&self.path)?;
+        self.check_changeable_around()?;
         let journals = self.path.join(JOURNAL_NAME);
         if journals.is_dir() {
             check_writable(&journals)?;
         }
         Ok(check_movable(&self.database())?)
+    }
+
+    /// Refuses a directory in which nothing can be written.
+    pub(crate) fn check_changeable_around(&self) -> Result<(), RestoreError> {
+        Ok(check_writable(&self.path)?)
     }
 
     /// What owner, group or mode the database in place, or the guard, has that it should not have, in a sentence.

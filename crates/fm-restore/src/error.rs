@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use fm_audit::AuditError;
 use fm_backup::BackupError;
-use fm_consensus::SignedError;
+use fm_config::FilesError;
+use fm_consensus::{MovedAway, SignedError};
 use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
@@ -21,12 +22,77 @@ pub enum RestoreError {
     /// The source could not be opened, or not be written as a database.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The guardian's files cannot be used, or do not belong together.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// The rows could not be read as those of a session in progress.
     #[error(transparent)]
     Migration(#[from] MigrationError),
     /// The node's record of its newest session cannot be used.
     #[error(transparent)]
     Signed(#[from] SignedError),
+    /// The guardian of the data directory was moved away.
+    #[error(transparent)]
+    MovedAway(#[from] MovedAway),
+    /// The data directory does not say which guardian it is of.
+    #[error("{path} does not say which guardian it is of: its local.json has no number of one in the keys")]
+    NoNumber {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// A move to another archive has begun.
+    #[error("the move of {path} to {archive} was begun and is not another one")]
+    OtherMove {
+        /// The data directory.
+        path: PathBuf,
+        /// The archive of that move.
+        archive: PathBuf,
+    },
+    /// The way back from a move has begun.
+    #[error("the way back from the move of {path} was begun and is not finished")]
+    MovingBack {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// There is no move to take back.
+    #[error("the guardian of {path} was not moved")]
+    NothingMoved {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The move was finished, and nobody says whether the guardian ran at the new place.
+    #[error(
+        "the guardian of {path} may have run at the new place, and what it signed there is not here: session {at_least} at \
+         least"
+    )]
+    MayHaveRun {
+        /// The data directory.
+        path: PathBuf,
+        /// The session that was open when it was moved.
+        at_least: u64,
+    },
+    /// A move that an earlier run began could not be finished.
+    #[error("{what}; nothing starts at the old place")]
+    StaysSealed {
+        /// What happened.
+        what: String,
+        /// Whether the user ended it.
+        is_interrupted: bool,
+    },
+    /// The directory of a new guardian is a mount point.
+    #[error("{path} is a mount point, and a whole guardian takes its place in one step")]
+    Mounted {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory of a new guardian is there and is not empty.
+    #[error("{path} is there and is not empty: {what}")]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+        /// What it holds.
+        what: String,
+    },
     /// A path that is no guardian's data directory.
     #[error("{path} is no guardian's data directory: {what}")]
     NotADataDir {
@@ -176,6 +242,14 @@ pub enum RestoreError {
         at_least: u64,
         /// Why.
         why: String,
+    },
+    /// A federation of one would lose what nobody else has.
+    #[error("with {path}, this federation of one guardian loses for ever: {what}")]
+    PermanentLoss {
+        /// What is to be restored.
+        path: PathBuf,
+        /// What is lost.
+        what: String,
     },
     /// A restore of something else has begun.
     #[error("a restore of {chosen} was begun here and is not finished (step {step})")]

@@ -1,5 +1,5 @@
-//! Putting a guardian back on a state that is proven, and back again: the jobs behind `fm-checkpoint restore`, `status` and
-//! `undo`.
+//! Putting a guardian back on a state that is proven, and back again: the jobs behind `fm-checkpoint restore`, `status`,
+//! `undo` and `move`.
 //!
 //! Invariants: nothing is moved before the source is proven whole; the old database is kept, whatever its state; wherever a
 //! job is cut off, the journal tells how it goes on or back; no restore lowers the equivocation guard.
@@ -7,29 +7,37 @@
 mod data_dir;
 mod error;
 mod guard;
+mod held;
 mod job;
 mod journal;
 mod kept;
+mod moving;
 mod origin;
 mod outgoing;
 mod peers;
 mod plan;
 mod prove;
 mod reach;
+mod seal;
 mod small_file;
 mod stamp;
 mod status;
 mod undo;
+mod whole;
 
 pub use data_dir::{DataDir, LockedDir};
 pub use error::RestoreError;
+pub use fm_consensus::{Moved, MovedStep, check_not_moved};
 pub use fm_migration::OpenUnits;
 pub use guard::{GUARD_NAME, Guard};
 pub use journal::{Chosen, JOURNAL_NAME, Journal, Proof, Step};
+pub use moving::{Move, MoveBack, MovePlan, Stated};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, Outgoing};
 pub use peers::{OtherModules, Witness};
 pub use plan::{Plan, Restore};
 pub use reach::Reach;
+pub use seal::aside;
 pub use stamp::day;
 pub use status::{Reached, Status};
 pub use undo::{Undo, UndoPlan};
+pub use whole::{KeyCheck, Whole, WholePlan, target_of};

@@ -113,6 +113,8 @@ pub(crate) struct Look<'a> {
     /// The last session of the restore that put the database in place, if one did: nothing came after until another is
     /// finished.
     pub(crate) restored_to: Option<u64>,
+    /// The rounds of a session, if they are known.
+    pub(crate) rounds: Option<u16>,
     pub(crate) control: Control<'a>,
 }
 
@@ -129,6 +131,28 @@ impl Outgoing {
             reach: Reach::Known(None),
             evidence: String::new(),
         }
+    }
+
+    /// What of it the restored state does not have, in words; none if there is nothing, or nothing to read it from.
+    pub(crate) fn loss(&self) -> Option<String> {
+        let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+        let transactions = self.lost.content.transactions + self.pending.transactions;
+        let mut parts: Vec<String> = [
+            counted(self.lost.sessions, "signed session(s)"),
+            counted(self.pending.items, "accepted item(s) of the open session"),
+            counted(transactions, "transaction(s), whose inputs can be spent again"),
+            counted(self.client_backups_lost, "client backup(s)"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        match &self.condition {
+            Condition::Readable | Condition::Missing => {}
+            Condition::TornEnd(what) | Condition::Partly(what) | Condition::Unreadable(what) => {
+                parts.push(format!("and what cannot be read of the old database ({what})"));
+            }
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 
@@ -161,9 +185,9 @@ impl Look<'_> {
                 outgoing
             }
         };
-        let alone = self.keys.guardians() == 1;
+        let is_alone = self.keys.guardians() == 1;
         let in_place = self.restored_to.is_some() && outgoing.last == self.restored_to;
-        let evidence = Evidence { speaks_for_itself: alone || in_place, ..self.evidence };
+        let evidence = Evidence { is_alone, speaks_for_itself: in_place, ..self.evidence };
         evidence.conclude(&mut outgoing, held);
         Ok(outgoing)
     }
@@ -183,7 +207,7 @@ impl Look<'_> {
         let stored = StoredUnits::read(stream, Detected::Blocks(self.layout))?;
         let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
         self.count_pending(&stored, open, &mut outgoing.pending)?;
-        let units = stored.count(open, self.keys, self.peer);
+        let units = stored.count(open, self.keys, self.peer, self.rounds);
         let held = Held {
             open,
             own: units.own,

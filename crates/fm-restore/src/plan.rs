@@ -52,6 +52,10 @@ pub struct Restore<'a> {
     pub compare: &'a [Location],
     /// The last session in which the guardian may have signed units, if the user states one.
     pub guard_until: Option<u64>,
+    /// Whether what no other guardian has may be lost for ever.
+    pub accept_permanent_loss: bool,
+    /// The rounds of a session, if the config says it.
+    pub rounds_per_session: Option<u16>,
     /// Now.
     pub now: SystemTime,
     /// Version of the tool.
@@ -75,6 +79,10 @@ pub struct Plan {
     ///
     /// An error is for the user to resolve before the restore.
     pub guard: Result<Option<Guard>, RestoreError>,
+    /// Whether the federation has no other guardian, who could give again what is lost.
+    pub alone: bool,
+    /// Whether the user accepts to lose for ever what nobody else has.
+    pub(crate) accepts_loss: bool,
     /// About how many bytes will be written.
     pub bytes: u64,
     /// Bytes that are free where they go.
@@ -161,7 +169,22 @@ impl Restore<'_> {
         let mut warnings = origin.lacks();
         warnings.retain(|finding| finding.severity == Severity::Warning);
         let proof = proven.proof;
-        Ok(Plan { origin, proof, path, warnings, witnesses, outgoing, guard, bytes, free, began, number })
+        let (alone, accepts_loss) = (self.keys.guardians() == 1, self.accept_permanent_loss);
+        Ok(Plan {
+            origin,
+            proof,
+            path,
+            warnings,
+            witnesses,
+            outgoing,
+            guard,
+            alone,
+            accepts_loss,
+            bytes,
+            free,
+            began,
+            number,
+        })
     }
 
     /// A checkpoint is made right behind the session that it is named after.
@@ -192,6 +215,7 @@ impl Restore<'_> {
             newest: newest_checkpoint(&dir.checkpoints())
                 .max(Some(proof.last))
                 .filter(|_| restored.is_none()),
+            is_alone: false,
             speaks_for_itself: false,
         };
         let look = Look {
@@ -204,6 +228,7 @@ impl Restore<'_> {
             checkpoints: &dir.checkpoints(),
             evidence,
             restored_to: restored.map(|journal| journal.proof.last),
+            rounds: self.rounds_per_session,
             control,
         };
         look.look()
@@ -214,12 +239,22 @@ impl Plan {
     /// What stands in the way of doing it, if it is known by now.
     ///
     /// # Errors
-    /// If the user has to say up to which session the guardian may have signed units.
+    /// If the user has to say up to which session the guardian may have signed units, or has to accept a loss for ever.
     pub fn check(&mut self) -> Result<(), RestoreError> {
-        match &self.guard {
-            Ok(_) => Ok(()),
-            Err(_) => std::mem::replace(&mut self.guard, Ok(None)).map(drop),
+        if self.guard.is_err() {
+            return std::mem::replace(&mut self.guard, Ok(None)).map(drop);
         }
+        match self.permanent_loss() {
+            Some(what) if !self.accepts_loss => {
+                Err(RestoreError::PermanentLoss { path: self.path.clone(), what })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What is lost for ever, since no other guardian has it; none where others have it, or nothing is lost.
+    pub fn permanent_loss(&self) -> Option<String> {
+        if self.alone { self.outgoing.loss() } else { None }
     }
 
     /// The journal to begin with.

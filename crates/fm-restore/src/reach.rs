@@ -23,8 +23,9 @@ pub(crate) struct Evidence<'a> {
     pub(crate) record: Option<&'a SignedSession>,
     /// The last session of the newest state that is known of beside it; none if the guard covers all that was before it.
     pub(crate) newest: Option<u64>,
-    /// Whether nothing can speak against the database: a restore put it in place and nothing came after, or the guardian is
-    /// alone and makes no units.
+    /// Whether the federation has no other guardian: then none makes units, and there is nothing to keep still in.
+    pub(crate) is_alone: bool,
+    /// Whether nothing can speak against the database: a restore put it in place and nothing came after.
     pub(crate) speaks_for_itself: bool,
 }
 
@@ -36,6 +37,9 @@ impl Evidence<'_> {
     }
 
     fn reach(&self, outgoing: &Outgoing, held: Option<Held>) -> (Reach, String) {
+        if self.is_alone {
+            return (Reach::Known(None), "a guardian who is alone makes no units".to_owned());
+        }
         let last = outgoing.last;
         let why = match &outgoing.condition {
             Condition::Missing => "there is no old database".to_owned(),

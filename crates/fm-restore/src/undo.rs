@@ -114,8 +114,14 @@ impl Undo<'_> {
             peer,
             incoming: None,
             checkpoints: &dir.checkpoints(),
-            evidence: Evidence { record: record.as_ref(), newest: None, speaks_for_itself: false },
+            evidence: Evidence {
+                record: record.as_ref(),
+                newest: None,
+                is_alone: false,
+                speaks_for_itself: false,
+            },
             restored_to: None,
+            rounds: None,
             control,
         };
         look.look().map(Some)

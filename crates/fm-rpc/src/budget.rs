@@ -87,6 +87,10 @@ impl Charge {
         fits
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Gives back all but so many.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         self.budget.give_back(self.bytes.saturating_sub(bytes));

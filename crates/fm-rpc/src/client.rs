@@ -1,7 +1,8 @@
 //! The client: one connection, many requests at a time.
 //!
 //! Invariants: no answer is read that is longer than whoever connected takes; one answer of a connection is in memory at
-//! a time, until it was looked at; who sends what nobody asked for is closed.
+//! a time, until it was looked at; who sends what nobody asked for is closed; a connection that nobody waits for holds no
+//! more than a named number of bytes.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -29,6 +30,10 @@ const CONNECT_TIME: Duration = Duration::from_secs(5);
 const MAX_OPEN: usize = 256;
 /// What is read from a connection at a time.
 const READ_BYTES: usize = 32 << 10;
+
+/// A connection keeps the room that its longest answer took. After an answer of more than this it is closed, unless
+/// somebody waits for another one.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -200,10 +205,14 @@ async fn talk(
         while let Some(Ok(message)) = from.next().await {
             let Message::Text(text) = message else { continue };
             let Some(waiting) = read_response_id(&text).and_then(|id| table().remove(&id)) else { return };
+            let length = text.len();
             let (held, looked_at) = oneshot::channel();
             // Whoever asked may not wait any longer; then nobody looks at it.
             let _ = waiting.send(Answer { text, _held: held });
             let _ = looked_at.await;
+            if length > KEPT_BYTES && table().values().all(Waiting::is_closed) {
+                return;
+            }
         }
     };
     tokio::select! {

@@ -8,6 +8,7 @@
 //! request that cannot be read is answered, a connection that breaks the rules is closed; nothing a client or a server
 //! sends makes the other panic.
 
+mod aside;
 mod budget;
 mod client;
 mod http;
@@ -18,6 +19,7 @@ mod scan;
 mod server;
 mod talk;
 
+pub use aside::aside;
 pub use client::{Answer, Client, ClientError, Dial};
 pub use http::Page;
 pub use message::{RpcError, encode_params};

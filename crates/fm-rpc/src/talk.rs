@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
+use crate::aside::aside;
 use crate::budget::{Budget, Charge};
 use crate::message::{Call, RpcError, read_call, write_response};
 use crate::metered::{Meter, Metered};
@@ -32,6 +33,8 @@ const BURST: Duration = Duration::from_secs(1);
 const ROOM_TIME: Duration = Duration::from_secs(10);
 /// Longer answers are sent in pieces of this size: what a connection has sent stays allocated with it.
 const PIECE: usize = 64 << 10;
+/// An answer that takes more memory than this is made aside.
+const LARGE: usize = 256 << 10;
 
 type Sink = SplitSink<WebSocketStream<Metered>, Message>;
 
@@ -40,7 +43,7 @@ type Sink = SplitSink<WebSocketStream<Metered>, Message>;
 pub struct Turn {
     sink: Arc<Mutex<Sink>>,
     budget: Arc<Budget>,
-    held: Option<(OwnedMutexGuard<Sink>, Charge)>,
+    held: Option<(OwnedMutexGuard<Sink>, Arc<Charge>)>,
 }
 
 impl Turn {
@@ -53,9 +56,22 @@ impl Turn {
             let sink = self.sink.clone().lock_owned().await;
             let charge = timeout(ROOM_TIME, self.budget.wait(bytes)).await;
             let busy = |_| RpcError::new(RpcError::BUSY, "too many answers wait to be taken");
-            self.held = Some((sink, charge.map_err(busy)?));
+            self.held = Some((sink, Arc::new(charge.map_err(busy)?)));
         }
         Ok(())
+    }
+
+    /// Does a part of making the answer; of a large one aside, so that whoever asks for many delays nothing else. What
+    /// was charged for it stays so until that is done, even if the client goes. None if it cannot be done.
+    pub async fn make<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let charge = self.held.as_ref().map(|(_, charge)| charge).filter(|charge| charge.bytes() > LARGE);
+        let Some(charge) = charge.cloned() else { return Some(work()) };
+        let charged = move || {
+            let made = work();
+            drop(charge);
+            made
+        };
+        aside(charged).await
     }
 
     /// Sends the answer; false if the client does not take it.
@@ -63,7 +79,10 @@ impl Turn {
         let Some((mut sink, mut charge)) = self.held else {
             return write(&mut *self.sink.lock().await, text, stall).await;
         };
-        charge.shrink_to(text.len());
+        // Nobody else has it any more, unless the work was given up.
+        if let Some(charge) = Arc::get_mut(&mut charge) {
+            charge.shrink_to(text.len());
+        }
         write(&mut sink, text, stall).await
     }
 }
@@ -159,7 +178,8 @@ impl<S: Service> Talk<S> {
             };
             // The request is not in memory any more.
             drop(charge);
-            turn.send(write_response(&id, result), limits.stall).await
+            let Some(text) = turn.make(move || write_response(&id, result)).await else { return false };
+            turn.send(text, limits.stall).await
         }
     }
 }

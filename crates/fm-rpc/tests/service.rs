@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, and a large one.
 const LONGEST: usize = 1 << 20;
 const LARGE: usize = 300_000;
+/// One after which a connection is not kept.
+const HUGE: usize = 2 << 20;
 
 /// Counts the large answers that it made.
 #[derive(Default)]
@@ -39,6 +41,7 @@ impl Service for Echo {
                     self.0.fetch_add(1, Relaxed);
                     Ok(json!("x".repeat(LARGE)))
                 }
+                "huge" => Ok(json!("x".repeat(HUGE))),
                 "echo" => Ok(json!([request.auth, request.params])),
                 "never" => std::future::pending().await,
                 _ => Err(RpcError::new(RpcError::NO_METHOD, "no such method")),
@@ -111,6 +114,19 @@ async fn questions_are_answered_while_others_wait() {
     assert!(matches!(never, Err(ClientError::TimedOut { .. })));
     assert_eq!(echo.unwrap(), json!(["secret", {"a": 1}]));
     assert_eq!(code(client.request("other", None, &Value::Null, PATIENCE).await), RpcError::NO_METHOD);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_does_not_keep_the_room_of_a_huge_answer() {
+    let address = server(Limits::default()).await;
+    let dial = Dial { longest_answer: 2 * HUGE, pass: None };
+    let client = Client::connect(&format!("ws://{address}/"), &dial).await.unwrap();
+    let ask = |method| client.request::<Value>(method, None, &Value::Null, PATIENCE);
+    // While somebody waits for another answer, it stays.
+    let answers = tokio::join!(ask("huge"), ask("huge"), ask("huge"));
+    assert!([answers.0, answers.1, answers.2].iter().all(Result::is_ok));
+    assert!(closes(&client).await);
+    assert!(matches!(ask("echo").await, Err(ClientError::Closed { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

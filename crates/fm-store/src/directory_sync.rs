@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use rustix::io::Errno;
 
 use crate::StoreError;
-use crate::partial::parent;
+use crate::around::directory_of;
 
 /// The first directory of this process whose file system could not sync it.
 static UNSYNCED: OnceLock<PathBuf> = OnceLock::new();
@@ -35,7 +35,7 @@ pub fn sync_directory(path: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// If the directory that it is in cannot be opened, or the disk fails.
 pub fn sync_name(path: &Path) -> Result<(), StoreError> {
-    sync_directory(parent(path))
+    sync_directory(directory_of(path))
 }
 
 /// Syncs an open file or directory.

@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use crate::StoreError;
-use crate::partial::parent;
+use crate::around::directory_of;
 
 /// Bits of a mode that are handed down: everything but the right of all users to write, and the sticky bit.
 const HANDED_DOWN: u32 = 0o2775;
@@ -37,13 +37,13 @@ impl Inheritance {
     /// If neither can be looked at.
     pub fn replacing(path: &Path) -> Result<Self, StoreError> {
         match fs::symlink_metadata(path) {
-            Ok(old) if old.is_symlink() => Self::inside(parent(path)),
+            Ok(old) if old.is_symlink() => Self::inside(directory_of(path)),
             Ok(old) if old.is_dir() => Ok(Self::of_directory(path, &old)),
             Ok(old) => {
                 let mode = old.mode() & 0o777;
                 Ok(Self { owner: Some((old.uid(), old.gid())), modes: Some((mode, mode)) })
             }
-            Err(source) if source.kind() == io::ErrorKind::NotFound => Self::inside(parent(path)),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Self::inside(directory_of(path)),
             Err(source) => Err(StoreError::io(path, source)),
         }
     }
@@ -78,7 +78,20 @@ impl Inheritance {
     /// If the directory around it cannot be looked at.
     pub fn at(target: &Path) -> Result<Self, StoreError> {
         let is_root = rustix::process::geteuid().is_root();
-        Ok(if is_root { Self { modes: None, ..Self::inside(parent(target))? } } else { Self::NOTHING })
+        Ok(if is_root { Self { modes: None, ..Self::inside(directory_of(target))? } } else { Self::NOTHING })
+    }
+
+    /// For a whole guardian: the owner of the empty directory that it replaces, or as [`at`](Self::at). Its modes are those
+    /// that the process makes.
+    ///
+    /// # Errors
+    /// If neither can be looked at.
+    pub fn owner_at(target: &Path) -> Result<Self, StoreError> {
+        match fs::metadata(target) {
+            Ok(found) => Ok(Self { owner: Some((found.uid(), found.gid())), modes: None }),
+            Err(source) if source.kind() == io::ErrorKind::NotFound => Self::at(target),
+            Err(source) => Err(StoreError::io(target, source)),
+        }
     }
 
     /// Gives it to a file, or to a directory and everything in it; what is changed is synced. No database may be open in
@@ -165,7 +178,7 @@ pub fn keep_private() {
 pub fn make_directory(path: &Path) -> Result<bool, StoreError> {
     match fs::create_dir(path) {
         Ok(()) => {
-            Inheritance::inside(parent(path))?.give(path)?;
+            Inheritance::inside(directory_of(path))?.give(path)?;
             crate::sync_name(path)?;
             Ok(true)
         }

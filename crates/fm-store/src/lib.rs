@@ -11,6 +11,7 @@
 //! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`],
 //!   [`Replacement::exchange`] and [`Swap::run`].
 
+mod around;
 mod checkpoint_name;
 mod copy;
 mod directory_sync;
@@ -33,6 +34,7 @@ mod replace_file;
 mod swap;
 mod write;
 
+pub use around::{directories_around, directory_of, real_path};
 pub use checkpoint_name::{
     CHECKPOINTS_NAME, is_entry_name, is_left_by_node, is_moment, is_removing, is_unfinished,
     new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, unfinished_of, utc,
@@ -47,7 +49,7 @@ pub use movable::{check_movable, check_writable};
 pub use obstacle::Obstacle;
 pub use omission::{Omission, OmissionKind};
 pub use partial::{PARTIAL_MARKER, PartialDir};
-pub use partial_file::PartialFile;
+pub use partial_file::{PartialFile, rename_to_new};
 pub use quoted::quoted;
 pub use read::{ReadStore, Scan, prefix_end};
 pub use regular::open_regular;

@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 
 use crate::StoreError;
+use crate::around::real_path;
 use crate::open::check_lock;
 use crate::regular::open_regular;
 
@@ -61,7 +62,11 @@ impl DatabaseLock {
 }
 
 fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
-    let path = database.with_extension(SERVER_LOCK);
+    // A path like `.` has no name to put the ending to.
+    let path = match database.file_name() {
+        Some(_) => database.with_extension(SERVER_LOCK),
+        None => real_path(database).with_extension(SERVER_LOCK),
+    };
     let file = match open_regular(&path) {
         Ok(file) => file,
         Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),

@@ -11,7 +11,8 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use crate::StoreError;
-use crate::partial::{is_there, parent};
+use crate::around::directory_of;
+use crate::partial::is_there;
 
 /// `f_type` of an overlay.
 const OVERLAY: u64 = 0x794c_7630;
@@ -49,7 +50,7 @@ fn is_mount_point(path: &Path) -> Result<bool, StoreError> {
     let device = |path: &Path| {
         fs::symlink_metadata(path).map(|found| found.dev()).map_err(|source| StoreError::io(path, source))
     };
-    if device(path)? != device(parent(path))? {
+    if device(path)? != device(directory_of(path))? {
         return Ok(true);
     }
     Ok(is_bind_mount(path))

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::directory_sync::{sync_directory, sync_name};
 use crate::lock::lock_whole;
+use crate::movable::check_movable;
 use crate::{Inheritance, StoreError};
 
 /// Name of the file that marks a partial directory as ours, and carries the lock.
@@ -24,6 +25,8 @@ pub struct PartialDir {
     // Held for its lock.
     _lock: File,
     published: bool,
+    /// Whether the target may be there, as an empty directory.
+    over_empty: bool,
 }
 
 impl PartialDir {
@@ -33,6 +36,25 @@ impl PartialDir {
             return Err(StoreError::AlreadyExists { path: target.to_owned() });
         }
         let claimed = Self::claim(target)?;
+        clear(&claimed.path)?;
+        Ok(claimed)
+    }
+
+    /// The same for a target that may be there as an empty directory, whose place it then takes in one step.
+    ///
+    /// # Errors
+    /// If the target is anything else, or cannot be replaced.
+    pub fn create_over_empty(target: &Path) -> Result<Self, StoreError> {
+        if !is_there(target) {
+            return Self::create(target);
+        }
+        let mut entries = fs::read_dir(target).map_err(|source| StoreError::io(target, source))?;
+        if entries.next().is_some() {
+            return Err(StoreError::AlreadyExists { path: target.to_owned() });
+        }
+        check_movable(target)?;
+        let mut claimed = Self::claim(target)?;
+        claimed.over_empty = true;
         clear(&claimed.path)?;
         Ok(claimed)
     }
@@ -52,7 +74,7 @@ impl PartialDir {
                 let _ = fs::remove_dir(&path);
             }
         })?;
-        Ok(Self { path, target: target.to_owned(), _lock: lock, published: false })
+        Ok(Self { path, target: target.to_owned(), _lock: lock, published: false, over_empty: false })
     }
 
     /// Leaves everything where it is: the next run finds it.
@@ -78,10 +100,14 @@ impl PartialDir {
     pub fn publish_as(mut self, inheritance: &Inheritance) -> Result<(), StoreError> {
         inheritance.give(&self.path)?;
         sync_tree(&self.path)?;
-        if is_there(&self.target) {
+        if is_there(&self.target) && !self.over_empty {
             return Err(StoreError::AlreadyExists { path: self.target.clone() });
         }
-        fs::rename(&self.path, &self.target).map_err(|source| StoreError::io(&self.target, source))?;
+        // A directory takes the place of another one only if that is empty.
+        fs::rename(&self.path, &self.target).map_err(|source| match source.kind() {
+            io::ErrorKind::DirectoryNotEmpty => StoreError::AlreadyExists { path: self.target.clone() },
+            _ => StoreError::io(&self.target, source),
+        })?;
         self.published = true;
         Self::settle(&self.target)
     }
@@ -163,13 +189,6 @@ pub(crate) fn partial_path(target: &Path) -> PathBuf {
 /// Whether anything has the name, be it a link to nowhere.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-pub(crate) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// Syncs every file and directory below `path`, deepest first.

@@ -111,7 +111,10 @@ impl Drop for PartialFile {
 }
 
 /// Renames a file or directory to a name that nothing has.
-pub(crate) fn rename_to_new(from: &Path, to: &Path) -> Result<(), StoreError> {
+///
+/// # Errors
+/// If something has the name, or the system refuses.
+pub fn rename_to_new(from: &Path, to: &Path) -> Result<(), StoreError> {
     let exists = || StoreError::AlreadyExists { path: to.to_owned() };
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Ok(()) => Ok(()),

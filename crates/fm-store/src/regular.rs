@@ -9,8 +9,12 @@ use std::path::Path;
 /// # Errors
 /// If it cannot be opened, or is a directory, a pipe, a socket or a device.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    if fs::metadata(path)?.is_file() {
+    let metadata = fs::metadata(path)?;
+    if metadata.is_file() {
         return File::open(path);
+    }
+    if metadata.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a directory, not a file"));
     }
     Err(refused())
 }

@@ -33,5 +33,5 @@ pub use records::{Content, Damage, Expected, MAX_SPAN, Record, Records};
 pub use scale::{
     ScaleError, ScaleErrorKind, ScaleReader, Subset, subset_bits, write_bytes, write_compact, write_subset,
 };
-pub use shape::{CreatorShape, Proposal, Shape};
+pub use shape::{CreatorShape, PastEnd, Proposal, Shape};
 pub use unit::{Authored, MAX_BATCH_ITEMS, MAX_NODES, Unit, UnitData, UnitFields};

@@ -62,6 +62,17 @@ pub struct Shape {
     pub closed: bool,
 }
 
+/// Units of rounds that a session does not have any more, and what they carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PastEnd {
+    /// The first of these rounds: the number of rounds of the session.
+    pub rounds: u16,
+    /// Units.
+    pub units: u64,
+    /// Items in their batches, as far as they can be told apart: no server processes them.
+    pub items: u64,
+}
+
 /// An item and who proposed it.
 #[derive(Clone, Debug)]
 pub struct Proposal<'a> {
@@ -129,6 +140,17 @@ impl<'a> Dag<'a> {
                 item,
             })
         })
+    }
+
+    /// The units past the last of so many rounds.
+    pub fn past_end(&self, rounds: u16, encoding: ItemEncoding) -> PastEnd {
+        let mut past = PastEnd { rounds, ..PastEnd::default() };
+        for node in self.nodes.iter().filter(|node| node.unit.fields.round >= rounds) {
+            past.units += 1;
+            let items = batch(node, encoding).and_then(Result::ok).unwrap_or_default();
+            past.items += items.len() as u64;
+        }
+        past
     }
 
     /// Batches that do not decode, as findings.

@@ -1,10 +1,11 @@
 //! Federations of real processes. One program for all of these stories, since most of their time is waiting for rounds.
 
-mod attacked;
 mod byzantine;
 mod dev;
 mod faults;
+mod moved;
 mod refuses;
 mod restored;
+mod servers;
 mod together;
 mod upgrade;

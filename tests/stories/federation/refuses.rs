@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use fm_tests::{Nodes, Run, binary, command};
+use fm_tests::{Nodes, Run, binary, command, fixture};
 
 fn node(password: &str, arguments: &[&str], directory: &Path) -> Run {
     let mut node = command(binary("fm-node"));
@@ -159,4 +159,33 @@ fn a_ledger_does_not_run_beside_servers_that_know_another() {
     nodes.wait_for(0, 3);
     let sessions = nodes.shut_down();
     nodes.root(sessions);
+}
+
+/// What the public files tell is told before a password is asked for, and before anything else is looked at.
+#[test]
+fn a_federation_that_only_servers_can_run_is_refused_with_the_reason() {
+    let home = tempfile::tempdir().unwrap();
+    for (name, reasons) in [
+        ("session-v0.13.0", &["ln (module 0), lnv2 (module 1), mint (module 3)", "wallet (module 5)"][..]),
+        ("session-v0.13.0-single", &["ln (module 0), lnv2 (module 1), mint (module 3), wallet (module 4)"]),
+        ("session-v0.13.0-iroh", &["over iroh"]),
+    ] {
+        let directory = home.path().join(name);
+        fs::create_dir(&directory).unwrap();
+        for file in ["consensus.json", "local.json"] {
+            fs::copy(fixture(&format!("{name}/peer-0")).join(file), directory.join(file)).unwrap();
+        }
+        for options in [&[][..], &["--new"], &["--beside-servers", "v0.13"]] {
+            let mut run = command(binary("fm-node"));
+            run.env_remove("FM_PASSWORD").arg("run").args(options).arg("--data-dir").arg(&directory);
+            let refused = Run::from_output(format!("fm-node run on {name}"), run.output().unwrap()).exits(3);
+            for reason in reasons {
+                assert!(refused.sentence().contains(reason), "{}", refused.stderr);
+            }
+        }
+        let files = fs::read_dir(&directory).unwrap().count();
+        assert_eq!(files, 2, "something was written to {name}");
+    }
+    let asked = node("fixture", &["status"], &home.path().join("session-v0.13.0-iroh")).exits(3);
+    assert!(asked.sentence().contains("reached over iroh alone"), "{}", asked.stderr);
 }

@@ -11,6 +11,7 @@ use fm_cli::{
 };
 use fm_eras::Detected;
 
+use crate::move_args::MoveArgs;
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
 
 /// Make, prove and restore checkpoints and archives of a guardian's database.
@@ -56,6 +57,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Take a restore back: the old database takes its place again, and the restored one is kept.
     Undo(UndoArgs),
+    /// Move a guardian to another place: archive its last state, and keep everything from starting at the old place.
+    Move(MoveArgs),
     #[command(flatten)]
     Manual(Manual),
 }
@@ -162,6 +165,10 @@ pub(crate) struct ExportArgs {
     /// Encrypt the archive to this public key (age1…); may be given more than once.
     #[arg(long, value_name = "KEY", env = "FM_RECIPIENT")]
     pub(crate) recipient: Vec<String>,
+    /// Write the guardian's configuration and private keys as well, encrypted to the recipients, to this file or object: the
+    /// backup tar of its server. Needs --recipient.
+    #[arg(long, value_name = "FILE|URL", env = "FM_WITH_CONFIG", value_parser = crate::place::parser())]
+    pub(crate) with_config: Option<Location>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
     /// The guardian's data directory, whose secret files no row may hold (default: where the database lies).
@@ -220,6 +227,7 @@ pub(crate) struct ArchiveArgs {
 
 impl ArchiveArgs {
     pub(crate) fn archive(&self) -> Result<Location, Failure> {
+        crate::place::check_archive(&self.archive)?;
         self.identity.at(&self.archive)
     }
 

@@ -4,6 +4,7 @@ use fm_backup::Created;
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, interrupt_flag, keep_private, warn,
 };
+use fm_restore::{RestoreError, check_not_moved};
 use serde::Serialize;
 
 use crate::args::CreateArgs;
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
     if let Some(target) = &arguments.to {
         check_target(target, &arguments.data_dir.join(fm_audit::DATABASE_NAME))?;
     }
+    check_not_moved(&arguments.data_dir).map_err(RestoreError::from)?;
     keep_private();
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

@@ -1,16 +1,18 @@
 //! `export`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use fm_backup::{ExportOptions, Exported, Making, State, guardian_of};
+use fm_backup::{ExportOptions, Exported, Location, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits,
-    interrupt_flag,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
+    group_digits, interrupt_flag,
 };
+use fm_config::{CONSENSUS, ENCRYPTED, PRIVATE};
 use serde::Serialize;
 
 use crate::args::ExportArgs;
+use crate::configuration;
 use crate::place::check_target;
 use crate::show::{print_classes, print_history};
 
@@ -31,6 +33,7 @@ struct ExportVerdict<'a> {
     pending: u64,
     errors: u64,
     warnings: u64,
+    config: Option<&'a Path>,
     keys: Option<NamedKeys>,
     metadata: BTreeMap<&'a str, &'a str>,
 }
@@ -47,9 +50,15 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let mut printer = FindingPrinter::new(arguments.json.json);
     let state = State::open_at(&arguments.identity.at(&arguments.source)?, None, layout, control)?;
     let federation = keys.as_ref().and_then(PinnedKeys::federation).unwrap_or_default();
-    let data_dir = arguments.data_dir.as_deref().or_else(|| data_dir_of(&state, arguments.source.path()));
+    let found = data_dir_of(&state, arguments.source.path());
+    let data_dir = arguments.data_dir.as_deref().or(found.as_deref());
     let since = arguments.since.as_ref().map(|since| arguments.identity.at(since)).transpose()?;
     let recipients = fm_backup::recipients(&arguments.recipient)?;
+    configuration::check(arguments.with_config.as_ref(), &arguments.to, &recipients)?;
+    if arguments.with_config.is_some() && data_dir.is_none() {
+        let message = format!("no guardian's files are beside {}", arguments.source.path().display());
+        return Err(Failure::new(Exit::Usage, message).hint("name its data directory with --data-dir"));
+    }
     let guardian = data_dir.and_then(guardian_of);
     let layout = state.layout();
     let history_keys = keys.as_ref().map(|keys| keys.usable_for(&layout)).transpose()?.flatten();
@@ -63,27 +72,33 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
         keys: history_keys,
         accept_findings: arguments.accept_findings,
         level: arguments.level,
-        making: Making { federation, guardian, tool: format!("fm-checkpoint {}", env!("CARGO_PKG_VERSION")) },
+        making: Making { federation, guardian, tool: crate::TOOL.to_owned(), handover: None },
     };
     let exported = fm_backup::export(&state, &options, control, &mut |finding| printer.print(&finding));
     drop(progress);
     let mut output = printer.finish()?;
     let exported = crate::show::or_refused(exported, arguments.json.json, &mut output)?;
+    let directories: Vec<&Path> = data_dir.into_iter().collect();
+    let config = configuration::write(arguments.with_config.as_ref(), &directories, &recipients);
+    let config = crate::restore::or_refused(config, arguments.json.json, &mut output)?;
     show(arguments, &exported, keys.as_ref(), &mut output)?;
+    if let Some(config) = config.filter(|_| !arguments.json.json) {
+        output.line(&config)?;
+    }
     Ok(Exit::Done)
 }
 
 /// Where the guardian's secret files may lie: beside the database, or two directories above a checkpoint.
-fn data_dir_of<'a>(state: &'a State, source: &'a Path) -> Option<&'a Path> {
+fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
     if state.metadata().is_some() {
         return None;
     }
     let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
-    let parents = [holds_database.then_some(source), state.path().parent(), state.path().ancestors().nth(2)];
-    let is_guardians = |directory: &&Path| {
-        directory.join("consensus.json").exists() || directory.join("private.encrypt").exists()
+    let own = holds_database.then(|| source.to_owned());
+    let is_guardians = |directory: &PathBuf| {
+        [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists())
     };
-    parents.into_iter().flatten().find(is_guardians)
+    own.into_iter().chain(directories_around(state.path(), 2)).find(is_guardians)
 }
 
 fn show(
@@ -111,6 +126,7 @@ fn show(
             pending: survey.audit.pending,
             errors: survey.errors,
             warnings: survey.warnings,
+            config: arguments.with_config.as_ref().map(Location::path),
             keys: NamedKeys::of(keys, [&survey.layout, &survey.layout]),
             metadata: exported.metadata.iter().collect(),
         });

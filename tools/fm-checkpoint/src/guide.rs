@@ -27,6 +27,7 @@ pub(crate) const GUIDE: Guide = Guide {
             &[
                 "fm-checkpoint export /srv/guardian --to guardian.fmar --config /srv/guardian",
                 "fm-checkpoint export /srv/guardian --to s3://backups/guardian.fmar --config /srv/guardian",
+                "fm-checkpoint export /srv/guardian --to a.fmar --with-config a.tar.age --recipient age1…",
                 "fm-checkpoint export /srv/guardian --to new.fmar --since old.fmar --config /srv/guardian",
             ],
         ),
@@ -42,9 +43,17 @@ pub(crate) const GUIDE: Guide = Guide {
             &[
                 "fm-checkpoint restore --data-dir /srv/guardian --checkpoint 24 --dry-run",
                 "fm-checkpoint restore --data-dir /srv/guardian --archive guardian.fmar --compare other.fmar",
+                "fm-checkpoint restore --data-dir /srv/new --backup guardian.tar --archive guardian.fmar",
             ],
         ),
         ("status", &["fm-checkpoint status --data-dir /srv/guardian"]),
+        (
+            "move",
+            &[
+                "fm-checkpoint move --data-dir /srv/guardian --to /mnt/backup/guardian.fmar --dry-run",
+                "fm-checkpoint move --data-dir /srv/guardian --undo --guard-until none",
+            ],
+        ),
         ("undo", &["fm-checkpoint undo --data-dir /srv/guardian --dry-run"]),
     ],
     files: &[
@@ -55,13 +64,16 @@ pub(crate) const GUIDE: Guide = Guide {
             "The federation's public configuration, with the keys that histories are signed with.",
         ),
         ("DIR/equivocation-guard.json", "Until which session a restored guardian makes no units."),
+        ("DIR/moved.json", "Says that the guardian was moved away; nothing starts in DIR while it is there."),
+        ("DIR/moved-…", "The database and the private keys of a guardian that was moved away."),
         ("DIR/database.broken-…", "The database that a restore replaced."),
         ("FILE.fmar", "An archive; FILE.fmar.partial while it is written."),
     ],
     variables: &[
         (
             "FM_PASSWORD",
-            "The guardian's password, for `create` of a running fm-node; without it the program asks for it.",
+            "The guardian's password. `create` of a running fm-node needs it, and asks for it; `restore --backup` checks \
+             encrypted private keys with it.",
         ),
         (
             "FM_S3_COPY_MAX",

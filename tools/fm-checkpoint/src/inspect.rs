@@ -24,6 +24,7 @@ struct Inspected<'a> {
 }
 
 pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
+    crate::place::check_archive(&arguments.archive)?;
     let location = arguments.identity.at(&arguments.archive)?;
     location.check_keys()?;
     let archive = ArchiveSource::over(Arc::new(location))?;

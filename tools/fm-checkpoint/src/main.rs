@@ -3,6 +3,7 @@
 mod args;
 mod compare;
 mod compare_print;
+mod configuration;
 mod create;
 mod create_running;
 mod export;
@@ -10,6 +11,9 @@ mod guide;
 mod import;
 mod inspect;
 mod list;
+mod move_args;
+mod move_guardian;
+mod move_status;
 mod place;
 mod prune;
 mod quantities;
@@ -20,6 +24,7 @@ mod restore_args;
 mod restore_plan;
 mod restore_status;
 mod restore_undo;
+mod restore_whole;
 mod show;
 mod verify;
 
@@ -27,6 +32,9 @@ use std::process::ExitCode;
 
 use crate::args::{Arguments, Command};
 use crate::guide::GUIDE;
+
+/// How the program names itself in what it writes.
+const TOOL: &str = concat!("fm-checkpoint ", env!("CARGO_PKG_VERSION"));
 
 /// Rows are read on one thread and dropped on another, which fragments the system's allocator.
 #[global_allocator]
@@ -48,6 +56,7 @@ fn main() -> ExitCode {
         Command::Restore(arguments) => restore::run(&arguments),
         Command::Status(arguments) => restore_status::run(&arguments),
         Command::Undo(arguments) => restore_undo::run(&arguments),
+        Command::Move(arguments) => move_guardian::run(&arguments),
         Command::Manual(manual) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
     })
 }

@@ -35,6 +35,18 @@ fn in_store(address: Result<Address, fm_object::ObjectError>) -> Result<Location
     fm_object::location(&address?, &Settings::new(variables)?)
 }
 
+/// Refuses a directory where only an archive can be read.
+pub(crate) fn check_archive(location: &Location) -> Result<(), Failure> {
+    let path = location.path();
+    if location.is_remote() || !path.is_dir() {
+        return Ok(());
+    }
+    let message = format!("{} is a directory, and this command reads archives", path.display());
+    Err(Failure::new(Exit::CannotLook, message).hint(
+        "`fm-verify DIR` audits a database, `fm-checkpoint list --data-dir DIR` looks at its checkpoints",
+    ))
+}
+
 /// As [`fm_cli::check_target`]; objects lie in no directory, and only their names can collide.
 pub(crate) fn check_target(target: &Location, source: &Location) -> Result<(), Failure> {
     match (target.is_remote(), source.is_remote()) {

@@ -35,7 +35,11 @@ struct Verdict<'a> {
 
 pub(crate) fn run(arguments: &RestoreArgs) -> Result<Exit, Failure> {
     let mut output = Output::default();
-    or_refused(restore(arguments, &mut output), arguments.json, &mut output)
+    let restored = match &arguments.backup {
+        Some(backup) => crate::restore_whole::run(arguments, backup, &mut output),
+        None => restore(arguments, &mut output),
+    };
+    or_refused(restored, arguments.json, &mut output)
 }
 
 /// Passes a result on; a failure is the last line of the NDJSON as well.
@@ -92,6 +96,8 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
         accept_other_guardian: arguments.accept_other_guardian,
         compare: &compare,
         guard_until: arguments.guard_until,
+        accept_permanent_loss: arguments.accept_permanent_loss,
+        rounds_per_session: keys.rounds_per_session(),
         now: SystemTime::now(),
         tool_version: env!("CARGO_PKG_VERSION"),
     };
@@ -166,6 +172,9 @@ fn say(json: bool, output: &mut Output, text: &str) -> Result<(), Failure> {
 
 fn planned(arguments: &RestoreArgs, line: &PlanLine<'_>, output: &mut Output) -> Result<Exit, Failure> {
     if !arguments.json {
+        if line.permanent_loss.is_some() && !arguments.accept_permanent_loss {
+            output.line("without --accept-permanent-loss this restore is refused")?;
+        }
         output.line("nothing was changed (--dry-run)")?;
         return Ok(Exit::Done);
     }

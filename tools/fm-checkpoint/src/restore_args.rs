@@ -12,9 +12,13 @@ use crate::args::IdentityArgs;
 #[derive(Args)]
 #[command(group = ArgGroup::new("source").required(true))]
 pub(crate) struct RestoreArgs {
-    /// The guardian's data directory; the node must be stopped.
+    /// The guardian's data directory; the node must be stopped. With --backup: the directory to make, absent or empty.
     #[arg(long, value_name = "DIR", env = "FM_DATA_DIR")]
     pub(crate) data_dir: PathBuf,
+    /// Make a whole guardian: its configuration from this backup tar of its server, or from what --with-config wrote; its
+    /// database from the archive.
+    #[arg(long, value_name = "FILE|URL", env = "FM_BACKUP", requires = "archive", conflicts_with = "checkpoint", value_parser = crate::place::parser())]
+    pub(crate) backup: Option<Location>,
     /// Restore the checkpoint of this name in DIR/db_checkpoints; `latest` is the newest good one, as `list` shows it.
     #[arg(long, value_name = "NAME", env = "FM_CHECKPOINT", group = "source")]
     pub(crate) checkpoint: Option<String>,
@@ -39,6 +43,13 @@ pub(crate) struct RestoreArgs {
     /// session count of the other guardians, and 1 more.
     #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL", value_parser = number)]
     pub(crate) guard_until: Option<u64>,
+    /// Lose for ever what the plan says is lost: needed where no other guardian has it, in a federation of one.
+    #[arg(long, env = "FM_ACCEPT_PERMANENT_LOSS", value_parser = FalseyValueParser::new())]
+    pub(crate) accept_permanent_loss: bool,
+    /// Read the guardian's password from this file. With --backup: to check private keys that are encrypted; without it they
+    /// are checked if FM_PASSWORD holds the password.
+    #[arg(long, value_name = "FILE", env = "FM_PASSWORD_FILE")]
+    pub(crate) password_file: Option<PathBuf>,
     /// Do not ask.
     #[arg(long, env = "FM_YES", value_parser = FalseyValueParser::new())]
     pub(crate) yes: bool,

@@ -22,6 +22,8 @@ pub(crate) struct PlanLine<'a> {
     old: OldLine<'a>,
     lost: LostLine<'a>,
     pending: ContentLine,
+    alone: bool,
+    pub(crate) permanent_loss: Option<String>,
     pub(crate) guard_until: Option<u64>,
     guard_at_least: Option<u64>,
     evidence: &'a str,
@@ -49,6 +51,7 @@ struct OldLine<'a> {
     client_backups_lost: u64,
     units: Option<u64>,
     own_units: Option<u64>,
+    units_past_end: Option<u64>,
     unreadable_unit_rows: Option<u64>,
 }
 
@@ -103,6 +106,7 @@ impl<'a> PlanLine<'a> {
                 client_backups_lost: outgoing.client_backups_lost,
                 units: units.map(|units| units.all),
                 own_units: units.and_then(|units| units.own),
+                units_past_end: units.and_then(|units| units.past_end),
                 unreadable_unit_rows: units.map(|units| units.damaged),
             },
             lost: LostLine {
@@ -114,6 +118,8 @@ impl<'a> PlanLine<'a> {
                 content: ContentLine::new(&outgoing.lost.content, &kinds),
             },
             pending: ContentLine::new(&outgoing.pending, &kinds),
+            alone: plan.alone,
+            permanent_loss: plan.permanent_loss(),
             guard_until: plan.guard.as_ref().ok().and_then(Option::as_ref).map(|guard| guard.until_session),
             guard_at_least: if let Reach::Unknown(least) = outgoing.reach { Some(least) } else { None },
             evidence: &outgoing.evidence,
@@ -183,6 +189,16 @@ pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(),
     print_old(output, &plan.old)?;
     print_lost(output, plan)?;
     print_equivocation(output, plan)?;
+    if let Some(loss) = &plan.permanent_loss {
+        output.line(&format!(
+            "FOR EVER   this federation has one guardian, so that nobody can give again: {loss}"
+        ))?;
+    } else if plan.alone && plan.old.condition == "missing" {
+        output.line(
+            "FOR EVER   this federation has one guardian, and there is no old database: whatever came after the restored \
+             session is lost, and what it spent can be spent again",
+        )?;
+    }
     if plan.free > plan.bytes {
         return Ok(());
     }
@@ -241,11 +257,17 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
                 counted(lost.sessions, "session"),
                 lost.content.shown()
             ))?;
+            let (it, what) = if lost.signed == 1 { ("it", "it") } else { ("they", "these") };
+            let again = match plan.alone {
+                true => format!(
+                    "LOST FOR EVER: nobody else has {what}, and {it} will be signed again with other items"
+                ),
+                false => format!("the node downloads {what} again from its peers"),
+            };
             output.line(&format!(
-                "           {} signed by a threshold ({}); the node downloads {} again from its peers",
+                "           {} signed by a threshold ({}); {again}",
                 group_digits(lost.signed),
-                signers.join(", "),
-                if lost.signed == 1 { "it" } else { "these" }
+                signers.join(", ")
             ))?;
         }
         _ if plan.old.condition == "readable" => output.line("lost       no finished session")?,
@@ -272,7 +294,15 @@ fn print_pending(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure
         (Some(_), _) => {
             format!("           of session {open}, which was open and is not signed yet: {}", pending.shown())
         }
-    })
+    })?;
+    match (plan.old.units_past_end, plan.old.units) {
+        (Some(past @ 1..), Some(units)) => output.line(&format!(
+            "           its rounds were over: {} of its {} are past its end, and their items do not count",
+            group_digits(past),
+            counted(units, "unit")
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn span(first: u64, last: u64) -> String {
@@ -291,11 +321,17 @@ fn print_double_spends(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), F
             _ => "spends     no transaction is forgotten, as far as the old database can be read",
         });
     }
-    output.line(&format!(
-        "spends     {} forgotten until the other guardians send them again; if they cannot, what these spent can be spent \
-         again:",
-        counted(transactions, "transaction"),
-    ))?;
+    let transactions = counted(transactions, "transaction");
+    output.line(&match plan.alone {
+        true => format!(
+            "spends     {transactions} FORGOTTEN FOR EVER: no other guardian has them, and what these spent CAN BE SPENT \
+             AGAIN:"
+        ),
+        false => format!(
+            "spends     {transactions} forgotten until the other guardians send them again; if they cannot, what these \
+             spent can be spent again:"
+        ),
+    })?;
     let of = |content: &'static str| move |module| (content, module);
     let finished = plan.lost.content.modules.iter().map(of("in lost sessions"));
     for (content, module) in finished.chain(plan.pending.modules.iter().map(of("in the open session"))) {

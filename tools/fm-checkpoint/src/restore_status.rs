@@ -26,7 +26,10 @@ struct StatusLine<'a> {
 }
 
 pub(crate) fn run(arguments: &StatusArgs) -> Result<Exit, Failure> {
-    let dir = DataDir::open(&arguments.data_dir)?;
+    let dir = DataDir::open_to_move(&arguments.data_dir)?;
+    if let Some(moved) = dir.marker()? {
+        return crate::move_status::run(arguments, &dir, &moved);
+    }
     let status = Status::of(&dir)?;
     let journal = status.journal.as_ref();
     let under_way = journal.is_some_and(|journal| journal.step.is_under_way());

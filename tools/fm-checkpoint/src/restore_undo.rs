@@ -48,7 +48,7 @@ fn undo(arguments: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let plan = undo.plan(&dir, Control { progress: &progress, interrupted: &flag })?;
     drop(progress);
     if !arguments.json {
-        print_plan(output, &plan)?;
+        print_plan(output, &plan, undo.keys.guardians() == 1)?;
     }
     let verdict = if arguments.dry_run { "planned" } else { "undone" };
     let swapped = plan.swaps;
@@ -87,7 +87,7 @@ fn undo(arguments: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print_plan(output: &mut Output, plan: &UndoPlan) -> Result<(), Failure> {
+fn print_plan(output: &mut Output, plan: &UndoPlan, alone: bool) -> Result<(), Failure> {
     output.line(&format!(
         "undo       the restore of {}, step {}",
         plan.journal.source,
@@ -100,9 +100,13 @@ fn print_plan(output: &mut Output, plan: &UndoPlan) -> Result<(), Failure> {
     }
     if let Some(written) = &plan.written {
         output.line(&format!(
-            "lost       what the node wrote since: {} session(s), {} items; its peers have the signed ones",
+            "lost       what the node wrote since: {} session(s), {} items; {}",
             group_digits(written.lost.sessions),
-            group_digits(written.lost.content.items)
+            group_digits(written.lost.content.items),
+            match alone {
+                true => "LOST FOR EVER: no other guardian has them, and what their transactions spent can be spent again",
+                false => "its peers have the signed ones",
+            }
         ))?;
         output.line(&format!("guard      {}", written.evidence))?;
     }

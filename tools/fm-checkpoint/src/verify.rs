@@ -28,6 +28,7 @@ struct VerifyVerdict<'a> {
     warnings: u64,
     keys: Option<NamedKeys>,
     metadata: BTreeMap<&'a str, &'a str>,
+    claims: &'a [String],
 }
 
 pub(crate) fn run(arguments: &VerifyArgs) -> Result<Exit, Failure> {
@@ -91,6 +92,7 @@ fn conclude(
             warnings: verified.warnings,
             keys: survey.and_then(|survey| NamedKeys::of(keys, [&survey.layout, &survey.layout])),
             metadata: verified.metadata.iter().collect(),
+            claims: &verified.claims,
         })?;
         return Ok(exit);
     }
@@ -102,6 +104,9 @@ fn conclude(
     }
     if let Some(identity) = verified.identity {
         output.line(&format!("identity   {identity}"))?;
+    }
+    if !verified.claims.is_empty() {
+        output.line(&format!("claims     not proven: {}", claims(verified)))?;
     }
     let summary = match verdict {
         "whole" => {
@@ -125,4 +130,16 @@ fn conclude(
     };
     output.line(&format!("verdict    {summary}{warned}"))?;
     Ok(exit)
+}
+
+/// What the header says and nothing proves; of a quick check, that is all of it.
+fn claims(verified: &Verified) -> String {
+    if verified.claims.len() == verified.metadata.iter().count() {
+        return "everything that the header says".to_owned();
+    }
+    let said = verified.claims.iter().map(|name| match verified.metadata.get(name) {
+        None | Some("") => format!("no {name}"),
+        Some(value) => format!("{name} {value:?}"),
+    });
+    said.collect::<Vec<_>>().join(", ")
 }

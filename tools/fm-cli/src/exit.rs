@@ -12,6 +12,7 @@ use fm_store::StoreError;
 
 use crate::obstacle::{hint_of, obstacle_hint};
 use crate::output::error_line;
+use crate::secrets::of_files;
 
 /// The exit statuses of all tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -221,6 +222,7 @@ impl From<BackupError> for Failure {
         let (exit, hint) = match error {
             BackupError::Audit(error) => return error.into(),
             BackupError::Store(error) => return error.into(),
+            BackupError::Files(error) => return of_files(&error),
             BackupError::Archive { .. } => (
                 Exit::CannotLook,
                 Some("`fm-checkpoint repair` says what of it is whole, and takes the rest from another copy"),
@@ -286,6 +288,9 @@ impl From<BackupError> for Failure {
                 (Exit::WrongKey, Some("the key is on a line of its own: AGE-SECRET-KEY-1…"))
             }
             BackupError::NotARecipient { .. } => (Exit::Usage, Some("a public key begins with age1")),
+            BackupError::InClear { .. } => {
+                (Exit::Usage, Some("give --recipient: nothing is written with private keys in clear"))
+            }
             BackupError::File { .. } => (Exit::CannotLook, None),
         };
         Self::from_error(exit, &error).or_hint(hint)

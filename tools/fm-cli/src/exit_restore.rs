@@ -11,6 +11,10 @@ impl From<RestoreError> for Failure {
             RestoreError::Store(error) => error.into(),
             RestoreError::Backup(error) => error.into(),
             RestoreError::Migration(error) => error.into(),
+            RestoreError::Files(error) => {
+                let hint = "nothing was changed; give the backup as the guardian's server wrote it";
+                crate::of_files(&error).or_hint(Some(hint))
+            }
             error => {
                 let (exit, hint) = ending(&error);
                 Self::from_error(exit, &error).or_hint(hint)
@@ -25,6 +29,43 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::Signed(_) => (
             Exit::CannotLook,
             "look at it: it is fm-node's own record, and says whose it is; nothing was changed",
+        ),
+        RestoreError::MovedAway(_) => (
+            Exit::Findings,
+            "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
+             `fm-checkpoint move --undo` is the way back",
+        ),
+        RestoreError::NoNumber { .. } => {
+            (Exit::Usage, "give the guardian's own data directory, with its consensus.json and local.json")
+        }
+        RestoreError::OtherMove { .. } => (
+            Exit::Usage,
+            "finish it with the archive that it was begun with, or take it back with `fm-checkpoint move --undo`",
+        ),
+        RestoreError::MovingBack { .. } => (Exit::Usage, "finish it with `fm-checkpoint move --undo`"),
+        RestoreError::NothingMoved { .. } => (Exit::Usage, "nothing was changed; check --data-dir"),
+        RestoreError::MayHaveRun { .. } => (
+            Exit::Usage,
+            "nothing was changed. --guard-until none if it was never started there; else stop it there, and give the highest \
+             session count of the other guardians, and 1 more",
+        ),
+        RestoreError::StaysSealed { is_interrupted: true, .. } => (
+            Exit::Interrupted,
+            "run the same command again to finish it; `fm-checkpoint move --undo` leads back",
+        ),
+        RestoreError::StaysSealed { .. } => (
+            Exit::CannotLook,
+            "run the same command again to finish it; `fm-checkpoint move --undo` leads back",
+        ),
+        RestoreError::Mounted { .. } => (
+            Exit::Usage,
+            "nothing was changed; restore into a new directory inside of it, and move what is in that to the mount point before \
+             a guardian is started there",
+        ),
+        RestoreError::NotEmpty { .. } => (
+            Exit::Usage,
+            "nothing was changed; give a directory that does not exist, or an empty one. A guardian that has a database is \
+             restored without --backup",
         ),
         RestoreError::NotADataDir { .. } => {
             (Exit::Usage, "give the directory that holds `database` and consensus.json")
@@ -80,6 +121,10 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::GuardTooLow { .. } => {
             (Exit::Usage, "nothing was changed; leave it out, or give a higher one")
         }
+        RestoreError::PermanentLoss { .. } => (
+            Exit::Usage,
+            "nothing was changed; look for a newer checkpoint or archive; if there is none, --accept-permanent-loss goes on",
+        ),
         RestoreError::UnderWay { .. } => (
             Exit::Usage,
             "finish it with the command that began it, or take it back with `fm-checkpoint undo`",
@@ -109,7 +154,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::Audit(_)
         | RestoreError::Store(_)
         | RestoreError::Backup(_)
-        | RestoreError::Migration(_) => {
+        | RestoreError::Migration(_)
+        | RestoreError::Files(_) => {
             return (Exit::CannotLook, None);
         }
     };

@@ -5,23 +5,22 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fm_audit::{DATABASE_NAME, HistoryKeys};
+use fm_config::{CONSENSUS, GuardianFiles};
 use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
 use fm_eras::Detected;
-use fm_store::CHECKPOINTS_NAME;
+use fm_store::{CHECKPOINTS_NAME, real_path};
 
-use crate::{Exit, Failure, Output, read_file, warn};
+use crate::{Exit, Failure, Output, of_files, read_file, warn};
 
-/// Name of the public config in a guardian's data directory.
-const CONFIG_NAME: &str = "consensus.json";
 /// Largest file of keys that is read: seven hundred times the `consensus.json` in `fixtures`.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the federation's keys come from.
 #[derive(Args, Clone, Debug)]
 pub struct KeyArgs {
-    /// The guardian's consensus.json, or the directory that holds it.
+    /// The guardian's consensus.json, the directory that holds it, or the backup (tar) that the guardian's server gives.
     #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG", conflicts_with = "keys")]
     pub config: Option<PathBuf>,
     /// A small JSON file of public keys: {"epoch_pk_set": ["<96 hex>", …]} for epochs, {"0": "<66 hex>", …} for
@@ -48,6 +47,11 @@ pub struct PinnedKeys {
 impl PinnedKeys {
     /// What is said behind keys that nobody named.
     pub const FOUND: &str = ", found in the data directory; nobody confirmed it";
+
+    /// The rounds of a session, if the keys come with a config that says it.
+    pub fn rounds_per_session(&self) -> Option<u16> {
+        self.config.as_ref()?.rounds_per_session
+    }
 
     /// The keys that a history of this layout is signed with.
     pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
@@ -148,7 +152,7 @@ impl PinnedKeys {
 /// # Errors
 /// If it cannot be read or is neither.
 pub fn load_keys_of(path: &Path) -> Result<PinnedKeys, Failure> {
-    if path.is_dir() {
+    if GuardianFiles::is_one(path) {
         return load_config(path);
     }
     match ConsensusConfig::parse(&read(path)?) {
@@ -219,20 +223,23 @@ pub fn config_around(source: &Path) -> Option<PathBuf> {
     if !source.is_dir() {
         return None;
     }
-    let own = source.join(CONFIG_NAME);
+    let own = source.join(CONSENSUS);
     if own.is_file() {
         return Some(own);
     }
-    let whole = std::path::absolute(source).ok()?;
-    let parent = whole.parent()?;
-    let home = if whole.file_name()? == DATABASE_NAME {
-        parent
-    } else if parent.file_name()? == CHECKPOINTS_NAME {
-        parent.parent()?
-    } else {
-        return None;
-    };
-    Some(home.join(CONFIG_NAME)).filter(|config| config.is_file())
+    let written = std::path::absolute(source).ok()?;
+    [written, real_path(source)].iter().find_map(|whole| {
+        let mut around = whole.ancestors().skip(1);
+        let parent = around.next()?;
+        let home = if whole.file_name()? == DATABASE_NAME {
+            parent
+        } else if parent.file_name()? == CHECKPOINTS_NAME {
+            around.next()?
+        } else {
+            return None;
+        };
+        Some(home.join(CONSENSUS)).filter(|config| config.is_file())
+    })
 }
 
 /// The text of a small file: keys or a config.
@@ -259,8 +266,25 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
 }
 
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
-    let path = if path.is_dir() { path.join(CONFIG_NAME) } else { path.to_owned() };
+    if GuardianFiles::is_backup_file(path) {
+        let files = GuardianFiles::open(path).map_err(|error| of_files(&error))?;
+        return keys_of_files(&files);
+    }
+    let path = if path.is_dir() { path.join(CONSENSUS) } else { path.to_owned() };
     let config = ConsensusConfig::parse(&read(&path)?).map_err(|error| malformed(&path, &error))?;
+    pinned(path, config)
+}
+
+/// The keys in a guardian's files, or in its backup.
+///
+/// # Errors
+/// If they hold none that can be read.
+pub fn keys_of_files(files: &GuardianFiles) -> Result<PinnedKeys, Failure> {
+    let config = files.consensus().map_err(|error| of_files(&error))?;
+    pinned(files.path().to_owned(), config)
+}
+
+fn pinned(path: PathBuf, config: ConsensusConfig) -> Result<PinnedKeys, Failure> {
     let epoch = config.epoch_keys.clone();
     // What is no point cannot have signed: a config of v0.1 is of use without these keys.
     let session = match SessionKeys::new(&config.broadcast_public_keys) {

@@ -34,17 +34,19 @@ pub use common::{Colour, Verbosity, verbosity, wants_colour};
 pub use exit::{Exit, Failure, warn};
 pub use findings::FindingPrinter;
 pub use fm_restore::day;
-pub use fm_store::{keep_private, quoted};
+pub use fm_store::{directories_around, keep_private, quoted};
 pub use guide::{Guide, command, faults};
 pub use input::read_file;
 pub use interrupt::interrupt_flag;
-pub use keys::{KeyArgs, PinnedKeys, config_around, layout_by_name, load_keys_of, read as read_text};
+pub use keys::{
+    KeyArgs, PinnedKeys, config_around, keys_of_files, layout_by_name, load_keys_of, read as read_text,
+};
 pub use manual::Manual;
 pub use output::{Output, group_digits, note, print_json_line, root_line};
 pub use progress::TerminalProgress;
 pub use quantities::{bytes, count, number, scaled};
 pub use run::{Refused, run};
-pub use secrets::{PasswordArgs, guardian_key};
+pub use secrets::{GuardianKey, PasswordArgs, guardian_key, of_files};
 pub use source::SourceArgs;
 pub use strict::StrictArgs;
 pub use target::check_target;

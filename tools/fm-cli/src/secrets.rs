@@ -9,10 +9,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_crypto::{PrivateConfigError, SigningKey, open_private_config, parse_secret_key};
+use fm_config::{FilesError, GuardianFiles, belongs, is_exposed, said_exposed};
+use fm_crypto::{SigningKey, parse_secret_key};
+use fm_store::quoted;
 use zeroize::Zeroizing;
 
-use crate::keys::read;
 use crate::{Exit, Failure};
 
 /// The variable that carries the password.
@@ -24,54 +25,72 @@ const MAX_PASSWORD_BYTES: u64 = 4096;
 /// Longest key file that is read; a key has 64 digits.
 const MAX_KEY_BYTES: u64 = 1024;
 
-/// The key that a guardian signs sessions with: from `key_file`, or else from the private files in `directory`, opened
-/// with the guardian's password.
+/// The key that a guardian signs sessions with, and what is to be said of where it was found, in sentences.
+pub struct GuardianKey {
+    /// The key.
+    pub key: SigningKey,
+    /// What whoever keeps it should know.
+    pub notes: Vec<String>,
+}
+
+/// The key of a guardian: from `key_file`, or else from the private files in its data directory or backup, opened with the
+/// guardian's password where they are under one.
 pub fn guardian_key(
-    directory: Option<&Path>,
+    config: Option<&Path>,
     key_file: Option<&Path>,
     password: &PasswordArgs,
-) -> Result<SigningKey, Failure> {
-    match (key_file, directory) {
+) -> Result<GuardianKey, Failure> {
+    match (key_file, config) {
         (Some(path), _) => from_key_file(path),
-        (None, Some(directory)) => from_private_config(directory, password),
+        (None, Some(path)) => from_private_config(path, password),
         (None, None) => Err(Failure::new(Exit::Usage, "no key to sign with")
             .hint("give the guardian's data directory with --config, or its key with --key-file")),
     }
 }
 
-fn from_key_file(path: &Path) -> Result<SigningKey, Failure> {
+fn from_key_file(path: &Path) -> Result<GuardianKey, Failure> {
     let text = read_secret(path, MAX_KEY_BYTES)?;
-    parse_secret_key(&text).map_err(|_| {
+    let key = parse_secret_key(&text).map_err(|_| {
         Failure::new(
             Exit::WrongKey,
             format!("{} is no key file: 64 hex digits of a secret key", path.display()),
         )
-    })
+    })?;
+    let notes = if is_exposed(path) { vec![said_exposed(path)] } else { Vec::new() };
+    Ok(GuardianKey { key, notes })
 }
 
-fn from_private_config(directory: &Path, password: &PasswordArgs) -> Result<SigningKey, Failure> {
-    if !directory.is_dir() {
-        let message = format!("{} is not a guardian's data directory, where its key is", directory.display());
+fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianKey, Failure> {
+    if path.exists() && !GuardianFiles::is_one(path) {
+        let message = format!(
+            "{} is neither a guardian's data directory nor its backup (tar), where its key is",
+            path.display()
+        );
         return Err(Failure::new(Exit::Usage, message)
-            .hint("give the directory with private.encrypt and private.salt, or the key with --key-file"));
+            .hint("give the directory with private.json or private.encrypt, or the key with --key-file"));
     }
-    let (encrypted, salt) =
-        (read(&directory.join("private.encrypt"))?, read(&directory.join("private.salt"))?);
-    let opened = password.open(
-        directory,
-        |error| matches!(error, PrivateConfigError::WrongPassword),
-        |password| open_private_config(&encrypted, &salt, password),
-    )?;
-    opened.map_err(|error| {
-        let exit = match error {
-            PrivateConfigError::WrongPassword
-            | PrivateConfigError::NotAPrivateConfig
-            | PrivateConfigError::Key(_) => Exit::WrongKey,
-            _ => Exit::CannotLook,
-        };
-        let failure = Failure::from_error(exit, &error);
-        Failure { message: format!("{}: {}", directory.display(), failure.message), ..failure }
-    })
+    let files = GuardianFiles::open(path).map_err(|error| of_files(&error))?;
+    let open = |password: Option<&str>| files.private(password);
+    let found = password.open_files(&files, FilesError::is_wrong_password, open)?;
+    let found = found.map_err(|error| of_files(&error))?;
+    let belonging =
+        files.identity().and_then(|me| belongs(&files.consensus()?, me, &found.config, found.file));
+    belonging.map_err(|error| of_files(&error))?;
+    let exposed = files.exposed().map_err(|error| of_files(&error))?;
+    let notes = found.notes.into_iter().chain(exposed).collect();
+    Ok(GuardianKey { key: found.config.signing_key(), notes })
+}
+
+/// What is said of a guardian's files that are of no use.
+pub fn of_files(error: &FilesError) -> Failure {
+    let exit = match error {
+        FilesError::NoPassword { .. } => Exit::Usage,
+        _ if error.is_of_secrets() => Exit::WrongKey,
+        FilesError::Read { path, source } => return Failure::file("read", path, source),
+        FilesError::NoPrivate { .. } | FilesError::Sealed { .. } => Exit::CannotLook,
+        _ => Exit::Usage,
+    };
+    Failure::from_error(exit, error)
 }
 
 /// Where a guardian's password comes from.
@@ -121,8 +140,37 @@ impl PasswordArgs {
         Ok(open(&ask(directory)?))
     }
 
-    /// The password as the file or the environment has it.
-    fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+    /// Opens a guardian's files: with the password that is given; without one where they are in clear; else with one that is
+    /// asked for. One that the guardian keeps beside them is not taken unasked.
+    ///
+    /// # Errors
+    /// As [`PasswordArgs::open`], and if the files cannot be looked at.
+    pub fn open_files<T, E>(
+        &self,
+        files: &GuardianFiles,
+        is_wrong: impl Fn(&E) -> bool,
+        mut open: impl FnMut(Option<&str>) -> Result<T, E>,
+    ) -> Result<Result<T, E>, Failure> {
+        let is_given = self.password_file.is_some() || env::var_os(PASSWORD).is_some();
+        if !is_given && !files.needs_password().map_err(|error| of_files(&error))? {
+            return Ok(open(None));
+        }
+        self.open(files.path(), is_wrong, |password| open(Some(password))).map_err(|failure| {
+            match files.kept_password() {
+                Ok(Some(name)) if failure.exit == Exit::Usage => {
+                    let kept = quoted(&files.path().join(name));
+                    failure.hint(format!("the guardian keeps one: --password-file {kept}"))
+                }
+                _ => failure,
+            }
+        })
+    }
+
+    /// The password as the file or the environment has it; none if neither does.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.password_file {
             return read_secret(path, MAX_PASSWORD_BYTES).map(Some);
         }

@@ -3,15 +3,14 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use fm_store::directory_of;
+
 use crate::{Exit, Failure};
 
 /// Refuses, before any work is done, a target that cannot be: without a parent, or one whose making would touch its
 /// own source, which is never written.
 pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
-    let parent = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = directory_of(target);
     let real_parent = parent.canonicalize().ok().filter(|parent| parent.is_dir());
     let Some(real_parent) = real_parent else {
         let message =

@@ -156,11 +156,11 @@ pub(crate) struct AttestArgs {
     /// A directory that convert made.
     #[arg(long, value_name = "DIR", env = "FM_DIR")]
     pub(crate) dir: PathBuf,
-    /// Keys, and with --config the guardian's data directory: its private.encrypt and private.salt hold its own
-    /// key, which the guardian's password opens.
+    /// Keys, and with --config the guardian's data directory or backup (tar): its private.json holds its own key, or its
+    /// private.encrypt and private.salt, which the guardian's password opens.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// A file with the guardian's broadcast secret key, 64 hex digits, in place of private.encrypt.
+    /// A file with the guardian's broadcast secret key, 64 hex digits, in place of its private files.
     #[arg(long, value_name = "FILE", env = "FM_KEY_FILE")]
     pub(crate) key_file: Option<PathBuf>,
     #[command(flatten)]

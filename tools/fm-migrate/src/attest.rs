@@ -4,8 +4,8 @@ use std::path::Path;
 
 use fm_audit::{Control, MigratedDir};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, group_digits, guardian_key,
-    interrupt_flag, root_line,
+    Exit, Failure, FindingPrinter, GuardianKey, Output, TerminalProgress, check_target, group_digits,
+    guardian_key, interrupt_flag, root_line, warn,
 };
 use fm_migration::{Attest, Attested, Signer};
 use serde::Serialize;
@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &AttestArgs) -> Result<Exit, Failure> {
     let keys = pinned.of_sessions()?;
     let federation = pinned.federation();
     let (config, key_file) = (arguments.keys.config.as_deref(), arguments.key_file.as_deref());
-    let key = guardian_key(config, key_file, &arguments.password)?;
+    let GuardianKey { key, notes } = guardian_key(config, key_file, &arguments.password)?;
     let signer = Signer::new(&key, keys)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
@@ -52,6 +52,9 @@ pub(crate) fn run(arguments: &AttestArgs) -> Result<Exit, Failure> {
     drop(progress);
     let mut output = printer.finish()?;
     let attested = or_refused(result, arguments.json, &mut output)?;
+    for note in &notes {
+        warn("fm-migrate", note);
+    }
     if arguments.json {
         print_json(&mut output, arguments, &attested)
     } else {

@@ -40,7 +40,10 @@ pub(crate) const GUIDE: Guide = Guide {
             "DIR/consensus.json",
             "The federation's public configuration, with the keys that histories are signed with.",
         ),
-        ("DIR/private.encrypt, DIR/private.salt", "The guardian's own keys, which `attest` signs with."),
+        (
+            "DIR/private.json, or DIR/private.encrypt and DIR/private.salt",
+            "The guardian's own keys, which `attest` signs with.",
+        ),
         ("TARGET.partial", "A result that is being written; the same command replaces it after a kill."),
         ("TARGET/manifest.json", "What was converted, and the history root of the result."),
         ("TARGET/provenance.fmar", "Every row of the old database: the way back."),

@@ -35,6 +35,7 @@ pub(crate) enum Command {
     /// Its name is `db_checkpoints/`, the last session, `-` and the time, and it is never removed by itself.
     Checkpoint(CheckpointArgs),
     Shutdown(ShutdownArgs),
+    Announce(AnnounceArgs),
     Load(LoadArgs),
     #[command(flatten)]
     Manual(Manual),
@@ -42,8 +43,9 @@ pub(crate) enum Command {
 
 /// Run a guardian from its data directory, until Ctrl-C or a scheduled shutdown.
 ///
-/// The directory holds consensus.json, local.json, private.encrypt and private.salt as v0.4 to v0.6 write them, and
-/// `database`.
+/// The directory holds consensus.json, local.json, `database`, and private.json, or private.encrypt and private.salt, as
+/// servers from v0.4 on write them. Where the keys are in clear, the password is that of the interface; without one what
+/// needs it is refused there.
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The guardian's data directory.
@@ -263,6 +265,21 @@ pub(crate) struct ShutdownArgs {
     /// Cancel the scheduled shutdown; the guardian keeps running.
     #[arg(long, conflicts_with = "at_session", env = "FM_CANCEL", value_parser = FalseyValueParser::new())]
     pub(crate) cancel: bool,
+}
+
+/// Sign the address at which clients reach a running guardian from now on; clients and the other guardians learn it.
+///
+/// For a guardian that was moved to another host. fedimintd (v0.4 and later) takes it as well. The address in
+/// consensus.json stays as it is. An iroh federation needs no announcement.
+#[derive(Args)]
+pub(crate) struct AnnounceArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// The new address: wss://host/ or ws://host:port/.
+    #[arg(long, value_name = "URL", env = "FM_NEW_ADDRESS")]
+    pub(crate) address: String,
 }
 
 /// Submit transactions of a `dummy` ledger to a running federation and measure how long they take.

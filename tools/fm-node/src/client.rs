@@ -10,7 +10,7 @@ use fm_guardian::issue;
 use fm_history::Transaction;
 use serde_json::{Value, json};
 
-use crate::args::{CheckpointArgs, ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
+use crate::args::{AnnounceArgs, CheckpointArgs, ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
 use crate::failure::{of_client, of_submission};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,6 +78,42 @@ pub(crate) fn checkpoint(arguments: &CheckpointArgs) -> Result<Exit, Failure> {
     let (path, sessions) = (made["path"].as_str().unwrap_or_default(), &made["session_count"]);
     Output::default().line(&format!("checkpoint {path}, with {sessions} finished sessions"))?;
     Ok(Exit::Done)
+}
+
+pub(crate) fn announce(arguments: &AnnounceArgs) -> Result<Exit, Failure> {
+    let url = json!(arguments.address);
+    let signed = ask_as_admin(&arguments.server, &arguments.password, "sign_api_announcement", &url)?;
+    let announcement = &signed["api_announcement"];
+    let (address, number) = (announcement["api_url"].as_str().unwrap_or_default(), &announcement["nonce"]);
+    let mut output = Output::default();
+    output.line(&format!("announced  {address}, signed with the number {number}"))?;
+    for (peer, told) in pass_on(&arguments.server, &signed)? {
+        let text = told.err().map_or("knows it".to_owned(), |error| format!("does not know it yet: {error}"));
+        output.line(&format!("guardian {peer} {text}"))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Gives a signed address to the other guardians; clients may ask any of them.
+fn pass_on(
+    server: &ServerArgs,
+    signed: &Value,
+) -> Result<Vec<(String, Result<(), fm_client::ClientError>)>, Failure> {
+    let config = ask(server, None, "client_config", &Value::Null)?;
+    let status = ask(server, None, "status", &Value::Null)?;
+    let others = &status["federation"]["status_by_peer"];
+    let urls = config["api_endpoints"].as_object().cloned().unwrap_or_default();
+    // A guardian's status is of all but itself.
+    let (others, own): (Vec<_>, Vec<_>) = urls.into_iter().partition(|(peer, _)| others.get(peer).is_some());
+    let [(own, _)] = own.as_slice() else { return Ok(Vec::new()) };
+    let mut submission = signed.clone();
+    submission["peer_id"] = json!(own.parse::<u16>().unwrap_or_default());
+    let tell = |(peer, endpoint): (String, Value)| {
+        let guardian = Guardian::new(endpoint["url"].as_str().unwrap_or_default());
+        let told = wait_for(guardian.ask("submit_api_announcement", None, &submission, PATIENCE));
+        Ok((peer, told.map_err(cannot_wait)?.map(drop)))
+    };
+    others.into_iter().map(tell).collect()
 }
 
 pub(crate) fn submit(arguments: &SubmitArgs) -> Result<Exit, Failure> {

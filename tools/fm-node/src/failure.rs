@@ -1,8 +1,7 @@
 //! How a node's errors end the program.
 
-use fm_cli::{Exit, Failure};
+use fm_cli::{Exit, Failure, of_files};
 use fm_client::{ClientError, RpcError, SubmitError};
-use fm_crypto::PrivateConfigError;
 use fm_guardian::{NodeConfigError, NodeError};
 
 /// A failure of a node, with what to do about it.
@@ -10,6 +9,10 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
     match error {
         NodeError::Store(error) => error.into(),
         NodeError::Config(error) => of_config(&error),
+        NodeError::MovedAway(_) => Failure::from_error(Exit::Findings, &error).hint(
+            "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
+             `fm-checkpoint move --undo` is the way back",
+        ),
         NodeError::NoDatabase { .. } => Failure::from_error(Exit::CannotLook, &error)
             .hint("check --data-dir; a guardian that never ran before starts with --new"),
         NodeError::NotWhole { .. } => Failure::from_error(Exit::CannotLook, &error).hint(
@@ -39,12 +42,15 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
 /// A failure of a guardian's files.
 pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
     let exit = if is_wrong_password(error) { Exit::WrongKey } else { Exit::CannotLook };
-    Failure::from_error(exit, error)
+    match error {
+        NodeConfigError::Files(error) => Failure { exit, ..of_files(error) },
+        _ => Failure::from_error(exit, error),
+    }
 }
 
 /// Whether another password could open the files.
 pub(crate) fn is_wrong_password(error: &NodeConfigError) -> bool {
-    matches!(error, NodeConfigError::Private(PrivateConfigError::WrongPassword))
+    matches!(error, NodeConfigError::Files(error) if error.is_wrong_password())
 }
 
 /// A failure to ask a guardian.
@@ -52,7 +58,7 @@ pub(crate) fn of_client(error: &ClientError) -> Failure {
     let exit = match error {
         ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED => {
             return Failure::new(Exit::WrongKey, format!("the password is wrong: {error}"))
-                .hint("FM_PASSWORD holds the password that this guardian's private.encrypt was made with");
+                .hint("FM_PASSWORD holds the password that this guardian's private.encrypt was made with, or that `fm-node run` was given");
         }
         ClientError::Refused { .. } => Exit::Findings,
         _ => Exit::CannotLook,

@@ -36,12 +36,16 @@ pub(crate) const GUIDE: Guide = Guide {
         ("submit", &["fm-node submit --api ws://127.0.0.1:8174/"]),
         ("checkpoint", &["fm-node checkpoint --data-dir /var/lib/fm-node"]),
         ("shutdown", &["fm-node shutdown --data-dir /var/lib/fm-node --at-session 1200"]),
+        ("announce", &["fm-node announce --api ws://127.0.0.1:8174/ --address wss://guardian.example/"]),
         ("load", &["fm-node load --dir federation --seconds 10"]),
     ],
     files: &[
         ("DIR/consensus.json", "The federation's public configuration."),
         ("DIR/local.json", "Where this guardian listens, and where it reaches the others."),
-        ("DIR/private.encrypt, DIR/private.salt", "The guardian's own keys, under its password."),
+        (
+            "DIR/private.json, or DIR/private.encrypt and DIR/private.salt",
+            "The guardian's own keys: in clear, or under its password.",
+        ),
         ("DIR/database", "The guardian's database."),
         ("DIR/db_checkpoints", "Checkpoints: one after every session, and those that were asked for."),
         ("DIR/equivocation-guard.json", "Until which session a restored guardian makes no units."),

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Submit(arguments) => client::submit(&arguments),
         Command::Checkpoint(arguments) => client::checkpoint(&arguments),
         Command::Shutdown(arguments) => client::shutdown(&arguments),
+        Command::Announce(arguments) => client::announce(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Manual(manual) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
     })

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use fm_cli::{Exit, Failure, interrupt_flag};
-use fm_consensus::Retention;
+use fm_cli::{Exit, Failure, interrupt_flag, of_files};
+use fm_config::GuardianFiles;
+use fm_consensus::{Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use tokio::runtime::{Builder, Runtime};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::args::RunArgs;
 use crate::failure::{is_wrong_password, of_config, of_node};
@@ -20,9 +21,19 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if arguments.stop_with_stdin {
         stop_with_stdin(interrupted.clone())?;
     }
-    let read = |password: &str| NodeConfig::read(&arguments.data_dir, password);
-    let config = arguments.password.open(&arguments.data_dir, is_wrong_password, read)?;
+    let files = GuardianFiles::open(&arguments.data_dir).map_err(|error| of_files(&error))?;
+    // Both before a password is asked for: a guardian that moved has no keys here.
+    if !files.is_backup() {
+        check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
+    }
+    NodeConfig::check_runnable(&files).map_err(|error| of_config(&error))?;
+    let read = |password: Option<&str>| NodeConfig::read(&arguments.data_dir, password);
+    let config = arguments.password.open_files(&files, is_wrong_password, read)?;
     let config = config.map_err(|error| of_config(&error))?;
+    let mut notes = config.notes.clone();
+    if config.api_auth.is_none() {
+        notes.push("no password: what needs the guardian's password is refused at its interface".to_owned());
+    }
     let options = NodeOptions {
         listen: arguments.bind_p2p.clone(),
         api: arguments.bind_api.clone(),
@@ -35,6 +46,9 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     };
     runtime()?.block_on(async {
         let node = Node::start(config, &options).await.map_err(of_node)?;
+        for note in &notes {
+            warn!("{note}");
+        }
         tokio::spawn(stop_when(interrupted, node.stopper()));
         node.run().await.map_err(of_node)
     })?;

@@ -1,7 +1,7 @@
 //! `fm-node setup`: a new federation by an exchange of codes, or an old one that goes on.
 
 use fm_audit::Control;
-use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag, warn};
+use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag, of_files, warn};
 use fm_guardian::{
     CarryOver, CarryOverError, SetupError, SetupPlan, begin_setup, carry_over, carry_over_hash, finish_setup,
 };
@@ -68,8 +68,11 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     };
     let flag = interrupt_flag()?;
-    let is_wrong =
-        |error: &CarryOverError| matches!(error, CarryOverError::Config(error) if is_wrong_password(error));
+    let is_wrong = |error: &CarryOverError| match error {
+        CarryOverError::Config(error) => is_wrong_password(error),
+        CarryOverError::Files(error) => error.is_wrong_password(),
+        _ => false,
+    };
     let carried = arguments.password.open(from, is_wrong, |password| {
         let progress = TerminalProgress::new();
         carry_over(job, confirmed, password, Control { progress: &progress, interrupted: &flag })
@@ -110,6 +113,7 @@ fn not_carried(error: CarryOverError) -> Failure {
         CarryOverError::Audit(error) => return error.into(),
         CarryOverError::Store(error) => return error.into(),
         CarryOverError::Config(error) => return of_config(&error),
+        CarryOverError::Files(error) => return of_files(&error),
         CarryOverError::File { .. } | CarryOverError::Signed(_) => Exit::CannotLook,
         CarryOverError::Done { .. }
         | CarryOverError::Unbound { .. }

@@ -18,6 +18,8 @@ struct KeysLine<'a> {
     federation: Option<String>,
     federation_name: Option<&'a str>,
     guardians: Vec<GuardianLine<'a>>,
+    /// By which guardians know that they have the same configuration.
+    config_hashes: Option<ConfigHashes>,
     key_sets: Vec<KeySet>,
     file: Option<String>,
 }
@@ -28,6 +30,13 @@ struct GuardianLine<'a> {
     name: Option<&'a str>,
     /// The key that it signs sessions with.
     key: Option<String>,
+}
+
+/// The hashes of the configuration.
+#[derive(Serialize)]
+struct ConfigHashes {
+    answered: String,
+    whole: String,
 }
 
 /// The keys that sign one kind of history.
@@ -65,6 +74,10 @@ pub(crate) fn run(arguments: &KeysArgs) -> Result<Exit, Failure> {
         federation: keys.federation(),
         federation_name: keys.federation_name(),
         guardians: guardians(&keys),
+        config_hashes: keys.config.as_ref().and_then(|config| config.hashes).map(|hashes| ConfigHashes {
+            answered: hex::encode(hashes.answered),
+            whole: hex::encode(hashes.whole),
+        }),
         key_sets,
         file,
     };
@@ -141,6 +154,18 @@ fn print(output: &mut Output, line: &KeysLine<'_>) -> Result<(), Failure> {
         let name = guardian.name.map(|name| format!(" {}", in_quotes(name))).unwrap_or_default();
         let key = guardian.key.as_deref().map(|key| format!(", signs with {key}")).unwrap_or_default();
         output.line(&format!("guardian   {}{name}{key}", guardian.peer))?;
+    }
+    if let Some(hashes) = &line.config_hashes {
+        output.line(&format!(
+            "config     {}, which servers answer as server_config_consensus_hash",
+            hashes.answered
+        ))?;
+        if hashes.whole != hashes.answered {
+            output.line(&format!(
+                "           {}, with iroh_endpoints, as servers from 0.7 on have it",
+                hashes.whole
+            ))?;
+        }
     }
     for set in &line.key_sets {
         output

@@ -15,6 +15,7 @@ mod report;
 mod scope_args;
 mod show;
 mod show_converted;
+mod show_open;
 mod show_unit;
 mod spoken;
 mod standing;

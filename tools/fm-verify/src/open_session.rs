@@ -10,32 +10,50 @@ use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
 use fm_history::{Code, Finding, Place};
 use fm_migration::{MigrationError, StoredUnits};
-use fm_units::{Backup, Dag, Expected, ItemEncoding, read_in_form};
+use fm_units::{Backup, Dag, Expected, ItemEncoding, PastEnd, read_in_form};
 
 use fm_cli::Failure;
 
-/// Checks the units of the session in progress; returns how many there are.
+/// The units of the session in progress.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CheckedUnits {
+    /// How many were checked.
+    pub(crate) units: u64,
+    /// Those past the end of the session; none if nothing says how many rounds it has.
+    pub(crate) past_end: Option<PastEnd>,
+}
+
+/// Checks the units of the session in progress, of `rounds` rounds if that is known.
 pub(crate) fn check(
     stream: EpochStream<'_>,
     layout: &'static BlockLayout,
     keys: Option<&SessionKeys>,
+    rounds: Option<u16>,
     on_finding: &mut dyn FnMut(Finding),
-) -> Result<u64, Failure> {
+) -> Result<CheckedUnits, Failure> {
+    let past_end = rounds.map(|rounds| PastEnd { rounds, ..PastEnd::default() });
+    let mut checked = CheckedUnits { units: 0, past_end };
     let stored = match StoredUnits::read(stream, Detected::Blocks(layout)) {
         Err(MigrationError::Units { source, .. }) => {
             on_finding(unchecked(&source.to_string()));
-            return Ok(0);
+            return Ok(checked);
         }
         stored => stored?,
     };
     // The bytes are the same with a tag and without; the layout is what the history's signatures showed.
     let untagged = keys.map(SessionKeys::without_tag);
     let keys = if layout.tagged { keys } else { untagged.as_ref() };
-    let mut units = 0;
     for (session, backup) in &stored.backups {
-        units += check_backup(&stored, *session, backup, keys, on_finding);
+        let Some(dag) = check_backup(&stored, *session, backup, keys, on_finding) else { continue };
+        not_proposed(&stored, &dag, rounds).into_iter().for_each(&mut *on_finding);
+        checked.units += dag.nodes.len() as u64;
+        if let Some(past_end) = &mut checked.past_end {
+            let found = dag.past_end(past_end.rounds, stored.encoding());
+            past_end.units += found.units;
+            past_end.items += found.items;
+        }
     }
-    Ok(units)
+    Ok(checked)
 }
 
 fn unchecked(why: &str) -> Finding {
@@ -43,37 +61,38 @@ fn unchecked(why: &str) -> Finding {
     Finding::new(Code::UnitsUnchecked, Place::everywhere(), message)
 }
 
-fn check_backup(
+fn check_backup<'a>(
     stored: &StoredUnits,
     session: u64,
-    backup: &Backup,
+    backup: &'a Backup,
     keys: Option<&SessionKeys>,
     on_finding: &mut dyn FnMut(Finding),
-) -> u64 {
+) -> Option<Dag<'a>> {
     let expected = Expected { session, guardians: keys.map(SessionKeys::guardians) };
     let records = match read_in_form(backup, expected, stored.forms()) {
         Ok(records) => records,
         Err(error) => {
             on_finding(unchecked(&error.to_string()));
-            return 0;
+            return None;
         }
     };
-    let Some(dag) = Dag::new(&[records], keys, stored.layout.dialect) else { return 0 };
+    let dag = Dag::new(&[records], keys, stored.layout.dialect)?;
     // Missing keys have a verdict of their own.
     let findings = dag.findings.iter().filter(|finding| finding.code != Code::UnitSignaturesUnchecked);
     findings.cloned().chain(dag.undecodable_batches(stored.encoding())).for_each(&mut *on_finding);
-    not_proposed(stored, &dag).into_iter().for_each(on_finding);
-    dag.nodes.len() as u64
+    Some(dag)
 }
 
-/// An accepted item that no unit holds; only where all units are there, and their items can be told apart.
-fn not_proposed(stored: &StoredUnits, dag: &Dag<'_>) -> Option<Finding> {
+/// An accepted item that no unit of a round that counts holds; only where all units are there, and their items can be told
+/// apart.
+fn not_proposed(stored: &StoredUnits, dag: &Dag<'_>, rounds: Option<u16>) -> Option<Finding> {
     if dag.form.own_only || !dag.is_closed() || stored.encoding() == ItemEncoding::Older {
         return None;
     }
     let accepted = stored.accepted_items()?;
     let mut proposed: BTreeMap<(Vec<u8>, u64), u64> = BTreeMap::new();
-    for proposal in dag.proposals(stored.encoding()) {
+    let counts = |round: u16| rounds.is_none_or(|rounds| round < rounds);
+    for proposal in dag.proposals(stored.encoding()).filter(|proposal| counts(proposal.round)) {
         *proposed.entry((proposal.item.bytes.to_vec(), proposal.peer)).or_default() += 1;
     }
     let is_missing = |item: &(Vec<u8>, u64)| match proposed.get_mut(item) {
@@ -85,6 +104,6 @@ fn not_proposed(stored: &StoredUnits, dag: &Dag<'_>) -> Option<Finding> {
     };
     let first = accepted.iter().position(is_missing)?;
     let place = Place { item: Some(first as u64), ..Place::session(dag.session) };
-    let message = "the item was accepted, and no unit of the session in progress holds it";
+    let message = "the item was accepted, and no unit of the session in progress that counts holds it";
     Some(Finding::new(Code::AcceptedItemNotOrdered, place, message))
 }

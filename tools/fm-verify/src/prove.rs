@@ -67,7 +67,10 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
     };
     let proof = prove(&history, found.index, item, &found.record, trusted(keys.as_ref()));
     drop(progress);
-    let text = proof.map_err(|error| not_proven(&arguments.source.display().to_string(), error))?;
+    let (text, proven) = proof.map_err(|error| not_proven(&arguments.source.display().to_string(), error))?;
+    if let Some(repeated) = repeated(&found, &proven) {
+        note("fm-verify", &repeated);
+    }
     match &arguments.out {
         Some(target) => {
             write_file(target, &text)?;
@@ -112,6 +115,21 @@ fn instead(named: &Found, signed: &Found) -> String {
     format!(
         "item {item} of {what} {index}, which session {session} was made from: nobody has sealed that session"
     )
+}
+
+/// What the source holds of a session beyond the items that its header pins.
+fn repeated(found: &Found, proven: &ProvenItem) -> Option<String> {
+    let stored = found.entry.known_items().len() as u64;
+    let more = stored.checked_sub(proven.count).filter(|more| *more > 0)?;
+    Some(format!(
+        "{} {} is stored with {} items, the last {} of which repeat those before them: its header is the same without \
+         them, so that the proof counts {} items",
+        found.what(),
+        group_digits(found.index),
+        group_digits(stored),
+        group_digits(more),
+        group_digits(proven.count)
+    ))
 }
 
 fn not_proven(source: &str, error: ProofError) -> Failure {

@@ -11,11 +11,12 @@ use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
 use crate::show_converted::{Converted, OriginalLine, with_other_id};
+use crate::show_open;
 use crate::show_unit::{self, Shown};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
 /// Items printed for people; the rest is counted.
-const MOST_PRINTED: usize = 1000;
+pub(crate) const MOST_PRINTED: usize = 1000;
 
 #[derive(Serialize)]
 struct EntryLine<'a> {
@@ -75,8 +76,13 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
         let shown = Shown { modules: &modules, hex: arguments.hex, json, keys: keys.as_ref() };
         return show_unit::run(&source, name, &shown, control);
     }
-    let found = find(&source, &arguments.place, control)?;
     let history = history_of(&source, &arguments.place);
+    if let Some(stored) = show_open::named(&history, &arguments.place)? {
+        let (modules, json) = (modules(keys.as_ref()), arguments.json);
+        let shown = Shown { modules: &modules, hex: arguments.hex, json, keys: keys.as_ref() };
+        return show_open::run(&stored, arguments.place.item, &shown);
+    }
+    let found = find(&source, &arguments.place, control)?;
     let signers = history.signers(found.index, &found.record, trusted(keys.as_ref()), control)?;
     let converted = Converted::of(&source, &found.entry, trusted(keys.as_ref()), control)?;
     drop(progress);
@@ -132,9 +138,12 @@ fn take(history: &StoredHistory<'_>, index: u64, item: Option<usize>) -> Result<
     let (path, layout) = (history.stream.path.display(), history.layout);
     let what = if matches!(layout, Detected::Hbbft(_)) { "epoch" } else { "session" };
     let record = history.record(index)?;
-    let record = record.ok_or_else(|| {
-        Failure::new(Exit::Findings, format!("{path} has no {what} {}", group_digits(index)))
-    })?;
+    let Some(record) = record else {
+        return Err(match show_open::open(history, index)? {
+            Some(stored) => show_open::unsigned(&stored),
+            None => Failure::new(Exit::Findings, format!("{path} has no {what} {}", group_digits(index))),
+        });
+    };
     let entry = read_entry(index, &record, &layout).map_err(|reason| {
         Failure::new(Exit::CannotLook, format!("{what} {index} of {path} does not decode: {reason}"))
     })?;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, quoted, root_line};
 use fm_eras::Detected;
+use fm_units::PastEnd;
 use serde::Serialize;
 
 use crate::origin::Origin;
@@ -38,6 +39,8 @@ pub(crate) struct Verdict<'a> {
     pub(crate) pending: u64,
     /// Units of the session in progress that were checked.
     pub(crate) units: u64,
+    /// Those among them past the end of the session, and their items, which do not count; none if its rounds are not known.
+    pub(crate) past_end: Option<PastEnd>,
     pub(crate) last: Option<u64>,
     pub(crate) proven_to: Option<u64>,
     /// The last epoch or session before the first break; none if that is the first, or not all before it was looked at.
@@ -201,7 +204,8 @@ fn verdict<'a>(
         items: anchor.map_or(0, |anchor| anchor.items),
         continued: continued_sessions(outcome),
         pending: continued.unwrap_or(&outcome.audit).pending,
-        units: outcome.units,
+        units: outcome.units.units,
+        past_end: outcome.units.past_end,
         last: anchor.map(|anchor| anchor.last),
         proven_to: proven_to(outcome).filter(|_| is_gapless && is_confirmed),
         intact_to: outcome.tally.intact_to(last_stored(outcome)).filter(|_| is_from_start),
@@ -246,7 +250,7 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
             group_digits(last),
             group_digits(verdict.items)
         ))?;
-        if verdict.pending > 0 {
+        if verdict.pending > 0 || verdict.units > 0 {
             output.line(&format!("open       {}", open_session(verdict)))?;
         }
         output.line(&format!("{}{}", root_line(root, last), root_standing(verdict)))?;
@@ -275,9 +279,19 @@ pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
     let pending = group_digits(verdict.pending);
     let units = match verdict.units {
         0 => String::new(),
+        1 => "; 1 unit checked".to_owned(),
         units => format!("; {} units checked", group_digits(units)),
     };
-    format!("{pending} accepted items, not signed yet{units}")
+    let past_end = match verdict.past_end {
+        Some(past) if past.units > 0 => format!(
+            ", {} of them past the end of the session at round {}: their {} items do not count",
+            group_digits(past.units),
+            group_digits(past.rounds.into()),
+            group_digits(past.items)
+        ),
+        _ => String::new(),
+    };
+    format!("{pending} accepted items, not signed yet{units}{past_end}")
 }
 
 /// What was looked at, in words.

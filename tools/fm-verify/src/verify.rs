@@ -11,7 +11,7 @@ use fm_eras::Detected;
 use fm_history::{Finding, Hash, Tally};
 
 use crate::audit_args::AuditArgs;
-use crate::open_session;
+use crate::open_session::{self, CheckedUnits};
 use crate::origin::RowIdentity;
 use crate::pending;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
@@ -28,7 +28,7 @@ pub(crate) struct Outcome {
     /// The audit of the database by itself, where a guardian goes on from a conversion.
     pub(crate) continued: Option<HistoryAudit>,
     /// Units of the session in progress.
-    pub(crate) units: u64,
+    pub(crate) units: CheckedUnits,
     /// Identity of all rows; none if they were not all looked at.
     pub(crate) identity: Option<Hash>,
     /// What the findings come to.
@@ -117,7 +117,7 @@ fn damaged(
         audit,
         seal,
         continued: None,
-        units: 0,
+        units: CheckedUnits::default(),
         identity: None,
         tally,
         strict,
@@ -168,14 +168,15 @@ fn audit(
     let stream = history.stream;
     let audit = audit_history(stream, options, control, &mut |found| told.take(found), &mut on_session)?;
     let layout = audit.layout.unwrap_or(layout);
-    let mut units = 0;
+    let mut units = CheckedUnits::default();
     if let Detected::Blocks(layout) = layout
         && plan.scope().is_whole()
     {
         // Keys that are of another federation were told already.
         let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
         let keys = request.keys.and_then(|keys| keys.session.as_ref()).filter(|_| is_checked);
-        units = open_session::check(stream, layout, keys, &mut |finding| told.take(finding))?;
+        let rounds = request.keys.and_then(PinnedKeys::rounds_per_session);
+        units = open_session::check(stream, layout, keys, rounds, &mut |finding| told.take(finding))?;
     }
     let (tally, strict) = (told.tally, request.strict);
     let is_whole = plan.scope().is_whole();
@@ -223,7 +224,7 @@ fn audit_directory(
         audit: audit.original,
         seal: audit.seal,
         continued: audit.continued,
-        units: 0,
+        units: CheckedUnits::default(),
         // Of the rows of old: the audit compared it with what the manifest says.
         identity: Some(dir.manifest.provenance).filter(|_| told.tally.errors == 0),
         tally: told.tally,

@@ -1,6 +1,6 @@
 //! Proofs of items: every item of every small session, every changed byte, and every way to lie that the tree offers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fm_audit::{ProofError, ProvenItem, SessionProofError, check_proof, prove};
 use fm_eras::Detected;
@@ -17,7 +17,7 @@ pub(crate) const GROUND: u64 = 19_360_175;
 fn proof(list: Vec<BlockItem>, place: usize) -> Result<String, ProofError> {
     let (layout, keys, memory) = (modern().0, keys(), Memory::default());
     let record = record(AT, list, &[0, 1, 3]);
-    prove(&memory.history(layout), AT, place, &record, trusted(&keys))
+    prove(&memory.history(layout), AT, place, &record, trusted(&keys)).map(|(text, _)| text)
 }
 
 fn check(text: &str) -> Result<ProvenItem, ProofError> {
@@ -187,23 +187,110 @@ fn another_place_or_number_is_refused() {
     assert_eq!(short.refusal(), SessionProofError::Signature { peer: 3 });
 }
 
-/// The list whose tail is repeated has the same header: it is refused, and so is what claims to be it.
+fn is_repeated_tail(refusal: &SessionProofError) -> bool {
+    matches!(refusal, SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. })
+}
+
+/// What is before a repeated tail is proven, as what the list without the tail has; what claims to be the tail is refused.
 #[test]
 fn a_repeated_tail() {
     let short = items(5);
     let long = [short.as_slice(), &short[4..]].concat();
     let leaves: Vec<Hash> = long.iter().map(leaf).collect();
     assert_eq!(merkle_root(leaves.clone()).root, merkle_root(leaves[..5].to_vec()).root);
+    for place in 0..5 {
+        assert_eq!(proof(long.clone(), place).unwrap(), proof(short.clone(), place).unwrap(), "item {place}");
+        assert_eq!(check(&proof(long.clone(), place).unwrap()).unwrap().count, 5);
+    }
     assert!(matches!(
-        proof(long.clone(), 0),
-        Err(ProofError::Session(SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. }))
+        proof(long.clone(), 5),
+        Err(ProofError::Session(SessionProofError::Repeated { item: 5, stored: 6, certain: 5 }))
     ));
+    assert!(matches!(proof(long.clone(), 6), Err(ProofError::NoSuchItem { item: 6, count: 6 })));
     for (place, item) in long.iter().enumerate() {
         let refusal = Lie::new(&bytes(item), place, &leaves).refusal();
-        let is_it = matches!(refusal, SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. });
-        assert!(is_it, "item {place}: {refusal}");
+        assert!(is_repeated_tail(&refusal), "item {place}: {refusal}");
     }
-    assert_eq!(check(&proof(short, 4).unwrap()).unwrap().count, 5);
+}
+
+/// Every list of few different items, and every list with the same header: an item is proven exactly where all of them
+/// have it, with the number of those that all of them have, and whatever a liar says of number and place, nowhere else.
+#[test]
+fn only_what_every_list_with_the_header_has_is_proven() {
+    let letters = items(2);
+    let mut lists = vec![vec![]];
+    let mut by_root: BTreeMap<Hash, Vec<Vec<usize>>> = BTreeMap::new();
+    for _ in 0..7 {
+        lists = lists
+            .iter()
+            .flat_map(|list| [0, 1].map(|letter| [list.as_slice(), &[letter]].concat()))
+            .collect();
+        for list in &lists {
+            let leaves: Vec<Hash> = list.iter().map(|letter| leaf(&letters[*letter])).collect();
+            by_root.entry(merkle_root(leaves).root).or_default().push(list.clone());
+        }
+    }
+    let (mut repeated, mut refused) = (0, 0);
+    for lists in by_root.values() {
+        let in_all = |place: usize| lists.iter().all(|list| list.get(place) == lists[0].get(place));
+        let certain = (0..7).take_while(|place| in_all(*place) && lists[0].len() > *place).count();
+        for list in lists {
+            let given: Vec<BlockItem> = list.iter().map(|letter| letters[*letter].clone()).collect();
+            let leaves: Vec<Hash> = given.iter().map(leaf).collect();
+            for (place, item) in given.iter().enumerate() {
+                match proof(given.clone(), place) {
+                    Ok(text) => {
+                        let proven = check(&text).unwrap();
+                        assert_eq!((proven.item, proven.count), (place as u64, certain as u64), "{list:?}");
+                        assert_eq!(proven.facts.bytes, bytes(item), "{list:?}");
+                        assert!(place < certain, "item {place} of {list:?}, of {lists:?}");
+                    }
+                    Err(ProofError::Session(SessionProofError::Repeated { .. })) => {
+                        assert!(place >= certain, "item {place} of {list:?}, of {lists:?}");
+                        repeated += 1;
+                    }
+                    Err(error) => panic!("item {place} of {list:?}: {error}"),
+                }
+                // All lies of short lists, of longer ones those about items that are not certain.
+                if list.len() <= 5 || place >= certain {
+                    refused += lies_about(&Lie::new(&bytes(item), place, &leaves), &leaves, certain as u64);
+                }
+            }
+        }
+    }
+    assert!(repeated > 20 && refused > 10_000, "{repeated} {refused}");
+}
+
+/// Claims other numbers of items and places around the true ones, with every path that the list has to show for a last
+/// item: how many are refused.
+fn lies_about(lie: &Lie, leaves: &[Hash], certain: u64) -> usize {
+    let (mut refused, length) = (0, leaves.len() as u64);
+    let ends: Vec<Option<Last>> = (0..leaves.len())
+        .map(|place| Some(Last { leaf: leaves[place], path: merkle_path(leaves, place).unwrap() }))
+        .chain([None])
+        .collect();
+    let numbers: BTreeSet<u64> = [certain - 1, certain, certain + 1, length, length + 1].into();
+    for (items, item) in numbers
+        .iter()
+        .flat_map(|items| [lie.item.saturating_sub(1), lie.item, lie.item + 1].map(|item| (*items, item)))
+    {
+        for last in &ends {
+            let told = Lie { item, ..lie.clone() }.edit(|session| {
+                (session.items, session.last) = (items, last.clone());
+            });
+            match told.check() {
+                Ok(proven) => {
+                    assert_eq!((items, proven.count), (certain, certain), "{leaves:?}");
+                    let place = usize::try_from(item).unwrap();
+                    assert_eq!(sha256(&[&proven.facts.bytes]), leaves[place], "{item} of {leaves:?}");
+                    assert!(item < certain, "{item} of {leaves:?}");
+                }
+                Err(ProofError::Session(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    refused
 }
 
 /// Bytes that are an inner node of the signed tree, and decode as an item.

@@ -132,7 +132,7 @@ impl Api {
             Some(known) => known.nonce.checked_add(1).ok_or_else(|| refused("no number is left"))?,
             None => 0,
         };
-        let signature = self.shared.config.signing_key().map_err(internal)?.sign(&message(&url, nonce));
+        let signature = self.shared.config.signing_key().sign(&message(&url, nonce));
         let announcement = Announcement { url, nonce, signature };
         if !announcement.is_an_address() {
             return Err(refused("the address is not one of an interface"));

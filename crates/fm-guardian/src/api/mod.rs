@@ -60,7 +60,7 @@ impl Service for Api {
         Box::pin(async move {
             let open = self.shared.metrics.open_request();
             let answer = match self.check_password(&request).await {
-                Ok(()) => self.call_method(&request, turn).await,
+                Ok(()) => self.call_method(request, turn).await,
                 Err(error) => Err(error),
             };
             drop(open);
@@ -102,17 +102,19 @@ impl Api {
         }
     }
 
-    async fn call_method(&self, request: &Request, turn: &mut Turn) -> Answer {
+    async fn call_method(self: &Arc<Self>, request: Request, turn: &mut Turn) -> Answer {
         let Request { method, auth, params, .. } = request;
+        let api = self.clone();
         match method.as_str() {
             "await_signed_session_outcome" | "await_session_outcome" => {
-                self.when_finished(number(params)?).await?;
+                self.when_finished(number(&params)?).await?;
             }
-            "await_transaction" => self.when_accepted(params).await?,
+            "await_transaction" => self.when_accepted(&params).await?,
             _ => (),
         }
-        turn.take(self.answer_bytes(method, params)?).await?;
-        self.answer(method, auth.as_deref(), params)
+        turn.take(self.answer_bytes(&method, &params)?).await?;
+        let made = turn.make(move || api.answer(&method, auth.as_deref(), &params)).await;
+        made.unwrap_or_else(|| Err(RpcError::new(RpcError::INTERNAL, "the answer cannot be made")))
     }
 
     /// About how much memory an answer takes while it is made.
@@ -195,7 +197,8 @@ impl Api {
     /// Compares hashes, so that the time it takes tells nothing of the password.
     fn is_authenticated(&self, auth: Option<&str>) -> bool {
         let hash = |text: &str| fm_history::sha256(&[text.as_bytes()]);
-        auth.is_some_and(|auth| hash(auth) == hash(&self.shared.config.api_auth))
+        let own = self.shared.config.api_auth.as_deref();
+        auth.zip(own).is_some_and(|(auth, own)| hash(auth) == hash(own))
     }
 
     fn module(&self, method: &str, auth: Option<&str>, params: &Value) -> Answer {

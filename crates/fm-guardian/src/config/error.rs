@@ -2,19 +2,15 @@
 
 use std::path::PathBuf;
 
-use fm_crypto::{ConfigError, PrivateConfigError, SessionKeyError};
+use fm_config::FilesError;
+use fm_crypto::{ConfigError, SessionKeyError};
 
 /// Why a guardian's files are not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// A file cannot be read, or is not what it should be.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A file is not what it should be.
     #[error("{} cannot be understood", path.display())]
     Json {
@@ -29,9 +25,6 @@ pub enum NodeConfigError {
     /// The keys are no key set.
     #[error("consensus.json: {0}")]
     Keys(#[from] SessionKeyError),
-    /// The private part cannot be opened.
-    #[error(transparent)]
-    Private(#[from] PrivateConfigError),
     /// The files do not belong together.
     #[error("{what}")]
     Mismatch {

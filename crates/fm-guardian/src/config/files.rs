@@ -1,12 +1,9 @@
-//! `consensus.json`, `local.json` and `private.encrypt` as values.
+//! `consensus.json` and `local.json` as values, and what a new `private.encrypt` holds.
 
 use std::collections::BTreeMap;
-use std::io;
-use std::path::Path;
 
-use fm_codec::Writer;
+use fm_config::GuardianFiles;
 use fm_consensus::DEFAULT_ROUNDS_PER_SESSION;
-use fm_store::open_regular;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -21,13 +18,6 @@ pub struct ConsensusVersion {
     pub major: u32,
     /// Compatible ones.
     pub minor: u32,
-}
-
-impl ConsensusVersion {
-    pub(super) fn write(self, writer: &mut Writer) {
-        writer.u32(self.major);
-        writer.u32(self.minor);
-    }
 }
 
 /// Where something is reached and what it is called.
@@ -111,8 +101,8 @@ pub struct Local {
     pub modules: BTreeMap<u16, Value>,
 }
 
-/// What `private.encrypt` holds.
-#[derive(Serialize, Deserialize)]
+/// What a new `private.encrypt` holds.
+#[derive(Serialize)]
 pub(crate) struct Private {
     /// The guardian's password for its interface.
     pub(crate) api_auth: String,
@@ -121,7 +111,6 @@ pub(crate) struct Private {
     /// The key that signs sessions, in hex.
     pub(crate) broadcast_secret_key: String,
     /// The modules' secrets.
-    #[serde(default)]
     pub(crate) modules: BTreeMap<u16, Value>,
 }
 
@@ -137,12 +126,12 @@ fn default_round_delay() -> u64 {
     DEFAULT_ROUND_DELAY_MS
 }
 
-pub(super) fn read(path: &Path) -> Result<String, NodeConfigError> {
-    let text = open_regular(path).and_then(io::read_to_string);
-    text.map_err(|source| NodeConfigError::Read { path: path.to_owned(), source })
-}
-
-pub(super) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, NodeConfigError> {
-    serde_json::from_str(&read(path)?)
-        .map_err(|source| NodeConfigError::Json { path: path.to_owned(), source })
+/// A file that has to be there, as a value.
+pub(crate) fn parsed<T: for<'de> Deserialize<'de>>(
+    files: &GuardianFiles,
+    name: &str,
+) -> Result<T, NodeConfigError> {
+    let text = files.needed(name)?;
+    serde_json::from_str(&text)
+        .map_err(|source| NodeConfigError::Json { path: files.path().join(name), source })
 }

@@ -6,30 +6,23 @@
 mod addresses;
 mod error;
 mod files;
+mod runnable;
 mod shared;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fm_config::{CONSENSUS, FoundPrivate, GuardianFiles, LOCAL, belongs};
 use fm_consensus::{Ledger, Meta, Modules};
-use fm_crypto::{
-    ConsensusConfig, PrivateConfigError, SessionKeys, SigningKey, open_private_text, parse_secret_key,
-};
+use fm_crypto::{PrivateConfig, SessionKeys, SigningKey};
+use zeroize::Zeroizing;
 
 pub(crate) use addresses::authority;
 pub use error::NodeConfigError;
 pub use files::{Consensus, Endpoint, IrohEndpoint, Local};
-pub(crate) use files::{ConsensusVersion, ModuleConfig, Private};
-use files::{read, read_json};
+pub(crate) use files::{ConsensusVersion, ModuleConfig, Private, parsed};
 pub(crate) use shared::consensus_hash;
 use shared::module_bytes;
-
-/// The versions of the consensus whose items are processed here. From 2.1 on a transaction may be overfunded.
-const CORE_VERSIONS: [ConsensusVersion; 2] =
-    [ConsensusVersion { major: 2, minor: 0 }, ConsensusVersion { major: 2, minor: 1 }];
-/// The version of each kind of module whose items are processed here.
-const MODULE_VERSIONS: [(&str, ConsensusVersion); 2] =
-    [("dummy", ConsensusVersion { major: 2, minor: 0 }), ("meta", ConsensusVersion { major: 0, minor: 0 })];
 
 /// All that a guardian is configured with.
 pub struct NodeConfig {
@@ -41,45 +34,56 @@ pub struct NodeConfig {
     pub local: Local,
     /// The guardians' keys.
     pub keys: SessionKeys,
-    /// This guardian's password for its interface.
-    pub api_auth: String,
-    /// The key of its certificate, in DER.
-    pub tls_key: Vec<u8>,
-    signing_key: String,
+    /// This guardian's password for its interface; without one nothing is done there that needs it.
+    pub api_auth: Option<Zeroizing<String>>,
+    /// The key of its certificate, in DER; none where it has no links.
+    pub tls_key: Option<Zeroizing<Vec<u8>>>,
+    /// What was found beside the files that whoever runs the guardian should know, in sentences.
+    pub notes: Vec<String>,
+    private: PrivateConfig,
 }
 
 impl NodeConfig {
-    /// Reads and checks the files of a data directory.
+    /// Refuses a federation that a node cannot run, by its public configuration.
+    ///
+    /// # Errors
+    /// If it cannot be run, or the configuration cannot be read.
+    pub fn check_runnable(files: &GuardianFiles) -> Result<(), NodeConfigError> {
+        parsed::<Consensus>(files, CONSENSUS)?.check_runnable()
+    }
+
+    /// Reads and checks the files of a data directory. The password opens them, or where they are in clear is only that of
+    /// the interface.
     ///
     /// # Errors
     /// If one is missing or not usable, or they do not belong together.
-    pub fn read(directory: &Path, password: &str) -> Result<Self, NodeConfigError> {
-        let consensus: Consensus = read_json(&directory.join("consensus.json"))?;
-        if !consensus.iroh_endpoints.is_empty() {
-            return Err(NodeConfigError::mismatch(
-                "the guardians of this federation reach each other over iroh (iroh_endpoints in consensus.json), which \
-                 this program does not speak: their own servers run it on, and all commands on files work",
-            ));
+    pub fn read<'a>(directory: &Path, password: impl Into<Option<&'a str>>) -> Result<Self, NodeConfigError> {
+        let (files, password) = (GuardianFiles::open(directory)?, password.into());
+        if files.is_backup() {
+            return Err(NodeConfigError::mismatch(format!(
+                "{} is a guardian's backup, which holds no database; `fm-checkpoint restore --backup` makes a whole guardian of it",
+                directory.display()
+            )));
         }
-        let local: Local = read_json(&directory.join("local.json"))?;
-        let checked = ConsensusConfig::parse(&read(&directory.join("consensus.json"))?)?;
+        let checked = files.consensus()?;
+        let consensus: Consensus = parsed(&files, CONSENSUS)?;
+        consensus.check_runnable()?;
+        let local: Local = parsed(&files, LOCAL)?;
         let keys = SessionKeys::new(&checked.broadcast_public_keys)?;
-        let encrypted = read(&directory.join("private.encrypt"))?;
-        let private = open_private_text(&encrypted, &read(&directory.join("private.salt"))?, password)?;
-        // The error of the JSON reader may name what it read: it is left out.
-        let private: Private =
-            serde_json::from_slice(&private).map_err(|_| PrivateConfigError::NotAPrivateConfig)?;
-        let tls_key = hex::decode(&private.tls_key)
-            .map_err(|_| NodeConfigError::mismatch("private.encrypt: tls_key is not hex"))?;
-        let Private { api_auth, broadcast_secret_key: signing_key, .. } = private;
-        let config =
-            Self { directory: directory.to_owned(), consensus, local, keys, api_auth, tls_key, signing_key };
+        let FoundPrivate { mut config, file, mut notes, .. } = files.private(password)?;
+        belongs(&checked, local.identity, &config, file)?;
+        notes.extend(files.exposed()?);
+        let (tls_key, own) = (config.tls_key.take(), config.api_auth.take());
+        // An empty one, as a variable without a value is, would open the interface to everybody.
+        let given = password.filter(|password| !password.is_empty());
+        let api_auth = own.or_else(|| given.map(|password| Zeroizing::new(password.to_owned())));
+        let directory = directory.to_owned();
+        let config = Self { directory, consensus, local, keys, api_auth, tls_key, notes, private: config };
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), NodeConfigError> {
-        let me = self.local.identity;
         let numbers: Vec<u16> = self.keys.peers().collect();
         let expected: Vec<u16> = (0..).take(numbers.len()).collect();
         if numbers != expected {
@@ -95,27 +99,12 @@ impl NodeConfig {
                 return Err(NodeConfigError::mismatch(format!("{name} does not name every guardian once")));
             }
         }
-        let version = self.consensus.version;
-        if !CORE_VERSIONS.contains(&version) {
-            let ConsensusVersion { major, minor } = version;
-            return Err(NodeConfigError::mismatch(format!(
-                "consensus.json: the consensus has version {major}.{minor}, and this program processes 2.0 and 2.1"
-            )));
-        }
-        let own = self.keys.compressed().get(&me).copied();
-        if own != Some(self.signing_key()?.public_key()) {
-            let what = format!("private.encrypt does not hold the key of guardian {me} of consensus.json");
-            return Err(NodeConfigError::mismatch(what));
-        }
         self.modules().map(drop)
     }
 
     /// The key that this guardian signs with.
-    ///
-    /// # Errors
-    /// If it is no key.
-    pub fn signing_key(&self) -> Result<SigningKey, NodeConfigError> {
-        Ok(parse_secret_key(&self.signing_key).map_err(PrivateConfigError::from)?)
+    pub fn signing_key(&self) -> SigningKey {
+        self.private.signing_key()
     }
 
     /// This guardian's number.
@@ -136,16 +125,6 @@ impl NodeConfig {
         let mut modules = Modules::default().overfunded(self.consensus.version.minor >= 1);
         for (instance, module) in &self.consensus.modules {
             let config = module_bytes(*instance, module)?;
-            let ConsensusVersion { major, minor } = module.version;
-            if let Some((_, known)) = MODULE_VERSIONS.iter().find(|(kind, _)| *kind == module.kind)
-                && module.version != *known
-            {
-                let (kind, ConsensusVersion { major: ours, minor: least }) = (&module.kind, known);
-                return Err(NodeConfigError::mismatch(format!(
-                    "consensus.json: module {instance} ({kind}) has version {major}.{minor}, and this program processes \
-                     {ours}.{least}"
-                )));
-            }
             modules = match module.kind.as_str() {
                 "dummy" => {
                     let unreadable = |_| {
@@ -168,6 +147,7 @@ impl NodeConfig {
 
 #[cfg(test)]
 mod tests {
+    use fm_crypto::ConsensusConfig;
     use serde_json::Value;
 
     use super::*;
@@ -184,9 +164,10 @@ mod tests {
         assert_eq!(config.round_delay(), Duration::from_millis(50));
         assert_eq!(config.p2p_address(3).unwrap(), "127.0.0.1:28206");
         assert_eq!(config.api_address().unwrap(), "127.0.0.1:28201");
-        let client: Value = serde_json::from_str(&read(&fixture().join("client.json")).unwrap()).unwrap();
+        let read = |name: &str| std::fs::read_to_string(fixture().join(name)).unwrap();
+        let client: Value = serde_json::from_str(&read("client.json")).unwrap();
         assert_eq!(config.client_config().unwrap(), client);
-        let checked = ConsensusConfig::parse(&read(&fixture().join("consensus.json")).unwrap()).unwrap();
+        let checked = ConsensusConfig::parse(&read("consensus.json")).unwrap();
         assert_eq!(checked.federation().unwrap(), config.federation_id());
     }
 
@@ -196,7 +177,7 @@ mod tests {
         for name in ["local.json", "private.encrypt", "private.salt"] {
             std::fs::copy(fixture().join(name), home.path().join(name)).unwrap();
         }
-        let text = read(&fixture().join("consensus.json")).unwrap();
+        let text = std::fs::read_to_string(fixture().join("consensus.json")).unwrap();
         let with = |place: &str, version: (u32, u32)| {
             let mut file: Value = serde_json::from_str(&text).unwrap();
             let (major, minor) = version;
@@ -228,9 +209,32 @@ mod tests {
         assert!(refused.contains("over iroh") && refused.contains("iroh_endpoints"), "{refused}");
     }
 
+    fn runnable(home: &Path) -> Result<(), NodeConfigError> {
+        NodeConfig::check_runnable(&GuardianFiles::open(home)?)
+    }
+
+    #[test]
+    fn modules_that_cannot_be_run_are_all_named() {
+        for (name, modules) in [
+            (
+                "session-v0.13.0/peer-0",
+                &["ln (module 0)", "lnv2 (module 1)", "mint (module 3)", "unknown (module 4)"][..],
+            ),
+            ("session-v0.13.0-single/peer-0", &["ln (module 0)", "mint (module 3)", "wallet (module 4)"]),
+        ] {
+            let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
+            let refused = runnable(&home).err().unwrap().to_string();
+            for module in modules {
+                assert!(refused.contains(module), "{refused}");
+            }
+            assert!(!refused.contains("meta ("), "{refused}");
+        }
+        runnable(&fixture()).unwrap();
+    }
+
     #[test]
     fn a_wrong_password_is_told() {
         let error = NodeConfig::read(&fixture(), "fixtur").err().unwrap();
-        assert!(matches!(error, NodeConfigError::Private(PrivateConfigError::WrongPassword)));
+        assert!(matches!(error, NodeConfigError::Files(error) if error.is_wrong_password()));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_codec::{Dialect, Writer};
 use fm_consensus::Modules;
+use fm_crypto::ConsensusHashes;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -67,42 +68,9 @@ impl NodeConfig {
     }
 }
 
-/// The hash of a `consensus.json`: of its encoded fields, in order.
+/// The hash of a `consensus.json`, as servers of every version answer it.
 pub(crate) fn consensus_hash(consensus: &Consensus) -> Result<[u8; 32], NodeConfigError> {
-    let unreadable =
-        |peer: &u16| NodeConfigError::mismatch(format!("broadcast_public_keys.{peer} is not hex"));
-    let mut keys = BTreeMap::new();
-    for (peer, key) in &consensus.broadcast_public_keys {
-        keys.insert(peer, hex::decode(key).map_err(|_| unreadable(peer))?);
-    }
-    let mut configs = BTreeMap::new();
-    for (instance, module) in &consensus.modules {
-        configs.insert(instance, module_bytes(*instance, module)?);
-    }
-    let mut writer = Writer::new(Dialect::MODERN);
-    writer.text(&consensus.code_version);
-    consensus.version.write(&mut writer);
-    writer.list(keys.into_iter(), |writer, (peer, key)| {
-        writer.u16(*peer);
-        writer.raw(&key);
-    });
-    writer.u16(consensus.broadcast_rounds_per_session);
-    write_endpoints(&mut writer, &consensus.api_endpoints);
-    writer.list(consensus.tls_certs.iter(), |writer, (peer, certificate)| {
-        writer.u16(*peer);
-        writer.text(certificate);
-    });
-    writer.list(consensus.modules.iter(), |writer, (instance, module)| {
-        writer.u16(*instance);
-        writer.text(&module.kind);
-        module.version.write(writer);
-        writer.bytes(&configs[instance]);
-    });
-    writer.list(consensus.meta.iter(), |writer, (key, value)| {
-        writer.text(key);
-        writer.text(value);
-    });
-    Ok(Sha256::digest(writer.as_bytes()).into())
+    Ok(ConsensusHashes::of(&json!(consensus))?.answered)
 }
 
 fn write_endpoints(writer: &mut Writer, endpoints: &BTreeMap<u16, Endpoint>) {

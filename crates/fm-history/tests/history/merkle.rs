@@ -63,8 +63,11 @@ fn of_all_lists_with_one_root_exactly_the_shortest_is_not_flagged() {
                 let found = merkle_root(list.clone());
                 assert_ne!(found.ambiguous, is_shortest, "{list:?} of {lists:?}");
                 assert_eq!(found.repeated > 0, found.ambiguous, "{list:?}");
-                let shorter = list[..list.len() - found.repeated].to_vec();
-                assert_eq!(merkle_root(shorter).root, found.root, "{list:?}");
+                // All of them begin with the shortest one: its items have one place in every list with this root.
+                let shorter = &list[..list.len() - found.repeated];
+                assert_eq!(Some(shorter.len()), shortest, "{list:?}");
+                assert!(lists.iter().all(|other| other.starts_with(shorter)), "{list:?} of {lists:?}");
+                assert_eq!(merkle_root(shorter.to_vec()).root, found.root, "{list:?}");
             }
             assert_eq!(lists.iter().filter(|list| Some(list.len()) == shortest).count(), 1, "{lists:?}");
             shared += usize::from(lists.len() > 1);
@@ -84,6 +87,16 @@ fn the_repeated_tail() {
     assert_eq!(short.root, long.root);
     assert_eq!((short.ambiguous, long.ambiguous), (false, true));
     assert_eq!((short.repeated, long.repeated), (0, 2));
+    // A tail that repeats itself, and is then repeated as a whole: the shortest list has neither.
+    let list = [a, b, c, a, b, c, a, b, c, b, b, b, c, b, b, b];
+    for (items, repeated) in [(16, 5), (15, 4), (12, 1), (11, 0)] {
+        let found = merkle_root(list[..items].to_vec());
+        assert_eq!(
+            (found.root, found.repeated),
+            (merkle_root(list[..11].to_vec()).root, repeated),
+            "{items}"
+        );
+    }
     // Equal neighbours that are no siblings, or siblings before the end, share nothing.
     assert!(!merkle_root(vec![a, b, b, c]).ambiguous);
     assert!(!merkle_root(vec![a, a, b, c]).ambiguous && !merkle_root(vec![a, a]).ambiguous);

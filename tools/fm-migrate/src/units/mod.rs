@@ -27,6 +27,8 @@ struct Session<'a> {
     keys: Option<SessionKeys>,
     /// Somebody named the keys; those that lie beside the units prove nothing of who made these.
     is_pinned: bool,
+    /// The rounds of the session, if a config says it: what is in later ones does not count.
+    rounds: Option<u16>,
     encoding: ItemEncoding,
     databases: Vec<usize>,
 }
@@ -76,7 +78,14 @@ pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
         outcome::write(path, &sessions, &replays, &databases)?;
         print::written(&mut output, path, arguments.json)?;
     }
-    print::verdict(&mut output, &sessions, &counts, found, arguments)
+    let without_units = databases.iter().filter(|stored| is_open_without_units(stored));
+    print::without_units(&mut output, without_units, keys.as_ref(), arguments.json)?;
+    print::verdict(&mut output, &sessions, &databases, &counts, found, arguments)
+}
+
+/// Whether a session is in progress of which the database holds accepted items and no unit.
+fn is_open_without_units(stored: &StoredUnits) -> bool {
+    !stored.accepted.is_empty() && stored.backups.iter().all(|(_, backup)| backup.rows.is_empty())
 }
 
 /// Findings on their way out, counted.
@@ -174,6 +183,7 @@ fn graph<'a>(
     let is_pinned = keys.is_some_and(|keys| !keys.is_found);
     let none = || Failure::new(Exit::CannotLook, "no backup to make a graph of");
     let join = |keys: Option<&SessionKeys>| Dag::new(&records, keys, stored.layout.dialect).ok_or_else(none);
+    let rounds = keys.and_then(PinnedKeys::rounds_per_session);
     let mut keys = keys.map(|keys| session_keys(keys, stored.layout)).transpose()?;
     let mut dag = join(keys.as_ref())?;
     // The crate's layouts with and without a tag are the same bytes: only signatures tell.
@@ -185,7 +195,7 @@ fn graph<'a>(
             (dag, keys) = (other, untagged);
         }
     }
-    Ok(Session { dag, keys, is_pinned, encoding: stored.encoding(), databases: places })
+    Ok(Session { dag, keys, is_pinned, rounds, encoding: stored.encoding(), databases: places })
 }
 
 fn session_keys(keys: &PinnedKeys, layout: &'static BlockLayout) -> Result<SessionKeys, Failure> {

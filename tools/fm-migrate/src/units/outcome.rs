@@ -20,8 +20,20 @@ pub(super) fn write(
     databases: &[StoredUnits],
 ) -> Result<(), Failure> {
     let ([session], [replayed], [stored]) = (sessions, replays, databases) else {
-        let message = "--out writes the outcome of one database with a session in progress";
-        return Err(Failure::new(Exit::Usage, message).hint("name one database"));
+        if let [stored] = databases
+            && super::is_open_without_units(stored)
+        {
+            let message = format!(
+                "{} holds no unit of session {}: nothing says in which order its items are to be",
+                stored.path.display(),
+                stored.open
+            );
+            return Err(Failure::new(Exit::Usage, message).hint(
+                "a guardian who is alone signs each session itself: nobody else's outcome is awaited",
+            ));
+        }
+        let message = "--out writes the outcome of one database with units of a session in progress";
+        return Err(Failure::new(Exit::Usage, message).hint("name one database that has them"));
     };
     if !replayed.findings.is_empty() {
         let message = "nothing was written: the accepted items are not those that the units order";

@@ -6,7 +6,7 @@ use std::path::Path;
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_history::{ConsensusItem, Severity};
 use fm_migration::StoredUnits;
-use fm_units::{Proposal, Shape};
+use fm_units::{PastEnd, Proposal, Shape};
 use serde::Serialize;
 
 use super::Session;
@@ -23,6 +23,7 @@ struct SessionLine<'a> {
     own_only: bool,
     guardians: usize,
     databases: Vec<DatabaseLine>,
+    past_end: Option<PastEnd>,
     #[serde(flatten)]
     shape: &'a Shape,
 }
@@ -35,6 +36,15 @@ struct DatabaseLine {
     rows: usize,
     stream_bytes: usize,
     stream_sha256: String,
+    accepted_items: usize,
+}
+
+/// A session in progress of which a database holds no unit.
+#[derive(Serialize)]
+struct OpenLine {
+    r#type: &'static str,
+    session: u64,
+    path: String,
     accepted_items: usize,
 }
 
@@ -57,6 +67,8 @@ struct Verdict {
     verdict: &'static str,
     sessions: usize,
     units: usize,
+    /// Of all databases together.
+    accepted_items: usize,
     errors: u64,
     warnings: u64,
     /// The configuration that the signatures were checked with, if nobody named it.
@@ -89,6 +101,7 @@ pub(super) fn session(
 ) -> Result<(), Failure> {
     let shape = session.dag.shape(session.encoding);
     let (dag, databases) = (&session.dag, databases(session, all));
+    let past_end = session.rounds.map(|rounds| dag.past_end(rounds, session.encoding));
     if json {
         output.json(&SessionLine {
             r#type: "units",
@@ -97,6 +110,7 @@ pub(super) fn session(
             own_only: dag.form.own_only,
             guardians: dag.guardians,
             databases,
+            past_end,
             shape: &shape,
         })?;
         return dag
@@ -113,6 +127,14 @@ pub(super) fn session(
     }
     for line in shape_lines(&shape, dag.guardians) {
         output.line(&line)?;
+    }
+    if let Some(past_end) = past_end.filter(|past_end| past_end.units > 0) {
+        output.line(&format!(
+            "past end   {} units with {} items are of round {} and later: the session ended before it, they do not count",
+            group_digits(past_end.units),
+            group_digits(past_end.items),
+            group_digits(past_end.rounds.into())
+        ))?;
     }
     if dag.form.own_only {
         output.line(&format!(
@@ -143,7 +165,7 @@ fn shape_lines(shape: &Shape, guardians: usize) -> Vec<String> {
     };
     let mut lines = vec![
         format!(
-            "units      {} of {} of {guardians} guardians{rounds}",
+            "units      {}, made by {} of {guardians} guardians{rounds}",
             digits(shape.units),
             shape.creators.len()
         ),
@@ -221,6 +243,35 @@ fn describe(proposal: &Proposal<'_>) -> String {
     format!("item       round {} guardian {} #{}: {what}", proposal.round, proposal.peer, proposal.position)
 }
 
+/// Prints the sessions in progress of which a database holds no unit.
+pub(super) fn without_units<'a>(
+    output: &mut Output,
+    databases: impl Iterator<Item = &'a StoredUnits>,
+    keys: Option<&PinnedKeys>,
+    json: bool,
+) -> Result<(), Failure> {
+    let is_alone = keys.and_then(|keys| keys.session.as_ref()).is_some_and(|keys| keys.guardians() == 1);
+    for stored in databases {
+        if json {
+            output.json(&OpenLine {
+                r#type: "open",
+                session: stored.open,
+                path: stored.path.display().to_string(),
+                accepted_items: stored.accepted.len(),
+            })?;
+            continue;
+        }
+        let why = if is_alone { ": a guardian who is alone makes none" } else { "" };
+        output.line(&format!(
+            "session    {} (in progress): {} accepted items and no unit{why} ({})",
+            group_digits(stored.open),
+            group_digits(stored.accepted.len() as u64),
+            stored.path.display()
+        ))?;
+    }
+    Ok(())
+}
+
 /// Says that the outcome was written.
 pub(super) fn written(output: &mut Output, path: &Path, json: bool) -> Result<(), Failure> {
     let path = path.display().to_string();
@@ -244,6 +295,7 @@ pub(super) fn written(output: &mut Output, path: &Path, json: bool) -> Result<()
 pub(super) fn verdict(
     output: &mut Output,
     sessions: &[Session<'_>],
+    databases: &[StoredUnits],
     counts: &BTreeMap<Severity, u64>,
     found: Option<&PinnedKeys>,
     arguments: &UnitsArgs,
@@ -257,6 +309,7 @@ pub(super) fn verdict(
         (0, false) => (Exit::Done, "sound"),
     };
     let units = sessions.iter().map(|session| session.dag.nodes.len()).sum();
+    let accepted_items = databases.iter().map(|stored| stored.accepted.len()).sum();
     if arguments.json {
         let sessions = sessions.len();
         let keys_found = found.map(|keys| keys.path.display().to_string());
@@ -265,6 +318,7 @@ pub(super) fn verdict(
             verdict,
             sessions,
             units,
+            accepted_items,
             errors,
             warnings,
             keys_found,
@@ -286,7 +340,12 @@ pub(super) fn verdict(
         "unpinned" => {
             "verdict    UNPROVEN: consistent, but no signature was checked (--config or --keys)".to_owned()
         }
-        _ if units == 0 => "verdict    SOUND: no unit is stored, no session is in progress".to_owned(),
+        _ if units == 0 && accepted_items == 0 => {
+            "verdict    SOUND: no unit and no accepted item of a session in progress is stored".to_owned()
+        }
+        _ if units == 0 => {
+            "verdict    SOUND: no unit is stored; nobody has signed the accepted items yet".to_owned()
+        }
         _ => "verdict    SOUND: every unit is its creator's; nobody has signed the session yet".to_owned(),
     };
     output.line(&format!("{summary}{warned}"))?;

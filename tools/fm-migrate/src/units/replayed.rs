@@ -40,6 +40,8 @@ struct DatabaseLine {
     missing: usize,
     discarded: usize,
     behind: usize,
+    /// Ordered items past the end of the session; none if its rounds are not known.
+    past_end: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +52,8 @@ struct OrderedLine {
     round: u16,
     peer: u64,
     accepted: bool,
+    /// Null if the rounds of the session are not known.
+    past_end: Option<bool>,
     bytes: String,
 }
 
@@ -63,7 +67,7 @@ pub(super) fn replay<'a>(session: &Session<'a>, all: &[StoredUnits]) -> Result<R
         let exit = if matches!(error, ReplayError::NoLibrary { .. }) { Exit::Usage } else { Exit::Findings };
         Failure::from_error(exit, &error).hint("without --replay, all that can be said is shown")
     })?;
-    let items = order.items(&session.dag, session.encoding);
+    let items = order.items(&session.dag, session.encoding, session.rounds);
     let (mut databases, mut findings) = (Vec::new(), Vec::new());
     for stored in session.databases.iter().map(|place| &all[*place]) {
         let path = stored.path.display().to_string();
@@ -117,9 +121,17 @@ pub(super) fn print(
         digits(replayed.items.len())
     ))?;
     for (path, stored, compared) in &replayed.databases {
+        let past_end = match (session.rounds, compared.past_end) {
+            (Some(rounds), 1..) => format!(
+                ", {} are past the end of the session at round {} and do not count",
+                digits(compared.past_end),
+                group_digits(rounds.into())
+            ),
+            _ => String::new(),
+        };
         output.line(&format!(
             "accepted   {} of {} stored items are in that order; {} ordered items between them were discarded, {} \
-             follow the last one ({path})",
+             follow the last one{past_end} ({path})",
             digits(compared.accepted.len()),
             digits(*stored),
             digits(compared.discarded),
@@ -136,6 +148,7 @@ fn print_json(output: &mut Output, session: &Session<'_>, replayed: &Replayed<'_
         missing: compared.missing,
         discarded: compared.discarded,
         behind: compared.behind,
+        past_end: session.rounds.map(|_| compared.past_end),
     };
     output.json(&ReplayLine {
         r#type: "replay",
@@ -156,6 +169,7 @@ fn print_json(output: &mut Output, session: &Session<'_>, replayed: &Replayed<'_
             round: item.round,
             peer: item.peer,
             accepted: replayed.databases.iter().any(accepted),
+            past_end: session.rounds.map(|_| item.past_end),
             bytes: hex::encode(item.bytes),
         })?;
     }

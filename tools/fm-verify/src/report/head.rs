@@ -132,7 +132,7 @@ pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Coll
         let (last, items) = (group_digits(last), group_digits(verdict.items));
         fact(page, "Under the root", &format!("{sessions} sessions, 0 to {last}, with {items} items"), "");
     }
-    if verdict.pending > 0 {
+    if verdict.pending > 0 || verdict.units > 0 {
         fact(page, "Open session", &open_session(verdict), "");
     }
     if collector.bytes > 0 {

@@ -1,0 +1,250 @@
+//! A guardian's configuration files, in a directory or in a backup.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use fm_crypto::{BACKUP_FILES, BackupTar, ConsensusConfig};
+use fm_store::open_regular;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::error::FilesError;
+use crate::{CONSENSUS, LOCAL};
+
+/// Largest file that is read: several hundred times what guardians have.
+pub(crate) const MOST_BYTES: u64 = 4 << 20;
+/// Largest backup that is read.
+const MOST_OF_TAR: u64 = 16 << 20;
+/// Where servers of v0.3 and v0.4 make their keys.
+const STAGING: &str = "cfg_staging";
+/// What tells a backup from other files.
+const HEAD_BYTES: u64 = 512;
+
+/// A guardian's configuration files.
+pub struct GuardianFiles {
+    path: PathBuf,
+    backup: Option<BackupTar>,
+}
+
+impl GuardianFiles {
+    /// The files of a data directory, which are read when they are asked for, or of a backup, which is read whole.
+    ///
+    /// # Errors
+    /// If there is neither, or the backup is none of a guardian.
+    pub fn open(path: &Path) -> Result<Self, FilesError> {
+        let failed = |source| FilesError::Read { path: path.to_owned(), source };
+        if fs::metadata(path).map_err(failed)?.is_dir() {
+            return Ok(Self { path: path.to_owned(), backup: None });
+        }
+        let file = open_regular(path).map_err(failed)?;
+        let bytes = bounded(file, MOST_OF_TAR).map_err(failed)?;
+        if !is_tar(&bytes) {
+            return Err(FilesError::NeitherOne { path: path.to_owned() });
+        }
+        if bytes.len() as u64 > MOST_OF_TAR {
+            return Err(FilesError::TooLong { place: path.display().to_string(), most: MOST_OF_TAR });
+        }
+        let backup =
+            BackupTar::parse(&bytes).map_err(|source| FilesError::Tar { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), backup: Some(backup) })
+    }
+
+    /// The files of a backup that was read elsewhere; `path` is what messages call it.
+    pub fn of_backup(path: PathBuf, backup: BackupTar) -> Self {
+        Self { path, backup: Some(backup) }
+    }
+
+    /// The backup, if they are in one.
+    pub fn backup(&self) -> Option<&BackupTar> {
+        self.backup.as_ref()
+    }
+
+    /// Whether a path is that of a directory or of something that is meant to be a backup; false for any other file.
+    pub fn is_one(path: &Path) -> bool {
+        path.is_dir() || Self::is_backup_file(path)
+    }
+
+    /// Whether a file is meant to be a backup, whole or not.
+    pub fn is_backup_file(path: &Path) -> bool {
+        let head = open_regular(path).and_then(|file| bounded(file, HEAD_BYTES));
+        head.is_ok_and(|head| is_tar(&head))
+    }
+
+    /// Where the files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether they are in a backup.
+    pub fn is_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
+    /// What a file is called in a message.
+    pub fn place(&self, name: &str) -> String {
+        match &self.backup {
+            None => self.path.join(name).display().to_string(),
+            Some(_) => format!("{name} in {}", self.path.display()),
+        }
+    }
+
+    /// A file's bytes; none if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is larger than any such file.
+    pub fn bytes(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
+        if let Some(backup) = &self.backup {
+            return Ok(backup.get(name).map(|contents| Zeroizing::new(contents.to_vec())));
+        }
+        let path = self.path.join(name);
+        let bytes = match open_regular(&path).and_then(|file| bounded(file, MOST_BYTES)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(FilesError::Read { path, source }),
+        };
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(FilesError::TooLong { place: self.place(name), most: MOST_BYTES });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// A file's text; none if it is not there.
+    ///
+    /// # Errors
+    /// As [`GuardianFiles::bytes`], and if it is no text.
+    pub fn text(&self, name: &str) -> Result<Option<Zeroizing<String>>, FilesError> {
+        let Some(bytes) = self.bytes(name)? else { return Ok(None) };
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
+            Err(_) => Err(FilesError::NotText { place: self.place(name) }),
+        }
+    }
+
+    /// The text of a file that has to be there.
+    ///
+    /// # Errors
+    /// As [`GuardianFiles::text`], and if it is not there.
+    pub fn needed(&self, name: &str) -> Result<Zeroizing<String>, FilesError> {
+        let missing =
+            || FilesError::Read { path: self.path.join(name), source: io::ErrorKind::NotFound.into() };
+        self.text(name)?.ok_or_else(missing)
+    }
+
+    /// What all guardians have alike.
+    ///
+    /// # Errors
+    /// If it is not there, or no such configuration.
+    pub fn consensus(&self) -> Result<ConsensusConfig, FilesError> {
+        let text = self.needed(CONSENSUS)?;
+        ConsensusConfig::parse(&text)
+            .map_err(|source| FilesError::Consensus { place: self.place(CONSENSUS), source })
+    }
+
+    /// The guardian's number.
+    ///
+    /// # Errors
+    /// If `local.json` is not there, or does not say it.
+    pub fn identity(&self) -> Result<u16, FilesError> {
+        let text = self.needed(LOCAL)?;
+        let wrong = |what| FilesError::Local { place: self.place(LOCAL), what };
+        let local: Value = serde_json::from_str(&text).map_err(|_| wrong("it is not JSON"))?;
+        let local = local.as_object().ok_or_else(|| wrong("it is not an object"))?;
+        let identity =
+            local.get("identity").ok_or_else(|| wrong("it has no identity, the guardian's number"))?;
+        let number = identity.as_u64().and_then(|number| u16::try_from(number).ok());
+        number.ok_or_else(|| wrong("its identity is not a number from 0 to 65535"))
+    }
+
+    /// The beginning of a file, as much as a guardian's has; none if it is not there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn beginning(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
+        if self.backup.is_some() {
+            return self.bytes(name);
+        }
+        let path = self.path.join(name);
+        match open_regular(&path).and_then(|file| bounded(file, MOST_BYTES)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FilesError::Read { path, source }),
+        }
+    }
+
+    /// The names of the files that hold what nobody else may know, also of those that a server of v0.3 or v0.4 left where it
+    /// made its keys.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn secret_names(&self) -> Result<Vec<String>, FilesError> {
+        let Some(backup) = &self.backup else {
+            let mut names = names_in(&self.path, is_secret_name)?;
+            let staging = self.path.join(STAGING);
+            if staging.is_dir() {
+                let staged = names_in(&staging, is_secret_name)?;
+                names.extend(staged.into_iter().map(|name| format!("{STAGING}/{name}")));
+            }
+            return Ok(names);
+        };
+        let names = backup.files().map(|(name, _)| name).filter(|name| is_secret_name(name));
+        Ok(names.map(str::to_owned).collect())
+    }
+}
+
+impl GuardianFiles {
+    /// The backups that lie in a data directory.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn backups_beside(&self) -> Result<Vec<Self>, FilesError> {
+        if self.backup.is_some() {
+            return Ok(Vec::new());
+        }
+        let names = names_in(&self.path, |name| name.to_ascii_lowercase().ends_with(".tar"))?;
+        // What is no guardian's backup holds nothing that is known here.
+        Ok(names.iter().filter_map(|name| Self::open(&self.path.join(name)).ok()).collect())
+    }
+}
+
+fn names_in(directory: &Path, is_meant: impl Fn(&str) -> bool) -> Result<Vec<String>, FilesError> {
+    let failed = |source| FilesError::Read { path: directory.to_owned(), source };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_meant(&name) && entry.path().is_file() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a file of this name in a data directory holds what nobody else may know, by its name.
+pub fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let parts = ["private", "password", "secret", "mnemonic"];
+    parts.iter().any(|part| name.contains(part))
+        || [".salt", ".key", ".pem"].iter().any(|end| name.ends_with(end))
+}
+
+/// Whether a file that begins like this is meant to be a backup, whole or cut short: by the mark in its first header, or
+/// because that begins with the name of a file in a backup.
+fn is_tar(head: &[u8]) -> bool {
+    let begins = |name: &&str| {
+        let (name, length) = (name.as_bytes(), head.len().min(name.len()));
+        head[..length] == name[..length] && head.get(name.len()).is_none_or(|next| *next == 0)
+    };
+    let is_marked = head.get(257..262).is_some_and(|mark| mark == b"ustar");
+    is_marked || (!head.is_empty() && BACKUP_FILES.iter().any(begins))
+}
+
+/// At most one byte more than `most`.
+fn bounded(file: File, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = file.metadata()?.len().min(most);
+    // Its memory is not moved while it grows, so that no copy of a secret stays behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 2));
+    file.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

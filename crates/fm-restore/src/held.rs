@@ -1,0 +1,52 @@
+//! The database that is in its place: what it holds of the session in progress, and whether a restore put it there.
+
+use fm_audit::EpochStream;
+use fm_consensus::{Held, database_name};
+use fm_crypto::SessionKeys;
+use fm_eras::{DetectError, Detected, detect};
+use fm_migration::{StoredUnits, newest_checkpoint};
+use fm_store::{OmissionKind, ReadStore};
+
+use crate::RestoreError;
+use crate::data_dir::DataDir;
+use crate::job::MARK_NAME;
+use crate::moving::no_session;
+
+/// What is in the place.
+pub(crate) struct InPlace {
+    pub(crate) held: Held,
+    /// Its last finished session.
+    pub(crate) last: u64,
+    /// Whether a restore put it there.
+    pub(crate) is_restored: bool,
+}
+
+/// Looks at a database that is whole, but for the torn end of its log, which a crash leaves.
+pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<InPlace, RestoreError> {
+    let path = dir.database();
+    let store = ReadStore::open(&path)?;
+    let lost = |kind: OmissionKind| kind.loses_rows() && kind != OmissionKind::TornLogTail;
+    if let Some(omission) = store.omissions().iter().find(|omission| lost(omission.kind)) {
+        return Err(RestoreError::NotWhole { path, what: omission.message.clone() });
+    }
+    let layout = match detect(&store) {
+        Ok(Detected::Blocks(layout)) => layout,
+        Ok(Detected::Hbbft(layout)) => return Err(RestoreError::OtherEra { path, era: layout.era() }),
+        Err(DetectError::Empty) => return Err(no_session(&path)),
+        Err(source) => return Err(RestoreError::NotWhole { path, what: source.to_string() }),
+    };
+    let newest = store.last_of_prefix(&[layout.history])?;
+    let last =
+        newest.and_then(|(key, _)| layout.number_of_key(&key).ok()).ok_or_else(|| no_session(&path))?;
+    let open = last.saturating_add(1);
+    let stored = StoredUnits::read(EpochStream { rows: &store, path: &path }, Detected::Blocks(layout))?;
+    let held = Held {
+        open,
+        own: stored.count(open, keys, Some(peer), None).own,
+        any: stored.holds_any(),
+        name: database_name(&path),
+        checkpoint: newest_checkpoint(&dir.checkpoints()),
+        copy_of: stored.copied_from(&dir.checkpoints(), Some(last)),
+    };
+    Ok(InPlace { held, last, is_restored: path.join(MARK_NAME).exists() })
+}

@@ -1,0 +1,106 @@
+//! All attacks at the same time: what a federation is slowed down by, what its guardians hold, and whether that grows.
+
+use std::io::Write;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fm_tests::{Attack, Nodes, Rogue, Swollen};
+
+use crate::means::{
+    Attacking, guess, large_sessions, nobody_is_large, read_nothing, say_nothing, wait_with_large_ids,
+};
+
+const HONEST: std::ops::Range<usize> = 1..4;
+/// By how much a session may be late beside a factor of two: a guardian whose answers are lost in its own flood is waited
+/// for at the start.
+const SILENCE: Duration = Duration::from_secs(1);
+const LOOK_AFTER: Duration = Duration::from_millis(30);
+
+/// What was seen over some time.
+struct Seen {
+    /// How long a session took at the most.
+    longest: Duration,
+    /// What each guardian held, in MiB, about each second.
+    held: Vec<Vec<u64>>,
+}
+
+impl Seen {
+    /// What each guardian held on average.
+    fn average(&self) -> Vec<u64> {
+        let count = self.held.len().max(1) as u64;
+        (0..HONEST.len()).map(|place| self.held.iter().map(|held| held[place]).sum::<u64>() / count).collect()
+    }
+}
+
+fn watch(nodes: &Nodes, time: Duration) -> Seen {
+    let start = Instant::now();
+    let mut seen = Seen { longest: Duration::ZERO, held: Vec::new() };
+    let (mut finished, mut since) = (nodes.finished(1).unwrap(), Instant::now());
+    while start.elapsed() < time || seen.longest.is_zero() {
+        assert!(since.elapsed() < Duration::from_secs(120), "no session:\n{}", nodes.log(1));
+        thread::sleep(LOOK_AFTER);
+        if seen.held.len() as u64 <= start.elapsed().as_secs() {
+            seen.held.push(HONEST.map(|peer| nodes.resident(peer)).collect());
+        }
+        let now = nodes.finished(1).unwrap_or(finished);
+        if now > finished {
+            seen.longest = seen.longest.max(since.elapsed() / u32::try_from(now - finished).unwrap());
+            (finished, since) = (now, Instant::now());
+        }
+    }
+    seen
+}
+
+/// One guardian attacks over its links and by what its interface answers; others without a password attack the interfaces of the
+/// honest ones: all at the same time, for `FM_ATTACK_SECONDS`.
+#[test]
+fn all_attacks_at_once_change_nothing() {
+    let seconds = std::env::var("FM_ATTACK_SECONDS").map_or(15, |seconds| seconds.parse().unwrap());
+    let half = Duration::from_secs(seconds) / 2;
+    let mut nodes = Nodes::new(15);
+    HONEST.for_each(|peer| nodes.start(peer));
+    let rogue = Rogue::start(&nodes.directory(0), "dev");
+    nodes.wait_for(1, 3);
+    let large = large_sessions(&nodes, HONEST, 24);
+    let calm = watch(&nodes, Duration::from_secs(10)).longest;
+    let swollen = Swollen::at(&nodes.interface(0));
+    let unread = move |interface: &str, order: &_| read_nothing(interface, large, order);
+    let attackers = [
+        Attacking::begin([nodes.interface(1)], wait_with_large_ids),
+        Attacking::begin([nodes.interface(2)], unread),
+        Attacking::begin([nodes.interface(3)], say_nothing),
+        Attacking::begin([nodes.interface(3)], guess),
+    ];
+    rogue.attack(Attack::EmptyPlaces);
+    let first = watch(&nodes, half);
+    let open: Vec<usize> = HONEST.map(|peer| nodes.descriptors(peer)).collect();
+    rogue.attack(Attack::OtherNames);
+    let second = watch(&nodes, half);
+    rogue.attack(Attack::None);
+    let grown = HONEST.zip(&open).all(|(peer, open)| nodes.descriptors(peer) < open + 60);
+    assert!(grown, "descriptors grow from {open:?}");
+    let (longest, peaks) = (first.longest.max(second.longest), HONEST.map(|peer| nodes.peak(peer)));
+    let (peaks, held) = (peaks.collect::<Vec<_>>(), [first.average(), second.average()]);
+    let _ = writeln!(
+        std::io::stderr(),
+        "{seconds} s of all attacks: longest session {longest:.1?}, {calm:.1?} without; MiB {held:?} on average of each half, \
+         {peaks:?} at the most; open files {open:?}; {} messages over links, {} answers, {:?} times by others",
+        rogue.sent.load(Relaxed),
+        swollen.answers.load(Relaxed),
+        attackers.each_ref().map(Attacking::done)
+    );
+    drop(attackers);
+    nobody_is_large(&nodes, HONEST);
+    let sessions = nodes.shut_down();
+    nodes.root_of(HONEST, sessions);
+    // In a short run beside other tests a session may be late for many reasons.
+    if seconds >= 60 {
+        assert!(longest < 2 * calm + SILENCE, "a session took {longest:?}, {calm:?} without the attacks");
+        let [first, second] = held;
+        assert!(
+            first.iter().zip(&second).all(|(first, second)| *second < first + first / 4 + 8),
+            "memory grows"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! `show --session` of the session in progress: its accepted items, which nobody has signed.
+//!
+//! Only databases and archives that hold accepted items have one; a guardian who is alone has no units, and these items are all
+//! that there is of it.
+
+use fm_audit::StoredHistory;
+use fm_cli::{Exit, Failure, Output, group_digits};
+use fm_eras::Detected;
+use fm_eras::block::decode_accepted_item;
+use fm_history::EntryItem;
+use fm_migration::StoredUnits;
+use serde::Serialize;
+
+use crate::args::PlaceArgs;
+use crate::show::MOST_PRINTED;
+use crate::show_unit::Shown;
+use crate::view::{ItemLine, Modules, item_json, item_text};
+
+#[derive(Serialize)]
+struct OpenLine<'a> {
+    r#type: &'static str,
+    session: u64,
+    era: &'static str,
+    dialect: &'static str,
+    items: usize,
+    modules: &'a Modules,
+    list: Vec<ItemLine<'a>>,
+}
+
+/// The session in progress, if the user named it.
+pub(crate) fn named(history: &StoredHistory<'_>, place: &PlaceArgs) -> Result<Option<StoredUnits>, Failure> {
+    let Some(index) = place.session else { return Ok(None) };
+    // A session that is finished is not in progress: its accepted items are gone.
+    if matches!(history.layout, Detected::Hbbft(_)) || history.record(index)?.is_some() {
+        return Ok(None);
+    }
+    open(history, index)
+}
+
+/// The session in progress, if it has this number and anything was accepted in it.
+pub(crate) fn open(history: &StoredHistory<'_>, index: u64) -> Result<Option<StoredUnits>, Failure> {
+    if matches!(history.layout, Detected::Hbbft(_)) {
+        return Ok(None);
+    }
+    // Units that are in no form make the items no less readable; `fm-migrate units` tells of them.
+    let Ok(stored) = StoredUnits::read(history.stream, history.layout) else { return Ok(None) };
+    Ok(Some(stored).filter(|stored| stored.open == index && !stored.accepted.is_empty()))
+}
+
+/// Why nothing rests on signatures.
+pub(crate) fn unsigned(stored: &StoredUnits) -> Failure {
+    let (session, items) = (group_digits(stored.open), group_digits(stored.accepted.len() as u64));
+    let message = format!(
+        "session {session} of {} is in progress: nobody has signed its {items} accepted items yet",
+        stored.path.display()
+    );
+    Failure::new(Exit::Findings, message)
+        .hint(format!("`fm-verify show --session {} DIR` shows them", stored.open))
+}
+
+/// Shows the accepted items, or one of them.
+pub(crate) fn run(stored: &StoredUnits, item: Option<usize>, shown: &Shown<'_>) -> Result<Exit, Failure> {
+    let count = stored.accepted.len();
+    let (path, session) = (stored.path.display(), group_digits(stored.open));
+    if let Some(item) = item.filter(|item| *item >= count) {
+        let message = format!(
+            "session {session} of {path}, which is in progress, has no item {item}: it has {count} item(s), counted from 0"
+        );
+        return Err(Failure::new(Exit::Findings, message));
+    }
+    let read = |(number, (_, value)): (usize, &(Vec<u8>, Vec<u8>))| {
+        let content = decode_accepted_item(value, stored.layout).map_err(|error| {
+            let message =
+                format!("accepted item {number} of session {session} of {path} does not decode: {error}");
+            Failure::new(Exit::CannotLook, message)
+        })?;
+        Ok((number, EntryItem::of_block(&content, value.clone())))
+    };
+    let chosen =
+        stored.accepted.iter().enumerate().filter(|(number, _)| item.is_none_or(|item| item == *number));
+    let items = chosen.map(read).collect::<Result<Vec<_>, Failure>>()?;
+    let mut output = Output::default();
+    if shown.json {
+        output.json(&OpenLine {
+            r#type: "open_session",
+            session: stored.open,
+            era: stored.layout.era,
+            dialect: stored.layout.name,
+            items: count,
+            modules: shown.modules,
+            list: items.iter().map(|(number, item)| item_json(*number, item, shown.hex)).collect(),
+        })?;
+        return Ok(Exit::Done);
+    }
+    let (era, dialect, all) = (stored.layout.era, stored.layout.name, group_digits(count as u64));
+    output
+        .line(&format!("session    {session} of era {era} ({dialect}), in progress: {all} accepted items"))?;
+    output.line("signed by  nobody: this guardian's word only")?;
+    for (number, item) in items.iter().take(MOST_PRINTED) {
+        output.line(&format!(
+            "item       {} {}",
+            group_digits(*number as u64),
+            item_text(item, shown.modules)
+        ))?;
+        if shown.hex {
+            output.line(&format!("           {}", hex::encode(&item.bytes)))?;
+        }
+    }
+    if let Some(more) = items.len().checked_sub(MOST_PRINTED).filter(|more| *more > 0) {
+        let more = group_digits(more as u64);
+        output.line(&format!("           … and {more} more items (--json prints all)"))?;
+    }
+    Ok(Exit::Done)
+}
