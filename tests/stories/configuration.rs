@@ -147,6 +147,13 @@ fn a_guardian_signs_with_its_key_of_whatever_form() {
         assert!(fs::read(at(out)).expect("an attestation") == expected, "{out}");
     }
     assert_eq!((digest(&at("clear")), digest(&hbbft("peer-0"))), before);
+    // Whose key it is shows without local.json too.
+    fs::create_dir(at("few")).expect("a directory");
+    for name in ["consensus.json", "private.json"] {
+        fs::copy(at("clear").join(name), at("few").join(name)).expect("a copy");
+    }
+    migrate!("attest", "--dir", at("new"), "--config", at("few"), "--out", at("of-few")).exits(0);
+    assert!(fs::read(at("of-few")).expect("an attestation") == expected);
     // A backup under a password needs one.
     let run =
         migrate!("attest", "--dir", at("new"), "--config", at("sealed.tar"), "--out", at("none")).exits(2);

@@ -5,9 +5,9 @@
 //! Invariant: nothing here is printed, and all of it is overwritten when it goes.
 
 use fm_config::GuardianFiles;
-use fm_crypto::api_secret_of;
+use fm_crypto::{api_secret_of, wipe_json};
 use serde_json::Value;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::BackupError;
 
@@ -63,7 +63,7 @@ fn add_contents(contents: &[u8], add: &mut impl FnMut(&[u8])) {
     }
     if let Ok(mut value) = serde_json::from_slice::<Value>(contents) {
         add_value("", &value, add);
-        wipe(&mut value);
+        wipe_json(&mut value);
     }
     if let Some(bytes) = base64(contents.trim_ascii()) {
         add_bytes(&bytes, add);
@@ -189,14 +189,4 @@ fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         }
     }
     Some(bytes)
-}
-
-fn wipe(value: &mut Value) {
-    match value {
-        Value::String(text) => text.zeroize(),
-        Value::Array(values) => values.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
-        Value::Number(number) => *number = 0.into(),
-        Value::Null | Value::Bool(_) => {}
-    }
 }

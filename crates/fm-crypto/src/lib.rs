@@ -40,7 +40,7 @@ pub use invite::api_secret_of;
 pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
 pub use private::{NoRandomness, PrivateFileError, open_private_text, parse_secret_key, seal_private_text};
-pub use private_config::{PrivateConfig, PrivateFieldError};
+pub use private_config::{PrivateConfig, PrivateFieldError, wipe_json};
 pub use schnorr::{is_public_key, is_signed_by};
 pub use schnorr_batch::SchnorrItem;
 pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKeyError, SessionKeys};

@@ -112,15 +112,16 @@ impl std::ops::Deref for Wiped {
 
 impl Drop for Wiped {
     fn drop(&mut self) {
-        wipe(&mut self.0);
+        wipe_json(&mut self.0);
     }
 }
 
-fn wipe(value: &mut Value) {
+/// Overwrites the texts and numbers in a value that holds secrets.
+pub fn wipe_json(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
-        Value::Array(values) => values.iter_mut().for_each(wipe),
-        Value::Object(members) => members.values_mut().for_each(wipe),
+        Value::Array(values) => values.iter_mut().for_each(wipe_json),
+        Value::Object(members) => members.values_mut().for_each(wipe_json),
         Value::Number(number) => *number = 0.into(),
         Value::Null | Value::Bool(_) => {}
     }

@@ -14,7 +14,7 @@ use crate::means::{
 const HONEST: std::ops::Range<usize> = 1..4;
 /// By how much a session may be late beside a factor of two: a guardian whose answers are lost in its own flood is waited
 /// for at the start.
-const SILENCE: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(6);
 const LOOK_AFTER: Duration = Duration::from_millis(30);
 
 /// What was seen over some time.

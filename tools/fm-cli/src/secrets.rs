@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_config::{FilesError, GuardianFiles, belongs, is_exposed, said_exposed};
+use fm_config::{FilesError, GuardianFiles, LOCAL, belongs, is_exposed, said_exposed};
 use fm_crypto::{SigningKey, parse_secret_key};
 use fm_store::quoted;
 use zeroize::Zeroizing;
@@ -73,9 +73,12 @@ fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianK
     let open = |password: Option<&str>| files.private(password);
     let found = password.open_files(&files, FilesError::is_wrong_password, open)?;
     let found = found.map_err(|error| of_files(&error))?;
-    let belonging =
-        files.identity().and_then(|me| belongs(&files.consensus()?, me, &found.config, found.file));
-    belonging.map_err(|error| of_files(&error))?;
+    // Without local.json the key alone says whose it is.
+    if files.text(LOCAL).map_err(|error| of_files(&error))?.is_some() {
+        let belonging =
+            files.identity().and_then(|me| belongs(&files.consensus()?, me, &found.config, found.file));
+        belonging.map_err(|error| of_files(&error))?;
+    }
     let exposed = files.exposed().map_err(|error| of_files(&error))?;
     let notes = found.notes.into_iter().chain(exposed).collect();
     Ok(GuardianKey { key: found.config.signing_key(), notes })
