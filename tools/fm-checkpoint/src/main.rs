@@ -2,8 +2,8 @@
 
 mod args;
 mod compare;
-mod configuration;
 mod compare_print;
+mod configuration;
 mod create;
 mod create_running;
 mod export;
