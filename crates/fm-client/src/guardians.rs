@@ -73,8 +73,8 @@ impl Guardians {
 
     /// The guardians that say they have finished that session, furthest ahead first.
     pub(crate) fn ahead(&self, session: u64) -> Vec<u16> {
-        let trusted = self.sources.iter().filter(|(_, source)| source.is_trusted());
-        let counts = trusted.map(|(peer, source)| (source.count(), *peer));
+        let asked = self.sources.iter().filter(|(_, source)| source.is_asked());
+        let counts = asked.map(|(peer, source)| (source.count(), *peer));
         let mut ahead: Vec<_> = counts.filter(|(count, _)| *count > session).collect();
         ahead.sort_unstable_by_key(|(count, _)| std::cmp::Reverse(*count));
         ahead.into_iter().map(|(_, peer)| peer).collect()
@@ -152,18 +152,20 @@ impl Guardians {
         }
     }
 
-    /// A guardian gave nothing of use and is not asked for a while; that it gave what does not hold is worth a warning.
+    /// A guardian gave nothing of use and is not asked for a while. One that gave what does not hold is not asked for long, and
+    /// that is worth a warning.
     pub(crate) fn disappointed(&self, peer: u16, session: u64, reason: &AskError) {
         if matches!(reason, AskError::Proof(_) | AskError::Client(ClientError::Unreadable { .. })) {
             self.refused.fetch_add(1, Relaxed);
             warn!(guardian = peer, session, %reason, "outcome refused");
+            self.distrust(peer);
         } else {
             debug!(guardian = peer, session, %reason, "no outcome");
+            self.sources.get(&peer).into_iter().for_each(|source| source.leave_alone());
         }
-        self.distrust(peer);
     }
 
-    /// Does not ask a guardian for a while.
+    /// Does not ask a guardian that misled for a while.
     pub fn distrust(&self, peer: u16) {
         self.sources.get(&peer).into_iter().for_each(|source| source.distrust());
     }

@@ -1,7 +1,7 @@
 //! A guardian as a source of proven records.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fm_consensus::{OutcomeError, prove_record};
@@ -24,6 +24,9 @@ const COUNT_PATIENCE: Duration = Duration::from_secs(5);
 const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a guardian that misled is not asked.
 const DISTRUST: Duration = Duration::from_secs(60);
+/// How long one that gave nothing is not asked: it may only have been busy. Twice as long each further time, up to
+/// [`DISTRUST`].
+const REST: Duration = Duration::from_secs(3);
 
 /// A record above this is looked through aside: a guardian can make that take as long as it likes.
 const LARGE: usize = 1 << 20;
@@ -57,13 +60,26 @@ pub(crate) struct Source {
     ambiguous: Ambiguous,
     keys: Arc<SessionKeys>,
     places: Semaphore,
-    distrusted: Mutex<Option<Instant>>,
+    rest: Mutex<Rest>,
     /// How many sessions it says it has finished.
     count: watch::Sender<u64>,
     /// Whether it answered when it was asked last.
     answers: AtomicBool,
     /// Whether it was asked.
     asked: AtomicBool,
+}
+
+/// The time in which a guardian is not asked.
+struct Rest {
+    until: Option<Instant>,
+    /// How long the next one is, if it gives nothing again.
+    next: Duration,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { until: None, next: REST }
+    }
 }
 
 impl Source {
@@ -73,7 +89,7 @@ impl Source {
             ambiguous,
             keys,
             places: Semaphore::new(AT_A_TIME),
-            distrusted: Mutex::default(),
+            rest: Mutex::default(),
             count: watch::Sender::new(0),
             answers: AtomicBool::new(true),
             asked: AtomicBool::new(false),
@@ -92,14 +108,31 @@ impl Source {
         self.asked.load(Relaxed)
     }
 
-    pub(crate) fn is_trusted(&self) -> bool {
-        let since = *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_none_or(|since| since.elapsed() > DISTRUST)
+    /// Whether it is asked for records now.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.rest().until.is_none_or(|until| until <= Instant::now())
     }
 
+    /// It misled.
     pub(crate) fn distrust(&self) {
-        *self.distrusted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.rest().until = Some(Instant::now() + DISTRUST);
         self.guardian.hang_up();
+    }
+
+    /// It gave nothing; several questions that failed together count once.
+    pub(crate) fn leave_alone(&self) {
+        let mut rest = self.rest();
+        let now = Instant::now();
+        if rest.until.is_none_or(|until| until <= now) {
+            rest.until = Some(now + rest.next);
+            rest.next = (rest.next * 2).min(DISTRUST);
+        }
+        drop(rest);
+        self.guardian.hang_up();
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Rest> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The proven record of a session, and the leaves of its items.
@@ -116,6 +149,7 @@ impl Source {
         if proven.ambiguous && self.ambiguous == Ambiguous::Refused {
             return Err(OutcomeError::Ambiguous.into());
         }
+        self.rest().next = REST;
         Ok((record, proven.leaves))
     }
 

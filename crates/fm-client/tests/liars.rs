@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fm_client::{Ambiguous, Guardian, Guardians, wrap_bytes};
@@ -38,13 +39,15 @@ enum Manner {
     Unsigned,
     /// Says it has it, and never gives it.
     Silent,
+    /// Is busy when it is asked for the first time.
+    BusyOnce,
     /// Gives a record of three items.
     Short,
     /// Gives one of four, the last of which is repeated: the same header and signatures.
     Long,
 }
 
-struct Fake(Manner, Arc<Vec<SigningKey>>);
+struct Fake(Manner, Arc<Vec<SigningKey>>, AtomicBool);
 
 fn keys() -> (Arc<Vec<SigningKey>>, SessionKeys) {
     let secrets: Vec<_> = (1..=4_u8).map(|byte| SigningKey::from_bytes([byte; 32]).unwrap()).collect();
@@ -102,7 +105,10 @@ impl Service for Fake {
             let session = request.params.as_u64().unwrap();
             let good = record(&self.1, session, 3);
             Ok(match self.0 {
-                Manner::Honest => wrap_bytes(&good),
+                Manner::BusyOnce if !self.2.swap(true, Relaxed) => {
+                    return Err(RpcError::new(RpcError::BUSY, "busy"));
+                }
+                Manner::Honest | Manner::BusyOnce => wrap_bytes(&good),
                 Manner::Nonsense => json!(["zz"]),
                 Manner::Crumbs => wrap_bytes(&crumbs()),
                 Manner::OtherSession => wrap_bytes(&record(&self.1, session + 1, 3)),
@@ -137,7 +143,11 @@ async fn guardians_where(manners: &[Manner], ambiguous: Ambiguous) -> Guardians 
         // Nobody is where it announced that it would be.
         let guardian = Guardian::new("ws://127.0.0.1:1/");
         urls.insert(peer, guardian.or_at(format!("ws://{}/", listener.local_addr().unwrap())));
-        tokio::spawn(serve(listener, Arc::new(Fake(*manner, secrets.clone())), Limits::default()));
+        tokio::spawn(serve(
+            listener,
+            Arc::new(Fake(*manner, secrets.clone(), AtomicBool::default())),
+            Limits::default(),
+        ));
     }
     let guardians = Guardians::watch(urls, &keys, ambiguous, Arc::default());
     guardians.first_look(Duration::from_secs(10)).await;
@@ -174,6 +184,15 @@ async fn honest_is_found(first: Manner, second: Manner) {
         assert_eq!(fetched.record, record(&keys().0, session, 3));
         assert!(start.elapsed() < Duration::from_secs(8), "a silent guardian delayed it");
     }
+}
+
+/// It may be the only one that has the session: then nobody can wait a minute for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_busy_once_is_asked_again_soon() {
+    let guardians = guardians(&[Manner::Nonsense, Manner::BusyOnce]).await;
+    let start = Instant::now();
+    assert_eq!(guardians.outcome(7).await.peer, 1);
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
