@@ -71,6 +71,8 @@ fn a_nightly_archive_needs_to_know_what_was_signed_after_it() {
     let alone = Movable::new("session-v0.13.0-single/peer-0");
     let words = ["export".into(), alone.old().into(), "--to".into(), alone.archive().into()];
     Run::of("fm-checkpoint", &words).exits(0);
+    let plan = alone.run(&alone.restoring(&["--dry-run"])).exits(0).stdout;
+    assert!(plan.contains("FOR EVER   this federation has one guardian"), "{plan}");
     assert_eq!(alone.run(&alone.restoring(&["--json"])).exits(0).verdict()["guard_until"], Value::Null);
     alone.check_finished("alone");
 }

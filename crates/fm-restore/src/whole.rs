@@ -75,6 +75,8 @@ pub struct WholePlan {
     pub proof: Proof,
     /// The guardian's number.
     pub peer: u16,
+    /// Whether the federation has no other guardian, who could give again what the archive lacks.
+    pub alone: bool,
     /// What is known of its key.
     pub key: KeyCheck,
     /// What the archive says, if it is the last one of a guardian that was moved.
@@ -136,6 +138,7 @@ impl Whole<'_> {
             origin,
             proof,
             peer,
+            alone: self.keys.guardians() == 1,
             key,
             handover,
             warnings,

@@ -131,6 +131,12 @@ fn print_plan(output: &mut Output, plan: &WholePlan, arguments: &RestoreArgs) ->
         Err(_) => "it is not known up to which session this guardian made units".to_owned(),
     };
     output.line(&format!("guard      {guard}: {}", plan.evidence))?;
+    if plan.alone && plan.handover.is_none() {
+        output.line(
+            "FOR EVER   this federation has one guardian: what came after the archive was written is lost, and what it \
+             spent can be spent again",
+        )?;
+    }
     if plan.free > plan.bytes {
         return Ok(());
     }
