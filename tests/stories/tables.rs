@@ -180,7 +180,7 @@ fn same(key: &[u8], value: &[u8]) -> Option<Row> {
     Some((key.to_vec(), value.to_vec()))
 }
 
-fn module<'a>(inspection: &'a Value, number: u64) -> &'a Value {
+fn module(inspection: &Value, number: u64) -> &Value {
     let modules = inspection["modules"].as_array().expect("a list");
     modules.iter().find(|module| module["module"] == number).expect("the module")
 }
@@ -200,7 +200,7 @@ fn the_databases_own_version_names_the_tables() {
             let value = if key == [0x50, 3] { vec![version] } else { value.to_vec() };
             Some((key.to_vec(), value))
         };
-        let (path, _) = changed(home.path(), &version.to_string(), older, &[backup.clone()]);
+        let (path, _) = changed(home.path(), &version.to_string(), older, std::slice::from_ref(&backup));
         let inspection = inspected(&path, None);
         let tables = tables(&inspection);
         let of = |prefix: &str| tables[prefix]["name"].as_str().expect("text").to_owned();

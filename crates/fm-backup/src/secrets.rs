@@ -273,8 +273,7 @@ mod tests {
             assert!(secrets.find(b"", &raw).is_some(), "{}", place.display());
         }
         // Large files of that name are not read whole, and are no obstacle.
-        fs::write(home.path().join("secret.iso"), [&private.as_bytes()[..], &vec![0; 6 << 20]].concat())
-            .unwrap();
+        fs::write(home.path().join("secret.iso"), [private.as_bytes(), &vec![0; 6 << 20]].concat()).unwrap();
         assert!(Secrets::of(Some(home.path())).unwrap().find(&raw, b"").is_some());
     }
 

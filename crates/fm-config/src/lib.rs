@@ -17,7 +17,7 @@ pub use belongs::belongs;
 pub use error::FilesError;
 pub use exposed::{is_exposed, said_exposed};
 pub use files::{GuardianFiles, is_secret_name};
-pub use private::FoundPrivate;
+pub use private::{FoundPrivate, OpenedFile};
 
 /// What all guardians have alike.
 pub const CONSENSUS: &str = "consensus.json";

@@ -27,6 +27,9 @@ pub struct FoundPrivate {
     pub notes: Vec<String>,
 }
 
+/// The name of a file that was encrypted, and its text.
+pub type OpenedFile = (&'static str, Zeroizing<Vec<u8>>);
+
 impl GuardianFiles {
     /// Whether the secrets are under a password.
     ///
@@ -114,7 +117,7 @@ impl GuardianFiles {
     ///
     /// # Errors
     /// If a file cannot be read.
-    pub fn opened_by_kept_passwords(&self) -> Result<Vec<(&'static str, Zeroizing<Vec<u8>>)>, FilesError> {
+    pub fn opened_by_kept_passwords(&self) -> Result<Vec<OpenedFile>, FilesError> {
         let mut opened = Vec::new();
         let Some(salt) = self.text(SALT)? else { return Ok(opened) };
         for name in PASSWORDS {

@@ -91,7 +91,6 @@ pub(crate) fn nobody_is_large(nodes: &Nodes, peers: impl IntoIterator<Item = usi
 pub(crate) fn nobody_is_larger(nodes: &Nodes, peers: impl IntoIterator<Item = usize>, most: u64) {
     for peer in peers {
         let peak = nodes.peak(peer);
-        println!("guardian {peer}: {peak} MiB at the most");
         assert!(peak < most, "guardian {peer} took {peak} MiB");
         assert!(!nodes.log(peer).contains("panicked"), "{}", nodes.log(peer));
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, PasswordArgs, print_json_line};
-use fm_client::{AddressError, Guardian, own_address, wait_for};
+use fm_client::{AddressError, ClientError, Guardian, own_address, wait_for};
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
 use fm_history::Transaction;
@@ -94,11 +94,11 @@ pub(crate) fn announce(arguments: &AnnounceArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What came of telling a guardian.
+type Told = (String, Result<(), ClientError>);
+
 /// Gives a signed address to the other guardians; clients may ask any of them.
-fn pass_on(
-    server: &ServerArgs,
-    signed: &Value,
-) -> Result<Vec<(String, Result<(), fm_client::ClientError>)>, Failure> {
+fn pass_on(server: &ServerArgs, signed: &Value) -> Result<Vec<Told>, Failure> {
     let config = ask(server, None, "client_config", &Value::Null)?;
     let status = ask(server, None, "status", &Value::Null)?;
     let others = &status["federation"]["status_by_peer"];
