@@ -1,11 +1,14 @@
 //! `get` and `cat`: parts of an archive, without reading the rest.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
 use fm_backup::State;
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
 use fm_eras::Detected;
 use fm_eras::block::decode_block;
 use fm_eras::hbbft::epoch_key;
-use fm_eras::modules::Modules;
+use fm_eras::modules::{ModuleKey, Modules};
 use serde::Serialize;
 
 use crate::args::{CatArgs, GetArgs, KindArgs};
@@ -32,26 +35,54 @@ struct RecordLine {
 }
 
 impl RecordLine {
-    fn new(key: &[u8], value: &[u8], layout: &Detected, modules: &Modules) -> Self {
-        let module = modules.key_of(key);
-        let table = match &module {
-            Some(module) => modules.name_of(module),
-            None => layout.table_name(key).unwrap_or("unknown"),
-        };
-        let module = module.map(|key| key.module);
-        let kind = module.and_then(|module| modules.modules.get(&module)?.kind.clone());
-        Self {
+    fn new(key: &[u8], value: &[u8], names: &Names<'_>) -> Result<Self, Failure> {
+        let mut line = Self {
             r#type: "record",
             key: hex::encode(key),
             value: hex::encode(value),
-            table,
-            module,
-            kind,
+            table: "unknown",
+            module: None,
+            kind: None,
             session: None,
             items: None,
             header_root: None,
             signers: None,
+        };
+        let layout = names.state.layout();
+        match ModuleKey::of(key, layout.dialect()) {
+            None => line.table = layout.table_name(key).unwrap_or("unknown"),
+            Some(own) => {
+                let modules = names.modules()?;
+                line.table = modules.name_of(&own);
+                line.module = Some(own.module);
+                line.kind = modules.modules.get(&own.module).and_then(|module| module.kind.clone());
+            }
         }
+        Ok(line)
+    }
+}
+
+/// What tables are called. Those of modules depend on their database versions, which are elsewhere in an archive: they are
+/// looked up for the first row of a module.
+struct Names<'a> {
+    state: &'a State,
+    kinds: BTreeMap<u16, String>,
+    modules: OnceCell<Modules>,
+}
+
+impl<'a> Names<'a> {
+    fn new(state: &'a State, kinds: &KindArgs) -> Result<Self, Failure> {
+        Ok(Self { state, kinds: kinds.kinds()?, modules: OnceCell::new() })
+    }
+
+    fn modules(&self) -> Result<&Modules, Failure> {
+        if let Some(modules) = self.modules.get() {
+            return Ok(modules);
+        }
+        let (state, kinds) = (self.state, &self.kinds);
+        let modules = Modules::read(state.rows(), state.layout(), kinds);
+        let modules = modules.map_err(|source| unreadable(state, source))?;
+        Ok(self.modules.get_or_init(|| modules))
     }
 }
 
@@ -70,14 +101,14 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
         (None, Some(session)) => session_key(state.layout(), session),
         (None, None) => return Err(Failure::new(Exit::Usage, "give --session or --key")),
     };
-    let modules = modules(&state, &arguments.kinds)?;
+    let names = Names::new(&state, &arguments.kinds)?;
     let value = state.rows().get(&key).map_err(|source| unreadable(&state, source))?;
     drop(progress);
     let Some(value) = value else {
         let message = format!("{} has no record {}", state.path().display(), hex::encode(key));
         return Err(Failure::new(Exit::Findings, message));
     };
-    let mut line = RecordLine::new(&key, &value, &state.layout(), &modules);
+    let mut line = RecordLine::new(&key, &value, &names)?;
     line.session = arguments.session;
     if let (Some(_), Detected::Blocks(layout)) = (arguments.session, state.layout())
         && let Ok(block) = decode_block(&value, layout)
@@ -88,10 +119,6 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
     }
     Output::default().json(&line)?;
     Ok(Exit::Done)
-}
-
-fn modules(state: &State, kinds: &KindArgs) -> Result<Modules, Failure> {
-    Modules::read(state.rows(), state.layout(), &kinds.kinds()?).map_err(|source| unreadable(state, source))
 }
 
 fn session_key(layout: Detected, session: u64) -> Vec<u8> {
@@ -112,14 +139,14 @@ pub(crate) fn cat(arguments: &CatArgs) -> Result<Exit, Failure> {
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let state =
         State::open_at(&arguments.archive.archive()?, arguments.archive.base()?.as_ref(), None, control)?;
-    let (layout, modules) = (state.layout(), modules(&state, &arguments.kinds)?);
+    let names = Names::new(&state, &arguments.kinds)?;
     let from = arguments.from.as_ref().map_or(&[][..], |key| &key.0);
     let before = arguments.before.as_ref().map(|key| key.0.as_slice());
     let mut output = Output::default();
     for row in state.rows().scan_range(from, before) {
         let (key, value) = row.map_err(|source| unreadable(&state, source))?;
         control.check()?;
-        output.json(&RecordLine::new(&key, &value, &layout, &modules))?;
+        output.json(&RecordLine::new(&key, &value, &names)?)?;
     }
     Ok(Exit::Done)
 }
