@@ -411,7 +411,18 @@ fn unfinished_checkpoints_are_not_listed() {
     let left = |all: Vec<String>| all.iter().filter(unfinished).cloned().collect::<Vec<_>>();
     assert_eq!(left(names(&directory)), ["24.removed", "24.tmp", "25-1795981901187.tmp"]);
     drop(lock);
-    checkpoint!("prune", "--data-dir", directory, "--keep", "9").exits(0);
+    // Where nothing is known to be good nothing goes, not even that.
+    let other = fm_tests::fixture("session-v0.13.0/peer-0");
+    let none =
+        checkpoint!("prune", "--data-dir", directory, "--config", other, "--keep", "9", "--json").exits(12);
+    assert_eq!((&none.verdict()["none_good"], &none.verdict()["leftovers"]), (&json!(true), &json!([])));
+    assert_eq!(left(names(&directory)), ["24.removed", "24.tmp", "25-1795981901187.tmp"]);
+    let planned = checkpoint!("prune", "--data-dir", directory, "--keep", "9", "--dry-run", "--json")
+        .exits(0)
+        .verdict();
+    let pruned = checkpoint!("prune", "--data-dir", directory, "--keep", "9", "--json").exits(0).verdict();
+    assert_eq!(pruned["leftovers"], planned["leftovers"]);
+    assert_eq!(pruned["leftovers"].as_array().expect("paths").len(), 4, "{pruned}");
     assert_eq!(left(names(&directory)), ["24.tmp"], "what holds anything else is left alone");
 }
 

@@ -82,6 +82,7 @@ fn a_checkpoint_has_the_rows_of_the_database() {
     let database = directory.join("database");
     let before = digest(&database);
     let run = checkpoint!("create", "--data-dir", directory, "--json").exits(0).verdict();
+    assert_eq!(run["keys"]["found"], true, "{run}");
     let made = PathBuf::from(run["path"].as_str().expect("a path"));
     let name = made.file_name().expect("a name").to_string_lossy().into_owned();
     assert!(name.starts_with("25-2") && name.ends_with('Z'), "{name}");

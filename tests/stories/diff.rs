@@ -291,6 +291,11 @@ fn without_the_right_keys() {
     let people = verify!("diff", good, other, keys[0], keys[1]).exits(1).stdout;
     assert!(people.contains("neither side is signed with these keys"), "{people}");
     assert!(!people.contains("does NOT verify"), "{people}");
+    let people = verify!("diff", good, good, keys[0], keys[1]).exits(0).stdout;
+    assert!(
+        people.contains("neither side is signed with these keys") && people.contains("EQUAL"),
+        "{people}"
+    );
     let people = verify!("show", good, "--session", "1", keys[0], keys[1]).exits(0).stdout;
     assert!(people.contains("another federation's") && !people.contains("does NOT verify"), "{people}");
     // One bad signature beside good ones is the guardian's, and is called that.

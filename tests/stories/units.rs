@@ -242,6 +242,24 @@ fn the_outcome_that_nobody_signed() {
     let page = home.path().join("page.html");
     let report = verify!("report", out, "--html", page).exits(2);
     assert!(report.sentence().contains("is the outcome of a session in progress"), "{}", report.stderr);
+    // No other command takes its records for a history's.
+    let made = home.path().join("made");
+    for run in [
+        verify!("show", out, "--session", "26"),
+        verify!("prove", out, "--session", "26", "--item", "0"),
+        verify!("diff", out, database),
+        verify!("diff", database, out),
+        checkpoint!("verify", out),
+        checkpoint!("compare", out, database),
+        checkpoint!("compare", database, out),
+        checkpoint!("export", out, "--to", made),
+        checkpoint!("import", out, "--to", made),
+        checkpoint!("get", out, "--session", "26"),
+        checkpoint!("cat", out),
+    ] {
+        says(run, 2, "is the outcome of a session in progress");
+    }
+    assert!(!made.exists());
     for (name, value) in [("items", "7"), ("session", "25"), ("header", "00"), ("classification", "signed")] {
         let lying = home.path().join("lying.fmar");
         let edit = |metadata: &mut fm_archive::Metadata| drop(metadata.insert(name, value));

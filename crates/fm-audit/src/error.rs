@@ -42,6 +42,12 @@ pub enum AuditError {
         /// The archive.
         path: PathBuf,
     },
+    /// An archive of the outcome of a session in progress.
+    #[error("{path} is the outcome of a session in progress: nobody signed it, and no history is in it")]
+    Pending {
+        /// The archive.
+        path: PathBuf,
+    },
     /// Rows could not be read.
     #[error("cannot read the rows of {path}")]
     Rows {

@@ -81,8 +81,8 @@ pub use session_signatures::{CheckedSignatures, check_signatures, signature_find
 pub use sessions::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{KeyStanding, Signers, TrustedKeys};
 pub use source::{
-    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, Source, check_identity,
-    open_source,
+    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PENDING_KIND, PROVENANCE_NAME, Source,
+    check_identity, open_source,
 };
 pub use stored::{StoredHistory, read_entry, read_ruled_entry};
 pub use trust::{Mark, TrustedPrefix};

@@ -21,6 +21,8 @@ pub const DATABASE_NAME: &str = "database";
 pub const PROVENANCE_NAME: &str = "provenance.fmar";
 /// Name of the manifest in a migrated directory.
 pub const MANIFEST_NAME: &str = "manifest.json";
+/// `kind` of an archive of the outcome of a session in progress.
+pub const PENDING_KIND: &str = "pending session outcome";
 /// Largest manifest that is read; those that are written have a thousand bytes or two.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
@@ -284,7 +286,21 @@ impl ArchiveSource {
                 since: self.metadata("since").unwrap_or_default(),
             });
         }
-        if is("profile", "headers") { Err(AuditError::Headers { path: path() }) } else { Ok(()) }
+        if is("profile", "headers") {
+            return Err(AuditError::Headers { path: path() });
+        }
+        self.check_is_history()
+    }
+
+    /// Refuses the outcome of a session in progress, by what its header says: its records read like a history's.
+    ///
+    /// # Errors
+    /// If it is one.
+    pub fn check_is_history(&self) -> Result<(), AuditError> {
+        match self.metadata("kind").as_deref() {
+            Some(PENDING_KIND) => Err(AuditError::Pending { path: self.path().to_owned() }),
+            _ => Ok(()),
+        }
     }
 
     /// What the archive says it holds.

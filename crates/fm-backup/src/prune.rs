@@ -35,6 +35,8 @@ pub struct Pruned {
     pub kept: Vec<Listed>,
     /// Those that are gone, or would be.
     pub removed: Vec<Listed>,
+    /// What killed runs left half made or half removed, and is gone as well, or would be.
+    pub leftovers: Vec<PathBuf>,
     /// One that the rule would remove and that stays because no other is good.
     pub last_good: Option<PathBuf>,
     /// Whether there are checkpoints and none of them is good: all of them stay.
@@ -60,8 +62,13 @@ pub fn prune<E: From<BackupError>>(
     let free = if directory.exists() { free_bytes(&directory).map_err(BackupError::from)? } else { u64::MAX };
     let none_good = !all.is_empty() && !all.iter().any(counts);
     let (kept, removed, last_good) = choose(all, rule, free);
+    let leftovers = if none_good { Vec::new() } else { leftovers(data_dir)? };
     if !dry_run {
-        clear_interrupted(data_dir)?;
+        for path in &leftovers {
+            fs::remove_dir_all(path)
+                .map_err(|source| StoreError::io(path, source))
+                .map_err(BackupError::from)?;
+        }
         for listed in &removed {
             check_removable(&listed.path)?;
         }
@@ -74,7 +81,7 @@ pub fn prune<E: From<BackupError>>(
         PruneRule::MinFree(wanted) => free.saturating_add(freed) >= wanted,
         PruneRule::Keep(_) | PruneRule::OlderThan(_) => true,
     };
-    Ok(Pruned { kept, removed, last_good, none_good, is_satisfied })
+    Ok(Pruned { kept, removed, leftovers, last_good, none_good, is_satisfied })
 }
 
 /// Whether a checkpoint is one to go back to. What a link leads to may be gone tomorrow.
@@ -158,15 +165,16 @@ fn remove(path: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Removes what an interrupted run was about to remove; and of a guardian that is stopped what it left half made or half
-/// removed, for that holds the tables of old checkpoints on the disk.
-fn clear_interrupted(data_dir: &Path) -> Result<(), BackupError> {
+/// What an interrupted run was about to remove; and of a guardian that is stopped what it left half made or half removed,
+/// for that holds the tables of old checkpoints on the disk.
+fn leftovers(data_dir: &Path) -> Result<Vec<PathBuf>, BackupError> {
     let directory = data_dir.join(CHECKPOINTS_NAME);
     if !directory.exists() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let is_stopped = DatabaseLock::check(&data_dir.join(DATABASE_NAME)).is_ok();
     let failed = |source| BackupError::File { path: directory.clone(), source };
+    let mut found = Vec::new();
     for entry in fs::read_dir(&directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (name, path) = (entry.file_name(), entry.path());
@@ -174,10 +182,11 @@ fn clear_interrupted(data_dir: &Path) -> Result<(), BackupError> {
         let is_left = is_removing(&name)
             || is_stopped && unfinished_of(&name).is_some() && check_removable(&path).is_ok();
         if entry.file_type().map_err(failed)?.is_dir() && is_left {
-            fs::remove_dir_all(&path).map_err(failed)?;
+            found.push(path);
         }
     }
-    Ok(())
+    found.sort_unstable();
+    Ok(found)
 }
 
 #[cfg(test)]

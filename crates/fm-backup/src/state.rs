@@ -88,6 +88,7 @@ impl State {
         location.check_keys()?;
         let path = location.path().to_owned();
         let archive = ArchiveSource::over_stoppable(Arc::new(location.clone()), control)?;
+        archive.check_is_history()?;
         let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
         let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
         if base.is_some() && !is_increment {

@@ -28,8 +28,7 @@ pub use map::{MapEntry, map};
 pub use on_start::{ModuleStart, on_start};
 pub use open_units::{OpenUnits, newest_checkpoint};
 pub use pending::{
-    PENDING_CLASSIFICATION, PENDING_KIND, PendingOutcome, check_pending_outcome, is_pending_outcome,
-    unsigned_outcome,
+    PENDING_CLASSIFICATION, PendingOutcome, check_pending_outcome, is_pending_outcome, unsigned_outcome,
 };
 pub use plan::{Plan, PlanOptions, plan};
 pub use revert::{Reverted, revert};

@@ -4,14 +4,12 @@
 //! guardian accepted them is shown by nothing in it.
 
 use fm_archive::Metadata;
-use fm_audit::{ArchiveSource, AuditError, Control};
+use fm_audit::{ArchiveSource, AuditError, Control, PENDING_KIND};
 use fm_codec::{Dialect, Writer};
 use fm_eras::block::BlockLayout;
 use fm_eras::{Detected, RowSource};
 use fm_history::{Hash, SessionHeader, merkle_root, sha256};
 
-/// `kind` of such an archive.
-pub const PENDING_KIND: &str = "pending session outcome";
 /// What it says of its outcome.
 pub const PENDING_CLASSIFICATION: &str = "unauthenticated";
 

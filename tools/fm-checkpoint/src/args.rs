@@ -115,6 +115,8 @@ pub(crate) struct CreateArgs {
     #[arg(long, env = "FM_LINK", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) link: bool,
     #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
     pub(crate) password: PasswordArgs,
     #[command(flatten)]
     pub(crate) json: JsonArgs,

@@ -2,7 +2,8 @@
 
 use fm_backup::Created;
 use fm_cli::{
-    Exit, Failure, FindingPrinter, Output, TerminalProgress, check_target, interrupt_flag, keep_private, warn,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
+    interrupt_flag, keep_private, warn,
 };
 use fm_restore::{RestoreError, check_not_moved};
 use serde::Serialize;
@@ -23,6 +24,7 @@ struct CreateVerdict {
     standing: &'static str,
     errors: u64,
     warnings: u64,
+    keys: Option<NamedKeys>,
 }
 
 pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
@@ -30,6 +32,7 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
         check_target(target, &arguments.data_dir.join(fm_audit::DATABASE_NAME))?;
     }
     check_not_moved(&arguments.data_dir).map_err(RestoreError::from)?;
+    let keys = arguments.keys.load_or_warn(&arguments.data_dir, "fm-checkpoint")?;
     keep_private();
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
@@ -39,13 +42,13 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
         &arguments.data_dir,
         arguments.to.as_deref(),
         arguments.link,
-        |_| Ok(None),
+        |layout| keys.as_ref().map(|keys| keys.usable_for(layout)).transpose().map(Option::flatten),
         control,
         &mut |finding| printer.print(&finding),
     );
     let created = match copied {
         Err(failure) if failure.exit == Exit::Locked => {
-            ask_node(arguments, failure, control, &mut |finding| printer.print(&finding))
+            ask_node(arguments, keys.as_ref(), failure, control, &mut |finding| printer.print(&finding))
         }
         copied => copied,
     };
@@ -55,10 +58,15 @@ pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
     if let Some(lacking) = &created.owner_lacking {
         warn("fm-checkpoint", lacking);
     }
-    tell(arguments, &created, output)
+    show(arguments, &created, keys.as_ref(), output)
 }
 
-fn tell(arguments: &CreateArgs, created: &Created, mut output: Output) -> Result<Exit, Failure> {
+fn show(
+    arguments: &CreateArgs,
+    created: &Created,
+    keys: Option<&PinnedKeys>,
+    mut output: Output,
+) -> Result<Exit, Failure> {
     let survey = &created.survey;
     let exit = if survey.errors > 0 { Exit::Findings } else { Exit::Done };
     let anchor = survey.audit.anchor.as_ref();
@@ -74,10 +82,11 @@ fn tell(arguments: &CreateArgs, created: &Created, mut output: Output) -> Result
             standing: survey.standing.name(),
             errors: survey.errors,
             warnings: survey.warnings,
+            keys: NamedKeys::of(keys, [&survey.layout, &survey.layout]),
         })?;
         return Ok(exit);
     }
-    print_history(survey, None, &mut output)?;
+    print_history(survey, keys, &mut output)?;
     output
         .line(&format!("written: {} (opened, and has the rows of the database)", created.path.display()))?;
     Ok(exit)

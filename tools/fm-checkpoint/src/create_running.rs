@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fm_audit::Control;
 use fm_backup::{CHECKPOINTS_NAME, Created, State, survey};
-use fm_cli::{Exit, Failure};
+use fm_cli::{Exit, Failure, PinnedKeys};
 use fm_client::{ClientError, Guardian, RpcError, own_address, wait_for};
 use fm_history::Finding;
 use serde_json::Value;
@@ -21,6 +21,7 @@ const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 /// Lets the running guardian make a checkpoint. `locked` is told where no `fm-node` answers.
 pub(crate) fn ask_node(
     arguments: &CreateArgs,
+    keys: Option<&PinnedKeys>,
     locked: Failure,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
@@ -49,7 +50,8 @@ pub(crate) fn ask_node(
         Failure::new(Exit::CannotLook, message).hint("is another guardian running there?")
     })?;
     let state = State::open(&path, None, None, control)?;
-    let survey = survey(&state, None, control, on_finding)?;
+    let keys = keys.map(|keys| keys.usable_for(&state.layout())).transpose()?.flatten();
+    let survey = survey(&state, keys, control, on_finding)?;
     Ok(Created { path, survey, owner_lacking: None })
 }
 

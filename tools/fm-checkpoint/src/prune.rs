@@ -14,6 +14,7 @@ struct PruneVerdict {
     verdict: &'static str,
     kept: Vec<String>,
     removed: Vec<String>,
+    leftovers: Vec<String>,
     last_good: Option<String>,
     none_good: bool,
     reason: Option<String>,
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
             verdict: if arguments.dry_run { "planned" } else { "pruned" },
             kept: paths(&pruned.kept),
             removed: paths(&pruned.removed),
+            leftovers: pruned.leftovers.iter().map(|path| path.display().to_string()).collect(),
             last_good: pruned.last_good.map(|path| path.display().to_string()),
             none_good: pruned.none_good,
             reason,
@@ -64,6 +66,9 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
                 shown_age(listed.age)
             ))?;
         }
+    }
+    for path in &pruned.leftovers {
+        output.line(&format!("{removes}  {} (left unfinished by a run that was killed)", path.display()))?;
     }
     if let Some(path) = &pruned.last_good {
         output.line(&format!("{} is the last good one, and stays against the rule", path.display()))?;

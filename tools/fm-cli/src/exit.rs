@@ -189,6 +189,8 @@ impl From<AuditError> for Failure {
             AuditError::Headers { .. } => {
                 Self::from_error(Exit::Usage, &error).hint("`fm-checkpoint verify ARCHIVE` proves them")
             }
+            AuditError::Pending { .. } => Self::from_error(Exit::Usage, &error)
+                .hint("`fm-verify ARCHIVE` checks that it follows from its accepted items"),
             error => Self::from_error(Exit::CannotLook, &error),
         }
     }

@@ -104,11 +104,8 @@ fn compare(
     let mut explanation = pair.and_then(|pair| explain(pair, &sides[0].layout, &sides[1].layout, trusted));
     let mut standing = sides.map(|side| trusted.standing(&side.layout));
     for (standing, side) in standing.iter_mut().zip(&sides) {
-        // Only where histories differ is it asked whose keys these are.
-        if *standing == KeyStanding::Given
-            && explanation.is_some()
-            && side.has_other_keys(trusted, control)?
-        {
+        // Of equal histories, too: the verdict names the keys, and must not seem to rest on another federation's.
+        if *standing == KeyStanding::Given && side.has_other_keys(trusted, control)? {
             *standing = KeyStanding::Other;
         }
     }

@@ -80,10 +80,6 @@ pub(crate) fn look(
 ) -> Result<Outcome, Failure> {
     let (path, layout, scope) = (arguments.source()?, arguments.layout.get()?, &arguments.scope);
     scope.use_jobs()?;
-    if pending::open(path).is_some() {
-        let message = format!("{} is the outcome of a session in progress, and no history", path.display());
-        return Err(Failure::new(Exit::Usage, message).hint("`fm-verify FILE` checks it"));
-    }
     let request = Request { path, keys, scope, strict: arguments.strict };
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

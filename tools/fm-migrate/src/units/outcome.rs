@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
+use fm_audit::PENDING_KIND;
 use fm_cli::{Exit, Failure};
 use fm_codec::Writer;
-use fm_migration::{PENDING_CLASSIFICATION, PENDING_KIND, StoredUnits, unsigned_outcome};
+use fm_migration::{PENDING_CLASSIFICATION, StoredUnits, unsigned_outcome};
 use fm_store::sync_name;
 
 use super::Session;
