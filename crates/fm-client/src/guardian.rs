@@ -1,7 +1,7 @@
 //! One guardian: connections that are made when they are needed, and again when they broke.
 //!
-//! Invariant: an answer is no longer than what was asked for can be; records, which are long, come by a connection of
-//! their own.
+//! Invariants: an answer is no longer than what was asked for can be; records, which are long, come by a connection of
+//! their own; of large ones the process reads one at a time, until it was looked at.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,14 +10,18 @@ use std::time::Duration;
 use fm_rpc::{Answer, Client, ClientError, Dial};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::encoding::Wrapped;
 
 /// The longest answer to anything but a question for a record; the largest honest one describes all guardians.
 const SMALL_ANSWER_BYTES: usize = 1 << 20;
+/// The longest answer with a record that is read beside others. Sessions of real federations have a tenth of it.
+const RECORD_ANSWER_BYTES: usize = 2 << 20;
 /// The longest answer with a record: a session of the greatest size that servers read, in hex, and what is around it.
-const RECORD_ANSWER_BYTES: usize = 33 << 20;
+const LARGE_ANSWER_BYTES: usize = 33 << 20;
+/// Who reads a large one: any guardian can say that its record is.
+static LARGE: Semaphore = Semaphore::const_new(1);
 
 /// Makes the pass that a guardian shows to that other one.
 pub type MakePass = dyn Fn() -> String + Send + Sync;
@@ -34,6 +38,13 @@ pub struct Guardian {
 }
 
 type Connection = Mutex<Option<Arc<Client>>>;
+
+/// The room that a record takes, until this goes: no other record is read by the same connection, and no other large one at
+/// all.
+pub struct Room {
+    _answer: Answer,
+    _large: Option<SemaphorePermit<'static>>,
+}
 
 impl fmt::Debug for Guardian {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,23 +110,30 @@ impl Guardian {
         client.request(method, auth, params, patience).await
     }
 
-    /// The record of a session, as it is stored, once it is finished. While what is given beside it is kept, no other
-    /// record comes by the same connection.
+    /// The record of a session, as it is stored, once it is finished, and the room that it takes.
     ///
     /// # Errors
     /// As above.
-    pub async fn record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Answer), ClientError> {
-        let (method, params) = ("await_signed_session_outcome", json!(session));
+    pub async fn record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
         let mut again = true;
         loop {
             let client = self.client(&self.records, RECORD_ANSWER_BYTES).await?;
-            match client.request_and_hold(method, None, &params, patience).await {
-                Ok((Wrapped(record), held)) => return Ok((record, held)),
+            match record_by(&client, session, patience).await {
+                Ok((record, answer)) => return Ok((record, Room { _answer: answer, _large: None })),
                 // It was idle for long, and closed just now.
                 Err(ClientError::Closed { .. }) if again => again = false,
+                Err(ClientError::TooLong { .. }) => return self.large_record(session, patience).await,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The same, of whatever length.
+    async fn large_record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
+        let permit = LARGE.acquire().await.ok();
+        let client = self.connect(&self.dial(LARGE_ANSWER_BYTES)).await?;
+        let (record, answer) = record_by(&client, session, patience).await?;
+        Ok((record, Room { _answer: answer, _large: permit }))
     }
 
     /// Gives up the connection for records, with the room that the last one took; those who wait for one still get it.
@@ -136,10 +154,13 @@ impl Guardian {
         if let Some(client) = known.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
         }
-        let dial = Dial { longest_answer, pass: self.pass.as_ref().map(|pass| pass()) };
-        let client = Arc::new(self.connect(&dial).await?);
+        let client = Arc::new(self.connect(&self.dial(longest_answer)).await?);
         *known = Some(client.clone());
         Ok(client)
+    }
+
+    fn dial(&self, longest_answer: usize) -> Dial {
+        Dial { longest_answer, pass: self.pass.as_ref().map(|pass| pass()) }
     }
 
     /// Connects to the first address where somebody answers; the error is that of the first.
@@ -155,4 +176,14 @@ impl Guardian {
         }
         Err(error)
     }
+}
+
+async fn record_by(
+    client: &Client,
+    session: u64,
+    patience: Duration,
+) -> Result<(Vec<u8>, Answer), ClientError> {
+    let asked =
+        client.request_and_hold("await_signed_session_outcome", None, &json!(session), patience).await;
+    asked.map(|(Wrapped(record), answer)| (record, answer))
 }

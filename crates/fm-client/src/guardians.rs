@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use fm_crypto::SessionKeys;
@@ -12,7 +12,7 @@ use fm_rpc::ClientError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
@@ -42,8 +42,6 @@ pub struct Guardians {
     needed: usize,
     sources: BTreeMap<u16, Arc<Source>>,
     changed: watch::Receiver<()>,
-    /// Records that did not hold.
-    refused: Arc<AtomicU64>,
     /// Ends its tasks when it is dropped.
     _tasks: JoinSet<()>,
 }
@@ -64,11 +62,12 @@ impl Guardians {
         let mut tasks = JoinSet::new();
         let mut sources = BTreeMap::new();
         for (peer, guardian) in guardians {
-            let source = Arc::new(Source::new(guardian, keys.clone(), ambiguous));
+            let source = Source::new((peer, guardian), keys.clone(), ambiguous, refused.clone());
+            let source = Arc::new(source);
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }
-        Self { honest, needed, sources, changed, refused, _tasks: tasks }
+        Self { honest, needed, sources, changed, _tasks: tasks }
     }
 
     /// The guardians that say they have finished that session, furthest ahead first.
@@ -152,16 +151,17 @@ impl Guardians {
         }
     }
 
-    /// A guardian gave nothing of use and is not asked for a while. One that gave what does not hold is not asked for long, and
-    /// that is worth a warning.
+    /// A guardian gave nothing of use and is not asked for a while.
     pub(crate) fn disappointed(&self, peer: u16, session: u64, reason: &AskError) {
-        if matches!(reason, AskError::Proof(_) | AskError::Client(ClientError::Unreadable { .. })) {
-            self.refused.fetch_add(1, Relaxed);
-            warn!(guardian = peer, session, %reason, "outcome refused");
-            self.distrust(peer);
-        } else {
-            debug!(guardian = peer, session, %reason, "no outcome");
-            self.sources.get(&peer).into_iter().for_each(|source| source.leave_alone());
+        let Some(source) = self.sources.get(&peer) else { return };
+        match reason {
+            // Whoever looked at its record refused it.
+            AskError::Proof(_) => (),
+            AskError::Client(ClientError::Unreadable { .. }) => source.refuse(session, reason),
+            _ => {
+                debug!(guardian = peer, session, %reason, "no outcome");
+                source.leave_alone();
+            }
         }
     }
 

@@ -18,7 +18,7 @@ mod submit;
 pub use catch_up::CatchUp;
 pub use encoding::{unwrap_bytes, wrap_bytes};
 pub use fm_rpc::{ClientError, RpcError};
-pub use guardian::{Guardian, MakePass};
+pub use guardian::{Guardian, MakePass, Room};
 pub use guardians::{Fetched, Guardians, HEDGE};
 pub use own::{AddressError, address_of, own_address, wait_for};
 pub use source::{Ambiguous, AskError};

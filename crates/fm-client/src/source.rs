@@ -1,6 +1,6 @@
 //! A guardian as a source of proven records.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::AT_A_TIME;
 use crate::guardian::Guardian;
@@ -56,7 +56,10 @@ pub enum Ambiguous {
 }
 
 pub(crate) struct Source {
+    peer: u16,
     guardian: Guardian,
+    /// Records of all guardians that did not hold.
+    refused: Arc<AtomicU64>,
     ambiguous: Ambiguous,
     keys: Arc<SessionKeys>,
     places: Semaphore,
@@ -83,9 +86,16 @@ impl Default for Rest {
 }
 
 impl Source {
-    pub(crate) fn new(guardian: Guardian, keys: Arc<SessionKeys>, ambiguous: Ambiguous) -> Self {
+    pub(crate) fn new(
+        (peer, guardian): (u16, Guardian),
+        keys: Arc<SessionKeys>,
+        ambiguous: Ambiguous,
+        refused: Arc<AtomicU64>,
+    ) -> Self {
         Self {
+            peer,
             guardian,
+            refused,
             ambiguous,
             keys,
             places: Semaphore::new(AT_A_TIME),
@@ -119,6 +129,13 @@ impl Source {
         self.guardian.hang_up();
     }
 
+    /// It gave what does not hold, and is not asked for long; that is worth a warning.
+    pub(crate) fn refuse(&self, session: u64, reason: &AskError) {
+        self.refused.fetch_add(1, Relaxed);
+        warn!(guardian = self.peer, session, %reason, "outcome refused");
+        self.distrust();
+    }
+
     /// It gave nothing; several questions that failed together count once.
     pub(crate) fn leave_alone(&self) {
         let mut rest = self.rest();
@@ -136,21 +153,38 @@ impl Source {
     }
 
     /// The proven record of a session, and the leaves of its items.
-    pub(crate) async fn record(&self, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+    pub(crate) async fn record(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
-        // Nothing more is read of this guardian until its record is proven.
-        let (record, _held) = self.guardian.record(session, RECORD_PATIENCE).await?;
-        let keys = self.keys.clone();
+        let (record, room) = self.guardian.record(session, RECORD_PATIENCE).await?;
+        let source = self.clone();
         let is_large = record.len() > LARGE;
-        let prove = move || prove_record(&keys, session, &record).map(|proven| (record, proven));
+        // Until it is proven it takes its room, whether anybody still waits for it or not; nor is a guardian spared that
+        // misleads those who have no time.
+        let prove = move || {
+            let _room = room;
+            source.prove(session, record)
+        };
         let proven = if is_large { aside(prove).await } else { spawn_blocking(prove).await.ok() };
-        let (record, proven) = proven.ok_or(AskError::Stopped)??;
-        if proven.ambiguous && self.ambiguous == Ambiguous::Refused {
-            return Err(OutcomeError::Ambiguous.into());
+        proven.ok_or(AskError::Stopped)?
+    }
+
+    fn prove(&self, session: u64, record: Vec<u8>) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+        let proven = prove_record(&self.keys, session, &record).and_then(|proven| {
+            let is_refused = proven.ambiguous && self.ambiguous == Ambiguous::Refused;
+            if is_refused { Err(OutcomeError::Ambiguous) } else { Ok(proven.leaves) }
+        });
+        match proven {
+            Ok(leaves) => {
+                self.rest().next = REST;
+                Ok((record, leaves))
+            }
+            Err(error) => {
+                let error = error.into();
+                self.refuse(session, &error);
+                Err(error)
+            }
         }
-        self.rest().next = REST;
-        Ok((record, proven.leaves))
     }
 
     /// Asks again and again how far it is, and tells when it was asked.

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use fm_client::{Ambiguous, Guardian, Guardians, wrap_bytes};
@@ -13,16 +14,20 @@ use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{
     AcceptedItem, ConsensusItem, SessionHeader, Signatures, merkle_root, sha256, signed_record,
 };
-use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, serve};
+use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, aside, serve};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 const FINISHED: u64 = 40;
 /// Two lists with one root.
 const SHORT: &[&[u8]] = &[b"a", b"b", b"c"];
 const LONG: &[&[u8]] = &[b"a", b"b", b"c", b"c"];
+
+/// Large records are read one at a time by the whole process: tests with such ones, too.
+static LARGE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[derive(Clone, Copy, Debug)]
 enum Manner {
@@ -31,6 +36,8 @@ enum Manner {
     Nonsense,
     /// Gives a record of very small items, which take a hundred times its bytes.
     Crumbs,
+    /// Gives one that is too long to be read beside others.
+    Mountain,
     /// Gives the record of another session.
     OtherSession,
     /// Gives a record with one changed bit, wherever it is.
@@ -47,7 +54,24 @@ enum Manner {
     Long,
 }
 
-struct Fake(Manner, Arc<Vec<SigningKey>>, AtomicBool);
+struct Fake {
+    manner: Manner,
+    secrets: Arc<Vec<SigningKey>>,
+    /// How many records it was asked for.
+    asked: Arc<AtomicU64>,
+}
+
+impl Fake {
+    /// Serves on a port of its own: its address, and how many records it was asked for.
+    async fn serve(manner: Manner) -> (String, Arc<AtomicU64>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let asked = Arc::<AtomicU64>::default();
+        let fake = Self { manner, secrets: keys().0, asked: asked.clone() };
+        tokio::spawn(serve(listener, Arc::new(fake), Limits::default()));
+        (url, asked)
+    }
+}
 
 fn keys() -> (Arc<Vec<SigningKey>>, SessionKeys) {
     let secrets: Vec<_> = (1..=4_u8).map(|byte| SigningKey::from_bytes([byte; 32]).unwrap()).collect();
@@ -81,11 +105,11 @@ fn record_of(secrets: &[SigningKey], session: u64, signers: usize, votes: &[&[u8
     signed_record(outcome.as_bytes(), &signatures)
 }
 
-/// Half a million items of three bytes.
-fn crumbs() -> Vec<u8> {
+/// Items of three bytes.
+fn crumbs(count: usize) -> Vec<u8> {
     let mut record = Writer::new(Dialect::MODERN);
-    record.count(500_000);
-    for _ in 0..500_000 {
+    record.count(count);
+    for _ in 0..count {
         record.raw(&[9, 0, 0]);
     }
     record.count(0);
@@ -103,25 +127,27 @@ impl Service for Fake {
                 return Ok(json!(FINISHED));
             }
             let session = request.params.as_u64().unwrap();
-            let good = record(&self.1, session, 3);
-            Ok(match self.0 {
-                Manner::BusyOnce if !self.2.swap(true, Relaxed) => {
+            let good = record(&self.secrets, session, 3);
+            let is_first = self.asked.fetch_add(1, Relaxed) == 0;
+            Ok(match self.manner {
+                Manner::BusyOnce if is_first => {
                     return Err(RpcError::new(RpcError::BUSY, "busy"));
                 }
                 Manner::Honest | Manner::BusyOnce => wrap_bytes(&good),
                 Manner::Nonsense => json!(["zz"]),
-                Manner::Crumbs => wrap_bytes(&crumbs()),
-                Manner::OtherSession => wrap_bytes(&record(&self.1, session + 1, 3)),
+                Manner::Crumbs => wrap_bytes(&crumbs(300_000)),
+                Manner::Mountain => wrap_bytes(&crumbs(1_000_000)),
+                Manner::OtherSession => wrap_bytes(&record(&self.secrets, session + 1, 3)),
                 Manner::Changed => {
                     let (mut bad, place) = (good, usize::try_from(session).unwrap());
                     let place = place * 5 % bad.len();
                     bad[place] ^= 1;
                     wrap_bytes(&bad)
                 }
-                Manner::Unsigned => wrap_bytes(&record(&self.1, session, 2)),
+                Manner::Unsigned => wrap_bytes(&record(&self.secrets, session, 2)),
                 Manner::Silent => std::future::pending().await,
-                Manner::Short => wrap_bytes(&record_of(&self.1, session, 3, SHORT)),
-                Manner::Long => wrap_bytes(&record_of(&self.1, session, 3, LONG)),
+                Manner::Short => wrap_bytes(&record_of(&self.secrets, session, 3, SHORT)),
+                Manner::Long => wrap_bytes(&record_of(&self.secrets, session, 3, LONG)),
             })
         })
     }
@@ -136,18 +162,12 @@ async fn guardians(manners: &[Manner]) -> Guardians {
 }
 
 async fn guardians_where(manners: &[Manner], ambiguous: Ambiguous) -> Guardians {
-    let (secrets, keys) = keys();
+    let keys = keys().1;
     let mut urls = BTreeMap::new();
     for (peer, manner) in (0..).zip(manners) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // Nobody is where it announced that it would be.
         let guardian = Guardian::new("ws://127.0.0.1:1/");
-        urls.insert(peer, guardian.or_at(format!("ws://{}/", listener.local_addr().unwrap())));
-        tokio::spawn(serve(
-            listener,
-            Arc::new(Fake(*manner, secrets.clone(), AtomicBool::default())),
-            Limits::default(),
-        ));
+        urls.insert(peer, guardian.or_at(Fake::serve(*manner).await.0));
     }
     let guardians = Guardians::watch(urls, &keys, ambiguous, Arc::default());
     guardians.first_look(Duration::from_secs(10)).await;
@@ -156,9 +176,11 @@ async fn guardians_where(manners: &[Manner], ambiguous: Ambiguous) -> Guardians 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_honest_one_is_found_whatever_the_others_do() {
+    let _alone = LARGE.lock().await;
     let liars = [
         Manner::Nonsense,
         Manner::Crumbs,
+        Manner::Mountain,
         Manner::OtherSession,
         Manner::Changed,
         Manner::Unsigned,
@@ -250,7 +272,7 @@ async fn two_are_believed(manners: [Manner; 3], votes: &[&[u8]]) {
 
 async fn one_is_not(manners: [Manner; 3]) {
     let guardians = guardians_where(&manners, Ambiguous::Vouched).await;
-    let waited = tokio::time::timeout(Duration::from_secs(4), guardians.outcome(5)).await;
+    let waited = timeout(Duration::from_secs(4), guardians.outcome(5)).await;
     assert!(waited.is_err(), "{manners:?}");
 }
 
@@ -262,4 +284,34 @@ async fn among_nodes_alone_a_repeated_end_is_refused() {
         let fetched = guardians(&manners).await.outcome(5).await;
         assert_eq!(fetched.record, record_of(&keys().0, 5, 3, SHORT));
     }
+}
+
+/// A session may end while a record of it is looked at: whoever asked is gone, and the record still takes its room.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_large_record_is_in_memory_at_a_time_and_is_looked_at_to_the_end() {
+    let _alone = LARGE.lock().await;
+    // Nothing is looked at before this goes.
+    let (looking, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(std::sync::Mutex::new(wait));
+    for _ in 0..2 {
+        let wait = wait.clone();
+        tokio::spawn(aside(move || wait.lock().unwrap().recv()));
+    }
+    let (url, asked) = Fake::serve(Manner::Mountain).await;
+    let refused = Arc::<AtomicU64>::default();
+    let urls = BTreeMap::from([(0, Guardian::new(url))]);
+    let guardians = Guardians::watch(urls, &keys().1, Ambiguous::Refused, refused.clone());
+    guardians.first_look(Duration::from_secs(10)).await;
+    // Once beside others, once by itself; the record is there well before whoever asked has gone.
+    assert!(timeout(Duration::from_secs(6), guardians.outcome(3)).await.is_err());
+    assert_eq!(asked.load(Relaxed), 2);
+    let (url, asked) = Fake::serve(Manner::Mountain).await;
+    let patience = Duration::from_secs(10);
+    let other =
+        tokio::spawn(async move { Guardian::new(url).record(3, patience).await.map(|(record, _)| record) });
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!((asked.load(Relaxed), refused.load(Relaxed)), (1, 0), "it waits for the first one's room");
+    drop(looking);
+    assert_eq!(other.await.unwrap().unwrap(), crumbs(1_000_000));
+    assert_eq!((asked.load(Relaxed), refused.load(Relaxed)), (2, 1), "nobody waited for it any more");
 }

@@ -5,9 +5,8 @@
 //! more than a named number of bytes.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -58,6 +57,12 @@ pub enum ClientError {
         /// Its address.
         url: String,
     },
+    /// An answer is longer than whoever connected takes; the connection is closed.
+    #[error("{url} answers with more than is taken")]
+    TooLong {
+        /// Its address.
+        url: String,
+    },
     /// The server answers with an error.
     #[error("{url} refuses: {source}")]
     Refused {
@@ -99,6 +104,7 @@ pub struct Client {
     url: String,
     requests: mpsc::Sender<(u64, String, Waiting)>,
     next: AtomicU64,
+    was_too_long: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -124,8 +130,9 @@ impl Client {
             .map_err(|_| ClientError::TimedOut { url: url.to_owned() })?
             .map_err(failed)?;
         let (requests, queue) = mpsc::channel(16);
-        let task = tokio::spawn(talk(socket, queue));
-        Ok(Self { url: url.to_owned(), requests, next: AtomicU64::new(0), task })
+        let was_too_long = Arc::<AtomicBool>::default();
+        let task = tokio::spawn(talk(socket, queue, was_too_long.clone()));
+        Ok(Self { url: url.to_owned(), requests, next: AtomicU64::new(0), was_too_long, task })
     }
 
     /// Asks, and waits for the answer no longer than that.
@@ -153,7 +160,10 @@ impl Client {
         params: &Value,
         patience: Duration,
     ) -> Result<(T, Answer), ClientError> {
-        let closed = || ClientError::Closed { url: self.url.clone() };
+        let closed = || match self.was_too_long.load(Relaxed) {
+            true => ClientError::TooLong { url: self.url.clone() },
+            false => ClientError::Closed { url: self.url.clone() },
+        };
         let id = self.next.fetch_add(1, Relaxed);
         let (answer, wait) = oneshot::channel();
         let text = write_request(id, method, &encode_params(auth, params));
@@ -188,6 +198,7 @@ impl Drop for Client {
 async fn talk(
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     mut requests: mpsc::Receiver<(u64, String, Waiting)>,
+    was_too_long: Arc<AtomicBool>,
 ) {
     let (mut to, mut from) = socket.split();
     let waiting: Mutex<HashMap<u64, Waiting>> = Mutex::default();
@@ -202,8 +213,15 @@ async fn talk(
         }
     };
     let read = async {
-        while let Some(Ok(message)) = from.next().await {
-            let Message::Text(text) = message else { continue };
+        while let Some(message) = from.next().await {
+            let text = match message {
+                Ok(Message::Text(text)) => text,
+                Ok(_) => continue,
+                Err(error) => {
+                    was_too_long.store(matches!(error, SocketError::Capacity(_)), Relaxed);
+                    return;
+                }
+            };
             let Some(waiting) = read_response_id(&text).and_then(|id| table().remove(&id)) else { return };
             let length = text.len();
             let (held, looked_at) = oneshot::channel();

@@ -318,7 +318,7 @@ async fn an_answer_is_as_long_as_the_client_takes_and_of_the_type_that_was_asked
         assert!(matches!(answer, Err(ClientError::Unreadable { .. })), "{answer:?}");
     }
     let long = count(liar(result(format!("{:?}", "x".repeat(LONGEST)))).await).await;
-    assert!(matches!(long, Err(ClientError::Closed { .. })), "{long:?}");
+    assert!(matches!(long, Err(ClientError::TooLong { .. })), "{long:?}");
     // An answer to nothing that was asked, and one answer twice.
     let unasked = liar(|_| vec![r#"{"id":99,"result":1}"#.to_owned()]).await;
     assert!(unasked.request::<u64>("a", None, &Value::Null, PATIENCE).await.is_err());

@@ -84,14 +84,9 @@ impl Drop for Attacking {
 
 #[track_caller]
 pub(crate) fn nobody_is_large(nodes: &Nodes, peers: impl IntoIterator<Item = usize>) {
-    nobody_is_larger(nodes, peers, MOST_MEMORY);
-}
-
-/// The same, with another limit in MiB.
-pub(crate) fn nobody_is_larger(nodes: &Nodes, peers: impl IntoIterator<Item = usize>, most: u64) {
     for peer in peers {
         let peak = nodes.peak(peer);
-        assert!(peak < most, "guardian {peer} took {peak} MiB");
+        assert!(peak < MOST_MEMORY, "guardian {peer} took {peak} MiB");
         assert!(!nodes.log(peer).contains("panicked"), "{}", nodes.log(peer));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fm_tests::{Attack, Nodes, Rogue, Swollen};
 
 use crate::means::{
-    Attacking, guess, large_sessions, nobody_is_larger, read_nothing, say_nothing, wait_with_large_ids,
+    Attacking, guess, large_sessions, nobody_is_large, read_nothing, say_nothing, wait_with_large_ids,
 };
 
 const HONEST: std::ops::Range<usize> = 1..4;
@@ -16,8 +16,6 @@ const HONEST: std::ops::Range<usize> = 1..4;
 /// answers are lost in its own flood is waited for five seconds at the start, however short the session is.
 const LONG_SESSION: u16 = 500;
 const SHORT_SESSION: u16 = 15;
-/// What a guardian may hold under all attacks together, in MiB.
-const MOST_TOGETHER: u64 = 320;
 const LOOK_AFTER: Duration = Duration::from_millis(30);
 
 /// What was seen over some time.
@@ -97,7 +95,7 @@ fn all_attacks_at_once_change_nothing() {
         attackers.each_ref().map(Attacking::done)
     );
     drop(attackers);
-    nobody_is_larger(&nodes, HONEST, MOST_TOGETHER);
+    nobody_is_large(&nodes, HONEST);
     let sessions = nodes.shut_down();
     nodes.root_of(HONEST, sessions);
     if is_long {
