@@ -11,7 +11,7 @@ use fm_codec::Dialect;
 use fm_forge::{UnitForge, unit_rows};
 use fm_history::Code;
 use fm_store::StoreWriter;
-use fm_tests::{Run, codes, copy_dir, digest, fixture, migrate, rows, verify};
+use fm_tests::{Run, checkpoint, codes, copy_dir, digest, fixture, migrate, rows, verify};
 use fm_units::{ALEPH_0_30, ALEPH_0_36, UnitForm, UnitTable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -257,7 +257,9 @@ fn the_outcome_that_nobody_signed() {
         checkpoint!("get", out, "--session", "26"),
         checkpoint!("cat", out),
     ] {
-        says(run, 2, "is the outcome of a session in progress");
+        let refused = run.exits(2);
+        let is_told = refused.sentence().contains("is the outcome of a session in progress");
+        assert!(is_told, "{}", refused.stderr);
     }
     assert!(!made.exists());
     for (name, value) in [("items", "7"), ("session", "25"), ("header", "00"), ("classification", "signed")] {
