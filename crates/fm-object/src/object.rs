@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fm_backup::{Draft, Location, ReadSeek, Remote};
 
-use crate::answer::missing;
 use crate::client::{Client, Stat};
 use crate::read::{Ranged, Window};
 use crate::upload::{self, Upload};
@@ -86,6 +85,7 @@ impl Remote for Object {
             Some(stat) => stat.clone(),
             None => {
                 let found = self.client.stat()?;
+                let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no such object");
                 let found = found.ok_or_else(missing)?;
                 self.known.stat.get_or_init(|| found).clone()
             }

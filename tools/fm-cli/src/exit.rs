@@ -126,7 +126,8 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         // Where a guardian was moved away, a file is in the place of its database.
         if let StoreError::NotADirectory { path } | StoreError::NotADatabase { path } = &error {
-            for directory in [path, directory_of(path)] {
+            // A marker that cannot be read is one all the same, but nothing is read in a file.
+            for directory in [path, directory_of(path)].into_iter().filter(|directory| directory.is_dir()) {
                 if let Err(moved) = check_not_moved(directory) {
                     return RestoreError::from(moved).into();
                 }

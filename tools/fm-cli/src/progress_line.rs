@@ -41,12 +41,6 @@ impl Numbers {
 
 /// The line in at most this many columns: what matters least is left out first.
 pub(crate) fn fitted(name: &str, unit: &str, numbers: &Numbers, columns: usize) -> String {
-    if numbers.total.is_none() && numbers.done == 0 {
-        let time = duration(numbers.time.as_secs());
-        let choices = [format!("{name:<NAME$} {time}"), format!("{name} {time}"), name.to_owned()];
-        let fits = |text: &String| text.chars().count() <= columns;
-        return choices.into_iter().find(fits).unwrap_or_else(|| name.chars().take(columns).collect());
-    }
     let count = match numbers.total {
         Some(total) => format!("{}/{} {unit}", group_digits(numbers.done), group_digits(total)),
         None => format!("{} {unit}", group_digits(numbers.done)),
@@ -110,7 +104,6 @@ mod tests {
             at(u64::MAX, Some(u64::MAX), 1),
             at(u64::MAX, Some(3), u64::MAX),
             at(7, None, 90_000),
-            at(0, None, 0),
             at(0, Some(0), 500),
         ];
         for numbers in &all {
@@ -120,11 +113,6 @@ mod tests {
                 assert!(!line.contains(" 0/s") && !line.contains('.'), "{line:?}");
             }
         }
-    }
-
-    #[test]
-    fn where_nothing_is_done_yet_no_count_is_shown() {
-        assert_eq!(fitted("sessions", "sessions", &at(0, None, 1100), 80), "sessions               1 s");
     }
 
     #[test]
