@@ -5,7 +5,7 @@
 //!
 //! Invariant: a marker that cannot be read is a marker all the same.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use fm_store::open_regular;
@@ -111,10 +111,7 @@ impl Moved {
     pub fn read(data_dir: &Path) -> Result<Option<Self>, String> {
         let path = data_dir.join(MOVED_NAME);
         match std::fs::symlink_metadata(&path) {
-            // A source that is a file, or a pipe, has nothing beside it.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Ok(None);
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             found => found.map_err(|error| error.to_string())?,
         };
         let mut text = String::new();

@@ -1,5 +1,6 @@
 //! `fm-checkpoint`: archives, in files and in stores, and the restores of guardians.
 
+mod at_a_store;
 mod claims;
 mod compare;
 mod damage;
@@ -8,7 +9,6 @@ mod good;
 mod interrupted;
 mod manage;
 mod power_cut;
-mod replaced;
 mod restore;
 mod restore_broken;
 mod restore_full;
@@ -17,6 +17,3 @@ mod restore_refused;
 mod restored_whole;
 mod resumed;
 mod round_trip;
-mod store;
-mod store_refusals;
-mod store_together;
