@@ -44,7 +44,7 @@ fn kind() -> &'static Kind {
 }
 
 /// Runs a story in a process whose mounts nobody else sees, and which go with it. `test` is the name of the test that
-/// calls this: it is run once more, inside. Who may not mount is told that it did not run; where `CI` is set, it fails.
+/// calls this, with its modules: it is run once more, inside. Who may not mount is told that it did not run; where `CI` is set, it fails.
 pub fn with_own_mounts(test: &str, story: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return story();

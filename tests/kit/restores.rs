@@ -10,6 +10,10 @@ use tempfile::TempDir;
 
 use crate::{Run, copy_dir, fixture, rows};
 
+/// Prefixes of rows of the open session.
+const ACCEPTED_ITEM: u8 = 0x01;
+const UNIT: u8 = 0x05;
+
 /// A guardian's data directory that a test may change.
 pub struct Restorable {
     home: TempDir,
@@ -72,6 +76,23 @@ impl Restorable {
         if let Some(mark) = mark {
             fs::write(self.database().join(".fm-restore"), mark).expect("the mark");
         }
+    }
+
+    /// The rows of its database as they were if it had proposed nothing in the open session: neither units, nor accepted items
+    /// of its own. Those of others move up.
+    pub fn silent_rows(&self) -> Vec<Row> {
+        let peer = self.peer().trim_start_matches("peer-").parse::<u8>().expect("a small number");
+        let (pending, mut others): (Vec<Row>, Vec<Row>) =
+            rows(&self.database()).into_iter().partition(|(key, _)| key[0] == ACCEPTED_ITEM);
+        others.retain(|(key, _)| key[0] != UNIT);
+        // The last byte of an accepted item is who proposed it.
+        let left = pending.iter().filter(|(_, value)| value.last() != Some(&peer)).map(|(_, value)| value);
+        let left: Vec<Row> =
+            pending.iter().zip(left).map(|((key, _), value)| (key.clone(), value.clone())).collect();
+        assert!(!left.is_empty() && left.len() < pending.len(), "{} of {} items", left.len(), pending.len());
+        others.extend(left);
+        others.sort();
+        others
     }
 
     /// The rows of a checkpoint.

@@ -2,8 +2,10 @@
 
 mod byzantine;
 mod dev;
+mod endurance;
 mod faults;
 mod moved;
+mod power_cut;
 mod refuses;
 mod restored;
 mod servers;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fm_tests::{Federation, Run, binary, command, converted, copy_dir, metadata_of};
 
-use crate::guardian;
+use super::guardian;
 
 /// Runs a program in a directory.
 fn inside(directory: &Path, program: &str, words: &[&str]) -> Run {

@@ -183,7 +183,7 @@ fn the_documented_variables_are_those_of_the_programs() {
         document = format!("{before}{tables}\n## {after}");
         fs::write(&path, &document).expect("the document can be written");
     }
-    let how = "UPDATE_DOCUMENTS=1 cargo test --test manual writes it";
+    let how = "UPDATE_DOCUMENTS=1 cargo test --test repo manual writes it";
     assert!(document.contains(&tables), "docs/json.md, Environment, is to say ({how}):\n\n{tables}");
     let rows = |text: &str| text.lines().filter(|line| line.starts_with("| `FM_")).count();
     assert_eq!(rows(&document), rows(&tables), "docs/json.md has rows that no program has");

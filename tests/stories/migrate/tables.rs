@@ -403,7 +403,7 @@ fn the_documented_tables_are_those_of_the_programs() {
         }
         fs::write(&path, &document).expect("the document can be written");
     }
-    let how = "UPDATE_DOCUMENTS=1 cargo test --test tables the_documented writes it";
+    let how = "UPDATE_DOCUMENTS=1 cargo test --test migrate tables writes it";
     for table in [&tables, &versions] {
         assert!(document.contains(table.as_str()), "docs/formats/modules.md is to say ({how}):\n\n{table}");
     }

@@ -88,7 +88,7 @@ fn words(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
 
 /// Runs a story with an empty disk.
 fn with_disk(test: &str, story: impl FnOnce(&mut PowerDisk)) {
-    with_own_mounts(test, || {
+    with_own_mounts(&format!("power_cut::{test}"), || {
         let home = tempfile::tempdir().expect("a directory");
         story(&mut PowerDisk::new(home.path()));
     });

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use fm_tests::{Run, copy_dir, verify};
 use serde_json::{Value, json};
 
-use crate::{guardian, line, number, run};
+use super::{guardian, line, number, run};
 
 /// The rounds of a session of the federation.
 const ROUNDS: u64 = 200;

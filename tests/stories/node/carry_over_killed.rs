@@ -73,8 +73,8 @@ impl Story {
     fn finish(&self, context: &str) {
         if self.directory.join("consensus.json").exists() {
             // It was killed behind its last change that matters.
-            let done = self.carry_over().exits(0);
-            assert!(done.stdout.contains("by an earlier run"), "{context}: {}", done.stdout);
+            let again = self.carry_over().exits(0);
+            assert!(again.stdout.contains("by an earlier run"), "{context}: {}", again.stdout);
         } else {
             let output = command(binary("fm-node"))
                 .env("FM_PASSWORD", OLD_PASSWORD)
@@ -91,11 +91,14 @@ impl Story {
     }
 }
 
-#[test]
-fn a_guardian_that_is_carried_over_by_a_killed_program_is_finished_by_the_same_command() {
+/// Two tests for each kind of change, side by side: a run with each kill takes a while.
+const PARTS: u32 = 2;
+
+/// Every change outside the database, of which each part takes its share.
+fn killed_outside_the_database(part: u32) {
     let story = Story::new();
     let mut last = 0;
-    for at in 1..MOST {
+    for at in (1 + part..MOST).step_by(PARTS as usize) {
         story.fresh();
         let run = story.killed(DATABASE, at);
         if run.exit == 0 {
@@ -106,23 +109,52 @@ fn a_guardian_that_is_carried_over_by_a_killed_program_is_finished_by_the_same_c
         story.finish(&format!("killed at change {at}"));
     }
     assert!((10..MOST).contains(&last), "{last} changes outside the database");
+    println!("fewer than {last} changes outside the database, every {PARTS}. tried");
+    story.starts();
+}
+
+/// Some of all changes, of which each part takes its share.
+fn killed_inside_the_database(part: u32) {
+    let story = Story::new();
     let mut random = Random::new(7);
-    let mut at = 1;
-    let mut inside = 0;
-    while at < MOST {
-        story.fresh();
-        let run = story.killed("", at);
-        if run.exit == 0 {
-            break;
+    let (mut at, mut inside) = (1, 0);
+    for turn in 0.. {
+        if turn % PARTS == part {
+            story.fresh();
+            let run = story.killed("", at);
+            if run.exit == 0 {
+                break;
+            }
+            assert_eq!(run.exit, 137, "{}", run.stderr);
+            story.finish(&format!("killed at change {at} of all"));
+            inside += 1;
         }
-        assert_eq!(run.exit, 137, "{}", run.stderr);
-        story.finish(&format!("killed at change {at} of all"));
-        inside += 1;
         at += 1 + u32::try_from(random.below(6)).expect("small");
+        assert!(at < MOST, "the program never ends by itself");
     }
-    println!("{last} changes outside the database, {at} in all, {inside} of them tried");
+    println!("fewer than {at} changes in all, {inside} of them tried");
     assert!(inside >= 5, "{inside} kills");
     story.starts();
+}
+
+#[test]
+fn a_guardian_that_is_carried_over_by_a_killed_program_is_finished_by_the_same_command() {
+    killed_outside_the_database(0);
+}
+
+#[test]
+fn and_after_every_other_change_outside_the_database() {
+    killed_outside_the_database(1);
+}
+
+#[test]
+fn and_among_the_changes_inside_the_database() {
+    killed_inside_the_database(0);
+}
+
+#[test]
+fn and_among_the_other_changes_inside_the_database() {
+    killed_inside_the_database(1);
 }
 
 impl Story {

@@ -120,7 +120,11 @@ fn an_unknown_guardian() {
     assert!(rows(&guardian.database()) == wanted);
     // One that made no units in the open session keeps still only as long as it must.
     let other = Restorable::new(0);
-    let units: Vec<_> = rows(&other.database()).into_iter().filter(|(key, _)| key[0] != 0x05).collect();
-    other.go_on_with(&units);
+    other.go_on_with(&other.silent_rows());
     assert_eq!(other.restore(24, &[]).exits(0).verdict()["guard_until"], 25);
+    // Items of its own whose units are gone: it made some, and nobody knows up to where.
+    let lost = Restorable::new(0);
+    let rows: Vec<_> = rows(&lost.database()).into_iter().filter(|(key, _)| key[0] != 0x05).collect();
+    lost.go_on_with(&rows);
+    assert!(lost.restore(24, &[]).exits(2).sentence().contains("none of its units"));
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the tree has failed")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -152,6 +152,48 @@ fn no_test_is_switched_off() {
             assert!(!text.contains(mark), "{} contains {mark}", path.display());
         }
     }
+}
+
+/// Puts a source file into `reached`, and every file that a `mod` of it names.
+fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let directory = file.with_file_name("");
+    let own = if is_root || file.ends_with("mod.rs") { directory.clone() } else { file.with_extension("") };
+    let mut named = None;
+    for line in text.lines().map(str::trim_start) {
+        let module = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
+        if let Some(path) = line.strip_prefix("#[path = \"") {
+            named = path.strip_suffix("\"]").map(|path| directory.join(path));
+        } else if let Some(module) = module.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+            let places = [own.join(format!("{module}.rs")), own.join(module).join("mod.rs")];
+            let mut places = named.take().into_iter().chain(places);
+            let found = places.find(|place| place.is_file());
+            follow(&found.unwrap_or_else(|| panic!("{}: mod {module}", file.display())), false, reached);
+        }
+    }
+    reached.insert(file.to_owned());
+}
+
+/// A file that no target and no `mod` names is compiled by nobody: its tests would never run, and nothing would tell.
+#[test]
+fn every_source_file_is_compiled() {
+    let (mut reached, mut there) = (BTreeSet::new(), BTreeSet::new());
+    for package in metadata()["packages"].as_array().unwrap() {
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap());
+        for target in package["targets"].as_array().unwrap() {
+            follow(Path::new(target["src_path"].as_str().unwrap()), true, &mut reached);
+        }
+        for part in ["src", "tests", "benches", "kit", "stories"] {
+            let part = manifest.with_file_name(part);
+            if part.is_dir() {
+                there.extend(files(&part, &[".rs"]));
+            }
+        }
+    }
+    let stories = there.iter().filter(|file| file.iter().any(|part| part == "stories")).count();
+    assert!(stories > 80 && there.len() > 300, "{stories} files of stories among {}", there.len());
+    let unlisted: Vec<_> = there.difference(&reached).collect();
+    assert!(unlisted.is_empty(), "no target and no `mod` leads to {unlisted:?}");
 }
 
 #[test]

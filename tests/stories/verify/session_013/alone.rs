@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fm_tests::{Run, copy_dir, digest, rows, verify};
 use serde_json::{Value, json};
 
-use crate::{guardian, line, number, object, run};
+use super::{guardian, line, number, object, run};
 
 /// A copy of the guardian that is alone.
 struct Alone {

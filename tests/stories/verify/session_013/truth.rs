@@ -8,7 +8,7 @@ use fm_tests::{Run, rows_under};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::{FEDERATIONS, guardian, line, number, object, run, truth};
+use super::{FEDERATIONS, guardian, line, number, object, run, truth};
 
 /// A state of a guardian: its database, a checkpoint or an archive of one of these.
 struct State<'a> {

@@ -55,7 +55,7 @@ fn load(nodes: &Nodes) -> Child {
 
 #[test]
 fn a_guardian_forgets_no_unit_that_others_have() {
-    with_own_mounts("a_guardian_forgets_no_unit_that_others_have", || {
+    with_own_mounts("power_cut::a_guardian_forgets_no_unit_that_others_have", || {
         let mut nodes = Nodes::new(60);
         let mut disk = PowerDisk::over(&nodes.directory(VICTIM));
         let (mut random, mut known) = (Random::new(3), 0);
