@@ -333,7 +333,7 @@ fn every_code_of_a_history() {
 }
 
 /// Codes that the stories `incomplete`, `lying_directory`, `sealed_audit`, `trust_file`, `hostile_sessions`, `open_session` and
-/// `checkpoint damage` and `checkpoint good` raise, and only they.
+/// `damage` and `good` of `checkpoint` raise, and only they.
 const OTHER_STORIES: [Code; 17] = [
     Code::TrustedPrefixChanged,
     Code::HistoryEmpty,
