@@ -65,9 +65,7 @@ pub fn prune<E: From<BackupError>>(
     let leftovers = if none_good { Vec::new() } else { leftovers(data_dir)? };
     if !dry_run {
         for path in &leftovers {
-            fs::remove_dir_all(path)
-                .map_err(|source| StoreError::io(path, source))
-                .map_err(BackupError::from)?;
+            fs::remove_dir_all(path).map_err(|source| BackupError::from(StoreError::io(path, source)))?;
         }
         for listed in &removed {
             check_removable(&listed.path)?;

@@ -16,12 +16,12 @@ use crate::encoding::Wrapped;
 
 /// The longest answer to anything but a question for a record; the largest honest one describes all guardians.
 const SMALL_ANSWER_BYTES: usize = 1 << 20;
-/// The longest answer with a record that is read beside others. Sessions of real federations have a tenth of it.
+/// The longest answer with a record that is read beside others; a longer one is asked for again, alone.
 const RECORD_ANSWER_BYTES: usize = 2 << 20;
 /// The longest answer with a record: a session of the greatest size that servers read, in hex, and what is around it.
 const LARGE_ANSWER_BYTES: usize = 33 << 20;
-/// Who reads a large one: any guardian can say that its record is.
-static LARGE: Semaphore = Semaphore::const_new(1);
+/// Who reads a longer one: any guardian can say that its record is one.
+static LONG: Semaphore = Semaphore::const_new(1);
 
 /// Makes the pass that a guardian shows to that other one.
 pub type MakePass = dyn Fn() -> String + Send + Sync;
@@ -130,7 +130,8 @@ impl Guardian {
 
     /// The same, of whatever length.
     async fn large_record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
-        let permit = LARGE.acquire().await.ok();
+        // The semaphore is never closed.
+        let permit = LONG.acquire().await.ok();
         let client = self.connect(&self.dial(LARGE_ANSWER_BYTES)).await?;
         let (record, answer) = record_by(&client, session, patience).await?;
         Ok((record, Room { _answer: answer, _large: permit }))

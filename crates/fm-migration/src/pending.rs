@@ -4,7 +4,7 @@
 //! guardian accepted them is shown by nothing in it.
 
 use fm_archive::Metadata;
-use fm_audit::{ArchiveSource, AuditError, Control, PENDING_KIND};
+use fm_audit::{ArchiveSource, AuditError, Control};
 use fm_codec::{Dialect, Writer};
 use fm_eras::block::BlockLayout;
 use fm_eras::{Detected, RowSource};
@@ -46,7 +46,7 @@ pub struct PendingOutcome {
 
 /// Whether an archive is an outcome of a session in progress.
 pub fn is_pending_outcome(archive: &ArchiveSource) -> bool {
-    archive.metadata("kind").as_deref() == Some(PENDING_KIND)
+    archive.check_is_history().is_err()
 }
 
 /// Makes the outcome again from the rows, and compares.

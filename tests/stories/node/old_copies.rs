@@ -144,6 +144,7 @@ fn a_plan_claims_no_more_than_is_known() {
     fs::remove_dir_all(guardian.database()).expect("the database");
     let plan = guardian.run("restore", &["--checkpoint", "24", "--guard-until", "27", "--dry-run"]).exits(0);
     assert!(plan.stdout.contains("whatever came after session 24"), "{}", plan.stdout);
+    assert!(plan.stdout.lines().any(|line| line.starts_with("spends     not known")), "{}", plan.stdout);
     assert!(!plan.stdout.contains("is forgotten"), "{}", plan.stdout);
 }
 

@@ -283,11 +283,13 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
         }
         _ if plan.old.condition == "readable" => output.line("lost       no finished session")?,
         _ if plan.old.says_nothing() => {
-            return output.line(&format!(
-                "lost       not known, for want of an old database that can be read: whatever came after session {}\n\
-                 spends     not known: what was spent since then can be spent again, unless the other guardians have it",
+            output.line(&format!(
+                "lost       not known, as no old database can be read: whatever came after session {}",
                 group_digits(plan.last)
-            ));
+            ))?;
+            return output.line(
+                "spends     not known: what was spent since then can be spent again, unless the other guardians have it",
+            );
         }
         _ => output.line("lost       no finished session that can be read")?,
     }

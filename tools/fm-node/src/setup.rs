@@ -81,7 +81,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         // It is the last file that is written: all others are there.
         Err(CarryOverError::Done { is_same: true, .. }) => {
             output.line(&format!("hash       {hash}"))?;
-            output.line("done       by an earlier run; `fm-node run` goes on from here")?;
+            output.line("done       by an earlier run; `fm-node run` continues from here")?;
             return Ok(Exit::Done);
         }
         carried => carried.map_err(not_carried)?,
