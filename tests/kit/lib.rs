@@ -54,7 +54,7 @@ pub use migrated::{
 };
 pub use movable::Movable;
 pub use network::{Network, Weather};
-pub use nodes::{Nodes, readdressed};
+pub use nodes::{Nodes, least_of, readdressed};
 pub use power::{Held, PowerDisk, with_own_mounts};
 pub use random::Random;
 pub use restores::Restorable;

@@ -28,6 +28,8 @@ pub struct Nodes {
     home: TempDir,
     password: &'static str,
     processes: Vec<Option<Child>>,
+    /// Options of `prlimit`, if nodes are started by it.
+    limits: Vec<String>,
 }
 
 impl Nodes {
@@ -44,12 +46,19 @@ impl Nodes {
         let arguments = [&["dev", "--sessions", "1"][..], &size, &["--dir"]].concat();
         let arguments: Vec<_> = arguments.into_iter().map(Into::into).collect();
         Run::of("fm-node", &[&arguments[..], &[home.path().into()]].concat()).exits(0);
-        Self { home, password: "dev", processes: (0..guardians).map(|_| None).collect() }
+        Self { home, password: "dev", processes: (0..guardians).map(|_| None).collect(), limits: Vec::new() }
+    }
+
+    /// The same, started from now on with no more memory than the least that a node accepts: who takes more, ends.
+    #[must_use]
+    pub fn with_least_memory(mut self) -> Self {
+        self.limits = ["as", "data"].iter().map(|name| format!("--{name}={}", least_of(name))).collect();
+        self
     }
 
     /// Guardians whose data directories `0`, `1`, … are there, and the password of all of them.
     pub fn at(home: TempDir, password: &'static str, guardians: usize) -> Self {
-        Self { home, password, processes: (0..guardians).map(|_| None).collect() }
+        Self { home, password, processes: (0..guardians).map(|_| None).collect(), limits: Vec::new() }
     }
 
     /// How many guardians there are, running or not.
@@ -74,7 +83,7 @@ impl Nodes {
             copy_dir(&fixture(&format!("{name}/peer-{peer}")), directory);
         }
         readdressed(&directories);
-        Self { home, password, processes: (0..4).map(|_| None).collect() }
+        Self { home, password, processes: (0..4).map(|_| None).collect(), limits: Vec::new() }
     }
 
     /// A guardian's data directory.
@@ -111,7 +120,10 @@ impl Nodes {
     pub fn start_with(&mut self, peer: usize, options: &[&str], environment: &[(&str, OsString)]) {
         let directory = self.directory(peer);
         let log = File::options().create(true).append(true).open(directory.join("log")).expect("a log");
-        let mut node = command(binary("fm-node"));
+        let mut node = if self.limits.is_empty() { command(binary("fm-node")) } else { command("prlimit") };
+        if !self.limits.is_empty() {
+            node.args(&self.limits).arg(binary("fm-node"));
+        }
         node.env("FM_PASSWORD", self.password).arg("run").arg("--data-dir").arg(&directory).args(options);
         node.envs(environment.iter().map(|(name, value)| (name, value)));
         let child = node.stdout(Stdio::null()).stderr(log).spawn().expect("the program can be started");
@@ -347,4 +359,16 @@ fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16])
         file[field][peer.to_string()]["url"] = format!("{before}{port}{after}").into();
     }
     fs::write(path, file.to_string()).expect("the copy can be written");
+}
+
+/// The bytes of addresses (`as`) or of data (`data`) that our programs want to be allowed, as they say where they are allowed
+/// too few.
+pub fn least_of(limit: &str) -> u64 {
+    let mut node = command("prlimit");
+    let output =
+        node.arg(format!("--{limit}=1073741824")).arg(binary("fm-node")).args(["explain", "0"]).output();
+    let run = Run::from_output(format!("--{limit}"), output.expect("prlimit is there")).exits(3);
+    let (before, _) = run.sentence().split_once(" MiB of ").expect("how many it wants");
+    let wanted: u64 = before.rsplit(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+    wanted << 20
 }

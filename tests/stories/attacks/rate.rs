@@ -82,7 +82,7 @@ struct Siege {
 
 impl Siege {
     fn new() -> Self {
-        let mut nodes = Nodes::new(15);
+        let mut nodes = Nodes::new(15).with_least_memory();
         few_connections(&nodes);
         HONEST.for_each(|peer| nodes.start(peer));
         let rogue = Rogue::start(&nodes.directory(0), "dev");

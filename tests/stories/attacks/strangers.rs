@@ -14,7 +14,7 @@ use crate::means::{
 
 #[test]
 fn ids_and_requests_that_wait_take_no_memory() {
-    let mut nodes = Nodes::new(15);
+    let mut nodes = Nodes::new(15).with_least_memory();
     nodes.start_all();
     nodes.wait_for(1, 2);
     let attack = Attacking::begin([nodes.interface(0)], wait_with_large_ids);
@@ -32,7 +32,7 @@ fn ids_and_requests_that_wait_take_no_memory() {
 
 #[test]
 fn answers_that_nobody_reads_are_bounded() {
-    let mut nodes = Nodes::new(40);
+    let mut nodes = Nodes::new(40).with_least_memory();
     nodes.start_all();
     (0..4).for_each(|peer| nodes.wait_for(peer, 1));
     let (begin, end) = large_sessions(&nodes, 0..4, 60);
@@ -70,7 +70,7 @@ fn answers_that_nobody_reads_are_bounded() {
 
 #[test]
 fn idle_connections_shut_out_no_guardian() {
-    let mut nodes = Nodes::new(15);
+    let mut nodes = Nodes::new(15).with_least_memory();
     few_connections(&nodes);
     (0..3).for_each(|peer| nodes.start(peer));
     nodes.wait_for(1, 3);
@@ -96,7 +96,7 @@ fn idle_connections_shut_out_no_guardian() {
 
 #[test]
 fn a_guardian_whose_interface_swells_harms_nobody() {
-    let mut nodes = Nodes::new(15);
+    let mut nodes = Nodes::new(15).with_least_memory();
     // Guardian 0 does not run; somebody with its address answers in its name.
     let swollen = Swollen::at(&nodes.interface(0));
     (1..4).for_each(|peer| nodes.start(peer));
@@ -121,7 +121,7 @@ fn a_guardian_whose_interface_swells_harms_nobody() {
 
 #[test]
 fn a_guesser_who_hangs_up_guesses_no_faster() {
-    let mut nodes = Nodes::new(15);
+    let mut nodes = Nodes::new(15).with_least_memory();
     nodes.start(0);
     nodes.wait_for(0, 0);
     let address = nodes.interface(0);

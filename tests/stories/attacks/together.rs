@@ -62,7 +62,7 @@ fn all_attacks_at_once_change_nothing() {
     // In a short run beside other tests a session may be late for many reasons.
     let is_long = seconds >= 60;
     let (rounds, calm_seconds) = if is_long { (LONG_SESSION, 40) } else { (SHORT_SESSION, 10) };
-    let mut nodes = Nodes::new(rounds);
+    let mut nodes = Nodes::new(rounds).with_least_memory();
     HONEST.for_each(|peer| nodes.start(peer));
     let rogue = Rogue::start(&nodes.directory(0), "dev");
     nodes.wait_for(1, 3);

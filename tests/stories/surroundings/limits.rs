@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use fm_tests::{Run, checkpoint, copy_dir, file_list, fixture, verify, with_own_mounts};
+use fm_tests::{Run, checkpoint, copy_dir, file_list, fixture, least_of, verify, with_own_mounts};
 
 use crate::{SOMEBODY, as_somebody, for_everybody};
 
@@ -104,11 +104,15 @@ fn limits_of_a_process() {
         for mebibytes in [96_u64, 128, 192, 256, 320, 384, 448, 512, 768, 1024, 4096] {
             run(format!("--as={}", mebibytes << 20), "hint: allow more");
         }
+        // What a program says that it takes is enough for it.
+        let least = ["as", "data"].map(|name| format!("--{name}={}", least_of(name)));
+        least.iter().for_each(|limit| run(limit.clone(), "hint: allow more"));
         for kind in ["--nofile", "--nproc", "--as"] {
             assert!(stopped.iter().any(|limit| limit.starts_with(kind)), "{kind}: {stopped:?}");
         }
-        for limit in ["--nofile=1024", "--nproc=1024", "--as=4294967296"] {
-            assert!(!stopped.contains(&limit.to_owned()), "{stopped:?}");
+        let enough = ["--nofile=1024", "--nproc=1024", "--as=4294967296"].map(str::to_owned);
+        for limit in enough.iter().chain(&least) {
+            assert!(!stopped.contains(limit), "{stopped:?}");
         }
     });
 }

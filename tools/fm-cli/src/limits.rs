@@ -12,8 +12,8 @@ use crate::{Exit, Failure, obstacle};
 
 /// Threads beside those that work on all cores: of the job, and of RocksDB, which opens tables with up to 16.
 const MORE_THREADS: usize = 24;
-/// Addresses that a job takes, most of them set aside by the allocator and never used.
-const ADDRESSES: u64 = 2 << 30;
+/// Addresses that a job takes, most of them set aside by the allocator and never used; a node takes the most.
+const ADDRESSES: u64 = 9 << 28;
 /// Those among them that count as data.
 const DATA: u64 = 5 << 28;
 /// Addresses more for every core.
