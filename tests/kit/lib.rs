@@ -60,7 +60,7 @@ pub use random::Random;
 pub use restores::Restorable;
 pub use restoring::{NEW_DATABASE, Restoring, keep_times};
 pub use rogue::{Attack, Rogue};
-pub use run::{Run, codes, command, shell};
+pub use run::{Run, codes, command, finished, shell, signalled, started};
 pub use rustix::process::Signal;
 pub use sealing::{attest, forge_attestation, seal};
 pub use sessions::{Guardian, SESSION_CODES, Sessions, fixture_json, guardians, layout};

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::binary;
@@ -37,6 +38,23 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
+}
+
+/// One of our programs, started.
+pub fn started(program: &str, words: &[OsString]) -> Child {
+    command(binary(program)).args(words).spawn().expect("the program can be started")
+}
+
+/// What a program left that was started, once it has ended.
+pub fn finished(child: Child) -> Run {
+    let line = format!("process {}", child.id());
+    Run::from_output(line, child.wait_with_output().expect("the program ends"))
+}
+
+/// Sends a signal to a program that was started. It may have ended already; that is one of the moments.
+pub fn signalled(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).expect("a process id");
+    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
 }
 
 /// Runs a shell script with positional arguments.

@@ -4,16 +4,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fm_forge::ForgeSpec;
 use fm_tests::{
-    Federation, ON_A_SMALL_DISK, Random, Run, binary, checkpoint, command, digest, partial_of, records_of,
-    rows, shell,
+    Federation, ON_A_SMALL_DISK, Random, Signal, binary, checkpoint, digest, finished, partial_of,
+    records_of, rows, shell, signalled, started,
 };
-use rustix::process::{Pid, Signal, kill_process};
 
 const KILLS: u32 = 8;
 
@@ -28,20 +26,6 @@ fn federation() -> Federation {
     Federation::new(spec)
 }
 
-fn start(words: &[OsString]) -> Child {
-    command(binary("fm-checkpoint")).args(words).spawn().expect("the program can be started")
-}
-
-fn finish(child: Child) -> Run {
-    Run::from_output("fm-checkpoint".to_owned(), child.wait_with_output().expect("the program ends"))
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).expect("a process id");
-    // It may have ended already; that is one of the moments.
-    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
-}
-
 fn remove(target: &Path) {
     let removed = if target.is_dir() { fs::remove_dir_all(target) } else { fs::remove_file(target) };
     removed.expect("the target is there");
@@ -51,7 +35,7 @@ fn remove(target: &Path) {
 /// Gives how often work was left behind.
 fn kill_often(target: &Path, words: &[OsString], whole: &dyn Fn()) -> u32 {
     let began = Instant::now();
-    finish(start(words)).exits(0);
+    finished(started("fm-checkpoint", words)).exits(0);
     let duration = began.elapsed();
     whole();
     let (mut random, mut left) = (Random::new(5), 0);
@@ -60,7 +44,7 @@ fn kill_often(target: &Path, words: &[OsString], whole: &dyn Fn()) -> u32 {
         let thousandth = u32::try_from(random.below(1000)).expect("small");
         let moment = duration * (kill / 2) / KILLS + duration / KILLS * thousandth / 1000;
         let began = Instant::now();
-        let child = start(words);
+        let child = started("fm-checkpoint", words);
         if kill % 2 == 0 {
             thread::sleep(moment);
         } else {
@@ -68,14 +52,14 @@ fn kill_often(target: &Path, words: &[OsString], whole: &dyn Fn()) -> u32 {
                 thread::sleep(Duration::from_micros(200));
             }
         }
-        signal(&child, Signal::KILL);
-        let killed = finish(child);
+        signalled(&child, Signal::KILL);
+        let killed = finished(child);
         assert!(matches!(killed.exit, 0 | 137), "{}", killed.stderr);
         if target.exists() {
             whole();
         }
         left += u32::from(partial_of(target).exists());
-        finish(start(words)).exits(0);
+        finished(started("fm-checkpoint", words)).exits(0);
         whole();
         assert!(!partial_of(target).exists(), "after {moment:?}");
     }
@@ -111,17 +95,17 @@ fn a_killed_export_or_import_is_done_by_the_same_command() {
 fn an_interrupted_job_leaves_nothing() {
     let federation = federation();
     let (archive, target) = (federation.beside("a.fmar"), federation.beside("back"));
-    finish(start(&export(&federation, &archive))).exits(0);
+    finished(started("fm-checkpoint", &export(&federation, &archive))).exits(0);
     let other = federation.beside("other.fmar");
     let mut in_time = 0;
     for (words, target) in [(export(&federation, &other), &other), (import(&archive, &target), &target)] {
         for how in [Signal::INT, Signal::TERM] {
-            let mut child = start(&words);
+            let mut child = started("fm-checkpoint", &words);
             while !partial_of(target).exists() && child.try_wait().expect("it can be asked").is_none() {
                 thread::sleep(Duration::from_millis(1));
             }
-            signal(&child, how);
-            let run = finish(child);
+            signalled(&child, how);
+            let run = finished(child);
             if run.exit == 0 {
                 remove(target);
                 continue;

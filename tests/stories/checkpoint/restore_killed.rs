@@ -7,10 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use fm_tests::{
-    Fault, NEW_DATABASE, Random, Restorable, Restoring, Run, binary, command, copy_dir, digest, keep_times,
-    rows,
+    Fault, NEW_DATABASE, Random, Restorable, Restoring, Run, Signal, binary, command, copy_dir, digest,
+    keep_times, rows, signalled,
 };
-use rustix::process::{Pid, Signal, kill_process};
 
 /// More changes than a restore makes outside of the new database.
 const MOST: u32 = 200;
@@ -210,12 +209,6 @@ fn a_disk_that_is_full_in_the_new_database() {
     }
 }
 
-fn signal(child: &std::process::Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).expect("a process id");
-    // It may have ended already; that is one of the moments.
-    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
-}
-
 /// Told to stop at some moment, it leaves the old state, or says that the new database is in place.
 #[test]
 fn interrupted() {
@@ -226,7 +219,7 @@ fn interrupted() {
         story.fresh();
         let child = command(binary("fm-checkpoint")).args(story.restore()).spawn().expect("it starts");
         thread::sleep(Duration::from_millis(3 + 4 * delay));
-        signal(&child, Signal::INT);
+        signalled(&child, Signal::INT);
         let run = Run::from_output("restore".to_owned(), child.wait_with_output().expect("it ends"));
         assert!(matches!(run.exit, 0 | 130), "{}: {}", run.exit, run.stderr);
         if run.exit == 130 && run.exited {

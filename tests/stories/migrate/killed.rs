@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use fm_forge::ForgeSpec;
 use fm_store::PARTIAL_MARKER;
 use fm_tests::{
-    Federation, Random, Run, binary, command, digest, file_list, manifest, migrate, partial_of, rows, verify,
+    Federation, Random, Signal, binary, command, digest, file_list, finished, manifest, migrate, partial_of,
+    rows, signalled, started, verify,
 };
-use rustix::process::{Pid, Signal, kill_process};
 
 const KILLS: u32 = 32;
 /// How long a job may take to end after it was told to.
@@ -33,20 +33,6 @@ fn federation() -> Federation {
 
 fn arguments(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
     words.iter().map(|word| word.as_ref().to_owned()).collect()
-}
-
-fn start(arguments: &[OsString]) -> Child {
-    command(binary("fm-migrate")).args(arguments).spawn().expect("the program can be started")
-}
-
-fn finish(child: Child) -> Run {
-    Run::from_output("fm-migrate".to_owned(), child.wait_with_output().expect("the program ends"))
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).expect("a process id");
-    // It may have ended already; that is one of the moments.
-    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
 }
 
 /// What a killed run left: the names of what is there.
@@ -69,7 +55,7 @@ fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()
     let mut random = Random::new(seed);
     let mut left = BTreeMap::new();
     let began = Instant::now();
-    finish(start(arguments)).exits(0);
+    finished(started("fm-migrate", arguments)).exits(0);
     let mut duration = began.elapsed();
     whole();
     for kill in 0..KILLS {
@@ -77,17 +63,17 @@ fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()
         let step = duration.mul_f64(1.05) / KILLS;
         let moment =
             step * kill + step.mul_f64(f64::from(u32::try_from(random.below(1000)).expect("small")) / 1000.0);
-        let child = start(arguments);
+        let child = started("fm-migrate", arguments);
         thread::sleep(moment);
-        signal(&child, Signal::KILL);
-        let killed = finish(child);
+        signalled(&child, Signal::KILL);
+        let killed = finished(child);
         assert!(matches!(killed.exit, 0 | 137), "{}", killed.stderr);
         *left.entry(left_behind(target)).or_default() += 1;
         if target.exists() {
             whole();
         }
         let began = Instant::now();
-        finish(start(arguments)).exits(0);
+        finished(started("fm-migrate", arguments)).exits(0);
         // The machine may be busier than it was at first.
         duration = (duration + began.elapsed()) / 2;
         whole();
@@ -153,12 +139,12 @@ fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &
     let mut in_time = 0;
     for stage in stages {
         for delay in [0, 4, 20] {
-            let mut child = start(arguments);
+            let mut child = started("fm-migrate", arguments);
             wait_for(&mut child, || partial_of(target).join(stage).exists());
             thread::sleep(Duration::from_millis(delay));
             let told = Instant::now();
-            signal(&child, how);
-            let run = finish(child);
+            signalled(&child, how);
+            let run = finished(child);
             assert!(told.elapsed() < PATIENCE, "interrupted, but did not end");
             if run.exit == 0 {
                 fs::remove_dir_all(target).expect("the target is there");
@@ -214,10 +200,10 @@ fn interrupted_while_reading() {
     let convert = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target]);
     let check = arguments(&[&"check", &"--from", &guardian, &"--config", &guardian]);
     for words in [&convert, &check] {
-        let mut child = start(words);
+        let mut child = started("fm-migrate", words);
         wait_for_handler(&mut child);
-        signal(&child, Signal::INT);
-        let run = finish(child).exits(130);
+        signalled(&child, Signal::INT);
+        let run = finished(child).exits(130);
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
         assert_eq!(left_behind(&target), "nothing");
     }
@@ -225,8 +211,8 @@ fn interrupted_while_reading() {
     let verify = binary("fm-verify");
     let mut child = command(verify).arg(&guardian).arg("--config").arg(&guardian).spawn().expect("it starts");
     wait_for_handler(&mut child);
-    signal(&child, Signal::TERM);
-    finish(child).exits(130);
+    signalled(&child, Signal::TERM);
+    finished(child).exits(130);
 }
 
 /// Two at a time on one target: one does it, the other is told.
@@ -235,10 +221,10 @@ fn two_runs_on_one_target_exclude_each_other() {
     let federation = federation();
     let (guardian, target) = (federation.guardian(), federation.beside("new"));
     let words = arguments(&[&"convert", &"--from", &guardian, &"--config", &guardian, &"--to", &target]);
-    let mut first = start(&words);
+    let mut first = started("fm-migrate", &words);
     wait_for(&mut first, || partial_of(&target).join("provenance.fmar").exists());
-    let second = finish(start(&words));
-    let first = finish(first).exits(0);
+    let second = finished(started("fm-migrate", &words));
+    let first = finished(first).exits(0);
     assert!(first.stdout.contains("written:"), "{}", first.stdout);
     match second.exit {
         11 => assert!(second.sentence().contains("is in use"), "{}", second.stderr),

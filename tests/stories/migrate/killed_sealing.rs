@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fm_forge::ForgeSpec;
 use fm_tests::{
-    Federation, Random, Run, binary, command, converted, copy_dir, partial_of, rows, seal, verify,
+    Federation, Random, Run, Signal, binary, converted, copy_dir, finished, partial_of, rows, seal,
+    signalled, started, verify,
 };
-use rustix::process::{Pid, Signal, kill_process};
 
 const KILLS: u32 = 24;
 
@@ -27,20 +27,6 @@ fn federation() -> Federation {
         ..ForgeSpec::default()
     };
     Federation::new(spec)
-}
-
-fn started(arguments: &[OsString]) -> Child {
-    command(binary("fm-migrate")).args(arguments).spawn().expect("the program can be started")
-}
-
-fn finish(child: Child) -> Run {
-    Run::from_output("fm-migrate".to_owned(), child.wait_with_output().expect("the program ends"))
-}
-
-fn signal(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).expect("a process id");
-    // It may have ended already; that is one of the moments.
-    let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
 }
 
 fn words(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
@@ -58,21 +44,21 @@ fn kill_often(
     let mut random = Random::new(seed);
     prepare();
     let began = Instant::now();
-    finish(started(arguments)).exits(0);
+    finished(started("fm-migrate", arguments)).exits(0);
     let mut duration = began.elapsed();
     on_done();
     for kill in 0..KILLS {
         prepare();
         let step = duration.mul_f64(1.05) / KILLS;
         let part = f64::from(u32::try_from(random.below(1000)).expect("small")) / 1000.0;
-        let child = started(arguments);
+        let child = started("fm-migrate", arguments);
         thread::sleep(step * kill + step.mul_f64(part));
-        signal(&child, Signal::KILL);
-        let killed = finish(child);
+        signalled(&child, Signal::KILL);
+        let killed = finished(child);
         assert!(matches!(killed.exit, 0 | 137), "{}", killed.stderr);
         on_killed();
         let began = Instant::now();
-        finish(started(arguments)).exits(0);
+        finished(started("fm-migrate", arguments)).exits(0);
         // The machine may be busier than it was at first.
         duration = (duration + began.elapsed()) / 2;
         on_done();
@@ -149,7 +135,7 @@ fn names(directory: &Path) -> Vec<String> {
 fn a_killed_seal_is_finished_by_the_same_command() {
     let ready = Ready::new();
     ready.fresh();
-    finish(started(&ready.arguments)).exits(0);
+    finished(started("fm-migrate", &ready.arguments)).exits(0);
     let (old, new) = (rows(&ready.unsealed.join("database")), rows(&ready.database()));
     assert!(old != new);
     let mut left: BTreeMap<&str, u32> = BTreeMap::new();
@@ -177,7 +163,7 @@ fn a_killed_seal_is_finished_by_the_same_command() {
 fn what_a_kill_at_the_exchange_leaves_is_finished() {
     let ready = Ready::new();
     ready.fresh();
-    finish(started(&ready.arguments)).exits(0);
+    finished(started("fm-migrate", &ready.arguments)).exits(0);
     let new = rows(&ready.database());
     let marker = b"unfinished work of the fm tools; may be removed when no fm tool is running\n";
     let partial = partial_of(&ready.database());
@@ -196,7 +182,7 @@ fn what_a_kill_at_the_exchange_leaves_is_finished() {
         if let Some(sealed) = in_place {
             copy_dir(sealed, &ready.database());
         }
-        finish(started(&ready.arguments)).exits(0);
+        finished(started("fm-migrate", &ready.arguments)).exits(0);
         assert!(rows(&ready.database()) == new);
         assert_eq!(names(&ready.dir), ["database", "manifest.json", "provenance.fmar"]);
     }
@@ -210,14 +196,14 @@ fn an_interrupted_seal_leaves_the_old_database() {
     let mut in_time = 0;
     for delay in [0, 2, 5, 20, 50] {
         ready.fresh();
-        let mut child = started(&ready.arguments);
+        let mut child = started("fm-migrate", &ready.arguments);
         let partial = partial_of(&ready.database());
         while !partial.exists() && child.try_wait().expect("it can be asked").is_none() {
             thread::sleep(Duration::from_millis(1));
         }
         thread::sleep(Duration::from_millis(delay));
-        signal(&child, Signal::INT);
-        let run = finish(child);
+        signalled(&child, Signal::INT);
+        let run = finished(child);
         if run.exit == 0 {
             continue;
         }
@@ -228,18 +214,18 @@ fn an_interrupted_seal_leaves_the_old_database() {
     }
     assert!(in_time >= 2, "{in_time} were in time");
     // While one seals another is told so, and what is in the way is not touched.
-    let mut first = started(&ready.arguments);
+    let mut first = started("fm-migrate", &ready.arguments);
     while !partial_of(&ready.database()).exists() && first.try_wait().expect("it can be asked").is_none() {
         thread::sleep(Duration::from_millis(1));
     }
-    let second = finish(started(&ready.arguments));
+    let second = finished(started("fm-migrate", &ready.arguments));
     assert!(matches!(second.exit, 0 | 11), "{}: {}", second.exit, second.stderr);
-    finish(first).exits(0);
+    finished(first).exits(0);
     ready.fresh();
     let foreign = partial_of(&ready.database());
     fs::create_dir(&foreign).expect("a directory");
     fs::write(foreign.join("notes"), "mine").expect("a file");
-    let run = finish(started(&ready.arguments)).exits(2);
+    let run = finished(started("fm-migrate", &ready.arguments)).exits(2);
     assert!(run.sentence().contains("was not made by this tool"), "{}", run.stderr);
     assert_eq!(fs::read(foreign.join("notes")).expect("the file"), b"mine");
 }
