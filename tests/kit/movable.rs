@@ -133,6 +133,31 @@ impl Movable {
         assert!(!self.server_would_start() && self.archive().is_file(), "{context}");
         let node = Run::of("fm-node", &["run".into(), "--data-dir".into(), self.old().into()]).exits(1);
         assert!(node.sentence().contains("was moved away"), "{context}: {}", node.stderr);
+        let (old, to) = (self.old().into_os_string(), self.beside("x.fmar").into_os_string());
+        for (program, words) in [
+            ("fm-checkpoint", vec!["list".into(), "--data-dir".into(), old.clone()]),
+            ("fm-checkpoint", vec!["create".into(), "--data-dir".into(), old.clone()]),
+            (
+                "fm-checkpoint",
+                ["prune", "--keep", "1", "--data-dir"]
+                    .map(OsString::from)
+                    .into_iter()
+                    .chain([old.clone()])
+                    .collect(),
+            ),
+            ("fm-checkpoint", vec!["export".into(), old.clone(), "--to".into(), to]),
+            ("fm-checkpoint", vec!["compare".into(), old.clone(), old.clone()]),
+            ("fm-migrate", vec!["inspect".into(), old.clone()]),
+            ("fm-migrate", vec!["units".into(), old.clone()]),
+            ("fm-verify", vec![old.clone()]),
+        ] {
+            let run = Run::of(program, &words).exits(1);
+            assert!(
+                run.sentence().contains("was moved away"),
+                "{context}: {program} {words:?}: {}",
+                run.stderr
+            );
+        }
         let status = ["status".into(), "--data-dir".into(), self.old().into(), "--json".into()];
         assert_eq!(self.run(&status).exits(0).verdict()["verdict"], "moved", "{context}");
     }

@@ -33,7 +33,22 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
         fs::write(directory(0).join("database").join(name), "half").expect("a file");
     }
     let run = confirmed(&directory(0), &old[0], &[]).exits(0);
-    assert!(run.stdout.contains("this conversion is of its own database"), "{}", run.stdout);
+    assert!(run.stdout.contains("this conversion is of the database in --from"), "{}", run.stdout);
+    // Killed behind its last step, or given again: it is done.
+    let before = digest(&directory(0));
+    let again = confirmed(&directory(0), &old[0], &[]).exits(0);
+    assert!(again.stdout.contains("by an earlier run"), "{}", again.stdout);
+    let other = confirmed(&directory(0), &old[1], &[]).exits(2);
+    assert!(other.sentence().contains("set up already"), "{}", other.stderr);
+    assert_eq!(digest(&directory(0)), before);
+    // The configuration beside it is the new federation's, and proves nothing of the old one: no error.
+    let beside = verify!(directory(0), "--json").exits(4);
+    assert_eq!(beside.verdict()["verdict"], "unpinned");
+    assert!(
+        beside.findings().iter().all(|finding| finding["severity"] != "error"),
+        "{:?}",
+        beside.findings()
+    );
     // The old database is gone: nobody knows whose conversion it is, and the guardian is named.
     fs::remove_dir_all(old[2].join("database")).expect("the old database");
     let refused = confirmed(&directory(2), &old[2], &[]).exits(2);

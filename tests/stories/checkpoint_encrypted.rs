@@ -162,6 +162,14 @@ fn damaged_copies_of_an_encrypted_one_are_joined() {
     }
     for at in [3, 200] {
         damaged("headless", &[at]);
+        // What nobody can open is not whole, though nothing else is damaged.
+        whole("headless", &["a"]);
+        let said = checkpoint!("repair", path("headless"), "--identity", secret, "--from", archive).exits(1);
+        assert!(
+            said.stdout.contains("REPAIRABLE") && said.stdout.contains("the key is that of"),
+            "{}",
+            said.stdout
+        );
         let alone = checkpoint!("repair", path("headless"), "--identity", secret).exits(2);
         assert!(!alone.stderr.contains("`fm-checkpoint repair`"), "{}", alone.stderr);
     }

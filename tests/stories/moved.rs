@@ -1,10 +1,12 @@
 //! A guardian moves to another place: its last state, its configuration, and an old place where nothing starts any more.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use fm_store::LiveStore;
-use fm_tests::{Fault, Movable, Run, fixture};
+use fm_tests::{Fault, Movable, Run, copy_dir, fixture};
 use serde_json::Value;
 
 /// Real guardians of every form of configuration: encrypted keys, keys in clear, over TCP and over iroh, alone.
@@ -220,6 +222,28 @@ fn a_configuration_is_written_encrypted_or_not_at_all() {
     export(&[]).exits(2);
     assert!(!Path::new(&nightly).exists() && !Path::new(&config).exists());
     export(&["--recipient", &public]).exits(0);
+    // Who may read the secrets where they are needs no archive.
+    let home = guardian.beside("");
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("its mode can be set");
+    let (open, other) = (guardian.beside("open"), guardian.beside("other.fmar"));
+    copy_dir(&fixture("session-v0.13.0/peer-0"), &open);
+    let said = |mode| {
+        fs::set_permissions(open.join("private.json"), fs::Permissions::from_mode(mode)).expect("its mode");
+        let (to, tar) = (other.with_extension(format!("{mode:o}")), config.clone() + &format!("{mode:o}"));
+        let words: [OsString; 8] = [
+            "export".into(),
+            open.clone().into(),
+            "--to".into(),
+            to.into(),
+            "--with-config".into(),
+            tar.into(),
+            "--recipient".into(),
+            public.clone().into(),
+        ];
+        guardian.run(&words).exits(0).stderr
+    };
+    assert!(said(0o644).contains("every user of this system may read"), "{}", said(0o604));
+    assert_eq!(said(0o640), "");
     let tar = fs::read(&config).expect("it is there");
     let again = export(&["--recipient", &public, "--identity", &key]).exits(0);
     assert!(again.stdout.contains("was there already"), "{}", again.stdout);

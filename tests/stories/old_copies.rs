@@ -119,6 +119,34 @@ fn the_copy_of_a_checkpoint_is_not_what_ran_last() {
     asks(&guardian, 24, 26, &format!("the same of session 26 as the checkpoint {made}"));
 }
 
+/// Every item that it proposed was in a unit that it made.
+#[test]
+fn items_of_a_guardian_without_its_units_are_rows_that_are_lost() {
+    let guardian = Restorable::new(0);
+    let mut kept = rows(&guardian.database());
+    kept.retain(|(key, _)| key[0] != 5);
+    guardian.go_on_with(&kept);
+    asks(&guardian, 24, 26, "rows are lost");
+    // Items that others proposed say nothing.
+    kept.retain(|(key, value)| key[0] != 1 || value.last() != Some(&0));
+    assert!(kept.iter().any(|(key, _)| key[0] == 1));
+    guardian.go_on_with(&kept);
+    assert_eq!(guard_of(&guardian, 24).0, 25);
+}
+
+/// The plan says what it does not know, and nothing that its refusal takes back.
+#[test]
+fn a_plan_claims_no_more_than_is_known() {
+    let guardian = Restorable::new(0);
+    let low = guardian.run("restore", &["--checkpoint", "24", "--guard-until", "10", "--dry-run"]).exits(2);
+    assert!(low.stdout.contains("not the one that was given"), "{}", low.stdout);
+    assert!(!low.stdout.contains("not needed"), "{}", low.stdout);
+    fs::remove_dir_all(guardian.database()).expect("the database");
+    let plan = guardian.run("restore", &["--checkpoint", "24", "--guard-until", "27", "--dry-run"]).exits(0);
+    assert!(plan.stdout.contains("whatever came after session 24"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("is forgotten"), "{}", plan.stdout);
+}
+
 /// A guardian that says of itself that nothing was forgotten is believed, once.
 #[test]
 fn a_database_that_was_stopped_at_the_end_of_a_session() {

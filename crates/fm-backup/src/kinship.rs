@@ -46,7 +46,8 @@ impl<'a> Kin<'a> {
         reader: &mut ArchiveReader<Box<dyn ReadSeek>>,
         control: Control<'_>,
     ) -> Result<(), BackupError> {
-        let refuse = |what: String| Err(BackupError::not_fit(path, format!("{NO_COPY}: {what}")));
+        let refuse =
+            |what: String| Err(BackupError::not_fit(path, format!("{NO_COPY}: {what}; leave it out")));
         let broken = self.broken.path().display();
         let Some(metadata) = &self.remains.metadata else {
             return match self.remains.identity {

@@ -48,6 +48,8 @@ pub struct Repaired {
     pub losses: Vec<FrameLoss>,
     /// Whether the damaged archive's header or index is damaged.
     pub index_damaged: bool,
+    /// The copy whose key opens the damaged archive, if it is encrypted and its own is lost.
+    pub key_from: Option<PathBuf>,
     /// The new archive, if one was asked for and nothing is lost.
     pub written: Option<Summary>,
     /// What is left of the work in the store, because it may not be removed; a sentence.
@@ -55,6 +57,11 @@ pub struct Repaired {
 }
 
 impl Repaired {
+    /// Whether the archive was not damaged at all.
+    pub fn was_whole(&self) -> bool {
+        self.losses.is_empty() && !self.index_damaged && self.key_from.is_none()
+    }
+
     /// Frames that no copy gives.
     pub fn lost(&self) -> impl Iterator<Item = &FrameLoss> {
         self.losses.iter().filter(|loss| loss.found_in.is_none())
@@ -80,7 +87,7 @@ pub fn repair(
     if index_damaged {
         check_kinship(&mut copies, control)?;
     }
-    let plan_path = copies[plan].path.clone();
+    let (plan_path, key_from) = (copies[plan].path.clone(), copies[0].key_from.clone());
     let Some(reader) = &copies[plan].reader else { return Err(no_plan(broken.path(), &copies)) };
     let (frames, summary, metadata) =
         (reader.frames().to_vec(), reader.summary().clone(), reader.metadata().clone());
@@ -109,11 +116,11 @@ pub fn repair(
         frames: summary.frames,
         losses,
         index_damaged,
+        key_from,
         written: None,
         left: None,
     };
-    let is_needed = index_damaged || !repaired.losses.is_empty();
-    if let Some(target) = target.filter(|_| is_needed && repaired.lost().next().is_none()) {
+    if let Some(target) = target.filter(|_| !repaired.was_whole() && repaired.lost().next().is_none()) {
         let (written, left) = write(&mut copies, &frames, &metadata, &summary, target, control)?;
         (repaired.written, repaired.left) = (Some(written), left);
     }
@@ -126,6 +133,8 @@ struct Copy {
     location: Location,
     /// What opens it, if it is encrypted.
     payload: Option<Arc<Payload>>,
+    /// The copy that this is of, if the key in this one is lost.
+    key_from: Option<PathBuf>,
     /// If header and index are sound.
     reader: Option<ArchiveReader<Box<dyn ReadSeek>>>,
     /// Why not.
@@ -136,8 +145,10 @@ struct Copy {
 fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Copy>, BackupError> {
     let locations: Vec<&Location> = locations.collect();
     let payloads: Vec<_> = locations.iter().map(|location| location.payload()).collect();
-    let known: Vec<Arc<Payload>> =
-        payloads.iter().filter_map(|payload| payload.as_ref().ok().cloned().flatten()).collect();
+    let opened = |(location, payload): (&&Location, &Result<Option<Arc<Payload>>, _>)| {
+        Some((location.path().to_owned(), payload.as_ref().ok()?.clone()?))
+    };
+    let known: Vec<(PathBuf, Arc<Payload>)> = locations.iter().zip(&payloads).filter_map(opened).collect();
     let mut copies = Vec::new();
     for (location, payload) in locations.into_iter().zip(payloads) {
         let is_headless = match &payload {
@@ -145,9 +156,10 @@ fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Cop
             Err(error) => matches!(error, BackupError::SealDamaged { .. } | BackupError::WrongKey { .. }),
         };
         let mut found = None;
-        for known in known.iter().filter(|_| is_headless) {
+        for (path, known) in known.iter().filter(|_| is_headless) {
             if let Some(as_known) = location.opened_as(known)? {
-                found = Some(Copy::open(&as_known, Some(Arc::clone(known)))?);
+                let copy = Copy::open(&as_known, Some(Arc::clone(known)))?;
+                found = Some(Copy { key_from: Some(path.clone()), ..copy });
                 break;
             }
         }
@@ -183,7 +195,8 @@ fn joined(copies: &[Copy]) -> Result<Option<Copy>, BackupError> {
     // What does not open is of different archives, or damaged at the same places.
     let Ok(reader) = ArchiveReader::open(bytes) else { return Ok(None) };
     let location = first.location.clone();
-    Ok(Some(Copy { path, location, payload: first.payload.clone(), reader: Some(reader), error: None }))
+    let payload = first.payload.clone();
+    Ok(Some(Copy { path, location, payload, key_from: None, reader: Some(reader), error: None }))
 }
 
 /// Refuses archives of which the damaged one, the first, does not say that they are copies of it.
@@ -221,7 +234,7 @@ impl Copy {
                 return Err(BackupError::not_fit(&path, what));
             }
         };
-        Ok(Self { path, location, payload, reader, error })
+        Ok(Self { path, location, payload, key_from: None, reader, error })
     }
 
     /// The records of the frame, as far as this copy gives them; none if they are not those of the frame.
@@ -302,7 +315,7 @@ fn check_same(copies: &[Copy], identity: [u8; 32]) -> Result<(), BackupError> {
         let found = reader.summary().identity;
         if found != identity {
             let what = format!(
-                "is no copy of that archive: its identity is {}, the other one's {}",
+                "is no copy of that archive: its identity is {}, the other one's {}; leave it out",
                 Hash(found),
                 Hash(identity)
             );

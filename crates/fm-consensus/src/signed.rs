@@ -171,6 +171,8 @@ pub struct Held {
     pub open: u64,
     /// Units of it that the guardian made; none if it is not known which guardian it is.
     pub own: Option<u64>,
+    /// Accepted items of it that the guardian proposed: it made a unit for each of them.
+    pub own_items: u64,
     /// Whether it holds any unit or accepted item of that session.
     pub any: bool,
     /// What RocksDB calls it.
@@ -213,6 +215,13 @@ impl Held {
                      session {last}, which fm-node did not make"
                 )),
             };
+        }
+        if self.own == Some(0) && self.own_items > 0 {
+            return unknown(format!(
+                "the database holds {} accepted item(s) of session {} that this guardian proposed, and none of its units: \
+                 rows are lost",
+                self.own_items, self.open
+            ));
         }
         let is_same = |record: &SignedSession| record.database.is_some() && record.database == self.name;
         if record.is_some_and(is_same) {
@@ -258,7 +267,7 @@ mod tests {
 
     fn held(own: Option<u64>, any: bool) -> Held {
         let name = Some("a".to_owned());
-        Held { open: 26, own, any, name, checkpoint: Some(25), copy_of: None }
+        Held { open: 26, own, own_items: 0, any, name, checkpoint: Some(25), copy_of: None }
     }
 
     #[test]
@@ -297,6 +306,14 @@ mod tests {
         assert_eq!(held(Some(3), true).standing(Some(&record(Some(26), "b"))), Standing::Last);
         let newer = Held { checkpoint: Some(26), ..held(Some(3), true) };
         assert!(matches!(newer.standing(None), Standing::Unknown { at_least: 27, .. }));
+        // What it proposed was in units that it made.
+        let proposed = |own| Held { own_items: 4, ..held(own, true) };
+        assert_eq!(proposed(Some(3)).standing(None), Standing::Last);
+        for record in [None, Some(&record(Some(25), "a"))] {
+            let standing = proposed(Some(0)).standing(record);
+            assert!(matches!(standing, Standing::Unknown { at_least: 26, .. }), "{standing:?}");
+        }
+        assert_eq!(proposed(Some(0)).standing(Some(&record(Some(26), "a"))), Standing::Older(26));
     }
 
     #[test]

@@ -6,8 +6,8 @@
 //! guardian's word; the conversion is this guardian's own; `consensus.json` is written last, and no node starts without it.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use fm_audit::{
     AuditError, Control, HistoryKeys, MigratedDir, MigratedOptions, Scope, audit_migrated_sessions,
@@ -79,16 +79,20 @@ pub fn carry_over(
     password: &str,
     control: Control<'_>,
 ) -> Result<CarriedOver, CarryOverError> {
-    let done = job.directory.join("consensus.json");
-    if done.exists() {
-        return Err(CarryOverError::Done { path: done });
-    }
     let consensus = consensus(job)?;
     let hash = hex::encode(consensus_hash(&consensus)?);
     if confirmed.trim().to_ascii_lowercase() != hash {
         return Err(CarryOverError::NotConfirmed { hash });
     }
     let local = local(job, &consensus)?;
+    let done = job.directory.join("consensus.json");
+    if done.exists() {
+        let has = |name: &str, text: &str| {
+            fs::read_to_string(job.directory.join(name)).is_ok_and(|found| found == text)
+        };
+        let is_same = has("consensus.json", &text(&consensus)?) && has("local.json", &text(&local)?);
+        return Err(CarryOverError::Done { path: done, is_same });
+    }
     let private = private(job, &local, password)?;
     let tls_key = private.tls_key.as_ref().map(hex::encode).unwrap_or_default();
     for name in FILES {

@@ -32,6 +32,8 @@ pub enum CarryOverError {
     Done {
         /// The file.
         path: PathBuf,
+        /// Whether it is what this call would write, as its last step.
+        is_same: bool,
     },
     /// The hash is another one.
     #[error("the configuration has the hash {hash}, not the confirmed one")]

@@ -164,6 +164,7 @@ fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
     Ok(Held {
         open,
         own: stored.count(open, keys, Some(me), None).own,
+        own_items: stored.items_of(me),
         any: stored.holds_any(),
         name,
         checkpoint: None,

@@ -61,6 +61,12 @@ impl StoredUnits {
         units
     }
 
+    /// How many of the accepted items a guardian proposed, as far as they say it.
+    pub fn items_of(&self, peer: u16) -> u64 {
+        let items = self.accepted_items().unwrap_or_default();
+        items.iter().filter(|(_, proposer)| *proposer == u64::from(peer)).count() as u64
+    }
+
     /// Whether it holds any unit or accepted item of the session in progress.
     pub fn holds_any(&self) -> bool {
         !self.accepted.is_empty() || self.backups.iter().any(|(_, backup)| !backup.rows.is_empty())

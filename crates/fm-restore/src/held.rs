@@ -43,6 +43,7 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
     let held = Held {
         open,
         own: stored.count(open, keys, Some(peer), None).own,
+        own_items: stored.items_of(peer),
         any: stored.holds_any(),
         name: database_name(&path),
         checkpoint: newest_checkpoint(&dir.checkpoints()),

@@ -211,6 +211,7 @@ impl Look<'_> {
         let held = Held {
             open,
             own: units.own,
+            own_items: self.peer.map_or(0, |peer| stored.items_of(peer)),
             any: stored.holds_any(),
             name: database_name(self.database),
             checkpoint: self.evidence.newest,

@@ -73,7 +73,7 @@ impl Evidence<'_> {
         let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
         let mut held = held.unwrap_or_default();
         if self.speaks_for_itself {
-            held = Held { any: true, copy_of: None, checkpoint: None, ..held };
+            held = Held { any: true, own_items: 0, copy_of: None, checkpoint: None, ..held };
         }
         match held.standing(self.record) {
             Standing::Older(newest) => (

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use fm_backup::{Location, Recipient, configuration, write_configuration};
-use fm_cli::{Exit, Failure};
+use fm_cli::{Exit, Failure, of_files, warn};
+use fm_config::GuardianFiles;
 use fm_restore::RestoreError;
 
 /// Refuses a configuration in clear, and one whose name is taken, before any work is done.
@@ -38,9 +39,17 @@ pub(crate) fn write(
 ) -> Result<Option<String>, Failure> {
     let Some(target) = config else { return Ok(None) };
     let path = target.path().display();
+    directories.iter().try_for_each(|directory| warn_of_exposed(directory))?;
     if target.is_there()? {
         return Ok(Some(format!("config     {path} was there already, and was not looked at")));
     }
     write_configuration(&configuration(directories)?, target, recipients)?;
     Ok(Some(format!("config     {path}, encrypted: configuration and private keys")))
+}
+
+/// Says of secrets in clear that others may read them where they are.
+fn warn_of_exposed(directory: &Path) -> Result<(), Failure> {
+    let exposed = GuardianFiles::open(directory).and_then(|files| files.exposed());
+    exposed.map_err(|error| of_files(&error))?.iter().for_each(|words| warn("fm-checkpoint", words));
+    Ok(())
 }

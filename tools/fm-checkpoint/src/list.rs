@@ -2,6 +2,7 @@
 
 use fm_backup::{Found, Listed, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, quoted};
+use fm_restore::{RestoreError, check_not_moved};
 use serde::Serialize;
 
 use crate::args::ListArgs;
@@ -62,6 +63,7 @@ fn loss(listed: &Listed, current: Option<&Found>) -> Option<Loss> {
 }
 
 pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
+    check_not_moved(&arguments.data_dir).map_err(RestoreError::from)?;
     let keys = arguments.keys.load_beside(&arguments.data_dir)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

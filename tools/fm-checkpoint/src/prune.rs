@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use fm_backup::{Listed, PruneRule, Pruned, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
+use fm_restore::{RestoreError, check_not_moved};
 use fm_store::StoreError;
 use serde::Serialize;
 
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
         (_, _, Some(bytes)) => PruneRule::MinFree(bytes),
         _ => return Err(Failure::new(Exit::Usage, "give --keep, --older-than or --min-free")),
     };
+    check_not_moved(&arguments.data_dir).map_err(RestoreError::from)?;
     let keys = arguments.keys.load_beside(&arguments.data_dir)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

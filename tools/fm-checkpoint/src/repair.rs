@@ -23,13 +23,14 @@ struct FrameLine<'a> {
 }
 
 #[derive(Serialize)]
-struct RepairVerdict {
+struct RepairVerdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     identity: String,
     history_root: Option<String>,
     frames: u64,
     index_damaged: bool,
+    key_from: Option<&'a Path>,
     damaged_frames: usize,
     lost_frames: usize,
     lost_records: u64,
@@ -68,6 +69,7 @@ pub(crate) fn run(arguments: &RepairArgs) -> Result<Exit, Failure> {
             history_root: repaired.history_root.clone(),
             frames: repaired.frames,
             index_damaged: repaired.index_damaged,
+            key_from: repaired.key_from.as_deref(),
             damaged_frames: repaired.losses.len(),
             lost_frames: repaired.lost().count(),
             lost_records: repaired.lost().map(|loss| loss.records).sum(),
@@ -81,8 +83,7 @@ pub(crate) fn run(arguments: &RepairArgs) -> Result<Exit, Failure> {
 }
 
 fn verdict(repaired: &Repaired) -> (&'static str, Exit) {
-    let is_whole = repaired.losses.is_empty() && !repaired.index_damaged;
-    match (is_whole, repaired.lost().next().is_some(), repaired.written.is_some()) {
+    match (repaired.was_whole(), repaired.lost().next().is_some(), repaired.written.is_some()) {
         (true, _, _) => ("whole", Exit::Done),
         (_, true, _) => ("lost", Exit::Findings),
         (_, false, true) => ("repaired", Exit::Done),
@@ -107,6 +108,9 @@ fn print(
     verdict: &str,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    if let Some(copy) = &repaired.key_from {
+        output.line(&format!("damaged  header of its encryption; the key is that of {}", copy.display()))?;
+    }
     if repaired.index_damaged {
         output
             .line(&format!("damaged  header or index; those of {} were followed", repaired.plan.display()))?;

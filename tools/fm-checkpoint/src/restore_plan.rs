@@ -26,6 +26,9 @@ pub(crate) struct PlanLine<'a> {
     pub(crate) permanent_loss: Option<String>,
     pub(crate) guard_until: Option<u64>,
     guard_at_least: Option<u64>,
+    /// Whether the guard that the user named does not do; why is said after the plan.
+    #[serde(skip)]
+    guard_refused: bool,
     evidence: &'a str,
     bytes: u64,
     free: u64,
@@ -53,6 +56,13 @@ struct OldLine<'a> {
     own_units: Option<u64>,
     units_past_end: Option<u64>,
     unreadable_unit_rows: Option<u64>,
+}
+
+impl OldLine<'_> {
+    /// Whether nothing of the old database could be compared with what is restored.
+    fn says_nothing(&self) -> bool {
+        matches!(self.condition, "missing" | "unreadable")
+    }
 }
 
 #[derive(Serialize)]
@@ -122,6 +132,7 @@ impl<'a> PlanLine<'a> {
             permanent_loss: plan.permanent_loss(),
             guard_until: plan.guard.as_ref().ok().and_then(Option::as_ref).map(|guard| guard.until_session),
             guard_at_least: if let Reach::Unknown(least) = outgoing.reach { Some(least) } else { None },
+            guard_refused: plan.guard.is_err(),
             evidence: &outgoing.evidence,
             bytes: plan.bytes,
             free: plan.free,
@@ -271,6 +282,13 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
             ))?;
         }
         _ if plan.old.condition == "readable" => output.line("lost       no finished session")?,
+        _ if plan.old.says_nothing() => {
+            return output.line(&format!(
+                "lost       not known, for want of an old database that can be read: whatever came after session {}\n\
+                 spends     not known: what was spent since then can be spent again, unless the other guardians have it",
+                group_digits(plan.last)
+            ));
+        }
         _ => output.line("lost       no finished session that can be read")?,
     }
     print_pending(output, plan)?;
@@ -358,6 +376,7 @@ fn print_equivocation(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Fa
                 group_digits(least)
             )
         }
+        (None, None) if plan.guard_refused => "not the one that was given".to_owned(),
         (None, None) => "not needed: no units of this guardian are forgotten".to_owned(),
     };
     output.line(&format!("guard      {text}"))?;

@@ -7,7 +7,7 @@ use fm_audit::Control;
 use fm_backup::{Location, read_backup};
 use fm_cli::{
     Exit, Failure, Output, PasswordArgs, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag, keep_private, keys_of_files, quoted, root_line,
+    interrupt_flag, keep_private, keys_of_files, of_files, quoted, root_line, warn,
 };
 use fm_config::GuardianFiles;
 use fm_restore::{Guard, KeyCheck, Whole, WholePlan, target_of};
@@ -42,6 +42,9 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
     check_target(&arguments.data_dir, archive.path())?;
     let target = target_of(&arguments.data_dir)?;
     let files = GuardianFiles::of_backup(backup.path().to_owned(), read_backup(&at(backup)?)?);
+    if let Some(words) = files.exposed().map_err(|error| of_files(&error))? {
+        warn("fm-checkpoint", &words);
+    }
     let keys = keys_of(arguments, &files)?;
     let federation = keys.federation();
     let password = PasswordArgs { password_file: arguments.password_file.clone() }.given()?;

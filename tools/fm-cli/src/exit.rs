@@ -8,7 +8,8 @@ use fm_audit::{AuditError, TrustError};
 use fm_backup::BackupError;
 use fm_history::printable;
 use fm_migration::{MigrationError, SealError};
-use fm_store::StoreError;
+use fm_restore::{RestoreError, check_not_moved};
+use fm_store::{StoreError, directory_of};
 
 use crate::obstacle::{hint_of, obstacle_hint};
 use crate::output::error_line;
@@ -123,6 +124,14 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
+        // Where a guardian was moved away, a file is in the place of its database.
+        if let StoreError::NotADirectory { path } | StoreError::NotADatabase { path } = &error {
+            for directory in [path, directory_of(path)] {
+                if let Err(moved) = check_not_moved(directory) {
+                    return RestoreError::from(moved).into();
+                }
+            }
+        }
         let (exit, hint) = match &error {
             StoreError::Missing { .. } => (Exit::CannotLook, Some("check the path; nothing was created")),
             StoreError::NotADirectory { .. } | StoreError::NotADatabase { .. } => (

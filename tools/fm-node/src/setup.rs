@@ -77,7 +77,15 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         let progress = TerminalProgress::new();
         carry_over(job, confirmed, password, Control { progress: &progress, interrupted: &flag })
     })?;
-    let carried = carried.map_err(not_carried)?;
+    let carried = match carried {
+        // It is the last file that is written: all others are there.
+        Err(CarryOverError::Done { is_same: true, .. }) => {
+            output.line(&format!("hash       {hash}"))?;
+            output.line("done       by an earlier run; `fm-node run` goes on from here")?;
+            return Ok(Exit::Done);
+        }
+        carried => carried.map_err(not_carried)?,
+    };
     if let Some(lacking) = &carried.owner_lacking {
         warn("fm-node", lacking);
     }
@@ -90,7 +98,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
     let (rows, epochs) = (carried.rows_left_out, carried.epochs_left_out);
     output.line(&format!("left out   {rows} other rows of modules, {epochs} epoch(s) that nobody signed"))?;
     output.line(match guardian {
-        None => "guardian   this conversion is of its own database",
+        None => "guardian   this conversion is of the database in --from",
         Some(_) => "guardian   as you named it: nothing else shows whose conversion this is",
     })?;
     output.line(

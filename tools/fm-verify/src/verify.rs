@@ -194,12 +194,14 @@ fn audit_directory(
     control: Control<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Outcome, Failure> {
-    let federation = request.keys.and_then(PinnedKeys::federation);
+    let keys = request.history_keys(&dir.layout)?;
+    // A configuration beside it that came after the conversion is that of the new federation.
+    let federation = request.keys.filter(|_| keys.is_some()).and_then(PinnedKeys::federation);
     // Sealed sessions are signed with a tag, whatever the old ones were.
     let session_keys =
         request.keys.and_then(|keys| keys.session.as_ref()).filter(|keys| keys.tag().is_some());
     let options = MigratedOptions {
-        keys: request.history_keys(&dir.layout)?,
+        keys,
         session_keys,
         federation: federation.as_deref(),
         shares: true,
