@@ -15,14 +15,14 @@ use fm_eras::Detected;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
 use fm_eras::{OnRow, RowSource, Rows, SourceError, visit_rows};
 use fm_history::{Finding, Hash};
-use fm_store::StoreError;
+use fm_store::{Obstacle, StoreError};
 
 use crate::increment::Changes;
 use crate::location::AGE_START;
 use crate::overlay::open_base;
 use crate::secrets::Secrets;
 use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
-use crate::{BackupError, Draft, Location, Making, Profile, State, Survey, headers, survey};
+use crate::{BackupError, Draft, Location, Making, Profile, Refused, State, Survey, headers, survey};
 
 /// Where the mark of an archive stands in its file.
 const MARK_AT: std::ops::Range<usize> = 8..16;
@@ -155,8 +155,12 @@ fn existing(
     control: Control<'_>,
 ) -> Result<Exported, BackupError> {
     let other = |difference: String| BackupError::OtherTarget { path: target.path().to_owned(), difference };
-    target.check_keys().map_err(|error| other(error.to_string()))?;
-    let there = ArchiveSource::over(Arc::new(target.clone())).map_err(|error| other(error.to_string()))?;
+    // What cannot be read now is not known to be something else.
+    let unless_kept_off =
+        |error: BackupError| if is_kept_off(&error) { error } else { other(error.to_string()) };
+    target.check_keys().map_err(unless_kept_off)?;
+    let there =
+        ArchiveSource::over(Arc::new(target.clone())).map_err(|error| unless_kept_off(error.into()))?;
     let said = there.all_metadata();
     if let Some((name, value)) = metadata.iter().find(|(name, value)| said.get(name) != Some(value)) {
         let found = said.get(name).unwrap_or("nothing");
@@ -170,6 +174,15 @@ fn existing(
         }
     }
     Ok(Exported { survey, summary: there.summary(), metadata, existed: true, kept: 0, left: None })
+}
+
+/// Whether a store or the system refuses to let it be read, whatever it is.
+fn is_kept_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let system = cause.downcast_ref::<io::Error>();
+        system.is_some_and(|error| Refused::of(error).is_some() || Obstacle::of(error).is_some())
+    })
 }
 
 struct Job<'a> {

@@ -50,7 +50,7 @@ pub use list::{Found, KeysFor, Listed, list, newest_good};
 pub use location::{Location, recipients};
 pub use overlay::Overlay;
 pub use prune::{PruneRule, Pruned, prune};
-pub use remote::{Draft, Remote};
+pub use remote::{Draft, Refused, Remote};
 pub use repair::{FrameLoss, Repaired, repair};
 pub use standing::{Doubt, Standing};
 pub use state::State;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use fm_audit::{Control, DATABASE_NAME};
 use fm_store::{
-    CHECKPOINTS_NAME, DatabaseLock, PARTIAL_MARKER, StoreError, free_bytes, is_file_of_rocksdb, is_removing,
-    removing_name, unfinished_of,
+    CHECKPOINTS_NAME, DatabaseLock, PARTIAL_MARKER, StoreError, check_movable, check_writable, free_bytes,
+    is_file_of_rocksdb, is_removing, removing_name, unfinished_of,
 };
 
 use crate::list::{KeysFor, Listed};
@@ -29,7 +29,7 @@ pub enum PruneRule {
 }
 
 /// What became of the checkpoints.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Pruned {
     /// Those that stay, the newest first.
     pub kept: Vec<Listed>,
@@ -37,6 +37,8 @@ pub struct Pruned {
     pub removed: Vec<Listed>,
     /// What killed runs left half made or half removed, and is gone as well, or would be.
     pub leftovers: Vec<PathBuf>,
+    /// What could not be removed, or could not be as it is now, and why; all others are gone all the same.
+    pub failed: Vec<(PathBuf, StoreError)>,
     /// One that the rule would remove and that stays because no other is good.
     pub last_good: Option<PathBuf>,
     /// Whether there are checkpoints and none of them is good: all of them stay.
@@ -48,7 +50,8 @@ pub struct Pruned {
 /// Removes checkpoints of a data directory.
 ///
 /// # Errors
-/// If they cannot be looked at or removed. One that holds anything but a database's files is not removed.
+/// If they cannot be looked at, or their directory cannot be written to: nothing was removed then. If one that is to go
+/// holds anything but a database's files, no checkpoint was removed. What else cannot be removed is in [`Pruned::failed`].
 pub fn prune<E: From<BackupError>>(
     data_dir: &Path,
     rule: PruneRule,
@@ -61,25 +64,32 @@ pub fn prune<E: From<BackupError>>(
     all.retain(|listed| listed.is_checkpoint);
     let free = if directory.exists() { free_bytes(&directory).map_err(BackupError::from)? } else { u64::MAX };
     let none_good = !all.is_empty() && !all.iter().any(counts);
-    let (kept, removed, last_good) = choose(all, rule, free);
-    let leftovers = if none_good { Vec::new() } else { leftovers(data_dir)? };
-    if !dry_run {
-        for path in &leftovers {
-            fs::remove_dir_all(path).map_err(|source| BackupError::from(StoreError::io(path, source)))?;
-        }
-        for listed in &removed {
-            check_removable(&listed.path)?;
-        }
-        for listed in &removed {
-            remove(&listed.path)?;
-        }
+    let (mut kept, mut removed, last_good) = choose(all, rule, free);
+    let mut leftovers = if none_good { Vec::new() } else { leftovers(data_dir)? };
+    if !removed.is_empty() || !leftovers.is_empty() {
+        check_writable(&directory).map_err(BackupError::from)?;
     }
+    let mut failed = Vec::new();
+    let mut goes = |path: &Path, removal: &dyn Fn(&Path) -> Result<(), StoreError>| {
+        let gone = check_movable(path).and_then(|()| if dry_run { Ok(()) } else { removal(path) });
+        gone.map_err(|error| failed.push((path.to_owned(), error))).is_ok()
+    };
+    leftovers.retain(|path| {
+        goes(path, &|path| fs::remove_dir_all(path).map_err(|source| StoreError::io(path, source)))
+    });
+    for listed in &removed {
+        check_removable(&listed.path)?;
+    }
+    let (gone, stays) = removed.into_iter().partition(|listed: &Listed| goes(&listed.path, &remove));
+    removed = gone;
+    kept.extend(stays);
+    kept.sort_by_key(|listed| listed.age);
     let freed: u64 = removed.iter().map(|listed| listed.disk_bytes - listed.shared_bytes).sum();
     let is_satisfied = match rule {
         PruneRule::MinFree(wanted) => free.saturating_add(freed) >= wanted,
         PruneRule::Keep(_) | PruneRule::OlderThan(_) => true,
     };
-    Ok(Pruned { kept, removed, leftovers, last_good, none_good, is_satisfied })
+    Ok(Pruned { kept, removed, leftovers, failed, last_good, none_good, is_satisfied })
 }
 
 /// Whether a checkpoint is one to go back to. What a link leads to may be gone tomorrow.
@@ -154,13 +164,11 @@ fn check_removable(path: &Path) -> Result<(), BackupError> {
 }
 
 /// Takes the name away first: what is half removed is no checkpoint.
-fn remove(path: &Path) -> Result<(), BackupError> {
+fn remove(path: &Path) -> Result<(), StoreError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let removing = path.with_file_name(removing_name(&name));
-    let failed = |source| StoreError::io(path, source);
-    fs::rename(path, &removing).map_err(failed)?;
-    fs::remove_dir_all(&removing).map_err(failed)?;
-    Ok(())
+    fs::rename(path, &removing).map_err(|source| StoreError::io(path, source))?;
+    fs::remove_dir_all(&removing).map_err(|source| StoreError::io(&removing, source))
 }
 
 /// What an interrupted run was about to remove; and of a guardian that is stopped what it left half made or half removed,

@@ -2,6 +2,7 @@
 //!
 //! Invariant: whatever is written appears under its name whole and read back, or not at all.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,39 @@ use crate::{BackupError, Location};
 
 /// Bytes gathered before they are written to a file, or compared with what is there.
 const WRITE_BYTES: usize = 1 << 20;
+
+/// What a store refuses, as the cause of an error of its kind: such an error is not the operating system's, and what to do
+/// about it is another thing.
+#[derive(Debug)]
+pub struct Refused {
+    what: String,
+    hint: Option<&'static str>,
+}
+
+impl Refused {
+    /// An error of this kind, with what to do about it.
+    pub fn error(kind: io::ErrorKind, what: &str, hint: Option<&'static str>) -> io::Error {
+        io::Error::new(kind, Self { what: what.to_owned(), hint })
+    }
+
+    /// What a store refused, if that is the error.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+
+    /// What to do about it, if that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.hint
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// An object in a store, there or not.
 pub trait Remote: Send + Sync {

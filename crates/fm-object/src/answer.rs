@@ -2,32 +2,69 @@
 
 use std::io;
 
+use fm_backup::Refused;
 use object_store::Error;
 
 /// Longest sentence of the library's that is passed on.
 const MAX_REASON: usize = 200;
 
-/// Codes of the servers that say what is wrong with the request whoever sent it, and what to do.
-const KNOWN: [(&str, &str); 11] = [
+/// A code of a server that says what is wrong with the request whoever sent it; what it means, and what to do.
+type Known = (&'static str, &'static str, &'static str);
+
+const CLOCK: &str = "the clock of this machine and that of the store differ by too much: set the clock";
+const ELSEWHERE: &str = "the bucket is in another region than AWS_REGION says";
+
+const SET_CLOCK: &str =
+    "`timedatectl` says whether a time server keeps the clock; then run the same command again";
+const SET_REGION: &str = "set AWS_REGION to the region of the bucket, and run the same command again";
+const CHECK_KEY: &str =
+    "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile that AWS_PROFILE names";
+const NEW_TOKEN: &str = "get new credentials, with the AWS_SESSION_TOKEN that belongs to them";
+const CHECK_BUCKET: &str = "check the name of the bucket, and AWS_ENDPOINT_URL: a bucket is not made here, but with the store's own programs";
+const CHECK_RIGHTS: &str = "docs/checkpoints.md lists the rights that each command asks of a store";
+const CHECK_OBJECT: &str = "check the bucket and the key in the address";
+const CHECK_ADDRESS: &str =
+    "check AWS_ENDPOINT_URL: it is to be the address at which the store speaks S3, not its web page";
+const NOT_WHILE_WRITTEN: &str = "run the same command again when nobody writes that object";
+
+const KNOWN: [Known; 11] = [
+    ("RequestTimeTooSkewed", CLOCK, SET_CLOCK),
+    ("RequestExpired", CLOCK, SET_CLOCK),
+    ("AuthorizationHeaderMalformed", ELSEWHERE, SET_REGION),
+    ("PermanentRedirect", ELSEWHERE, SET_REGION),
+    ("TemporaryRedirect", ELSEWHERE, SET_REGION),
+    ("IllegalLocationConstraintException", ELSEWHERE, SET_REGION),
+    ("InvalidAccessKeyId", "the store refuses these credentials: it does not know the key", CHECK_KEY),
     (
-        "RequestTimeTooSkewed",
-        "the clock of this machine and that of the store differ by too much: set the clock",
+        "SignatureDoesNotMatch",
+        "the store refuses these credentials: the secret is not that of the key",
+        CHECK_KEY,
     ),
-    ("RequestExpired", "the clock of this machine and that of the store differ by too much: set the clock"),
-    ("AuthorizationHeaderMalformed", "the bucket is in another region than AWS_REGION says"),
-    ("PermanentRedirect", "the bucket is in another region than AWS_REGION says"),
-    ("TemporaryRedirect", "the bucket is in another region than AWS_REGION says"),
-    ("IllegalLocationConstraintException", "the bucket is in another region than AWS_REGION says"),
-    ("InvalidAccessKeyId", "the store refuses these credentials: it does not know the key"),
-    ("SignatureDoesNotMatch", "the store refuses these credentials: the secret is not that of the key"),
-    ("ExpiredToken", "the store refuses these credentials: their token has expired"),
-    ("InvalidToken", "the store refuses these credentials: the token is not one of the key"),
-    ("NoSuchBucket", "there is no such bucket"),
+    ("ExpiredToken", "the store refuses these credentials: their token has expired", NEW_TOKEN),
+    ("InvalidToken", "the store refuses these credentials: the token is not one of the key", NEW_TOKEN),
+    ("NoSuchBucket", "there is no such bucket", CHECK_BUCKET),
+];
+
+/// What the library says where a server took no notice of the range that was asked for, or named no version: no store of
+/// objects does.
+const NO_STORE: [&str; 6] = [
+    "non-partial response",
+    "Content-Range header not present",
+    "CONTENT_RANGE header",
+    "Last-Modified Header missing",
+    "Content-Length Header missing",
+    "Got invalid multipart response",
 ];
 
 /// The object is not the one any more that was looked at first.
 pub(crate) fn replaced() -> io::Error {
-    io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the object was replaced while it was read")
+    let what = "the object was replaced while it was read";
+    Refused::error(io::ErrorKind::StaleNetworkFileHandle, what, Some(NOT_WHILE_WRITTEN))
+}
+
+/// There is no such object.
+pub(crate) fn missing() -> io::Error {
+    Refused::error(io::ErrorKind::NotFound, "there is no such object", Some(CHECK_OBJECT))
 }
 
 /// Whether asking again may help.
@@ -61,33 +98,46 @@ fn is_bare_redirect(text: &str) -> bool {
 
 /// What went wrong.
 pub(crate) fn failed(error: &Error) -> io::Error {
-    let of = |kind, what: &str| io::Error::new(kind, format!("{what} ({})", reason(error)));
+    let of = |kind, what: &str, hint| Refused::error(kind, &format!("{what} ({})", reason(error)), hint);
+    let refused = |what: &str, hint| of(io::ErrorKind::PermissionDenied, what, Some(hint));
     let text = error.to_string();
     let code = code_of(&text);
-    if let Some((code, what)) = KNOWN.iter().find(|(known, _)| code.as_deref() == Some(known)) {
-        let kind =
-            if *code == "NoSuchBucket" { io::ErrorKind::NotFound } else { io::ErrorKind::PermissionDenied };
-        let region = region_of(&text).map(|region| format!(": it is in {region}")).unwrap_or_default();
-        let region = if what.contains("AWS_REGION") { region } else { String::new() };
-        return of(kind, &format!("{what}{region}"));
+    if let Some((code, what, hint)) = KNOWN.iter().find(|(known, ..)| code.as_deref() == Some(known)) {
+        if *code == "NoSuchBucket" {
+            return of(io::ErrorKind::NotFound, what, Some(hint));
+        }
+        let region = region_of(&text).filter(|_| *what == ELSEWHERE);
+        let region = region.map(|region| format!(": it is in {region}")).unwrap_or_default();
+        return refused(&format!("{what}{region}"), hint);
     }
     match error {
-        Error::NotFound { .. } => of(io::ErrorKind::NotFound, "there is no such object or bucket"),
+        Error::NotFound { .. } => {
+            of(io::ErrorKind::NotFound, "there is no such object or bucket", Some(CHECK_OBJECT))
+        }
         Error::PermissionDenied { .. } if code.as_deref() == Some("AccessDenied") => {
             let right = right_for(&text);
-            let what = format!("the store does not allow these credentials what takes the right {right}");
-            of(io::ErrorKind::PermissionDenied, &what)
+            refused(
+                &format!("the store does not allow these credentials what takes the right {right}"),
+                CHECK_RIGHTS,
+            )
         }
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            of(io::ErrorKind::PermissionDenied, "the store refuses these credentials")
+            refused("the store refuses these credentials", CHECK_KEY)
         }
         Error::Precondition { .. } => replaced(),
         _ if matches!(status_of(error), Some(301 | 302 | 307)) || is_bare_redirect(&text) => {
-            of(io::ErrorKind::PermissionDenied, "the bucket is in another region than AWS_REGION says")
+            refused(ELSEWHERE, SET_REGION)
         }
-        _ => {
-            of(io::ErrorKind::HostUnreachable, "the store cannot be reached or does not answer as it should")
-        }
+        _ if NO_STORE.iter().any(|said| reason(error).contains(said)) => of(
+            io::ErrorKind::InvalidData,
+            "what answers there is no store that speaks S3",
+            Some(CHECK_ADDRESS),
+        ),
+        _ => of(
+            io::ErrorKind::HostUnreachable,
+            "the store cannot be reached or does not answer as it should",
+            None,
+        ),
     }
 }
 
@@ -190,7 +240,17 @@ mod tests {
             assert!(error.to_string().contains(said), "{status} {body}: {error}");
             assert!(!error.to_string().contains("secret<"), "{error}");
             assert_eq!(is_passing(&error), status.starts_with("500"), "{error}");
+            let hint = Refused::of(&error).expect("it is the store's").hint();
+            assert_eq!(hint.is_none(), status.starts_with("500"), "{error}: {hint:?}");
         }
+    }
+
+    #[test]
+    fn a_server_that_is_no_store_is_called_so() {
+        let source = "Received non-partial response when range requested".into();
+        let error = failed(&Error::Generic { store: "S3", source });
+        assert!(error.to_string().starts_with("what answers there is no store that speaks S3"), "{error}");
+        assert!(Refused::of(&error).unwrap().hint().unwrap().contains("AWS_ENDPOINT_URL"));
     }
 
     #[test]

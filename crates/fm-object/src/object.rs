@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fm_backup::{Draft, Location, ReadSeek, Remote};
 
+use crate::answer::missing;
 use crate::client::{Client, Stat};
 use crate::read::{Ranged, Window};
 use crate::upload::{self, Upload};
@@ -85,7 +86,6 @@ impl Remote for Object {
             Some(stat) => stat.clone(),
             None => {
                 let found = self.client.stat()?;
-                let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no such object");
                 let found = found.ok_or_else(missing)?;
                 self.known.stat.get_or_init(|| found).clone()
             }

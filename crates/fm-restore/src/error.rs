@@ -191,6 +191,14 @@ pub enum RestoreError {
         /// The first one.
         first: String,
     },
+    /// The keys are those of somebody else, or the source is.
+    #[error("{path} is not signed with these keys: {what}")]
+    WrongKeys {
+        /// The source.
+        path: PathBuf,
+        /// The finding.
+        what: String,
+    },
     /// A name that no checkpoint has.
     #[error("{name:?} is not the name of a checkpoint: {what}")]
     NoCheckpointName {

@@ -6,7 +6,7 @@
 use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, Scope, audit_history, identity};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
-use fm_history::{Finding, Hash, HistoryRoot, Severity};
+use fm_history::{Code, Finding, Hash, HistoryRoot, Severity};
 use fm_store::ReadStore;
 
 use crate::RestoreError;
@@ -74,6 +74,9 @@ impl Proving<'_> {
         let not_proven =
             |first: String| RestoreError::NotProven { path: path(), errors: audit.errors, first };
         if let Some(first) = first {
+            if first.code == Code::WrongKeys {
+                return Err(RestoreError::WrongKeys { path: path(), what: first.to_string() });
+            }
             return Err(not_proven(first.to_string()));
         }
         let (Some(anchor), Some(last)) = (&audit.anchor, audit.chain.last) else {

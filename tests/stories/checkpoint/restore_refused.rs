@@ -74,6 +74,17 @@ fn keys_that_are_not_right() {
     refused(&guardian, &["--checkpoint", "24", "--config", text(&other)], 1, "wrong-keys");
     let epochs = hbbft("peer-0");
     refused(&guardian, &["--checkpoint", "24", "--config", text(&epochs)], 1, "wrong-keys");
+    // Which keys these were, and who named them.
+    let named = guardian.restore(24, &["--config", text(&other), "--dry-run"]).exits(1);
+    let path = other.join("consensus.json");
+    assert!(named.sentence().contains(&format!("(keys: {}, --config)", path.display())), "{}", named.stderr);
+    assert!(named.stderr.contains("--config, or its keys with --keys"), "{}", named.stderr);
+    assert!(!named.stderr.contains("may hold"), "{}", named.stderr);
+    let words = guardian.words("restore", &["--checkpoint", "24", "--dry-run"]);
+    let mut command = fm_tests::command(fm_tests::binary("fm-checkpoint"));
+    let output = command.args(&words).env("FM_CONFIG", &other).output().expect("it starts");
+    let named = Run::from_output("FM_CONFIG".to_owned(), output).exits(1);
+    assert!(named.sentence().contains(&format!("(keys: {}, FM_CONFIG)", path.display())), "{}", named.stderr);
     let config = guardian.path().join("consensus.json");
     let kept = fs::read(&config).expect("the config");
     fs::remove_file(&config).expect("the config");

@@ -92,6 +92,55 @@ fn process_of(processes: &[i32], directory: &Path) -> i32 {
     *processes.iter().find(is_it).expect("it runs")
 }
 
+/// A federation runs once: the second start ends at once, says so, and leaves the first alone.
+#[test]
+fn a_federation_that_runs_is_not_started_again() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path().join("fed");
+    let mut dev = Dev::start(&directory, &QUICK);
+    dev.wait_for("session ", 1);
+    let guardians = dev.guardians();
+    let second = Run::of("fm-node", &["dev".into(), "--dir".into(), directory.into()]).exits(11);
+    assert!(second.sentence().contains("in use") && second.stdout.is_empty(), "{}", second.stdout);
+    assert!(second.stderr.contains("nothing was started"), "{}", second.stderr);
+    assert_eq!(dev.guardians(), guardians, "{}", dev.printed());
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.ended(), Some(130));
+}
+
+/// Nothing is made in a guardian's own directory, and numbers that make no federation are refused before anything is.
+#[test]
+fn what_is_not_meant_is_refused_before_anything_is_made() {
+    let home = tempfile::tempdir().unwrap();
+    let dev = |directory: &Path, more: &[&str]| {
+        let mut words: Vec<OsString> = vec!["dev".into(), "--dir".into(), directory.into()];
+        words.extend(more.iter().map(OsString::from));
+        Run::of("fm-node", &words).exits(2)
+    };
+    for name in ["consensus.json", "database", "private.encrypt"] {
+        let own = home.path().join(name).join("guardian");
+        std::fs::create_dir_all(own.join(name)).unwrap();
+        let run = dev(&own, &["--sessions", "1"]);
+        assert!(run.sentence().contains("a guardian's own data directory"), "{}", run.stderr);
+        assert_eq!(std::fs::read_dir(&own).unwrap().count(), 1);
+    }
+    let new = home.path().join("new");
+    for option in ["--rounds", "--guardians", "--load"] {
+        dev(&new, &[option, "0"]);
+        assert!(!new.exists(), "{option}");
+    }
+    let refused = |line: &[&str]| {
+        let run = Run::of("fm-node", &line.iter().map(OsString::from).collect::<Vec<_>>()).exits(2);
+        assert!(run.stderr.contains("give 1 or more"), "{line:?}: {}", run.stderr);
+    };
+    for option in ["--workers", "--seconds", "--copies"] {
+        refused(&["load", "--dir", "nowhere", option, "0"]);
+    }
+    refused(&["submit", "--api", "ws://127.0.0.1:1/", "--timeout", "0"]);
+    refused(&["setup", "finish", "--data-dir", "x", "--federation-name", "x", "--rounds", "0", "code"]);
+    refused(&["setup", "carry-over", "--data-dir", "x", "--from", "x", "--rounds", "0"]);
+}
+
 #[test]
 fn a_guardian_that_cannot_run_is_given_up_and_named() {
     let home = tempfile::tempdir().unwrap();

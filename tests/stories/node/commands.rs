@@ -94,7 +94,12 @@ fn a_federation_that_stands_still_is_no_success() {
         "{}",
         late.stderr
     );
-    assert!(load(&nodes).exits(1).sentence().contains("no transaction was accepted"));
+    let none = load(&nodes).exits(1);
+    assert!(
+        none.sentence().contains("no transaction was accepted") && none.stdout.is_empty(),
+        "{}",
+        none.stdout
+    );
     // One more makes three of four.
     nodes.start(2);
     nodes.ask(0, &["submit", "--timeout", "100"]).exits(0);
@@ -102,7 +107,8 @@ fn a_federation_that_stands_still_is_no_success() {
     let loaded = load(&nodes).exits(0);
     assert!(loaded.stdout.contains("accepted   "), "{}", loaded.stdout);
     (0..3).for_each(|peer| nodes.kill(peer));
-    assert!(load(&nodes).exits(3).sentence().contains("no guardian of"));
+    let dead = load(&nodes).exits(3);
+    assert!(dead.sentence().contains("no guardian of") && dead.stdout.is_empty(), "{}", dead.stdout);
     nodes.ask(0, &["status", "--check"]).exits(3);
 }
 

@@ -98,6 +98,53 @@ fn a_data_directory_that_is_read_only() {
     });
 }
 
+/// One of two old checkpoints is a mount point: it stays, the other goes, and both are said.
+#[test]
+fn pruning_says_what_is_gone_and_what_is_not() {
+    with_own_mounts("places::pruning_says_what_is_gone_and_what_is_not", || {
+        let guardian = Restorable::new(0);
+        let checkpoint = guardian.path().join("db_checkpoints");
+        let (old, mounted) = (checkpoint.join("23"), checkpoint.join("24"));
+        done("mount", &["--bind", text(&mounted), text(&mounted)]);
+        let prune = |more: &[&str]| {
+            let path = guardian.path();
+            let words = [&["prune", "--keep", "1", "--data-dir", text(&path)][..], more].concat();
+            Run::of("fm-checkpoint", &words.into_iter().map(OsString::from).collect::<Vec<_>>())
+        };
+        let plan = prune(&["--dry-run"]).exits(3);
+        assert!(plan.stdout.contains("would go  ") && plan.stderr.contains("mount point"), "{}", plan.stderr);
+        assert!(old.is_dir());
+        let run = prune(&["--json"]).exits(3);
+        let said = run.verdict();
+        assert_eq!(said["verdict"], "pruned-in-part");
+        assert_eq!(said["removed"], serde_json::json!([text(&old)]), "{said}");
+        assert_eq!(said["failed"][0]["path"], text(&mounted), "{said}");
+        assert!(run.sentence().contains("is a mount point"), "{}", run.stderr);
+        assert!(run.stderr.contains("  hint: unmount it"), "{}", run.stderr);
+        assert!(!old.exists() && mounted.join("CURRENT").exists());
+        done("umount", &[text(&mounted)]);
+        prune(&[]).exits(0);
+        assert!(!mounted.exists());
+    });
+}
+
+#[test]
+fn pruning_where_nothing_can_be_written_promises_nothing() {
+    with_own_mounts("places::pruning_where_nothing_can_be_written_promises_nothing", || {
+        let guardian = Restorable::new(0);
+        let path = guardian.path();
+        done("mount", &["--bind", text(&path), text(&path)]);
+        done("mount", &["-o", "remount,bind,ro", text(&path)]);
+        for more in [&["--dry-run"][..], &[]] {
+            let words = [&["prune", "--keep", "1", "--data-dir", text(&path)][..], more].concat();
+            let words: Vec<_> = words.into_iter().map(OsString::from).collect();
+            let run = Run::of("fm-checkpoint", &words).exits(3);
+            assert!(run.sentence().contains("Read-only file system"), "{}", run.stderr);
+            assert!(run.stderr.contains("  hint: ") && !run.stdout.contains("would go"), "{}", run.stdout);
+        }
+    });
+}
+
 #[test]
 fn a_file_system_without_locks() {
     let guardian = Restorable::new(0);

@@ -16,7 +16,8 @@ use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
 
 /// Make, prove and restore checkpoints and archives of a guardian's database.
 ///
-/// The source is never written.
+/// What a command reads from is never written. `create`, `prune`, `restore`, `undo` and `move` change the data directory that
+/// they are given; all others change nothing but the file that they make.
 ///
 /// Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look,
 /// 4 consistent but not proven for want of keys, 11 locked, 12 wrong password or key, 13 out of space, 130 interrupted.

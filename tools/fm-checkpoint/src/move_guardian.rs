@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::configuration;
 use crate::move_args::MoveArgs;
 use crate::place::check_target;
-use crate::restore::{confirm, keys_of, or_refused};
+use crate::restore::{confirm, keys_of, naming_keys, or_refused};
 
 #[derive(Serialize)]
 struct Verdict<'a> {
@@ -71,7 +71,7 @@ fn move_away(arguments: &MoveArgs, output: &mut Output) -> Result<Exit, Failure>
         now: SystemTime::now(),
         tool: crate::TOOL,
     };
-    let plan = job.plan(&dir, control)?;
+    let plan = job.plan(&dir, control).map_err(|error| naming_keys(error, &arguments.keys, &keys))?;
     if !arguments.json {
         print_plan(output, &dir, &plan)?;
     }

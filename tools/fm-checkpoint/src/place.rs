@@ -1,19 +1,49 @@
 //! Where archives and databases are, as a command line names them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command, Error};
 use fm_backup::Location;
 use fm_cli::{Exit, Failure};
-use fm_object::{Address, Settings};
+use fm_object::{Address, ObjectError, Settings};
 
 /// A path, `file://…` or `s3://bucket/key`.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Location> {
-    OsStringValueParser::new().try_map(location)
+    PlaceParser
 }
 
-fn location(text: OsString) -> Result<Location, String> {
+#[derive(Clone)]
+struct PlaceParser;
+
+impl TypedValueParser for PlaceParser {
+    type Value = Location;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Location, Error> {
+        let refused = |what: String| Error::raw(ErrorKind::ValueValidation, what).with_cmd(command);
+        let place = location(value.to_owned());
+        place.map_err(|wrong| match wrong {
+            Wrong::Value(what) => {
+                let name = argument.map_or_else(|| "…".to_owned(), ToString::to_string);
+                refused(format!("invalid value '{}' for '{name}': {what}\n", value.to_string_lossy()))
+            }
+            // No other value of the argument would help.
+            Wrong::Surroundings(what) => refused(format!("{what}\n")),
+        })
+    }
+}
+
+/// Why there is no such place.
+enum Wrong {
+    /// The value itself.
+    Value(String),
+    /// A variable or a file that says how a store is reached.
+    Surroundings(String),
+}
+
+fn location(text: OsString) -> Result<Location, Wrong> {
     let text = match text.into_string() {
         Ok(text) => text,
         // No address has such bytes.
@@ -21,14 +51,18 @@ fn location(text: OsString) -> Result<Location, String> {
     };
     match Address::parse(&text) {
         Some(address) => {
-            fm_object::interrupted_by(fm_cli::interrupt_flag().map_err(|failure| failure.message)?);
-            in_store(address).map_err(|error| error.to_string())
+            let flag = fm_cli::interrupt_flag().map_err(|failure| Wrong::Surroundings(failure.message))?;
+            fm_object::interrupted_by(flag);
+            in_store(address).map_err(|error| match error {
+                ObjectError::Address { .. } => Wrong::Value(error.to_string()),
+                error => Wrong::Surroundings(Failure::from_error(Exit::Usage, &error).message),
+            })
         }
-        None => text.parse().map_err(|error: fm_backup::BackupError| error.to_string()),
+        None => text.parse().map_err(|error: fm_backup::BackupError| Wrong::Value(error.to_string())),
     }
 }
 
-fn in_store(address: Result<Address, fm_object::ObjectError>) -> Result<Location, fm_object::ObjectError> {
+fn in_store(address: Result<Address, ObjectError>) -> Result<Location, ObjectError> {
     // What is no text is refused by its name when the settings are checked, if it is one of them.
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));

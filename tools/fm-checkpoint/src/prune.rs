@@ -1,8 +1,11 @@
 //! `prune`.
 
+use std::path::PathBuf;
+
 use fm_backup::{Listed, PruneRule, Pruned, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
 use fm_restore::{RestoreError, check_not_moved};
+use fm_store::StoreError;
 use serde::Serialize;
 
 use crate::args::PruneArgs;
@@ -16,10 +19,17 @@ struct PruneVerdict {
     kept: Vec<String>,
     removed: Vec<String>,
     leftovers: Vec<String>,
+    failed: Vec<FailedLine>,
     last_good: Option<String>,
     none_good: bool,
     reason: Option<String>,
     enough_space: bool,
+}
+
+#[derive(Serialize)]
+struct FailedLine {
+    path: String,
+    reason: String,
 }
 
 pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
@@ -45,16 +55,21 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
     if arguments.json.json {
         output.json(&PruneVerdict {
             r#type: "verdict",
-            verdict: if arguments.dry_run { "planned" } else { "pruned" },
+            verdict: match (arguments.dry_run, pruned.failed.is_empty()) {
+                (true, _) => "planned",
+                (false, true) => "pruned",
+                (false, false) => "pruned-in-part",
+            },
             kept: paths(&pruned.kept),
             removed: paths(&pruned.removed),
             leftovers: pruned.leftovers.iter().map(|path| path.display().to_string()).collect(),
+            failed: pruned.failed.iter().map(FailedLine::new).collect(),
             last_good: pruned.last_good.map(|path| path.display().to_string()),
             none_good: pruned.none_good,
             reason,
             enough_space: pruned.is_satisfied,
         })?;
-        return Ok(exit);
+        return of_failed(&pruned.failed, arguments.dry_run).map_or(Ok(exit), Err);
     }
     keys.iter().try_for_each(|keys| keys.say_found(&mut output))?;
     let removes = if arguments.dry_run { "would go" } else { "removed " };
@@ -82,7 +97,31 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
     if !pruned.is_satisfied {
         output.line("there is less space than asked for, and nothing more that may go")?;
     }
-    Ok(exit)
+    of_failed(&pruned.failed, arguments.dry_run).map_or(Ok(exit), Err)
+}
+
+impl FailedLine {
+    fn new((path, error): &(PathBuf, StoreError)) -> Self {
+        let reason = Failure::from_error(Exit::CannotLook, error).message;
+        Self { path: path.display().to_string(), reason }
+    }
+}
+
+/// The failure where something could not be removed: of the first such, and how many more there are.
+fn of_failed(failed: &[(PathBuf, StoreError)], dry_run: bool) -> Option<Failure> {
+    let ((_, error), more) = failed.split_first()?;
+    let failure = Failure::from_error(Exit::CannotLook, error).or_hint(match error {
+        StoreError::Pinned { .. } => Some(
+            "unmount it if it is a mount point, or `rm -r` it if it is in the image of a container; then run the same \
+             command again",
+        ),
+        _ => None,
+    });
+    let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
+    let done = if dry_run { "would stay" } else { "was not removed" };
+    let message = format!("a checkpoint {done}: {}{more}; the list above says what is gone", failure.message);
+    let message = if dry_run { message.replace("is gone", "would go") } else { message };
+    Some(Failure { message, ..failure })
 }
 
 /// The exit status: where nothing is good it says why, and what may change by itself comes first.

@@ -69,6 +69,18 @@ pub(crate) fn keys_of(arguments: &KeyArgs, data_dir: &Path) -> Result<PinnedKeys
     Ok(PinnedKeys { is_found: true, ..keys.ok_or_else(none)? })
 }
 
+/// A failure; where the keys prove nothing, it says which these are and who named them.
+pub(crate) fn naming_keys(error: RestoreError, arguments: &KeyArgs, keys: &PinnedKeys) -> Failure {
+    let is_of_keys = matches!(error, RestoreError::WrongKeys { .. });
+    let failure = Failure::from(error);
+    if !is_of_keys {
+        return failure;
+    }
+    let origin = if keys.is_found { "found in the data directory" } else { arguments.named_by() };
+    let message = format!("{} (keys: {}, {origin})", failure.message, keys.path.display());
+    Failure { message, ..failure }
+}
+
 fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure> {
     keep_private();
     let dir = DataDir::open(&arguments.data_dir)?.lock()?;
@@ -110,7 +122,8 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
             restore.resume(&dir, journal, control)?
         }
         _ => {
-            let mut plan = restore.plan(&dir, control)?;
+            let plan = restore.plan(&dir, control);
+            let mut plan = plan.map_err(|error| naming_keys(error, &arguments.keys, &keys))?;
             let line = PlanLine::new(&plan, &restore.source, &keys);
             if arguments.json {
                 output.json(&line)?

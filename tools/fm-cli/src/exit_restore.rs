@@ -102,6 +102,10 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::Findings,
             "nothing was changed; `fm-verify` lists every finding, and another checkpoint or archive may hold",
         ),
+        RestoreError::WrongKeys { .. } => (
+            Exit::Findings,
+            "nothing was changed; name the federation's own consensus.json with --config, or its keys with --keys",
+        ),
         RestoreError::NoCheckpointName { .. } => {
             (Exit::Usage, "`fm-checkpoint list` shows the checkpoints; `latest` is the newest good one")
         }

@@ -162,6 +162,18 @@ pub fn load_keys_of(path: &Path) -> Result<PinnedKeys, Failure> {
 }
 
 impl KeyArgs {
+    /// What named the keys: the option, or the variable that stands for it.
+    pub fn named_by(&self) -> &'static str {
+        let (option, variable) =
+            if self.config.is_some() { ("--config", "FM_CONFIG") } else { ("--keys", "FM_KEYS") };
+        let is_option = |word: std::ffi::OsString| {
+            let word = word.to_string_lossy();
+            word.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        };
+        let is_of_variable = std::env::var_os(variable).is_some() && !std::env::args_os().any(is_option);
+        if is_of_variable { variable } else { option }
+    }
+
     /// Reads the keys, if the user named any.
     pub fn load(&self) -> Result<Option<PinnedKeys>, Failure> {
         match (&self.config, &self.keys) {

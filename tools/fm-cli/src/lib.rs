@@ -44,7 +44,7 @@ pub use keys::{
 pub use manual::Manual;
 pub use output::{Output, group_digits, note, print_json_line, root_line};
 pub use progress::TerminalProgress;
-pub use quantities::{bytes, count, number, scaled};
+pub use quantities::{bytes, count, number, positive, scaled};
 pub use run::{Refused, run};
 pub use secrets::{GuardianKey, PasswordArgs, guardian_key, of_files};
 pub use source::SourceArgs;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use fm_backup::Refused;
 use fm_store::Obstacle;
 
 /// The hint for the obstacle among the causes of an error, if there is one.
@@ -10,6 +11,10 @@ pub(crate) fn obstacle_hint(error: &(dyn Error + 'static)) -> Option<&'static st
     let mut cause = Some(error);
     while let Some(error) = cause {
         let system = error.downcast_ref::<io::Error>();
+        // What a store of objects refuses has a kind like that of the system's, and other ways out.
+        if let Some(refused) = system.and_then(Refused::of) {
+            return refused.hint();
+        }
         if let Some(obstacle) = system.and_then(Obstacle::of) {
             return Some(hint(obstacle));
         }
@@ -20,7 +25,7 @@ pub(crate) fn obstacle_hint(error: &(dyn Error + 'static)) -> Option<&'static st
 
 /// What to do about an error of the operating system, if that is known.
 pub(crate) fn hint_of(error: &io::Error) -> Option<&'static str> {
-    Obstacle::of(error).map(hint)
+    obstacle_hint(error)
 }
 
 fn hint(obstacle: Obstacle) -> &'static str {

@@ -41,6 +41,10 @@ impl Numbers {
 
 /// The line in at most this many columns: what matters least is left out first.
 pub(crate) fn fitted(name: &str, unit: &str, numbers: &Numbers, columns: usize) -> String {
+    // At the very start there is nothing to count yet.
+    if numbers.total.is_none() && numbers.done == 0 && numbers.time < Duration::from_secs(1) {
+        return name.chars().take(columns).collect();
+    }
     let count = match numbers.total {
         Some(total) => format!("{}/{} {unit}", group_digits(numbers.done), group_digits(total)),
         None => format!("{} {unit}", group_digits(numbers.done)),
@@ -104,6 +108,7 @@ mod tests {
             at(u64::MAX, Some(u64::MAX), 1),
             at(u64::MAX, Some(3), u64::MAX),
             at(7, None, 90_000),
+            at(0, None, 0),
             at(0, Some(0), 500),
         ];
         for numbers in &all {
@@ -113,6 +118,11 @@ mod tests {
                 assert!(!line.contains(" 0/s") && !line.contains('.'), "{line:?}");
             }
         }
+    }
+
+    #[test]
+    fn at_the_very_start_no_count_is_shown() {
+        assert_eq!(fitted("sessions", "sessions", &at(0, None, 0), 80), "sessions");
     }
 
     #[test]

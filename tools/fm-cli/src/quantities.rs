@@ -21,6 +21,14 @@ pub fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     T::try_from(number(text)?).map_err(|_| "too large".to_owned())
 }
 
+/// As [`count`], for what there must be one of at least.
+///
+/// # Errors
+/// If it is not a number, is 0, or is too large.
+pub fn positive<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    if number(text)? == 0 { Err("give 1 or more".to_owned()) } else { count(text) }
+}
+
 /// Reads a number of bytes, with K, M, G or T for powers of 1024.
 ///
 /// # Errors
@@ -56,5 +64,7 @@ mod tests {
         }
         assert_eq!((count("65,535"), bytes("1,024K")), (Ok(u16::MAX), Ok(1 << 20)));
         assert_eq!(count::<u16>("65,536"), Err("too large".to_owned()));
+        assert_eq!((positive::<u16>("0"), positive::<u16>("1")), (Err("give 1 or more".to_owned()), Ok(1)));
+        assert!(positive::<u16>("65,536").is_err() && positive::<u64>("00").is_err());
     }
 }

@@ -175,7 +175,13 @@ impl PasswordArgs {
     /// If it cannot be read.
     pub fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.password_file {
-            return read_secret(path, MAX_PASSWORD_BYTES).map(Some);
+            let password = read_secret(path, MAX_PASSWORD_BYTES)?;
+            // Nobody means such a password, and it would only be called a wrong one.
+            if password.trim().is_empty() {
+                let message = format!("{} is empty: it holds no password", path.display());
+                return Err(Failure::new(Exit::WrongKey, message).hint("write the password into it"));
+            }
+            return Ok(Some(password));
         }
         match env::var(PASSWORD) {
             Ok(password) => Ok(Some(Zeroizing::new(password))),
@@ -242,6 +248,19 @@ mod tests {
         }
         assert_eq!(opened(" pass word", " pass word"), (Ok(()), 2), "as something else has set it");
         assert_eq!(opened("other", "pass word"), (Err(()), 1), "a file is not asked twice");
+    }
+
+    #[test]
+    fn a_file_without_a_password_is_called_empty() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("password");
+        for text in ["", "\n", " \t\r\n"] {
+            std::fs::write(&path, text).unwrap();
+            let arguments = PasswordArgs { password_file: Some(path.clone()) };
+            let failure = arguments.read(home.path()).unwrap_err();
+            assert_eq!(failure.exit, Exit::WrongKey, "{failure:?}");
+            assert!(failure.message.contains("is empty"), "{failure:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Manual, PasswordArgs, bytes, count, number};
+use fm_cli::{Manual, PasswordArgs, bytes, count, number, positive};
 use fm_guardian::{GuardUntil, Servers};
 
 /// Run a guardian, or a whole federation for trying.
@@ -130,7 +130,7 @@ pub(crate) struct FinishArgs {
     #[arg(long, value_name = "NAME", env = "FM_FEDERATION_NAME")]
     pub(crate) federation_name: String,
     /// Rounds in a session.
-    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = count::<u16>)]
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = positive::<u16>)]
     pub(crate) rounds: u16,
     /// The hash on which all guardians agreed.
     #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
@@ -160,7 +160,7 @@ pub(crate) struct CarryOverArgs {
     #[arg(long, value_name = "N", env = "FM_GUARDIAN", value_parser = count::<u16>)]
     pub(crate) guardian: Option<u16>,
     /// Rounds in a session.
-    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = count::<u16>)]
+    #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = positive::<u16>)]
     pub(crate) rounds: u16,
     /// The hash on which all guardians agreed.
     #[arg(long, value_name = "HASH", env = "FM_CONFIRM")]
@@ -187,13 +187,13 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
     /// Submit this many transactions a second.
-    #[arg(long, value_name = "TPS", env = "FM_LOAD", value_parser = count::<u32>)]
+    #[arg(long, value_name = "TPS", env = "FM_LOAD", value_parser = positive::<u32>)]
     pub(crate) load: Option<u32>,
     /// Milliseconds between rounds. A new federation has 50 if this is not given.
     #[arg(long, value_name = "MS", env = "FM_ROUND_DELAY", value_parser = number)]
     pub(crate) round_delay: Option<u64>,
     /// Rounds in a session. A new federation has 60 if this is not given.
-    #[arg(long, value_name = "N", env = "FM_ROUNDS", value_parser = count::<u16>)]
+    #[arg(long, value_name = "N", env = "FM_ROUNDS", value_parser = positive::<u16>)]
     pub(crate) rounds: Option<u16>,
 }
 
@@ -247,7 +247,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, env = "FM_NO_WAIT", value_parser = FalseyValueParser::new())]
     pub(crate) no_wait: bool,
     /// Seconds to wait until it is accepted; then the exit status is 4. The transaction stays submitted.
-    #[arg(long, value_name = "S", default_value_t = 600, env = "FM_TIMEOUT", value_parser = number)]
+    #[arg(long, value_name = "S", default_value_t = 600, env = "FM_TIMEOUT", value_parser = positive::<u64>)]
     pub(crate) timeout: u64,
 }
 
@@ -291,13 +291,13 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "DIR", env = "FM_FEDERATION")]
     pub(crate) dir: PathBuf,
     /// Workers, each of which submits a transaction, waits for it, and submits the next.
-    #[arg(long, value_name = "N", default_value_t = 200, env = "FM_WORKERS", value_parser = count::<usize>)]
+    #[arg(long, value_name = "N", default_value_t = 200, env = "FM_WORKERS", value_parser = positive::<usize>)]
     pub(crate) workers: usize,
     /// How many guardians each transaction is submitted to; it is waited for at the first of them.
-    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_COPIES", value_parser = count::<usize>)]
+    #[arg(long, value_name = "N", default_value_t = 1, env = "FM_COPIES", value_parser = positive::<usize>)]
     pub(crate) copies: usize,
     /// For how long, in seconds.
-    #[arg(long, value_name = "S", default_value_t = 30, env = "FM_SECONDS", value_parser = number)]
+    #[arg(long, value_name = "S", default_value_t = 30, env = "FM_SECONDS", value_parser = positive::<u64>)]
     pub(crate) seconds: u64,
     /// Print the result as one JSON object.
     #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]

@@ -35,7 +35,12 @@ fn print_status(status: &Value) -> Result<(), Failure> {
     // Servers say nothing of it.
     if session.is_object() {
         let (round, rounds, items) = (&session["round"], &session["rounds"], &session["items"]);
-        output.line(&format!("open       round {round} of {rounds}, {items} items"))?;
+        // Rounds go on until the session is signed.
+        let at = match (round.as_u64(), rounds.as_u64()) {
+            (Some(at), Some(last)) if at >= last => format!("all {last} rounds are over"),
+            _ => format!("round {round} of {rounds}"),
+        };
+        output.line(&format!("open       {at}, {items} items"))?;
     }
     if let Some(missing) = session["missing_signatures"].as_array() {
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();

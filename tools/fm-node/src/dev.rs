@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use fm_cli::{Exit, Failure, Output, interrupt_flag, quoted};
 use fm_client::Guardian;
 use fm_codec::{Dialect, decode_exact};
-use fm_guardian::{Consensus, FederationPlan, Local, generate_load, write_federation};
+use fm_guardian::{Consensus, DATABASE_NAME, FederationPlan, Local, generate_load, write_federation};
 use fm_history::SignedSession;
+use fm_store::{DatabaseLock, StoreError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use signal_hook::consts::SIGHUP;
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: &DevArgs) -> Result<Exit, Failure> {
     let io = |error: std::io::Error| {
         Failure::new(Exit::CannotLook, format!("{}: {error}", arguments.dir.display()))
     };
+    refuse_guardian(&arguments.dir)?;
     match arguments.dir.join("0").exists() {
         true => check_existing(arguments)?,
         false => make(arguments).map_err(io)?,
@@ -49,6 +51,7 @@ pub(crate) fn run(arguments: &DevArgs) -> Result<Exit, Failure> {
     let urls = addresses(&arguments.dir)?;
     let directories: Vec<PathBuf> =
         (0..urls.len()).map(|peer| arguments.dir.join(peer.to_string())).collect();
+    directories.iter().try_for_each(|directory| refuse_running(directory))?;
     let mut output = Output::default();
     introduce(&mut output, &directories, &urls)?;
     let mut guardians = Guardians::start(directories, arguments.sessions)?;
@@ -73,6 +76,26 @@ fn is_ignored(signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask >> (signal - 1) & 1 == 1
+}
+
+/// Refuses a guardian's own data directory: nobody means to have a federation made in it.
+fn refuse_guardian(directory: &Path) -> Result<(), Failure> {
+    let own = ["consensus.json", "local.json", "private.json", "private.encrypt", DATABASE_NAME];
+    let Some(found) = own.into_iter().find(|name| directory.join(name).exists()) else { return Ok(()) };
+    let message = format!("{} is a guardian's own data directory: it holds {found}", directory.display());
+    Err(Failure::new(Exit::Usage, message).hint(
+        "`fm-node run --data-dir` starts that guardian; give --dir a new directory, or one that `fm-node dev` made",
+    ))
+}
+
+/// Refuses to start a guardian that runs.
+fn refuse_running(directory: &Path) -> Result<(), Failure> {
+    match DatabaseLock::check(&directory.join(DATABASE_NAME)) {
+        Err(error @ StoreError::Locked { .. }) => Err(Failure::from_error(Exit::Locked, &error)
+            .hint("stop the `fm-node` that runs there, or give another --dir; nothing was started")),
+        // What else may be wrong with it, the guardian says.
+        _ => Ok(()),
+    }
 }
 
 /// Refuses options that say something else than the federation that exists.

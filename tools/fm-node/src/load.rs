@@ -27,17 +27,19 @@ pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
         });
         generate_load(&urls, LEDGER, arguments.workers, arguments.copies, None, stopped).await
     });
+    // Of nothing there is no latency.
+    let any = (!report.latencies.is_empty()).then_some(());
     let millis = |hundredths| u64::try_from(report.percentile(hundredths).as_millis()).unwrap_or(u64::MAX);
-    let (p50, p99) = (millis(50), millis(99));
+    let percentiles = any.map(|()| (millis(50), millis(99)));
     if arguments.json {
         print_json_line(&json!({
             "accepted": report.latencies.len(),
             "lost": report.lost,
             "per_second": report.rate(),
-            "p50_ms": p50,
-            "p99_ms": p99,
+            "p50_ms": percentiles.map(|(p50, _)| p50),
+            "p99_ms": percentiles.map(|(_, p99)| p99),
         }))?;
-    } else {
+    } else if let Some((p50, p99)) = percentiles {
         let mut output = Output::default();
         output.line(&format!("accepted   {} in {} s", report.latencies.len(), arguments.seconds))?;
         output.line(&format!("lost       {}", report.lost))?;

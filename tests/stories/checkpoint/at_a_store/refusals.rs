@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -49,6 +50,7 @@ fn everything_from_the_environment_is_checked_first() {
     ] {
         let run = with(&store, &[(name, value)]).exits(2);
         assert!(run.stderr.contains(said), "{name}={value:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("invalid value"), "the address is right: {}", run.stderr);
         assert!(!run.stderr.contains("not-the") && !run.stderr.contains("w0rd"), "{}", run.stderr);
     }
     // An empty variable says nothing; so the address is that of the region, which this machine may not reach.
@@ -77,21 +79,63 @@ fn profiles_that_others_fetch_credentials_for_are_told() {
 #[test]
 fn every_refusal_of_a_store_has_its_own_sentence() {
     let store = Store::new();
-    for (code, said) in [
-        (S3ErrorCode::RequestTimeTooSkewed, "set the clock (RequestTimeTooSkewed)"),
-        (S3ErrorCode::AuthorizationHeaderMalformed, "in another region than AWS_REGION says"),
-        (S3ErrorCode::AccessDenied, "the right s3:GetObject (AccessDenied)"),
-        (S3ErrorCode::ExpiredToken, "their token has expired"),
+    for (code, said, hint) in [
+        (S3ErrorCode::RequestTimeTooSkewed, "set the clock (RequestTimeTooSkewed)", "hint: `timedatectl`"),
+        (
+            S3ErrorCode::AuthorizationHeaderMalformed,
+            "in another region than AWS_REGION says",
+            "hint: set AWS_REGION",
+        ),
+        (S3ErrorCode::AccessDenied, "the right s3:GetObject (AccessDenied)", "lists the rights"),
+        (S3ErrorCode::ExpiredToken, "their token has expired", "hint: get new credentials"),
+        (S3ErrorCode::InvalidAccessKeyId, "it does not know the key", "hint: check AWS_ACCESS_KEY_ID"),
+        (S3ErrorCode::SignatureDoesNotMatch, "the secret is not that", "hint: check AWS_ACCESS_KEY_ID"),
     ] {
         *store.manners().answers.lock().unwrap() = Some(code);
-        let run = store.run(&export("s3://archives/a.fmar")).exits(3);
-        assert!(run.sentence().contains(said), "{said}: {}", run.stderr);
+        for words in [export("s3://archives/a.fmar"), vec!["verify".into(), "s3://archives/a.fmar".into()]] {
+            let run = store.run(&words).exits(3);
+            assert!(run.sentence().contains(said), "{said}: {}", run.stderr);
+            assert!(run.stderr.contains(hint), "{hint}: {}", run.stderr);
+            assert!(!run.stderr.contains("as root"), "{}", run.stderr);
+        }
     }
     *store.manners().answers.lock().unwrap() = None;
     store.manners().refuses_writing.store(true, Ordering::Relaxed);
     let run = store.run(&export("s3://archives/a.fmar")).exits(3);
     assert!(run.sentence().contains("the right s3:PutObject (AccessDenied)"), "{}", run.stderr);
     assert_eq!(store.files(), Vec::<String>::new());
+}
+
+#[test]
+fn a_bucket_that_is_not_there_does_not_come_by_waiting() {
+    let store = Store::new();
+    *store.manners().answers.lock().unwrap() = Some(S3ErrorCode::NoSuchBucket);
+    let run = store.run(&export("s3://archives/a.fmar")).exits(3);
+    assert!(run.sentence().contains("there is no such bucket"), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: check the name of the bucket"), "{}", run.stderr);
+}
+
+/// A web server at the address answers everything with the same page.
+#[test]
+fn what_is_no_store_is_called_so() {
+    const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 26\r\nConnection: close\r\nETag: \"1\"\r\n\
+                        Last-Modified: Sun, 29 Nov 2026 06:00:00 GMT\r\n\r\n<html>It works at all</html>";
+    let web = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", web.local_addr().expect("it has an address"));
+    thread::spawn(move || {
+        for mut client in web.incoming().map_while(Result::ok) {
+            let mut request = [0; 4096];
+            let got = client.read(&mut request).unwrap_or(0);
+            let is_head = request[..got].starts_with(b"HEAD");
+            let page = if is_head { PAGE.split("<html>").next().unwrap_or_default() } else { PAGE };
+            // Whoever asked may be gone.
+            let _ = client.write_all(page.as_bytes());
+        }
+    });
+    let store = Store::new();
+    let run = with(&store, &[("AWS_ENDPOINT_URL", &url), ("FM_S3_RETRY_SECONDS", "1")]).exits(3);
+    assert!(run.sentence().contains("no store that speaks S3"), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: check AWS_ENDPOINT_URL"), "{}", run.stderr);
 }
 
 /// The archive is whole and has its name: what could not be removed is said, and is no failure.
