@@ -7,12 +7,13 @@ use fm_audit::Control;
 use fm_backup::{Location, read_backup};
 use fm_cli::{
     Exit, Failure, Output, PasswordArgs, PinnedKeys, TerminalProgress, check_target, group_digits,
-    interrupt_flag, keep_private, keys_of_files, of_files, quoted, root_line, warn,
+    interrupt_flag, keep_private, keys_of_files, quoted, root_line,
 };
 use fm_config::GuardianFiles;
 use fm_restore::{Guard, KeyCheck, Whole, WholePlan, target_of};
 use serde::Serialize;
 
+use crate::configuration::{exposed, say};
 use crate::restore::confirm;
 use crate::restore_args::RestoreArgs;
 
@@ -42,9 +43,6 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
     check_target(&arguments.data_dir, archive.path())?;
     let target = target_of(&arguments.data_dir)?;
     let files = GuardianFiles::of_backup(backup.path().to_owned(), read_backup(&at(backup)?)?);
-    if let Some(words) = files.exposed().map_err(|error| of_files(&error))? {
-        warn("fm-checkpoint", &words);
-    }
     let keys = keys_of(arguments, &files)?;
     let federation = keys.federation();
     let password = PasswordArgs { password_file: arguments.password_file.clone() }.given()?;
@@ -84,6 +82,7 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
         _ => std::mem::replace(&mut plan.guard, Ok(None))?,
     };
     drop(progress);
+    say(&exposed(&[backup.path()]));
     conclude(arguments, &plan, verdict, guard.as_ref(), output)
 }
 
