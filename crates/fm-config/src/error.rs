@@ -36,6 +36,16 @@ pub enum FilesError {
         /// What it is.
         path: PathBuf,
     },
+    /// Something that is encrypted, as `fm-checkpoint export --with-config` writes a configuration.
+    #[error(
+        "{path} is encrypted with age, as `fm-checkpoint export --with-config` writes a guardian's configuration; decrypt it \
+         first: `age -d -i KEY.txt {quoted} > guardian.tar`, and remove guardian.tar afterwards",
+        path = path.display(), quoted = fm_store::quoted(path)
+    )]
+    Encrypted {
+        /// What is encrypted.
+        path: PathBuf,
+    },
     /// A backup that cannot be used.
     #[error("{} is not a guardian's whole backup", path.display())]
     Tar {

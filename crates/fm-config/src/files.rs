@@ -18,6 +18,8 @@ pub(crate) const MOST_BYTES: u64 = 4 << 20;
 const MOST_OF_TAR: u64 = 16 << 20;
 /// Where servers of v0.3 and v0.4 make their keys.
 const STAGING: &str = "cfg_staging";
+/// How files begin that are encrypted with age, in both of its forms.
+const AGE_STARTS: [&[u8]; 2] = [b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----"];
 /// What tells a backup from other files.
 const HEAD_BYTES: u64 = 512;
 
@@ -39,6 +41,9 @@ impl GuardianFiles {
         }
         let file = open_regular(path).map_err(failed)?;
         let bytes = bounded(file, MOST_OF_TAR).map_err(failed)?;
+        if is_age(&bytes) {
+            return Err(FilesError::Encrypted { path: path.to_owned() });
+        }
         if !is_tar(&bytes) {
             return Err(FilesError::NeitherOne { path: path.to_owned() });
         }
@@ -69,6 +74,12 @@ impl GuardianFiles {
     pub fn is_backup_file(path: &Path) -> bool {
         let head = open_regular(path).and_then(|file| bounded(file, HEAD_BYTES));
         head.is_ok_and(|head| is_tar(&head))
+    }
+
+    /// Whether a file is encrypted with age, as a configuration is that `fm-checkpoint export` wrote.
+    pub fn is_encrypted_file(path: &Path) -> bool {
+        let head = open_regular(path).and_then(|file| bounded(file, HEAD_BYTES));
+        head.is_ok_and(|head| is_age(&head))
     }
 
     /// Where the files are.
@@ -231,6 +242,10 @@ pub fn is_secret_name(name: &str) -> bool {
 
 /// Whether a file that begins like this is meant to be a backup, whole or cut short: by the mark in its first header, or
 /// because that begins with the name of a file in a backup.
+fn is_age(head: &[u8]) -> bool {
+    AGE_STARTS.iter().any(|start| head.starts_with(start))
+}
+
 fn is_tar(head: &[u8]) -> bool {
     let begins = |name: &&str| {
         let (name, length) = (name.as_bytes(), head.len().min(name.len()));

@@ -10,8 +10,12 @@ use std::path::{Path, PathBuf};
 
 use fm_audit::DATABASE_NAME;
 use fm_backup::CHECKPOINTS_NAME;
+use fm_config::CONSENSUS;
 use fm_consensus::{MOVED_NAME, Moved, check_not_moved};
-use fm_store::{DatabaseLock, Inheritance, StoreError, check_movable, check_writable, lock_whole};
+use fm_store::{
+    DatabaseLock, Inheritance, StoreError, check_movable, check_writable, directories_around, directory_of,
+    lock_whole,
+};
 
 use crate::journal::{JOURNAL_NAME, Journal, Step};
 use crate::{GUARD_NAME, RestoreError};
@@ -76,12 +80,12 @@ impl DataDir {
             _ => StoreError::io(path, source),
         })?;
         if !real.is_dir() {
-            return Err(RestoreError::NotADataDir { path: real, what: "it is a file" });
+            return Err(RestoreError::NotADataDir { path: real, what: "it is a file".to_owned() });
         }
-        if real.join("CURRENT").exists() {
-            return Err(RestoreError::NotADataDir { path: real, what: "it is a database itself" });
+        match other_than_data_dir(&real) {
+            Some(what) => Err(RestoreError::NotADataDir { path: real, what }),
+            None => Ok(Self { path: real }),
         }
-        Ok(Self { path: real })
     }
 
     /// Refuses links and files where directories have to be.
@@ -215,4 +219,40 @@ impl DataDir {
         let began = journal.undo_began.as_deref().unwrap_or(&journal.began);
         self.path.join(format!("{DATABASE_NAME}.undone-{began}"))
     }
+}
+
+/// What a directory is if it is no data directory, and which path may have been meant.
+fn other_than_data_dir(path: &Path) -> Option<String> {
+    if path.join("CURRENT").exists() {
+        let home = directories_around(path, 2).find(|directory| is_data_dir(directory));
+        let meant = home.map(|home| format!("; the data directory is {}", home.display()));
+        return Some(format!("it is a database itself{}", meant.unwrap_or_default()));
+    }
+    if is_data_dir(path) || path.join(JOURNAL_NAME).is_dir() || path.join(MOVED_NAME).exists() {
+        return None;
+    }
+    if path.file_name().is_some_and(|name| name == CHECKPOINTS_NAME)
+        && let Some(home) = Some(directory_of(path)).filter(|home| is_data_dir(home))
+    {
+        let home = home.display();
+        return Some(format!("it holds the checkpoints of a guardian, whose data directory is {home}"));
+    }
+    let entries = fs::read_dir(path).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut inner: Vec<_> = entries.filter(|entry| is_data_dir(entry)).collect();
+    inner.sort();
+    match inner.as_slice() {
+        [] => None,
+        [one] => Some(format!("{} in it is one", one.display())),
+        many => {
+            let names = many.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Some(format!("it holds those of {} guardians ({names}), and one of them is meant", many.len()))
+        }
+    }
+}
+
+/// Whether a directory has what only a guardian's data directory has.
+fn is_data_dir(path: &Path) -> bool {
+    let is_inside = |name: &str| path.join(name).is_dir();
+    path.join(CONSENSUS).is_file() || is_inside(DATABASE_NAME) || is_inside(CHECKPOINTS_NAME)
 }

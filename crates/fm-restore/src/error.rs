@@ -99,7 +99,7 @@ pub enum RestoreError {
         /// The path.
         path: PathBuf,
         /// Why not.
-        what: &'static str,
+        what: String,
     },
     /// A link where a directory should be.
     #[error("{path} is a symbolic link, and a restore exchanges directories by their names")]

@@ -6,6 +6,7 @@ mod limits;
 mod owners;
 mod passwords;
 mod places;
+mod plain_words;
 mod sources;
 
 use std::ffi::OsString;

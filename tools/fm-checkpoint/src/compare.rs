@@ -8,13 +8,15 @@ use fm_eras::modules::Modules;
 use serde::Serialize;
 
 use crate::args::CompareArgs;
+use crate::compare_federations::Federations;
 use crate::compare_print::print;
 
 #[derive(Serialize)]
-struct SourceLine {
+struct SourceLine<'a> {
     r#type: &'static str,
     source: usize,
     path: String,
+    federation: Option<&'a str>,
     sessions: u64,
     last: Option<u64>,
     history_root: Option<String>,
@@ -83,12 +85,13 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
         .collect::<Result<Vec<State>, Failure>>()?;
     let comparison = fm_backup::compare(&states, &kinds(arguments)?, control)?;
     drop(progress);
-    let (_, exit) = verdict(&comparison);
+    let federations = Federations::of(arguments, &states, &comparison);
+    let (_, exit) = verdict(&comparison, &federations);
     let mut output = Output::default();
     if arguments.json.json {
-        print_json(&states, &comparison, &mut output)?;
+        print_json(&states, &comparison, &federations, &mut output)?;
     } else {
-        print(&states, &comparison, &mut output)?;
+        print(&states, &comparison, &federations, &mut output)?;
     }
     Ok(exit)
 }
@@ -124,7 +127,10 @@ fn kinds(arguments: &CompareArgs) -> Result<BTreeMap<u16, String>, Failure> {
     Ok(found.map(|(_, modules)| modules).unwrap_or_default())
 }
 
-fn verdict(comparison: &Comparison) -> (&'static str, Exit) {
+fn verdict(comparison: &Comparison, federations: &Federations) -> (&'static str, Exit) {
+    if federations.are_several() {
+        return ("different-federations", Exit::Findings);
+    }
     match (comparison.is_one_history(), comparison.hole()) {
         (false, _) => ("different", Exit::Findings),
         (true, _) if !comparison.tables.is_one_state() => ("state-differs", Exit::Findings),
@@ -161,12 +167,18 @@ fn off_since(comparison: &Comparison, number: usize) -> Option<u64> {
     comparison.off.iter().find(|(off, _)| *off == number).map(|(_, since)| *since)
 }
 
-fn print_json(states: &[State], comparison: &Comparison, output: &mut Output) -> Result<(), Failure> {
+fn print_json(
+    states: &[State],
+    comparison: &Comparison,
+    federations: &Federations,
+    output: &mut Output,
+) -> Result<(), Failure> {
     for (number, (state, compared)) in states.iter().zip(&comparison.states).enumerate() {
         output.json(&SourceLine {
             r#type: "source",
             source: number,
             path: state.path().display().to_string(),
+            federation: federations.of_source(number),
             sessions: compared.sessions,
             last: compared.last,
             history_root: compared.history_root.map(|root| root.to_string()),
@@ -206,7 +218,7 @@ fn print_json(states: &[State], comparison: &Comparison, output: &mut Output) ->
     }
     output.json(&CompareVerdict {
         r#type: "verdict",
-        verdict: verdict(comparison).0,
+        verdict: verdict(comparison, federations).0,
         identity: None,
         history_root: common_root(comparison),
         common_end: comparison.common_end,

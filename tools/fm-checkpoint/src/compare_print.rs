@@ -7,8 +7,14 @@ use fm_cli::{Failure, Output, group_digits, root_line};
 use fm_history::printable;
 
 use crate::compare::{common_root, kind_of};
+use crate::compare_federations::Federations;
 
-pub(crate) fn print(states: &[State], comparison: &Comparison, output: &mut Output) -> Result<(), Failure> {
+pub(crate) fn print(
+    states: &[State],
+    comparison: &Comparison,
+    federations: &Federations,
+    output: &mut Output,
+) -> Result<(), Failure> {
     for (number, (state, compared)) in states.iter().zip(&comparison.states).enumerate() {
         output.line(&format!("{number:>3}  {}", state.path().display()))?;
         output.line(&format!("     {}", shown(compared)))?;
@@ -26,6 +32,18 @@ pub(crate) fn print(states: &[State], comparison: &Comparison, output: &mut Outp
         output.line(&format!("{what}      {number}, since session {}", group_digits(*since)))?;
     }
     print_state(comparison, output)?;
+    if federations.are_several() {
+        for (id, sources) in federations.groups() {
+            output.line(&format!("federation {id}: {}", numbers(&sources)))?;
+        }
+        let count = match federations.groups().len() {
+            2 => "two".to_owned(),
+            count => count.to_string(),
+        };
+        return output.line(&format!(
+            "verdict    DIFFERENT FEDERATIONS: these are {count} federations, and guardians of one only can be compared"
+        ));
+    }
     let all = states.len();
     output.line(&match (comparison.first_difference, comparison.majority) {
         (None, _) if !comparison.tables.is_one_state() => {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fm_backup::{Location, Recipient, configuration, write_configuration};
-use fm_cli::{Exit, Failure, of_files, warn};
+use fm_cli::{Exit, Failure, warn};
 use fm_config::GuardianFiles;
 use fm_restore::RestoreError;
 
@@ -31,6 +31,19 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// What is to be said of secrets of the guardian, whose directories or backup these are, that every user of the system may
+/// read. What is not there, or cannot be looked at, is told by whoever reads it.
+pub(crate) fn exposed(places: &[&Path]) -> Vec<String> {
+    // An encrypted backup has nothing in clear.
+    let places = places.iter().filter(|place| GuardianFiles::is_one(place));
+    places.filter_map(|place| GuardianFiles::open(place).and_then(|files| files.exposed()).ok()?).collect()
+}
+
+/// Says that.
+pub(crate) fn say(exposed: &[String]) {
+    exposed.iter().for_each(|said| warn("fm-checkpoint", said));
+}
+
 /// Writes it, if it is not there from an earlier run; a line that says so.
 pub(crate) fn write(
     config: Option<&Location>,
@@ -39,17 +52,10 @@ pub(crate) fn write(
 ) -> Result<Option<String>, Failure> {
     let Some(target) = config else { return Ok(None) };
     let path = target.path().display();
-    directories.iter().try_for_each(|directory| warn_of_exposed(directory))?;
+    say(&exposed(directories));
     if target.is_there()? {
         return Ok(Some(format!("config     {path} was there already, and was not looked at")));
     }
     write_configuration(&configuration(directories)?, target, recipients)?;
     Ok(Some(format!("config     {path}, encrypted: configuration and private keys")))
-}
-
-/// Says of secrets in clear that others may read them where they are.
-fn warn_of_exposed(directory: &Path) -> Result<(), Failure> {
-    let exposed = GuardianFiles::open(directory).and_then(|files| files.exposed());
-    exposed.map_err(|error| of_files(&error))?.iter().for_each(|words| warn("fm-checkpoint", words));
-    Ok(())
 }

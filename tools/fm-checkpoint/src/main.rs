@@ -2,6 +2,7 @@
 
 mod args;
 mod compare;
+mod compare_federations;
 mod compare_print;
 mod configuration;
 mod create;

@@ -72,10 +72,13 @@ fn move_away(arguments: &MoveArgs, output: &mut Output) -> Result<Exit, Failure>
         tool: crate::TOOL,
     };
     let plan = job.plan(&dir, control).map_err(|error| naming_keys(error, &arguments.keys, &keys))?;
+    // They go where nobody else reads them; what could be read until now may be known.
+    let exposed = configuration::exposed(&[dir.path()]);
     if !arguments.json {
         print_plan(output, &dir, &plan)?;
     }
     if arguments.dry_run {
+        configuration::say(&exposed);
         return planned(arguments, &dir, &plan.marker, output);
     }
     if !plan.is_begun {
@@ -86,6 +89,7 @@ fn move_away(arguments: &MoveArgs, output: &mut Output) -> Result<Exit, Failure>
     drop(progress);
     printer.finish()?;
     let (marker, exported) = done?;
+    configuration::say(&exposed);
     let directories = [&*aside(&dir, &marker), dir.path()];
     let config = configuration::write(with_config, &directories, &recipients)?;
     conclude(arguments, &dir, &keys, (&marker, &exported), config, output)

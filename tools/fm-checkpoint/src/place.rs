@@ -7,7 +7,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
 use fm_backup::Location;
-use fm_cli::{Exit, Failure};
+use fm_cli::{Exit, Failure, moved_from};
 use fm_object::{Address, ObjectError, Settings};
 
 /// A path, `file://…` or `s3://bucket/key`.
@@ -74,6 +74,9 @@ pub(crate) fn check_archive(location: &Location) -> Result<(), Failure> {
     let path = location.path();
     if location.is_remote() || !path.is_dir() {
         return Ok(());
+    }
+    if let Some(failure) = moved_from(path) {
+        return Err(failure);
     }
     let message = format!("{} is a directory, and this command reads archives", path.display());
     Err(Failure::new(Exit::CannotLook, message).hint(

@@ -13,6 +13,7 @@ use fm_cli::{
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
 
+use crate::configuration::{exposed, say as say_exposed};
 use crate::restore_args::RestoreArgs;
 use crate::restore_plan::{PlanLine, print_plan};
 
@@ -131,6 +132,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
                 print_plan(output, &line)?
             }
             if arguments.dry_run && plan.guard.is_ok() {
+                say_exposed(&exposed(&[dir.path()]));
                 return planned(arguments, &line, output);
             }
             plan.check()?;
@@ -139,6 +141,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
         }
     };
     drop(progress);
+    say_exposed(&exposed(&[dir.path()]));
     conclude(arguments, &dir, &journal, output)
 }
 

@@ -13,6 +13,7 @@ use fm_config::GuardianFiles;
 use fm_restore::{Guard, KeyCheck, Whole, WholePlan, target_of};
 use serde::Serialize;
 
+use crate::configuration::{exposed, say};
 use crate::restore::confirm;
 use crate::restore_args::RestoreArgs;
 
@@ -81,6 +82,7 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
         _ => std::mem::replace(&mut plan.guard, Ok(None))?,
     };
     drop(progress);
+    say(&exposed(&[backup.path()]));
     conclude(arguments, &plan, verdict, guard.as_ref(), output)
 }
 

@@ -8,9 +8,9 @@ use fm_audit::{AuditError, TrustError};
 use fm_backup::BackupError;
 use fm_history::printable;
 use fm_migration::{MigrationError, SealError};
-use fm_restore::{RestoreError, check_not_moved};
-use fm_store::{StoreError, directory_of};
+use fm_store::StoreError;
 
+use crate::moved_away::{moved_from, of_store};
 use crate::obstacle::{hint_of, obstacle_hint};
 use crate::output::error_line;
 use crate::secrets::of_files;
@@ -124,14 +124,8 @@ impl Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        // Where a guardian was moved away, a file is in the place of its database.
-        if let StoreError::NotADirectory { path } | StoreError::NotADatabase { path } = &error {
-            // A marker that cannot be read is one all the same, but nothing is read in a file.
-            for directory in [path, directory_of(path)].into_iter().filter(|directory| directory.is_dir()) {
-                if let Err(moved) = check_not_moved(directory) {
-                    return RestoreError::from(moved).into();
-                }
-            }
+        if let Some(failure) = of_store(&error) {
+            return failure;
         }
         let (exit, hint) = match &error {
             StoreError::Missing { .. } => (Exit::CannotLook, Some("check the path; nothing was created")),
@@ -189,6 +183,10 @@ impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
         match error {
             AuditError::Store(error) => error.into(),
+            // What has the database's name at a place that a guardian left is read as an archive.
+            AuditError::Archive { ref path, .. } => {
+                moved_from(path).unwrap_or_else(|| Self::from_error(Exit::CannotLook, &error))
+            }
             AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
                 .hint("run the same command again to do it whole"),
             AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
@@ -231,6 +229,11 @@ impl From<TrustError> for Failure {
 
 impl From<BackupError> for Failure {
     fn from(error: BackupError) -> Self {
+        if let BackupError::Archive { path, .. } | BackupError::NotFit { path, .. } = &error
+            && let Some(failure) = moved_from(path)
+        {
+            return failure;
+        }
         let (exit, hint) = match error {
             BackupError::Audit(error) => return error.into(),
             BackupError::Store(error) => return error.into(),

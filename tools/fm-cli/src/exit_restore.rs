@@ -2,7 +2,7 @@
 
 use fm_restore::RestoreError;
 
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, MOVED_AWAY};
 
 impl From<RestoreError> for Failure {
     fn from(error: RestoreError) -> Self {
@@ -30,11 +30,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::CannotLook,
             "look at it: it is fm-node's own record, and says whose it is; nothing was changed",
         ),
-        RestoreError::MovedAway(_) => (
-            Exit::Findings,
-            "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
-             `fm-checkpoint move --undo` is the way back",
-        ),
+        RestoreError::MovedAway(_) => (Exit::Findings, MOVED_AWAY),
         RestoreError::NoNumber { .. } => {
             (Exit::Usage, "give the guardian's own data directory, with its consensus.json and local.json")
         }

@@ -152,7 +152,7 @@ impl PinnedKeys {
 /// # Errors
 /// If it cannot be read or is neither.
 pub fn load_keys_of(path: &Path) -> Result<PinnedKeys, Failure> {
-    if GuardianFiles::is_one(path) {
+    if path.is_dir() || is_files(path) {
         return load_config(path);
     }
     match ConsensusConfig::parse(&read(path)?) {
@@ -277,8 +277,13 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
     }
 }
 
+/// Whether a file is a guardian's backup, or an encrypted one, of which the opening says what to do.
+fn is_files(path: &Path) -> bool {
+    GuardianFiles::is_backup_file(path) || GuardianFiles::is_encrypted_file(path)
+}
+
 fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
-    if GuardianFiles::is_backup_file(path) {
+    if is_files(path) {
         let files = GuardianFiles::open(path).map_err(|error| of_files(&error))?;
         return keys_of_files(&files);
     }
@@ -312,6 +317,9 @@ fn unusable(path: &Path, error: &SessionKeyError) -> Failure {
 }
 
 fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
+    if GuardianFiles::is_encrypted_file(path) {
+        return load_config(path);
+    }
     let keys = parse_keys_file(&read(path)?).map_err(|error| malformed(path, &error))?;
     let session = match &keys {
         Keys::Epoch(_) => None,

@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod manual;
 mod manual_page;
+mod moved_away;
 mod obstacle;
 mod output;
 mod paint;
@@ -42,6 +43,7 @@ pub use keys::{
     KeyArgs, PinnedKeys, config_around, keys_of_files, layout_by_name, load_keys_of, read as read_text,
 };
 pub use manual::Manual;
+pub use moved_away::{MOVED_AWAY, moved_from};
 pub use output::{Output, group_digits, note, print_json_line, root_line};
 pub use progress::TerminalProgress;
 pub use quantities::{bytes, count, number, positive, scaled};

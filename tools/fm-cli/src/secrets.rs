@@ -61,7 +61,8 @@ fn from_key_file(path: &Path) -> Result<GuardianKey, Failure> {
 }
 
 fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianKey, Failure> {
-    if path.exists() && !GuardianFiles::is_one(path) {
+    let is_files = GuardianFiles::is_one(path) || GuardianFiles::is_encrypted_file(path);
+    if path.exists() && !is_files {
         let message = format!(
             "{} is neither a guardian's data directory nor its backup (tar), where its key is",
             path.display()

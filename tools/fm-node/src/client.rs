@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fm_cli::{Exit, Failure, Output, PasswordArgs, print_json_line};
+use fm_cli::{Exit, Failure, Output, PasswordArgs, moved_from, print_json_line};
 use fm_client::{AddressError, ClientError, Guardian, own_address, wait_for};
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
@@ -197,9 +197,15 @@ fn ask_as_admin(
 /// A guardian's answer.
 fn ask(server: &ServerArgs, auth: Option<&str>, method: &str, params: &Value) -> Result<Value, Failure> {
     let guardian = Guardian::new(address(server)?);
-    wait_for(guardian.ask(method, auth, params, PATIENCE))
-        .map_err(cannot_wait)?
-        .map_err(|error| of_client(&error))
+    let answer = wait_for(guardian.ask(method, auth, params, PATIENCE)).map_err(cannot_wait)?;
+    answer.map_err(|error| unless_moved(server, of_client(&error)))
+}
+
+/// A guardian that was moved away does not answer at its old place; it may at an address that it kept.
+fn unless_moved(server: &ServerArgs, failure: Failure) -> Failure {
+    let directory = server.data_dir.as_deref().filter(|_| server.api.is_none());
+    let asked = directory.filter(|_| failure.exit == Exit::CannotLook);
+    asked.and_then(moved_from).unwrap_or(failure)
 }
 
 fn cannot_wait(error: std::io::Error) -> Failure {

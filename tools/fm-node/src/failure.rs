@@ -1,6 +1,6 @@
 //! How a node's errors end the program.
 
-use fm_cli::{Exit, Failure, of_files};
+use fm_cli::{Exit, Failure, MOVED_AWAY, of_files};
 use fm_client::{ClientError, RpcError, SubmitError};
 use fm_guardian::{NodeConfigError, NodeError};
 
@@ -9,10 +9,7 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
     match error {
         NodeError::Store(error) => error.into(),
         NodeError::Config(error) => of_config(&error),
-        NodeError::MovedAway(_) => Failure::from_error(Exit::Findings, &error).hint(
-            "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
-             `fm-checkpoint move --undo` is the way back",
-        ),
+        NodeError::MovedAway(_) => Failure::from_error(Exit::Findings, &error).hint(MOVED_AWAY),
         NodeError::NoDatabase { .. } => Failure::from_error(Exit::CannotLook, &error)
             .hint("check --data-dir; a guardian that never ran before starts with --new"),
         NodeError::NotWhole { .. } => Failure::from_error(Exit::CannotLook, &error).hint(

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, print_json_line, quoted};
 use fm_client::address_of;
+use fm_config::{CONSENSUS, GuardianFiles};
 use fm_guardian::{LoadReport, generate_load};
+use fm_history::printable;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -15,6 +17,8 @@ use crate::run::runtime;
 
 /// The ledger of a federation that `fm-node dev` makes.
 pub(crate) const LEDGER: u16 = 0;
+/// Its kind.
+const LEDGER_KIND: &str = "dummy";
 
 pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
     let urls = addresses(&arguments.dir)?;
@@ -66,6 +70,9 @@ fn verdict(report: &LoadReport, directory: &Path) -> Result<Exit, Failure> {
 
 /// The addresses of all guardians in a directory.
 pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
+    if let Some(failure) = other_federation(directory) {
+        return Err(failure);
+    }
     let guardians =
         (0..).map(|peer: u16| directory.join(peer.to_string())).take_while(|guardian| guardian.is_dir());
     let urls: Vec<String> = (0..)
@@ -78,4 +85,27 @@ pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
         return Err(Failure::new(Exit::CannotLook, message).hint("`fm-node dev --dir` makes them"));
     }
     Ok(urls)
+}
+
+/// The failure of a directory whose guardians have no ledger to load: they are of a federation of servers.
+fn other_federation(directory: &Path) -> Option<Failure> {
+    let inner =
+        std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let mut guardians: Vec<_> = inner.filter(|path| path.join(CONSENSUS).is_file()).collect();
+    guardians.sort();
+    let own = directory.join(CONSENSUS).is_file().then(|| directory.to_owned());
+    let guardian = own.or_else(|| guardians.into_iter().next())?;
+    let config = GuardianFiles::open(&guardian).ok()?.consensus().ok()?;
+    if config.modules.get(&LEDGER).is_some_and(|kind| kind == LEDGER_KIND) {
+        return None;
+    }
+    let mut kinds: Vec<_> = config.modules.values().map(|kind| printable(kind)).collect();
+    kinds.dedup();
+    let message = format!(
+        "{} is a guardian of a federation of servers (modules {}), and load is made of transactions of the ledger that \
+         `fm-node dev` gives its federations as module {LEDGER}",
+        guardian.display(),
+        kinds.join(", ")
+    );
+    Some(Failure::new(Exit::Usage, message).hint("`fm-node dev --dir NEW` makes a federation to try it on"))
 }
