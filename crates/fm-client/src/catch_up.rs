@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tracing::debug;
 
 use crate::AHEAD;
-use crate::guardians::{Asked, Fetched, Guardians, ask};
+use crate::guardians::{Asked, Fetched, Guardians, Question, ask};
 
 /// Bytes of the records that are fetched ahead, about.
 const AHEAD_BYTES: usize = 32 << 20;
@@ -78,7 +78,9 @@ impl<'a> CatchUp<'a> {
             if self.guardians.needed() == 1 {
                 givers.truncate(1);
             }
-            let question = ask(self.guardians.needed(), self.guardians.sources(&givers), session);
+            // Nothing of these sessions was ordered here.
+            let question = Question { session, needed: self.guardians.needed(), own: None };
+            let question = ask(question, self.guardians.sources(&givers));
             self.pending.push_back(Pending { session, answer: tokio::spawn(question) });
             self.next += 1;
         }

@@ -1,8 +1,8 @@
 //! All other guardians: how far they are, and the record of one session from whoever gives it first.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fm_crypto::SessionKeys;
@@ -34,12 +34,20 @@ pub struct Fetched {
     pub record: Vec<u8>,
 }
 
+/// The list of a session that this guardian ordered to its end.
+#[derive(Clone)]
+struct Own {
+    session: u64,
+    list: Arc<[Hash]>,
+}
+
 /// The other guardians as sources; they are asked until this goes.
 pub struct Guardians {
     /// Of so many guardians one at least says the truth.
     honest: usize,
     /// So many must give the same list of items.
     needed: usize,
+    own: Mutex<Option<Own>>,
     sources: BTreeMap<u16, Arc<Source>>,
     changed: watch::Receiver<()>,
     /// Ends its tasks when it is dropped.
@@ -67,7 +75,7 @@ impl Guardians {
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }
-        Self { honest, needed, sources, changed, _tasks: tasks }
+        Self { honest, needed, own: Mutex::default(), sources, changed, _tasks: tasks }
     }
 
     /// The guardians that say they have finished that session, furthest ahead first.
@@ -81,6 +89,31 @@ impl Guardians {
 
     pub(crate) fn honest(&self) -> usize {
         self.honest
+    }
+
+    /// This guardian ordered a session to its end, and these are its items: whoever gives the same list says the truth, and
+    /// others need not give it too. They may not have it: who finished a session orders it no more, and those that lack a
+    /// signature then have nobody else to ask.
+    pub fn ordered(&self, session: u64, list: &[Hash]) {
+        *self.own() = Some(Own { session, list: list.into() });
+    }
+
+    /// Whether this guardian said that it ordered that session to its end.
+    pub fn is_ordered(&self, session: u64) -> bool {
+        self.list_of(session).is_some()
+    }
+
+    /// From how many guardians a record may come.
+    fn enough(&self, session: u64) -> usize {
+        if self.is_ordered(session) { 1 } else { self.needed }
+    }
+
+    fn list_of(&self, session: u64) -> Option<Arc<[Hash]>> {
+        self.own().as_ref().filter(|own| own.session == session).map(|own| own.list.clone())
+    }
+
+    fn own(&self) -> MutexGuard<'_, Option<Own>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many must give the same list.
@@ -116,7 +149,7 @@ impl Guardians {
     /// The record of a session that others finished a while ago; before that, ordering finishes it sooner.
     pub async fn late_outcome(&self, session: u64) -> Fetched {
         let mut changed = self.changed.clone();
-        while self.ahead(session).len() < self.needed {
+        while self.ahead(session).len() < self.enough(session) {
             wait(&mut changed).await;
         }
         sleep(jittered(GRACE)).await;
@@ -136,7 +169,8 @@ impl Guardians {
 
     /// Asks those that are ahead.
     async fn first_of(&self, session: u64) -> Option<Fetched> {
-        let Asked { fetched, failures } = ask(self.needed, self.sources(&self.ahead(session)), session).await;
+        let question = Question { session, needed: self.needed, own: self.list_of(session) };
+        let Asked { fetched, failures } = ask(question, self.sources(&self.ahead(session))).await;
         failures.iter().for_each(|(peer, reason)| self.disappointed(*peer, session, reason));
         fetched
     }
@@ -184,8 +218,18 @@ pub(crate) struct Asked {
     pub(crate) failures: Vec<(u16, AskError)>,
 }
 
+/// What is asked for.
+pub(crate) struct Question {
+    pub(crate) session: u64,
+    /// So many must give the same list,
+    pub(crate) needed: usize,
+    /// unless it is this one, which this guardian ordered.
+    pub(crate) own: Option<Arc<[Hash]>>,
+}
+
 /// Asks as many as must give the same list, and the next one when one of them gave another one, nothing, or takes its time.
-pub(crate) async fn ask(needed: usize, sources: Vec<(u16, Arc<Source>)>, session: u64) -> Asked {
+pub(crate) async fn ask(question: Question, sources: Vec<(u16, Arc<Source>)>) -> Asked {
+    let Question { session, needed, own } = question;
     let mut left = sources.into_iter();
     let mut asked = JoinSet::new();
     let mut given: Vec<Vec<Hash>> = Vec::new();
@@ -199,9 +243,10 @@ pub(crate) async fn ask(needed: usize, sources: Vec<(u16, Arc<Source>)>, session
         tokio::select! {
             answer = asked.join_next() => match answer {
                 Some(Ok((peer, Ok((record, list))))) => {
+                    let is_own = own.as_deref() == Some(&list[..]);
                     given.push(list);
                     let alike = given.iter().filter(|other| given.last() == Some(*other)).count();
-                    if alike >= needed {
+                    if is_own || alike >= needed {
                         return Asked { fetched: Some(Fetched { peer, session, record }), failures };
                     }
                     more = usize::from(alike + asked.len() < needed);

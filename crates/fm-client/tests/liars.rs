@@ -12,7 +12,7 @@ use fm_client::{Ambiguous, Guardian, Guardians, wrap_bytes};
 use fm_codec::{Dialect, Encode, ModuleValue, Writer};
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{
-    AcceptedItem, ConsensusItem, SessionHeader, Signatures, merkle_root, sha256, signed_record,
+    AcceptedItem, ConsensusItem, Hash, SessionHeader, Signatures, merkle_root, sha256, signed_record,
 };
 use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, aside, serve};
 use futures::future::BoxFuture;
@@ -84,12 +84,17 @@ fn record(secrets: &[SigningKey], session: u64, signers: usize) -> Vec<u8> {
     record_of(secrets, session, signers, &[])
 }
 
+fn item(vote: &&[u8]) -> Vec<u8> {
+    let item = ConsensusItem::Module(ModuleValue { instance: 1, body: vote.to_vec() });
+    AcceptedItem { item, peer: 0 }.to_bytes(Dialect::MODERN)
+}
+
+fn leaf(vote: &&[u8]) -> Hash {
+    sha256(&[&item(vote)])
+}
+
 /// A session with these votes, signed by so many.
 fn record_of(secrets: &[SigningKey], session: u64, signers: usize, votes: &[&[u8]]) -> Vec<u8> {
-    let item = |vote: &&[u8]| {
-        let item = ConsensusItem::Module(ModuleValue { instance: 1, body: vote.to_vec() });
-        AcceptedItem { item, peer: 0 }.to_bytes(Dialect::MODERN)
-    };
     let items: Vec<Vec<u8>> = votes.iter().map(item).collect();
     let public: BTreeMap<u16, _> = (0..).zip(secrets.iter().map(SigningKey::public_key)).collect();
     let header = SessionHeader {
@@ -274,6 +279,29 @@ async fn one_is_not(manners: [Manner; 3]) {
     let guardians = guardians_where(&manners, Ambiguous::Vouched).await;
     let waited = timeout(Duration::from_secs(4), guardians.outcome(5)).await;
     assert!(waited.is_err(), "{manners:?}");
+}
+
+/// What a guardian ordered itself needs nobody else who vouches for it; a list that it did not order still does.
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_servers_one_guardian_is_enough_for_what_was_ordered_here() {
+    let (secrets, leaves) = (keys().0, |votes: &[&[u8]]| votes.iter().map(leaf).collect::<Vec<_>>());
+    for (honest, lie, votes) in [(Manner::Long, Manner::Short, LONG), (Manner::Short, Manner::Long, SHORT)] {
+        let guardians = guardians_where(&[honest, lie, Manner::Silent], Ambiguous::Vouched).await;
+        guardians.ordered(4, &leaves(votes));
+        let waited = timeout(Duration::from_secs(4), guardians.late_outcome(5)).await;
+        assert!(waited.is_err(), "another session was ordered here");
+        guardians.ordered(5, &leaves(votes));
+        let fetched = timeout(Duration::from_secs(8), guardians.late_outcome(5)).await.unwrap();
+        assert_eq!((fetched.peer, fetched.record), (0, record_of(&secrets, 5, 3, votes)));
+        let liars = guardians_where(&[Manner::Silent, lie, Manner::Silent], Ambiguous::Vouched).await;
+        liars.ordered(5, &leaves(votes));
+        assert!(timeout(Duration::from_secs(4), liars.late_outcome(5)).await.is_err());
+    }
+    // It is the only one that says it has the session.
+    let alone = guardians_where(&[Manner::Long], Ambiguous::Vouched).await;
+    assert!(timeout(Duration::from_secs(4), alone.late_outcome(5)).await.is_err());
+    alone.ordered(5, &leaves(LONG));
+    assert_eq!(timeout(Duration::from_secs(4), alone.late_outcome(5)).await.unwrap().peer, 0);
 }
 
 /// Where nodes alone order, nobody signs the long one.

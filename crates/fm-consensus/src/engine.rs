@@ -159,6 +159,11 @@ impl Engine {
         self.session.signing.as_ref().map(|signing| signing.own)
     }
 
+    /// The leaf hashes of the items of the session in progress, once its rounds are over: none follows.
+    pub fn closed_list(&self) -> Option<&[Hash]> {
+        self.session.signing.as_ref().map(|_| &self.session.leaves[..])
+    }
+
     /// What the federation owns and owes.
     pub fn balance(&self) -> &BalanceSheet {
         &self.balance

@@ -227,6 +227,9 @@ impl Sessions {
                     if take_unit(&shared, engine, log, &unit)? {
                         return Ok(Turn::Finished);
                     }
+                    if let Some(items) = engine.closed_list().filter(|_| !guardians.is_ordered(session)) {
+                        guardians.ordered(session, items);
+                    }
                 }
                 fetched = &mut outcome => {
                     // Nothing may be appended to the units of a session that is finished by this.
