@@ -19,7 +19,7 @@ use fm_crypto::{ConsensusConfig, PrivateConfig, SessionKeys};
 use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Code, Finding, Severity, SignedSession};
-use fm_store::{Durability, Inheritance, LiveStore};
+use fm_store::{Durability, Inheritance, LiveStore, check_writable};
 use serde_json::Value;
 
 use crate::DATABASE_NAME;
@@ -69,6 +69,24 @@ pub fn carry_over_hash(job: CarryOver<'_>) -> Result<String, CarryOverError> {
     Ok(hex::encode(consensus_hash(&consensus(job)?)?))
 }
 
+/// Whether the directory can become that guardian's at all: what [`carry_over`] would refuse before it proves the history.
+///
+/// # Errors
+/// If it is no conversion, not this guardian's, or may not be written to. Nothing is written.
+pub fn carry_over_look(job: CarryOver<'_>, control: Control<'_>) -> Result<(), CarryOverError> {
+    let local = local(job, &consensus(job)?)?;
+    // Behind an earlier run it is a guardian's.
+    if job.directory.join(CONSENSUS).exists() {
+        return Ok(());
+    }
+    let dir = MigratedDir::open(job.directory, control)?;
+    check_guardian(&dir, job.from, local.identity, job.guardian, control)?;
+    for written in [job.directory, &job.directory.join(DATABASE_NAME)] {
+        check_writable(written)?;
+    }
+    Ok(())
+}
+
 /// Proves the directory and makes a data directory of it.
 ///
 /// # Errors
@@ -85,7 +103,7 @@ pub fn carry_over(
         return Err(CarryOverError::NotConfirmed { hash });
     }
     let local = local(job, &consensus)?;
-    let done = job.directory.join("consensus.json");
+    let done = job.directory.join(CONSENSUS);
     if done.exists() {
         let has = |name: &str, text: &str| {
             fs::read_to_string(job.directory.join(name)).is_ok_and(|found| found == text)

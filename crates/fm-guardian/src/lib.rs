@@ -35,7 +35,7 @@ mod units;
 mod watchdog;
 
 pub use beside::Servers;
-pub use carry_over::{CarriedOver, CarryOver, carry_over, carry_over_hash};
+pub use carry_over::{CarriedOver, CarryOver, carry_over, carry_over_hash, carry_over_look};
 pub use carry_over_error::CarryOverError;
 pub use config::{Consensus, Endpoint, IrohEndpoint, Local, NodeConfig, NodeConfigError};
 pub use error::NodeError;

@@ -10,9 +10,18 @@ use fm_tests::{
 
 const CONVERTED: u64 = 319;
 
+/// Both steps, as a guardian takes them.
 fn confirmed(directory: &Path, from: &Path, more: &[&str]) -> Run {
     let hash = hash_to_confirm(carry_over(directory, from, &[]));
     carry_over(directory, from, &[&["--confirm", hash.as_str()], more].concat())
+}
+
+/// What is refused is refused before anybody compares hashes, and with the hash too.
+fn refused(directory: &Path, from: &Path, hash: &str, more: &[&str]) -> Run {
+    let first = carry_over(directory, from, more).exits(2);
+    let second = carry_over(directory, from, &[&["--confirm", hash], more].concat()).exits(2);
+    assert_eq!(first.stderr, second.stderr);
+    second
 }
 
 #[test]
@@ -22,11 +31,12 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
     let directory = |peer: usize| home.path().join(peer.to_string());
     // Another guardian's files: it would run with that guardian's key beside that guardian's own node.
     let before = digest(&directory(0));
-    let refused = confirmed(&directory(0), &old[1], &[]).exits(2);
-    assert!(refused.sentence().contains("converted from the database of guardian 1"), "{}", refused.stderr);
-    assert!(refused.stderr.contains("--guardian 1"), "{}", refused.stderr);
-    let refused = confirmed(&directory(0), &old[1], &["--guardian", "0"]).exits(2);
-    assert!(refused.sentence().contains("the files are those of guardian 1"), "{}", refused.stderr);
+    let hash = hash_to_confirm(carry_over(&directory(0), &old[0], &[]));
+    let run = refused(&directory(0), &old[1], &hash, &[]);
+    assert!(run.sentence().contains("converted from the database of guardian 1"), "{}", run.stderr);
+    assert!(run.stderr.contains("--guardian 1"), "{}", run.stderr);
+    let run = refused(&directory(0), &old[1], &hash, &["--guardian", "0"]);
+    assert!(run.sentence().contains("the files are those of guardian 1"), "{}", run.stderr);
     assert_eq!(digest(&directory(0)), before);
     // What RocksDB leaves of a file that it was writing when it was killed.
     for name in ["000012.dbtmp", "OPTIONS-000013.dbtmp"] {
@@ -51,9 +61,9 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
     );
     // The old database is gone: nobody knows whose conversion it is, and the guardian is named.
     fs::remove_dir_all(old[2].join("database")).expect("the old database");
-    let refused = confirmed(&directory(2), &old[2], &[]).exits(2);
-    assert!(refused.sentence().contains("there is no database in its directory"), "{}", refused.stderr);
-    let run = confirmed(&directory(2), &old[2], &["--guardian", "2"]).exits(0);
+    let run = refused(&directory(2), &old[2], &hash, &[]);
+    assert!(run.sentence().contains("there is no database in its directory"), "{}", run.stderr);
+    let run = carry_over(&directory(2), &old[2], &["--guardian", "2", "--confirm", &hash]).exits(0);
     assert!(run.stdout.contains("as you named it"), "{}", run.stdout);
     verify!(directory(2), "--config", old[2], "--json").exits(0);
 }

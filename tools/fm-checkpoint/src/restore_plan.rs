@@ -34,6 +34,9 @@ pub(crate) struct PlanLine<'a> {
     free: u64,
 }
 
+/// Sessions of three minutes, as servers are set up.
+const SESSIONS_A_DAY: u64 = 480;
+
 #[derive(Serialize)]
 struct WitnessLine<'a> {
     path: &'a Path,
@@ -382,5 +385,18 @@ fn print_equivocation(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Fa
         (None, None) => "not needed: no units of this guardian are forgotten".to_owned(),
     };
     output.line(&format!("guard      {text}"))?;
-    output.line(&format!("           {}", plan.evidence))
+    output.line(&format!("           {}", plan.evidence))?;
+    far_guard(plan).into_iter().try_for_each(|far| output.line(&format!("           {far}")))
+}
+
+/// What a guard that ends far beyond all that is known means: a number with a digit too many keeps a guardian still for years.
+fn far_guard(plan: &PlanLine<'_>) -> Option<String> {
+    let known = plan.old.last.unwrap_or(0).max(plan.last);
+    let beyond = plan.guard_until?.checked_sub(known).filter(|beyond| *beyond >= SESSIONS_A_DAY)?;
+    let (sessions, days) = (group_digits(beyond), group_digits(beyond / SESSIONS_A_DAY));
+    Some(format!(
+        "that is {sessions} sessions beyond session {}, the newest one known here: at three minutes a session this guardian \
+         keeps still for {days} day(s)",
+        group_digits(known)
+    ))
 }

@@ -3,7 +3,8 @@
 use fm_audit::Control;
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag, of_files, warn};
 use fm_guardian::{
-    CarryOver, CarryOverError, SetupError, SetupPlan, begin_setup, carry_over, carry_over_hash, finish_setup,
+    CarryOver, CarryOverError, SetupError, SetupPlan, begin_setup, carry_over, carry_over_hash,
+    carry_over_look, finish_setup,
 };
 
 use crate::args::{BeginArgs, CarryOverArgs, FinishArgs, SetupCommand};
@@ -60,14 +61,17 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
     let job = CarryOver { directory: data_dir, from, rounds_per_session: *rounds, guardian: *guardian };
     let mut output = Output::default();
     let hash = carry_over_hash(job).map_err(not_carried)?;
+    let flag = interrupt_flag()?;
     let Some(confirmed) = confirm else {
+        let progress = TerminalProgress::new();
+        carry_over_look(job, Control { progress: &progress, interrupted: &flag }).map_err(not_carried)?;
+        drop(progress);
         output.line(&format!("hash       {hash}"))?;
         output.line(
             "compare    with all guardians, by voice; then run the same command with --confirm and the hash",
         )?;
         return Ok(Exit::Done);
     };
-    let flag = interrupt_flag()?;
     let is_wrong = |error: &CarryOverError| match error {
         CarryOverError::Config(error) => is_wrong_password(error),
         CarryOverError::Files(error) => error.is_wrong_password(),

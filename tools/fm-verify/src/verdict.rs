@@ -250,10 +250,13 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
             group_digits(last),
             group_digits(verdict.items)
         ))?;
-        if verdict.pending > 0 || verdict.units > 0 {
-            output.line(&format!("open       {}", open_session(verdict)))?;
-        }
+        print_open(output, verdict)?;
         output.line(&format!("{}{}", root_line(root, last), root_standing(verdict)))?;
+    } else {
+        print_open(output, verdict)?;
+        if judgement.records > 0 {
+            output.line("root       none: it is that of a whole history, and part of this one is missing or cannot be read")?;
+        }
     }
     if let Some(identity) = verdict.origin.identity {
         output.line(&format!("identity   {identity}"))?;
@@ -272,6 +275,13 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
         output.line(&trust_line(trust, verdict.errors, *is_epochs))?;
     }
     output.line(&format!("verdict    {}", summary(judgement, outcome)))
+}
+
+fn print_open(output: &mut Output, verdict: &Verdict<'_>) -> Result<(), Failure> {
+    if verdict.pending == 0 && verdict.units == 0 {
+        return Ok(());
+    }
+    output.line(&format!("open       {}", open_session(verdict)))
 }
 
 /// The session in progress, in words.
