@@ -1,12 +1,14 @@
 //! Whether the library can continue from the units of the open session in the database: it refuses all of them if one is missing
-//! that another builds on, and does not say which.
+//! that another builds on, or is not what its creator signed, and does not say which.
 
 use std::collections::HashSet;
 
 use fm_codec::Dialect;
 use fm_consensus::ALEPH_UNITS;
+use fm_crypto::SessionKeys;
+use fm_history::Code;
 use fm_store::{LiveStore, StoreError};
-use fm_units::{ALEPH_0_36, Expected, Joined, Records, UnitTable, read_in_form};
+use fm_units::{ALEPH_0_36, Dag, Expected, Joined, Records, UnitTable, read_in_form};
 
 /// The units of the open session, as the library would find them.
 pub(crate) struct Loadable {
@@ -17,7 +19,13 @@ pub(crate) struct Loadable {
 }
 
 /// Looks at the units in the database.
-pub(crate) fn units_in(store: &LiveStore, expected: Expected, me: u16) -> Result<Loadable, StoreError> {
+pub(crate) fn units_in(
+    store: &LiveStore,
+    session: u64,
+    keys: &SessionKeys,
+    me: u16,
+) -> Result<Loadable, StoreError> {
+    let expected = Expected { session, guardians: Some(keys.guardians()) };
     let table = UnitTable { prefix: ALEPH_UNITS, session_in_key: false, dialect: Dialect::MODERN };
     let mut rows = Joined::new(table);
     let refused = |fault: String| Ok(Loadable { fault: Some(fault), own: true });
@@ -35,7 +43,7 @@ pub(crate) fn units_in(store: &LiveStore, expected: Expected, me: u16) -> Result
     }
     match read_in_form(backup, expected, &[&ALEPH_0_36]) {
         Ok(records) => Ok(Loadable {
-            fault: fault_of(&records, expected.session),
+            fault: fault_of(&records, session).or_else(|| change_in(&records, keys)),
             own: records.units().any(|(_, unit)| unit.fields.creator == u64::from(me)),
         }),
         Err(error) => refused(error.to_string()),
@@ -63,4 +71,19 @@ fn fault_of(records: &Records<'_>, session: u64) -> Option<String> {
         seen.insert((Some(fields.round), fields.creator));
     }
     None
+}
+
+/// A unit that is not what its creator signed: one that was changed in the database. That guardians fork is no fault of it.
+fn change_in(records: &Records<'_>, keys: &SessionKeys) -> Option<String> {
+    let changed = |code| {
+        matches!(
+            code,
+            Code::UnitSignatureInvalid | Code::UnitParentsDiffer | Code::UnitForeign | Code::WrongKeys
+        )
+    };
+    let dag = Dag::new(std::slice::from_ref(records), Some(keys), Dialect::MODERN)?;
+    dag.findings
+        .iter()
+        .find(|finding| changed(finding.code))
+        .map(|finding| format!("in the database {}", finding.message))
 }

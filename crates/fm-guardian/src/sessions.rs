@@ -7,7 +7,6 @@ use fm_aleph::{Member, OrderedUnit, Proposals, Session};
 use fm_client::Guardians;
 use fm_consensus::{Engine, Federation, Guard, Rules};
 use fm_store::Durability;
-use fm_units::Expected;
 use tokio::sync::watch;
 use tokio::task::block_in_place;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -197,8 +196,7 @@ impl Sessions {
             info!(session, "no units are made in this session: its outcome is waited for");
             return Ok(false);
         }
-        let expected = Expected { session, guardians: Some(keys.guardians()) };
-        let units = units_in(&self.shared.store, expected, self.shared.config.me())?;
+        let units = units_in(&self.shared.store, session, keys, self.shared.config.me())?;
         if units.own {
             self.recorder.made_units(session)?;
         }

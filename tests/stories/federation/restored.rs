@@ -149,16 +149,34 @@ fn a_guardian_on_a_copy_of_its_own_checkpoint_makes_no_unit_twice() {
 
 #[test]
 fn a_session_with_a_hole_in_its_units_is_taken_from_the_others() {
+    is_taken_from_the_others(|_| None, "units 40 to 40");
+}
+
+/// Wherever a byte changed, the unit is not what its creator signed.
+#[test]
+fn a_session_with_a_changed_unit_is_taken_from_the_others() {
+    let changed = |mut row: Vec<u8>| {
+        let last = row.len() - 1;
+        row[last] ^= 1;
+        Some(row)
+    };
+    is_taken_from_the_others(changed, "is not signed by its creator");
+}
+
+/// With that change to a row of units in guardian 2's database.
+fn is_taken_from_the_others(change: impl Fn(Vec<u8>) -> Option<Vec<u8>>, reason: &str) {
     let mut nodes = Nodes::real();
     let path = nodes.directory(2).join("database");
     let store = fm_store::LiveStore::open(&path).expect("the database");
-    let hole = fm_consensus::unit_key(40);
-    store.write([(hole.as_slice(), None)], fm_store::Durability::Synced).expect("the row can be removed");
+    let key = fm_consensus::unit_key(40);
+    let row = store.get(&key).expect("it can be read").expect("the row");
+    let row = change(row);
+    store.write([(key.as_slice(), row.as_deref())], fm_store::Durability::Synced).expect("it can be written");
     drop(store);
     nodes.start_all();
     nodes.wait_for(2, 28);
     let log = nodes.log(2);
-    assert!(log.contains("the session cannot be ordered here") && log.contains("units 40 to 40"), "{log}");
+    assert!(log.contains("the session cannot be ordered here") && log.contains(reason), "{log}");
     assert!(!log.contains("ordering ended"), "{log}");
     let sessions = nodes.shut_down();
     nodes.root(sessions);

@@ -82,6 +82,7 @@ fn what_follows_from_lost_sessions_is_told_under_them() {
     let people = guardian.verify_for_people(&[]).exits(1).stdout;
     let errors = people.lines().filter(|line| line.starts_with("error")).count();
     assert_eq!(errors, 5, "{people}");
+    assert!(people.contains("\nroot       none: it is that of a whole history"), "{people}");
     let folded =
         format!("        + {lost} transaction-index-extra follow from session-missing at session 12;");
     assert!(people.contains(&folded), "{people}");
