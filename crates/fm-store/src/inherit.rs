@@ -18,6 +18,17 @@ const HANDED_DOWN: u32 = 0o2775;
 /// The bit of directories, such as `/tmp`, that many users share.
 const STICKY: u32 = 0o1000;
 
+/// The user and group of a directory that is not root's, if this process runs as root: what it makes there, and keeps making,
+/// that user cannot go on with.
+///
+/// # Errors
+/// If it cannot be looked at.
+pub fn owner_unlike_root(directory: &Path) -> Result<Option<(u32, u32)>, StoreError> {
+    let found = fs::metadata(directory).map_err(|source| StoreError::io(directory, source))?;
+    let is_anothers = rustix::process::geteuid().is_root() && found.uid() != 0;
+    Ok(is_anothers.then(|| (found.uid(), found.gid())))
+}
+
 /// Owner, group and mode for something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inheritance {

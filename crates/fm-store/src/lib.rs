@@ -42,7 +42,7 @@ pub use checkpoint_name::{
 pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use directory_sync::{sync_directory, sync_name, unsynced_directory};
 pub use error::StoreError;
-pub use inherit::{Inheritance, keep_private, make_directory};
+pub use inherit::{Inheritance, keep_private, make_directory, owner_unlike_root};
 pub use live::{Durability, LiveStore, add_empty_log};
 pub use lock::{DatabaseLock, lock_whole};
 pub use movable::{check_movable, check_writable};

@@ -138,3 +138,23 @@ fn a_guardian_that_is_carried_over() {
         is_the_nodes(&directory, "carried over");
     });
 }
+
+/// What a node that runs as root makes belongs to root, file after file: it says so.
+#[test]
+fn a_node_as_root_in_anothers_directory_says_so() {
+    with_own_mounts("owners::a_node_as_root_in_anothers_directory_says_so", || {
+        let guardian = Restorable::new(0);
+        // All that this guardian has finished: it ends at once.
+        let run = || {
+            let mut node = fm_tests::command(fm_tests::binary("fm-node"));
+            node.args(["run", "--bind-p2p", "127.0.0.1:0", "--bind-api", "127.0.0.1:0", "--sessions", "1"]);
+            node.args(["--guard-until", "none"]).env("FM_PASSWORD", "fixture");
+            let output = node.arg("--data-dir").arg(guardian.path()).output().expect("it can be started");
+            fm_tests::Run::from_output("fm-node run".to_owned(), output).exits(0).stderr
+        };
+        assert!(!run().contains("this runs as root"), "the directory is root's");
+        hand_over(&guardian.path());
+        let said = run();
+        assert!(said.contains("belongs to user 1234") && said.contains("`chown -R 1234:2345`"), "{said}");
+    });
+}

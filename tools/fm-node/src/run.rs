@@ -9,6 +9,7 @@ use fm_cli::{Exit, Failure, interrupt_flag, of_files};
 use fm_config::GuardianFiles;
 use fm_consensus::{Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
+use fm_store::owner_unlike_root;
 use tokio::runtime::{Builder, Runtime};
 use tracing::{info, warn};
 
@@ -33,6 +34,13 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     let mut notes = config.notes.clone();
     if config.api_auth.is_none() {
         notes.push("no password: what needs the guardian's password is refused at its interface".to_owned());
+    }
+    if let Some((user, group)) = owner_unlike_root(&arguments.data_dir)? {
+        notes.push(format!(
+            "this runs as root, and {} belongs to user {user}: its new files are root's, and nothing that runs as that user can \
+             go on with them; stop it, `chown -R {user}:{group}` the directory, and run it as user {user}",
+            arguments.data_dir.display()
+        ));
     }
     let options = NodeOptions {
         listen: arguments.bind_p2p.clone(),
