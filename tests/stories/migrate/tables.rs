@@ -87,6 +87,46 @@ fn every_table_of_real_guardians_is_named_and_counted() {
     }
 }
 
+/// An archive of each has the same tables.
+#[test]
+fn every_table_of_an_archive_is_named_and_counted() {
+    let home = tempfile::tempdir().expect("a directory");
+    for (number, (path, _, _)) in real().into_iter().enumerate() {
+        let archive = home.path().join(format!("{number}.fmar"));
+        let config =
+            path.ancestors().find(|around| around.join("consensus.json").exists()).expect("a guardian's");
+        checkpoint!("export", path, "--to", archive, "--config", config).exits(0);
+        let told = inspected(&path, Some(config));
+        let shown =
+            checkpoint!("inspect", archive, "--tables", "--config", config, "--json").exits(0).verdict();
+        assert_eq!(
+            (&shown["tables"], &shown["modules"]),
+            (&told["tables"], &told["modules"]),
+            "{}",
+            path.display()
+        );
+        let people = checkpoint!("inspect", archive, "--tables").exits(0).stdout;
+        assert!(people.contains("signed_session_outcome\n"), "{people}");
+        let quick = checkpoint!("inspect", archive, "--json").exits(0).verdict();
+        assert!(quick.get("tables").is_none(), "{quick}");
+    }
+}
+
+/// Frames that are damaged are no empty tables; a layout that nobody knows is named.
+#[test]
+fn tables_of_a_damaged_archive_are_refused() {
+    let home = tempfile::tempdir().expect("a directory");
+    let archive = home.path().join("a.fmar");
+    checkpoint!("export", fixture("session-v0.5.0/peer-0"), "--to", archive).exits(0);
+    let good = fs::read(&archive).expect("an archive");
+    let mut bad = good.clone();
+    bad[2000] ^= 1;
+    fs::write(&archive, bad).expect("a file");
+    let run = checkpoint!("inspect", archive, "--tables").exits(3);
+    assert!(run.sentence().contains("frame 0"), "{}", run.stderr);
+    checkpoint!("inspect", archive).exits(0);
+}
+
 /// Record by record, `cat` names the tables that `inspect` counts.
 #[test]
 fn records_are_shown_with_their_tables() {

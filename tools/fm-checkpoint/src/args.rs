@@ -195,6 +195,11 @@ pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
     #[command(flatten)]
+    pub(crate) kinds: KindArgs,
+    /// Read all of it, and count the records of every table.
+    #[arg(long)]
+    pub(crate) tables: bool,
+    #[command(flatten)]
     pub(crate) json: JsonArgs,
 }
 

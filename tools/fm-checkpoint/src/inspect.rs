@@ -1,10 +1,15 @@
-//! `inspect`.
+//! `inspect`: what an archive says that it holds, and on request its tables, counted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fm_audit::ArchiveSource;
-use fm_cli::{Exit, Failure, Output, group_digits};
+use fm_audit::{ArchiveSource, AuditError};
+use fm_cli::{
+    Exit, Failure, ModuleLine, Output, TableLine, group_digits, module_lines, prefix_of, print_modules,
+    print_tables, table_lines,
+};
+use fm_eras::modules::Modules;
+use fm_eras::{Detected, SourceError, Tables};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
@@ -21,6 +26,15 @@ struct Inspected<'a> {
     file_bytes: u64,
     identity: String,
     root: String,
+    #[serde(flatten)]
+    counted: Option<Counted>,
+}
+
+/// What is known only once all of it was read.
+#[derive(Serialize)]
+struct Counted {
+    modules: Vec<ModuleLine>,
+    tables: Vec<TableLine>,
 }
 
 pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
@@ -40,6 +54,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
         file_bytes: summary.length,
         identity: hex::encode(summary.identity),
         root: hex::encode(summary.root),
+        counted: arguments.tables.then(|| count(&archive, arguments)).transpose()?,
     };
     let mut output = Output::default();
     if arguments.json.json {
@@ -53,5 +68,22 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
     output.line(&format!("{:<24} {}", "bytes", group_digits(inspected.file_bytes)))?;
     output.line(&format!("{:<24} {}", "identity", inspected.identity))?;
     output.line(&format!("{:<24} {}", "root", inspected.root))?;
+    if let Some(Counted { modules, tables }) = &inspected.counted {
+        print_modules(&mut output, modules)?;
+        print_tables(&mut output, tables)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Counts the records by table, as the layout in the header has them.
+fn count(archive: &ArchiveSource, arguments: &InspectArgs) -> Result<Counted, Failure> {
+    let name = archive.metadata("layout").unwrap_or_default();
+    let Some(layout) = Detected::by_name(&name) else {
+        let message = format!("{} names no layout that is known: {name:?}", archive.path().display());
+        return Err(Failure::new(Exit::CannotLook, message).hint("without --tables the rest is shown"));
+    };
+    let unreadable = |source: SourceError| Failure::from(AuditError::rows(archive.path(), source));
+    let modules = Modules::read(archive, layout, &arguments.kinds.kinds()?).map_err(unreadable)?;
+    let tables = Tables::count(archive, |key| prefix_of(key, &modules), |_, _| {}).map_err(unreadable)?;
+    Ok(Counted { modules: module_lines(&tables, &modules), tables: table_lines(&tables, &layout, &modules) })
 }

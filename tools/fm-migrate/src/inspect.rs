@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use fm_audit::{omission_findings, settle_log};
-use fm_cli::{Exit, Failure, Output, PinnedKeys};
+use fm_cli::{
+    Exit, Failure, ModuleLine, Output, PinnedKeys, TableLine, module_lines, prefix_of, table_lines,
+};
 use fm_codec::{Dialect, Reader};
 use fm_eras::block::{BlockLayout, ValueForm, decode_block};
 use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
-use fm_eras::modules::{ModuleKey, Modules, UNKNOWN_TABLE};
+use fm_eras::modules::Modules;
 use fm_eras::{Detected, SourceError, Tables, detect};
 use fm_history::{Code, Finding, printable};
 use fm_store::ReadStore;
@@ -15,32 +17,6 @@ use serde::Serialize;
 
 use crate::args::InspectArgs;
 use crate::inspect_print;
-
-#[derive(Serialize)]
-pub(crate) struct TableLine {
-    pub(crate) prefix: String,
-    pub(crate) name: String,
-    /// The module whose table it is, and its kind if the configuration says it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) module: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) kind: Option<String>,
-    pub(crate) records: u64,
-    pub(crate) key_bytes: u64,
-    pub(crate) value_bytes: u64,
-}
-
-/// A module, as configuration and database have it.
-#[derive(Serialize)]
-pub(crate) struct ModuleLine {
-    pub(crate) module: u16,
-    pub(crate) kind: Option<String>,
-    /// The version of its database, as the database says.
-    pub(crate) database: Option<u64>,
-    pub(crate) records: u64,
-    /// Records in tables that its kind does not have in that version; none if nothing is known of the kind.
-    pub(crate) unknown_records: Option<u64>,
-}
 
 /// What the server wrote of its own versions.
 #[derive(Serialize)]
@@ -193,64 +169,6 @@ fn two_texts(value: &[u8], dialect: Dialect) -> Option<ServerVersions> {
     let mut reader = Reader::new(value, dialect);
     let mut text = || Some(printable(&reader.text().ok()?).into_owned());
     Some(ServerVersions { first: text()?, last: text()? })
-}
-
-/// The first byte, and in module space the module's id and the first byte of its own key.
-fn prefix_of(key: &[u8], modules: &Modules) -> Vec<u8> {
-    match modules.key_of(key) {
-        Some(key) => key.prefix.to_vec(),
-        None => key.iter().take(1).copied().collect(),
-    }
-}
-
-fn table_lines(tables: &Tables, layout: &Detected, modules: &Modules) -> Vec<TableLine> {
-    let line = |(prefix, count): (&Vec<u8>, &fm_eras::TableCount)| {
-        let name = layout.table_name(prefix).unwrap_or("unknown");
-        let module = modules.key_of(prefix).map(|key| {
-            // A prefix is a whole key only where it is the key of the one row that it counts.
-            let is_key = count.key_bytes == prefix.len() as u64;
-            if is_key { key } else { ModuleKey { rest: &[], ..key } }
-        });
-        let known = module.and_then(|key| modules.modules.get(&key.module));
-        TableLine {
-            prefix: hex::encode(prefix),
-            name: module.map_or(name, |key| modules.name_of(&key)).to_owned(),
-            module: module.map(|key| key.module),
-            kind: known.and_then(|module| module.kind.clone()),
-            records: count.records,
-            key_bytes: count.key_bytes,
-            value_bytes: count.value_bytes,
-        }
-    };
-    tables.counts.iter().map(line).collect()
-}
-
-/// Every module that the configuration names, that has a database version, or that has rows.
-fn module_lines(tables: &Tables, modules: &Modules) -> Vec<ModuleLine> {
-    let mut lines: BTreeMap<u16, ModuleLine> = modules
-        .modules
-        .iter()
-        .map(|(number, module)| {
-            let unknown_records = module.is_known(modules.is_v0_1()).then_some(0);
-            let (kind, database) = (module.kind.clone(), module.database);
-            (*number, ModuleLine { module: *number, kind, database, records: 0, unknown_records })
-        })
-        .collect();
-    for (prefix, count) in &tables.counts {
-        let Some(key) = modules.key_of(prefix) else { continue };
-        let line = lines.entry(key.module).or_insert(ModuleLine {
-            module: key.module,
-            kind: None,
-            database: None,
-            records: 0,
-            unknown_records: None,
-        });
-        line.records += count.records;
-        if modules.name_of(&key) == UNKNOWN_TABLE {
-            line.unknown_records = line.unknown_records.map(|records| records + count.records);
-        }
-    }
-    lines.into_values().collect()
 }
 
 impl Inspection {
