@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
-use fm_store::Row;
+use fm_rows::Row;
 
 /// All records of an archive.
 pub fn records_of(archive: &Path) -> Vec<Row> {

@@ -2,7 +2,7 @@
 
 use fm_codec::ModuleValue;
 use fm_history::{BlockContent, BlockItem, Contribution, Epoch, EpochItem};
-use fm_store::Row;
+use fm_rows::Row;
 
 /// What becomes of a row; none drops it.
 pub type Change = Box<dyn FnMut(&[u8], &[u8]) -> Option<Row>>;

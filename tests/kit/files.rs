@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_store::{ReadStore, Row};
+use fm_rows::Row;
+use fm_store::ReadStore;
 use sha2::{Digest, Sha256};
 
 /// Every file and directory below a directory, by relative path, sorted.

@@ -6,7 +6,7 @@ use std::path::Path;
 use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
 use fm_forge::damage;
 use fm_history::Code;
-use fm_store::Row;
+use fm_rows::Row;
 use serde_json::Value;
 
 use crate::migrate;

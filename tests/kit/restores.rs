@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_store::{Row, StoreWriter};
+use fm_rows::Row;
+use fm_store::StoreWriter;
 use serde_json::Value;
 use tempfile::TempDir;
 

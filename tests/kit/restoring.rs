@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use fm_store::Row;
+use fm_rows::Row;
 
 use crate::{Fault, Restorable, Run, digest, rows, run_with_fault};
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
 use fm_forge::broadcast_secret;
-use fm_store::Row;
+use fm_rows::Row;
 
 use crate::{Federation, Run, binary, command, partial_of};
 

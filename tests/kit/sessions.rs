@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fm_eras::block::BlockLayout;
 use fm_forge::{BlockSpec, ForgedBlocks, forge_blocks};
 use fm_history::Code;
-use fm_store::Row;
+use fm_rows::Row;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use fm_audit::{Control, EpochStream, Silent, StoredHistory, compare_histories};
 use fm_codec::ModuleValue;
-use fm_eras::{Detected, RowSource, session};
+use fm_eras::{Detected, session};
 use fm_forge::damage::{edit_block, rewrite};
 use fm_forge::{BlockSpec, forge_blocks};
 use fm_history::{BlockContent, BlockItem};
+use fm_rows::RowSource;
 use fm_store::ReadStore;
 
 /// Bytes that this process has read, the system's caches included.

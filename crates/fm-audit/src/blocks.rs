@@ -1,12 +1,12 @@
 //! Blocks and sessions, decoded and verified on all cores, in order.
 
 use fm_crypto::SessionKeys;
-use fm_eras::Rows;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{
     Block, BlockContent, Code, ConvertedSession, Finding, PeerId, Place, SessionHeader, SessionLeaf,
     SessionOutcome, convert_block,
 };
+use fm_rows::Rows;
 use rayon::prelude::*;
 
 use crate::ambiguity::ambiguity;

@@ -1,8 +1,9 @@
 //! The records beside the sessions of a migrated database, compared with those of the old one.
 
 use fm_eras::block::Version;
-use fm_eras::{RowSource, session};
+use fm_eras::session;
 use fm_history::{Code, Finding, Place};
+use fm_rows::{Joined, RowSource, merge_join};
 
 use crate::manifest::target_of;
 use crate::migrated::Report;
@@ -22,11 +23,11 @@ pub(crate) fn check_carried(
         .filter(
             move |row| !matches!(row, Ok((key, _)) if key.first().copied() == of_rule && !key.is_empty()),
         );
-    let mut stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
+    let stored = stored.map(|row| row.map_err(|source| AuditError::rows(database.path(), source)));
     let from = carried_from(&dir.layout);
     let layout = dir.layout;
     let target = target_of(&dir.manifest.target_version).unwrap_or(session::NEWEST);
-    let mut expected = RowSource::scan_range(&dir.provenance, &from, None)
+    let expected = RowSource::scan_range(&dir.provenance, &from, None)
         .map(|row| {
             control.check()?;
             row.map_err(|source| AuditError::rows(dir.provenance.path(), source))
@@ -36,39 +37,24 @@ pub(crate) fn check_carried(
             Err(error) => Some(Err(error)),
         });
     control.progress.begin("carried records", "records", None);
-    let (mut left, mut right) = (stored.next().transpose()?, expected.next().transpose()?);
-    loop {
+    for joined in merge_join(stored, expected) {
         control.check()?;
         control.progress.advance(1);
-        let order = match (&left, &right) {
-            (None, None) => break,
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (Some((stored, _)), Some((expected, _))) => stored.cmp(expected),
-        };
-        if order.is_lt() {
-            if let Some((key, _)) = &left {
-                report.add(unexpected(key, target));
-            }
-        } else if order.is_gt() {
-            if let Some((key, _)) = &right {
+        match joined? {
+            Joined::Left((key, _)) => report.add(unexpected(&key, target)),
+            Joined::Right((key, _)) => {
                 let message = "the old database has this record, the new one not";
-                report.add(Finding::new(Code::CarriedRecordMissing, Place::key(key), message));
+                report.add(Finding::new(Code::CarriedRecordMissing, Place::key(&key), message));
             }
-        } else if let (Some((key, stored)), Some((_, expected))) = (&left, &right) {
-            if stored != expected {
-                let message = "the record differs from that of the old database";
-                report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(key), message));
+            Joined::Both { key, left: stored, right: expected } => {
+                if stored != expected {
+                    let message = "the record differs from that of the old database";
+                    report.add(Finding::new(Code::CarriedRecordDiffers, Place::key(&key), message));
+                }
+                if !session::is_known(&key, target) {
+                    report.add(foreign(&key));
+                }
             }
-            if !session::is_known(key, target) {
-                report.add(foreign(key));
-            }
-        }
-        if order.is_le() {
-            left = stored.next().transpose()?;
-        }
-        if order.is_ge() {
-            right = expected.next().transpose()?;
         }
     }
     control.progress.end();

@@ -9,12 +9,12 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
-use fm_eras::RowSource;
 use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
 use fm_history::{
     Code, ConvertedSession, Epoch, EpochContent, EpochFacts, Finding, Place, SessionHeader, SessionLeaf,
     SignatureState, convert_epoch,
 };
+use fm_rows::RowSource;
 use rayon::prelude::*;
 
 use crate::shares::{self, Unsigned};

@@ -4,8 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fm_archive::ArchiveError;
-use fm_eras::{DetectError, SourceError};
+use fm_eras::DetectError;
 use fm_history::Hash;
+use fm_rows::SourceError;
 use fm_store::StoreError;
 use thiserror::Error;
 

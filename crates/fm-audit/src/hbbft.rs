@@ -93,7 +93,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
         (self.on_finding)(finding);
     }
 
-    fn rows_error(&self, source: fm_eras::SourceError) -> AuditError {
+    fn rows_error(&self, source: fm_rows::SourceError) -> AuditError {
         AuditError::rows(self.stream.path, source)
     }
 

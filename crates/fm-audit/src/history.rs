@@ -10,7 +10,7 @@ use fm_eras::block::{BlockLayout, ValueForm};
 use fm_eras::hbbft::{self, Layout, Table, module_of_key};
 use fm_eras::{Detected, session};
 use fm_history::{ChainSummary, Code, ConvertedSession, Finding, Hash};
-use fm_store::Row;
+use fm_rows::Row;
 
 use crate::{
     AuditError, AuditedBlock, AuditedEpoch, BlockOptions, Control, EpochOptions, EpochStream, HbbftOptions,

@@ -4,7 +4,6 @@
 //! a function of the source and the keys, not of the machine (keys that verify next to nothing may be told as one
 //! finding or as many).
 
-mod ahead;
 mod ambiguity;
 mod archive_check;
 mod blocks;
@@ -49,7 +48,6 @@ mod trust_file;
 mod unit_sessions;
 mod unknown;
 
-pub use ahead::each_row;
 pub use archive_check::{check_archive, check_medium, check_written};
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use checkpoint_log::settle_log;

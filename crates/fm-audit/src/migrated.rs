@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use std::iter::Peekable;
 
 use fm_crypto::SessionKeys;
-use fm_eras::{RowSource, Rows, detect, session};
+use fm_eras::{detect, session};
 use fm_history::{
     Cause, Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity,
 };
-use fm_store::Row;
+use fm_rows::{Row, RowSource, Rows};
 
 use crate::archive_check::check_archive;
 use crate::carried::check_carried;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use fm_crypto::SessionKeys;
-use fm_eras::OnRow;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, Code, Finding, Place};
+use fm_rows::{OnRow, each_row};
 
 use crate::hbbft::index_left_out;
 use crate::session_index::{each_transaction, index_row};
@@ -17,7 +17,7 @@ use crate::unit_sessions::UnitSessions;
 use crate::unknown::Unknown;
 use crate::{
     Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
-    blocks, each_row,
+    blocks,
 };
 
 /// Who is shown key and value of each row as an audit reads it, one after the other, on threads of its own.

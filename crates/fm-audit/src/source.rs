@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
-use fm_eras::{Detected, OnRow, RowSource, Rows, SourceError, detect};
+use fm_eras::{Detected, detect};
 use fm_history::{Finding, Hash, Manifest};
+use fm_rows::{OnRow, RowSource, Rows, SourceError};
 use fm_store::{ReadStore, directories_around, open_regular};
 
 use crate::archive_check::Stoppable;

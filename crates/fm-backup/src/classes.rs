@@ -12,11 +12,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use fm_audit::{Anchor, AuditError, Control, EpochStream, HistoryAudit, Identity, each_row};
+use fm_audit::{Anchor, AuditError, Control, EpochStream, HistoryAudit, Identity};
 use fm_eras::Detected;
 use fm_eras::block::{BlockLayout, ValueForm, decode_accepted_item};
 use fm_eras::hbbft::{self, LAST_EPOCH_KEY, Layout, Table, decode_last_epoch, epoch_key};
 use fm_history::{BlockContent, Hash, accepted_transactions, sha256};
+use fm_rows::each_row;
 
 /// One class of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,14 +10,14 @@ use std::sync::Arc;
 use age::Encryptor;
 use age::x25519::{Identity, Recipient};
 use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium, check_written, each_row};
+use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium, check_written};
 use fm_eras::Detected;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
-use fm_eras::{OnRow, RowSource, Rows, SourceError, visit_rows};
 use fm_history::{Finding, Hash};
+use fm_rows::{OnRow, RowSource, Rows, SourceError, each_row, visit_rows};
 use fm_store::{Obstacle, StoreError};
 
-use crate::increment::Changes;
+use crate::increment::changes;
 use crate::location::AGE_START;
 use crate::overlay::open_base;
 use crate::secrets::Secrets;
@@ -255,7 +255,7 @@ impl Job<'_> {
         let all = self.state.rows();
         match (self.options.profile, self.base) {
             (Profile::Full, Some(base)) => {
-                let changes = Changes::new(base.scan_range(&[], None), all.scan_range(&[], None));
+                let changes = changes(base.scan_range(&[], None), all.scan_range(&[], None));
                 visit_rows(Box::new(changes), on)
             }
             (Profile::Full, None) => all.visit(&[], None, on),

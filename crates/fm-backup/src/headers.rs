@@ -16,7 +16,7 @@ use fm_history::{
     Code, Finding, Hash, HistoryRoot, Place, SessionHeader, SessionLeaf, SessionParts, Signatures,
     read_signatures, signed_record,
 };
-use fm_store::Row;
+use fm_rows::Row;
 
 use crate::{BackupError, State};
 

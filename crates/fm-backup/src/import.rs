@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, each_row, identity};
+use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, identity};
 use fm_history::{Finding, Hash};
+use fm_rows::each_row;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
 use crate::statement;

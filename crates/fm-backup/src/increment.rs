@@ -1,54 +1,20 @@
 //! What is new against an earlier archive: rows that are new or changed, and marks of rows that are gone.
 
-use std::cmp::Ordering;
-use std::iter::Peekable;
-
-use fm_eras::{Rows, SourceError};
-use fm_store::Row;
+use fm_rows::{Joined, Row, Rows, SourceError, merge_join};
 
 use crate::overlay::{put, removed};
 
 /// The records of an increment that leads from the rows of a base to those of a state.
-pub(crate) struct Changes<'a> {
-    base: Peekable<Rows<'a>>,
-    state: Peekable<Rows<'a>>,
-    over: bool,
-}
-
-impl<'a> Changes<'a> {
-    pub(crate) fn new(base: Rows<'a>, state: Rows<'a>) -> Self {
-        Self { base: base.peekable(), state: state.peekable(), over: false }
-    }
-
-    fn step(&mut self) -> Result<Option<Row>, SourceError> {
-        loop {
-            let order = match (self.base.peek(), self.state.peek()) {
-                (None, None) => return Ok(None),
-                (Some(Ok((base, _))), Some(Ok((state, _)))) => base.cmp(state),
-                (Some(_), None) | (Some(Err(_)), _) => Ordering::Less,
-                (None, Some(_)) | (_, Some(Err(_))) => Ordering::Greater,
-            };
-            let old = if order.is_le() { self.base.next().transpose()? } else { None };
-            let new = if order.is_ge() { self.state.next().transpose()? } else { None };
-            match (old, new) {
-                (Some((_, old)), Some((_, new))) if old == new => {}
-                (_, Some((key, value))) => return Ok(Some((key, put(&value)))),
-                (Some((key, _)), None) => return Ok(Some((key, removed()))),
-                (None, None) => {}
-            }
+pub(crate) fn changes<'a>(
+    base: Rows<'a>,
+    state: Rows<'a>,
+) -> impl Iterator<Item = Result<Row, SourceError>> + 'a {
+    merge_join(base, state).filter_map(|joined| match joined {
+        Ok(Joined::Both { left: old, right: new, .. }) if old == new => None,
+        Ok(Joined::Right((key, value)) | Joined::Both { key, right: value, .. }) => {
+            Some(Ok((key, put(&value))))
         }
-    }
-}
-
-impl Iterator for Changes<'_> {
-    type Item = Result<Row, SourceError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let row = self.step();
-        self.over = !matches!(row, Ok(Some(_)));
-        row.transpose()
-    }
+        Ok(Joined::Left((key, _))) => Some(Ok((key, removed()))),
+        Err(error) => Some(Err(error)),
+    })
 }

@@ -4,13 +4,11 @@
 //! row is gone.
 //! Invariant: rows that the increment does not name are those of the base.
 
-use std::iter::Peekable;
 use std::sync::Arc;
 
 use fm_audit::ArchiveSource;
-use fm_eras::{RowSource, Rows, SourceError};
 use fm_history::Hash;
-use fm_store::Row;
+use fm_rows::{Joined, RowSource, Rows, SourceError, merge_join};
 
 use crate::statement::{self, hash_of};
 use crate::{BackupError, Location, Profile};
@@ -90,11 +88,17 @@ fn change(record: Vec<u8>) -> Result<Option<Vec<u8>>, SourceError> {
 
 impl RowSource for Overlay {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        Box::new(Merged {
-            base: self.base.scan_range(from, to).peekable(),
-            increment: self.increment.scan_range(from, to).peekable(),
-            over: false,
-        })
+        let joined = merge_join(self.base.scan_range(from, to), self.increment.scan_range(from, to));
+        Box::new(joined.filter_map(|joined| {
+            joined
+                .and_then(|joined| match joined {
+                    Joined::Left(row) => Ok(Some(row)),
+                    Joined::Right((key, record)) | Joined::Both { key, right: record, .. } => {
+                        Ok(change(record)?.map(|value| (key, value)))
+                    }
+                })
+                .transpose()
+        }))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
@@ -102,47 +106,5 @@ impl RowSource for Overlay {
             Some(record) => change(record),
             None => self.base.get(key),
         }
-    }
-}
-
-struct Merged<'a> {
-    base: Peekable<Rows<'a>>,
-    increment: Peekable<Rows<'a>>,
-    over: bool,
-}
-
-impl Merged<'_> {
-    fn step(&mut self) -> Result<Option<Row>, SourceError> {
-        loop {
-            let first = match (self.base.peek(), self.increment.peek()) {
-                (None, None) => return Ok(None),
-                (Some(Ok((base, _))), Some(Ok((increment, _)))) => base.cmp(increment),
-                (Some(_), None) | (Some(Err(_)), _) => std::cmp::Ordering::Less,
-                (None, Some(_)) | (_, Some(Err(_))) => std::cmp::Ordering::Greater,
-            };
-            if first.is_lt() {
-                return self.base.next().transpose();
-            }
-            if first.is_eq() {
-                self.base.next().transpose()?;
-            }
-            let Some((key, record)) = self.increment.next().transpose()? else { continue };
-            if let Some(value) = change(record)? {
-                return Ok(Some((key, value)));
-            }
-        }
-    }
-}
-
-impl Iterator for Merged<'_> {
-    type Item = Result<Row, SourceError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.over {
-            return None;
-        }
-        let row = self.step();
-        self.over = !matches!(row, Ok(Some(_)));
-        row.transpose()
     }
 }

@@ -164,8 +164,8 @@ fn sentence(error: &BackupError) -> String {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use fm_eras::SourceError;
     use fm_history::Place;
+    use fm_rows::SourceError;
 
     use super::*;
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use fm_archive::{Metadata, Summary};
 use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, Source, omission_findings, open_source};
-use fm_eras::{Detected, RowSource, detect};
+use fm_eras::{Detected, detect};
 use fm_history::{Finding, Hash};
+use fm_rows::RowSource;
 use fm_store::ReadStore;
 
 use crate::{BackupError, Location, Overlay, Profile, statement};

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use fm_audit::{AuditError, Control, Identity};
+use fm_eras::Detected;
 use fm_eras::modules::{ModuleTable, Modules, Sharing, server_sharing};
-use fm_eras::{Detected, Rows};
 use fm_history::Hash;
-use fm_store::Row;
+use fm_rows::{Row, Rows};
 
 use crate::{BackupError, State};
 

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use fm_eras::SourceError;
-use fm_store::{Durability, Row, prefix_end};
+use fm_rows::{Row, SourceError};
+use fm_store::{Durability, prefix_end};
 
 use crate::storage::{Changes, Storage};
 

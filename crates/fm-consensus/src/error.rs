@@ -3,8 +3,8 @@
 //! Invariant: what a peer sends never stops the machine, unless a threshold of guardians signed it.
 
 use fm_codec::DecodeError;
-use fm_eras::SourceError;
 use fm_history::{Hash, PeerId};
+use fm_rows::SourceError;
 use thiserror::Error;
 
 use crate::audit::BalanceSheet;

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use fm_codec::{DecodeError, Dialect, Reader};
 use fm_crypto::VerifiedSignatures;
-use fm_eras::SourceError;
 use fm_eras::session::module_key;
 use fm_history::{Hash, PeerId};
-use fm_store::Row;
+use fm_rows::{Row, SourceError};
 use serde_json::{Map, Value};
 
 use crate::dbtx::DbTransaction;

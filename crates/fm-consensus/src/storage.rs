@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
-use fm_eras::{RowSource, Rows, SourceError};
+use fm_rows::{RowSource, Rows, SourceError};
 use fm_store::{Durability, LiveStore};
 
 /// What a write changes: a value replaces that of its key, none removes the key.

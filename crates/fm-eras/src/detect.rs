@@ -5,8 +5,8 @@ use thiserror::Error;
 
 use crate::block::BlockLayout;
 use crate::detect_blocks::{candidates, choose};
-use crate::rows::{RowSource, SourceError};
 use crate::{broadcast, hbbft, session};
+use fm_rows::{RowSource, SourceError};
 
 /// The era and layout of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

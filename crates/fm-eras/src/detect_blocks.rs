@@ -7,9 +7,9 @@ use fm_history::convert_block;
 
 use crate::block::{BlockLayout, decode_accepted_item, decode_block};
 use crate::detect::FirstKeys;
-use crate::rows::{RowSource, SourceError};
 use crate::session::{SIGNED_SESSION_OUTCOME, server_version_key};
 use crate::{broadcast, session};
+use fm_rows::{RowSource, SourceError};
 
 /// Records looked at from the start of a table.
 const SAMPLES: usize = 16;

@@ -9,10 +9,8 @@ mod detect;
 mod detect_blocks;
 pub mod hbbft;
 pub mod modules;
-mod rows;
 pub mod session;
 mod table;
 
 pub use detect::{DetectError, Detected, detect};
-pub use rows::{OnRow, RowSource, Rows, SourceError, visit_rows};
 pub use table::{TableCount, Tables};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::rows::{RowSource, SourceError};
+use fm_rows::{RowSource, SourceError};
 
 /// How much a table holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use fm_codec::{Dialect, Reader, decode_exact};
 use fm_config::{CONSENSUS, GuardianFiles, LOCAL, belongs};
 use fm_consensus::LedgerReplay;
 use fm_crypto::{ConsensusConfig, PrivateConfig, SessionKeys};
-use fm_eras::RowSource;
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Code, Finding, Severity, SignedSession};
+use fm_rows::RowSource;
 use fm_store::{Durability, Inheritance, LiveStore, check_writable};
 use serde_json::Value;
 

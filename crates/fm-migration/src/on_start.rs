@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use fm_eras::Detected;
 use fm_eras::block::Version;
 use fm_eras::modules::{Modules, OnStart, on_start as of_kind};
-use fm_eras::{Detected, RowSource, SourceError};
+use fm_rows::{RowSource, SourceError};
 
 /// One module, and what the release does with it.
 #[derive(Clone, Debug, PartialEq, Eq)]

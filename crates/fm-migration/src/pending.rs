@@ -6,9 +6,10 @@
 use fm_archive::Metadata;
 use fm_audit::{ArchiveSource, AuditError, Control};
 use fm_codec::{Dialect, Writer};
+use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
-use fm_eras::{Detected, RowSource};
 use fm_history::{Hash, SessionHeader, merkle_root, sha256};
+use fm_rows::RowSource;
 
 /// What it says of its outcome.
 pub const PENDING_CLASSIFICATION: &str = "unauthenticated";

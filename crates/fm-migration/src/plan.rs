@@ -10,8 +10,9 @@ use fm_audit::{
 use fm_crypto::EpochKeys;
 use fm_eras::block::{BlockLayout, Version};
 use fm_eras::hbbft::{Layout, epoch_key};
-use fm_eras::{Detected, RowSource, Rows, SourceError, session};
+use fm_eras::{Detected, session};
 use fm_history::{Code, Finding, Place, Severity};
+use fm_rows::{RowSource, Rows, SourceError};
 
 use crate::MigrationError;
 use crate::on_start::{on_start, refusals};

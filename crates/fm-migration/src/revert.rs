@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, identity};
-use fm_eras::RowSource;
 use fm_history::Hash;
+use fm_rows::RowSource;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
 use crate::MigrationError;

@@ -3,8 +3,9 @@
 //! Invariant: every session from 0 on is there and decodes, or the first that is not is told.
 
 use fm_audit::{AuditError, ChunkSize, Control, Feed, MigratedDir, run_pipeline};
-use fm_eras::{RowSource, session};
+use fm_eras::session;
 use fm_history::{HistoryRoot, Manifest, SessionParts};
+use fm_rows::RowSource;
 use rayon::prelude::*;
 
 use crate::{MigrationError, SealError};

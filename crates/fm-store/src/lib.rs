@@ -31,6 +31,7 @@ mod read;
 mod regular;
 mod replace;
 mod replace_file;
+mod rows;
 mod swap;
 mod write;
 
@@ -57,8 +58,3 @@ pub use replace::Replacement;
 pub use replace_file::{remove_file, replace_file};
 pub use swap::{Stage, Swap};
 pub use write::{StoreSummary, StoreWriter};
-
-/// A key and its value.
-pub type Row = (Vec<u8>, Vec<u8>);
-/// A key and its value, where they are.
-pub type RowRef<'a> = (&'a [u8], &'a [u8]);

@@ -19,7 +19,9 @@ use crate::open::{check_columns, check_directory, check_lock, check_logs, check_
 use crate::partial::{PartialDir, sync_tree};
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
-use crate::{Row, Scan, StoreError};
+use fm_rows::Row;
+
+use crate::{Scan, StoreError};
 
 /// Rows are kept in memory, beside the log, up to this size, in bytes.
 const WRITE_BUFFER_BYTES: usize = 4 << 20;

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
 use crate::open::{explain, open};
-use crate::{Omission, OmissionKind, Row, RowRef, StoreError};
+use fm_rows::{Row, RowRef};
+
+use crate::{Omission, OmissionKind, StoreError};
 
 /// Bytes read ahead by a scan.
 const READAHEAD_BYTES: usize = 128 << 10;

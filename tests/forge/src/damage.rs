@@ -6,7 +6,8 @@ use fm_codec::Writer;
 use fm_eras::block::{BlockLayout, decode_block, encode_block};
 use fm_eras::hbbft::{Layout, decode_epoch, encode_epoch, epoch_key};
 use fm_history::{Block, Epoch};
-use fm_store::{ReadStore, Row, StoreError, StoreSummary, StoreWriter};
+use fm_rows::Row;
+use fm_store::{ReadStore, StoreError, StoreSummary, StoreWriter};
 
 /// Copies the database at `source` to a new one at `target`, each row as `change` makes it; none drops it.
 pub fn rewrite(

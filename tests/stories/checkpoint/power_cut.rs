@@ -210,7 +210,7 @@ fn an_export() {
 }
 
 /// Whether a database is there, which must have these rows then.
-fn has_rows(database: &Path, wanted: &[fm_store::Row]) -> bool {
+fn has_rows(database: &Path, wanted: &[fm_rows::Row]) -> bool {
     let is_there = database.exists();
     assert!(!is_there || rows(database) == wanted, "half a database has its name");
     is_there

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Run, checkpoint, converted, digest, fixture, hbbft, metadata_of, migrate, records_of, root, rows,
     rows_under, shell,

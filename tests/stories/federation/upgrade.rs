@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::Path;
 
-use fm_store::{Durability, LiveStore, Row};
+use fm_rows::Row;
+use fm_store::{Durability, LiveStore};
 use fm_tests::{Nodes, carry_over, copy_dir, hash_to_confirm, hbbft, rows_under, sealed_guardians, verify};
 
 const CONVERTED: u64 = 319;

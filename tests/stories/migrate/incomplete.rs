@@ -6,7 +6,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     binary, codes, command, converted, copy_dir, digest, fixture, manifest, migrate, partial_of, root, rows,
     verify,

@@ -7,7 +7,7 @@ use fm_crypto::parse_secret_key;
 use fm_crypto::{ConsensusConfig, SessionKeys};
 use fm_forge::{ForgeSpec, broadcast_secret};
 use fm_history::SessionParts;
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Federation, Random, attest, converted, copy_dir, digest, forge_attestation, hbbft, migrate, rows, seal,
     verify,

@@ -8,7 +8,7 @@ use std::path::Path;
 use fm_codec::{Dialect, ModuleValue, Reader, Writer};
 use fm_eras::block::decode_block;
 use fm_eras::session;
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Guardian, Sessions, codes, digest, fixture_json, guardians, layout, manifest, migrate, partial_of, root,
     rows, rows_under, verify,

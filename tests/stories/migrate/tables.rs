@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fm_eras::modules::{KINDS, Sharing, database_versions, tables_of};
 use fm_forge::damage;
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{checkpoint, copy_dir, fixture, fixture_json, hbbft, migrate, rows};
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fm_forge::ForgeSpec;
 use fm_forge::damage::{edit_epoch, edit_row};
 use fm_history::{Code, Epoch, Severity};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Change, Federation, MIGRATED_CODES, Random, Run, codes, contributions, converted, copy_dir, dropping,
     edit_manifest, manifest, migrate, module_item, partial_of, rewrite_archive, rewrite_database, rows,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use fm_forge::damage::rewrite_and_add;
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{Guardian, Run, Sessions, codes, guardians, layout, manifest, partial_of, rows, verify};
 use serde_json::Value;
 

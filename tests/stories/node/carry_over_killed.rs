@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Fault, Nodes, OLD_PASSWORD, Random, Run, binary, carry_over, carry_over_words, command,
     command_with_fault, copy_dir, hash_to_confirm, rows, sealed_guardians, verify,

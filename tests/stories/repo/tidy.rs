@@ -13,8 +13,8 @@ use serde_json::Value;
 
 /// Layers from the bottom to the top; a package may use only packages of lower layers.
 const LAYERS: &[&[&str]] = &[
-    &["fm-codec", "fm-store", "fm-peers"],
-    &["fm-crypto", "fm-rpc"],
+    &["fm-codec", "fm-rows", "fm-peers"],
+    &["fm-crypto", "fm-rpc", "fm-store"],
     &["fm-history", "fm-config"],
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
@@ -84,7 +84,7 @@ fn imports_run_downward() {
 }
 
 #[test]
-fn the_history_knows_no_database_and_the_database_no_history() {
+fn the_database_knows_no_history() {
     let metadata = metadata();
     let uses = |name: &str| {
         let packages = metadata["packages"].as_array().unwrap();
@@ -96,12 +96,58 @@ fn the_history_knows_no_database_and_the_database_no_history() {
             .collect::<Vec<_>>()
     };
     let store = uses("fm-store");
-    assert!(!store.iter().any(|name| name.starts_with("fm-")), "{store:?}");
-    for name in ["fm-codec", "fm-crypto", "fm-history"] {
-        let used = uses(name);
-        assert!(!used.contains(&"rocksdb".to_owned()) && !used.contains(&"fm-store".to_owned()), "{used:?}");
-    }
+    assert!(!store.iter().any(|name| name.starts_with("fm-") && name != "fm-rows"), "{store:?}");
     assert!(!uses("fm-history").contains(&"rayon".to_owned()));
+}
+
+/// Who changes one of these has its tests built and run within a minute.
+#[test]
+fn layouts_units_histories_and_archives_are_tested_without_rocksdb() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    const TESTED: [&str; 5] = ["fm-archive", "fm-eras", "fm-history", "fm-rows", "fm-units"];
+    let mut left: Vec<String> = TESTED.map(str::to_owned).into();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = left.pop() {
+        assert!(name != "rocksdb" && name != "fm-store", "{seen:?}");
+        let Some(package) = packages.iter().find(|package| package["name"] == name.as_str()) else {
+            continue;
+        };
+        let used = package["dependencies"].as_array().unwrap().iter();
+        // Tests of what these use are not built with theirs.
+        let is_built = |used: &&Value| used["kind"] != "dev" || TESTED.contains(&name.as_str());
+        left.extend(used.filter(is_built).map(|used| used["name"].as_str().unwrap().to_owned()));
+        seen.insert(name);
+    }
+}
+
+/// The third column of the map in `docs/architecture.md`.
+#[test]
+fn the_map_says_what_every_crate_uses() {
+    let metadata = metadata();
+    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let mut crates = 0;
+    for package in metadata["packages"].as_array().unwrap().iter().filter(|package| is_library(package)) {
+        let name = package["name"].as_str().unwrap();
+        let beginning = format!("| `crates/{name}` | ");
+        let row = text.lines().find(|line| line.starts_with(&beginning));
+        let row = row.unwrap_or_else(|| panic!("{name} is not on the map"));
+        let told = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let used = package["dependencies"].as_array().unwrap().iter();
+        let used: BTreeSet<&str> = used
+            .filter(|used| used["kind"] != "dev")
+            .filter_map(|used| used["name"].as_str().unwrap().strip_prefix("fm-"))
+            .collect();
+        let listed = used.iter().copied().collect::<Vec<_>>().join(", ");
+        assert_eq!(told, if listed.is_empty() { "–" } else { &listed }, "{name}");
+        crates += 1;
+    }
+    let rows = text.lines().filter(|line| line.starts_with("| `crates/")).count();
+    assert_eq!(rows, crates, "a crate that is not there is on the map");
+}
+
+fn is_library(package: &Value) -> bool {
+    package["manifest_path"].as_str().unwrap().contains("/crates/")
 }
 
 #[test]

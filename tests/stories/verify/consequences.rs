@@ -6,7 +6,7 @@ use fm_eras::block::decode_block;
 use fm_forge::BlockSpec;
 use fm_forge::damage::{block_key, edit_block, rewrite_and_add};
 use fm_history::{BlockContent, Code};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{Guardian, Sessions, guardians, layout, rows, verify};
 use serde_json::{Value, json};
 

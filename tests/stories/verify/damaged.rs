@@ -11,7 +11,7 @@ use fm_eras::hbbft::{Layout, Table, decode_epoch, epoch_key};
 use fm_forge::ForgeSpec;
 use fm_forge::damage::{edit_epoch, edit_row, rewrite, rewrite_and_add};
 use fm_history::{Code, Contribution, Epoch, EpochItem, Severity};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Change, DAMAGED, Federation, MIGRATED_CODES, Random, SESSION_CODES, codes, contributions, copy_dir,
     digest, dropping, file_list, hbbft, manifest, migrate, module_item, partial_of, rows, rows_under,

@@ -8,7 +8,7 @@ use fm_eras::block::BlockLayout;
 use fm_forge::damage::{block_key, edit_block, edit_row, rewrite_and_add};
 use fm_forge::{BlockSpec, ForgedBlocks};
 use fm_history::{Block, BlockContent, BlockItem, Code, Severity};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Change, Guardian, Random, SESSION_CODES, Sessions, codes, dropping, layout, partial_of, root, rows,
     rows_under, unchanged,

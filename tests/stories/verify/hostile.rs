@@ -16,7 +16,7 @@ use fm_codec::Writer;
 use fm_eras::hbbft::{HISTORY_TABLE, LAST_EPOCH_KEY, Layout, MAX_ELEMENTS, decode_epoch, epoch_key};
 use fm_forge::ForgeSpec;
 use fm_history::{Hash, sha256};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{Federation, Run, binary, codes, command, converted, rows, verify};
 use rustix::process::{Pid, Signal, kill_process};
 

@@ -7,7 +7,7 @@ use fm_codec::ModuleValue;
 use fm_eras::block::BlockLayout;
 use fm_forge::damage::{edit_block, rewrite_and_add};
 use fm_history::{Block, BlockContent, BlockItem, Code, sha256};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Change, Guardian, Sessions, checkpoint, codes, copy_dir, edit_manifest, guardians, layout, migrate,
     restate_archive, root, unchanged,

@@ -2,7 +2,7 @@
 //! one of them.
 
 use fm_forge::damage::{edit_row, rewrite};
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{Guardian, codes, guardians, layout, rows_under};
 
 const FOLDER: &str = "session-v0.5.0";

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fm_forge::BlockSpec;
 use fm_forge::damage::rewrite_and_add;
-use fm_store::Row;
+use fm_rows::Row;
 use fm_tests::{
     Federation, Run, Sessions, browser, converted, copy_dir, digest, file_list, guardians, hbbft, layout,
     look, manifest, partial_of, unchanged, verify,

@@ -9,7 +9,8 @@ use fm_cli::{
     print_tables, table_lines,
 };
 use fm_eras::modules::Modules;
-use fm_eras::{Detected, SourceError, Tables};
+use fm_eras::{Detected, Tables};
+use fm_rows::SourceError;
 use serde::Serialize;
 
 use crate::args::InspectArgs;

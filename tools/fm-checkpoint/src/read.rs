@@ -86,7 +86,7 @@ impl<'a> Names<'a> {
     }
 }
 
-fn unreadable(state: &State, source: fm_eras::SourceError) -> Failure {
+fn unreadable(state: &State, source: fm_rows::SourceError) -> Failure {
     fm_audit::AuditError::rows(state.path(), source).into()
 }
 

@@ -10,8 +10,9 @@ use fm_codec::{Dialect, Reader};
 use fm_eras::block::{BlockLayout, ValueForm, decode_block};
 use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
 use fm_eras::modules::Modules;
-use fm_eras::{Detected, SourceError, Tables, detect};
+use fm_eras::{Detected, Tables, detect};
 use fm_history::{Code, Finding, printable};
+use fm_rows::SourceError;
 use fm_store::ReadStore;
 use serde::Serialize;
 

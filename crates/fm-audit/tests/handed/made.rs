@@ -7,33 +7,16 @@ use fm_audit::{EpochStream, StoredHistory, TrustedKeys};
 use fm_codec::ModuleValue;
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_eras::block::{BlockLayout, encode_accepted_item, encode_block};
-use fm_eras::{Detected, RowSource, Rows, SourceError, session};
+use fm_eras::{Detected, session};
 use fm_history::{Block, BlockContent, BlockItem, Hash, SessionHeader, merkle_root, sha256};
+use fm_rows::MemoryRows;
 
-/// Rows in memory.
-#[derive(Default)]
-pub(crate) struct Memory(pub(crate) BTreeMap<Vec<u8>, Vec<u8>>);
-
-impl RowSource for Memory {
-    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        let (from, to) = (from.to_vec(), to.map(<[u8]>::to_vec));
-        let rows =
-            self.0.iter().filter(move |(key, _)| **key >= from && to.as_ref().is_none_or(|to| *key < to));
-        Box::new(rows.map(|(key, value)| Ok((key.clone(), value.clone()))))
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok(self.0.get(key).cloned())
-    }
+/// A history in memory.
+pub(crate) fn history(rows: &MemoryRows, layout: Detected) -> StoredHistory<'_> {
+    StoredHistory { stream: EpochStream { rows, path: Path::new("memory") }, layout }
 }
 
-impl Memory {
-    pub(crate) fn history(&self, layout: Detected) -> StoredHistory<'_> {
-        StoredHistory { stream: EpochStream { rows: self, path: Path::new("memory") }, layout }
-    }
-}
-
-/// The layout of today.
+/// The current layout.
 pub(crate) fn modern() -> (Detected, &'static BlockLayout) {
     (Detected::Blocks(session::modern()), session::modern())
 }

@@ -7,7 +7,9 @@ use fm_eras::Detected;
 use fm_history::{BlockContent, BlockItem, Hash, PathError, merkle_path, merkle_root, sha256};
 use serde::Serialize;
 
-use crate::made::{Memory, bytes, flipped, item, items, keys, leaf, modern, record, reseal, sign, trusted};
+use fm_rows::MemoryRows;
+
+use crate::made::{bytes, flipped, history, item, items, keys, leaf, modern, record, reseal, sign, trusted};
 
 /// The session that proofs are of.
 const AT: u64 = 7;
@@ -15,9 +17,9 @@ const AT: u64 = 7;
 pub(crate) const GROUND: u64 = 19_360_175;
 
 fn proof(list: Vec<BlockItem>, place: usize) -> Result<String, ProofError> {
-    let (layout, keys, memory) = (modern().0, keys(), Memory::default());
+    let (layout, keys, memory) = (modern().0, keys(), MemoryRows::default());
     let record = record(AT, list, &[0, 1, 3]);
-    prove(&memory.history(layout), AT, place, &record, trusted(&keys)).map(|(text, _)| text)
+    prove(&history(&memory, layout), AT, place, &record, trusted(&keys)).map(|(text, _)| text)
 }
 
 fn check(text: &str) -> Result<ProvenItem, ProofError> {

@@ -7,9 +7,9 @@ use fm_consensus::{
     ACCEPTED_ITEM, ALEPH_UNITS, Action, BATCH_BYTES, BatchError, Changes, Engine, EngineError, Guard,
     MemoryStorage, Orderers, Rejection, Rules, SESSION_BYTES, Schedule, Storage, UnitPayload, unit_key,
 };
-use fm_eras::RowSource;
 use fm_eras::session::{session_key, transaction_key};
 use fm_history::{AcceptedItem, ConsensusItem, SessionParts, Transaction, TransactionSignature};
+use fm_rows::RowSource;
 use fm_store::Durability;
 
 use crate::world::{

@@ -10,8 +10,8 @@ use fm_consensus::{
     Schedule, Storage, UnitPayload,
 };
 use fm_crypto::{SessionKeys, SigningKey};
-use fm_eras::{RowSource, Rows, SourceError};
 use fm_history::{ConsensusItem, SessionHeader, Transaction, TransactionSignature};
+use fm_rows::{RowSource, Rows, SourceError};
 use fm_store::Durability;
 
 /// The round that ends a session.

@@ -15,8 +15,8 @@ use fm_codec::Reader;
 pub use key::ModuleKey;
 
 use crate::block::Version;
-use crate::rows::{RowSource, SourceError};
 use crate::{Detected, session};
+use fm_rows::{RowSource, SourceError};
 
 /// The name of a table that a module of a known kind does not have.
 pub const UNKNOWN_TABLE: &str = "unknown";

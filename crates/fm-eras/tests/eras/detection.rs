@@ -5,17 +5,15 @@ use fm_codec::{ModuleValue, Writer};
 use fm_eras::hbbft::{HISTORY_TABLE, LAST_EPOCH_KEY, Layout, encode_epoch, epoch_key};
 use fm_eras::{DetectError, Detected, detect};
 use fm_history::{Contribution, Epoch, EpochContent, EpochItem, Hash};
-
-use crate::memory::Memory;
-use crate::{fixtures, open, rows};
+use fm_rows::MemoryRows;
 
 fn layout(name: &str) -> Layout {
     Layout::by_name(name).unwrap()
 }
 
 /// A history in which every `step`-th epoch holds a module item.
-fn history(layout: &Layout, epochs: u64, step: u64) -> Memory {
-    let mut memory = Memory::new(Vec::new());
+fn history(layout: &Layout, epochs: u64, step: u64) -> MemoryRows {
+    let mut memory = MemoryRows::default();
     for number in 0..epochs {
         let mut items = vec![EpochItem::EpochOutcomeSignatureShare(Box::new([0x81; 96]))];
         if number % step == step - 1 {
@@ -123,25 +121,9 @@ fn half_framed_and_half_not_is_refused() {
 }
 
 #[test]
-fn damaged_real_databases_are_still_what_they_are() {
-    let good = rows(&open(&fixtures("hbbft-v0.1.5/peer-0/database")));
-    for step in [2, 3] {
-        let mut memory = Memory::new(good.clone());
-        for (place, (key, value)) in memory.0.iter_mut().enumerate() {
-            if key[0] == HISTORY_TABLE && place % step == 0 {
-                value.truncate(value.len() / 2);
-            }
-        }
-        assert_eq!(detect(&memory).unwrap(), Detected::Hbbft(layout("bigsize")));
-    }
-    // The history alone, without any other table.
-    let only: Vec<_> = good.into_iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
-    assert_eq!(detect(&Memory::new(only)).unwrap(), Detected::Hbbft(layout("bigsize")));
-}
-
-#[test]
 fn what_is_no_guardians_database_is_refused() {
-    let found = |rows: Vec<(Vec<u8>, Vec<u8>)>| detect(&Memory::new(rows)).unwrap_err();
+    let found =
+        |rows: Vec<(Vec<u8>, Vec<u8>)>| detect(&rows.into_iter().collect::<MemoryRows>()).unwrap_err();
     assert!(matches!(found(vec![]), DetectError::Empty));
     assert!(matches!(found(vec![(vec![], vec![1])]), DetectError::Empty));
     for foreign in [vec![0x80, 1], vec![b'k', b'e', b'y'], vec![0xFF, 0, 1]] {

@@ -7,10 +7,9 @@ use fm_eras::hbbft::{
     epoch_of_key, module_of_key, table_of,
 };
 use fm_history::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction, Hash, sha256};
+use fm_rows::MemoryRows;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-
-use crate::memory::Memory;
 
 fn framed() -> impl Strategy<Value = Layout> {
     let layouts: Vec<Layout> = Layout::ALL.into_iter().filter(Layout::is_framed).collect();
@@ -169,7 +168,7 @@ proptest! {
             }
         }
         let is_empty = rows.iter().all(|(key, _)| key.is_empty());
-        let found = detect(&Memory::new(rows));
+        let found = detect(&rows.into_iter().collect::<MemoryRows>());
         prop_assert!(!is_empty || found.is_err());
     }
 

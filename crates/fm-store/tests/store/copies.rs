@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fm_store::{Omission, ReadStore, Row, StoreError};
+use fm_rows::Row;
+use fm_store::{Omission, ReadStore, StoreError};
 use tempfile::TempDir;
 
 /// All of its rows are in the write-ahead log.

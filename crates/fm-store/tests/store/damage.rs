@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use fm_store::Row;
+use fm_rows::Row;
 
 use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
 

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use fm_store::{Durability, LiveStore, ReadStore, Row, StoreError};
+use fm_rows::Row;
+use fm_store::{Durability, LiveStore, ReadStore, StoreError};
 
 type Change<'a> = (&'a [u8], Option<&'a [u8]>);
 

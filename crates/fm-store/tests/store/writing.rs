@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use fm_store::{ReadStore, Row, StoreError, StoreSummary, StoreWriter};
+use fm_rows::Row;
+use fm_store::{ReadStore, StoreError, StoreSummary, StoreWriter};
 
 use crate::copies::read;
 

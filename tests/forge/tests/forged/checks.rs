@@ -10,7 +10,8 @@ use fm_forge::Forged;
 use fm_history::{
     ChainVerifier, Code, Epoch, EpochFacts, SignatureState, accepted_transactions, convert_epoch,
 };
-use fm_store::{ReadStore, Row};
+use fm_rows::Row;
+use fm_store::ReadStore;
 
 pub(crate) fn rows(dir: &Path) -> Vec<Row> {
     let store = ReadStore::open(&dir.join("database")).unwrap();

@@ -3,7 +3,8 @@
 use fm_eras::hbbft::epoch_key;
 use fm_forge::{ForgeSpec, damage, forge};
 use fm_history::sha256;
-use fm_store::{ReadStore, Row};
+use fm_rows::Row;
+use fm_store::ReadStore;
 
 use crate::checks::rows;
 

@@ -7,8 +7,9 @@ use fm_codec::{Dialect, Reader};
 use fm_eras::hbbft::{HISTORY_TABLE, Layout, check_record, decode_epoch, encode_epoch, epoch_of_key};
 use fm_eras::{Detected, detect};
 use fm_history::{EpochItem, sha256};
+use fm_tests::fixture;
 
-use crate::{fixtures, open, rows};
+use crate::{open, rows};
 
 /// Every snapshot, and the layout of its database.
 ///
@@ -51,7 +52,7 @@ fn of_era_a() -> impl Iterator<Item = (&'static str, Layout)> {
 
 #[test]
 fn every_snapshot_is_listed() {
-    let there: BTreeSet<String> = fs::read_dir(fixtures("upstream-snapshots"))
+    let there: BTreeSet<String> = fs::read_dir(fixture("upstream-snapshots"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
@@ -63,7 +64,7 @@ fn every_snapshot_is_listed() {
 #[test]
 fn every_snapshot_is_of_its_era() {
     for (name, expected) in SNAPSHOTS {
-        let store = open(&fixtures("upstream-snapshots").join(name));
+        let store = open(&fixture("upstream-snapshots").join(name));
         assert_eq!(detect(&store).unwrap().name(), expected, "{name}");
     }
 }
@@ -73,7 +74,7 @@ fn every_record_of_eras_c_to_e_is_one_of_its_table_to_the_last_byte() {
     let mut damaged = Vec::new();
     for (name, layout) in SNAPSHOTS {
         let Some(Detected::Blocks(layout)) = Detected::by_name(layout) else { continue };
-        for (key, value) in rows(&open(&fixtures("upstream-snapshots").join(name))) {
+        for (key, value) in rows(&open(&fixture("upstream-snapshots").join(name))) {
             if let Err(error) = layout.check_row(&key, &value) {
                 damaged.push(format!("{name} {}: {error}", hex::encode(&key)));
                 continue;
@@ -103,7 +104,7 @@ fn every_record_of_eras_c_to_e_is_one_of_its_table_to_the_last_byte() {
 #[test]
 fn every_record_of_era_a_is_known_to_its_layout_and_to_no_other_integer_form() {
     for (name, layout) in of_era_a() {
-        let rows = rows(&open(&fixtures("upstream-snapshots").join(name)));
+        let rows = rows(&open(&fixture("upstream-snapshots").join(name)));
         assert!(rows.len() >= 7, "{name}");
         for (key, value) in &rows {
             check_record(key, value, &layout).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -125,7 +126,7 @@ fn every_record_of_era_a_is_known_to_its_layout_and_to_no_other_integer_form() {
 #[test]
 fn records_outside_the_history_have_no_byte_too_many_or_too_few() {
     for (name, layout) in of_era_a() {
-        for (key, value) in rows(&open(&fixtures("upstream-snapshots").join(name))) {
+        for (key, value) in rows(&open(&fixture("upstream-snapshots").join(name))) {
             if key[0] == HISTORY_TABLE {
                 continue;
             }
@@ -148,7 +149,7 @@ fn records_outside_the_history_have_no_byte_too_many_or_too_few() {
 #[test]
 fn every_epoch_of_era_a_decodes() {
     for (name, layout) in of_era_a() {
-        let rows = rows(&open(&fixtures("upstream-snapshots").join(name)));
+        let rows = rows(&open(&fixture("upstream-snapshots").join(name)));
         let epochs: Vec<_> = rows.iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
         let [(key, value)] = epochs.as_slice() else { panic!("{name}: one epoch") };
         let epoch = decode_epoch(value, &layout).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -168,7 +169,7 @@ fn every_epoch_of_era_a_decodes() {
 
 #[test]
 fn the_worked_example() {
-    let store = open(&fixtures("upstream-snapshots/global-v0-f712cee69"));
+    let store = open(&fixture("upstream-snapshots/global-v0-f712cee69"));
     let value = store.get(&[0x05, 0x06]).unwrap().unwrap();
     let epoch = decode_epoch(&value, &Layout::by_name("bigsize").unwrap()).unwrap();
     assert_eq!(value.len(), 371 + 32 + 97);
@@ -207,7 +208,7 @@ fn the_worked_example() {
 #[test]
 fn the_81_byte_announcement_is_too_long_for_its_layout() {
     let announcement = |name: &str| {
-        let store = open(&fixtures("upstream-snapshots").join(name));
+        let store = open(&fixture("upstream-snapshots").join(name));
         store.get(&[0x06, 0x2a]).unwrap().unwrap()
     };
     let read = |value: &[u8]| {

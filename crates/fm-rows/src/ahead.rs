@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
-use fm_eras::{OnRow, SourceError};
+use crate::source::{OnRow, SourceError};
 
 /// Bytes of rows handed over at a time; a single larger row goes alone.
 const BATCH_BYTES: usize = 256 << 10;
@@ -91,7 +91,7 @@ fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fm_eras::{Rows, visit_rows};
+    use crate::source::{Rows, visit_rows};
 
     fn rows(count: u32, fails: bool) -> Rows<'static> {
         let row = |number: u32| Ok((number.to_be_bytes().to_vec(), vec![7; 1_000]));

@@ -8,7 +8,7 @@ use fm_units::{
     read_in_form,
 };
 
-use crate::real::LATER;
+use super::real::LATER;
 
 pub(crate) const SESSION: u64 = 7;
 const EVERY: Expected = Expected { session: SESSION, guardians: Some(4) };

@@ -9,8 +9,8 @@ use fm_units::{
 };
 use proptest::prelude::*;
 
-use crate::forged::{codes, found, guardians};
-use crate::real::{self, B, LATER};
+use super::forged::{codes, found, guardians};
+use super::real::{self, B, LATER};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -114,8 +114,8 @@ fn batches_that_nobody_signed_or_decodes() {
     let mut forge = guardians(&ALEPH_0_36);
     let mut records = forge.rounds(2);
     records.push(forge.unit(2, 0, &[0, 1, 2, 3], Some(&[vec![1, 9, 0]])));
-    let backup = crate::forged::stored(&records);
-    let expected = Expected { session: crate::forged::SESSION, guardians: None };
+    let backup = super::forged::stored(&records);
+    let expected = Expected { session: super::forged::SESSION, guardians: None };
     let read = read_in_form(&backup, expected, &FORMS).unwrap();
     let dag = Dag::new(&[read], Some(forge.keys()), Dialect::MODERN).unwrap();
     assert_eq!(dag.findings, []);
@@ -170,8 +170,8 @@ proptest! {
         if cut < records[lost].len() {
             records[lost].truncate(cut);
         }
-        let backup = crate::forged::stored(&records);
-        let expected = Expected { session: crate::forged::SESSION, guardians: None };
+        let backup = super::forged::stored(&records);
+        let expected = Expected { session: super::forged::SESSION, guardians: None };
         for candidates in [&FORMS[..], &[form], &[&ALEPH_0_20_ITEMS]] {
             if let Ok(read) = read_in_form(&backup, expected, candidates) {
                 let lost: usize = read.damage.iter().map(|damage| damage.lost).sum();

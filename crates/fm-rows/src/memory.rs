@@ -1,21 +1,21 @@
-//! Rows in memory, to change single ones.
+//! Rows in memory.
 
 use std::collections::BTreeMap;
 
-use fm_eras::{RowSource, Rows, SourceError};
-use fm_store::Row;
+use crate::Row;
+use crate::source::{RowSource, Rows, SourceError};
 
-/// A store in memory.
-#[derive(Clone)]
-pub(crate) struct Memory(pub(crate) BTreeMap<Vec<u8>, Vec<u8>>);
+/// Sorted rows in memory, for what is small, for tests and for examples.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryRows(pub BTreeMap<Vec<u8>, Vec<u8>>);
 
-impl Memory {
-    pub(crate) fn new(rows: Vec<Row>) -> Self {
+impl FromIterator<Row> for MemoryRows {
+    fn from_iter<I: IntoIterator<Item = Row>>(rows: I) -> Self {
         Self(rows.into_iter().collect())
     }
 }
 
-impl RowSource for Memory {
+impl RowSource for MemoryRows {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
         let to = to.map(<[u8]>::to_vec);
         let rows = self.0.range(from.to_vec()..);

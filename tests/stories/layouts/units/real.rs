@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use fm_codec::Dialect;
 use fm_crypto::{ConsensusConfig, Keys, SessionKeys, parse_keys_file};
 use fm_history::{Code, sha256};
 use fm_store::ReadStore;
+use fm_tests::fixture;
 use fm_units::{
     ALEPH_0_20_BYTES, ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, Backup, Dag, Expected, FORMS, Framing,
     ItemEncoding, UnitData, UnitForm, UnitTable, read_in_form,
@@ -18,10 +18,6 @@ pub(crate) const B: UnitTable = UnitTable { prefix: 0x01, session_in_key: true, 
 pub(crate) const EARLY_C: UnitTable = UnitTable { prefix: 0x05, session_in_key: true, dialect: Dialect::A2 };
 pub(crate) const LATER: UnitTable =
     UnitTable { prefix: 0x05, session_in_key: false, dialect: Dialect::MODERN };
-
-pub(crate) fn fixture(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
-}
 
 pub(crate) fn truth(folder: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(fixture(folder).join("truth.json")).unwrap()).unwrap()

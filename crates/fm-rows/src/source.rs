@@ -1,9 +1,9 @@
-//! Rows from anywhere: a database and an archive look the same to a room.
+//! The one interface of all that has sorted rows.
 
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use fm_store::{LiveStore, ReadStore, Row};
+use crate::Row;
 
 /// An error of the medium that rows come from.
 pub type SourceError = Box<dyn Error + Send + Sync>;
@@ -22,11 +22,17 @@ pub trait RowSource: Sync {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a>;
 
     /// Shows the rows of a range one by one, without a copy of each where the source can do without.
+    ///
+    /// # Errors
+    /// If the source cannot be read.
     fn visit(&self, from: &[u8], to: Option<&[u8]>, on: OnRow<'_>) -> Result<(), SourceError> {
         visit_rows(self.scan_range(from, to), on)
     }
 
     /// The value of a key.
+    ///
+    /// # Errors
+    /// If the source cannot be read.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError>;
 
     /// The rows whose keys start with the byte `prefix`.
@@ -50,35 +56,4 @@ pub fn visit_rows(rows: Rows<'_>, on: OnRow<'_>) -> Result<(), SourceError> {
         }
     }
     Ok(())
-}
-
-impl RowSource for ReadStore {
-    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        Box::new(Self::scan_range(self, from, to).map(|row| row.map_err(SourceError::from)))
-    }
-
-    fn visit(&self, from: &[u8], to: Option<&[u8]>, on: OnRow<'_>) -> Result<(), SourceError> {
-        let mut rows = Self::scan_range(self, from, to);
-        while let Some(row) = rows.next_row() {
-            let (key, value) = row?;
-            if on(key, value).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok(Self::get(self, key)?)
-    }
-}
-
-impl RowSource for LiveStore {
-    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
-        Box::new(Self::scan_range(self, from, to).map(|row| row.map_err(SourceError::from)))
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        Ok(Self::get(self, key)?)
-    }
 }

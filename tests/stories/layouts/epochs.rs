@@ -9,9 +9,10 @@ use fm_eras::hbbft::{
 };
 use fm_eras::{Detected, Tables, detect};
 use fm_history::{Epoch, EpochItem, accepted_transactions, sha256};
+use fm_tests::fixture;
 use serde_json::Value;
 
-use crate::{fixtures, open, rows};
+use crate::{open, rows};
 
 const ALL: [&str; 8] = [
     "peer-0",
@@ -29,12 +30,12 @@ fn layout() -> Layout {
 }
 
 fn truth(name: &str) -> Value {
-    let path = fixtures("hbbft-v0.1.5").join(name).join("truth.json");
+    let path = fixture("hbbft-v0.1.5").join(name).join("truth.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn database(name: &str) -> fm_store::ReadStore {
-    open(&fixtures("hbbft-v0.1.5").join(name).join("database"))
+    open(&fixture("hbbft-v0.1.5").join(name).join("database"))
 }
 
 fn kind(item: &EpochItem) -> &'static str {
