@@ -1,8 +1,9 @@
-//! What the README and the document with more examples show is what the programs print.
+//! What the README and the document with more examples show is what the programs print, and the index of documents names all
+//! of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fm_tests::{binary, command, fixture};
 
@@ -65,5 +66,34 @@ fn the_samples_are_true() {
             let complaint = String::from_utf8_lossy(&output.stderr);
             assert_eq!(printed, expected, "{document}: $ {line}\n{complaint}");
         }
+    }
+}
+
+/// Every Markdown file below a directory.
+fn documents(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(documents(&path));
+        } else if path.extension().is_some_and(|ending| ending == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// `tools/docs` makes the chapters of the book from the index, so a document that is not there is in no book.
+#[test]
+fn the_index_names_every_document() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let index = docs.join("README.md");
+    let text = fs::read_to_string(&index).expect("there is an index");
+    let lists: String = text.lines().filter(|line| line.starts_with("- ")).collect();
+    let all = documents(&docs);
+    assert!(all.len() > 30, "{all:?}");
+    for document in all.iter().filter(|document| **document != index) {
+        let name = document.strip_prefix(&docs).expect("a document");
+        assert!(lists.contains(&format!("]({})", name.display())), "docs/README.md does not name {name:?}");
     }
 }
