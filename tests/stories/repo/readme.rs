@@ -1,12 +1,13 @@
-//! What the README shows is what the programs print.
+//! What the README and the document with more examples show is what the programs print, and the index of documents names all
+//! of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fm_tests::{binary, command, fixture};
 
-/// The commands of the README and the output below each, in order.
+/// The commands of a document and the output below each, in order.
 fn samples(text: &str) -> Vec<(String, String)> {
     let mut samples: Vec<(String, String)> = Vec::new();
     let mut inside = false;
@@ -26,29 +27,73 @@ fn samples(text: &str) -> Vec<(String, String)> {
     samples
 }
 
-/// The text without the version and the day of the line that says by what and when it was checked.
-fn undated(text: &str) -> String {
-    let line = |line: &str| match line.strip_prefix("checked    by fm-verify ") {
-        Some(_) => "checked    by fm-verify …\n".to_owned(),
-        None => format!("{line}\n"),
+/// The text without what differs from run to run: the version and the day of an audit, the ports of a federation, and how long
+/// its sessions took.
+fn steady(text: &str) -> String {
+    let line = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["checked", "by", "fm-verify", ..] => "checked    by fm-verify …\n".to_owned(),
+        ["guardian", number, api, "page", page, "log", log]
+            if api.starts_with("ws://127.0.0.1:") && page.starts_with("http://127.0.0.1:") =>
+        {
+            format!("guardian {number} ws://…  page http://…  log {log}\n")
+        }
+        ["session", number, items, "items", signatures, "signatures", _, "s"] => {
+            format!("session {number} {items} items {signatures} signatures … s\n")
+        }
+        _ => format!("{line}\n"),
     };
     text.lines().map(line).collect()
 }
 
+/// Documents whose samples are run, in the order in which the later ones use what the earlier ones made.
+const DOCUMENTS: [&str; 2] = ["README.md", "docs/tour.md"];
+
 #[test]
 fn the_samples_are_true() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let samples = samples(&fs::read_to_string(readme).expect("there is a README"));
-    assert!(samples.len() >= 3, "{samples:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let home = tempfile::tempdir().expect("a directory");
     symlink(fixture("").canonicalize().expect("a path"), home.path().join("fixtures")).expect("a link");
-    for (line, expected) in samples {
-        let mut words = line.split_whitespace();
-        let program = binary(words.next().expect("a program"));
-        let output =
-            command(program).args(words).current_dir(home.path()).output().expect("it can be started");
-        let printed = undated(&String::from_utf8(output.stdout).expect("text"));
-        let expected = undated(&expected);
-        assert_eq!(printed, expected, "$ {line}\n{}", String::from_utf8_lossy(&output.stderr));
+    for document in DOCUMENTS {
+        let samples = samples(&fs::read_to_string(root.join(document)).expect(document));
+        assert!(samples.len() >= 3, "{document}: {samples:?}");
+        for (line, expected) in samples {
+            let mut words = line.split_whitespace();
+            let program = binary(words.next().expect("a program"));
+            let output =
+                command(program).args(words).current_dir(home.path()).output().expect("it can be started");
+            let printed = steady(&String::from_utf8(output.stdout).expect("text"));
+            let expected = steady(&expected);
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(printed, expected, "{document}: $ {line}\n{complaint}");
+        }
+    }
+}
+
+/// Every Markdown file below a directory.
+fn documents(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(documents(&path));
+        } else if path.extension().is_some_and(|ending| ending == "md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// `tools/docs` makes the chapters of the book from the index, so a document that is not there is in no book.
+#[test]
+fn the_index_names_every_document() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let index = docs.join("README.md");
+    let text = fs::read_to_string(&index).expect("there is an index");
+    let lists: String = text.lines().filter(|line| line.starts_with("- ")).collect();
+    let all = documents(&docs);
+    assert!(all.len() > 30, "{all:?}");
+    for document in all.iter().filter(|document| **document != index) {
+        let name = document.strip_prefix(&docs).expect("a document");
+        assert!(lists.contains(&format!("]({})", name.display())), "docs/README.md does not name {name:?}");
     }
 }
