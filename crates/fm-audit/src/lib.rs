@@ -9,14 +9,11 @@ mod archive_check;
 mod blocks;
 mod carried;
 mod checkpoint_log;
-mod compare;
 mod control;
 mod converted;
 mod directory;
 mod epochs;
 mod error;
-mod evidence;
-mod explain;
 mod hbbft;
 mod history;
 mod identity;
@@ -25,14 +22,9 @@ mod manifest;
 mod medium;
 mod migrated;
 mod pipeline;
-mod proof;
-mod proof_epoch;
-mod proof_session;
-mod reading;
 mod sample;
 mod scope;
 mod seal;
-mod sealed_json;
 mod session_index;
 mod session_root;
 mod session_scheme;
@@ -51,14 +43,11 @@ mod unknown;
 pub use archive_check::{check_archive, check_medium, check_written};
 pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
 pub use checkpoint_log::settle_log;
-pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use control::{Control, Progress, Silent};
 pub use converted::Original;
 pub use directory::omission_findings;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
 pub use error::AuditError;
-pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
-pub use explain::{ExplainedSide, Explanation, explain};
 pub use hbbft::{HbbftOptions, audit_hbbft};
 pub use history::{
     Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
@@ -69,12 +58,9 @@ pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_met
 pub use medium::{Medium, ReadSeek};
 pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions};
 pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
-pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
-pub use proof_session::SessionProofError;
 pub use sample::Sample;
 pub use scope::{Attention, Extent, Scope, extent};
 pub use seal::SealAudit;
-pub use sealed_json::SealedJsonError;
 pub use session_signatures::{CheckedSignatures, check_signatures, signature_findings};
 pub use sessions::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
 pub use signers::{KeyStanding, Signers, TrustedKeys};
@@ -82,6 +68,6 @@ pub use source::{
     ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PENDING_KIND, PROVENANCE_NAME, Source,
     check_identity, open_source,
 };
-pub use stored::{StoredHistory, read_entry, read_ruled_entry};
+pub use stored::{NumberedRecords, Stop, StoredHistory, convert_record, read_entry, read_ruled_entry};
 pub use trust::{Mark, TrustedPrefix};
 pub use trust_file::{TrustError, TrustFile};

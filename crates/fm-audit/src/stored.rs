@@ -25,7 +25,7 @@ pub struct StoredHistory<'a> {
 }
 
 /// Records by ascending number.
-pub(crate) type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
+pub type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
 
 impl Source {
     /// The history as it is today: of a migrated directory, the new sessions.
@@ -99,7 +99,7 @@ impl<'a> StoredHistory<'a> {
     }
 
     /// All records by ascending number. Keys that name none are stepped over.
-    pub(crate) fn records(self, control: Control<'a>, stray: &'a mut StrayKeys) -> NumberedRecords<'a> {
+    pub fn records(self, control: Control<'a>, stray: &'a mut StrayKeys) -> NumberedRecords<'a> {
         let layout = match self.layout {
             Detected::Hbbft(layout) => return epochs::numbered_rows(self.stream, layout, control, stray),
             Detected::Blocks(layout) => layout,
@@ -149,7 +149,7 @@ impl<'a> StoredHistory<'a> {
 }
 
 /// Why a scan ends before its end.
-pub(crate) enum Stop<T> {
+pub enum Stop<T> {
     /// It came to what it looked for.
     At(T),
     /// It could not go on.
@@ -191,7 +191,10 @@ pub fn read_ruled_entry(index: u64, record: &[u8], layout: &Detected) -> Result<
 }
 
 /// What the rule makes of a record; none of one that is copied.
-pub(crate) fn convert_record(
+///
+/// # Errors
+/// If the record does not decode, or hides its content: why.
+pub fn convert_record(
     index: u64,
     record: &[u8],
     layout: &Detected,

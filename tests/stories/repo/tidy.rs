@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-units"],
     &["fm-eras", "fm-archive", "fm-replay"],
     &["fm-audit", "fm-consensus"],
-    &["fm-backup", "fm-migration", "fm-aleph", "fm-client"],
+    &["fm-backup", "fm-evidence", "fm-migration", "fm-aleph", "fm-client"],
     &["fm-restore", "fm-guardian", "fm-object"],
     &["fm-cli"],
     &["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify"],

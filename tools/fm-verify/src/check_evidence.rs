@@ -1,9 +1,10 @@
 //! `check-evidence`: what a file of evidence proves, and of which side, by the keys alone.
 
-use fm_audit::{CheckedEvidence, Explanation, KeyStanding, check_evidence};
+use fm_audit::KeyStanding;
 use fm_cli::{
     Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, read_file, trust_root_line, trusted,
 };
+use fm_evidence::{CheckedEvidence, Explanation, check_evidence};
 use fm_history::DiffClass;
 use serde::Serialize;
 

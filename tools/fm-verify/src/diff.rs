@@ -4,15 +4,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use fm_audit::{
-    AuditError, CompareForm, Comparison, Control, Explanation, KeyStanding, Pair, Source, StoredHistory,
-    TrustedKeys, compare_histories, evidence, explain, open_source,
-};
+use fm_audit::{AuditError, Control, KeyStanding, Source, StoredHistory, TrustedKeys, open_source};
 use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
     group_digits, interrupt_flag, root_line, trust_root_line, trusted,
 };
 use fm_eras::Detected;
+use fm_evidence::{CompareForm, Comparison, Explanation, Pair, compare_histories, evidence, explain};
 use fm_history::{DiffClass, Hash};
 use serde::Serialize;
 

@@ -1,8 +1,9 @@
 //! A difference between two histories, for people and as JSON.
 
-use fm_audit::{CompareForm, ExplainedSide, Explanation, Signers};
+use fm_audit::Signers;
 use fm_cli::{Failure, Output, group_digits};
 use fm_eras::Detected;
+use fm_evidence::{CompareForm, ExplainedSide, Explanation};
 use fm_history::{DiffClass, Entry, EntryItem, Hash, PeerId};
 use serde::Serialize;
 

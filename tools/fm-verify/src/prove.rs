@@ -1,14 +1,12 @@
 //! `prove` and `check-proof`: that one item is in the history, by the keys alone.
 
-use fm_audit::{
-    AuditError, Control, Original, ProofError, ProvenItem, Source, TrustedKeys, check_proof, open_source,
-    prove, read_entry,
-};
+use fm_audit::{AuditError, Control, Original, Source, TrustedKeys, open_source, read_entry};
 use fm_cli::{
     Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, note,
     read_file, trust_root_line, trusted,
 };
 use fm_eras::Detected;
+use fm_evidence::{ProofError, ProvenItem, check_proof, prove};
 use fm_history::{EntryItem, Hash};
 use serde::Serialize;
 

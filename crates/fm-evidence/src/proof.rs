@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::proof_epoch::EpochProof;
 use crate::proof_session::{Form, SessionProof, SessionProofError};
 use crate::sealed_json::{SealedJson, SealedJsonError};
-use crate::{AuditError, Signers, StoredHistory, TrustedKeys};
+use fm_audit::{AuditError, Signers, StoredHistory, TrustedKeys};
 
 /// An item and all that shows it to be in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,9 +11,10 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use fm_audit::{Control, EpochStream, Silent, StoredHistory, compare_histories};
+use fm_audit::{Control, EpochStream, Silent, StoredHistory};
 use fm_codec::ModuleValue;
 use fm_eras::{Detected, session};
+use fm_evidence::compare_histories;
 use fm_forge::damage::{edit_block, rewrite};
 use fm_forge::{BlockSpec, forge_blocks};
 use fm_history::{BlockContent, BlockItem};

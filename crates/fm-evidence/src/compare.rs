@@ -8,8 +8,8 @@ use fm_eras::{Detected, block};
 use fm_history::{DiffClass, Hash, HistoryRoot, SessionHeader, SessionLeaf, SessionParts};
 use rayon::prelude::*;
 
-use crate::stored::{NumberedRecords, Stop, convert_record};
-use crate::{AuditError, Control, StoredHistory, StrayKeys, pipeline};
+use fm_audit::{AuditError, ChunkSize, Control, Feed, StoredHistory, StrayKeys, run_pipeline};
+use fm_audit::{NumberedRecords, Stop, convert_record};
 
 /// Pairs that a core gets at a time.
 const PAIRS_PER_CORE: usize = 64;
@@ -104,15 +104,15 @@ pub fn compare_histories(
     let name = |history: StoredHistory<'_>| history.stream.path.to_owned();
     let incomparable = || AuditError::Incomparable { left: name(left), right: name(right) };
     let form = CompareForm::of(&left.layout, &right.layout).ok_or_else(incomparable)?;
-    let read = |feed: &mut pipeline::Feed<'_, Pair>| read_pairs(left, right, control, feed);
+    let read = |feed: &mut Feed<'_, Pair>| read_pairs(left, right, control, feed);
     let process = |chunk: Vec<Pair>| {
         chunk.into_par_iter().map(|pair| compare_pair(pair, &left.layout, &right.layout, form)).collect()
     };
     let mut comparison = Comparison::default();
     let mut running = Some(HistoryRoot::new());
     control.progress.begin("comparing", "sessions", None);
-    let most = pipeline::ChunkSize::large(PAIRS_PER_CORE * rayon::current_num_threads());
-    let outcome = pipeline::run(most, control, read, process, |compared| {
+    let most = ChunkSize::large(PAIRS_PER_CORE * rayon::current_num_threads());
+    let outcome = run_pipeline(most, control, read, process, |compared| {
         comparison.add(compared, &mut running).map_or(Ok(()), |parted| Err(Stop::At(parted)))
     });
     control.progress.end();
@@ -151,7 +151,7 @@ fn read_pairs<'a>(
     left: StoredHistory<'a>,
     right: StoredHistory<'a>,
     control: Control<'a>,
-    feed: &mut pipeline::Feed<'_, Pair>,
+    feed: &mut Feed<'_, Pair>,
 ) -> Result<(), AuditError> {
     let (mut left_stray, mut right_stray) = (StrayKeys::default(), StrayKeys::default());
     let mut left: NumberedRecords<'_> = left.records(control, &mut left_stray);

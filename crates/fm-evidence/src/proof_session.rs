@@ -11,9 +11,9 @@ use fm_history::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::TrustedKeys;
 use crate::proof::{ProofError, ProvenItem};
 use crate::sealed_json::hex_bytes;
+use fm_audit::TrustedKeys;
 
 /// Length of an inner node: an item as long could be taken for one.
 const NODE_BYTES: usize = size_of::<NodePair>();

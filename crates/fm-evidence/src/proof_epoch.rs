@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::proof::{ProofError, ProvenItem};
 use crate::reading::other_epoch;
 use crate::sealed_json::hex_bytes;
-use crate::{StoredHistory, TrustedKeys, read_entry};
+use fm_audit::{StoredHistory, TrustedKeys, read_entry};
 
 /// Most epochs that a chain has, and most bytes of records in it.
 const MAX_EPOCHS: usize = 1000;

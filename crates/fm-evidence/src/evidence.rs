@@ -8,9 +8,11 @@ use fm_history::{DiffClass, Hash, PeerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::compare::Pair;
+use crate::explain::{ExplainedSide, Explanation, explain};
 use crate::reading::doubt;
 use crate::sealed_json::{SealedJson, SealedJsonError, hex_option};
-use crate::{ExplainedSide, Explanation, Pair, TrustedKeys, explain, read_entry};
+use fm_audit::{TrustedKeys, read_entry};
 
 /// A difference as a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use fm_audit::{EvidenceError, Explanation, Pair, TrustedKeys, check_evidence, evidence, explain};
+use fm_audit::TrustedKeys;
+use fm_evidence::{EvidenceError, Explanation, Pair, check_evidence, evidence, explain};
 use fm_history::{Block, BlockContent, BlockItem, DiffClass, convert_block};
 
 use crate::made::{flipped, item, items, keys, modern, record, reseal, trusted};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fm_audit::{ProofError, ProvenItem, SessionProofError, check_proof, prove};
 use fm_eras::Detected;
+use fm_evidence::{ProofError, ProvenItem, SessionProofError, check_proof, prove};
 use fm_history::{BlockContent, BlockItem, Hash, PathError, merkle_path, merkle_root, sha256};
 use serde::Serialize;
 

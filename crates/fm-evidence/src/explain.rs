@@ -6,8 +6,9 @@
 use fm_eras::Detected;
 use fm_history::{DiffClass, Entry, Hash, PeerId, compare_entries};
 
+use crate::compare::{CompareForm, Pair};
 use crate::reading::is_conversion;
-use crate::{CompareForm, Pair, Signers, TrustedKeys, read_entry, read_ruled_entry};
+use fm_audit::{Signers, TrustedKeys, read_entry, read_ruled_entry};
 
 /// One side of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,21 @@
+//! Files for remote parties, and what they rest on: two histories compared, the record where they part explained, evidence of
+//! two signed versions, and proofs of single items.
+//!
+//! Invariant: a file from a remote party is not believed. All that it claims is derived again, from the records inside and the
+//! checker's own keys; what cannot be derived is not claimed.
+
+mod compare;
+mod evidence;
+mod explain;
+mod proof;
+mod proof_epoch;
+mod proof_session;
+mod reading;
+mod sealed_json;
+
+pub use compare::{CompareForm, Comparison, Pair, compare_histories};
+pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
+pub use explain::{ExplainedSide, Explanation, explain};
+pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
+pub use proof_session::SessionProofError;
+pub use sealed_json::SealedJsonError;
