@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::AuditError;
+use crate::error::AuditError;
 
 /// Told about the stages of a job and how far they are.
 pub trait Progress: Sync {

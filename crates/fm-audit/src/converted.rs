@@ -3,8 +3,11 @@
 use fm_eras::Detected;
 use fm_history::{CarriedTransaction, Hash, SessionLeaf};
 
+use crate::audit::is_copied;
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::source::Source;
 use crate::stored::convert_record;
-use crate::{AuditError, Control, Source, is_copied};
 
 /// What a session was made from.
 #[derive(Clone, Debug)]

@@ -4,70 +4,47 @@
 //! a function of the source and the keys, not of the machine (keys that verify next to nothing may be told as one
 //! finding or as many).
 
-mod ambiguity;
-mod archive_check;
-mod blocks;
-mod carried;
-mod checkpoint_log;
+mod audit;
 mod control;
 mod converted;
-mod directory;
 mod epochs;
 mod error;
-mod hbbft;
-mod history;
-mod identity;
-mod key_samples;
-mod manifest;
-mod medium;
+mod frame;
 mod migrated;
+mod outcome;
 mod pipeline;
-mod sample;
+mod report;
 mod scope;
-mod seal;
-mod session_index;
-mod session_root;
-mod session_scheme;
-mod session_signatures;
 mod sessions;
-mod shares;
-mod signers;
 mod source;
 mod stored;
-mod transactions;
-mod trust;
 mod trust_file;
-mod unit_sessions;
-mod unknown;
 
-pub use archive_check::{check_archive, check_medium, check_written};
-pub use blocks::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
-pub use checkpoint_log::settle_log;
+pub use audit::{
+    Audited, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row, is_copied,
+    old_sessions,
+};
 pub use control::{Control, Progress, Silent};
 pub use converted::Original;
-pub use directory::omission_findings;
-pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, EpochStream, StrayKeys, epochs};
+pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, HbbftOptions, audit_hbbft, epochs};
 pub use error::AuditError;
-pub use hbbft::{HbbftOptions, audit_hbbft};
-pub use history::{
-    Anchor, Audited, HistoryAudit, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from,
-    carried_row, is_copied, old_sessions,
+pub use frame::{Mark, Sample, TrustedPrefix};
+pub use migrated::{
+    ManifestFacts, MigratedAudit, MigratedOptions, SealAudit, audit_migrated, audit_migrated_sessions,
+    manifest, manifest_differences, provenance_metadata,
 };
-pub use identity::{Identity, identity};
-pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
-pub use medium::{Medium, ReadSeek};
-pub use migrated::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions};
+pub use outcome::{Anchor, HistoryAudit};
 pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
-pub use sample::Sample;
 pub use scope::{Attention, Extent, Scope, extent};
-pub use seal::SealAudit;
-pub use session_signatures::{CheckedSignatures, check_signatures, signature_findings};
-pub use sessions::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
-pub use signers::{KeyStanding, Signers, TrustedKeys};
-pub use source::{
-    ArchiveSource, DATABASE_NAME, MANIFEST_NAME, MigratedDir, PENDING_KIND, PROVENANCE_NAME, Source,
-    check_identity, open_source,
+pub use sessions::{
+    AuditedBlock, BlockOptions, CheckedSignatures, DecodedBlock, OnEveryRow, SessionAudit, SessionOptions,
+    audit_sessions, blocks, check_signatures, signature_findings,
 };
-pub use stored::{NumberedRecords, Stop, StoredHistory, convert_record, read_entry, read_ruled_entry};
-pub use trust::{Mark, TrustedPrefix};
+pub use source::{
+    ArchiveSource, DATABASE_NAME, EpochStream, Identity, KeyStanding, MANIFEST_NAME, Medium, MigratedDir,
+    NumberedRecords, PENDING_KIND, PROVENANCE_NAME, ReadSeek, Signers, Source, StrayKeys, TrustedKeys,
+    check_archive, check_identity, check_medium, check_written, identity, omission_findings, open_source,
+    settle_log,
+};
+pub use stored::{Stop, StoredHistory, convert_record, read_entry, read_ruled_entry};
 pub use trust_file::{TrustError, TrustFile};

@@ -5,7 +5,8 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use crate::{AuditError, Control};
+use crate::control::Control;
+use crate::error::AuditError;
 
 /// A chunk of work is closed at this many bytes of input. A record takes up to a hundred times its bytes in memory.
 const CHUNK_BYTES: usize = 4 << 20;

@@ -5,7 +5,10 @@
 use fm_eras::Detected;
 use fm_eras::hbbft::{self, HISTORY_TABLE};
 
-use crate::{AuditError, Control, EpochStream, Sample, TrustedPrefix};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::frame::{Sample, TrustedPrefix};
+use crate::source::EpochStream;
 
 /// What an audit covers; by default all of a history.
 #[derive(Clone, Copy, Debug, Default)]

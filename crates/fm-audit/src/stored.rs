@@ -5,12 +5,13 @@ use fm_eras::{Detected, hbbft, session};
 use fm_history::{Block, ConvertedSession, Entry, Hash, convert_block, convert_epoch};
 use rayon::prelude::*;
 
-use crate::key_samples::try_keys;
-use crate::session_scheme::choose_scheme;
-use crate::{
-    AuditError, Control, EpochStream, KeyStanding, Scope, SessionOptions, Signers, Source, StrayKeys,
-    TrustedKeys, epochs, pipeline,
-};
+use crate::control::Control;
+use crate::epochs::{numbered_rows, try_keys};
+use crate::error::AuditError;
+use crate::pipeline;
+use crate::scope::Scope;
+use crate::sessions::{SessionOptions, choose_scheme};
+use crate::source::{EpochStream, KeyStanding, NumberedRecords, Signers, Source, StrayKeys, TrustedKeys};
 
 /// Records that a core gets at a time.
 const RECORDS_PER_CORE: usize = 64;
@@ -23,9 +24,6 @@ pub struct StoredHistory<'a> {
     /// Their layout.
     pub layout: Detected,
 }
-
-/// Records by ascending number.
-pub type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
 
 impl Source {
     /// The history as it is today: of a migrated directory, the new sessions.
@@ -101,7 +99,7 @@ impl<'a> StoredHistory<'a> {
     /// All records by ascending number. Keys that name none are stepped over.
     pub fn records(self, control: Control<'a>, stray: &'a mut StrayKeys) -> NumberedRecords<'a> {
         let layout = match self.layout {
-            Detected::Hbbft(layout) => return epochs::numbered_rows(self.stream, layout, control, stray),
+            Detected::Hbbft(layout) => return numbered_rows(self.stream, layout, control, stray),
             Detected::Blocks(layout) => layout,
         };
         let path = self.stream.path;

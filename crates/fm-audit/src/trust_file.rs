@@ -13,8 +13,8 @@ use fm_store::{PartialFile, StoreError, open_regular};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::HistoryKeys;
-use crate::trust::{Mark, SALT_BYTES, TrustedPrefix};
+use crate::audit::HistoryKeys;
+use crate::frame::{Mark, SALT_BYTES, TrustedPrefix};
 
 /// What every trust file says it is.
 const FORMAT: &str = "fm-trust";

@@ -146,6 +146,35 @@ fn the_map_says_what_every_crate_uses() {
     assert_eq!(rows, crates, "a crate that is not there is on the map");
 }
 
+/// What each folder of `fm-audit` may import beside what all do: its own files, errors and control.
+const ROOMS_OF_THE_AUDIT: [(&str, &[&str]); 5] = [
+    ("source", &[]),
+    ("frame", &["source"]),
+    ("epochs", &["frame", "outcome", "pipeline", "scope", "source"]),
+    ("sessions", &["frame", "outcome", "pipeline", "scope", "source"]),
+    ("migrated", &["audit", "frame", "outcome", "report", "scope", "sessions", "source"]),
+];
+
+/// The two auditors share a frame, and neither knows the other.
+#[test]
+fn the_rooms_of_the_audit_import_what_is_below_them() {
+    let source = root().join("crates/fm-audit/src");
+    let mut seen = 0;
+    for (room, allowed) in ROOMS_OF_THE_AUDIT {
+        for path in files(&source.join(room), &[".rs"]) {
+            let text = fs::read_to_string(&path).unwrap();
+            for import in text.split("crate::").skip(1) {
+                let name: String =
+                    import.chars().take_while(|next| next.is_alphanumeric() || *next == '_').collect();
+                let is_allowed = ["control", "error", room].contains(&&*name) || allowed.contains(&&*name);
+                assert!(is_allowed, "{} imports crate::{name}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} imports found");
+}
+
 fn is_library(package: &Value) -> bool {
     package["manifest_path"].as_str().unwrap().contains("/crates/")
 }

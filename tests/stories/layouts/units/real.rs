@@ -129,7 +129,7 @@ fn one_guardians_own_units() {
         let mut seen = 0;
         for peer in 0..4 {
             let database = format!("{folder}/peer-{peer}/database");
-            if !fixture(&database).exists() {
+            if !fixture("").join(&database).exists() {
                 continue;
             }
             seen += 1;

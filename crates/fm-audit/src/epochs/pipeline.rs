@@ -4,22 +4,24 @@
 //! handed over as such, never skipped.
 
 use std::iter::Peekable;
-use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
 use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
 use fm_history::{
-    Code, ConvertedSession, Epoch, EpochContent, EpochFacts, Finding, Place, SessionHeader, SessionLeaf,
-    SignatureState, convert_epoch,
+    ConvertedSession, Epoch, EpochContent, EpochFacts, Finding, SessionHeader, SessionLeaf, SignatureState,
+    convert_epoch,
 };
-use fm_rows::RowSource;
 use rayon::prelude::*;
 
-use crate::shares::{self, Unsigned};
-use crate::stored::NumberedRecords;
-use crate::{Attention, AuditError, Control, Mark, Scope};
+use super::shares;
+use super::shares::Unsigned;
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::frame::Mark;
+use crate::scope::{Attention, Scope};
+use crate::source::{EpochStream, NumberedRecords, StrayKeys};
 
 /// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -32,9 +34,6 @@ const PART_BYTES: usize = 512 << 10;
 /// Besides what is handed on, one record of [`hbbft::MAX_ELEMENTS`] is decoded at most: with up to 400 bytes an
 /// element, and two such lots alive at a time, 500 MB is the worst that the pipeline takes.
 const CHUNK_ELEMENTS: usize = 128 << 10;
-/// Keys without an epoch that are remembered, and how many bytes they may have in all.
-const MOST_STRAY_KEYS: usize = 1000;
-const MOST_STRAY_BYTES: usize = 1 << 20;
 
 /// What is done with each epoch.
 #[derive(Clone, Copy)]
@@ -80,45 +79,6 @@ pub struct DecodedEpoch {
     pub attention: Attention,
     /// What is to be remembered of it, if anything is.
     pub mark: Option<Mark>,
-}
-
-/// Where the epochs come from.
-#[derive(Clone, Copy)]
-pub struct EpochStream<'a> {
-    /// The rows.
-    pub rows: &'a dyn RowSource,
-    /// Name of the source, for errors.
-    pub path: &'a Path,
-}
-
-/// Keys of the history table that name no epoch or session.
-#[derive(Clone, Debug, Default)]
-pub struct StrayKeys {
-    /// The first of them.
-    pub first: Vec<Vec<u8>>,
-    /// How many there are.
-    pub count: u64,
-    bytes: usize,
-}
-
-impl StrayKeys {
-    /// The keys as findings: the first of them by name, the rest as a number.
-    pub(crate) fn findings(&self, prefix: u8, what: &str) -> Vec<Finding> {
-        let finding = |key: &[u8], message| Finding::new(Code::RecordUndecodable, Place::key(key), message);
-        let named = self.first.iter().map(|key| finding(key, format!("the key names no {what}")));
-        let rest = self.count - self.first.len() as u64;
-        let rest =
-            (rest > 0).then(|| finding(&[prefix], format!("{rest} more keys of the history name no {what}")));
-        named.chain(rest).collect()
-    }
-
-    pub(crate) fn add(&mut self, key: Vec<u8>) {
-        self.count += 1;
-        self.bytes = self.bytes.saturating_add(key.len());
-        if self.first.len() < MOST_STRAY_KEYS && self.bytes <= MOST_STRAY_BYTES {
-            self.first.push(key);
-        }
-    }
 }
 
 /// An epoch as it is read.

@@ -1,27 +1,25 @@
 //! The audit of what a conversion wrote: the old proof in the provenance archive, the rule applied again,
 //! and every row of the new database accounted for.
 
-use std::cell::RefCell;
 use std::iter::Peekable;
 
 use fm_crypto::SessionKeys;
 use fm_eras::{detect, session};
-use fm_history::{
-    Cause, Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place, Severity,
-};
+use fm_history::{Cause, Code, ConvertedSession, Finding, Hash, MultisetDigest, MultisetKey, Place};
 use fm_rows::{Row, RowSource, Rows};
 
-use crate::archive_check::check_archive;
-use crate::carried::check_carried;
-use crate::directory::check_directory;
-use crate::history::unproven;
-use crate::manifest::{check_federation, check_manifest, check_session_keys};
-use crate::seal::{SealAudit, SealCheck};
-use crate::unknown::Unknown;
-use crate::{
-    AuditError, Control, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, MigratedDir, OldSession,
-    Scope, audit_history, is_copied,
-};
+use super::carried::check_carried;
+use super::directory::check_directory;
+use super::manifest::{check_federation, check_manifest, check_session_keys};
+use super::seal::{SealAudit, SealCheck};
+use crate::audit::{HistoryKeys, HistoryOptions, OldSession, audit_history, is_copied, unproven};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::frame::Unknown;
+use crate::outcome::HistoryAudit;
+use crate::report::Report;
+use crate::scope::Scope;
+use crate::source::{EpochStream, MigratedDir, check_archive};
 
 /// What the audit of a migrated directory came to.
 pub struct MigratedAudit {
@@ -81,19 +79,20 @@ pub fn audit_migrated_sessions(
     on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
 ) -> Result<MigratedAudit, AuditError> {
     let MigratedOptions { keys, session_keys, federation, shares, scope } = options;
-    let report = Report { sink: RefCell::new(on_finding), errors: 0.into(), warnings: 0.into() };
+    let report = Report::new(on_finding);
     check_directory(dir, &report)?;
     let (provenance, damage) = check_archive(dir.provenance.path(), control)?;
     damage.into_iter().for_each(|finding| report.add(finding));
     if provenance.is_none() {
+        let (errors, warnings) = report.counts();
         return Ok(MigratedAudit {
             original: HistoryAudit::default(),
             provenance,
             sessions: 0,
             continued: None,
             seal: SealAudit::default(),
-            errors: report.errors.get(),
-            warnings: report.warnings.get(),
+            errors,
+            warnings,
         });
     }
     let mut target = Target::new(dir, session_keys, control, &report)?;
@@ -134,15 +133,8 @@ pub fn audit_migrated_sessions(
     if keys.is_some() && original.chain.unchecked == 0 {
         check_anchor(dir, &original, &report);
     }
-    Ok(MigratedAudit {
-        original,
-        provenance,
-        sessions,
-        continued,
-        seal,
-        errors: report.errors.get(),
-        warnings: report.warnings.get(),
-    })
+    let (errors, warnings) = report.counts();
+    Ok(MigratedAudit { original, provenance, sessions, continued, seal, errors, warnings })
 }
 
 /// Audits the database of a guardian that goes on from a conversion: every session must be signed, those of the
@@ -162,24 +154,6 @@ fn audit_continued(
         HistoryOptions { layout, keys, shares: false, until: None, side_records: true, on_row: None, scope };
     let stream = EpochStream { rows: &dir.database, path };
     audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |_| Ok(()))
-}
-
-/// Counts findings on their way out.
-pub(crate) struct Report<'f> {
-    sink: RefCell<&'f mut dyn FnMut(Finding)>,
-    errors: std::cell::Cell<u64>,
-    warnings: std::cell::Cell<u64>,
-}
-
-impl Report<'_> {
-    pub(crate) fn add(&self, finding: Finding) {
-        match finding.severity {
-            Severity::Error => self.errors.set(self.errors.get() + 1),
-            Severity::Warning => self.warnings.set(self.warnings.get() + 1),
-            Severity::Info => {}
-        }
-        (self.sink.borrow_mut())(finding);
-    }
 }
 
 /// Nothing may be migrated that no signature stands behind, whatever the manifest says.

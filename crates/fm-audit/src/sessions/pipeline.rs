@@ -9,10 +9,16 @@ use fm_history::{
 use fm_rows::Rows;
 use rayon::prelude::*;
 
-use crate::ambiguity::ambiguity;
-use crate::pipeline::{self, ChunkSize};
-use crate::session_signatures::{CheckedSignatures, check_signatures, count_signers, signature_findings};
-use crate::{Attention, AuditError, Control, EpochStream, Mark, OnEveryRow, Scope, StrayKeys};
+use super::ambiguity::ambiguity;
+use super::audit::OnEveryRow;
+use super::signatures::{CheckedSignatures, check_signatures, count_signers, signature_findings};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::frame::Mark;
+use crate::pipeline;
+use crate::pipeline::ChunkSize;
+use crate::scope::{Attention, Scope};
+use crate::source::{EpochStream, StrayKeys};
 
 /// Sessions that a core gets at a time: enough signatures for a batch that pays.
 const SESSIONS_PER_CORE: usize = 512;

@@ -3,7 +3,11 @@
 use fm_eras::block::{BlockLayout, decode_accepted_item};
 use fm_history::{BlockContent, BlockTransaction, Place};
 
-use crate::{AuditError, BlockOptions, Control, EpochStream, Scope, blocks};
+use super::pipeline::{BlockOptions, blocks};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::scope::Scope;
+use crate::source::EpochStream;
 
 /// Every transaction of the finished sessions, then those of the open one, as rows of the index.
 pub(crate) fn each_transaction(

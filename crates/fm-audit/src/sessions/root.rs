@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use fm_history::{Hash, HistoryRoot};
 
-use crate::{Anchor, DecodedBlock};
+use super::pipeline::DecodedBlock;
+use crate::outcome::Anchor;
 
 /// The history as sessions, so far.
 #[derive(Default)]

@@ -8,8 +8,8 @@ use fm_history::{
     Code, ConvertedSession, Finding, Place, SessionHeader, SessionParts, Signatures, read_signatures,
 };
 
-use crate::migrated::Report;
-use crate::session_signatures::{CheckedSignatures, check_signatures, signature_findings};
+use crate::report::Report;
+use crate::sessions::{CheckedSignatures, check_signatures, signature_findings};
 
 /// Sessions whose signatures are checked at a time, per core.
 const SESSIONS_PER_CORE: usize = 256;

@@ -11,9 +11,10 @@ use fm_eras::block::Version;
 use fm_eras::{Detected, session};
 use fm_history::{Cause, Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
 
-use crate::history::carried_count;
-use crate::migrated::Report;
-use crate::{Anchor, HistoryAudit, MigratedDir};
+use crate::audit::carried_count;
+use crate::outcome::{Anchor, HistoryAudit};
+use crate::report::Report;
+use crate::source::MigratedDir;
 
 /// What the original lacked, in the archive's header.
 const OMISSIONS: &str = "omissions";

@@ -8,7 +8,7 @@ use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
 use fm_store::{OmissionKind, ReadStore, session_in_name};
 
-use crate::AuditError;
+use crate::error::AuditError;
 
 /// Looks at the rows of a database whose files leave open whether it lost its log, and settles what it lacks.
 ///

@@ -6,7 +6,9 @@ use std::path::Path;
 use fm_archive::VerifyReport;
 use fm_history::{Code, Finding, Hash, Place};
 
-use crate::{AuditError, Control, Medium, ReadSeek};
+use super::medium::{Medium, ReadSeek};
+use crate::control::Control;
+use crate::error::AuditError;
 
 /// Damaged parts of an archive that are listed.
 const MOST_DAMAGE: usize = 1000;

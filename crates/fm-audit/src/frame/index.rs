@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use fm_history::{Code, Finding, MultisetDigest, MultisetKey, Place, sha256};
 
-use crate::{AuditError, Control, EpochStream};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::source::EpochStream;
 
 /// Rows of the history held at a time when the sides are compared row by row.
 const ROWS_PER_PASS: u64 = 500_000;
@@ -20,6 +22,13 @@ const SHOWN_BYTES: usize = 128;
 /// Gives every accepted transaction of a history: where it is, and the key and value of its row in the index.
 pub(crate) type EachTransaction<'a> =
     dyn Fn(&mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>) -> Result<(), AuditError> + 'a;
+
+/// The index speaks of the whole history, so a part of it cannot be compared.
+pub(crate) fn index_left_out() -> Finding {
+    let message = "only a part of the history was looked at, so neither the index of transactions nor the other records \
+                   were compared with it";
+    Finding::new(Code::TransactionIndexUnchecked, Place::everywhere(), message)
+}
 
 /// Both sides of the comparison.
 pub(crate) struct TransactionIndex {

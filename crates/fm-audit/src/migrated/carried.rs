@@ -5,9 +5,12 @@ use fm_eras::session;
 use fm_history::{Code, Finding, Place};
 use fm_rows::{Joined, RowSource, merge_join};
 
-use crate::manifest::target_of;
-use crate::migrated::Report;
-use crate::{AuditError, Control, MigratedDir, carried_from, carried_row, is_copied};
+use super::manifest::target_of;
+use crate::audit::{carried_from, carried_row, is_copied};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::report::Report;
+use crate::source::MigratedDir;
 
 /// Compares all other rows of the new database with those that the old one gives.
 pub(crate) fn check_carried(

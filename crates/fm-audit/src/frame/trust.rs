@@ -6,7 +6,7 @@
 
 use fm_history::{Code, Finding, Hash, HistoryRoot, Place, SessionLeaf, sha256};
 
-use crate::AuditError;
+use crate::error::AuditError;
 
 /// Bytes of the key of marks.
 pub(crate) const SALT_BYTES: usize = 16;

@@ -11,10 +11,12 @@ use fm_history::{Finding, Hash, Manifest};
 use fm_rows::{OnRow, RowSource, Rows, SourceError};
 use fm_store::{ReadStore, directories_around, open_regular};
 
-use crate::archive_check::Stoppable;
-use crate::checkpoint_log::settle_log;
-use crate::directory::{omission_findings, stated_omissions};
-use crate::{AuditError, Control, Medium, ReadSeek};
+use super::archive_check::Stoppable;
+use super::log::settle_log;
+use super::medium::{Medium, ReadSeek};
+use super::omissions::{omission_findings, stated_omissions};
+use crate::control::Control;
+use crate::error::AuditError;
 
 /// Name of the new database in a migrated directory.
 pub const DATABASE_NAME: &str = "database";

@@ -4,7 +4,10 @@ use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{Code, Finding, Place, SessionHeader};
 
-use crate::{AuditError, Control, EpochStream, SessionOptions};
+use super::audit::SessionOptions;
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::source::EpochStream;
 
 /// Sessions at which the keys are tried before the whole history is.
 const KEY_SAMPLES: usize = 8;

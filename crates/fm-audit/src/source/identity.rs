@@ -4,7 +4,9 @@ use fm_codec::{Dialect, Writer};
 use fm_history::Hash;
 use sha2::{Digest, Sha256};
 
-use crate::{AuditError, Control, EpochStream};
+use super::origin::EpochStream;
+use crate::control::Control;
+use crate::error::AuditError;
 
 /// Bytes that are gathered and hashed at a time; what does not fit is hashed where it is.
 const PIECE: usize = 64 << 10;

@@ -6,7 +6,8 @@ use fm_crypto::EpochKeys;
 use fm_eras::hbbft::{LAST_EPOCH_KEY, Layout, decode_epoch, decode_last_epoch, epoch_key};
 use fm_history::{Code, Finding, Place};
 
-use crate::{AuditError, EpochStream};
+use crate::error::AuditError;
+use crate::source::EpochStream;
 
 /// Places spread evenly over the history.
 const EVEN: u64 = 8;

@@ -7,18 +7,17 @@ use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_
 use fm_history::{BlockContent, Code, Finding, Place};
 use fm_rows::{OnRow, each_row};
 
-use crate::hbbft::index_left_out;
-use crate::session_index::{each_transaction, index_row};
-use crate::session_root::RunningRoot;
-use crate::session_scheme::choose_scheme;
-use crate::transactions::TransactionIndex;
-use crate::trust::Ledger;
-use crate::unit_sessions::UnitSessions;
-use crate::unknown::Unknown;
-use crate::{
-    Anchor, AuditError, AuditedBlock, BlockOptions, Control, DecodedBlock, EpochStream, Scope, TrustedPrefix,
-    blocks,
-};
+use super::index::{each_transaction, index_row};
+use super::pipeline::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+use super::root::RunningRoot;
+use super::scheme::choose_scheme;
+use super::units::UnitSessions;
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::frame::{Ledger, TransactionIndex, TrustedPrefix, Unknown, index_left_out};
+use crate::outcome::Anchor;
+use crate::scope::Scope;
+use crate::source::EpochStream;
 
 /// Who is shown key and value of each row as an audit reads it, one after the other, on threads of its own.
 pub type OnEveryRow<'a> = &'a (dyn Fn(&[u8], &[u8]) + Sync);

@@ -12,15 +12,15 @@ use fm_history::{
     HistoryRoot, Place, accepted_transactions,
 };
 
-use crate::epochs::epoch_leaf;
-use crate::key_samples::try_keys;
-use crate::transactions::TransactionIndex;
-use crate::trust::Ledger;
-use crate::unknown::Unknown;
-use crate::{
-    Anchor, AuditError, AuditedEpoch, Control, DecodedEpoch, EpochOptions, EpochStream, HistoryAudit, Scope,
-    epochs,
-};
+use super::keys::try_keys;
+use super::pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, epoch_leaf, epochs};
+use crate::control::Control;
+use crate::error::AuditError;
+use crate::frame::index_left_out;
+use crate::frame::{Ledger, TransactionIndex, Unknown};
+use crate::outcome::{Anchor, HistoryAudit};
+use crate::scope::Scope;
+use crate::source::EpochStream;
 
 /// What an audit does beyond following the chain.
 #[derive(Clone, Copy)]
@@ -290,13 +290,6 @@ fn remember(ledger: &mut Ledger<'_>, audited: &AuditedEpoch) -> Option<Finding> 
     let is_signed =
         decoded.is_some_and(|decoded| decoded.facts.signature == fm_history::SignatureState::Valid);
     ledger.push(audited.key, entry, is_signed)
-}
-
-/// The index speaks of the whole history, so a part of it cannot be compared.
-pub(crate) fn index_left_out() -> Finding {
-    let message = "only a part of the history was looked at, so neither the index of transactions nor the other records \
-                   were compared with it";
-    Finding::new(Code::TransactionIndexUnchecked, Place::everywhere(), message)
 }
 
 /// The rows that an epoch's transactions leave in the index.

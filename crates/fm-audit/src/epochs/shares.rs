@@ -13,7 +13,8 @@ use fm_crypto::EpochKeys;
 use fm_history::{Code, EpochContent, Finding, Hash, PeerId, Place, SignatureState};
 use rayon::prelude::*;
 
-use crate::{AuditedEpoch, Control, DecodedEpoch};
+use super::pipeline::{AuditedEpoch, DecodedEpoch};
+use crate::control::Control;
 
 /// Peers whose shares are tried, where the keys speak of fewer.
 const LEAST_PEERS_TRIED: u16 = 100;

@@ -1,0 +1,11 @@
+//! A converted directory: its sessions, its old records, and all that lies in it.
+
+mod audit;
+mod carried;
+mod directory;
+mod manifest;
+mod seal;
+
+pub use audit::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions};
+pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
+pub use seal::SealAudit;

@@ -1,0 +1,15 @@
+//! Blocks and sessions: read, verified on all cores, audited.
+
+mod ambiguity;
+mod audit;
+mod index;
+mod pipeline;
+mod root;
+mod scheme;
+mod signatures;
+mod units;
+
+pub use audit::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
+pub use pipeline::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+pub(crate) use scheme::choose_scheme;
+pub use signatures::{CheckedSignatures, check_signatures, signature_findings};

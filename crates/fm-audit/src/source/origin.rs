@@ -1,0 +1,55 @@
+//! Where a history is read from: rows, and what of their keys names no record.
+
+use std::path::Path;
+
+use fm_history::{Code, Finding, Place};
+use fm_rows::RowSource;
+
+use crate::error::AuditError;
+
+/// Keys that are named one by one.
+const MOST_STRAY_KEYS: usize = 1000;
+/// Bytes of these.
+const MOST_STRAY_BYTES: usize = 1 << 20;
+
+/// Where the epochs come from.
+#[derive(Clone, Copy)]
+pub struct EpochStream<'a> {
+    /// The rows.
+    pub rows: &'a dyn RowSource,
+    /// Name of the source, for errors.
+    pub path: &'a Path,
+}
+
+/// Records by ascending number.
+pub type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), AuditError>> + 'a>;
+
+/// Keys of the history table that name no epoch or session.
+#[derive(Clone, Debug, Default)]
+pub struct StrayKeys {
+    /// The first of them.
+    pub first: Vec<Vec<u8>>,
+    /// How many there are.
+    pub count: u64,
+    bytes: usize,
+}
+
+impl StrayKeys {
+    /// The keys as findings: the first of them by name, the rest as a number.
+    pub(crate) fn findings(&self, prefix: u8, what: &str) -> Vec<Finding> {
+        let finding = |key: &[u8], message| Finding::new(Code::RecordUndecodable, Place::key(key), message);
+        let named = self.first.iter().map(|key| finding(key, format!("the key names no {what}")));
+        let rest = self.count - self.first.len() as u64;
+        let rest =
+            (rest > 0).then(|| finding(&[prefix], format!("{rest} more keys of the history name no {what}")));
+        named.chain(rest).collect()
+    }
+
+    pub(crate) fn add(&mut self, key: Vec<u8>) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add(key.len());
+        if self.first.len() < MOST_STRAY_KEYS && self.bytes <= MOST_STRAY_BYTES {
+            self.first.push(key);
+        }
+    }
+}
