@@ -41,10 +41,9 @@ pub use sessions::{
     audit_sessions, blocks, check_signatures, signature_findings,
 };
 pub use source::{
-    ArchiveSource, DATABASE_NAME, EpochStream, Identity, KeyStanding, MANIFEST_NAME, Medium, MigratedDir,
-    NumberedRecords, PENDING_KIND, PROVENANCE_NAME, ReadSeek, Signers, Source, StrayKeys, TrustedKeys,
-    check_archive, check_identity, check_medium, check_written, identity, omission_findings, open_source,
-    settle_log,
+    ArchiveSource, EpochStream, Identity, KeyStanding, MANIFEST_NAME, Medium, MigratedDir, NumberedRecords,
+    PENDING_KIND, PROVENANCE_NAME, ReadSeek, Signers, Source, StrayKeys, TrustedKeys, check_archive,
+    check_identity, check_medium, check_written, identity, omission_findings, open_source, settle_log,
 };
 pub use stored::{Stop, StoredHistory, convert_record, read_entry, read_ruled_entry};
 pub use trust_file::{TrustError, TrustFile};

@@ -6,11 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fm_audit::{Control, DATABASE_NAME, HistoryKeys, identity};
+use fm_audit::{Control, HistoryKeys, identity};
+use fm_datadir::{CHECKPOINTS_NAME, DATABASE_NAME, new_checkpoint_name};
 use fm_history::{Code, Finding};
-use fm_store::{
-    CHECKPOINTS_NAME, Inheritance, PartialDir, ReadStore, add_empty_log, make_directory, new_checkpoint_name,
-};
+use fm_store::{Inheritance, PartialDir, ReadStore, add_empty_log, make_directory};
 
 use crate::{BackupError, State, Survey, survey};
 

@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, Identity, identity};
+use fm_audit::{AuditError, Control, HistoryKeys, Identity, identity};
+use fm_datadir::DATABASE_NAME;
 use fm_history::{Finding, Hash};
 use fm_rows::each_row;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};

@@ -43,7 +43,6 @@ pub use error::BackupError;
 pub use export::{DEFAULT_LEVEL, ExportOptions, Exported, export};
 pub use fm_audit::ReadSeek;
 pub use fm_crypto::BackupTar;
-pub use fm_store::CHECKPOINTS_NAME;
 pub use guardian::guardian_of;
 pub use import::{ImportOptions, Imported, import, write_database};
 pub use list::{Found, KeysFor, Listed, list, newest_good};

@@ -7,10 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fm_audit::{AuditError, Control, DATABASE_NAME, HistoryKeys, HistoryOptions, Scope, audit_history};
+use fm_audit::{AuditError, Control, HistoryKeys, HistoryOptions, Scope, audit_history};
+use fm_datadir::{CHECKPOINTS_NAME, DATABASE_NAME, is_unfinished, session_alone, session_in_name};
 use fm_eras::Detected;
 use fm_history::{Finding, Hash, Severity};
-use fm_store::{CHECKPOINTS_NAME, StoreError, is_unfinished, session_alone, session_in_name};
+use fm_store::StoreError;
 
 use crate::standing::Judge;
 use crate::{BackupError, Standing, State};

@@ -8,10 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fm_audit::{Control, DATABASE_NAME};
+use fm_audit::Control;
+use fm_datadir::{CHECKPOINTS_NAME, DATABASE_NAME, is_removing, removing_name, unfinished_of};
 use fm_store::{
-    CHECKPOINTS_NAME, DatabaseLock, PARTIAL_MARKER, StoreError, check_movable, check_writable, free_bytes,
-    is_file_of_rocksdb, is_removing, removing_name, unfinished_of,
+    DatabaseLock, PARTIAL_MARKER, StoreError, check_movable, check_writable, free_bytes, is_file_of_rocksdb,
 };
 
 use crate::list::{KeysFor, Listed};

@@ -6,6 +6,7 @@
 
 use fm_config::GuardianFiles;
 use fm_crypto::{api_secret_of, wipe_json};
+use fm_datadir::INVITE_CODE;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,6 @@ const KEY_NUMBERS: usize = 32;
 /// Texts in a JSON file that are shorter than this are found everywhere by chance.
 const SHORTEST_TEXT: usize = 8;
 /// Name of the file with the code that clients join with; the secret of the interface may be in it.
-const INVITE_CODE: &str = "invite-code";
 /// What names a field that holds a secret text.
 const SECRET_FIELDS: [&str; 5] = ["auth", "password", "secret", "token", "mnemonic"];
 

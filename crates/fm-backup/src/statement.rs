@@ -123,7 +123,7 @@ impl Handover {
             let alone = [GUARD_UNTIL, SIGNED].into_iter().find(|name| metadata.get(name).is_some());
             return alone.map_or(Ok(None), Err);
         };
-        if !fm_store::is_moment(moved) {
+        if !fm_datadir::is_moment(moved) {
             return Err(MOVED);
         }
         Ok(Some(Self { moved: moved.to_owned(), guard_until: number(GUARD_UNTIL)?, signed: number(SIGNED)? }))

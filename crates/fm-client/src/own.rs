@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fm_config::{CONSENSUS, FilesError, GuardianFiles};
+use fm_config::{FilesError, GuardianFiles};
+use fm_datadir::CONSENSUS;
 use tokio::runtime::Builder;
 
 /// Why a data directory does not name an interface.

@@ -4,7 +4,7 @@ use fm_crypto::{ConsensusConfig, PrivateConfig};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::error::FilesError;
-use crate::{CONSENSUS, LOCAL};
+use fm_datadir::{CONSENSUS, LOCAL};
 
 /// Checks that secrets are those of a guardian of a federation, and that it has all that it is reached with.
 ///

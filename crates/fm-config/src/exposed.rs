@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::FilesError;
 use crate::files::GuardianFiles;
-use crate::{PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE};
+use fm_datadir::{PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE};
 
 /// Files whose contents need no password.
 const IN_CLEAR: [&str; 4] = [PRIVATE, PASSWORD, PASSWORD_NEW, PASSWORD_OLD];

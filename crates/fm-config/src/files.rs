@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::FilesError;
-use crate::{CONSENSUS, LOCAL};
+use fm_datadir::{CONSENSUS, LOCAL};
 
 /// Largest file that is read: several hundred times what guardians have.
 pub(crate) const MOST_BYTES: u64 = 4 << 20;

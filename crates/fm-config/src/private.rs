@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 
 use crate::error::FilesError;
 use crate::files::GuardianFiles;
-use crate::{ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD, PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE, SALT};
+use fm_datadir::{
+    ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD, PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE, SALT,
+};
 
 /// Encrypted files, in the order in which they are tried.
 const SEALED: [&str; 3] = [ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD];

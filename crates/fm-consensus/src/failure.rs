@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use fm_datadir::DATABASE_NAME;
 use fm_history::{PeerId, SessionHeader, Signatures};
 use fm_store::quoted;
 use serde::Serialize;
@@ -91,7 +92,7 @@ impl ConsensusFailure {
     /// directory; `OTHER` stands for another guardian's database, checkpoint or archive.
     pub fn to_json(&self, data_dir: &Path) -> String {
         let home = quoted(data_dir);
-        let database = quoted(&data_dir.join("database"));
+        let database = quoted(&data_dir.join(DATABASE_NAME));
         let checkpoint = self.session.saturating_sub(1);
         let next = [
             format!("fm-verify {database} --config {home}"),

@@ -12,8 +12,6 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-/// Name of the file in the data directory.
-pub const GUARD_NAME: &str = "equivocation-guard.json";
 /// What the file says it is.
 const FORMAT: &str = "fm-equivocation-guard";
 /// The version of the file that is read.
@@ -139,6 +137,8 @@ fn parse(json: &str) -> Result<(Guard, Option<String>), GuardError> {
 
 #[cfg(test)]
 mod tests {
+    use fm_datadir::GUARD_NAME;
+
     use super::*;
 
     const FILE: &str = r#"{"format": "fm-equivocation-guard", "version": 1, "until_session": 7, "peer": 3,

@@ -6,10 +6,11 @@ use std::time::{Instant, SystemTime};
 
 use fm_aleph::OrderedUnit;
 use fm_client::{Fetched, Guardians};
-use fm_consensus::{
-    Action, CHECKPOINTS_NAME, CheckpointError, Engine, EngineError, make_checkpoint, make_named_checkpoint,
+use fm_consensus::{Action, Engine, EngineError};
+use fm_datadir::{
+    CHECKPOINTS_NAME, CheckpointError, failure_name, make_checkpoint, make_named_checkpoint,
+    new_checkpoint_name,
 };
-use fm_store::new_checkpoint_name;
 use tokio::task::block_in_place;
 use tracing::{debug, info, warn};
 
@@ -181,7 +182,7 @@ pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
 /// The error of a machine that stopped; a consensus failure is written down first.
 fn stopped(shared: &Shared, error: EngineError) -> NodeError {
     let EngineError::ConsensusFailure(failure) = error else { return error.into() };
-    let bundle = shared.config.directory.join(format!("consensus-failure-{}.json", failure.session));
+    let bundle = shared.config.directory.join(failure_name(failure.session));
     match std::fs::write(&bundle, failure.to_json(&shared.config.directory)) {
         Ok(()) => NodeError::ConsensusFailure { failure, bundle },
         Err(source) => {

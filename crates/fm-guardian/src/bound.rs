@@ -5,11 +5,10 @@
 use std::path::Path;
 
 use fm_audit::{AuditError, Control, EpochStream, MigratedDir, identity};
-use fm_consensus::{SignedSession, database_name};
 use fm_crypto::SessionKeys;
+use fm_datadir::{DATABASE_NAME, SignedSession, database_name};
 use fm_store::{ReadStore, StoreError};
 
-use crate::DATABASE_NAME;
 use crate::carry_over_error::CarryOverError;
 
 /// Refuses a conversion that is not shown to be of the database in the old guardian's directory `from`, unless the user named

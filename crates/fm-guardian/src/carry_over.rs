@@ -13,16 +13,16 @@ use fm_audit::{
     AuditError, Control, HistoryKeys, MigratedDir, MigratedOptions, Scope, audit_migrated_sessions,
 };
 use fm_codec::{Dialect, Reader, decode_exact};
-use fm_config::{CONSENSUS, GuardianFiles, LOCAL, belongs};
+use fm_config::{GuardianFiles, belongs};
 use fm_consensus::LedgerReplay;
 use fm_crypto::{ConsensusConfig, PrivateConfig, SessionKeys};
+use fm_datadir::{CONSENSUS, DATABASE_NAME, ENCRYPTED, LOCAL, SALT};
 use fm_eras::session::{MODULE_DATA, session_key};
 use fm_history::{Code, Finding, Severity, SignedSession};
 use fm_rows::RowSource;
 use fm_store::{Durability, Inheritance, LiveStore, check_writable};
 use serde_json::Value;
 
-use crate::DATABASE_NAME;
 use crate::bound::{begin_record, check_guardian};
 use crate::carry_over_error::CarryOverError;
 use crate::config::{
@@ -108,7 +108,7 @@ pub fn carry_over(
         let has = |name: &str, text: &str| {
             fs::read_to_string(job.directory.join(name)).is_ok_and(|found| found == text)
         };
-        let is_same = has("consensus.json", &text(&consensus)?) && has("local.json", &text(&local)?);
+        let is_same = has(CONSENSUS, &text(&consensus)?) && has(LOCAL, &text(&local)?);
         return Err(CarryOverError::Done { path: done, is_same });
     }
     let private = private(job, &local, password)?;
@@ -122,15 +122,15 @@ pub fn carry_over(
         write_whole(&path, text).map_err(file(&path))
     };
     // From here on the directory is a guardian's: what a crash leaves of the rest is known as such.
-    write("local.json", &text(&local)?)?;
-    for name in ["private.encrypt", "private.salt"] {
+    write(LOCAL, &text(&local)?)?;
+    for name in [ENCRYPTED, SALT] {
         remove(&job.directory.join(name))?;
     }
     write_private(job.directory, &consensus, &tls_key, &private.secret, password)
         .map_err(file(job.directory))?;
     result.owner_lacking = write_modules(job, &ledgers, &old_rows)?;
     begin_record(job.directory, &keys_of(job)?.1, local.identity)?;
-    write("consensus.json", &text(&consensus)?)?;
+    write(CONSENSUS, &text(&consensus)?)?;
     Ok(result)
 }
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use fm_audit::AuditError;
 use fm_config::FilesError;
-use fm_consensus::{ReplayError, SignedError};
+use fm_consensus::ReplayError;
+use fm_datadir::SignedError;
 use fm_store::StoreError;
 
 use crate::config::NodeConfigError;

@@ -44,6 +44,3 @@ pub use node::{Node, NodeOptions, Stop};
 pub use opening::GuardUntil;
 pub use setup::{FederationPlan, write_federation};
 pub use setup_codes::{SetupError, SetupPlan, begin_setup, finish_setup};
-
-/// Name of the database in a data directory.
-pub const DATABASE_NAME: &str = "database";

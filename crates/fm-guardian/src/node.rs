@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fm_aleph::Member;
 use fm_client::{Ambiguous, Guardians};
-use fm_consensus::{Orderers, Retention, Rules, Schedule};
+use fm_consensus::{Orderers, Rules, Schedule};
+use fm_datadir::Retention;
 use fm_peers::{Identity, Other, Peers, Setup};
 use fm_rpc::{Limits, serve};
 use tokio::net::TcpListener;

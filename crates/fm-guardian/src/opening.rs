@@ -8,23 +8,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fm_audit::EpochStream;
-use fm_consensus::{
-    CHECKPOINTS_NAME, GUARD_NAME, Guard, Held, SignedSession, Standing, check_not_moved, database_name,
-};
+use fm_consensus::Guard;
 use fm_crypto::SessionKeys;
+use fm_datadir::{
+    CHECKPOINTS_NAME, DATABASE_NAME, GUARD_NAME, Held, JOURNAL_NAME, RESTORED_NAME, SignedSession, Standing,
+    check_not_moved, database_name,
+};
 use fm_eras::block::BlockLayout;
 use fm_eras::{DetectError, Detected, detect};
 use fm_migration::{StoredUnits, newest_checkpoint};
 use fm_store::{LiveStore, OmissionKind, ReadStore};
 use tracing::warn;
 
-use crate::DATABASE_NAME;
 use crate::config::NodeConfig;
 use crate::error::NodeError;
 use crate::recorder::Recorder;
-
-/// The file by which a restored database is known.
-const MARK_NAME: &str = ".fm-restore";
 
 /// The last session in which the guardian can have signed units, as the user states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +69,7 @@ pub(crate) fn open(config: &NodeConfig, new: bool, given: Option<GuardUntil>) ->
     let found = Found {
         held: Held { checkpoint: newest_checkpoint(&checkpoints), ..held },
         guard: read_guard(config)?,
-        is_restored: path.join(MARK_NAME).exists(),
+        is_restored: path.join(RESTORED_NAME).exists(),
         is_first: is_new && record.is_none() && !ran_before(directory),
         record,
     };
@@ -184,7 +182,7 @@ fn ran_before(directory: &Path) -> bool {
     names.into_iter().any(|name| {
         // What is left of a database that was being made never ran.
         name.starts_with(&format!("{DATABASE_NAME}.")) && name != format!("{DATABASE_NAME}.partial")
-            || [CHECKPOINTS_NAME, GUARD_NAME, "restore-journal"].contains(&name.as_str())
+            || [CHECKPOINTS_NAME, GUARD_NAME, JOURNAL_NAME].contains(&name.as_str())
     })
 }
 

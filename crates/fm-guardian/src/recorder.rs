@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use fm_consensus::SignedSession;
+use fm_datadir::SignedSession;
 use fm_store::StoreError;
 
 /// Keeps the record.

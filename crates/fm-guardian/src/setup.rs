@@ -7,13 +7,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use fm_crypto::{SigningKey, seal_private_text};
+use fm_datadir::{CONSENSUS, ENCRYPTED, LOCAL, SALT};
 use fm_peers::{Identity, new_identity};
 use fm_store::{Inheritance, sync_name};
 
 use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
 
 /// A guardian's files.
-pub(crate) const FILES: [&str; 4] = ["consensus.json", "local.json", "private.encrypt", "private.salt"];
+pub(crate) const FILES: [&str; 4] = [CONSENSUS, LOCAL, ENCRYPTED, SALT];
 
 /// What a federation is made with.
 #[derive(Debug, Clone)]
@@ -130,8 +131,8 @@ fn write_guardian(
 ) -> io::Result<()> {
     fs::create_dir(directory)?;
     give(directory)?;
-    write_whole(&directory.join("consensus.json"), &serde_json::to_string_pretty(consensus)?)?;
-    write_whole(&directory.join("local.json"), &serde_json::to_string_pretty(local)?)?;
+    write_whole(&directory.join(CONSENSUS), &serde_json::to_string_pretty(consensus)?)?;
+    write_whole(&directory.join(LOCAL), &serde_json::to_string_pretty(local)?)?;
     let (tls_key, secret) = (hex::encode(&guardian.identity.key), hex::encode(guardian.secret));
     write_private(directory, consensus, &tls_key, &secret, password)
 }
@@ -152,8 +153,8 @@ pub(crate) fn write_private(
     };
     let (encrypted, salt) =
         seal_private_text(&serde_json::to_vec(&private)?, password).map_err(io::Error::other)?;
-    write_whole(&directory.join("private.encrypt"), &encrypted)?;
-    write_whole(&directory.join("private.salt"), &salt)
+    write_whole(&directory.join(ENCRYPTED), &encrypted)?;
+    write_whole(&directory.join(SALT), &salt)
 }
 
 /// Gives a new directory the owner of the directory around it, where the process may.

@@ -11,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fm_datadir::{CONSENSUS, LOCAL};
 use fm_peers::new_identity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -186,7 +187,7 @@ pub fn finish_setup(
     if confirmed.is_some_and(|confirmed| confirmed.trim().to_ascii_lowercase() != hash) {
         return Err(SetupError::NotConfirmed { hash });
     }
-    let done = directory.join("consensus.json");
+    let done = directory.join(CONSENSUS);
     if done.exists() {
         return finished(&done, &path, hash);
     }
@@ -208,10 +209,10 @@ pub fn finish_setup(
         let path = directory.join(name);
         text.and_then(|text| write_whole(&path, &text)).map_err(file(&path))
     };
-    write("local.json", to_json(&local))?;
+    write(LOCAL, to_json(&local))?;
     write_private(directory, &consensus, &secrets.tls_key, &secrets.secret, password)
         .map_err(file(directory))?;
-    write("consensus.json", to_json(&consensus))?;
+    write(CONSENSUS, to_json(&consensus))?;
     finished(&done, &path, hash)
 }
 

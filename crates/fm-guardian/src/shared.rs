@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fm_consensus::{
-    Action, BalanceSheet, CHECKPOINTS_NAME, Modules, ProposalQueue, QueueError, Retention, UnitPayload,
-    checkpoints,
-};
+use fm_consensus::{Action, BalanceSheet, Modules, ProposalQueue, QueueError, UnitPayload};
+use fm_datadir::{CHECKPOINTS_NAME, Retention, checkpoints};
 use fm_eras::session::transaction_key;
 use fm_history::{ConsensusItem, Hash, PeerId};
 use fm_peers::Peers;

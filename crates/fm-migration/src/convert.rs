@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
-    AuditError, Control, DATABASE_NAME, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir,
-    PROVENANCE_NAME, audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences,
-    old_sessions, provenance_metadata,
+    AuditError, Control, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir, PROVENANCE_NAME,
+    audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences, old_sessions,
+    provenance_metadata,
 };
+use fm_datadir::DATABASE_NAME;
 use fm_eras::{Detected, session};
 use fm_history::{ConvertedSession, Finding, Hash, Manifest, Severity};
 use fm_store::{PartialDir, StoreError, StoreWriter, directory_of};

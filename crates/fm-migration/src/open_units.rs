@@ -104,5 +104,5 @@ fn last_session(store: &ReadStore, layout: &BlockLayout) -> Option<u64> {
 pub fn newest_checkpoint(checkpoints: &Path) -> Option<u64> {
     let entries = fs::read_dir(checkpoints).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter_map(|name| fm_store::session_in_name(&name)).max()
+    names.filter_map(|name| fm_datadir::session_in_name(&name)).max()
 }

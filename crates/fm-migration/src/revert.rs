@@ -34,7 +34,7 @@ pub fn revert(
         return existing(archive, target, control);
     }
     let partial = PartialDir::create(target)?;
-    let database = partial.path().join(fm_audit::DATABASE_NAME);
+    let database = partial.path().join(fm_datadir::DATABASE_NAME);
     let mut writer = StoreWriter::create(&database)?;
     let records = archive.summary().records;
     control.progress.begin("records", "records", Some(records));
@@ -74,7 +74,7 @@ fn existing(
     control: Control<'_>,
 ) -> Result<Reverted, MigrationError> {
     let other = |difference: String| MigrationError::OtherTarget { path: target.to_owned(), difference };
-    let database = target.join(fm_audit::DATABASE_NAME);
+    let database = target.join(fm_datadir::DATABASE_NAME);
     let identity = match identity_of(&database, control) {
         Err(MigrationError::Store(error)) => return Err(other(error.to_string())),
         identity => identity?,

@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{Control, DATABASE_NAME, Identity, MigratedDir};
+use fm_audit::{Control, Identity, MigratedDir};
 use fm_crypto::{SchnorrItem, SchnorrSignature, SessionKeys};
+use fm_datadir::DATABASE_NAME;
 use fm_eras::session;
 use fm_history::{Hash, HistoryRoot, SessionLeaf, signed_record};
 use fm_store::{Inheritance, ReadStore, Replacement, StoreError, StoreWriter};

@@ -8,17 +8,17 @@ use std::io::ErrorKind;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use fm_audit::DATABASE_NAME;
-use fm_backup::CHECKPOINTS_NAME;
-use fm_config::CONSENSUS;
-use fm_consensus::{MOVED_NAME, Moved, check_not_moved};
+use fm_datadir::{
+    CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME, GUARD_NAME, JOURNAL_NAME, MOVED_NAME, Moved, broken_name,
+    check_not_moved, incoming_name, is_kept_database, undone_name,
+};
 use fm_store::{
     DatabaseLock, Inheritance, StoreError, check_movable, check_writable, directories_around, directory_of,
     lock_whole,
 };
 
-use crate::journal::{JOURNAL_NAME, Journal, Step};
-use crate::{GUARD_NAME, RestoreError};
+use crate::RestoreError;
+use crate::journal::{Journal, Step};
 
 /// A guardian's data directory.
 #[derive(Clone, Debug)]
@@ -188,26 +188,20 @@ impl DataDir {
 
     /// Where the new database of a restore is made.
     pub(crate) fn incoming(&self, journal: &Journal) -> PathBuf {
-        self.path.join(format!("{DATABASE_NAME}.restore-{}.partial", journal.number))
+        self.path.join(incoming_name(journal.number))
     }
 
     /// What the old database is called after a restore.
     pub fn broken(&self, journal: &Journal) -> PathBuf {
-        self.path.join(format!("{DATABASE_NAME}.broken-{}", journal.began))
+        self.path.join(broken_name(&journal.began))
     }
 
     /// Databases that restores left here, by name: old ones, restored ones that were taken back, unfinished ones.
     pub fn kept(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
-        let ours = |name: &str| {
-            let rest = name.strip_prefix(DATABASE_NAME);
-            rest.is_some_and(|rest| {
-                [".broken-", ".undone-", ".restore-"].iter().any(|what| rest.starts_with(what))
-            })
-        };
         let mut kept: Vec<PathBuf> = entries
             .filter_map(Result::ok)
-            .filter(|entry| entry.file_name().to_str().is_some_and(ours))
+            .filter(|entry| entry.file_name().to_str().is_some_and(is_kept_database))
             .map(|entry| entry.path())
             .collect();
         kept.sort();
@@ -217,7 +211,7 @@ impl DataDir {
     /// What the restored database is called after the way back.
     pub fn undone(&self, journal: &Journal) -> PathBuf {
         let began = journal.undo_began.as_deref().unwrap_or(&journal.began);
-        self.path.join(format!("{DATABASE_NAME}.undone-{began}"))
+        self.path.join(undone_name(began))
     }
 }
 

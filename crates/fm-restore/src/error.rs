@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use fm_audit::AuditError;
 use fm_backup::BackupError;
 use fm_config::FilesError;
-use fm_consensus::{MovedAway, SignedError};
+use fm_datadir::{MovedAway, SignedError};
 use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;

@@ -3,6 +3,7 @@
 //! A guardian that forgot units which it signed would sign others in their place, and be a forker. Invariant: a restore
 //! never lowers the session of a guard that is there; what another version or hand wrote is refused, not replaced.
 
+use fm_datadir::GUARD_NAME;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::RestoreError;
 use crate::small_file::{format_of, read_small};
 
-/// Name of the file in the data directory.
-pub const GUARD_NAME: &str = "equivocation-guard.json";
 const FORMAT: &str = "fm-equivocation-guard";
 const VERSION: u64 = 1;
 

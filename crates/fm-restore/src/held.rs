@@ -1,15 +1,14 @@
 //! The database that is in its place: what it holds of the session in progress, and whether a restore put it there.
 
 use fm_audit::EpochStream;
-use fm_consensus::{Held, database_name};
 use fm_crypto::SessionKeys;
+use fm_datadir::{Held, RESTORED_NAME, database_name};
 use fm_eras::{DetectError, Detected, detect};
 use fm_migration::{StoredUnits, newest_checkpoint};
 use fm_store::{OmissionKind, ReadStore};
 
 use crate::RestoreError;
 use crate::data_dir::DataDir;
-use crate::job::MARK_NAME;
 use crate::moving::no_session;
 
 /// What is in the place.
@@ -49,5 +48,5 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
         checkpoint: newest_checkpoint(&dir.checkpoints()),
         copy_of: stored.copied_from(&dir.checkpoints(), Some(last)),
     };
-    Ok(InPlace { held, last, is_restored: path.join(MARK_NAME).exists() })
+    Ok(InPlace { held, last, is_restored: path.join(RESTORED_NAME).exists() })
 }

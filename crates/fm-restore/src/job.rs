@@ -8,6 +8,7 @@ use std::path::Path;
 
 use fm_audit::{AuditError, Control, EpochStream};
 use fm_backup::write_database;
+use fm_datadir::{JOURNAL_NAME, RESTORED_NAME};
 use fm_store::{
     DatabaseLock, Inheritance, ReadStore, Stage, StoreError, Swap, make_directory, remove_file, replace_file,
     sync_name,
@@ -15,14 +16,11 @@ use fm_store::{
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
-use crate::journal::{JOURNAL_NAME, Journal, Step};
+use crate::journal::{Journal, Step};
 use crate::origin::open_origin;
 use crate::outgoing::sentence;
 use crate::plan::{Plan, Restore};
 use crate::prove::Proving;
-
-/// Name of the file in a restored database that says which restore made it.
-pub(crate) const MARK_NAME: &str = ".fm-restore";
 
 impl Restore<'_> {
     /// Does what was decided.
@@ -132,7 +130,7 @@ fn build(
     let incoming = dir.incoming(journal);
     write_database(&plan.origin, &incoming, proving.control)?;
     proving.copy(&incoming, &journal.proof)?;
-    replace_file(&incoming.join(MARK_NAME), mark(journal).as_bytes())?;
+    replace_file(&incoming.join(RESTORED_NAME), mark(journal).as_bytes())?;
     // The node's user opens it, whoever restores.
     Inheritance::replacing(&dir.database())?.give(&incoming)?;
     journal.advance(Step::Built, dir.path())
@@ -174,7 +172,7 @@ fn mark(journal: &Journal) -> String {
 
 /// Whether a database was made by this restore.
 pub(crate) fn is_marked(database: &Path, journal: &Journal) -> bool {
-    fs::read(database.join(MARK_NAME)).is_ok_and(|text| text == mark(journal).as_bytes())
+    fs::read(database.join(RESTORED_NAME)).is_ok_and(|text| text == mark(journal).as_bytes())
 }
 
 /// Puts a guard, or none, into the data directory.

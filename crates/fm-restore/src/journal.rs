@@ -8,7 +8,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fm_store::{StoreError, is_entry_name, is_unfinished, replace_file, session_alone};
+use fm_datadir::{JOURNAL_NAME, is_entry_name, is_unfinished, session_alone};
+use fm_store::{StoreError, replace_file};
 use serde::{Deserialize, Serialize};
 
 use crate::RestoreError;
@@ -16,8 +17,6 @@ use crate::guard::Guard;
 use crate::small_file::{format_of, read_small};
 use crate::stamp::Stamp;
 
-/// Name of the directory of journals in the data directory.
-pub const JOURNAL_NAME: &str = "restore-journal";
 const FORMAT: &str = "fm-restore-journal";
 const VERSION: u64 = 1;
 

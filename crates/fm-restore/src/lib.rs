@@ -27,10 +27,9 @@ mod whole;
 
 pub use data_dir::{DataDir, LockedDir};
 pub use error::RestoreError;
-pub use fm_consensus::{Moved, MovedStep, check_not_moved};
 pub use fm_migration::OpenUnits;
-pub use guard::{GUARD_NAME, Guard};
-pub use journal::{Chosen, JOURNAL_NAME, Journal, Proof, Step};
+pub use guard::Guard;
+pub use journal::{Chosen, Journal, Proof, Step};
 pub use moving::{Move, MoveBack, MovePlan, Stated};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, Outgoing};
 pub use peers::{OtherModules, Witness};

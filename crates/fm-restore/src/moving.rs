@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use fm_audit::{Control, HistoryKeys};
 use fm_backup::{ExportOptions, Exported, Handover, Location, Making, Profile, Recipient, State};
-use fm_consensus::{Moved, MovedStep, SignedSession, Standing};
 use fm_crypto::SessionKeys;
+use fm_datadir::{Moved, MovedStep, SignedSession, Standing};
 use fm_history::Finding;
 
 use crate::RestoreError;
@@ -217,7 +217,7 @@ impl Move<'_> {
         on_finding: &mut dyn FnMut(Finding),
     ) -> Result<Exported, RestoreError> {
         let aside = aside(dir, marker);
-        let state = State::open(&aside.join(fm_audit::DATABASE_NAME), None, None, control)?;
+        let state = State::open(&aside.join(fm_datadir::DATABASE_NAME), None, None, control)?;
         let handover =
             Handover { moved: marker.began.clone(), guard_until: marker.guard_until, signed: marker.signed };
         let options = ExportOptions {

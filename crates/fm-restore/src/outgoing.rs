@@ -8,8 +8,8 @@ use std::error::Error;
 use std::path::Path;
 
 use fm_audit::{Control, EpochStream};
-use fm_consensus::{Held, database_name};
 use fm_crypto::SessionKeys;
+use fm_datadir::{Held, database_name};
 use fm_eras::Detected;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::session::{CLIENT_BACKUP, session_key};

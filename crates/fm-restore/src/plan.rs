@@ -9,14 +9,15 @@ use std::time::SystemTime;
 
 use fm_audit::Control;
 use fm_backup::{Location, State};
-use fm_consensus::SignedSession;
 use fm_crypto::SessionKeys;
+use fm_datadir::{GUARD_NAME, SignedSession, broken_name, undone_name};
 use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
 use fm_history::{Finding, Severity};
 use fm_migration::newest_checkpoint;
 use fm_store::free_bytes;
 
+use crate::RestoreError;
 use crate::data_dir::DataDir;
 use crate::guard::{Guard, Guarded};
 use crate::job::{identity_of, is_before, is_marked};
@@ -29,7 +30,6 @@ use crate::prove::Proving;
 use crate::reach::{Evidence, Reach};
 use crate::small_file::read_small;
 use crate::stamp::Stamp;
-use crate::{GUARD_NAME, RestoreError};
 
 /// What is to be restored, and what the user says of it.
 #[derive(Clone)]
@@ -337,10 +337,8 @@ pub(crate) fn free_moment(dir: &DataDir, now: SystemTime) -> Stamp {
     let mut time = now;
     loop {
         let stamp = Stamp::of(time);
-        let taken = ["broken", "undone"].into_iter().any(|what| {
-            let name = format!("{}.{what}-{}", fm_audit::DATABASE_NAME, stamp.as_str());
-            !dir.is_free(&dir.path().join(name))
-        });
+        let names = [broken_name(stamp.as_str()), undone_name(stamp.as_str())];
+        let taken = names.iter().any(|name| !dir.is_free(&dir.path().join(name)));
         if !taken {
             return stamp;
         }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: it is known, or said not to be. A database that may be older than what the guardian signed says nothing.
 
-use fm_consensus::{Held, SignedSession, Standing};
+use fm_datadir::{Held, SignedSession, Standing};
 use fm_migration::OpenUnits;
 
 use crate::outgoing::{Condition, Outgoing};

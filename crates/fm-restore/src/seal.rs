@@ -10,8 +10,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use fm_audit::DATABASE_NAME;
-use fm_consensus::{MOVED_NAME, Moved};
+use fm_datadir::{DATABASE_NAME, MOVED_NAME, Moved};
 use fm_store::{
     DatabaseLock, StoreError, Swap, make_directory, remove_file, rename_to_new, replace_file, sync_directory,
     sync_name,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
-use fm_consensus::SignedSession;
 use fm_crypto::SessionKeys;
+use fm_datadir::SignedSession;
 use fm_eras::Detected;
 use fm_store::{DatabaseLock, Stage, StoreError, Swap};
 

@@ -11,11 +11,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fm_audit::{Control, DATABASE_NAME};
+use fm_audit::Control;
 use fm_backup::{BackupTar, Handover, Location, State, write_database};
-use fm_config::{FilesError, GuardianFiles, LOCAL, belongs};
-use fm_consensus::{GUARD_NAME, SignedSession};
+use fm_config::{FilesError, GuardianFiles, belongs};
 use fm_crypto::SessionKeys;
+use fm_datadir::{DATABASE_NAME, GUARD_NAME, LOCAL, RESTORED_NAME, SignedSession};
 use fm_history::{Finding, Severity};
 use fm_store::{
     Inheritance, PartialDir, StoreError, check_movable, check_writable, directory_of, free_bytes,
@@ -23,7 +23,7 @@ use fm_store::{
 
 use crate::RestoreError;
 use crate::guard::{Guard, Guarded};
-use crate::job::{MARK_NAME, identity_of};
+use crate::job::identity_of;
 use crate::journal::Proof;
 use crate::origin::{Whose, bytes_of, check_full, open_origin};
 use crate::peers::{Subject, Witness, check_majority};
@@ -158,7 +158,7 @@ impl Whole<'_> {
             Err(StoreError::Pinned { path, .. }) => return Err(RestoreError::Mounted { path }),
             checked => checked?,
         }
-        if self.is_vacant()? || self.target.join(DATABASE_NAME).join(MARK_NAME).is_file() {
+        if self.is_vacant()? || self.target.join(DATABASE_NAME).join(RESTORED_NAME).is_file() {
             return Ok(());
         }
         let what = "it holds something that this restore did not make".to_owned();
@@ -261,7 +261,7 @@ impl Whole<'_> {
         let database = place.join(DATABASE_NAME);
         write_database(&plan.origin, &database, control)?;
         Proving { keys: self.keys, whole: true, control }.copy(&database, &plan.proof)?;
-        write_private(&database.join(MARK_NAME), format!("made {}\n", plan.began.as_str()).as_bytes())?;
+        write_private(&database.join(RESTORED_NAME), format!("made {}\n", plan.began.as_str()).as_bytes())?;
         self.check_files(place)?;
         control.check()?;
         partial.publish_as(&owner)?;

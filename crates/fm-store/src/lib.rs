@@ -12,7 +12,6 @@
 //!   [`Replacement::exchange`] and [`Swap::run`].
 
 mod around;
-mod checkpoint_name;
 mod copy;
 mod directory_sync;
 mod error;
@@ -36,10 +35,6 @@ mod swap;
 mod write;
 
 pub use around::{directories_around, directory_of, real_path};
-pub use checkpoint_name::{
-    CHECKPOINTS_NAME, is_entry_name, is_left_by_node, is_moment, is_removing, is_unfinished,
-    new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, unfinished_of, utc,
-};
 pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use directory_sync::{sync_directory, sync_name, unsynced_directory};
 pub use error::StoreError;

@@ -7,8 +7,8 @@ use std::process::{Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use fm_consensus::SignedSession;
 use fm_crypto::{ConsensusConfig, SessionKeys};
+use fm_datadir::SignedSession;
 use fm_tests::{Restorable, Run, binary, command, copy_dir, digest, rows};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

@@ -15,9 +15,9 @@ use serde_json::Value;
 const LAYERS: &[&[&str]] = &[
     &["fm-codec", "fm-rows", "fm-peers"],
     &["fm-crypto", "fm-rpc", "fm-store"],
-    &["fm-history", "fm-config"],
-    &["fm-units"],
-    &["fm-eras", "fm-archive", "fm-replay"],
+    &["fm-history"],
+    &["fm-units", "fm-datadir"],
+    &["fm-eras", "fm-archive", "fm-replay", "fm-config"],
     &["fm-audit", "fm-consensus"],
     &["fm-backup", "fm-evidence", "fm-migration", "fm-aleph", "fm-client"],
     &["fm-restore", "fm-guardian", "fm-object"],

@@ -5,7 +5,8 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
     interrupt_flag, keep_private, warn,
 };
-use fm_restore::{RestoreError, check_not_moved};
+use fm_datadir::check_not_moved;
+use fm_restore::RestoreError;
 use serde::Serialize;
 
 use crate::args::CreateArgs;
@@ -29,7 +30,7 @@ struct CreateVerdict {
 
 pub(crate) fn run(arguments: &CreateArgs) -> Result<Exit, Failure> {
     if let Some(target) = &arguments.to {
-        check_target(target, &arguments.data_dir.join(fm_audit::DATABASE_NAME))?;
+        check_target(target, &arguments.data_dir.join(fm_datadir::DATABASE_NAME))?;
     }
     check_not_moved(&arguments.data_dir).map_err(RestoreError::from)?;
     let keys = arguments.keys.load_or_warn(&arguments.data_dir, "fm-checkpoint")?;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fm_audit::Control;
-use fm_backup::{CHECKPOINTS_NAME, Created, State, survey};
+use fm_backup::{Created, State, survey};
 use fm_cli::{Exit, Failure, PinnedKeys};
 use fm_client::{ClientError, Guardian, RpcError, own_address, wait_for};
+use fm_datadir::CHECKPOINTS_NAME;
 use fm_history::Finding;
 use serde_json::Value;
 

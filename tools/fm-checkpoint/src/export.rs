@@ -8,7 +8,7 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
     group_digits, interrupt_flag,
 };
-use fm_config::{CONSENSUS, ENCRYPTED, PRIVATE};
+use fm_datadir::{CONSENSUS, ENCRYPTED, PRIVATE};
 use serde::Serialize;
 
 use crate::args::ExportArgs;
@@ -93,7 +93,7 @@ fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
     if state.metadata().is_some() {
         return None;
     }
-    let holds_database = source.join(fm_audit::DATABASE_NAME).is_dir();
+    let holds_database = source.join(fm_datadir::DATABASE_NAME).is_dir();
     let own = holds_database.then(|| source.to_owned());
     let is_guardians = |directory: &PathBuf| {
         [CONSENSUS, PRIVATE, ENCRYPTED].iter().any(|name| directory.join(name).exists())

@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &ImportArgs) -> Result<Exit, Failure> {
         print_history(survey, keys.as_ref(), &mut output)?;
     }
     output.line(&format!("identity   {}", imported.identity))?;
-    let database = arguments.to.join(fm_audit::DATABASE_NAME);
+    let database = arguments.to.join(fm_datadir::DATABASE_NAME);
     if imported.existed {
         output.line(&format!("was there already, unchanged: {}", database.display()))?;
     } else {

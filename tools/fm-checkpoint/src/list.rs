@@ -2,7 +2,8 @@
 
 use fm_backup::{Found, Listed, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, quoted};
-use fm_restore::{RestoreError, check_not_moved};
+use fm_datadir::check_not_moved;
+use fm_restore::RestoreError;
 use serde::Serialize;
 
 use crate::args::ListArgs;

@@ -9,7 +9,8 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
     keep_private, quoted, root_line,
 };
-use fm_restore::{DataDir, LockedDir, Move, MoveBack, MovePlan, Moved, MovedStep, aside};
+use fm_datadir::{Moved, MovedStep};
+use fm_restore::{DataDir, LockedDir, Move, MoveBack, MovePlan, aside};
 use serde::Serialize;
 
 use crate::configuration;

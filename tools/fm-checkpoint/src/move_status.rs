@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use fm_cli::{Exit, Failure, Output, root_line};
-use fm_restore::{DataDir, Moved, MovedStep, RestoreError, aside};
+use fm_datadir::{Moved, MovedStep};
+use fm_restore::{DataDir, RestoreError, aside};
 use serde::Serialize;
 
 use crate::restore_args::StatusArgs;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use fm_backup::{Listed, PruneRule, Pruned, Standing};
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
-use fm_restore::{RestoreError, check_not_moved};
+use fm_datadir::check_not_moved;
+use fm_restore::RestoreError;
 use fm_store::StoreError;
 use serde::Serialize;
 

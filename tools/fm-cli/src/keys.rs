@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_audit::{DATABASE_NAME, HistoryKeys};
-use fm_config::{CONSENSUS, GuardianFiles};
+use fm_audit::HistoryKeys;
+use fm_config::GuardianFiles;
 use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
+use fm_datadir::{CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME};
 use fm_eras::Detected;
-use fm_store::{CHECKPOINTS_NAME, real_path};
+use fm_store::real_path;
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
 

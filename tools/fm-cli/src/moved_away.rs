@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use fm_audit::DATABASE_NAME;
-use fm_restore::{RestoreError, check_not_moved};
+use fm_datadir::{DATABASE_NAME, check_not_moved};
+use fm_restore::RestoreError;
 use fm_store::{StoreError, directory_of, real_path};
 
 use crate::Failure;

@@ -9,8 +9,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_config::{FilesError, GuardianFiles, LOCAL, belongs, is_exposed, said_exposed};
+use fm_config::{FilesError, GuardianFiles, belongs, is_exposed, said_exposed};
 use fm_crypto::{SigningKey, parse_secret_key};
+use fm_datadir::LOCAL;
 use fm_store::quoted;
 use zeroize::Zeroizing;
 

@@ -40,7 +40,7 @@ pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
 /// The source and the database in it, with every symbolic link followed; none if it is not there, which is told by
 /// whoever opens it.
 fn real_sources(source: &Path) -> Vec<PathBuf> {
-    [source.to_owned(), source.join(fm_audit::DATABASE_NAME)]
+    [source.to_owned(), source.join(fm_datadir::DATABASE_NAME)]
         .iter()
         .filter_map(|path| path.canonicalize().ok())
         .collect()

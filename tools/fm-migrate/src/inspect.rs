@@ -71,7 +71,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
 fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     let source = arguments.source.path()?;
     let keys = arguments.keys.load_or_warn(source, "fm-migrate")?;
-    let inner = source.join(fm_audit::DATABASE_NAME);
+    let inner = source.join(fm_datadir::DATABASE_NAME);
     let is_data_directory = !source.join("CURRENT").exists() && inner.is_dir();
     let path = if is_data_directory { inner.as_path() } else { source };
     let mut store = ReadStore::open(path)?;

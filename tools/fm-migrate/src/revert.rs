@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &RevertArgs) -> Result<Exit, Failure> {
     let done = if reverted.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!(
         "{done} {} ({} records, byte for byte those of the archive)",
-        arguments.to.join(fm_audit::DATABASE_NAME).display(),
+        arguments.to.join(fm_datadir::DATABASE_NAME).display(),
         group_digits(reverted.summary.rows)
     ))?;
     Ok(Exit::Done)

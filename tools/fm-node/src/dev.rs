@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use fm_cli::{Exit, Failure, Output, interrupt_flag, quoted};
 use fm_client::Guardian;
 use fm_codec::{Dialect, decode_exact};
-use fm_guardian::{Consensus, DATABASE_NAME, FederationPlan, Local, generate_load, write_federation};
+use fm_datadir::{CONSENSUS, DATABASE_NAME, ENCRYPTED, LOCAL, PRIVATE};
+use fm_guardian::{Consensus, FederationPlan, Local, generate_load, write_federation};
 use fm_history::SignedSession;
 use fm_store::{DatabaseLock, StoreError};
 use serde::de::DeserializeOwned;
@@ -80,7 +81,7 @@ fn is_ignored(signal: i32) -> bool {
 
 /// Refuses a guardian's own data directory: nobody means to have a federation made in it.
 fn refuse_guardian(directory: &Path) -> Result<(), Failure> {
-    let own = ["consensus.json", "local.json", "private.json", "private.encrypt", DATABASE_NAME];
+    let own = [CONSENSUS, LOCAL, PRIVATE, ENCRYPTED, DATABASE_NAME];
     let Some(found) = own.into_iter().find(|name| directory.join(name).exists()) else { return Ok(()) };
     let message = format!("{} is a guardian's own data directory: it holds {found}", directory.display());
     Err(Failure::new(Exit::Usage, message).hint(
@@ -101,8 +102,8 @@ fn refuse_running(directory: &Path) -> Result<(), Failure> {
 /// Refuses options that say something else than the federation that exists.
 fn check_existing(arguments: &DevArgs) -> Result<(), Failure> {
     let guardian = arguments.dir.join("0");
-    let consensus: Consensus = read_json(&guardian.join("consensus.json"))?;
-    let local: Local = read_json(&guardian.join("local.json"))?;
+    let consensus: Consensus = read_json(&guardian.join(CONSENSUS))?;
+    let local: Local = read_json(&guardian.join(LOCAL))?;
     let count = consensus.api_endpoints.len() as u64;
     let options = [
         ("--guardians", arguments.guardians.map(u64::from), count, "guardians"),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fm_cli::{Exit, Failure, Output, print_json_line, quoted};
 use fm_client::address_of;
-use fm_config::{CONSENSUS, GuardianFiles};
+use fm_config::GuardianFiles;
+use fm_datadir::CONSENSUS;
 use fm_guardian::{LoadReport, generate_load};
 use fm_history::printable;
 use serde_json::json;

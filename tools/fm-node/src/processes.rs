@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fm_cli::{Exit, Failure, Output};
-use fm_guardian::DATABASE_NAME;
+use fm_datadir::DATABASE_NAME;
 use tokio::time::sleep;
 
 /// The password of all guardians that are made here.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fm_cli::{Exit, Failure, interrupt_flag, of_files};
 use fm_config::GuardianFiles;
-use fm_consensus::{Retention, check_not_moved};
+use fm_datadir::{Retention, check_not_moved};
 use fm_guardian::{Node, NodeConfig, NodeOptions, Stop};
 use fm_store::owner_unlike_root;
 use tokio::runtime::{Builder, Runtime};

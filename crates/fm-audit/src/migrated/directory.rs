@@ -3,58 +3,21 @@
 use std::fs;
 use std::path::Path;
 
+use fm_datadir::{DATABASE_NAME, LOCAL, RESTORED_NAME, is_known_entry};
 use fm_history::{Code, Finding, Place};
 use fm_store::{OmissionKind, PARTIAL_MARKER, is_file_of_rocksdb};
 
 use crate::error::AuditError;
 use crate::report::Report;
-use crate::source::{DATABASE_NAME, MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, code_of};
+use crate::source::{MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, code_of};
 
 /// What a conversion writes. A marker is left if it is killed behind its very last step but one.
 const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
 
-/// What a guardian has in its data directory beside the conversion's.
-const GUARDIAN_ENTRIES: [&str; 15] = [
-    "client.json",
-    "consensus.json",
-    // The lock that servers from v0.5 on hold.
-    "database.db.lock",
-    "db_checkpoints",
-    "equivocation-guard.json",
-    "equivocation-guard.json.new",
-    "invite-code",
-    LOCAL_NAME,
-    "log",
-    "password.private",
-    "private.encrypt",
-    // Of v0.13, which encrypts nothing.
-    "private.json",
-    "private.salt",
-    "signed-session.json",
-    "signed-session.json.new",
-];
-/// Where restores write down what they do: a directory.
-const JOURNAL_NAME: &str = "restore-journal";
-/// What follows `database` in the names of databases that restores moved aside or did not finish.
-const KEPT_DATABASES: [&str; 3] = [".broken-", ".undone-", ".restore-"];
-/// The file by which a restored database is known.
-const RESTORED_NAME: &str = ".fm-restore";
-/// The file that makes it a guardian's.
-const LOCAL_NAME: &str = "local.json";
-
-/// Whether a guardian, its node or a restore makes an entry of that name in its data directory.
-fn is_of_guardian(name: &str, is_file: bool) -> bool {
-    let is_kept = |rest: &str| KEPT_DATABASES.iter().any(|start| rest.starts_with(start));
-    let failure = name.strip_prefix("consensus-failure-").and_then(|rest| rest.strip_suffix(".json"));
-    GUARDIAN_ENTRIES.contains(&name)
-        || !is_file && (name == JOURNAL_NAME || name.strip_prefix(DATABASE_NAME).is_some_and(is_kept))
-        || is_file && failure.is_some_and(|session| session.parse::<u64>().is_ok())
-}
-
 impl MigratedDir {
     /// Whether it became the data directory of a guardian, whose database goes on.
     pub fn is_in_use(&self) -> bool {
-        self.path.join(LOCAL_NAME).exists()
+        self.path.join(LOCAL).exists()
     }
 }
 
@@ -72,7 +35,7 @@ pub(crate) fn check_directory(dir: &MigratedDir, report: &Report<'_>) -> Result<
     tell_foreign(
         &dir.path,
         "the migrated directory",
-        |name, is_file| ENTRIES.contains(&name) || is_in_use && is_of_guardian(name, is_file),
+        |name, is_file| ENTRIES.contains(&name) || is_in_use && is_known_entry(name, is_file),
         report,
     )?;
     let database = dir.path.join(DATABASE_NAME);
@@ -112,21 +75,4 @@ fn tell_foreign(
         report.add(Finding::new(Code::UnexpectedFile, Place::everywhere(), message));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_honest_servers_have_in_their_directory_is_known() {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
-        for guardian in ["session-v0.5.0/peer-0", "session-v0.13.0/peer-0"] {
-            for entry in fs::read_dir(fixtures.join(guardian)).unwrap() {
-                let name = entry.unwrap().file_name().into_string().unwrap();
-                let is_known = ENTRIES.contains(&name.as_str()) || GUARDIAN_ENTRIES.contains(&name.as_str());
-                assert!(is_known, "{guardian} has {name}");
-            }
-        }
-    }
 }

@@ -4,9 +4,10 @@
 //! right after a session and name it by that session: then no item and no unit of the next one is stored yet. Whatever a lost
 //! log held would be more sessions, items or units, so a name and rows that fit each other show that nothing is lost.
 
+use fm_datadir::session_in_name;
 use fm_eras::Detected;
 use fm_eras::block::BlockLayout;
-use fm_store::{OmissionKind, ReadStore, session_in_name};
+use fm_store::{OmissionKind, ReadStore};
 
 use crate::error::AuditError;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
+use fm_datadir::DATABASE_NAME;
 use fm_eras::{Detected, detect};
 use fm_history::{Finding, Hash, Manifest};
 use fm_rows::{OnRow, RowSource, Rows, SourceError};
@@ -18,8 +19,6 @@ use super::omissions::{omission_findings, stated_omissions};
 use crate::control::Control;
 use crate::error::AuditError;
 
-/// Name of the new database in a migrated directory.
-pub const DATABASE_NAME: &str = "database";
 /// Name of the provenance archive in a migrated directory.
 pub const PROVENANCE_NAME: &str = "provenance.fmar";
 /// Name of the manifest in a migrated directory.

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fm_consensus::{
-    CHECKPOINTS_NAME, CheckpointError, Engine, Guard, Retention, Storage, checkpoints, make_checkpoint,
-    make_named_checkpoint,
+use fm_consensus::{Engine, Guard, Storage};
+use fm_datadir::{
+    CHECKPOINTS_NAME, CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint,
 };
 use fm_eras::session::session_key;
 use fm_store::{LiveStore, ReadStore, StoreError};

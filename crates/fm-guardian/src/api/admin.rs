@@ -1,6 +1,6 @@
 //! What only the guardian itself may ask, and what there is to know about it.
 
-use fm_consensus::CheckpointError;
+use fm_datadir::{CheckpointError, INVITE_CODE};
 use fm_rpc::RpcError;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ const MODULE_API_VERSION: (u32, u32) = (0, 0);
 
 impl Api {
     pub(super) fn invite_code(&self) -> Answer {
-        let path = self.shared.config.directory.join("invite-code");
+        let path = self.shared.config.directory.join(INVITE_CODE);
         let text = std::fs::read_to_string(path);
         let missing = |_| RpcError::new(RpcError::NOT_FOUND, "this guardian has no invite code");
         Ok(json!(text.map_err(missing)?.trim()))

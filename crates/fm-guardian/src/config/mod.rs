@@ -12,9 +12,10 @@ mod shared;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fm_config::{CONSENSUS, FoundPrivate, GuardianFiles, LOCAL, belongs};
+use fm_config::{FoundPrivate, GuardianFiles, belongs};
 use fm_consensus::{Ledger, Meta, Modules};
 use fm_crypto::{PrivateConfig, SessionKeys, SigningKey};
+use fm_datadir::{CONSENSUS, LOCAL};
 use zeroize::Zeroizing;
 
 pub(crate) use addresses::authority;

@@ -7,8 +7,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fm_store::{LiveStore, StoreError, free_bytes, is_left_by_node, removed_name, session_alone};
+use fm_store::{LiveStore, StoreError, free_bytes};
 use thiserror::Error;
+
+use crate::checkpoint_name::{is_left_by_node, removed_name, session_alone};
 
 /// Which checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
