@@ -9,16 +9,16 @@
 
 mod dialect;
 mod error;
+mod exact;
 mod module_value;
 mod reader;
-mod verbatim;
 mod writer;
 
 pub use dialect::{Dialect, EnumBody, Integers, MapOrder, ModuleFraming};
 pub use error::{DecodeError, DecodeErrorKind};
+pub use exact::decode_exact;
 pub use module_value::ModuleValue;
 pub use reader::Reader;
-pub use verbatim::{Verbatim, decode_exact};
 pub use writer::Writer;
 
 /// The largest single value that upstream's decoders read from an unbounded source since v0.3, in bytes.

@@ -121,6 +121,47 @@ fn layouts_units_histories_and_archives_are_tested_without_rocksdb() {
     }
 }
 
+/// A name that is written twice is one day written in two ways.
+#[test]
+fn names_in_a_data_directory_are_written_in_one_crate() {
+    use fm_datadir as names;
+    let known = [
+        names::CHECKPOINTS_NAME,
+        names::CLIENT,
+        names::CONSENSUS,
+        names::ENCRYPTED,
+        names::GUARD_NAME,
+        names::INVITE_CODE,
+        names::JOURNAL_NAME,
+        names::LOCAL,
+        names::MOVED_NAME,
+        names::PASSWORD,
+        names::PRIVATE,
+        names::RESTORED_NAME,
+        names::SALT,
+        names::SERVER_LOCK,
+        names::SIGNED_NAME,
+    ];
+    let mut seen = 0;
+    for path in
+        files(&root().join("crates"), &[".rs"]).into_iter().chain(files(&root().join("tools"), &[".rs"]))
+    {
+        let place = path.to_str().unwrap();
+        // The texts of a backup are in a crate below.
+        let is_exempt = place.contains("/fm-datadir/") || place.ends_with("fm-crypto/src/backup_tar.rs");
+        if is_exempt || !place.contains("/src/") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let shipped = text.split("#[cfg(test)]").next().unwrap();
+        for name in known {
+            assert!(!shipped.contains(&format!("\"{name}\"")), "{place} writes the name {name} itself");
+        }
+        seen += 1;
+    }
+    assert!(seen > 200, "only {seen} files found");
+}
+
 /// The third column of the map in `docs/architecture.md`.
 #[test]
 fn the_map_says_what_every_crate_uses() {

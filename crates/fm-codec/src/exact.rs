@@ -1,0 +1,19 @@
+//! Decoding that leaves no byte over, and none to interpretation.
+
+use crate::{Decode, DecodeError, DecodeErrorKind, Dialect, Encode, Reader};
+
+/// Decodes one value from all of `bytes`, and checks that it encodes to the same bytes again.
+///
+/// # Errors
+/// If it does not decode, bytes are left, or it encodes to other bytes.
+pub fn decode_exact<T: Decode + Encode>(bytes: &[u8], dialect: Dialect) -> Result<T, DecodeError> {
+    let mut reader = Reader::new(bytes, dialect);
+    let value = T::decode(&mut reader)?;
+    reader.finish()?;
+    let again = value.to_bytes(dialect);
+    if again != bytes {
+        let offset = again.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        return Err(DecodeError { offset, kind: DecodeErrorKind::NotReproducible });
+    }
+    Ok(value)
+}
