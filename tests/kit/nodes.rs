@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fm_client::Guardian;
+use fm_guardian::free_ports;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -338,18 +339,12 @@ pub(crate) fn readdress_one(path: &Path, field: &str, peer: usize, address: Sock
 
 /// Gives all guardians with these data directories addresses that are free on this machine.
 pub fn readdressed(directories: &[PathBuf]) {
-    let ports = free_ports(2 * directories.len());
+    let ports = free_ports(2 * directories.len()).expect("ports are free");
     let (api, p2p) = ports.split_at(directories.len());
     for directory in directories {
         readdress(&directory.join("consensus.json"), "api_endpoints", "ws://127.0.0.1:", "/", api);
         readdress(&directory.join("local.json"), "p2p_endpoints", "fedimint://127.0.0.1:", "", p2p);
     }
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port is free")).collect();
-    listeners.iter().map(|listener| listener.local_addr().expect("it listens").port()).collect()
 }
 
 fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16]) {

@@ -1,7 +1,6 @@
 //! `fm-node dev`: a federation on this machine, one process for each guardian.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,7 +10,7 @@ use fm_cli::{Exit, Failure, Output, interrupt_flag, quoted};
 use fm_client::Guardian;
 use fm_codec::{Dialect, decode_exact};
 use fm_datadir::{CONSENSUS, DATABASE_NAME, ENCRYPTED, LOCAL, PRIVATE};
-use fm_guardian::{Consensus, FederationPlan, Local, generate_load, write_federation};
+use fm_guardian::{Consensus, FederationPlan, Local, free_ports, generate_load, write_federation};
 use fm_history::SignedSession;
 use fm_store::{DatabaseLock, StoreError};
 use serde::de::DeserializeOwned;
@@ -143,12 +142,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
 /// Makes the guardians' files, with ports that are free now.
 fn make(arguments: &DevArgs) -> std::io::Result<()> {
     let guardians = arguments.guardians.unwrap_or(GUARDIANS);
-    let listeners: Vec<TcpListener> =
-        (0..2 * guardians).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    let ports: Vec<u16> = listeners
-        .iter()
-        .map(|one| one.local_addr().map(|address| address.port()))
-        .collect::<Result<_, _>>()?;
+    let ports = free_ports(2 * usize::from(guardians))?;
     let plan = FederationPlan {
         guardians,
         rounds_per_session: arguments.rounds.unwrap_or(ROUNDS),
