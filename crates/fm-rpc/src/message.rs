@@ -142,8 +142,29 @@ pub(crate) fn write_response(id: &Value, result: Result<Value, RpcError>) -> Str
         error: Option<RpcError>,
     }
     let (result, error) = result.map_or_else(|error| (None, Some(error)), |result| (Some(result), None));
+    let length = result.as_ref().map_or(0, room_of) + room_of(id) + MOST_AROUND;
     let response = Response { jsonrpc: "2.0", id, result, error };
-    serde_json::to_string(&response).expect("values with texts as keys are JSON")
+    // A text that grows as it is written takes twice its length.
+    let mut text = Vec::with_capacity(length);
+    serde_json::to_writer(&mut text, &response).expect("values with texts as keys are JSON");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}
+
+/// What is around result and id in a response.
+const MOST_AROUND: usize = 64;
+
+/// About how many bytes a value takes as text, never much less where texts need no escapes.
+fn room_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 6,
+        // Most are small; the buffer grows for others.
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 3,
+        Value::Array(list) => list.iter().map(room_of).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| name.len() + 4 + room_of(value)).sum::<usize>() + 2
+        }
+    }
 }
 
 /// Which request a response is to, read without reading the rest of it.
@@ -216,6 +237,21 @@ mod tests {
         assert_eq!(call, expected);
         let call = read_call(r#"{"jsonrpc":"2.0","id":"a","method":"status","params":[]}"#).unwrap();
         assert_eq!((call.id, call.params, call.auth), (json!("a"), Value::Null, None));
+    }
+
+    /// A server holds answers until they are taken, and counts their length.
+    #[test]
+    fn a_response_takes_no_more_room_than_its_text() {
+        let lists =
+            [json!(["a".repeat(1_000_000)]), json!([1, 2, 3]), json!({ "sessions": vec![7; 10_000] })];
+        for result in lists {
+            let text = write_response(&json!(u64::MAX), Ok(result.clone()));
+            assert!(text.capacity() <= text.len() * 4 + 256, "{} {}", text.len(), text.capacity());
+            let read: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read["result"], result);
+        }
+        let text = write_response(&json!(1), Ok(json!(["a".repeat(1_000_000)])));
+        assert!(text.capacity() < text.len() + 256, "{} {}", text.len(), text.capacity());
     }
 
     #[test]
