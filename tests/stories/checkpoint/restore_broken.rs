@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use fm_tests::{Restorable, digest, file_list, rows};
+use fm_tests::{Restorable, checkpoint, digest, file_list, rows};
 
 /// What is done to a database.
 type Break = fn(&Path);
@@ -89,6 +89,23 @@ fn a_lost_database() {
     let guardian = Restorable::new(3);
     fs::remove_dir_all(guardian.database()).expect("the database");
     guardian.restore(25, &[]).exits(2);
+    // A digit too many keeps the guardian still for years: the plan says for how long.
+    let plan = |until: &str| {
+        let run = checkpoint!(
+            "restore",
+            "--data-dir",
+            guardian.path(),
+            "--checkpoint",
+            "25",
+            "--dry-run",
+            "--guard-until",
+            until
+        );
+        run.exits(0).stdout
+    };
+    let (far, near) = (plan("100025"), plan("504"));
+    assert!(far.contains("100,000 sessions beyond session 25") && far.contains("208 day(s)"), "{far}");
+    assert!(!near.contains("day(s)"), "{near}");
     guardian.restore(25, &["--guard-until", "30"]).exits(0);
     assert!(rows(&guardian.database()) == guardian.checkpoint_rows(25));
     assert_eq!(guardian.entries(), ["database", "equivocation-guard.json", "restore-journal"]);
