@@ -11,8 +11,9 @@ pub fn guardian_of(config: &Path) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use fm_datadir::LOCAL;
     use std::fs;
+
+    use fm_datadir::LOCAL;
 
     use super::*;
 

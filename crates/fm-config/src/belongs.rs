@@ -1,10 +1,10 @@
 //! Whether a guardian's files are one guardian's.
 
 use fm_crypto::{ConsensusConfig, PrivateConfig};
+use fm_datadir::{CONSENSUS, LOCAL};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::error::FilesError;
-use fm_datadir::{CONSENSUS, LOCAL};
 
 /// Checks that secrets are those of a guardian of a federation, and that it has all that it is reached with.
 ///

@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use fm_datadir::{PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE};
+
 use crate::error::FilesError;
 use crate::files::GuardianFiles;
-use fm_datadir::{PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE};
 
 /// Files whose contents need no password.
 const IN_CLEAR: [&str; 4] = [PRIVATE, PASSWORD, PASSWORD_NEW, PASSWORD_OLD];

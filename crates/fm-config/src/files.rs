@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fm_crypto::{BACKUP_FILES, BackupTar, ConsensusConfig};
+use fm_datadir::{CONSENSUS, LOCAL};
 use fm_store::open_regular;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::error::FilesError;
-use fm_datadir::{CONSENSUS, LOCAL};
 
 /// Largest file that is read: several hundred times what guardians have.
 pub(crate) const MOST_BYTES: u64 = 4 << 20;

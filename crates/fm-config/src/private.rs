@@ -6,13 +6,13 @@
 //! them is meant is what the password opens.
 
 use fm_crypto::{PrivateConfig, PrivateFileError, open_private_text};
+use fm_datadir::{
+    ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD, PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE, SALT,
+};
 use zeroize::Zeroizing;
 
 use crate::error::FilesError;
 use crate::files::GuardianFiles;
-use fm_datadir::{
-    ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD, PASSWORD, PASSWORD_NEW, PASSWORD_OLD, PRIVATE, SALT,
-};
 
 /// Encrypted files, in the order in which they are tried.
 const SEALED: [&str; 3] = [ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD];

@@ -1,12 +1,12 @@
 //! Which era a store is of: one answer, or a refusal that names what was seen.
 
 use fm_codec::Dialect;
+use fm_rows::{RowSource, SourceError};
 use thiserror::Error;
 
 use crate::block::BlockLayout;
 use crate::detect_blocks::{candidates, choose};
 use crate::{broadcast, hbbft, session};
-use fm_rows::{RowSource, SourceError};
 
 /// The era and layout of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,14 +2,13 @@
 //! the strict decoding of records under every layout that is left.
 
 use fm_codec::{Dialect, Reader};
-
 use fm_history::convert_block;
+use fm_rows::{RowSource, SourceError};
 
 use crate::block::{BlockLayout, decode_accepted_item, decode_block};
 use crate::detect::FirstKeys;
 use crate::session::{SIGNED_SESSION_OUTCOME, server_version_key};
 use crate::{broadcast, session};
-use fm_rows::{RowSource, SourceError};
 
 /// Records looked at from the start of a table.
 const SAMPLES: usize = 16;

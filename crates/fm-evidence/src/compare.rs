@@ -3,13 +3,12 @@
 //! Records that are equal byte for byte are hashed once, for the root; others are compared by what their signatures
 //! are over. Invariant: memory does not grow with the histories.
 
+use fm_audit::{AuditError, ChunkSize, Control, Feed, StoredHistory, StrayKeys, run_pipeline};
+use fm_audit::{NumberedRecords, Stop, convert_record};
 use fm_eras::hbbft::decode_epoch;
 use fm_eras::{Detected, block};
 use fm_history::{DiffClass, Hash, HistoryRoot, SessionHeader, SessionLeaf, SessionParts};
 use rayon::prelude::*;
-
-use fm_audit::{AuditError, ChunkSize, Control, Feed, StoredHistory, StrayKeys, run_pipeline};
-use fm_audit::{NumberedRecords, Stop, convert_record};
 
 /// Pairs that a core gets at a time.
 const PAIRS_PER_CORE: usize = 64;

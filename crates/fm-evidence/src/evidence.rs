@@ -3,6 +3,7 @@
 //! Invariant: nothing that the file claims is believed: all of it is derived again from the records inside and the keys
 //! of whoever checks, and has to be the same.
 
+use fm_audit::{TrustedKeys, read_entry};
 use fm_eras::Detected;
 use fm_history::{DiffClass, Hash, PeerId};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,6 @@ use crate::compare::Pair;
 use crate::explain::{ExplainedSide, Explanation, explain};
 use crate::reading::doubt;
 use crate::sealed_json::{SealedJson, SealedJsonError, hex_option};
-use fm_audit::{TrustedKeys, read_entry};
 
 /// A difference as a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

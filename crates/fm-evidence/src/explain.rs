@@ -3,12 +3,12 @@
 //! Invariant: an explanation follows from the two records, their layouts and the keys alone, so that whoever is handed
 //! the records comes to the same.
 
+use fm_audit::{Signers, TrustedKeys, read_entry, read_ruled_entry};
 use fm_eras::Detected;
 use fm_history::{DiffClass, Entry, Hash, PeerId, compare_entries};
 
 use crate::compare::{CompareForm, Pair};
 use crate::reading::is_conversion;
-use fm_audit::{Signers, TrustedKeys, read_entry, read_ruled_entry};
 
 /// One side of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]

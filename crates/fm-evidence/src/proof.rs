@@ -3,6 +3,7 @@
 //! `docs/formats/proof.md` says what is proven, and from what. Invariant: a file is checked by what is in it and by the
 //! keys; what it says about itself is not believed.
 
+use fm_audit::{AuditError, Signers, StoredHistory, TrustedKeys};
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::Detected;
 use fm_history::{EntryItem, Hash};
@@ -12,7 +13,6 @@ use thiserror::Error;
 use crate::proof_epoch::EpochProof;
 use crate::proof_session::{Form, SessionProof, SessionProofError};
 use crate::sealed_json::{SealedJson, SealedJsonError};
-use fm_audit::{AuditError, Signers, StoredHistory, TrustedKeys};
 
 /// An item and all that shows it to be in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

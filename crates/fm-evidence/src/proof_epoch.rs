@@ -1,5 +1,6 @@
 //! Proofs of items in epochs: the epoch whole, and the chain of those behind it up to one that is signed.
 
+use fm_audit::{StoredHistory, TrustedKeys, read_entry};
 use fm_eras::Detected;
 use fm_eras::hbbft::{Layout, decode_epoch};
 use fm_history::{Entry, Epoch};
@@ -8,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use crate::proof::{ProofError, ProvenItem};
 use crate::reading::other_epoch;
 use crate::sealed_json::hex_bytes;
-use fm_audit::{StoredHistory, TrustedKeys, read_entry};
 
 /// Most epochs that a chain has, and most bytes of records in it.
 const MAX_EPOCHS: usize = 1000;

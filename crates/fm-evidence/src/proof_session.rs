@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fm_audit::TrustedKeys;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block, encode_accepted_item};
 use fm_eras::{Detected, broadcast, session};
 use fm_history::{
@@ -13,7 +14,6 @@ use thiserror::Error;
 
 use crate::proof::{ProofError, ProvenItem};
 use crate::sealed_json::hex_bytes;
-use fm_audit::TrustedKeys;
 
 /// Length of an inner node: an item as long could be taken for one.
 const NODE_BYTES: usize = size_of::<NodePair>();

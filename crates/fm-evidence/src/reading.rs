@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use fm_audit::read_entry;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::hbbft::{self, decode_epoch};
 use fm_eras::{Detected, broadcast, session};
 use fm_history::{Block, Depth, Entry, EntryItem, Hash, MerkleRoot, convert_block, merkle_root_of_items};
 
 use crate::proof_session::Form;
-use fm_audit::read_entry;
 
 /// Why the signatures under a record do not show the content that it has in this layout; none if they do.
 pub(crate) fn doubt(index: u64, record: &[u8], layout: &Detected) -> Option<String> {

@@ -3,9 +3,9 @@
 //! A guardian that forgot units which it signed would sign others in their place, and be a forker. Invariant: a restore
 //! never lowers the session of a guard that is there; what another version or hand wrote is refused, not replaced.
 
-use fm_datadir::GUARD_NAME;
 use std::path::Path;
 
+use fm_datadir::GUARD_NAME;
 use serde::{Deserialize, Serialize};
 
 use crate::RestoreError;

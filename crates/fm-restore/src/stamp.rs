@@ -1,7 +1,8 @@
 //! Moments as text: the same in file names and in files, in Coordinated Universal Time.
 
-use fm_datadir::{is_moment, utc};
 use std::time::SystemTime;
+
+use fm_datadir::{is_moment, utc};
 
 /// A moment to the second, such as `20261121T093000Z`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

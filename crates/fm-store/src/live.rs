@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use fm_rows::Row;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DBRecoveryMode, Options, ReadOptions, WriteBatch,
@@ -19,8 +20,6 @@ use crate::open::{check_columns, check_directory, check_lock, check_logs, check_
 use crate::partial::{PartialDir, sync_tree};
 use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
-use fm_rows::Row;
-
 use crate::{Scan, StoreError};
 
 /// Rows are kept in memory, beside the log, up to this size, in bytes.

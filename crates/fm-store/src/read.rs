@@ -4,11 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
+use fm_rows::{Row, RowRef};
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
 use crate::open::{explain, open};
-use fm_rows::{Row, RowRef};
-
 use crate::{Omission, OmissionKind, StoreError};
 
 /// Bytes read ahead by a scan.

@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 
 use fm_codec::Integers;
 use fm_history::{Epoch, EpochItem};
+use fm_rows::{RowSource, SourceError};
 
 use super::epoch::decode_epoch;
 use super::layout::{Layout, TableSet};
 use super::records::{check_record, decode_last_epoch};
 use super::tables::{HISTORY_TABLE, LAST_EPOCH_KEY, epoch_key, epoch_of_key};
-use fm_rows::{RowSource, SourceError};
 
 /// Records looked at from the start of the table, and at even steps through it.
 const SAMPLES: usize = 16;
