@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use fm_history::{Finding, Severity};
 
-/// Counts findings on their way out.
+/// Counts findings and passes them on.
 pub(crate) struct Report<'f> {
     sink: RefCell<&'f mut dyn FnMut(Finding)>,
     errors: Cell<u64>,

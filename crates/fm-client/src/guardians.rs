@@ -91,19 +91,18 @@ impl Guardians {
         self.honest
     }
 
-    /// This guardian ordered a session to its end, and these are its items: whoever gives the same list says the truth, and
-    /// others need not give it too. They may not have it: who finished a session orders it no more, and those that lack a
-    /// signature then have nobody else to ask.
+    /// Records the items of a session that this guardian ordered to its end. An outcome with the same list is accepted from a
+    /// single guardian: the others may not have it, because a guardian that has finished a session does not order it any more.
     pub fn ordered(&self, session: u64, list: &[Hash]) {
         *self.own() = Some(Own { session, list: list.into() });
     }
 
-    /// Whether this guardian said that it ordered that session to its end.
+    /// Whether this guardian ordered that session to its end.
     pub fn is_ordered(&self, session: u64) -> bool {
         self.list_of(session).is_some()
     }
 
-    /// From how many guardians a record may come.
+    /// How many guardians have to be ahead before they are asked for a record.
     fn enough(&self, session: u64) -> usize {
         if self.is_ordered(session) { 1 } else { self.needed }
     }

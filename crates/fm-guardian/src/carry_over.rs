@@ -75,7 +75,7 @@ pub fn carry_over_hash(job: CarryOver<'_>) -> Result<String, CarryOverError> {
 /// If it is no conversion, not this guardian's, or may not be written to. Nothing is written.
 pub fn carry_over_look(job: CarryOver<'_>, control: Control<'_>) -> Result<(), CarryOverError> {
     let local = local(job, &consensus(job)?)?;
-    // Behind an earlier run it is a guardian's.
+    // An earlier run finished: the directory is a guardian's.
     if job.directory.join(CONSENSUS).exists() {
         return Ok(());
     }

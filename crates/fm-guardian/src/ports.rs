@@ -5,16 +5,16 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::net::TcpListener;
 
-/// Ports that systems give to no connection that a program opens: Linux takes those from 32768 on, others from 49152 on. A
-/// guardian that is stopped finds its port free later.
+/// Systems assign no port of this range to a connection that a program opens: Linux assigns ports from 32768 on, other systems
+/// from 49152 on. A guardian that was stopped therefore finds its port free when it starts again.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// So many ports of this machine's own address on which nobody listens now, beginning somewhere at random, so that two
-/// programs that ask at a time get others.
+/// Ports of 127.0.0.1 on which nobody listens now. The search starts at a random port, so that two programs that search at the
+/// same time find different ones.
 ///
 /// # Errors
-/// If there are not that many.
+/// If fewer ports are free.
 pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     let random = RandomState::new().build_hasher().finish();
     let start = u16::try_from(random % u64::from(COUNT)).unwrap_or_default();
