@@ -21,6 +21,8 @@ pub struct Tally {
     pub ambiguous: u64,
     /// The first of them.
     pub first_ambiguous: Option<u64>,
+    /// Whether the keys were found to be another federation's.
+    pub other_keys: bool,
 }
 
 impl Tally {
@@ -28,6 +30,7 @@ impl Tally {
     pub fn add(&mut self, finding: &Finding) {
         finding.severity.count(&mut self.errors, &mut self.warnings);
         self.consequences += u64::from(finding.follows_from.is_some());
+        self.other_keys |= finding.code == Code::WrongKeys;
         // Of a history that is not what an earlier audit proved, nothing is known to hold.
         let all = (finding.code == Code::TrustedPrefixChanged).then_some(0);
         let Some(index) = finding.place.index().or(all) else { return };

@@ -267,6 +267,13 @@ fn the_keys_are_named() {
         refused["reason"].as_str().is_some_and(|reason| reason.contains("another federation")),
         "{refused}"
     );
+    // Nor are its modules said to be of the kinds that another federation has under these numbers.
+    let named = run("show", &guardian.path, &other, &["--session", "1", "--json"]).exits(0).json().remove(0);
+    assert_eq!((&named["signatures"]["keys"], &named["modules"]), (&json!("other"), &json!({})), "{named}");
+    let audited = fm_tests::verify!(guardian.path, other[0], other[1], "--json").exits(1).verdict();
+    assert!(audited["federation"].is_null() && audited["guardians"] == json!({}), "{audited}");
+    let own = fm_tests::verify!(guardian.path, "--config", guardian.path, "--json").exits(0).verdict();
+    assert!(own["federation"].is_string() && own["guardians"]["0"] == "peer-0", "{own}");
     let unit = run("show", &guardian.path, &other, &["--unit", "0:1"]).exits(0).stdout;
     assert!(unit.contains("another federation") && !unit.contains("NOT by its guardian"), "{unit}");
 }

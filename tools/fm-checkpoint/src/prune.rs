@@ -119,9 +119,9 @@ fn of_failed(failed: &[(PathBuf, StoreError)], dry_run: bool) -> Option<Failure>
         _ => None,
     });
     let more = if more.is_empty() { String::new() } else { format!(" (and {} more)", more.len()) };
-    let done = if dry_run { "would stay" } else { "was not removed" };
-    let message = format!("a checkpoint {done}: {}{more}; the list above says what is gone", failure.message);
-    let message = if dry_run { message.replace("is gone", "would go") } else { message };
+    let (done, others) = if dry_run { ("would stay", "would go") } else { ("was not removed", "is gone") };
+    let message =
+        format!("a checkpoint {done}: {}{more}; the list above says what {others}", failure.message);
     Some(Failure { message, ..failure })
 }
 

@@ -42,7 +42,8 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, Failure> {
         Ok(checked) => checked,
         Err(error) => return refuse(output, arguments, error.to_string()),
     };
-    let modules = modules(keys.as_ref());
+    let sides = [&checked.explanation.left, &checked.explanation.right];
+    let modules = modules(keys.as_ref(), sides.iter().all(|side| side.signers.none_verifies()));
     let layouts = [&checked.layouts[0], &checked.layouts[1]];
     let explained = Explained {
         explanation: &checked.explanation,

@@ -167,7 +167,7 @@ fn report(
 ) -> Result<Exit, Failure> {
     let comparison = &found.comparison;
     let pair = comparison.parted.as_ref().or(comparison.first_other_signatures.as_ref());
-    let modules = modules(keys);
+    let modules = modules(keys, found.standing.iter().all(|standing| *standing == KeyStanding::Other));
     let explained = found.explanation.as_ref().map(|explanation| Explained {
         explanation,
         layouts,

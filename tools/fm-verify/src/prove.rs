@@ -222,7 +222,7 @@ fn print(
     let (era, layout) = (proven.layout.era(), proven.layout.name());
     let place = format!("{item} of {count} in {what} {index}, counted from 0, of era {era} ({layout})");
     output.line(&format!("item       {place}"))?;
-    output.line(&format!("           {}", item_text(&proven.facts, &modules(keys))))?;
+    output.line(&format!("           {}", item_text(&proven.facts, &modules(keys, false))))?;
     if hex {
         output.line(&format!("           {}", hex::encode(&proven.facts.bytes)))?;
     }

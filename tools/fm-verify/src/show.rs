@@ -71,30 +71,30 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let layouts = [source.original().layout, source.history().layout];
     let fits = |keys: &PinnedKeys| layouts.iter().any(|layout| keys.of_history(layout).is_ok());
     let keys = keys.filter(|keys| !keys.is_found || fits(keys));
+    let is_unit = arguments.unit.is_some();
+    let history = if is_unit { source.original() } else { history_of(&source, &arguments.place) };
+    let has_other_keys = history.has_other_keys(trusted(keys.as_ref()), control)?;
+    let modules = modules(keys.as_ref(), has_other_keys);
+    let (hex, json) = (arguments.hex, arguments.json);
+    let shown = Shown { modules: &modules, hex, json, keys: keys.as_ref(), has_other_keys };
     if let Some(name) = arguments.unit {
-        let (modules, json) = (modules(keys.as_ref()), arguments.json);
-        let shown = Shown { modules: &modules, hex: arguments.hex, json, keys: keys.as_ref() };
-        return show_unit::run(&source, name, &shown, control);
+        return show_unit::run(&source, name, &shown);
     }
-    let history = history_of(&source, &arguments.place);
     if let Some(stored) = show_open::named(&history, &arguments.place)? {
-        let (modules, json) = (modules(keys.as_ref()), arguments.json);
-        let shown = Shown { modules: &modules, hex: arguments.hex, json, keys: keys.as_ref() };
         return show_open::run(&stored, arguments.place.item, &shown);
     }
     let found = find(&source, &arguments.place, control)?;
     let signers = history.signers(found.index, &found.record, trusted(keys.as_ref()), control)?;
     let converted = Converted::of(&source, &found.entry, trusted(keys.as_ref()), control)?;
     drop(progress);
-    let modules = modules(keys.as_ref());
     let mut output = Output::default();
     let layouts = [&found.layout, &found.layout];
-    if arguments.json {
+    if json {
         let keys = NamedKeys::of(keys.as_ref(), layouts);
-        output.json(&entry_line(&found, &signers, converted.as_ref(), &modules, keys, arguments.hex))?;
+        output.json(&entry_line(&found, &signers, converted.as_ref(), &modules, keys, hex))?;
     } else {
         output.line(&trust_root_line(keys.as_ref(), layouts))?;
-        print(&mut output, &found, &signers, converted.as_ref(), &modules, arguments.hex)?;
+        print(&mut output, &found, &signers, converted.as_ref(), &modules, hex)?;
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! `show --unit`: a unit of the session in progress.
 
-use fm_audit::{Control, EpochStream, KeyStanding, Source};
-use fm_cli::{Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, trust_root_line, trusted};
+use fm_audit::{EpochStream, KeyStanding, Source};
+use fm_cli::{Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, trust_root_line};
 use fm_crypto::SessionKeys;
 use fm_eras::Detected;
 use fm_history::{Code, ConsensusItem, Hash, sha256};
@@ -52,20 +52,16 @@ pub(crate) struct Shown<'a> {
     pub(crate) hex: bool,
     pub(crate) json: bool,
     pub(crate) keys: Option<&'a PinnedKeys>,
+    /// Whether these are another federation's.
+    pub(crate) has_other_keys: bool,
 }
 
 /// Shows every unit of that name: a guardian that forks has several.
-pub(crate) fn run(
-    source: &Source,
-    name: UnitName,
-    shown: &Shown<'_>,
-    control: Control<'_>,
-) -> Result<Exit, Failure> {
+pub(crate) fn run(source: &Source, name: UnitName, shown: &Shown<'_>) -> Result<Exit, Failure> {
     let history = source.original();
     let stream: EpochStream<'_> = history.stream;
     let stored = StoredUnits::read(stream, history.layout)?;
     let keys = shown.keys.map(|keys| session_keys(keys, &stored)).transpose()?;
-    let has_other_keys = history.has_other_keys(trusted(shown.keys), control)?;
     let mut output = Output::default();
     if !shown.json {
         output.line(&trust_root_line(shown.keys, [&history.layout, &history.layout]))?;
@@ -78,7 +74,9 @@ pub(crate) fn run(
         let Some(dag) = Dag::new(&[records], keys.as_ref(), stored.layout.dialect) else { continue };
         let standing = match &keys {
             None => KeyStanding::None,
-            Some(_) if has_other_keys || dag.findings.iter().any(|found| found.code == Code::WrongKeys) => {
+            Some(_)
+                if shown.has_other_keys || dag.findings.iter().any(|found| found.code == Code::WrongKeys) =>
+            {
                 KeyStanding::Other
             }
             Some(_) => KeyStanding::Given,

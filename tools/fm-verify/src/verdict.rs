@@ -144,10 +144,15 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
         name,
         outcome,
         keys.map(|keys| key_source(keys, is_epochs)),
-        Origin::new(keys, outcome.identity),
+        Origin::new(own_keys(outcome, keys), outcome.identity),
         is_epochs,
     );
     Judgement { verdict, exit, is_epochs, records: outcome.audit.chain.epochs }
+}
+
+/// The keys, unless they are another federation's: that one's name and guardians say nothing of this history.
+pub(crate) fn own_keys<'k>(outcome: &Outcome, keys: Option<&'k PinnedKeys>) -> Option<&'k PinnedKeys> {
+    keys.filter(|_| !outcome.tally.other_keys)
 }
 
 pub(crate) fn conclude(

@@ -10,9 +10,10 @@ use serde::Serialize;
 /// The kinds of modules, by instance, where a config says them.
 pub(crate) type Modules = BTreeMap<u16, String>;
 
-/// The modules that the given config names.
-pub(crate) fn modules(keys: Option<&PinnedKeys>) -> Modules {
-    keys.and_then(|keys| keys.config.as_ref()).map(|config| config.modules.clone()).unwrap_or_default()
+/// The modules that the given config names; none if it is another federation's, whose modules are not these.
+pub(crate) fn modules(keys: Option<&PinnedKeys>, is_of_others: bool) -> Modules {
+    let config = keys.filter(|_| !is_of_others).and_then(|keys| keys.config.as_ref());
+    config.map(|config| config.modules.clone()).unwrap_or_default()
 }
 
 /// A name that others gave, in quotes: one line, every character visible and as it is.

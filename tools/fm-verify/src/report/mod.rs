@@ -18,7 +18,7 @@ use fm_store::{PartialFile, StoreError};
 use serde::Serialize;
 
 use crate::args::ReportArgs;
-use crate::verdict::{Judgement, conclude, judge};
+use crate::verdict::{Judgement, conclude, judge, own_keys};
 use crate::verify::{Outcome, Watch, look};
 use crate::view::modules;
 use collect::Collector;
@@ -91,8 +91,9 @@ fn render(
     if judgement.verdict.errors + judgement.verdict.warnings > 0 {
         findings::section(&mut page, collector);
     }
-    guardians::section(&mut page, collector, keys, judgement.is_epochs);
-    modules::section(&mut page, collector, &modules(keys));
+    let own = own_keys(outcome, keys);
+    guardians::section(&mut page, collector, own, judgement.is_epochs);
+    modules::section(&mut page, collector, &modules(own, false));
     if judgement.verdict.errors + judgement.verdict.warnings == 0 {
         findings::section(&mut page, collector);
     }
