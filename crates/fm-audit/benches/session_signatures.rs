@@ -10,10 +10,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use fm_audit::{
-    Control, EpochStream, Scope, SessionAudit, SessionOptions, Silent, TrustedPrefix, audit_sessions, blocks,
+    AuditError, Control, HistoryAudit, HistoryKeys, Observer, Origin, Request, Scope, Silent, TrustedPrefix,
+    audit_history, each_block,
 };
 use fm_crypto::SessionKeys;
-use fm_eras::session;
+use fm_eras::{Layout, session};
 use fm_forge::{BlockSpec, forge_blocks};
 use fm_store::ReadStore;
 use secp256k1::{XOnlyPublicKey, schnorr};
@@ -21,26 +22,21 @@ use secp256k1::{XOnlyPublicKey, schnorr};
 /// What libsecp256k1 is given: signature, message, key.
 type Job = (schnorr::Signature, [u8; 32], XOnlyPublicKey);
 
-fn audit(
-    stream: EpochStream<'_>,
-    keys: &SessionKeys,
-    trust: Option<&TrustedPrefix>,
-) -> (SessionAudit, Duration) {
+fn audit(origin: Origin<'_>, keys: &SessionKeys, trust: Option<&TrustedPrefix>) -> (HistoryAudit, Duration) {
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let scope = Scope { trust, ..Scope::default() };
-    let layout = session::modern();
-    let options =
-        SessionOptions { layout, keys: Some(keys), until: None, side_records: true, on_row: None, scope };
+    let request = Request { scope, ..Request::everything(Some(HistoryKeys::Session(keys))) };
     let start = Instant::now();
     let mut findings = 0;
-    let audit = audit_sessions(stream, options, control, &mut |_| findings += 1, &mut |_| Ok(()));
+    let mut count = |_| findings += 1;
+    let audit = audit_history(origin, request, control, Observer::of_findings(&mut count));
     let took = start.elapsed();
     assert_eq!(findings, 0);
     (audit.expect("the database can be read"), took)
 }
 
-fn jobs(stream: EpochStream<'_>, keys: &SessionKeys) -> Vec<Job> {
+fn jobs(origin: Origin<'_>, keys: &SessionKeys) -> Vec<Job> {
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let layout = session::modern();
@@ -53,7 +49,7 @@ fn jobs(stream: EpochStream<'_>, keys: &SessionKeys) -> Vec<Job> {
         on_row: None,
     };
     let mut jobs = Vec::new();
-    blocks(stream, options, control, |audited| {
+    each_block(origin, options, control, |audited| {
         let decoded = audited.decoded.expect("it decodes");
         let message = keys.message(&decoded.leaf.header.to_bytes());
         jobs.extend(decoded.block.signatures.iter().map(|(peer, signature)| {
@@ -61,7 +57,7 @@ fn jobs(stream: EpochStream<'_>, keys: &SessionKeys) -> Vec<Job> {
                 XOnlyPublicKey::from_byte_array(keys.x_only(*peer).expect("a guardian")).expect("a point");
             (schnorr::Signature::from_byte_array(*signature), message, key)
         }));
-        Ok(())
+        Ok::<_, AuditError>(())
     })
     .expect("the database can be read");
     jobs
@@ -91,11 +87,12 @@ fn main() {
     let forged = forge_blocks(&spec, home.path()).expect("the history can be forged");
     let keys = SessionKeys::new(&forged.keys).expect("every key is a point");
     let store = ReadStore::open(&home.path().join("database")).expect("the database opens");
-    let stream = EpochStream { rows: &store, path: Path::new("forged") };
-    let jobs = jobs(stream, &keys);
+    let origin =
+        Origin { rows: &store, path: Path::new("forged"), layout: Layout::Blocks(session::modern()) };
+    let jobs = jobs(origin, &keys);
     let cores = rayon::current_num_threads();
     let empty = TrustedPrefix::empty().expect("randomness");
-    let (first, _) = audit(stream, &keys, Some(&empty));
+    let (first, _) = audit(origin, &keys, Some(&empty));
     let known = first.prefix.expect("it was asked for");
     let (mut loop_time, mut audit_time, mut again_time) = (Duration::MAX, Duration::MAX, Duration::MAX);
     let (mut loop_ticks, mut audit_ticks) = (0, 0);
@@ -104,11 +101,11 @@ fn main() {
         let start = ticks();
         loop_time = loop_time.min(bare(&jobs));
         let middle = ticks();
-        audit_time = audit_time.min(audit(stream, &keys, None).1);
+        audit_time = audit_time.min(audit(origin, &keys, None).1);
         loop_ticks += middle - start;
         audit_ticks += ticks() - middle;
-        let (again, took) = audit(stream, &keys, Some(&known));
-        assert_eq!((again.trusted, again.signed), (sessions, sessions));
+        let (again, took) = audit(origin, &keys, Some(&known));
+        assert_eq!((again.trusted, again.chain.signed), (sessions, sessions));
         again_time = again_time.min(took);
     }
     let per_second = |time: Duration| sessions as f64 / time.as_secs_f64();

@@ -8,9 +8,9 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Control, HistoryKeys, HistoryOptions, Scope, Silent, audit_history, open_source};
+use fm_audit::{Control, HistoryKeys, Observer, Request, Silent, audit_history, open_source};
 use fm_crypto::{ConsensusConfig, SessionKeys};
-use fm_eras::Detected;
+use fm_eras::Layout;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<PathBuf> = std::env::args_os().skip(1).map(Into::into).collect();
@@ -23,25 +23,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let source = open_source(source, None, control)?;
     let history = source.history();
     let keys = match (&history.layout, &config.epoch_keys) {
-        (Detected::Hbbft(_), Some(keys)) => HistoryKeys::Epoch(keys),
+        (Layout::Hbbft(_), Some(keys)) => HistoryKeys::Epoch(keys),
         _ => HistoryKeys::Session(&session_keys),
     };
-    let options = HistoryOptions {
-        layout: history.layout,
-        keys: Some(keys),
-        shares: true,
-        until: None,
-        side_records: true,
-        on_row: None,
-        scope: Scope::default(),
-    };
     let mut report = |finding| println!("{finding}");
-    let audit = audit_history(history.stream, options, control, &mut report, &mut |_| Ok(()))?;
+    let observer = Observer::of_findings(&mut report);
+    let audit = audit_history(history, Request::everything(Some(keys)), control, observer)?;
     println!(
         "{} epochs or sessions, {} of them signed, {} error(s)",
-        audit.chain.epochs, audit.chain.signed, audit.errors
+        audit.chain.records, audit.chain.signed, audit.errors
     );
-    if let Some(proven) = audit.anchor.filter(|_| audit.errors == 0) {
+    if let Some(proven) = audit.proven.filter(|_| audit.errors == 0) {
         println!("history root {} up to {}", proven.history_root, proven.last);
     }
     Ok(())

@@ -5,18 +5,19 @@
 use fm_codec::Reader;
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, ValueForm};
-use fm_eras::hbbft::{self, Layout, Table, module_of_key};
-use fm_eras::{Detected, session};
-use fm_history::{ChainSummary, Code, ConvertedSession, Finding, Hash};
+use fm_eras::hbbft::{self, EpochLayout, Table, module_of_key};
+use fm_eras::{Layout, session};
+use fm_history::{Code, ConvertedSession, Finding, Hash};
 use fm_rows::Row;
 
 use crate::control::Control;
-use crate::epochs::{AuditedEpoch, EpochOptions, HbbftOptions, audit_hbbft, epochs};
+use crate::epochs::{self, AuditedEpoch, EpochOptions, each_epoch};
 use crate::error::AuditError;
-use crate::outcome::{Anchor, HistoryAudit};
+use crate::observer::Observer;
+use crate::outcome::{HistoryAudit, ProvenPrefix};
 use crate::scope::Scope;
-use crate::sessions::{AuditedBlock, BlockOptions, OnEveryRow, SessionOptions, audit_sessions, blocks};
-use crate::source::EpochStream;
+use crate::sessions::{self, AuditedBlock, BlockOptions, each_block};
+use crate::source::Origin;
 
 /// The keys that a history is signed with.
 #[derive(Clone, Copy)]
@@ -27,30 +28,51 @@ pub enum HistoryKeys<'a> {
     Session(&'a SessionKeys),
 }
 
-/// What an audit does beyond following the history.
-#[derive(Clone, Copy)]
-pub struct HistoryOptions<'a> {
-    /// Layout of the records.
-    pub layout: Detected,
-    /// Keys to check signatures with. Those of another era check nothing.
+/// What is asked of an audit.
+#[derive(Clone, Copy, Default)]
+pub struct Request<'a> {
+    /// The keys to check signatures with. Keys of another era check nothing.
     pub keys: Option<HistoryKeys<'a>>,
-    /// Combine the shares in epochs anew.
+    /// Combine the shares in epochs again, and compare them with the signatures.
     pub shares: bool,
-    /// The last epoch or session that the history root covers; the last one that is proven if none.
+    /// The last epoch or session that the history root covers; by default the last one that is proven.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
+    /// Check the records beside the history and the index of transactions, if the whole history is audited.
     pub side_records: bool,
-    /// Shown every row once, in the order of keys, if the layout is one of blocks or sessions and all rows are looked at.
-    pub on_row: Option<OnEveryRow<'a>>,
+    /// What the database lacks that the rows are from. These findings are reported first, and count.
+    pub lacks: &'a [Finding],
     /// Which part of the history, and which of its signatures.
     pub scope: Scope<'a>,
+}
+
+impl<'a> Request<'a> {
+    /// Everything that can be checked: all signatures, all shares, all records.
+    pub fn everything(keys: Option<HistoryKeys<'a>>) -> Self {
+        Self { keys, shares: true, side_records: true, ..Self::default() }
+    }
+
+    /// The keys, if they are of epochs.
+    pub fn epoch_keys(&self) -> Option<&'a EpochKeys> {
+        match self.keys {
+            Some(HistoryKeys::Epoch(keys)) => Some(keys),
+            _ => None,
+        }
+    }
+
+    /// The keys, if they are of blocks or sessions.
+    pub fn session_keys(&self) -> Option<&'a SessionKeys> {
+        match self.keys {
+            Some(HistoryKeys::Session(keys)) => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 /// An epoch or session of the old history.
 pub struct OldSession<'a> {
     /// Its number.
     pub index: u64,
-    /// Hash of its content, as in [`Anchor::last_hash`].
+    /// Hash of its content, as in [`ProvenPrefix::last_hash`].
     pub hash: Hash,
     /// What the rule makes of it; none if it does not decode or its layout hides the content.
     pub converted: Option<&'a ConvertedSession>,
@@ -68,7 +90,7 @@ pub enum Audited<'a> {
 }
 
 impl<'a> OldSession<'a> {
-    fn of_epoch(audited: &'a AuditedEpoch) -> Self {
+    pub(crate) fn of_epoch(audited: &'a AuditedEpoch) -> Self {
         let decoded = audited.decoded.as_ref().ok();
         Self {
             index: audited.key,
@@ -78,7 +100,7 @@ impl<'a> OldSession<'a> {
         }
     }
 
-    fn of_block(audited: &'a AuditedBlock) -> Self {
+    pub(crate) fn of_block(audited: &'a AuditedBlock) -> Self {
         let decoded = audited.decoded.as_ref().ok();
         Self {
             index: audited.key,
@@ -89,73 +111,39 @@ impl<'a> OldSession<'a> {
     }
 }
 
-/// Audits a history of any era; `on_session` sees every epoch or session after its findings were reported.
+/// Audits a history of any era.
+///
+/// # Errors
+/// If the source cannot be read, the observer stopped the audit, or the job was interrupted.
 pub fn audit_history(
-    stream: EpochStream<'_>,
-    options: HistoryOptions<'_>,
+    origin: Origin<'_>,
+    request: Request<'_>,
     control: Control<'_>,
-    on_finding: &mut dyn FnMut(Finding),
-    on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
+    observer: Observer<'_>,
 ) -> Result<HistoryAudit, AuditError> {
-    let HistoryOptions { shares, until, side_records, scope, on_row, .. } = options;
-    match options.layout {
-        Detected::Hbbft(layout) => {
-            let keys = match options.keys {
-                Some(HistoryKeys::Epoch(keys)) => Some(keys),
-                _ => None,
-            };
-            let options = HbbftOptions { layout, keys, shares, until, side_records, scope };
-            audit_hbbft(stream, options, control, on_finding, &mut |audited| {
-                on_session(OldSession::of_epoch(audited))
-            })
-        }
-        Detected::Blocks(layout) => {
-            let keys = match options.keys {
-                Some(HistoryKeys::Session(keys)) => Some(keys),
-                _ => None,
-            };
-            let options = SessionOptions { layout, keys, until, side_records, on_row, scope };
-            let audit = audit_sessions(stream, options, control, on_finding, &mut |audited| {
-                on_session(OldSession::of_block(audited))
-            })?;
-            Ok(HistoryAudit {
-                chain: ChainSummary {
-                    epochs: audit.sessions,
-                    signed: audit.signed,
-                    unproven: audit.unsigned,
-                    unchecked: audit.unchecked,
-                    last: audit.last,
-                    last_signed: audit.last_signed,
-                    ..ChainSummary::default()
-                },
-                anchor: audit.anchor,
-                layout: audit.untagged.map(Detected::Blocks),
-                by_signers: audit.by_signers,
-                pending: audit.pending,
-                rows: audit.rows,
-                trusted: audit.trusted,
-                prefix: audit.prefix,
-                errors: audit.errors,
-                warnings: audit.warnings,
-            })
-        }
+    match origin.layout {
+        Layout::Hbbft(layout) => epochs::audit(origin, layout, request, control, observer),
+        Layout::Blocks(layout) => sessions::audit(origin, layout, request, control, observer),
     }
 }
 
-/// Applies the rule to a history; nothing is verified.
-pub fn old_sessions(
-    stream: EpochStream<'_>,
-    layout: Detected,
+/// Applies the rule to a history, without verifying anything.
+///
+/// # Errors
+/// If the source cannot be read, `on_session` fails, or the job was interrupted.
+pub fn old_sessions<E: From<AuditError> + Send>(
+    origin: Origin<'_>,
     control: Control<'_>,
-    on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
-) -> Result<(), AuditError> {
+    on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let scope = Scope::default();
-    match layout {
-        Detected::Hbbft(layout) => {
-            let options = EpochOptions { layout, keys: None, shares: false, convert: true, scope };
-            epochs(stream, options, control, |audited| on_session(OldSession::of_epoch(&audited)))?;
+    match origin.layout {
+        Layout::Hbbft(layout) => {
+            let options =
+                EpochOptions { layout, keys: None, shares: false, convert: true, scope, on_row: None };
+            each_epoch(origin, options, control, |audited| on_session(OldSession::of_epoch(&audited)))?;
         }
-        Detected::Blocks(layout) => {
+        Layout::Blocks(layout) => {
             let options = BlockOptions {
                 layout,
                 keys: None,
@@ -164,32 +152,32 @@ pub fn old_sessions(
                 scope,
                 on_row: None,
             };
-            blocks(stream, options, control, |audited| on_session(OldSession::of_block(&audited)))?;
+            each_block(origin, options, control, |audited| on_session(OldSession::of_block(&audited)))?;
         }
     }
     Ok(())
 }
 
 /// Whether a conversion copies the records of this layout as they are.
-pub fn is_copied(layout: &Detected) -> bool {
-    matches!(layout, Detected::Blocks(layout) if layout.is_modern())
+pub fn is_copied(layout: &Layout) -> bool {
+    matches!(layout, Layout::Blocks(layout) if layout.is_modern())
 }
 
 /// The row of the new database that carries a row of the old one; none if it has no modern place.
 ///
 /// The history is not carried row by row: the rule makes it anew, and the index of transactions with it unless the
 /// records are those of today.
-pub fn carried_row(key: &[u8], value: &[u8], layout: &Detected) -> Option<Row> {
+pub fn carried_row(key: &[u8], value: &[u8], layout: &Layout) -> Option<Row> {
     match layout {
-        Detected::Hbbft(layout) => carried_hbbft_row(key, value, layout),
-        Detected::Blocks(layout) if layout.is_modern() => {
+        Layout::Hbbft(layout) => carried_hbbft_row(key, value, layout),
+        Layout::Blocks(layout) if layout.is_modern() => {
             (key.first() != Some(&layout.history)).then(|| (key.to_vec(), value.to_vec()))
         }
-        Detected::Blocks(layout) => carried_block_row(key, value, layout),
+        Layout::Blocks(layout) => carried_block_row(key, value, layout),
     }
 }
 
-fn carried_hbbft_row(key: &[u8], value: &[u8], layout: &Layout) -> Option<Row> {
+fn carried_hbbft_row(key: &[u8], value: &[u8], layout: &EpochLayout) -> Option<Row> {
     match hbbft::table_of(key, layout)? {
         Table::DatabaseVersion => {
             let mut reader = Reader::new(value, layout.dialect);
@@ -214,15 +202,15 @@ fn carried_block_row(key: &[u8], value: &[u8], layout: &BlockLayout) -> Option<R
 }
 
 /// How many rows of a table have a place in the new database.
-pub(crate) fn carried_count(layout: &Detected, table: &str, rows: u64, anchor: &Anchor) -> u64 {
+pub(crate) fn carried_count(layout: &Layout, table: &str, rows: u64, anchor: &ProvenPrefix) -> u64 {
     match layout {
-        Detected::Hbbft(_) => match Table::ALL.into_iter().find(|known| known.name() == table) {
+        Layout::Hbbft(_) => match Table::ALL.into_iter().find(|known| known.name() == table) {
             Some(Table::SignedEpochOutcome) => anchor.sessions,
             Some(Table::AcceptedTransaction) => anchor.transactions,
             Some(Table::DatabaseVersion | Table::ModuleData) => rows,
             _ => 0,
         },
-        Detected::Blocks(layout) => match layout.tables.iter().find(|known| known.name == table) {
+        Layout::Blocks(layout) => match layout.tables.iter().find(|known| known.name == table) {
             Some(known) if known.value == ValueForm::Block => anchor.sessions,
             Some(_) if layout.is_modern() => rows,
             Some(known) if Some(known.prefix) == layout.transactions => anchor.transactions,
@@ -236,15 +224,15 @@ pub(crate) fn carried_count(layout: &Detected, table: &str, rows: u64, anchor: &
 }
 
 /// Where the rows of the old database that are carried over begin.
-pub fn carried_from(layout: &Detected) -> [u8; 1] {
+pub fn carried_from(layout: &Layout) -> [u8; 1] {
     // Before that a history that is not copied has only tables that are made anew or have no modern place.
     if is_copied(layout) { [0] } else { [session::DATABASE_VERSION] }
 }
 
 /// The code and words for an epoch or session that was migrated although nothing signs it.
-pub(crate) fn unproven(layout: &Detected) -> (Code, &'static str) {
+pub(crate) fn unproven(layout: &Layout) -> (Code, &'static str) {
     match layout {
-        Detected::Hbbft(_) => (Code::EpochUnproven, "epochs"),
-        Detected::Blocks(_) => (Code::SessionUnsigned, "sessions"),
+        Layout::Hbbft(_) => (Code::EpochUnproven, "epochs"),
+        Layout::Blocks(_) => (Code::SessionUnsigned, "sessions"),
     }
 }

@@ -1,6 +1,6 @@
 //! A converted session beside the epoch or block that it was made from: what a migrated directory has of both.
 
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{CarriedTransaction, Hash, SessionLeaf};
 
 use crate::audit::is_copied;
@@ -17,7 +17,7 @@ pub struct Original {
     /// The stored record.
     pub record: Vec<u8>,
     /// Its layout.
-    pub layout: Detected,
+    pub layout: Layout,
     /// What the rule makes of it: number of items and header of the session.
     pub leaf: SessionLeaf,
     /// Its transactions that are in the session, with the ids before and since the conversion.

@@ -11,6 +11,7 @@ mod epochs;
 mod error;
 mod frame;
 mod migrated;
+mod observer;
 mod outcome;
 mod pipeline;
 mod report;
@@ -21,29 +22,31 @@ mod stored;
 mod trust_file;
 
 pub use audit::{
-    Audited, HistoryKeys, HistoryOptions, OldSession, audit_history, carried_from, carried_row, is_copied,
+    Audited, HistoryKeys, OldSession, Request, audit_history, carried_from, carried_row, is_copied,
     old_sessions,
 };
 pub use control::{Control, Progress, Silent};
 pub use converted::Original;
-pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, HbbftOptions, audit_hbbft, epochs};
+pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch};
 pub use error::AuditError;
 pub use frame::{Mark, Sample, TrustedPrefix};
 pub use migrated::{
-    ManifestFacts, MigratedAudit, MigratedOptions, SealAudit, audit_migrated, audit_migrated_sessions,
-    manifest, manifest_differences, provenance_metadata,
+    ManifestFacts, MigratedAudit, MigratedRequest, SealAudit, audit_migrated, manifest, manifest_differences,
+    provenance_metadata,
 };
-pub use outcome::{Anchor, HistoryAudit};
+pub use observer::{Observer, OnEveryRow, OnSession};
+pub use outcome::{HistoryAudit, ProvenPrefix};
 pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
 pub use scope::{Attention, Extent, Scope, extent};
 pub use sessions::{
-    AuditedBlock, BlockOptions, CheckedSignatures, DecodedBlock, OnEveryRow, SessionAudit, SessionOptions,
-    audit_sessions, blocks, check_signatures, signature_findings,
+    AuditedBlock, BlockOptions, CheckedSignatures, DecodedBlock, check_signatures, each_block,
+    signature_findings,
 };
 pub use source::{
-    ArchiveSource, EpochStream, Identity, KeyStanding, MANIFEST_NAME, Medium, MigratedDir, NumberedRecords,
-    PENDING_KIND, PROVENANCE_NAME, ReadSeek, Signers, Source, StrayKeys, TrustedKeys, check_archive,
-    check_identity, check_medium, check_written, identity, omission_findings, open_source, settle_log,
+    ArchiveSource, Identity, KeyStanding, MANIFEST_NAME, MalformedKeys, Medium, MigratedDir, NumberedRecords,
+    Origin, PENDING_KIND, PROVENANCE_NAME, ReadSeek, RowIdentity, Signers, Source, TrustedKeys,
+    check_archive, check_identity, check_medium, check_written, identity, omission_findings, open_source,
+    settle_log,
 };
-pub use stored::{Stop, StoredHistory, convert_record, read_entry, read_ruled_entry};
+pub use stored::{Stop, convert_record, read_entry, read_ruled_entry};
 pub use trust_file::{TrustError, TrustFile};

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{ChainSummary, Hash};
 
 use crate::frame::TrustedPrefix;
 
 /// The history up to one epoch or session, as sessions.
 #[derive(Clone, Debug, Default)]
-pub struct Anchor {
+pub struct ProvenPrefix {
     /// The last epoch or session.
     pub last: u64,
     /// Hash of its content: of an epoch its link in the chain, of a session the root in its header.
@@ -34,10 +34,10 @@ pub struct HistoryAudit {
     /// Counts over epochs or sessions. Sessions do not cover each other: one without enough valid signatures is
     /// unproven.
     pub chain: ChainSummary,
-    /// The history as sessions; none if the layout hides the content or nothing is proven.
-    pub anchor: Option<Anchor>,
-    /// The layout, if the signatures showed it to be another one than that of the options.
-    pub layout: Option<Detected>,
+    /// The history as sessions, up to its proven end; none if the layout hides the content or nothing is proven.
+    pub proven: Option<ProvenPrefix>,
+    /// The layout of the records, as the signatures showed it; none if nothing was audited.
+    pub layout: Option<Layout>,
     /// Blocks or sessions by how many guardians' signatures under them are valid, of those that were checked.
     pub by_signers: BTreeMap<usize, u64>,
     /// Accepted items of the open session.

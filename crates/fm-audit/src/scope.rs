@@ -2,13 +2,13 @@
 //!
 //! Invariant: leaving out signatures changes nothing else; what is looked at is decoded, hashed and followed as ever.
 
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::hbbft::{self, HISTORY_TABLE};
 
 use crate::control::Control;
 use crate::error::AuditError;
 use crate::frame::{Sample, TrustedPrefix};
-use crate::source::EpochStream;
+use crate::source::Origin;
 
 /// What an audit covers; by default all of a history.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,24 +67,19 @@ pub struct Extent {
 }
 
 /// Counts the records of a history; `from` and `to` bound what counts.
-pub fn extent(
-    stream: EpochStream<'_>,
-    layout: &Detected,
-    scope: Scope<'_>,
-    control: Control<'_>,
-) -> Result<Extent, AuditError> {
-    let prefix = match layout {
-        Detected::Hbbft(_) => HISTORY_TABLE,
-        Detected::Blocks(layout) => layout.history,
+pub fn extent(origin: Origin<'_>, scope: Scope<'_>, control: Control<'_>) -> Result<Extent, AuditError> {
+    let prefix = match origin.layout {
+        Layout::Hbbft(_) => HISTORY_TABLE,
+        Layout::Blocks(layout) => layout.history,
     };
-    let number = |key: &[u8]| match layout {
-        Detected::Hbbft(layout) => hbbft::epoch_of_key(key, layout.dialect).ok(),
-        Detected::Blocks(layout) => layout.number_of_key(key).ok(),
+    let number = |key: &[u8]| match &origin.layout {
+        Layout::Hbbft(layout) => hbbft::epoch_of_key(key, layout.dialect).ok(),
+        Layout::Blocks(layout) => layout.number_of_key(key).ok(),
     };
     control.progress.begin("counting", "records", None);
     let mut extent = Extent::default();
-    for row in stream.rows.scan_prefix(prefix) {
-        let (key, _) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    for row in origin.rows.scan_prefix(prefix) {
+        let (key, _) = row.map_err(|source| origin.unreadable(source))?;
         control.check()?;
         control.progress.advance(1);
         let Some(number) = number(&key) else { continue };

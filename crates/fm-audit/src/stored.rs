@@ -1,7 +1,7 @@
 //! The history inside a source, record by record, without a verdict.
 
 use fm_eras::block::{decode_block, encode_accepted_item};
-use fm_eras::{Detected, hbbft, session};
+use fm_eras::{Layout, hbbft, session};
 use fm_history::{Block, ConvertedSession, Entry, Hash, convert_block, convert_epoch};
 use rayon::prelude::*;
 
@@ -9,60 +9,54 @@ use crate::control::Control;
 use crate::epochs::{numbered_rows, try_keys};
 use crate::error::AuditError;
 use crate::pipeline;
-use crate::scope::Scope;
-use crate::sessions::{SessionOptions, choose_scheme};
-use crate::source::{EpochStream, KeyStanding, NumberedRecords, Signers, Source, StrayKeys, TrustedKeys};
+use crate::sessions::choose_scheme;
+use crate::source::{
+    KeyStanding, MalformedKeys, MigratedDir, NumberedRecords, Origin, Signers, Source, TrustedKeys,
+};
 
 /// Records that a core gets at a time.
 const RECORDS_PER_CORE: usize = 64;
 
-/// A history as it is stored: its rows, and what they are.
-#[derive(Clone, Copy)]
-pub struct StoredHistory<'a> {
-    /// The rows.
-    pub stream: EpochStream<'a>,
-    /// Their layout.
-    pub layout: Detected,
-}
-
 impl Source {
     /// The history as it is today: of a migrated directory, the new sessions.
-    pub fn history(&self) -> StoredHistory<'_> {
+    pub fn history(&self) -> Origin<'_> {
         match self {
-            Self::Migrated(dir) => StoredHistory {
-                stream: EpochStream { rows: &dir.database, path: dir.database.path() },
-                layout: Detected::Blocks(session::modern()),
+            Self::Migrated(dir) => Origin {
+                rows: &dir.database,
+                path: dir.database.path(),
+                layout: Layout::Blocks(session::modern()),
             },
             _ => self.original(),
         }
     }
 
     /// The history as it was written first: of a migrated directory, the old records.
-    pub fn original(&self) -> StoredHistory<'_> {
+    pub fn original(&self) -> Origin<'_> {
         match self {
-            Self::Database { store, layout } => {
-                StoredHistory { stream: EpochStream { rows: store, path: store.path() }, layout: *layout }
+            Self::Database { store, layout } => Origin { rows: store, path: store.path(), layout: *layout },
+            Self::Archive { archive, layout } => {
+                Origin { rows: archive.as_ref(), path: archive.path(), layout: *layout }
             }
-            Self::Archive { archive, layout } => StoredHistory {
-                stream: EpochStream { rows: archive.as_ref(), path: archive.path() },
-                layout: *layout,
-            },
-            Self::Migrated(dir) => StoredHistory {
-                stream: EpochStream { rows: &dir.provenance, path: dir.provenance.path() },
-                layout: dir.layout,
-            },
+            Self::Migrated(dir) => dir.original(),
         }
     }
 }
 
-impl<'a> StoredHistory<'a> {
+impl MigratedDir {
+    /// The history as it was before the conversion.
+    pub fn original(&self) -> Origin<'_> {
+        Origin { rows: &self.provenance, path: self.provenance.path(), layout: self.layout }
+    }
+}
+
+impl<'a> Origin<'a> {
     /// The record of a session, block or epoch.
     pub fn record(&self, index: u64) -> Result<Option<Vec<u8>>, AuditError> {
         let key = match self.layout {
-            Detected::Hbbft(layout) => hbbft::epoch_key(index, layout.dialect),
-            Detected::Blocks(layout) => layout.history_key(index),
+            Layout::Hbbft(layout) => hbbft::epoch_key(index, layout.dialect),
+            Layout::Blocks(layout) => layout.history_key(index),
         };
-        self.stream.rows.get(&key).map_err(|source| AuditError::rows(self.stream.path, source))
+        self.rows.get(&key).map_err(|source| self.unreadable(source))
     }
 
     /// Who signed a record of this history: as [`TrustedKeys::signers`], and bad signatures are told from keys that verify
@@ -84,26 +78,21 @@ impl<'a> StoredHistory<'a> {
     /// Whether these are the keys of another federation: of several signatures that were tried none verifies.
     pub fn has_other_keys(&self, keys: TrustedKeys<'_>, control: Control<'_>) -> Result<bool, AuditError> {
         let found = match (self.layout, keys.epoch) {
-            (Detected::Hbbft(_), None) => None,
-            (Detected::Hbbft(layout), Some(keys)) => try_keys(self.stream, layout, keys)?,
-            (Detected::Blocks(layout), _) => {
-                let (keys, scope) = (keys.session, Scope::default());
-                let (until, side_records, on_row) = (None, false, None);
-                let options = SessionOptions { layout, keys, until, side_records, on_row, scope };
-                choose_scheme(self.stream, options, control)?.finding
-            }
+            (Layout::Hbbft(_), None) => None,
+            (Layout::Hbbft(layout), Some(keys)) => try_keys(*self, layout, keys)?,
+            (Layout::Blocks(layout), _) => choose_scheme(*self, layout, keys.session, control)?.finding,
         };
         Ok(found.is_some())
     }
 
     /// All records by ascending number. Keys that name none are stepped over.
-    pub fn records(self, control: Control<'a>, stray: &'a mut StrayKeys) -> NumberedRecords<'a> {
+    pub fn records(self, control: Control<'a>, stray: &'a mut MalformedKeys) -> NumberedRecords<'a> {
         let layout = match self.layout {
-            Detected::Hbbft(layout) => return numbered_rows(self.stream, layout, control, stray),
-            Detected::Blocks(layout) => layout,
+            Layout::Hbbft(layout) => return numbered_rows(self, layout, control, stray),
+            Layout::Blocks(layout) => layout,
         };
-        let path = self.stream.path;
-        Box::new(self.stream.rows.scan_prefix(layout.history).filter_map(move |row| {
+        let path = self.path;
+        Box::new(self.rows.scan_prefix(layout.history).filter_map(move |row| {
             match row.map_err(|source| AuditError::rows(path, source)) {
                 Ok((key, value)) => layout.number_of_key(&key).ok().map(|number| Ok((number, value))),
                 Err(error) => Some(Err(error)),
@@ -117,8 +106,8 @@ impl<'a> StoredHistory<'a> {
         txid: Hash,
         control: Control<'_>,
     ) -> Result<Option<(u64, usize)>, AuditError> {
-        let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>)>| {
-            for row in self.records(control, &mut StrayKeys::default()) {
+        let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>), Stop<(u64, usize)>>| {
+            for row in self.records(control, &mut MalformedKeys::default()) {
                 let (index, record) = row?;
                 let bytes = record.len();
                 feed.push((index, record), bytes)?;
@@ -128,8 +117,8 @@ impl<'a> StoredHistory<'a> {
         let process = |chunk: Vec<(u64, Vec<u8>)>| {
             let find = |(index, record): (u64, Vec<u8>)| {
                 let entry = read_entry(index, &record, &self.layout).ok()?;
-                let is_it = |item: &fm_history::EntryItem| !item.rejected && item.kind.txid() == Some(txid);
-                Some((index, entry.known_items().iter().position(is_it)?))
+                let matches = |item: &fm_history::EntryItem| !item.rejected && item.kind.txid() == Some(txid);
+                Some((index, entry.known_items().iter().position(matches)?))
             };
             chunk.into_par_iter().map(find).collect()
         };
@@ -164,13 +153,13 @@ impl<T> From<AuditError> for Stop<T> {
 ///
 /// # Errors
 /// If it does not decode: why.
-pub fn read_entry(index: u64, record: &[u8], layout: &Detected) -> Result<Entry, String> {
+pub fn read_entry(index: u64, record: &[u8], layout: &Layout) -> Result<Entry, String> {
     match layout {
-        Detected::Hbbft(layout) => {
+        Layout::Hbbft(layout) => {
             let epoch = hbbft::decode_epoch(record, layout).map_err(|error| error.to_string())?;
             Ok(Entry::of_epoch(index, &epoch, |item| hbbft::encode_item(item, layout.dialect)))
         }
-        Detected::Blocks(layout) => {
+        Layout::Blocks(layout) => {
             let block = decode_block(record, layout).map_err(|error| error.to_string())?;
             Ok(Entry::of_block(index, &block, |item| encode_accepted_item(item, layout)))
         }
@@ -181,9 +170,9 @@ pub fn read_entry(index: u64, record: &[u8], layout: &Detected) -> Result<Entry,
 ///
 /// # Errors
 /// If the record does not decode, or hides its content: why.
-pub fn read_ruled_entry(index: u64, record: &[u8], layout: &Detected) -> Result<Entry, String> {
+pub fn read_ruled_entry(index: u64, record: &[u8], layout: &Layout) -> Result<Entry, String> {
     match convert_record(index, record, layout)? {
-        Some(converted) => read_entry(index, &converted.record, &Detected::Blocks(session::modern())),
+        Some(converted) => read_entry(index, &converted.record, &Layout::Blocks(session::modern())),
         None => read_entry(index, record, layout),
     }
 }
@@ -195,16 +184,16 @@ pub fn read_ruled_entry(index: u64, record: &[u8], layout: &Detected) -> Result<
 pub fn convert_record(
     index: u64,
     record: &[u8],
-    layout: &Detected,
+    layout: &Layout,
 ) -> Result<Option<ConvertedSession>, String> {
     match layout {
-        Detected::Hbbft(layout) => {
+        Layout::Hbbft(layout) => {
             let epoch = hbbft::decode_epoch(record, layout).map_err(|error| error.to_string())?;
             let content = epoch.content.ok_or("the layout does not say where its items end")?;
             Ok(Some(convert_epoch(index, &content)))
         }
-        Detected::Blocks(layout) if layout.is_modern() => Ok(None),
-        Detected::Blocks(layout) => {
+        Layout::Blocks(layout) if layout.is_modern() => Ok(None),
+        Layout::Blocks(layout) => {
             let block: Block = decode_block(record, layout).map_err(|error| error.to_string())?;
             Ok(Some(convert_block(index, &block, false)))
         }

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{Hash, sha256};
 use fm_store::{PartialFile, StoreError, open_regular};
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,7 @@ struct Text {
 /// What was proven of one history under one set of keys.
 pub struct TrustFile {
     path: PathBuf,
-    layout: Detected,
+    layout: Layout,
     key_set: String,
     prefix: TrustedPrefix,
 }
@@ -112,7 +112,7 @@ impl TrustFile {
     ///
     /// # Errors
     /// If there is a file, and it is none, damaged, or about another layout or other keys.
-    pub fn open(path: &Path, layout: Detected, keys: HistoryKeys<'_>) -> Result<Self, TrustError> {
+    pub fn open(path: &Path, layout: Layout, keys: HistoryKeys<'_>) -> Result<Self, TrustError> {
         let key_set = match keys {
             HistoryKeys::Epoch(keys) => keys.name(),
             HistoryKeys::Session(keys) => keys.name(),

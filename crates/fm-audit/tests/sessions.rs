@@ -7,10 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Control, EpochStream, Scope, SessionAudit, SessionOptions, Silent, audit_sessions};
+use fm_audit::{
+    Audited as OldRecord, Control, HistoryAudit, HistoryKeys, Observer, OldSession, Origin, Request, Silent,
+    audit_history,
+};
 use fm_crypto::{ConsensusConfig, SessionKeys};
 use fm_eras::block::BlockLayout;
-use fm_eras::{Detected, detect};
+use fm_eras::{Layout, detect};
 use fm_history::Finding;
 use fm_store::ReadStore;
 use serde_json::Value;
@@ -28,34 +31,32 @@ type Seen = (String, u64, Vec<u16>);
 
 struct Audited {
     layout: &'static BlockLayout,
-    audit: SessionAudit,
+    audit: HistoryAudit,
     findings: Vec<Finding>,
     sessions: Vec<Seen>,
 }
 
 fn audit(database: &str, keys: Option<&SessionKeys>) -> Audited {
     let store = ReadStore::open(&fixture(database)).unwrap();
-    let Detected::Blocks(layout) = detect(&store).unwrap() else { panic!("{database} has no blocks") };
+    let Layout::Blocks(layout) = detect(&store).unwrap() else { panic!("{database} has no blocks") };
     let (mut findings, mut sessions) = (Vec::new(), Vec::new());
     let interrupted = AtomicBool::new(false);
-    let audit = audit_sessions(
-        EpochStream { rows: &store, path: store.path() },
-        SessionOptions {
-            layout,
-            keys,
-            until: None,
-            side_records: true,
-            on_row: None,
-            scope: Scope::default(),
-        },
-        Control { progress: &Silent, interrupted: &interrupted },
-        &mut |finding| findings.push(finding),
-        &mut |audited| {
-            let decoded = audited.decoded.as_ref().unwrap();
+    let observer = Observer {
+        on_finding: &mut |finding| findings.push(finding),
+        on_session: Some(&mut |session: OldSession<'_>| {
+            let OldRecord::Block(block) = session.audited else { panic!("an epoch") };
+            let decoded = block.decoded.as_ref().unwrap();
             let header = hex::encode(decoded.leaf.header.to_bytes());
             sessions.push((header, decoded.leaf.items, decoded.block.signatures.keys().copied().collect()));
             Ok(())
-        },
+        }),
+        on_row: None,
+    };
+    let audit = audit_history(
+        Origin { rows: &store, path: store.path(), layout: Layout::Blocks(layout) },
+        Request::everything(keys.map(HistoryKeys::Session)),
+        Control { progress: &Silent, interrupted: &interrupted },
+        observer,
     )
     .unwrap();
     Audited { layout, audit, findings, sessions }
@@ -102,9 +103,13 @@ fn blocks_and_sessions_of_three_builds_are_what_their_servers_say() {
             assert_eq!(findings, [], "{name}");
             assert_eq!(sessions, blocks_of_truth(&peer["blocks"]), "{name}");
             let count = sessions.len() as u64;
-            assert_eq!((audit.sessions, audit.signed, audit.unsigned), (count, count, 0), "{name}");
+            assert_eq!(
+                (audit.chain.records, audit.chain.signed, audit.chain.unproven),
+                (count, count, 0),
+                "{name}"
+            );
             let items = sessions.iter().map(|session| session.1).sum::<u64>();
-            assert_eq!(audit.anchor.unwrap().items, items, "{name}");
+            assert_eq!(audit.proven.unwrap().items, items, "{name}");
             let pending = pending.map_or(0, |pending| peer[pending].as_array().unwrap().len() as u64);
             assert_eq!(audit.pending, pending, "{name}");
         }
@@ -130,7 +135,7 @@ fn guardians_of_v0_5_have_one_history_root_under_every_set_of_signers() {
             assert_eq!(session.1, outcome["items"].as_u64().unwrap());
             assert_eq!(session.2.len(), 3, "exactly a threshold");
         }
-        let anchor = audit.anchor.unwrap();
+        let anchor = audit.proven.unwrap();
         assert_eq!((anchor.sessions, anchor.items, audit.pending), (26, 861, 6), "{peer}");
         roots.push(anchor.history_root);
         signers.extend(sessions.into_iter().map(|session| session.2));
@@ -139,7 +144,7 @@ fn guardians_of_v0_5_have_one_history_root_under_every_set_of_signers() {
             let found =
                 self::audit(&format!("session-v0.5.0/{peer}/db_checkpoints/{checkpoint}"), Some(&keys));
             assert_eq!(found.findings, [], "{peer} {checkpoint}");
-            earlier.push(found.audit.signed);
+            earlier.push(found.audit.chain.signed);
         }
         assert_eq!(earlier, [24, 25, 26], "{peer}");
     }
@@ -158,7 +163,7 @@ fn made_up_content_of_nine_modules_verifies() {
     assert_eq!(hex::encode(keys.tag().unwrap()), stated["message_tag"].as_str().unwrap());
     let Audited { audit, findings, sessions, .. } = audit("synth-v0.5.0/database", Some(&keys));
     assert_eq!(findings, []);
-    assert_eq!((audit.sessions, audit.signed, audit.pending), (600, 600, 9));
+    assert_eq!((audit.chain.records, audit.chain.signed, audit.pending), (600, 600, 9));
     for (session, stated) in sessions.iter().zip(truth["sessions"].as_array().unwrap()) {
         assert_eq!(session.0, stated["header"].as_str().unwrap());
         assert_eq!(session.1, stated["items"].as_u64().unwrap());
@@ -195,10 +200,10 @@ fn damaged_copies_are_found_out_at_their_place() {
 #[test]
 fn without_keys_and_with_wrong_keys_nothing_counts_as_signed() {
     let audited = audit("session-v0.5.0/peer-0/database", None);
-    assert_eq!((audited.audit.signed, audited.audit.unchecked), (0, 26));
+    assert_eq!((audited.audit.chain.signed, audited.audit.chain.unchecked), (0, 26));
     let other = keys_of_map(&json("broadcast-v0.1.5/truth.json"));
     let Audited { audit, findings, .. } = audit("session-v0.5.0/peer-0/database", Some(&other));
     let codes: Vec<_> = findings.iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["wrong-keys"]);
-    assert_eq!((audit.signed, audit.unchecked), (0, 26));
+    assert_eq!((audit.chain.signed, audit.chain.unchecked), (0, 26));
 }

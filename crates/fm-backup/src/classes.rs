@@ -12,12 +12,15 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use fm_audit::{Anchor, AuditError, Control, EpochStream, HistoryAudit, Identity};
-use fm_eras::Detected;
+use fm_audit::{AuditError, Control, HistoryAudit, Identity, Origin, ProvenPrefix};
+use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, ValueForm, decode_accepted_item};
-use fm_eras::hbbft::{self, LAST_EPOCH_KEY, Layout, Table, decode_last_epoch, epoch_key};
-use fm_history::{BlockContent, Hash, accepted_transactions, sha256};
+use fm_eras::hbbft::{self, EpochLayout, LAST_EPOCH_KEY, Table, decode_last_epoch, epoch_key};
+use fm_history::{BlockContent, Epoch, Hash, accepted_transactions, sha256};
 use fm_rows::each_row;
+
+/// The last epoch of a server is unsigned, and a few before it may be. The newest signature is looked for in this many.
+const UNSIGNED_EPOCHS: u64 = 64;
 
 /// One class of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,24 +55,21 @@ impl Classes {
     }
 }
 
-/// Tells the classes of all rows; `audit` says how far the history is proven.
+/// Reads all rows and returns their classes; `audit` says how far the history is proven.
 pub(crate) fn classes(
-    stream: EpochStream<'_>,
-    layout: Detected,
+    origin: Origin<'_>,
     audit: &HistoryAudit,
     control: Control<'_>,
 ) -> Result<Classes, AuditError> {
-    let mut classifier = Classifier::new(layout, audit.anchor.as_ref().map(|anchor| anchor.last));
-    match layout {
-        Detected::Hbbft(layout) => classifier.learn_tip(stream, audit, &layout)?,
-        Detected::Blocks(layout) => classifier.learn_pending(stream, layout)?,
+    let mut classifier = Classifier::new(origin.layout, audit.proven.as_ref().map(|proven| proven.last));
+    match origin.layout {
+        Layout::Hbbft(layout) => classifier.learn_tip(origin, layout, audit.chain.last)?,
+        Layout::Blocks(layout) => classifier.learn_pending(origin, layout)?,
     }
     control.progress.begin("classes", "records", None);
-    let rows = stream.rows;
-    let unreadable = |source| AuditError::rows(stream.path, source);
     each_row(
-        |on| rows.visit(&[], None, on),
-        unreadable,
+        |on| origin.rows.visit(&[], None, on),
+        |source| origin.unreadable(source),
         |key, value| {
             control.check()?;
             classifier.push(key, value);
@@ -78,34 +78,75 @@ pub(crate) fn classes(
         },
     )?;
     control.progress.end();
-    Ok(classifier.finish(audit.anchor.as_ref()))
+    Ok(classifier.finish(audit.proven.as_ref()))
 }
 
-/// Tells the classes of the rows that an audit of blocks or sessions shows it.
+/// Classifies the rows that an audit shows it, on the supposition that the history will be proven up to its last signed
+/// epoch or session.
 pub(crate) struct Onlooker {
-    layout: &'static BlockLayout,
+    layout: Layout,
+    /// The last epoch, as its pointer says; none for blocks and sessions.
+    last_epoch: Option<u64>,
     classifier: Mutex<Classifier>,
 }
 
 impl Onlooker {
-    pub(crate) fn new(stream: EpochStream<'_>, layout: &'static BlockLayout) -> Result<Self, AuditError> {
-        let mut classifier = Classifier::new(Detected::Blocks(layout), Some(u64::MAX));
-        classifier.learn_pending(stream, layout)?;
-        Ok(Self { layout, classifier: Mutex::new(classifier) })
+    pub(crate) fn new(origin: Origin<'_>) -> Result<Self, AuditError> {
+        let (layout, mut last_epoch) = (origin.layout, None);
+        let classifier = match layout {
+            Layout::Hbbft(epochs) => {
+                last_epoch = pointer(origin, epochs)?;
+                let signed =
+                    last_epoch.map(|last| newest_signed(origin, epochs, last)).transpose()?.flatten();
+                let mut classifier = Classifier::new(layout, signed);
+                classifier.learn_tip(origin, epochs, last_epoch)?;
+                classifier
+            }
+            Layout::Blocks(blocks) => {
+                let mut classifier = Classifier::new(layout, Some(u64::MAX));
+                classifier.learn_pending(origin, blocks)?;
+                classifier
+            }
+        };
+        Ok(Self { layout, last_epoch, classifier: Mutex::new(classifier) })
     }
 
     pub(crate) fn see(&self, key: &[u8], value: &[u8]) {
         self.classifier.lock().unwrap_or_else(PoisonError::into_inner).push(key, value);
     }
 
-    /// The classes, if the audit has proven all that was supposed: none if another reading must tell.
+    /// The classes, if the audit has proven all that was supposed; none if the rows must be read again.
     pub(crate) fn conclude(self, audit: &HistoryAudit) -> Option<Classes> {
         let classifier = self.classifier.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let anchor = audit.anchor.as_ref().filter(|anchor| classifier.last == Some(anchor.last))?;
-        let is_layout = audit.layout.is_none_or(|found| found == Detected::Blocks(self.layout));
-        let classes = classifier.finish(Some(anchor));
-        (is_layout && classes.records == audit.rows.values().sum::<u64>()).then_some(classes)
+        let proven = audit.proven.as_ref().filter(|proven| classifier.last == Some(proven.last))?;
+        let is_tip = self.last_epoch.is_none() || self.last_epoch == audit.chain.last;
+        let is_layout = audit.layout == Some(self.layout);
+        let classes = classifier.finish(Some(proven));
+        (is_tip && is_layout && classes.records == audit.rows.values().sum::<u64>()).then_some(classes)
     }
+}
+
+/// The last epoch, as its pointer says.
+fn pointer(origin: Origin<'_>, layout: EpochLayout) -> Result<Option<u64>, AuditError> {
+    let value = origin.rows.get(&LAST_EPOCH_KEY).map_err(|source| origin.unreadable(source))?;
+    Ok(value.and_then(|value| decode_last_epoch(&value, layout.dialect).ok()))
+}
+
+/// The newest of the last epochs that has a signature.
+fn newest_signed(origin: Origin<'_>, layout: EpochLayout, last: u64) -> Result<Option<u64>, AuditError> {
+    for epoch in (last.saturating_sub(UNSIGNED_EPOCHS)..=last).rev() {
+        let stored = stored_epoch(origin, layout, epoch)?;
+        if stored.is_some_and(|stored| stored.signature.is_some()) {
+            return Ok(Some(epoch));
+        }
+    }
+    Ok(None)
+}
+
+fn stored_epoch(origin: Origin<'_>, layout: EpochLayout, epoch: u64) -> Result<Option<Epoch>, AuditError> {
+    let record = origin.rows.get(&epoch_key(epoch, layout.dialect));
+    let record = record.map_err(|source| origin.unreadable(source))?;
+    Ok(record.and_then(|record| hbbft::decode_epoch(&record, &layout).ok()))
 }
 
 #[derive(Default)]
@@ -131,7 +172,7 @@ impl Running {
 }
 
 struct Classifier {
-    layout: Detected,
+    layout: Layout,
     /// The last proven epoch or session.
     proven: Option<u64>,
     /// The last one that was put into the certified class.
@@ -147,31 +188,33 @@ const DERIVABLE: usize = 1;
 const UNAUTHENTICATED: usize = 2;
 
 impl Classifier {
-    fn new(layout: Detected, proven: Option<u64>) -> Self {
+    fn new(layout: Layout, proven: Option<u64>) -> Self {
         let (open, running, identity) = (BTreeSet::new(), Default::default(), Identity::default());
         Self { layout, proven, last: None, open, running, identity }
     }
 
-    /// Collects the transactions of epochs behind the last proven one.
+    /// Collects the transactions of the epochs after the last proven one, up to `last`.
     fn learn_tip(
         &mut self,
-        stream: EpochStream<'_>,
-        audit: &HistoryAudit,
-        layout: &Layout,
+        origin: Origin<'_>,
+        layout: EpochLayout,
+        last: Option<u64>,
     ) -> Result<(), AuditError> {
-        let first = self.proven.map_or(0, |last| last.saturating_add(1));
-        let last = audit.chain.last.filter(|_| self.proven.is_some());
-        for epoch in first..last.map_or(first, |last| last.saturating_add(1)) {
-            self.learn_epoch(stream, epoch, layout)?;
+        let (Some(proven), Some(last)) = (self.proven, last) else { return Ok(()) };
+        for epoch in (proven..=last).skip(1) {
+            let stored = stored_epoch(origin, layout, epoch)?;
+            let content = stored.as_ref().and_then(|stored| stored.content.as_ref());
+            let transactions = content.map(accepted_transactions).unwrap_or_default();
+            self.open.extend(transactions.into_iter().map(|transaction| transaction.txid));
         }
         Ok(())
     }
 
     /// Collects the transactions of the open session.
-    fn learn_pending(&mut self, stream: EpochStream<'_>, layout: &BlockLayout) -> Result<(), AuditError> {
+    fn learn_pending(&mut self, origin: Origin<'_>, layout: &BlockLayout) -> Result<(), AuditError> {
         let Some(pending) = layout.pending else { return Ok(()) };
-        for row in stream.rows.scan_prefix(pending) {
-            let (_, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        for row in origin.rows.scan_prefix(pending) {
+            let (_, value) = row.map_err(|source| origin.unreadable(source))?;
             if let Ok(item) = decode_accepted_item(&value, layout)
                 && let BlockContent::Transaction(transaction) = &item.content
             {
@@ -181,26 +224,11 @@ impl Classifier {
         Ok(())
     }
 
-    fn learn_epoch(
-        &mut self,
-        stream: EpochStream<'_>,
-        epoch: u64,
-        layout: &Layout,
-    ) -> Result<(), AuditError> {
-        let record = stream.rows.get(&epoch_key(epoch, layout.dialect));
-        let record = record.map_err(|source| AuditError::rows(stream.path, source))?;
-        let epoch = record.and_then(|record| hbbft::decode_epoch(&record, layout).ok());
-        let content = epoch.as_ref().and_then(|epoch| epoch.content.as_ref());
-        let transactions = content.map(accepted_transactions).unwrap_or_default();
-        self.open.extend(transactions.into_iter().map(|transaction| transaction.txid));
-        Ok(())
-    }
-
     fn push(&mut self, key: &[u8], value: &[u8]) {
         self.identity.push(key, value);
         let class = match self.layout {
-            Detected::Hbbft(layout) => self.of_epochs(key, value, &layout),
-            Detected::Blocks(layout) => self.of_blocks(key, layout),
+            Layout::Hbbft(layout) => self.of_epochs(key, value, &layout),
+            Layout::Blocks(layout) => self.of_blocks(key, layout),
         };
         self.running[class].push(key, value, class != CERTIFIED);
     }
@@ -221,7 +249,7 @@ impl Classifier {
         if follows { DERIVABLE } else { UNAUTHENTICATED }
     }
 
-    fn of_epochs(&mut self, key: &[u8], value: &[u8], layout: &Layout) -> usize {
+    fn of_epochs(&mut self, key: &[u8], value: &[u8], layout: &EpochLayout) -> usize {
         match hbbft::table_of(key, layout) {
             Some(Table::SignedEpochOutcome) => self.of_history(hbbft::epoch_of_key(key, layout.dialect).ok()),
             Some(Table::AcceptedTransaction) => self.of_index(key),
@@ -241,7 +269,7 @@ impl Classifier {
         }
     }
 
-    fn finish(self, anchor: Option<&Anchor>) -> Classes {
+    fn finish(self, anchor: Option<&ProvenPrefix>) -> Classes {
         let records = self.running.iter().map(|class| class.records).sum();
         let certified = anchor.map(|anchor| sha256(&[&anchor.history_root.0, &anchor.last_hash.0]));
         let [first, second, third] = self.running;

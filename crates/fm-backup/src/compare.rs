@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use fm_audit::{AuditError, Control, Identity};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::modules::Modules;
 use fm_history::{Hash, HistoryRoot};
 
@@ -248,7 +248,7 @@ impl Walk {
 
 /// Number of accepted items of the open session, and the identity of their rows.
 fn open_session(state: &State, control: Control<'_>) -> Result<(u64, Hash), BackupError> {
-    let Detected::Blocks(layout) = state.layout() else { return Ok((0, Hash::default())) };
+    let Layout::Blocks(layout) = state.layout() else { return Ok((0, Hash::default())) };
     let Some(pending) = layout.pending.filter(|_| state.profile() == Profile::Full) else {
         return Ok((0, Hash::default()));
     };

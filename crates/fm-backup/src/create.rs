@@ -34,7 +34,7 @@ pub fn create<'k, E: From<BackupError>>(
     data_dir: &Path,
     target: Option<&Path>,
     link: bool,
-    keys: impl FnOnce(&fm_eras::Detected) -> Result<Option<HistoryKeys<'k>>, E>,
+    keys: impl FnOnce(&fm_eras::Layout) -> Result<Option<HistoryKeys<'k>>, E>,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<Created, E> {
@@ -74,7 +74,7 @@ fn copy(
         add_empty_log(partial.path())?;
     }
     let copied = ReadStore::open(partial.path())?;
-    let found = identity(fm_audit::EpochStream { rows: &copied, path: partial.path() }, control)?;
+    let found = identity(&copied, partial.path(), control)?;
     if found != survey.classes.identity {
         let what =
             format!("its rows have identity {found}, those of the database {}", survey.classes.identity);

@@ -11,7 +11,7 @@ use age::Encryptor;
 use age::x25519::{Identity, Recipient};
 use fm_archive::{ArchiveWriter, Metadata, Options, Summary};
 use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium, check_written};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::hbbft::{HISTORY_TABLE, epoch_of_key};
 use fm_history::{Finding, Hash};
 use fm_rows::{OnRow, RowSource, Rows, SourceError, each_row, visit_rows};
@@ -89,7 +89,7 @@ pub fn export(
         let (errors, warnings) = (survey.errors, survey.warnings);
         return Err(BackupError::NotProven { path: state.path().to_owned(), errors, warnings });
     }
-    if options.profile != Profile::Full && survey.audit.anchor.is_none() {
+    if options.profile != Profile::Full && survey.audit.proven.is_none() {
         return Err(BackupError::NoHistory { path: state.path().to_owned() });
     }
     let mut metadata = statement(&survey, options.profile, &options.making);
@@ -274,16 +274,16 @@ impl Job<'_> {
     /// The records of the history up to its last proven epoch or session.
     fn history(&self) -> Rows<'_> {
         let layout = self.survey.layout;
-        let Some(last) = self.survey.audit.anchor.as_ref().map(|anchor| anchor.last) else {
+        let Some(last) = self.survey.audit.proven.as_ref().map(|anchor| anchor.last) else {
             return Box::new(std::iter::empty());
         };
         let prefix = match layout {
-            Detected::Hbbft(_) => HISTORY_TABLE,
-            Detected::Blocks(layout) => layout.history,
+            Layout::Hbbft(_) => HISTORY_TABLE,
+            Layout::Blocks(layout) => layout.history,
         };
         let number = move |key: &[u8]| match layout {
-            Detected::Hbbft(layout) => epoch_of_key(key, layout.dialect).ok(),
-            Detected::Blocks(layout) => layout.number_of_key(key).ok(),
+            Layout::Hbbft(layout) => epoch_of_key(key, layout.dialect).ok(),
+            Layout::Blocks(layout) => layout.number_of_key(key).ok(),
         };
         let rows = self.state.rows().scan_prefix(prefix);
         Box::new(rows.filter(move |row| match row {

@@ -5,12 +5,12 @@
 //! Only sessions of v0.2 and later have headers that stand without their items.
 
 use fm_audit::{
-    Anchor, AuditError, CheckedSignatures, ChunkSize, Control, Feed, HistoryAudit, check_signatures,
-    run_pipeline, signature_findings,
+    AuditError, CheckedSignatures, ChunkSize, Control, Feed, HistoryAudit, ProvenPrefix, Request,
+    check_signatures, run_pipeline, signature_findings,
 };
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_of_key};
 use fm_history::{
     Code, Finding, Hash, HistoryRoot, Place, SessionHeader, SessionLeaf, SessionParts, Signatures,
@@ -23,7 +23,7 @@ use crate::{BackupError, State};
 /// Refuses histories whose headers do not stand without their items.
 pub(crate) fn check_layout(state: &State) -> Result<(), BackupError> {
     match state.layout() {
-        Detected::Blocks(layout) if layout.is_modern() => Ok(()),
+        Layout::Blocks(layout) if layout.is_modern() => Ok(()),
         layout => {
             let what = format!(
                 "is of era {}, whose signatures are checked with the whole content only: there is no profile \
@@ -59,12 +59,14 @@ const BATCH: usize = 4_096;
 /// Audits headers: no session is missing, and enough guardians signed each.
 pub(crate) fn audit_headers(
     state: &State,
-    keys: Option<&SessionKeys>,
+    request: Request<'_>,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<HistoryAudit, AuditError> {
-    let mut audit = HeaderAudit::new(keys, on_finding);
-    let read = |feed: &mut Feed<'_, Row>| {
+    let keys = request.session_keys();
+    let mut audit = HeaderAudit::new(keys, state.layout(), on_finding);
+    request.lacks.iter().cloned().for_each(|finding| audit.report(finding));
+    let read = |feed: &mut Feed<'_, Row, AuditError>| {
         for row in state.rows().scan_range(&[], None) {
             let row = row.map_err(|source| AuditError::rows(state.path(), source))?;
             let bytes = row.0.len() + row.1.len();
@@ -80,7 +82,7 @@ pub(crate) fn audit_headers(
         |rows| check_rows(&rows, keys),
         |header| {
             audit.on_row(header);
-            Ok::<(), AuditError>(())
+            Ok(())
         },
     )?;
     control.progress.end();
@@ -130,8 +132,9 @@ struct HeaderAudit<'a, 'f> {
 }
 
 impl<'a, 'f> HeaderAudit<'a, 'f> {
-    fn new(keys: Option<&'a SessionKeys>, on_finding: &'f mut dyn FnMut(Finding)) -> Self {
-        let (root, result) = (HistoryRoot::new(), HistoryAudit::default());
+    fn new(keys: Option<&'a SessionKeys>, layout: Layout, on_finding: &'f mut dyn FnMut(Finding)) -> Self {
+        let result = HistoryAudit { layout: Some(layout), ..HistoryAudit::default() };
+        let root = HistoryRoot::new();
         Self { keys, on_finding, root, last_hash: Hash::default(), items: 0, result }
     }
 
@@ -154,7 +157,7 @@ impl<'a, 'f> HeaderAudit<'a, 'f> {
         self.last_hash = leaf.header.root;
         self.items = self.items.saturating_add(leaf.items);
         let chain = &mut self.result.chain;
-        chain.epochs += 1;
+        chain.records += 1;
         chain.last = Some(index);
         let (Some(keys), Some(checked)) = (self.keys, checked) else {
             chain.unchecked += u64::from(signatures > 0);
@@ -173,21 +176,21 @@ impl<'a, 'f> HeaderAudit<'a, 'f> {
 
     fn finish(self) -> HistoryAudit {
         let Self { root, last_hash, items, mut result, on_finding, .. } = self;
-        if result.chain.epochs == 0 {
+        if result.chain.records == 0 {
             let message = "no header of a finished session is stored: there is nothing that guardians could have signed";
             let finding = Finding::new(Code::HistoryEmpty, Place::everywhere(), message);
             finding.severity.count(&mut result.errors, &mut result.warnings);
             on_finding(finding);
         }
         if let Some(last) = root.sessions().checked_sub(1).filter(|_| result.errors == 0) {
-            result.anchor = Some(Anchor {
+            result.proven = Some(ProvenPrefix {
                 last,
                 last_hash,
                 sessions: root.sessions(),
                 items,
                 history_root: root.root(),
                 signed: result.chain.signed,
-                ..Anchor::default()
+                ..ProvenPrefix::default()
             });
         }
         result

@@ -157,10 +157,10 @@ fn existing(state: &State, target: &Path, control: Control<'_>) -> Result<Import
     let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
     let database = target.join(DATABASE_NAME);
     let store = ReadStore::open(&database).map_err(|error| other(error.to_string()))?;
-    let found = identity(fm_audit::EpochStream { rows: &store, path: &database }, control)?;
+    let found = identity(&store, &database, control)?;
     let stated = match state.stated_identity() {
         Some(stated) => stated,
-        None => identity(state.stream(), control)?,
+        None => identity(state.rows(), state.path(), control)?,
     };
     if found != stated {
         return Err(other(format!("its rows have identity {found}, those of the archive {stated}")));

@@ -77,7 +77,7 @@ fn read(
         }
         return Ok(());
     }
-    old_sessions(state.stream(), state.layout(), control, &mut |session: OldSession<'_>| {
+    old_sessions(state.history(), control, &mut |session: OldSession<'_>| {
         send(match session.converted {
             Some(converted) => step(session.index, converted.leaf),
             None => Step { index: session.index, token: sha256(&[&[2], &session.hash.0]), leaf: None },

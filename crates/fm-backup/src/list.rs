@@ -7,10 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use fm_audit::{AuditError, Control, HistoryKeys, HistoryOptions, Scope, audit_history};
+use fm_audit::{AuditError, Control, HistoryKeys, Observer, Request, audit_history};
 use fm_datadir::{CHECKPOINTS_NAME, DATABASE_NAME, is_unfinished, session_alone, session_in_name};
-use fm_eras::Detected;
-use fm_history::{Finding, Hash, Severity};
+use fm_eras::Layout;
+use fm_history::{Finding, Hash};
 use fm_store::StoreError;
 
 use crate::standing::Judge;
@@ -20,7 +20,7 @@ use crate::{BackupError, Standing, State};
 const BLOCK_BYTES: u64 = 512;
 
 /// Whose keys a history of this layout is signed with; none if the user named none.
-pub type KeysFor<'a, E> = &'a dyn Fn(&Detected) -> Result<Option<HistoryKeys<'a>>, E>;
+pub type KeysFor<'a, E> = &'a dyn Fn(&Layout) -> Result<Option<HistoryKeys<'a>>, E>;
 
 /// A database or checkpoint of a data directory.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct Listed {
 #[derive(Clone, Debug)]
 pub struct Found {
     /// Layout of its records.
-    pub layout: Detected,
+    pub layout: Layout,
     /// The last epoch or session, proven or not.
     pub last: Option<u64>,
     /// The last epoch or session that the history root covers.
@@ -234,40 +234,30 @@ fn look_into(
     keys: Option<HistoryKeys<'_>>,
     control: Control<'_>,
 ) -> Result<(Judge, Found), BackupError> {
-    let options = HistoryOptions {
-        layout: state.layout(),
-        keys,
-        shares: true,
-        until: None,
-        side_records: true,
-        on_row: None,
-        scope: Scope::default(),
-    };
-    let mut judge = Judge::default();
     let lacks = state.lacks();
-    lacks.iter().for_each(|finding| judge.hear(finding));
+    let request = Request { lacks: &lacks, ..Request::everything(keys) };
+    let mut judge = Judge::default();
     let mut hear = |finding: Finding| judge.hear(&finding);
-    let audit = audit_history(state.stream(), options, control, &mut hear, &mut |_| Ok(()))?;
-    let count = |severity| lacks.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let audit = audit_history(state.history(), request, control, Observer::of_findings(&mut hear))?;
     let units = match state.layout() {
-        Detected::Hbbft(_) => 0,
-        Detected::Blocks(layout) => {
+        Layout::Hbbft(_) => 0,
+        Layout::Blocks(layout) => {
             let table = layout.tables.iter().find(|table| table.prefix == layout.units);
             table.and_then(|table| audit.rows.get(table.name)).copied().unwrap_or(0)
         }
     };
-    let anchor = audit.anchor.as_ref();
+    let anchor = audit.proven.as_ref();
     let found = Found {
         layout: audit.layout.unwrap_or(state.layout()),
         last: audit.chain.last,
         root_last: anchor.map(|anchor| anchor.last),
         history_root: anchor.map(|anchor| anchor.history_root),
-        sessions: audit.chain.epochs,
+        sessions: audit.chain.records,
         signed: audit.chain.signed,
         pending: audit.pending,
         units,
-        errors: audit.errors + count(Severity::Error),
-        warnings: audit.warnings + count(Severity::Warning),
+        errors: audit.errors,
+        warnings: audit.warnings,
     };
     Ok((judge, found))
 }

@@ -204,7 +204,7 @@ mod tests {
     fn checkpoints(good: &[bool]) -> Vec<Listed> {
         let days = (0u64..).map(|day| Duration::from_secs(day * 86_400));
         let found = |last| Found {
-            layout: fm_eras::Detected::by_name("v0.4").unwrap(),
+            layout: fm_eras::Layout::by_name("v0.4").unwrap(),
             last: Some(last),
             root_last: None,
             history_root: None,

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fm_archive::{Metadata, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, Source, omission_findings, open_source};
-use fm_eras::{Detected, detect};
+use fm_audit::{ArchiveSource, AuditError, Control, Origin, Source, omission_findings, open_source};
+use fm_eras::{Layout, detect};
 use fm_history::{Finding, Hash};
 use fm_rows::RowSource;
 use fm_store::ReadStore;
@@ -18,7 +18,7 @@ use crate::{BackupError, Location, Overlay, Profile, statement};
 /// An opened state.
 pub struct State {
     path: PathBuf,
-    layout: Detected,
+    layout: Layout,
     kept: Kept,
 }
 
@@ -41,7 +41,7 @@ impl State {
     pub fn open(
         path: &Path,
         base: Option<&Path>,
-        layout: Option<Detected>,
+        layout: Option<Layout>,
         control: Control<'_>,
     ) -> Result<Self, BackupError> {
         Self::open_at(&path.into(), base.map(Location::from).as_ref(), layout, control)
@@ -54,7 +54,7 @@ impl State {
     pub fn open_at(
         location: &Location,
         base: Option<&Location>,
-        layout: Option<Detected>,
+        layout: Option<Layout>,
         control: Control<'_>,
     ) -> Result<Self, BackupError> {
         let path = location.path();
@@ -83,14 +83,14 @@ impl State {
     fn open_archive(
         location: &Location,
         base: Option<&Location>,
-        layout: Option<Detected>,
+        layout: Option<Layout>,
         control: Control<'_>,
     ) -> Result<Self, BackupError> {
         location.check_keys()?;
         let path = location.path().to_owned();
         let archive = ArchiveSource::over_stoppable(Arc::new(location.clone()), control)?;
         archive.check_is_history()?;
-        let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Detected::by_name));
+        let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Layout::by_name));
         let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
         if base.is_some() && !is_increment {
             return Err(BackupError::not_fit(&path, NO_INCREMENT));
@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Layout of its records.
-    pub fn layout(&self) -> Detected {
+    pub fn layout(&self) -> Layout {
         self.layout
     }
 
@@ -127,9 +127,9 @@ impl State {
         }
     }
 
-    /// The rows, with the name of the source.
-    pub fn stream(&self) -> EpochStream<'_> {
-        EpochStream { rows: self.rows(), path: &self.path }
+    /// The history: rows, layout and the name of the source.
+    pub fn history(&self) -> Origin<'_> {
+        Origin { rows: self.rows(), path: &self.path, layout: self.layout }
     }
 
     /// What of a database is not read, or was not when it was archived, as findings.

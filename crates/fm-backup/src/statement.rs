@@ -151,7 +151,7 @@ pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> M
         ("tool", making.tool.clone()),
     ]);
     entries.extend(making.handover.iter().flat_map(Handover::entries));
-    if let Some(anchor) = &audit.anchor {
+    if let Some(anchor) = &audit.proven {
         entries.insert("last", anchor.last.to_string());
         entries.insert("sessions", anchor.sessions.to_string());
         entries.insert("items", anchor.items.to_string());

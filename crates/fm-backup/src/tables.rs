@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 use fm_audit::{AuditError, Control, Identity};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::modules::{ModuleTable, Modules, Sharing, server_sharing};
 use fm_history::Hash;
 use fm_rows::{Row, Rows};
@@ -164,7 +164,7 @@ pub(crate) fn compare_tables(
     numbers: &[usize],
     control: Control<'_>,
 ) -> Result<TableComparison, BackupError> {
-    let layouts: Vec<Detected> = numbers.iter().map(|number| states[*number].layout()).collect();
+    let layouts: Vec<Layout> = numbers.iter().map(|number| states[*number].layout()).collect();
     // Another era has other tables; what modules keep is carried from one to the other.
     let from: &[u8] = if layouts.windows(2).all(|pair| pair[0] == pair[1]) { &[] } else { &[MODULE_SPACE] };
     let side = |number: &usize| {

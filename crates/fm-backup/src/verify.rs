@@ -37,7 +37,7 @@ pub struct VerifyOptions<'a> {
     /// The federation's id in hex, if the config tells.
     pub federation: Option<&'a str>,
     /// Layout of the records, if the archive does not name it.
-    pub layout: Option<fm_eras::Detected>,
+    pub layout: Option<fm_eras::Layout>,
 }
 
 /// Verifies an archive. `keys` gives the keys for the layout that it turns out to have.
@@ -47,7 +47,7 @@ pub struct VerifyOptions<'a> {
 pub fn verify<'k, E: From<BackupError>>(
     archive: &Location,
     options: &VerifyOptions<'_>,
-    keys: impl FnOnce(&fm_eras::Detected) -> Result<Option<HistoryKeys<'k>>, E>,
+    keys: impl FnOnce(&fm_eras::Layout) -> Result<Option<HistoryKeys<'k>>, E>,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<Verified, E> {

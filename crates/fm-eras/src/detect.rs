@@ -10,9 +10,9 @@ use crate::{broadcast, hbbft, session};
 
 /// The era and layout of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detected {
+pub enum Layout {
     /// HoneyBadger epochs.
-    Hbbft(hbbft::Layout),
+    Hbbft(hbbft::EpochLayout),
     /// Blocks or sessions.
     ///
     /// It is the layout that decides: the last builds of era C (from 2023-11-22) have that of D, and a database
@@ -20,17 +20,17 @@ pub enum Detected {
     Blocks(&'static BlockLayout),
 }
 
-impl Detected {
+impl Layout {
     /// The layout of that name, of whatever era.
     pub fn by_name(name: &str) -> Option<Self> {
         let blocks = || broadcast::LAYOUTS.iter().chain(session::LAYOUTS).find(|layout| layout.name == name);
-        hbbft::Layout::by_name(name).map(Self::Hbbft).or_else(|| blocks().map(Self::Blocks))
+        hbbft::EpochLayout::by_name(name).map(Self::Hbbft).or_else(|| blocks().map(Self::Blocks))
     }
 
     /// Every layout's name, by age.
     pub fn names() -> Vec<&'static str> {
         let blocks = broadcast::LAYOUTS.iter().chain(session::LAYOUTS).map(|layout| layout.name);
-        hbbft::Layout::ALL.iter().map(hbbft::Layout::name).chain(blocks).collect()
+        hbbft::EpochLayout::ALL.iter().map(hbbft::EpochLayout::name).chain(blocks).collect()
     }
 
     /// The era's letter, and number if it has one.
@@ -105,7 +105,7 @@ pub enum DetectError {
 pub(crate) type FirstKeys = Vec<Vec<u8>>;
 
 /// Detects the era of a store from its prefixes, key widths and records.
-pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
+pub fn detect(source: &dyn RowSource) -> Result<Layout, DetectError> {
     let keys = first_keys(source).map_err(DetectError::Read)?;
     if keys.is_empty() {
         return Err(DetectError::Empty);
@@ -118,7 +118,7 @@ pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
     if !candidates.is_empty() {
         return match choose(source, &candidates).map_err(DetectError::Read)?.as_slice() {
             [] => Err(DetectError::UndecodableBlocks { seen: seen(&keys) }),
-            [layout] => Ok(Detected::Blocks(layout)),
+            [layout] => Ok(Layout::Blocks(layout)),
             many => Err(DetectError::Ambiguous {
                 layouts: many.iter().map(|layout| layout.name.to_owned()).collect(),
             }),
@@ -136,11 +136,11 @@ pub fn detect(source: &dyn RowSource) -> Result<Detected, DetectError> {
     Err(DetectError::Unknown { seen: seen(&keys) })
 }
 
-fn detect_hbbft(source: &dyn RowSource, keys: &FirstKeys) -> Result<Detected, DetectError> {
+fn detect_hbbft(source: &dyn RowSource, keys: &FirstKeys) -> Result<Layout, DetectError> {
     let layouts = hbbft::detect(source).map_err(DetectError::Read)?;
     match layouts.as_slice() {
         [] => Err(DetectError::Undecodable { seen: seen(keys) }),
-        [layout] => Ok(Detected::Hbbft(*layout)),
+        [layout] => Ok(Layout::Hbbft(*layout)),
         many => Err(DetectError::Ambiguous {
             layouts: many.iter().map(|layout| layout.name().to_owned()).collect(),
         }),

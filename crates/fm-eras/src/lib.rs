@@ -12,5 +12,5 @@ pub mod modules;
 pub mod session;
 mod table;
 
-pub use detect::{DetectError, Detected, detect};
+pub use detect::{DetectError, Layout, detect};
 pub use table::{TableCount, Tables};

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use fm_audit::{Control, EpochStream, Silent, StoredHistory};
+use fm_audit::{Control, Origin, Silent};
 use fm_codec::ModuleValue;
-use fm_eras::{Detected, session};
+use fm_eras::{Layout, session};
 use fm_evidence::compare_histories;
 use fm_forge::damage::{edit_block, rewrite};
 use fm_forge::{BlockSpec, forge_blocks};
@@ -56,10 +56,8 @@ fn diff(left: &Path, right: &Path) -> Option<u64> {
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };
     let [left, right] = [left, right].map(|path| ReadStore::open(path).expect("the database opens"));
-    let history = |store| StoredHistory {
-        stream: EpochStream { rows: store, path: Path::new("forged") },
-        layout: Detected::Blocks(session::modern()),
-    };
+    let history =
+        |store| Origin { rows: store, path: Path::new("forged"), layout: Layout::Blocks(session::modern()) };
     let (comparison, _) =
         compare_histories(history(&left), history(&right), control).expect("both can be read");
     comparison.parted.map(|pair| pair.index)

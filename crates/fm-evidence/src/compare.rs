@@ -3,10 +3,10 @@
 //! Records that are equal byte for byte are hashed once, for the root; others are compared by what their signatures
 //! are over. Invariant: memory does not grow with the histories.
 
-use fm_audit::{AuditError, ChunkSize, Control, Feed, StoredHistory, StrayKeys, run_pipeline};
+use fm_audit::{AuditError, ChunkSize, Control, Feed, MalformedKeys, Origin, run_pipeline};
 use fm_audit::{NumberedRecords, Stop, convert_record};
 use fm_eras::hbbft::decode_epoch;
-use fm_eras::{Detected, block};
+use fm_eras::{Layout, block};
 use fm_history::{DiffClass, Hash, HistoryRoot, SessionHeader, SessionLeaf, SessionParts};
 use rayon::prelude::*;
 
@@ -24,18 +24,18 @@ pub enum CompareForm {
 
 impl CompareForm {
     /// The form in which histories of these layouts can be compared; none if a layout hides its items.
-    pub fn of(left: &Detected, right: &Detected) -> Option<Self> {
+    pub fn of(left: &Layout, right: &Layout) -> Option<Self> {
         let is_stored = match (left, right) {
-            (Detected::Hbbft(left), Detected::Hbbft(right)) => left.dialect == right.dialect,
-            (Detected::Blocks(left), Detected::Blocks(right)) => {
+            (Layout::Hbbft(left), Layout::Hbbft(right)) => left.dialect == right.dialect,
+            (Layout::Blocks(left), Layout::Blocks(right)) => {
                 let twins = left.is_tagged_twin(right) || right.is_tagged_twin(left);
                 left == right || twins || (left.is_modern() && right.is_modern())
             }
             _ => false,
         };
-        let has_items = |layout: &Detected| match layout {
-            Detected::Hbbft(layout) => layout.is_framed(),
-            Detected::Blocks(_) => true,
+        let has_items = |layout: &Layout| match layout {
+            Layout::Hbbft(layout) => layout.is_framed(),
+            Layout::Blocks(_) => true,
         };
         match is_stored {
             true => Some(Self::Stored),
@@ -96,14 +96,14 @@ struct Compared {
 /// # Errors
 /// If they cannot be read, or not be compared.
 pub fn compare_histories(
-    left: StoredHistory<'_>,
-    right: StoredHistory<'_>,
+    left: Origin<'_>,
+    right: Origin<'_>,
     control: Control<'_>,
 ) -> Result<(Comparison, CompareForm), AuditError> {
-    let name = |history: StoredHistory<'_>| history.stream.path.to_owned();
+    let name = |history: Origin<'_>| history.path.to_owned();
     let incomparable = || AuditError::Incomparable { left: name(left), right: name(right) };
     let form = CompareForm::of(&left.layout, &right.layout).ok_or_else(incomparable)?;
-    let read = |feed: &mut Feed<'_, Pair>| read_pairs(left, right, control, feed);
+    let read = |feed: &mut Feed<'_, Pair, Stop<Pair>>| read_pairs(left, right, control, feed);
     let process = |chunk: Vec<Pair>| {
         chunk.into_par_iter().map(|pair| compare_pair(pair, &left.layout, &right.layout, form)).collect()
     };
@@ -147,12 +147,12 @@ impl Comparison {
 
 /// Reads both histories side by side.
 fn read_pairs<'a>(
-    left: StoredHistory<'a>,
-    right: StoredHistory<'a>,
+    left: Origin<'a>,
+    right: Origin<'a>,
     control: Control<'a>,
-    feed: &mut Feed<'_, Pair>,
-) -> Result<(), AuditError> {
-    let (mut left_stray, mut right_stray) = (StrayKeys::default(), StrayKeys::default());
+    feed: &mut Feed<'_, Pair, Stop<Pair>>,
+) -> Result<(), Stop<Pair>> {
+    let (mut left_stray, mut right_stray) = (MalformedKeys::default(), MalformedKeys::default());
     let mut left: NumberedRecords<'_> = left.records(control, &mut left_stray);
     let mut right: NumberedRecords<'_> = right.records(control, &mut right_stray);
     let (mut left_next, mut right_next) = (left.next().transpose()?, right.next().transpose()?);
@@ -179,7 +179,7 @@ fn read_pairs<'a>(
     }
 }
 
-fn compare_pair(pair: Pair, left: &Detected, right: &Detected, form: CompareForm) -> Compared {
+fn compare_pair(pair: Pair, left: &Layout, right: &Layout, form: CompareForm) -> Compared {
     let index = pair.index;
     let (Some(left_record), Some(right_record)) = (&pair.left, &pair.right) else {
         return Compared { pair, is_equal: false, other_signatures: false, leaf: None };
@@ -196,18 +196,18 @@ fn compare_pair(pair: Pair, left: &Detected, right: &Detected, form: CompareForm
 }
 
 /// What a record is compared by; none if it cannot be read.
-fn identity(index: u64, record: &[u8], layout: &Detected, form: CompareForm) -> Option<SessionLeaf> {
+fn identity(index: u64, record: &[u8], layout: &Layout, form: CompareForm) -> Option<SessionLeaf> {
     match (form, layout) {
         (CompareForm::Ruled, _) => ruled_leaf(index, record, layout),
         // A hash over everything that was agreed on, in the place of a header's root.
-        (CompareForm::Stored, Detected::Hbbft(layout)) => {
+        (CompareForm::Stored, Layout::Hbbft(layout)) => {
             let root = decode_epoch(record, layout).ok()?.computed_hash;
             Some(SessionLeaf { items: 0, header: SessionHeader { index, root } })
         }
-        (CompareForm::Stored, Detected::Blocks(layout)) if layout.is_modern() => {
+        (CompareForm::Stored, Layout::Blocks(layout)) if layout.is_modern() => {
             Some(SessionParts::read(record).ok()?.leaf(index))
         }
-        (CompareForm::Stored, Detected::Blocks(layout)) => {
+        (CompareForm::Stored, Layout::Blocks(layout)) => {
             let block = block::decode_block(record, layout).ok()?;
             let header = SessionHeader { index, root: block.merkle.root };
             Some(SessionLeaf { items: block.items.len() as u64, header })
@@ -216,7 +216,7 @@ fn identity(index: u64, record: &[u8], layout: &Detected, form: CompareForm) -> 
 }
 
 /// What the history root commits to.
-fn ruled_leaf(index: u64, record: &[u8], layout: &Detected) -> Option<SessionLeaf> {
+fn ruled_leaf(index: u64, record: &[u8], layout: &Layout) -> Option<SessionLeaf> {
     match convert_record(index, record, layout).ok()? {
         Some(converted) => Some(converted.leaf),
         None => Some(SessionParts::read(record).ok()?.leaf(index)),

@@ -4,7 +4,7 @@
 //! of whoever checks, and has to be the same.
 
 use fm_audit::{TrustedKeys, read_entry};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{DiffClass, Hash, PeerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -117,7 +117,7 @@ pub fn evidence(
     pair: &Pair,
     explanation: &Explanation,
     sources: [&str; 2],
-    layouts: [&Detected; 2],
+    layouts: [&Layout; 2],
     keys: TrustedKeys<'_>,
 ) -> String {
     let side = |place: usize, record: &Option<Vec<u8>>, explained: &ExplainedSide| EvidenceSide {
@@ -151,7 +151,7 @@ pub struct CheckedEvidence {
     /// Names of the sources, left and right: the word of whoever made the file.
     pub sources: [String; 2],
     /// Layouts of the sources.
-    pub layouts: [Detected; 2],
+    pub layouts: [Layout; 2],
     /// The keys that the file names, which are those of whoever checks if these have any of the kind.
     pub stated_keys: Option<String>,
     /// Of each side why its signatures do not show its content, enough of them or not.
@@ -182,7 +182,7 @@ impl CheckedEvidence {
 pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEvidence, EvidenceError> {
     let evidence = Evidence::from_text(text)?;
     let layout = |side: &'static str, name: &str| {
-        Detected::by_name(name).ok_or_else(|| EvidenceError::Layout { side, layout: name.to_owned() })
+        Layout::by_name(name).ok_or_else(|| EvidenceError::Layout { side, layout: name.to_owned() })
     };
     let layouts = [layout("left", &evidence.left.layout)?, layout("right", &evidence.right.layout)?];
     let given = keys.names([&layouts[0], &layouts[1]]);
@@ -219,7 +219,7 @@ pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEviden
 
 impl Evidence {
     /// Refuses a side that the file calls readable and whose record is of another number than the file's.
-    fn check_numbers(&self, layouts: &[Detected; 2]) -> Result<(), EvidenceError> {
+    fn check_numbers(&self, layouts: &[Layout; 2]) -> Result<(), EvidenceError> {
         for (name, side, layout) in [("left", &self.left, &layouts[0]), ("right", &self.right, &layouts[1])] {
             let entry = side.record.as_ref().map(|record| read_entry(self.index, record, layout));
             let own = entry.and_then(|entry| entry.ok()?.other_index());

@@ -4,7 +4,7 @@
 //! the records comes to the same.
 
 use fm_audit::{Signers, TrustedKeys, read_entry, read_ruled_entry};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{DiffClass, Entry, Hash, PeerId, compare_entries};
 
 use crate::compare::{CompareForm, Pair};
@@ -45,8 +45,8 @@ pub struct Explanation {
 /// Explains a pair of records; none if the layouts have no common form.
 pub fn explain(
     pair: &Pair,
-    left_layout: &Detected,
-    right_layout: &Detected,
+    left_layout: &Layout,
+    right_layout: &Layout,
     keys: TrustedKeys<'_>,
 ) -> Option<Explanation> {
     let form = CompareForm::of(left_layout, right_layout)?;
@@ -71,7 +71,7 @@ pub fn explain(
 fn explain_side(
     index: u64,
     record: Option<&[u8]>,
-    layout: &Detected,
+    layout: &Layout,
     form: CompareForm,
     keys: TrustedKeys<'_>,
 ) -> ExplainedSide {

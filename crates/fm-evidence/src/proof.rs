@@ -3,9 +3,9 @@
 //! `docs/formats/proof.md` says what is proven, and from what. Invariant: a file is checked by what is in it and by the
 //! keys; what it says about itself is not believed.
 
-use fm_audit::{AuditError, Signers, StoredHistory, TrustedKeys};
+use fm_audit::{AuditError, Origin, Signers, TrustedKeys};
 use fm_crypto::{EpochKeys, SessionKeys};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{EntryItem, Hash};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -100,7 +100,7 @@ pub enum ProofError {
 #[derive(Debug)]
 pub struct ProvenItem {
     /// Layout of the item.
-    pub layout: Detected,
+    pub layout: Layout,
     /// The session, block or epoch that it is in.
     pub index: u64,
     /// Its place in there.
@@ -122,15 +122,15 @@ pub struct ProvenItem {
 /// # Errors
 /// If nothing that signs the item is there, or its place in the tree cannot be shown.
 pub fn prove(
-    history: &StoredHistory<'_>,
+    history: &Origin<'_>,
     index: u64,
     item: usize,
     record: &[u8],
     keys: TrustedKeys<'_>,
 ) -> Result<(String, ProvenItem), ProofError> {
     let content = match history.layout {
-        Detected::Blocks(layout) => Content::Session(SessionProof::make(record, item, layout)?),
-        Detected::Hbbft(_) => Content::Epoch(EpochProof::make(history, index, record, keys)?),
+        Layout::Blocks(layout) => Content::Session(SessionProof::make(record, item, layout)?),
+        Layout::Hbbft(_) => Content::Epoch(EpochProof::make(history, index, record, keys)?),
     };
     let proof = Proof {
         format: Proof::FORMAT.to_owned(),
@@ -153,20 +153,20 @@ pub fn prove(
 pub fn check_proof(
     text: &str,
     keys: TrustedKeys<'_>,
-    known: Option<&Detected>,
+    known: Option<&Layout>,
 ) -> Result<ProvenItem, ProofError> {
     let proof = Proof::from_text(text)?;
     let unknown = || ProofError::Layout { layout: proof.layout.clone() };
-    let layout = Detected::by_name(&proof.layout).ok_or_else(unknown)?;
+    let layout = Layout::by_name(&proof.layout).ok_or_else(unknown)?;
     if let Some(known) = known.filter(|known| !same_records(known, &layout)) {
         return Err(ProofError::OtherLayout { layout: proof.layout, known: known.name() });
     }
     let proven = match (&proof.content, &layout) {
-        (Content::Session(content), Detected::Blocks(layout)) => {
+        (Content::Session(content), Layout::Blocks(layout)) => {
             let form = Form { layout, is_known: known.is_some() };
             content.check(proof.index, proof.item, form, keys)?
         }
-        (Content::Epoch(content), Detected::Hbbft(form)) if form.is_framed() => {
+        (Content::Epoch(content), Layout::Hbbft(form)) if form.is_framed() => {
             content.check(proof.index, proof.item, form, known.is_some(), keys)?
         }
         _ => return Err(unknown()),
@@ -177,9 +177,9 @@ pub fn check_proof(
     Ok(proven)
 }
 
-fn same_records(one: &Detected, other: &Detected) -> bool {
+fn same_records(one: &Layout, other: &Layout) -> bool {
     match (one, other) {
-        (Detected::Blocks(one), Detected::Blocks(other)) if one.is_modern() => other.is_modern(),
+        (Layout::Blocks(one), Layout::Blocks(other)) if one.is_modern() => other.is_modern(),
         _ => one == other,
     }
 }
@@ -191,7 +191,7 @@ fn lacking(proven: &ProvenItem, keys: TrustedKeys<'_>) -> String {
         false => "",
     };
     match (&proven.layout, keys.session, &proven.signers.valid) {
-        (Detected::Blocks(_), Some(keys), Some(valid)) => {
+        (Layout::Blocks(_), Some(keys), Some(valid)) => {
             format!(
                 "signatures: {} of them verify under the keys {name}, and {} guardians sign together{other}",
                 valid.len(),

@@ -1,8 +1,8 @@
 //! Proofs of items in epochs: the epoch whole, and the chain of those behind it up to one that is signed.
 
-use fm_audit::{StoredHistory, TrustedKeys, read_entry};
-use fm_eras::Detected;
-use fm_eras::hbbft::{Layout, decode_epoch};
+use fm_audit::{Origin, TrustedKeys, read_entry};
+use fm_eras::Layout;
+use fm_eras::hbbft::{EpochLayout, decode_epoch};
 use fm_history::{Entry, Epoch};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +29,7 @@ struct RecordHex(#[serde(with = "hex_bytes")] Vec<u8>);
 impl EpochProof {
     /// Collects the records up to the first one whose signature holds.
     pub(crate) fn make(
-        history: &StoredHistory<'_>,
+        history: &Origin<'_>,
         index: u64,
         record: &[u8],
         keys: TrustedKeys<'_>,
@@ -62,11 +62,11 @@ impl EpochProof {
         &self,
         index: u64,
         item: u64,
-        layout: &Layout,
+        layout: &EpochLayout,
         is_known: bool,
         keys: TrustedKeys<'_>,
     ) -> Result<ProvenItem, ProofError> {
-        let form = Detected::Hbbft(*layout);
+        let form = Layout::Hbbft(*layout);
         let refuse =
             |place: usize, reason: String| ProofError::Epoch { place: format!("records[{place}]"), reason };
         if self.records.len() > MAX_EPOCHS {

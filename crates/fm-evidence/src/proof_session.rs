@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_audit::TrustedKeys;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block, encode_accepted_item};
-use fm_eras::{Detected, broadcast, session};
+use fm_eras::{Layout, broadcast, session};
 use fm_history::{
     BlockContent, EntryItem, Hash, ITEM_VARIANT_BYTES, NodePair, PathError, PeerId, SessionHeader,
     WalkedPath, merkle_path, sha256, walk_path,
@@ -30,7 +30,7 @@ pub(crate) struct SessionProof {
     /// The last item's leaf, which shows how many there are; null if it is the item itself.
     last: Option<LastLeaf>,
     /// Another item, of another length than an inner node, if the item itself has that; null if not.
-    anchor: Option<Anchor>,
+    anchor: Option<ProvenPrefix>,
     signatures: BTreeMap<PeerId, SignatureHex>,
 }
 
@@ -43,7 +43,7 @@ struct LastLeaf {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Anchor {
+struct ProvenPrefix {
     item: u64,
     #[serde(with = "hex_bytes")]
     bytes: Vec<u8>,
@@ -171,7 +171,7 @@ impl SessionProof {
             anchor: match anchor {
                 Some(place) => {
                     let (item, bytes) = (place as u64, bytes[place].clone());
-                    Some(Anchor { item, bytes, path: path(place)? })
+                    Some(ProvenPrefix { item, bytes, path: path(place)? })
                 }
                 None => None,
             },
@@ -200,7 +200,7 @@ impl SessionProof {
             signatures.insert(*peer, bytes.map_err(|_| SessionProofError::Signature { peer: *peer })?);
         }
         Ok(ProvenItem {
-            layout: Detected::Blocks(layout),
+            layout: Layout::Blocks(layout),
             index,
             item,
             count: self.items,

@@ -8,21 +8,21 @@ use std::collections::BTreeMap;
 use fm_audit::read_entry;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::hbbft::{self, decode_epoch};
-use fm_eras::{Detected, broadcast, session};
+use fm_eras::{Layout, broadcast, session};
 use fm_history::{Block, Depth, Entry, EntryItem, Hash, MerkleRoot, convert_block, merkle_root_of_items};
 
 use crate::proof_session::Form;
 
 /// Why the signatures under a record do not show the content that it has in this layout; none if they do.
-pub(crate) fn doubt(index: u64, record: &[u8], layout: &Detected) -> Option<String> {
+pub(crate) fn doubt(index: u64, record: &[u8], layout: &Layout) -> Option<String> {
     let entry = read_entry(index, record, layout).ok()?;
     match layout {
-        Detected::Hbbft(layout) => other_epoch(index, record, layout, &entry).map(|other| {
+        Layout::Hbbft(layout) => other_epoch(index, record, layout, &entry).map(|other| {
             format!(
                 "in the layout {other} these bytes are another epoch, and no signature says which is meant"
             )
         }),
-        Detected::Blocks(layout) => {
+        Layout::Blocks(layout) => {
             let depth = decode_block(record, layout).ok()?.merkle.depth;
             doubt_of_items(&entry, Form { layout, is_known: false }, depth)
         }
@@ -33,15 +33,15 @@ pub(crate) fn doubt(index: u64, record: &[u8], layout: &Detected) -> Option<Stri
 pub(crate) fn other_epoch(
     index: u64,
     record: &[u8],
-    layout: &hbbft::Layout,
+    layout: &hbbft::EpochLayout,
     entry: &Entry,
 ) -> Option<&'static str> {
-    let is_other = |other: &hbbft::Layout| {
+    let is_other = |other: &hbbft::EpochLayout| {
         other.dialect != layout.dialect
             && decode_epoch(record, other).is_ok_and(|epoch| epoch.number == index)
-            && read_entry(index, record, &Detected::Hbbft(*other)).is_ok_and(|other| other != *entry)
+            && read_entry(index, record, &Layout::Hbbft(*other)).is_ok_and(|other| other != *entry)
     };
-    hbbft::Layout::ALL.into_iter().find(is_other).map(|other| other.name())
+    hbbft::EpochLayout::ALL.into_iter().find(is_other).map(|other| other.name())
 }
 
 fn doubt_of_items(entry: &Entry, form: Form, depth: Depth) -> Option<String> {

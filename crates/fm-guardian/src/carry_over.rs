@@ -10,7 +10,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use fm_audit::{
-    AuditError, Control, HistoryKeys, MigratedDir, MigratedOptions, Scope, audit_migrated_sessions,
+    AuditError, Control, HistoryKeys, MigratedDir, MigratedRequest, Observer, Scope, audit_migrated,
 };
 use fm_codec::{Dialect, Reader, decode_exact};
 use fm_config::{GuardianFiles, belongs};
@@ -204,7 +204,7 @@ fn prove(
     let dir = MigratedDir::open(job.directory, control)?;
     check_guardian(&dir, job.from, local.identity, job.guardian, control)?;
     let federation = old.federation().map(hex::encode);
-    let options = MigratedOptions {
+    let request = MigratedRequest {
         keys: old.epoch_keys.as_ref().map(HistoryKeys::Epoch),
         session_keys: Some(&keys),
         federation: federation.as_deref(),
@@ -219,7 +219,7 @@ fn prove(
             first.get_or_insert_with(|| finding.to_string());
         }
     };
-    let audit = audit_migrated_sessions(&dir, options, control, &mut take, &mut |_| Ok(()))?;
+    let audit = audit_migrated(&dir, request, control, Observer::of_findings(&mut take))?;
     if let Some(first) = first {
         return Err(CarryOverError::NotProven { first });
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use fm_audit::EpochStream;
+use fm_audit::Origin;
 use fm_consensus::Guard;
 use fm_crypto::SessionKeys;
 use fm_datadir::{
@@ -15,7 +15,7 @@ use fm_datadir::{
     check_not_moved, database_name,
 };
 use fm_eras::block::BlockLayout;
-use fm_eras::{DetectError, Detected, detect};
+use fm_eras::{DetectError, Layout, detect};
 use fm_migration::{StoredUnits, newest_checkpoint};
 use fm_store::{LiveStore, OmissionKind, ReadStore};
 use tracing::warn;
@@ -148,14 +148,14 @@ fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
     }
     let name = database_name(path);
     let layout = match detect(&store) {
-        Ok(Detected::Blocks(layout)) => layout,
-        Ok(Detected::Hbbft(layout)) => {
+        Ok(Layout::Blocks(layout)) => layout,
+        Ok(Layout::Hbbft(layout)) => {
             return Err(NodeError::OtherEra { path: path.to_owned(), era: layout.era() });
         }
         Err(DetectError::Empty) => return Ok(Held { own: Some(0), name, ..Held::default() }),
         Err(source) => return Err(NodeError::Layout { path: path.to_owned(), source }),
     };
-    let stored = StoredUnits::read(EpochStream { rows: &store, path }, Detected::Blocks(layout))?;
+    let stored = StoredUnits::read(Origin { rows: &store, path, layout: Layout::Blocks(layout) })?;
     let last = last_session(&store, layout)?;
     let open = last.map_or(0, |last| last.saturating_add(1));
     let checkpoints = path.with_file_name(CHECKPOINTS_NAME);

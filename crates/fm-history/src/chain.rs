@@ -54,7 +54,7 @@ pub enum EpochClass {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChainSummary {
     /// Epochs seen.
-    pub epochs: u64,
+    pub records: u64,
     /// Epochs whose own signature holds.
     pub signed: u64,
     /// Unsigned epochs that a later signed one covers.
@@ -117,7 +117,7 @@ impl ChainVerifier {
         self.previous_changed = findings.get(own).map(Finding::cause);
         self.summary.first.get_or_insert(facts.key);
         self.summary.last = Some(facts.key);
-        self.summary.epochs += 1;
+        self.summary.records += 1;
         self.previous = Some(facts.computed_hash);
         self.previous_unknown = false;
         findings
@@ -131,7 +131,7 @@ impl ChainVerifier {
         self.abandon_open(&mut findings);
         self.summary.first.get_or_insert(key);
         self.summary.last = Some(key);
-        self.summary.epochs += 1;
+        self.summary.records += 1;
         self.summary.unproven += 1;
         self.summary.first_unproven.get_or_insert(key);
         self.previous_unknown = true;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use fm_audit::{Control, EpochStream, HistoryKeys, MigratedDir, Silent};
+use fm_audit::{Control, HistoryKeys, MigratedDir, Origin, Silent};
 use fm_crypto::{EpochKeys, SessionKeys, SigningKey, parse_secret_key};
 use fm_forge::{ForgeSpec, broadcast_secret, forge};
 use fm_migration::{Attest, Conversion, PlanOptions, Seal, Signer, attest, convert, seal, sign};
@@ -76,7 +76,6 @@ fn migrate(spec: &ForgeSpec, home: &Path, target: &Path, control: Control<'_>) -
     let database = home.join("database");
     let store = ReadStore::open(&database).expect("the forged database opens");
     let options = PlanOptions {
-        layout: fm_eras::Detected::Hbbft(spec.layout),
         keys: HistoryKeys::Epoch(&keys),
         until: None,
         omissions: &[],
@@ -84,9 +83,9 @@ fn migrate(spec: &ForgeSpec, home: &Path, target: &Path, control: Control<'_>) -
         target_version: None,
         kinds: &std::collections::BTreeMap::new(),
     };
-    let stream = EpochStream { rows: &store, path: &database };
+    let origin = Origin { rows: &store, path: &database, layout: fm_eras::Layout::Hbbft(spec.layout) };
     let conversion = Conversion {
-        stream,
+        origin,
         options,
         federation: "f0",
         session_keys: &BTreeMap::new(),

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use fm_audit::{Control, EpochStream, Silent};
+use fm_audit::{Control, Origin, Silent};
 use fm_crypto::EpochKeys;
 use fm_forge::{ForgeSpec, forge};
 use fm_history::sha256;
@@ -67,9 +67,8 @@ fn main() {
     let store = ReadStore::open(&database).expect("the forged database opens");
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };
-    let stream = EpochStream { rows: &store, path: &database };
+    let origin = Origin { rows: &store, path: &database, layout: fm_eras::Layout::Hbbft(spec.layout) };
     let options = PlanOptions {
-        layout: fm_eras::Detected::Hbbft(spec.layout),
         keys: fm_audit::HistoryKeys::Epoch(&keys),
         until: None,
         omissions: &[],
@@ -83,13 +82,13 @@ fn main() {
 
     let floor = best(|_| scan_and_hash(&database));
     let check = best(|_| {
-        plan(stream, options, control, &mut |_| {}).expect("the forged history is sound");
+        plan(origin, options, control, &mut |_| {}).expect("the forged history is sound");
     });
     let copy = best(|run| plain_copy(&database, &dir.path().join(format!("copy-{run}"))));
     let convert = best(|run| {
         let target = dir.path().join(format!("converted-{run}"));
         let conversion = Conversion {
-            stream,
+            origin,
             options,
             federation: "",
             session_keys: &BTreeMap::new(),

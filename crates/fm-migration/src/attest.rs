@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use fm_archive::{ArchiveWriter, Options};
-use fm_audit::{Control, HistoryKeys, MigratedDir, audit_migrated};
+use fm_audit::{Control, HistoryKeys, MigratedDir, MigratedRequest, Observer, audit_migrated};
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{Finding, Hash, HistoryRoot, RULE_VERSION, Severity};
 use fm_store::{PartialFile, sync_name};
@@ -130,8 +130,14 @@ fn prove(
         }
         on_finding(finding);
     };
-    let (old, new) = (Some(job.keys), Some(job.signer.keys));
-    audit_migrated(job.dir, old, new, job.federation, true, control, &mut take)?;
+    let request = MigratedRequest {
+        keys: Some(job.keys),
+        session_keys: Some(job.signer.keys),
+        federation: job.federation,
+        shares: true,
+        ..MigratedRequest::default()
+    };
+    audit_migrated(job.dir, request, control, Observer::of_findings(&mut take))?;
     match first {
         Some(first) => Err(MigrationError::NotProven { errors, first }),
         None => Ok(()),

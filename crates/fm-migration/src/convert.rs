@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
-    AuditError, Control, EpochStream, MANIFEST_NAME, ManifestFacts, MigratedDir, PROVENANCE_NAME,
-    audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences, old_sessions,
-    provenance_metadata,
+    AuditError, Control, MANIFEST_NAME, ManifestFacts, MigratedDir, MigratedRequest, Observer, Origin,
+    PROVENANCE_NAME, audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences,
+    old_sessions, provenance_metadata,
 };
 use fm_datadir::DATABASE_NAME;
-use fm_eras::{Detected, session};
+use fm_eras::session;
 use fm_history::{ConvertedSession, Finding, Hash, Manifest, Severity};
 use fm_store::{PartialDir, StoreError, StoreWriter, directory_of};
 
@@ -22,8 +22,8 @@ use crate::{MigrationError, Plan, PlanOptions, plan};
 /// What is converted, and where to.
 pub struct Conversion<'a> {
     /// The rows of the old database.
-    pub stream: EpochStream<'a>,
-    /// Layout, keys and end.
+    pub origin: Origin<'a>,
+    /// Keys and end.
     pub options: PlanOptions<'a>,
     /// Federation id of the original, in hex.
     pub federation: &'a str,
@@ -41,7 +41,7 @@ pub fn convert(
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<(Manifest, bool), MigrationError> {
-    let plan = plan(conversion.stream, conversion.options, control, on_finding)?;
+    let plan = plan(conversion.origin, conversion.options, control, on_finding)?;
     if conversion.target.exists() {
         return existing(conversion, &plan, control).map(|manifest| (manifest, true));
     }
@@ -66,7 +66,11 @@ fn existing(
         error => other(error.to_string()),
     })?;
     // Guardians have equal histories, but each its own records beside it.
-    let expected = expected_manifest(conversion, plan, identity(conversion.stream, control)?);
+    let expected = expected_manifest(
+        conversion,
+        plan,
+        identity(conversion.origin.rows, conversion.origin.path, control)?,
+    );
     let stated = Manifest { tool_version: expected.tool_version.clone(), ..dir.manifest.clone() };
     if let Some((name, expected, stated)) = manifest_differences(&expected, &stated).into_iter().next() {
         return Err(other(format!("{name} in its manifest is {stated}, here it is {expected}")));
@@ -125,8 +129,8 @@ fn write_provenance(
     let failed = |source| archive_error(path, source);
     let mut writer = ArchiveWriter::create(path, &metadata, Options::default()).map_err(failed)?;
     control.progress.begin("provenance archive", "records", Some(plan.audit.rows.values().sum()));
-    for row in conversion.stream.rows.scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(conversion.stream.path, source))?;
+    for row in conversion.origin.rows.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(conversion.origin.path, source))?;
         writer.push(&key, &value).map_err(failed)?;
         control.check()?;
         control.progress.advance(1);
@@ -152,44 +156,33 @@ fn write_database(
     control: Control<'_>,
 ) -> Result<(), MigrationError> {
     let mut writer = StoreWriter::create(path)?;
-    let (stream, layout, last) = (conversion.stream, plan.layout, plan.anchor.last);
-    write_carried(stream, layout, Part::BeforeSessions, &mut writer, control)?;
-    let mut failure = None;
+    let (origin, last) = (Origin { layout: plan.layout, ..conversion.origin }, plan.anchor.last);
+    write_carried(origin, Part::BeforeSessions, &mut writer, control)?;
     control.progress.begin("sessions", "sessions", Some(plan.last_stored.saturating_add(1)));
-    let result = write_sessions(stream, layout, &mut writer, control, last, &mut failure);
-    let last_hash = match (failure, result) {
-        (Some(error), _) => return Err(error),
-        (None, result) => result?,
-    };
+    let last_hash = write_sessions(origin, &mut writer, control, last)?;
     control.progress.end();
     if last_hash != Some(plan.anchor.last_hash) {
         let what = format!("number {last} has another hash than when it was proven; the source changes");
         return Err(MigrationError::ReadBack { what });
     }
     writer.end_run()?;
-    write_carried(stream, layout, Part::BehindSessions, &mut writer, control)?;
+    write_carried(origin, Part::AfterSessions, &mut writer, control)?;
     writer.finish()?;
     Ok(())
 }
 
 /// Writes the sessions and their index; returns the hash of the content of the last one.
 fn write_sessions(
-    stream: EpochStream<'_>,
-    layout: Detected,
+    origin: Origin<'_>,
     writer: &mut StoreWriter,
     control: Control<'_>,
     last: u64,
-    failure: &mut Option<MigrationError>,
-) -> Result<Option<Hash>, AuditError> {
+) -> Result<Option<Hash>, MigrationError> {
     let mut last_hash = None;
-    old_sessions(stream, layout, control, &mut |old| {
+    old_sessions(origin, control, &mut |old| {
         let Some(converted) = old.converted.filter(|_| old.index <= last) else { return Ok(()) };
         last_hash = Some(old.hash);
-        write_session(writer, old.index, converted).map_err(|error| {
-            // The pipeline knows no errors of a target: the true one waits outside.
-            *failure = Some(error.into());
-            AuditError::Interrupted
-        })
+        write_session(writer, old.index, converted).map_err(MigrationError::from)
     })?;
     Ok(last_hash)
 }
@@ -210,28 +203,27 @@ fn write_session(
 #[derive(Clone, Copy)]
 enum Part {
     BeforeSessions,
-    BehindSessions,
+    AfterSessions,
 }
 
 /// Copies the records that have a modern place, in key order, as a sorted run of their own.
 fn write_carried(
-    stream: EpochStream<'_>,
-    layout: Detected,
+    origin: Origin<'_>,
     part: Part,
     writer: &mut StoreWriter,
     control: Control<'_>,
 ) -> Result<(), MigrationError> {
-    let (sessions, behind) = ([session::SIGNED_SESSION_OUTCOME], [session::SIGNED_SESSION_OUTCOME + 1]);
-    let from = carried_from(&layout);
+    let (sessions, after) = ([session::SIGNED_SESSION_OUTCOME], [session::SIGNED_SESSION_OUTCOME + 1]);
+    let from = carried_from(&origin.layout);
     let rows = match part {
         Part::BeforeSessions if from > sessions => return Ok(()),
-        Part::BeforeSessions => stream.rows.scan_range(&from, Some(&sessions)),
-        Part::BehindSessions => stream.rows.scan_range(&from.max(behind), None),
+        Part::BeforeSessions => origin.rows.scan_range(&from, Some(&sessions)),
+        Part::AfterSessions => origin.rows.scan_range(&from.max(after), None),
     };
     control.progress.begin("carried records", "records", None);
     for row in rows {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        if let Some((key, value)) = carried_row(&key, &value, &layout) {
+        let (key, value) = row.map_err(|source| origin.unreadable(source))?;
+        if let Some((key, value)) = carried_row(&key, &value, &origin.layout) {
             writer.push_sorted(&key, &value)?;
         }
         control.check()?;
@@ -268,7 +260,8 @@ fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<
 /// The first thing wrong with a migrated directory, its archive and manifest included; signatures are not checked.
 fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
     let mut judge = Judge::new(Some(dir.manifest.last));
-    audit_migrated(dir, None, None, None, false, control, &mut |finding| judge.take(&finding))?;
+    let observer = &mut |finding: Finding| judge.take(&finding);
+    audit_migrated(dir, MigratedRequest::default(), control, Observer::of_findings(observer))?;
     Ok(judge.first.map(|finding| finding.to_string()))
 }
 
@@ -276,17 +269,12 @@ fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>
 pub fn raw_convert(conversion: &Conversion<'_>, control: Control<'_>) -> Result<(), MigrationError> {
     let directory = directory_of(conversion.target);
     fs::create_dir_all(directory).map_err(|source| StoreError::io(directory, source))?;
-    let (stream, layout) = (conversion.stream, conversion.options.layout);
+    let origin = conversion.origin;
     let mut writer = StoreWriter::create(conversion.target)?;
-    write_carried(stream, layout, Part::BeforeSessions, &mut writer, control)?;
-    let mut failure = None;
-    let result = write_sessions(stream, layout, &mut writer, control, u64::MAX, &mut failure);
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    result?;
+    write_carried(origin, Part::BeforeSessions, &mut writer, control)?;
+    write_sessions(origin, &mut writer, control, u64::MAX)?;
     writer.end_run()?;
-    write_carried(stream, layout, Part::BehindSessions, &mut writer, control)?;
+    write_carried(origin, Part::AfterSessions, &mut writer, control)?;
     writer.finish()?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The epoch map: where everything of the old history is in the new one, and why what is nowhere is not.
 
-use fm_audit::{AuditError, Control, EpochStream, OldSession, carried_row, is_copied, old_sessions};
+use fm_audit::{AuditError, Control, OldSession, Origin, carried_row, is_copied, old_sessions};
 use fm_eras::block::{BlockLayout, ValueForm};
-use fm_eras::hbbft::{self, Layout, Table};
-use fm_eras::{Detected, session};
+use fm_eras::hbbft::{self, EpochLayout, Table};
+use fm_eras::{Layout, session};
 use fm_history::{ConsensusItem, Hash, ITEM_VARIANT_BYTES};
 use serde::Serialize;
 
@@ -85,22 +85,22 @@ pub enum MapEntry {
 }
 
 /// Gives every line of the map: the epochs in order, then the records beside them that are not carried over.
-pub fn map(
-    stream: EpochStream<'_>,
-    layout: Detected,
+pub fn map<E: From<AuditError> + From<MigrationError> + Send>(
+    origin: Origin<'_>,
     last: u64,
     control: Control<'_>,
-    on_entry: &mut dyn FnMut(MapEntry) -> Result<(), AuditError>,
-) -> Result<(), MigrationError> {
+    on_entry: &mut dyn FnMut(MapEntry) -> Result<(), E>,
+) -> Result<(), E> {
+    let layout = origin.layout;
     match layout {
-        Detected::Hbbft(layout) if !layout.is_framed() => {
-            return Err(MigrationError::Opaque { layout: layout.name() });
+        Layout::Hbbft(layout) if !layout.is_framed() => {
+            return Err(MigrationError::Opaque { layout: layout.name() }.into());
         }
-        _ if is_copied(&layout) => return Err(MigrationError::NothingMoved),
+        _ if is_copied(&layout) => return Err(MigrationError::NothingMoved.into()),
         _ => {}
     }
     control.progress.begin("epochs", "epochs", None);
-    old_sessions(stream, layout, control, &mut |old| {
+    old_sessions(origin, control, &mut |old| {
         if old.index > last {
             let reason = "behind the last converted epoch";
             return on_entry(MapEntry::EpochNotCarried { epoch: old.index, reason });
@@ -108,8 +108,8 @@ pub fn map(
         entries(&old).into_iter().try_for_each(&mut *on_entry)
     })?;
     control.progress.end();
-    for row in stream.rows.scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    for row in origin.rows.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| origin.unreadable(source))?;
         control.check()?;
         if let Some(entry) = record_entry(&key, &value, &layout) {
             on_entry(entry)?;
@@ -119,13 +119,13 @@ pub fn map(
 }
 
 /// The line of a record beside the history, if it has no place in the new database.
-fn record_entry(key: &[u8], value: &[u8], layout: &Detected) -> Option<MapEntry> {
+fn record_entry(key: &[u8], value: &[u8], layout: &Layout) -> Option<MapEntry> {
     if carried_row(key, value, layout).is_some() {
         return None;
     }
     let (table, reason) = match layout {
-        Detected::Hbbft(layout) => hbbft_reason(key, layout)?,
-        Detected::Blocks(layout) => block_reason(key, layout)?,
+        Layout::Hbbft(layout) => hbbft_reason(key, layout)?,
+        Layout::Blocks(layout) => block_reason(key, layout)?,
     };
     // A download token lets its owner join; it is counted, not shown.
     let shown = if table == Table::ClientConfigDownload.name() { &key[..1] } else { key };
@@ -133,7 +133,7 @@ fn record_entry(key: &[u8], value: &[u8], layout: &Detected) -> Option<MapEntry>
 }
 
 /// The table of a record that is not carried over, and why not; none for what the rule makes anew.
-fn hbbft_reason(key: &[u8], layout: &Layout) -> Option<(&'static str, &'static str)> {
+fn hbbft_reason(key: &[u8], layout: &EpochLayout) -> Option<(&'static str, &'static str)> {
     let table = hbbft::table_of(key, layout);
     let reason = match table {
         Some(Table::SignedEpochOutcome | Table::AcceptedTransaction) => return None,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::Version;
 use fm_eras::modules::{Modules, OnStart, on_start as of_kind};
 use fm_rows::{RowSource, SourceError};
@@ -31,7 +31,7 @@ pub struct ModuleStart {
 /// If the rows cannot be read.
 pub fn on_start(
     rows: &dyn RowSource,
-    layout: Detected,
+    layout: Layout,
     kinds: &BTreeMap<u16, String>,
     release: Version,
 ) -> Result<Vec<ModuleStart>, SourceError> {

@@ -4,9 +4,9 @@
 use std::fs;
 use std::path::Path;
 
-use fm_audit::EpochStream;
+use fm_audit::Origin;
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_store::ReadStore;
 use fm_units::{Expected, read_in_form};
@@ -89,8 +89,9 @@ impl StoredUnits {
         if last_session(&store, self.layout) != last {
             return Some(false);
         }
-        let stream = EpochStream { rows: &store, path: checkpoint };
-        let other = Self::read(stream, Detected::Blocks(self.layout)).ok()?;
+        let other =
+            Self::read(Origin { rows: &store, path: checkpoint, layout: Layout::Blocks(self.layout) })
+                .ok()?;
         Some(other.backups == self.backups && other.accepted == self.accepted)
     }
 }

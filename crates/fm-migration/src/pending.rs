@@ -6,7 +6,7 @@
 use fm_archive::Metadata;
 use fm_audit::{ArchiveSource, AuditError, Control};
 use fm_codec::{Dialect, Writer};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Hash, SessionHeader, merkle_root, sha256};
 use fm_rows::RowSource;
@@ -60,8 +60,8 @@ pub fn check_pending_outcome(
 ) -> Result<PendingOutcome, AuditError> {
     let stated = archive.all_metadata();
     let mut found = PendingOutcome::default();
-    let layout = stated.get("dialect").and_then(Detected::by_name);
-    let (Some(Detected::Blocks(layout)), Some(session)) = (layout, number(&stated, "session")) else {
+    let layout = stated.get("dialect").and_then(Layout::by_name);
+    let (Some(Layout::Blocks(layout)), Some(session)) = (layout, number(&stated, "session")) else {
         found.faults.push("it does not name its layout and session".to_owned());
         return Ok(found);
     };

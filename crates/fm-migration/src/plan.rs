@@ -1,16 +1,18 @@
 //! Everything a conversion decides before it writes: is the history proven, and up to where.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use fm_archive::check_limits;
+use fm_archive::{ArchiveError, check_limits};
 use fm_audit::{
-    Anchor, AuditError, Control, EpochOptions, EpochStream, HistoryAudit, HistoryKeys, HistoryOptions, Scope,
-    audit_history, epochs,
+    Control, EpochOptions, HistoryAudit, HistoryKeys, Observer, Origin, ProvenPrefix, Request, Scope,
+    audit_history, each_epoch,
 };
 use fm_crypto::EpochKeys;
 use fm_eras::block::{BlockLayout, Version};
-use fm_eras::hbbft::{Layout, epoch_key};
-use fm_eras::{Detected, session};
+use fm_eras::hbbft::{EpochLayout, epoch_key};
+use fm_eras::{Layout, session};
 use fm_history::{Code, Finding, Place, Severity};
 use fm_rows::{RowSource, Rows, SourceError};
 
@@ -23,8 +25,6 @@ const SHOWN_KEY_BYTES: usize = 40;
 /// What is to be converted.
 #[derive(Clone, Copy)]
 pub struct PlanOptions<'a> {
-    /// Layout of the records.
-    pub layout: Detected,
     /// The federation's keys.
     pub keys: HistoryKeys<'a>,
     /// The last epoch or block to convert; the last signed one if none, and then that signature must be the newest
@@ -46,16 +46,16 @@ pub struct Plan {
     /// The audit of the whole source.
     pub audit: HistoryAudit,
     /// The layout of the records, as their signatures show it.
-    pub layout: Detected,
+    pub layout: Layout,
     /// What will be converted.
-    pub anchor: Anchor,
+    pub anchor: ProvenPrefix,
     /// The last epoch or session that the source stores.
     pub last_stored: u64,
 }
 
 /// Audits the source and decides; `on_finding` sees every finding, also those that do not matter here.
 pub fn plan(
-    stream: EpochStream<'_>,
+    origin: Origin<'_>,
     options: PlanOptions<'_>,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
@@ -65,32 +65,26 @@ pub fn plan(
     if let Some(lost) = lost.filter(|_| !options.accept_incomplete) {
         return Err(MigrationError::Incomplete { what: lost.to_string() });
     }
-    if let Detected::Hbbft(layout) = options.layout
+    if let Layout::Hbbft(layout) = origin.layout
         && !layout.is_framed()
     {
         return Err(MigrationError::Opaque { layout: layout.name() });
     }
-    let audit_options = HistoryOptions {
-        layout: options.layout,
-        keys: Some(options.keys),
+    let request = Request {
         // Covered epochs are proven without their signatures; the end has a check of its own.
         shares: false,
         until: options.until,
-        side_records: true,
-        on_row: None,
-        scope: Scope::default(),
+        ..Request::everything(Some(options.keys))
     };
     let mut judge = Judge::new(options.until);
-    let audit = audit_history(
-        stream,
-        audit_options,
-        control,
-        &mut |finding| {
-            judge.take(&finding);
-            on_finding(finding);
-        },
-        &mut |_| Ok(()),
-    )?;
+    let sizes = Sizes::default();
+    let mut on_audited = |finding: Finding| {
+        judge.take(&finding);
+        on_finding(finding);
+    };
+    let on_row = |key: &[u8], value: &[u8]| sizes.see(key, value);
+    let observer = Observer { on_row: Some(&on_row), ..Observer::of_findings(&mut on_audited) };
+    let audit = audit_history(origin, request, control, observer)?;
     let (Some(signed), Some(last_stored), None) = (audit.chain.last_signed, audit.chain.last, &judge.first)
     else {
         return Err(judge.refusal());
@@ -98,42 +92,48 @@ pub fn plan(
     if let Some(until) = options.until.filter(|until| *until > signed) {
         return Err(MigrationError::NotAnchored { until, signed });
     }
-    match (options.layout, options.keys) {
-        (Detected::Hbbft(layout), HistoryKeys::Epoch(keys)) if options.until.is_none() => {
-            check_end(stream, layout, keys, signed, control, on_finding)?;
+    match (origin.layout, options.keys) {
+        (Layout::Hbbft(layout), HistoryKeys::Epoch(keys)) if options.until.is_none() => {
+            check_end(origin, layout, keys, signed, control, on_finding)?;
         }
-        (Detected::Blocks(layout), _) if layout.is_modern() => {
+        (Layout::Blocks(layout), _) if layout.is_modern() => {
             check_copied(options, layout, &audit, last_stored, on_finding)?;
-            check_start(stream, options)?;
+            check_start(origin, options)?;
         }
         _ => {}
     }
-    let anchor = audit.anchor.clone().ok_or_else(|| judge.refusal())?;
-    check_archivable(stream, &audit, control)?;
-    Ok(Plan { layout: audit.layout.unwrap_or(options.layout), audit, anchor, last_stored })
+    let anchor = audit.proven.clone().ok_or_else(|| judge.refusal())?;
+    sizes.conclude()?;
+    Ok(Plan { layout: audit.layout.unwrap_or(origin.layout), audit, anchor, last_stored })
 }
 
 /// Refuses to end at the last signed epoch if a newer one was signed: then its shares are in the epoch after it.
 fn check_end(
-    stream: EpochStream<'_>,
-    layout: Layout,
+    origin: Origin<'_>,
+    layout: EpochLayout,
     keys: &EpochKeys,
     signed: u64,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<(), MigrationError> {
     let Some(first) = signed.checked_add(1) else { return Ok(()) };
-    let tip = Tip { rows: stream.rows, first: epoch_key(first, layout.dialect) };
-    let epoch_options =
-        EpochOptions { layout, keys: Some(keys), shares: true, convert: false, scope: Scope::default() };
+    let tip = Tip { rows: origin.rows, first: epoch_key(first, layout.dialect) };
+    let options = EpochOptions {
+        layout,
+        keys: Some(keys),
+        shares: true,
+        convert: false,
+        scope: Scope::default(),
+        on_row: None,
+    };
     let mut lost = None;
     control.progress.begin("shares in the tip", "epochs", None);
-    epochs(EpochStream { rows: &tip, path: stream.path }, epoch_options, control, |audited| {
+    each_epoch(Origin { rows: &tip, ..origin }, options, control, |audited| {
         for finding in audited.decoded.into_iter().flat_map(|decoded| decoded.shares) {
             lost = finding.place.epoch;
             on_finding(finding);
         }
-        Ok(())
+        Ok::<_, MigrationError>(())
     })?;
     control.progress.end();
     lost.map_or(Ok(()), |epoch| Err(MigrationError::SignatureLost { epoch, signed }))
@@ -185,10 +185,10 @@ fn check_copied(
 }
 
 /// Whether the version that the result is for starts on the databases of the modules.
-fn check_start(stream: EpochStream<'_>, options: PlanOptions<'_>) -> Result<(), MigrationError> {
+fn check_start(origin: Origin<'_>, options: PlanOptions<'_>) -> Result<(), MigrationError> {
     let version = options.target_version.unwrap_or(session::NEWEST);
-    let starts = on_start(stream.rows, options.layout, options.kinds, version)
-        .map_err(|source| AuditError::rows(stream.path, source))?;
+    let starts = on_start(origin.rows, origin.layout, options.kinds, version)
+        .map_err(|source| origin.unreadable(source))?;
     let refusals = refusals(&starts);
     if refusals.is_empty() {
         return Ok(());
@@ -212,24 +212,30 @@ impl RowSource for Tip<'_> {
     }
 }
 
-/// Refuses rows that the provenance archive, which takes all of them, cannot hold.
-fn check_archivable(
-    stream: EpochStream<'_>,
-    audit: &HistoryAudit,
-    control: Control<'_>,
-) -> Result<(), MigrationError> {
-    control.progress.begin("sizes of records", "records", Some(audit.rows.values().sum()));
-    for (number, row) in (0..).zip(stream.rows.scan_range(&[], None)) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
-        check_limits(number, &key, &value).map_err(|source| {
+/// Looks for rows that the provenance archive, which takes all of them, cannot hold.
+#[derive(Default)]
+struct Sizes {
+    rows: AtomicU64,
+    /// The first row that is too large.
+    first: OnceLock<(String, ArchiveError)>,
+}
+
+impl Sizes {
+    fn see(&self, key: &[u8], value: &[u8]) {
+        let number = self.rows.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = check_limits(number, key, value) {
             let shown = &key[..key.len().min(SHOWN_KEY_BYTES)];
-            MigrationError::NotArchivable { key: hex::encode(shown), source }
-        })?;
-        control.check()?;
-        control.progress.advance(1);
+            // Only the first one is told.
+            let _ = self.first.set((hex::encode(shown), error));
+        }
     }
-    control.progress.end();
-    Ok(())
+
+    fn conclude(self) -> Result<(), MigrationError> {
+        match self.first.into_inner() {
+            Some((key, source)) => Err(MigrationError::NotArchivable { key, source }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Decides which findings stand in the way of carrying over the epochs up to `until`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fm_audit::{ArchiveSource, AuditError, Control, EpochStream, identity};
+use fm_audit::{ArchiveSource, AuditError, Control, identity};
 use fm_history::Hash;
 use fm_rows::RowSource;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
@@ -91,5 +91,5 @@ fn existing(
 
 fn identity_of(database: &Path, control: Control<'_>) -> Result<Hash, MigrationError> {
     let store = ReadStore::open(database)?;
-    Ok(identity(EpochStream { rows: &store, path: database }, control)?)
+    Ok(identity(&store, database, control)?)
 }

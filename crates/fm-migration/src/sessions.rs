@@ -34,21 +34,16 @@ pub(crate) fn each_session<A: Send, T: Send>(
     mut on_result: impl FnMut(T) -> Result<(), MigrationError>,
 ) -> Result<(), MigrationError> {
     let database = &dir.database;
-    // The pipeline's reader knows no errors but its own: the true one is a result like any other.
-    let read = |feed: &mut Feed<'_, Result<StoredSession<A>, MigrationError>>| {
+    let read = |feed: &mut Feed<'_, StoredSession<A>, MigrationError>| {
         for (index, row) in (0..).zip(RowSource::scan_prefix(database, session::SIGNED_SESSION_OUTCOME)) {
             let (key, record) = row.map_err(|source| AuditError::rows(database.path(), source))?;
             let bytes = record.len();
-            let stored = attach(index).map(|attached| StoredSession { index, key, record, attached });
-            let failed = stored.is_err();
-            feed.push(stored, bytes)?;
-            if failed {
-                break;
-            }
+            let attached = attach(index)?;
+            feed.push(StoredSession { index, key, record, attached }, bytes)?;
         }
         Ok(())
     };
-    let process = |chunk: Vec<Result<StoredSession<A>, MigrationError>>| {
+    let process = |chunk: Vec<StoredSession<A>>| {
         let of_a_core = chunk.len().div_ceil(rayon::current_num_threads()).max(1);
         chunk.into_par_iter().chunks(of_a_core).flat_map_iter(|sessions| batch(sessions, &work)).collect()
     };
@@ -58,14 +53,14 @@ pub(crate) fn each_session<A: Send, T: Send>(
 
 /// Works on the sessions before the first that is none, and tells of that one.
 fn batch<A, T>(
-    sessions: Vec<Result<StoredSession<A>, MigrationError>>,
+    sessions: Vec<StoredSession<A>>,
     work: impl Fn(SessionBatch<A>) -> Vec<T>,
 ) -> impl Iterator<Item = Result<T, MigrationError>> {
     let mut whole = Vec::with_capacity(sessions.len());
     let mut failed = None;
     for stored in sessions {
-        match stored.and_then(|stored| Ok((take_apart(&stored)?, stored))) {
-            Ok((parts, stored)) => whole.push((stored, parts)),
+        match take_apart(&stored) {
+            Ok(parts) => whole.push((stored, parts)),
             Err(error) => {
                 failed = Some(Err(error));
                 break;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use fm_audit::{AuditError, EpochStream};
+use fm_audit::{AuditError, Origin};
 use fm_codec::{Dialect, Reader, Writer};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, KeyForm};
 use fm_history::ConsensusItem;
 use fm_units::{Backup, BackupError, FORMS, ItemEncoding, Joined, MAX_BACKUP_BYTES, UnitForm, UnitTable};
@@ -31,23 +31,23 @@ impl StoredUnits {
     ///
     /// # Errors
     /// If the database is of an era without units, its rows cannot be read, or they are no backup.
-    pub fn read(stream: EpochStream<'_>, detected: Detected) -> Result<Self, MigrationError> {
-        let Detected::Blocks(layout) = detected else {
-            return Err(MigrationError::NoUnits { era: detected.era() });
+    pub fn read(origin: Origin<'_>) -> Result<Self, MigrationError> {
+        let Layout::Blocks(layout) = origin.layout else {
+            return Err(MigrationError::NoUnits { era: origin.layout.era() });
         };
-        let path = stream.path.to_owned();
+        let path = origin.path.to_owned();
         let failed = |source| MigrationError::from(AuditError::rows(&path, source));
         let mut joined = Joined::new(table_of(layout));
-        for row in stream.rows.scan_prefix(layout.units) {
+        for row in origin.rows.scan_prefix(layout.units) {
             let (key, value) = row.map_err(failed)?;
             let bad = |source| MigrationError::Units { path: path.clone(), source };
             joined.push(&key, &value).map_err(bad)?;
         }
-        let open = open_session(stream, layout)?;
+        let open = open_session(origin, layout)?;
         let backups = joined.finish().into_iter();
         let backups = backups.map(|backup| (backup.session.unwrap_or(open), backup)).collect();
         let (mut accepted, mut bytes) = (Vec::new(), 0);
-        for row in layout.pending.into_iter().flat_map(|prefix| stream.rows.scan_prefix(prefix)) {
+        for row in layout.pending.into_iter().flat_map(|prefix| origin.rows.scan_prefix(prefix)) {
             let row = row.map_err(failed)?;
             bytes += row.0.len() + row.1.len();
             if bytes > MAX_BACKUP_BYTES {
@@ -93,14 +93,14 @@ fn table_of(layout: &BlockLayout) -> UnitTable {
 }
 
 /// The session behind the last finished one, found by halving the range of numbers.
-fn open_session(stream: EpochStream<'_>, layout: &BlockLayout) -> Result<u64, MigrationError> {
+fn open_session(origin: Origin<'_>, layout: &BlockLayout) -> Result<u64, MigrationError> {
     let first_from = |number: u64| -> Result<Option<u64>, MigrationError> {
         let mut key = Writer::new(layout.dialect);
         key.u8(layout.history);
         key.u64(number);
         let end = [layout.history + 1];
-        let row = stream.rows.scan_range(key.as_bytes(), Some(&end)).next().transpose();
-        let row = row.map_err(|source| AuditError::rows(stream.path, source))?;
+        let row = origin.rows.scan_range(key.as_bytes(), Some(&end)).next().transpose();
+        let row = row.map_err(|source| origin.unreadable(source))?;
         Ok(row.and_then(|(key, _)| layout.number_of_key(&key).ok()))
     };
     let Some(mut last) = first_from(0)? else { return Ok(0) };

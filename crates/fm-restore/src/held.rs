@@ -1,9 +1,9 @@
 //! The database that is in its place: what it holds of the session in progress, and whether a restore put it there.
 
-use fm_audit::EpochStream;
+use fm_audit::Origin;
 use fm_crypto::SessionKeys;
 use fm_datadir::{Held, RESTORED_NAME, database_name};
-use fm_eras::{DetectError, Detected, detect};
+use fm_eras::{DetectError, Layout, detect};
 use fm_migration::{StoredUnits, newest_checkpoint};
 use fm_store::{OmissionKind, ReadStore};
 
@@ -29,8 +29,8 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
         return Err(RestoreError::NotWhole { path, what: omission.message.clone() });
     }
     let layout = match detect(&store) {
-        Ok(Detected::Blocks(layout)) => layout,
-        Ok(Detected::Hbbft(layout)) => return Err(RestoreError::OtherEra { path, era: layout.era() }),
+        Ok(Layout::Blocks(layout)) => layout,
+        Ok(Layout::Hbbft(layout)) => return Err(RestoreError::OtherEra { path, era: layout.era() }),
         Err(DetectError::Empty) => return Err(no_session(&path)),
         Err(source) => return Err(RestoreError::NotWhole { path, what: source.to_string() }),
     };
@@ -38,7 +38,7 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
     let last =
         newest.and_then(|(key, _)| layout.number_of_key(&key).ok()).ok_or_else(|| no_session(&path))?;
     let open = last.saturating_add(1);
-    let stored = StoredUnits::read(EpochStream { rows: &store, path: &path }, Detected::Blocks(layout))?;
+    let stored = StoredUnits::read(Origin { rows: &store, path: &path, layout: Layout::Blocks(layout) })?;
     let held = Held {
         open,
         own: stored.count(open, keys, Some(peer), None).own,

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, EpochStream};
+use fm_audit::{AuditError, Control};
 use fm_backup::write_database;
 use fm_datadir::{JOURNAL_NAME, RESTORED_NAME};
 use fm_store::{
@@ -113,7 +113,7 @@ impl Restore<'_> {
         control: Control<'_>,
     ) -> Result<bool, RestoreError> {
         let state = open_origin(&dir.database().as_path().into(), None, control)?;
-        let proven = self.proving(control).source(state.stream(), state.layout(), true)?;
+        let proven = self.proving(control).source(state.history(), true)?;
         let last = usize::try_from(journal.proof.last).ok();
         let root = last.and_then(|last| proven.roots.get(last)).map(ToString::to_string);
         Ok(is_marked(&dir.database(), journal) && root.as_ref() == Some(&journal.proof.history_root))
@@ -228,6 +228,5 @@ pub(crate) fn identity_of(database: &Path, control: Control<'_>) -> Result<Strin
     if let Some(omission) = store.omissions().first() {
         return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
     }
-    let stream = EpochStream { rows: &store, path: database };
-    Ok(fm_audit::identity(stream, control)?.to_string())
+    Ok(fm_audit::identity(&store, database, control)?.to_string())
 }

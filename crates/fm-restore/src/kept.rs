@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_audit::EpochStream;
-use fm_eras::Detected;
+use fm_audit::Origin;
 use fm_eras::block::{BlockLayout, decode_block, encode_accepted_item};
 use fm_eras::session::session_key;
 use fm_migration::StoredUnits;
@@ -14,7 +13,7 @@ use crate::RestoreError;
 /// The state that takes the old database's place.
 #[derive(Clone, Copy)]
 pub(crate) struct Incoming<'a> {
-    pub(crate) stream: EpochStream<'a>,
+    pub(crate) origin: Origin<'a>,
     /// Its last finished session.
     pub(crate) last: u64,
     pub(crate) layout: &'static BlockLayout,
@@ -46,7 +45,7 @@ impl Incoming<'_> {
     pub(crate) fn items(&self, session: u64) -> Result<KeptItems, RestoreError> {
         let mut kept = KeptItems::default();
         if session == self.last.saturating_add(1) {
-            let stored = StoredUnits::read(self.stream, Detected::Blocks(self.layout))?;
+            let stored = StoredUnits::read(self.origin)?;
             stored.accepted.into_iter().for_each(|(_, value)| kept.add(value));
         } else if session <= self.last {
             // What does not decode is not kept: rather a loss too many is reported than one too few.
@@ -64,7 +63,7 @@ impl Incoming<'_> {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RestoreError> {
-        let got = self.stream.rows.get(key);
-        Ok(got.map_err(|source| fm_audit::AuditError::rows(self.stream.path, source))?)
+        let got = self.origin.rows.get(key);
+        Ok(got.map_err(|source| self.origin.unreadable(source))?)
     }
 }

@@ -196,7 +196,7 @@ impl Move<'_> {
         }
         control.check()?;
         let exported = self.export(dir, marker, control, on_finding)?;
-        let Some(anchor) = &exported.survey.audit.anchor else {
+        let Some(anchor) = &exported.survey.audit.proven else {
             return Err(no_session(&aside(dir, marker)));
         };
         if marker.step < MovedStep::Moved {

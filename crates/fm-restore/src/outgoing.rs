@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
-use fm_audit::{Control, EpochStream};
+use fm_audit::{Control, Origin};
 use fm_crypto::SessionKeys;
 use fm_datadir::{Held, database_name};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::session::{CLIENT_BACKUP, session_key};
 use fm_history::{Block, BlockContent, SessionHeader};
@@ -203,8 +203,8 @@ impl Look<'_> {
             let kept = self.incoming.map_or(Ok(false), |incoming| incoming.has(&key, &value))?;
             outgoing.client_backups_lost += u64::from(!kept);
         }
-        let stream = EpochStream { rows: store, path: self.database };
-        let stored = StoredUnits::read(stream, Detected::Blocks(self.layout))?;
+        let origin = Origin { rows: store, path: self.database, layout: Layout::Blocks(self.layout) };
+        let stored = StoredUnits::read(origin)?;
         let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
         self.count_pending(&stored, open, &mut outgoing.pending)?;
         let units = stored.count(open, self.keys, self.peer, self.rounds);

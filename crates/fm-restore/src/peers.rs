@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{AuditError, EpochStream};
+use fm_audit::Origin;
 use fm_backup::{Location, Profile, State, TableComparison, TableStanding, compare_states};
 use fm_history::Hash;
 
@@ -78,13 +78,13 @@ impl Subject<'_> {
         let origin = open_origin(copy, None, proving.control)?;
         // An archive of the history alone is a witness as good as any.
         let proving = Proving { whole: false, ..proving };
-        let proven = proving.source(origin.stream(), origin.layout(), true)?;
+        let proven = proving.source(origin.history(), true)?;
         let (last, source_last) = (proven.proof.last, self.proven.proof.last);
         let common = last.min(source_last);
         let at = |roots: &[Hash]| usize::try_from(common).ok().and_then(|common| roots.get(common).copied());
         let (ours, theirs) = (at(&self.proven.roots), at(&proven.roots));
         let same_moment =
-            last == source_last && !is_under_way(self.origin.stream())? && !is_under_way(origin.stream())?;
+            last == source_last && !is_under_way(self.origin.history())? && !is_under_way(origin.history())?;
         // An archive without module data says nothing of them.
         let other_modules = if same_moment && origin.profile() == Profile::Full {
             let compared = compare_states([self.origin, &origin], self.kinds, proving.control)?;
@@ -116,9 +116,9 @@ pub(crate) fn check_majority(path: &Path, witnesses: &[Witness]) -> Result<(), R
 }
 
 /// Whether items of the open session were processed already: then module state is that of no session's end.
-fn is_under_way(stream: EpochStream<'_>) -> Result<bool, RestoreError> {
-    let first = stream.rows.scan_prefix(PENDING).next().transpose();
-    Ok(first.map_err(|source| AuditError::rows(stream.path, source))?.is_some())
+fn is_under_way(origin: Origin<'_>) -> Result<bool, RestoreError> {
+    let first = origin.rows.scan_prefix(PENDING).next().transpose();
+    Ok(first.map_err(|source| origin.unreadable(source))?.is_some())
 }
 
 #[cfg(test)]

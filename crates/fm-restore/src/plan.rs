@@ -11,7 +11,7 @@ use fm_audit::Control;
 use fm_backup::{Location, State};
 use fm_crypto::SessionKeys;
 use fm_datadir::{GUARD_NAME, SignedSession, broken_name, undone_name};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Finding, Severity};
 use fm_migration::newest_checkpoint;
@@ -151,7 +151,7 @@ impl Restore<'_> {
         )?;
         let peer = dir.own_peer().filter(|peer| self.keys.x_only(*peer).is_some());
         check_full(&origin, Whose { federation: self.federation, peer, of_any: self.accept_other_guardian })?;
-        let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
+        let proven = proving.source(origin.history(), !self.compare.is_empty())?;
         self.check_number(&path, proven.proof.last)?;
         let witnesses =
             Subject { origin: &origin, proven: &proven, kinds: self.kinds }.compare(self.compare, proving)?;
@@ -224,7 +224,7 @@ impl Restore<'_> {
             layout,
             keys: self.keys,
             peer,
-            incoming: Some(Incoming { stream: origin.stream(), last: proof.last, layout }),
+            incoming: Some(Incoming { origin: origin.history(), last: proof.last, layout }),
             checkpoints: &dir.checkpoints(),
             evidence,
             restored_to: restored.map(|journal| journal.proof.last),
@@ -275,8 +275,8 @@ impl Plan {
 
 fn layout_of(origin: &State) -> Result<&'static BlockLayout, RestoreError> {
     match origin.layout() {
-        Detected::Blocks(layout) => Ok(layout),
-        Detected::Hbbft(layout) => {
+        Layout::Blocks(layout) => Ok(layout),
+        Layout::Hbbft(layout) => {
             Err(RestoreError::OtherEra { path: origin.path().to_owned(), era: layout.era() })
         }
     }

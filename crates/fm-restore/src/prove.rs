@@ -3,9 +3,9 @@
 //! Invariant: there is one proof. The source, the new database beside the old one and the new database in its place each
 //! go through it, and all three must come to the same.
 
-use fm_audit::{Control, EpochStream, HistoryKeys, HistoryOptions, Scope, audit_history, identity};
+use fm_audit::{Control, HistoryKeys, Observer, OldSession, Origin, Request, RowIdentity, audit_history};
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{Code, Finding, Hash, HistoryRoot, Severity};
 use fm_store::ReadStore;
 
@@ -33,44 +33,38 @@ impl Proving<'_> {
     ///
     /// # Errors
     /// If it is not of sessions, does not hold, or cannot be read.
-    pub(crate) fn source(
-        &self,
-        stream: EpochStream<'_>,
-        layout: Detected,
-        with_roots: bool,
-    ) -> Result<Proven, RestoreError> {
-        let path = || stream.path.to_owned();
-        if !fm_audit::is_copied(&layout) {
-            return Err(RestoreError::OtherEra { path: path(), era: layout.era() });
+    pub(crate) fn source(&self, origin: Origin<'_>, with_roots: bool) -> Result<Proven, RestoreError> {
+        let path = || origin.path.to_owned();
+        if !fm_audit::is_copied(&origin.layout) {
+            return Err(RestoreError::OtherEra { path: path(), era: origin.layout.era() });
         }
-        let options = HistoryOptions {
-            layout,
-            keys: Some(HistoryKeys::Session(self.keys)),
+        let request = Request {
             shares: false,
-            until: None,
             side_records: self.whole,
-            on_row: None,
-            scope: Scope::default(),
+            ..Request::everything(Some(HistoryKeys::Session(self.keys)))
         };
         let mut first: Option<Finding> = None;
+        let mut on_finding = |finding: Finding| {
+            if finding.severity == Severity::Error {
+                first.get_or_insert(finding);
+            }
+        };
         let (mut root, mut roots) = (HistoryRoot::new(), Vec::new());
-        let audit = audit_history(
-            stream,
-            options,
-            self.control,
-            &mut |finding| {
-                if finding.severity == Severity::Error {
-                    first.get_or_insert(finding);
-                }
-            },
-            &mut |session| {
-                if let Some(converted) = session.converted.filter(|_| with_roots) {
-                    root.push(converted.leaf);
-                    roots.push(root.root());
-                }
-                Ok(())
-            },
-        )?;
+        let mut on_session = |session: OldSession<'_>| {
+            if let Some(converted) = session.converted.filter(|_| with_roots) {
+                root.push(converted.leaf);
+                roots.push(root.root());
+            }
+            Ok(())
+        };
+        let rows = RowIdentity::default();
+        let see = |key: &[u8], value: &[u8]| rows.see(key, value);
+        let observer = Observer {
+            on_finding: &mut on_finding,
+            on_session: Some(&mut on_session),
+            on_row: if self.whole { Some(&see) } else { None },
+        };
+        let audit = audit_history(origin, request, self.control, observer)?;
         let not_proven =
             |first: String| RestoreError::NotProven { path: path(), errors: audit.errors, first };
         if let Some(first) = first {
@@ -79,21 +73,21 @@ impl Proving<'_> {
             }
             return Err(not_proven(first.to_string()));
         }
-        let (Some(anchor), Some(last)) = (&audit.anchor, audit.chain.last) else {
+        let (Some(anchor), Some(last)) = (&audit.proven, audit.chain.last) else {
             return Err(not_proven("it holds no finished session".to_owned()));
         };
-        if anchor.last != last || audit.chain.signed != audit.chain.epochs || audit.errors > 0 {
+        if anchor.last != last || audit.chain.signed != audit.chain.records || audit.errors > 0 {
             return Err(not_proven("not every session is signed".to_owned()));
         }
-        let rows = identity_of(stream, self.whole, self.control)?;
+        let identity = rows.finish().filter(|_| self.whole);
         let proof = Proof {
-            identity: rows,
+            identity: identity.map(|identity| identity.to_string()).unwrap_or_default(),
             history_root: anchor.history_root.to_string(),
             last,
             items: anchor.items,
             pending: audit.pending,
             rows: audit.rows.iter().map(|(name, rows)| ((*name).to_owned(), *rows)).collect(),
-            layout: layout.name().to_owned(),
+            layout: origin.layout.name().to_owned(),
         };
         Ok(Proven { proof, roots })
     }
@@ -107,23 +101,15 @@ impl Proving<'_> {
         if let Some(omission) = store.omissions().first() {
             return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
         }
-        let layout = Detected::by_name(&wanted.layout).ok_or_else(|| RestoreError::ReadBack {
+        let layout = Layout::by_name(&wanted.layout).ok_or_else(|| RestoreError::ReadBack {
             what: format!("there is no layout {:?}", wanted.layout),
         })?;
-        let stream = EpochStream { rows: &store, path: database };
-        let found = self.source(stream, layout, false)?.proof;
+        let found = self.source(Origin { rows: &store, path: database, layout }, false)?.proof;
         match difference(wanted, &found) {
             None => Ok(()),
             Some(what) => Err(RestoreError::ReadBack { what }),
         }
     }
-}
-
-fn identity_of(stream: EpochStream<'_>, whole: bool, control: Control<'_>) -> Result<String, RestoreError> {
-    if !whole {
-        return Ok(String::new());
-    }
-    Ok(identity(stream, control)?.to_string())
 }
 
 /// In what two proofs differ, in words.

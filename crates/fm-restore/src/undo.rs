@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use fm_audit::Control;
 use fm_crypto::SessionKeys;
 use fm_datadir::SignedSession;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_store::{DatabaseLock, Stage, StoreError, Swap};
 
 use crate::RestoreError;
@@ -101,7 +101,7 @@ impl Undo<'_> {
         if !made_since && identity.is_ok_and(|identity| identity == journal.proof.identity) {
             return Ok(None);
         }
-        let Some(Detected::Blocks(layout)) = Detected::by_name(&journal.proof.layout) else {
+        let Some(Layout::Blocks(layout)) = Layout::by_name(&journal.proof.layout) else {
             let what = format!("there is no layout {:?}", journal.proof.layout);
             return Err(RestoreError::NotOurs { path: journal.path(dir.path()), what });
         };

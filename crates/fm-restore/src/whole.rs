@@ -113,7 +113,7 @@ impl Whole<'_> {
         check_full(&origin, whose)?;
         let handover = self.handover(&origin)?;
         let proving = Proving { keys: self.keys, whole: true, control };
-        let proven = proving.source(origin.stream(), origin.layout(), !self.compare.is_empty())?;
+        let proven = proving.source(origin.history(), !self.compare.is_empty())?;
         let kinds = &self.files.consensus()?.modules;
         let witnesses = Subject { origin: &origin, proven: &proven, kinds }.compare(self.compare, proving)?;
         check_majority(self.archive.path(), &witnesses)?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use fm_codec::Writer;
 use fm_eras::block::{BlockLayout, decode_block, encode_block};
-use fm_eras::hbbft::{Layout, decode_epoch, encode_epoch, epoch_key};
+use fm_eras::hbbft::{EpochLayout, decode_epoch, encode_epoch, epoch_key};
 use fm_history::{Block, Epoch};
 use fm_rows::Row;
 use fm_store::{ReadStore, StoreError, StoreSummary, StoreWriter};
@@ -57,7 +57,7 @@ pub fn edit_row(
 /// no value to edit; use [`edit_row`] there.
 pub fn edit_epoch(
     number: u64,
-    layout: Layout,
+    layout: EpochLayout,
     edit: impl Fn(&mut Epoch),
 ) -> impl FnMut(&[u8], &[u8]) -> Option<Row> {
     edit_row(epoch_key(number, layout.dialect), move |value| {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use fm_eras::hbbft::Layout;
+use fm_eras::hbbft::EpochLayout;
 use fm_forge::{BlockSpec, ForgeSpec, forge, forge_blocks};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -76,7 +76,7 @@ struct Make {
     no_shares: bool,
     /// Layout: fixed-le, fixed-be, fixed-be-length32, fixed-be-length32-v0.1-tables or bigsize.
     #[arg(long, default_value = "bigsize", value_parser = layout)]
-    layout: Layout,
+    layout: EpochLayout,
     /// Rows of each module.
     #[arg(long, default_value_t = 5)]
     module_rows: u64,
@@ -103,8 +103,8 @@ struct Sessions {
     body_bytes: usize,
 }
 
-fn layout(name: &str) -> Result<Layout, String> {
-    Layout::by_name(name).ok_or_else(|| format!("no layout is called {name}"))
+fn layout(name: &str) -> Result<EpochLayout, String> {
+    EpochLayout::by_name(name).ok_or_else(|| format!("no layout is called {name}"))
 }
 
 fn main() -> ExitCode {

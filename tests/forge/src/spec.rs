@@ -1,6 +1,6 @@
 //! What to forge.
 
-use fm_eras::hbbft::Layout;
+use fm_eras::hbbft::EpochLayout;
 use thiserror::Error;
 
 /// The parameters of a history.
@@ -27,7 +27,7 @@ pub struct ForgeSpec {
     /// How many percent of the shares that are not needed are of another peer or of an older epoch.
     pub bad_shares_percent: u32,
     /// On-disk layout.
-    pub layout: Layout,
+    pub layout: EpochLayout,
     /// Module instances, at least one.
     pub modules: Vec<u16>,
     /// Rows of each module, its version not counted.
@@ -56,7 +56,8 @@ impl Default for ForgeSpec {
 }
 
 /// The layout of v0.1.0 to v0.1.5.
-const V0_1: Layout = Layout { dialect: fm_codec::Dialect::A2, tables: fm_eras::hbbft::TableSet::V0_1 };
+const V0_1: EpochLayout =
+    EpochLayout { dialect: fm_codec::Dialect::A2, tables: fm_eras::hbbft::TableSet::V0_1 };
 
 /// Parameters that contradict each other.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Control, EpochStream, Scope, SessionOptions, Silent, audit_sessions};
+use fm_audit::{Audited, Control, HistoryKeys, Observer, OldSession, Origin, Request, Silent, audit_history};
 use fm_crypto::SessionKeys;
-use fm_eras::{DetectError, Detected, broadcast, detect, session};
+use fm_eras::{DetectError, Layout, broadcast, detect, session};
 use fm_forge::{BlockSpec, forge_blocks};
 use fm_store::ReadStore;
 
@@ -24,34 +24,25 @@ fn every_layout_is_recognised_and_sound() {
             // One aggregated signature has the bytes of a list of one: whoever knows has to say.
             Err(DetectError::Ambiguous { layouts }) if layout.name == "2f32eada5" => {
                 assert_eq!(layouts, ["2f32eada5", "d65634ad2"]);
-                Detected::by_name(layout.name).unwrap()
+                Layout::by_name(layout.name).unwrap()
             }
             detected => detected.unwrap(),
         };
-        let Detected::Blocks(found) = detected else { panic!("{}", layout.name) };
+        let Layout::Blocks(found) = detected else { panic!("{}", layout.name) };
         // What was signed without a tag has the same records; only the keys tell.
         let expected = if layout.name == "fd79b5a6a" { "e91852c61" } else { layout.name };
         assert_eq!(found.name, expected);
         let mut findings = Vec::new();
-        let audit = audit_sessions(
-            EpochStream { rows: &store, path: store.path() },
-            SessionOptions {
-                layout: found,
-                keys: Some(&keys),
-                until: None,
-                side_records: true,
-                on_row: None,
-                scope: Scope::default(),
-            },
+        let audit = audit_history(
+            Origin { rows: &store, path: store.path(), layout: detected },
+            Request::everything(Some(HistoryKeys::Session(&keys))),
             Control { progress: &Silent, interrupted: &AtomicBool::new(false) },
-            &mut |finding| findings.push(finding),
-            &mut |_| Ok(()),
+            Observer::of_findings(&mut |finding| findings.push(finding)),
         )
         .unwrap();
         assert_eq!(findings, [], "{}", layout.name);
-        let untagged = (layout.name == "fd79b5a6a").then_some(layout);
-        assert_eq!((audit.signed, audit.untagged), (12, untagged), "{}", layout.name);
-        let anchor = audit.anchor.unwrap();
+        assert_eq!((audit.chain.signed, audit.layout), (12, Some(Layout::Blocks(layout))), "{}", layout.name);
+        let anchor = audit.proven.unwrap();
         let transactions = if layout.transactions.is_some() { forged.transactions } else { 0 };
         assert_eq!((anchor.items, anchor.transactions), (forged.items, transactions), "{}", layout.name);
     }
@@ -69,25 +60,23 @@ fn guardians_with_different_signatures_have_one_history_root() {
         let keys = SessionKeys::new(&forged.keys).unwrap();
         let store = ReadStore::open(&dir.join("database")).unwrap();
         let mut signatures = Vec::new();
-        let audit = audit_sessions(
-            EpochStream { rows: &store, path: store.path() },
-            SessionOptions {
-                layout,
-                keys: Some(&keys),
-                until: None,
-                side_records: true,
-                on_row: None,
-                scope: Scope::default(),
-            },
-            Control { progress: &Silent, interrupted: &AtomicBool::new(false) },
-            &mut |finding| panic!("{finding}"),
-            &mut |block| {
+        let observer = Observer {
+            on_finding: &mut |finding| panic!("{finding}"),
+            on_session: Some(&mut |session: OldSession<'_>| {
+                let Audited::Block(block) = session.audited else { panic!("an epoch") };
                 signatures.push(block.decoded.as_ref().unwrap().block.signatures.clone());
                 Ok(())
-            },
+            }),
+            on_row: None,
+        };
+        let audit = audit_history(
+            Origin { rows: &store, path: store.path(), layout: Layout::Blocks(layout) },
+            Request::everything(Some(HistoryKeys::Session(&keys))),
+            Control { progress: &Silent, interrupted: &AtomicBool::new(false) },
+            observer,
         )
         .unwrap();
-        roots.push(audit.anchor.unwrap().history_root);
+        roots.push(audit.proven.unwrap().history_root);
         digests.push(signatures);
     }
     assert!(roots.iter().all(|root| *root == roots[0]));

@@ -1,7 +1,7 @@
 //! Real databases with damage are still what they are.
 
-use fm_eras::hbbft::{HISTORY_TABLE, Layout};
-use fm_eras::{Detected, detect};
+use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE};
+use fm_eras::{Layout, detect};
 use fm_rows::MemoryRows;
 use fm_tests::fixture;
 
@@ -17,12 +17,12 @@ fn damaged_real_databases_are_still_what_they_are() {
                 value.truncate(value.len() / 2);
             }
         }
-        assert_eq!(detect(&memory).unwrap(), Detected::Hbbft(Layout::by_name("bigsize").unwrap()));
+        assert_eq!(detect(&memory).unwrap(), Layout::Hbbft(EpochLayout::by_name("bigsize").unwrap()));
     }
     // The history alone, without any other table.
     let only: Vec<_> = good.into_iter().filter(|(key, _)| key[0] == HISTORY_TABLE).collect();
     assert_eq!(
         detect(&MemoryRows::from_iter(only)).unwrap(),
-        Detected::Hbbft(Layout::by_name("bigsize").unwrap())
+        Layout::Hbbft(EpochLayout::by_name("bigsize").unwrap())
     );
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use fm_eras::hbbft::{
-    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, Table, check_record, decode_epoch, decode_last_epoch,
+    EpochLayout, HISTORY_TABLE, LAST_EPOCH_KEY, Table, check_record, decode_epoch, decode_last_epoch,
     encode_epoch, epoch_of_key, index_row,
 };
-use fm_eras::{Detected, Tables, detect};
+use fm_eras::{Layout, Tables, detect};
 use fm_history::{Epoch, EpochItem, accepted_transactions, sha256};
 use fm_tests::fixture;
 use serde_json::Value;
@@ -25,8 +25,8 @@ const ALL: [&str; 8] = [
     "bad-d-missing-epoch",
 ];
 
-fn layout() -> Layout {
-    Layout::by_name("bigsize").unwrap()
+fn layout() -> EpochLayout {
+    EpochLayout::by_name("bigsize").unwrap()
 }
 
 fn truth(name: &str) -> Value {
@@ -123,7 +123,7 @@ fn every_epoch_is_what_the_old_code_says() {
 fn every_other_row_is_of_a_known_table() {
     for name in ALL {
         let store = database(name);
-        assert_eq!(detect(&store).unwrap(), Detected::Hbbft(layout()), "{name}");
+        assert_eq!(detect(&store).unwrap(), Layout::Hbbft(layout()), "{name}");
         for (key, value) in rows(&store) {
             check_record(&key, &value, &layout()).unwrap_or_else(|error| panic!("{name}: {error}"));
         }

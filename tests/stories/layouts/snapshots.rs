@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use fm_codec::{Dialect, Reader};
-use fm_eras::hbbft::{HISTORY_TABLE, Layout, check_record, decode_epoch, encode_epoch, epoch_of_key};
-use fm_eras::{Detected, detect};
+use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE, check_record, decode_epoch, encode_epoch, epoch_of_key};
+use fm_eras::{Layout, detect};
 use fm_history::{EpochItem, sha256};
 use fm_tests::fixture;
 
@@ -46,8 +46,8 @@ const SNAPSHOTS: [(&str, &str); 27] = [
 ];
 
 /// The snapshots of era A, with their layouts.
-fn of_era_a() -> impl Iterator<Item = (&'static str, Layout)> {
-    SNAPSHOTS.into_iter().filter_map(|(name, layout)| Some((name, Layout::by_name(layout)?)))
+fn of_era_a() -> impl Iterator<Item = (&'static str, EpochLayout)> {
+    SNAPSHOTS.into_iter().filter_map(|(name, layout)| Some((name, EpochLayout::by_name(layout)?)))
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn every_snapshot_is_of_its_era() {
 fn every_record_of_eras_c_to_e_is_one_of_its_table_to_the_last_byte() {
     let mut damaged = Vec::new();
     for (name, layout) in SNAPSHOTS {
-        let Some(Detected::Blocks(layout)) = Detected::by_name(layout) else { continue };
+        let Some(Layout::Blocks(layout)) = Layout::by_name(layout) else { continue };
         for (key, value) in rows(&open(&fixture("upstream-snapshots").join(name))) {
             if let Err(error) = layout.check_row(&key, &value) {
                 damaged.push(format!("{name} {}: {error}", hex::encode(&key)));
@@ -109,7 +109,7 @@ fn every_record_of_era_a_is_known_to_its_layout_and_to_no_other_integer_form() {
         for (key, value) in &rows {
             check_record(key, value, &layout).unwrap_or_else(|error| panic!("{name}: {error}"));
         }
-        for other in Layout::ALL {
+        for other in EpochLayout::ALL {
             if other.dialect.integers == layout.dialect.integers {
                 continue;
             }
@@ -171,7 +171,7 @@ fn every_epoch_of_era_a_decodes() {
 fn the_worked_example() {
     let store = open(&fixture("upstream-snapshots/global-v0-f712cee69"));
     let value = store.get(&[0x05, 0x06]).unwrap().unwrap();
-    let epoch = decode_epoch(&value, &Layout::by_name("bigsize").unwrap()).unwrap();
+    let epoch = decode_epoch(&value, &EpochLayout::by_name("bigsize").unwrap()).unwrap();
     assert_eq!(value.len(), 371 + 32 + 97);
     assert_eq!(
         epoch.computed_hash.to_string(),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use fm_archive::{MAX_KEY_LEN, MAX_VALUE_LEN};
-use fm_eras::hbbft::{HISTORY_TABLE, Layout, Table, decode_epoch};
+use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE, Table, decode_epoch};
 use fm_forge::ForgeSpec;
 use fm_forge::damage::{edit_row, rewrite, rewrite_and_add};
 use fm_tests::{
@@ -21,7 +21,7 @@ const SESSIONS: u8 = 0x04;
 /// Every layout whose histories can be converted; each has a tip of several epochs, which a conversion leaves out and
 /// an audit warns of.
 fn federations() -> Vec<Federation> {
-    let layouts = Layout::ALL.into_iter().filter(Layout::is_framed);
+    let layouts = EpochLayout::ALL.into_iter().filter(EpochLayout::is_framed);
     layouts
         .map(|layout| {
             let spec = ForgeSpec {

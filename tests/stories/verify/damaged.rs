@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use fm_eras::hbbft::{Layout, Table, decode_epoch, epoch_key};
+use fm_eras::hbbft::{EpochLayout, Table, decode_epoch, epoch_key};
 use fm_forge::ForgeSpec;
 use fm_forge::damage::{edit_epoch, edit_row, rewrite, rewrite_and_add};
 use fm_history::{Code, Contribution, Epoch, EpochItem, Severity};
@@ -112,7 +112,7 @@ impl Damage {
 /// A good history, and rows of it to do damage to.
 struct Good {
     federation: Federation,
-    layout: Layout,
+    layout: EpochLayout,
 }
 
 impl Good {
@@ -385,7 +385,7 @@ fn codes_of_special_sources() {
     };
     let wrong = found(&good.federation.guardian(), &stranger.config(), 1);
     assert_eq!(wrong, [(Code::WrongKeys.as_str().to_owned(), None)]);
-    for layout in Layout::ALL.into_iter().filter(|layout| !layout.is_framed()) {
+    for layout in EpochLayout::ALL.into_iter().filter(|layout| !layout.is_framed()) {
         let opaque = Federation::new(ForgeSpec { layout, epochs: 40, ..ForgeSpec::default() });
         let unchecked = found(&opaque.guardian(), &opaque.config(), 0);
         assert!(

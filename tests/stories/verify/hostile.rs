@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use fm_archive::{ArchiveWriter, Metadata, Options};
 use fm_codec::Writer;
-use fm_eras::hbbft::{HISTORY_TABLE, LAST_EPOCH_KEY, Layout, MAX_ELEMENTS, decode_epoch, epoch_key};
+use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE, LAST_EPOCH_KEY, MAX_ELEMENTS, decode_epoch, epoch_key};
 use fm_forge::ForgeSpec;
 use fm_history::{Hash, sha256};
 use fm_rows::Row;
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 struct Hostile {
     federation: Federation,
     rows: Vec<Row>,
-    layout: Layout,
+    layout: EpochLayout,
     next: u64,
     last_hash: Hash,
 }
@@ -193,7 +193,7 @@ fn first_rows_of_many_tables() {
 /// In this layout all keys are read before the first epoch is.
 #[test]
 fn rows_beside_the_epochs_of_fixed_le() {
-    let layout = Layout::by_name("fixed-le").expect("a layout");
+    let layout = EpochLayout::by_name("fixed-le").expect("a layout");
     let federation = Federation::new(ForgeSpec { layout, epochs: 30, ..ForgeSpec::default() });
     let (path, value) = (federation.beside("hostile.fmar"), vec![0; 20_000_000]);
     let good = rows(&federation.database());

@@ -9,7 +9,7 @@ use fm_backup::{DEFAULT_LEVEL, Location, Profile};
 use fm_cli::{
     Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, StrictArgs, count, layout_by_name, number,
 };
-use fm_eras::Detected;
+use fm_eras::Layout;
 
 use crate::move_args::MoveArgs;
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -87,7 +87,7 @@ pub(crate) struct LayoutArgs {
 }
 
 impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
         self.layout.as_deref().map(layout_by_name).transpose()
     }
 }

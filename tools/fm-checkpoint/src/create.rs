@@ -70,7 +70,7 @@ fn show(
 ) -> Result<Exit, Failure> {
     let survey = &created.survey;
     let exit = if survey.errors > 0 { Exit::Findings } else { Exit::Done };
-    let anchor = survey.audit.anchor.as_ref();
+    let anchor = survey.audit.proven.as_ref();
     if arguments.json.json {
         output.json(&CreateVerdict {
             r#type: "verdict",

@@ -108,7 +108,7 @@ fn show(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let (survey, summary) = (&exported.survey, &exported.summary);
-    let anchor = survey.audit.anchor.as_ref();
+    let anchor = survey.audit.proven.as_ref();
     if arguments.json.json {
         return output.json(&ExportVerdict {
             r#type: "verdict",

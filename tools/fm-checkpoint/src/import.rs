@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &ImportArgs) -> Result<Exit, Failure> {
     let imported = or_refused(imported, arguments.json.json, &mut output)?;
     let survey = imported.survey.as_ref();
     if arguments.json.json {
-        let anchor = survey.and_then(|survey| survey.audit.anchor.as_ref());
+        let anchor = survey.and_then(|survey| survey.audit.proven.as_ref());
         let stated = state.metadata().and_then(|stated| stated.get("history_root").map(str::to_owned));
         output.json(&ImportVerdict {
             r#type: "verdict",

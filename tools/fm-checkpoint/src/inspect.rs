@@ -9,7 +9,7 @@ use fm_cli::{
     print_tables, table_lines,
 };
 use fm_eras::modules::Modules;
-use fm_eras::{Detected, Tables};
+use fm_eras::{Layout, Tables};
 use fm_rows::SourceError;
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
 /// Counts the records by table, as the layout in the header has them.
 fn count(archive: &ArchiveSource, arguments: &InspectArgs) -> Result<Counted, Failure> {
     let name = archive.metadata("layout").unwrap_or_default();
-    let Some(layout) = Detected::by_name(&name) else {
+    let Some(layout) = Layout::by_name(&name) else {
         let message = format!("{} names no layout that is known: {name:?}", archive.path().display());
         return Err(Failure::new(Exit::CannotLook, message).hint("without --tables the rest is shown"));
     };

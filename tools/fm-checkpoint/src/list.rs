@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
-    let keys_for = |layout: &fm_eras::Detected| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
+    let keys_for = |layout: &fm_eras::Layout| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
     let listed = fm_backup::list::<Failure>(&arguments.data_dir, &keys_for, control)?;
     drop(progress);
     let current = listed.iter().find(|listed| !listed.is_checkpoint);

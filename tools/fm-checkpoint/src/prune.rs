@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
-    let keys_for = |layout: &fm_eras::Detected| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
+    let keys_for = |layout: &fm_eras::Layout| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
     let pruned =
         fm_backup::prune::<Failure>(&arguments.data_dir, rule, arguments.dry_run, &keys_for, control)?;
     drop(progress);

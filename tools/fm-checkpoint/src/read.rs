@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fm_backup::State;
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::decode_block;
 use fm_eras::hbbft::epoch_key;
 use fm_eras::modules::{ModuleKey, Modules};
@@ -110,7 +110,7 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
     };
     let mut line = RecordLine::new(&key, &value, &names)?;
     line.session = arguments.session;
-    if let (Some(_), Detected::Blocks(layout)) = (arguments.session, state.layout())
+    if let (Some(_), Layout::Blocks(layout)) = (arguments.session, state.layout())
         && let Ok(block) = decode_block(&value, layout)
     {
         line.items = Some(block.items.len());
@@ -121,10 +121,10 @@ pub(crate) fn get(arguments: &GetArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn session_key(layout: Detected, session: u64) -> Vec<u8> {
+fn session_key(layout: Layout, session: u64) -> Vec<u8> {
     match layout {
-        Detected::Hbbft(layout) => epoch_key(session, layout.dialect),
-        Detected::Blocks(layout) => {
+        Layout::Hbbft(layout) => epoch_key(session, layout.dialect),
+        Layout::Blocks(layout) => {
             let mut writer = fm_codec::Writer::new(layout.dialect);
             writer.u8(layout.history);
             writer.u64(session);

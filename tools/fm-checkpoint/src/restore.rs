@@ -154,7 +154,7 @@ fn chosen(
 ) -> Result<Chosen, Failure> {
     match (&arguments.checkpoint, &arguments.archive) {
         (Some(name), _) if name == LATEST => {
-            let keys_for = |layout: &fm_eras::Detected| keys.of_history(layout).map(Some);
+            let keys_for = |layout: &fm_eras::Layout| keys.of_history(layout).map(Some);
             let path = fm_backup::newest_good::<Failure>(dir.path(), &keys_for, control)?;
             let name = path.file_name().and_then(|name| name.to_str());
             Ok(Chosen::checkpoint(name.unwrap_or_default())?)

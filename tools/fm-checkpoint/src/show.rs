@@ -20,14 +20,14 @@ pub(crate) fn print_history(
         output.line(&format!(
             "signed     {} of {} epochs or sessions, {} covered by later signatures, {} unproven",
             group_digits(chain.signed),
-            group_digits(chain.epochs),
+            group_digits(chain.records),
             group_digits(chain.covered),
             group_digits(chain.unproven)
         ))?;
     } else {
         output.line("signed     NOT CHECKED: without --config or --keys this shows consistency only")?;
     }
-    let Some(anchor) = &audit.anchor else {
+    let Some(anchor) = &audit.proven else {
         return output.line("history    nothing that a root could stand for");
     };
     output.line(&format!(

@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &VerifyArgs) -> Result<Exit, Failure> {
         federation: federation.as_deref(),
         layout,
     };
-    let keys_for = |layout: &fm_eras::Detected| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
+    let keys_for = |layout: &fm_eras::Layout| keys.as_ref().map(|keys| keys.of_history(layout)).transpose();
     let verified = fm_backup::verify(&archive, &options, keys_for, control, &mut |finding| {
         printer.print(&finding);
     });
@@ -73,7 +73,7 @@ fn conclude(
         (0, false, true) => ("sound", Exit::Done),
         (0, false, false) => ("unpinned", Exit::Partial),
     };
-    let anchor = survey.and_then(|survey| survey.audit.anchor.as_ref());
+    let anchor = survey.and_then(|survey| survey.audit.proven.as_ref());
     // A quick check proves the file, so what the header says of the history is only repeated.
     let stated = verified.metadata.get("history_root").map(str::to_owned);
     if arguments.json.json {

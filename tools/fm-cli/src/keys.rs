@@ -10,7 +10,7 @@ use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
 use fm_datadir::{CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_store::real_path;
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
@@ -55,10 +55,10 @@ impl PinnedKeys {
     }
 
     /// The keys that a history of this layout is signed with.
-    pub fn of_history(&self, layout: &Detected) -> Result<HistoryKeys<'_>, Failure> {
+    pub fn of_history(&self, layout: &Layout) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {
-            (Detected::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
-            (Detected::Blocks(layout), _, Some(keys)) if layout.era != "B" && keys.tag().is_none() => {
+            (Layout::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
+            (Layout::Blocks(layout), _, Some(keys)) if layout.era != "B" && keys.tag().is_none() => {
                 let message = format!(
                     "{} holds keys without parity (64 hex digits); sessions of era {} are signed with keys that have \
                      one (66)",
@@ -67,8 +67,8 @@ impl PinnedKeys {
                 );
                 Err(Failure::new(Exit::Usage, message))
             }
-            (Detected::Blocks(_), _, Some(keys)) => Ok(HistoryKeys::Session(keys)),
-            (Detected::Hbbft(_), None, _) if self.config.is_some() => {
+            (Layout::Blocks(_), _, Some(keys)) => Ok(HistoryKeys::Session(keys)),
+            (Layout::Hbbft(_), None, _) if self.config.is_some() => {
                 let message = format!(
                     "{} has no epoch_pk_set: it is the config of v0.2 or later, and HoneyBadger epochs are signed \
                      with the keys of the v0.1 config",
@@ -76,14 +76,14 @@ impl PinnedKeys {
                 );
                 Err(Failure::new(Exit::Usage, message).hint("give the consensus.json that v0.1 ran with"))
             }
-            (Detected::Hbbft(_), None, _) => {
+            (Layout::Hbbft(_), None, _) => {
                 let message = format!(
                     "{} holds session keys; a HoneyBadger history is signed with an epoch_pk_set",
                     self.path.display()
                 );
                 Err(Failure::new(Exit::Usage, message))
             }
-            (Detected::Blocks(_), _, None) => {
+            (Layout::Blocks(_), _, None) => {
                 let message = format!(
                     "{} holds no session keys; a history of era {} is signed with the guardians' broadcast keys",
                     self.path.display(),
@@ -99,7 +99,7 @@ impl PinnedKeys {
     ///
     /// # Errors
     /// If keys that the user named are of another kind.
-    pub fn usable_for(&self, layout: &Detected) -> Result<Option<HistoryKeys<'_>>, Failure> {
+    pub fn usable_for(&self, layout: &Layout) -> Result<Option<HistoryKeys<'_>>, Failure> {
         let keys = self.of_history(layout);
         if self.is_found { Ok(keys.ok()) } else { keys.map(Some) }
     }
@@ -333,9 +333,9 @@ fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
 }
 
 /// The layout that the user named.
-pub fn layout_by_name(name: &str) -> Result<Detected, Failure> {
-    Detected::by_name(name).ok_or_else(|| {
+pub fn layout_by_name(name: &str) -> Result<Layout, Failure> {
+    Layout::by_name(name).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("there is no layout {name:?}"))
-            .hint(format!("the layouts are {}", Detected::names().join(", ")))
+            .hint(format!("the layouts are {}", Layout::names().join(", ")))
     })
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use fm_eras::modules::{ModuleKey, Modules, UNKNOWN_TABLE};
-use fm_eras::{Detected, TableCount, Tables};
+use fm_eras::{Layout, TableCount, Tables};
 use fm_history::printable;
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ pub fn prefix_of(key: &[u8], modules: &Modules) -> Vec<u8> {
 }
 
 /// Every table that has rows.
-pub fn table_lines(tables: &Tables, layout: &Detected, modules: &Modules) -> Vec<TableLine> {
+pub fn table_lines(tables: &Tables, layout: &Layout, modules: &Modules) -> Vec<TableLine> {
     let line = |(prefix, count): (&Vec<u8>, &TableCount)| {
         let name = layout.table_name(prefix).unwrap_or("unknown");
         let module = modules.key_of(prefix).map(|key| {

@@ -1,7 +1,7 @@
 //! The keys that a verdict rests on, by the one name that they have: for people and as JSON.
 
 use fm_audit::TrustedKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use serde::Serialize;
 
 use crate::PinnedKeys;
@@ -26,7 +26,7 @@ pub struct NamedKeys {
 
 impl NamedKeys {
     /// Those that two histories of these layouts are signed with; none if no keys were given.
-    pub fn of(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> Option<Self> {
+    pub fn of(keys: Option<&PinnedKeys>, layouts: [&Layout; 2]) -> Option<Self> {
         let PinnedKeys { path, is_found, .. } = keys?;
         let path = path.display().to_string();
         Some(Self { path, found: *is_found, key_set: trusted(keys).names(layouts) })
@@ -34,7 +34,7 @@ impl NamedKeys {
 }
 
 /// The line that names the keys that an answer about histories of these layouts rests on.
-pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> String {
+pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Layout; 2]) -> String {
     let Some(keys) = keys else {
         return "trust root NONE: without --config or --keys no signature is checked".to_owned();
     };
@@ -45,21 +45,21 @@ pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Detected; 2]) -> St
 }
 
 /// The keys of one kind.
-fn words(keys: &PinnedKeys, layout: &Detected) -> String {
+fn words(keys: &PinnedKeys, layout: &Layout) -> String {
     let path = keys.path.display();
     match (layout, &keys.epoch, &keys.session) {
-        (Detected::Hbbft(_), Some(epoch), _) => {
+        (Layout::Hbbft(_), Some(epoch), _) => {
             let degree = epoch.degree();
             let needed = degree.saturating_add(1);
             format!("{} from {path} (degree {degree}: {needed} guardians sign together)", epoch.name())
         }
-        (Detected::Blocks(_), _, Some(session)) => format!(
+        (Layout::Blocks(_), _, Some(session)) => format!(
             "{} from {path} ({} guardians, {} sign together)",
             session.name(),
             session.guardians(),
             session.threshold()
         ),
-        (Detected::Hbbft(_), None, _) => format!("NONE of epochs: {path} has only keys that sign sessions"),
-        (Detected::Blocks(_), _, None) => format!("NONE of sessions: {path} has only keys that sign epochs"),
+        (Layout::Hbbft(_), None, _) => format!("NONE of epochs: {path} has only keys that sign sessions"),
+        (Layout::Blocks(_), _, None) => format!("NONE of sessions: {path} has only keys that sign epochs"),
     }
 }

@@ -4,14 +4,14 @@ use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
-use fm_eras::Detected;
+use fm_eras::Layout;
 
 /// Accepts any text, and offers the names of a list.
 #[derive(Clone, Copy)]
 pub struct Names(fn() -> Vec<&'static str>);
 
 /// The names of all layouts.
-pub const LAYOUTS: Names = Names(Detected::names);
+pub const LAYOUTS: Names = Names(Layout::names);
 /// The codes of all findings.
 pub(crate) const CODES: Names = Names(crate::explain::codes);
 

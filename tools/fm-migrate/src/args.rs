@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use fm_cli::{
     Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, SourceArgs, StrictArgs, layout_by_name, number,
 };
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::Version;
 use fm_eras::session;
 
@@ -57,7 +57,7 @@ pub(crate) struct LayoutArgs {
 }
 
 impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
         self.layout.as_deref().map(layout_by_name).transpose()
     }
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use fm_audit::{Anchor, Control, EpochStream, Silent, Source, omission_findings, open_source};
+use fm_audit::{Control, Origin, ProvenPrefix, Silent, Source, omission_findings, open_source};
 use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, Refused, TerminalProgress, check_target,
     group_digits, interrupt_flag, root_line, trust_root_line,
 };
 use fm_eras::modules::OnStart;
-use fm_eras::{Detected, session};
+use fm_eras::{Layout, session};
 use fm_history::{Code, Finding, Manifest, Severity, printable};
 use fm_migration::{Conversion, MigrationError, ModuleStart, PlanOptions, on_start};
 use fm_store::ReadStore;
@@ -24,7 +24,7 @@ struct Opened {
     store: ReadStore,
     /// What the database lacks.
     omissions: Vec<Finding>,
-    layout: Detected,
+    layout: Layout,
     keys: PinnedKeys,
     /// The kinds of the modules, if the keys are those of a configuration.
     kinds: BTreeMap<u16, String>,
@@ -65,13 +65,12 @@ fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
 }
 
 impl Opened {
-    fn stream(&self) -> EpochStream<'_> {
-        EpochStream { rows: &self.store, path: self.store.path() }
+    fn history(&self) -> Origin<'_> {
+        Origin { rows: &self.store, path: self.store.path(), layout: self.layout }
     }
 
     fn options(&self, arguments: &CheckArgs) -> Result<PlanOptions<'_>, Failure> {
         Ok(PlanOptions {
-            layout: self.layout,
             keys: self.keys.of_history(&self.layout)?,
             until: arguments.until,
             omissions: &self.omissions,
@@ -192,7 +191,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let opened = open(arguments)?;
     let mut printer = FindingPrinter::new(arguments.json);
     let plan =
-        fm_migration::plan(opened.stream(), opened.options(arguments)?, opened.control(), &mut |finding| {
+        fm_migration::plan(opened.history(), opened.options(arguments)?, opened.control(), &mut |finding| {
             printer.print(&finding)
         });
     let mut output = printer.finish()?;
@@ -205,7 +204,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
             verdict: "convertible",
             era: opened.layout.era(),
             dialect: opened.layout.name(),
-            epochs: chain.epochs,
+            epochs: chain.records,
             signed: chain.signed,
             covered: chain.covered,
             tip: chain.tip,
@@ -225,12 +224,12 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let proven = group_digits(chain.signed + chain.covered);
     opened.keys.say_found(&mut output)?;
     output.line(&match opened.layout {
-        Detected::Hbbft(_) => format!(
+        Layout::Hbbft(_) => format!(
             "proven     {proven} epochs: {} signed, {} covered by later signatures",
             group_digits(chain.signed),
             group_digits(chain.covered)
         ),
-        Detected::Blocks(_) => format!("proven     {proven} sessions, each signed by enough guardians"),
+        Layout::Blocks(_) => format!("proven     {proven} sessions, each signed by enough guardians"),
     })?;
     if chain.tip > 0 {
         output
@@ -243,7 +242,7 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print_anchor(output: &mut Output, anchor: &Anchor) -> Result<(), Failure> {
+fn print_anchor(output: &mut Output, anchor: &ProvenPrefix) -> Result<(), Failure> {
     output.line(&format!(
         "sessions   {} (0 to {}), {} items, {} of them transactions",
         group_digits(anchor.sessions),
@@ -281,7 +280,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     let json = arguments.check.json;
     let mut printer = FindingPrinter::new(json);
     let conversion = Conversion {
-        stream: opened.stream(),
+        origin: opened.history(),
         options: opened.options(&arguments.check)?,
         federation: &opened.federation,
         session_keys: &opened.keys.session_keys_in_hex(),

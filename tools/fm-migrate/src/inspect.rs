@@ -8,9 +8,9 @@ use fm_cli::{
 };
 use fm_codec::{Dialect, Reader};
 use fm_eras::block::{BlockLayout, ValueForm, decode_block};
-use fm_eras::hbbft::{self, HISTORY_TABLE, Layout};
+use fm_eras::hbbft::{self, EpochLayout, HISTORY_TABLE};
 use fm_eras::modules::Modules;
-use fm_eras::{Detected, Tables, detect};
+use fm_eras::{Layout, Tables, detect};
 use fm_history::{Code, Finding, printable};
 use fm_rows::SourceError;
 use fm_store::ReadStore;
@@ -89,8 +89,8 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
     let kinds = config.map(|config| config.modules.clone()).unwrap_or_default();
     let modules = Modules::read(&store, detected, &kinds).map_err(unreadable)?;
     let (mut inspection, tables) = match detected {
-        Detected::Hbbft(layout) => inspect_hbbft(&store, layout, &modules)?,
-        Detected::Blocks(layout) => inspect_blocks(&store, layout, &modules)?,
+        Layout::Hbbft(layout) => inspect_hbbft(&store, layout, &modules)?,
+        Layout::Blocks(layout) => inspect_blocks(&store, layout, &modules)?,
     };
     inspection.modules = module_lines(&tables, &modules);
     inspection.tables = table_lines(&tables, &detected, &modules);
@@ -112,10 +112,10 @@ fn unreadable(error: SourceError) -> Failure {
 
 fn inspect_hbbft(
     store: &ReadStore,
-    layout: Layout,
+    layout: EpochLayout,
     modules: &Modules,
 ) -> Result<(Inspection, Tables), Failure> {
-    let mut inspection = Inspection::new(&Detected::Hbbft(layout));
+    let mut inspection = Inspection::new(&Layout::Hbbft(layout));
     let tables = Tables::count(
         store,
         |key| prefix_of(key, modules),
@@ -149,7 +149,7 @@ fn inspect_blocks(
     layout: &'static BlockLayout,
     modules: &Modules,
 ) -> Result<(Inspection, Tables), Failure> {
-    let mut inspection = Inspection::new(&Detected::Blocks(layout));
+    let mut inspection = Inspection::new(&Layout::Blocks(layout));
     let tables = Tables::count(
         store,
         |key| prefix_of(key, modules),
@@ -173,7 +173,7 @@ fn two_texts(value: &[u8], dialect: Dialect) -> Option<ServerVersions> {
 }
 
 impl Inspection {
-    fn new(layout: &Detected) -> Self {
+    fn new(layout: &Layout) -> Self {
         Self {
             era: layout.era().to_owned(),
             dialect: layout.name(),
@@ -189,7 +189,7 @@ impl Inspection {
             omissions: Vec::new(),
             guardians: BTreeMap::new(),
             found: None,
-            is_epochs: matches!(layout, Detected::Hbbft(_)),
+            is_epochs: matches!(layout, Layout::Hbbft(_)),
             modules: Vec::new(),
             tables: Vec::new(),
         }
@@ -200,7 +200,7 @@ impl Inspection {
         self.last = Some(self.last.map_or(number, |last| last.max(number)));
     }
 
-    fn see_epoch(&mut self, key: &[u8], value: &[u8], layout: &Layout) {
+    fn see_epoch(&mut self, key: &[u8], value: &[u8], layout: &EpochLayout) {
         let number = hbbft::epoch_of_key(key, layout.dialect);
         if let Ok(number) = number {
             self.see(number);

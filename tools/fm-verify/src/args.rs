@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, count, layout_by_name, number};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::Hash;
 
 use crate::audit_args::AuditArgs;
@@ -73,7 +73,7 @@ pub(crate) struct LayoutArgs {
 }
 
 impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Detected>, Failure> {
+    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
         self.layout.as_deref().map(layout_by_name).transpose()
     }
 }

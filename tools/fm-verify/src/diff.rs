@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, KeyStanding, Source, StoredHistory, TrustedKeys, open_source};
+use fm_audit::{AuditError, Control, KeyStanding, Origin, Source, TrustedKeys, open_source};
 use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
     group_digits, interrupt_flag, root_line, trust_root_line, trusted,
 };
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_evidence::{CompareForm, Comparison, Explanation, Pair, compare_histories, evidence, explain};
 use fm_history::{DiffClass, Hash};
 use serde::Serialize;
@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
 }
 
 fn compare(
-    sides: [StoredHistory<'_>; 2],
+    sides: [Origin<'_>; 2],
     keys: Option<&PinnedKeys>,
     control: Control<'_>,
 ) -> Result<Found, AuditError> {
@@ -145,11 +145,11 @@ fn sides<'a>(
     left: &'a Source,
     right: &'a Source,
     keys: Option<PinnedKeys>,
-) -> Result<([StoredHistory<'a>; 2], Option<PinnedKeys>), Failure> {
+) -> Result<([Origin<'a>; 2], Option<PinnedKeys>), Failure> {
     let sides = [left.history(), right.history()];
     let Some(keys) = keys else { return Ok((sides, None)) };
     // Sealed sessions and old epochs have different ones.
-    let fit = |side: &StoredHistory<'_>| keys.of_history(&side.layout).map(drop);
+    let fit = |side: &Origin<'_>| keys.of_history(&side.layout).map(drop);
     match fit(&sides[0]).or_else(|failure| fit(&sides[1]).map_err(|_| failure)) {
         Ok(()) => Ok((sides, Some(keys))),
         Err(_) if keys.is_found => Ok((sides, None)),
@@ -161,7 +161,7 @@ fn sides<'a>(
 fn report(
     arguments: &DiffArgs,
     mut output: Output,
-    layouts: [&Detected; 2],
+    layouts: [&Layout; 2],
     found: &Found,
     keys: Option<&PinnedKeys>,
 ) -> Result<Exit, Failure> {
@@ -239,7 +239,7 @@ fn write_evidence(
 fn print_sides(
     output: &mut Output,
     arguments: &DiffArgs,
-    layouts: [&Detected; 2],
+    layouts: [&Layout; 2],
     keys: Option<&PinnedKeys>,
     found: &Found,
 ) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use fm_audit::Signers;
 use fm_cli::{Failure, Output, group_digits};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_evidence::{CompareForm, ExplainedSide, Explanation};
 use fm_history::{DiffClass, Entry, EntryItem, Hash, PeerId};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::view::{ItemLine, Modules, item_json, item_text, peers_text, signers_t
 /// A difference with the names of its sides.
 pub(crate) struct Explained<'a> {
     pub(crate) explanation: &'a Explanation,
-    pub(crate) layouts: [&'a Detected; 2],
+    pub(crate) layouts: [&'a Layout; 2],
     /// What the sides were made from, where they are sessions of a migrated directory.
     pub(crate) converted: [Option<&'a Converted>; 2],
     pub(crate) modules: &'a Modules,
@@ -155,7 +155,7 @@ impl Explained<'_> {
 
     /// What the numbers count.
     pub(crate) fn what(&self) -> &'static str {
-        let is_epoch = |layout: &&Detected| matches!(layout, Detected::Hbbft(_));
+        let is_epoch = |layout: &&Layout| matches!(layout, Layout::Hbbft(_));
         if self.layouts.iter().all(is_epoch) { "epoch" } else { "session" }
     }
 

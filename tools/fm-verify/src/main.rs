@@ -1,6 +1,7 @@
 //! `fm-verify`: is this history whole and signed; if not, where exactly does it break.
 
 mod args;
+mod attribution;
 mod audit_args;
 mod check_evidence;
 mod diff;
@@ -8,7 +9,6 @@ mod explained;
 mod guide;
 mod keys;
 mod open_session;
-mod origin;
 mod pending;
 mod prove;
 mod report;

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use fm_audit::EpochStream;
+use fm_audit::Origin;
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Code, Finding, Place};
 use fm_migration::{MigrationError, StoredUnits};
@@ -25,7 +25,7 @@ pub(crate) struct CheckedUnits {
 
 /// Checks the units of the session in progress, of `rounds` rounds if that is known.
 pub(crate) fn check(
-    stream: EpochStream<'_>,
+    origin: Origin<'_>,
     layout: &'static BlockLayout,
     keys: Option<&SessionKeys>,
     rounds: Option<u16>,
@@ -33,7 +33,7 @@ pub(crate) fn check(
 ) -> Result<CheckedUnits, Failure> {
     let past_end = rounds.map(|rounds| PastEnd { rounds, ..PastEnd::default() });
     let mut checked = CheckedUnits { units: 0, past_end };
-    let stored = match StoredUnits::read(stream, Detected::Blocks(layout)) {
+    let stored = match StoredUnits::read(Origin { layout: Layout::Blocks(layout), ..origin }) {
         Err(MigrationError::Units { source, .. }) => {
             on_finding(unchecked(&source.to_string()));
             return Ok(checked);

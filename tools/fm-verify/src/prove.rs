@@ -5,7 +5,7 @@ use fm_cli::{
     Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, note,
     read_file, trust_root_line, trusted,
 };
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_evidence::{ProofError, ProvenItem, check_proof, prove};
 use fm_history::{EntryItem, Hash};
 use serde::Serialize;
@@ -180,7 +180,7 @@ fn accept(
     keys: Option<&PinnedKeys>,
     file: String,
 ) -> Result<Exit, Failure> {
-    let is_epoch = matches!(proven.layout, Detected::Hbbft(_));
+    let is_epoch = matches!(proven.layout, Layout::Hbbft(_));
     // Enough guardians signed, or nobody could tell.
     let (name, exit) = match proven.signers.is_enough {
         Some(_) => ("proven", Exit::Done),
@@ -214,7 +214,7 @@ fn print(
     keys: Option<&PinnedKeys>,
     hex: bool,
 ) -> Result<(), Failure> {
-    let is_epoch = matches!(proven.layout, Detected::Hbbft(_));
+    let is_epoch = matches!(proven.layout, Layout::Hbbft(_));
     let what = if is_epoch { "epoch" } else { "session" };
     let (index, item, count) =
         (group_digits(proven.index), group_digits(proven.item), group_digits(proven.count));

@@ -4,11 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_audit::{
-    Control, EpochStream, Extent, HistoryAudit, HistoryKeys, Sample, Scope, StoredHistory, TrustFile, extent,
-};
+use fm_audit::{Control, Extent, HistoryAudit, HistoryKeys, Origin, Sample, Scope, TrustFile, extent};
 use fm_cli::{Exit, Failure, check_target, group_digits, number};
-use fm_eras::Detected;
 use serde::Serialize;
 
 fn some(text: &str) -> Result<u64, String> {
@@ -108,7 +105,7 @@ impl ScopeArgs {
     pub(crate) fn plan(
         &self,
         path: &Path,
-        history: StoredHistory<'_>,
+        history: Origin<'_>,
         is_migrated: bool,
         keys: Option<HistoryKeys<'_>>,
         control: Control<'_>,
@@ -120,10 +117,10 @@ impl ScopeArgs {
                     format!("{option} is about signatures, and no keys were given to check them with");
                 return Err(Failure::new(Exit::Usage, message).hint("give --config or --keys"));
             }
-            let range = self.range(history.stream, &history.layout, is_migrated, control)?.0;
+            let range = self.range(history, is_migrated, control)?.0;
             return Ok(Plan { range, ..Plan::default() });
         };
-        let (range, extent) = self.range(history.stream, &history.layout, is_migrated, control)?;
+        let (range, extent) = self.range(history, is_migrated, control)?;
         let sample = self.sample.map(|count| choose(count, extent.inside, self.seed)).transpose()?;
         // A sample of everything is none.
         let sample = sample.filter(|sample| sample.count() < sample.of());
@@ -137,8 +134,7 @@ impl ScopeArgs {
     /// The part that is looked at, if it is not all; it must be there.
     fn range(
         &self,
-        stream: EpochStream<'_>,
-        layout: &Detected,
+        history: Origin<'_>,
         is_migrated: bool,
         control: Control<'_>,
     ) -> Result<(Option<(u64, u64)>, Extent), Failure> {
@@ -155,7 +151,7 @@ impl ScopeArgs {
             return Err(Failure::new(Exit::Usage, "--to is before --from"));
         }
         let scope = Scope { from, to: self.to, ..Scope::default() };
-        let extent = extent(stream, layout, scope, control)?;
+        let extent = extent(history, scope, control)?;
         let Some(last) = extent.last else { return Ok((None, extent)) };
         let outside = [("--from", self.from), ("--to", self.to)];
         if let Some((option, bound)) =

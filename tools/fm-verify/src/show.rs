@@ -1,11 +1,11 @@
 //! `show`: one session, block or epoch, or an item in it.
 
-use fm_audit::{Control, Signers, Source, StoredHistory, open_source, read_entry};
+use fm_audit::{Control, Origin, Signers, Source, open_source, read_entry};
 use fm_cli::{
     Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
     trust_root_line, trusted,
 };
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{Entry, Hash};
 use serde::Serialize;
 
@@ -45,7 +45,7 @@ struct EntryLine<'a> {
 pub(crate) struct Found {
     pub(crate) index: u64,
     pub(crate) record: Vec<u8>,
-    pub(crate) layout: Detected,
+    pub(crate) layout: Layout,
     pub(crate) entry: Entry,
     pub(crate) item: Option<usize>,
 }
@@ -54,9 +54,9 @@ impl Found {
     /// What such a record is called.
     pub(crate) fn what(&self) -> &'static str {
         match self.layout {
-            Detected::Hbbft(_) => "epoch",
-            Detected::Blocks(layout) if layout.is_modern() => "session",
-            Detected::Blocks(_) => "block",
+            Layout::Hbbft(_) => "epoch",
+            Layout::Blocks(layout) if layout.is_modern() => "session",
+            Layout::Blocks(_) => "block",
         }
     }
 }
@@ -100,15 +100,15 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 /// The history that the user means: of a migrated directory the old epochs, or the new sessions.
-fn history_of<'a>(source: &'a Source, place: &PlaceArgs) -> StoredHistory<'a> {
+fn history_of<'a>(source: &'a Source, place: &PlaceArgs) -> Origin<'a> {
     if place.epoch.is_some() { source.original() } else { source.history() }
 }
 
 /// Finds what the user named, and takes it apart.
 pub(crate) fn find(source: &Source, place: &PlaceArgs, control: Control<'_>) -> Result<Found, Failure> {
     let history = history_of(source, place);
-    let path = history.stream.path.display();
-    let is_epochs = matches!(history.layout, Detected::Hbbft(_));
+    let path = history.path.display();
+    let is_epochs = matches!(history.layout, Layout::Hbbft(_));
     let (index, item) = match (place.session, place.epoch, place.txid) {
         (Some(_), ..) if is_epochs => {
             return Err(Failure::new(Exit::Usage, format!("{path} has no sessions, but epochs"))
@@ -134,9 +134,9 @@ pub(crate) fn find(source: &Source, place: &PlaceArgs, control: Control<'_>) -> 
     take(&history, index, item)
 }
 
-fn take(history: &StoredHistory<'_>, index: u64, item: Option<usize>) -> Result<Found, Failure> {
-    let (path, layout) = (history.stream.path.display(), history.layout);
-    let what = if matches!(layout, Detected::Hbbft(_)) { "epoch" } else { "session" };
+fn take(history: &Origin<'_>, index: u64, item: Option<usize>) -> Result<Found, Failure> {
+    let (path, layout) = (history.path.display(), history.layout);
+    let what = if matches!(layout, Layout::Hbbft(_)) { "epoch" } else { "session" };
     let record = history.record(index)?;
     let Some(record) = record else {
         return Err(match show_open::open(history, index)? {
@@ -158,7 +158,7 @@ fn take(history: &StoredHistory<'_>, index: u64, item: Option<usize>) -> Result<
 
 /// Whether it is a record of the old history: of a migrated directory both are shown.
 fn is_original(found: &Found) -> bool {
-    !matches!(found.layout, Detected::Blocks(layout) if layout.is_modern())
+    !matches!(found.layout, Layout::Blocks(layout) if layout.is_modern())
 }
 
 fn entry_line<'a>(
@@ -169,7 +169,7 @@ fn entry_line<'a>(
     keys: Option<NamedKeys>,
     hex: bool,
 ) -> EntryLine<'a> {
-    let is_epoch = matches!(found.layout, Detected::Hbbft(_));
+    let is_epoch = matches!(found.layout, Layout::Hbbft(_));
     let shown = found.entry.known_items().iter().enumerate();
     let list = shown.filter(|(number, _)| found.item.is_none_or(|item| item == *number));
     EntryLine {
@@ -201,7 +201,7 @@ fn print(
     hex: bool,
 ) -> Result<(), Failure> {
     let (entry, layout) = (&found.entry, &found.layout);
-    let is_epoch = matches!(layout, Detected::Hbbft(_));
+    let is_epoch = matches!(layout, Layout::Hbbft(_));
     let what = if is_epoch { "epoch     " } else { "session   " };
     let items = entry.items.as_ref().map_or_else(
         || "items that the layout hides".to_owned(),

@@ -3,7 +3,7 @@
 
 use fm_audit::{Control, Original, Signers, Source, TrustedKeys};
 use fm_cli::{Failure, group_digits};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{CarriedTransaction, Entry, EntryItem};
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ impl Converted {
     }
 
     fn is_epoch(&self) -> bool {
-        matches!(self.original.layout, Detected::Hbbft(_))
+        matches!(self.original.layout, Layout::Hbbft(_))
     }
 
     pub(crate) fn line(&self) -> OriginalLine<'_> {

@@ -3,9 +3,9 @@
 //! Only databases and archives that hold accepted items have one; a guardian who is alone has no units, and these items are all
 //! that there is of it.
 
-use fm_audit::StoredHistory;
+use fm_audit::Origin;
 use fm_cli::{Exit, Failure, Output, group_digits};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::decode_accepted_item;
 use fm_history::EntryItem;
 use fm_migration::StoredUnits;
@@ -28,22 +28,22 @@ struct OpenLine<'a> {
 }
 
 /// The session in progress, if the user named it.
-pub(crate) fn named(history: &StoredHistory<'_>, place: &PlaceArgs) -> Result<Option<StoredUnits>, Failure> {
+pub(crate) fn named(history: &Origin<'_>, place: &PlaceArgs) -> Result<Option<StoredUnits>, Failure> {
     let Some(index) = place.session else { return Ok(None) };
     // A session that is finished is not in progress: its accepted items are gone.
-    if matches!(history.layout, Detected::Hbbft(_)) || history.record(index)?.is_some() {
+    if matches!(history.layout, Layout::Hbbft(_)) || history.record(index)?.is_some() {
         return Ok(None);
     }
     open(history, index)
 }
 
 /// The session in progress, if it has this number and anything was accepted in it.
-pub(crate) fn open(history: &StoredHistory<'_>, index: u64) -> Result<Option<StoredUnits>, Failure> {
-    if matches!(history.layout, Detected::Hbbft(_)) {
+pub(crate) fn open(history: &Origin<'_>, index: u64) -> Result<Option<StoredUnits>, Failure> {
+    if matches!(history.layout, Layout::Hbbft(_)) {
         return Ok(None);
     }
     // Units that are in no form make the items no less readable; `fm-migrate units` tells of them.
-    let Ok(stored) = StoredUnits::read(history.stream, history.layout) else { return Ok(None) };
+    let Ok(stored) = StoredUnits::read(*history) else { return Ok(None) };
     Ok(Some(stored).filter(|stored| stored.open == index && !stored.accepted.is_empty()))
 }
 

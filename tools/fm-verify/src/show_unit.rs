@@ -1,9 +1,9 @@
 //! `show --unit`: a unit of the session in progress.
 
-use fm_audit::{EpochStream, KeyStanding, Source};
+use fm_audit::{KeyStanding, Source};
 use fm_cli::{Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, trust_root_line};
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{Code, ConsensusItem, Hash, sha256};
 use fm_migration::StoredUnits;
 use fm_units::{Dag, Expected, Node, Parents, ProposedItem, UnitData, items, read_in_form};
@@ -59,8 +59,7 @@ pub(crate) struct Shown<'a> {
 /// Shows every unit of that name: a guardian that forks has several.
 pub(crate) fn run(source: &Source, name: UnitName, shown: &Shown<'_>) -> Result<Exit, Failure> {
     let history = source.original();
-    let stream: EpochStream<'_> = history.stream;
-    let stored = StoredUnits::read(stream, history.layout)?;
+    let stored = StoredUnits::read(history)?;
     let keys = shown.keys.map(|keys| session_keys(keys, &stored)).transpose()?;
     let mut output = Output::default();
     if !shown.json {
@@ -101,7 +100,7 @@ pub(crate) fn run(source: &Source, name: UnitName, shown: &Shown<'_>) -> Result<
 }
 
 fn session_keys(keys: &PinnedKeys, stored: &StoredUnits) -> Result<SessionKeys, Failure> {
-    match keys.of_history(&Detected::Blocks(stored.layout))? {
+    match keys.of_history(&Layout::Blocks(stored.layout))? {
         fm_audit::HistoryKeys::Session(keys) if stored.layout.tagged => Ok(keys.clone()),
         fm_audit::HistoryKeys::Session(keys) => Ok(keys.without_tag()),
         fm_audit::HistoryKeys::Epoch(_) => {
@@ -129,7 +128,7 @@ fn unit_line<'a>(
         form: dag.form.name,
         hash: node.hash,
         signed: node.signed.filter(|_| key_standing == KeyStanding::Given),
-        keys: NamedKeys::of(shown.keys, [&Detected::Blocks(stored.layout), &Detected::Blocks(stored.layout)]),
+        keys: NamedKeys::of(shown.keys, [&Layout::Blocks(stored.layout), &Layout::Blocks(stored.layout)]),
         key_standing,
         parents: fields.parents.members().collect(),
         parents_known: match node.parents {

@@ -15,12 +15,9 @@ impl<'w> Told<'w> {
         Self { sink, tally: Tally::default(), lost: None }
     }
 
-    /// Takes what is said of the database's files.
-    pub(crate) fn take_omission(&mut self, finding: Finding) {
-        if finding.severity == Severity::Error {
-            self.lost.get_or_insert_with(|| finding.cause());
-        }
-        self.take(finding);
+    /// Says what the database lacks, before the findings come.
+    pub(crate) fn lacks(&mut self, lacks: &[Finding]) {
+        self.lost = lacks.iter().find(|finding| finding.severity == Severity::Error).map(Finding::cause);
     }
 
     pub(crate) fn take(&mut self, finding: Finding) {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, quoted, root_line};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_units::PastEnd;
 use serde::Serialize;
 
-use crate::origin::Origin;
+use crate::attribution::Attribution;
 use crate::scope_args::{Limits, Range, SampleFacts, TrustFacts};
 use crate::standing::{last_stored, proven_to, signatures, summary};
 use crate::verify::Outcome;
@@ -63,7 +63,7 @@ pub(crate) struct Verdict<'a> {
     pub(crate) sample: Option<&'a SampleFacts>,
     pub(crate) trust_file: Option<&'a TrustFacts>,
     #[serde(flatten)]
-    pub(crate) origin: Origin,
+    pub(crate) attribution: Attribution,
 }
 
 /// Whose keys the signatures were checked with.
@@ -139,15 +139,15 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
         (0, Some(_)) => ("sound", Exit::Done),
         _ => ("findings", Exit::Findings),
     };
-    let is_epochs = !matches!(outcome.layout, Some(Detected::Blocks(_)));
+    let is_epochs = !matches!(outcome.layout, Some(Layout::Blocks(_)));
     let verdict = verdict(
         name,
         outcome,
         keys.map(|keys| key_source(keys, is_epochs)),
-        Origin::new(own_keys(outcome, keys), outcome.identity),
+        Attribution::new(own_keys(outcome, keys), outcome.identity),
         is_epochs,
     );
-    Judgement { verdict, exit, is_epochs, records: outcome.audit.chain.epochs }
+    Judgement { verdict, exit, is_epochs, records: outcome.audit.chain.records }
 }
 
 /// The keys, unless they are another federation's: that one's name and guardians say nothing of this history.
@@ -174,7 +174,7 @@ fn verdict<'a>(
     name: &'static str,
     outcome: &'a Outcome,
     keys: Option<KeySource>,
-    origin: Origin,
+    attribution: Attribution,
     is_epochs: bool,
 ) -> Verdict<'a> {
     let chain = &outcome.audit.chain;
@@ -185,11 +185,11 @@ fn verdict<'a>(
     let is_gapless = is_from_start && (is_epochs || sample.is_none());
     let continued = outcome.continued.as_ref();
     // The sessions since the conversion are the same history: one root over all of them.
-    let anchor = continued.map_or(&outcome.audit, |continued| continued).anchor.as_ref();
+    let anchor = continued.map_or(&outcome.audit, |continued| continued).proven.as_ref();
     let sessions = if is_epochs || continued.is_some() {
         anchor.map_or(0, |anchor| anchor.sessions)
     } else {
-        chain.epochs
+        chain.records
     };
     Verdict {
         r#type: "verdict",
@@ -197,7 +197,7 @@ fn verdict<'a>(
         source: outcome.source,
         era: outcome.layout.map(|layout| layout.era()),
         dialect: outcome.layout.map(|layout| layout.name()),
-        epochs: if is_epochs { chain.epochs } else { 0 },
+        epochs: if is_epochs { chain.records } else { 0 },
         signed: chain.signed,
         covered: chain.covered,
         tip: chain.tip,
@@ -225,19 +225,19 @@ fn verdict<'a>(
         range: *range,
         sample: sample.as_ref(),
         trust_file: trust.as_ref(),
-        origin,
+        attribution,
     }
 }
 
 /// Sessions since the conversion.
 fn continued_sessions(outcome: &Outcome) -> Option<u64> {
-    let converted = outcome.audit.anchor.as_ref().map_or(0, |anchor| anchor.sessions);
-    outcome.continued.as_ref().map(|continued| continued.chain.epochs.saturating_sub(converted))
+    let converted = outcome.audit.proven.as_ref().map_or(0, |anchor| anchor.sessions);
+    outcome.continued.as_ref().map(|continued| continued.chain.records.saturating_sub(converted))
 }
 
 fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let Judgement { verdict, is_epochs, .. } = judgement;
-    verdict.origin.print(output)?;
+    verdict.attribution.print(output)?;
     output.line(&format!("trust root {}", trust_root(verdict)))?;
     if let Some(keys) = verdict.keys.as_ref().filter(|keys| keys.is_unconfirmed()) {
         let path = quoted(Path::new(&keys.path));
@@ -263,7 +263,7 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
             output.line("root       none: it is that of a whole history, and part of this one is missing or cannot be read")?;
         }
     }
-    if let Some(identity) = verdict.origin.identity {
+    if let Some(identity) = verdict.attribution.identity {
         output.line(&format!("identity   {identity}"))?;
     }
     if let Some(sealed) = sealed(outcome) {
@@ -332,7 +332,7 @@ pub(crate) fn root_standing(verdict: &Verdict<'_>) -> &'static str {
 pub(crate) fn sealed(outcome: &Outcome) -> Option<String> {
     let seal = outcome.seal;
     seal.sealed.filter(|sealed| *sealed > 0).map(|sealed| {
-        let sessions = match outcome.audit.anchor.as_ref().map(|anchor| anchor.sessions) {
+        let sessions = match outcome.audit.proven.as_ref().map(|anchor| anchor.sessions) {
             Some(all) if all > sealed => format!("{} of {}", group_digits(sealed), group_digits(all)),
             _ => group_digits(sealed),
         };

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use fm_audit::{
-    AuditError, Control, HistoryAudit, HistoryKeys, HistoryOptions, MigratedOptions, OldSession, OnEveryRow,
-    PROVENANCE_NAME, SealAudit, Source, audit_history, audit_migrated_sessions, check_archive, open_source,
+    AuditError, Control, HistoryAudit, HistoryKeys, MigratedRequest, Observer, OldSession, Origin,
+    PROVENANCE_NAME, RowIdentity, SealAudit, Source, audit_history, audit_migrated, check_archive,
+    open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, StrictArgs, TerminalProgress, interrupt_flag};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_history::{Finding, Hash, Tally};
 
 use crate::audit_args::AuditArgs;
 use crate::open_session::{self, CheckedUnits};
-use crate::origin::RowIdentity;
 use crate::pending;
 use crate::scope_args::{Limits, Plan, ScopeArgs};
 use crate::told::Told;
@@ -22,7 +22,7 @@ use crate::verdict::conclude;
 pub(crate) struct Outcome {
     pub(crate) source: &'static str,
     /// None if nothing of it could be read.
-    pub(crate) layout: Option<Detected>,
+    pub(crate) layout: Option<Layout>,
     pub(crate) audit: HistoryAudit,
     pub(crate) seal: SealAudit,
     /// The audit of the database by itself, where a guardian goes on from a conversion.
@@ -49,7 +49,7 @@ pub(crate) struct Request<'a> {
 
 impl Request<'_> {
     /// The keys that a history of this layout is signed with.
-    fn history_keys(&self, layout: &Detected) -> Result<Option<HistoryKeys<'_>>, Failure> {
+    fn history_keys(&self, layout: &Layout) -> Result<Option<HistoryKeys<'_>>, Failure> {
         Ok(self.keys.map(|keys| keys.usable_for(layout)).transpose()?.flatten())
     }
 }
@@ -99,7 +99,7 @@ pub(crate) fn look(
 
 fn damaged(
     damage: Vec<Finding>,
-    layout: Option<Detected>,
+    layout: Option<Layout>,
     request: &Request<'_>,
     watch: &mut Watch<'_>,
 ) -> Outcome {
@@ -150,40 +150,44 @@ fn audit(
     };
     let Watch { on_finding, on_session } = watch;
     let mut told = Told::new(&mut **on_finding);
-    source.lacks().into_iter().for_each(|finding| told.take_omission(finding));
+    let lacks = source.lacks();
+    told.lacks(&lacks);
     let scope = plan.scope();
+    let wanted =
+        fm_audit::Request { side_records, lacks: &lacks, scope, ..fm_audit::Request::everything(keys) };
     let rows = RowIdentity::default();
     let see = |key: &[u8], value: &[u8]| rows.see(key, value);
-    let is_seen = identity.is_none() && scope.is_whole() && matches!(layout, Detected::Blocks(_));
-    let on_row: Option<OnEveryRow<'_>> = if is_seen { Some(&see) } else { None };
-    let options = HistoryOptions { layout, keys, shares: true, until: None, side_records, on_row, scope };
-    let mut on_session = |session: OldSession<'_>| {
-        on_session(&session);
-        Ok(())
+    let is_seen = identity.is_none() && scope.is_whole();
+    let observer = Observer {
+        on_finding: &mut |found| told.take(found),
+        on_session: Some(&mut |session| {
+            on_session(&session);
+            Ok(())
+        }),
+        on_row: if is_seen { Some(&see) } else { None },
     };
-    let stream = history.stream;
-    let audit = audit_history(stream, options, control, &mut |found| told.take(found), &mut on_session)?;
+    let audit = audit_history(history, wanted, control, observer)?;
     let layout = audit.layout.unwrap_or(layout);
     let mut units = CheckedUnits::default();
-    if let Detected::Blocks(layout) = layout
+    if let Layout::Blocks(layout) = layout
         && plan.scope().is_whole()
     {
         // Keys that are of another federation were told already.
         let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
         let keys = request.keys.and_then(|keys| keys.session.as_ref()).filter(|_| is_checked);
         let rounds = request.keys.and_then(PinnedKeys::rounds_per_session);
-        units = open_session::check(stream, layout, keys, rounds, &mut |finding| told.take(finding))?;
+        units = open_session::check(
+            Origin { layout: Layout::Blocks(layout), ..history },
+            layout,
+            keys,
+            rounds,
+            &mut |finding| told.take(finding),
+        )?;
     }
     let (tally, strict) = (told.tally, request.strict);
-    let is_whole = plan.scope().is_whole();
     let (layout, limits) = (Some(layout), plan.conclude(&audit, tally.errors)?);
     let (seal, continued) = (SealAudit::default(), None);
-    let identity = match (identity, is_seen) {
-        (None, true) => rows.finish(),
-        // Epochs are not read in the order of keys.
-        (None, false) if is_whole => Some(fm_audit::identity(stream, control)?),
-        (identity, _) => identity,
-    };
+    let identity = identity.or_else(|| rows.finish().filter(|_| is_seen));
     Ok(Outcome { source: name, layout, audit, seal, continued, units, identity, tally, strict, limits })
 }
 
@@ -200,7 +204,7 @@ fn audit_directory(
     // Sealed sessions are signed with a tag, whatever the old ones were.
     let session_keys =
         request.keys.and_then(|keys| keys.session.as_ref()).filter(|keys| keys.tag().is_some());
-    let options = MigratedOptions {
+    let wanted = MigratedRequest {
         keys,
         session_keys,
         federation: federation.as_deref(),
@@ -209,12 +213,15 @@ fn audit_directory(
     };
     let Watch { on_finding, on_session } = watch;
     let mut told = Told::new(&mut **on_finding);
-    let mut on_session = |session: OldSession<'_>| {
-        on_session(&session);
-        Ok(())
+    let observer = Observer {
+        on_finding: &mut |found| told.take(found),
+        on_session: Some(&mut |session| {
+            on_session(&session);
+            Ok(())
+        }),
+        on_row: None,
     };
-    let audit =
-        audit_migrated_sessions(dir, options, control, &mut |found| told.take(found), &mut on_session)?;
+    let audit = audit_migrated(dir, wanted, control, observer)?;
     let limits = plan.conclude(&audit.original, told.tally.errors)?;
     Ok(Outcome {
         source: "migrated directory",

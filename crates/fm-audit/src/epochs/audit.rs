@@ -4,70 +4,79 @@ use std::collections::BTreeMap;
 
 use fm_codec::MAX_DECODE_SIZE;
 use fm_crypto::EpochKeys;
+use fm_eras::Layout;
 use fm_eras::hbbft::{
-    HISTORY_TABLE, LAST_EPOCH_KEY, Layout, RecordError, Table, check_record, decode_last_epoch, index_row,
+    EpochLayout, HISTORY_TABLE, LAST_EPOCH_KEY, RecordError, Table, check_record, decode_last_epoch,
+    index_row,
 };
 use fm_history::{
     Cause, ChainSummary, ChainVerifier, Code, ConvertedSession, DropReason, EpochContent, Finding, Hash,
     HistoryRoot, Place, accepted_transactions,
 };
+use fm_rows::{OnRow, each_row};
 
 use super::keys::try_keys;
-use super::pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, epoch_leaf, epochs};
+use super::pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch, epoch_leaf};
+use crate::audit::{OldSession, Request};
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::index_left_out;
-use crate::frame::{Ledger, TransactionIndex, Unknown};
-use crate::outcome::{Anchor, HistoryAudit};
-use crate::scope::Scope;
-use crate::source::EpochStream;
+use crate::frame::{Ledger, TransactionIndex, Unknown, index_left_out};
+use crate::observer::Observer;
+use crate::outcome::{HistoryAudit, ProvenPrefix};
+use crate::source::Origin;
 
-/// What an audit does beyond following the chain.
-#[derive(Clone, Copy)]
-pub struct HbbftOptions<'a> {
-    /// Layout of the records.
-    pub layout: Layout,
-    /// Keys to check signatures with. If they verify none of a few, that is a finding, and the signatures stay
-    /// unchecked.
-    pub keys: Option<&'a EpochKeys>,
-    /// Combine the shares anew.
-    pub shares: bool,
-    /// The last epoch that the history root covers; the last signed one if none.
-    pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
-    pub side_records: bool,
-    /// Which epochs, and which of their signatures.
-    pub scope: Scope<'a>,
-}
-
-/// Audits a history; `on_epoch` sees every epoch after its findings were reported.
-pub fn audit_hbbft(
-    stream: EpochStream<'_>,
-    options: HbbftOptions<'_>,
+/// Audits a history of epochs.
+///
+/// # Errors
+/// If the source cannot be read, the observer stopped the audit, or the job was interrupted.
+pub(crate) fn audit(
+    origin: Origin<'_>,
+    layout: EpochLayout,
+    request: Request<'_>,
     control: Control<'_>,
-    on_finding: &mut dyn FnMut(Finding),
-    on_epoch: &mut dyn FnMut(&AuditedEpoch) -> Result<(), AuditError>,
+    observer: Observer<'_>,
 ) -> Result<HistoryAudit, AuditError> {
-    let mut audit = Auditor::new(stream, options, control, on_finding)?;
+    let is_whole = request.scope.is_whole();
+    let is_all = is_whole && request.side_records;
+    let mut audit = Auditor {
+        origin,
+        layout,
+        keys: request.epoch_keys(),
+        request,
+        control,
+        observer: Observer { on_row: observer.on_row.filter(|_| is_all), ..observer },
+        index: TransactionIndex::new()?,
+        unknown: Unknown::default(),
+        bad_signature: None,
+        result: HistoryAudit { layout: Some(Layout::Hbbft(layout)), ..HistoryAudit::default() },
+    };
+    request.lacks.iter().cloned().for_each(|finding| audit.report(finding));
     audit.try_keys()?;
-    audit.follow_chain(on_epoch)?;
-    if !options.scope.is_whole() {
+    // In the order of keys, so that an observer of rows needs no reading of its own.
+    if is_all {
+        audit.check_records(&[], Some(&[HISTORY_TABLE]))?;
+    }
+    audit.follow_chain()?;
+    if !is_whole {
         audit.report(index_left_out());
         return Ok(audit.result);
     }
     audit.check_pointer()?;
-    if options.side_records {
-        audit.check_records()?;
+    if is_all {
+        audit.check_records(&[HISTORY_TABLE + 1], None)?;
         audit.check_index()?;
     }
     Ok(audit.result)
 }
 
-struct Auditor<'a, 'f> {
-    stream: EpochStream<'a>,
-    options: HbbftOptions<'a>,
+struct Auditor<'a, 'o> {
+    origin: Origin<'a>,
+    layout: EpochLayout,
+    /// The keys to check signatures with; none once they have turned out to be another federation's.
+    keys: Option<&'a EpochKeys>,
+    request: Request<'a>,
     control: Control<'a>,
-    on_finding: &'f mut dyn FnMut(Finding),
+    observer: Observer<'o>,
     index: TransactionIndex,
     unknown: Unknown,
     /// What is wrong with the signature of the epoch before.
@@ -75,66 +84,49 @@ struct Auditor<'a, 'f> {
     result: HistoryAudit,
 }
 
-impl<'a, 'f> Auditor<'a, 'f> {
-    fn new(
-        stream: EpochStream<'a>,
-        options: HbbftOptions<'a>,
-        control: Control<'a>,
-        on_finding: &'f mut dyn FnMut(Finding),
-    ) -> Result<Self, AuditError> {
-        let index = TransactionIndex::new()?;
-        let (unknown, result) = (Unknown::default(), HistoryAudit::default());
-        Ok(Self { stream, options, control, on_finding, index, unknown, bad_signature: None, result })
-    }
-
+impl Auditor<'_, '_> {
     fn report(&mut self, finding: Finding) {
         finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         self.unknown.take(&finding);
-        (self.on_finding)(finding);
-    }
-
-    fn rows_error(&self, source: fm_rows::SourceError) -> AuditError {
-        AuditError::rows(self.stream.path, source)
+        (self.observer.on_finding)(finding);
     }
 
     fn pointer(&self) -> Result<Option<Vec<u8>>, AuditError> {
-        self.stream.rows.get(&LAST_EPOCH_KEY).map_err(|source| self.rows_error(source))
+        self.origin.rows.get(&LAST_EPOCH_KEY).map_err(|source| self.origin.unreadable(source))
     }
 
     /// Keys that verify nothing are told once, and nothing is checked with them: each of thousands of epochs would
     /// fail, slowly, and hide what else is wrong.
     fn try_keys(&mut self) -> Result<(), AuditError> {
-        let Some(keys) = self.options.keys else { return Ok(()) };
-        if let Some(finding) = try_keys(self.stream, self.options.layout, keys)? {
+        let Some(keys) = self.keys else { return Ok(()) };
+        if let Some(finding) = try_keys(self.origin, self.layout, keys)? {
             self.report(finding);
-            self.options.keys = None;
+            self.keys = None;
         }
         Ok(())
     }
 
-    fn follow_chain(
-        &mut self,
-        on_epoch: &mut dyn FnMut(&AuditedEpoch) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
-        let dialect = self.options.layout.dialect;
+    fn follow_chain(&mut self) -> Result<(), AuditError> {
+        let dialect = self.layout.dialect;
         let total = self.pointer()?.and_then(|value| decode_last_epoch(&value, dialect).ok());
         self.control.progress.begin("epochs", "epochs", total.map(|last| last.saturating_add(1)));
         let options = EpochOptions {
-            layout: self.options.layout,
-            keys: self.options.keys,
-            shares: self.options.shares,
-            convert: self.options.layout.is_framed(),
-            scope: self.options.scope,
+            layout: self.layout,
+            keys: self.keys,
+            shares: self.request.shares,
+            convert: self.layout.is_framed(),
+            scope: self.request.scope,
+            on_row: self.observer.on_row,
         };
         let mut chain = ChainVerifier::starting_at(options.scope.from);
         let mut ledger = options.scope.trust.map(|trust| Ledger::new(trust, Place::epoch));
-        let mut running = Running::default();
-        let stray = epochs(self.stream, options, self.control, |audited| {
+        let mut running = Running::new(self.request.until, self.keys.is_some());
+        let malformed = each_epoch(self.origin, options, self.control, |audited| {
             match &audited.decoded {
                 Ok(decoded) => {
                     let findings = chain.on_epoch(&decoded.facts);
                     self.on_decoded(&audited, decoded, findings);
-                    running.on_epoch(audited.key, decoded, self.options);
+                    running.on_epoch(audited.key, decoded);
                 }
                 Err(reason) => {
                     chain.on_undecodable(audited.key, reason).into_iter().for_each(|f| self.report(f));
@@ -144,10 +136,10 @@ impl<'a, 'f> Auditor<'a, 'f> {
             }
             let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
             changed.into_iter().for_each(|finding| self.report(finding));
-            on_epoch(&audited)
+            self.observer.session(OldSession::of_epoch(&audited))
         })?;
         self.control.progress.end();
-        stray.findings(HISTORY_TABLE, "epoch").into_iter().for_each(|finding| self.report(finding));
+        malformed.findings(HISTORY_TABLE, "epoch").into_iter().for_each(|finding| self.report(finding));
         if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
             cut.into_iter().for_each(|finding| self.report(finding));
             (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
@@ -164,9 +156,9 @@ impl<'a, 'f> Auditor<'a, 'f> {
         if summary.signed == 0 && summary.unchecked == 0 {
             self.report(unsigned(&summary));
         }
-        self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.epochs + stray.count);
+        self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.records + malformed.count);
         self.result.chain = summary;
-        self.result.anchor = running.anchor;
+        self.result.proven = running.proven;
         Ok(())
     }
 
@@ -181,7 +173,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
         let of_shares: Vec<Finding> = of_shares.collect();
         of_shares.into_iter().chain(findings).for_each(|finding| self.report(finding));
         let Some(content) = &decoded.epoch.content else { return };
-        for (key, value) in index_rows(&self.options.layout, audited.key, content) {
+        for (key, value) in index_rows(&self.layout, audited.key, content) {
             self.index.add_history(&key, &value);
         }
         if !content.is_ordered() {
@@ -197,7 +189,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
         let last = self.result.chain.last;
         let pointer = self.pointer()?;
         let place = Place::key(&LAST_EPOCH_KEY);
-        let decoded = pointer.as_ref().map(|value| decode_last_epoch(value, self.options.layout.dialect));
+        let decoded = pointer.as_ref().map(|value| decode_last_epoch(value, self.layout.dialect));
         match (decoded, last) {
             (None, None) => {}
             (None, Some(last)) => {
@@ -217,39 +209,50 @@ impl<'a, 'f> Auditor<'a, 'f> {
         Ok(())
     }
 
-    /// Decodes every record beside the history, and feeds the index to its comparison.
-    fn check_records(&mut self) -> Result<(), AuditError> {
-        self.control.progress.begin("other records", "records", None);
-        let after = [HISTORY_TABLE + 1];
-        let before = self.stream.rows.scan_range(&[], Some(&[HISTORY_TABLE]));
-        for row in before.chain(self.stream.rows.scan_range(&after, None)) {
-            let (key, value) = row.map_err(|source| self.rows_error(source))?;
-            self.control.check()?;
-            self.control.progress.advance(1);
-            match check_record(&key, &value, &self.options.layout) {
-                Ok(table) => {
-                    *self.result.rows.entry(table.name()).or_default() += 1;
+    /// Decodes the records of a part of the keys beside the history, and feeds the index to its comparison.
+    fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
+        let (origin, control, on_row) = (self.origin, self.control, self.observer.on_row);
+        control.progress.begin("other records", "records", None);
+        let read = |on: OnRow<'_>| origin.rows.visit(from, to, on);
+        each_row(
+            read,
+            |source| origin.unreadable(source),
+            |key, value| {
+                control.check()?;
+                control.progress.advance(1);
+                if let Some(on_row) = on_row {
+                    on_row(key, value);
                 }
-                Err(error @ (RecordError::UnknownPrefix { .. } | RecordError::EmptyKey)) => {
-                    *self.result.rows.entry("unknown").or_default() += 1;
-                    self.report(Finding::new(Code::UnknownPrefix, Place::key(&key), error.to_string()));
-                }
-                // The pointer has a check of its own.
-                Err(_) if key == LAST_EPOCH_KEY => {}
-                Err(error) => {
-                    self.report(Finding::new(Code::RecordUndecodable, Place::key(&key), error.to_string()));
-                }
-            }
-            if key.first() == Some(&Table::AcceptedTransaction.prefix()) {
-                self.index.add_row(&key, &value);
-            }
-        }
-        self.control.progress.end();
+                self.on_record(key, value);
+                Ok(())
+            },
+        )?;
+        control.progress.end();
         Ok(())
     }
 
+    fn on_record(&mut self, key: &[u8], value: &[u8]) {
+        match check_record(key, value, &self.layout) {
+            Ok(table) => {
+                *self.result.rows.entry(table.name()).or_default() += 1;
+            }
+            Err(error @ (RecordError::UnknownPrefix { .. } | RecordError::EmptyKey)) => {
+                *self.result.rows.entry("unknown").or_default() += 1;
+                self.report(Finding::new(Code::UnknownPrefix, Place::key(key), error.to_string()));
+            }
+            // The pointer has a check of its own.
+            Err(_) if key == LAST_EPOCH_KEY => {}
+            Err(error) => {
+                self.report(Finding::new(Code::RecordUndecodable, Place::key(key), error.to_string()));
+            }
+        }
+        if key.first() == Some(&Table::AcceptedTransaction.prefix()) {
+            self.index.add_row(key, value);
+        }
+    }
+
     fn check_index(&mut self) -> Result<(), AuditError> {
-        if !self.options.layout.is_framed() {
+        if !self.layout.is_framed() {
             let message = "this layout does not say where transactions end, so the index was not compared";
             self.report(Finding::new(Code::TransactionIndexUnchecked, Place::everywhere(), message));
             return Ok(());
@@ -257,12 +260,12 @@ impl<'a, 'f> Auditor<'a, 'f> {
         if self.index.is_equal() {
             return Ok(());
         }
-        let (stream, layout, control) = (self.stream, self.options.layout, self.control);
+        let (origin, layout, control) = (self.origin, self.layout, self.control);
         control.progress.begin("transaction index", "epochs", None);
         let each = |on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>| {
-            each_transaction(stream, layout, control, on)
+            each_transaction(origin, layout, control, on)
         };
-        let findings = self.index.compare(stream, Table::AcceptedTransaction.prefix(), 0, &each, control)?;
+        let findings = self.index.compare(origin, Table::AcceptedTransaction.prefix(), 0, &each, control)?;
         self.control.progress.end();
         self.unknown.fold(findings).into_iter().for_each(|finding| self.report(finding));
         Ok(())
@@ -271,7 +274,7 @@ impl<'a, 'f> Auditor<'a, 'f> {
 
 /// A server's first epoch is signed in its second; of more epochs one without a signature is none that a server left.
 fn unsigned(summary: &ChainSummary) -> Finding {
-    if summary.epochs <= 1 && summary.unproven == 0 {
+    if summary.records <= 1 && summary.unproven == 0 {
         let message = "no finished epoch is signed yet: there is nothing that the guardians agreed to";
         return Finding::new(Code::HistoryEmpty, Place::everywhere(), message);
     }
@@ -294,7 +297,7 @@ fn remember(ledger: &mut Ledger<'_>, audited: &AuditedEpoch) -> Option<Finding> 
 
 /// The rows that an epoch's transactions leave in the index.
 fn index_rows<'a>(
-    layout: &'a Layout,
+    layout: &'a EpochLayout,
     epoch: u64,
     content: &'a EpochContent,
 ) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + 'a {
@@ -303,13 +306,12 @@ fn index_rows<'a>(
 
 /// Every accepted transaction of the history, as a row of the index.
 fn each_transaction(
-    stream: EpochStream<'_>,
-    layout: Layout,
+    origin: Origin<'_>,
+    layout: EpochLayout,
     control: Control<'_>,
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
 ) -> Result<(), AuditError> {
-    let options = EpochOptions { layout, keys: None, shares: false, convert: false, scope: Scope::default() };
-    epochs(stream, options, control, |audited| {
+    each_epoch(origin, EpochOptions::reading(layout), control, |audited| {
         let Ok(decoded) = &audited.decoded else { return Ok(()) };
         let Some(content) = &decoded.epoch.content else { return Ok(()) };
         index_rows(&layout, audited.key, content)
@@ -346,16 +348,24 @@ struct Running {
     transactions: u64,
     dropped: BTreeMap<DropReason, u64>,
     signed: u64,
-    /// An epoch is missing or unknown: nothing behind it is part of the root.
+    /// An epoch is missing or unknown: nothing after it is part of the root.
     broken: bool,
-    anchor: Option<Anchor>,
+    /// The last epoch of the root, if the caller named it.
+    until: Option<u64>,
+    /// Whether signatures are checked.
+    has_keys: bool,
+    proven: Option<ProvenPrefix>,
 }
 
 impl Running {
-    fn on_epoch(&mut self, epoch: u64, decoded: &DecodedEpoch, options: HbbftOptions<'_>) {
+    fn new(until: Option<u64>, has_keys: bool) -> Self {
+        Self { until, has_keys, ..Self::default() }
+    }
+
+    fn on_epoch(&mut self, epoch: u64, decoded: &DecodedEpoch) {
         let Some(converted) = &decoded.converted else { return };
         self.broken |= epoch != self.root.sessions();
-        if self.broken || options.until.is_some_and(|until| epoch > until) {
+        if self.broken || self.until.is_some_and(|until| epoch > until) {
             return;
         }
         self.root.push(converted.leaf);
@@ -366,19 +376,19 @@ impl Running {
         }
         let signed = decoded.facts.signature == fm_history::SignatureState::Valid;
         self.signed += u64::from(signed);
-        let is_anchor = match (options.until, options.keys) {
+        let is_end = match (self.until, self.has_keys) {
             (Some(until), _) => epoch == until,
-            (None, Some(_)) => signed,
+            (None, true) => signed,
             // Where the root would end if the signatures, which nobody checked, hold.
-            (None, None) => decoded.epoch.signature.is_some(),
+            (None, false) => decoded.epoch.signature.is_some(),
         };
-        if is_anchor {
-            self.anchor = Some(self.anchor_at(epoch, decoded.facts.computed_hash));
+        if is_end {
+            self.proven = Some(self.prefix_up_to(epoch, decoded.facts.computed_hash));
         }
     }
 
-    fn anchor_at(&self, last: u64, last_hash: Hash) -> Anchor {
-        Anchor {
+    fn prefix_up_to(&self, last: u64, last_hash: Hash) -> ProvenPrefix {
+        ProvenPrefix {
             last,
             last_hash,
             sessions: self.root.sessions(),

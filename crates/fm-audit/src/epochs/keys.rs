@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use fm_crypto::EpochKeys;
-use fm_eras::hbbft::{LAST_EPOCH_KEY, Layout, decode_epoch, decode_last_epoch, epoch_key};
+use fm_eras::hbbft::{EpochLayout, LAST_EPOCH_KEY, decode_epoch, decode_last_epoch, epoch_key};
 use fm_history::{Code, Finding, Place};
 
 use crate::error::AuditError;
-use crate::source::EpochStream;
+use crate::source::Origin;
 
 /// Places spread evenly over the history.
 const EVEN: u64 = 8;
@@ -20,11 +20,11 @@ const NEWEST: u64 = 64;
 ///
 /// Chance decides only how it is told if few of many signatures hold: as one finding, or as one for each.
 pub(crate) fn try_keys(
-    stream: EpochStream<'_>,
-    layout: Layout,
+    origin: Origin<'_>,
+    layout: EpochLayout,
     keys: &EpochKeys,
 ) -> Result<Option<Finding>, AuditError> {
-    let samples = Samples { stream, layout };
+    let samples = Samples { origin, layout };
     let signed = samples.take()?;
     // One bad signature is damage of one epoch, and is told as such.
     if signed.len() < 2 || keys.verify_batch(&signed).iter().any(Result::is_ok) {
@@ -42,8 +42,8 @@ pub(crate) fn try_keys(
 type Signed = ([u8; 32], [u8; 96]);
 
 struct Samples<'a> {
-    stream: EpochStream<'a>,
-    layout: Layout,
+    origin: Origin<'a>,
+    layout: EpochLayout,
 }
 
 impl Samples<'_> {
@@ -67,7 +67,7 @@ impl Samples<'_> {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, AuditError> {
-        self.stream.rows.get(key).map_err(|source| AuditError::rows(self.stream.path, source))
+        self.origin.rows.get(key).map_err(|source| self.origin.unreadable(source))
     }
 }
 

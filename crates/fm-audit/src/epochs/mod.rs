@@ -5,7 +5,7 @@ mod keys;
 mod pipeline;
 mod shares;
 
-pub use audit::{HbbftOptions, audit_hbbft};
+pub(crate) use audit::audit;
 pub(crate) use keys::try_keys;
 pub(crate) use pipeline::numbered_rows;
-pub use pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, epochs};
+pub use pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch};

@@ -4,11 +4,9 @@
 //! handed over as such, never skipped.
 
 use std::iter::Peekable;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use fm_crypto::{BATCH_SIZE, EpochKeys, SignatureError};
-use fm_eras::hbbft::{self, EpochError, HISTORY_TABLE, Layout};
+use fm_eras::hbbft::{self, EpochError, EpochLayout, HISTORY_TABLE};
 use fm_history::{
     ConvertedSession, Epoch, EpochContent, EpochFacts, Finding, SessionHeader, SessionLeaf, SignatureState,
     convert_epoch,
@@ -20,8 +18,10 @@ use super::shares::Unsigned;
 use crate::control::Control;
 use crate::error::AuditError;
 use crate::frame::Mark;
+use crate::observer::OnEveryRow;
+use crate::pipeline::{ChunkSize, Feed, HandOn, run_in_parts};
 use crate::scope::{Attention, Scope};
-use crate::source::{EpochStream, NumberedRecords, StrayKeys};
+use crate::source::{MalformedKeys, NumberedRecords, Origin};
 
 /// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -39,7 +39,7 @@ const CHUNK_ELEMENTS: usize = 128 << 10;
 #[derive(Clone, Copy)]
 pub struct EpochOptions<'a> {
     /// Layout of the records.
-    pub layout: Layout,
+    pub layout: EpochLayout,
     /// Keys to check signatures with; none leaves them unchecked.
     pub keys: Option<&'a EpochKeys>,
     /// Combine the shares in each epoch anew and compare them with the signature before.
@@ -48,6 +48,15 @@ pub struct EpochOptions<'a> {
     pub convert: bool,
     /// Which epochs, and which of their signatures.
     pub scope: Scope<'a>,
+    /// Called with every row of the history that is read.
+    pub on_row: Option<OnEveryRow<'a>>,
+}
+
+impl EpochOptions<'_> {
+    /// Reads and decodes the epochs, and nothing else.
+    pub(crate) fn reading(layout: EpochLayout) -> Self {
+        Self { layout, keys: None, shares: false, convert: false, scope: Scope::default(), on_row: None }
+    }
 }
 
 /// An epoch as the pipeline hands it over.
@@ -89,90 +98,70 @@ struct RawEpoch {
     /// Whether its signature is in the sample, if there is one.
     is_picked: bool,
 }
-type RawChunk = Result<Vec<RawEpoch>, AuditError>;
 
 /// Runs all epochs of a source through the pipeline; `on_epoch` gets them in ascending order.
 ///
 /// Returns the keys of the history table that name no epoch.
-pub fn epochs(
-    stream: EpochStream<'_>,
+///
+/// # Errors
+/// If the source cannot be read, `on_epoch` fails, or the job was interrupted.
+pub fn each_epoch<E: From<AuditError> + Send>(
+    origin: Origin<'_>,
     options: EpochOptions<'_>,
     control: Control<'_>,
-    mut on_epoch: impl FnMut(AuditedEpoch) -> Result<(), AuditError>,
-) -> Result<StrayKeys, AuditError> {
-    thread::scope(|scope| {
-        // Nothing waits inside the channels: each stage has one chunk in hand, and no more are alive.
-        let (raw_sender, raw_receiver) = sync_channel(0);
-        let (sender, receiver) = sync_channel(0);
-        let reader = scope.spawn(move || read_chunks(stream, options, control, &raw_sender));
-        scope.spawn(move || Processor { options, control, sender, before: None }.run(raw_receiver));
-        // Dropping the receiver on an early return makes both threads end.
-        for chunk in receiver {
-            let chunk = chunk?;
-            control.check()?;
-            let count = chunk.len() as u64;
-            for epoch in chunk {
-                on_epoch(epoch)?;
+    on_epoch: impl FnMut(AuditedEpoch) -> Result<(), E>,
+) -> Result<MalformedKeys, E> {
+    let read = |feed: &mut Feed<'_, RawEpoch, E>| {
+        let (mut stray, mut is_picked) = (MalformedKeys::default(), options.scope.picker());
+        for row in rows_of(origin, options, control, &mut stray) {
+            let (number, value) = row?;
+            if !options.scope.holds(number) {
+                continue;
             }
-            control.progress.advance(count);
+            let value = hbbft::check_length(&value).map(|()| value);
+            let bytes = value.as_ref().map_or(0, Vec::len);
+            feed.push(RawEpoch { number, value, is_picked: is_picked() }, bytes)?;
         }
-        Ok(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })
+        Ok(stray)
+    };
+    let mut processor = Processor { options, control, before: None };
+    let process = |chunk: Vec<RawEpoch>, on: &mut Out<'_, E>| processor.process(chunk, on);
+    // A full batch of signatures for every core.
+    let most = BATCH_SIZE * rayon::current_num_threads();
+    let bytes = if options.keys.is_some() { CHUNK_BYTES } else { SMALL_CHUNK_BYTES };
+    run_in_parts(ChunkSize::new(most, bytes), control, read, process, on_epoch)
 }
 
-/// Reads all epochs into chunks; returns the keys that name none.
-fn read_chunks(
-    stream: EpochStream<'_>,
-    options: EpochOptions<'_>,
-    control: Control<'_>,
-    sender: &SyncSender<RawChunk>,
-) -> StrayKeys {
-    // A full batch of signatures for every core.
-    let chunk_epochs = BATCH_SIZE * rayon::current_num_threads();
-    let chunk_bytes = if options.keys.is_some() { CHUNK_BYTES } else { SMALL_CHUNK_BYTES };
-    let mut stray = StrayKeys::default();
-    let mut chunk = Vec::new();
-    let mut bytes = 0;
-    let mut is_picked = options.scope.picker();
-    for row in numbered_rows(stream, options.layout, control, &mut stray) {
-        let (number, value) = match row {
-            Ok((number, _)) if !options.scope.holds(number) => continue,
-            Ok((number, value)) => (number, hbbft::check_length(&value).map(|()| value)),
-            Err(error) => {
-                chunk.clear();
-                let _ = sender.send(Err(error));
-                break;
-            }
-        };
-        let length = value.as_ref().map_or(0, Vec::len);
-        if chunk.len() >= chunk_epochs || (bytes + length > chunk_bytes && !chunk.is_empty()) {
-            bytes = 0;
-            if sender.send(Ok(std::mem::take(&mut chunk))).is_err() {
-                break;
-            }
-        }
-        bytes += length;
-        chunk.push(RawEpoch { number, value, is_picked: is_picked() });
-    }
-    if !chunk.is_empty() {
-        let _ = sender.send(Ok(chunk));
-    }
-    stray
-}
+type Out<'a, E> = HandOn<'a, AuditedEpoch, E>;
 
 /// The history's rows by ascending epoch; keys that name none go to `stray`.
 pub(crate) fn numbered_rows<'a>(
-    stream: EpochStream<'a>,
-    layout: Layout,
+    origin: Origin<'a>,
+    layout: EpochLayout,
     control: Control<'a>,
-    stray: &'a mut StrayKeys,
+    stray: &'a mut MalformedKeys,
 ) -> NumberedRecords<'a> {
-    let failed = |source| AuditError::rows(stream.path, source);
-    let numbered = stream.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
-        let (key, value) = match control.check().and_then(|()| row.map_err(failed)) {
-            Ok(row) => row,
-            Err(error) => return Some(Err(error)),
-        };
+    let options = EpochOptions::reading(layout);
+    rows_of(origin, options, control, stray)
+}
+
+/// The same, as the options say; the observer of rows sees them in the order of keys.
+fn rows_of<'a>(
+    origin: Origin<'a>,
+    options: EpochOptions<'a>,
+    control: Control<'a>,
+    stray: &'a mut MalformedKeys,
+) -> NumberedRecords<'a> {
+    let EpochOptions { layout, on_row, .. } = options;
+    let numbered = origin.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
+        let (key, value) =
+            match control.check().and_then(|()| row.map_err(|source| origin.unreadable(source))) {
+                Ok(row) => row,
+                Err(error) => return Some(Err(error)),
+            };
+        if let Some(on_row) = on_row {
+            on_row(&key, &value);
+        }
         match hbbft::epoch_of_key(&key, layout.dialect) {
             Ok(number) => Some(Ok((number, value))),
             Err(_) => {
@@ -191,8 +180,8 @@ pub(crate) fn numbered_rows<'a>(
     };
     numbers.sort_unstable();
     Box::new(numbers.into_iter().filter_map(move |epoch| {
-        let value = stream.rows.get(&hbbft::epoch_key(epoch, layout.dialect)).map_err(failed);
-        let value = control.check().and(value);
+        let value = origin.rows.get(&hbbft::epoch_key(epoch, layout.dialect));
+        let value = control.check().and(value.map_err(|source| origin.unreadable(source)));
         value.map(|value| value.map(|value| (epoch, value))).transpose()
     }))
 }
@@ -201,23 +190,13 @@ pub(crate) fn numbered_rows<'a>(
 struct Processor<'a> {
     options: EpochOptions<'a>,
     control: Control<'a>,
-    sender: SyncSender<Result<Vec<AuditedEpoch>, AuditError>>,
     /// The last epoch handed on, if it waits for the shares in the next one.
     before: Option<Unsigned>,
 }
 
 impl Processor<'_> {
-    fn run(mut self, chunks: Receiver<RawChunk>) {
-        for chunk in chunks {
-            if let Err(error) = chunk.and_then(|chunk| self.process(chunk)) {
-                let _ = self.sender.send(Err(error));
-                return;
-            }
-        }
-    }
-
     /// Decodes a chunk part by part: how much memory a part takes is known only then.
-    fn process(&mut self, chunk: Vec<RawEpoch>) -> Result<(), AuditError> {
+    fn process<E>(&mut self, chunk: Vec<RawEpoch>, on: &mut Out<'_, E>) -> Result<(), AuditError> {
         let mut chunk = chunk.into_iter().peekable();
         let options = self.options;
         let (mut epochs, mut elements) = (Vec::new(), 0);
@@ -227,15 +206,15 @@ impl Processor<'_> {
             elements += decoded.iter().map(AuditedEpoch::elements).sum::<usize>();
             epochs.extend(decoded);
             if elements >= CHUNK_ELEMENTS {
-                self.hand_on(std::mem::take(&mut epochs))?;
+                self.hand_on(std::mem::take(&mut epochs), on)?;
                 elements = 0;
             }
         }
-        self.hand_on(epochs)
+        self.hand_on(epochs, on)
     }
 
     /// Checks signatures and shares, and sends the epochs on.
-    fn hand_on(&mut self, mut epochs: Vec<AuditedEpoch>) -> Result<(), AuditError> {
+    fn hand_on<E>(&mut self, mut epochs: Vec<AuditedEpoch>, on: &mut Out<'_, E>) -> Result<(), AuditError> {
         if let Some(keys) = self.options.keys {
             let batch = epochs.len().div_ceil(rayon::current_num_threads()).clamp(1, BATCH_SIZE);
             epochs.par_chunks_mut(batch).for_each(|batch| verify(batch, keys));
@@ -243,9 +222,7 @@ impl Processor<'_> {
                 shares::check_chunk(keys, self.control, &mut epochs, &mut self.before);
             }
         }
-        self.control.check()?;
-        // A receiver that is gone wants no more.
-        self.sender.send(Ok(epochs)).map_err(|_| AuditError::Interrupted)
+        on.results(epochs)
     }
 }
 

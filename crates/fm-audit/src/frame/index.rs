@@ -10,7 +10,7 @@ use fm_history::{Code, Finding, MultisetDigest, MultisetKey, Place, sha256};
 
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::source::EpochStream;
+use crate::source::Origin;
 
 /// Rows of the history held at a time when the sides are compared row by row.
 const ROWS_PER_PASS: u64 = 500_000;
@@ -64,7 +64,7 @@ impl TransactionIndex {
     /// Up to `unknown` rows may be there that the history does not explain.
     pub(crate) fn compare(
         &self,
-        stream: EpochStream<'_>,
+        origin: Origin<'_>,
         prefix: u8,
         unknown: u64,
         each: &EachTransaction<'_>,
@@ -75,7 +75,7 @@ impl TransactionIndex {
         let passes = self.history.rows.div_ceil(ROWS_PER_PASS).max(1);
         for pass in 0..passes {
             let in_pass = |key: &[u8]| self.key.part(key, passes) == pass;
-            compare_pass(stream, prefix, each, control, &in_pass, &mut found)?;
+            compare_pass(origin, prefix, each, control, &in_pass, &mut found)?;
             if found.is_full(unknown) {
                 break;
             }
@@ -109,7 +109,7 @@ impl Found {
 }
 
 fn compare_pass(
-    stream: EpochStream<'_>,
+    origin: Origin<'_>,
     prefix: u8,
     each: &EachTransaction<'_>,
     control: Control<'_>,
@@ -132,8 +132,8 @@ fn compare_pass(
         }
         Ok(())
     })?;
-    for row in stream.rows.scan_prefix(prefix) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    for row in origin.rows.scan_prefix(prefix) {
+        let (key, value) = row.map_err(|source| origin.unreadable(source))?;
         control.check()?;
         if !in_pass(&key) {
             continue;

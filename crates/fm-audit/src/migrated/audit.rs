@@ -12,14 +12,15 @@ use super::carried::check_carried;
 use super::directory::check_directory;
 use super::manifest::{check_federation, check_manifest, check_session_keys};
 use super::seal::{SealAudit, SealCheck};
-use crate::audit::{HistoryKeys, HistoryOptions, OldSession, audit_history, is_copied, unproven};
+use crate::audit::{HistoryKeys, OldSession, Request, audit_history, is_copied, unproven};
 use crate::control::Control;
 use crate::error::AuditError;
 use crate::frame::Unknown;
+use crate::observer::Observer;
 use crate::outcome::HistoryAudit;
 use crate::report::Report;
 use crate::scope::Scope;
-use crate::source::{EpochStream, MigratedDir, check_archive};
+use crate::source::{MigratedDir, Origin, check_archive};
 
 /// What the audit of a migrated directory came to.
 pub struct MigratedAudit {
@@ -40,45 +41,35 @@ pub struct MigratedAudit {
     pub warnings: u64,
 }
 
-/// How a migrated directory is audited.
-#[derive(Clone, Copy)]
-pub struct MigratedOptions<'a> {
-    /// Keys of the old history; without them the old signatures are not checked: what is proven then is that the new
+/// What is asked of the audit of a migrated directory.
+#[derive(Clone, Copy, Default)]
+pub struct MigratedRequest<'a> {
+    /// The keys of the old history. Without them the old signatures are not checked: what is proven then is that the new
     /// database follows from the provenance archive by the rule.
     pub keys: Option<HistoryKeys<'a>>,
-    /// Keys that the new sessions are signed with.
+    /// The keys that the new sessions are signed with.
     pub session_keys: Option<&'a SessionKeys>,
     /// The federation's id that the directory must name, in hex, if the caller knows it.
     pub federation: Option<&'a str>,
-    /// Combine the shares in epochs anew.
+    /// Combine the shares in epochs again.
     pub shares: bool,
-    /// Which signatures of the old history are checked; it is always the whole that is looked at.
+    /// Which signatures of the old history are checked; the whole is always looked at.
     pub scope: Scope<'a>,
 }
 
-/// Audits a migrated directory. Behind a damaged archive nothing is looked at.
+/// Audits a migrated directory. The observer hears of every epoch or session of the old history, and is shown no rows.
+/// If the archive is damaged, nothing else is looked at.
+///
+/// # Errors
+/// If something cannot be read, the observer stopped the audit, or the job was interrupted.
 pub fn audit_migrated(
     dir: &MigratedDir,
-    keys: Option<HistoryKeys<'_>>,
-    session_keys: Option<&SessionKeys>,
-    federation: Option<&str>,
-    shares: bool,
+    request: MigratedRequest<'_>,
     control: Control<'_>,
-    on_finding: &mut dyn FnMut(Finding),
+    observer: Observer<'_>,
 ) -> Result<MigratedAudit, AuditError> {
-    let options = MigratedOptions { keys, session_keys, federation, shares, scope: Scope::default() };
-    audit_migrated_sessions(dir, options, control, on_finding, &mut |_| Ok(()))
-}
-
-/// The same; `on_session` sees every epoch or session of the old history.
-pub fn audit_migrated_sessions(
-    dir: &MigratedDir,
-    options: MigratedOptions<'_>,
-    control: Control<'_>,
-    on_finding: &mut dyn FnMut(Finding),
-    on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>,
-) -> Result<MigratedAudit, AuditError> {
-    let MigratedOptions { keys, session_keys, federation, shares, scope } = options;
+    let MigratedRequest { keys, session_keys, federation, shares, scope } = request;
+    let Observer { on_finding, mut on_session, .. } = observer;
     let report = Report::new(on_finding);
     check_directory(dir, &report)?;
     let (provenance, damage) = check_archive(dir.provenance.path(), control)?;
@@ -96,26 +87,20 @@ pub fn audit_migrated_sessions(
         });
     }
     let mut target = Target::new(dir, session_keys, control, &report)?;
-    let options = HistoryOptions {
-        layout: dir.layout,
-        keys,
-        shares,
-        until: Some(dir.manifest.last),
-        side_records: true,
-        on_row: None,
-        scope,
-    };
-    let stream = EpochStream { rows: &dir.provenance, path: dir.provenance.path() };
+    let until = Some(dir.manifest.last);
+    let request = Request { keys, shares, until, scope, ..Request::everything(keys) };
     // What is made from all of a broken original cannot agree with the manifest.
     let mut unknown = Unknown::default();
     let mut on_original = |finding: Finding| {
         unknown.take(&finding);
         report.add(finding);
     };
-    let original = audit_history(stream, options, control, &mut on_original, &mut |old| {
+    let mut on_old = |old: OldSession<'_>| {
         target.on_session(&old)?;
-        on_session(old)
-    })?;
+        on_session.as_mut().map_or(Ok(()), |on_session| on_session(old))
+    };
+    let observer = Observer { on_finding: &mut on_original, on_session: Some(&mut on_old), on_row: None };
+    let original = audit_history(dir.original(), request, control, observer)?;
     let continued = if dir.is_in_use() {
         target.seal.finish(&report);
         Some(audit_continued(dir, session_keys, control, &report)?)
@@ -125,7 +110,7 @@ pub fn audit_migrated_sessions(
         None
     };
     let seal = target.seal.audit();
-    let sessions = continued.as_ref().map_or(target.sessions, |continued| continued.chain.epochs);
+    let sessions = continued.as_ref().map_or(target.sessions, |continued| continued.chain.records);
     check_manifest(dir, &original, provenance, unknown.first(), &report);
     check_federation(dir, federation, &report);
     check_session_keys(dir, session_keys, &report);
@@ -149,11 +134,9 @@ fn audit_continued(
     let detected = detect(&dir.database);
     let layout = detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })?;
     let keys = keys.map(HistoryKeys::Session);
-    let scope = Scope::default();
-    let options =
-        HistoryOptions { layout, keys, shares: false, until: None, side_records: true, on_row: None, scope };
-    let stream = EpochStream { rows: &dir.database, path };
-    audit_history(stream, options, control, &mut |finding| report.add(finding), &mut |_| Ok(()))
+    let request = Request { shares: false, ..Request::everything(keys) };
+    let origin = Origin { rows: &dir.database, path, layout };
+    audit_history(origin, request, control, Observer::of_findings(&mut |finding| report.add(finding)))
 }
 
 /// Nothing may be migrated that no signature stands behind, whatever the manifest says.

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use fm_archive::Metadata;
 use fm_crypto::SessionKeys;
 use fm_eras::block::Version;
-use fm_eras::{Detected, session};
+use fm_eras::{Layout, session};
 use fm_history::{Cause, Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
 
 use crate::audit::carried_count;
-use crate::outcome::{Anchor, HistoryAudit};
+use crate::outcome::{HistoryAudit, ProvenPrefix};
 use crate::report::Report;
 use crate::source::MigratedDir;
 
@@ -35,13 +35,13 @@ const FROM_RECORDS: [&str; 10] = [
 /// What a manifest is made from.
 pub struct ManifestFacts<'a> {
     /// Layout of the original.
-    pub layout: &'a Detected,
+    pub layout: &'a Layout,
     /// Federation id of the original, in hex.
     pub federation: &'a str,
     /// The guardians' session keys, by peer, in hex.
     pub session_keys: &'a BTreeMap<String, String>,
     /// The history up to the last session.
-    pub anchor: &'a Anchor,
+    pub anchor: &'a ProvenPrefix,
     /// Rows of the original, by table.
     pub rows: &'a BTreeMap<&'static str, u64>,
     /// The last epoch of the original.
@@ -130,7 +130,7 @@ pub(crate) fn check_manifest(
         Some(cause) => report.add(finding.following(cause.clone())),
         None => report.add(finding),
     };
-    let (Some(anchor), Some(last_stored)) = (&original.anchor, original.chain.last) else {
+    let (Some(anchor), Some(last_stored)) = (&original.proven, original.chain.last) else {
         let message = format!("the original has no provable epoch or session {}", stated.last);
         derived(Finding::new(Code::ManifestMismatch, Place::epoch(stated.last), message));
         return;

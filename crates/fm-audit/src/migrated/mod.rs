@@ -6,6 +6,6 @@ mod directory;
 mod manifest;
 mod seal;
 
-pub use audit::{MigratedAudit, MigratedOptions, audit_migrated, audit_migrated_sessions};
+pub use audit::{MigratedAudit, MigratedRequest, audit_migrated};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use seal::SealAudit;

@@ -1,118 +1,64 @@
 //! The audit of a history of blocks or sessions: continuity, headers, signatures, index, and every other record.
 
-use std::collections::BTreeMap;
-
 use fm_crypto::SessionKeys;
+use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, Code, Finding, Place};
 use fm_rows::{OnRow, each_row};
 
 use super::index::{each_transaction, index_row};
-use super::pipeline::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+use super::pipeline::{AuditedBlock, BlockOptions, DecodedBlock, each_block};
 use super::root::RunningRoot;
 use super::scheme::choose_scheme;
 use super::units::UnitSessions;
+use crate::audit::{OldSession, Request};
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, TransactionIndex, TrustedPrefix, Unknown, index_left_out};
-use crate::outcome::Anchor;
-use crate::scope::Scope;
-use crate::source::EpochStream;
+use crate::frame::{Ledger, TransactionIndex, Unknown, index_left_out};
+use crate::observer::Observer;
+use crate::outcome::HistoryAudit;
+use crate::source::Origin;
 
-/// Who is shown key and value of each row as an audit reads it, one after the other, on threads of its own.
-pub type OnEveryRow<'a> = &'a (dyn Fn(&[u8], &[u8]) + Sync);
-
-/// What an audit of blocks or sessions does.
-#[derive(Clone, Copy)]
-pub struct SessionOptions<'a> {
-    /// Layout of the records.
-    pub layout: &'static BlockLayout,
-    /// Keys to check signatures with.
-    pub keys: Option<&'a SessionKeys>,
-    /// The last session that the history root covers; the last one if none.
-    pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions, if all of the history is looked at.
-    pub side_records: bool,
-    /// Shown every row once, in the order of keys, if all of them are looked at.
-    pub on_row: Option<OnEveryRow<'a>>,
-    /// Which sessions, and which of their signatures.
-    pub scope: Scope<'a>,
-}
-
-/// What an audit of blocks or sessions came to.
-#[derive(Clone, Debug, Default)]
-pub struct SessionAudit {
-    /// Records of finished sessions.
-    pub sessions: u64,
-    /// The first session.
-    pub first: Option<u64>,
-    /// The last session.
-    pub last: Option<u64>,
-    /// Sessions that a threshold of guardians signed.
-    pub signed: u64,
-    /// The last of them.
-    pub last_signed: Option<u64>,
-    /// Sessions without enough valid signatures.
-    pub unsigned: u64,
-    /// Sessions by how many guardians' signatures under them are valid, of those that were checked.
-    pub by_signers: BTreeMap<usize, u64>,
-    /// Sessions with signatures that nobody checked, for want of keys.
-    pub unchecked: u64,
-    /// Accepted items of the open session.
-    pub pending: u64,
-    /// The layout that signatures without a tag show it to be, if the options had its tagged twin.
-    pub untagged: Option<&'static BlockLayout>,
-    /// The history up to the last session, if no session is missing or unknown.
-    pub anchor: Option<Anchor>,
-    /// Rows by table.
-    pub rows: BTreeMap<&'static str, u64>,
-    /// Sessions that an earlier audit proved, and that are as they were.
-    pub trusted: u64,
-    /// What the next audit can build on, if that was asked for and there are no errors.
-    pub prefix: Option<TrustedPrefix>,
-    /// Findings that are errors.
-    pub errors: u64,
-    /// Findings that are warnings.
-    pub warnings: u64,
-}
-
-/// Audits a history; `on_block` sees every block after its findings were reported.
+/// Audits a history of blocks or sessions.
 ///
 /// # Errors
-/// If the source cannot be read, or the job was interrupted.
-pub fn audit_sessions(
-    stream: EpochStream<'_>,
-    options: SessionOptions<'_>,
+/// If the source cannot be read, the observer stopped the audit, or the job was interrupted.
+pub(crate) fn audit(
+    origin: Origin<'_>,
+    layout: &'static BlockLayout,
+    request: Request<'_>,
     control: Control<'_>,
-    on_finding: &mut dyn FnMut(Finding),
-    on_block: &mut dyn FnMut(&AuditedBlock) -> Result<(), AuditError>,
-) -> Result<SessionAudit, AuditError> {
+    observer: Observer<'_>,
+) -> Result<HistoryAudit, AuditError> {
+    let is_whole = request.scope.is_whole();
+    let is_all = is_whole && request.side_records;
+    let scheme = choose_scheme(origin, layout, request.session_keys(), control)?;
+    let shown_as = scheme.untagged.unwrap_or(layout);
     let mut audit = Auditor {
-        stream,
-        options,
+        origin,
+        layout,
+        request,
         control,
-        on_finding,
+        observer: Observer { on_row: observer.on_row.filter(|_| is_all), ..observer },
         index: TransactionIndex::new()?,
         unknown: Unknown::default(),
         open: OpenSession::default(),
-        result: SessionAudit::default(),
+        result: HistoryAudit { layout: Some(Layout::Blocks(shown_as)), ..HistoryAudit::default() },
     };
-    let scheme = choose_scheme(stream, options, control)?;
-    audit.result.untagged = scheme.untagged;
+    request.lacks.iter().cloned().for_each(|finding| audit.report(finding));
     scheme.finding.into_iter().for_each(|finding| audit.report(finding));
-    let history = options.layout.history;
-    let is_all = options.scope.is_whole() && options.side_records;
-    // In the order of keys, so that who is shown all rows needs no reading of its own.
+    let history = layout.history;
+    // In the order of keys, so that an observer of rows needs no reading of its own.
     if is_all {
         audit.check_records(&[], Some(&[history]))?;
     }
-    audit.follow(scheme.keys.as_ref(), on_block)?;
+    audit.follow(scheme.keys.as_ref(), layout.tagged && scheme.untagged.is_none())?;
     if is_all {
         audit.check_records(&[history + 1], None)?;
         audit.check_open();
         audit.check_index()?;
     }
-    if !options.scope.is_whole() {
+    if !is_whole {
         audit.report(index_left_out());
     }
     Ok(audit.result)
@@ -128,46 +74,40 @@ struct OpenSession {
     pointer: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-struct Auditor<'a, 'f> {
-    stream: EpochStream<'a>,
-    options: SessionOptions<'a>,
+struct Auditor<'a, 'o> {
+    origin: Origin<'a>,
+    layout: &'static BlockLayout,
+    request: Request<'a>,
     control: Control<'a>,
-    on_finding: &'f mut dyn FnMut(Finding),
+    observer: Observer<'o>,
     index: TransactionIndex,
     unknown: Unknown,
     open: OpenSession,
-    result: SessionAudit,
+    result: HistoryAudit,
 }
 
 impl Auditor<'_, '_> {
     fn report(&mut self, finding: Finding) {
         finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         self.unknown.take(&finding);
-        (self.on_finding)(finding);
+        (self.observer.on_finding)(finding);
     }
 
     fn add(&mut self, code: Code, place: Place, message: impl Into<String>) {
         self.report(Finding::new(code, place, message));
     }
 
-    fn follow(
-        &mut self,
-        keys: Option<&SessionKeys>,
-        on_block: &mut dyn FnMut(&AuditedBlock) -> Result<(), AuditError>,
-    ) -> Result<(), AuditError> {
-        let layout = self.options.layout;
+    fn follow(&mut self, keys: Option<&SessionKeys>, tagged: bool) -> Result<(), AuditError> {
+        let (layout, scope, on_row) = (self.layout, self.request.scope, self.observer.on_row);
         self.control.progress.begin("sessions", "sessions", None);
-        let tagged = layout.tagged && self.result.untagged.is_none();
-        let scope = self.options.scope;
-        let options =
-            BlockOptions { layout, keys, convert: true, tagged, scope, on_row: self.options.on_row };
+        let options = BlockOptions { layout, keys, convert: true, tagged, scope, on_row };
         let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
-        let mut running = RunningRoot::new(self.options.until);
-        let stray = blocks(self.stream, options, self.control, |audited| {
+        let mut running = RunningRoot::new(self.request.until);
+        let malformed = each_block(self.origin, options, self.control, |audited| {
             self.on_block(&audited, &mut running);
             let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
             changed.into_iter().for_each(|finding| self.report(finding));
-            on_block(&audited)
+            self.observer.session(OldSession::of_block(&audited))
         })?;
         self.control.progress.end();
         if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
@@ -180,16 +120,14 @@ impl Auditor<'_, '_> {
                 "the session is not there, nor any other up to the end of the part that is looked at";
             self.add(Code::SessionMissing, Place::session(next), message);
         }
-        stray.findings(layout.history, "session").into_iter().for_each(|finding| self.report(finding));
+        malformed.findings(layout.history, "session").into_iter().for_each(|finding| self.report(finding));
         let history = layout.table_of(&[layout.history]).map_or("history", |table| table.name);
-        self.result.rows.insert(history, self.result.sessions + stray.count);
-        if self.result.sessions == 0 {
+        self.result.rows.insert(history, self.result.chain.records + malformed.count);
+        if self.result.chain.records == 0 {
             let message = "no finished session is stored: there is nothing that guardians could have signed";
             self.add(Code::HistoryEmpty, Place::everywhere(), message);
         }
-        if running.is_whole(self.result.first) {
-            self.result.anchor = running.anchor();
-        }
+        self.result.proven = running.finish();
         Ok(())
     }
 
@@ -203,9 +141,8 @@ impl Auditor<'_, '_> {
             };
             self.add(Code::SessionMissing, Place::session(expected), message);
         }
-        self.result.sessions += 1;
-        self.result.first.get_or_insert(index);
-        self.result.last = Some(index);
+        self.result.chain.records += 1;
+        self.result.chain.last = Some(index);
         match &audited.decoded {
             Err(reason) => {
                 self.add(Code::SessionUndecodable, Place::session(index), reason.clone());
@@ -219,7 +156,7 @@ impl Auditor<'_, '_> {
         }
         for transaction in audited.transactions() {
             running.count_transaction(index);
-            let (key, value) = index_row(self.options.layout, transaction);
+            let (key, value) = index_row(self.layout, transaction);
             self.index.add_history(&key, &value);
         }
     }
@@ -230,37 +167,40 @@ impl Auditor<'_, '_> {
         }
         match decoded.is_signed {
             Some(true) => {
-                self.result.signed += 1;
-                self.result.last_signed = Some(index);
+                self.result.chain.signed += 1;
+                self.result.chain.last_signed = Some(index);
             }
-            Some(false) => self.result.unsigned += 1,
-            None if decoded.block.signatures.is_empty() => self.result.unsigned += 1,
-            None => self.result.unchecked += 1,
+            Some(false) => self.result.chain.unproven += 1,
+            None if decoded.block.signatures.is_empty() => self.result.chain.unproven += 1,
+            None => self.result.chain.unchecked += 1,
         }
     }
 
     /// Decodes the records of a part of the keys beside the history, and feeds the index and the open session to their
     /// checks.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
-        let (stream, control, on_row) = (self.stream, self.control, self.options.on_row);
+        let (origin, control, on_row) = (self.origin, self.control, self.observer.on_row);
         control.progress.begin("other records", "records", None);
-        let read = |on: OnRow<'_>| stream.rows.visit(from, to, on);
-        let unreadable = |source| AuditError::rows(stream.path, source);
-        each_row(read, unreadable, |key, value| {
-            control.check()?;
-            control.progress.advance(1);
-            if let Some(on_row) = on_row {
-                on_row(key, value);
-            }
-            self.on_record(key, value);
-            Ok(())
-        })?;
+        let read = |on: OnRow<'_>| origin.rows.visit(from, to, on);
+        each_row(
+            read,
+            |source| origin.unreadable(source),
+            |key, value| {
+                control.check()?;
+                control.progress.advance(1);
+                if let Some(on_row) = on_row {
+                    on_row(key, value);
+                }
+                self.on_record(key, value);
+                Ok(())
+            },
+        )?;
         control.progress.end();
         Ok(())
     }
 
     fn on_record(&mut self, key: &[u8], value: &[u8]) {
-        let layout = self.options.layout;
+        let layout = self.layout;
         let table = match layout.check_row(key, value) {
             Ok(table) => table,
             Err(error @ RowError::UnknownPrefix { .. }) => {
@@ -299,18 +239,15 @@ impl Auditor<'_, '_> {
             self.check_pointer(&key, &value);
         }
         self.check_pointer_is_there();
-        units
-            .beyond(self.options.layout, self.open_session())
-            .into_iter()
-            .for_each(|found| self.report(found));
+        units.beyond(self.layout, self.open_session()).into_iter().for_each(|found| self.report(found));
     }
 
     /// Every finished session moves the record of the open one's index on, where a layout has it.
     fn check_pointer_is_there(&mut self) {
-        let tables = self.options.layout.tables;
+        let tables = self.layout.tables;
         let pointer = tables.iter().find(|table| table.key == KeyForm::Nothing && table.prefix == 0);
         if let Some(table) = pointer.filter(|table| !self.result.rows.contains_key(table.name))
-            && self.result.sessions > 0
+            && self.result.chain.records > 0
         {
             let message = format!("there is no {}, the record of the open session's number", table.name);
             self.add(Code::SessionPointerWrong, Place::key(&[table.prefix]), message);
@@ -319,12 +256,12 @@ impl Auditor<'_, '_> {
 
     /// The session behind the last finished one.
     fn open_session(&self) -> u64 {
-        self.result.last.map_or(self.options.scope.from, |last| last.saturating_add(1))
+        self.result.chain.last.map_or(self.request.scope.from, |last| last.saturating_add(1))
     }
 
     /// An accepted item of the open session; they are numbered from 0.
     fn on_pending(&mut self, key: &[u8], value: &[u8]) {
-        let layout = self.options.layout;
+        let layout = self.layout;
         self.result.pending += 1;
         if let Ok(number) = layout.number_of_key(key) {
             let next = self.open.next_pending;
@@ -345,7 +282,7 @@ impl Auditor<'_, '_> {
     /// The record of the open session's index, in the first build of era C.
     fn check_pointer(&mut self, key: &[u8], value: &[u8]) {
         let expected = self.open_session();
-        let mut reader = fm_codec::Reader::new(value, self.options.layout.dialect);
+        let mut reader = fm_codec::Reader::new(value, self.layout.dialect);
         if let Ok(open) = reader.u64()
             && open != expected
         {
@@ -356,7 +293,7 @@ impl Auditor<'_, '_> {
     }
 
     fn check_index(&mut self) -> Result<(), AuditError> {
-        let layout = self.options.layout;
+        let layout = self.layout;
         let Some(prefix) = layout.transactions else { return Ok(()) };
         if self.index.is_equal() {
             return Ok(());
@@ -364,12 +301,12 @@ impl Auditor<'_, '_> {
         // The first build of era C only counts the accepted items of the open session: what they left in the
         // index cannot be told from what does not belong there, except by their number.
         let unknown = if layout.pending.is_none() { self.result.pending } else { 0 };
-        let (stream, control) = (self.stream, self.control);
+        let (origin, control) = (self.origin, self.control);
         control.progress.begin("transaction index", "sessions", None);
         let each = |on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>| {
-            each_transaction(stream, layout, control, on)
+            each_transaction(origin, layout, control, on)
         };
-        let findings = self.index.compare(stream, prefix, unknown, &each, control)?;
+        let findings = self.index.compare(origin, prefix, unknown, &each, control)?;
         control.progress.end();
         self.unknown.fold(findings).into_iter().for_each(|finding| self.report(finding));
         Ok(())

@@ -3,15 +3,15 @@
 use fm_eras::block::{BlockLayout, decode_accepted_item};
 use fm_history::{BlockContent, BlockTransaction, Place};
 
-use super::pipeline::{BlockOptions, blocks};
+use super::pipeline::{BlockOptions, each_block};
 use crate::control::Control;
 use crate::error::AuditError;
 use crate::scope::Scope;
-use crate::source::EpochStream;
+use crate::source::Origin;
 
 /// Every transaction of the finished sessions, then those of the open one, as rows of the index.
 pub(crate) fn each_transaction(
-    stream: EpochStream<'_>,
+    origin: Origin<'_>,
     layout: &'static BlockLayout,
     control: Control<'_>,
     on: &mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>,
@@ -19,15 +19,15 @@ pub(crate) fn each_transaction(
     let scope = Scope::default();
     let options =
         BlockOptions { layout, keys: None, convert: false, tagged: layout.tagged, scope, on_row: None };
-    blocks(stream, options, control, |audited| {
+    each_block(origin, options, control, |audited| {
         audited.transactions().try_for_each(|transaction| {
             let (key, value) = index_row(layout, transaction);
             on(Place::session(audited.key), key, value)
         })
     })?;
     let Some(pending) = layout.pending else { return Ok(()) };
-    for row in stream.rows.scan_prefix(pending) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    for row in origin.rows.scan_prefix(pending) {
+        let (key, value) = row.map_err(|source| origin.unreadable(source))?;
         control.check()?;
         if let Ok(item) = decode_accepted_item(&value, layout)
             && let BlockContent::Transaction(transaction) = &item.content

@@ -9,7 +9,7 @@ mod scheme;
 mod signatures;
 mod units;
 
-pub use audit::{OnEveryRow, SessionAudit, SessionOptions, audit_sessions};
-pub use pipeline::{AuditedBlock, BlockOptions, DecodedBlock, blocks};
+pub(crate) use audit::audit;
+pub use pipeline::{AuditedBlock, BlockOptions, DecodedBlock, each_block};
 pub(crate) use scheme::choose_scheme;
 pub use signatures::{CheckedSignatures, check_signatures, signature_findings};

@@ -10,15 +10,14 @@ use fm_rows::Rows;
 use rayon::prelude::*;
 
 use super::ambiguity::ambiguity;
-use super::audit::OnEveryRow;
 use super::signatures::{CheckedSignatures, check_signatures, count_signers, signature_findings};
 use crate::control::Control;
 use crate::error::AuditError;
 use crate::frame::Mark;
-use crate::pipeline;
-use crate::pipeline::ChunkSize;
+use crate::observer::OnEveryRow;
+use crate::pipeline::{self, ChunkSize};
 use crate::scope::{Attention, Scope};
-use crate::source::{EpochStream, StrayKeys};
+use crate::source::{MalformedKeys, Origin};
 
 /// Sessions that a core gets at a time: enough signatures for a batch that pays.
 const SESSIONS_PER_CORE: usize = 512;
@@ -84,17 +83,20 @@ impl AuditedBlock {
 /// Runs all blocks of a source through the pipeline; `on_block` gets them in ascending order.
 ///
 /// Returns the keys of the history table that name no block.
-pub fn blocks(
-    stream: EpochStream<'_>,
+///
+/// # Errors
+/// If the source cannot be read, `on_block` fails, or the job was interrupted.
+pub fn each_block<E: From<AuditError> + Send>(
+    origin: Origin<'_>,
     options: BlockOptions<'_>,
     control: Control<'_>,
-    on_block: impl FnMut(AuditedBlock) -> Result<(), AuditError>,
-) -> Result<StrayKeys, AuditError> {
+    on_block: impl FnMut(AuditedBlock) -> Result<(), E>,
+) -> Result<MalformedKeys, E> {
     let (layout, scope) = (options.layout, options.scope);
-    let read = |feed: &mut pipeline::Feed<'_, RawBlock>| {
-        let (mut stray, mut is_picked) = (StrayKeys::default(), scope.picker());
-        for row in rows_of(stream, layout, scope) {
-            let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    let read = |feed: &mut pipeline::Feed<'_, RawBlock, E>| {
+        let (mut stray, mut is_picked) = (MalformedKeys::default(), scope.picker());
+        for row in rows_of(origin, layout, scope) {
+            let (key, value) = row.map_err(|source| origin.unreadable(source))?;
             if let Some(on_row) = options.on_row {
                 on_row(&key, &value);
             }
@@ -125,13 +127,13 @@ pub fn blocks(
 }
 
 /// The rows of the part of a history that is looked at.
-fn rows_of<'a>(stream: EpochStream<'a>, layout: &BlockLayout, scope: Scope<'_>) -> Rows<'a> {
+fn rows_of<'a>(origin: Origin<'a>, layout: &BlockLayout, scope: Scope<'_>) -> Rows<'a> {
     if scope.is_whole() {
-        return stream.rows.scan_prefix(layout.history);
+        return origin.rows.scan_prefix(layout.history);
     }
     let end = scope.to.and_then(|to| to.checked_add(1)).map(|end| layout.history_key(end));
     let end = end.or_else(|| layout.history.checked_add(1).map(|prefix| vec![prefix]));
-    stream.rows.scan_range(&layout.history_key(scope.from), end.as_deref())
+    origin.rows.scan_range(&layout.history_key(scope.from), end.as_deref())
 }
 
 /// A block as it is read.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fm_history::{Hash, HistoryRoot};
 
 use super::pipeline::DecodedBlock;
-use crate::outcome::Anchor;
+use crate::outcome::ProvenPrefix;
 
 /// The history as sessions, so far.
 #[derive(Default)]
@@ -47,13 +47,14 @@ impl RunningRoot {
         self.transactions += u64::from(self.until.is_none_or(|until| index <= until));
     }
 
-    pub(crate) fn is_whole(&self, first: Option<u64>) -> bool {
+    /// The history up to its end; none if it does not begin with session 0, has a hole, or ends before the end that
+    /// was asked for.
+    pub(crate) fn finish(&self) -> Option<ProvenPrefix> {
         let reaches = self.until.is_none_or(|until| self.root.sessions() > until);
-        first == Some(0) && !self.broken && reaches
-    }
-
-    pub(crate) fn anchor(&self) -> Option<Anchor> {
-        Some(Anchor {
+        if self.broken || !reaches {
+            return None;
+        }
+        Some(ProvenPrefix {
             last: self.root.sessions().checked_sub(1)?,
             last_hash: self.last_hash,
             sessions: self.root.sessions(),

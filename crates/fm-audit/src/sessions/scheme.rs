@@ -4,10 +4,9 @@ use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{Code, Finding, Place, SessionHeader};
 
-use super::audit::SessionOptions;
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::source::EpochStream;
+use crate::source::Origin;
 
 /// Sessions at which the keys are tried before the whole history is.
 const KEY_SAMPLES: usize = 8;
@@ -17,7 +16,7 @@ const KEY_SAMPLES: usize = 8;
 pub(crate) struct Scheme {
     /// The keys with the message form that the history's signatures have; none if none of them verifies.
     pub(crate) keys: Option<SessionKeys>,
-    /// The layout that signatures without a tag show it to be, if the options had its tagged twin.
+    /// The layout that signatures without a tag show it to be, if the request named its tagged twin.
     pub(crate) untagged: Option<&'static BlockLayout>,
     /// Why there are no keys, although some were given.
     pub(crate) finding: Option<Finding>,
@@ -34,12 +33,12 @@ impl Scheme {
 ///
 /// Only blocks of the broadcast crate can be of either form, and their records do not tell which.
 pub(crate) fn choose_scheme(
-    stream: EpochStream<'_>,
-    options: SessionOptions<'_>,
+    origin: Origin<'_>,
+    layout: &'static BlockLayout,
+    keys: Option<&SessionKeys>,
     control: Control<'_>,
 ) -> Result<Scheme, AuditError> {
-    let Some(keys) = options.keys else { return Ok(Scheme::default()) };
-    let layout = options.layout;
+    let Some(keys) = keys else { return Ok(Scheme::default()) };
     if layout.tagged && layout.era != "B" && keys.tag().is_none() {
         return Ok(Scheme::wrong_keys(
             "servers sign sessions with keys that have a parity, and these have none: signatures were not looked at",
@@ -51,8 +50,8 @@ pub(crate) fn choose_scheme(
         (true, _) => vec![keys.clone()],
     };
     let mut signed = 0;
-    for row in stream.rows.scan_prefix(layout.history) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    for row in origin.rows.scan_prefix(layout.history) {
+        let (key, value) = row.map_err(|source| origin.unreadable(source))?;
         control.check()?;
         let (Ok(index), Ok(block)) = (layout.number_of_key(&key), decode_block(&value, layout)) else {
             continue;

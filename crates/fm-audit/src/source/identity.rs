@@ -1,10 +1,13 @@
 //! The identity of rows, whatever holds them: SHA-256 of the record stream that an archive of them would have.
 
+use std::path::Path;
+use std::sync::Mutex;
+
 use fm_codec::{Dialect, Writer};
 use fm_history::Hash;
+use fm_rows::RowSource;
 use sha2::{Digest, Sha256};
 
-use super::origin::EpochStream;
 use crate::control::Control;
 use crate::error::AuditError;
 
@@ -46,15 +49,33 @@ impl Identity {
     }
 }
 
-/// Reads all rows and gives their identity.
+/// The identity of rows that an audit shows an observer, in the order of keys, one at a time.
+#[derive(Default)]
+pub struct RowIdentity(Mutex<Identity>);
+
+impl RowIdentity {
+    /// Takes the next row.
+    pub fn see(&self, key: &[u8], value: &[u8]) {
+        if let Ok(mut identity) = self.0.lock() {
+            identity.push(key, value);
+        }
+    }
+
+    /// The identity of all of them; none if a thread that read them broke off.
+    pub fn finish(self) -> Option<Hash> {
+        self.0.into_inner().ok().map(Identity::finish)
+    }
+}
+
+/// Reads all rows and returns their identity; `path` names them in errors.
 ///
 /// # Errors
 /// If they cannot be read, or the job was interrupted.
-pub fn identity(stream: EpochStream<'_>, control: Control<'_>) -> Result<Hash, AuditError> {
+pub fn identity(rows: &dyn RowSource, path: &Path, control: Control<'_>) -> Result<Hash, AuditError> {
     let mut identity = Identity::default();
     control.progress.begin("reading back", "records", None);
-    for row in stream.rows.scan_range(&[], None) {
-        let (key, value) = row.map_err(|source| AuditError::rows(stream.path, source))?;
+    for row in rows.scan_range(&[], None) {
+        let (key, value) = row.map_err(|source| AuditError::rows(path, source))?;
         identity.push(&key, &value);
         control.check()?;
         control.progress.advance(1);

@@ -5,7 +5,7 @@
 //! log held would be more sessions, items or units, so a name and rows that fit each other show that nothing is lost.
 
 use fm_datadir::session_in_name;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_store::{OmissionKind, ReadStore};
 
@@ -15,13 +15,13 @@ use crate::error::AuditError;
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn settle_log(store: &mut ReadStore, layout: Detected) -> Result<(), AuditError> {
+pub fn settle_log(store: &mut ReadStore, layout: Layout) -> Result<(), AuditError> {
     let unknown = store.omissions().iter().find(|omission| omission.kind == OmissionKind::UnknownLog);
     let Some(files) = unknown.map(|omission| omission.message.clone()) else { return Ok(()) };
     let [mut speaks_for, mut speaks_against] = [Vec::new(), Vec::new()];
     match layout {
-        Detected::Hbbft(_) => speaks_against.push("servers of this era made no checkpoints".to_owned()),
-        Detected::Blocks(layout) => {
+        Layout::Hbbft(_) => speaks_against.push("servers of this era made no checkpoints".to_owned()),
+        Layout::Blocks(layout) => {
             let last = last_session(store, layout)?;
             let (fits, text) = name_of(store, last);
             if fits { &mut speaks_for } else { &mut speaks_against }.push(text);

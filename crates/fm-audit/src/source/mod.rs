@@ -10,7 +10,7 @@ mod origin;
 mod signers;
 
 pub use archive_check::{check_archive, check_medium, check_written};
-pub use identity::{Identity, identity};
+pub use identity::{Identity, RowIdentity, identity};
 pub use log::settle_log;
 pub use medium::{Medium, ReadSeek};
 pub(crate) use omissions::code_of;
@@ -19,5 +19,5 @@ pub use open::{
     ArchiveSource, MANIFEST_NAME, MigratedDir, PENDING_KIND, PROVENANCE_NAME, Source, check_identity,
     open_source,
 };
-pub use origin::{EpochStream, NumberedRecords, StrayKeys};
+pub use origin::{MalformedKeys, NumberedRecords, Origin};
 pub use signers::{KeyStanding, Signers, TrustedKeys};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use fm_archive::{ArchiveError, ArchiveReader, Metadata};
 use fm_crypto::{Keys, SessionKeys, parse_keys_file};
 use fm_datadir::DATABASE_NAME;
-use fm_eras::{Detected, detect};
+use fm_eras::{Layout, detect};
 use fm_history::{Finding, Hash, Manifest};
 use fm_rows::{OnRow, RowSource, Rows, SourceError};
 use fm_store::{ReadStore, directories_around, open_regular};
@@ -35,14 +35,14 @@ pub enum Source {
         /// The database.
         store: ReadStore,
         /// Its layout.
-        layout: Detected,
+        layout: Layout,
     },
     /// An archive of such a database.
     Archive {
         /// The archive.
         archive: Box<ArchiveSource>,
         /// The layout of its records.
-        layout: Detected,
+        layout: Layout,
     },
     /// What a conversion left behind.
     Migrated(Box<MigratedDir>),
@@ -57,7 +57,7 @@ pub struct MigratedDir {
     /// The old records.
     pub provenance: ArchiveSource,
     /// Layout of the old records.
-    pub layout: Detected,
+    pub layout: Layout,
     /// The manifest.
     pub manifest: Manifest,
 }
@@ -76,17 +76,13 @@ impl Source {
 /// Opens a database, a guardian's data directory, an archive, or a migrated directory.
 ///
 /// `layout` overrules the detection.
-pub fn open_source(
-    path: &Path,
-    layout: Option<Detected>,
-    control: Control<'_>,
-) -> Result<Source, AuditError> {
+pub fn open_source(path: &Path, layout: Option<Layout>, control: Control<'_>) -> Result<Source, AuditError> {
     if path.is_file() {
         let archive = Box::new(ArchiveSource::open(path)?);
         archive.check_is_state()?;
         // The history alone has not all rows that a layout is told from.
         let named = archive.metadata("layout").filter(|_| archive.is_history_only());
-        let layout = layout.or_else(|| Detected::by_name(named.as_deref()?));
+        let layout = layout.or_else(|| Layout::by_name(named.as_deref()?));
         let layout = layout_of(archive.as_ref(), path, layout, control)?;
         return Ok(Source::Archive { archive, layout });
     }
@@ -120,9 +116,9 @@ pub fn open_source(
 fn layout_of(
     rows: &dyn RowSource,
     path: &Path,
-    layout: Option<Detected>,
+    layout: Option<Layout>,
     control: Control<'_>,
-) -> Result<Detected, AuditError> {
+) -> Result<Layout, AuditError> {
     if let Some(layout) = layout {
         return Ok(layout);
     }
@@ -167,7 +163,7 @@ impl MigratedDir {
         let provenance = ArchiveSource::open(&part(PROVENANCE_NAME)?)?;
         let database = ReadStore::open(&part(DATABASE_NAME)?)?;
         // Not from the manifest, which anybody can edit: the archive's own word is covered by its checks.
-        let named = provenance.metadata("layout").as_deref().and_then(Detected::by_name);
+        let named = provenance.metadata("layout").as_deref().and_then(Layout::by_name);
         let layout = layout_of(&provenance, path, named, control)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
     }

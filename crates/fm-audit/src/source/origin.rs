@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use fm_eras::Layout;
 use fm_history::{Code, Finding, Place};
-use fm_rows::RowSource;
+use fm_rows::{RowSource, SourceError};
 
 use crate::error::AuditError;
 
@@ -12,13 +13,22 @@ const MOST_STRAY_KEYS: usize = 1000;
 /// Bytes of these.
 const MOST_STRAY_BYTES: usize = 1 << 20;
 
-/// Where the epochs come from.
+/// Where a history is read from.
 #[derive(Clone, Copy)]
-pub struct EpochStream<'a> {
+pub struct Origin<'a> {
     /// The rows.
     pub rows: &'a dyn RowSource,
-    /// Name of the source, for errors.
+    /// The name of the source, for errors.
     pub path: &'a Path,
+    /// The layout of its records.
+    pub layout: Layout,
+}
+
+impl Origin<'_> {
+    /// The error for rows of this source that cannot be read.
+    pub fn unreadable(&self, source: SourceError) -> AuditError {
+        AuditError::rows(self.path, source)
+    }
 }
 
 /// Records by ascending number.
@@ -26,7 +36,7 @@ pub type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), Au
 
 /// Keys of the history table that name no epoch or session.
 #[derive(Clone, Debug, Default)]
-pub struct StrayKeys {
+pub struct MalformedKeys {
     /// The first of them.
     pub first: Vec<Vec<u8>>,
     /// How many there are.
@@ -34,7 +44,7 @@ pub struct StrayKeys {
     bytes: usize,
 }
 
-impl StrayKeys {
+impl MalformedKeys {
     /// The keys as findings: the first of them by name, the rest as a number.
     pub(crate) fn findings(&self, prefix: u8, what: &str) -> Vec<Finding> {
         let finding = |key: &[u8], message| Finding::new(Code::RecordUndecodable, Place::key(key), message);

@@ -2,7 +2,7 @@
 
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
-use fm_eras::{Detected, hbbft};
+use fm_eras::{Layout, hbbft};
 use fm_history::{PeerId, SessionHeader, Signatures};
 use serde::Serialize;
 
@@ -60,24 +60,24 @@ impl Signers {
 
 impl TrustedKeys<'_> {
     /// The name of the keys that a history of this layout is signed with; none if there are none.
-    pub fn name(&self, layout: &Detected) -> Option<String> {
+    pub fn name(&self, layout: &Layout) -> Option<String> {
         match layout {
-            Detected::Hbbft(_) => self.epoch.map(EpochKeys::name),
-            Detected::Blocks(_) => self.session.map(SessionKeys::name),
+            Layout::Hbbft(_) => self.epoch.map(EpochKeys::name),
+            Layout::Blocks(_) => self.session.map(SessionKeys::name),
         }
     }
 
     /// The names of the keys that two histories are signed with: one if both are signed with the same kind, else that of
     /// the epochs first.
-    pub fn names(&self, mut layouts: [&Detected; 2]) -> Option<String> {
-        layouts.sort_by_key(|layout| matches!(layout, Detected::Blocks(_)));
+    pub fn names(&self, mut layouts: [&Layout; 2]) -> Option<String> {
+        layouts.sort_by_key(|layout| matches!(layout, Layout::Blocks(_)));
         let mut names: Vec<String> = layouts.iter().filter_map(|layout| self.name(layout)).collect();
         names.dedup();
         (!names.is_empty()).then(|| names.join("+"))
     }
 
     /// What the keys are to a history of this layout, before a signature was looked at.
-    pub fn standing(&self, layout: &Detected) -> KeyStanding {
+    pub fn standing(&self, layout: &Layout) -> KeyStanding {
         match (self.name(layout), self.epoch.is_none() && self.session.is_none()) {
             (Some(_), _) => KeyStanding::Given,
             (None, true) => KeyStanding::None,
@@ -86,10 +86,10 @@ impl TrustedKeys<'_> {
     }
 
     /// Reads the signatures of a record and checks them; none if it does not decode.
-    pub fn signers(&self, index: u64, record: &[u8], layout: &Detected) -> Signers {
+    pub fn signers(&self, index: u64, record: &[u8], layout: &Layout) -> Signers {
         let signers = match layout {
-            Detected::Hbbft(layout) => self.of_epoch(index, record, layout),
-            Detected::Blocks(layout) => {
+            Layout::Hbbft(layout) => self.of_epoch(index, record, layout),
+            Layout::Blocks(layout) => {
                 let block = decode_block(record, layout).ok();
                 let of_block = |block: fm_history::Block| {
                     let header = SessionHeader { index, root: block.merkle.root };
@@ -102,7 +102,7 @@ impl TrustedKeys<'_> {
         Signers { keys: self.standing(layout), ..signers }
     }
 
-    fn of_epoch(&self, index: u64, record: &[u8], layout: &hbbft::Layout) -> Signers {
+    fn of_epoch(&self, index: u64, record: &[u8], layout: &hbbft::EpochLayout) -> Signers {
         let Ok(epoch) = hbbft::decode_epoch(record, layout) else { return Signers::default() };
         let own_index = Some(epoch.number).filter(|own| *own != index);
         // Over the hash of what is stored, not over the hash that the record claims; and of this epoch, not of another.
@@ -128,7 +128,7 @@ impl TrustedKeys<'_> {
             stored: signatures.keys().copied().collect(),
             is_enough: valid.as_ref().zip(threshold).map(|(valid, threshold)| valid.len() >= threshold),
             valid,
-            keys: self.standing(&Detected::Blocks(layout)),
+            keys: self.standing(&Layout::Blocks(layout)),
             ..Signers::default()
         }
     }

@@ -13,7 +13,7 @@ use fm_history::{Epoch, EpochItem};
 use fm_rows::{RowSource, SourceError};
 
 use super::epoch::decode_epoch;
-use super::layout::{Layout, TableSet};
+use super::layout::{EpochLayout, TableSet};
 use super::records::{check_record, decode_last_epoch};
 use super::tables::{HISTORY_TABLE, LAST_EPOCH_KEY, epoch_key, epoch_of_key};
 
@@ -23,9 +23,9 @@ const SAMPLES: usize = 16;
 const SETTLED: usize = 3;
 
 /// The layouts that explain the store: exactly one, or the reader has to be told.
-pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError> {
+pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<EpochLayout>, SourceError> {
     let mut scored = Vec::new();
-    for layout in Layout::ALL {
+    for layout in EpochLayout::ALL {
         let mut score = 0;
         visit_samples(source, &layout, |key, value| {
             score += usize::from(explains(&layout, key, value).is_some());
@@ -43,8 +43,8 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
         if !forms.contains(&integers) {
             continue;
         }
-        let of_form = || Layout::ALL.into_iter().filter(|layout| layout.dialect.integers == integers);
-        let framed = of_form().find(Layout::is_framed);
+        let of_form = || EpochLayout::ALL.into_iter().filter(|layout| layout.dialect.integers == integers);
+        let framed = of_form().find(EpochLayout::is_framed);
         let unframed = of_form().find(|layout| !layout.is_framed());
         let framings = match (framed, unframed) {
             (Some(framed), Some(unframed)) => framings(source, &framed, &unframed)?,
@@ -64,7 +64,7 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<Layout>, SourceError>
 /// Each is looked at once, and one at a time: together they might not fit into memory.
 fn visit_samples(
     source: &dyn RowSource,
-    layout: &Layout,
+    layout: &EpochLayout,
     mut visit: impl FnMut(&[u8], &[u8]),
 ) -> Result<(), SourceError> {
     let mut seen = BTreeSet::new();
@@ -90,7 +90,7 @@ fn visit_samples(
 }
 
 /// The epoch that a sample is under the layout, if it is the one that its key names.
-fn explains(layout: &Layout, key: &[u8], value: &[u8]) -> Option<Epoch> {
+fn explains(layout: &EpochLayout, key: &[u8], value: &[u8]) -> Option<Epoch> {
     let number = epoch_of_key(key, layout.dialect).ok()?;
     decode_epoch(value, layout).ok().filter(|epoch| epoch.number == number)
 }
@@ -105,7 +105,7 @@ struct Evidence {
 }
 
 impl Evidence {
-    fn add(&mut self, framed: &Layout, unframed: &Layout, key: &[u8], value: &[u8]) {
+    fn add(&mut self, framed: &EpochLayout, unframed: &EpochLayout, key: &[u8], value: &[u8]) {
         match explains(framed, key, value) {
             Some(epoch) => self.framed += usize::from(has_values(&epoch)),
             None => self.unframed += usize::from(explains(unframed, key, value).is_some()),
@@ -114,7 +114,11 @@ impl Evidence {
 }
 
 /// Whether module values are framed; both if records stand against records.
-fn framings(source: &dyn RowSource, framed: &Layout, unframed: &Layout) -> Result<Vec<bool>, SourceError> {
+fn framings(
+    source: &dyn RowSource,
+    framed: &EpochLayout,
+    unframed: &EpochLayout,
+) -> Result<Vec<bool>, SourceError> {
     let mut evidence = Evidence::default();
     visit_samples(source, framed, |key, value| evidence.add(framed, unframed, key, value))?;
     let settled = match evidence {
@@ -154,8 +158,8 @@ fn has_values(epoch: &Epoch) -> bool {
 
 /// Which set of tables stands beside the history; that of v0.1 where nothing tells.
 fn table_set(source: &dyn RowSource) -> Result<TableSet, SourceError> {
-    let early = Layout { tables: TableSet::Early, ..Layout::ALL[2] };
-    let v0_1 = Layout { tables: TableSet::V0_1, ..Layout::ALL[2] };
+    let early = EpochLayout { tables: TableSet::Early, ..EpochLayout::ALL[2] };
+    let v0_1 = EpochLayout { tables: TableSet::V0_1, ..EpochLayout::ALL[2] };
     for prefix in [0x02, 0x03, 0x04] {
         let Some(row) = source.scan_prefix(prefix).next() else {
             continue;

@@ -11,7 +11,7 @@ use fm_codec::{
 use fm_history::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction, Hash, sha256};
 use thiserror::Error;
 
-use super::layout::Layout;
+use super::layout::EpochLayout;
 
 /// Largest history record that is decoded, in bytes: twice what any server since v0.3 decodes as one value.
 ///
@@ -57,7 +57,7 @@ pub enum EpochError {
 }
 
 /// Decodes a history record, all of it.
-pub fn decode_epoch(value: &[u8], layout: &Layout) -> Result<Epoch, EpochError> {
+pub fn decode_epoch(value: &[u8], layout: &EpochLayout) -> Result<Epoch, EpochError> {
     check_length(value)?;
     if layout.is_framed() { decode_framed(value, layout.dialect) } else { split(value, layout.dialect) }
 }

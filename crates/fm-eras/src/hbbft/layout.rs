@@ -13,14 +13,14 @@ pub enum TableSet {
 
 /// One on-disk layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
+pub struct EpochLayout {
     /// Encoding of values and keys.
     pub dialect: Dialect,
     /// Tables beside the history.
     pub tables: TableSet,
 }
 
-impl Layout {
+impl EpochLayout {
     /// Every layout that a release or a development version wrote.
     pub const ALL: [Self; 5] = [
         Self { dialect: Dialect::A0, tables: TableSet::Early },

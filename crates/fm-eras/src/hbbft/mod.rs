@@ -14,6 +14,6 @@ pub use epoch::{
     EpochError, MAX_ELEMENTS, MAX_EPOCH_BYTES, check_length, decode_epoch, encode_content, encode_epoch,
     encode_item,
 };
-pub use layout::{Layout, TableSet};
+pub use layout::{EpochLayout, TableSet};
 pub use records::{RecordError, check_record, decode_last_epoch, index_row};
 pub use tables::{HISTORY_TABLE, LAST_EPOCH_KEY, Table, epoch_key, epoch_of_key, module_of_key, table_of};

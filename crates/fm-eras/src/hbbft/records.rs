@@ -5,7 +5,7 @@ use fm_history::EpochTransaction;
 use thiserror::Error;
 
 use super::epoch::{MAX_ELEMENTS, read_transaction, write_transaction};
-use super::layout::{Layout, TableSet};
+use super::layout::{EpochLayout, TableSet};
 use super::tables::{Table, epoch_of_key, module_of_key, table_of};
 
 /// Why a record beside the history is not one.
@@ -39,7 +39,7 @@ pub enum RecordError {
 }
 
 /// Decodes a record strictly; history records are checked by their key only.
-pub fn check_record(key: &[u8], value: &[u8], layout: &Layout) -> Result<Table, RecordError> {
+pub fn check_record(key: &[u8], value: &[u8], layout: &EpochLayout) -> Result<Table, RecordError> {
     let prefix = *key.first().ok_or(RecordError::EmptyKey)?;
     let table = table_of(key, layout).ok_or(RecordError::UnknownPrefix { prefix })?;
     check_key(table, key, layout.dialect).map_err(|source| RecordError::Key { table, source })?;
@@ -70,7 +70,7 @@ fn check_key(table: Table, key: &[u8], dialect: Dialect) -> Result<(), DecodeErr
     reader.finish()
 }
 
-fn check_value(table: Table, key: &[u8], value: &[u8], layout: &Layout) -> Result<(), DecodeError> {
+fn check_value(table: Table, key: &[u8], value: &[u8], layout: &EpochLayout) -> Result<(), DecodeError> {
     let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     match table {
         Table::SignedEpochOutcome => return Ok(()),
@@ -121,7 +121,7 @@ pub fn decode_last_epoch(value: &[u8], dialect: Dialect) -> Result<u64, DecodeEr
 }
 
 /// The row of the index that an accepted transaction leaves behind.
-pub fn index_row(transaction: &EpochTransaction, epoch: u64, layout: &Layout) -> (Vec<u8>, Vec<u8>) {
+pub fn index_row(transaction: &EpochTransaction, epoch: u64, layout: &EpochLayout) -> (Vec<u8>, Vec<u8>) {
     let mut key = vec![Table::AcceptedTransaction.prefix()];
     key.extend_from_slice(&transaction.txid.0);
     let mut writer = Writer::new(layout.dialect);

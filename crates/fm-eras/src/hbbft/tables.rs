@@ -2,7 +2,7 @@
 
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 
-use super::layout::{Layout, TableSet};
+use super::layout::{EpochLayout, TableSet};
 
 /// Prefix of the history.
 pub const HISTORY_TABLE: u8 = 0x05;
@@ -101,7 +101,7 @@ impl Table {
 }
 
 /// The table that a key belongs to; none if this layout has no such table.
-pub fn table_of(key: &[u8], layout: &Layout) -> Option<Table> {
+pub fn table_of(key: &[u8], layout: &EpochLayout) -> Option<Table> {
     let prefix = *key.first()?;
     Table::ALL.into_iter().find(|table| table.prefix() == prefix && table.is_in(layout.tables))
 }

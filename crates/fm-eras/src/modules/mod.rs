@@ -15,7 +15,7 @@ use fm_codec::Reader;
 pub use key::ModuleKey;
 
 use crate::block::Version;
-use crate::{Detected, session};
+use crate::{Layout, session};
 use fm_rows::{RowSource, SourceError};
 
 /// The name of a table that a module of a known kind does not have.
@@ -123,7 +123,7 @@ impl Module {
 /// The modules of a database.
 #[derive(Clone, Debug)]
 pub struct Modules {
-    layout: Detected,
+    layout: Layout,
     /// Every module that the configuration names, or that has a database version.
     pub modules: BTreeMap<u16, Module>,
     /// The version of the server's own tables, if the database says it.
@@ -137,7 +137,7 @@ impl Modules {
     /// If the source cannot be read.
     pub fn read(
         rows: &dyn RowSource,
-        layout: Detected,
+        layout: Layout,
         kinds: &BTreeMap<u16, String>,
     ) -> Result<Self, SourceError> {
         let mut found = Self { layout, modules: BTreeMap::new(), server: None };
@@ -170,7 +170,7 @@ impl Modules {
 
     /// Whether the modules are those of v0.1.
     pub fn is_v0_1(&self) -> bool {
-        matches!(self.layout, Detected::Hbbft(_))
+        matches!(self.layout, Layout::Hbbft(_))
     }
 
     /// Takes a key of module space apart; none if it is no such key.

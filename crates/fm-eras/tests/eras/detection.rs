@@ -2,17 +2,17 @@
 //! what the store is taken for.
 
 use fm_codec::{ModuleValue, Writer};
-use fm_eras::hbbft::{HISTORY_TABLE, LAST_EPOCH_KEY, Layout, encode_epoch, epoch_key};
-use fm_eras::{DetectError, Detected, detect};
+use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE, LAST_EPOCH_KEY, encode_epoch, epoch_key};
+use fm_eras::{DetectError, Layout, detect};
 use fm_history::{Contribution, Epoch, EpochContent, EpochItem, Hash};
 use fm_rows::MemoryRows;
 
-fn layout(name: &str) -> Layout {
-    Layout::by_name(name).unwrap()
+fn layout(name: &str) -> EpochLayout {
+    EpochLayout::by_name(name).unwrap()
 }
 
 /// A history in which every `step`-th epoch holds a module item.
-fn history(layout: &Layout, epochs: u64, step: u64) -> MemoryRows {
+fn history(layout: &EpochLayout, epochs: u64, step: u64) -> MemoryRows {
     let mut memory = MemoryRows::default();
     for number in 0..epochs {
         let mut items = vec![EpochItem::EpochOutcomeSignatureShare(Box::new([0x81; 96]))];
@@ -44,15 +44,15 @@ fn history(layout: &Layout, epochs: u64, step: u64) -> MemoryRows {
 }
 
 /// A history in memory has no tables beside it; then the tables are those of v0.1.
-fn expected(layout: Layout) -> Detected {
+fn expected(layout: EpochLayout) -> Layout {
     let name =
         if layout.name() == "fixed-be-length32" { "fixed-be-length32-v0.1-tables" } else { layout.name() };
-    Detected::Hbbft(Layout::by_name(name).unwrap())
+    Layout::Hbbft(EpochLayout::by_name(name).unwrap())
 }
 
 #[test]
 fn a_value_far_from_every_sample_decides() {
-    for layout in Layout::ALL {
+    for layout in EpochLayout::ALL {
         for (epochs, step) in [(1, 1), (3, 1), (40, 3), (1000, 1), (1000, 333)] {
             let found = detect(&history(&layout, epochs, step)).unwrap();
             assert_eq!(found, expected(layout), "{} {epochs} {step}", layout.name());
@@ -62,7 +62,7 @@ fn a_value_far_from_every_sample_decides() {
 
 #[test]
 fn damaged_records_do_not_change_the_layout() {
-    for layout in Layout::ALL {
+    for layout in EpochLayout::ALL {
         let good = history(&layout, 200, 1);
         for damaged in [&[0][..], &[7], &[199], &[0, 1, 2, 3, 12, 24, 36, 199]] {
             let mut bad = good.clone();
@@ -80,7 +80,7 @@ fn damaged_records_do_not_change_the_layout() {
 
 #[test]
 fn a_damaged_pointer_does_not_hide_the_history() {
-    for layout in Layout::ALL {
+    for layout in EpochLayout::ALL {
         for pointer in [vec![], vec![0xFF; 3], vec![0; 7], vec![0xFF; 8], vec![0; 20]] {
             let mut memory = history(&layout, 50, 1);
             memory.0.insert(LAST_EPOCH_KEY.to_vec(), pointer);
@@ -94,7 +94,7 @@ fn a_damaged_pointer_does_not_hide_the_history() {
 
 #[test]
 fn a_stray_key_does_not_hide_the_history() {
-    for layout in Layout::ALL {
+    for layout in EpochLayout::ALL {
         let mut memory = history(&layout, 50, 1);
         memory.0.insert(vec![HISTORY_TABLE], vec![1, 2, 3]);
         memory.0.insert(vec![HISTORY_TABLE, 0, 0, 0], vec![]);

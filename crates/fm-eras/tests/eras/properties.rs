@@ -3,7 +3,7 @@
 use fm_codec::{Dialect, ModuleValue, Writer};
 use fm_eras::detect;
 use fm_eras::hbbft::{
-    Layout, check_record, decode_epoch, decode_last_epoch, encode_content, encode_epoch, epoch_key,
+    EpochLayout, check_record, decode_epoch, decode_last_epoch, encode_content, encode_epoch, epoch_key,
     epoch_of_key, module_of_key, table_of,
 };
 use fm_history::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction, Hash, sha256};
@@ -11,13 +11,13 @@ use fm_rows::MemoryRows;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
-fn framed() -> impl Strategy<Value = Layout> {
-    let layouts: Vec<Layout> = Layout::ALL.into_iter().filter(Layout::is_framed).collect();
+fn framed() -> impl Strategy<Value = EpochLayout> {
+    let layouts: Vec<EpochLayout> = EpochLayout::ALL.into_iter().filter(EpochLayout::is_framed).collect();
     prop::sample::select(layouts)
 }
 
-fn any_layout() -> impl Strategy<Value = Layout> {
-    prop::sample::select(Layout::ALL.to_vec())
+fn any_layout() -> impl Strategy<Value = EpochLayout> {
+    prop::sample::select(EpochLayout::ALL.to_vec())
 }
 
 fn value() -> impl Strategy<Value = ModuleValue> {
@@ -118,7 +118,7 @@ proptest! {
 
     #[test]
     fn an_unframed_record_is_split_at_its_hash(epoch in epoch()) {
-        for layout in Layout::ALL.into_iter().filter(|layout| !layout.is_framed()) {
+        for layout in EpochLayout::ALL.into_iter().filter(|layout| !layout.is_framed()) {
             let mut epoch = with_ids(epoch.clone(), layout.dialect);
             epoch.stored_hash = epoch.computed_hash;
             if let Some(signature) = &mut epoch.signature {

@@ -3,22 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fm_audit::{EpochStream, StoredHistory, TrustedKeys};
+use fm_audit::{Origin, TrustedKeys};
 use fm_codec::ModuleValue;
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_eras::block::{BlockLayout, encode_accepted_item, encode_block};
-use fm_eras::{Detected, session};
+use fm_eras::{Layout, session};
 use fm_history::{Block, BlockContent, BlockItem, Hash, SessionHeader, merkle_root, sha256};
 use fm_rows::MemoryRows;
 
 /// A history in memory.
-pub(crate) fn history(rows: &MemoryRows, layout: Detected) -> StoredHistory<'_> {
-    StoredHistory { stream: EpochStream { rows, path: Path::new("memory") }, layout }
+pub(crate) fn history(rows: &MemoryRows, layout: Layout) -> Origin<'_> {
+    Origin { rows, path: Path::new("memory"), layout }
 }
 
 /// The current layout.
-pub(crate) fn modern() -> (Detected, &'static BlockLayout) {
-    (Detected::Blocks(session::modern()), session::modern())
+pub(crate) fn modern() -> (Layout, &'static BlockLayout) {
+    (Layout::Blocks(session::modern()), session::modern())
 }
 
 fn secret(peer: u16) -> SigningKey {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_evidence::{ProofError, ProvenItem, SessionProofError, check_proof, prove};
 use fm_history::{BlockContent, BlockItem, Hash, PathError, merkle_path, merkle_root, sha256};
 use serde::Serialize;
@@ -49,7 +49,7 @@ struct Session {
     bytes: String,
     path: Vec<Hash>,
     last: Option<Last>,
-    anchor: Option<Anchor>,
+    anchor: Option<ProvenPrefix>,
     signatures: BTreeMap<u16, String>,
 }
 
@@ -60,7 +60,7 @@ struct Last {
 }
 
 #[derive(Clone, Serialize)]
-struct Anchor {
+struct ProvenPrefix {
     item: u64,
     bytes: String,
     path: Vec<Hash>,
@@ -311,12 +311,12 @@ fn an_inner_node_is_no_item() {
     let lie = Lie::new(&node, 0, &[root]);
     assert_eq!(lie.refusal(), SessionProofError::NoAnchor);
     // Nor does an anchor that is itself of that length, or is not there.
-    let anchor = Anchor { item: 0, bytes: hex::encode(&node), path: vec![] };
+    let anchor = ProvenPrefix { item: 0, bytes: hex::encode(&node), path: vec![] };
     assert_eq!(
         lie.clone().edit(|session| session.anchor = Some(anchor)).refusal(),
         SessionProofError::NoAnchor
     );
-    let anchor = Anchor { item: 0, bytes: hex::encode(bytes(&other[0])), path: vec![] };
+    let anchor = ProvenPrefix { item: 0, bytes: hex::encode(bytes(&other[0])), path: vec![] };
     let refusal = lie.edit(|session| session.anchor = Some(anchor)).refusal();
     assert!(matches!(refusal, SessionProofError::OtherRoot { part: "anchor", .. }), "{refusal}");
 }
@@ -340,7 +340,7 @@ fn an_item_as_long_as_a_node() {
     let list = items(4);
     let leaves: Vec<Hash> = list.iter().map(leaf).collect();
     let anchor =
-        Anchor { item: 1, bytes: hex::encode(bytes(&list[1])), path: merkle_path(&leaves, 1).unwrap() };
+        ProvenPrefix { item: 1, bytes: hex::encode(bytes(&list[1])), path: merkle_path(&leaves, 1).unwrap() };
     let refusal =
         Lie::new(&bytes(&list[0]), 0, &leaves).edit(|session| session.anchor = Some(anchor)).refusal();
     assert!(matches!(refusal, SessionProofError::Superfluous { part: "anchor", .. }), "{refusal}");
@@ -381,7 +381,7 @@ fn an_item_that_reads_differently() {
     }
     // Whoever knows the layout is not in doubt.
     let known = |lie: &Lie, name: &str| {
-        let layout = Detected::by_name(name).unwrap();
+        let layout = Layout::by_name(name).unwrap();
         check_proof(&lie.text(), trusted(&keys()), Some(&layout))
     };
     assert_eq!(known(&honest, "v0.4").unwrap().facts.kind, known(&honest, "v0.2").unwrap().facts.kind);
@@ -407,5 +407,5 @@ fn other_keys_and_other_files() {
     }
     let versions = reseal(&text.replace("history-proof 1", "history-proof 2"));
     assert!(matches!(check(&versions), Err(ProofError::Form(_))));
-    assert!(Detected::by_name("v0.4").is_some());
+    assert!(Layout::by_name("v0.4").is_some());
 }

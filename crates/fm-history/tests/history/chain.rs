@@ -140,7 +140,7 @@ proptest! {
         let chain = good(&signed);
         let (summary, findings) = verify(&chain);
         prop_assert_eq!(counts(&summary), naive(&chain));
-        prop_assert_eq!(summary.epochs, signed.len() as u64);
+        prop_assert_eq!(summary.records, signed.len() as u64);
         prop_assert_eq!((summary.unproven, summary.unchecked), (0, 0));
         let last_signed = signed.iter().rposition(|signed| *signed).map(|at| at as u64);
         prop_assert_eq!(summary.last_signed, last_signed);
@@ -190,7 +190,7 @@ proptest! {
         let (summary, _) = verify(&chain);
         prop_assert_eq!(counts(&summary), naive(&chain));
         let classes = summary.signed + summary.covered + summary.tip + summary.unproven;
-        prop_assert_eq!((classes, summary.epochs), (chain.len() as u64, chain.len() as u64));
+        prop_assert_eq!((classes, summary.records), (chain.len() as u64, chain.len() as u64));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use fm_crypto::{Combiner, ConsensusConfig, EpochKeys};
-use fm_eras::hbbft::{HISTORY_TABLE, Layout, Table, check_record, decode_epoch, epoch_of_key};
+use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE, Table, check_record, decode_epoch, epoch_of_key};
 use fm_forge::Forged;
 use fm_history::{
     ChainVerifier, Code, Epoch, EpochFacts, SignatureState, accepted_transactions, convert_epoch,
@@ -18,7 +18,7 @@ pub(crate) fn rows(dir: &Path) -> Vec<Row> {
     store.scan().collect::<Result<_, _>>().unwrap()
 }
 
-pub(crate) fn epochs(rows: &[Row], layout: &Layout) -> Vec<Epoch> {
+pub(crate) fn epochs(rows: &[Row], layout: &EpochLayout) -> Vec<Epoch> {
     let mut epochs: Vec<Epoch> = rows
         .iter()
         .filter(|(key, _)| key[0] == HISTORY_TABLE)
@@ -64,7 +64,14 @@ pub(crate) fn check_chain(epochs: &[Epoch], keys: &EpochKeys, forged: &Forged) {
     let (summary, findings) = verifier.finish();
     assert!(findings.iter().all(|finding| finding.code == Code::EpochTip), "{findings:?}");
     assert_eq!(
-        (summary.epochs, summary.signed, summary.covered, summary.tip, summary.unproven, summary.last_signed),
+        (
+            summary.records,
+            summary.signed,
+            summary.covered,
+            summary.tip,
+            summary.unproven,
+            summary.last_signed
+        ),
         (forged.epochs, forged.signed, forged.covered, forged.tip, 0, forged.last_signed)
     );
     assert_eq!(epochs.last().unwrap().computed_hash, forged.last_hash);
@@ -88,7 +95,7 @@ pub(crate) fn check_shares(epochs: &[Epoch], keys: &EpochKeys) {
     assert!(invalid > 0, "no bad share anywhere");
 }
 
-pub(crate) fn check_counts(epochs: &[Epoch], rows: &[Row], layout: &Layout, forged: &Forged) {
+pub(crate) fn check_counts(epochs: &[Epoch], rows: &[Row], layout: &EpochLayout, forged: &Forged) {
     let mut dropped: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut kept, mut items, mut rejected, mut transactions) = (0, 0, 0, 0);
     for epoch in epochs {

@@ -7,20 +7,20 @@ mod damaged;
 
 use std::fs;
 
-use fm_eras::hbbft::{Layout, check_record};
-use fm_eras::{Detected, detect};
+use fm_eras::hbbft::{EpochLayout, check_record};
+use fm_eras::{Layout, detect};
 use fm_forge::{ForgeError, ForgeSpec, SpecError, forge};
 use fm_store::ReadStore;
 
 use crate::checks::{check_chain, check_counts, check_shares, epochs, keys, rows};
 
-fn spec(layout: Layout) -> ForgeSpec {
+fn spec(layout: EpochLayout) -> ForgeSpec {
     ForgeSpec { epochs: 60, gap_every: 7, tip: 3, layout, ..ForgeSpec::default() }
 }
 
 #[test]
 fn every_framed_layout_is_what_the_forge_says() {
-    for layout in Layout::ALL.into_iter().filter(Layout::is_framed) {
+    for layout in EpochLayout::ALL.into_iter().filter(EpochLayout::is_framed) {
         let dir = tempfile::tempdir().unwrap();
         let forged = forge(&spec(layout), dir.path()).unwrap();
         let rows = rows(dir.path());
@@ -35,7 +35,7 @@ fn every_framed_layout_is_what_the_forge_says() {
 
 #[test]
 fn unframed_layouts_hide_the_content_and_keep_the_chain() {
-    for layout in Layout::ALL.into_iter().filter(|layout| !layout.is_framed()) {
+    for layout in EpochLayout::ALL.into_iter().filter(|layout| !layout.is_framed()) {
         let dir = tempfile::tempdir().unwrap();
         let forged = forge(&spec(layout), dir.path()).unwrap();
         let rows = rows(dir.path());
@@ -50,7 +50,7 @@ fn unframed_layouts_hide_the_content_and_keep_the_chain() {
 
 #[test]
 fn every_layout_is_detected() {
-    for layout in Layout::ALL {
+    for layout in EpochLayout::ALL {
         for (seed, items_per_epoch) in [(1, 10), (2, 1), (3, 0)] {
             let dir = tempfile::tempdir().unwrap();
             let spec = ForgeSpec { seed, items_per_epoch, epochs: 30, ..spec(layout) };
@@ -58,10 +58,10 @@ fn every_layout_is_detected() {
             let store = ReadStore::open(&dir.path().join("database")).unwrap();
             let expected = match items_per_epoch {
                 // Without a single module value the content of both layouts is the same.
-                0 if layout.name() == "fixed-be" => Layout::by_name("fixed-be-length32").unwrap(),
+                0 if layout.name() == "fixed-be" => EpochLayout::by_name("fixed-be-length32").unwrap(),
                 _ => layout,
             };
-            assert_eq!(detect(&store).unwrap(), Detected::Hbbft(expected), "seed {seed}");
+            assert_eq!(detect(&store).unwrap(), Layout::Hbbft(expected), "seed {seed}");
         }
     }
 }

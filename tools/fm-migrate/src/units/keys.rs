@@ -1,7 +1,7 @@
 //! The keys that units are checked with: those that the user named, or those in the data directories.
 
 use fm_cli::{Failure, PinnedKeys, warn};
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_migration::StoredUnits;
 
 use crate::args::UnitsArgs;
@@ -32,7 +32,7 @@ pub(super) fn load(arguments: &UnitsArgs) -> Result<Option<PinnedKeys>, Failure>
 /// The keys, if somebody named them or they are of the kind that signs the units of all these.
 pub(super) fn usable(keys: Option<PinnedKeys>, databases: &[StoredUnits]) -> Option<PinnedKeys> {
     let fit = |keys: &PinnedKeys| {
-        let mut layouts = databases.iter().map(|stored| Detected::Blocks(stored.layout));
+        let mut layouts = databases.iter().map(|stored| Layout::Blocks(stored.layout));
         layouts.all(|layout| keys.of_history(&layout).is_ok())
     };
     keys.filter(|keys| !keys.is_found || fit(keys))

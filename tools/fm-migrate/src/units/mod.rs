@@ -10,10 +10,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use fm_audit::{Control, EpochStream, Silent, Source, omission_findings, open_source};
+use fm_audit::{Control, Silent, Source, open_source};
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, check_target, interrupt_flag};
 use fm_crypto::SessionKeys;
-use fm_eras::Detected;
+use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Code, Finding, Severity};
 use fm_migration::StoredUnits;
@@ -128,20 +128,13 @@ fn form_by_name(name: &str) -> Result<&'static UnitForm, Failure> {
 fn open(path: &Path, arguments: &UnitsArgs) -> Result<(StoredUnits, Vec<Finding>), Failure> {
     let flag = interrupt_flag()?;
     let control = Control { progress: &Silent, interrupted: &flag };
-    Ok(match open_source(path, arguments.layout.get()?, control)? {
-        Source::Database { store, layout } => {
-            let stream = EpochStream { rows: &store, path: store.path() };
-            (StoredUnits::read(stream, layout)?, omission_findings(store.omissions()))
-        }
-        Source::Archive { archive, layout } => {
-            let stream = EpochStream { rows: archive.as_ref(), path };
-            (StoredUnits::read(stream, layout)?, archive.lacks())
-        }
+    match open_source(path, arguments.layout.get()?, control)? {
         Source::Migrated(_) => {
             let message = format!("{} is migrated: what was in progress is in its archive", path.display());
-            return Err(Failure::new(Exit::Usage, message).hint("give its provenance.fmar"));
+            Err(Failure::new(Exit::Usage, message).hint("give its provenance.fmar"))
         }
-    })
+        source => Ok((StoredUnits::read(source.original())?, source.lacks())),
+    }
 }
 
 /// One graph for every session that the databases are in.
@@ -199,7 +192,7 @@ fn graph<'a>(
 }
 
 fn session_keys(keys: &PinnedKeys, layout: &'static BlockLayout) -> Result<SessionKeys, Failure> {
-    match keys.of_history(&Detected::Blocks(layout))? {
+    match keys.of_history(&Layout::Blocks(layout))? {
         fm_audit::HistoryKeys::Session(keys) if layout.tagged => Ok(keys.clone()),
         fm_audit::HistoryKeys::Session(keys) => Ok(keys.without_tag()),
         fm_audit::HistoryKeys::Epoch(_) => {

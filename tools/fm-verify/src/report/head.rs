@@ -1,7 +1,7 @@
 //! The top of the page: the verdict, what it rests on, and what it does not say.
 
 use fm_cli::{PinnedKeys, group_digits};
-use fm_eras::Detected;
+use fm_eras::Layout;
 
 use super::collect::Collector;
 use super::page::{Page, size};
@@ -41,16 +41,16 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     let verdict = &judgement.verdict;
     page.open("section", "trust");
     page.tag("h2", "", "What this rests on");
-    let origin = &verdict.origin;
+    let attribution = &verdict.attribution;
     page.open("dl", "");
-    let named = [("Federation", origin.federation()), ("Guardians", origin.guardians())];
+    let named = [("Federation", attribution.federation()), ("Guardians", attribution.guardians())];
     for (name, value) in named {
         if let Some(value) = value {
             fact(page, name, &value, "wide");
         }
     }
-    fact(page, "Checked", &origin.checked(), "wide");
-    if let Some(identity) = origin.identity {
+    fact(page, "Checked", &attribution.checked(), "wide");
+    if let Some(identity) = attribution.identity {
         fact(page, "Identity of the source", &identity.to_string(), "wide hash");
     }
     page.close("dl");
@@ -161,7 +161,7 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
         return;
     }
     let verdict = &judgement.verdict;
-    let layout = outcome.layout.as_ref().map_or("unknown", Detected::name);
+    let layout = outcome.layout.as_ref().map_or("unknown", Layout::name);
     let rows = [
         ("The old records", format!("{} (layout {layout})", signatures(judgement))),
         (

@@ -1,36 +1,17 @@
 //! Whose history a verdict is about, and by what and when it was reached: for whoever keeps the answer.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::SystemTime;
 
-use fm_audit::Identity;
 use fm_cli::{Failure, Output, PinnedKeys};
 use fm_history::Hash;
 use serde::Serialize;
 
 use crate::view::in_quotes;
 
-/// The identity of rows that an audit reads in the order of keys, one at a time.
-#[derive(Default)]
-pub(crate) struct RowIdentity(Mutex<Identity>);
-
-impl RowIdentity {
-    pub(crate) fn see(&self, key: &[u8], value: &[u8]) {
-        if let Ok(mut identity) = self.0.lock() {
-            identity.push(key, value);
-        }
-    }
-
-    /// The identity of all of them; none if a thread that read them broke off.
-    pub(crate) fn finish(self) -> Option<Hash> {
-        self.0.into_inner().ok().map(Identity::finish)
-    }
-}
-
 /// What a verdict says beside what was found.
 #[derive(Serialize)]
-pub(crate) struct Origin {
+pub(crate) struct Attribution {
     /// The federation's id and name and its guardians' names, as the config has them; nothing signs the names.
     pub(crate) federation: Option<String>,
     pub(crate) federation_name: Option<String>,
@@ -42,7 +23,7 @@ pub(crate) struct Origin {
     pub(crate) identity: Option<Hash>,
 }
 
-impl Origin {
+impl Attribution {
     pub(crate) fn new(keys: Option<&PinnedKeys>, identity: Option<Hash>) -> Self {
         let names = keys.map(PinnedKeys::guardians).unwrap_or_default();
         Self {
