@@ -158,7 +158,7 @@ pub(crate) fn write_private(
     write_whole(&directory.join(SALT), &salt)
 }
 
-/// Gives a new directory the owner of the directory around it, if the process may.
+/// Sets the owner of a new directory to that of the directory around it, if the process may.
 pub(crate) fn give(directory: &Path) -> io::Result<()> {
     Inheritance::at(directory).and_then(|owner| owner.give(directory)).map_err(io::Error::other)
 }
