@@ -178,7 +178,7 @@ impl Settings {
         text.parse().map(Some).map_err(refused)
     }
 
-    /// Returns a client for a bucket, and one that gives up early, for requests that not every store
+    /// Returns a client for a bucket, and one with few repetitions, for requests that not every store
     /// supports.
     pub(crate) fn clients(&self, bucket: &str) -> Result<(AmazonS3, AmazonS3), ObjectError> {
         Ok((self.client(bucket, RETRIES)?, self.client(bucket, FEW_RETRIES)?))
