@@ -219,7 +219,7 @@ impl ChainVerifier {
         self.open = Some((first, count + 1));
     }
 
-    /// Gives up the open epochs: the chain is broken, so that they can no longer be covered.
+    /// Abandons the open epochs: the chain is broken, so that they can no longer be covered.
     fn abandon_open(&mut self, findings: &mut Vec<Finding>) {
         let Some((first, count)) = self.open.take() else { return };
         self.summary.unproven += count;

@@ -15,7 +15,7 @@ use crate::client::{Client, Stat};
 use crate::object::Known;
 use crate::waiting::{runtime, wait};
 
-/// The first range size, to which the start of the first range is aligned.
+/// The size of the first range, and the alignment of its start.
 const LEAST: u64 = 64 << 10;
 /// The largest range.
 const MOST: u64 = 4 << 20;

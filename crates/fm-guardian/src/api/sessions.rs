@@ -73,7 +73,7 @@ pub(super) fn with_length(bytes: &[u8]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// Base64 for URLs, without padding.
+/// Encodes bytes as Base64 for URLs, without padding.
 pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let digits = |chunk: &[u8]| {
