@@ -1,6 +1,7 @@
 //! The running node's record of its newest session.
 //!
-//! Invariant: before the first unit of a session leaves the guardian, the record on the disk names that session.
+//! Invariant: before the first unit of a session leaves the guardian, the record on the disk names that
+//! session.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

@@ -141,7 +141,8 @@ codes! {
     SessionSignerUnknown = "session-signer-unknown", Error;
     /// Fewer guardians signed a session than the threshold.
     SessionUnsigned = "session-unsigned", Error;
-    /// More guardians signed a session than servers store: valid, but servers do not accept such a record from peers.
+    /// More guardians signed a session than servers store: the record is valid, but servers do not accept it
+    /// from peers.
     SessionSignaturesSurplus = "session-signatures-surplus", Info;
     /// No finished epoch or session is stored: there is nothing that guardians could have signed.
     HistoryEmpty = "history-empty", Warning;

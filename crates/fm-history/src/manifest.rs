@@ -19,11 +19,11 @@ pub struct Manifest {
     pub era: String,
     /// Layout of the original within its era.
     pub dialect: String,
-    /// Federation id of the original, in hex, as its config names it; empty if only keys were given. That changes no
-    /// other field: roots and archive identities stay comparable.
+    /// Federation id of the original, in hex, as its config names it; empty if only keys were given. No other
+    /// field depends on this one: roots and archive identities stay comparable.
     pub federation: String,
-    /// The guardians' keys that sessions are signed with, by peer, in hex, as the converting guardian's config has them;
-    /// empty if it names none.
+    /// The guardians' keys for signing sessions, by peer, in hex, from the converting guardian's config;
+    /// empty if the config names none.
     pub session_keys: BTreeMap<String, String>,
     /// First session.
     pub first: u64,

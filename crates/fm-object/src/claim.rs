@@ -20,7 +20,8 @@ use crate::waiting::{pause, runtime, wait};
 
 /// The interval at which the note of a run changes.
 const BEAT: Duration = Duration::from_secs(10);
-/// The time after which the run of an unchanged note counts as ended; until then the note is read repeatedly.
+/// The time after which the run of an unchanged note counts as ended; until then the note is checked at every
+/// interval of [`LOOK`].
 const WATCH: Duration = Duration::from_secs(35);
 const LOOK: Duration = Duration::from_secs(3);
 /// The time after which a written note is read again: of two notes that are written at the same time, one

@@ -38,7 +38,7 @@ const OTHER_SOURCES: [&str; 4] = [
 
 /// Size of the largest object that the store copies by one request, in bytes; the default is [`MOST_COPIED`].
 const COPY_MAX: &str = "FM_S3_COPY_MAX";
-/// The header for a copy only to a free key, for stores that do not know the usual one; the library reads it.
+/// The form of a copy only to a free key, for stores that do not know the usual header; the library reads it.
 const COPY_CONDITION: &str = "AWS_COPY_IF_NOT_EXISTS";
 /// Seconds for which a failing request is repeated; the default is [`RETRY_TIME`].
 const PATIENCE: &str = "FM_S3_RETRY_SECONDS";

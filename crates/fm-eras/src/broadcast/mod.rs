@@ -1,5 +1,5 @@
-//! Blocks whose items are byte strings: the stand-alone broadcast crate (era B, June to October 2023), and the first
-//! builds of the server on AlephBFT (era C until 2023-10-07), which kept its form.
+//! Blocks whose items are byte strings: the stand-alone broadcast crate (era B, June to October 2023), and
+//! the first builds of the server on AlephBFT (era C until 2023-10-07), which kept the form of that crate.
 //!
 //! The layouts are data; the decoder is shared with the session layouts.
 

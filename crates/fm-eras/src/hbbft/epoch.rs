@@ -17,7 +17,8 @@ use super::layout::Layout;
 ///
 /// v0.1 itself had no limit; the epochs of the real databases in `fixtures` have some thousand bytes.
 pub const MAX_EPOCH_BYTES: usize = 2 * MAX_DECODE_SIZE;
-/// Most elements that are decoded in one record: contributions, items, inputs, outputs, rejected transactions.
+/// Most elements that are decoded in one record: contributions, items, inputs, outputs and rejected
+/// transactions.
 ///
 /// That is 100,000 transactions with four inputs and outputs each. An element takes a byte or two in a
 /// record, and up to about 400 bytes in memory with the session that it becomes: 200 MB in the worst record.
