@@ -88,8 +88,7 @@ const MINT_V2: &[ModuleTable] = &[
 /// `wallet`. The tables from 40 to 43 were added without a new database version (0.6, 0.8).
 ///
 /// Version 2 has two meanings: 0.10.1 added change to 39 in it, and 0.11.0 filled 44. A database that came
-/// from
-/// 0.10.1 never gets the rows of 44. 0.11.2 adds the change in version 3.
+/// from 0.10.1 never gets the rows of 44. 0.11.2 adds the change in version 3.
 const WALLET: &[ModuleTable] = &[
     shared(0x30, "block_hash"),
     shared(0x31, "utxo"),
