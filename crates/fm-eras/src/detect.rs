@@ -1,4 +1,4 @@
-//! Which era a store is of: one answer, or a refusal that names what was seen.
+//! Detects the era of a store: one answer, or a refusal that names what was seen.
 
 use fm_codec::Dialect;
 use fm_rows::{RowSource, SourceError};
@@ -15,25 +15,25 @@ pub enum Layout {
     Hbbft(hbbft::EpochLayout),
     /// Blocks or sessions.
     ///
-    /// It is the layout that decides: the last builds of era C (from 2023-11-22) have that of D, and a database
-    /// of v0.3 that has no mark of v0.2 counts as E, which reads it.
+    /// The layout decides. The last builds of era C (from 2023-11-22) have the layout of D. A database of
+    /// v0.3 without a mark of v0.2 counts as E, which reads it.
     Blocks(&'static BlockLayout),
 }
 
 impl Layout {
-    /// The layout of that name, of whatever era.
+    /// Returns the layout of that name, from any era.
     pub fn by_name(name: &str) -> Option<Self> {
         let blocks = || broadcast::LAYOUTS.iter().chain(session::LAYOUTS).find(|layout| layout.name == name);
         hbbft::EpochLayout::by_name(name).map(Self::Hbbft).or_else(|| blocks().map(Self::Blocks))
     }
 
-    /// Every layout's name, by age.
+    /// Returns every layout's name, oldest first.
     pub fn names() -> Vec<&'static str> {
         let blocks = broadcast::LAYOUTS.iter().chain(session::LAYOUTS).map(|layout| layout.name);
         hbbft::EpochLayout::ALL.iter().map(hbbft::EpochLayout::name).chain(blocks).collect()
     }
 
-    /// The era's letter, and number if it has one.
+    /// Returns the era's letter, and its number if it has one.
     pub fn era(&self) -> &'static str {
         match self {
             Self::Hbbft(layout) => layout.era(),
@@ -41,7 +41,7 @@ impl Layout {
         }
     }
 
-    /// The layout's name.
+    /// Returns the layout's name.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Hbbft(layout) => layout.name(),
@@ -49,7 +49,7 @@ impl Layout {
         }
     }
 
-    /// The encoding of keys and values.
+    /// Returns the encoding of keys and values.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Hbbft(layout) => layout.dialect,
@@ -57,7 +57,7 @@ impl Layout {
         }
     }
 
-    /// The name of the server's table that a key belongs to; none if this layout has no such table.
+    /// Returns the name of the server's table that a key belongs to; `None` if this layout has no such table.
     pub fn table_name(&self, key: &[u8]) -> Option<&'static str> {
         match self {
             Self::Hbbft(layout) => hbbft::table_of(key, layout).map(hbbft::Table::name),
@@ -66,34 +66,34 @@ impl Layout {
     }
 }
 
-/// Why no era was found.
+/// The reason that no era was found.
 #[derive(Debug, Error)]
 pub enum DetectError {
     /// The store has no rows.
     #[error("the database is empty")]
     Empty,
-    /// Nothing of a guardian's database is in it.
+    /// The store has nothing of a guardian's database.
     #[error("this is no guardian's database of any known version: it has {seen}")]
     Unknown {
         /// The prefixes that were seen.
         seen: String,
     },
-    /// Its history decodes in no form.
+    /// The history decodes in no form.
     #[error("the database holds HoneyBadger epochs, but their records decode in no known layout: {seen}")]
     Undecodable {
         /// The prefixes that were seen.
         seen: String,
     },
-    /// Its history decodes in no form.
+    /// The history decodes in no form.
     #[error("the database holds blocks or sessions, but their records decode in no known layout: {seen}")]
     UndecodableBlocks {
         /// The prefixes that were seen.
         seen: String,
     },
-    /// Several layouts explain it.
+    /// Several layouts explain the records.
     #[error("several layouts explain the records: {}; say which with --layout", layouts.join(", "))]
     Ambiguous {
-        /// Their names.
+        /// The names of the layouts.
         layouts: Vec<String>,
     },
     /// The rows could not be read.
@@ -105,6 +105,9 @@ pub enum DetectError {
 pub(crate) type FirstKeys = Vec<Vec<u8>>;
 
 /// Detects the era of a store from its prefixes, key widths and records.
+///
+/// # Errors
+/// Fails if the store cannot be read, is empty, is not a guardian's database, or fits no layout or several.
 pub fn detect(source: &dyn RowSource) -> Result<Layout, DetectError> {
     let keys = first_keys(source).map_err(DetectError::Read)?;
     if keys.is_empty() {
@@ -154,7 +157,7 @@ fn first_keys(source: &dyn RowSource) -> Result<FirstKeys, SourceError> {
     while let Some(from) = next {
         let Some(row) = source.scan_range(&from, None).next() else { break };
         let (key, _) = row?;
-        // An empty key has no prefix; it is listed by whoever counts the rows.
+        // An empty key has no prefix; the code that counts the rows lists it.
         let prefix = key.first().map_or(Some(0), |prefix| prefix.checked_add(1));
         next = prefix.map(|prefix| vec![prefix]);
         if !key.is_empty() {

@@ -1,5 +1,5 @@
-//! Which layout of blocks or sessions a store has: first by the marks that each build left in its tables, then by
-//! the strict decoding of records under every layout that is left.
+//! Finds which layout of blocks or sessions a store has: first by the marks that each build left in its
+//! tables, then by strict decoding of records under every layout that remains.
 
 use fm_codec::{Dialect, Reader};
 use fm_history::convert_block;
@@ -17,7 +17,8 @@ const CONFIG_SIGNATURE: usize = 96;
 /// The layout of the first build inside the server, the only one with a record of the session's index.
 const FIRST_OF_SERVER: &str = "a4177cea3";
 
-/// The layouts that the prefixes allow, by age; none if the store has neither blocks nor sessions.
+/// Returns the layouts that the prefixes allow, oldest first; empty if the store has neither blocks nor
+/// sessions.
 pub(crate) fn candidates(
     source: &dyn RowSource,
     keys: &FirstKeys,
@@ -56,7 +57,7 @@ fn is_two_texts(value: &[u8]) -> bool {
     reader.text().and_then(|_| reader.text()).and_then(|_| reader.finish()).is_ok()
 }
 
-/// Whether one of the first keys under a prefix is a number.
+/// Returns whether one of the first keys under a prefix is a number.
 fn has_numbers(source: &dyn RowSource, prefix: u8) -> Result<bool, SourceError> {
     for row in source.scan_prefix(prefix).take(SAMPLES) {
         let (key, _) = row?;
@@ -68,10 +69,10 @@ fn has_numbers(source: &dyn RowSource, prefix: u8) -> Result<bool, SourceError> 
     Ok(false)
 }
 
-/// The layouts under which most records decode: one, or the newest of those that give the same sessions, or all
-/// that do not.
+/// Returns the layouts under which most records decode. Of the layouts that lead to the same sessions, only
+/// the newest is returned; the result is empty if no record decodes.
 ///
-/// A few damaged records change nothing: they are found later, each at its place. None if no record decodes.
+/// A few damaged records change nothing: they are found later, each at its place.
 pub(crate) fn choose(
     source: &dyn RowSource,
     candidates: &[&'static BlockLayout],
@@ -93,8 +94,8 @@ pub(crate) fn choose(
     Ok(all)
 }
 
-/// Marks are rows like any other, and a single stray one misleads: if other layouts explain more records than those
-/// that the marks allow, they are the ones.
+/// Returns other layouts if they explain more records than those that the marks allow: marks are rows like
+/// any other, and a single stray mark misleads.
 fn by_records(source: &dyn RowSource, marked: Best) -> Result<Vec<&'static BlockLayout>, SourceError> {
     if marked.explained > 0 && marked.explained == marked.seen {
         return Ok(marked.layouts);
@@ -111,8 +112,8 @@ fn by_records(source: &dyn RowSource, marked: Best) -> Result<Vec<&'static Block
     Ok(most.layouts)
 }
 
-/// Whether any record is converted to different sessions under the two layouts. Items of the open session do not
-/// matter: no conversion carries them over.
+/// Returns whether any record is converted to different sessions under the two layouts. Items of the open
+/// session do not matter: no conversion copies them.
 fn differ(source: &dyn RowSource, one: &BlockLayout, other: &BlockLayout) -> Result<bool, SourceError> {
     for row in source.scan_prefix(one.history) {
         let (_, value) = row?;
@@ -125,17 +126,17 @@ fn differ(source: &dyn RowSource, one: &BlockLayout, other: &BlockLayout) -> Res
     Ok(false)
 }
 
-/// What records say of layouts.
+/// The layouts that fit the records best.
 struct Best {
-    /// Those that explain most.
+    /// The layouts that explain most records.
     layouts: Vec<&'static BlockLayout>,
-    /// Records that each of them explains.
+    /// The number of records that each of them explains.
     explained: usize,
-    /// Records looked at.
+    /// The number of records looked at.
     seen: usize,
 }
 
-/// The layouts under which most of the first `limit` records of both tables decode.
+/// Returns the layouts under which most of the first `limit` records of both tables decode.
 fn best(
     source: &dyn RowSource,
     candidates: &[&'static BlockLayout],
@@ -157,7 +158,7 @@ fn best(
     let explained = scores.iter().copied().max().unwrap_or(0);
     let are_best = candidates.iter().zip(scores).filter(|(_, score)| *score == explained);
     let layouts = are_best.map(|(layout, _)| *layout).collect();
-    // Without a single record nothing contradicts any layout.
+    // Without any record, nothing contradicts any layout.
     let layouts = if explained == 0 && seen > 0 { Vec::new() } else { layouts };
     Ok(Best { layouts, explained, seen })
 }

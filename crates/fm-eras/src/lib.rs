@@ -1,7 +1,7 @@
-//! The on-disk eras: which one a database is of, its tables, its records.
+//! The on-disk eras: detects the era of a database, and describes its tables and records.
 //!
-//! Invariants: a prefix has no meaning outside its room; a store is of exactly one era or refused, with
-//! what was seen; a record is never tried in one form and then in another.
+//! Invariants: a prefix has a meaning only within its own era. A store is of exactly one era, or is refused
+//! with what was seen. A record is never tried in one form and then in another.
 
 pub mod block;
 pub mod broadcast;

@@ -1,13 +1,13 @@
-//! Counting a store's rows by table.
+//! Counts a store's rows by table.
 
 use std::collections::BTreeMap;
 
 use fm_rows::{RowSource, SourceError};
 
-/// How much a table holds.
+/// The size of a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableCount {
-    /// Number of rows.
+    /// The number of rows.
     pub records: u64,
     /// Bytes of all keys.
     pub key_bytes: u64,
@@ -24,6 +24,9 @@ pub struct Tables {
 
 impl Tables {
     /// Counts every row of a source; `prefix` says which table a key belongs to.
+    ///
+    /// # Errors
+    /// Fails if the source cannot be read.
     pub fn count(
         source: &dyn RowSource,
         prefix: impl Fn(&[u8]) -> Vec<u8>,

@@ -1,4 +1,5 @@
-//! What the machine says is done: counted, told, followed by the queue, written down.
+//! Carries out the actions of the machine: counts them, reports them, applies them to the queue, and records
+//! failures.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -19,18 +20,18 @@ use crate::metrics::Metrics;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
 
-/// Held while a checkpoint is made that was asked for.
+/// Held while a requested checkpoint is made.
 static MAKING: Mutex<()> = Mutex::new(());
 
-/// A checkpoint that was asked for.
+/// A requested checkpoint.
 pub(crate) struct Made {
-    /// Where it is.
+    /// Its path.
     pub(crate) path: PathBuf,
-    /// How many sessions were finished.
+    /// The number of finished sessions.
     pub(crate) sessions: u64,
 }
 
-/// Takes an ordered unit; true if it finished the session.
+/// Takes an ordered unit; returns true if the unit finished the session.
 pub(crate) fn take_unit(
     shared: &Shared,
     engine: &mut Engine,
@@ -43,7 +44,8 @@ pub(crate) fn take_unit(
         progress.round = progress.round.max(unit.round);
         progress.movement.ordered = Instant::now();
         progress.movement.heard.insert(unit.creator, Instant::now());
-        // A unit without a payload, as all are where nobody wants anything, keeps the rounds going like any other.
+        // A unit without a payload keeps the rounds going like any other; with nothing to propose, all units
+        // are like that.
         progress.contributed.insert(unit.creator, engine.session());
     }
     // Only in the phase of signatures can a unit finish the session, and remove its units.
@@ -57,14 +59,15 @@ pub(crate) fn take_unit(
     Ok(finished)
 }
 
-/// Takes a fetched record; true if it finished the session.
+/// Takes a fetched record; returns true if the record finished the session.
 pub(crate) fn take_outcome(
     shared: &Shared,
     guardians: &Guardians,
     engine: &mut Engine,
     fetched: &Fetched,
 ) -> Result<bool, NodeError> {
-    // The units of that session are not ordered here to its end: it does not show who contributed.
+    // The units of that session are not ordered here to its end: they do not show which guardians
+    // contributed.
     shared.progress().followed_from = fetched.session + 1;
     let actions = block_in_place(|| engine.on_fetched_outcome(fetched.session, &fetched.record));
     let finished = carry_out(shared, engine, actions)?;
@@ -81,7 +84,7 @@ pub(crate) fn take_outcome(
     Ok(finished)
 }
 
-/// Does what the machine says; true if the session is finished.
+/// Carries out the machine's actions; returns true if the session is finished.
 pub(crate) fn carry_out(
     shared: &Shared,
     engine: &Engine,
@@ -131,7 +134,7 @@ pub(crate) fn carry_out(
     Ok(finished)
 }
 
-/// Tells the interface how the open session is.
+/// Publishes the state of the open session to the interface.
 pub(crate) fn publish(shared: &Shared, engine: &Engine) {
     let now = engine.progress();
     let mut progress = shared.progress();
@@ -155,7 +158,7 @@ pub(crate) fn publish(shared: &Shared, engine: &Engine) {
     }
 }
 
-/// Makes the checkpoint of the last finished session. It is a convenience: that it cannot be made does not stop the node.
+/// Makes the checkpoint of the last finished session. It is a convenience: a failure does not stop the node.
 pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
     let Some(session) = engine.session().checked_sub(1) else { return };
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
@@ -166,9 +169,9 @@ pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
     }
 }
 
-/// A checkpoint of the database as it is now, which stays until somebody removes it.
+/// Makes a checkpoint of the current database, which stays until somebody removes it.
 pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
-    // Two at a time would choose one name, and RocksDB clears what lies where it works.
+    // Two at a time would choose the same name, and RocksDB clears existing files at that path.
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
     let sessions = *shared.finished.borrow();
@@ -179,7 +182,7 @@ pub(crate) fn checkpoint_now(shared: &Shared) -> Result<Made, CheckpointError> {
     Ok(Made { path, sessions })
 }
 
-/// The error of a machine that stopped; a consensus failure is written down first.
+/// Returns the error of a machine that stopped; records a consensus failure in a file first.
 fn stopped(shared: &Shared, error: EngineError) -> NodeError {
     let EngineError::ConsensusFailure(failure) = error else { return error.into() };
     let bundle = shared.config.directory.join(failure_name(failure.session));

@@ -1,7 +1,7 @@
-//! Transactions in units that arrive are checked while their units wait for a place in the order.
+//! Checks transactions in arriving units while their units wait for a place in the order.
 //!
-//! Nothing is decided here: what is found valid is remembered with the modules, and need not be computed again when the
-//! transaction's turn comes. Units that come faster than they can be checked are left out.
+//! The check decides nothing: the modules remember what is valid, and do not compute it again when it is the
+//! transaction's turn. Units that arrive faster than they can be checked are skipped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,10 @@ use fm_history::{ConsensusItem, Transaction};
 use fm_store::LiveStore;
 use fm_units::{ALEPH_0_36, ItemEncoding, ScaleReader, Unit, items};
 
-/// Units that wait at most.
+/// The most units that wait.
 const WAITING: usize = 256;
 
-/// A thread that checks; it ends with this.
+/// A thread that checks transactions; dropping this value ends the thread.
 pub(crate) struct Ahead {
     units: Option<SyncSender<Vec<u8>>>,
     over: Arc<AtomicBool>,
@@ -24,7 +24,7 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Starts to check against the state in the store. Without a thread nothing is checked ahead.
+    /// Starts to check against the state in the store. If the thread cannot start, nothing is checked ahead.
     pub(crate) fn start(store: Arc<LiveStore>, modules: Arc<Modules>) -> Self {
         let (units, waiting) = sync_channel(WAITING);
         let over = Arc::new(AtomicBool::new(false));
@@ -34,10 +34,10 @@ impl Ahead {
         Self { units: Some(units), over, thread }
     }
 
-    /// A unit as it is stored.
+    /// Offers a unit in its stored form.
     pub(crate) fn offer(&self, unit: &[u8]) {
         if let Some(units) = &self.units {
-            // Too many wait, or nobody checks: its transactions are checked when their turn comes.
+            // Too many units wait, or there is no thread: its transactions are checked in their turn.
             let _ = units.try_send(unit.to_vec());
         }
     }
@@ -47,7 +47,7 @@ impl Drop for Ahead {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         self.units = None;
-        // The thread holds the database; it must be free when this is gone.
+        // The thread holds the database, which must be free once this value is dropped.
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
@@ -58,13 +58,14 @@ fn check_all(waiting: &Receiver<Vec<u8>>, over: &AtomicBool, store: &LiveStore, 
             if over.load(Ordering::Relaxed) {
                 return;
             }
-            // What it says now may be otherwise when its turn comes; only its signatures stay as they are.
+            // The result may differ at the transaction's turn; only the validity of its signatures cannot
+            // change.
             let _ = check_transaction(store, modules, &transaction);
         }
     }
 }
 
-/// The transactions in a stored unit; none if it cannot be read.
+/// Returns the transactions in a stored unit; empty if the unit cannot be read.
 fn transactions(unit: &[u8]) -> Vec<Transaction> {
     let Ok(unit) = Unit::read(&mut ScaleReader::new(unit), &ALEPH_0_36) else { return Vec::new() };
     let found = unit.fields.data.and_then(|data| items(&data, ItemEncoding::Modern).ok());

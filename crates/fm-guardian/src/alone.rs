@@ -1,4 +1,4 @@
-//! A federation of one: nobody to agree with, so items are accepted as they come.
+//! A federation of one: there is no guardian to agree with, so items are accepted as they arrive.
 
 use std::time::{Duration, Instant};
 
@@ -11,20 +11,20 @@ use crate::actions::{carry_out, checkpoint, publish};
 use crate::error::NodeError;
 use crate::sessions::{Sessions, offer};
 
-/// What was submitted is taken so often.
+/// The interval at which submitted items are taken.
 const TAKE_AFTER: Duration = Duration::from_millis(50);
 
 impl Sessions {
-    /// Runs until the node is to stop. A session lasts as long as its rounds would.
+    /// Runs until the node stops. A session lasts as long as its rounds would.
     pub(crate) async fn alone(self, mut engine: Engine) -> Result<(), NodeError> {
         let shared = self.shared.clone();
         let rounds = shared.config.consensus.broadcast_rounds_per_session;
         let length = shared.config.round_delay() * u32::from(rounds);
-        // There is no order of units to take items from again after a crash.
+        // After a crash there is no order of units from which items could be taken again.
         engine.set_item_durability(Durability::Synced);
         while !self.is_over(&engine) {
             let begin = Instant::now();
-            // What was accepted before a restart is all that its session gets.
+            // A session that accepted items before a restart gets no others.
             while engine.progress().to_replay == 0 && begin.elapsed() < length && !*self.stop.borrow() {
                 offer(&shared, &engine)?;
                 let payload = shared

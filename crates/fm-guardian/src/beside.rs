@@ -1,4 +1,4 @@
-//! Servers of upstream in the federation of a node, by version: what they do otherwise than nodes, as data.
+//! Servers of upstream in the federation of a node, by version: their differences from nodes, as data.
 
 use fm_consensus::Orderers;
 use fm_peers::SignOfLife;
@@ -10,12 +10,12 @@ pub struct Servers(&'static Version);
 #[derive(Debug, PartialEq, Eq)]
 struct Version {
     name: &'static str,
-    /// Whether bytes behind the items of a batch are ignored; if not, such a batch is skipped.
+    /// Whether bytes after the items of a batch are ignored; if not, such a batch is skipped.
     ignore_rest: bool,
-    /// What they read as a sign of life; they break a link over another one.
+    /// The form of a keep-alive message that they read; they break a link over any other.
     sign_of_life: SignOfLife,
-    /// Whether their module `dummy` is the ledger that nodes run. v0.10 gave amounts a unit, v0.11 took the accounts away; its
-    /// version stayed 2.0.
+    /// Whether their module `dummy` is the ledger that nodes run. v0.10 gave amounts a unit, v0.11 removed
+    /// the accounts; the module's version stayed 2.0.
     ledger: bool,
 }
 
@@ -37,32 +37,32 @@ const fn version(name: &'static str, ignore_rest: bool, sign_of_life: SignOfLife
 }
 
 impl Servers {
-    /// What the versions are called, oldest first.
+    /// Returns the names of the versions, oldest first.
     pub fn names() -> impl Iterator<Item = &'static str> {
         VERSIONS.iter().map(|version| version.name)
     }
 
-    /// The version of that name.
+    /// Returns the version of that name.
     pub fn named(name: &str) -> Option<Self> {
         VERSIONS.iter().find(|version| version.name == name).map(Self)
     }
 
-    /// What it is called.
+    /// Returns the name of the version.
     pub fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// How they judge what is ordered.
+    /// Returns the rules by which they judge ordered units.
     pub(crate) fn orderers(self) -> Orderers {
         Orderers::Servers { ignore_rest: self.0.ignore_rest }
     }
 
-    /// What a link to one of them sends when there is nothing to send.
+    /// Returns the keep-alive message of a link to one of them.
     pub(crate) fn sign_of_life(self) -> SignOfLife {
         self.0.sign_of_life
     }
 
-    /// Whether a module of that kind is the same at servers and nodes.
+    /// Returns whether a module of that kind is the same on servers and nodes.
     pub(crate) fn run(self, kind: &str) -> bool {
         kind != "dummy" || self.0.ledger
     }

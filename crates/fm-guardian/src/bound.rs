@@ -1,6 +1,7 @@
-//! Whose conversion a directory is: carried over by another guardian it would be a second node with that guardian's key.
+//! Checks which guardian a conversion belongs to. Another guardian that carried it over would run a second
+//! node with the first guardian's key.
 //!
-//! Invariant: the conversion is shown to be of this guardian's own database, or the user names the guardian.
+//! Invariant: the conversion is proven to be of this guardian's own database, or the user names the guardian.
 
 use std::path::Path;
 
@@ -11,8 +12,8 @@ use fm_store::{ReadStore, StoreError};
 
 use crate::carry_over_error::CarryOverError;
 
-/// Refuses a conversion that is not shown to be of the database in the old guardian's directory `from`, unless the user named
-/// the guardian.
+/// Refuses a conversion that is not proven to be of the database in the old guardian's directory `from`,
+/// unless the user named the guardian.
 pub(crate) fn check_guardian(
     dir: &MigratedDir,
     from: &Path,
@@ -36,7 +37,7 @@ pub(crate) fn check_guardian(
     }
 }
 
-/// Writes down that no units were made on the new database yet, if nothing is written down.
+/// Records that no units were made on the new database yet, if there is no record.
 pub(crate) fn begin_record(directory: &Path, keys: &SessionKeys, me: u16) -> Result<(), CarryOverError> {
     let record = SignedSession::read(directory, keys, Some(me))?;
     let record = record.unwrap_or_else(|| SignedSession::new(keys, me));

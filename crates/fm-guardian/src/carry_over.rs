@@ -1,9 +1,10 @@
-//! A federation of v0.1 that goes on: the new configuration is made from the old one, and the sealed history of a
-//! conversion becomes a guardian's data directory.
+//! Continues a federation of v0.1: makes the new configuration from the old one, and turns the sealed history
+//! of a conversion into a guardian's data directory.
 //!
-//! Invariants: nothing is written before the whole history is proven, old and new signatures; the keys that sealed it are
-//! the keys of the configuration; what the modules hold is made anew from the signed history, never taken on a
-//! guardian's word; the conversion is this guardian's own; `consensus.json` is written last, and no node starts without it.
+//! Invariants: nothing is written before the whole history is proven, with old and new signatures. The keys
+//! that sealed it are the keys of the configuration. Module data is computed again from the signed history,
+//! never taken on a guardian's word. The conversion is this guardian's own. `consensus.json` is written last,
+//! and no node starts without it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +34,7 @@ use crate::setup::{FILES, new_version, partial_of, remove_if_there, write_privat
 /// Bytes of a coefficient of a threshold key.
 const COEFFICIENT_BYTES: usize = 48;
 
-/// What is carried over.
+/// The input for a carry-over.
 #[derive(Clone, Copy, Debug)]
 pub struct CarryOver<'a> {
     /// The sealed directory of the conversion; it becomes the data directory.
@@ -46,36 +47,37 @@ pub struct CarryOver<'a> {
     pub guardian: Option<u16>,
 }
 
-/// What came of it.
+/// The result of a carry-over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CarriedOver {
-    /// Sessions that are proven and signed: the guardian goes on with the next one.
+    /// Sessions that are proven and signed: the guardian continues with the next one.
     pub sessions: u64,
     /// Accounts of the ledger.
     pub accounts: usize,
     /// Rows of modules in the conversion that the ledger does not need.
     pub rows_left_out: usize,
-    /// Epochs that nobody signed: what was in them is not in the new history.
+    /// Epochs that nobody signed: their content is not in the new history.
     pub epochs_left_out: u64,
-    /// What owner, group or mode the database has that it should not have, in a sentence.
+    /// A description of a wrong owner, group or mode of the database.
     pub owner_lacking: Option<String>,
 }
 
-/// The hash of the configuration that the old one gives: the same for all guardians.
+/// Returns the hash of the configuration that results from the old one: the same for all guardians.
 ///
 /// # Errors
-/// If the old files are not usable, or name a module that cannot be carried over.
+/// Fails if the old files are not usable, or name a module that cannot be carried over.
 pub fn carry_over_hash(job: CarryOver<'_>) -> Result<String, CarryOverError> {
     Ok(hex::encode(consensus_hash(&consensus(job)?)?))
 }
 
-/// Whether the directory can become that guardian's at all: what [`carry_over`] would refuse before it proves the history.
+/// Checks, before the history is proven, whether [`carry_over`] would refuse the directory.
 ///
 /// # Errors
-/// If it is no conversion, not this guardian's, or may not be written to. Nothing is written.
+/// Fails if the directory is not a conversion, is not this guardian's, or is not writable. Nothing is
+/// written.
 pub fn carry_over_look(job: CarryOver<'_>, control: Control<'_>) -> Result<(), CarryOverError> {
     let local = local(job, &consensus(job)?)?;
-    // An earlier run finished: the directory is a guardian's.
+    // An earlier run finished: the directory belongs to a guardian.
     if job.directory.join(CONSENSUS).exists() {
         return Ok(());
     }
@@ -87,10 +89,11 @@ pub fn carry_over_look(job: CarryOver<'_>, control: Control<'_>) -> Result<(), C
     Ok(())
 }
 
-/// Proves the directory and makes a data directory of it.
+/// Proves the directory and makes it a data directory.
 ///
 /// # Errors
-/// See [`CarryOverError`]; nothing is written unless everything holds. Behind a crash the same call finishes.
+/// See [`CarryOverError`]; nothing is written unless everything is proven. After a crash, calling it again
+/// completes the work.
 pub fn carry_over(
     job: CarryOver<'_>,
     confirmed: &str,
@@ -121,7 +124,7 @@ pub fn carry_over(
         let path = job.directory.join(name);
         write_whole(&path, text).map_err(file(&path))
     };
-    // From here on the directory is a guardian's: what a crash leaves of the rest is known as such.
+    // From here on the directory belongs to a guardian: `local.json` identifies what a crash leaves.
     write(LOCAL, &text(&local)?)?;
     for name in [ENCRYPTED, SALT] {
         remove(&job.directory.join(name))?;
@@ -134,7 +137,7 @@ pub fn carry_over(
     Ok(result)
 }
 
-/// The new `consensus.json`.
+/// Returns the new `consensus.json`.
 fn consensus(job: CarryOver<'_>) -> Result<Consensus, CarryOverError> {
     let (path, old) = (job.from.join(CONSENSUS), old_file(job, CONSENSUS)?);
     let field = |name: &str| member::<_>(&path, &old, name);
@@ -163,7 +166,7 @@ fn consensus(job: CarryOver<'_>) -> Result<Consensus, CarryOverError> {
     })
 }
 
-/// The fee in the configuration of v0.1's `dummy`: behind the coefficients of a threshold key.
+/// Returns the fee in the configuration of v0.1's `dummy`: it follows the coefficients of a threshold key.
 fn fee_of(config: &str) -> Option<u64> {
     let bytes = hex::decode(config).ok()?;
     let mut reader = Reader::new(&bytes, Dialect::MODERN);
@@ -183,7 +186,7 @@ fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverEr
     })
 }
 
-/// The old secrets, once they are known to be this guardian's.
+/// Returns the old secrets, after checking that they are this guardian's.
 fn private(job: CarryOver<'_>, local: &Local, password: &str) -> Result<PrivateConfig, CarryOverError> {
     let files = GuardianFiles::open(job.from)?;
     let found = files.private(Some(password))?;
@@ -193,7 +196,7 @@ fn private(job: CarryOver<'_>, local: &Local, password: &str) -> Result<PrivateC
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// Proves the sealed history, and makes the ledgers that follow from it.
+/// Proves the sealed history, and computes the ledgers that follow from it.
 fn prove(
     job: CarryOver<'_>,
     consensus: &Consensus,
@@ -213,8 +216,8 @@ fn prove(
     };
     let mut first = None;
     let mut take = |finding: Finding| {
-        // What honest servers and crashes leave are warnings, so that they do not stand in the way; a file that nobody
-        // looked at does, for the directory becomes a guardian's.
+        // Traces of honest servers and crashes are only warnings, and do not prevent the carry-over. An
+        // unexpected file does, because the directory becomes a guardian's.
         if finding.severity == Severity::Error || finding.code == Code::UnexpectedFile {
             first.get_or_insert_with(|| finding.to_string());
         }
@@ -244,7 +247,7 @@ fn prove(
     Ok((carried, ledgers, old_rows))
 }
 
-/// The old configuration's keys.
+/// Returns the old configuration's keys.
 fn keys_of(job: CarryOver<'_>) -> Result<(ConsensusConfig, SessionKeys), CarryOverError> {
     let old = GuardianFiles::open(job.from)?.consensus()?;
     let keys = SessionKeys::new(&old.broadcast_public_keys).map_err(NodeConfigError::from)?;
@@ -275,7 +278,7 @@ fn replay(
     Ok(ledger)
 }
 
-/// Puts the ledgers in the place of all module data, in one write.
+/// Replaces all module data by the ledgers, in one write.
 fn write_modules(job: CarryOver<'_>, ledgers: &Rows, old: &Rows) -> Result<Option<String>, CarryOverError> {
     let database = job.directory.join(DATABASE_NAME);
     let inheritance = Inheritance::replacing(&database)?;
@@ -284,9 +287,9 @@ fn write_modules(job: CarryOver<'_>, ledgers: &Rows, old: &Rows) -> Result<Optio
     let changes = ledgers.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
     store.write(removed.chain(changes), Durability::Synced)?;
     drop(store);
-    // The node's user opens it, whoever carries it over.
+    // The node's user opens it, whichever user carries it over.
     inheritance.give(&database)?;
-    // RocksDB made this file anew.
+    // RocksDB replaced this file.
     Ok(inheritance.lacking(&database.join("CURRENT")))
 }
 
@@ -299,7 +302,7 @@ fn file(path: &Path) -> impl FnOnce(io::Error) -> CarryOverError + use<> {
     move |source| CarryOverError::File { path, source }
 }
 
-/// A file of the old guardian.
+/// Returns a file of the old guardian.
 fn old_file(job: CarryOver<'_>, name: &str) -> Result<Value, CarryOverError> {
     Ok(parsed(&GuardianFiles::open(job.from)?, name)?)
 }

@@ -1,4 +1,4 @@
-//! Why a federation of v0.1 cannot be carried over.
+//! The reasons that a federation of v0.1 cannot be carried over.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use fm_store::StoreError;
 
 use crate::config::NodeConfigError;
 
-/// Why a federation cannot be carried over.
+/// The reason that a federation cannot be carried over.
 #[derive(Debug, thiserror::Error)]
 pub enum CarryOverError {
     /// A file cannot be read or written.
@@ -19,24 +19,24 @@ pub enum CarryOverError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// The old files are not usable.
     #[error(transparent)]
     Config(#[from] NodeConfigError),
-    /// The old files cannot be read, or are not one guardian's.
+    /// The old files cannot be read, or do not belong to one guardian.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// There is a configuration already.
+    /// A configuration exists already.
     #[error("{} is there: the directory is set up already", path.display())]
     Done {
         /// The file.
         path: PathBuf,
-        /// Whether it is what this call would write, as its last step.
+        /// Whether it is exactly what this call would write as its last step.
         is_same: bool,
     },
-    /// The hash is another one.
+    /// The confirmed hash differs.
     #[error("the configuration has the hash {hash}, not the confirmed one")]
     NotConfirmed {
         /// The hash.
@@ -45,7 +45,7 @@ pub enum CarryOverError {
     /// The directory cannot be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The history does not hold.
+    /// The history is not proven.
     #[error("the history is not proven: {first}; `fm-verify` says more")]
     NotProven {
         /// The first finding.
@@ -56,12 +56,12 @@ pub enum CarryOverError {
         "{sealed} of {sessions} sessions are signed by a threshold: seal the directory first (`fm-migrate seal`)"
     )]
     NotSealed {
-        /// Sessions that are signed.
+        /// The number of signed sessions.
         sealed: u64,
-        /// Sessions.
+        /// The number of sessions.
         sessions: u64,
     },
-    /// It is not shown to be this guardian's conversion.
+    /// The conversion is not proven to be this guardian's.
     #[error(
         "nothing shows that {} was converted from the database of guardian {own}, whose files are given: {why}",
         path.display()
@@ -71,24 +71,24 @@ pub enum CarryOverError {
         path: PathBuf,
         /// The guardian whose files are given.
         own: u16,
-        /// What stands in the way.
+        /// The reason.
         why: &'static str,
     },
-    /// Another guardian is named than the one whose files are given.
+    /// The named guardian is not the one whose files are given.
     #[error("--guardian names guardian {named}, and the files are those of guardian {own}")]
     OtherGuardian {
-        /// The one that is named.
+        /// The named guardian.
         named: u16,
-        /// The one whose files they are.
+        /// The guardian whose files are given.
         own: u16,
     },
-    /// The node's record in the directory is somebody else's.
+    /// The node's record in the directory belongs to another guardian.
     #[error(transparent)]
     Signed(#[from] SignedError),
-    /// The history gives no ledger.
+    /// No ledger follows from the history.
     #[error("the ledger does not follow from the history: {0}")]
     Ledger(#[from] ReplayError),
-    /// It gives another one.
+    /// The ledger that follows from the history differs.
     #[error("the accounts that follow from the history are not those of the old database")]
     OtherLedger,
     /// The database cannot be written.

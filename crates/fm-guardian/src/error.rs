@@ -1,4 +1,4 @@
-//! Why a node cannot start, or stops.
+//! The reasons that a node cannot start, or stops.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use fm_store::StoreError;
 
 use crate::config::NodeConfigError;
 
-/// Why a node cannot start, or stops by itself.
+/// The reason that a node cannot start, or stops by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// Its files are not usable.
@@ -27,7 +27,7 @@ pub enum NodeError {
     /// There is no database.
     #[error("there is no database at {}", path.display())]
     NoDatabase {
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
     /// The database has lost rows.
@@ -46,12 +46,12 @@ pub enum NodeError {
         /// Its era.
         era: &'static str,
     },
-    /// Nobody knows what the rows of the database are.
+    /// The form of the database's rows is unknown.
     #[error("{} cannot be understood", path.display())]
     Layout {
         /// The database.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: DetectError,
     },
     /// The units of the open session cannot be read.
@@ -60,24 +60,24 @@ pub enum NodeError {
     /// The node's record of its newest session cannot be used.
     #[error(transparent)]
     Signed(#[from] SignedError),
-    /// Nobody can say up to where the guardian made units.
+    /// It is not known up to which session the guardian made units.
     #[error(
         "it is not known up to which session this guardian has signed units ({why}): at least {at_least}"
     )]
     GuardUnknown {
-        /// The least that it can be.
+        /// The lowest possible session.
         at_least: u64,
-        /// What stands in the way.
+        /// The reason.
         why: String,
     },
-    /// A guard was asked for that is too low.
+    /// The requested guard is too low.
     #[error("--guard-until {given} is too low: {why}, so it is {at_least} at least")]
     GuardTooLow {
         /// The session given.
         given: u64,
-        /// The least that it can be.
+        /// The lowest possible session.
         at_least: u64,
-        /// Why.
+        /// The reason.
         why: String,
     },
     /// The guard of a restored database cannot be read.
@@ -85,7 +85,7 @@ pub enum NodeError {
     Guard {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: GuardError,
     },
     /// Servers of the federation run another module under the same name.
@@ -98,38 +98,38 @@ pub enum NodeError {
         instance: u16,
         /// Its kind.
         kind: String,
-        /// What the servers' version is called.
+        /// The name of the servers' version.
         servers: &'static str,
     },
     /// The machine stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The federation agreed on something else.
+    /// The federation agreed on another outcome.
     #[error("{failure}; what is known of it is in {}", bundle.display())]
     ConsensusFailure {
         /// The failure.
         failure: Box<fm_consensus::ConsensusFailure>,
-        /// The file that tells all.
+        /// The file with all evidence.
         bundle: PathBuf,
     },
-    /// The other guardians cannot be linked to.
+    /// The node cannot connect to the other guardians.
     #[error(transparent)]
     Peers(#[from] PeersError),
     /// Sessions cannot be ordered.
     #[error(transparent)]
     Aleph(#[from] AlephError),
-    /// Rounds per session that cannot be counted.
+    /// The number of rounds per session is not valid.
     #[error("consensus.json: {rounds} rounds per session cannot be counted")]
     Rounds {
         /// The number.
         rounds: u16,
     },
-    /// Units, files or sockets.
+    /// Units, files or sockets failed.
     #[error("{what}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: String,
-        /// Why it did not work.
+        /// The reason.
         source: std::io::Error,
     },
 }

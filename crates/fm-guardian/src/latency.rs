@@ -1,4 +1,4 @@
-//! How long transactions that were submitted here take until they are accepted.
+//! The time from submission here to acceptance of transactions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use fm_history::Hash;
 
-/// Upper ends of the classes, in milliseconds; above the last there is one more.
+/// Upper limits of the classes, in milliseconds; one more class is above the last.
 pub(crate) const CLASSES: [u64; 11] = [50, 100, 200, 400, 700, 1000, 2000, 5000, 10_000, 30_000, 60_000];
-/// Transactions whose time is taken, at most.
+/// The most transactions that are timed at once.
 const MAX_OPEN: usize = 100_000;
-/// A transaction that was not accepted in this time is not waited for any longer.
+/// A transaction that is not accepted in this time is no longer timed.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
 /// Times in classes.
@@ -23,7 +23,7 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// A transaction was submitted.
+    /// Starts the time of a submitted transaction.
     pub(crate) fn begin(&self, txid: Hash) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= MAX_OPEN {
@@ -34,7 +34,7 @@ impl Latency {
         }
     }
 
-    /// A transaction was accepted.
+    /// Ends the time of an accepted transaction.
     pub(crate) fn end(&self, txid: &Hash) {
         let since = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(txid);
         if let Some(since) = since {
@@ -48,12 +48,13 @@ impl Latency {
         self.sum_ms.fetch_add(ms, Relaxed);
     }
 
-    /// How many there are in each class, and the sum of all times in milliseconds.
+    /// Returns the count of each class, and the sum of all times in milliseconds.
     pub(crate) fn classes(&self) -> ([u64; CLASSES.len() + 1], u64) {
         (std::array::from_fn(|class| self.counts[class].load(Relaxed)), self.sum_ms.load(Relaxed))
     }
 
-    /// The end of the class that so many hundredths stay within; none without any, or beyond the last class.
+    /// Returns the upper limit of the class that contains this percentile; `None` without any time, or in the
+    /// last class.
     pub(crate) fn percentile(&self, hundredths: u64) -> Option<u64> {
         let (counts, _) = self.classes();
         let total: u64 = counts.iter().sum();

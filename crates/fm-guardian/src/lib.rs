@@ -1,11 +1,11 @@
 //! A guardian: sessions over AlephBFT, catch-up, its interface and its files.
 //!
-//! [`Node`] is the shell around the machine of `fm-consensus`: it moves ordered units and fetched outcomes into it and
-//! carries out what it answers. It decides nothing about items.
+//! [`Node`] is the shell around the machine of `fm-consensus`: it passes ordered units and fetched outcomes
+//! to the machine, and carries out its actions. It decides nothing about items.
 //!
-//! Invariants: the machine and the interface share nothing but the database, the queue of what to propose and
-//! counters; a unit is appended to the open session or not at all; when the federation agreed on something else than
-//! this node, the node stops and says what is known.
+//! Invariants: the machine and the interface share only the database, the queue of proposals and counters. A
+//! unit is appended to the open session or not at all. If the federation agrees on another outcome than this
+//! node, the node stops and reports all evidence.
 
 mod actions;
 mod ahead;

@@ -1,4 +1,4 @@
-//! Load for trying: transactions of the `dummy` ledger, submitted and waited for.
+//! Load for tests: transactions of the `dummy` ledger, submitted and waited for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,14 +14,14 @@ use futures::future::{join, join_all};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// The secret key of the ledger that everybody knows.
+/// The publicly known secret key of the ledger.
 const ISSUER_SECRET: [u8; 32] = *b"Money printer go brrr...........";
-/// A transaction that is not accepted in this time is counted as lost.
+/// A transaction that is not accepted in this time counts as lost.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// After a guardian did not answer.
+/// The pause after a guardian did not answer.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What came of a load.
+/// The result of a load.
 #[derive(Debug, Clone, Default)]
 pub struct LoadReport {
     /// Times from submission to acceptance, ascending.
@@ -30,29 +30,29 @@ pub struct LoadReport {
     pub lost: u64,
     /// Whether a guardian was reached at all.
     pub reached: bool,
-    /// How long it took.
+    /// The duration of the load.
     pub time: Duration,
 }
 
 impl LoadReport {
-    /// The latency that so many hundredths of the transactions stay within.
+    /// Returns this percentile of the latencies.
     pub fn percentile(&self, hundredths: usize) -> Duration {
         let place = self.latencies.len() * hundredths / 100;
         let last = self.latencies.len().saturating_sub(1);
         self.latencies.get(place.min(last)).copied().unwrap_or_default()
     }
 
-    /// Accepted transactions in a second.
+    /// Returns the number of accepted transactions per second.
     pub fn rate(&self) -> f64 {
         let count = u32::try_from(self.latencies.len()).unwrap_or(u32::MAX);
         f64::from(count) / self.time.as_secs_f64().max(0.001)
     }
 }
 
-/// A transaction in which the issuer makes money for an account; any two differ.
+/// Returns a transaction in which the issuer issues money to an account; any two differ.
 ///
 /// # Errors
-/// If the system gives no randomness.
+/// Fails if the system provides no randomness.
 pub fn issue(module: u16, amount: u64, account: &[u8; 33]) -> Result<Transaction, getrandom::Error> {
     let posting = |account: &[u8; 33]| {
         let mut body = Writer::new(Dialect::MODERN);
@@ -70,10 +70,11 @@ pub fn issue(module: u16, amount: u64, account: &[u8; 33]) -> Result<Transaction
     Ok(transaction)
 }
 
-/// Lets workers submit transactions to the guardians at these addresses, one after the other each, until told to stop.
+/// Runs workers that submit transactions to the guardians at these addresses until stopped; each worker
+/// submits one transaction at a time.
 ///
-/// Each transaction goes to so many guardians as `copies` says, one at least. With a rate all workers together submit no
-/// more than so many in a second.
+/// Each transaction goes to `copies` guardians, at least one. With a rate, all workers together submit no
+/// more than this many transactions per second.
 pub async fn generate_load(
     urls: &[String],
     module: u16,
@@ -89,7 +90,7 @@ pub async fn generate_load(
         let pace = rate.map(|rate| (turn.clone(), rate, start));
         tasks.push(tokio::spawn(work(chosen(urls, worker, copies), module, pace, stop.clone())));
     }
-    // Stopping is told by a value, or by nobody being there who could.
+    // A value stops the load, and so does the end of the last sender.
     let _ = stop.wait_for(|stop| *stop).await;
     let mut report = LoadReport { time: start.elapsed(), ..LoadReport::default() };
     for task in tasks {
@@ -103,14 +104,14 @@ pub async fn generate_load(
     report
 }
 
-/// The guardians of a worker, as far apart as may be: one after the other they make their units.
+/// Returns the guardians of a worker, as far apart as possible: guardians make their units in turn.
 fn chosen(urls: &[String], worker: usize, copies: usize) -> Vec<Guardian> {
     let copies = copies.clamp(1, urls.len().max(1));
     let place = |copy: usize| (worker + copy * urls.len() / copies) % urls.len().max(1);
     (0..copies).filter_map(|copy| urls.get(place(copy))).map(|url| Guardian::new(url.clone())).collect()
 }
 
-/// What came of a worker's transactions.
+/// The result of a worker's transactions.
 #[derive(Default)]
 struct Worked {
     latencies: Vec<Duration>,
@@ -146,7 +147,8 @@ async fn work(
     worked
 }
 
-/// Submits a transaction to guardians and waits until the first one has accepted it; says whether it took it at all.
+/// Submits a transaction to guardians and waits until the first guardian accepted it; returns whether it was
+/// accepted.
 async fn one(guardians: &[Guardian], module: u16, reached: &mut bool) -> Result<Duration, SubmitError> {
     let [first, others @ ..] = guardians else { return Err(SubmitError::Unclear { url: String::new() }) };
     let unclear = |_| SubmitError::Unclear { url: first.url().to_owned() };
@@ -160,7 +162,7 @@ async fn one(guardians: &[Guardian], module: u16, reached: &mut bool) -> Result<
             false => Err(SubmitError::Unclear { url: first.url().to_owned() }),
         }
     };
-    // What the others answer decides nothing.
+    // The other guardians' answers decide nothing.
     let copies = join_all(others.iter().map(|other| other.submit(&transaction, PATIENCE)));
     join(accepted, copies).await.0
 }

@@ -1,5 +1,6 @@
-//! Whether the library can continue from the units of the open session in the database: it refuses all of them if one is missing
-//! that another builds on, or is not what its creator signed, and does not say which.
+//! Checks whether the library can continue from the units of the open session in the database. The library
+//! refuses all of them if one is missing that another builds on, or is not what its creator signed, and does
+//! not say which.
 
 use std::collections::HashSet;
 
@@ -12,13 +13,13 @@ use fm_units::{ALEPH_0_36, Dag, Expected, Joined, Records, UnitTable, read_in_fo
 
 /// The units of the open session, as the library would find them.
 pub(crate) struct Loadable {
-    /// Why it would refuse them; none if it would not.
+    /// Why the library would refuse them; `None` if it would not.
     pub(crate) fault: Option<String>,
     /// Whether this guardian made any of them.
     pub(crate) own: bool,
 }
 
-/// Looks at the units in the database.
+/// Checks the units in the database.
 pub(crate) fn units_in(
     store: &LiveStore,
     session: u64,
@@ -73,7 +74,8 @@ fn fault_of(records: &Records<'_>, session: u64) -> Option<String> {
     None
 }
 
-/// A unit that is not what its creator signed: one that was changed in the database. That guardians fork is no fault of it.
+/// Describes a unit that is not what its creator signed, because it was changed in the database. A fork of a
+/// guardian is not such a change.
 fn change_in(records: &Records<'_>, keys: &SessionKeys) -> Option<String> {
     let changed = |code| {
         matches!(

@@ -10,7 +10,7 @@ use crate::latency::CLASSES;
 use crate::shared::Shared;
 use crate::watchdog::stuck;
 
-/// What is counted since the start.
+/// Counters since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) accepted: AtomicU64,
@@ -29,19 +29,19 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// A request is being answered until what this gives is dropped.
+    /// Counts a request as open until the returned value is dropped.
     pub(crate) fn open_request(&self) -> OpenRequest<'_> {
         Self::count(&self.open_requests);
         OpenRequest(&self.open_requests)
     }
 
-    /// Counts one.
+    /// Adds one to a counter.
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Relaxed);
     }
 }
 
-/// A request that is being answered; it ends too when its client goes.
+/// A request that is being answered; it also ends if its client disconnects.
 pub(crate) struct OpenRequest<'a>(&'a AtomicU64);
 
 impl Drop for OpenRequest<'_> {
@@ -50,7 +50,7 @@ impl Drop for OpenRequest<'_> {
     }
 }
 
-/// All numbers of a node.
+/// Returns all metrics of a node.
 pub(crate) fn render(shared: &Shared) -> String {
     let mut page = Numbers::default();
     sessions(&mut page, shared);
@@ -61,7 +61,7 @@ pub(crate) fn render(shared: &Shared) -> String {
     page.0
 }
 
-/// What is written so far.
+/// The text so far.
 #[derive(Default)]
 struct Numbers(String);
 
@@ -126,7 +126,7 @@ fn counters(page: &mut Numbers, shared: &Shared) {
     }
 }
 
-/// Of the checkpoints that are named by a session.
+/// Writes the ages of the checkpoints that are named by a session.
 fn checkpoint_ages(page: &mut Numbers, shared: &Shared) {
     let ages = shared.checkpoint_ages();
     page.one("checkpoints", "gauge", "Checkpoints after sessions that are there.", ages.len() as u64);
@@ -156,12 +156,12 @@ fn latencies(page: &mut Numbers, shared: &Shared) {
     );
 }
 
-/// Milliseconds as seconds.
+/// Formats milliseconds as seconds.
 fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// A family of numbers of links: its name, kind and help, and the number.
+/// A family of metrics of links: its name, kind and help, and the number.
 type LinkFamily = (&'static str, &'static str, &'static str, fn(&LinkState) -> u64);
 
 fn links(page: &mut Numbers, shared: &Shared) {

@@ -1,4 +1,4 @@
-//! A node, put together from its files and run until it is to stop.
+//! A node, built from its files and run until it stops.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,33 +24,33 @@ use crate::opening::{GuardUntil, Opened, open};
 use crate::sessions::Sessions;
 use crate::shared::Shared;
 
-/// How a node is run.
+/// The options of a node.
 #[derive(Debug, Clone)]
 pub struct NodeOptions {
-    /// Where other guardians connect to, as host and port, if not what the configuration says.
+    /// The address to which other guardians connect, as host and port, if not the configured one.
     pub listen: Option<String>,
-    /// Where clients connect to, likewise.
+    /// The address to which clients connect, likewise.
     pub api: Option<String>,
-    /// Whether an empty database may be made.
+    /// Whether an empty database may be created.
     pub new: bool,
     /// The last session in which the guardian can have signed units, if the user states it.
     pub guard_until: Option<GuardUntil>,
-    /// Servers that take part in ordering, if any do; of several versions the oldest.
+    /// Servers that take part in ordering, if there are any; if they have several versions, the oldest.
     pub beside: Option<Servers>,
-    /// Which checkpoints are kept.
+    /// The checkpoints to keep.
     pub checkpoints: Retention,
-    /// So long without movement, and a session is told to be stuck.
+    /// A session without progress for this long is reported as stuck.
     pub stuck_after: Duration,
-    /// Stop when so many sessions are finished.
+    /// The number of finished sessions after which the node stops.
     pub sessions: Option<u64>,
 }
 
-/// Tells a node to stop.
+/// Stops a node.
 #[derive(Debug, Clone)]
 pub struct Stop(watch::Sender<bool>);
 
 impl Stop {
-    /// The node finishes what it is doing and stops.
+    /// Makes the node finish its current work and stop.
     pub fn now(&self) {
         self.0.send_replace(true);
     }
@@ -68,7 +68,7 @@ impl Node {
     /// Opens the database, links to the other guardians, listens for clients.
     ///
     /// # Errors
-    /// If files, database or addresses are not usable.
+    /// Fails if files, database or addresses are not usable.
     pub async fn start(config: NodeConfig, options: &NodeOptions) -> Result<Self, NodeError> {
         let rules = rules(&config, options.beside)?;
         let Opened { store, guard, recorder } = open(&config, options.new, options.guard_until)?;
@@ -112,15 +112,15 @@ impl Node {
         Ok(Self { sessions, engine, api, stop })
     }
 
-    /// For telling it to stop.
+    /// Returns a handle that stops the node.
     pub fn stopper(&self) -> Stop {
         Stop(self.stop.clone())
     }
 
-    /// Runs until it is told to stop, or cannot go on.
+    /// Runs until the node is stopped, or cannot continue.
     ///
     /// # Errors
-    /// If it cannot go on.
+    /// Fails if the node cannot continue.
     pub async fn run(self) -> Result<(), NodeError> {
         let shared = self.sessions.shared.clone();
         let limits = Limits { connections: shared.config.local.max_connections, ..Limits::default() };

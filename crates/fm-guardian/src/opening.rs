@@ -1,7 +1,8 @@
-//! Before a node opens its database: is it whole, is it the one that ran last, and up to which session may no units be made.
+//! Before a node opens its database: checks whether it is whole and the one that ran last, and decides up to
+//! which session the node may make no units.
 //!
-//! Invariants: nothing is written before that is decided; a database that may be older than what the guardian signed is not
-//! started on without the user's word.
+//! Invariants: nothing is written before that decision. A node does not start on a database that may be older
+//! than what the guardian signed, unless the user confirms it.
 
 use std::fs;
 use std::path::Path;
@@ -27,34 +28,34 @@ use crate::recorder::Recorder;
 /// The last session in which the guardian can have signed units, as the user states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GuardUntil {
-    /// This one.
+    /// This session.
     Session(u64),
-    /// None that is not in the database, or nobody is left to contradict.
+    /// No session that is missing from the database, or no other guardian remains that could contradict.
     None,
 }
 
-/// A database that a node may work on.
+/// A database that a node may use.
 pub(crate) struct Opened {
     pub(crate) store: Arc<LiveStore>,
     pub(crate) guard: Guard,
     pub(crate) recorder: Arc<Recorder>,
 }
 
-/// What is found in the data directory.
+/// The content of the data directory.
 struct Found {
     held: Held,
     record: Option<SignedSession>,
     guard: Guard,
     /// Whether a restore put the database there.
     is_restored: bool,
-    /// Whether there is no database, and nothing says that there ever was one.
+    /// Whether there is no database, and no sign that there ever was one.
     is_first: bool,
 }
 
-/// Opens the database of a guardian, or makes it.
+/// Opens the database of a guardian, or creates it.
 ///
 /// # Errors
-/// If it is not whole, or it is not known up to which session the guardian signed units.
+/// Fails if the database is not whole, or if it is not known up to which session the guardian signed units.
 pub(crate) fn open(config: &NodeConfig, new: bool, given: Option<GuardUntil>) -> Result<Opened, NodeError> {
     let (directory, keys, me) = (&config.directory, &config.keys, config.me());
     check_not_moved(directory)?;
@@ -90,7 +91,8 @@ pub(crate) fn open(config: &NodeConfig, new: bool, given: Option<GuardUntil>) ->
 }
 
 impl Found {
-    /// Up to which session no units may be made beyond what guard and record say; none if nothing was forgotten.
+    /// Returns the session up to which no units may be made, beyond guard and record; `None` if no units were
+    /// forgotten.
     fn until(&self, given: Option<GuardUntil>) -> Result<Option<u64>, NodeError> {
         let standing = self.held.standing(self.record.as_ref());
         let (at_least, why) = match (&standing, given) {
@@ -112,13 +114,13 @@ impl Found {
         }
     }
 
-    /// Whether no units are made up to that session anyway.
+    /// Returns whether guard and record already exclude units up to that session.
     fn covers(&self, session: u64) -> bool {
         let stated = self.record.as_ref().and_then(|record| record.guard_until);
         self.guard.until_session.max(stated).is_some_and(|until| until >= session)
     }
 
-    /// The record of the node that works on this database from now on.
+    /// Returns the record for the node that uses this database from now on.
     fn adopted(
         &self,
         new: SignedSession,
@@ -138,10 +140,10 @@ impl Found {
     }
 }
 
-/// What a database holds of the session in progress.
+/// Reads what a database holds of the session in progress.
 fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
     let store = ReadStore::open(path)?;
-    // The torn end of the newest log is what a crash leaves: what was in it never left this guardian.
+    // A crash leaves a torn end of the newest log: its content never left this guardian.
     let lost = |kind: OmissionKind| kind.loses_rows() && kind != OmissionKind::TornLogTail;
     if let Some(omission) = store.omissions().iter().find(|omission| lost(omission.kind)) {
         return Err(NodeError::NotWhole { path: path.to_owned(), what: omission.message.clone() });
@@ -175,12 +177,12 @@ fn last_session(store: &ReadStore, layout: &BlockLayout) -> Result<Option<u64>, 
     Ok(last.and_then(|(key, _)| layout.number_of_key(&key).ok()))
 }
 
-/// Whether anything in a data directory says that a guardian ran in it.
+/// Returns whether anything in a data directory shows that a guardian ran in it.
 fn ran_before(directory: &Path) -> bool {
     let Ok(entries) = fs::read_dir(directory) else { return false };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.into_iter().any(|name| {
-        // What is left of a database that was being made never ran.
+        // The remains of a database that was being created: it never ran.
         name.starts_with(&format!("{DATABASE_NAME}.")) && name != format!("{DATABASE_NAME}.partial")
             || [CHECKPOINTS_NAME, GUARD_NAME, JOURNAL_NAME].contains(&name.as_str())
     })

@@ -1,7 +1,8 @@
-//! A small page for a browser: the open session, the other guardians, how long transactions take, what to do.
+//! A small page for a browser: the open session, the other guardians, the latency of transactions, what to
+//! do.
 //!
-//! Invariants: what others may have chosen, as names, is shown as text and nothing else; the page is complete in itself
-//! and runs no script.
+//! Invariants: text that others may have chosen, such as names, is shown only as text. The page is complete
+//! in itself and runs no script.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use crate::shared::Shared;
 use crate::status::status;
 use crate::watchdog::stuck;
 
-/// Colours are told by words too.
+/// Every colour comes with words.
 const STYLE: &str = include_str!("page.css");
 
-/// The page of a node.
+/// Returns the page of a node.
 pub(crate) fn render(shared: &Shared) -> Page {
     let (config, status) = (&shared.config, status(shared));
     let name = config.consensus.meta.get("federation_name").map(|name| name.trim_matches('"'));
@@ -43,7 +44,7 @@ pub(crate) fn render(shared: &Shared) -> Page {
     Page { kind: "text/html; charset=utf-8", text }
 }
 
-/// One line that says whether all is well.
+/// Returns one line that says whether all is well.
 fn state(shared: &Shared, status: &Value) -> String {
     let offline = status["federation"]["peers_offline"].as_u64().unwrap_or(0);
     let shutdown = status["federation"]["scheduled_shutdown"].as_u64();
@@ -147,7 +148,7 @@ fn checkpoints(shared: &Shared) -> String {
     format!("<section><h2>Checkpoints</h2>{list}</section>")
 }
 
-/// A time as people say it.
+/// Formats a time for people.
 fn time(time: Duration) -> String {
     match (time.as_millis(), time.as_secs()) {
         (ms, _) if ms < 1000 => format!("{ms} ms"),

@@ -1,7 +1,7 @@
-//! How a guardian shows another one's interface who it is: a signature over both numbers and the time.
+//! Proves a guardian's identity to another guardian's interface: a signature over both numbers and the time.
 //!
-//! A pass gives its holder a place and a budget of its own at that interface, and nothing else: who hears one can take
-//! that guardian's places for a while, and nobody else's.
+//! A pass grants its holder a place and a budget of its own at that interface, and nothing else. Anyone who
+//! intercepts a pass can take that guardian's places for a while, but no other guardian's.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,10 +11,10 @@ use fm_crypto::{SessionKeys, SigningKey, is_signed_by};
 use fm_history::{PeerId, sha256};
 
 const TAG: &[u8] = b"fm-node-interface-pass";
-/// How far clocks may differ, and how long a pass is good.
+/// The largest difference between clocks, and the time for which a pass is valid, in seconds.
 const GOOD_FOR: u64 = 600;
 
-/// Makes passes of `me` for the interface of `to`.
+/// Returns a maker of passes of `me` for the interface of `to`.
 pub(crate) fn maker(key: &Arc<SigningKey>, me: PeerId, to: PeerId) -> Arc<MakePass> {
     let key = key.clone();
     Arc::new(move || {
@@ -23,7 +23,7 @@ pub(crate) fn maker(key: &Arc<SigningKey>, me: PeerId, to: PeerId) -> Arc<MakePa
     })
 }
 
-/// The guardian that a pass for the interface of `me` is of, if it is one.
+/// Returns the guardian of a valid pass for the interface of `me`.
 pub(crate) fn check(keys: &SessionKeys, me: PeerId, pass: &str) -> Option<PeerId> {
     check_at(keys, me, pass, now())
 }

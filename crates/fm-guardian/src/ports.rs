@@ -1,24 +1,25 @@
-//! Ports for guardians that are tried on one machine.
+//! Ports for test guardians on one machine.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::net::TcpListener;
 
-/// Systems assign no port of this range to a connection that a program opens: Linux assigns ports from 32768 on, other systems
-/// from 49152 on. A guardian that was stopped therefore finds its port free when it starts again.
+/// Systems assign no port of this range to a connection that a program opens: Linux assigns ports from 32768
+/// on, other systems from 49152 on. A guardian that is stopped therefore finds its port free when it starts
+/// again.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
 
-/// Ports of 127.0.0.1 on which nobody listens now. The search starts at a random port, so that two programs that search at the
-/// same time find different ones.
+/// Returns ports of 127.0.0.1 on which no program listens now. The search starts at a random port, so that
+/// two programs that search at the same time find different ports.
 ///
 /// # Errors
-/// If fewer ports are free.
+/// Fails if fewer ports are free.
 pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     let random = RandomState::new().build_hasher().finish();
     let start = u16::try_from(random % u64::from(COUNT)).unwrap_or_default();
-    // Held until all are found, so that none is found twice.
+    // Held until all are found, so that no port is found twice.
     let mut listeners = Vec::new();
     for offset in 0..COUNT {
         if listeners.len() == count {
@@ -46,7 +47,7 @@ mod tests {
         ports.dedup();
         assert_eq!(ports.len(), 40);
         assert!(ports.iter().all(|port| (FIRST..FIRST + COUNT).contains(port)));
-        // What somebody listens on is not free.
+        // A port on which a program listens is not free.
         assert!(free_ports(40).unwrap().iter().all(|port| !ports.contains(port)));
     }
 }

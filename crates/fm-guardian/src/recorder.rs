@@ -1,6 +1,7 @@
-//! The node's record of its newest session, while it runs.
+//! The running node's record of its newest session.
 //!
-//! Invariant: before the first unit of a session leaves the guardian, the record on the disk names that session.
+//! Invariant: before the first unit of a session leaves the guardian, the record on the disk names that
+//! session.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +16,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Begins with a record; it is written if it says something else than what is there.
+    /// Begins with a record; writes it if it differs from the present one.
     pub(crate) fn begin(
         directory: &Path,
         record: SignedSession,
@@ -27,9 +28,9 @@ impl Recorder {
         Ok(Self { directory: directory.to_owned(), record: Mutex::new(record) })
     }
 
-    /// A unit of the guardian in that session is in the database, and is about to leave.
+    /// Records the session of a unit of the guardian that is in the database and is about to leave.
     pub(crate) fn made_units(&self, session: u64) -> Result<(), StoreError> {
-        // Changed as a whole, and only once it is written.
+        // Replaced as a whole, and only once it is written.
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         if record.newest >= Some(session) {
             return Ok(());

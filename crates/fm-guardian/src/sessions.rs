@@ -1,4 +1,4 @@
-//! Session after session: what others finished is fetched, the open one is ordered.
+//! Runs session after session: fetches what others finished, and orders the open one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,28 +21,29 @@ use crate::shared::Shared;
 use crate::units::DatabaseLog;
 use crate::watchdog::stuck;
 
-/// Modules are asked for proposals so often.
+/// Interval at which modules are asked for proposals.
 const PROPOSE_AFTER: Duration = Duration::from_secs(1);
-/// A session that the library gave up is started again after this, and later each time up to the second.
+/// The delay until a session that the library gave up starts again; it doubles each time, up to the second
+/// value.
 const START_AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
-/// A node whose last session is finished serves others no longer than this.
+/// The longest time for which a node serves others after its last session is finished.
 const LINGER: Duration = Duration::from_secs(60);
-/// At the start the others get this time to say how far they are.
+/// The time at the start for the others to report their number of sessions.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
-/// How the open session went on.
+/// The result of ordering the open session.
 enum Turn {
-    /// It is finished.
+    /// The session is finished.
     Finished,
-    /// The library ended before it was.
+    /// The library ended before the session was finished.
     Broken,
-    /// The node is to stop.
+    /// The node stops.
     Stopped,
 }
 
 pub(crate) struct Sessions {
     pub(crate) shared: Arc<Shared>,
-    /// None in a federation of one.
+    /// `None` in a federation of one.
     pub(crate) member: Option<Member>,
     pub(crate) guardians: Guardians,
     pub(crate) guard: Guard,
@@ -50,12 +51,12 @@ pub(crate) struct Sessions {
     pub(crate) rules: Rules,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) ahead: Arc<Ahead>,
-    /// How often in a row the library gave up the open session.
+    /// The number of times in a row that the library gave up the open session.
     pub(crate) broken: u32,
 }
 
 impl Sessions {
-    /// Opens the machine on what is in the database.
+    /// Opens the machine on the content of the database.
     pub(crate) fn engine(shared: &Shared, rules: Rules, guard: Guard) -> Result<Engine, NodeError> {
         let federation = Federation {
             keys: shared.config.keys.clone(),
@@ -64,14 +65,14 @@ impl Sessions {
         };
         let mut engine =
             Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;
-        // Own units are synced, and with them all that was accepted before.
+        // Own units are synced, and so is everything that was accepted before them.
         engine.set_item_durability(Durability::Deferred);
         shared.queue().open(engine.session());
         shared.progress().followed_from = engine.session();
         Ok(engine)
     }
 
-    /// Runs until the node is to stop.
+    /// Runs until the node stops.
     pub(crate) async fn run(mut self, mut engine: Engine) -> Result<(), NodeError> {
         let Some(member) = self.member.take() else { return self.alone(engine).await };
         self.guardians.first_look(FIRST_LOOK).await;
@@ -102,7 +103,7 @@ impl Sessions {
         *self.stop.borrow() || last.is_some_and(|last| engine.session() >= last)
     }
 
-    /// Stays for those who have not finished the last session yet: they may need its outcome from here.
+    /// Waits for guardians that have not finished the last session: they may need its outcome from here.
     async fn linger(&mut self, engine: &Engine) {
         tokio::select! {
             () = self.guardians.all_have(engine.session()) => (),
@@ -111,7 +112,7 @@ impl Sessions {
         }
     }
 
-    /// Takes what the others finished while this node was away.
+    /// Fetches the sessions that the others finished while this node was away.
     async fn catch_up(&mut self, engine: &mut Engine) -> Result<(), NodeError> {
         let (shared, guardians) = (self.shared.clone(), &self.guardians);
         let first = engine.session();
@@ -126,7 +127,7 @@ impl Sessions {
             if fetched.session != engine.session() || is_last {
                 break Ok(());
             }
-            // One checkpoint of all of them is enough.
+            // One checkpoint after all of them is enough.
             match take_outcome(&shared, guardians, engine, &fetched) {
                 Ok(true) => (),
                 Ok(false) => break Ok(()),
@@ -139,7 +140,7 @@ impl Sessions {
         result
     }
 
-    /// Waits before the open session is started again; true if the node is to stop.
+    /// Waits before the open session starts again; returns true if the node stops.
     async fn pause(&mut self, engine: &mut Engine) -> Result<bool, NodeError> {
         let (shared, guardians) = (self.shared.clone(), &self.guardians);
         let [first, most] = START_AGAIN_AFTER;
@@ -177,7 +178,8 @@ impl Sessions {
         if matches!(turn, Ok(Turn::Broken)) {
             let reason = match log.made_units() {
                 true => "the library ended it while units were made",
-                // It asks the others for this guardian's newest unit first, and gives up if theirs is newer than its own.
+                // It asks the others for this guardian's newest unit first, and stops if theirs is newer
+                // than its own.
                 false => {
                     "the library ended it before this guardian made a unit; if that repeats, the others have units of \
                           this guardian that its database has not, and only they can finish the session"
@@ -188,7 +190,8 @@ impl Sessions {
         turn
     }
 
-    /// Whether the open session is ordered here, with units of this guardian; if not, its outcome is taken from the others.
+    /// Returns whether the open session is ordered here, with units of this guardian; if not, its outcome is
+    /// fetched from the others.
     fn may_order(&self, engine: &Engine) -> Result<bool, NodeError> {
         let (session, keys) = (engine.session(), &self.shared.config.keys);
         if !engine.may_create_units() {
@@ -230,7 +233,7 @@ impl Sessions {
                     }
                 }
                 fetched = &mut outcome => {
-                    // Nothing may be appended to the units of a session that is finished by this.
+                    // No unit may be appended to a session that this outcome finishes.
                     let mut held = block_in_place(|| log.hold());
                     if take_outcome(&shared, guardians, engine, &fetched)? {
                         held.finish();
@@ -251,7 +254,7 @@ impl Sessions {
     }
 }
 
-/// Says that the session does not go on, and why; false if it does.
+/// Reports that the session makes no progress, and why; returns false if it does.
 fn tell_stuck(shared: &Shared, session: u64) -> bool {
     let Some(stuck) = stuck(shared) else { return false };
     let (round, seconds, reason) = (shared.progress().round, stuck.seconds, stuck.reason());
@@ -270,12 +273,12 @@ fn proposals(shared: &Arc<Shared>, session: u64) -> Proposals {
     let shared = shared.clone();
     Box::new(move || {
         let known = shared.clone();
-        // A transaction whose fate cannot be looked up is proposed: the machine decides.
+        // If a transaction cannot be looked up, it is proposed: the machine decides.
         shared.queue().next_payload(session, move |txid| known.is_accepted(txid).unwrap_or(false))
     })
 }
 
-/// Queues what the modules propose.
+/// Queues the proposals of the modules.
 pub(crate) fn offer(shared: &Shared, engine: &Engine) -> Result<(), NodeError> {
     for item in engine.proposals()? {
         if let Err(reason) = shared.queue().push(&item) {

@@ -1,4 +1,4 @@
-//! A new federation's files, as v0.5 writes them, made in one place: for trying, not for money.
+//! The files of a new federation, as v0.5 writes them, made in one place: for tests, not for money.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -16,7 +16,7 @@ use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, 
 /// A guardian's files.
 pub(crate) const FILES: [&str; 4] = [CONSENSUS, LOCAL, ENCRYPTED, SALT];
 
-/// What a federation is made with.
+/// The parameters of a federation.
 #[derive(Debug, Clone)]
 pub struct FederationPlan {
     /// Number of guardians.
@@ -25,7 +25,7 @@ pub struct FederationPlan {
     pub rounds_per_session: u16,
     /// Milliseconds between rounds.
     pub round_delay_ms: u64,
-    /// Two ports of this machine for each guardian: for the others, and for its interface.
+    /// Two ports of this machine for each guardian: one for the other guardians, and one for its interface.
     pub ports: Vec<(u16, u16)>,
     /// The password of every guardian.
     pub password: String,
@@ -40,7 +40,7 @@ struct Guardian {
 /// Writes the data directories `0`, `1`, … into a directory.
 ///
 /// # Errors
-/// If something is there already, files cannot be written, or the system gives no randomness.
+/// Fails if one exists already, files cannot be written, or the system provides no randomness.
 pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<()> {
     let guardians: Vec<Guardian> = (0..plan.guardians).map(new_guardian).collect::<io::Result<_>>()?;
     let number = |index: usize| u16::try_from(index).map_err(io::Error::other);
@@ -64,7 +64,8 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
         modules: dev_modules(),
         meta: BTreeMap::from([("federation_name".to_owned(), "\"dev\"".to_owned())]),
     };
-    // The first one gets its name last: if it is there, all are, and a run that was killed before begins again.
+    // Directory `0` gets its name last: if it exists, all exist, and a run that was killed earlier begins
+    // again.
     let home = |index: usize| directory.join(index.to_string());
     if home(0).exists() {
         let what = format!("{} is there already", home(0).display());
@@ -89,12 +90,12 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
     Ok(())
 }
 
-/// The version of the consensus in new configurations.
+/// Returns the version of the consensus in new configurations.
 pub(crate) fn new_version() -> ConsensusVersion {
     ConsensusVersion { major: 2, minor: 0 }
 }
 
-/// The modules of new configurations: a ledger without fees, and values that guardians vote for.
+/// Returns the modules of new configurations: a ledger without fees, and values that guardians vote for.
 pub(crate) fn dev_modules() -> BTreeMap<u16, ModuleConfig> {
     let module = |kind: &str, major, config: &str| ModuleConfig {
         kind: kind.to_owned(),
@@ -110,12 +111,12 @@ fn new_guardian(index: u16) -> io::Result<Guardian> {
     Ok(Guardian { identity, secret, key })
 }
 
-/// A new key to sign sessions with, and its bytes.
+/// Returns a new key for signing sessions, and its bytes.
 pub(crate) fn new_secret() -> io::Result<([u8; 32], SigningKey)> {
     loop {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(io::Error::other)?;
-        // Nearly every 32 bytes are a key.
+        // Nearly every 32 bytes are a valid key.
         if let Ok(key) = SigningKey::from_bytes(secret) {
             return Ok((secret, key));
         }
@@ -157,12 +158,13 @@ pub(crate) fn write_private(
     write_whole(&directory.join(SALT), &salt)
 }
 
-/// Gives a new directory the owner of the directory around it, where the process may.
+/// Sets the owner of a new directory to that of the directory around it, if the process may.
 pub(crate) fn give(directory: &Path) -> io::Result<()> {
     Inheritance::at(directory).and_then(|owner| owner.give(directory)).map_err(io::Error::other)
 }
 
-/// Writes a file for its owner alone, who is that of its directory, whole or not at all; what is there, or was left half by a crash, is replaced.
+/// Writes a file, whole or not at all, that only its owner, the owner of the directory, can read. Replaces an
+/// existing file, and the remains that a crash left.
 pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let partial = partial_of(path);
     remove_if_there(&partial)?;
@@ -174,7 +176,7 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     sync_name(path).map_err(io::Error::other)
 }
 
-/// Where a file is until it is whole.
+/// Returns the path of a file until it is whole.
 pub(crate) fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
@@ -188,7 +190,7 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the directory of a guardian that a killed run was writing; anything else in the way is refused.
+/// Removes the directory of a guardian that a killed run was writing; refuses anything else in its place.
 fn remove_leftover(directory: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

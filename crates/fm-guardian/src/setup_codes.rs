@@ -1,10 +1,12 @@
-//! A new federation by an exchange of setup codes: every guardian makes its own keys, nobody sees another's secret.
+//! Makes a new federation by an exchange of setup codes: every guardian makes its own keys, and no guardian
+//! sees another's secret.
 //!
-//! A code is the hex of a JSON object with what the others need, and the first four bytes of its hash. All guardians
-//! make the same configuration from the same codes, whatever their order, and compare its hash.
+//! A code is the hex of a JSON object with what the others need, and the first four bytes of its hash. All
+//! guardians make the same configuration from the same codes, in any order, and compare its hash.
 //!
-//! Invariants: configuration files are written only when the hash that all agreed on is the hash of what is written; wherever a
-//! step is cut off, the same call finishes it, with the same keys; `consensus.json` is written last.
+//! Invariants: configuration files are written only if their hash is the one that all guardians confirmed.
+//! Wherever a step is cut off, calling it again completes it, with the same keys. `consensus.json` is written
+//! last.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,11 +23,11 @@ use crate::setup::{
     dev_modules, give, new_secret, new_version, partial_of, remove_if_there, write_private, write_whole,
 };
 
-/// Name of the file with the secrets of a guardian between the two steps.
+/// The file with the secrets of a guardian between the two steps.
 const SECRETS_NAME: &str = "setup.json";
 const CHECK_BYTES: usize = 4;
 
-/// Why a setup cannot go on.
+/// The reason that a setup cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file cannot be read or written.
@@ -33,39 +35,39 @@ pub enum SetupError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// Keys cannot be made.
+    /// Keys cannot be generated.
     #[error("keys cannot be made")]
     Keys(#[source] io::Error),
-    /// An address is none.
+    /// An address is not valid.
     #[error("{url:?} is no address of the form {form}")]
     Address {
-        /// What was given.
+        /// The given address.
         url: String,
-        /// What it should be.
+        /// The expected form.
         form: &'static str,
     },
-    /// A code is none, or was damaged on its way.
+    /// A code is not valid, or was damaged on its way.
     #[error("setup code {number} cannot be read: it is damaged or incomplete")]
     Code {
-        /// Its place, from 1.
+        /// Its position, from 1.
         number: usize,
     },
-    /// Two guardians with the same key, or a number of guardians that cannot work.
+    /// Two guardians have the same key, or the number of guardians cannot work.
     #[error("{0}")]
     Guardians(String),
     /// This guardian's own code is missing.
     #[error("this guardian's own code is not among the codes")]
     NotAmong,
-    /// There is a configuration already, and it is another one.
+    /// Another configuration exists already.
     #[error("{} is there, and is another configuration: the directory is set up already", path.display())]
     Done {
         /// The file.
         path: PathBuf,
     },
-    /// The hash is another one.
+    /// The confirmed hash differs.
     #[error("the configuration from these codes and options has the hash {hash}, not the confirmed one")]
     NotConfirmed {
         /// The hash.
@@ -76,7 +78,7 @@ pub enum SetupError {
     Config(#[from] NodeConfigError),
 }
 
-/// What a guardian tells the others.
+/// The data that a guardian sends to the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Code {
@@ -88,7 +90,7 @@ struct Code {
     certificate: String,
 }
 
-/// What it keeps until the end of the setup.
+/// The data that a guardian keeps until the end of the setup.
 #[derive(Serialize, Deserialize)]
 struct Secrets {
     code: Code,
@@ -96,10 +98,10 @@ struct Secrets {
     tls_key: String,
 }
 
-/// What all guardians choose alike.
+/// The parameters that must be the same for all guardians.
 #[derive(Debug, Clone)]
 pub struct SetupPlan {
-    /// What the federation is called.
+    /// The name of the federation.
     pub federation_name: String,
     /// Rounds in a session.
     pub rounds_per_session: u16,
@@ -107,14 +109,14 @@ pub struct SetupPlan {
     pub codes: Vec<String>,
 }
 
-/// Makes a guardian's keys in a new directory; gives its setup code.
+/// Makes a guardian's keys in a new directory; returns its setup code.
 ///
 /// # Errors
-/// If something else is there already, an address is none, or keys cannot be made.
+/// Fails if anything else exists there, an address is not valid, or keys cannot be generated.
 pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result<String, SetupError> {
     check_address(p2p, &["fedimint"], "fedimint://host:port")?;
     check_address(api, &["ws", "wss"], "wss://host/")?;
-    // The address as URL parsers write it, which the federation's id is made from.
+    // The address in the form of URL parsers: the federation's id is computed from it.
     let api = if api.ends_with('/') { api.to_owned() } else { format!("{api}/") };
     let path = directory.join(SECRETS_NAME);
     match fs::create_dir(directory) {
@@ -146,7 +148,8 @@ pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result
     write_code(&secrets.code).map_err(file(&path))
 }
 
-/// The code of a setup that was begun in a directory; none if it was cut off before its keys were kept.
+/// Returns the code of a setup that was begun in a directory; `None` if it was cut off before its keys were
+/// stored.
 fn begun(directory: &Path, secrets: &Path) -> Result<Option<Code>, SetupError> {
     if secrets.exists() {
         return Ok(Some(read_secrets(secrets)?.code));
@@ -170,10 +173,11 @@ fn file(path: &Path) -> impl FnOnce(io::Error) -> SetupError + use<> {
     move |source| SetupError::File { path, source }
 }
 
-/// Makes the configuration from all codes; gives its hash. With the confirmed hash the files are written.
+/// Makes the configuration from all codes; returns its hash. If the hash is confirmed, writes the files.
 ///
 /// # Errors
-/// If a code cannot be read, the codes do not make a federation with this guardian in it, or the hash is another one.
+/// Fails if a code cannot be read, the codes do not make a federation with this guardian in it, or the
+/// confirmed hash differs.
 pub fn finish_setup(
     directory: &Path,
     plan: &SetupPlan,
@@ -216,7 +220,7 @@ pub fn finish_setup(
     finished(&done, &path, hash)
 }
 
-/// Removes the secrets of a setup whose files are all written.
+/// Removes the secrets of a setup after all its files are written.
 fn finished(done: &Path, secrets: &Path, hash: String) -> Result<String, SetupError> {
     let text = fs::read_to_string(done);
     let written: Consensus =
@@ -246,7 +250,7 @@ fn consensus(plan: &SetupPlan, codes: &BTreeMap<String, Code>) -> Consensus {
     }
 }
 
-/// The codes by their keys: the order in which guardians are numbered.
+/// Returns the codes sorted by their keys: the order in which guardians are numbered.
 fn read_codes(codes: &[String]) -> Result<BTreeMap<String, Code>, SetupError> {
     let mut read = BTreeMap::new();
     for (place, text) in codes.iter().enumerate() {

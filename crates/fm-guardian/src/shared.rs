@@ -1,4 +1,4 @@
-//! What the sessions and the interface both know.
+//! The state that the sessions and the interface share.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,28 +17,29 @@ use crate::latency::Latency;
 use crate::metrics::Metrics;
 use crate::watchdog::Movement;
 
-/// How the session in progress is.
+/// The state of the session in progress.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
-    /// Its number, which is how many are finished.
+    /// Its number, which is the number of finished sessions.
     pub(crate) session: u64,
     /// Accepted items.
     pub(crate) items: u64,
-    /// The highest round that was ordered.
+    /// The highest ordered round.
     pub(crate) round: u16,
-    /// Whose signatures are missing, once the rounds are over.
+    /// The guardians whose signatures are missing, once the rounds are over.
     pub(crate) missing: Option<Vec<PeerId>>,
-    /// The last session in which a unit of a guardian was ordered.
+    /// The last session in which a unit of each guardian was ordered.
     pub(crate) contributed: BTreeMap<PeerId, u64>,
-    /// Since this session all were finished by what was ordered here; of the first of them the beginning may be missing.
+    /// The session since which all were finished by units that were ordered here; the beginning of the first
+    /// may be missing.
     pub(crate) followed_from: u64,
-    /// When it moved.
+    /// The times of its progress.
     pub(crate) movement: Movement,
-    /// What the federation owns and owes.
+    /// The federation's assets and liabilities.
     pub(crate) balance: BalanceSheet,
 }
 
-/// What to propose, and in which session.
+/// The proposals, and the session for which they are proposed.
 #[derive(Default)]
 pub(crate) struct Queue {
     items: ProposalQueue,
@@ -50,8 +51,8 @@ impl Queue {
         self.items.push(item)
     }
 
-    /// The next own unit's content, if that session is still open: the library may ask until it has stopped, and what
-    /// it got then would be lost.
+    /// Returns the content of the next own unit, if that session is still open. The library may ask until it
+    /// has stopped, and content that it got then would be lost.
     pub(crate) fn next_payload(
         &mut self,
         session: u64,
@@ -63,7 +64,7 @@ impl Queue {
         self.items.next_payload(is_accepted)
     }
 
-    /// Follows what the machine did.
+    /// Applies an action of the machine.
     pub(crate) fn follow(&mut self, action: &Action) {
         if let Action::SessionComplete { session, .. } = action {
             self.session = session + 1;
@@ -71,12 +72,12 @@ impl Queue {
         self.items.follow(action);
     }
 
-    /// How many items wait, and their bytes.
+    /// Returns the number of waiting items, and their bytes.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         self.items.waiting()
     }
 
-    /// Begins with a session.
+    /// Sets the open session.
     pub(crate) fn open(&mut self, session: u64) {
         self.session = session;
     }
@@ -86,18 +87,18 @@ pub(crate) struct Shared {
     pub(crate) config: NodeConfig,
     pub(crate) store: Arc<LiveStore>,
     pub(crate) modules: Arc<Modules>,
-    /// None in a federation of one.
+    /// `None` in a federation of one.
     pub(crate) peers: Option<Arc<Peers>>,
     pub(crate) metrics: Metrics,
-    /// How many sessions are finished.
+    /// The number of finished sessions.
     pub(crate) finished: watch::Sender<u64>,
-    /// Stop when so many sessions are finished.
+    /// The number of finished sessions after which the node stops.
     pub(crate) last: watch::Sender<Option<u64>>,
-    /// How long transactions take.
+    /// The latency of transactions.
     pub(crate) latency: Latency,
-    /// So long without movement, and a session is stuck.
+    /// A session without progress for this long is stuck.
     pub(crate) stuck_after: Duration,
-    /// Which checkpoints are kept.
+    /// The checkpoints to keep.
     pub(crate) retention: Retention,
     announcing: Mutex<()>,
     queue: Mutex<Queue>,
@@ -106,13 +107,13 @@ pub(crate) struct Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that holds one of these locks calls code that may panic half-way through a change.
+    // No holder of one of these locks calls code that may panic halfway through a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Progress {
-    /// Whether no unit of a guardian was ordered in the last finished session and since, as far as this node saw the whole
-    /// of that session.
+    /// Returns whether no unit of a guardian was ordered since the beginning of the last finished session;
+    /// false if this node did not see the whole of that session.
     pub(crate) fn is_silent(&self, peer: PeerId) -> bool {
         let saw_all = self.followed_from + 1 < self.session;
         saw_all && self.contributed.get(&peer).is_none_or(|last| last + 1 < self.session)
@@ -154,12 +155,13 @@ impl Shared {
         lock(&self.progress)
     }
 
-    /// Announcements are looked up and written by one at a time.
+    /// Locks the announcements, so that one request at a time reads and writes them.
     pub(crate) fn announcing(&self) -> MutexGuard<'_, ()> {
         lock(&self.announcing)
     }
 
-    /// The checkpoints after sessions and their ages, oldest first. One whose age is not known is left out.
+    /// Returns the checkpoints after sessions and their ages, oldest first. Checkpoints of unknown age are
+    /// left out.
     pub(crate) fn checkpoint_ages(&self) -> Vec<(u64, Duration)> {
         let directory = self.config.directory.join(CHECKPOINTS_NAME);
         let sessions = checkpoints(&directory).unwrap_or_default();
@@ -171,7 +173,7 @@ impl Shared {
         sessions.into_iter().filter_map(|session| Some((session, age(&session)?))).collect()
     }
 
-    /// Whether the transaction was accepted.
+    /// Returns whether the transaction was accepted.
     pub(crate) fn is_accepted(&self, txid: &Hash) -> Result<bool, StoreError> {
         Ok(self.store.get(&transaction_key(txid))?.is_some())
     }
@@ -181,28 +183,28 @@ impl Shared {
         let (tell, told) = oneshot::channel();
         {
             let mut waiting = lock(&self.waiting);
-            // Looked up with the lock held, so that it is not accepted in between.
+            // Looked up while the lock is held, so that the transaction is not accepted in between.
             if self.is_accepted(&txid)? {
                 return Ok(());
             }
             waiting.entry(txid).or_default().push(tell);
         }
         let mut waiter = Waiter { shared: self, txid, told };
-        // Who tells it never goes without having told.
+        // The sender never goes away without a message.
         let _ = (&mut waiter.told).await;
         Ok(())
     }
 
-    /// Tells who waits that a transaction was accepted.
+    /// Reports to waiting clients that a transaction was accepted.
     pub(crate) fn accepted(&self, txid: &Hash) {
         self.latency.end(txid);
         for waiting in lock(&self.waiting).remove(txid).unwrap_or_default() {
-            // Whoever waited may have gone.
+            // The client may be gone.
             let _ = waiting.send(());
         }
     }
 
-    /// Tells those whose transaction came with a fetched session.
+    /// Reports to waiting clients whose transactions were in a fetched session.
     pub(crate) fn look_after_waiting(&self) -> Result<(), StoreError> {
         let mut waiting = lock(&self.waiting);
         let mut accepted = Vec::new();
@@ -213,7 +215,7 @@ impl Shared {
         }
         for txid in accepted {
             for waiting in waiting.remove(&txid).unwrap_or_default() {
-                // Whoever waited may have gone.
+                // The client may be gone.
                 let _ = waiting.send(());
             }
         }
@@ -221,7 +223,8 @@ impl Shared {
     }
 }
 
-/// Somebody who waits for a transaction; whoever goes is forgotten at once, or those who come and go would add up.
+/// A client that waits for a transaction. If the client goes away, its entry is removed at once, so that
+/// entries do not accumulate.
 struct Waiter<'a> {
     shared: &'a Shared,
     txid: Hash,
@@ -252,7 +255,7 @@ mod tests {
         let silent =
             |progress: &Progress| (0..4).filter(|peer| progress.is_silent(*peer)).collect::<Vec<_>>();
         assert_eq!(silent(&progress), [0, 2]);
-        // Of session 6 it may have seen the end only, as behind a start or a fetched session.
+        // It may have seen only the end of session 6, as after a start or a fetched session.
         assert!(silent(&Progress { followed_from: 6, ..progress.clone() }).is_empty());
         assert!(silent(&Progress { followed_from: 7, ..progress }).is_empty());
         assert!(silent(&Progress::default()).is_empty());

@@ -1,11 +1,11 @@
-//! How the node is, for the interface and the page.
+//! The state of the node, for the interface and the page.
 
 use serde_json::{Map, Value, json};
 
 use crate::shared::Shared;
 use crate::watchdog::stuck;
 
-/// The status in upstream's form, and what it lacks: the open session, and how long transactions take.
+/// Returns the status in upstream's form, and in addition the open session and the latency of transactions.
 pub(crate) fn status(shared: &Shared) -> Value {
     let progress = shared.progress().clone();
     let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();

@@ -1,6 +1,7 @@
-//! The units of the open session in the database, as v0.5 stores them: one per row, behind its length.
+//! The units of the open session in the database, as v0.5 stores them: one per row, after its length.
 //!
-//! Invariant: once a session is finished, and its units are removed, none is added: the next session could not load it.
+//! Invariant: once a session is finished and its units are removed, no unit is added: the next session could
+//! not load it.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use tracing::error;
 use crate::ahead::Ahead;
 use crate::recorder::Recorder;
 
-/// The log of one session. Only one is written at a time.
+/// The log of one session. Only one log is written at a time.
 pub(crate) struct DatabaseLog {
     store: Arc<LiveStore>,
     ahead: Arc<Ahead>,
@@ -34,24 +35,25 @@ struct End {
 enum State {
     /// Units are appended.
     Open,
-    /// The session is finished, its units are removed.
+    /// The session is finished, and its units are removed.
     Finished,
-    /// The session is not ordered through this log any more.
+    /// The session is no longer ordered through this log.
     Abandoned,
 }
 
-/// Nothing is appended while this is there.
+/// A lock: no unit is appended while it exists.
 pub(crate) struct Held<'a>(MutexGuard<'a, End>);
 
 impl Held<'_> {
-    /// The session is finished.
+    /// Marks the session as finished.
     pub(crate) fn finish(&mut self) {
         self.0.state = State::Finished;
     }
 }
 
 impl DatabaseLog {
-    /// The log as it is in the database; what others append is looked at ahead of its turn.
+    /// Opens the log in the database; the transactions in units of other guardians are checked ahead of their
+    /// turn.
     pub(crate) fn open(
         store: Arc<LiveStore>,
         ahead: Arc<Ahead>,
@@ -73,17 +75,17 @@ impl DatabaseLog {
         Ok(Self { store, ahead, recorder, session, end })
     }
 
-    /// Whether this guardian has made a unit since the log was opened.
+    /// Returns whether this guardian has made a unit since the log was opened.
     pub(crate) fn made_units(&self) -> bool {
         self.hold().0.made
     }
 
-    /// Keeps units from being appended.
+    /// Prevents units from being appended while the returned value exists.
     pub(crate) fn hold(&self) -> Held<'_> {
         Held(self.end.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Refuses units from now on, those of an unfinished session too.
+    /// Refuses all further units, even of an unfinished session.
     pub(crate) fn abandon(&self) {
         let mut held = self.hold();
         if held.0.state == State::Open {
@@ -108,7 +110,7 @@ impl UnitLog for DatabaseLog {
         let mut end = self.hold();
         match end.0.state {
             State::Open => (),
-            // It is never ordered again: nobody can be misled by what is not stored of it.
+            // The session is never ordered again: a unit that is not stored misleads no guardian.
             State::Finished => return Ok(()),
             State::Abandoned => return Err(io::Error::other("the session is not ordered any more")),
         }
@@ -126,7 +128,7 @@ impl UnitLog for DatabaseLog {
                 io::Error::other(error)
             })?;
         }
-        // What is in its own units was checked when it was submitted.
+        // The transactions in its own units were checked when they were submitted.
         if !safe {
             self.ahead.offer(unit);
         }

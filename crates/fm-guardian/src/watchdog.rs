@@ -1,4 +1,4 @@
-//! Whether the open session is stuck, and why.
+//! Detects whether the open session is stuck, and why.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,16 +8,16 @@ use serde::Serialize;
 
 use crate::shared::Shared;
 
-/// When the open session moved last.
+/// The times at which the open session last made progress.
 #[derive(Clone, Debug)]
 pub(crate) struct Movement {
-    /// Its last ordered unit, or its beginning.
+    /// The time of its last ordered unit, or of its beginning.
     pub(crate) ordered: Instant,
-    /// Since when its rounds are over.
+    /// The time at which its rounds ended.
     pub(crate) signing: Option<Instant>,
-    /// The last ordered unit of each guardian since the start.
+    /// The time of the last ordered unit of each guardian since the start.
     pub(crate) heard: BTreeMap<PeerId, Instant>,
-    /// The session until which no units are made, while that is so.
+    /// The session until which this node makes no units, while that applies.
     pub(crate) guarded: Option<u64>,
 }
 
@@ -27,22 +27,22 @@ impl Default for Movement {
     }
 }
 
-/// A session that does not go on, and what is known of the reason.
+/// A session without progress, and the known reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Stuck {
-    /// For how long.
+    /// The number of seconds without progress.
     pub(crate) seconds: u64,
     /// Guardians without a link.
     pub(crate) not_linked: Vec<PeerId>,
-    /// Guardians with a link of whom nothing is ordered.
+    /// Guardians with a link but without ordered units.
     pub(crate) silent: Vec<PeerId>,
     /// Guardians whose signatures are missing, once the rounds are over.
     pub(crate) unsigned: Vec<PeerId>,
-    /// This node may make no units up to that session: it waits for the outcome of the others.
+    /// The session up to which this node may make no units: it waits for the outcome of the others.
     pub(crate) guarded: Option<u64>,
 }
 
-/// Why the open session does not go on; none if it does, or in a federation of one.
+/// Returns why the open session makes no progress; `None` if it does, or in a federation of one.
 pub(crate) fn stuck(shared: &Shared) -> Option<Stuck> {
     let links = shared.peers.as_ref()?.states();
     let linked = links.iter().map(|(peer, state)| (*peer, state.connected)).collect();
@@ -68,7 +68,7 @@ fn judge(
 }
 
 impl Stuck {
-    /// In words.
+    /// Describes the reason in words.
     pub(crate) fn reason(&self) -> String {
         let list = |peers: &[PeerId]| peers.iter().map(PeerId::to_string).collect::<Vec<_>>().join(", ");
         let mut parts = Vec::new();
@@ -108,7 +108,7 @@ mod tests {
         let stuck = judge(&still, &linked, Vec::new(), PATIENCE).expect("it is stuck");
         assert_eq!((&stuck.not_linked[..], &stuck.silent[..]), (&[3][..], &[2][..]));
         assert_eq!(stuck.reason(), "no link to guardian 3; nothing of guardian 2");
-        // Units are ordered, but nobody signs.
+        // Units are ordered, but no guardian signs.
         let signing = Movement { signing: Some(ago(61)), guarded: Some(9), ..moving };
         let stuck = judge(&signing, &linked, vec![2, 3], PATIENCE).expect("it is stuck");
         assert!(stuck.reason().contains("no signature of guardian 2, 3"), "{}", stuck.reason());

@@ -1,4 +1,4 @@
-//! Blocks and sessions as values, in every layout from June 2023 until today. Decoding is done by the eras.
+//! Blocks and sessions as values, in every layout since June 2023. The eras decode them.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use fm_codec::{Dialect, ModuleValue, Writer};
 
 use crate::{Hash, MerkleRoot, PeerId};
 
-/// A finished block (as they were called until November 2023) or session.
+/// A finished block (the name until November 2023) or session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The index in the record itself, where the layout stores one; later ones have it in the key only.
+    /// The index in the record itself, if the layout stores one; later layouts have it only in the key.
     pub index: Option<u64>,
     /// The accepted items, in processing order.
     pub items: Vec<BlockItem>,
@@ -24,16 +24,16 @@ pub struct Block {
 pub struct BlockItem {
     /// The item.
     pub content: BlockContent,
-    /// Its number among the ordered items of the session, accepted or not, where the layout stores one.
+    /// Its number among the ordered items of the session, accepted or not, if the layout stores one.
     pub position: Option<u64>,
     /// The guardian whose unit carried it.
     pub peer: PeerId,
 }
 
-/// What was accepted.
+/// The content of an accepted item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockContent {
-    /// Bytes that are no consensus item of the layout, or of which the layout says nothing.
+    /// Bytes that are not a consensus item of the layout, or that the layout does not describe.
     Opaque(Vec<u8>),
     /// A share of the client config's signature (until 2023-11-09).
     ClientConfigSignatureShare(Box<[u8; 96]>),
@@ -41,7 +41,7 @@ pub enum BlockContent {
     Transaction(Box<BlockTransaction>),
     /// An item of a module.
     Module(ModuleValue),
-    /// A kind of item that no version knows, kept as it is (layouts with lengths only).
+    /// A kind of item that no version knows, kept unchanged (only in layouts with lengths).
     Unknown {
         /// Variant index.
         variant: u64,
@@ -66,7 +66,7 @@ pub struct BlockTransaction {
 }
 
 impl BlockTransaction {
-    /// The value of the accepted-transaction index: the module instances of the outputs, in order.
+    /// Returns the value of the accepted-transaction index: the module instances of the outputs, in order.
     pub fn output_instances(&self, dialect: Dialect) -> Vec<u8> {
         let mut writer = Writer::new(dialect);
         writer.list(self.outputs.iter(), |writer, output| writer.u16(output.instance));
@@ -81,7 +81,7 @@ pub enum BlockSignature {
     Aggregate(Option<[u8; 64]>),
     /// One signature per input key.
     List(Vec<[u8; 64]>),
-    /// A kind of signature that no version knows, kept as it is.
+    /// A kind of signature that no version knows, kept unchanged.
     Unknown {
         /// Variant index.
         variant: u64,

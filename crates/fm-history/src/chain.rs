@@ -1,14 +1,15 @@
-//! The hash chain of HoneyBadger epochs, as a silent machine: fed one epoch at a time, in ascending order.
+//! The hash chain of HoneyBadger epochs, as a sans-I/O state machine: it takes one epoch at a time, in
+//! ascending order.
 //!
-//! Invariants: an epoch counts as signed only if its signature holds over the hash of its own content, and
-//! as covered only if every link from it to a later signed epoch holds; memory is constant.
+//! Invariants: an epoch counts as signed only if its signature holds over the hash of its own content. It
+//! counts as covered only if every link from it to a later signed epoch holds. Memory is constant.
 
 use crate::{Cause, Code, Finding, Hash, Place, Severity};
 
-/// What is known about an epoch's threshold signature.
+/// The state of an epoch's threshold signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureState {
-    /// The record has none.
+    /// The record has no signature.
     Absent,
     /// It verifies over the stored hash.
     Valid,
@@ -20,14 +21,14 @@ pub enum SignatureState {
     Unchecked,
 }
 
-/// What the chain needs to know of an epoch.
+/// The facts about an epoch that the chain needs.
 #[derive(Clone, Debug)]
 pub struct EpochFacts {
     /// The number in the record's key.
     pub key: u64,
     /// The number in the record.
     pub number: u64,
-    /// The hash of the epoch before, as the record claims.
+    /// The hash of the previous epoch, as the record claims.
     pub last_hash: Option<Hash>,
     /// Hash of the stored content.
     pub computed_hash: Hash,
@@ -46,7 +47,7 @@ pub enum EpochClass {
     Covered,
     /// Nothing signs it yet.
     Tip,
-    /// Nothing signs it, and the chain is broken behind it.
+    /// Nothing signs it, and the chain breaks after it.
     Unproven,
 }
 
@@ -63,7 +64,7 @@ pub struct ChainSummary {
     pub tip: u64,
     /// Unsigned epochs before a break of the chain.
     pub unproven: u64,
-    /// Epochs that carry a signature nobody checked, for want of keys.
+    /// Epochs with a signature that was not checked, because there are no keys.
     pub unchecked: u64,
     /// First epoch seen.
     pub first: Option<u64>,
@@ -79,30 +80,32 @@ pub struct ChainSummary {
 #[derive(Clone, Debug, Default)]
 pub struct ChainVerifier {
     summary: ChainSummary,
-    /// Hash of the content of the epoch before; none before epoch 0.
+    /// Hash of the content of the previous epoch; `None` before epoch 0.
     previous: Option<Hash>,
-    /// The epoch before is there and does not decode: its hash is unknown.
+    /// Whether the previous epoch is present but does not decode: its hash is unknown.
     previous_unknown: bool,
-    /// What shows that the epoch before was changed: then its hash is not the one that the next record names.
+    /// The evidence that the previous epoch was changed: its hash is then not the one that the next record
+    /// names.
     previous_changed: Option<Cause>,
-    /// Unsigned epochs that nothing covers so far: the first, and how many.
+    /// Unsigned epochs that nothing covers so far: the first, and their number.
     open: Option<(u64, u64)>,
-    /// The first epoch that is expected.
+    /// The first expected epoch.
     from: u64,
 }
 
 impl ChainVerifier {
-    /// A verifier that expects epoch 0.
+    /// Returns a verifier that expects epoch 0.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A verifier of the part of a history that begins with this epoch; what is before it is not looked at.
+    /// Returns a verifier of the part of a history that begins with this epoch; it does not look at what is
+    /// before.
     pub fn starting_at(from: u64) -> Self {
         Self { from, previous_unknown: from > 0, ..Self::default() }
     }
 
-    /// Takes the next epoch; returns what is wrong with it.
+    /// Takes the next epoch; returns its findings.
     pub fn on_epoch(&mut self, facts: &EpochFacts) -> Vec<Finding> {
         let mut findings = Vec::new();
         let linked = self.check_position(facts, &mut findings)
@@ -123,7 +126,7 @@ impl ChainVerifier {
         findings
     }
 
-    /// A record under the key of an epoch that does not decode: the chain breaks here.
+    /// Takes a record under an epoch's key that does not decode: the chain breaks here.
     pub fn on_undecodable(&mut self, key: u64, reason: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.check_hole(key, &mut findings);
@@ -139,7 +142,7 @@ impl ChainVerifier {
         findings
     }
 
-    /// Ends the chain: what is still open is the tip.
+    /// Ends the chain: the epochs that are still open are the tip.
     pub fn finish(mut self) -> (ChainSummary, Vec<Finding>) {
         let mut findings = Vec::new();
         if let Some((first, count)) = self.open {
@@ -216,7 +219,7 @@ impl ChainVerifier {
         self.open = Some((first, count + 1));
     }
 
-    /// The chain is broken: what is open can no longer be covered.
+    /// Abandons the open epochs: the chain is broken, so that they can no longer be covered.
     fn abandon_open(&mut self, findings: &mut Vec<Finding>) {
         let Some((first, count)) = self.open.take() else { return };
         self.summary.unproven += count;
@@ -228,14 +231,14 @@ impl ChainVerifier {
         let message =
             format!("{count} epoch(s) from {first} on are not signed, and the chain behind them is broken");
         let unproven = Finding::new(Code::EpochUnproven, Place::epoch(first), message);
-        // Of the epoch that was changed itself this says nothing more; of those before it, it does.
+        // About the changed epoch itself this says nothing new; about those before it, it does.
         let changed = self.previous_changed.as_ref().filter(|cause| cause.place.index() == Some(first));
         findings.push(changed.cloned().map_or(unproven.clone(), |cause| unproven.following(cause)));
     }
 }
 
-/// The newest epoch is signed in the one after it, so every database ends on one that is not; more of them are rare,
-/// and anybody can add them.
+/// Returns the finding for the unsigned epochs at the end. The next epoch signs the newest one, so every
+/// database ends with an unsigned epoch. More than one is rare, and anybody can add them.
 fn tip(first: u64, count: u64) -> Finding {
     let message = format!("{count} newest epoch(s) from {first} on are not signed yet");
     let finding = Finding::new(Code::EpochTip, Place::epoch(first), message);

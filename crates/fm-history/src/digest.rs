@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Hash;
 
-/// SHA-256 over the parts, one after the other.
+/// Returns the SHA-256 over the concatenated parts.
 pub fn sha256(parts: &[&[u8]]) -> Hash {
     let mut hasher = Sha256::new();
     for part in parts {

@@ -1,6 +1,7 @@
-//! One session, block or epoch taken apart, whatever its layout: its items in order, each with its stored bytes.
+//! One session, block or epoch taken apart, whatever its layout: its items in order, each with its stored
+//! bytes.
 //!
-//! Invariant: what is said of an item follows from its bytes; module values are not looked into.
+//! Invariant: every statement about an item follows from its bytes; module values are not decoded.
 
 use serde::Serialize;
 
@@ -11,17 +12,18 @@ use crate::{Block, BlockContent, BlockItem, Epoch, EpochItem, Hash, PeerId};
 pub struct Entry {
     /// Its number.
     pub index: u64,
-    /// The number that the record gives itself, where its layout stores one.
+    /// The number that the record states for itself, if its layout stores one.
     pub own_index: Option<u64>,
-    /// What its signatures are over: the root in the header of a session, the hash of an epoch's content.
+    /// The value that its signatures cover: the root in the header of a session, the hash of an epoch's
+    /// content.
     pub hash: Hash,
-    /// Another list of items has the same header.
+    /// Whether another list of items has the same header.
     pub ambiguous: bool,
-    /// The items, in processing order; none if the layout hides them.
+    /// The items, in processing order; `None` if the layout hides them.
     pub items: Option<Vec<EntryItem>>,
-    /// Of epochs: the hash of the epoch before.
+    /// Of epochs: the hash of the previous epoch.
     pub last_hash: Option<Hash>,
-    /// Of epochs: the ids of the transactions that processing rejected.
+    /// Of epochs: the ids of the rejected transactions.
     pub rejected: Vec<Hash>,
 }
 
@@ -30,13 +32,13 @@ pub struct Entry {
 pub struct EntryItem {
     /// The guardian who proposed it.
     pub peer: PeerId,
-    /// Its number among the ordered items of the session, where the layout stores one.
+    /// Its number among the ordered items of the session, if the layout stores one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
-    /// Of epochs: processing rejected the transaction.
+    /// Of epochs: whether processing rejected the transaction.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub rejected: bool,
-    /// What it is.
+    /// Its kind.
     #[serde(flatten)]
     pub kind: ItemKind,
     /// Its bytes, as the header's tree or the epoch holds them.
@@ -44,7 +46,7 @@ pub struct EntryItem {
     pub bytes: Vec<u8>,
 }
 
-/// What an item is.
+/// The kind of an item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ItemKind {
@@ -60,11 +62,11 @@ pub enum ItemKind {
     /// An item of a module.
     #[serde(rename = "module_item")]
     Module(ModulePart),
-    /// Bytes of which the layout says nothing.
+    /// Bytes that the layout does not describe.
     Opaque,
     /// A share of the client config's signature.
     ClientConfigSignatureShare,
-    /// A share of the signature over the epoch before.
+    /// A share of the signature over the previous epoch.
     EpochSignatureShare,
     /// A vote to stop for an upgrade.
     ConsensusUpgrade,
@@ -95,7 +97,7 @@ fn parts(values: &[fm_codec::ModuleValue]) -> Vec<ModulePart> {
 }
 
 impl ItemKind {
-    /// The id, if it is a transaction.
+    /// Returns the id, if it is a transaction.
     pub fn txid(&self) -> Option<Hash> {
         if let Self::Transaction { txid, .. } = self { Some(*txid) } else { None }
     }
@@ -130,7 +132,7 @@ impl ItemKind {
 }
 
 impl EntryItem {
-    /// An accepted item and its bytes.
+    /// Returns an accepted item and its bytes.
     pub fn of_block(item: &BlockItem, bytes: Vec<u8>) -> Self {
         let kind = ItemKind::of_block(&item.content);
         Self { peer: item.peer, position: item.position, rejected: false, kind, bytes }
@@ -138,7 +140,7 @@ impl EntryItem {
 }
 
 impl Entry {
-    /// A block or session; `encode` gives the stored bytes of an item.
+    /// Returns a block or session; `encode` returns the stored bytes of an item.
     pub fn of_block(index: u64, block: &Block, encode: impl Fn(&BlockItem) -> Vec<u8>) -> Self {
         let items = block.items.iter().map(|item| EntryItem::of_block(item, encode(item))).collect();
         Self {
@@ -152,7 +154,7 @@ impl Entry {
         }
     }
 
-    /// An epoch; `encode` gives the stored bytes of an item.
+    /// Returns an epoch; `encode` returns the stored bytes of an item.
     pub fn of_epoch(index: u64, epoch: &Epoch, encode: impl Fn(&EpochItem) -> Vec<u8>) -> Self {
         let rejected = epoch.content.as_ref().map(|content| content.rejected.clone()).unwrap_or_default();
         let items = epoch.content.as_ref().map(|content| {
@@ -168,12 +170,13 @@ impl Entry {
         Self { index, own_index, hash, ambiguous: false, items, last_hash, rejected }
     }
 
-    /// The number that the record gives itself, if that is another one than the number it is kept under.
+    /// Returns the number that the record states, if it differs from the number under which the record
+    /// is stored.
     pub fn other_index(&self) -> Option<u64> {
         self.own_index.filter(|own| *own != self.index)
     }
 
-    /// The items; empty if the layout hides them.
+    /// Returns the items; empty if the layout hides them.
     pub fn known_items(&self) -> &[EntryItem] {
         self.items.as_deref().unwrap_or_default()
     }

@@ -1,17 +1,17 @@
-//! HoneyBadger epochs (v0.1 and before) as values. Their byte layouts are in the room that reads them.
+//! HoneyBadger epochs (v0.1 and before) as values. The code of their era knows their byte layouts.
 
 use fm_codec::ModuleValue;
 
 use crate::{Hash, PeerId};
 
-/// One stored epoch: what was agreed, the hash the guardians signed, and their threshold signature.
+/// One stored epoch: the agreed content, the hash that the guardians signed, and their threshold signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch {
-    /// The epoch's number, as it stands in the record.
+    /// The epoch's number, as recorded.
     pub number: u64,
-    /// The hash of the epoch before; none in epoch 0.
+    /// The hash of the previous epoch; `None` in epoch 0.
     pub last_hash: Option<Hash>,
-    /// What the guardians contributed; none if the layout does not say where module values end.
+    /// The guardians' contributions; `None` if the layout does not say where module values end.
     pub content: Option<EpochContent>,
     /// SHA-256 over the stored bytes of the outcome.
     pub computed_hash: Hash,
@@ -30,7 +30,7 @@ pub struct EpochContent {
     pub rejected: Vec<Hash>,
 }
 
-/// What one guardian contributed to an epoch.
+/// The contribution of one guardian to an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contribution {
     /// The guardian.
@@ -48,7 +48,7 @@ pub enum EpochItem {
     ConsensusUpgrade,
     /// A share of the signature over the client config.
     ClientConfigSignatureShare(Box<[u8; 96]>),
-    /// A share of the signature over the epoch before.
+    /// A share of the signature over the previous epoch.
     EpochOutcomeSignatureShare(Box<[u8; 96]>),
     /// A transaction.
     Transaction(Box<EpochTransaction>),
@@ -70,17 +70,18 @@ pub struct EpochTransaction {
 }
 
 impl EpochContent {
-    /// All items as the servers processed them: by ascending peer, then in the peer's order.
+    /// Returns all items as the servers processed them: by ascending peer, then in the peer's order.
     pub fn items_in_order(&self) -> impl Iterator<Item = (PeerId, usize, &EpochItem)> {
         let mut contributions: Vec<&Contribution> = self.contributions.iter().collect();
-        // Stable: should a peer occur twice, its contributions keep their order.
+        // Stable: if a peer occurs twice, its contributions keep their order.
         contributions.sort_by_key(|contribution| contribution.peer);
         contributions.into_iter().flat_map(|contribution| {
             contribution.items.iter().enumerate().map(|(index, item)| (contribution.peer, index, item))
         })
     }
 
-    /// How many contributions, items, inputs and outputs there are: what the content takes in memory, roughly.
+    /// Returns the number of contributions, items, inputs and outputs: a rough measure of the content's
+    /// memory.
     pub fn elements(&self) -> usize {
         let of_item = |item: &EpochItem| match item {
             EpochItem::Transaction(transaction) => 1 + transaction.inputs.len() + transaction.outputs.len(),
@@ -90,12 +91,13 @@ impl EpochContent {
         self.contributions.len() + items.map(of_item).sum::<usize>()
     }
 
-    /// Whether the contributions stand in strictly ascending order of peers.
+    /// Returns whether the contributions are in strictly ascending order of peers.
     pub fn is_ordered(&self) -> bool {
         self.contributions.windows(2).all(|pair| pair[0].peer < pair[1].peer)
     }
 
-    /// The share items for the epoch before: the last one of each peer, as the servers counted them.
+    /// Returns the share items for the previous epoch: the last one of each peer, as the servers counted
+    /// them.
     pub fn shares(&self) -> std::collections::BTreeMap<PeerId, [u8; 96]> {
         self.items_in_order()
             .filter_map(|(peer, _, item)| match item {

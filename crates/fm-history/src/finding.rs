@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -27,10 +27,10 @@ impl Severity {
     }
 }
 
-/// Declares the codes once: variant, text, severity, and what each means (for the documentation).
+/// Declares the codes once: variant, text, severity, and meaning (for the documentation).
 macro_rules! codes {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $severity:ident;)+) => {
-        /// What kind of finding it is; scripts may rely on the text of a code.
+        /// The kind of a finding; scripts may rely on the text of a code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Code {
             $($(#[doc = $doc])+ #[serde(rename = $text)] $name,)+
@@ -40,18 +40,18 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
-            /// The code's text.
+            /// Returns the code's text.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
 
-            /// The severity of a finding with this code. Two can be worse than their code says: a tip of several epochs,
-            /// and a list of items that is ambiguous in a way that no honest server leaves.
+            /// Returns the severity of a finding with this code. Two codes can be worse than stated: a tip of
+            /// several epochs, and a list of items that is ambiguous in a way that no honest server leaves.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)+ }
             }
 
-            /// What the code means.
+            /// Returns what the code means.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
             }
@@ -60,7 +60,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// An epoch between two others, or before the first, is not there.
+    /// An epoch between two others, or before the first, is missing.
     EpochMissing = "epoch-missing", Error;
     /// An epoch record does not decode, or does not encode to its own bytes again.
     EpochUndecodable = "epoch-undecodable", Error;
@@ -74,15 +74,16 @@ codes! {
     EpochSignatureInvalid = "epoch-signature-invalid", Error;
     /// An epoch's threshold signature is not a point of the signature group.
     EpochSignatureMalformed = "epoch-signature-malformed", Error;
-    /// Epochs that nothing signs or covers: the chain is broken behind them, or no epoch at all is signed.
+    /// Epochs that nothing signs or covers: the chain breaks after them, or no epoch at all is signed.
     EpochUnproven = "epoch-unproven", Error;
     /// No signature looked at verifies: the keys are of another federation, or the database is damaged.
     WrongKeys = "wrong-keys", Error;
-    /// The newest epoch has no signature yet, as is normal where a node stopped; a warning if it is more than one.
+    /// The newest epoch has no signature yet, as is normal if a node stopped; a warning if it is more than
+    /// one.
     EpochTip = "epoch-tip", Info;
-    /// The shares in the next epoch yield a signature that is not stored.
+    /// The shares in the next epoch combine into a signature that is not stored.
     ShareSignatureMissing = "share-signature-missing", Error;
-    /// The shares in the next epoch yield another signature than the stored one.
+    /// The shares in the next epoch combine into another signature than the stored one.
     ShareSignatureDiffers = "share-signature-differs", Error;
     /// An epoch holds shares of peers that no federation with these keys has; they were not tried.
     SharesLeftOut = "shares-left-out", Warning;
@@ -98,10 +99,10 @@ codes! {
     TransactionIndexMissing = "transaction-index-missing", Error;
     /// The index of accepted transactions names one that the history does not accept.
     TransactionIndexExtra = "transaction-index-extra", Error;
-    /// The index of accepted transactions has another value than the history gives.
+    /// The value in the index of accepted transactions differs from the one that the history determines.
     TransactionIndexDiffers = "transaction-index-differs", Error;
-    /// The index of accepted transactions was not compared: this layout hides the transactions, or only a part of the
-    /// history was looked at.
+    /// The index of accepted transactions was not compared: this layout hides the transactions, or only a
+    /// part of the history was read.
     TransactionIndexUnchecked = "transaction-index-unchecked", Info;
     /// A record outside the history does not decode.
     RecordUndecodable = "record-undecodable", Error;
@@ -111,23 +112,24 @@ codes! {
     LogTailTorn = "log-tail-torn", Warning;
     /// A write-ahead log is missing, or torn before a newer one; what was in it is not read.
     LogMissing = "log-missing", Error;
-    /// There is no write-ahead log, as in a checkpoint whose log was empty; but not everything speaks for a checkpoint.
+    /// There is no write-ahead log, as in a checkpoint whose log was empty; but not every sign is that of a
+    /// checkpoint.
     LogUnknown = "log-unknown", Warning;
     /// A checkpoint without the write-ahead log, which was empty: RocksDB leaves it out. Nothing is lost.
     LogEmpty = "log-empty", Info;
-    /// The database's list of files is torn; the tables named behind the tear are not read.
+    /// The database's list of files is torn; the tables named after the tear are not read.
     FileListTorn = "file-list-torn", Error;
     /// Tables that the database's list of files does not name, and not all logs are there; they are not read.
     TablesUnnamed = "tables-unnamed", Error;
     /// Tables that a crash left while they were written; their rows are elsewhere.
     TablesUnfinished = "tables-unfinished", Info;
-    /// Epochs or sessions that an earlier audit proved, as its trust file says, are not what they were.
+    /// Epochs or sessions that an earlier audit proved, as its trust file says, have changed.
     TrustedPrefixChanged = "trusted-prefix-changed", Error;
     /// The list of a session's items shares its header with another list (CVE-2012-2459).
     ItemListAmbiguous = "item-list-ambiguous", Info;
     /// A session is larger than any server can decode.
     SessionTooLarge = "session-too-large", Error;
-    /// A session between two others, or before the first, is not there.
+    /// A session between two others, or before the first, is missing.
     SessionMissing = "session-missing", Error;
     /// A block or session record does not decode, or does not encode to its own bytes again.
     SessionUndecodable = "session-undecodable", Error;
@@ -135,21 +137,22 @@ codes! {
     SessionKeyMismatch = "session-key-mismatch", Error;
     /// A guardian's signature does not verify over the session's header.
     SessionSignatureInvalid = "session-signature-invalid", Error;
-    /// A session is signed by somebody who is no guardian of this federation.
+    /// A signer of a session is not a guardian of this federation.
     SessionSignerUnknown = "session-signer-unknown", Error;
-    /// Fewer guardians signed a session than it takes.
+    /// Fewer guardians signed a session than the threshold.
     SessionUnsigned = "session-unsigned", Error;
-    /// More guardians signed a session than servers store: valid, but servers do not accept such a record from peers.
+    /// More guardians signed a session than servers store: the record is valid, but servers do not accept it
+    /// from peers.
     SessionSignaturesSurplus = "session-signatures-surplus", Info;
     /// No finished epoch or session is stored: there is nothing that guardians could have signed.
     HistoryEmpty = "history-empty", Warning;
-    /// The stored units are of a later session than the one behind the last: the newest sessions are not there.
+    /// The stored units are of a later session than the one after the last: the newest sessions are missing.
     UnitsBeyondEnd = "units-beyond-end", Error;
     /// The items of a block are not in the order in which they were numbered.
     ItemsUnordered = "items-unordered", Error;
     /// The open session's units are in a form that the newest servers do not read.
     UnitsUnreadable = "units-unreadable", Warning;
-    /// The units of the session in progress were not checked, for they are in no form that is known.
+    /// The units of the session in progress were not checked, because they are in no known form.
     UnitsUnchecked = "units-unchecked", Info;
     /// The accepted items of the open session are not numbered from 0 without a gap.
     PendingItemMissing = "pending-item-missing", Error;
@@ -157,21 +160,21 @@ codes! {
     SessionPointerWrong = "session-pointer-wrong", Error;
     /// A session beyond the last one that the manifest names.
     SessionExtra = "session-extra", Error;
-    /// A session is not what the conversion rule gives for its original.
+    /// A session differs from the one that the conversion rule makes from its original.
     SessionDiffersFromRule = "session-differs-from-rule", Error;
     /// The index of accepted transactions in the new database is not that of its sessions.
     SessionIndexDiffers = "session-index-differs", Error;
-    /// No guardian has signed the migrated sessions yet; the old signatures stand behind them.
+    /// No guardian has signed the migrated sessions yet; the old signatures are the proof of their originals.
     SessionsUnsealed = "sessions-unsealed", Info;
-    /// The sessions are signed, and the guardians' session keys to check that with are not known.
+    /// The sessions are signed, but the guardians' session keys that check this are not known.
     SealUnchecked = "seal-unchecked", Info;
     /// The history root is not the one in the manifest.
     HistoryRootMismatch = "history-root-mismatch", Error;
     /// A field of the manifest disagrees with what was found.
     ManifestMismatch = "manifest-mismatch", Error;
-    /// The converted database was not whole: the manifest says what it lacked.
+    /// The converted database was not whole: the manifest lists what it lacked.
     SourceIncomplete = "source-incomplete", Warning;
-    /// What the provenance archive says of itself disagrees with what was found.
+    /// A statement of the provenance archive about itself disagrees with what was found.
     ProvenanceMismatch = "provenance-mismatch", Error;
     /// Files of the new database are torn, missing or not named by its list.
     DatabaseIncomplete = "database-incomplete", Error;
@@ -187,9 +190,9 @@ codes! {
     ForeignRecord = "foreign-record", Error;
     /// Rows of a unit backup are missing before others.
     UnitRowsMissing = "unit-rows-missing", Error;
-    /// A row of a unit backup, or a part of it, is no unit.
+    /// A row of a unit backup, or a part of it, is not a unit.
     UnitRowUndecodable = "unit-row-undecodable", Error;
-    /// A unit of another session, of nobody, or of a federation with another number of guardians.
+    /// A unit of another session, of no guardian, or of a federation with another number of guardians.
     UnitForeign = "unit-foreign", Error;
     /// One guardian's own units are not one for each round in order.
     UnitMisplaced = "unit-misplaced", Error;
@@ -211,13 +214,13 @@ codes! {
     UnitAlert = "unit-alert", Warning;
     /// The batch of a unit does not decode; servers skip it.
     UnitBatchUndecodable = "unit-batch-undecodable", Warning;
-    /// Signatures of units were not checked, for want of keys.
+    /// Signatures of units were not checked, because there are no keys.
     UnitSignaturesUnchecked = "unit-signatures-unchecked", Warning;
-    /// An accepted item of the open session is not in the order that its units give.
+    /// An accepted item of the open session is not in the order that its units determine.
     AcceptedItemNotOrdered = "accepted-item-not-ordered", Error;
     /// Part of an archive is damaged or missing.
     ArchiveDamaged = "archive-damaged", Error;
-    /// An archive says of itself what its records do not bear out.
+    /// A statement of an archive about itself is not confirmed by its records.
     ArchiveMisstated = "archive-misstated", Error;
     /// An archive is of another federation than the config.
     ArchiveForeign = "archive-foreign", Error;
@@ -229,7 +232,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Where a finding is. All parts that apply are given.
+/// The place of a finding. All parts that apply are present.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The epoch.
@@ -247,27 +250,27 @@ pub struct Place {
 }
 
 impl Place {
-    /// An epoch.
+    /// Returns the place of an epoch.
     pub fn epoch(epoch: u64) -> Self {
         Self { epoch: Some(epoch), ..Self::default() }
     }
 
-    /// A session.
+    /// Returns the place of a session.
     pub fn session(session: u64) -> Self {
         Self { session: Some(session), ..Self::default() }
     }
 
-    /// A record, by its key.
+    /// Returns the place of a record, by its key.
     pub fn key(key: &[u8]) -> Self {
         Self { key: Some(hex::encode(key)), ..Self::default() }
     }
 
-    /// The whole source.
+    /// Returns the place that is the whole source.
     pub fn everywhere() -> Self {
         Self::default()
     }
 
-    /// The number of the epoch or session, if it has one.
+    /// Returns the number of the epoch or session, if it has one.
     pub fn index(&self) -> Option<u64> {
         self.epoch.or(self.session)
     }
@@ -286,24 +289,24 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that was found.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Kind.
     pub code: Code,
-    /// How bad.
+    /// The severity.
     pub severity: Severity,
-    /// Where.
+    /// The place.
     #[serde(flatten)]
     pub place: Place,
     /// One sentence.
     pub message: String,
-    /// The finding that it follows from, if it says nothing new beside that one.
+    /// The finding from which it follows, if it says nothing new beyond that one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows_from: Option<Box<Cause>>,
 }
 
-/// A finding that others follow from: its code and where it is.
+/// A finding from which others follow: its code and its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
     /// Kind.
@@ -314,23 +317,24 @@ pub struct Cause {
 }
 
 impl Finding {
-    /// A finding with the severity of its code.
+    /// Returns a finding with the severity of its code.
     pub fn new(code: Code, place: Place, message: impl Into<String>) -> Self {
         Self { code, severity: code.severity(), place, message: message.into(), follows_from: None }
     }
 
-    /// The same with another severity than that of its code.
+    /// Returns the same finding with another severity than that of its code.
     pub fn with_severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 
-    /// What follows from this finding: itself, or what it follows from.
+    /// Returns the cause of what follows from this finding: itself, or its own cause.
     pub fn cause(&self) -> Cause {
         let own = || Cause { code: self.code, place: self.place.clone() };
         self.follows_from.as_deref().cloned().unwrap_or_else(own)
     }
 
-    /// The same as a consequence: it is not known to be wrong by itself, so it counts as information.
+    /// Returns the same finding as a consequence: it is not known to be wrong by itself, so it counts as
+    /// information.
     pub fn following(self, cause: Cause) -> Self {
         Self { severity: Severity::Info, follows_from: Some(Box::new(cause)), ..self }
     }

@@ -1,4 +1,4 @@
-//! 32-byte digests: shown as hex, never reversed.
+//! 32-byte digests, printed as hex and never reversed.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
-//! The canonical history of a federation, and all pure reasoning on it.
+//! The canonical history of a federation, and all pure computation on it.
 //!
-//! Invariants: no I/O, no clock, no threads; the same history gives the same answers on every machine.
+//! Invariants: no I/O, no clock, no threads. The same history leads to the same results on every machine.
 
 mod block;
 mod chain;

@@ -1,7 +1,7 @@
-//! What a conversion says about itself, as JSON beside the new database.
+//! The description of a conversion, as JSON beside the new database.
 //!
-//! Invariants: nothing in it depends on when or where the conversion ran; a field that no conversion writes is refused,
-//! for nobody would check it.
+//! Invariants: the content does not depend on when or where the conversion ran. A field that no conversion
+//! writes is refused, because nothing would check it.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +19,11 @@ pub struct Manifest {
     pub era: String,
     /// Layout of the original within its era.
     pub dialect: String,
-    /// Federation id of the original, in hex, as its config names it; empty if only keys were given. That changes no
-    /// other field: roots and archive identities stay comparable.
+    /// Federation id of the original, in hex, as its config names it; empty if only keys were given. No other
+    /// field depends on this one: roots and archive identities stay comparable.
     pub federation: String,
-    /// The guardians' keys that sessions are signed with, by peer, in hex, as the converting guardian's config has them;
-    /// empty if it names none.
+    /// The guardians' keys for signing sessions, by peer, in hex, from the converting guardian's config;
+    /// empty if the config names none.
     pub session_keys: BTreeMap<String, String>,
     /// First session.
     pub first: u64,
@@ -35,7 +35,7 @@ pub struct Manifest {
     pub items: u64,
     /// Number of transactions among them.
     pub transactions: u64,
-    /// The number that guardians read to each other: equal roots, equal histories.
+    /// The number that guardians compare: equal roots mean equal histories.
     pub history_root: Hash,
     /// Items of the original that are in no session, by reason.
     pub dropped: BTreeMap<String, u64>,
@@ -43,14 +43,15 @@ pub struct Manifest {
     pub signed: u64,
     /// Epochs that a later signed epoch covers, among those converted.
     pub covered: u64,
-    /// Epochs of this guardian's database behind the last one converted. Module data is the guardian's state
+    /// Epochs of this guardian's database after the last converted one. Module data is the guardian's state
     /// after all of them.
     pub epochs_beyond: u64,
     /// Rows of the old database that have a place in the new one, by table.
     pub carried: BTreeMap<String, u64>,
-    /// Rows of the old database that have none (they are in the provenance archive), by table.
+    /// Rows of the old database without such a place (they are in the provenance archive), by table.
     pub not_carried: BTreeMap<String, u64>,
-    /// What the old database lacked when it was converted: codes of findings, in their order. Empty if it was whole.
+    /// What the old database lacked at the conversion: codes of findings, in their order. Empty if it was
+    /// whole.
     pub source_omissions: Vec<String>,
     /// Identity of the provenance archive: SHA-256 of its uncompressed record stream.
     pub provenance: Hash,

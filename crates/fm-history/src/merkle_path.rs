@@ -1,8 +1,9 @@
-//! Paths in the tree of a session's header, and what they show.
+//! Paths in the tree of a session's header, and what they prove.
 //!
-//! The tree neither pads nor counts, so a path alone says little: the same root fits lists with a repeated tail, and
-//! an item of 64 bytes could be an inner node. A path is therefore walked with the number of items, which fixes its
-//! shape, and gives the pairs that it hashed, for whoever must know that none of them is an item.
+//! The tree neither pads nor counts, so a path alone proves little: the same root fits lists with a repeated
+//! tail, and an item of 64 bytes could be an inner node. A path is therefore walked with the number of items,
+//! which fixes its shape. The walk also returns the pairs that it hashed, for callers that must know that
+//! none of them is an item.
 
 use thiserror::Error;
 
@@ -11,7 +12,7 @@ use crate::{Hash, sha256};
 /// Two hashes side by side, as an inner node hashes them.
 pub type NodePair = [u8; 64];
 
-/// Why a path does not lead to a root.
+/// The reason that a path does not lead to a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PathError {
     /// The list has no such item.
@@ -22,16 +23,16 @@ pub enum PathError {
         /// Number of items.
         count: u64,
     },
-    /// More or fewer hashes than the place of the item takes.
+    /// The path has more or fewer hashes than the place of the item requires.
     #[error("a path of {found} hashes, where item {index} of {count} takes {expected}")]
     Length {
         /// The item.
         index: u64,
         /// Number of items.
         count: u64,
-        /// Hashes that it takes.
+        /// The required number of hashes.
         expected: usize,
-        /// Hashes that there are.
+        /// The actual number of hashes.
         found: usize,
     },
     /// The list repeats its tail: a shorter one has the same root.
@@ -45,7 +46,7 @@ pub enum PathError {
 /// A walked path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalkedPath {
-    /// Where it leads.
+    /// The root that the path leads to.
     pub root: Hash,
     /// The pair that was hashed on each level, from the items on.
     pub pairs: Vec<NodePair>,
@@ -59,19 +60,19 @@ struct Step {
 }
 
 impl Step {
-    /// The last node of an odd level is its own partner.
+    /// Returns whether the node is the last one of an odd level, and so its own partner.
     fn is_alone(self) -> bool {
         self.place + 1 == self.nodes && !self.nodes.is_multiple_of(2)
     }
 
-    /// The last two nodes of a level: equal ones would be a single one in a shorter list. Of two nodes in all, one is
-    /// no pair but the root itself.
+    /// Returns whether the node is one of the last two of a level: if these are equal, a shorter list has a
+    /// single one. If the level has two nodes in all, a single node is not a pair but the root.
     fn is_last_pair(self) -> bool {
         self.nodes > 2 && self.nodes.is_multiple_of(2) && self.place / 2 == self.nodes / 2 - 1
     }
 }
 
-/// The steps from an item to the root.
+/// Returns the steps from an item to the root.
 fn steps(index: u64, count: u64) -> impl Iterator<Item = Step> {
     let mut step = Step { nodes: count, place: index };
     std::iter::from_fn(move || {
@@ -81,7 +82,7 @@ fn steps(index: u64, count: u64) -> impl Iterator<Item = Step> {
     })
 }
 
-/// The hashes beside the way from an item to the root; none if there is no such item.
+/// Returns the hashes beside the path from an item to the root; `None` if there is no such item.
 pub fn merkle_path(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     leaves.get(index)?;
     let (mut level, mut place) = (leaves.to_vec(), index);
@@ -100,7 +101,7 @@ pub fn merkle_path(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
 /// Walks from a leaf to the root of a list of `count` items.
 ///
 /// # Errors
-/// If the path has not the shape that place and number give, or the list is one that repeats its tail.
+/// Fails if the path does not have the shape that place and number require, or if the list repeats its tail.
 pub fn walk_path(leaf: Hash, index: u64, count: u64, path: &[Hash]) -> Result<WalkedPath, PathError> {
     if index >= count {
         return Err(PathError::NoSuchItem { index, count });

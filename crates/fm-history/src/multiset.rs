@@ -1,7 +1,7 @@
-//! Comparing two large collections of rows in constant memory.
+//! Compares two large collections of rows in constant memory.
 //!
 //! The digest of a collection is the sum of keyed hashes of its rows: independent of order, sensitive to
-//! every row, every value and every repetition. The key is random per comparison, so that nobody can
+//! every row, every value and every repetition. The key is random for each comparison, so that nobody can
 //! prepare collections that collide.
 
 use crate::sha256;
@@ -11,7 +11,8 @@ use crate::sha256;
 pub struct MultisetKey(pub [u8; 32]);
 
 impl MultisetKey {
-    /// Into which of `parts` parts a row falls: evenly, whatever keys somebody chose.
+    /// Returns which of `parts` parts a row belongs to; the rows spread evenly, even if somebody chose the
+    /// keys.
     pub fn part(&self, row_key: &[u8], parts: u64) -> u64 {
         let mut word = [0; 8];
         word.copy_from_slice(&sha256(&[&self.0, row_key]).0[..8]);

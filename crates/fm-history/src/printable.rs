@@ -1,11 +1,12 @@
-//! Text that others wrote, made fit for a terminal, a log or a page.
+//! Makes untrusted text safe for a terminal, a log or a page.
 //!
-//! Invariant: what [`printable`] returns is one line that shows every character: none moves the cursor, changes colours,
-//! ends the line, or turns the direction of the text around it.
+//! Invariant: [`printable`] returns one line that shows every character: no character moves the cursor,
+//! changes colours, ends the line, or turns the direction of the text around it.
 
 use std::borrow::Cow;
 
-/// Whether a character has no shape of its own, ends a line, or changes the direction of what follows.
+/// Returns whether a character has no shape of its own, ends a line, or changes the direction of the text
+/// after it.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -16,7 +17,7 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
-/// The text in one line, with every hidden character written out: `\n`, `\u{1b}`, `\u{202e}`.
+/// Returns the text in one line, with every hidden character written out: `\n`, `\u{1b}`, `\u{202e}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_hidden) {
         return Cow::Borrowed(text);

@@ -1,12 +1,12 @@
-//! The history root: one number that stands for all sessions, for guardians to compare.
+//! The history root: one hash over all sessions, for guardians to compare.
 //!
-//! An RFC 9162 Merkle tree hash (SHA-256, leaves and nodes told apart by their first byte). A leaf is 56
+//! An RFC 9162 Merkle tree hash (SHA-256; the first byte distinguishes leaves from nodes). A leaf has 56
 //! bytes: session index and item count (8 bytes big endian each), then the 40-byte header. The count makes
-//! it unambiguous where the header alone is not.
+//! it unambiguous where the header alone is ambiguous.
 
 use crate::{Hash, SessionHeader, sha256};
 
-/// What the history root commits to for one session.
+/// The data of one session that the history root commits to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLeaf {
     /// Number of accepted items.
@@ -16,7 +16,7 @@ pub struct SessionLeaf {
 }
 
 impl SessionLeaf {
-    /// The 56 bytes of the leaf.
+    /// Returns the 56 bytes of the leaf.
     pub fn to_bytes(self) -> [u8; 56] {
         let mut bytes = [0; 56];
         bytes[..8].copy_from_slice(&self.header.index.to_be_bytes());
@@ -26,7 +26,7 @@ impl SessionLeaf {
     }
 }
 
-/// A history root being computed, in memory logarithmic in the number of sessions.
+/// A history root being computed; memory is logarithmic in the number of sessions.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryRoot {
     leaves: u64,
@@ -35,7 +35,7 @@ pub struct HistoryRoot {
 }
 
 impl HistoryRoot {
-    /// The root of no sessions.
+    /// Returns the root of no sessions.
     pub fn new() -> Self {
         Self::default()
     }
@@ -43,7 +43,7 @@ impl HistoryRoot {
     /// Adds the next session.
     pub fn push(&mut self, leaf: SessionLeaf) {
         let mut node = sha256(&[&[0], &leaf.to_bytes()]);
-        // Each trailing one bit of the count is a subtree as large as the one in hand.
+        // Each trailing one bit of the count is a subtree as large as the current one.
         for _ in 0..self.leaves.trailing_ones() {
             let left = self.peaks.pop().expect("one peak per set bit");
             node = sha256(&[&[1], &left.0, &node.0]);
@@ -52,12 +52,12 @@ impl HistoryRoot {
         self.leaves += 1;
     }
 
-    /// Number of sessions so far.
+    /// Returns the number of sessions so far.
     pub fn sessions(&self) -> u64 {
         self.leaves
     }
 
-    /// The root over all sessions so far.
+    /// Returns the root over all sessions so far.
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev().copied();
         let Some(smallest) = peaks.next() else { return sha256(&[]) };

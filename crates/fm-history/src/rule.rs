@@ -1,4 +1,4 @@
-//! Conversion rule, version 1: an epoch of v0.1 becomes a session of today.
+//! Conversion rule, version 1: an epoch of v0.1 becomes a session in the current form.
 //!
 //! Invariant: the result depends on the epoch alone. `docs/formats/conversion-rule-1.md` states the rule.
 
@@ -19,12 +19,12 @@ pub const RULE_VERSION: u32 = 1;
 /// Its body is the old field: `00`, or `01` and 64 bytes.
 pub const SIGNATURE_VARIANT_V0_1: u64 = 0x76_3031;
 
-/// Why an item of an epoch is not in the session.
+/// The reason that an item of an epoch is not in the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DropReason {
     /// The epoch rejected the transaction.
     TransactionRejected,
-    /// The same transaction stands earlier in the epoch.
+    /// The same transaction occurs earlier in the epoch.
     TransactionRepeated,
     /// A vote to stop for an upgrade: no modern counterpart.
     ConsensusUpgrade,
@@ -35,7 +35,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// The reason's name in manifests and maps.
+    /// Returns the reason's name in manifests and maps.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TransactionRejected => "transaction_rejected",
@@ -56,7 +56,7 @@ pub struct CarriedTransaction {
     pub txid: Hash,
     /// Its position in the session.
     pub item: u64,
-    /// The guardian whose contribution it is from.
+    /// The guardian that contributed it.
     pub peer: PeerId,
     /// Value of the accepted-transaction index.
     pub index_value: Vec<u8>,
@@ -65,11 +65,11 @@ pub struct CarriedTransaction {
 /// An item that is not in the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
-    /// The guardian whose contribution it was in.
+    /// The guardian that contributed it.
     pub peer: PeerId,
     /// Its position in that contribution.
     pub item: u64,
-    /// Why it is not carried over.
+    /// Why it is not in the session.
     pub reason: DropReason,
     /// Its id, if it is a transaction.
     pub txid: Option<Hash>,
@@ -82,7 +82,7 @@ pub struct ConvertedSession {
     pub outcome: SessionOutcome,
     /// The record without signatures: the encoded outcome and an empty map.
     pub record: Vec<u8>,
-    /// What the history root commits to.
+    /// The data that the history root commits to.
     pub leaf: SessionLeaf,
     /// Whether another item list has the same header.
     pub ambiguous: bool,
@@ -103,7 +103,7 @@ pub fn convert_epoch(number: u64, content: &EpochContent) -> ConvertedSession {
 }
 
 impl ConvertedSession {
-    /// The session of these items, without signatures.
+    /// Returns the session of these items, without signatures.
     pub(crate) fn from_items(
         index: u64,
         items: Vec<AcceptedItem>,
@@ -134,7 +134,7 @@ impl ConvertedSession {
     }
 }
 
-/// Which transactions of an epoch were accepted, asked in processing order.
+/// Decides which transactions of an epoch were accepted; called in processing order.
 struct TransactionFilter {
     rejected: BTreeSet<Hash>,
     seen: BTreeSet<Hash>,
@@ -153,7 +153,7 @@ impl TransactionFilter {
     }
 }
 
-/// The transactions that an epoch accepted, in processing order.
+/// Returns the transactions that an epoch accepted, in processing order.
 pub fn accepted_transactions(content: &EpochContent) -> Vec<&EpochTransaction> {
     let mut filter = TransactionFilter::new(content);
     content
@@ -167,7 +167,7 @@ pub fn accepted_transactions(content: &EpochContent) -> Vec<&EpochTransaction> {
         .collect()
 }
 
-/// The items chosen so far.
+/// The selected items so far.
 struct Selection {
     filter: TransactionFilter,
     items: Vec<AcceptedItem>,
@@ -225,7 +225,7 @@ fn convert_transaction(old: &EpochTransaction) -> Transaction {
     }
 }
 
-/// The aggregated signature of v0.1, or its absence, in the open variant.
+/// Returns the aggregated signature of v0.1, or its absence, in the open variant.
 pub(crate) fn aggregate_signature(signature: Option<&[u8; 64]>) -> TransactionSignature {
     let mut bytes = Writer::new(Dialect::MODERN);
     bytes.option(signature, |bytes, signature| bytes.raw(signature));

@@ -1,6 +1,6 @@
-//! Conversion rule, version 1, for blocks: a block of the time before v0.2 becomes a session of today.
+//! Conversion rule, version 1, for blocks: a block from before v0.2 becomes a session in the current form.
 //!
-//! Invariant: the result depends on the block and its layout alone; every item has its place in the session.
+//! Invariant: the result depends only on the block and its layout; every item has its place in the session.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,15 @@ use crate::{
     ConvertedSession, SessionHeader, SessionOutcome, SignedSession, Transaction, TransactionSignature,
 };
 
-/// Variant of the open consensus item that carries what is no consensus item of today ("item").
+/// Variant of the open consensus item that carries an item without a current form ("item").
 ///
-/// Its body is the old item's bytes, as they were accepted.
+/// Its body is the old item's bytes, as accepted.
 pub const ITEM_VARIANT_BYTES: u64 = 0x6974_656D;
 
-/// Applies the rule to a block; `keep` says whether signatures over an unchanged header mean the same today.
+/// Applies the rule to a block. `keep` says whether signatures over an unchanged header still have the same
+/// meaning.
 ///
-/// The session has signatures only if its header has the very bytes of the block's.
+/// The session has signatures only if its header has exactly the bytes of the block's header.
 pub fn convert_block(index: u64, block: &Block, keep: bool) -> ConvertedSession {
     let mut transactions = Vec::new();
     let mut items = Vec::with_capacity(block.items.len());
@@ -58,7 +59,7 @@ pub fn convert_block(index: u64, block: &Block, keep: bool) -> ConvertedSession 
     converted
 }
 
-/// The record of a session with signatures.
+/// Returns the record of a session with signatures.
 pub fn with_signatures(outcome: &SessionOutcome, signatures: &BTreeMap<u16, [u8; 64]>) -> Vec<u8> {
     let session = SignedSession { outcome: outcome.clone(), signatures: signatures.clone() };
     session.to_bytes(Dialect::MODERN)

@@ -1,4 +1,4 @@
-//! Sessions (v0.2 until today) as values, with their one encoding.
+//! Sessions (v0.2 and later) as values, with their one encoding.
 //!
 //! Invariant: a value decoded here encodes to the same bytes again, unknown variants included.
 
@@ -11,7 +11,7 @@ use crate::{Hash, PeerId, sha256};
 /// A finished session and the signatures over its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedSession {
-    /// What was accepted.
+    /// The accepted items.
     pub outcome: SessionOutcome,
     /// Schnorr signatures over the header, by guardian.
     pub signatures: BTreeMap<PeerId, [u8; 64]>,
@@ -33,14 +33,14 @@ pub struct AcceptedItem {
     pub peer: PeerId,
 }
 
-/// What guardians agree on, item by item.
+/// An item that guardians agree on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsensusItem {
     /// A transaction.
     Transaction(Transaction),
     /// An item of a module.
     Module(ModuleValue),
-    /// A kind of item that this version does not know, kept as it is.
+    /// A kind of item that this version does not know, kept unchanged.
     Default {
         /// Variant index.
         variant: u64,
@@ -67,7 +67,7 @@ pub struct Transaction {
 pub enum TransactionSignature {
     /// One Schnorr signature per input key.
     Schnorr(Vec<[u8; 64]>),
-    /// A kind of signature that this version does not know, kept as it is.
+    /// A kind of signature that this version does not know, kept unchanged.
     Default {
         /// Variant index.
         variant: u64,
@@ -77,7 +77,10 @@ pub enum TransactionSignature {
 }
 
 impl SignedSession {
-    /// Decodes a stored record, all of it, with the leaf hash of each item over its stored bytes.
+    /// Decodes a whole stored record, and computes the leaf hash of each item over its stored bytes.
+    ///
+    /// # Errors
+    /// Fails if the bytes are not exactly one record of a session.
     pub fn decode_with_leaves(bytes: &[u8], dialect: Dialect) -> Result<(Self, Vec<Hash>), DecodeError> {
         let session = decode_exact::<Self>(bytes, dialect)?;
         let mut reader = Reader::new(bytes, dialect);
@@ -96,14 +99,14 @@ impl AcceptedItem {
 }
 
 impl Transaction {
-    /// The transaction's id: SHA-256 over inputs, outputs and nonce.
+    /// Returns the transaction's id: SHA-256 over inputs, outputs and nonce.
     pub fn txid(&self) -> Hash {
         let mut writer = Writer::new(Dialect::MODERN);
         self.encode_signed_part(&mut writer);
         sha256(&[writer.as_bytes()])
     }
 
-    /// The value of the accepted-transaction index: the module instances of the outputs, in order.
+    /// Returns the value of the accepted-transaction index: the module instances of the outputs, in order.
     pub fn index_value(&self) -> Vec<u8> {
         let mut writer = Writer::new(Dialect::MODERN);
         writer.list(self.outputs.iter(), |writer, output| writer.u16(output.instance));

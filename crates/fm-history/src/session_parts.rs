@@ -1,7 +1,7 @@
 //! A stored session taken apart: its header, and where its signatures begin.
 //!
-//! Items are told apart, not looked into. Invariant: the header is over the stored bytes, and every byte of a record
-//! belongs to an item or to a signature.
+//! Items are separated, but not decoded further. Invariant: the header covers the stored bytes, and every
+//! byte of a record belongs to an item or to a signature.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::{AcceptedItem, MerkleRoot, PeerId, SessionHeader, SessionLeaf, merkle
 /// Signatures over a session's header, by guardian.
 pub type Signatures = BTreeMap<PeerId, [u8; 64]>;
 
-/// What of a session's record is needed to sign it.
+/// The parts of a session's record that are needed to sign it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionParts {
-    /// Number of items.
+    /// The number of items.
     pub items: u64,
-    /// The root over them.
+    /// The root over the items.
     pub merkle: MerkleRoot,
     /// Length of the record up to its signatures.
     pub outcome_bytes: usize,
@@ -29,7 +29,7 @@ impl SessionParts {
     /// Reads a record of v0.2 or later.
     ///
     /// # Errors
-    /// If the bytes are not exactly one record; what is inside an item is not looked at.
+    /// Fails if the bytes are not exactly one record; the content of an item is not checked.
     pub fn read(record: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(record, Dialect::MODERN);
         let leaves = reader.list(AcceptedItem::LEAST_BYTES, |reader| {
@@ -44,16 +44,16 @@ impl SessionParts {
         Ok(Self { items: leaves.len() as u64, merkle: merkle_root(leaves), outcome_bytes, signatures })
     }
 
-    /// What the history root commits to, for the session with this index.
+    /// Returns the data that the history root commits to for the session with this index.
     pub fn leaf(&self, index: u64) -> SessionLeaf {
         SessionLeaf { items: self.items, header: SessionHeader { index, root: self.merkle.root } }
     }
 }
 
-/// Reads the end of a record: its signatures, and nothing else.
+/// Reads the end of a record, which holds only its signatures.
 ///
 /// # Errors
-/// If the bytes are not exactly a map of signatures.
+/// Fails if the bytes are not exactly a map of signatures.
 pub fn read_signatures(bytes: &[u8]) -> Result<Signatures, DecodeError> {
     let mut reader = Reader::new(bytes, Dialect::MODERN);
     let signatures = read_map(&mut reader)?;
@@ -61,7 +61,7 @@ pub fn read_signatures(bytes: &[u8]) -> Result<Signatures, DecodeError> {
     Ok(signatures)
 }
 
-/// A record from the bytes before its signatures, and the signatures.
+/// Joins the bytes before the signatures, and the signatures, to a record.
 pub fn signed_record(outcome: &[u8], signatures: &Signatures) -> Vec<u8> {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.raw(outcome);

@@ -1,6 +1,7 @@
-//! What the findings of an audit come to: counts, the first break of the history, and consequences under their causes.
+//! The result of an audit's findings: counts, the first break of the history, and consequences under their
+//! causes.
 //!
-//! Invariant: memory is bounded by the number of codes, whatever the number of findings.
+//! Invariant: memory is bounded by the number of codes, not by the number of findings.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +18,11 @@ pub struct Tally {
     pub consequences: u64,
     /// The lowest epoch or session with an error.
     pub first_break: Option<u64>,
-    /// Sessions whose list of items shares its header with another one, and the first of them.
+    /// The number of sessions whose list of items shares its header with another list.
     pub ambiguous: u64,
-    /// The first of them.
+    /// The first of these sessions.
     pub first_ambiguous: Option<u64>,
-    /// Whether the keys were found to be another federation's.
+    /// Whether the keys were found to belong to another federation.
     pub other_keys: bool,
 }
 
@@ -31,7 +32,7 @@ impl Tally {
         finding.severity.count(&mut self.errors, &mut self.warnings);
         self.consequences += u64::from(finding.follows_from.is_some());
         self.other_keys |= finding.code == Code::WrongKeys;
-        // Of a history that is not what an earlier audit proved, nothing is known to hold.
+        // If the history differs from what an earlier audit proved, no part of it is known to hold.
         let all = (finding.code == Code::TrustedPrefixChanged).then_some(0);
         let Some(index) = finding.place.index().or(all) else { return };
         let lowest = |known: Option<u64>| Some(known.map_or(index, |known| known.min(index)));
@@ -44,7 +45,8 @@ impl Tally {
         }
     }
 
-    /// The last epoch or session before the first break, of a history that begins at 0 and ends with `last`.
+    /// Returns the last epoch or session before the first break, for a history that begins at 0 and ends with
+    /// `last`.
     pub fn intact_to(&self, last: Option<u64>) -> Option<u64> {
         match self.first_break {
             Some(first) => first.checked_sub(1).map(|before| last.map_or(before, |last| last.min(before))),
@@ -56,13 +58,13 @@ impl Tally {
 /// Consequences of one kind that follow from causes of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fold {
-    /// How many there are.
+    /// The number of consequences.
     pub count: u64,
-    /// The first of them.
+    /// The first consequence.
     pub first: Finding,
-    /// Its cause.
+    /// The cause of the first consequence.
     pub cause: Cause,
-    /// Whether all have that cause.
+    /// Whether all consequences have that cause.
     pub is_one_cause: bool,
 }
 
@@ -71,7 +73,7 @@ pub struct Fold {
 pub struct Folds(BTreeMap<(Code, Code), Fold>);
 
 impl Folds {
-    /// Takes a finding if it follows from another one; says whether it does.
+    /// Takes a finding if it follows from another one; returns whether it does.
     pub fn take(&mut self, finding: &Finding) -> bool {
         let Some(cause) = finding.follows_from.as_deref() else { return false };
         let fold = self.0.entry((cause.code, finding.code)).or_insert_with(|| Fold {
@@ -85,24 +87,24 @@ impl Folds {
         true
     }
 
-    /// Whether nothing was taken.
+    /// Returns whether nothing was taken.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// All of them, by cause.
+    /// Returns all folds, ordered by cause.
     pub fn iter(&self) -> impl Iterator<Item = &Fold> {
         self.0.values()
     }
 
-    /// Those that follow from causes with this code.
+    /// Returns those that follow from causes with this code.
     pub fn of(&self, cause: Code) -> impl Iterator<Item = &Fold> {
         self.iter().filter(move |fold| fold.cause.code == cause)
     }
 }
 
 impl Fold {
-    /// What follows from what, in words.
+    /// Describes which findings follow from which, in words.
     pub fn words(&self) -> String {
         let Self { count, first, cause, is_one_cause } = self;
         let others = if *is_one_cause { "" } else { " and from others of its kind" };

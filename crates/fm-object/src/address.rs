@@ -2,9 +2,9 @@
 
 use crate::ObjectError;
 
-/// How addresses of objects begin.
+/// The scheme of an object's address.
 const SCHEME: &str = "s3";
-/// Longest key, in bytes, that leaves room for the name of unfinished work within S3's 1,024.
+/// Longest key, in bytes: it leaves room for the names of unfinished work within S3's 1,024.
 const MAX_KEY_BYTES: usize = 1_000;
 
 /// Bucket and key of an object.
@@ -15,10 +15,11 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads `s3://bucket/key`; none if the text does not begin like that. The key is taken as it is written.
+    /// Reads `s3://bucket/key`; returns `None` if the text does not begin with the scheme. The key is taken
+    /// literally.
     ///
     /// # Errors
-    /// If bucket or key is missing or no store would take it.
+    /// Fails if bucket or key is missing, or if no store would accept it.
     pub fn parse(text: &str) -> Option<Result<Self, ObjectError>> {
         let (scheme, rest) = text.split_once("://")?;
         scheme.eq_ignore_ascii_case(SCHEME).then(|| Self::of_path(text, rest))

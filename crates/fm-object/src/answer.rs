@@ -1,14 +1,14 @@
-//! What a store's refusals mean, in words of ours: an answer of the server may repeat what was sent to it.
+//! Explains a store's refusals in our own words: a server's answer may repeat what was sent to it.
 
 use std::io;
 
 use fm_backup::Refused;
 use object_store::Error;
 
-/// Longest sentence of the library's that is passed on.
+/// The longest text from the library that is passed on.
 const MAX_REASON: usize = 200;
 
-/// A code of a server that says what is wrong with the request whoever sent it; what it means, and what to do.
+/// A server's error code that does not depend on the sender of the request; its meaning, and what to do.
 type Known = (&'static str, &'static str, &'static str);
 
 const CLOCK: &str = "the clock of this machine and that of the store differ by too much: set the clock";
@@ -45,8 +45,8 @@ const KNOWN: [Known; 11] = [
     ("NoSuchBucket", "there is no such bucket", CHECK_BUCKET),
 ];
 
-/// What the library says where a server took no notice of the range that was asked for, or named no version: no store of
-/// objects does.
+/// The library's errors if a server ignored the requested range or named no version: the server is then not
+/// an object store.
 const NO_STORE: [&str; 6] = [
     "non-partial response",
     "Content-Range header not present",
@@ -56,18 +56,18 @@ const NO_STORE: [&str; 6] = [
     "Got invalid multipart response",
 ];
 
-/// The object is not the one any more that was looked at first.
+/// Returns the error for an object that was replaced since the first request.
 pub(crate) fn replaced() -> io::Error {
     let what = "the object was replaced while it was read";
     Refused::error(io::ErrorKind::StaleNetworkFileHandle, what, Some(NOT_WHILE_WRITTEN))
 }
 
-/// There is no such object.
+/// Returns the error for a missing object.
 pub(crate) fn missing() -> io::Error {
     Refused::error(io::ErrorKind::NotFound, "there is no such object", Some(CHECK_OBJECT))
 }
 
-/// Whether asking again may help.
+/// Returns whether a repetition of the request may help.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     !matches!(
         error.kind(),
@@ -78,7 +78,8 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
     )
 }
 
-/// Whether the store does not have what was asked for: a condition that it does not know, or that is switched off.
+/// Returns whether the store does not support the request: it does not know a condition, or has it switched
+/// off.
 pub(crate) fn is_unknown_to_store(error: &Error) -> bool {
     let code = code_of(&error.to_string());
     matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. })
@@ -86,7 +87,7 @@ pub(crate) fn is_unknown_to_store(error: &Error) -> bool {
         || status_of(error) == Some(501)
 }
 
-/// Whether the store answered, and refuses; not that it is away or out of order.
+/// Returns whether the store answered with a refusal, and is not merely unreachable or out of order.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     status_of(error).is_some_and(|status| (300..500).contains(&status))
         || is_bare_redirect(&error.to_string())
@@ -96,7 +97,7 @@ fn is_bare_redirect(text: &str) -> bool {
     text.contains("redirect without LOCATION")
 }
 
-/// What went wrong.
+/// Describes what went wrong.
 pub(crate) fn failed(error: &Error) -> io::Error {
     let of = |kind, what: &str, hint| Refused::error(kind, &format!("{what} ({})", reason(error)), hint);
     let refused = |what: &str, hint| of(io::ErrorKind::PermissionDenied, what, Some(hint));
@@ -141,7 +142,7 @@ pub(crate) fn failed(error: &Error) -> io::Error {
     }
 }
 
-/// The right that a request takes, by its method as the library names it.
+/// Returns the right that a request requires, by the method in the library's text.
 fn right_for(text: &str) -> &'static str {
     let request = text.split_once("Error performing ").map_or("", |(_, request)| request);
     match request.split(' ').next() {
@@ -152,7 +153,7 @@ fn right_for(text: &str) -> &'static str {
     }
 }
 
-/// The server's own code for the failure, or the last cause that the library names.
+/// Returns the server's own code for the failure, or else the last cause that the library names.
 pub(crate) fn reason(error: &Error) -> String {
     if let Some(code) = code_of(&error.to_string()) {
         return code;
@@ -166,7 +167,7 @@ pub(crate) fn reason(error: &Error) -> String {
     plain.chars().filter(|c| !c.is_control()).take(MAX_REASON).collect()
 }
 
-/// The code in an answer.
+/// Returns the code in an answer.
 pub(crate) fn code_of(text: &str) -> Option<String> {
     let code = between(text, "<Code>", "</Code>")?;
     code.chars().all(|c| c.is_ascii_alphanumeric()).then(|| code.to_owned())
@@ -178,13 +179,13 @@ fn region_of(text: &str) -> Option<&str> {
     (region.len() < 40 && region.chars().all(is_region)).then_some(region)
 }
 
-/// The text between two marks.
+/// Returns the text between two marks.
 pub(crate) fn between<'a>(text: &'a str, from: &str, to: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(from)?;
     Some(rest.split_once(to)?.0)
 }
 
-/// The status of an answer, as the library's sentence has it.
+/// Returns the status code of an answer, from the library's text.
 fn status_of(error: &Error) -> Option<u16> {
     between(&error.to_string(), "status code: ", " ")?.parse().ok()
 }
@@ -193,7 +194,7 @@ fn status_of(error: &Error) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// An error as the library makes it of an answer.
+    /// Returns an error in the form in which the library reports an answer.
     fn answer(request: &str, status: &str, body: &str) -> Error {
         let text = format!(
             "Error performing {request} in 3ms - Server returned non-2xx status code: {status}: {body}"

@@ -1,9 +1,10 @@
-//! One run at a time works on a key: it holds the note beside it.
+//! One run at a time works on a key: it holds the note beside the key.
 //!
-//! The note is written only if no other one is there, or in the place of one whose run ended, by conditional requests
-//! where the store knows them, and is looked at again afterwards where it does not. While the run runs the note changes,
-//! so that a run on another machine sees that it does.
-//! Invariant: a run that lost its note sends nothing any more, and gives nothing a name.
+//! A run writes the note only if there is no other note, or in the place of the note of a run that ended. If
+//! the store supports conditional requests, they enforce this; if not, the run reads the note again
+//! afterwards. While the run is alive, its note changes, so that a run on another machine can see that.
+//!
+//! Invariant: a run that lost its note sends nothing more, and publishes nothing.
 
 use std::io;
 use std::sync::Arc;
@@ -19,12 +20,14 @@ use crate::waiting::{pause, runtime, wait};
 
 /// The interval at which the note of a run changes.
 const BEAT: Duration = Duration::from_secs(10);
-/// The time after which a note that did not change is one of a run that ended; and how often it is looked at.
+/// The time after which the run of an unchanged note counts as ended; until then the note is checked at every
+/// interval of [`LOOK`].
 const WATCH: Duration = Duration::from_secs(35);
 const LOOK: Duration = Duration::from_secs(3);
-/// The time after which a note that was written is looked at again: of two that were written at the same time one is left.
+/// The time after which a written note is read again: of two notes that are written at the same time, one
+/// remains.
 const SETTLE: Duration = Duration::from_millis(300);
-/// How often a key is looked at again that others change.
+/// The number of attempts to take a key that other runs change.
 const TRIES: usize = 5;
 
 /// The note of this run.
@@ -43,16 +46,16 @@ struct State {
     tag: Option<String>,
 }
 
-/// Somebody else works on the key.
+/// Returns the error for a key on which another run works.
 pub(crate) fn busy(key: &Client) -> io::Error {
     let what = format!("another export to this key is under way ({} is its note)", key.path);
     io::Error::new(io::ErrorKind::ResourceBusy, what)
 }
 
-/// Takes the key of a note; also gives the note of a run that ended, if one was there.
+/// Takes the key of a note; also returns the note of a run that ended, if there was one.
 ///
 /// # Errors
-/// If another run works on it, something else is there, or the store does not do what it is asked for.
+/// Fails if another run works on the key, the key holds anything else, or the store fails.
 pub(crate) fn take(key: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<(Claim, Option<Note>)> {
     for _ in 0..TRIES {
         let (condition, left) = match key.stat()? {
@@ -62,7 +65,7 @@ pub(crate) fn take(key: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<(Clai
                 Found::Left(left) => (stat.tag().map_or(Condition::None, Condition::Version), left),
             },
         };
-        // What the other run has sent is named in the new note as well, until this run has seen what it is.
+        // The new note also names what the other run has sent, until this run has checked it.
         let own = Note::new();
         let note = match &left {
             Some(left) => Note { run: own.run, owner: own.owner, ..left.clone() },
@@ -81,7 +84,7 @@ pub(crate) fn take(key: &Client, is_ours: fn(&[u8]) -> bool) -> io::Result<(Clai
 }
 
 enum Found {
-    /// It changed while it was looked at.
+    /// It changed during the check.
     Replaced,
     /// The note of a run that ended, or an archive that an older program left.
     Left(Option<Note>),
@@ -105,7 +108,7 @@ fn found(key: &Client, stat: &Stat, is_ours: fn(&[u8]) -> bool) -> io::Result<Fo
     }
 }
 
-/// Whether the run of a note runs.
+/// Returns whether the run of a note is alive.
 fn is_alive(key: &Client, stat: &Stat, note: &Note) -> io::Result<bool> {
     match note.owner.life() {
         Life::Runs => return Ok(true),
@@ -125,7 +128,7 @@ fn is_alive(key: &Client, stat: &Stat, note: &Note) -> io::Result<bool> {
 async fn beat(held: Arc<Held>) {
     loop {
         tokio::time::sleep(BEAT).await;
-        // The run itself finds out, and says so, when it writes the note or looks at it.
+        // On failure, the run itself notices and reports it when it next writes or reads the note.
         let _ = held.write(|note| note.beat += 1).await;
     }
 }
@@ -143,7 +146,7 @@ impl Held {
             Some(tag) => Condition::Version(tag.clone()),
             None => Condition::None,
         };
-        // A store without conditions writes over what another run put there.
+        // A store without conditions would overwrite another run's note.
         if self.key.has_no_conditions() || condition == Condition::None {
             let there = Note::at(&self.key).await?;
             if there.is_none_or(|note| note.run != state.note.run) {

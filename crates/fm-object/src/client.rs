@@ -17,7 +17,7 @@ use object_store::{
 use crate::answer::{failed, is_passing, is_refusal, is_unknown_to_store, replaced};
 use crate::waiting::wait;
 
-/// Pause before an answer that broke off is asked for again; it doubles up to the longest.
+/// The pause before the first repetition of an interrupted answer; it doubles up to the longest pause.
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -33,7 +33,7 @@ impl Stat {
         Self { size: meta.size, meta }
     }
 
-    /// Whether an answer is about the same version. Not every server names it in every answer.
+    /// Returns whether an answer is about the same version. Not every server names it in every answer.
     fn is_of(&self, answer: &ObjectMeta) -> bool {
         let same_tag = match (&self.meta.e_tag, &answer.e_tag) {
             (Some(own), Some(other)) => own == other,
@@ -42,7 +42,7 @@ impl Stat {
         same_tag && (self.size, self.meta.last_modified) == (answer.size, answer.last_modified)
     }
 
-    /// Whether two answers are about the same version.
+    /// Returns whether two answers are about the same version.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.is_of(&other.meta)
     }
@@ -52,48 +52,48 @@ impl Stat {
     }
 }
 
-/// What a key must hold for a write to happen.
+/// The state of the key that a write requires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Free,
     /// The version with this tag.
     Version(String),
-    /// Anything.
+    /// Any state.
     None,
 }
 
-/// What became of a write with a condition.
+/// The result of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It was done; the tag, if the store names it.
+    /// It was written; with the tag, if the store names it.
     Done(Option<String>),
-    /// The key holds something else.
+    /// The key is in another state.
     Refused,
 }
 
-/// An object of a bucket, there or not.
+/// An object of a bucket, whether it exists or not.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) store: Arc<AmazonS3>,
-    /// The same store, for requests that not every store has: they are hardly repeated.
+    /// The same store, for requests that not every store supports: they are hardly repeated.
     pub(crate) soon: Arc<AmazonS3>,
     pub(crate) path: Path,
     /// Size of the largest object that the store copies by one request, in bytes.
     pub(crate) most_copied: u64,
     /// The time for which a failing request is repeated.
     pub(crate) patience: Duration,
-    /// Whether the store was found to not know conditions.
+    /// Whether the store is known not to support conditions.
     pub(crate) knows_no_conditions: Arc<AtomicBool>,
 }
 
 impl Client {
-    /// Another object of the same bucket: the key with an ending more.
+    /// Returns another object of the same bucket, whose key has this additional ending.
     pub(crate) fn beside(&self, ending: &str) -> io::Result<Self> {
         let path = Path::parse(format!("{}{ending}", self.path)).map_err(io::Error::other)?;
         Ok(Self { path, ..self.clone() })
     }
 
-    /// Size and version; none if there is no such object.
+    /// Returns size and version; `None` if there is no such object.
     pub(crate) fn stat(&self) -> io::Result<Option<Stat>> {
         wait(self.stat_now())?
     }
@@ -101,11 +101,11 @@ impl Client {
     pub(crate) async fn stat_now(&self) -> io::Result<Option<Stat>> {
         let head = GetOptions { head: true, ..GetOptions::default() };
         let found = match self.meta(head).await {
-            // An answer to this question has no text that says why: another question is asked for that.
+            // The answer to a HEAD request has no text with the reason: a GET request is sent to get it.
             Err(error) if is_refusal(&error) && !matches!(error, Error::NotFound { .. }) => {
                 let first = Some(GetRange::Bounded(0..1));
                 match self.meta(GetOptions { range: first, ..GetOptions::default() }).await {
-                    // Of an empty object there is no such part.
+                    // An empty object has no such range.
                     Err(other) if is_range_refused(&other) => Err(error),
                     other => other,
                 }
@@ -128,12 +128,13 @@ impl Client {
         self.meta(head).await.is_ok_and(|found| !stat.is_of(&found))
     }
 
-    /// The bytes in a range of the version at hand.
+    /// Returns the bytes in a range of this version.
     pub(crate) async fn fetch(&self, stat: &Stat, range: Range<u64>) -> io::Result<Bytes> {
         let (began, mut pause) = (Instant::now(), PAUSE);
         loop {
             match self.fetch_once(stat, range.clone()).await {
-                // A place that another version does not have is refused as such by some servers.
+                // Some servers refuse a range that the new version does not have, instead of reporting the
+                // replacement.
                 Err(error) if is_passing(&error) && self.is_replaced(stat).await => return Err(replaced()),
                 Err(error) if is_passing(&error) && began.elapsed() < self.patience => {
                     tokio::time::sleep(pause).await;
@@ -152,7 +153,7 @@ impl Client {
             ..GetOptions::default()
         };
         let answer = self.store.get_opts(&self.path, options).await.map_err(|error| failed(&error))?;
-        // Not every server heeds the condition.
+        // Not every server respects the condition.
         if !stat.is_of(&answer.meta) {
             return Err(replaced());
         }
@@ -166,12 +167,12 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Whether the store was found to not know conditions.
+    /// Returns whether the store is known not to support conditions.
     pub(crate) fn has_no_conditions(&self) -> bool {
         self.knows_no_conditions.load(Ordering::Relaxed)
     }
 
-    /// Writes the object if the condition holds, as far as the store knows conditions: one that does not writes it.
+    /// Writes the object if the condition holds; a store without conditions writes it in any case.
     pub(crate) async fn put_if(&self, bytes: Vec<u8>, condition: &Condition) -> io::Result<Written> {
         let mode = match condition {
             Condition::Free => PutMode::Create,
@@ -205,15 +206,15 @@ impl Client {
         done.map(|done| Written::Done(done.e_tag)).map_err(|error| failed(&error))
     }
 
-    /// Whether just these bytes are there: the answer to a write that was carried out may be lost, and its repetition
-    /// refused.
+    /// Checks whether the object has exactly these bytes. The answer to a successful write may be lost, and
+    /// its repetition refused.
     async fn is_written(&self, bytes: &[u8]) -> io::Result<Written> {
         let Some(stat) = self.stat_now().await? else { return Ok(Written::Refused) };
         let is_same = stat.size == bytes.len() as u64 && self.fetch(&stat, 0..stat.size).await? == bytes;
         Ok(if is_same { Written::Done(stat.tag()) } else { Written::Refused })
     }
 
-    /// Removes the object, if it is there.
+    /// Removes the object, if it exists.
     pub(crate) async fn remove(&self) -> io::Result<()> {
         use object_store::ObjectStoreExt as _;
         match self.store.delete(&self.path).await {
@@ -222,8 +223,8 @@ impl Client {
         }
     }
 
-    /// Copies the object to a free key of its bucket, inside the store; false if the key is not free, as far as the store
-    /// looks at that.
+    /// Copies the object to a free key of its bucket, inside the store; returns false if the key is not free,
+    /// as far as the store checks that.
     pub(crate) fn copy_to(&self, other: &Self) -> io::Result<bool> {
         let copy = |store: Arc<AmazonS3>, mode| async move {
             store.copy_opts(&self.path, &other.path, CopyOptions { mode, ..CopyOptions::default() }).await
@@ -232,7 +233,7 @@ impl Client {
             match wait(copy(Arc::clone(&self.soon), CopyMode::Create))? {
                 Ok(()) => return Ok(true),
                 Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => return Ok(false),
-                // Whether it was the condition or the line that failed, the other request says.
+                // The other request shows whether the condition or the connection failed.
                 Err(_) => {}
             }
         }
@@ -241,7 +242,7 @@ impl Client {
     }
 }
 
-/// Whether the store has the object, but not the part of it that was asked for.
+/// Returns whether the store has the object, but not the requested range of it.
 fn is_range_refused(error: &Error) -> bool {
     let text = error.to_string();
     text.contains("InvalidRange") || text.contains("status code: 416")

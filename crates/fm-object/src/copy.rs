@@ -1,6 +1,7 @@
-//! An object that is too large for the store's own copying, copied in the parts that it was sent in.
+//! Copies an object that is too large for the store's own copy request, in the parts in which it was sent.
 //!
-//! Invariants: nothing is at the new key before every part had the bytes that were sent once; a few parts are in memory.
+//! Invariants: nothing appears at the new key before every part has the bytes that were once sent. Only a few
+//! parts are in memory.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,11 +17,11 @@ use crate::client::{Client, Stat};
 use crate::note::Part;
 use crate::waiting::{runtime, wait, wait_at_most};
 
-/// Longest time that giving up may take.
+/// The longest time for cleaning up after a failure.
 const GIVE_UP: Duration = Duration::from_secs(3);
 
-/// Copies the object at `from`, whose parts have `length` bytes each but the last, to the key `to` of the same store;
-/// `under_way` parts at a time.
+/// Copies the object at `from`, in parts of `length` bytes (the last may be shorter), to the key `to` of the
+/// same store; `under_way` parts at a time.
 pub(crate) fn copy_in_parts(
     from: &Client,
     to: &Client,
@@ -34,12 +35,12 @@ pub(crate) fn copy_in_parts(
     let copy = Copy { from, to, id: &id, stat: &stat, length };
     let copied = copy.parts(parts, under_way).and_then(|copied| {
         let done = wait(to.store.complete_multipart(&to.path, &id, copied))?.map(drop);
-        // The answer to a request that was carried out may be lost, and its repetition refused.
+        // The answer to a successful request may be lost, and its repetition refused.
         let is_there = to.stat()?.is_some_and(|found| found.size == stat.size);
         if is_there { Ok(()) } else { done.map_err(|error| failed(&error)) }
     });
     if copied.is_err() {
-        // Best effort: the note says that there may be one, and the next run ends it.
+        // Best effort: the note names the upload, and the next run ends it.
         let _ = wait_at_most(GIVE_UP, to.store.abort_multipart(&to.path, &id));
     }
     copied
@@ -85,7 +86,7 @@ impl Copy<'_> {
     }
 }
 
-/// Waits for the oldest part under way; none if there is none.
+/// Waits for the oldest part under way; returns `None` if there is no such part.
 fn settle(under_way: &mut VecDeque<JoinHandle<io::Result<PartId>>>) -> io::Result<Option<PartId>> {
     let Some(task) = under_way.pop_front() else { return Ok(None) };
     wait(task)?.map_err(io::Error::other)?.map(Some)

@@ -1,5 +1,5 @@
-//! What variables and profiles say is checked here before a library sees it: a library that meets a line feed in a key, or
-//! an address without a scheme, ends the process.
+//! Checks the values of variables and profiles before the library sees them. The library ends the process if
+//! a key contains a line feed, or an address has no scheme.
 //!
 //! Invariant: a message names the variable, never its value.
 
@@ -9,7 +9,7 @@ use reqwest::Url;
 
 use crate::ObjectError;
 
-/// Variables that hold an address.
+/// Variables that contain an address.
 const ADDRESSES: [&str; 6] = [
     "AWS_ENDPOINT",
     "AWS_ENDPOINT_URL",
@@ -18,19 +18,19 @@ const ADDRESSES: [&str; 6] = [
     "AWS_METADATA_ENDPOINT",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 ];
-/// Those of them at which the store itself is.
+/// The variables among them with the address of the store itself.
 const STORES: [&str; 3] = ["AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
-/// Variables that hold a region.
+/// Variables that contain a region.
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
-/// The path of the credentials that a container is given; an address is made of it.
+/// The path of a container's credentials; it becomes part of an address.
 const CONTAINER_PATH: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 
-/// Whether an address without TLS is taken.
+/// Returns whether an address without TLS is accepted.
 pub(crate) fn allows_http(settings: &BTreeMap<String, String>) -> bool {
     settings.get("AWS_ALLOW_HTTP").is_some_and(|value| value == "true" || value == "1")
 }
 
-/// Refuses what no store and no library takes.
+/// Refuses values that no store or library accepts.
 pub(crate) fn check(settings: &BTreeMap<String, String>) -> Result<(), ObjectError> {
     let refuse = |name: &str, what| Err(ObjectError::Variable { name: name.to_owned(), what });
     for (name, value) in settings.iter().filter(|(name, _)| name.starts_with("AWS_")) {
@@ -48,12 +48,12 @@ fn is_plain(address: &str) -> bool {
     address.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"))
 }
 
-/// What is wrong with a value, if anything.
+/// Describes what is wrong with a value, if anything.
 fn unfit(name: &str, value: &str) -> Option<&'static str> {
     if value.chars().any(char::is_control) {
         return Some("holds a line feed or another control character");
     }
-    // Names of files and profiles are the system's, whatever characters they have.
+    // Names of files and profiles may contain any character of the system.
     let is_name = ["_FILE", "AWS_PROFILE"].iter().any(|end| name.ends_with(end));
     if is_name {
         return None;
@@ -81,7 +81,7 @@ fn unfit(name: &str, value: &str) -> Option<&'static str> {
 fn unfit_address(value: &str) -> Option<&'static str> {
     const FORM: &str = "is not an address: https://host, with :port if it is not 443";
     let Ok(url) = Url::parse(value) else { return Some(FORM) };
-    // A host without a scheme, as in `host:9000`, reads as a scheme of that name.
+    // A host without a scheme, as in `host:9000`, would be read as a scheme of that name.
     let is_web = matches!(url.scheme(), "http" | "https") && value.contains("://");
     if !is_web || url.host_str().is_none_or(str::is_empty) {
         return Some(FORM);
@@ -102,7 +102,7 @@ mod tests {
     fn said(name: &str, value: &str) -> Option<String> {
         let settings = BTreeMap::from([(name.to_owned(), value.to_owned())]);
         let error = check(&settings).err()?.to_string();
-        // The one value that is in the description of what is asked for.
+        // The only value that also occurs in the description of the expected form.
         let is_repeated = value != "https://" && error.contains(value);
         assert!(!is_repeated && error.contains(name), "{name}={value:?}: {error}");
         Some(error)

@@ -1,8 +1,9 @@
 //! Archives in object stores that speak S3: read by ranges, and written so that they appear whole.
 //!
-//! Invariants: nothing is at the key before all of it was stored, read back and found right; a read names the version of
-//! the object that it began with; a request that fails is repeated with growing pauses, for a limited time; no message
-//! holds a credential, nor the answer of a server that may repeat one.
+//! Invariants: nothing appears at the key before all of it was stored, read back and found correct. A read
+//! stays with the version of the object with which it began. A failing request is repeated with growing
+//! pauses, for a limited time. No message contains a credential, or the answer of a server that may repeat
+//! one.
 
 mod address;
 mod answer;

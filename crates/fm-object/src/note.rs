@@ -1,9 +1,12 @@
-//! The note beside the key of an unfinished upload: who sends it, where its parts go, and what the store has of it.
+//! The note beside the key of an unfinished upload: who sends it, where its parts go, and which parts the
+//! store has.
 //!
-//! A line for the run and one for its process; the name of the upload once there is one; a line for each part follows, in
-//! order: SHA-256 of its bytes, and the store's name of it.
-//! Invariants: a note tells what need not be sent again, never what is right: what was uploaded is read back in any case.
-//! The key of a note never becomes that of an archive: what is sent goes to a key of its own.
+//! The note has a line for the run and one for its process, then the name of the upload once there is one. A
+//! line for each part follows, in order: SHA-256 of its bytes, and the store's name of it.
+//!
+//! Invariants: a note says which parts need not be sent again, never that they are correct: the upload is
+//! read back in any case. The key of a note never becomes the key of an archive: the parts go to a key of
+//! their own.
 
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,17 +18,18 @@ use sha2::{Digest, Sha256};
 use crate::client::{Client, Stat};
 use crate::owner::Owner;
 
-/// How a note begins; the name of the run follows.
+/// The beginning of a note; the name of the run follows.
 const START: &str = "unfinished upload of the fm tools: ";
-/// How the lines behind it begin.
+/// The beginning of the second line.
 const OWNER: &str = "process ";
 const DATA: &str = "parts go to ";
 const UPLOAD: &str = "upload ";
 const COPIES: &str = "is copied in parts";
 const BEAT: &str = "beat ";
-/// Digits of the name of a run.
+/// The number of digits in the name of a run.
 const NAME_DIGITS: usize = 12;
-/// Longest note, or beginning of something else, that is read: a line for each part of the largest object fits.
+/// The longest note, or beginning of another object, that is read: a line for each part of the largest object
+/// fits.
 const MOST: u64 = 4 << 20;
 
 /// A part that the store has.
@@ -47,22 +51,22 @@ impl Part {
 /// An unfinished upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// The run that sends it; no two have the same name.
+    /// The run that sends it; every run has its own name.
     pub(crate) run: String,
     pub(crate) owner: Owner,
-    /// Ending of the key that the parts go to.
+    /// The ending of the key of the parts.
     pub(crate) data: String,
     pub(crate) upload: Option<MultipartId>,
-    /// Whether it is being copied to its key in parts, by another upload.
+    /// Whether the object is being copied to its key in parts, by another upload.
     pub(crate) copies: bool,
-    /// Grows while the run runs.
+    /// A number that grows while the run is alive.
     pub(crate) beat: u64,
-    /// Its first parts.
+    /// The first parts that the store has.
     pub(crate) parts: Vec<Part>,
 }
 
 impl Note {
-    /// The note of a new run of this process.
+    /// Returns the note of a new run of this process.
     pub(crate) fn new() -> Self {
         let owner = Owner::this();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -71,7 +75,7 @@ impl Note {
         Self { data: run.clone(), run, owner, upload: None, copies: false, beat: 0, parts: Vec::new() }
     }
 
-    /// The note in these bytes, if they are one; its parts end where a line is none.
+    /// Reads a note, if the bytes are one; its parts end at the first line that is not a part.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (run, lines) = std::str::from_utf8(bytes).ok()?.strip_prefix(START)?.split_once('\n')?;
         let mut lines = lines.lines().peekable();
@@ -94,7 +98,7 @@ impl Note {
         })
     }
 
-    /// The note at a key.
+    /// Returns the note at a key.
     pub(crate) async fn at(client: &Client) -> io::Result<Option<Self>> {
         let Some(stat) = client.stat_now().await? else { return Ok(None) };
         Ok(Self::read(&start_of(client, &stat).await?))
@@ -116,7 +120,7 @@ impl Note {
     }
 }
 
-/// The first bytes of an object.
+/// Returns the first bytes of an object.
 pub(crate) async fn start_of(client: &Client, stat: &Stat) -> io::Result<Bytes> {
     if stat.size == 0 {
         return Ok(Bytes::new());

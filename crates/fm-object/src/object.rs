@@ -13,13 +13,14 @@ use crate::upload::{self, Upload};
 use crate::waiting::wait;
 use crate::{Address, ObjectError, Settings};
 
-/// Small windows that are kept for whoever opens the object next: header, trailer and the end of the index.
+/// The number of small windows that are kept for later readers of the object: header, trailer and the end of
+/// the index.
 const KEPT: usize = 16;
 
-/// The archive at an address.
+/// Returns the archive at an address.
 ///
 /// # Errors
-/// If the settings do not make a client. Nothing is asked of the store yet.
+/// Fails if the settings do not make a client. No request is sent to the store yet.
 pub fn location(address: &Address, settings: &Settings) -> Result<Location, ObjectError> {
     let name = PathBuf::from(format!("s3://{}/{}", address.bucket, address.key));
     let refused =
@@ -37,14 +38,14 @@ pub fn location(address: &Address, settings: &Settings) -> Result<Location, Obje
     Ok(Location::remote(name, Arc::new(Object::new(client))))
 }
 
-/// An object, and what is known of it.
+/// An object, and the known facts about it.
 #[derive(Clone)]
 pub(crate) struct Object {
     client: Client,
     known: Arc<Known>,
 }
 
-/// Shared by all who read the object: they see one version of it.
+/// Facts that all readers of the object share: they see the same version of it.
 #[derive(Default)]
 pub(crate) struct Known {
     stat: OnceLock<Stat>,
@@ -52,7 +53,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The small window that holds the byte at `place`.
+    /// Returns the small window that contains the byte at `place`.
     pub(crate) fn window(&self, place: u64) -> Option<Window> {
         self.lock().iter().find(|window| window.holds(place)).cloned()
     }

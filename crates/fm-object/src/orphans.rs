@@ -1,9 +1,10 @@
-//! Uploads that a run began and that nothing names any more: the run was killed between the store's answer and its note.
+//! Unfinished uploads that no note names: the run was killed between the store's answer and its note.
 //!
-//! The store's own list of uploads has them. The library does not ask for that list, so the request is made here, with an
-//! address that the library signs.
-//! Invariants: only uploads to the keys of unfinished work are ended; a store that does not show its list costs nothing
-//! else.
+//! The store's own list of uploads contains them. The library does not support that list, so this module
+//! makes the request, with an address that the library signs.
+//!
+//! Invariants: only uploads to the keys of unfinished work are ended. If a store does not show its list,
+//! nothing else fails.
 
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ use crate::client::Client;
 
 /// Longest time for the list.
 const LIST_TIME: Duration = Duration::from_secs(20);
-/// How long the signed address can be used.
+/// The time for which the signed address is valid.
 const SIGNED_FOR: Duration = Duration::from_secs(300);
 
-/// Ends all unfinished uploads to keys for which `is_orphan` holds, of those that begin with the key of `client`; gives
-/// their number.
+/// Ends all unfinished uploads to keys that begin with the key of `client` and for which `is_orphan` holds;
+/// returns their number.
 pub(crate) async fn end(client: &Client, is_orphan: impl Fn(&str, &str) -> bool) -> usize {
     let mut ended = 0;
     for (key, id) in list(client).await.unwrap_or_default() {
@@ -33,14 +34,15 @@ pub(crate) async fn end(client: &Client, is_orphan: impl Fn(&str, &str) -> bool)
     ended
 }
 
-/// Unfinished uploads to keys that begin like this one: key and name. None if the store does not say.
+/// Returns key and name of unfinished uploads to keys that begin with this one; `None` if the store does not
+/// list them.
 async fn list(client: &Client) -> Option<Vec<(String, MultipartId)>> {
     let query = [("uploads", ""), ("prefix", client.path.as_ref())];
     let options = SignedUrlOptions::default().with_query(query);
     let (bucket, get) = (Path::default(), reqwest::Method::GET);
     let url = client.store.signed_url_opts(get, &bucket, SIGNED_FOR, &options).await.ok()?;
     let http = reqwest::Client::builder().timeout(LIST_TIME).build().ok()?;
-    // An error would repeat the address, and that holds a signature.
+    // An error would repeat the address, which contains a signature.
     let answer = http.get(url).send().await.ok()?;
     if !answer.status().is_success() {
         return None;
@@ -60,7 +62,7 @@ fn read(text: &str) -> Vec<(String, MultipartId)> {
     uploads.filter_map(read).collect()
 }
 
-/// The text that stands for itself in such an answer.
+/// Decodes the XML entities in such an answer.
 fn plain(text: &str) -> String {
     let marks = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
     marks.iter().fold(text.to_owned(), |text, (mark, plain)| text.replace(mark, plain))

@@ -1,33 +1,35 @@
-//! Which process an unfinished upload belongs to, and whether it still runs.
+//! The process that an unfinished upload belongs to, and whether it is still alive.
 //!
-//! A process is named by the start of its machine, its process namespace, its number and its own start. Where machine and
-//! namespace are the reader's, the system says whether it runs; elsewhere nobody can know, and the reader watches whether
-//! the note changes.
-//! Invariant: no other process is ever taken for one that ended, or the other way round, where the system is asked.
+//! A process is identified by the boot of its machine, its process namespace, its number and its own start
+//! time. If machine and namespace are the reader's, the system knows whether it is alive. Otherwise the
+//! reader watches whether the note changes.
+//!
+//! Invariant: if the system can be asked, a live process is never taken for an ended one, nor the other way
+//! round.
 
 use std::fs;
 
-/// How a process is named in a note.
+/// The identity of a process in a note.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// Start of the machine, and process namespace; empty if the system does not say.
+    /// The boot of the machine and the process namespace; empty if the system does not report them.
     place: String,
     process: u32,
-    /// Start of the process, in ticks since the start of the machine.
+    /// The start of the process, in ticks since the boot of the machine.
     start: u64,
 }
 
-/// Whether the owner of a note runs.
+/// Whether the owner of a note is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Life {
     Runs,
     Ended,
-    /// It is of another machine, or the system does not say.
+    /// The owner is on another machine, or the system does not report it.
     Unknown,
 }
 
 impl Owner {
-    /// This process.
+    /// Returns the identity of this process.
     pub(crate) fn this() -> Self {
         let process = std::process::id();
         Self { place: place(), process, start: start_of(process).unwrap_or_default() }
@@ -73,10 +75,10 @@ fn is_hidden(process: u32) -> bool {
     matches!(asked, Some(Err(rustix::io::Errno::PERM)))
 }
 
-/// Start of a process that runs; none if there is none, or it only waits to be forgotten.
+/// Returns the start of a live process; `None` if there is no such process, or it is a zombie.
 fn start_of(process: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before it may hold anything, brackets as well.
+    // The name before it may contain any character, including brackets.
     let (_, rest) = text.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
     let state = fields.next()?;

@@ -1,6 +1,6 @@
 //! A profile of the AWS programs: settings in two files of sections and lines `name = value`.
 //!
-//! Invariant: a message about a file names the file, never what is in it.
+//! Invariant: a message about a file names the file, never its content.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::ObjectError;
 use crate::settings::has_other_source;
 
-/// What is taken from a profile, and the variable that stands for it.
+/// The settings that are taken from a profile, and the variables that they replace.
 const NAMES: [(&str, &str); 5] = [
     ("aws_access_key_id", "AWS_ACCESS_KEY_ID"),
     ("aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"),
@@ -19,7 +19,7 @@ const NAMES: [(&str, &str); 5] = [
     ("endpoint_url", "AWS_ENDPOINT_URL"),
 ];
 
-/// Settings of profiles whose credentials somebody else must fetch.
+/// Settings of profiles whose credentials another program must fetch.
 const OF_OTHERS: [(&str, &str); 5] = [
     ("role_arn", "a role (role_arn)"),
     ("sso_session", "a single sign-on (sso_session)"),
@@ -32,11 +32,11 @@ const OF_OTHERS: [(&str, &str); 5] = [
 #[derive(Default)]
 struct Section {
     settings: BTreeMap<String, String>,
-    /// Where its credentials come from, if they are not in it.
+    /// The source of its credentials, if they are not in the section itself.
     other: Option<&'static str>,
 }
 
-/// The settings of the profile that the variables name, by the names of variables.
+/// Returns the settings of the profile that the variables name, by the names of variables.
 pub(crate) fn read(variables: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ObjectError> {
     let named = variables.get("AWS_PROFILE").map(String::as_str);
     let profile = named.unwrap_or("default");
@@ -54,7 +54,7 @@ pub(crate) fn read(variables: &BTreeMap<String, String>) -> Result<BTreeMap<Stri
     for (path, section) in files {
         let Some(path) = path else { continue };
         let Some(text) = text_of(&path)? else { continue };
-        // In the file of settings the section of the usual profile has its bare name.
+        // In the config file, the section of the default profile has its bare name.
         found |= add_section(&text, &[&section, profile], &mut section_found);
     }
     let has_key = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
@@ -123,7 +123,7 @@ mod tests {
         ]);
         assert!(matches!(read(&variables), Err(ObjectError::NoProfile { name }) if name == "night"));
     }
-    /// Of a profile with `line` and no key beside it, and with one: what is said.
+    /// Checks the messages for a profile with `line`, without a key beside it and with one.
     #[test]
     fn credentials_that_others_fetch_are_said_to_be_that() {
         let home = std::env::temp_dir().join(format!("fm-profile-{}", std::process::id()));

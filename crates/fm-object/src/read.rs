@@ -1,7 +1,8 @@
 //! An object read like a file, by ranges.
 //!
-//! Invariants: who reads a little here and there costs little: a range is what is asked for, 64 KiB at least, and doubles only
-//! while reading goes on where it ended; who reads through has the next ranges fetched ahead; memory is a few ranges.
+//! Invariants: scattered small reads are cheap: a range has the requested size, at least 64 KiB, and doubles
+//! only while reading continues where it ended. For a sequential reader the next ranges are fetched ahead.
+//! Memory holds a few ranges.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,14 +15,14 @@ use crate::client::{Client, Stat};
 use crate::object::Known;
 use crate::waiting::{runtime, wait};
 
-/// The first range, and what its start is a multiple of.
+/// The size of the first range, and the alignment of its start.
 const LEAST: u64 = 64 << 10;
 /// The largest range.
 const MOST: u64 = 4 << 20;
-/// Largest ranges that are fetched ahead.
+/// The number of largest ranges that are fetched ahead.
 const AHEAD: usize = 2;
 
-/// Bytes of the object, from a place on.
+/// Bytes of the object, from a position on.
 #[derive(Clone, Default)]
 pub(crate) struct Window {
     start: u64,
@@ -68,7 +69,7 @@ impl Ranged {
         Self { client, stat, known, position: 0, window: Window::default(), step: 0, ahead: VecDeque::new() }
     }
 
-    /// Makes the window hold the byte at hand, and what else is asked for.
+    /// Loads the window at the current position, for a read of `asked` bytes.
     fn load(&mut self, asked: u64) -> io::Result<()> {
         let goes_on = self.step > 0 && self.position == self.window.end();
         if let Some(window) = self.known.window(self.position) {

@@ -1,4 +1,5 @@
-//! How a store is reached: address, region and credentials, from variables and from a profile of the AWS programs.
+//! The access to a store: address, region and credentials, from variables and from a profile of the AWS
+//! programs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,22 +13,22 @@ use thiserror::Error;
 
 use crate::{environment, profile};
 
-/// Longest time that a connection may take to be made.
+/// The longest time for a connection to be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time for one request, with all that it carries: a part of 8 MiB over half a megabit.
+/// The longest time for one request with all its data: a part of 8 MiB at half a megabit per second.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
-/// The time after which a request that fails is not repeated any more, unless [`PATIENCE`] says another.
+/// The time after which a failing request is no longer repeated, unless [`PATIENCE`] sets another.
 const RETRY_TIME: Duration = Duration::from_secs(180);
 const LONGEST_RETRY_TIME: Duration = Duration::from_secs(86_400);
 /// Repetitions are limited by time, not by number.
 const RETRIES: usize = usize::MAX;
-/// Repetitions of a request that some stores answer as one that they do not have.
+/// Repetitions of a request that some stores answer as unsupported.
 const FEW_RETRIES: usize = 2;
 /// Pauses between repetitions: the first, the longest, and the factor between two.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const PAUSE_FACTOR: f64 = 2.0;
-/// Credentials may also come from these, which the library asks by itself.
+/// Other sources of credentials; the library reads them itself.
 const OTHER_SOURCES: [&str; 4] = [
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -35,27 +36,27 @@ const OTHER_SOURCES: [&str; 4] = [
     "AWS_METADATA_ENDPOINT",
 ];
 
-/// Size of the largest object that the store copies by one request, in bytes, if it is not [`MOST_COPIED`].
+/// Size of the largest object that the store copies by one request, in bytes; the default is [`MOST_COPIED`].
 const COPY_MAX: &str = "FM_S3_COPY_MAX";
-/// How a store that does not know the usual header is asked to copy only to a free key; read by the library.
+/// The form of a copy only to a free key, for stores that do not know the usual header; the library reads it.
 const COPY_CONDITION: &str = "AWS_COPY_IF_NOT_EXISTS";
-/// Seconds for which a failing request is repeated, if it is not [`RETRY_TIME`].
+/// Seconds for which a failing request is repeated; the default is [`RETRY_TIME`].
 const PATIENCE: &str = "FM_S3_RETRY_SECONDS";
-/// What Amazon's store copies, and most others.
+/// The largest object that Amazon's store, and most others, copy.
 const MOST_COPIED: u64 = 5 << 30;
 
-/// Why an object cannot be reached.
+/// The reason that an object cannot be accessed.
 #[derive(Debug, Error)]
 pub enum ObjectError {
-    /// The address is not one of an object.
+    /// The text is not the address of an object.
     #[error("{text:?} is no address of an object: {what}")]
     Address {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// What is asked for.
+        /// The expected form.
         what: &'static str,
     },
-    /// There is nothing to sign requests with.
+    /// There are no credentials to sign requests with.
     #[error(
         "no credentials for an object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
     )]
@@ -74,10 +75,10 @@ pub enum ObjectError {
     OtherProfile {
         /// Its name.
         name: String,
-        /// The setting that says so.
+        /// The setting that names the other source.
         by: &'static str,
     },
-    /// A variable, or the setting of a profile that stands for it, has a value that no store takes.
+    /// A variable, or the profile's setting for it, has a value that no store accepts.
     #[error("{name} {what}")]
     Variable {
         /// The variable.
@@ -85,7 +86,7 @@ pub enum ObjectError {
         /// What is wrong with it; not its value.
         what: &'static str,
     },
-    /// The store's address is one without TLS.
+    /// The store's address is without TLS.
     #[error(
         "{name} is an address without TLS (http), over which everybody reads what is sent: AWS_ALLOW_HTTP=true allows it"
     )]
@@ -98,42 +99,43 @@ pub enum ObjectError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: io::Error,
     },
     /// The settings do not fit together.
     #[error("the settings of the object store cannot be used: {what}")]
     Settings {
-        /// Why not; no credential.
+        /// The reason; without credentials.
         what: String,
     },
 }
 
-/// Settings of stores, by the names of the usual variables (`AWS_…`) and one of ours.
+/// Settings of stores, by the names of the usual variables (`AWS_…`) and our own.
 #[derive(Clone)]
 pub struct Settings(BTreeMap<String, String>);
 
 impl fmt::Debug for Settings {
-    /// The names only: values may be secret.
+    /// Formats only the names: values may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
-/// Whether the library can fetch credentials by itself.
+/// Returns whether the library can fetch credentials by itself.
 pub(crate) fn has_other_source(settings: &BTreeMap<String, String>) -> bool {
     OTHER_SOURCES.iter().any(|name| settings.contains_key(*name))
 }
 
 impl Settings {
-    /// Takes the environment's variables; what they do not say comes from the profile that they name, or the usual one.
+    /// Takes the environment's variables; other settings come from the profile that the variables name, or
+    /// from the default profile.
     ///
     /// # Errors
-    /// If the files of profiles cannot be read, the named profile is in none of them, there are no credentials, or a value
-    /// is one that no store takes.
+    /// Fails if the files of profiles cannot be read, the named profile is in none of them, there are no
+    /// credentials, or no store accepts a value.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ObjectError> {
         let is_ours = |name: &str| name.starts_with("AWS_") || ["HOME", COPY_MAX, PATIENCE].contains(&name);
-        // An empty variable says nothing, as in every other program that reads these.
+        // An empty variable counts as unset, as in every other program that reads these variables.
         let variables: BTreeMap<String, String> =
             variables.into_iter().filter(|(name, value)| is_ours(name) && !value.is_empty()).collect();
         environment::check(&variables)?;
@@ -153,12 +155,12 @@ impl Settings {
         Ok(Self(all))
     }
 
-    /// Size of the largest object that the store copies by one request, in bytes.
+    /// Returns the size of the largest object that the store copies by one request, in bytes.
     pub(crate) fn most_copied(&self) -> Result<u64, ObjectError> {
         Ok(self.number(COPY_MAX, "is not a number of bytes")?.unwrap_or(MOST_COPIED))
     }
 
-    /// The time for which a failing request is repeated.
+    /// Returns the time for which a failing request is repeated.
     pub(crate) fn patience(&self) -> Result<Duration, ObjectError> {
         let seconds = self.number(PATIENCE, "is not a number of seconds up to 86400")?;
         match seconds.map(Duration::from_secs) {
@@ -176,13 +178,14 @@ impl Settings {
         text.parse().map(Some).map_err(refused)
     }
 
-    /// A client for a bucket; and one that gives up soon, for requests that not every store has.
+    /// Returns a client for a bucket, and one with few repetitions, for requests that not every store
+    /// supports.
     pub(crate) fn clients(&self, bucket: &str) -> Result<(AmazonS3, AmazonS3), ObjectError> {
         Ok((self.client(bucket, RETRIES)?, self.client(bucket, FEW_RETRIES)?))
     }
 
     fn client(&self, bucket: &str, retries: usize) -> Result<AmazonS3, ObjectError> {
-        // A second provider cannot be chosen; whoever was first chose this one, too.
+        // A process has only one provider; if another one is installed already, it stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = AmazonS3Builder::new();
         for (name, value) in &self.0 {
@@ -201,7 +204,7 @@ impl Settings {
         let backoff =
             BackoffConfig { init_backoff: FIRST_PAUSE, max_backoff: LONGEST_PAUSE, base: PAUSE_FACTOR };
         let retry = RetryConfig { backoff, max_retries: retries, retry_timeout: self.patience()? };
-        // One object a request: the other form is answered as done by a store that refuses what it was asked for.
+        // One object a request: a store that refuses a deletion reports the bulk form as done.
         let builder = builder.with_bucket_name(bucket).with_disable_bulk_delete(true);
         let built = builder.with_client_options(client).with_retry(retry).build();
         built.map_err(|error| ObjectError::Settings { what: crate::answer::reason(&error) })

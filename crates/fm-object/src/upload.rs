@@ -1,11 +1,12 @@
-//! An archive on its way into a store.
+//! The upload of an archive to a store.
 //!
-//! Bytes go in parts to a key of their own beside the target, `KEY.partial-` and the name of the run. The note at
-//! `KEY.partial` names the upload and its parts, so that the same job finds what a killed run left and does not send it
-//! again. A whole upload is read back from there; then the store copies it to its key, or this machine does what is too
-//! large for the store.
-//! Invariants: nothing is at the key before it was read back whole; at most a few parts are in memory; the note names no
-//! part before the store has it; an upload is begun only when the note says where.
+//! The parts go to a key of their own beside the target, `KEY.partial-` and the name of the run. The note at
+//! `KEY.partial` names the upload and its parts, so that the same job finds what a killed run left and does
+//! not send it again. The whole upload is read back from there. Then the store copies it to its key, or, if
+//! it is too large for the store's copy request, this machine does.
+//!
+//! Invariants: nothing appears at the key before it was read back whole. At most a few parts are in memory.
+//! The note names no part before the store has it. An upload begins only when the note names its key.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -29,35 +30,36 @@ use crate::orphans;
 use crate::owner::Life;
 use crate::waiting::{runtime, wait, wait_at_most};
 
-/// Ending of the key of unfinished work.
+/// The ending of the key of unfinished work.
 pub(crate) const PARTIAL: &str = ".partial";
-/// Length of a part. All but the last are equal, as some stores ask for.
+/// The length of a part. All parts except the last are equal, as some stores require.
 const PART: usize = 8 << 20;
-/// Parts that a store takes; the number of the last one is used to ask whether an upload is still there.
+/// The most parts that a store accepts; the number of the last one is used to test whether an upload still
+/// exists.
 const MOST_PARTS: usize = 10_000;
 /// Parts under way at a time.
 const UNDER_WAY: usize = 3;
-/// Parts up to which the note is written for each; behind them for every [`NOTED`]th, so that notes stay a small share of
-/// what is sent.
+/// The number of parts for which the note is written after each; later it is written after every [`NOTED`]th
+/// part, so that notes stay a small share of the sent bytes.
 const NOTED_EACH: usize = 256;
 const NOTED: usize = 16;
-/// Longest time that giving up may take, also at a store that does not answer.
+/// The longest time for cleaning up after a failure, even if the store does not answer.
 const GIVE_UP: Duration = Duration::from_secs(3);
 
-/// Bytes on their way to a key.
+/// An upload to a key.
 pub(crate) struct Upload {
-    /// Name of the target, for people.
+    /// The name of the target in messages.
     name: PathBuf,
     target: Client,
-    /// Where the bytes go.
+    /// The key of the parts.
     partial: Client,
     id: MultipartId,
     /// The store's parts, in order.
     parts: Vec<Part>,
     claim: Claim,
-    /// What a run before this one has sent, from the part at hand on.
+    /// The parts that an earlier run sent, from the current part on.
     remembered: std::vec::IntoIter<Part>,
-    /// Bytes that were not sent again.
+    /// The number of bytes that were not sent again.
     kept: u64,
     part: Vec<u8>,
     under_way: VecDeque<JoinHandle<object_store::Result<Part>>>,
@@ -68,13 +70,13 @@ pub(crate) struct Upload {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Parts,
-    /// A request failed for good: what the store has waits for the next run.
+    /// A request failed permanently: the next run finds what the store has.
     Broken,
     Whole,
     Published,
 }
 
-/// Removes what a run left beside a key that was killed when the archive had its name already.
+/// Removes what a run left beside a key if it was killed after the archive had its name.
 pub(crate) async fn clear(target: &Client) -> io::Result<()> {
     let key = target.beside(PARTIAL)?;
     let Some(note) = Note::at(&key).await? else { return Ok(()) };
@@ -85,12 +87,12 @@ pub(crate) async fn clear(target: &Client) -> io::Result<()> {
     allowed(key.remove().await)
 }
 
-/// Where the parts of a note go.
+/// Returns the key of a note's parts.
 fn data_of(target: &Client, note: &Note) -> io::Result<Client> {
     target.beside(&format!("{PARTIAL}-{}", note.data))
 }
 
-/// Ends the upload of a note, and removes what it became.
+/// Ends the upload of a note, and removes its object.
 async fn discard(target: &Client, note: &Note) -> io::Result<()> {
     let data = data_of(target, note)?;
     if let Some(id) = &note.upload {
@@ -99,7 +101,7 @@ async fn discard(target: &Client, note: &Note) -> io::Result<()> {
     allowed(data.remove().await)
 }
 
-/// Who may not remove objects can still write archives.
+/// Accepts a refused removal: a user without the right to remove objects can still write archives.
 fn allowed(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
@@ -107,11 +109,12 @@ fn allowed(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether the store still takes parts of an upload: it is sent one that will not be named when the upload is completed.
+/// Returns whether the store still accepts parts of an upload. Sends it a part that will not be named when
+/// the upload is completed.
 fn is_alive(partial: &Client, id: &MultipartId) -> io::Result<bool> {
     match wait(partial.store.put_part(&partial.path, id, MOST_PARTS - 1, PutPayload::from(vec![0])))? {
         Ok(_) => Ok(true),
-        // Some stores answer a name that they do not know as one that is somebody else's.
+        // Some stores answer an unknown name like the name of another user's upload.
         Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => Ok(false),
         Err(error) => Err(failed(&error)),
     }
@@ -120,17 +123,18 @@ fn is_alive(partial: &Client, id: &MultipartId) -> io::Result<bool> {
 async fn abort(partial: &Client, id: &MultipartId) -> io::Result<()> {
     match partial.store.abort_multipart(&partial.path, id).await {
         Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
-        // Some stores answer like this for an upload that was completed just before the run was killed; and who may write
-        // but not abort can export as well: the store's own list of uploads shows what is left.
+        // Some stores answer like this for an upload that was completed just before the run was killed. A
+        // user who may write but not abort can also export: the store's own list of uploads shows what
+        // remains.
         Err(Error::PermissionDenied { .. }) => Ok(()),
         Err(error) => Err(failed(&error)),
     }
 }
 
-/// Where the parts go, the upload's name, and the parts that the store has.
+/// The key of the parts, the upload's name, and the parts that the store has.
 type Begun = (Client, MultipartId, Vec<Part>);
 
-/// What a run that ended had sent, if the store still takes more of it.
+/// Returns the parts that an ended run sent, if the store still accepts more of that upload.
 fn resumable(target: &Client, left: Option<Note>) -> io::Result<Option<Begun>> {
     let Some(note) = left else { return Ok(None) };
     let Some(id) = note.upload.clone() else { return Ok(None) };
@@ -142,9 +146,9 @@ fn resumable(target: &Client, left: Option<Note>) -> io::Result<Option<Begun>> {
     Ok(None)
 }
 
-/// Begins an upload, or takes up what a run that ended had sent; ends all others beside the target.
+/// Begins an upload, or resumes that of an ended run; ends all others beside the target.
 fn begin(target: &Client, key: &Client, claim: &Claim, left: Option<Note>) -> io::Result<Begun> {
-    // Another run may have ended between the first look at the target and this one.
+    // Another run may have ended between the first check of the target and this one.
     if target.stat()?.is_some() {
         if let Some(left) = &left {
             wait(discard(target, left))??;
@@ -178,7 +182,7 @@ impl Upload {
         let (claim, left) = take(&key, is_ours)?;
         let begun = begin(target, &key, &claim, left);
         if begun.is_err() {
-            // Best effort: whoever comes next sees that the run of the note has ended.
+            // Best effort: a later run sees that the run of the note has ended.
             let _ = wait_at_most(GIVE_UP, claim.release());
         }
         let (partial, id, remembered) = begun?;
@@ -198,14 +202,14 @@ impl Upload {
         })
     }
 
-    /// Notes the parts that the store has.
+    /// Writes the parts that the store has into the note.
     fn note_parts(&mut self) -> io::Result<()> {
         let parts = self.parts.clone();
         let noted = self.claim.write(|note| note.parts = parts);
         self.or_broken(noted)
     }
 
-    /// Sends the part that was gathered, unless the store has it.
+    /// Sends the gathered part, unless the store has it.
     fn send(&mut self) -> io::Result<()> {
         let sent = self.parts.len() + self.under_way.len();
         if sent + 1 == MOST_PARTS {
@@ -220,7 +224,7 @@ impl Upload {
                 self.parts.push(part);
                 return Ok(());
             }
-            // From here on parts take the place of those that the note names.
+            // From here on parts replace those that the note names.
             self.remembered = Vec::new().into_iter();
             self.note_parts()?;
         }
@@ -249,7 +253,7 @@ impl Upload {
         self.note_parts()
     }
 
-    /// Remembers that a request failed.
+    /// Records that a request failed.
     fn or_broken<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         if result.is_err() {
             self.state = State::Broken;
@@ -272,7 +276,7 @@ impl Write for Upload {
         Ok(count)
     }
 
-    /// Nothing: a part goes when it is full, the last one at the end.
+    /// Does nothing: a part is sent when it is full, the last one at the end.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
@@ -288,8 +292,8 @@ impl Upload {
         }
         let parts = self.parts.iter().map(|part| PartId { content_id: part.id.clone() }).collect();
         let done = wait(self.partial.store.complete_multipart(&self.partial.path, &self.id, parts))?;
-        // The answer to a request that was carried out may be lost, and its repetition refused. What is there is read
-        // back in any case.
+        // The answer to a successful request may be lost, and its repetition refused. The object is read back
+        // in any case.
         let there = self.or_broken(self.partial.stat())?;
         let is_there = there.is_some_and(|stat| stat.size == self.written);
         match done {
@@ -308,7 +312,8 @@ impl Upload {
             self.claim.check()?;
             self.partial.copy_to(&self.target)?;
         }
-        // The answer to a copy that was made may be lost, and its repetition refused: this run alone may make one.
+        // The answer to a successful copy may be lost, and its repetition refused: only this run may have
+        // made the copy.
         if self.target.stat()?.is_none_or(|stat| stat.size != self.written) {
             return Err(io::Error::other("the store has not copied all of it"));
         }
@@ -316,7 +321,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Removes what is beside the archive; says what could not be removed.
+    /// Removes everything beside the archive; describes what could not be removed.
     fn clear_up(&self) -> Option<String> {
         let removed = wait(self.partial.remove()).and_then(|removed| removed);
         let released = wait(self.claim.release()).and_then(|released| released);
@@ -351,7 +356,7 @@ impl Draft for Upload {
 impl Drop for Upload {
     fn drop(&mut self) {
         self.under_way.iter().for_each(JoinHandle::abort);
-        // Best effort: what is left is named by the note, and the next run goes on with it or removes it.
+        // Best effort: the note names what remains, and the next run resumes or removes it.
         let _ = wait_at_most(GIVE_UP, async {
             match self.state {
                 State::Published | State::Broken => return Ok(()),

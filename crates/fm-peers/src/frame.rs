@@ -1,51 +1,52 @@
-//! Frames: a length (8 bytes, big endian), a kind (4 bytes, little endian), and behind a message's kind the message's
-//! own length (8 bytes, little endian) and its bytes.
+//! Frames: a length (8 bytes, big endian) and a kind (4 bytes, little endian). In a message, its own length
+//! (8 bytes, little endian) and its bytes follow the kind.
 //!
-//! A frame that says nothing but that somebody is there has three forms: servers of upstream break a link over one that they
-//! do not know.
+//! A keep-alive frame has three forms: servers of upstream break a link over a form that they do not know.
 //!
-//! Invariant: no length is believed before it is checked, and no memory is taken for what has not arrived.
+//! Invariant: a length is checked before it is used, and memory is allocated only for bytes that have
+//! arrived.
 
 use std::io::{Error, ErrorKind};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// The longest message that is sent or read. The longest honest one answers for the parents of a unit, which are
-/// fewer than the guardians, of 50,000 bytes each.
+/// The longest message that is sent or read. The longest honest message contains the parents of a unit: fewer
+/// units than there are guardians, of 50,000 bytes each.
 pub const MAX_MESSAGE_BYTES: usize = 4 << 20;
 
-/// Room that is taken for the first bytes of a message; for more of it when they are there, twice as much each time.
+/// The memory for the first bytes of a message; it doubles each time it is full.
 const FIRST_BYTES: usize = 4 << 10;
 
 const MESSAGE: u32 = 0;
 const PING: u32 = 1;
-/// A question for a signed session (8 bytes, little endian), which nobody sends for its answer.
+/// A request for a signed session (8 bytes, little endian); it is not sent for its answer.
 const QUESTION: u32 = 2;
-/// A number of bytes (8 bytes, little endian) that only the making of keys has a use for.
+/// A byte string with its length (8 bytes, little endian); only key generation uses it.
 const BYTES: u32 = 3;
-/// A session that never is.
+/// A session that never exists.
 const NO_SESSION: u64 = u64::MAX;
 const KIND_BYTES: u64 = 4;
 const LENGTH_BYTES: u64 = 8;
 
-/// What a link sends when there is nothing to send.
+/// The keep-alive message that a link sends when there is nothing else to send.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SignOfLife {
-    /// A kind of its own. Servers read it before v0.7, and nodes always.
+    /// A kind of its own. Servers before v0.7 read it, and nodes always do.
     #[default]
     Ping,
-    /// No bytes of a kind that a running session has no use for. Servers from v0.7 to v0.9 leave it out in silence.
+    /// An empty byte string of a kind that a running session does not use. Servers from v0.7 to v0.9 ignore
+    /// it.
     NoBytes,
-    /// A question for a session that never is. Servers from v0.10 on do not answer it.
+    /// A request for a session that never exists. Servers from v0.10 on do not answer it.
     Question,
 }
 
-/// What a frame's head announces.
+/// The announcement in a frame's head.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// Nothing but that somebody is there.
+    /// A keep-alive message.
     Alive,
-    /// A message of so many bytes.
+    /// A message of this many bytes.
     Message(u32),
 }
 
@@ -60,7 +61,7 @@ pub(crate) async fn write_message(to: &mut (impl AsyncWrite + Unpin), message: &
     to.write_all(message).await
 }
 
-/// Writes the frame that says nothing but that somebody is there.
+/// Writes the keep-alive frame.
 pub(crate) async fn write_sign_of_life(
     to: &mut (impl AsyncWrite + Unpin),
     sign: SignOfLife,
@@ -77,7 +78,7 @@ pub(crate) async fn write_sign_of_life(
     to.write_all(&frame).await
 }
 
-/// Reads all of a frame but the message in it.
+/// Reads a frame up to the message in it.
 pub(crate) async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> Result<Head, Error> {
     let frame = from.read_u64().await?;
     let bad = |what| Error::new(ErrorKind::InvalidData, what);
@@ -105,7 +106,7 @@ pub(crate) async fn read_head(from: &mut (impl AsyncRead + Unpin)) -> Result<Hea
     }
 }
 
-/// Reads the message that a head announced; it takes no more room than its bytes once all of them are there.
+/// Reads the message that a head announced. Once it is complete, it takes no more memory than its bytes.
 pub(crate) async fn read_message(from: &mut (impl AsyncRead + Unpin), length: u32) -> Result<Vec<u8>, Error> {
     let length = length as usize;
     let mut message = Vec::new();
@@ -175,7 +176,7 @@ mod tests {
             let announced = u32::try_from(length).unwrap();
             let read = read_message(&mut &bytes[..], announced).await.unwrap();
             assert!(read == bytes && read.capacity() <= length + 4096, "{length}: {}", read.capacity());
-            // What did not arrive takes none.
+            // Bytes that did not arrive take no memory.
             let cut = &bytes[..length / 3];
             assert!(length == 0 || read_message(&mut &cut[..], announced).await.is_err());
         }

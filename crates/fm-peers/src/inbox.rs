@@ -1,7 +1,7 @@
-//! What guardians sent and nobody took yet.
+//! Received messages of guardians that wait to be taken.
 //!
-//! Invariants: every guardian has a queue of its own, bounded in messages and bytes; the queues are emptied in turn. A
-//! guardian whose queue is full is not read from, so its own link fills up and nothing else.
+//! Invariants: every guardian has its own queue, bounded in messages and bytes; the queues are emptied in
+//! turn. If a guardian's queue is full, its link is not read, so only that link fills up.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::frame::MAX_MESSAGE_BYTES;
 
 const MAX_MESSAGES: usize = 1024;
-/// Of the messages in a guardian's queue.
+/// The most bytes of messages in a guardian's queue.
 const MAX_BYTES: usize = 2 * MAX_MESSAGE_BYTES;
 
 struct Waiting {
@@ -20,31 +20,31 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
-/// The side that a link fills.
+/// The end of a queue that a link fills.
 pub(crate) struct Inbox {
     queue: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
 }
 
-/// Room for a message in the queue.
+/// Reserved bytes for a message in the queue.
 pub(crate) struct Room(OwnedSemaphorePermit);
 
-/// The side that is emptied.
+/// The end of a queue that is emptied.
 pub(crate) struct Queue(mpsc::Receiver<Waiting>);
 
-/// A guardian's queue.
+/// Returns both ends of a guardian's queue.
 pub(crate) fn inbox() -> (Inbox, Queue) {
     let (queue, taker) = mpsc::channel(MAX_MESSAGES);
     (Inbox { queue, room: Arc::new(Semaphore::new(MAX_BYTES)) }, Queue(taker))
 }
 
 impl Inbox {
-    /// Waits for room for a message of so many bytes; none if nobody empties the queue any more.
+    /// Waits for room for a message of this many bytes; returns `None` if the other end of the queue is gone.
     pub(crate) async fn room(&self, bytes: u32) -> Option<Room> {
         self.room.clone().acquire_many_owned(bytes).await.ok().map(Room)
     }
 
-    /// Adds a message; false if nobody empties the queue any more.
+    /// Adds a message; returns false if the other end of the queue is gone.
     pub(crate) async fn push(&self, bytes: Vec<u8>, room: Room) -> bool {
         self.queue.send(Waiting { bytes, _room: room.0 }).await.is_ok()
     }
@@ -68,9 +68,9 @@ impl Incoming {
         Self { queues: queues.into_iter().map(|(peer, queue)| (peer, queue.0)).collect(), turn: 0 }
     }
 
-    /// The next message and who sent it, from one guardian after the other; none when all links have ended.
+    /// Returns the next message and its sender, taking guardians in turn; `None` when all links have ended.
     ///
-    /// Nothing is lost when this is not waited for to the end.
+    /// Cancellation-safe: if the future is dropped, no message is lost.
     pub async fn next(&mut self) -> Option<(u16, Vec<u8>)> {
         poll_fn(|context| {
             let (count, mut open) = (self.queues.len(), false);

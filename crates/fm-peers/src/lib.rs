@@ -1,11 +1,12 @@
 //! Links between guardians: one per pair, TLS with the certificates of the configuration and no others.
 //!
-//! On the wire it is what v0.4 to v0.13 speak: TLS over TCP, the guardian with the lower number dials, frames as in
-//! [`frame`](self). Whoever else connects is refused in the handshake.
+//! The protocol is that of v0.4 to v0.13: TLS over TCP, the guardian with the lower number dials, frames as
+//! in [`frame`](self). Any other connection is refused in the handshake.
 //!
-//! Invariants: sending never waits, and drops the oldest message of that guardian's queue when it is full; what a
-//! guardian sends waits in a queue of its own, bounded in messages and bytes, is read no faster than the named rates,
-//! and is taken from all guardians in turn. So one that floods, stalls or sends garbage slows nobody but itself.
+//! Invariants: sending never waits; if a guardian's queue is full, it drops the oldest message there.
+//! Received messages of a guardian wait in a queue of their own, which is bounded in messages and bytes. They
+//! are read no faster than the named rates, and are taken from all guardians in turn. A guardian that floods,
+//! stalls or sends garbage therefore slows only itself.
 
 mod frame;
 mod inbox;
@@ -32,37 +33,37 @@ pub use tls::{CertificateError, Identity, new_identity};
 use crate::link::{Counters, Link};
 use crate::outbox::Outbox;
 
-/// Why links cannot be set up.
+/// The reason that links cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum PeersError {
-    /// The address to listen at is taken, or not of this machine.
+    /// The listening address is taken, or does not belong to this machine.
     #[error("cannot listen for guardians at {address}")]
     Listen {
         /// The address.
         address: String,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Certificate or key are not usable.
     #[error("this guardian's TLS certificate and key are not usable: {reason}")]
     Identity {
-        /// What the TLS library says.
+        /// The TLS library's error.
         reason: String,
     },
 }
 
-/// What links are made from.
+/// The input for links.
 #[derive(Debug)]
 pub struct Setup {
     /// This guardian's number.
     pub me: u16,
     /// Its certificate and key.
     pub identity: Identity,
-    /// Where it listens, as host and port.
+    /// The address on which it listens, as host and port.
     pub listen: String,
     /// The other guardians.
     pub others: BTreeMap<u16, Other>,
-    /// What is sent when there is nothing to send: what servers among the other guardians can read.
+    /// The keep-alive message: one that the servers among the other guardians can read.
     pub sign_of_life: SignOfLife,
 }
 
@@ -71,23 +72,23 @@ pub struct Setup {
 pub struct Other {
     /// Its certificate in DER, byte for byte.
     pub certificate: Vec<u8>,
-    /// Where it listens, as host and port.
+    /// The address on which it listens, as host and port.
     pub address: String,
 }
 
-/// The links to all other guardians; they end when this goes.
+/// The links to all other guardians; they end when this value is dropped.
 #[derive(Debug)]
 pub struct Peers {
     links: BTreeMap<u16, (Arc<Outbox>, Arc<Counters>)>,
-    /// Ends its tasks when it is dropped.
+    /// The tasks; they end when this value is dropped.
     _tasks: JoinSet<()>,
 }
 
 impl Peers {
-    /// Listens and starts to dial. What arrives comes out of the second part.
+    /// Listens and starts to dial. The second part of the result receives all messages.
     ///
     /// # Errors
-    /// If the address cannot be listened at, or certificate and key do not work.
+    /// Fails if the address cannot be used for listening, or if certificate and key do not work.
     pub async fn start(setup: Setup) -> Result<(Self, Incoming), PeersError> {
         let failed = |source| PeersError::Listen { address: setup.listen.clone(), source };
         let listener = TcpListener::bind(&setup.listen).await.map_err(failed)?;
@@ -119,7 +120,7 @@ impl Peers {
         Ok((Self { links, _tasks: tasks }, Incoming::new(queues)))
     }
 
-    /// Queues a message for one guardian; nothing happens if there is no such guardian.
+    /// Queues a message for one guardian; does nothing if there is no such guardian.
     pub fn send(&self, to: u16, message: Arc<[u8]>) {
         if let Some((outbox, counters)) = self.links.get(&to) {
             counters.dropped(outbox.push(message));
@@ -133,14 +134,14 @@ impl Peers {
         }
     }
 
-    /// Counts a message of a guardian that is left out.
+    /// Counts a message of a guardian that was ignored.
     pub fn count_garbage(&self, from: u16) {
         if let Some((_, counters)) = self.links.get(&from) {
             counters.garbage();
         }
     }
 
-    /// How the links are, by guardian.
+    /// Returns the state of the links, by guardian.
     pub fn states(&self) -> BTreeMap<u16, LinkState> {
         self.links.iter().map(|(peer, (outbox, counters))| (*peer, counters.state(outbox.len()))).collect()
     }

@@ -1,4 +1,4 @@
-//! The link to one guardian: dialled or waited for, served until it breaks, made again.
+//! The link to one guardian: dialled or waited for, served until it breaks, then established again.
 
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
@@ -19,37 +19,38 @@ use crate::listen::{HANDSHAKE_TIME, Stream};
 use crate::outbox::Outbox;
 use crate::pace::{Backoff, Pace};
 
-/// After so much silence of ours the other side is told that we are there.
+/// The time without sending after which a keep-alive message is sent.
 const PING_AFTER: Duration = Duration::from_secs(5);
-/// After so much silence of the other side, or within a frame, the link is taken as dead.
+/// The time without data from the other side, or within a frame, after which the link counts as dead.
 const SILENCE: Duration = Duration::from_secs(30);
-/// A guardian that takes nothing for so long is cut off; its queue drops its oldest meanwhile.
+/// The time without progress in sending after which a guardian is disconnected; meanwhile its queue drops its
+/// oldest messages.
 const STALL: Duration = Duration::from_secs(10);
-/// Between two links of a guardian at least this passes: one that makes them again and again costs no more.
+/// The least time between two links of a guardian, so that frequent new links cost no more.
 const LEAST_BETWEEN: Duration = Duration::from_millis(100);
 /// Messages that are written before they are flushed.
 const WRITE_AHEAD: usize = 64;
 
-/// How a link is.
+/// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkState {
-    /// Whether it stands.
+    /// Whether it is established.
     pub connected: bool,
-    /// How often it was made.
+    /// The number of times it was established.
     pub connects: u64,
-    /// Messages that arrived.
+    /// The number of received messages.
     pub messages_in: u64,
-    /// Messages that were sent.
+    /// The number of sent messages.
     pub messages_out: u64,
-    /// Bytes of the messages that arrived.
+    /// Bytes of the received messages.
     pub bytes_in: u64,
-    /// Bytes of the messages that were sent.
+    /// Bytes of the sent messages.
     pub bytes_out: u64,
-    /// Messages that were dropped because the queue was full.
+    /// The number of messages that were dropped because the queue was full.
     pub dropped: u64,
-    /// Messages that arrived and were left out: malformed, in another guardian's name, or over the sender's budget.
+    /// The number of ignored messages: malformed, in another guardian's name, or over the sender's budget.
     pub garbage: u64,
-    /// Messages that wait to be sent.
+    /// The number of messages that wait to be sent.
     pub queued: usize,
 }
 
@@ -93,14 +94,14 @@ pub(crate) struct Link {
     pub(crate) me: u16,
     pub(crate) peer: u16,
     pub(crate) address: String,
-    /// For dialling; none if the other side does.
+    /// For dialling; `None` if the other side dials.
     pub(crate) connector: Option<TlsConnector>,
-    /// Connections that the guardian made.
+    /// Connections that the other guardian made.
     pub(crate) streams: mpsc::Receiver<Stream>,
     pub(crate) inbox: Inbox,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) counters: Arc<Counters>,
-    /// What is sent when there is nothing to send.
+    /// The keep-alive message.
     pub(crate) sign_of_life: SignOfLife,
 }
 
@@ -113,7 +114,8 @@ impl Link {
                 stream = self.streams.recv() => stream,
                 stream = dial(self.connector.as_ref(), &self.address, &mut backoff) => Some(stream),
             };
-            // A newer connection replaces the one that stands: the other side knows of the older's end before we do.
+            // A newer connection replaces the current one: the other side notices the older's end before this
+            // side does.
             while let Some(current) = stream.take() {
                 self.counters.connected.store(true, Relaxed);
                 self.counters.connects.fetch_add(1, Relaxed);
@@ -142,7 +144,7 @@ impl Link {
     }
 }
 
-/// Dials until there is a connection; never, if the other side dials.
+/// Dials until there is a connection; never returns if the other side dials.
 async fn dial(connector: Option<&TlsConnector>, address: &str, backoff: &mut Backoff) -> Stream {
     let Some(connector) = connector else { return std::future::pending().await };
     loop {
@@ -163,7 +165,7 @@ async fn connect(connector: &TlsConnector, address: &str) -> Result<Stream, Erro
     Ok(connector.connect(name, stream).await?.into())
 }
 
-/// Moves messages in both directions; why that ended.
+/// Moves messages in both directions; returns the reason for the end.
 async fn serve(
     stream: Stream,
     inbox: &Inbox,
@@ -178,7 +180,7 @@ async fn serve(
     };
     match end {
         Ok(()) => Error::new(ErrorKind::BrokenPipe, "this guardian stops"),
-        // The TLS library's text for it is about something else.
+        // The TLS library's text for this error describes another case.
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
             Error::new(error.kind(), "closed by the guardian")
         }

@@ -1,8 +1,9 @@
-//! Strangers and guardians at the door.
+//! Accepts connections of guardians, and refuses those of untrusted sources.
 //!
-//! Invariant: a connection costs at most one of [`MAX_HANDSHAKES`] places for [`HANDSHAKE_TIME`]; when all are taken
-//! the oldest one from the address with the most is dropped, so nobody holds the door shut by waiting in it, and who comes
-//! from one address again and again shuts out nobody else. Of IPv6 a network of 64 bits counts as one address.
+//! Invariant: a connection costs at most one of [`MAX_HANDSHAKES`] places for [`HANDSHAKE_TIME`]. If all are
+//! taken, the oldest connection from the address with the most is dropped. So waiting connections cannot
+//! block others, and many connections from one address shut out no other address. An IPv6 network of 64 bits
+//! counts as one address.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
@@ -20,12 +21,12 @@ use crate::tls::Tls;
 
 const MAX_HANDSHAKES: usize = 64;
 pub(crate) const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
-/// After the system refused a connection, for instance for want of file descriptors.
+/// The pause after the system refused a connection, for instance if there are no free file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) type Stream = TlsStream<TcpStream>;
 
-/// Lets guardians in.
+/// Accepts connections and passes those of guardians to their links.
 pub(crate) async fn accept(listener: TcpListener, tls: Tls, links: BTreeMap<u16, mpsc::Sender<Stream>>) {
     let (tls, links) = (Arc::new(tls), Arc::new(links));
     let mut handshakes: Handshakes = Handshakes::new();
@@ -48,7 +49,8 @@ pub(crate) async fn accept(listener: TcpListener, tls: Tls, links: BTreeMap<u16,
     }
 }
 
-/// The address that limits count by: whoever has one address of IPv6 has the 2^64 of its network.
+/// Returns the address by which limits count: the holder of one IPv6 address has the 2^64 addresses of its
+/// network.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -59,7 +61,7 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Handshakes that are under way, oldest first, and where they come from.
+/// The handshakes under way, oldest first, with their source addresses.
 type Handshakes = VecDeque<(IpAddr, AbortHandle)>;
 
 /// Ends a handshake if there are too many.

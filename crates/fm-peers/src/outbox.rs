@@ -1,6 +1,8 @@
-//! What waits to be sent to a guardian. Invariant: bounded; when it is full the oldest goes first.
+//! The messages that wait to be sent to a guardian. Invariant: the queue is bounded; a full queue drops its
+//! oldest message first.
 //!
-//! The oldest, because the consensus asks again for what it misses, and has more use for what is new.
+//! The oldest, because the consensus requests missing messages again, and newer messages are more useful to
+//! it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +37,7 @@ impl Outbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a message; how many others were dropped for it.
+    /// Adds a message; returns the number of messages dropped for it.
     pub(crate) fn push(&self, message: Arc<[u8]>) -> u64 {
         let (mut queue, mut dropped) = (self.queue(), 0);
         while queue.messages.len() >= MAX_MESSAGES || queue.bytes + message.len() > MAX_BYTES {
@@ -50,7 +52,7 @@ impl Outbox {
         dropped
     }
 
-    /// The oldest message, when there is one. For one taker.
+    /// Waits for the oldest message and returns it. Only one task may take messages.
     pub(crate) async fn take(&self) -> Arc<[u8]> {
         loop {
             if let Some(message) = self.try_take() {
@@ -60,7 +62,7 @@ impl Outbox {
         }
     }
 
-    /// The oldest message, if there is one.
+    /// Returns the oldest message, if there is one.
     pub(crate) fn try_take(&self) -> Option<Arc<[u8]>> {
         self.queue().pop()
     }

@@ -1,15 +1,15 @@
-//! How fast: rates that a guardian is read at, and waits before dialling again.
+//! Rates at which guardians are read, and waits before dialling again.
 
 use std::time::{Duration, Instant};
 
-/// Messages that are read from one guardian in a second, in the long run; a round of 50 ms needs about 25.
+/// Messages read from one guardian per second, on average; a round of 50 ms needs about 25.
 const MESSAGES_PER_SECOND: u32 = 2000;
-/// Bytes likewise; a round of 50 ms with full units needs about 1 MB.
+/// Bytes per second, likewise; a round of 50 ms with full units needs about 1 MB.
 const BYTES_PER_SECOND: u32 = 16 << 20;
-/// What may be saved up, in seconds.
+/// The unused rate that can be saved, in seconds.
 const SAVED_SECONDS: f64 = 4.0;
 
-/// Counts what was read and says how long to pause.
+/// Counts what was read and returns the pauses.
 pub(crate) struct Pace {
     messages: Bucket,
     bytes: Bucket,
@@ -21,24 +21,24 @@ impl Pace {
         Self { messages: bucket(MESSAGES_PER_SECOND), bytes: bucket(BYTES_PER_SECOND) }
     }
 
-    /// How long to wait before a message of so many bytes is read.
+    /// Returns how long to wait before a message of this many bytes is read.
     pub(crate) fn pause(&mut self, now: Instant, bytes: u32) -> Duration {
         self.messages.take(now, 1.0).max(self.bytes.take(now, f64::from(bytes)))
     }
 }
 
-/// A token bucket: a rate, and what of it may be saved up.
+/// A token bucket: a rate, and the part of it that can be saved.
 #[derive(Debug)]
 pub struct Bucket {
     rate: f64,
     most: f64,
-    /// Negative when more was taken than there was.
+    /// Negative if more was taken than was available.
     left: f64,
     at: Instant,
 }
 
 impl Bucket {
-    /// A full bucket with a rate per second, which holds what `saved_seconds` bring.
+    /// Returns a full bucket with a rate per second; it holds the tokens of `saved_seconds`.
     pub fn new(rate: u32, saved_seconds: f64, now: Instant) -> Self {
         let (rate, most) = (f64::from(rate), f64::from(rate) * saved_seconds);
         Self { rate, most, left: most, at: now }
@@ -50,15 +50,15 @@ impl Bucket {
         self.left = (self.left + gained).min(self.most);
     }
 
-    /// Takes a cost, and returns how long to wait before it is paid.
+    /// Takes tokens, and returns the wait until the bucket has earned them.
     pub(crate) fn take(&mut self, now: Instant, cost: f64) -> Duration {
         self.refill(now);
         self.left -= cost;
         Duration::from_secs_f64((-self.left / self.rate).max(0.0))
     }
 
-    /// Takes a cost if there is that much, and returns whether it did. A cost above what the bucket holds takes all of a
-    /// full one.
+    /// Takes tokens if the bucket has enough, and returns whether it did. A cost above the bucket's capacity
+    /// takes all tokens of a full bucket.
     pub fn try_take(&mut self, now: Instant, cost: u32) -> bool {
         self.refill(now);
         let cost = f64::from(cost).min(self.most);
@@ -88,9 +88,9 @@ impl Backoff {
     }
 }
 
-/// Half to one and a half of a time, at random, so that guardians do not all act at once.
+/// Returns half to one and a half of a time, at random, so that guardians do not all act at once.
 pub fn jittered(time: Duration) -> Duration {
-    // Without randomness: the time itself.
+    // Without randomness: approximately the time itself.
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     time.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
 }

@@ -1,7 +1,7 @@
 //! TLS 1.3 with pinned certificates.
 //!
-//! A certificate is right if it is the configured one, byte for byte; names and dates in it mean nothing. The signature
-//! of the handshake is checked with its key.
+//! A certificate is accepted if it is the configured one, byte for byte; names and dates in it are ignored.
+//! The signature of the handshake is checked with its key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,15 +33,15 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// A certificate could not be made.
+/// A certificate could not be generated.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot make a TLS certificate: {0}")]
 pub struct CertificateError(#[from] rcgen::Error);
 
-/// A new key and a certificate that it signs itself, named as v0.5 names a guardian's.
+/// Generates a key and a self-signed certificate, with the name that v0.5 uses for a guardian's.
 ///
 /// # Errors
-/// If the system gives no randomness.
+/// Fails if the system provides no randomness.
 pub fn new_identity(guardian: &str) -> Result<Identity, CertificateError> {
     let plain = guardian.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let name = format!("peer{plain}");
@@ -79,7 +79,7 @@ impl Tls {
         let peers = setup.others.iter().map(|(peer, other)| (other.certificate.clone(), *peer)).collect();
         let server = TlsAcceptor::from(Arc::new(server));
         let tls = Self { provider, certificate, key, peers, server };
-        // The same certificate and key are used for dialling: whether they work is known before that.
+        // Dialling uses the same certificate and key: this shows early whether they work.
         tls.client(Vec::new()).map_err(|error| error.to_string())?;
         Ok(tls)
     }
@@ -88,12 +88,12 @@ impl Tls {
         &self.server
     }
 
-    /// Whose certificate it is.
+    /// Returns the guardian with this certificate.
     pub(crate) fn peer(&self, certificate: &CertificateDer<'_>) -> Option<u16> {
         self.peers.get(certificate.as_ref()).copied()
     }
 
-    /// For dialling the guardian with that certificate.
+    /// Returns a connector for dialling the guardian with that certificate.
     pub(crate) fn connector(&self, certificate: &[u8]) -> TlsConnector {
         let config =
             self.client(certificate.to_vec()).expect("certificate and key were tried when this was made");

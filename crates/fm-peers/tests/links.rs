@@ -1,4 +1,4 @@
-//! Links over loopback: who is let in, what arrives, what a restart changes.
+//! Links over loopback: which guardians are accepted, which messages arrive, what a restart changes.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -20,7 +20,7 @@ async fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
 }
 
-/// A guardian with that identity that knows another one.
+/// Starts a guardian with that identity that knows one other guardian.
 async fn start(
     me: u16,
     identity: &Identity,
@@ -30,7 +30,7 @@ async fn start(
     start_with(me, identity, listen, other, SignOfLife::default()).await
 }
 
-/// The same with what it sends when there is nothing to send.
+/// Starts the same with this keep-alive message.
 async fn start_with(
     me: u16,
     identity: &Identity,
@@ -66,7 +66,7 @@ async fn messages_arrive_in_both_directions_and_again_after_a_restart() {
     let state = left.states()[&1];
     assert!(state.connected && state.messages_in == 2 && state.bytes_in == 1 << 20, "{state:?}");
     drop((right, right_in));
-    // What was meant for it meanwhile waits for it.
+    // Messages for the stopped guardian wait for it.
     sleep(Duration::from_millis(300)).await;
     left.send(1, message);
     let (_right, mut right_in) = start(1, &second, &second_at, (0, &first, &first_at)).await;
@@ -74,7 +74,7 @@ async fn messages_arrive_in_both_directions_and_again_after_a_restart() {
     assert!(left.states()[&1].connects >= 2);
 }
 
-/// Beside servers every node says otherwise that it is there; nodes read all of it.
+/// With servers in the federation, nodes use other keep-alive messages; nodes read all of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_stays_while_each_side_says_only_that_it_is_there() {
     let mut pairs = Vec::new();
@@ -85,7 +85,7 @@ async fn a_link_stays_while_each_side_says_only_that_it_is_there() {
         let right = start_with(1, &second, &second_at, (0, &first, &first_at), sign).await;
         pairs.push((sign, left, right));
     }
-    // Each side has said it once after five seconds.
+    // Each side has sent one after five seconds.
     sleep(Duration::from_secs(7)).await;
     for (sign, (left, mut left_in), (right, mut right_in)) in pairs {
         left.send(1, Arc::from(&b"unit"[..]));
@@ -102,12 +102,12 @@ async fn a_link_stays_while_each_side_says_only_that_it_is_there() {
 async fn a_stranger_is_not_linked() {
     let [first, second, stranger] = ["a", "b", "b"].map(|name| new_identity(name).unwrap());
     let (first_at, second_at) = (free_address().await, free_address().await);
-    // The stranger has the second guardian's place, number and name, and another key.
+    // The impostor has the second guardian's address, number and name, but another key.
     let (left, _left_in) = start(0, &first, &first_at, (1, &second, &second_at)).await;
     let (fake, _fake_in) = start(1, &stranger, &second_at, (0, &first, &first_at)).await;
     sleep(Duration::from_secs(1)).await;
     assert!(!left.states()[&1].connected && !fake.states()[&0].connected);
-    // And as the one who dials.
+    // The same with the impostor as the dialling side.
     let third_at = free_address().await;
     let (waits, _waits_in) = start(3, &first, &third_at, (2, &second, &second_at)).await;
     let (dials, _dials_in) = start(2, &stranger, &free_address().await, (3, &first, &third_at)).await;

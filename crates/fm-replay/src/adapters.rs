@@ -1,6 +1,6 @@
-//! What a member is given: hash, keys, silence, and a place for what it finalises.
+//! The environment of a member: hash, keys, a silent network, and a sink for finalised units.
 //!
-//! Both libraries ask for the same things under traits of their own; this says them once.
+//! Both libraries require the same under traits of their own; this module implements it once.
 
 /// The parts that are the same for every version of the library.
 macro_rules! adapters {
@@ -17,7 +17,7 @@ macro_rules! adapters {
             }
         }
 
-        /// Checks the guardians' signatures, and signs nothing.
+        /// Checks the guardians' signatures, but signs nothing.
         #[derive(Clone)]
         struct Keys {
             guardians: usize,
@@ -37,7 +37,7 @@ macro_rules! adapters {
                 $library::NodeCount(self.guardians)
             }
 
-            /// Whatever the member would sign it says to nobody.
+            /// Returns zeros: the member never sends what it would sign.
             fn sign(&self, _: &[u8]) -> Self::Signature {
                 [0; 64]
             }
@@ -63,7 +63,7 @@ macro_rules! adapters {
                 signatures
             }
 
-            /// Multisignatures stand under alerts, and there are none.
+            /// Returns false: only alerts have multisignatures, and there are no alerts.
             fn is_complete(&self, _: &[u8], _: &Self::PartialMultisignature) -> bool {
                 false
             }
@@ -72,15 +72,15 @@ macro_rules! adapters {
         type Message =
             $library::NetworkData<UnitHasher, crate::payload::Payload, [u8; 64], $library::NodeMap<[u8; 64]>>;
 
-        /// A network that hands over one message, and is silent from then on.
+        /// A network that delivers one message, and is silent from then on.
         ///
-        /// A member goes on with what it has loaded when something happens, at the latest with a timer of ten seconds.
-        /// So it is told of a unit, one that it has.
+        /// A member continues after loading only when something happens, at the latest with a timer of ten
+        /// seconds. The network therefore delivers a unit that the member already has.
         struct Silence(Option<Message>);
 
         impl Silence {
             fn behind(unit: &[u8]) -> Option<Self> {
-                // A message about units: a unit.
+                // A message about units: one unit.
                 let bytes = [&[0, 0], unit].concat();
                 let message = parity_scale_codec::DecodeAll::decode_all(&mut bytes.as_slice()).ok()?;
                 Some(Self(Some(message)))
@@ -99,7 +99,7 @@ macro_rules! adapters {
             }
         }
 
-        /// Nothing to propose.
+        /// A data provider without data to propose.
         struct NoData;
 
         #[async_trait::async_trait]
@@ -126,7 +126,7 @@ macro_rules! adapters {
             }
         }
 
-        /// What was finalised so far.
+        /// The units that are finalised so far.
         #[derive(Clone, Default)]
         struct Order(std::sync::Arc<std::sync::Mutex<Vec<crate::Finalized>>>);
 
@@ -140,11 +140,11 @@ macro_rules! adapters {
             }
         }
 
-        /// Runs a member on a backup until it can do no more; what it finalised, in order.
+        /// Runs a member on a backup until it can do no more; returns the finalised units, in order.
         pub(crate) fn run(member: crate::Member) -> Option<Vec<crate::Finalized>> {
             let (nodes, index) = ($library::NodeCount(member.guardians), $library::NodeIndex(0));
             let mut delays = $library::default_delay_config();
-            // Never reached: a member makes no unit before it has heard of its newest one.
+            // Never reached: a member makes no unit before it knows its newest one.
             delays.unit_creation_delay = std::sync::Arc::new(|_| std::time::Duration::from_secs(3600));
             let (first, most) = (std::time::Duration::ZERO, $library::Round::MAX);
             let config = $library::create_config(nodes, index, member.session, most, delays, first).ok()?;
@@ -159,7 +159,7 @@ macro_rules! adapters {
             let over = tasks.push_essential(session(config, io, network, keys, spawner, terminator));
             tasks.run();
             drop(exit);
-            // A member runs until it is told to stop; one that ended refused its backup.
+            // A member runs until it is stopped; a member that ended has refused its backup.
             matches!(futures::FutureExt::now_or_never(over), Some(Err(())) | None).then(|| order.take())
         }
     };

@@ -1,8 +1,8 @@
-//! The ordered items beside those that the server had accepted when it stopped.
+//! Compares the ordered items with those that the server had accepted when it stopped.
 //!
-//! A server goes through the ordered items one by one and stores those that it could process, so what it stored is
-//! a part of them, in the same order. After a restart it does the same again: an ordered item that equals the next
-//! stored one is taken as processed, any other as discarded.
+//! A server processes the ordered items one by one and stores those that are accepted, so the stored items
+//! are a part of the ordered ones, in the same order. After a restart it does the same again: it takes an
+//! ordered item that equals the next stored one as processed, and any other as discarded.
 
 use fm_units::{Dag, ItemEncoding, items};
 
@@ -13,18 +13,19 @@ use crate::Replay;
 pub struct Ordered<'a> {
     /// Round of its unit.
     pub round: u16,
-    /// Who proposed it.
+    /// The guardian that proposed it.
     pub peer: u64,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// Its unit is ordered after the session's last round, so that no server processes it.
+    /// Whether its unit is ordered after the session's last round, so that no server processes it.
     pub past_end: bool,
 }
 
-/// What became of the ordered items.
+/// The result of the comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// For every stored item, in order, its position among the ordered ones; ends before the first that is not there.
+    /// For every stored item, in order, its position among the ordered items; ends before the first missing
+    /// one.
     pub accepted: Vec<usize>,
     /// Ordered items before the last accepted one that were not stored: the server discarded them.
     pub discarded: usize,
@@ -32,13 +33,13 @@ pub struct Comparison {
     pub behind: usize,
     /// Ordered items past the end of the session, which do not count.
     pub past_end: usize,
-    /// Stored items that were not found in the order.
+    /// Stored items that are not in the order.
     pub missing: usize,
 }
 
 impl Replay {
-    /// The items in the order of the session; batches that do not decode are left out, as servers do. Without the number
-    /// of `rounds` none is past the end.
+    /// Returns the items in the order of the session; batches that do not decode are left out, as servers do.
+    /// Without the number of `rounds`, no item is past the end.
     pub fn items<'a>(&self, dag: &Dag<'a>, encoding: ItemEncoding, rounds: Option<u16>) -> Vec<Ordered<'a>> {
         let (mut ordered, mut past_end) = (Vec::new(), false);
         for node in &self.order {
@@ -53,7 +54,7 @@ impl Replay {
     }
 }
 
-/// Finds the stored items, each with its guardian, among the ordered ones.
+/// Finds the stored items, each with its guardian, among the ordered items.
 pub fn compare(ordered: &[Ordered<'_>], stored: &[(Vec<u8>, u64)]) -> Comparison {
     let mut accepted = Vec::new();
     let count = ordered.iter().position(|item| item.past_end).unwrap_or(ordered.len());

@@ -1,7 +1,8 @@
-//! One thread that runs a member's tasks until none of them can go on.
+//! One thread that runs a member's tasks until none of them can continue.
 //!
-//! A member waits for messages between its tasks, for the network, and for timers that make it ask others again. The
-//! network is silent and nothing follows from asking, so when only those two could wake a task, all is ordered.
+//! A member waits for messages between its tasks, for the network, and for timers that make it ask others
+//! again. The network is silent and asking has no effect. So if only those two could wake a task, everything
+//! is ordered.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,7 +29,7 @@ impl Tasks {
     ) -> BoxFuture<'static, Result<(), ()>> {
         let (done, wait) = oneshot::channel();
         self.push(task.map(|()| {
-            // Nobody waits for it any more: then nobody needs to know.
+            // The receiver may be gone; then the result is not needed.
             let _ = done.send(());
         }));
         wait.map(|result| result.map_err(drop)).boxed()
@@ -38,7 +39,7 @@ impl Tasks {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Runs all tasks, and those that they add, until none can go on; then drops them.
+    /// Runs all tasks, and those that they add, until no task can continue; then drops them.
     pub(crate) fn run(&self) {
         let mut pool = LocalPool::new();
         loop {
@@ -47,7 +48,7 @@ impl Tasks {
                 return;
             }
             for task in tasks {
-                // The pool lives here, so it takes every task.
+                // The pool lives here, so it accepts every task.
                 drop(pool.spawner().spawn_local(task));
             }
             pool.run_until_stalled();

@@ -1,11 +1,12 @@
-//! Units ordered again by the AlephBFT library whose format they are in, with no network and no clock.
+//! Orders units again with the AlephBFT library of their format, without network and clock.
 //!
-//! The whole member of the library runs, loads the backup as a server's does after a restart, checks every unit and
-//! orders what can be ordered. It never makes a unit: before that it asks the others for its newest one, and nobody
-//! answers. All that it does follows from the backup, so it is done when no task can go on.
+//! The whole member of the library runs. It loads the backup like a server after a restart, checks every unit
+//! and orders all units that can be ordered. It never makes a unit: it would first ask the others for its
+//! newest unit, and gets no answer. Everything that it does follows from the backup, so it is done when no
+//! task can continue.
 //!
-//! Invariants: nothing is sent; the secret key of no guardian is needed; a backup with a fork, an alert or an error is
-//! refused, because a member would raise an alert over it; a panic of the library is an error.
+//! Invariants: nothing is sent. No guardian's secret key is needed. A backup with a fork, an alert or an
+//! error is refused, because a member would raise an alert over it. A panic of the library is an error.
 
 mod adapters;
 mod compare;
@@ -22,19 +23,19 @@ use thiserror::Error;
 pub use compare::{Comparison, Ordered, compare};
 pub use payload::Payload;
 
-/// Why units were not ordered.
+/// The reason that units were not ordered.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ReplayError {
-    /// The form holds one guardian's own units, or is of a library that is not linked.
+    /// The form holds one guardian's own units, or belongs to a library that is not linked.
     #[error("backups in the form {form} are not ordered again: no library here reads them")]
     NoLibrary {
         /// The form.
         form: &'static str,
     },
-    /// Something is wrong with the units.
+    /// The units have an error.
     #[error("the units are not ordered again: {reason}")]
     Refused {
-        /// What.
+        /// The reason.
         reason: String,
     },
     /// The library stopped.
@@ -43,12 +44,12 @@ pub enum ReplayError {
         /// Its name and version.
         library: &'static str,
     },
-    /// What came out are not the units that were given.
+    /// The result does not contain exactly the given units.
     #[error("the library {library} ordered something else than the units: {reason}")]
     Mismatch {
         /// Its name and version.
         library: &'static str,
-        /// What.
+        /// The difference.
         reason: String,
     },
 }
@@ -58,7 +59,7 @@ pub enum ReplayError {
 pub struct Replay {
     /// The library's name and version.
     pub library: &'static str,
-    /// Positions in [`Dag::nodes`], in order. Of 0.30 without the units that carry nothing.
+    /// Positions in [`Dag::nodes`], in order; for 0.30 without the units that carry nothing.
     pub order: Vec<usize>,
 }
 
@@ -72,7 +73,7 @@ struct Finalized {
 /// Runs a member on its backup.
 type Run = fn(Member) -> Option<Vec<Finalized>>;
 
-/// What a member needs.
+/// The input for a member.
 struct Member {
     guardians: usize,
     session: u64,
@@ -83,10 +84,10 @@ struct Member {
     keys: Option<SessionKeys>,
 }
 
-/// Orders the units of a graph again; with keys the library checks every signature.
+/// Orders the units of a graph again; with keys, the library checks every signature.
 ///
 /// # Errors
-/// If the graph is none that a healthy server would load, or the library does not do what it should.
+/// Fails if a healthy server would not load the graph, or if the library stops or returns other units.
 pub fn replay(dag: &Dag<'_>, keys: Option<&SessionKeys>) -> Result<Replay, ReplayError> {
     let (library, run): (_, Run) = match (dag.form.own_only, dag.form.hash) {
         (true, _) => return Err(ReplayError::NoLibrary { form: dag.form.name }),
@@ -123,7 +124,8 @@ fn refuse(dag: &Dag<'_>) -> Result<(), ReplayError> {
     Ok(())
 }
 
-/// Which units of the graph were finalised: what a library leaves out of its answer follows from the creator's order.
+/// Returns the finalised units of the graph; values that a library does not report follow from the creator's
+/// order.
 fn positions(dag: &Dag<'_>, finalized: Vec<Finalized>) -> Result<Vec<usize>, String> {
     let mut by_creator = vec![Vec::new().into_iter(); dag.guardians];
     for (creator, units) in by_creator.iter_mut().enumerate() {
@@ -135,7 +137,7 @@ fn positions(dag: &Dag<'_>, finalized: Vec<Finalized>) -> Result<Vec<usize>, Str
         let units = usize::try_from(unit.creator).ok().and_then(|creator| by_creator.get_mut(creator));
         let next = units.and_then(|units| match unit.round {
             Some(_) => units.next(),
-            // Only units that carry something are reported without their round.
+            // Only units with data are reported without their round.
             None => units.find(|node| dag.nodes[*node].unit.fields.data.is_some()),
         });
         let node = next.ok_or_else(|| format!("guardian {} has no such unit", unit.creator))?;

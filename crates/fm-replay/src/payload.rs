@@ -1,11 +1,11 @@
-//! What units of 0.30 and 0.36 carry, as the libraries hand it on.
+//! The data of units of 0.30 and 0.36, in the form that the libraries pass on.
 
 #![allow(clippy::cast_possible_truncation, reason = "the derived encoding casts its constant indices")]
 
 use fm_units::UnitData;
 use parity_scale_codec::{Decode, Encode};
 
-/// What a unit carries.
+/// The data of a unit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode)]
 pub enum Payload {
     /// A consensus-encoded list of items.
@@ -17,7 +17,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The same as the unit reader has it; lists of items do not occur in these versions.
+    /// Converts the unit reader's form; lists of items do not occur in these versions.
     pub(crate) fn of(data: &UnitData<'_>) -> Self {
         match data {
             UnitData::Bytes { bytes, .. } | UnitData::Items { list: bytes, .. } => {

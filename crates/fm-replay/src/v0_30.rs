@@ -1,6 +1,6 @@
 //! aleph-bft 0.30.0: era C from 2023-10-07, v0.2, v0.3.
 //!
-//! It reports what units carry and who made them, in order; units that carry nothing it leaves out.
+//! It reports the data and the creators of units, in order; it leaves out units without data.
 
 use std::io::{Cursor, Sink, sink};
 

@@ -11,7 +11,7 @@ use crate::payload::Payload;
 crate::adapters::adapters!(aleph, ALEPH_0_36.hash);
 
 impl aleph::FinalizationHandler<Payload> for Order {
-    /// Never called: `unit_finalized` says more.
+    /// Does nothing: the library calls `unit_finalized` instead, which reports more.
     fn data_finalized(&mut self, _: Payload) {}
 
     fn unit_finalized(&mut self, creator: aleph::NodeIndex, round: aleph::Round, payload: Option<Payload>) {

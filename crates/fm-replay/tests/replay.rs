@@ -1,4 +1,4 @@
-//! Real backups ordered again, and compared with what the servers had accepted; made-up ones that are refused.
+//! Real backups are ordered again and compared with what the servers had accepted; forged ones are refused.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -85,9 +85,9 @@ fn real_backups_give_the_accepted_items_in_their_order() {
                 items.len(),
                 "{database}"
             );
-            // Only the sessions of the iroh federation went on past their last round.
+            // Only the sessions of the iroh federation continued past their last round.
             assert_eq!(compared.past_end > 0, folder.ends_with("iroh"), "{database}");
-            // Every unit comes after its parents, and the same answer comes again.
+            // Every unit comes after its parents, and a repetition returns the same order.
             let mut seen = std::collections::BTreeSet::new();
             for node in &order.order {
                 let fields = &dag.nodes[*node].unit.fields;
@@ -133,7 +133,7 @@ fn forged(
 
 #[test]
 fn a_full_graph_is_ordered_but_for_its_newest_rounds() {
-    // 0.36 reports every unit, 0.30 those that carry something: a third of them here.
+    // 0.36 reports every unit, 0.30 only units with data: a third of them here.
     let all = forged(&ALEPH_0_36, |_, _| {}).unwrap();
     assert!((24..48).contains(&all), "{all}");
     let carrying = forged(&ALEPH_0_30, |_, _| {}).unwrap();
@@ -184,11 +184,12 @@ fn stored_items_that_were_never_ordered() {
         (compared.accepted, compared.discarded, compared.behind, compared.missing),
         (vec![0, 2], 1, 1, 0)
     );
-    // The right bytes of another guardian, and the right items in another order, are not the same.
+    // The right bytes of another guardian do not match, nor do the right items in another order.
     assert_eq!(compare(&ordered, &[item(2, 0)]).missing, 1);
     assert_eq!(compare(&ordered, &[item(3, 0), item(2, 1)]).missing, 1);
     assert_eq!(compare(&ordered, &[]).behind, 4);
-    // What is ordered past the end was not processed: it neither follows the last item nor is any item found in it.
+    // Items past the end were not processed: they do not count after the last item, and no item is found
+    // among them.
     let mut ordered = ordered;
     ordered[2..].iter_mut().for_each(|item| item.past_end = true);
     let compared = compare(&ordered, &[item(1, 0)]);

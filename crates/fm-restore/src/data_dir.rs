@@ -1,7 +1,7 @@
-//! A guardian's data directory: what in it is what, and who may work on it.
+//! A guardian's data directory: the names in it, and the lock that one job at a time holds.
 //!
-//! Invariants: every name that a restore makes or moves is a plain entry of the data directory itself; a database that is a
-//! link is refused, for the link would be moved and not the database.
+//! Invariants: every name that a restore makes or moves is a plain entry of the data directory itself. A
+//! database that is a link is refused, because a rename would move the link and not the database.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -26,7 +26,7 @@ pub struct DataDir {
     path: PathBuf,
 }
 
-/// A data directory that other restores are kept out of.
+/// A data directory with the lock that excludes other restores.
 pub struct LockedDir {
     dir: DataDir,
     // Held for its lock.
@@ -42,10 +42,10 @@ impl Deref for LockedDir {
 }
 
 impl DataDir {
-    /// A directory with a database, or with what remains of one.
+    /// Opens a directory with a database, or with the remains of one.
     ///
     /// # Errors
-    /// If it is no directory, or its database is a link or a file.
+    /// Fails if it is not a directory, or if its database is a link or a file.
     pub fn open(path: &Path) -> Result<Self, RestoreError> {
         let dir = Self::find(path)?;
         check_not_moved(&dir.path)?;
@@ -53,10 +53,10 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// A directory whose guardian may have been moved away: then a file has the database's name.
+    /// Opens a directory whose guardian may have been moved away: a file then has the database's name.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Fails as [`open`](Self::open) does.
     pub fn open_to_move(path: &Path) -> Result<Self, RestoreError> {
         let dir = Self::find(path)?;
         if dir.marker()?.is_none() {
@@ -65,10 +65,10 @@ impl DataDir {
         Ok(dir)
     }
 
-    /// What says that its guardian was moved away, if it was.
+    /// Returns the marker of a move, if the guardian was moved away.
     ///
     /// # Errors
-    /// If the marker is there and cannot be read.
+    /// Fails if the marker exists but cannot be read.
     pub fn marker(&self) -> Result<Option<Moved>, RestoreError> {
         Moved::read(&self.path)
             .map_err(|what| RestoreError::NotOurs { path: self.path.join(MOVED_NAME), what })
@@ -88,7 +88,7 @@ impl DataDir {
         }
     }
 
-    /// Refuses links and files where directories have to be.
+    /// Refuses links and files in places of directories.
     fn check_kinds(&self) -> Result<(), RestoreError> {
         for name in [DATABASE_NAME, JOURNAL_NAME] {
             let path = self.path.join(name);
@@ -104,10 +104,10 @@ impl DataDir {
         Ok(())
     }
 
-    /// Keeps other restores out for as long as the lock lives. The system drops it with the process.
+    /// Excludes other restores while the lock lives. The system releases it with the process.
     ///
     /// # Errors
-    /// If another restore works here.
+    /// Fails if another restore is running here.
     pub fn lock(self) -> Result<LockedDir, RestoreError> {
         let directory = File::open(&self.path).map_err(|source| StoreError::io(&self.path, source))?;
         match lock_whole(&directory, &self.path) {
@@ -117,42 +117,42 @@ impl DataDir {
         }
     }
 
-    /// Where it is, without links.
+    /// Returns its path, without links.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its database is, or was.
+    /// Returns the path of its database, whether it exists or not.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE_NAME)
     }
 
-    /// Where a checkpoint is.
+    /// Returns the path of a checkpoint.
     pub fn checkpoint(&self, name: &str) -> PathBuf {
         self.path.join(CHECKPOINTS_NAME).join(name)
     }
 
-    /// Where the equivocation guard is.
+    /// Returns the path of the equivocation guard.
     pub fn guard(&self) -> PathBuf {
         self.path.join(GUARD_NAME)
     }
 
-    /// Where its checkpoints are.
+    /// Returns the path of its checkpoints.
     pub(crate) fn checkpoints(&self) -> PathBuf {
         self.path.join(CHECKPOINTS_NAME)
     }
 
-    /// The guardian's number, as `local.json` has it.
+    /// Returns the guardian's number, as recorded in `local.json`.
     pub fn own_peer(&self) -> Option<u16> {
         fm_backup::guardian_of(&self.path)
     }
 
-    /// Refuses while a server runs.
+    /// Refuses if a server is running.
     pub(crate) fn check_stopped(&self) -> Result<(), RestoreError> {
         Ok(DatabaseLock::check(&self.database())?)
     }
 
-    /// Refuses a directory in which a restore could not write, or whose database cannot change its name.
+    /// Refuses a directory in which a restore could not write, or whose database cannot be renamed.
     pub(crate) fn check_changeable(&self) -> Result<(), RestoreError> {
         self.check_changeable_around()?;
         let journals = self.path.join(JOURNAL_NAME);
@@ -167,11 +167,11 @@ impl DataDir {
         Ok(check_writable(&self.path)?)
     }
 
-    /// What owner, group or mode the database in place, or the guard, has that it should not have, in a sentence.
+    /// Describes a wrong owner, group or mode of the database in place, or of the guard.
     pub fn owner_lacking(&self, journal: &Journal) -> Option<String> {
         let inside = Inheritance::inside(&self.path).ok()?;
         let of_database = match journal.step {
-            // The old database is in its place again, as it was.
+            // The old database is back in its place, unchanged.
             Step::Undone => None,
             _ if journal.had_database => {
                 Inheritance::replacing(&self.broken(journal)).ok()?.lacking(&self.database())
@@ -181,22 +181,22 @@ impl DataDir {
         of_database.or_else(|| inside.lacking(&self.guard()))
     }
 
-    /// Whether nothing has that name.
+    /// Returns whether the name is unused.
     pub(crate) fn is_free(&self, path: &Path) -> bool {
         fs::symlink_metadata(path).is_err()
     }
 
-    /// Where the new database of a restore is made.
+    /// Returns the path at which a restore makes the new database.
     pub(crate) fn incoming(&self, journal: &Journal) -> PathBuf {
         self.path.join(incoming_name(journal.number))
     }
 
-    /// What the old database is called after a restore.
+    /// Returns the path of the old database after a restore.
     pub fn broken(&self, journal: &Journal) -> PathBuf {
         self.path.join(broken_name(&journal.began))
     }
 
-    /// Databases that restores left here, by name: old ones, restored ones that were taken back, unfinished ones.
+    /// Returns the databases that restores left here, by name: old ones, undone ones, unfinished ones.
     pub fn kept(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.path) else { return Vec::new() };
         let mut kept: Vec<PathBuf> = entries
@@ -208,14 +208,14 @@ impl DataDir {
         kept
     }
 
-    /// What the restored database is called after the way back.
+    /// Returns the path of the restored database after an undo.
     pub fn undone(&self, journal: &Journal) -> PathBuf {
         let began = journal.undo_began.as_deref().unwrap_or(&journal.began);
         self.path.join(undone_name(began))
     }
 }
 
-/// What a directory is if it is no data directory, and which path may have been meant.
+/// Describes a directory that is not a data directory, and names the path that may have been meant.
 fn other_than_data_dir(path: &Path) -> Option<String> {
     if path.join("CURRENT").exists() {
         let home = directories_around(path, 2).find(|directory| is_data_dir(directory));
@@ -245,7 +245,7 @@ fn other_than_data_dir(path: &Path) -> Option<String> {
     }
 }
 
-/// Whether a directory has what only a guardian's data directory has.
+/// Returns whether a directory contains what only a guardian's data directory contains.
 fn is_data_dir(path: &Path) -> bool {
     let is_inside = |name: &str| path.join(name).is_dir();
     path.join(CONSENSUS).is_file() || is_inside(DATABASE_NAME) || is_inside(CHECKPOINTS_NAME)

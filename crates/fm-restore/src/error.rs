@@ -1,4 +1,4 @@
-//! Why a restore was refused or could not be finished.
+//! The reasons that a restore is refused or cannot be finished.
 
 use std::path::PathBuf;
 
@@ -10,16 +10,16 @@ use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
 
-/// Why a restore was refused or could not be finished.
+/// The reason that a restore is refused or cannot be finished.
 #[derive(Debug, Error)]
 pub enum RestoreError {
-    /// Something could not be read, or the job was interrupted.
+    /// Data could not be read, or the job was interrupted.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// A file or directory could not be read, written or renamed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The source could not be opened, or not be written as a database.
+    /// The source could not be opened, or could not be written as a database.
     #[error(transparent)]
     Backup(#[from] BackupError),
     /// The guardian's files cannot be used, or do not belong together.
@@ -34,7 +34,7 @@ pub enum RestoreError {
     /// The guardian of the data directory was moved away.
     #[error(transparent)]
     MovedAway(#[from] MovedAway),
-    /// The data directory does not say which guardian it is of.
+    /// The data directory does not contain the guardian's number.
     #[error("{path} does not say which guardian it is of: its local.json has no number of one in the keys")]
     NoNumber {
         /// The data directory.
@@ -48,19 +48,19 @@ pub enum RestoreError {
         /// The archive of that move.
         archive: PathBuf,
     },
-    /// The way back from a move has begun.
+    /// An undo of a move has begun.
     #[error("the way back from the move of {path} was begun and is not finished")]
     MovingBack {
         /// The data directory.
         path: PathBuf,
     },
-    /// There is no move to take back.
+    /// There is no move to undo.
     #[error("the guardian of {path} was not moved")]
     NothingMoved {
         /// The data directory.
         path: PathBuf,
     },
-    /// The move was finished, and nobody says whether the guardian ran at the new place.
+    /// The move was finished, and the user does not state whether the guardian ran at the new place.
     #[error(
         "the guardian of {path} may have run at the new place, and what it signed there is not here: session {at_least} at \
          least"
@@ -76,7 +76,7 @@ pub enum RestoreError {
     StaysSealed {
         /// What happened.
         what: String,
-        /// Whether the user ended it.
+        /// Whether the user interrupted it.
         is_interrupted: bool,
     },
     /// The directory of a new guardian is a mount point.
@@ -85,35 +85,35 @@ pub enum RestoreError {
         /// The directory.
         path: PathBuf,
     },
-    /// The directory of a new guardian is there and is not empty.
+    /// The directory of a new guardian exists and is not empty.
     #[error("{path} is there and is not empty: {what}")]
     NotEmpty {
         /// The directory.
         path: PathBuf,
-        /// What it holds.
+        /// Its content.
         what: String,
     },
-    /// A path that is no guardian's data directory.
+    /// The path is not a guardian's data directory.
     #[error("{path} is no guardian's data directory: {what}")]
     NotADataDir {
         /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         what: String,
     },
-    /// A link where a directory should be.
+    /// A link in the place of a directory.
     #[error("{path} is a symbolic link, and a restore exchanges directories by their names")]
     Link {
         /// The link.
         path: PathBuf,
     },
-    /// Another restore is at work.
+    /// Another restore is running.
     #[error("another restore works on {path}")]
     Busy {
         /// The data directory.
         path: PathBuf,
     },
-    /// A file under one of our names that is not of our making.
+    /// A file has one of our names, but these tools did not write it.
     #[error("{path} is not what these tools write: {what}")]
     NotOurs {
         /// The file.
@@ -121,17 +121,17 @@ pub enum RestoreError {
         /// What is wrong with it.
         what: String,
     },
-    /// A file of a newer version.
+    /// A file has a newer version.
     #[error("{path} is of version {version} of its format, and this program knows {known}")]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its version.
         version: u64,
-        /// The known one.
+        /// The newest known version.
         known: u64,
     },
-    /// The source is not of sessions.
+    /// The source does not hold sessions.
     #[error("{path} is a history of era {era}: restored are databases of v0.2 and later")]
     OtherEra {
         /// The source.
@@ -139,36 +139,36 @@ pub enum RestoreError {
         /// Its era.
         era: &'static str,
     },
-    /// What a conversion wrote.
+    /// The source is the output of a conversion.
     #[error("{path} is the work of a conversion, not a state of a guardian")]
     Migrated {
         /// The source.
         path: PathBuf,
     },
-    /// An archive that does not hold all of a guardian's state.
+    /// An archive does not hold a guardian's full state.
     #[error("{path} is no archive of a guardian's full state: {what}")]
     NotFull {
         /// The archive.
         path: PathBuf,
-        /// What it says of itself.
+        /// The content that it states.
         what: String,
     },
-    /// A source of another federation.
+    /// The source is of another federation.
     #[error("{path} is of federation {stated}, this guardian's is {known}")]
     OtherFederation {
         /// The source.
         path: PathBuf,
-        /// What it states.
+        /// The federation that it states.
         stated: String,
-        /// What the config says.
+        /// The federation of the config.
         known: String,
     },
-    /// An archive that is not shown to be of this guardian.
+    /// The archive is not proven to be of this guardian.
     #[error("{path} is the state of guardian {stated} by its own word, and this is guardian {own}")]
     OtherGuardian {
         /// The archive.
         path: PathBuf,
-        /// What it states.
+        /// The guardian that it states.
         stated: String,
         /// This guardian.
         own: String,
@@ -191,7 +191,7 @@ pub enum RestoreError {
         /// The first one.
         first: String,
     },
-    /// The keys are those of somebody else, or the source is.
+    /// The keys, or the source, belong to another federation.
     #[error("{path} is not signed with these keys: {what}")]
     WrongKeys {
         /// The source.
@@ -199,22 +199,22 @@ pub enum RestoreError {
         /// The finding.
         what: String,
     },
-    /// A name that no checkpoint has.
+    /// The name is not a checkpoint's.
     #[error("{name:?} is not the name of a checkpoint: {what}")]
     NoCheckpointName {
         /// The name.
         name: String,
-        /// Why not.
+        /// The reason.
         what: &'static str,
     },
-    /// A checkpoint under the number of another session.
+    /// A checkpoint has the number of another session.
     #[error("{path} ends with session {last}, not with session {named}")]
     OtherSession {
         /// The checkpoint.
         path: PathBuf,
-        /// The session that its name says.
+        /// The session in its name.
         named: u64,
-        /// The one that it ends with.
+        /// The session with which it ends.
         last: u64,
     },
     /// The other guardians have another history.
@@ -224,37 +224,37 @@ pub enum RestoreError {
     Disagree {
         /// The source.
         path: PathBuf,
-        /// How many differ.
+        /// The number of copies that differ.
         against: usize,
-        /// How many there are, the source included.
+        /// The number of copies, including the source.
         voters: usize,
-        /// The first that differs.
+        /// The first copy that differs.
         first: PathBuf,
     },
-    /// Nobody can say up to where the guardian made units.
+    /// It is not known up to which session the guardian made units.
     #[error(
         "it is not known up to which session this guardian has signed units ({why}): at least {at_least}"
     )]
     GuardUnknown {
-        /// The least that it can be.
+        /// The lowest possible session.
         at_least: u64,
-        /// What stands in the way.
+        /// The reason.
         why: String,
     },
-    /// A guard was asked for that is too low.
+    /// The requested guard is too low.
     #[error("--guard-until {given} is too low: {why}, so it is {at_least} at least")]
     GuardTooLow {
         /// The session given.
         given: u64,
-        /// The least that it can be.
+        /// The lowest possible session.
         at_least: u64,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// A federation of one would lose what nobody else has.
+    /// A federation of one guardian would lose data for which there is no other source.
     #[error("with {path}, this federation of one guardian loses for ever: {what}")]
     PermanentLoss {
-        /// What is to be restored.
+        /// The source to restore.
         path: PathBuf,
         /// What is lost.
         what: String,
@@ -262,15 +262,15 @@ pub enum RestoreError {
     /// A restore of something else has begun.
     #[error("a restore of {chosen} was begun here and is not finished (step {step})")]
     UnderWay {
-        /// What it restores.
+        /// The source that it restores.
         chosen: String,
-        /// The last step done.
+        /// The last finished step.
         step: &'static str,
     },
-    /// The way back was begun.
+    /// An undo has begun.
     #[error("the way back from the restore of {chosen} was begun and is not finished")]
     Undoing {
-        /// What was restored.
+        /// The source that was restored.
         chosen: String,
     },
     /// There is nothing to undo.
@@ -279,46 +279,46 @@ pub enum RestoreError {
         /// The data directory.
         path: PathBuf,
     },
-    /// The restored database was written to.
+    /// Rows were written to the restored database.
     #[error("{path} was written to since it was restored: {what}")]
     Written {
         /// The database.
         path: PathBuf,
-        /// What is new in it.
+        /// The new rows.
         what: String,
     },
-    /// A name that is needed is taken.
+    /// A needed name is taken.
     #[error("{path} is in the way")]
     InTheWay {
         /// The path.
         path: PathBuf,
     },
-    /// What was written does not read back as it should.
+    /// Written data does not read back correctly.
     #[error("what was written is not what was read: {what}")]
     ReadBack {
         /// What differs.
         what: String,
     },
-    /// The new database did not prove itself in its place, and the old one was put back.
+    /// The new database failed its proof in its place, and the old one was put back.
     #[error("the restored database did not prove itself in its place, and the old one was put back: {what}")]
     PutBack {
-        /// What was wrong.
+        /// The failure.
         what: String,
     },
-    /// The database in place is not the one that was restored.
+    /// The database in place is not the restored one.
     #[error("{path} is in its place and does not prove itself: {what}")]
     NotItself {
         /// The database.
         path: PathBuf,
-        /// What was wrong.
+        /// The difference.
         what: String,
     },
-    /// The job failed or was interrupted when the databases had changed places.
+    /// The job failed or was interrupted after the databases had changed places.
     #[error("{what}; the restored database is in its place, its last proof is not finished")]
     AfterSwap {
         /// What happened.
         what: String,
-        /// Whether that was the user's wish.
+        /// Whether the user interrupted it.
         interrupted: bool,
     },
 }

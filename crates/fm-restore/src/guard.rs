@@ -1,7 +1,8 @@
-//! The equivocation guard: up to which session this guardian takes no part in making units.
+//! The equivocation guard: the session up to which this guardian makes no units.
 //!
-//! A guardian that forgot units which it signed would sign others in their place, and be a forker. Invariant: a restore
-//! never lowers the session of a guard that is there; what another version or hand wrote is refused, not replaced.
+//! A guardian that forgot the units it signed would sign others in their place: it would fork. Invariant: a
+//! restore never lowers the session of an existing guard. A guard that another version or a person wrote is
+//! refused, not replaced.
 
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::small_file::{format_of, read_small};
 const FORMAT: &str = "fm-equivocation-guard";
 const VERSION: u64 = 1;
 
-/// What the file says. Described in `docs/formats/equivocation-guard.md`.
+/// The content of the file. Described in `docs/formats/equivocation-guard.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
@@ -24,23 +25,23 @@ pub struct Guard {
     pub version: u64,
     /// The last session in which the guardian makes no units.
     pub until_session: u64,
-    /// The guardian's number, if its files say it.
+    /// The guardian's number, if its files name it.
     pub peer: Option<u16>,
-    /// Id of the federation in hex, if its config says it.
+    /// Id of the federation in hex, if its config names it.
     pub federation: Option<String>,
-    /// Why: `restore`, or `undo` of one.
+    /// The reason: `restore`, or `undo`.
     pub reason: String,
-    /// What the session was concluded from, for people.
+    /// The evidence for the session, in words.
     pub evidence: String,
     /// The last finished session of the database that was put in place.
     pub restored_session: u64,
-    /// The history root up to there, in hex.
+    /// The history root up to that session, in hex.
     pub history_root: String,
-    /// When, such as `20261121T093000Z`.
+    /// The time, such as `20261121T093000Z`.
     pub time: String,
 }
 
-/// What is to be guarded, and why.
+/// The input for a guard.
 pub(crate) struct Guarded<'a> {
     pub(crate) until: u64,
     pub(crate) peer: Option<u16>,
@@ -56,7 +57,7 @@ impl Guard {
     /// Reads the guard of a data directory, if there is one.
     ///
     /// # Errors
-    /// If the file cannot be read, is no guard, or is of a newer version.
+    /// Fails if the file cannot be read, is not a guard, or has a newer version.
     pub fn read(data_dir: &Path) -> Result<Option<Self>, RestoreError> {
         let path = data_dir.join(GUARD_NAME);
         let Some(text) = read_small(&path)? else { return Ok(None) };
@@ -69,7 +70,7 @@ impl Guard {
             .map_err(|error| RestoreError::NotOurs { path: path.to_owned(), what: error.to_string() })
     }
 
-    /// A guard for what is restored now, no lower than the one that is there.
+    /// Returns a guard for the current restore, no lower than the existing one.
     pub(crate) fn new(guarded: Guarded<'_>, existing: Option<&Self>) -> Self {
         let kept = existing.filter(|guard| guard.until_session > guarded.until);
         let evidence = match kept {
@@ -96,7 +97,7 @@ impl Guard {
     }
 }
 
-/// Characters of evidence that are kept over several restores.
+/// The most characters of evidence that are kept over several restores.
 const MOST_EVIDENCE: usize = 2000;
 
 #[cfg(test)]

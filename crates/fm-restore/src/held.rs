@@ -1,4 +1,4 @@
-//! The database that is in its place: what it holds of the session in progress, and whether a restore put it there.
+//! The database in place: what it holds of the session in progress, and whether a restore put it there.
 
 use fm_audit::Origin;
 use fm_crypto::SessionKeys;
@@ -11,7 +11,7 @@ use crate::RestoreError;
 use crate::data_dir::DataDir;
 use crate::moving::no_session;
 
-/// What is in the place.
+/// The database in place.
 pub(crate) struct InPlace {
     pub(crate) held: Held,
     /// Its last finished session.
@@ -20,7 +20,7 @@ pub(crate) struct InPlace {
     pub(crate) is_restored: bool,
 }
 
-/// Looks at a database that is whole, but for the torn end of its log, which a crash leaves.
+/// Reads a database that is whole, except for a torn end of its log, which a crash leaves.
 pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<InPlace, RestoreError> {
     let path = dir.database();
     let store = ReadStore::open(&path)?;

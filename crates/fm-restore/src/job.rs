@@ -1,7 +1,8 @@
 //! A restore, step by step. Each step is in the journal before the next begins.
 //!
-//! Invariants: before the swap every failure leaves the old state and nothing else; from the swap on the new database is
-//! whole in its place, and every failure leaves a journal that the same command, or `undo`, goes on from.
+//! Invariants: before the swap, every failure leaves exactly the old state. After the swap, the new database
+//! is whole in its place, and every failure leaves a journal from which the same command, or `undo`,
+//! continues.
 
 use std::fs;
 use std::path::Path;
@@ -23,10 +24,11 @@ use crate::plan::{Plan, Restore};
 use crate::prove::Proving;
 
 impl Restore<'_> {
-    /// Does what was decided.
+    /// Runs a decided restore.
     ///
     /// # Errors
-    /// If something cannot be read or written, or does not prove itself. What is left then: see the module.
+    /// Fails if data cannot be read or written, or fails its proof. The module's documentation says what is
+    /// left then.
     pub fn run(
         &self,
         dir: &LockedDir,
@@ -52,10 +54,10 @@ impl Restore<'_> {
         self.go_on(dir, journal, control)
     }
 
-    /// Goes on from the step that was done last.
+    /// Continues after the last finished step.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// Fails as [`run`](Self::run) does.
     pub fn resume(
         &self,
         dir: &LockedDir,
@@ -66,7 +68,7 @@ impl Restore<'_> {
         self.go_on(dir, journal, control)
     }
 
-    /// From a new database that is whole, to the end.
+    /// Runs the steps from a whole new database to the end.
     fn go_on(
         &self,
         dir: &DataDir,
@@ -104,8 +106,8 @@ impl Restore<'_> {
         Ok(journal)
     }
 
-    /// Whether the database in place is the restored one and what a node wrote to it since: proven, with the restored
-    /// history as its beginning.
+    /// Returns whether the database in place is the restored one with the rows that a node wrote since:
+    /// proven, and beginning with the restored history.
     fn has_grown(
         &self,
         dir: &DataDir,
@@ -131,7 +133,7 @@ fn build(
     write_database(&plan.origin, &incoming, proving.control)?;
     proving.copy(&incoming, &journal.proof)?;
     replace_file(&incoming.join(RESTORED_NAME), mark(journal).as_bytes())?;
-    // The node's user opens it, whoever restores.
+    // The node's user opens it, whichever user restores.
     Inheritance::replacing(&dir.database())?.give(&incoming)?;
     journal.advance(Step::Built, dir.path())
 }
@@ -143,13 +145,13 @@ fn swap_in(dir: &DataDir, journal: &mut Journal, control: Control<'_>) -> Result
         set_guard(dir, journal.guard.as_ref().map(|guard| guard.text()).as_deref())?;
         journal.advance(Step::Guarded, dir.path())?;
     }
-    // A server that starts now waits for the lock, or is told that the database is in use.
+    // A server that starts now waits for the lock, or reports that the database is in use.
     let _locked = DatabaseLock::take(&dir.database())?;
     with_swap_in(dir, journal, |swap| swap.run())?;
     journal.advance(Step::Swapped, dir.path())
 }
 
-/// The swap of a restore.
+/// Returns the swap of a restore.
 pub(crate) fn with_swap_in<T>(dir: &DataDir, journal: &Journal, act: impl FnOnce(Swap<'_>) -> T) -> T {
     let is_new = |path: &Path| is_marked(path, journal);
     let (place, incoming, outgoing) = (dir.database(), dir.incoming(journal), dir.broken(journal));
@@ -161,7 +163,7 @@ pub(crate) fn stage(dir: &DataDir, journal: &Journal) -> Result<Stage, RestoreEr
         .ok_or_else(|| RestoreError::InTheWay { path: dir.incoming(journal) })
 }
 
-/// Whether the databases have not begun to change places.
+/// Returns whether the databases have not begun to change places.
 pub(crate) fn is_before(dir: &DataDir, journal: &Journal) -> Result<bool, RestoreError> {
     Ok(stage(dir, journal)? == Stage::Before)
 }
@@ -170,7 +172,7 @@ fn mark(journal: &Journal) -> String {
     format!("made by restore {} of {}\n", journal.number, journal.began)
 }
 
-/// Whether a database was made by this restore.
+/// Returns whether a database was made by this restore.
 pub(crate) fn is_marked(database: &Path, journal: &Journal) -> bool {
     fs::read(database.join(RESTORED_NAME)).is_ok_and(|text| text == mark(journal).as_bytes())
 }
@@ -183,24 +185,25 @@ pub(crate) fn set_guard(dir: &DataDir, text: Option<&str>) -> Result<(), StoreEr
     }
 }
 
-/// Back to the old state, from before the swap: as if nothing had been begun.
+/// Returns to the old state, from before the swap, as if nothing had begun.
 pub(crate) fn give_up(dir: &DataDir, journal: &Journal) -> Result<(), RestoreError> {
     let incoming = dir.incoming(journal);
     if !dir.is_free(&incoming) {
         fs::remove_dir_all(&incoming).map_err(|source| StoreError::io(&incoming, source))?;
-        // Before the journal goes: nobody would know whose it was.
+        // Before the journal is removed: without it, the owner of the directory would be unknown.
         sync_name(&incoming)?;
     }
     if journal.step > Step::Building {
         set_guard(dir, journal.guard_before.as_deref())?;
     }
     remove_file(&journal.path(dir.path()))?;
-    // Best effort: it goes if this was the first restore.
+    // Best effort: the directory becomes empty if this was the first restore.
     let _ = fs::remove_dir(dir.path().join(JOURNAL_NAME));
     Ok(())
 }
 
-/// The error that a restore ends with, its traces removed; if they cannot be, the journal tells.
+/// Removes the traces of a failed restore and returns its error; if they cannot be removed, the journal
+/// remains.
 fn given_up(dir: &DataDir, journal: &Journal, error: RestoreError) -> RestoreError {
     let _ = give_up(dir, journal);
     error
@@ -211,7 +214,7 @@ fn after_swap(error: &RestoreError) -> RestoreError {
     RestoreError::AfterSwap { what: sentence(error), interrupted }
 }
 
-/// The way back from a swap whose result did not prove itself.
+/// Undoes a swap whose result failed its proof.
 fn put_back(dir: &DataDir, journal: &mut Journal, error: &RestoreError) -> RestoreError {
     journal.undo_began = Some(journal.began.clone());
     journal.guard_undone.clone_from(&journal.guard_before);
@@ -222,7 +225,7 @@ fn put_back(dir: &DataDir, journal: &mut Journal, error: &RestoreError) -> Resto
     }
 }
 
-/// The identity of a database's rows.
+/// Returns the identity of a database's rows.
 pub(crate) fn identity_of(database: &Path, control: Control<'_>) -> Result<String, RestoreError> {
     let store = ReadStore::open(database)?;
     if let Some(omission) = store.omissions().first() {

@@ -1,7 +1,7 @@
-//! The journal of a restore: what was decided, and which step was done last.
+//! The journal of a restore: the decision, and the last finished step.
 //!
-//! Each restore of a data directory has a file of its own, numbered from 1. Invariants: a step is in the journal, synced,
-//! before the next begins; nothing in it becomes part of a path but numbers and moments of a fixed shape.
+//! Each restore of a data directory has its own file, numbered from 1. Invariants: a step is in the journal,
+//! synced, before the next begins. Only numbers and times of a fixed shape become part of a path.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,28 +20,28 @@ use crate::stamp::Stamp;
 const FORMAT: &str = "fm-restore-journal";
 const VERSION: u64 = 1;
 
-/// What was done last.
+/// The last finished step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// It is decided and confirmed; the new database may be there in part.
+    /// Decided and confirmed; part of the new database may exist.
     Building,
     /// The new database is whole, synced and proven, beside the old one.
     Built,
     /// The equivocation guard is written; the two databases may have changed places.
     Guarded,
-    /// The new database is in its place, the old one kept.
+    /// The new database is in its place; the old one is kept.
     Swapped,
-    /// What is in place has proven itself again.
+    /// The database in place has passed its proof again.
     Done,
-    /// The way back was decided and confirmed.
+    /// The undo is decided and confirmed.
     Undoing,
-    /// The old database is in its place again, the restored one kept.
+    /// The old database is back in its place; the restored one is kept.
     Undone,
 }
 
 impl Step {
-    /// Its name in files and on the screen.
+    /// Returns its name in files and on the screen.
     pub fn name(self) -> &'static str {
         match self {
             Self::Building => "building",
@@ -54,13 +54,13 @@ impl Step {
         }
     }
 
-    /// Whether something remains to be done.
+    /// Returns whether steps remain.
     pub fn is_under_way(self) -> bool {
         !matches!(self, Self::Done | Self::Undone)
     }
 }
 
-/// What is restored from.
+/// The source of a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", tag = "kind")]
 pub enum Chosen {
@@ -69,23 +69,23 @@ pub enum Chosen {
         /// Its number: its last session.
         number: u64,
     },
-    /// A checkpoint of the same data directory that has another name than its last session.
+    /// A checkpoint of the same data directory whose name is not its last session.
     NamedCheckpoint {
         /// Its name.
         name: String,
     },
     /// An archive.
     Archive {
-        /// Where it was.
+        /// Its path at the time.
         path: PathBuf,
     },
 }
 
 impl Chosen {
-    /// The checkpoint of this name.
+    /// Returns the checkpoint of this name.
     ///
     /// # Errors
-    /// If the name leads out of the directory of checkpoints, or is that of unfinished work.
+    /// Fails if the name leads out of the directory of checkpoints, or belongs to unfinished work.
     pub fn checkpoint(name: &str) -> Result<Self, RestoreError> {
         let refused = |what| RestoreError::NoCheckpointName { name: name.to_owned(), what };
         if !is_entry_name(name) {
@@ -113,7 +113,7 @@ impl std::fmt::Display for Chosen {
     }
 }
 
-/// What is proven of a database or archive: two with equal proofs hold the same rows.
+/// The facts proven of a database or archive: two with equal proofs hold the same rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
@@ -142,29 +142,29 @@ pub struct Journal {
     /// Its number among the restores of this data directory.
     #[serde(skip)]
     pub number: u32,
-    /// What was done last.
+    /// The last finished step.
     pub step: Step,
-    /// When it began, such as `20261121T093000Z`; part of the old database's new name.
+    /// The time at which it began, such as `20261121T093000Z`; part of the old database's new name.
     pub began: String,
-    /// When the way back began.
+    /// The time at which the undo began.
     pub undo_began: Option<String>,
-    /// What is restored.
+    /// The source of the restore.
     pub source: Chosen,
-    /// What was proven of it.
+    /// The proof of the source.
     pub proof: Proof,
     /// Whether there was a database before.
     pub had_database: bool,
-    /// The guard that is written, if there is anything to guard.
+    /// The guard that is written, if one is needed.
     pub guard: Option<Guard>,
-    /// The text of the guard that was there before.
+    /// The text of the previous guard.
     pub guard_before: Option<String>,
-    /// The text of the guard to be there after the way back.
+    /// The text of the guard after an undo.
     pub guard_undone: Option<String>,
     /// Version of the tool.
     pub tool_version: String,
 }
 
-/// What a journal begins with.
+/// The input for a new journal.
 pub(crate) struct Beginning<'a> {
     pub(crate) number: u32,
     pub(crate) began: Stamp,
@@ -195,7 +195,8 @@ impl Journal {
         }
     }
 
-    /// The newest restore of a data directory that was not undone, and the number of the newest of all.
+    /// Returns the newest restore of a data directory that was not undone, and the number of the newest
+    /// restore.
     pub(crate) fn current(data_dir: &Path) -> Result<(Option<Self>, u32), RestoreError> {
         let numbers = numbers(data_dir)?;
         for number in numbers.iter().rev() {
@@ -220,7 +221,7 @@ impl Journal {
         Ok(Self { number, ..journal })
     }
 
-    /// Writes the journal with the step that was done.
+    /// Writes the journal with the finished step.
     pub(crate) fn advance(&mut self, step: Step, data_dir: &Path) -> Result<(), RestoreError> {
         let before = std::mem::replace(&mut self.step, step);
         let mut text = serde_json::to_vec_pretty(self).expect("a journal has only text keys");
@@ -229,7 +230,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Where the file is.
+    /// Returns the path of the file.
     pub(crate) fn path(&self, data_dir: &Path) -> PathBuf {
         path_of(data_dir, self.number)
     }
@@ -239,7 +240,7 @@ fn path_of(data_dir: &Path, number: u32) -> PathBuf {
     data_dir.join(JOURNAL_NAME).join(format!("{number}.json"))
 }
 
-/// The numbers of all restores, ascending.
+/// Returns the numbers of all restores, ascending.
 fn numbers(data_dir: &Path) -> Result<Vec<u32>, RestoreError> {
     let path = data_dir.join(JOURNAL_NAME);
     let entries = match fs::read_dir(&path) {

@@ -1,5 +1,5 @@
-//! What the state that is restored keeps of the old database's session in progress and of its client backups: the plan
-//! counts as lost only what it does not.
+//! The parts of the old database's session in progress, and of its client backups, that the restored state
+//! also has. The plan reports only the rest as lost.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ pub(crate) struct Incoming<'a> {
     pub(crate) layout: &'static BlockLayout,
 }
 
-/// Accepted items of one session by their bytes, and how often each is there.
+/// Accepted items of one session by their bytes, each with its number of occurrences.
 #[derive(Default)]
 pub(crate) struct KeptItems(BTreeMap<Vec<u8>, u64>);
 
 impl KeptItems {
-    /// Takes one item with these bytes; false if there is none left.
+    /// Takes one item with these bytes; returns false if there is no such item left.
     pub(crate) fn take(&mut self, item: &[u8]) -> bool {
         match self.0.get_mut(item) {
             Some(left) if *left > 0 => {
@@ -41,14 +41,15 @@ impl KeptItems {
 }
 
 impl Incoming<'_> {
-    /// The accepted items that it has of a session, finished or in progress.
+    /// Returns the accepted items that this state has of a session, finished or in progress.
     pub(crate) fn items(&self, session: u64) -> Result<KeptItems, RestoreError> {
         let mut kept = KeptItems::default();
         if session == self.last.saturating_add(1) {
             let stored = StoredUnits::read(self.origin)?;
             stored.accepted.into_iter().for_each(|(_, value)| kept.add(value));
         } else if session <= self.last {
-            // What does not decode is not kept: rather a loss too many is reported than one too few.
+            // An item that does not decode counts as not kept: the plan would rather report a loss too many
+            // than too few.
             let record = self.get(&session_key(session))?;
             let block = record.and_then(|record| decode_block(&record, self.layout).ok());
             let items = block.into_iter().flat_map(|block| block.items);
@@ -57,7 +58,7 @@ impl Incoming<'_> {
         Ok(kept)
     }
 
-    /// Whether it has that row.
+    /// Returns whether this state has that row.
     pub(crate) fn has(&self, key: &[u8], value: &[u8]) -> Result<bool, RestoreError> {
         Ok(self.get(key)?.is_some_and(|kept| kept == value))
     }

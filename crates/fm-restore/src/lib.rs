@@ -1,8 +1,9 @@
-//! Putting a guardian back on a state that is proven, and back again: the jobs behind `fm-checkpoint restore`, `status`,
-//! `undo` and `move`.
+//! Restores a guardian to a proven state, and undoes a restore: the jobs of `fm-checkpoint restore`,
+//! `status`, `undo` and `move`.
 //!
-//! Invariants: nothing is moved before the source is proven whole; the old database is kept, whatever its state; wherever a
-//! job is cut off, the journal tells how it goes on or back; no restore lowers the equivocation guard.
+//! Invariants: nothing is moved before the source is proven whole. The old database is kept, whatever its
+//! state. Wherever a job is cut off, the journal says how to continue or undo it. No restore lowers the
+//! equivocation guard.
 
 mod data_dir;
 mod error;

@@ -1,9 +1,10 @@
-//! Moving a guardian to another place: its last state becomes an archive, and nothing starts at the old place any more.
+//! Moves a guardian to another place: its last state becomes an archive, and no server can start at the old
+//! place.
 //!
-//! Sealing comes first, the archive second: what is archived can no longer change. Invariants: the private keys leave their
-//! place before the database does and come back after it, so that no server ever finds keys without the state that they
-//! signed; the database's name is taken by a file in the same step, so that no server makes an empty one there; wherever a
-//! move is cut off, the marker says how it continues or goes back.
+//! Sealing comes first, then the archive: the archived state can no longer change. Invariants: the private
+//! keys leave their place before the database does and return after it, so that no server ever finds keys
+//! without the state that they signed. In the same step a file takes the database's name, so that no server
+//! makes an empty database there. Wherever a move is cut off, the marker says how it continues or is undone.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -26,13 +27,13 @@ use crate::stamp::Stamp;
 /// The last session in which the guardian can have signed units, as the user states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stated {
-    /// This one.
+    /// This session.
     Session(u64),
-    /// None that is not in the database.
+    /// No session that is missing from the database.
     None,
 }
 
-/// What is to be moved, and what the user says of it.
+/// The input for a move.
 #[derive(Clone)]
 pub struct Move<'a> {
     /// The guardians' public keys.
@@ -41,35 +42,36 @@ pub struct Move<'a> {
     pub federation: Option<&'a str>,
     /// The archive to write.
     pub archive: &'a Location,
-    /// Public keys that it is encrypted to.
+    /// Public keys that the archive is encrypted to.
     pub recipients: &'a [Recipient],
     /// Zstandard level.
     pub level: i32,
     /// The last session in which the guardian may have signed units, if the user states one.
     pub guard_until: Option<Stated>,
-    /// Now.
+    /// The current time.
     pub now: SystemTime,
     /// Program and version.
     pub tool: &'a str,
 }
 
-/// A move that is decided.
+/// A decided move.
 pub struct MovePlan {
-    /// What the marker will say.
+    /// The content of the marker.
     pub marker: Moved,
-    /// Whether an earlier run has begun it.
+    /// Whether an earlier run began it.
     pub is_begun: bool,
     /// The database's last finished session.
     pub last: u64,
-    /// What the guard was concluded from; empty if there is none.
+    /// The evidence for the guard; empty if there is no guard.
     pub evidence: String,
 }
 
 impl Move<'_> {
-    /// Decides; writes nothing.
+    /// Decides on the move; writes nothing.
     ///
     /// # Errors
-    /// If a server runs, the database is not whole, or it is not known whether it is the one that ran last.
+    /// Fails if a server runs, the database is not whole, or it is unknown whether it is the one that ran
+    /// last.
     pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<MovePlan, RestoreError> {
         if let Some(marker) = dir.marker()? {
             return self.begun(dir, marker);
@@ -102,7 +104,7 @@ impl Move<'_> {
         Ok(MovePlan { marker, is_begun: false, last: found.last, evidence })
     }
 
-    /// A move that an earlier run has begun: the same archive, or nothing.
+    /// Continues a move that an earlier run began: only to the same archive.
     fn begun(&self, dir: &DataDir, marker: Moved) -> Result<MovePlan, RestoreError> {
         if marker.step == MovedStep::Undoing {
             return Err(RestoreError::MovingBack { path: dir.path().to_owned() });
@@ -114,7 +116,7 @@ impl Move<'_> {
         Ok(MovePlan { marker, is_begun: true, last, evidence: String::new() })
     }
 
-    /// Up to which session the guardian makes no units at the new place, and why.
+    /// Returns the session up to which the guardian makes no units at the new place, and the evidence.
     fn guard(
         &self,
         found: &InPlace,
@@ -151,11 +153,11 @@ impl Move<'_> {
         Ok((forgotten.max(before), evidence))
     }
 
-    /// Does what was decided.
+    /// Runs a decided move.
     ///
     /// # Errors
-    /// If something cannot be read, written or renamed, or the database is not proven. A move that this call began is then
-    /// taken back; one that an earlier run began stays sealed, for its archive may be there.
+    /// Fails if data cannot be read, written or renamed, or if the database is not proven. A move that this
+    /// call began is then undone; one that an earlier run began stays sealed, because its archive may exist.
     pub fn run(
         &self,
         dir: &LockedDir,
@@ -175,7 +177,7 @@ impl Move<'_> {
                 is_interrupted: is_interrupted(&error),
             }),
             Err(error) => {
-                // If that fails as well, the marker says how it goes back.
+                // If that fails as well, the marker says how to undo the move.
                 let _ = take_back(dir, &mut marker);
                 Err(error)
             }
@@ -240,7 +242,7 @@ impl Move<'_> {
     }
 }
 
-/// The way back from a move.
+/// The undo of a move.
 #[derive(Clone, Copy)]
 pub struct MoveBack<'a> {
     /// The guardians' public keys.
@@ -250,17 +252,18 @@ pub struct MoveBack<'a> {
 }
 
 impl MoveBack<'_> {
-    /// Whether it can be done; writes nothing.
+    /// Decides whether the move can be undone; writes nothing.
     ///
     /// # Errors
-    /// If nothing was moved, or the move was finished and nobody says whether the guardian ran at the new place.
+    /// Fails if nothing was moved, or if the move was finished and the user does not state whether the
+    /// guardian ran at the new place.
     pub fn plan(&self, dir: &DataDir) -> Result<Moved, RestoreError> {
         let marker = dir.marker()?;
         let marker = marker.ok_or_else(|| RestoreError::NothingMoved { path: dir.path().to_owned() })?;
         dir.check_changeable_around()?;
         let least = marker.last.unwrap_or_default().saturating_add(1);
         match self.guard_until {
-            // A guardian that is alone makes no units: the user's word is asked for all the same.
+            // A guardian without others makes no units, but the user must state the fact all the same.
             None if marker.step == MovedStep::Moved => {
                 Err(RestoreError::MayHaveRun { path: dir.path().to_owned(), at_least: least })
             }
@@ -272,10 +275,10 @@ impl MoveBack<'_> {
         }
     }
 
-    /// Puts everything back in its place.
+    /// Puts everything back into its place.
     ///
     /// # Errors
-    /// If something cannot be written or renamed; the same command continues.
+    /// Fails if a file cannot be written or renamed; running the same command again continues.
     pub fn run(&self, dir: &LockedDir, mut marker: Moved) -> Result<Moved, RestoreError> {
         if let Some(Stated::Session(until)) = self.guard_until {
             let existing = Guard::read(dir.path())?;
@@ -321,7 +324,7 @@ fn is_interrupted(error: &RestoreError) -> bool {
     matches!(error, RestoreError::Audit(Interrupted) | RestoreError::Backup(BackupError::Audit(Interrupted)))
 }
 
-/// The archive as it is named from wherever the same command is given again.
+/// Returns the archive's path in a form that is valid from any working directory.
 fn absolute(archive: &Location) -> Result<PathBuf, RestoreError> {
     if archive.is_remote() {
         return Ok(archive.path().to_owned());
@@ -330,7 +333,7 @@ fn absolute(archive: &Location) -> Result<PathBuf, RestoreError> {
     Ok(path.map_err(|source| fm_store::StoreError::io(archive.path(), source))?)
 }
 
-/// A moment from now on whose name is not taken.
+/// Returns the first time from now on whose name is not taken.
 fn free_moment(dir: &DataDir, now: SystemTime) -> Stamp {
     let mut time = now;
     loop {

@@ -1,4 +1,4 @@
-//! What is restored from: a checkpoint or an archive, opened and shown to be this guardian's full state.
+//! The source of a restore: a checkpoint or an archive, opened and proven to be this guardian's full state.
 
 use fm_audit::{Control, Source, check_medium, open_source};
 use fm_backup::{Location, Profile, State};
@@ -6,17 +6,17 @@ use fm_history::Severity;
 
 use crate::RestoreError;
 
-/// What `kind` says in an archive of a state; other archives are a conversion's.
+/// The values of `kind` in an archive of a state; other archives belong to a conversion.
 const KINDS: [&str; 2] = ["checkpoint", "increment"];
 
-/// Opens a database or an archive; an increment with its base. Every frame of an archive is checked.
+/// Opens a database or an archive; an increment with its base. Checks every frame of an archive.
 pub(crate) fn open_origin(
     location: &Location,
     base: Option<&Location>,
     control: Control<'_>,
 ) -> Result<State, RestoreError> {
     let path = location.path();
-    // A conversion's directory holds a database as well, and one that no server has run on.
+    // A conversion's directory also holds a database, but one that no server has run on.
     if path.is_dir()
         && let Source::Migrated(_) = open_source(path, None, control)?
     {
@@ -36,16 +36,16 @@ pub(crate) fn open_origin(
     }
 }
 
-/// Whose state a source must be.
+/// The guardian whose state a source must be.
 #[derive(Clone, Copy)]
 pub(crate) struct Whose<'a> {
     pub(crate) federation: Option<&'a str>,
     pub(crate) peer: Option<u16>,
-    /// Whether any guardian's will do.
+    /// Whether any guardian's state is accepted.
     pub(crate) of_any: bool,
 }
 
-/// Refuses an archive that by its own word is not this guardian's full state.
+/// Refuses an archive that, by its own metadata, is not this guardian's full state.
 pub(crate) fn check_full(state: &State, whose: Whose<'_>) -> Result<(), RestoreError> {
     let Some(said) = state.metadata() else { return Ok(()) };
     let not_full = |what: String| RestoreError::NotFull { path: state.path().to_owned(), what };
@@ -74,7 +74,7 @@ pub(crate) fn check_full(state: &State, whose: Whose<'_>) -> Result<(), RestoreE
     Err(RestoreError::OtherGuardian { path: state.path().to_owned(), stated, own })
 }
 
-/// About how many bytes a database with its rows takes.
+/// Estimates the bytes that a database with its rows takes.
 pub(crate) fn bytes_of(state: &State) -> u64 {
     if let Some(summary) = state.summary() {
         return summary.key_bytes.saturating_add(summary.value_bytes);

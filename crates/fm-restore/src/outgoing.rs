@@ -1,6 +1,8 @@
-//! The database that is to be replaced: what it holds that the restored one will not, as far as it can be read.
+//! The database to be replaced: what it holds that the restored one will not, as far as it can be read.
 //!
-//! It may be damaged in any way: that is why one restores. Invariant: what cannot be read is told and never taken for
+//! It may be damaged in any way: damage is the reason to restore. Invariant: data that cannot be read is
+//! reported, and never taken for empty. The last session with units of the guardian is either known or
+//! reported as unknown.
 //! empty; up to which session the guardian signed units is either known or said not to be.
 
 use std::collections::BTreeMap;
@@ -21,10 +23,10 @@ use crate::RestoreError;
 use crate::kept::Incoming;
 use crate::reach::{Evidence, Reach};
 
-/// How much of the old database can be read.
+/// The readable part of the old database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// All that was looked at: what comes behind the restored session, and units.
+    /// All that was read: everything after the restored session, and units.
     Readable,
     /// All but the newest rows: the end of its log is torn.
     TornEnd(String),
@@ -32,11 +34,11 @@ pub enum Condition {
     Partly(String),
     /// Nothing.
     Unreadable(String),
-    /// There is none.
+    /// There is no database.
     Missing,
 }
 
-/// Accepted items, by what they are.
+/// Accepted items, counted by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
     /// Number of items.
@@ -47,7 +49,7 @@ pub struct Content {
     pub modules: BTreeMap<u16, ModuleContent>,
 }
 
-/// What of accepted items is a module's.
+/// The part of accepted items that belongs to one module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ModuleContent {
     /// Inputs of transactions.
@@ -58,29 +60,29 @@ pub struct ModuleContent {
     pub items: u64,
 }
 
-/// Finished sessions behind the restored one.
+/// Finished sessions after the restored one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
-    /// How many.
+    /// The number of sessions.
     pub sessions: u64,
     /// The first and the last.
     pub range: Option<(u64, u64)>,
-    /// How many carry the valid signatures of a threshold.
+    /// The number of sessions with the valid signatures of a threshold.
     pub signed: u64,
     /// Valid signatures by guardian.
     pub signers: BTreeMap<u16, u64>,
-    /// Their items.
+    /// The content of the sessions.
     pub content: Content,
 }
 
-/// What the old database holds.
+/// The content of the old database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// How much of it can be read.
+    /// The readable part of it.
     pub condition: Condition,
     /// Its last finished session.
     pub last: Option<u64>,
-    /// What comes behind the restored session.
+    /// The sessions after the restored one.
     pub lost: Lost,
     /// Accepted items of the open session that the restored state does not have.
     pub pending: Content,
@@ -88,32 +90,32 @@ pub struct Outgoing {
     pub units: Option<OpenUnits>,
     /// Encrypted backups of clients.
     pub client_backups: u64,
-    /// Those among them that the restored state does not have, or has another version of.
+    /// The backups among them of which the restored state has no version, or another one.
     pub client_backups_lost: u64,
-    /// Up to which session the guardian signed units.
+    /// The last session in which the guardian signed units.
     pub reach: Reach,
-    /// What that was concluded from.
+    /// The evidence for that session.
     pub evidence: String,
 }
 
-/// How the old database is looked at.
+/// The input for reading the old database.
 #[derive(Clone, Copy)]
 pub(crate) struct Look<'a> {
     pub(crate) database: &'a Path,
-    /// The last session of what takes its place.
+    /// The last session of the state that takes its place.
     pub(crate) restored: u64,
     pub(crate) layout: &'static BlockLayout,
     pub(crate) keys: &'a SessionKeys,
     pub(crate) peer: Option<u16>,
-    /// What takes its place, if what that keeps is not lost.
+    /// The state that takes its place, if rows that this state keeps do not count as lost.
     pub(crate) incoming: Option<Incoming<'a>>,
-    /// Where checkpoints lie beside it.
+    /// The directory of the checkpoints beside it.
     pub(crate) checkpoints: &'a Path,
     pub(crate) evidence: Evidence<'a>,
-    /// The last session of the restore that put the database in place, if one did: nothing came after until another is
-    /// finished.
+    /// The last session of the restore that put the database in place, if one did: until another session is
+    /// finished, no newer state exists.
     pub(crate) restored_to: Option<u64>,
-    /// The rounds of a session, if they are known.
+    /// The number of rounds of a session, if it is known.
     pub(crate) rounds: Option<u16>,
     pub(crate) control: Control<'a>,
 }
@@ -133,7 +135,7 @@ impl Outgoing {
         }
     }
 
-    /// What of it the restored state does not have, in words; none if there is nothing, or nothing to read it from.
+    /// Describes what the restored state lacks of it; `None` if it lacks nothing, or nothing can be read.
     pub(crate) fn loss(&self) -> Option<String> {
         let counted = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
         let transactions = self.lost.content.transactions + self.pending.transactions;
@@ -157,10 +159,11 @@ impl Outgoing {
 }
 
 impl Look<'_> {
-    /// Looks.
+    /// Reads the old database.
     ///
     /// # Errors
-    /// If the database is in use, this process lacks a right or a resource to read it, or the job was interrupted.
+    /// Fails if the database is in use, this process lacks a right or a resource to read it, or the job was
+    /// interrupted.
     pub(crate) fn look(&self) -> Result<Outgoing, RestoreError> {
         let mut held = None;
         let mut outgoing = match ReadStore::open(self.database) {
@@ -276,7 +279,7 @@ fn condition(store: &ReadStore) -> Condition {
     }
 }
 
-/// An error with its causes.
+/// Formats an error with its causes.
 pub(crate) fn sentence(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -287,7 +290,7 @@ pub(crate) fn sentence(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    // RocksDB's words come on several lines.
+    // RocksDB's messages have several lines.
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

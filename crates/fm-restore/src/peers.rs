@@ -1,7 +1,7 @@
-//! What the other guardians say: their archives, checkpoints or databases beside the one that is restored.
+//! Compares the restored source with copies of other guardians: archives, checkpoints or databases.
 //!
-//! Invariants: a witness is itself proven, with the same keys; histories are compared at their common end; module state,
-//! which nobody signs, is compared and told, and decides nothing.
+//! Invariants: a witness is itself proven, with the same keys. Histories are compared at their common end.
+//! Module state, which nobody signs, is compared and reported, but decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,29 +17,29 @@ use crate::prove::{Proven, Proving};
 /// Prefix of the accepted items of the open session.
 const PENDING: u8 = 0x01;
 
-/// What one guardian's copy says.
+/// The result for one guardian's copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Witness {
     /// The copy.
     pub path: PathBuf,
     /// Its last session.
     pub last: u64,
-    /// The last session that both have.
+    /// The last session that both copies have.
     pub common: u64,
-    /// Its history root there.
+    /// Its history root at that session.
     pub history_root: Hash,
-    /// Whether the source has the same.
+    /// Whether the source has the same root.
     pub agrees: bool,
-    /// Modules in which they differ; none if the copies are not of the same moment.
+    /// Modules in which they differ; `None` if the copies are not of the same moment.
     pub other_modules: Option<OtherModules>,
 }
 
-/// Modules in which two copies of the same moment differ. Rows that each guardian has for itself make no difference.
+/// Modules in which two copies of the same moment differ. Rows that are each guardian's own are not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OtherModules {
-    /// In rows that all honest guardians share.
+    /// Modules that differ in rows that all honest guardians share.
     pub shared: Vec<u16>,
-    /// In rows of which it is not known whether guardians share them, and in no others.
+    /// Modules that differ only in rows of which it is unknown whether guardians share them.
     pub unclear: Vec<u16>,
 }
 
@@ -54,7 +54,7 @@ impl From<&TableComparison> for OtherModules {
     }
 }
 
-/// What is restored, as the witnesses are compared with it.
+/// The source, for the comparison with the witnesses.
 pub(crate) struct Subject<'a> {
     pub(crate) origin: &'a State,
     pub(crate) proven: &'a Proven,
@@ -62,7 +62,7 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    /// Proves each copy and compares it.
+    /// Proves and compares each copy.
     pub(crate) fn compare(
         &self,
         copies: &[Location],
@@ -76,7 +76,7 @@ impl Subject<'_> {
 
     fn witness(&self, copy: &Location, proving: Proving<'_>) -> Result<Witness, RestoreError> {
         let origin = open_origin(copy, None, proving.control)?;
-        // An archive of the history alone is a witness as good as any.
+        // An archive of the history alone is an equally good witness.
         let proving = Proving { whole: false, ..proving };
         let proven = proving.source(origin.history(), true)?;
         let (last, source_last) = (proven.proof.last, self.proven.proof.last);
@@ -85,7 +85,7 @@ impl Subject<'_> {
         let (ours, theirs) = (at(&self.proven.roots), at(&proven.roots));
         let same_moment =
             last == source_last && !is_under_way(self.origin.history())? && !is_under_way(origin.history())?;
-        // An archive without module data says nothing of them.
+        // An archive without module data has no module state to compare.
         let other_modules = if same_moment && origin.profile() == Profile::Full {
             let compared = compare_states([self.origin, &origin], self.kinds, proving.control)?;
             Some(OtherModules::from(&compared))
@@ -103,7 +103,7 @@ impl Subject<'_> {
     }
 }
 
-/// Refuses a source that differs from as many copies as it agrees with, itself included.
+/// Refuses a source if at least as many copies differ from it as agree with it, counting the source itself.
 pub(crate) fn check_majority(path: &Path, witnesses: &[Witness]) -> Result<(), RestoreError> {
     let voters = witnesses.len() + 1;
     let mut differing = witnesses.iter().filter(|witness| !witness.agrees);
@@ -115,7 +115,8 @@ pub(crate) fn check_majority(path: &Path, witnesses: &[Witness]) -> Result<(), R
     Err(RestoreError::Disagree { path: path.to_owned(), against, voters, first: first.path.clone() })
 }
 
-/// Whether items of the open session were processed already: then module state is that of no session's end.
+/// Returns whether items of the open session were already processed: module state is then not that of the end
+/// of a session.
 fn is_under_way(origin: Origin<'_>) -> Result<bool, RestoreError> {
     let first = origin.rows.scan_prefix(PENDING).next().transpose();
     Ok(first.map_err(|source| origin.unreadable(source))?.is_some())

@@ -1,5 +1,5 @@
-//! Everything that a restore decides before it writes: is the source proven, do others agree, what is lost, and up to which
-//! session must the guardian keep still.
+//! Everything that a restore decides before it writes: whether the source is proven, whether others agree,
+//! what is lost, and up to which session the guardian must make no units.
 //!
 //! Invariant: nothing is written here.
 
@@ -31,10 +31,10 @@ use crate::reach::{Evidence, Reach};
 use crate::small_file::read_small;
 use crate::stamp::Stamp;
 
-/// What is to be restored, and what the user says of it.
+/// The input for a restore.
 #[derive(Clone)]
 pub struct Restore<'a> {
-    /// What to restore from.
+    /// The source.
     pub source: Chosen,
     /// The guardians' public keys.
     pub keys: &'a SessionKeys,
@@ -44,55 +44,55 @@ pub struct Restore<'a> {
     pub federation: Option<&'a str>,
     /// The archive, if one is restored; it may be encrypted.
     pub archive: Option<&'a Location>,
-    /// The archive that an increment goes on from.
+    /// The base that an increment continues.
     pub base: Option<&'a Location>,
-    /// Whether an archive may be another guardian's, or not say whose it is.
+    /// Whether an archive may be another guardian's, or may not name its guardian.
     pub accept_other_guardian: bool,
     /// Copies of other guardians to compare with.
     pub compare: &'a [Location],
     /// The last session in which the guardian may have signed units, if the user states one.
     pub guard_until: Option<u64>,
-    /// Whether what no other guardian has may be lost for ever.
+    /// Whether data that no other guardian has may be lost permanently.
     pub accept_permanent_loss: bool,
-    /// The rounds of a session, if the config says it.
+    /// The number of rounds of a session, if the config states it.
     pub rounds_per_session: Option<u16>,
-    /// Now.
+    /// The current time.
     pub now: SystemTime,
     /// Version of the tool.
     pub tool_version: &'a str,
 }
 
-/// A restore that is decided.
+/// A decided restore.
 pub struct Plan {
     pub(crate) origin: State,
-    /// What is proven of the source.
+    /// The proof of the source.
     pub proof: Proof,
-    /// Where the source is.
+    /// The path of the source.
     pub path: PathBuf,
-    /// What of the source is not certain, or not read: its newest rows, or whether it had a log.
+    /// The uncertain or unread parts of the source: its newest rows, or whether it had a log.
     pub warnings: Vec<Finding>,
-    /// What the other guardians' copies say.
+    /// The results for the other guardians' copies.
     pub witnesses: Vec<Witness>,
-    /// What the old database holds.
+    /// The content of the old database.
     pub outgoing: Outgoing,
-    /// The last session in which the guardian may make no units; none if there is nothing to guard.
+    /// The last session in which the guardian may make no units; `None` if no guard is needed.
     ///
-    /// An error is for the user to resolve before the restore.
+    /// The user must resolve an error before the restore.
     pub guard: Result<Option<Guard>, RestoreError>,
-    /// Whether the federation has no other guardian, who could give again what is lost.
+    /// Whether the federation has no other guardian that could supply the lost data again.
     pub alone: bool,
-    /// Whether the user accepts to lose for ever what nobody else has.
+    /// Whether the user accepts the permanent loss of data that no other guardian has.
     pub(crate) accepts_loss: bool,
-    /// About how many bytes will be written.
+    /// The estimated number of bytes to write.
     pub bytes: u64,
-    /// Bytes that are free where they go.
+    /// The number of free bytes at the destination.
     pub free: u64,
     pub(crate) began: Stamp,
     pub(crate) number: u32,
 }
 
 impl Restore<'_> {
-    /// Where the source is.
+    /// Returns the path of the source.
     pub fn source_path(&self, dir: &DataDir) -> PathBuf {
         match &self.source {
             Chosen::Checkpoint { number } => dir.checkpoint(&number.to_string()),
@@ -105,14 +105,14 @@ impl Restore<'_> {
         Proving { keys: self.keys, whole: true, control }
     }
 
-    /// The restore whose databases have begun to change places, and which is to be finished, if there is one; or the very
-    /// one that was done last, if nothing was written since.
+    /// Returns the restore to finish, if there is one: its databases have begun to change places. Otherwise
+    /// returns the last restore, if it was from the same source and nothing was written since.
     ///
-    /// One that was cut off before is begun anew: the node may have run on the old database since, and made units that no
-    /// guard covers.
+    /// A restore that was cut off earlier begins again: the node may have run on the old database since, and
+    /// made units that no guard covers.
     ///
     /// # Errors
-    /// If it restores something else, or is on the way back.
+    /// Fails if the restore has another source, or if its undo has begun.
     pub fn begun(&self, dir: &DataDir, control: Control<'_>) -> Result<Option<Journal>, RestoreError> {
         let (current, _) = Journal::current(dir.path())?;
         if let Some(done) =
@@ -136,10 +136,11 @@ impl Restore<'_> {
         Ok(Some(journal))
     }
 
-    /// Decides.
+    /// Decides on the restore; writes nothing.
     ///
     /// # Errors
-    /// If a server runs, the source is not proven or not this guardian's, or the other guardians disagree.
+    /// Fails if a server runs, the source is not proven or not this guardian's, or the other guardians
+    /// disagree.
     pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<Plan, RestoreError> {
         dir.check_stopped()?;
         dir.check_changeable()?;
@@ -187,7 +188,7 @@ impl Restore<'_> {
         })
     }
 
-    /// A checkpoint is made right behind the session that it is named after.
+    /// Checks that a checkpoint ends with the session after which it is named.
     fn check_number(&self, path: &Path, last: u64) -> Result<(), RestoreError> {
         match self.source {
             Chosen::Checkpoint { number } if number != last => {
@@ -211,7 +212,8 @@ impl Restore<'_> {
         let record = SignedSession::read(dir.path(), self.keys, dir.own_peer())?;
         let evidence = Evidence {
             record: record.as_ref(),
-            // What a restore put in place ran last, however old it is: the guard covers what was before.
+            // A database that a restore put in place ran last, however old it is: the guard covers what was
+            // before.
             newest: newest_checkpoint(&dir.checkpoints())
                 .max(Some(proof.last))
                 .filter(|_| restored.is_none()),
@@ -236,10 +238,11 @@ impl Restore<'_> {
 }
 
 impl Plan {
-    /// What stands in the way of doing it, if it is known by now.
+    /// Checks that nothing known prevents the restore.
     ///
     /// # Errors
-    /// If the user has to say up to which session the guardian may have signed units, or has to accept a loss for ever.
+    /// Fails if the user must state up to which session the guardian may have signed units, or must accept a
+    /// permanent loss.
     pub fn check(&mut self) -> Result<(), RestoreError> {
         if self.guard.is_err() {
             return std::mem::replace(&mut self.guard, Ok(None)).map(drop);
@@ -252,12 +255,13 @@ impl Plan {
         }
     }
 
-    /// What is lost for ever, since no other guardian has it; none where others have it, or nothing is lost.
+    /// Describes the data that is lost permanently, because no other guardian has it; `None` if there is no
+    /// such loss.
     pub fn permanent_loss(&self) -> Option<String> {
         if self.alone { self.outgoing.loss() } else { None }
     }
 
-    /// The journal to begin with.
+    /// Returns the journal with which the restore begins.
     pub(crate) fn journal(&mut self, dir: &DataDir, restore: &Restore<'_>) -> Result<Journal, RestoreError> {
         let guard = std::mem::replace(&mut self.guard, Ok(None))?;
         Ok(Journal::new(Beginning {
@@ -282,7 +286,7 @@ fn layout_of(origin: &State) -> Result<&'static BlockLayout, RestoreError> {
     }
 }
 
-/// What goes into a guard beside what the old database says.
+/// The input for a guard beside the content of the old database.
 struct Reason<'a> {
     restore: &'a Restore<'a>,
     peer: Option<u16>,
@@ -313,7 +317,8 @@ impl Reason<'_> {
     }
 }
 
-/// The session up to which the guardian must keep still, from what is known and what the user states.
+/// Returns the session up to which the guardian must make no units, from the evidence and the user's
+/// statement.
 pub(crate) fn guard_until(outgoing: &Outgoing, given: Option<u64>) -> Result<Option<u64>, RestoreError> {
     let why = || outgoing.evidence.clone();
     match (&outgoing.reach, given) {
@@ -332,7 +337,7 @@ pub(crate) fn guard_until(outgoing: &Outgoing, given: Option<u64>) -> Result<Opt
     }
 }
 
-/// A moment from now on whose names are not taken.
+/// Returns the first time from now on whose names are not taken.
 pub(crate) fn free_moment(dir: &DataDir, now: SystemTime) -> Stamp {
     let mut time = now;
     loop {

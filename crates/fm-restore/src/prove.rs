@@ -1,7 +1,7 @@
-//! Proving a database or archive whole: what may be restored, and that it was.
+//! Proves that a database or archive is whole: before a restore, and after it.
 //!
-//! Invariant: there is one proof. The source, the new database beside the old one and the new database in its place each
-//! go through it, and all three must come to the same.
+//! Invariant: there is one proof. The source, the new database beside the old one, and the new database in
+//! its place each pass it, and all three must have the same result.
 
 use fm_audit::{Control, HistoryKeys, Observer, OldSession, Origin, Request, RowIdentity, audit_history};
 use fm_crypto::SessionKeys;
@@ -12,16 +12,16 @@ use fm_store::ReadStore;
 use crate::RestoreError;
 use crate::journal::Proof;
 
-/// What a proof looks at.
+/// The input for a proof.
 #[derive(Clone, Copy)]
 pub(crate) struct Proving<'a> {
     pub(crate) keys: &'a SessionKeys,
-    /// Records beside the history as well, and the identity of all rows.
+    /// Whether the proof also covers the records beside the history, and the identity of all rows.
     pub(crate) whole: bool,
     pub(crate) control: Control<'a>,
 }
 
-/// A proof, and the history root after each session if that was asked for.
+/// A proof, and the history root after each session if requested.
 pub(crate) struct Proven {
     pub(crate) proof: Proof,
     /// The root over sessions 0 to i at position i.
@@ -32,7 +32,7 @@ impl Proving<'_> {
     /// Proves a source.
     ///
     /// # Errors
-    /// If it is not of sessions, does not hold, or cannot be read.
+    /// Fails if the source does not hold sessions, is not proven, or cannot be read.
     pub(crate) fn source(&self, origin: Origin<'_>, with_roots: bool) -> Result<Proven, RestoreError> {
         let path = || origin.path.to_owned();
         if !fm_audit::is_copied(&origin.layout) {
@@ -92,10 +92,10 @@ impl Proving<'_> {
         Ok(Proven { proof, roots })
     }
 
-    /// Opens a database that these tools wrote, and proves that it holds what it should.
+    /// Opens a database that these tools wrote, and proves that it holds the wanted rows.
     ///
     /// # Errors
-    /// If it cannot be read, does not hold, or holds something else.
+    /// Fails if the database cannot be read, is not proven, or holds something else.
     pub(crate) fn copy(&self, database: &std::path::Path, wanted: &Proof) -> Result<(), RestoreError> {
         let store = ReadStore::open(database)?;
         if let Some(omission) = store.omissions().first() {
@@ -112,7 +112,7 @@ impl Proving<'_> {
     }
 }
 
-/// In what two proofs differ, in words.
+/// Describes the difference between two proofs.
 pub(crate) fn difference(wanted: &Proof, found: &Proof) -> Option<String> {
     let pairs = [
         ("the history root", &wanted.history_root, &found.history_root),

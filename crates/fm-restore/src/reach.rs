@@ -1,36 +1,38 @@
-//! Up to which session the guardian made units, concluded from the old database and from what lies beside it.
+//! Concludes in which sessions the guardian made units, from the old database and the evidence beside it.
 //!
-//! Invariant: it is known, or said not to be. A database that may be older than what the guardian signed says nothing.
+//! Invariant: the result is known, or reported as unknown. A database that may be older than what the
+//! guardian signed proves nothing.
 
 use fm_datadir::{Held, SignedSession, Standing};
 use fm_migration::OpenUnits;
 
 use crate::outgoing::{Condition, Outgoing};
 
-/// Up to which session the guardian signed units.
+/// The last session in which the guardian signed units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Up to this one, or none.
+    /// This session; `None` if it signed no units.
     Known(Option<u64>),
-    /// This one at least.
+    /// This session or a later one.
     Unknown(u64),
 }
 
-/// What is known beside the old database.
+/// The evidence beside the old database.
 #[derive(Clone, Copy)]
 pub(crate) struct Evidence<'a> {
-    /// What the node recorded.
+    /// The node's own record.
     pub(crate) record: Option<&'a SignedSession>,
-    /// The last session of the newest state that is known of beside it; none if the guard covers all that was before it.
+    /// The last session of the newest other state that is known; `None` if the guard covers everything before
+    /// the restore.
     pub(crate) newest: Option<u64>,
-    /// Whether the federation has no other guardian: then none makes units, and there is nothing to keep still in.
+    /// Whether the federation has no other guardian: it then makes no units, and needs no guard.
     pub(crate) is_alone: bool,
-    /// Whether nothing can speak against the database: a restore put it in place and nothing came after.
+    /// Whether no evidence can contradict the database: a restore put it in place, and no newer state exists.
     pub(crate) speaks_for_itself: bool,
 }
 
 impl Evidence<'_> {
-    /// Decides.
+    /// Concludes the last session, and the evidence for it.
     pub(crate) fn conclude(&self, outgoing: &mut Outgoing, held: Option<Held>) {
         let (reach, evidence) = self.reach(outgoing, held);
         (outgoing.reach, outgoing.evidence) = (reach, evidence);
@@ -55,7 +57,8 @@ impl Evidence<'_> {
         self.of_silent(last, why)
     }
 
-    /// A database that says nothing of its last units: the node's record does, if nothing is newer.
+    /// Returns the result for a database without evidence of its last units: the node's record decides, if no
+    /// state is newer.
     fn of_silent(&self, last: Option<u64>, why: String) -> (Reach, String) {
         let recorded = self.record.and_then(|record| record.newest);
         let seen = self.newest.max(last);
@@ -68,7 +71,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// A database of which all that counts can be read, but for a torn end.
+    /// Returns the result for a database in which everything that counts can be read, except for a torn end.
     fn of_whole(&self, outgoing: &Outgoing, held: Option<Held>) -> (Reach, String) {
         let open = outgoing.last.map_or(0, |last| last.saturating_add(1));
         let mut held = held.unwrap_or_default();

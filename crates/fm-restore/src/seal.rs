@@ -1,9 +1,9 @@
-//! Taking the database and the private keys of a moved guardian out of their places, and putting them back.
+//! Moves the database and the private keys of a moved guardian out of their places, and puts them back.
 //!
-//! `moved-<time>/` in the data directory holds both. A file called `database` stays in the place: RocksDB, and so every
-//! server, fails to open a file as a database, and does not make an empty one.
+//! `moved-<time>/` in the data directory holds both. A file with the name `database` remains in the place:
+//! RocksDB, and therefore every server, fails to open a file as a database, and does not make an empty one.
 //!
-//! Invariant: each step can be done again, whatever of it was done before.
+//! Invariant: each step can be repeated, whatever part of it was done before.
 
 use std::fs;
 use std::io;
@@ -19,16 +19,17 @@ use fm_store::{
 use crate::RestoreError;
 use crate::data_dir::DataDir;
 
-/// Beginnings of the names of files that hold a guardian's private keys, its salt or its password: those of every version,
-/// and what a server leaves that was killed while it changed the password.
+/// Prefixes of the names of files that hold a guardian's private keys, its salt or its password: those of
+/// every version, and those that a server leaves if it is killed while it changes the password.
 const PRIVATE: [&str; 2] = ["private.", "password."];
 
-/// The directory of what was taken away.
+/// Returns the directory of the files that were moved away.
 pub fn aside(dir: &DataDir, marker: &Moved) -> PathBuf {
     dir.path().join(format!("moved-{}", marker.began))
 }
 
-/// Where the file waits that takes the database's name, and where the database is for a moment.
+/// Returns the path at which the file waits that takes the database's name, and where the database is for a
+/// moment.
 fn waiting(dir: &DataDir, marker: &Moved) -> PathBuf {
     dir.path().join(format!("{DATABASE_NAME}.moved-{}", marker.began))
 }
@@ -41,10 +42,10 @@ pub(crate) fn remove_marker(dir: &DataDir) -> Result<(), RestoreError> {
     Ok(remove_file(&dir.path().join(MOVED_NAME))?)
 }
 
-/// Takes the keys away, then the database.
+/// Moves the keys away, then the database.
 pub(crate) fn seal(dir: &DataDir, marker: &Moved) -> Result<(), RestoreError> {
     let (place, aside, waiting) = (dir.database(), aside(dir, marker), waiting(dir, marker));
-    // Nobody opens the database from here on; a file in its place has no lock of RocksDB's.
+    // From here on no process opens the database; a file in its place has no RocksDB lock.
     let _locked = is_directory(&place).then(|| DatabaseLock::take(&place)).transpose()?;
     make_directory(&aside)?;
     let private = fs::Permissions::from_mode(0o700);
@@ -66,7 +67,7 @@ pub(crate) fn unseal(dir: &DataDir, marker: &Moved) -> Result<(), RestoreError> 
     let (place, aside, waiting) = (dir.database(), aside(dir, marker), waiting(dir, marker));
     let sealed = aside.join(DATABASE_NAME);
     if is_directory(&waiting) {
-        // Cut off when the two had exchanged their names, and the database had not its new one yet.
+        // The job was cut off after the exchange of the two names, before the database got its new name.
         rename_to_new(&waiting, &sealed)?;
     }
     if is_directory(&sealed) {
@@ -75,7 +76,8 @@ pub(crate) fn unseal(dir: &DataDir, marker: &Moved) -> Result<(), RestoreError> 
         }
         Swap { place: &place, incoming: &sealed, outgoing: &waiting, is_new: &is_directory }.run()?;
     }
-    // What took the database's name, wherever it is now, and what is left of it if it was being written.
+    // The file that took the database's name, wherever it is now, and its remains if it was not fully
+    // written.
     if is_file(&sealed) {
         remove_file(&sealed)?;
     }
@@ -85,13 +87,13 @@ pub(crate) fn unseal(dir: &DataDir, marker: &Moved) -> Result<(), RestoreError> 
             rename_to_new(&aside.join(&name), &dir.path().join(&name))?;
         }
         sync_both(&aside)?;
-        // Stays if somebody put more into it.
+        // The directory stays if it contains anything else.
         let _ = fs::remove_dir(&aside);
     }
     Ok(sync_directory(dir.path())?)
 }
 
-/// What the file in the database's place says to whoever looks why the server does not start.
+/// Returns the text of the file in the database's place: it explains why the server does not start.
 fn notice(aside: &Path, marker: &Moved) -> String {
     format!(
         "Guardian {} was moved away from here ({}).\n\
@@ -104,7 +106,7 @@ fn notice(aside: &Path, marker: &Moved) -> String {
     )
 }
 
-/// Names of the private files of a directory, in order.
+/// Returns the sorted names of the private files of a directory.
 fn private_files(directory: &Path) -> Result<Vec<String>, RestoreError> {
     let failed = |source| StoreError::io(directory, source);
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! Small JSON files that a job wrote, or somebody else did: read with a limit, and told apart by format and version.
+//! Small JSON files: read with a size limit, and identified by format and version.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -12,7 +12,7 @@ use crate::RestoreError;
 /// Largest file that is read.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The text of a file; none if there is no file.
+/// Returns the text of a file; `None` if there is no file.
 pub(crate) fn read_small(path: &Path) -> Result<Option<String>, RestoreError> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
@@ -28,7 +28,7 @@ pub(crate) fn read_small(path: &Path) -> Result<Option<String>, RestoreError> {
     String::from_utf8(bytes).map(Some).map_err(|_| not_ours("it is not text"))
 }
 
-/// Refuses a text that is not of this format, or of a newer version of it.
+/// Refuses a text that does not have this format, or has a newer version of it.
 pub(crate) fn format_of(text: &str, format: &str, version: u64, path: &Path) -> Result<(), RestoreError> {
     let not_ours = |what: String| RestoreError::NotOurs { path: path.to_owned(), what };
     let value: Value = serde_json::from_str(text).map_err(|error| not_ours(error.to_string()))?;

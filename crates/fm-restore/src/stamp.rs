@@ -1,20 +1,20 @@
-//! Moments as text: the same in file names and in files, in Coordinated Universal Time.
+//! Times as text: the same form in file names and in files, in Coordinated Universal Time.
 
 use std::time::SystemTime;
 
 use fm_datadir::{is_moment, utc};
 
-/// A moment to the second, such as `20261121T093000Z`.
+/// A time to the second, such as `20261121T093000Z`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(String);
 
 impl Stamp {
-    /// A moment as text; the beginning of 1970 for a clock before it.
+    /// Returns a time as text; the beginning of 1970 for an earlier clock.
     pub(crate) fn of(time: SystemTime) -> Self {
         Self(utc(time))
     }
 
-    /// The text, if it is that of a moment and of nothing else: it becomes part of file names.
+    /// Returns the text if it is exactly a time: it becomes part of file names.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         is_moment(text).then(|| Self(text.to_owned()))
     }
@@ -24,7 +24,7 @@ impl Stamp {
     }
 }
 
-/// The day of a moment, such as `2026-11-21`; the first of 1970 for a clock before it.
+/// Returns the day of a time, such as `2026-11-21`; the first day of 1970 for an earlier clock.
 pub fn day(time: SystemTime) -> String {
     let text = utc(time);
     format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..8])

@@ -1,4 +1,4 @@
-//! Where a restore stands, told without changing anything.
+//! The state of a restore, reported without any change.
 
 use std::path::{Path, PathBuf};
 
@@ -11,37 +11,37 @@ use crate::guard::Guard;
 use crate::journal::Journal;
 use crate::outgoing::sentence;
 
-/// Where a restore stands.
+/// The state of a restore.
 #[derive(Debug)]
 pub struct Status {
-    /// Whether one is at work right now.
+    /// Whether a restore is running now.
     pub busy: bool,
     /// The newest restore that was not undone.
     pub journal: Option<Journal>,
-    /// The guard that is in place.
+    /// The current guard.
     pub guard: Option<Guard>,
-    /// How far the database is, if a guard is in place.
+    /// The progress of the database, if there is a guard.
     pub reached: Option<Reached>,
     /// Databases that restores left here.
     pub kept: Vec<PathBuf>,
 }
 
-/// How far the database in place is.
+/// The progress of the database in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reached {
-    /// So many sessions are finished.
+    /// This many sessions are finished.
     Sessions(u64),
-    /// A process works with it, which knows.
+    /// A process is using the database; only that process knows.
     Running,
-    /// It cannot be read, for this reason.
+    /// The database cannot be read, for this reason.
     Unknown(String),
 }
 
 impl Status {
-    /// Looks.
+    /// Reads the state.
     ///
     /// # Errors
-    /// If journal or guard cannot be read, or are not of these tools.
+    /// Fails if the journal or the guard cannot be read, or was not written by these tools.
     pub fn of(dir: &DataDir) -> Result<Self, RestoreError> {
         let busy = matches!(dir.clone().lock(), Err(RestoreError::Busy { .. }));
         let (journal, _) = Journal::current(dir.path())?;
@@ -50,7 +50,7 @@ impl Status {
         Ok(Self { busy, journal, guard, reached, kept: dir.kept() })
     }
 
-    /// Whether the guarded sessions are over, if a guard is in place and that can be told.
+    /// Returns whether the guarded sessions are over; `None` if there is no guard or the progress is unknown.
     pub fn guard_passed(&self) -> Option<bool> {
         match (&self.guard, &self.reached) {
             (Some(guard), Some(Reached::Sessions(finished))) => Some(*finished > guard.until_session),

@@ -1,7 +1,8 @@
-//! The way back from a restore: the old database takes its place again, the restored one is kept.
+//! Undoes a restore: the old database takes its place again, and the restored one is kept.
 //!
-//! Invariants: nothing is removed but a new database that never was in place; what the node wrote since the restore is given
-//! up only if the user says so, and then the guard covers the units that it signed meanwhile.
+//! Invariants: only a new database that was never in place is removed. Rows that the node wrote since the
+//! restore are discarded only if the user says so; the guard then covers the units that the node signed
+//! meanwhile.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -21,38 +22,38 @@ use crate::outgoing::{Look, Outgoing};
 use crate::plan::{free_moment, guard_until};
 use crate::reach::Evidence;
 
-/// What the user says of the way back.
+/// The input for an undo.
 #[derive(Clone, Copy)]
 pub struct Undo<'a> {
     /// The guardians' public keys.
     pub keys: &'a SessionKeys,
     /// Federation id, in hex, if the keys come with one.
     pub federation: Option<&'a str>,
-    /// Whether what was written since the restore may be given up.
+    /// Whether rows that were written since the restore may be discarded.
     pub discard_written: bool,
     /// The last session in which the guardian may have signed units, if the user states one.
     pub guard_until: Option<u64>,
-    /// Now.
+    /// The current time.
     pub now: SystemTime,
 }
 
-/// A way back that is decided.
+/// A decided undo.
 pub struct UndoPlan {
     /// The restore.
     pub journal: Journal,
-    /// Whether the databases have to change places; else only the unfinished new one is removed.
+    /// Whether the databases have to change places; if not, only the unfinished new one is removed.
     pub swaps: bool,
-    /// What the restored database holds beyond what was restored, if it was written to.
+    /// The content of the restored database beyond the restored state, if rows were written to it.
     pub written: Option<Outgoing>,
     /// The old database, if there was one and it has to be put back.
     pub old: Option<PathBuf>,
 }
 
 impl Undo<'_> {
-    /// Decides; writes nothing.
+    /// Decides on the undo; writes nothing.
     ///
     /// # Errors
-    /// If there is nothing to undo, a server runs, or the restored database was written to.
+    /// Fails if there is nothing to undo, a server runs, or the restored database was written to.
     pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<UndoPlan, RestoreError> {
         let (current, _) = Journal::current(dir.path())?;
         let mut journal =
@@ -64,7 +65,7 @@ impl Undo<'_> {
             let old = journal.had_database.then_some(broken);
             return Ok(UndoPlan { journal, swaps: true, written: None, old });
         }
-        // Before the journal says that it is built, no swap can have begun.
+        // Before the journal records the new database as built, no swap can have begun.
         let not_begun =
             journal.step == Step::Building || (journal.step < Step::Swapped && is_before(dir, &journal)?);
         if not_begun {
@@ -84,7 +85,7 @@ impl Undo<'_> {
         Ok(UndoPlan { journal, swaps: true, written, old })
     }
 
-    /// What the node wrote since the restore; none if every row is as it was restored.
+    /// Returns what the node wrote since the restore; `None` if every row is as restored.
     fn written(
         &self,
         dir: &DataDir,
@@ -96,7 +97,7 @@ impl Undo<'_> {
         control.check()?;
         let record = SignedSession::read(dir.path(), self.keys, dir.own_peer())?;
         let newest = record.as_ref().and_then(|record| record.newest);
-        // The guard of the restore covers all that the node had recorded before it.
+        // The guard of the restore covers every session that the node had recorded before it.
         let made_since = newest > journal.guard.as_ref().map(|guard| guard.until_session);
         if !made_since && identity.is_ok_and(|identity| identity == journal.proof.identity) {
             return Ok(None);
@@ -127,7 +128,8 @@ impl Undo<'_> {
         look.look().map(Some)
     }
 
-    /// The guard over what is given up with the restored database, no lower than the one that is there.
+    /// Returns the guard over the units that are discarded with the restored database, no lower than the
+    /// existing guard.
     fn guard(
         &self,
         dir: &DataDir,
@@ -157,10 +159,10 @@ impl Undo<'_> {
         Ok(Some(Guard::new(guarded, existing.as_ref())))
     }
 
-    /// Does what was decided.
+    /// Runs a decided undo.
     ///
     /// # Errors
-    /// If something cannot be written or renamed; the same command goes on from there.
+    /// Fails if a file cannot be written or renamed; running the same command again continues.
     pub fn run(&self, dir: &LockedDir, plan: UndoPlan) -> Result<Journal, RestoreError> {
         let mut journal = plan.journal;
         if !plan.swaps {
@@ -175,9 +177,9 @@ impl Undo<'_> {
     }
 }
 
-/// From the decision, which is in the journal, to the end.
+/// Runs the steps from the decision, which is in the journal, to the end.
 pub(crate) fn finish(dir: &DataDir, journal: &mut Journal) -> Result<(), RestoreError> {
-    // The higher guard is in place at every moment.
+    // The higher of the two guards is always in place.
     let (undone, current) = (journal.guard_undone.clone(), Guard::read(dir.path())?);
     let of = |guard: Option<&Guard>| guard.map(|guard| guard.until_session);
     let wanted = undone.as_deref().map(|text| Guard::parse(text, &dir.guard())).transpose()?;
@@ -185,7 +187,7 @@ pub(crate) fn finish(dir: &DataDir, journal: &mut Journal) -> Result<(), Restore
         set_guard(dir, undone.as_deref())?;
     }
     let _locked = DatabaseLock::take(&dir.database())?;
-    // A swap that was cut off is brought to its end first; then there is one way back.
+    // A swap that was cut off is finished first; from then on there is only one way back.
     with_swap_in(dir, journal, |swap| match swap.stage() {
         Some(Stage::Exchanged | Stage::Vacant) => swap.run(),
         _ => Ok(()),
@@ -201,12 +203,12 @@ fn swap_back(dir: &DataDir, journal: &Journal) -> Result<(), StoreError> {
         let is_old = |path: &Path| !is_marked(path, journal);
         return Swap { place: &place, incoming: &broken, outgoing: &undone, is_new: &is_old }.run();
     }
-    // There was none: the restored one leaves the place, and nothing takes it.
+    // There was no database: the restored one leaves the place, and nothing replaces it.
     let is_restored = |path: &Path| is_marked(path, journal);
     Swap { place: &undone, incoming: &place, outgoing: &broken, is_new: &is_restored }.run()
 }
 
-/// Where the restored database is.
+/// Returns the path of the restored database.
 fn restored_at(dir: &DataDir, journal: &Journal) -> Result<PathBuf, RestoreError> {
     let names = [dir.database(), dir.incoming(journal)];
     let found = names.into_iter().find(|path| is_marked(path, journal));

@@ -1,9 +1,9 @@
-//! A whole guardian in a new directory: the configuration from its server's backup, the database from an archive, and the
-//! equivocation guard.
+//! Makes a whole guardian in a new directory: the configuration from its server's backup, the database from
+//! an archive, and the equivocation guard.
 //!
-//! Upstream's own restore brings back the configuration only. Invariants: backup and archive are shown to be of one guardian
-//! of one federation; the directory appears under its name when everything in it is written, proven and on the disk, or not
-//! at all; nobody but its owner reads it.
+//! Upstream's own restore recovers only the configuration. Invariants: backup and archive are proven to be of
+//! one guardian of one federation. The directory gets its name only when everything in it is written, proven
+//! and on the disk. Only its owner can read it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -30,7 +30,7 @@ use crate::peers::{Subject, Witness, check_majority};
 use crate::prove::Proving;
 use crate::stamp::Stamp;
 
-/// What is to be made, and what the user says of it.
+/// The input for a new guardian.
 #[derive(Clone)]
 pub struct Whole<'a> {
     /// The directory to make.
@@ -45,64 +45,65 @@ pub struct Whole<'a> {
     pub archive: &'a Location,
     /// The archive that an increment continues.
     pub base: Option<&'a Location>,
-    /// Whether the archive may be another guardian's, or not say whose it is.
+    /// Whether the archive may be another guardian's, or may not name its guardian.
     pub accept_other_guardian: bool,
     /// Copies of other guardians to compare with.
     pub compare: &'a [Location],
     /// The last session in which the guardian may have signed units, if the user states one.
     pub guard_until: Option<u64>,
-    /// The guardian's password, if one was given: it opens private keys that are encrypted.
+    /// The guardian's password, if given: it opens encrypted private keys.
     pub password: Option<&'a str>,
-    /// Now.
+    /// The current time.
     pub now: SystemTime,
 }
 
-/// What is known of the guardian's private key.
+/// The state of the guardian's private key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyCheck {
-    /// It is in clear, and it is this guardian's.
+    /// It is not encrypted, and it is this guardian's.
     InClear,
     /// It is encrypted, was opened, and is this guardian's.
     Opened,
-    /// It is encrypted, and was not opened for want of the password.
+    /// It is encrypted, and was not opened because there is no password.
     NotOpened,
 }
 
-/// A guardian that can be made.
+/// A decided guardian.
 pub struct WholePlan {
     origin: State,
-    /// What is proven of the archive.
+    /// The proof of the archive.
     pub proof: Proof,
     /// The guardian's number.
     pub peer: u16,
-    /// Whether the federation has no other guardian, who could give again what the archive lacks.
+    /// Whether the federation has no other guardian that could supply what the archive lacks.
     pub alone: bool,
-    /// What is known of its key.
+    /// The state of its key.
     pub key: KeyCheck,
-    /// What the archive says, if it is the last one of a guardian that was moved.
+    /// The archive's handover, if it is the last archive of a moved guardian.
     pub handover: Option<Handover>,
-    /// What of the archive is not certain.
+    /// The uncertain parts of the archive.
     pub warnings: Vec<Finding>,
-    /// What the other guardians' copies say.
+    /// The results for the other guardians' copies.
     pub witnesses: Vec<Witness>,
-    /// The last session in which the guardian may make no units; none if there is nothing to guard.
+    /// The last session in which the guardian may make no units; `None` if no guard is needed.
     ///
-    /// An error is for the user to resolve.
+    /// The user must resolve an error.
     pub guard: Result<Option<Guard>, RestoreError>,
-    /// What the guard was concluded from.
+    /// The evidence for the guard.
     pub evidence: String,
-    /// About how many bytes will be written.
+    /// The estimated number of bytes to write.
     pub bytes: u64,
-    /// Bytes that are free where they go.
+    /// The number of free bytes at the destination.
     pub free: u64,
     began: Stamp,
 }
 
 impl Whole<'_> {
-    /// Decides; writes nothing.
+    /// Decides on the guardian; writes nothing.
     ///
     /// # Errors
-    /// If backup and archive do not belong together, the archive is not proven, or the other guardians disagree.
+    /// Fails if backup and archive do not belong together, the archive is not proven, or the other guardians
+    /// disagree.
     pub fn plan(&self, control: Control<'_>) -> Result<WholePlan, RestoreError> {
         self.check_target()?;
         let peer = self.peer()?;
@@ -151,7 +152,7 @@ impl Whole<'_> {
         })
     }
 
-    /// Refuses, before any work is done, a place that the guardian cannot take in one step.
+    /// Refuses, before any work is done, a target to which the guardian cannot be renamed in one step.
     fn check_target(&self) -> Result<(), RestoreError> {
         check_writable(directory_of(self.target))?;
         match check_movable(self.target) {
@@ -165,7 +166,7 @@ impl Whole<'_> {
         Err(RestoreError::NotEmpty { path: self.target.to_owned(), what })
     }
 
-    /// Whether nothing is there, or an empty directory.
+    /// Returns whether the target does not exist or is an empty directory.
     fn is_vacant(&self) -> Result<bool, RestoreError> {
         match fs::read_dir(self.target) {
             Ok(mut entries) => Ok(entries.next().is_none()),
@@ -177,7 +178,7 @@ impl Whole<'_> {
         }
     }
 
-    /// The guardian's number, as the backup has it.
+    /// Returns the guardian's number, as recorded in the backup.
     fn peer(&self) -> Result<u16, RestoreError> {
         let peer = self.files.identity()?;
         if self.keys.x_only(peer).is_none() {
@@ -187,7 +188,7 @@ impl Whole<'_> {
         Ok(peer)
     }
 
-    /// Whether the private keys are those of the guardian, as far as they can be read.
+    /// Checks that the private keys are the guardian's, as far as they can be read.
     fn check_key(&self, peer: u16) -> Result<KeyCheck, RestoreError> {
         let is_sealed = self.files.needs_password()?;
         if is_sealed && self.password.is_none() {
@@ -198,7 +199,7 @@ impl Whole<'_> {
         Ok(if is_sealed { KeyCheck::Opened } else { KeyCheck::InClear })
     }
 
-    /// The files of the backup.
+    /// Returns the files of the backup.
     fn contents(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         self.files.backup().into_iter().flat_map(BackupTar::files)
     }
@@ -211,7 +212,7 @@ impl Whole<'_> {
         })
     }
 
-    /// Up to which session the guardian makes no units, and why.
+    /// Returns the session up to which the guardian makes no units, and the evidence.
     fn guard(
         &self,
         proof: &Proof,
@@ -240,7 +241,8 @@ impl Whole<'_> {
     /// Makes the guardian.
     ///
     /// # Errors
-    /// If something is in the way, cannot be written, or does not read back. Nothing is left at the target then.
+    /// Fails if a path is taken, a file cannot be written, or data does not read back. Nothing remains at the
+    /// target then.
     pub fn run(&self, plan: &mut WholePlan, control: Control<'_>) -> Result<Option<Guard>, RestoreError> {
         let guard = std::mem::replace(&mut plan.guard, Ok(None))?;
         let owner = Inheritance::owner_at(self.target)?;
@@ -268,7 +270,7 @@ impl Whole<'_> {
         Ok(guard)
     }
 
-    /// The files as they are on the disk.
+    /// Checks the files on the disk.
     fn check_files(&self, place: &Path) -> Result<(), RestoreError> {
         for (name, contents) in self.contents() {
             let path = place.join(name);
@@ -280,10 +282,11 @@ impl Whole<'_> {
         Ok(())
     }
 
-    /// Whether the target is just what this makes: of a run that ended right after it had its name, or was given twice.
+    /// Returns whether the target is exactly the result of this plan: an earlier run ended right after the
+    /// rename, or the command was given twice.
     ///
     /// # Errors
-    /// If the target is there and is anything else.
+    /// Fails if the target exists and is anything else.
     pub fn is_done(&self, plan: &WholePlan, control: Control<'_>) -> Result<bool, RestoreError> {
         let other =
             |what: &str| RestoreError::NotEmpty { path: self.target.to_owned(), what: what.to_owned() };
@@ -304,10 +307,10 @@ impl Whole<'_> {
 }
 
 impl WholePlan {
-    /// What stands in the way of making it, if it is known by now.
+    /// Checks that nothing known prevents the job.
     ///
     /// # Errors
-    /// If the user has to say up to which session the guardian may have signed units.
+    /// Fails if the user must state up to which session the guardian may have signed units.
     pub fn check(&mut self) -> Result<(), RestoreError> {
         match &self.guard {
             Ok(_) => Ok(()),
@@ -316,7 +319,7 @@ impl WholePlan {
     }
 }
 
-/// Writes a file that nobody but its owner reads.
+/// Writes a file that only its owner can read.
 fn write_private(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
     let options = options.write(true).create_new(true).mode(0o600);
@@ -327,10 +330,10 @@ fn write_private(path: &Path, contents: &[u8]) -> Result<(), StoreError> {
     written.map_err(|source| StoreError::io(path, source))
 }
 
-/// The directory as it is named without links, whether it is there or not.
+/// Returns the directory's path without links, whether it exists or not.
 ///
 /// # Errors
-/// If it cannot be made there.
+/// Fails if the directory cannot be made there.
 pub fn target_of(path: &Path) -> Result<PathBuf, RestoreError> {
     if let Ok(real) = fs::canonicalize(path) {
         return Ok(real);

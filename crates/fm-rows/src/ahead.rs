@@ -1,4 +1,4 @@
-//! All rows in order, read on one thread while another works on them.
+//! Rows in order, read on one thread while another thread processes them.
 //!
 //! Invariant: at most a few batches are in memory; an error on either side ends both.
 
@@ -9,15 +9,15 @@ use std::thread;
 
 use crate::source::{OnRow, SourceError};
 
-/// Bytes of rows handed over at a time; a single larger row goes alone.
+/// Bytes of rows that are handed over at a time; a single larger row is handed over alone.
 const BATCH_BYTES: usize = 256 << 10;
-/// Batches that wait.
+/// The number of batches that wait.
 const BATCHES: usize = 4;
 
 /// Calls `each` with every row; `visit` reads them.
 ///
 /// # Errors
-/// The first one of the source, made into one of the caller's by `unreadable`, or of `each`.
+/// Fails with the first error of the source, converted to the caller's error by `unreadable`, or of `each`.
 pub fn each_row<E>(
     visit: impl FnOnce(OnRow<'_>) -> Result<(), SourceError> + Send,
     unreadable: impl Fn(SourceError) -> E,
@@ -31,18 +31,18 @@ pub fn each_row<E>(
             let mut batch: Batch = batch.map_err(&unreadable)?;
             batch.rows().try_for_each(|(key, value)| each(key, value))?;
             batch.clear();
-            // The reader may have ended; then nobody needs it.
+            // The reader may have ended; then the batch is not needed.
             let _ = give_back.send(batch);
         }
         Ok(())
     })
 }
 
-/// Rows one behind the other.
+/// Rows, concatenated.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    /// Where the key of each row ends, and where its value.
+    /// The ends of the key and of the value of each row.
     ends: Vec<(usize, usize)>,
 }
 
@@ -62,7 +62,7 @@ impl Batch {
         })
     }
 
-    /// Makes room for other rows; the room of a very large one is not kept.
+    /// Makes the batch ready for other rows; the memory of a very large row is released.
     fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.shrink_to(2 * BATCH_BYTES);
@@ -70,7 +70,7 @@ impl Batch {
     }
 }
 
-/// Reads until the rows end, fail, or nobody listens any more.
+/// Reads until the rows end or fail, or the receiver is gone.
 fn read(
     visit: impl FnOnce(OnRow<'_>) -> Result<(), SourceError>,
     sender: &SyncSender<Result<Batch, SourceError>>,

@@ -1,6 +1,7 @@
-//! Sorted rows of keys and values, wherever they are: a database, an archive and memory look the same to a reader.
+//! Sorted rows of keys and values, from any source: a reader sees no difference between a database, an
+//! archive and memory.
 //!
-//! Invariant: rows come in ascending order of their keys, and no key comes twice.
+//! Invariant: rows are in ascending order of their keys, and no key occurs twice.
 
 mod ahead;
 mod memory;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::Row;
 use crate::source::{RowSource, Rows, SourceError};
 
-/// Sorted rows in memory, for what is small, for tests and for examples.
+/// Sorted rows in memory, for small collections, tests and examples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryRows(pub BTreeMap<Vec<u8>, Vec<u8>>);
 

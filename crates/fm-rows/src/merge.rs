@@ -5,14 +5,14 @@ use std::iter::Peekable;
 
 use crate::Row;
 
-/// What two collections have under one key.
+/// The rows of two collections under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joined {
-    /// Only the left one has the key.
+    /// Only the left collection has the key.
     Left(Row),
-    /// Only the right one has it.
+    /// Only the right collection has the key.
     Right(Row),
-    /// Both have it.
+    /// Both collections have the key.
     Both {
         /// The key.
         key: Vec<u8>,
@@ -23,7 +23,7 @@ pub enum Joined {
     },
 }
 
-/// Joins two collections of rows in ascending key order; every key comes once, in that order.
+/// Joins two collections of rows; every key occurs once, in ascending order.
 ///
 /// The first error of either side is the last item. One row of each side is in memory at a time.
 pub fn merge_join<L, R, E>(left: L, right: R) -> impl Iterator<Item = Result<Joined, E>>
@@ -128,7 +128,7 @@ mod tests {
         let last = |rows: Vec<Result<Joined, &'static str>>| (rows.len(), rows.last().cloned().unwrap());
         assert_eq!(last(merge_join(left(), none()).collect()), (3, Err("left")));
         assert_eq!(last(merge_join(none(), left()).collect()), (3, Err("left")));
-        // The right side cannot say what comes next as soon as its error is at hand.
+        // The right side has no next row to report once its error is known.
         assert_eq!(last(merge_join(left(), right()).collect()), (3, Err("right")));
     }
 }

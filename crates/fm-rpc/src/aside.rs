@@ -1,17 +1,17 @@
-//! Work that yields to everything else: what a remote party makes this machine compute.
+//! Runs work at low priority: computations that remote parties cause.
 
 use std::sync::OnceLock;
 
 use rustix::process::{getpriority_process, setpriority_process};
 use tokio::runtime::{Builder, Runtime};
 
-/// How much it yields to the rest of the program, and of the machine.
+/// The niceness of its threads, relative to the rest of the program and of the machine.
 const YIELDING: i32 = 10;
-/// Threads that do it: what many ask for is done by no more of them, and in their turn.
+/// The number of threads: however much work is requested, no more threads do it, in order.
 const THREADS: usize = 2;
 
-/// Does something on one of two threads that yield to all others, so that ordering goes first. None if there are no such
-/// threads, or it panicked.
+/// Runs work on one of two low-priority threads, so that ordering goes first. Returns `None` if there are no
+/// such threads, or if the work panicked.
 pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     static YIELDING_THREADS: OnceLock<Option<Runtime>> = OnceLock::new();
     let threads = YIELDING_THREADS.get_or_init(|| {
@@ -22,7 +22,7 @@ pub async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static)
     threads.as_ref()?.spawn_blocking(work).await.ok()
 }
 
-/// Of this thread alone. Where it is not permitted, the work is done like everything else.
+/// Lowers the priority of this thread only. If that is not permitted, the work runs at normal priority.
 fn begin_to_yield() {
     if getpriority_process(None).is_ok_and(|own| own < YIELDING) {
         let _ = setpriority_process(None, YIELDING);

@@ -1,7 +1,7 @@
-//! Bytes that remote parties may make this node hold: by address, and in all.
+//! Bounds the bytes that remote parties make this node hold: by address, and in total.
 //!
-//! Invariants: what is held never exceeds a budget or any it is a part of; what was taken is given back when its
-//! [`Charge`] goes, however that comes.
+//! Invariants: the held bytes never exceed a budget or any budget that it is part of. Dropping a [`Charge`]
+//! returns its bytes, however that happens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-/// Between two looks whether there is room.
+/// The interval at which a wait checks for room.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Bytes that may be held.
+/// A bound on held bytes.
 #[derive(Debug)]
 pub(crate) struct Budget {
     most: usize,
@@ -25,17 +25,17 @@ impl Budget {
         Arc::new(Self { most, held: AtomicUsize::new(0), whole: None })
     }
 
-    /// A budget of its own within another one.
+    /// Returns a separate budget within another one.
     pub(crate) fn part_of(whole: &Arc<Self>, most: usize) -> Arc<Self> {
         Arc::new(Self { most, held: AtomicUsize::new(0), whole: Some(whole.clone()) })
     }
 
-    /// Takes bytes; none if there is no room for them, here or in the whole.
+    /// Takes bytes; returns `None` if there is no room for them, here or in the whole.
     pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Option<Charge> {
         self.add(bytes).then(|| Charge { budget: self.clone(), bytes })
     }
 
-    /// Waits for room. What is larger than a budget takes all of it.
+    /// Waits for room. A request above the size of a budget takes all of it.
     pub(crate) async fn wait(self: &Arc<Self>, bytes: usize) -> Charge {
         let bytes = bytes.min(self.largest());
         loop {
@@ -70,7 +70,7 @@ impl Budget {
     }
 }
 
-/// Bytes that are held.
+/// Held bytes.
 #[derive(Debug)]
 pub(crate) struct Charge {
     budget: Arc<Budget>,
@@ -78,7 +78,7 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
-    /// Holds more; false if there is no room for it.
+    /// Holds more bytes; returns false if there is no room for them.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let fits = self.budget.add(bytes);
         if fits {
@@ -91,7 +91,7 @@ impl Charge {
         self.bytes
     }
 
-    /// Gives back all but so many.
+    /// Returns all bytes above this number to the budget.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         self.budget.give_back(self.bytes.saturating_sub(bytes));
         self.bytes = self.bytes.min(bytes);
@@ -120,7 +120,7 @@ mod tests {
         let second = other.take(70).unwrap();
         assert!(one.take(11).is_none());
         drop((first, second));
-        // More than there is takes everything.
+        // A request above the size takes everything.
         let all = one.wait(usize::MAX).await;
         assert!(one.take(1).is_none() && other.take(31).is_none());
         drop(all);

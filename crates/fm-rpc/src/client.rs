@@ -1,8 +1,8 @@
 //! The client: one connection, many requests at a time.
 //!
-//! Invariants: no answer is read that is longer than whoever connected takes; one answer of a connection is in memory at
-//! a time, until it was looked at; who sends what nobody asked for is closed; a connection that nobody waits for holds no
-//! more than a named number of bytes.
+//! Invariants: an answer above the length in [`Dial`] is not read. One answer of a connection is in memory at
+//! a time, until the caller has read it. A server that sends what nobody requested is disconnected. A
+//! connection without waiting requests holds no more than a named number of bytes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -25,16 +25,16 @@ use crate::http::PASS_HEADER;
 use crate::message::{RpcError, encode_params, read_response, read_response_id, write_request};
 
 const CONNECT_TIME: Duration = Duration::from_secs(5);
-/// Requests without an answer, at most; a server that leaves more of them is not worth asking.
+/// The most requests without an answer; a server that leaves more unanswered is not worth asking.
 const MAX_OPEN: usize = 256;
-/// What is read from a connection at a time.
+/// The size of one read from a connection.
 const READ_BYTES: usize = 32 << 10;
 
-/// A connection keeps the room that its longest answer took. After an answer of more than this it is closed, unless
-/// somebody waits for another one.
+/// A connection keeps the memory of its longest answer. After an answer above this size it is closed, unless
+/// another request is waiting.
 const KEPT_BYTES: usize = 1 << 20;
 
-/// Why there is no answer.
+/// The reason that there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server cannot be reached.
@@ -42,10 +42,10 @@ pub enum ClientError {
     Connect {
         /// Its address.
         url: String,
-        /// Why not.
+        /// The reason.
         source: Box<SocketError>,
     },
-    /// The server does not answer in time.
+    /// The server did not answer in time.
     #[error("{url} does not answer in time")]
     TimedOut {
         /// Its address.
@@ -57,40 +57,40 @@ pub enum ClientError {
         /// Its address.
         url: String,
     },
-    /// An answer is longer than whoever connected takes; the connection is closed.
+    /// An answer is longer than [`Dial::longest_answer`]; the connection is closed.
     #[error("{url} answers with more than is taken")]
     TooLong {
         /// Its address.
         url: String,
     },
-    /// The server answers with an error.
+    /// The server answered with an error.
     #[error("{url} refuses: {source}")]
     Refused {
         /// Its address.
         url: String,
-        /// What it says.
+        /// The error.
         source: RpcError,
     },
-    /// The answer is not what was asked for.
+    /// The answer does not have the requested type.
     #[error("{url} answers {method} with something else than it was asked for")]
     Unreadable {
         /// Its address.
         url: String,
-        /// What it was asked.
+        /// The requested method.
         method: String,
     },
 }
 
-/// How to connect.
+/// The parameters of a connection.
 #[derive(Debug, Clone, Default)]
 pub struct Dial {
     /// The longest answer that is read, in bytes of its text.
     pub longest_answer: usize,
-    /// A guardian's pass, to be shown to another one.
+    /// A guardian's pass for another guardian.
     pub pass: Option<String>,
 }
 
-/// An answer; the connection gives the next one when this is dropped.
+/// An answer; the connection reads the next answer when this value is dropped.
 pub struct Answer {
     text: Utf8Bytes,
     _held: oneshot::Sender<()>,
@@ -98,7 +98,7 @@ pub struct Answer {
 
 type Waiting = oneshot::Sender<Answer>;
 
-/// A connection to a server; it is closed when this goes.
+/// A connection to a server; it is closed when this value is dropped.
 #[derive(Debug)]
 pub struct Client {
     url: String,
@@ -112,7 +112,7 @@ impl Client {
     /// Connects to the server at a `ws://` or `wss://` address.
     ///
     /// # Errors
-    /// If it cannot be reached.
+    /// Fails if the server cannot be reached.
     pub async fn connect(url: &str, dial: &Dial) -> Result<Self, ClientError> {
         let failed = |source| ClientError::Connect { url: url.to_owned(), source: Box::new(source) };
         let config = WebSocketConfig::default()
@@ -135,10 +135,10 @@ impl Client {
         Ok(Self { url: url.to_owned(), requests, next: AtomicU64::new(0), was_too_long, task })
     }
 
-    /// Asks, and waits for the answer no longer than that.
+    /// Sends a request, and waits for the answer for at most this time.
     ///
     /// # Errors
-    /// If there is no answer, it is an error, or not of that type.
+    /// Fails if there is no answer, or if it is an error or does not have the requested type.
     pub async fn request<T: DeserializeOwned>(
         &self,
         method: &str,
@@ -149,10 +149,10 @@ impl Client {
         self.request_and_hold(method, auth, params, patience).await.map(|(result, _)| result)
     }
 
-    /// The same, and what keeps the next answer back: for answers that are large.
+    /// Does the same, and also returns a value that holds the next answer back: for large answers.
     ///
     /// # Errors
-    /// As above.
+    /// Fails as [`request`](Self::request) does.
     pub async fn request_and_hold<T: DeserializeOwned>(
         &self,
         method: &str,
@@ -178,12 +178,12 @@ impl Client {
             None => Err(ClientError::Unreadable { url, method }),
             Some(read) => read.map_err(|source| ClientError::Refused { url, source }),
         };
-        // What is held back is the next answer, not this one's text.
+        // The value holds the next answer back; the text of this answer is no longer needed.
         answer.text = Utf8Bytes::default();
         Ok((result?, answer))
     }
 
-    /// Whether the connection is gone.
+    /// Returns whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.task.is_finished()
     }
@@ -205,7 +205,7 @@ async fn talk(
     let table = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
     let write = async {
         while let Some((id, text, answer)) = requests.recv().await {
-            // Those who did not want to wait any longer stay: their answers may still come.
+            // Entries of callers that no longer wait stay: their answers may still come.
             table().insert(id, answer);
             if table().len() > MAX_OPEN || to.send(Message::text(text)).await.is_err() {
                 return;
@@ -225,7 +225,7 @@ async fn talk(
             let Some(waiting) = read_response_id(&text).and_then(|id| table().remove(&id)) else { return };
             let length = text.len();
             let (held, looked_at) = oneshot::channel();
-            // Whoever asked may not wait any longer; then nobody looks at it.
+            // The caller may no longer wait; then the answer is dropped.
             let _ = waiting.send(Answer { text, _held: held });
             let _ = looked_at.await;
             if length > KEPT_BYTES && table().values().all(Waiting::is_closed) {

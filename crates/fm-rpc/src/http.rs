@@ -1,4 +1,4 @@
-//! Plain pages on the same port: the head of a connection is looked at before it is taken.
+//! Plain pages on the same port: the head of a connection is read before the connection is assigned.
 
 use std::io::Error;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-/// The longest head that is looked at.
+/// The longest head that is read.
 const MAX_HEAD_BYTES: usize = 8 << 10;
-/// In this header a guardian shows who it is.
+/// The header with a guardian's pass.
 pub(crate) const PASS_HEADER: &str = "fm-guardian";
-/// Between two looks at a head that is not complete.
+/// The interval at which an incomplete head is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// What is answered to a browser.
+/// An answer to a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// Its kind, as in `text/html; charset=utf-8`.
@@ -23,18 +23,18 @@ pub struct Page {
     pub text: String,
 }
 
-/// What a connection wants.
+/// The purpose of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// To become a WebSocket; with a guardian's pass, if it shows one.
+    /// A WebSocket; with a guardian's pass, if there is one.
     Upgrade { pass: Option<String> },
     /// The page at that path.
     Page(String),
-    /// Nothing that can be understood.
+    /// An unknown purpose.
     Nothing,
 }
 
-/// Looks at the head of a connection; a page's is taken, a WebSocket's is left there.
+/// Reads the head of a connection; consumes the head of a page's request, but leaves that of a WebSocket.
 pub(crate) async fn wish(stream: &mut TcpStream) -> Result<Wish, Error> {
     let mut head = vec![0; MAX_HEAD_BYTES];
     loop {
@@ -70,7 +70,7 @@ fn read_head(head: &str) -> Wish {
     if is_upgrade { Wish::Upgrade { pass } } else { Wish::Page(path.to_owned()) }
 }
 
-/// Answers with a page, or that there is none.
+/// Answers with a page, or that there is no such page.
 pub(crate) async fn answer(stream: &mut TcpStream, page: Option<Page>) -> Result<(), Error> {
     let missing = Page { kind: "text/plain; charset=utf-8", text: "nothing here\n".to_owned() };
     let status = if page.is_some() { "200 OK" } else { "404 Not Found" };

@@ -1,12 +1,13 @@
 //! JSON-RPC 2.0 over WebSocket as guardians speak it, both sides.
 //!
-//! A request's `params` is a list with one object: `auth` (the guardian's password, or null) and `params`. Whoever asks
-//! for a page instead of a WebSocket gets that, so that a browser and a metrics collector need no port of their own. A
-//! guardian shows another one who it is in a header of the handshake, and gets a place of its own.
+//! A request's `params` is a list with one object: `auth` (the guardian's password, or null) and `params`. A
+//! client that requests a page instead of a WebSocket gets the page, so that a browser and a metrics
+//! collector need no port of their own. A guardian identifies itself to another one in a header of the
+//! handshake, and gets a place of its own.
 //!
-//! Invariants: whoever connects costs at most the [named limits](Limits), in memory that is counted before it is taken; a
-//! request that cannot be read is answered, a connection that breaks the rules is closed; nothing a client or a server
-//! sends makes the other panic.
+//! Invariants: the cost of every remote party is bounded by the [named limits](Limits), in memory that is
+//! counted before it is allocated. A request that cannot be read is answered with an error; a connection that
+//! breaks the rules is closed. Nothing that a client or a server sends makes the other side panic.
 
 mod aside;
 mod budget;

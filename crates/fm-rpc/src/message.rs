@@ -1,7 +1,7 @@
 //! Requests and responses as text.
 //!
-//! Invariants: a request and an answer are counted before they are read; of a request nothing is kept that is longer than
-//! what it is for; an answer is read as the type that was asked for.
+//! Invariants: the values of a request and of an answer are counted before it is read. Nothing of a request
+//! is kept that is longer than its purpose requires. An answer is read as the requested type.
 
 use std::io;
 
@@ -15,54 +15,54 @@ use crate::scan::is_modest;
 const REQUEST_VALUES: usize = 256;
 /// JSON values in an answer; the largest honest one lists every guardian a few times.
 const ANSWER_VALUES: usize = 20_000;
-/// How deep values are nested, at most.
+/// The deepest nesting of values.
 const DEPTH: usize = 16;
-/// The longest text that is taken as a request's id.
+/// The longest id of a request, as text.
 const ID_BYTES: usize = 64;
 /// The longest name of a method.
 const METHOD_BYTES: usize = 128;
 /// The longest text of an error that is passed on.
 const ERROR_CHARACTERS: usize = 1000;
 
-/// What is answered to what cannot be answered.
+/// An error response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message} (code {code})")]
 pub struct RpcError {
-    /// The kind: those of JSON-RPC, and HTTP's.
+    /// The kind: a code of JSON-RPC, or of HTTP.
     pub code: i64,
     /// What is wrong.
     pub message: String,
 }
 
 impl RpcError {
-    /// The text is no JSON.
+    /// The text is not JSON.
     pub const NOT_JSON: i64 = -32_700;
-    /// It is JSON, but no request.
+    /// The JSON is not a request.
     pub const NOT_A_REQUEST: i64 = -32_600;
     /// There is no such method.
     pub const NO_METHOD: i64 = -32_601;
     /// The parameters are not what the method takes.
     pub const BAD_PARAMETERS: i64 = -32_602;
-    /// The server cannot answer.
+    /// The server failed to answer.
     pub const INTERNAL: i64 = -32_603;
     /// The request is refused.
     pub const REFUSED: i64 = 400;
-    /// Only for who knows the guardian's password.
+    /// The method requires the guardian's password.
     pub const NOT_AUTHENTICATED: i64 = 401;
     /// There is no such thing.
     pub const NOT_FOUND: i64 = 404;
-    /// It has not happened in the time for which a request may wait.
+    /// The awaited event did not happen in the time for which a request may wait.
     pub const NOT_YET: i64 = 408;
-    /// Too much at once.
+    /// There are too many requests or answers.
     pub const BUSY: i64 = 429;
 
-    /// An error.
+    /// Returns an error with this code and message.
     pub fn new(code: i64, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
 }
 
-/// What a request asks.
+/// The content of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Call {
     pub(crate) id: Value,
@@ -71,7 +71,7 @@ pub(crate) struct Call {
     pub(crate) params: Value,
 }
 
-/// Reads a request; an error goes to who sent it, under the id that was read.
+/// Reads a request; returns an error for the sender, with the id that was read.
 pub(crate) fn read_call(text: &str) -> Result<Call, (Value, RpcError)> {
     let not_json = |what| (Value::Null, RpcError::new(RpcError::NOT_JSON, what));
     if !is_modest(text, REQUEST_VALUES, DEPTH) {
@@ -124,7 +124,7 @@ fn read_params(params: Value) -> Option<(Option<String>, Value)> {
     Some((auth, object.remove("params").unwrap_or(Value::Null)))
 }
 
-/// The parameters of a request, wrapped as guardians expect them.
+/// Returns the parameters of a request, wrapped as guardians expect them.
 pub fn encode_params(auth: Option<&str>, params: &Value) -> Value {
     json!([{ "auth": auth, "params": params }])
 }
@@ -145,7 +145,7 @@ pub(crate) fn write_response(id: &Value, result: Result<Value, RpcError>) -> Str
     }
     let (result, error) = result.map_or_else(|error| (None, Some(error)), |result| (Some(result), None));
     let response = Response { jsonrpc: "2.0", id, result, error };
-    // A text that grows as it is written takes up to twice its length.
+    // A text that grows while it is written takes up to twice its length.
     let mut length = Length(0);
     serde_json::to_writer(&mut length, &response).expect("values with texts as keys are JSON");
     let mut text = Vec::with_capacity(length.0);
@@ -153,7 +153,7 @@ pub(crate) fn write_response(id: &Value, result: Result<Value, RpcError>) -> Str
     String::from_utf8(text).expect("JSON is UTF-8")
 }
 
-/// Counts the bytes that are written.
+/// Counts the written bytes.
 struct Length(usize);
 
 impl io::Write for Length {
@@ -167,7 +167,7 @@ impl io::Write for Length {
     }
 }
 
-/// Which request a response is to, read without reading the rest of it.
+/// Returns the id of the request that a response answers, without reading the rest of the response.
 pub(crate) fn read_response_id(text: &str) -> Option<u64> {
     #[derive(Deserialize)]
     struct Head {
@@ -176,7 +176,7 @@ pub(crate) fn read_response_id(text: &str) -> Option<u64> {
     serde_json::from_str::<Head>(text).ok().map(|head| head.id)
 }
 
-/// Reads the result of a response as what was asked for; none if it is something else.
+/// Reads the result of a response as the requested type; returns `None` if it has another type.
 pub(crate) fn read_response<T: DeserializeOwned>(text: &str) -> Option<Result<T, RpcError>> {
     #[derive(Deserialize)]
     #[serde(bound = "T: DeserializeOwned")]
@@ -194,7 +194,7 @@ pub(crate) fn read_response<T: DeserializeOwned>(text: &str) -> Option<Result<T,
     if let Ok(Failed { error }) = serde_json::from_str(text) {
         return Some(Err(RpcError::new(error.code, legible(&error.message))));
     }
-    // A response with an error that cannot be read has no result either.
+    // A response whose error cannot be read has no result either.
     serde_json::from_str::<Body<T>>(text).ok()?.result.map(Ok)
 }
 
@@ -202,12 +202,13 @@ fn missing<T>() -> Option<T> {
     None
 }
 
-/// A result that is null is a result.
+/// Deserializes a result that is present: null is a result too.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
     T::deserialize(value).map(Some)
 }
 
-/// The text of another party for a terminal or a log: short, and without what would move the cursor or turn the line.
+/// Returns a remote party's text for a terminal or a log: shortened, and without characters that move the
+/// cursor or turn the line.
 fn legible(text: &str) -> String {
     let is_odd = |character: char| {
         character.is_control()
@@ -239,7 +240,7 @@ mod tests {
         assert_eq!((call.id, call.params, call.auth), (json!("a"), Value::Null, None));
     }
 
-    /// A server holds answers until they are taken, and counts their length.
+    /// A server holds answers until they are sent, and counts their length.
     #[test]
     fn a_response_takes_no_more_room_than_its_text() {
         let results = [
@@ -287,7 +288,7 @@ mod tests {
             let (back, error) = refused(id, "[]");
             assert_eq!((back, error.code), (Value::Null, RpcError::NOT_A_REQUEST), "{id}");
         }
-        // One byte of these becomes a hundred in memory: they are not read at all.
+        // One byte of these becomes a hundred bytes in memory: such texts are not read at all.
         let many = format!("[{}0]", r#"{"":0},"#.repeat(100_000));
         for (id, params) in
             [(many.as_str(), "[]"), ("1", many.as_str()), ("1", &format!(r#"[{{"params":{many}}}]"#))]

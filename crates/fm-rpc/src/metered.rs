@@ -1,7 +1,7 @@
 //! A connection whose unread bytes are charged.
 //!
-//! Invariant: no byte of a request is in memory that is not charged to whoever sent it, from its arrival until the
-//! request is answered.
+//! Invariant: every byte of a request in memory is charged to its sender, from its arrival until the request
+//! is answered.
 
 use std::io::{Error, ErrorKind};
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::budget::{Budget, Charge};
 
-/// What arrived and is not a whole request yet.
+/// The bytes that arrived and are not a whole request yet.
 #[derive(Debug, Clone)]
 pub(crate) struct Meter {
     budget: Arc<Budget>,
@@ -25,7 +25,7 @@ impl Meter {
         Self { budget, held: Arc::default() }
     }
 
-    /// The charge for what arrived since this was called last.
+    /// Returns the charge for the bytes that arrived since the last call.
     pub(crate) fn take(&self) -> Option<Charge> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -42,7 +42,7 @@ impl Meter {
     }
 }
 
-/// A stream that ends when there is no room for what arrives.
+/// A stream that ends when there is no room for arriving bytes.
 #[derive(Debug)]
 pub(crate) struct Metered {
     pub(crate) stream: TcpStream,

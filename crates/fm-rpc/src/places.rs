@@ -1,7 +1,7 @@
-//! Who holds a connection: places by address, and places of their own for guardians.
+//! The connections that are allowed: places by address, and separate places for guardians.
 //!
-//! Invariants: who comes from one address again and again shuts out nobody else; no remote party takes a guardian's
-//! place, and no guardian that of another one.
+//! Invariants: many connections from one address shut out no other address. No remote party takes a
+//! guardian's place, and no guardian takes another guardian's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -13,19 +13,19 @@ use tokio::task::AbortHandle;
 use crate::budget::Budget;
 use crate::server::Limits;
 
-/// Connections of one guardian at a time: two are enough, and old ones may be dying.
+/// Connections of one guardian at a time: two are enough, but old ones may still be ending.
 const OF_A_GUARDIAN: usize = 8;
 
-/// Whose connection it is.
+/// The party that a connection belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Holder {
-    /// Of whoever comes from that address.
+    /// The clients from that address.
     Address(IpAddr),
-    /// Of a guardian, which showed its pass.
+    /// A guardian, which presented its pass.
     Guardian(u16),
 }
 
-/// What a holder's connections may make this node hold together.
+/// The budgets that all connections of a holder share.
 #[derive(Debug, Clone)]
 pub(crate) struct Budgets {
     pub(crate) requests: Arc<Budget>,
@@ -47,7 +47,7 @@ impl Budgets {
 
 struct Place {
     holder: Holder,
-    /// When it said something last.
+    /// The time of its last message.
     active: Instant,
     connection: Option<AbortHandle>,
 }
@@ -56,7 +56,7 @@ struct Place {
 struct Table {
     next: u64,
     places: BTreeMap<u64, Place>,
-    /// Of everybody who holds a place.
+    /// The budgets of every holder of a place.
     budgets: HashMap<Holder, (Budgets, usize)>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Places {
     table: Mutex<Table>,
 }
 
-/// A place that is held; it is free again when this goes.
+/// A place; it is free again when this value is dropped.
 pub(crate) struct Ticket {
     places: Arc<Places>,
     number: u64,
@@ -85,7 +85,7 @@ impl Places {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place; if there is none left, that of another connection, which is ended.
+    /// Takes a place; if no place is left, ends another connection and takes its place.
     pub(crate) fn enter(self: &Arc<Self>, holder: Holder) -> Ticket {
         let mut table = self.table();
         self.make_room(&mut table, holder);
@@ -107,17 +107,17 @@ impl Places {
         budgets.clone()
     }
 
-    /// Names the task that is ended when a place is needed for another connection.
+    /// Sets the task that is ended when the place is needed for another connection.
     pub(crate) fn held_by(&self, number: u64, connection: AbortHandle) {
         match self.table().places.get_mut(&number) {
             Some(place) => place.connection = Some(connection),
-            // It ended by itself, or its place was needed already.
+            // It ended by itself, or its place was already needed.
             None => connection.abort(),
         }
     }
 
-    /// Ends a connection if `holder` can have no other place: of those from the address with the most, or of the guardian
-    /// itself, the one that has been silent for longest.
+    /// Ends a connection if `holder` can have no other place: the one that has been silent longest, of those
+    /// from the address with the most connections, or of the guardian itself.
     fn make_room(&self, table: &mut Table, holder: Holder) {
         let mut counts: BTreeMap<Holder, usize> = BTreeMap::new();
         let is_guardian = |holder: Holder| matches!(holder, Holder::Guardian(_));
@@ -152,19 +152,19 @@ impl Table {
 }
 
 impl Ticket {
-    /// Its number among all places.
+    /// Returns its number among all places.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The connection said something.
+    /// Records that the connection sent a message.
     pub(crate) fn active(&self) {
         if let Some(place) = self.places.table().places.get_mut(&self.number) {
             place.active = Instant::now();
         }
     }
 
-    /// The connection is a guardian's: it takes one of that guardian's places.
+    /// Moves the connection to one of this guardian's places.
     pub(crate) fn is_guardian(&mut self, guardian: u16) {
         let holder = Holder::Guardian(guardian);
         let mut table = self.places.table();
@@ -209,7 +209,7 @@ mod tests {
         let (_third, third_task) = enter(&places, 3);
         assert!(!ended(&quiet_task).await && !ended(&third_task).await);
         assert!(ended(&loud[1].1).await && !ended(&loud[0].1).await, "the silent one goes");
-        // What goes by itself is free again, once.
+        // A connection that ends by itself frees its place, once.
         drop(loud.remove(1));
         drop(quiet);
         let _fourth = enter(&places, 4);
@@ -228,7 +228,7 @@ mod tests {
         let others: Vec<_> = (0..20).map(|_| enter(&places, 1)).collect();
         assert!(!ended(&task).await);
         assert_eq!(others.iter().filter(|(_, task)| !task.is_finished()).count(), 3);
-        // Another guardian, or the same one again and again, takes its own places only.
+        // Another guardian, or the same one repeatedly, takes only its own places.
         let another = |_| {
             let (mut ticket, task) = enter(&places, 2);
             ticket.is_guardian(8);

@@ -1,10 +1,11 @@
-//! How much a JSON text becomes when it is read: counted before it is.
+//! Counts the values of a JSON text before it is read.
 //!
-//! Invariant: a free JSON value read from a text that passed takes no more memory than the text and a named number of
-//! values; one byte of text can otherwise become a hundred bytes of memory (`[{"":0},{"":0},…]`).
+//! Invariant: a free JSON value that is read from an accepted text takes no more memory than the text and a
+//! named number of values. Without this check, one byte of text can become a hundred bytes of memory
+//! (`[{"":0},{"":0},…]`).
 
-/// Whether a text has at most so many values, nested no deeper than that. Of text that is not JSON this holds up to where
-/// a reader stops.
+/// Returns whether a text has at most this many values, nested at most this deep. If the text is not JSON,
+/// this applies up to the place where a reader stops.
 pub(crate) fn is_modest(text: &str, most_values: usize, most_depth: usize) -> bool {
     let (mut values, mut depth) = (1, 0_usize);
     let (mut in_string, mut escaped) = (false, false);
@@ -41,7 +42,7 @@ mod tests {
         assert!(is_modest(r#""[[[,,,{{{\",,,\\""#, 1, 0) && !is_modest(r#""\\",[[[,,,"#, 4, 9));
         assert!(is_modest(&format!(r#"["{}"]"#, "[,{".repeat(1000)), 2, 1));
         assert!(!is_modest(&r#"{"":0},"#.repeat(500), 512, 9));
-        // What is closed may be opened again, and what was never opened cannot be closed.
+        // Closed brackets may be opened again, and unopened ones cannot be closed.
         assert!(is_modest("[][][]", 4, 1) && is_modest("]]]]]]]][", 2, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! The server: who connects is greeted, gets a page or becomes a connection that talks.
+//! The server: every new connection either gets a page or becomes a WebSocket connection.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,69 +18,70 @@ use crate::metered::{Meter, Metered};
 use crate::places::{Holder, Places, Ticket};
 use crate::talk::{Talk, Turn};
 
-/// A client that does not say what it wants is dropped after this.
+/// The time after which a client without a request is dropped.
 const HELLO_TIME: Duration = Duration::from_secs(5);
-/// What is read from a connection at a time.
+/// The size of one read from a connection.
 const READ_BYTES: usize = 4 << 10;
 
-/// A question to the service.
+/// A request to the service.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// The method.
     pub method: String,
-    /// The guardian's password, if one was given; not checked yet.
+    /// The guardian's password, if there is one; not checked yet.
     pub auth: Option<String>,
     /// The parameters.
     pub params: Value,
-    /// Where it comes from; of IPv6 addresses the network.
+    /// The source address; for IPv6 the network.
     pub from: IpAddr,
 }
 
-/// What answers.
+/// A service that answers requests.
 pub trait Service: Send + Sync + 'static {
-    /// Answers a request, within [`Limits::wait`]; is dropped when the client goes.
+    /// Answers a request, within [`Limits::wait`]; the future is dropped when the client disconnects.
     ///
-    /// It waits first for whatever has to happen, then for its [`Turn`], and only then makes the answer: what is made and
-    /// not sent takes memory.
+    /// An implementation first waits for the event, then for its [`Turn`], and only then makes the answer: an
+    /// answer that is made but not sent takes memory.
     fn call<'a>(
         self: Arc<Self>,
         request: Request,
         turn: &'a mut Turn,
     ) -> BoxFuture<'a, Result<Value, RpcError>>;
 
-    /// The page at a path, if there is one.
+    /// Returns the page at a path, if there is one.
     fn page(&self, path: &str) -> Option<Page>;
 
-    /// The guardian that a pass is of; its connections do not take the places of other clients.
+    /// Returns the guardian of a pass; its connections do not take the places of other clients.
     fn guardian(&self, _pass: &str) -> Option<u16> {
         None
     }
 }
 
-/// What clients may cost. What is held by those without a guardian's pass, and by guardians, is bounded each for itself.
+/// The limits for clients. Guardians and clients without a guardian's pass are bounded separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time; for a further one the longest silent one of the address with the most is closed.
+    /// Simultaneous connections; for a further one, the longest silent connection of the address with the
+    /// most is closed.
     pub connections: usize,
-    /// Requests of a connection that are being answered at a time; further ones are answered with "busy".
+    /// Requests of a connection that are answered at a time; further ones are answered with "busy".
     pub in_flight: usize,
-    /// Requests of a connection in a second, in the long run; faster ones wait.
+    /// Requests of a connection per second, on average; faster ones wait.
     pub per_second: u32,
     /// Bytes of a request.
     pub request_bytes: usize,
-    /// Bytes of all requests of an address, or of a guardian, that arrive or wait to be answered.
+    /// Bytes of all requests of an address, or of a guardian, that arrive or wait for an answer.
     pub requests_of_one: usize,
-    /// The same of all addresses, and of all guardians.
+    /// The same for all addresses together, and for all guardians together.
     pub requests_in_all: usize,
-    /// Bytes of all answers to an address, or to a guardian, that are made or wait to be taken.
+    /// Bytes of all answers to an address, or to a guardian, that are made or wait to be sent.
     pub answers_of_one: usize,
-    /// The same to all addresses, and to all guardians.
+    /// The same for all addresses together, and for all guardians together.
     pub answers_in_all: usize,
-    /// How long a request may wait for what it asks.
+    /// The longest time for which a request may wait for its event.
     pub wait: Duration,
-    /// A connection on which nothing is said and nothing waits is closed after this.
+    /// The time after which a connection without messages and without waiting requests is closed.
     pub idle: Duration,
-    /// A client that does not take the next piece of an answer is dropped after this.
+    /// The time after which a client that does not take the next piece of an answer is dropped.
     pub stall: Duration,
 }
 
@@ -102,13 +103,13 @@ impl Default for Limits {
     }
 }
 
-/// Serves whoever connects, until it is dropped.
+/// Serves all clients, until the future is dropped.
 pub async fn serve(listener: TcpListener, service: Arc<impl Service>, limits: Limits) {
     let places = Places::new(limits);
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, address)) = listener.accept().await else {
-            // The system refuses, for instance for want of file descriptors.
+            // The system refused, for instance because there are no free file descriptors.
             sleep(Duration::from_millis(100)).await;
             continue;
         };

@@ -1,7 +1,7 @@
-//! A connection: requests are answered side by side, their answers made and sent one at a time.
+//! A connection: its requests are answered concurrently, but their answers are made and sent one at a time.
 //!
-//! Invariant: at most one answer of a connection is in memory, charged to whoever asked before it is made, until it is
-//! taken; who takes none is closed.
+//! Invariant: at most one answer of a connection is in memory until the client has taken it; it is charged to
+//! the client before it is made. A client that takes no answers is disconnected.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,20 +25,20 @@ use crate::metered::{Meter, Metered};
 use crate::places::Ticket;
 use crate::server::{Limits, Request, Service};
 
-/// Requests that are refused at a time, beside those that are answered; then nothing more is read.
+/// Refusals under way at a time, in addition to the answered requests; beyond that nothing more is read.
 const REFUSALS: usize = 16;
-/// Requests that may be saved up, as time.
+/// The requests that may be saved up, as a time.
 const BURST: Duration = Duration::from_secs(1);
-/// How long an answer waits for room; then it is "busy".
+/// The longest time for which an answer waits for room; then the client gets "busy".
 const ROOM_TIME: Duration = Duration::from_secs(10);
-/// Longer answers are sent in pieces of this size: what a connection has sent stays allocated with it.
+/// Longer answers are sent in pieces of this size: a connection's send buffer keeps its size.
 const PIECE: usize = 64 << 10;
-/// An answer that takes more memory than this is made aside.
+/// An answer that takes more memory than this is made on a low-priority thread.
 const LARGE: usize = 256 << 10;
 
 type Sink = SplitSink<WebSocketStream<Metered>, Message>;
 
-/// The right to make an answer: to have it in memory, and to be the next one to send.
+/// The right to make an answer: to hold it in memory, and to send it next.
 #[derive(Debug)]
 pub struct Turn {
     sink: Arc<Mutex<Sink>>,
@@ -47,10 +47,10 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Waits for the turn, with room for an answer that takes so many bytes of memory while it is made.
+    /// Waits for the turn, and for room for an answer that takes this many bytes of memory while it is made.
     ///
     /// # Errors
-    /// If there is no room for too long: others do not take their answers.
+    /// Fails if there is no room for too long, because other clients do not take their answers.
     pub async fn take(&mut self, bytes: usize) -> Result<(), RpcError> {
         if self.held.is_none() {
             let sink = self.sink.clone().lock_owned().await;
@@ -61,8 +61,9 @@ impl Turn {
         Ok(())
     }
 
-    /// Does a part of making the answer; of a large one aside, so that whoever asks for many delays nothing else. What
-    /// was charged for it stays so until that is done, even if the client goes. None if it cannot be done.
+    /// Runs a part of making the answer. A large answer is made on a low-priority thread, so that many
+    /// requests for large answers delay nothing else. Its charge stays until the work is done, even if the
+    /// client disconnects. Returns `None` if the work fails.
     pub async fn make<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let charge = self.held.as_ref().map(|(_, charge)| charge).filter(|charge| charge.bytes() > LARGE);
         let Some(charge) = charge.cloned() else { return Some(work()) };
@@ -74,12 +75,12 @@ impl Turn {
         aside(charged).await
     }
 
-    /// Sends the answer; false if the client does not take it.
+    /// Sends the answer; returns false if the client does not take it.
     async fn send(self, text: String, stall: Duration) -> bool {
         let Some((mut sink, mut charge)) = self.held else {
             return write(&mut *self.sink.lock().await, text, stall).await;
         };
-        // Nobody else has it any more, unless the work was given up.
+        // There is no other holder, unless the work was given up.
         if let Some(charge) = Arc::get_mut(&mut charge) {
             charge.shrink_to(text.len());
         }
@@ -107,7 +108,7 @@ async fn taken(sent: impl Future<Output = Result<(), Error>>, stall: Duration) -
     matches!(timeout(stall, sent).await, Ok(Ok(())))
 }
 
-/// What a connection is served with.
+/// The environment of a connection.
 pub(crate) struct Talk<S> {
     pub(crate) service: Arc<S>,
     pub(crate) limits: Limits,
@@ -139,7 +140,7 @@ impl<S: Service> Talk<S> {
                             tasks.spawn(self.answer(&text, is_busy, &to, charge));
                         }
                         Message::Close(_) => return,
-                        // The library answers pings; nothing else is part of the protocol.
+                        // The library answers pings; the protocol uses no other messages.
                         _ => (),
                     }
                 }
@@ -153,7 +154,7 @@ impl<S: Service> Talk<S> {
         }
     }
 
-    /// Answers a request; false if the connection is to be closed.
+    /// Answers a request; returns false if the connection must be closed.
     fn answer(
         &self,
         text: &str,
@@ -176,7 +177,7 @@ impl<S: Service> Talk<S> {
                     (id, ask(service, request, &mut turn, limits.wait).await)
                 }
             };
-            // The request is not in memory any more.
+            // The request is no longer in memory.
             drop(charge);
             let Some(text) = turn.make(move || write_response(&id, result)).await else { return false };
             turn.send(text, limits.stall).await

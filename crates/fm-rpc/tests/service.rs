@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, and a large one.
 const LONGEST: usize = 1 << 20;
 const LARGE: usize = 300_000;
-/// One after which a connection is not kept.
+/// The length of an answer after which a connection is not kept.
 const HUGE: usize = 2 << 20;
 
-/// Counts the large answers that it made.
+/// Counts the large answers that it makes.
 #[derive(Default)]
 struct Echo(AtomicUsize);
 
@@ -78,7 +78,8 @@ async fn client_with(address: &str, pass: Option<&str>) -> Result<Client, Client
     Client::connect(&format!("ws://{address}/"), &dial).await
 }
 
-/// A client that reads nothing, with a receive buffer of its own size: the system lets one grow to tens of megabytes.
+/// Returns a client that reads nothing, with a receive buffer of its own size: the system lets one grow to
+/// tens of megabytes.
 async fn deaf(address: &str) -> WebSocketStream<TcpStream> {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
@@ -86,7 +87,7 @@ async fn deaf(address: &str) -> WebSocketStream<TcpStream> {
     client_async(format!("ws://{address}/"), stream).await.unwrap().0
 }
 
-/// Waits until a connection is closed, which its client sees when it reads.
+/// Waits until a connection is closed; the client notices this when it reads.
 async fn closes(client: &Client) -> bool {
     let closed = async {
         while !client.is_closed() {
@@ -122,7 +123,7 @@ async fn a_connection_does_not_keep_the_room_of_a_huge_answer() {
     let dial = Dial { longest_answer: 2 * HUGE, pass: None };
     let client = Client::connect(&format!("ws://{address}/"), &dial).await.unwrap();
     let ask = |method| client.request::<Value>(method, None, &Value::Null, PATIENCE);
-    // While somebody waits for another answer, it stays.
+    // While a caller waits for another answer, the connection stays.
     let answers = tokio::join!(ask("huge"), ask("huge"), ask("huge"));
     assert!([answers.0, answers.1, answers.2].iter().all(Result::is_ok));
     assert!(closes(&client).await);
@@ -153,17 +154,17 @@ async fn limits_are_kept() {
     let address = server(limits).await;
     let (first, second) = (client(&address).await.unwrap(), client(&address).await.unwrap());
     second.request::<Value>("echo", None, &Value::Null, PATIENCE).await.unwrap();
-    // A third connection has the place of the one that was silent for longest, and no guardian's.
+    // A third connection gets the place of the longest silent one, but not a guardian's.
     let guardian = client_with(&address, Some("7")).await.unwrap();
     let third = client(&address).await.unwrap();
     assert!(closes(&first).await && !second.is_closed() && !third.is_closed() && !guardian.is_closed());
-    // Three that never end, and a fourth.
+    // Three requests that never end, and a fourth.
     for _ in 0..3 {
         let never = third.request::<Value>("never", None, &Value::Null, Duration::from_millis(20)).await;
         assert!(matches!(never, Err(ClientError::TimedOut { .. })));
     }
     assert_eq!(code(third.request("echo", None, &Value::Null, PATIENCE).await), RpcError::BUSY);
-    // Twenty are saved up, twenty more take a second.
+    // Twenty requests are saved up; twenty more take a second.
     let start = Instant::now();
     for _ in 0..40 {
         second.request::<Value>("echo", None, &Value::Null, PATIENCE).await.unwrap();
@@ -197,19 +198,19 @@ async fn what_waits_is_counted_in_bytes() {
     let brief = Duration::from_millis(200);
     let never = one.request::<Value>("never", None, &padding, brief).await;
     assert!(matches!(never, Err(ClientError::TimedOut { .. })));
-    // Both come from one address; a guardian has a budget of its own.
+    // Both are from one address; a guardian has its own budget.
     assert!(other.request::<Value>("echo", None, &padding, PATIENCE).await.is_err());
     assert!(closes(&other).await && !one.is_closed());
     let guardian = client_with(&address, Some("7")).await.unwrap();
     guardian.request::<Value>("echo", None, &padding, PATIENCE).await.unwrap();
-    // What arrived and is no whole request yet counts too.
+    // Bytes of an incomplete request count too.
     drop(one);
     sleep(brief).await;
     let mut parts = Vec::new();
     for _ in 0..4 {
         let (socket, _) = connect_async(format!("ws://{address}/")).await.unwrap();
         let mut stream = socket.into_inner();
-        // A masked text of 70,000 bytes, of which 40,000 come.
+        // A masked text of 70,000 bytes, of which 40,000 arrive.
         let head = [0x81, 0xFF, 0, 0, 0, 0, 0, 1, 0x11, 0x70, 0, 0, 0, 0];
         stream.write_all(&head).await.unwrap();
         let _ = stream.write_all(&[b'x'; 40_000]).await;
@@ -221,7 +222,7 @@ async fn what_waits_is_counted_in_bytes() {
         closed += usize::from(timeout(brief, stream.read(&mut [0; 9])).await.is_ok());
     }
     assert_eq!(closed, 2, "two times 40,000 fit");
-    // The heads of frames that hold nothing count like anything else.
+    // The heads of empty frames count like all other bytes.
     drop(parts);
     sleep(brief).await;
     let (socket, _) = connect_async(format!("ws://{address}/")).await.unwrap();
@@ -251,10 +252,11 @@ async fn answers_that_nobody_reads_are_not_made() {
         deaf.push(socket);
     }
     sleep(Duration::from_secs(1)).await;
-    // The server's send buffers, of 4 MiB at most, take up to 14 each; then no more than two are made.
+    // The server's send buffers, of 4 MiB at most, take up to 14 answers each; beyond that at most two are
+    // made.
     let made = echo.0.load(Relaxed);
     assert!(made < 100, "{made} of 300 answers were made");
-    // Who takes nothing is closed, and others get theirs, whole, in pieces.
+    // A client that takes no answers is disconnected, and others get theirs, whole, in pieces.
     let client = client(&address).await.unwrap();
     let start = Instant::now();
     let answer = loop {
@@ -277,7 +279,8 @@ async fn who_takes_no_answer_is_closed() {
         deaf.send(Message::text(text)).await.unwrap();
     }
     sleep(Duration::from_secs(3)).await;
-    // What the system holds already arrives; then it is over, long before the 60 answers.
+    // The answers that the system already holds arrive; then the connection ends, long before the 60th
+    // answer.
     let mut answers = 0;
     let read = async {
         while let Some(Ok(_)) = deaf.next().await {
@@ -288,7 +291,7 @@ async fn who_takes_no_answer_is_closed() {
     assert!(answers < 60, "{answers} answers");
 }
 
-/// A server that answers every request with that, after the id.
+/// Returns a client of a server that answers every request with this function of the id.
 async fn liar(answer: impl Fn(&Value) -> Vec<String> + Send + 'static) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -297,7 +300,7 @@ async fn liar(answer: impl Fn(&Value) -> Vec<String> + Send + 'static) -> Client
         while let Some(Ok(Message::Text(text))) = socket.next().await {
             let request: Value = serde_json::from_str(&text).unwrap();
             for answer in answer(&request["id"]) {
-                // It may be closed for what it said.
+                // The client may have closed the connection because of the answer.
                 let _ = socket.send(Message::text(answer)).await;
             }
         }
@@ -319,7 +322,7 @@ async fn an_answer_is_as_long_as_the_client_takes_and_of_the_type_that_was_asked
     }
     let long = count(liar(result(format!("{:?}", "x".repeat(LONGEST)))).await).await;
     assert!(matches!(long, Err(ClientError::TooLong { .. })), "{long:?}");
-    // An answer to nothing that was asked, and one answer twice.
+    // An answer that was not requested, and one answer twice.
     let unasked = liar(|_| vec![r#"{"id":99,"result":1}"#.to_owned()]).await;
     assert!(unasked.request::<u64>("a", None, &Value::Null, PATIENCE).await.is_err());
     assert!(closes(&unasked).await);

@@ -1,6 +1,6 @@
-//! What a backup of aleph-bft 0.30 holds of a fork alert, behind the tag byte 1.
+//! The record of a fork alert in a backup of aleph-bft 0.30, after the tag byte 1.
 //!
-//! No sample is known; the layout is that of the library's types.
+//! No sample is known; the layout follows from the library's types.
 
 use crate::form::UnitForm;
 use crate::scale::{ScaleError, ScaleErrorKind, ScaleReader};
@@ -12,15 +12,15 @@ pub const MAX_ALERT_UNITS: usize = 65_536;
 /// A record about a fork.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Alert<'a> {
-    /// A guardian shows two units that another made for one round.
+    /// A guardian shows two units that another guardian made for one round.
     Fork {
-        /// Whether this guardian raised it itself.
+        /// Whether this guardian raised the alert itself.
         own: bool,
-        /// Who raised it.
+        /// The guardian that raised the alert.
         sender: u64,
         /// The two units.
         proof: Box<(Unit<'a>, Unit<'a>)>,
-        /// How many units of the culprit the sender vouches for.
+        /// The number of the culprit's units that the sender vouches for.
         legit_units: usize,
     },
     /// The guardians' signatures under an alert.
@@ -36,7 +36,7 @@ impl<'a> Alert<'a> {
     /// Reads a record about a fork.
     ///
     /// # Errors
-    /// If the bytes end or are no such record.
+    /// Fails if the bytes end or are not such a record.
     pub fn read(reader: &mut ScaleReader<'a>, form: &UnitForm) -> Result<Self, ScaleError> {
         let offset = reader.position();
         match reader.u8()? {

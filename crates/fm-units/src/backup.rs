@@ -1,6 +1,6 @@
 //! The rows of a backup, joined in the order of their numbers.
 //!
-//! Invariants: a row that is no byte string, and a number that is missing, are kept as such; memory is bounded by
+//! Invariants: a row that is not a byte string, and a missing number, are kept as such. Memory is bounded by
 //! [`MAX_BACKUP_BYTES`].
 
 use std::ops::Range;
@@ -12,36 +12,36 @@ use thiserror::Error;
 /// The most bytes of units that are read of one guardian: several times the largest session.
 pub const MAX_BACKUP_BYTES: usize = 1 << 30;
 
-/// The most rows that are read of one guardian; a session of a hundred guardians has half of them.
+/// The most rows that are read of one guardian; a session of a hundred guardians has half as many.
 pub const MAX_ROWS: usize = 1 << 20;
 
-/// Where a database keeps its units.
+/// The place where a database keeps its units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnitTable {
     /// First byte of the keys.
     pub prefix: u8,
-    /// Whether the session stands in the key, before the row's number.
+    /// Whether the key contains the session, before the row's number.
     pub session_in_key: bool,
     /// The encoding of keys and values.
     pub dialect: Dialect,
 }
 
-/// Why a backup is not read.
+/// The reason that a backup is not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BackupError {
-    /// A key that is none of the table.
+    /// A key does not belong to the table.
     #[error("the key {key} is none of a unit backup")]
     Key {
         /// The key, in hex.
         key: String,
     },
-    /// The rows do not come in the order of their numbers.
+    /// The rows are not in the order of their numbers.
     #[error("the row {key} does not follow the one before it")]
     Unordered {
         /// The key, in hex.
         key: String,
     },
-    /// More than [`MAX_BACKUP_BYTES`] or [`MAX_ROWS`].
+    /// The backup has more than [`MAX_BACKUP_BYTES`] or [`MAX_ROWS`].
     #[error("the unit backup has more than {MAX_BACKUP_BYTES} bytes, or more than {MAX_ROWS} rows")]
     TooLarge,
 }
@@ -55,7 +55,7 @@ pub struct Row {
     pub key: Vec<u8>,
     /// Its bytes in the stream.
     pub range: Range<usize>,
-    /// Why its value is no byte string; then it adds nothing to the stream.
+    /// Why its value is not a byte string; such a row adds nothing to the stream.
     pub fault: Option<String>,
     /// Length of the value.
     pub value_bytes: usize,
@@ -66,26 +66,27 @@ pub struct Row {
 pub struct Gap {
     /// The missing numbers.
     pub missing: Range<u64>,
-    /// Position, in [`Backup::rows`], of the first row behind them.
+    /// Position, in [`Backup::rows`], of the first row after them.
     pub behind: usize,
 }
 
 /// One guardian's backup of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backup {
-    /// The session, where keys have it.
+    /// The session, if the keys contain it.
     pub session: Option<u64>,
     /// The rows, by number.
     pub rows: Vec<Row>,
-    /// Their bytes, one row behind the other.
+    /// Their bytes, concatenated.
     pub stream: Vec<u8>,
 }
 
 impl UnitTable {
-    /// Joins the rows of a table: one backup for every session that is named.
+    /// Joins the rows of a table: one backup for every session that the keys name.
     ///
     /// # Errors
-    /// If a key is none of this table, rows are not in order, or there are too many bytes.
+    /// Fails if a key does not belong to this table, the rows are not in order, or there are too many bytes
+    /// or rows.
     pub fn join<'r>(
         &self,
         rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>,
@@ -106,7 +107,7 @@ impl UnitTable {
     }
 }
 
-/// Rows on their way into backups, one after the other.
+/// Joins rows into backups, one row at a time.
 #[derive(Debug)]
 pub struct Joined {
     table: UnitTable,
@@ -116,7 +117,7 @@ pub struct Joined {
 }
 
 impl Joined {
-    /// No row yet.
+    /// Returns a value without rows.
     pub fn new(table: UnitTable) -> Self {
         Self { table, backups: Vec::new(), rows: 0, bytes: 0 }
     }
@@ -124,7 +125,7 @@ impl Joined {
     /// Takes the next row, in key order.
     ///
     /// # Errors
-    /// As [`UnitTable::join`].
+    /// Fails as [`UnitTable::join`] does.
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BackupError> {
         let name = || hex::encode(key);
         let (session, number) = self.table.numbers(key).ok_or_else(|| BackupError::Key { key: name() })?;
@@ -152,14 +153,14 @@ impl Joined {
         Ok(())
     }
 
-    /// The backups.
+    /// Returns the backups.
     pub fn finish(self) -> Vec<Backup> {
         self.backups
     }
 }
 
 impl Backup {
-    /// The numbers that are missing.
+    /// Returns the numbers that are missing.
     pub fn gaps(&self) -> Vec<Gap> {
         let mut next = 0;
         let mut gaps = Vec::new();
@@ -172,7 +173,7 @@ impl Backup {
         gaps
     }
 
-    /// SHA-256 of the stream.
+    /// Returns the SHA-256 of the stream.
     pub fn digest(&self) -> Hash {
         sha256(&[&self.stream])
     }

@@ -1,7 +1,7 @@
 //! The graph of units, of one guardian's backup or of several joined, and what is wrong with it.
 //!
-//! Invariants: a unit is in it once, whoever stored it; forks are kept, every one; nothing is left out because it
-//! is wrong, it is named.
+//! Invariants: a unit is in the graph once, however many guardians stored it. Every fork is kept. A wrong
+//! unit is never left out: it becomes a finding.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,7 +14,7 @@ use crate::form::UnitForm;
 use crate::records::{Content, Records};
 use crate::unit::Unit;
 
-/// How many ways to choose among forked parents are tried.
+/// The most combinations of forked parents that are tried.
 const MAX_FORK_CHOICES: usize = 64;
 
 /// A unit in the graph.
@@ -24,9 +24,9 @@ pub struct Node<'a> {
     pub unit: Unit<'a>,
     /// Its hash.
     pub hash: Hash,
-    /// Position of the first backup that has it.
+    /// Position of the first backup that contains it.
     pub backup: usize,
-    /// Key of the row it begins in there.
+    /// Key of the row in which it begins there.
     pub key: &'a [u8],
     /// Whether its creator signed it; unknown without keys.
     pub signed: Option<bool>,
@@ -37,7 +37,7 @@ pub struct Node<'a> {
 }
 
 impl<'a> Node<'a> {
-    /// The row it begins in: the backup and the key.
+    /// Returns the row it begins in: the backup and the key.
     pub(crate) fn row(&self) -> (usize, &'a [u8]) {
         (self.backup, self.key)
     }
@@ -46,11 +46,11 @@ impl<'a> Node<'a> {
 /// What is known of a unit's parents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parents {
-    /// All are there, and the unit commits to them.
+    /// All are present, and the unit commits to them.
     Proven,
-    /// So many are not there.
+    /// This many are missing.
     Missing(usize),
-    /// All are there, and the unit commits to others.
+    /// All are present, and the unit commits to others.
     Differ,
 }
 
@@ -69,19 +69,20 @@ pub struct Dag<'a> {
     pub places: BTreeMap<(u16, u64), Vec<usize>>,
     /// Records of fork alerts.
     pub alerts: Vec<Alert<'a>>,
-    /// What is wrong, in the order it was found.
+    /// The findings, in the order in which they were found.
     pub findings: Vec<Finding>,
     /// Units that a backup holds more than once.
     pub repeated: usize,
-    /// What the backups are called, for sentences; empty where there is only one.
+    /// The names of the backups in messages; empty if there is only one.
     labels: Vec<String>,
 }
 
 impl<'a> Dag<'a> {
     /// Joins backups of one session and checks every unit.
     ///
-    /// `keys` check signatures; `dialect` is that of the database, in which authors of old batches signed.
-    /// None if there is no backup, or they are of different sessions, forms or numbers of guardians.
+    /// `keys` check signatures. `dialect` is the dialect of the database, in which authors of old batches
+    /// signed. Returns `None` if there is no backup, or if backups differ in session, form or number of
+    /// guardians.
     pub fn new(backups: &[Records<'a>], keys: Option<&SessionKeys>, dialect: Dialect) -> Option<Self> {
         let first = backups.first()?;
         let same = |other: &Records<'a>| {
@@ -122,12 +123,12 @@ impl<'a> Dag<'a> {
         Some(dag)
     }
 
-    /// Whether every parent of every unit is there and committed to.
+    /// Returns whether every parent of every unit is present and committed to.
     pub fn is_closed(&self) -> bool {
         self.nodes.iter().all(|node| node.parents == Parents::Proven)
     }
 
-    /// The rounds and creators that have more than one unit.
+    /// Returns the rounds and creators that have more than one unit.
     pub fn forks(&self) -> impl Iterator<Item = (u16, u64)> + '_ {
         self.places.iter().filter(|(_, units)| units.len() > 1).map(|(place, _)| *place)
     }
@@ -136,7 +137,7 @@ impl<'a> Dag<'a> {
         self.findings.push(Finding::new(code, place, text));
     }
 
-    /// A finding about a row of a backup.
+    /// Returns a finding about a row of a backup.
     pub(crate) fn at_row(&self, code: Code, (backup, key): (usize, &[u8]), text: &str) -> Finding {
         let place = Place { session: Some(self.session), ..Place::key(key) };
         let label = &self.labels[backup];
@@ -153,7 +154,7 @@ impl<'a> Dag<'a> {
         }
     }
 
-    /// Adds a backup's records; `known` are the hashes that are in the graph.
+    /// Adds a backup's records; `known` holds the hashes of the units in the graph.
     fn add(&mut self, source: usize, backup: &Records<'a>, known: &mut HashMap<Hash, usize>) {
         let (mut own, mut seen) = (BTreeSet::new(), BTreeSet::new());
         let mut position = 0;
@@ -190,7 +191,7 @@ impl<'a> Dag<'a> {
         }
     }
 
-    /// What a unit must be whatever else there is.
+    /// Checks what must hold for a unit by itself.
     fn check_alone(&mut self, unit: &Unit<'a>, row: (usize, &[u8])) {
         let fields = &unit.fields;
         let creator = usize::try_from(fields.creator).unwrap_or(usize::MAX);
@@ -227,7 +228,7 @@ impl<'a> Dag<'a> {
         }
     }
 
-    /// What the loader of that form asks of the order in a backup.
+    /// Checks the order that the loader of that form requires in a backup.
     fn check_order(
         &mut self,
         unit: &Unit<'a>,
@@ -266,7 +267,7 @@ impl<'a> Dag<'a> {
         }
     }
 
-    /// Whether the unit's one hash over its parents is that of units in the graph.
+    /// Checks whether the unit's one hash over its parents is that of units in the graph.
     fn check_parents(&mut self, index: usize) {
         let node = &self.nodes[index];
         let parents = self.parents_of(&node.unit);
@@ -345,7 +346,7 @@ impl<'a> Dag<'a> {
     }
 }
 
-/// A unit's name in sentences.
+/// Returns a unit's name for messages.
 pub(crate) fn name(unit: &Unit<'_>) -> String {
     format!("the unit of guardian {} for round {}", unit.fields.creator, unit.fields.round)
 }

@@ -1,4 +1,4 @@
-//! In which form a backup is written: exactly one, or a refusal that says what was seen.
+//! Finds the form in which a backup is written: exactly one, or a refusal that says what was seen.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use crate::backup::Backup;
 use crate::form::UnitForm;
 use crate::records::{Expected, Records};
 
-/// Why no form was chosen.
+/// The reason that no form was chosen.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FormError {
     /// No form explains the bytes.
@@ -14,7 +14,7 @@ pub enum FormError {
     Unknown {
         /// The open session.
         session: u64,
-        /// What each form makes of it.
+        /// The result of each form.
         seen: String,
     },
     /// Several forms explain the bytes.
@@ -22,19 +22,20 @@ pub enum FormError {
     Ambiguous {
         /// The open session.
         session: u64,
-        /// Their names.
+        /// The names of the forms.
         forms: Vec<&'static str>,
     },
 }
 
 /// Reads a backup in the one form of these that explains it.
 ///
-/// A form explains it whole if every byte is read and every unit is of the open session, of a guardian and has a
-/// mask for all of them; where several do, the hash over no parents in units of round 0 tells. Where none does, the
-/// backup is damaged: then it is the form whose units of round 0 show its hash rule, and that reads most.
+/// A form explains the whole backup if every byte is read, and every unit belongs to the open session and to
+/// a guardian and has a mask for all guardians. If several forms do, the hash over no parents in units of
+/// round 0 decides. If no form does, the backup is damaged: the form is then the one whose units of round 0
+/// show its hash rule, and that reads most.
 ///
 /// # Errors
-/// If no form explains the bytes, or several do equally.
+/// Fails if no form explains the bytes, or several do equally.
 pub fn read_in_form<'a>(
     backup: &'a Backup,
     expected: Expected,

@@ -6,10 +6,11 @@ use crate::dag::{Dag, Node};
 use crate::unit::UnitData;
 
 impl Dag<'_> {
-    /// Writes the graph: a box for every unit, an arrow to every parent. Forks are red, batches with bytes grey.
+    /// Writes the graph: a box for every unit, an arrow to every parent. Forks are red, non-empty batches
+    /// grey.
     ///
     /// # Errors
-    /// Only those of the writer.
+    /// Fails if the writer fails.
     pub fn write_dot(&self, out: &mut dyn Write) -> fmt::Result {
         writeln!(out, "digraph session_{} {{", self.session)?;
         self.write_nodes(out, "u")?;
@@ -46,11 +47,11 @@ impl Dag<'_> {
     }
 }
 
-/// Writes several graphs as one: a file with more than one `digraph` is no graph to most programs. Each has a frame with
-/// the number of its session.
+/// Writes several graphs as one, because most programs read only one `digraph` in a file. Each graph has a
+/// frame with the number of its session.
 ///
 /// # Errors
-/// Only those of the writer.
+/// Fails if the writer fails.
 pub fn write_dots(dags: &[&Dag<'_>], out: &mut dyn Write) -> fmt::Result {
     if let [dag] = dags {
         return dag.write_dot(out);
@@ -67,7 +68,7 @@ pub fn write_dots(dags: &[&Dag<'_>], out: &mut dyn Write) -> fmt::Result {
 fn carries(node: &Node<'_>) -> bool {
     match node.unit.fields.data {
         Some(UnitData::Items { count, .. }) => count > 0,
-        // One byte is the count 0.
+        // A single byte is the count 0: an empty batch.
         Some(UnitData::Bytes { bytes, .. }) => bytes.len() > 1,
         Some(UnitData::HeaderSignature { .. }) | None => false,
     }

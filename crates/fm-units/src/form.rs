@@ -1,15 +1,15 @@
-//! In what the unit backups of different versions differ, as data.
+//! The differences between the unit backups of the versions, as data.
 
-/// How a record of the stream begins.
+/// The beginning of a record of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// With the unit itself.
     Bare,
-    /// With a byte: 0 a unit, 1 what was seen of a fork alert.
+    /// With a byte: 0 for a unit, 1 for a record of a fork alert.
     Tagged,
 }
 
-/// What a unit carries.
+/// The form of a unit's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataShape {
     /// A list of byte strings, signed by its author.
@@ -20,21 +20,21 @@ pub enum DataShape {
     Bytes,
 }
 
-/// What is hashed.
+/// The bytes that are hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HashRule {
     /// The bytes.
     Plain,
-    /// The bytes behind their length (BigSize).
+    /// The bytes after their length (BigSize).
     Sized,
 }
 
-/// How the server's own loader joins rows.
+/// The way in which the server's own loader joins rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joining {
-    /// Row by row, up to the first number that is missing.
+    /// In order, up to the first missing number.
     UpToGap,
-    /// All rows that there are.
+    /// All existing rows.
     All,
 }
 
@@ -43,15 +43,15 @@ pub enum Joining {
 pub struct UnitForm {
     /// Its name.
     pub name: &'static str,
-    /// Beginning of a record.
+    /// The beginning of a record.
     pub framing: Framing,
-    /// What units carry.
+    /// The data of units.
     pub data: DataShape,
-    /// What is hashed.
+    /// The bytes that are hashed.
     pub hash: HashRule,
-    /// How rows are joined.
+    /// The way in which rows are joined.
     pub joining: Joining,
-    /// Whether it holds one guardian's own units only.
+    /// Whether the backup holds only one guardian's own units.
     pub own_only: bool,
 }
 
@@ -87,11 +87,11 @@ pub static ALEPH_0_36: UnitForm = UnitForm {
     ..ALEPH_0_30
 };
 
-/// Every form, by age.
+/// Every form, oldest first.
 pub static FORMS: [&UnitForm; 4] = [&ALEPH_0_20_ITEMS, &ALEPH_0_20_BYTES, &ALEPH_0_30, &ALEPH_0_36];
 
 impl UnitForm {
-    /// The bytes before a unit.
+    /// Returns the bytes before a unit.
     pub fn tag(&self) -> &'static [u8] {
         match self.framing {
             Framing::Bare => &[],
@@ -99,7 +99,7 @@ impl UnitForm {
         }
     }
 
-    /// The form of that name.
+    /// Returns the form of that name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
         FORMS.into_iter().find(|form| form.name == name)
     }

@@ -10,23 +10,23 @@ use crate::unit::UnitData;
 pub struct ProposedItem<'a> {
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// The item, where the encoding is today's.
+    /// The item, if it has the current encoding.
     pub item: Option<ConsensusItem>,
 }
 
-/// How the items of a batch are encoded.
+/// The encoding of the items of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemEncoding {
-    /// As today, from 2023-11-24 on.
+    /// The current encoding, since 2023-11-24.
     Modern,
-    /// In an older way: an encoded batch stays one item.
+    /// An older encoding: an encoded batch stays one item.
     Older,
 }
 
-/// The items of a batch; none if it is no batch.
+/// Returns the items of a batch; empty if the data is not a batch.
 ///
 /// # Errors
-/// If an encoded batch does not decode, all of it; the server then skips it.
+/// Fails if an encoded batch does not decode as a whole; the server then skips it.
 pub fn items<'a>(data: &UnitData<'a>, encoding: ItemEncoding) -> Result<Vec<ProposedItem<'a>>, DecodeError> {
     let undecoded = |bytes| ProposedItem { bytes, item: None };
     match (data, encoding) {

@@ -1,10 +1,10 @@
-//! Backups of AlephBFT units: what a guardian stores of the session in progress, in every form it ever had.
+//! Backups of AlephBFT units: what a guardian stores of the session in progress, in every form that existed.
 //!
-//! Rows are joined ([`UnitTable`]), read as records in one form ([`read_in_form`]), and put into a graph in which
-//! every unit's hash, parents and signatures are checked ([`Dag`]).
+//! Rows are joined ([`UnitTable`]), read as records in one form ([`read_in_form`]), and put into a graph in
+//! which every unit's hash, parents and signatures are checked ([`Dag`]).
 //!
-//! Invariants: no I/O, no clock, no threads; no input makes a function panic; memory is a small multiple of the
-//! bytes of the backup, which are bounded; what differs between versions is data ([`UnitForm`]).
+//! Invariants: no I/O, no clock, no threads; no input makes a function panic. Memory is a small multiple of
+//! the bytes of the backup, which are bounded. The differences between versions are data ([`UnitForm`]).
 
 mod alert;
 mod backup;

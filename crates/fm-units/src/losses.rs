@@ -1,11 +1,11 @@
-//! Missing rows and rows that cannot be read, and what is lost behind them.
+//! Missing rows and rows that cannot be read, and what is lost after them.
 
 use fm_history::Code;
 
 use crate::form::Joining;
 use crate::records::Records;
 
-/// Code, row and sentence of every loss.
+/// Returns code, row and sentence of every loss.
 pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
     let rows = &records.backup.rows;
     let behind_row = rounds_behind(records);
@@ -48,7 +48,7 @@ pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
     losses
 }
 
-/// For every unit its row, and the least and the greatest round from it on.
+/// Returns for every unit its row, and the least and the greatest round from this unit on.
 fn rounds_behind(records: &Records<'_>) -> Vec<(usize, u16, u16)> {
     let units = records.units().map(|(row, unit)| (row, unit.fields.round, unit.fields.round));
     let mut units: Vec<_> = units.collect();

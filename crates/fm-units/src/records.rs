@@ -1,8 +1,10 @@
-//! From rows to records: which bytes are units, which are not, and what is lost.
+//! Turns rows into records: which bytes are units, which are not, and what is lost.
 //!
-//! Every known writer but those of v0.2.0 and v0.2.1 puts one record into a row. So a record is sought in its row alone
-//! first, and joined with the rows behind it only if what follows fits. Invariants: every byte of the stream is in
-//! a record or named as damage; nothing behind a missing row is joined with what is before it.
+//! Every known writer except v0.2.0 and v0.2.1 puts one record into a row. A record is therefore first sought
+//! in its own row, and joined with the rows after it only if what follows fits.
+//!
+//! Invariants: every byte of the stream is in a record or named as damage. No byte after a missing row is
+//! joined with a byte before it.
 
 use fm_history::Hash;
 
@@ -12,25 +14,25 @@ use crate::form::{Framing, HashRule, UnitForm};
 use crate::scale::{ScaleError, ScaleErrorKind, ScaleReader};
 use crate::unit::Unit;
 
-/// Over how many rows a record may stretch.
+/// The largest number of rows that a record may span.
 pub const MAX_SPAN: usize = 64;
 
-/// What every unit of a backup must agree with.
+/// The values that every unit of a backup must agree with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// The open session.
     pub session: u64,
-    /// Number of guardians; as the first readable unit says if it is not known.
+    /// The number of guardians; if it is not known, the first readable unit decides.
     pub guardians: Option<usize>,
 }
 
-/// What a record is.
+/// The content of a record.
 #[expect(clippy::large_enum_variant, reason = "all but a few records are units")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content<'a> {
     /// A unit.
     Unit(Unit<'a>),
-    /// What was seen of a fork.
+    /// A record of a fork alert.
     Alert(Alert<'a>),
 }
 
@@ -43,12 +45,12 @@ pub struct Record<'a> {
     pub content: Content<'a>,
 }
 
-/// A row that holds bytes that are no record.
+/// A row with bytes that are not a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// Position in [`Backup::rows`].
     pub row: usize,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// Bytes that cannot be read.
     pub lost: usize,
@@ -69,12 +71,12 @@ pub struct Records<'a> {
     pub records: Vec<Record<'a>>,
     /// What cannot be read.
     pub damage: Vec<Damage>,
-    /// What the backup is called where there are several; empty at first.
+    /// The name of the backup if there are several; empty at first.
     pub label: String,
 }
 
 impl<'a> Records<'a> {
-    /// Reads a backup in one form; none if not one record can be read.
+    /// Reads a backup in one form; returns `None` if no record can be read.
     pub fn read(backup: &'a Backup, form: &'static UnitForm, expected: Expected) -> Option<Self> {
         let guardians = expected.guardians.or_else(|| first_guardians(backup, form))?;
         let reading = Reading { backup, form, session: expected.session, guardians };
@@ -91,7 +93,7 @@ impl<'a> Records<'a> {
         (!read.records.is_empty()).then_some(read)
     }
 
-    /// The units and the rows they begin in.
+    /// Returns the units and the rows they begin in.
     pub fn units(&self) -> impl Iterator<Item = (usize, &Unit<'a>)> {
         self.records.iter().filter_map(|record| match &record.content {
             Content::Unit(unit) => Some((record.row, unit)),
@@ -99,7 +101,8 @@ impl<'a> Records<'a> {
         })
     }
 
-    /// Units that agree with what is expected, and those among them that show the form's hash rule.
+    /// Counts the units that agree with what is expected, and those among them that show the form's hash
+    /// rule.
     pub(crate) fn score(&self) -> (usize, usize) {
         let none = no_parents(self.form.hash, self.guardians);
         let agreeing = || self.units().filter(|(_, unit)| agrees(unit, self.session, self.guardians));
@@ -107,13 +110,13 @@ impl<'a> Records<'a> {
         (agreeing().count(), anchors.filter(|(_, unit)| unit.fields.parents_hash == none.0).count())
     }
 
-    /// Whether every byte was read and every unit agrees.
+    /// Returns whether every byte was read and every unit agrees.
     pub(crate) fn is_whole(&self) -> bool {
         self.damage.is_empty() && self.units().all(|(_, unit)| agrees(unit, self.session, self.guardians))
     }
 }
 
-/// The hash over no parents.
+/// Returns the hash over no parents.
 fn no_parents(rule: HashRule, guardians: usize) -> Hash {
     rule.parents_hash(&vec![None; guardians])
 }
@@ -125,7 +128,7 @@ fn agrees(unit: &Unit<'_>, session: u64, guardians: usize) -> bool {
         && fields.parents.nodes == guardians
 }
 
-/// What the first unit that a row holds alone says of the number of guardians.
+/// Returns the number of guardians that the first unit that a row holds alone names.
 fn first_guardians(backup: &Backup, form: &UnitForm) -> Option<usize> {
     let alone = |row: &Row| {
         let mut reader = ScaleReader::new(&backup.stream[row.range.clone()]);
@@ -137,7 +140,7 @@ fn first_guardians(backup: &Backup, form: &UnitForm) -> Option<usize> {
     backup.rows.iter().find_map(alone)
 }
 
-/// The end of the rows that may be joined with this one: up to a missing or a faulty row.
+/// Returns the end of the rows that may be joined with this one: the next missing or faulty row.
 fn run_end(rows: &[Row], first: usize) -> usize {
     let mut end = first + 1;
     while end < rows.len()
@@ -173,7 +176,8 @@ struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// The record at a position in a row, and where it ends; else why there is none.
+    /// Returns the record at a position in a row, and where it ends; otherwise the reason that there is no
+    /// record.
     fn record(&self, position: usize, row: usize) -> Result<(Content<'a>, usize), String> {
         let rows = &self.backup.rows;
         let alone = match self.within(position, rows[row].range.end) {
@@ -181,8 +185,8 @@ impl<'a> Reading<'a> {
             Err(error) => return Err(error.to_string()),
             Ok(found) => return Ok(found),
         };
-        // Joining rows proves nothing by itself: the unit must be one of this session and federation, and so must be
-        // what follows it, unless a row ends there as well.
+        // Joining rows proves nothing by itself: the unit must belong to this session and federation. So must
+        // what follows it, unless a row ends there too.
         let ours = |content: &Content<'_>| match content {
             Content::Unit(unit) => agrees(unit, self.session, self.guardians),
             Content::Alert(_) => true,
@@ -207,7 +211,7 @@ impl<'a> Reading<'a> {
         Ok((content, from + reader.position()))
     }
 
-    /// Reads row after row.
+    /// Reads all rows in order.
     fn run(&self, records: &mut Vec<Record<'a>>, damage: &mut Vec<Damage>) {
         let mut position = 0;
         for (number, row) in self.backup.rows.iter().enumerate() {

@@ -1,11 +1,11 @@
 //! SCALE, as far as units use it: fixed little-endian integers, compact lengths, options, bit masks.
 //!
-//! Invariants: strict (a length in its shortest form only, no other flag than 0 and 1, no unused bit set); no length
-//! is believed before it was checked against the bytes that remain; reading allocates nothing.
+//! Invariants: decoding is strict (a length only in its shortest form, no flag other than 0 and 1, no unused
+//! bit set). A length is checked against the remaining bytes before it is used. Reading allocates nothing.
 
 use thiserror::Error;
 
-/// Why bytes are not what they should be, and at which byte.
+/// A decoding error, and the byte at which it occurred.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("at byte {offset}: {kind}")]
 pub struct ScaleError {
@@ -43,7 +43,7 @@ pub enum ScaleErrorKind {
         /// The byte.
         variant: u8,
     },
-    /// A count above what is read.
+    /// A count above the limit.
     #[error("{count} {of}, at most {most} are read")]
     TooMany {
         /// What was counted.
@@ -53,10 +53,10 @@ pub enum ScaleErrorKind {
         /// The limit.
         most: usize,
     },
-    /// A mask whose bytes are not those of its number of nodes, or with an unused bit set.
+    /// A mask whose length does not fit its number of nodes, or with an unused bit set.
     #[error("a mask whose bytes do not fit its {nodes} nodes")]
     BadMask {
-        /// The number of nodes it says.
+        /// The number of nodes that the mask names.
         nodes: usize,
     },
 }
@@ -69,32 +69,35 @@ pub struct ScaleReader<'a> {
 }
 
 impl<'a> ScaleReader<'a> {
-    /// A reader at the start of the input.
+    /// Returns a reader at the start of the input.
     pub fn new(input: &'a [u8]) -> Self {
         Self { input, position: 0 }
     }
 
-    /// Offset of the next byte.
+    /// Returns the offset of the next byte.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Bytes that are left.
+    /// Returns the number of bytes that are left.
     pub fn left(&self) -> usize {
         self.input.len() - self.position
     }
 
-    /// The bytes from an earlier position to this one.
+    /// Returns the bytes from an earlier position to this one.
     pub fn since(&self, start: usize) -> &'a [u8] {
         &self.input[start..self.position]
     }
 
-    /// An error at this position.
+    /// Returns an error at this position.
     pub fn error(&self, kind: ScaleErrorKind) -> ScaleError {
         ScaleError { offset: self.position, kind }
     }
 
-    /// The next bytes.
+    /// Reads the next `count` bytes.
+    ///
+    /// # Errors
+    /// Fails if fewer bytes are left.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], ScaleError> {
         if count > self.left() {
             return Err(self.error(ScaleErrorKind::UnexpectedEnd { needed: count, left: self.left() }));
@@ -104,34 +107,52 @@ impl<'a> ScaleReader<'a> {
         Ok(&self.input[start..self.position])
     }
 
-    /// A fixed array.
+    /// Reads a fixed array.
+    ///
+    /// # Errors
+    /// Fails if fewer bytes are left.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], ScaleError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    /// One byte.
+    /// Reads one byte.
+    ///
+    /// # Errors
+    /// Fails if no byte is left.
     pub fn u8(&mut self) -> Result<u8, ScaleError> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// Two bytes.
+    /// Reads a two-byte integer.
+    ///
+    /// # Errors
+    /// Fails if fewer bytes are left.
     pub fn u16(&mut self) -> Result<u16, ScaleError> {
         Ok(u16::from_le_bytes(self.array()?))
     }
 
-    /// Four bytes.
+    /// Reads a four-byte integer.
+    ///
+    /// # Errors
+    /// Fails if fewer bytes are left.
     pub fn u32(&mut self) -> Result<u32, ScaleError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
-    /// Eight bytes.
+    /// Reads an eight-byte integer.
+    ///
+    /// # Errors
+    /// Fails if fewer bytes are left.
     pub fn u64(&mut self) -> Result<u64, ScaleError> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    /// The flag of an option.
+    /// Reads the flag of an option.
+    ///
+    /// # Errors
+    /// Fails if no byte is left, or if the byte is neither 0 nor 1.
     pub fn flag(&mut self) -> Result<bool, ScaleError> {
         let start = self.position;
         match self.u8()? {
@@ -141,7 +162,10 @@ impl<'a> ScaleReader<'a> {
         }
     }
 
-    /// A compact length.
+    /// Reads a compact length.
+    ///
+    /// # Errors
+    /// Fails if the bytes end, or if the length is not in its shortest form or above 32 bits.
     pub fn compact(&mut self) -> Result<usize, ScaleError> {
         let start = self.position;
         let first = self.u8()?;
@@ -155,7 +179,7 @@ impl<'a> ScaleReader<'a> {
                 (self.u32()?, 1 << 30)
             }
         };
-        // Any other byte than 3 with both low bits set begins a number above 32 bits.
+        // A first byte other than 3 with both low bits set begins a number above 32 bits.
         let wide = first & 3 == 3 && first != 3;
         match usize::try_from(value) {
             Ok(length) if value >= least && !wide => Ok(length),
@@ -163,13 +187,19 @@ impl<'a> ScaleReader<'a> {
         }
     }
 
-    /// A byte string.
+    /// Reads a byte string.
+    ///
+    /// # Errors
+    /// Fails if the length does not decode, or if fewer bytes are left.
     pub fn bytes(&mut self) -> Result<&'a [u8], ScaleError> {
         let length = self.compact()?;
         self.take(length)
     }
 
-    /// A count of elements, none above the limit.
+    /// Reads a count of elements, of which `most` is the limit.
+    ///
+    /// # Errors
+    /// Fails if the count does not decode, or is above the limit.
     pub fn count(&mut self, of: &'static str, most: usize) -> Result<usize, ScaleError> {
         let offset = self.position;
         let count = self.compact()?;
@@ -179,7 +209,11 @@ impl<'a> ScaleReader<'a> {
         Ok(count)
     }
 
-    /// A set of nodes.
+    /// Reads a set of nodes, of which `most` is the limit.
+    ///
+    /// # Errors
+    /// Fails if the bytes end, there are more nodes than the limit, the mask's length does not fit the number
+    /// of nodes, or an unused bit is set.
     pub fn subset(&mut self, most: usize) -> Result<Subset<'a>, ScaleError> {
         let offset = self.position;
         let nodes = usize::try_from(self.u32()?).unwrap_or(usize::MAX);
@@ -200,9 +234,9 @@ impl<'a> ScaleReader<'a> {
 /// A set of nodes, node 0 in the most significant bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subset<'a> {
-    /// How many nodes there are, in the set or not.
+    /// The number of nodes, in the set or not.
     pub nodes: usize,
-    /// One bit for each.
+    /// One bit for each node.
     pub bits: &'a [u8],
 }
 
@@ -211,28 +245,28 @@ impl Subset<'_> {
         self.bits.get(node / 8).is_some_and(|byte| byte & (0x80 >> (node % 8)) != 0)
     }
 
-    /// Whether a node is in the set.
+    /// Returns whether a node is in the set.
     pub fn contains(&self, node: usize) -> bool {
         node < self.nodes && self.has_bit(node)
     }
 
-    /// The nodes in the set, ascending.
+    /// Returns the nodes in the set, ascending.
     pub fn members(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.nodes).filter(|node| self.has_bit(*node))
     }
 
-    /// How many nodes are in the set.
+    /// Returns the number of nodes in the set.
     pub fn len(&self) -> usize {
         self.members().count()
     }
 
-    /// Whether no node is in the set.
+    /// Returns whether no node is in the set.
     pub fn is_empty(&self) -> bool {
         self.members().next().is_none()
     }
 }
 
-/// The bits of a set of nodes, as [`Subset`] holds them.
+/// Returns the bits of a set of nodes, as [`Subset`] holds them.
 pub fn subset_bits(nodes: usize, members: impl IntoIterator<Item = usize>) -> Vec<u8> {
     let mut bits = vec![0; nodes.div_ceil(8)];
     for member in members.into_iter().filter(|member| *member < nodes) {
@@ -241,7 +275,7 @@ pub fn subset_bits(nodes: usize, members: impl IntoIterator<Item = usize>) -> Ve
     bits
 }
 
-/// Appends a compact length; lengths above 32 bits are cut, which no caller has.
+/// Appends a compact length. A length above 32 bits would be cut; no caller has one.
 pub fn write_compact(bytes: &mut Vec<u8>, length: usize) {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     match length {

@@ -21,7 +21,7 @@ pub struct CreatorShape {
     pub rounds_missing: usize,
     /// Batches, empty ones included.
     pub batches: usize,
-    /// Items in them, as far as they can be told apart.
+    /// Items in them, as far as they can be separated.
     pub items: usize,
 }
 
@@ -30,9 +30,9 @@ pub struct CreatorShape {
 pub struct Shape {
     /// Units.
     pub units: usize,
-    /// First and last round; none without units.
+    /// First and last round; `None` without units.
     pub rounds: Option<(u16, u16)>,
-    /// By guardian; guardians without units are not in it.
+    /// The guardians that have units.
     pub creators: Vec<CreatorShape>,
     /// Rounds for which a guardian made several units.
     pub forks: usize,
@@ -56,20 +56,20 @@ pub struct Shape {
     pub signatures_valid: usize,
     /// Units whose creator's signature was checked and does not hold.
     pub signatures_invalid: usize,
-    /// Units some of whose parents are not there.
+    /// Units with parents that are missing.
     pub with_missing_parents: usize,
-    /// Every parent of every unit is there and committed to.
+    /// Whether every parent of every unit is present and committed to.
     pub closed: bool,
 }
 
-/// Units of rounds that a session does not have any more, and what they carry.
+/// Units of rounds past the end of the session, and their items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PastEnd {
     /// The first of these rounds: the number of rounds of the session.
     pub rounds: u16,
     /// Units.
     pub units: u64,
-    /// Items in their batches, as far as they can be told apart: no server processes them.
+    /// Items in their batches, as far as they can be separated: no server processes them.
     pub items: u64,
 }
 
@@ -87,7 +87,7 @@ pub struct Proposal<'a> {
 }
 
 impl<'a> Dag<'a> {
-    /// The graph in numbers.
+    /// Returns the graph in numbers.
     pub fn shape(&self, encoding: ItemEncoding) -> Shape {
         let count = |test: &dyn Fn(&Node<'_>) -> bool| self.nodes.iter().filter(|node| test(node)).count();
         let rounds = self.nodes.iter().map(|node| node.unit.fields.round);
@@ -128,7 +128,7 @@ impl<'a> Dag<'a> {
         shape
     }
 
-    /// The items inside, by round, proposer and position; batches that do not decode are left out.
+    /// Returns the items inside, by round, proposer and position; batches that do not decode are left out.
     pub fn proposals(&self, encoding: ItemEncoding) -> impl Iterator<Item = Proposal<'a>> + '_ {
         self.places.values().flatten().flat_map(move |index| {
             let fields = self.nodes[*index].unit.fields;
@@ -142,7 +142,7 @@ impl<'a> Dag<'a> {
         })
     }
 
-    /// The units past the last of so many rounds.
+    /// Counts the units past the last of this many rounds, and their items.
     pub fn past_end(&self, rounds: u16, encoding: ItemEncoding) -> PastEnd {
         let mut past = PastEnd { rounds, ..PastEnd::default() };
         for node in self.nodes.iter().filter(|node| node.unit.fields.round >= rounds) {
@@ -153,7 +153,7 @@ impl<'a> Dag<'a> {
         past
     }
 
-    /// Batches that do not decode, as findings.
+    /// Returns batches that do not decode, as findings.
     pub fn undecodable_batches(&self, encoding: ItemEncoding) -> Vec<Finding> {
         let finding = |node: &Node<'a>| {
             let error = batch(node, encoding)?.err()?;

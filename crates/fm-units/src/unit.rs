@@ -1,6 +1,6 @@
 //! One signed unit: its fields, the bytes they were read from, and their encoding.
 //!
-//! Invariant: a unit's hash is over the bytes that were stored.
+//! Invariant: a unit's hash covers the stored bytes.
 
 use fm_codec::{Dialect, Writer};
 use fm_history::{Hash, sha256};
@@ -10,14 +10,14 @@ use crate::scale::{
     ScaleError, ScaleErrorKind, ScaleReader, Subset, write_bytes, write_compact, write_subset,
 };
 
-/// The most guardians a unit may speak of; far above any federation that existed.
+/// The largest number of guardians that a unit may name; far above any federation that existed.
 pub const MAX_NODES: usize = fm_crypto::MAX_GUARDIANS;
-/// The most items in a batch that is read; servers drop those of more than 100.
+/// The most items of a batch that are read; servers drop batches of more than 100 items.
 pub const MAX_BATCH_ITEMS: usize = 10_000;
 /// Length of a Schnorr signature.
 const SIGNATURE_BYTES: usize = 64;
 
-/// A signature that names who made it.
+/// A signature with the number of its author.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authored {
     /// The signature.
@@ -26,12 +26,12 @@ pub struct Authored {
     pub author: u64,
 }
 
-/// What a unit carries.
+/// The data that a unit carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnitData<'a> {
-    /// A list of items, as SCALE writes a list of byte strings (behind its count), and its author.
+    /// A list of items, as SCALE writes a list of byte strings (after its count), and its author.
     Items {
-        /// How many.
+        /// The number of items.
         count: usize,
         /// The byte strings, each with its length.
         list: &'a [u8],
@@ -57,15 +57,15 @@ pub enum UnitData<'a> {
 /// A unit's fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnitFields<'a> {
-    /// The round it is of.
+    /// The unit's round.
     pub round: u16,
-    /// The guardian who made it.
+    /// The guardian that made the unit.
     pub creator: u64,
-    /// Whose units of the round before it builds on.
+    /// The guardians whose units of the previous round this unit builds on.
     pub parents: Subset<'a>,
     /// One hash over the hashes of those units.
     pub parents_hash: [u8; 32],
-    /// What it carries.
+    /// The unit's data.
     pub data: Option<UnitData<'a>>,
     /// The session.
     pub session: u64,
@@ -85,8 +85,8 @@ pub struct Unit<'a> {
 impl<'a> Unit<'a> {
     /// Reads a unit.
     ///
-    /// # Errors
-    /// If the bytes end or are no unit of that form.
+    /// Fails if the bytes end, or are not a unit of that form.
+    /// Fails if the bytes end or are no unit of that form.
     pub fn read(reader: &mut ScaleReader<'a>, form: &UnitForm) -> Result<Self, ScaleError> {
         let start = reader.position();
         let fields = UnitFields {
@@ -101,14 +101,14 @@ impl<'a> Unit<'a> {
         Ok(Self { fields, bytes: reader.since(start) })
     }
 
-    /// The unit's hash: over everything but the signature.
+    /// Returns the unit's hash: over everything but the signature.
     pub fn hash(&self, rule: HashRule) -> Hash {
         rule.hash(&self.bytes[..self.bytes.len() - SIGNATURE_BYTES])
     }
 }
 
 impl HashRule {
-    /// The hash of SCALE bytes.
+    /// Returns the hash of SCALE bytes.
     pub fn hash(self, bytes: &[u8]) -> Hash {
         match self {
             Self::Plain => sha256(&[bytes]),
@@ -120,7 +120,7 @@ impl HashRule {
         }
     }
 
-    /// The one hash over the parents' hashes, of which there is a place for every node.
+    /// Returns the one hash over the parents' hashes; the input has a place for every node.
     pub fn parents_hash(self, parents: &[Option<Hash>]) -> Hash {
         let mut bytes = Vec::with_capacity(4 + 33 * parents.len());
         write_compact(&mut bytes, parents.len());
@@ -167,14 +167,14 @@ fn read_author(reader: &mut ScaleReader<'_>) -> Result<Authored, ScaleError> {
 }
 
 impl<'a> UnitData<'a> {
-    /// The byte strings of a list of items; a batch of encoded items is not looked into.
+    /// Returns the byte strings of a list of items; a batch of encoded items is not taken apart.
     pub fn strings(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let list = if let Self::Items { list, .. } = self { *list } else { &[] };
         let mut reader = ScaleReader::new(list);
         std::iter::from_fn(move || if reader.left() == 0 { None } else { reader.bytes().ok() })
     }
 
-    /// The bytes that the author of a batch signed, in the integers of its time.
+    /// Returns the bytes that the author of a batch signed, with the integers of its dialect.
     pub fn authored(&self, dialect: Dialect) -> Option<(Authored, Vec<u8>)> {
         match self {
             Self::Items { count, by, .. } => {

@@ -6,6 +6,9 @@ use fm_history::{BlockContent, BlockSignature, BlockTransaction, sha256};
 use super::layout::{ItemLayout, SignatureForm};
 
 /// Reads one consensus item.
+///
+/// # Errors
+/// Fails if the bytes do not decode, or if the layout has no such variant and cannot skip it.
 pub fn decode_item(reader: &mut Reader<'_>, layout: &ItemLayout) -> Result<BlockContent, DecodeError> {
     debug_assert_eq!(reader.dialect(), layout.dialect);
     let start = reader.position();

@@ -1,17 +1,17 @@
-//! What differs between the layouts of blocks and sessions, as data.
+//! The differences between the layouts of blocks and sessions, as data.
 
 use fm_codec::Dialect;
 
 use super::tables::TableFact;
 
-/// How a transaction is authorised.
+/// The form of a transaction's authorisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignatureForm {
     /// An optional aggregate over all input keys.
     Aggregate,
     /// A list of signatures, one per input key.
     List,
-    /// An enum with that list as its first variant, open to others.
+    /// An enum with that list as its first variant; other variants may follow.
     Open,
 }
 
@@ -28,10 +28,11 @@ pub struct ItemLayout {
     pub signature: SignatureForm,
 }
 
-/// How a block holds its items.
+/// The form in which a block holds its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ItemForm {
-    /// As byte strings; of the layout if they decode exactly, else opaque. None: opaque to who wrote them.
+    /// As byte strings: of the layout if they decode exactly, otherwise opaque. `None`: opaque to their
+    /// writers too.
     Bytes(Option<ItemLayout>),
     /// As consensus items.
     Inline(ItemLayout),
@@ -66,7 +67,7 @@ pub struct BlockLayout {
     pub tables: &'static [TableFact],
 }
 
-/// Layouts have names of their own.
+/// Layouts are equal if their names are: every layout has its own name.
 impl PartialEq for BlockLayout {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -76,13 +77,13 @@ impl PartialEq for BlockLayout {
 impl Eq for BlockLayout {}
 
 impl BlockLayout {
-    /// Whether the other layout has the same records, signed without a tag.
+    /// Returns whether the other layout has the same records, but signed without a tag.
     pub fn is_tagged_twin(&self, other: &Self) -> bool {
         let records = |layout: &Self| (layout.dialect, layout.own_index, layout.item_positions, layout.item);
         self.tagged && !other.tagged && self.era == other.era && records(self) == records(other)
     }
 
-    /// Whether the record is that of today, so that a conversion copies it.
+    /// Returns whether the record has the current form, so that a conversion copies it.
     pub fn is_modern(&self) -> bool {
         matches!(self.era, "D" | "E")
     }

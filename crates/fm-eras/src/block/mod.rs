@@ -1,7 +1,7 @@
-//! The record form that the rooms `broadcast` and `session` share: layouts as data, and one strict decoder.
+//! The record form that `broadcast` and `session` share: layouts as data, and one strict decoder.
 //!
-//! Invariants: a layout says all that the decoder needs to know; a record is accepted only if it encodes to its own
-//! bytes again.
+//! Invariants: a layout says all that the decoder needs to know. A record is accepted only if it encodes to
+//! its own bytes again.
 
 mod item;
 mod layout;

@@ -13,15 +13,19 @@ use super::layout::{BlockLayout, ItemForm, ItemLayout};
 
 /// Largest record that is decoded, in bytes: twice what any server since v0.3 decodes as one value.
 const MAX_BLOCK_BYTES: usize = 2 * MAX_DECODE_SIZE;
-/// Most elements that are decoded in one record: items, inputs, outputs, signatures. An element takes two or three
-/// bytes in a record, and some 200 in memory.
+/// Most elements that are decoded in one record: items, inputs, outputs, signatures. An element takes two or
+/// three bytes in a record, and about 200 in memory.
 const MAX_ELEMENTS: usize = 1 << 19;
 /// The least number of bytes that an item takes in any layout.
 const LEAST_ITEM_BYTES: usize = 2;
 /// Bytes of a guardian's number and signature, at least.
 const LEAST_SIGNATURE_BYTES: usize = 1 + 64;
 
-/// Decodes a record, all of it.
+/// Decodes a whole record.
+///
+/// # Errors
+/// Fails if the record is too large, does not decode, has bytes left over or does not encode to the same
+/// bytes.
 pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeError> {
     if value.len() > MAX_BLOCK_BYTES {
         let kind = DecodeErrorKind::ValueTooLarge { length: value.len(), most: MAX_BLOCK_BYTES };
@@ -38,7 +42,7 @@ pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeE
     })?;
     let signatures = reader.map(LEAST_SIGNATURE_BYTES, Reader::u16, Reader::array)?;
     reader.finish()?;
-    // A threshold of guardians signs, more than two thirds of all: so many numbers they can have.
+    // A threshold of guardians signs, more than two thirds of all: this bounds the number of guardians.
     let guardians = signatures.len().saturating_mul(3) / 2;
     let merkle = merkle_root_of_items(&stored, |pair| is_acceptable(pair, layout, guardians));
     let block = Block { index, items, merkle, signatures };
@@ -48,7 +52,10 @@ pub fn decode_block(value: &[u8], layout: &BlockLayout) -> Result<Block, DecodeE
     Ok(block)
 }
 
-/// Decodes an accepted item of the open session, all of it.
+/// Decodes a whole accepted item of the open session.
+///
+/// # Errors
+/// Fails if the value does not decode, has bytes left over or does not encode to the same bytes.
 pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockItem, DecodeError> {
     let mut reader = Reader::new(value, layout.dialect).limited(MAX_ELEMENTS);
     let item = read_accepted_item(&mut reader, layout)?;
@@ -57,7 +64,8 @@ pub fn decode_accepted_item(value: &[u8], layout: &BlockLayout) -> Result<BlockI
     Ok(item)
 }
 
-/// Whether a server with so many guardians may have accepted these bytes as an item: no kind that it does not know.
+/// Returns whether a server with this many guardians may have accepted these bytes as an item: it accepts
+/// only kinds that it knows.
 fn is_acceptable(bytes: &[u8], layout: &BlockLayout, guardians: usize) -> bool {
     let is_known = |item: BlockItem| match item.content {
         BlockContent::Opaque(_) => layout.item == ItemForm::Bytes(None),
@@ -109,7 +117,8 @@ fn read_accepted_item(reader: &mut Reader<'_>, layout: &BlockLayout) -> Result<B
     Ok(BlockItem { content, position, peer: reader.u16()? })
 }
 
-/// A byte string that is a consensus item exactly, or is opaque; one beyond the limits is an error, not opaque.
+/// Reads a byte string that is exactly one consensus item, or is opaque. A byte string beyond the limits is
+/// an error, not opaque.
 fn read_bytes_item(
     reader: &mut Reader<'_>,
     layout: Option<&ItemLayout>,
@@ -132,7 +141,7 @@ fn write_accepted_item(item: &BlockItem, layout: &BlockLayout, writer: &mut Writ
             writer.framed(dialect, |writer| match (&item.content, form) {
                 (BlockContent::Opaque(opaque), _) => writer.raw(opaque),
                 (content, Some(form)) => encode_item(content, form, writer),
-                // Without a layout of items every item is opaque.
+                // Without a layout of items, every item is opaque.
                 (_, None) => {}
             });
         }

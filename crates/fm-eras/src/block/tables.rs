@@ -32,7 +32,7 @@ impl FromStr for Version {
     }
 }
 
-/// What stands behind the prefix of a key.
+/// The form of a key after its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyForm {
     /// Nothing.
@@ -43,7 +43,7 @@ pub enum KeyForm {
     TwoNumbers,
     /// A guardian's number.
     Peer,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// Nothing, or a module's id (255: the server itself).
     Version,
@@ -51,20 +51,20 @@ pub enum KeyForm {
     Module,
 }
 
-/// What a value is.
+/// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueForm {
     /// A finished block or session.
     Block,
     /// An accepted item.
     AcceptedItem,
-    /// No byte.
+    /// An empty value.
     Nothing,
     /// A 64-bit number.
     Number,
     /// A byte string.
     ByteString,
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// A list of module ids.
     ModuleIds,
@@ -76,7 +76,7 @@ pub enum ValueForm {
     Metadata,
     /// A time and a byte string.
     Backup,
-    /// Whatever the module stores.
+    /// Any bytes that the module stores.
     Module,
 }
 
@@ -95,16 +95,16 @@ pub struct TableFact {
     pub since: Version,
 }
 
-/// Why a row is none of its table.
+/// The reason that a row does not belong to its table.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RowError {
     /// The layout has no table for the key.
     #[error("no table of this era has the prefix {}", hex::encode(prefix))]
     UnknownPrefix {
-        /// First byte of the key; none if the key is empty.
+        /// First byte of the key; empty if the key is empty.
         prefix: Vec<u8>,
     },
-    /// The key is not one of the table.
+    /// The key does not fit the table.
     #[error("key of {table}: {source}")]
     Key {
         /// The table.
@@ -112,7 +112,7 @@ pub enum RowError {
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// The value is not one of the table.
+    /// The value does not fit the table.
     #[error("value of {table}: {source}")]
     Value {
         /// The table.
@@ -123,16 +123,16 @@ pub enum RowError {
 }
 
 impl BlockLayout {
-    /// The table that a key belongs to.
+    /// Returns the table that a key belongs to.
     pub fn table_of(&self, key: &[u8]) -> Option<&'static TableFact> {
         let prefix = *key.first()?;
         self.tables.iter().find(|table| table.prefix == prefix)
     }
 
-    /// Decodes a row strictly, all of key and value.
+    /// Decodes the whole key and value of a row strictly.
     ///
     /// # Errors
-    /// If the layout has no such table, or key or value is none of it.
+    /// Fails if the layout has no such table, or if the key or the value does not fit the table.
     pub fn check_row(&self, key: &[u8], value: &[u8]) -> Result<&'static TableFact, RowError> {
         let Some(table) = self.table_of(key) else {
             return Err(RowError::UnknownPrefix { prefix: key.iter().take(1).copied().collect() });
@@ -143,7 +143,7 @@ impl BlockLayout {
         Ok(table)
     }
 
-    /// The key of a block or session.
+    /// Returns the key of a block or session.
     pub fn history_key(&self, number: u64) -> Vec<u8> {
         let mut writer = Writer::new(self.dialect);
         writer.u8(self.history);
@@ -151,10 +151,10 @@ impl BlockLayout {
         writer.into_bytes()
     }
 
-    /// The number in the key of a block, session or pending item.
+    /// Returns the number in the key of a block, session or pending item.
     ///
     /// # Errors
-    /// If the key holds anything else.
+    /// Fails if the key holds anything else.
     pub fn number_of_key(&self, key: &[u8]) -> Result<u64, DecodeError> {
         let mut reader = Reader::new(key, self.dialect);
         reader.u8()?;
@@ -218,7 +218,7 @@ impl BlockLayout {
         reader.finish()
     }
 
-    /// Whether a key of module space is a module's own database version, as it was until v0.2.
+    /// Returns whether a key of module space is a module's own database version, as it was until v0.2.
     fn is_module_version(&self, key: &[u8]) -> bool {
         let mut reader = Reader::new(key, self.dialect);
         let read = reader.u8().and_then(|_| reader.u16());

@@ -1,7 +1,7 @@
-//! Blocks whose items are byte strings: the stand-alone broadcast crate (era B, June to October 2023), and the first
-//! builds of the server on AlephBFT (era C until 2023-10-07), which kept its form.
+//! Blocks whose items are byte strings: the stand-alone broadcast crate (era B, June to October 2023), and
+//! the first builds of the server on AlephBFT (era C until 2023-10-07), which kept the form of that crate.
 //!
-//! The layouts are data; the decoder is shared with the room of sessions.
+//! The layouts are data; the decoder is shared with the session layouts.
 
 use fm_codec::{Dialect, Integers};
 
@@ -12,7 +12,7 @@ use crate::block::{
 /// Prefix of the history of the stand-alone crate.
 pub(crate) const HISTORY: u8 = 0x00;
 
-/// What no release knows.
+/// A version that no release has: no release knows the table.
 const NEVER: Version = Version(u16::MAX, 0);
 
 const fn table(prefix: u8, name: &'static str, key: KeyForm, value: ValueForm) -> TableFact {
@@ -102,7 +102,7 @@ const FIRST_OF_SERVER: BlockLayout = BlockLayout {
     ..LAST_OF_CRATE
 };
 
-/// Every layout of this room, by age.
+/// Every layout with blocks of byte strings, oldest first.
 pub static LAYOUTS: &[BlockLayout] = &[
     BlockLayout { name: "806ce16de", dialect: FIXED, item_positions: false, tagged: false, ..LAST_OF_CRATE },
     BlockLayout { name: "8a7ea8e86", item_positions: false, tagged: false, ..LAST_OF_CRATE },

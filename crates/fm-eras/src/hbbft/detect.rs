@@ -1,10 +1,11 @@
-//! Which HoneyBadger layout a store has.
+//! Finds which HoneyBadger layout a store has.
 //!
-//! Integers first: the records at a handful of places are decoded under each layout, and the integer form under
-//! which most of them decode is the answer. Then the framing of module values, where the form has both: layouts
-//! that hide module values accept all that their framed sisters accept, so only a record that decodes with
-//! values in it speaks for framing, and only one that does not decode framed speaks against it. A few damaged
-//! records therefore change nothing: they are found later, each at its place.
+//! Integers come first: the records at a handful of places are decoded under each layout, and the integer
+//! form under which most of them decode is the answer. Then comes the framing of module values, if the form
+//! has both. A layout that hides module values accepts all that its framed sister accepts. So only a record
+//! that decodes with values in it is evidence for framing, and only a record that does not decode framed is
+//! evidence against it. A few damaged records therefore change nothing: they are found later, each at its
+//! place.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +20,11 @@ use super::tables::{HISTORY_TABLE, LAST_EPOCH_KEY, epoch_key, epoch_of_key};
 
 /// Records looked at from the start of the table, and at even steps through it.
 const SAMPLES: usize = 16;
-/// So many samples that do not decode framed, with none that holds values, settle that there is no framing.
+/// The number of samples that do not decode framed which settle that there is no framing, if no sample holds
+/// values.
 const SETTLED: usize = 3;
 
-/// The layouts that explain the store: exactly one, or the reader has to be told.
+/// Returns the layouts that explain the store: exactly one, or the caller must name the layout.
 pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<EpochLayout>, SourceError> {
     let mut scored = Vec::new();
     for layout in EpochLayout::ALL {
@@ -59,9 +61,9 @@ pub(crate) fn detect(source: &dyn RowSource) -> Result<Vec<EpochLayout>, SourceE
     Ok(layouts)
 }
 
-/// Looks at records from the start of the history, and at even steps up to the epoch that the pointer names.
+/// Visits records from the start of the history, and at even steps up to the epoch that the pointer names.
 ///
-/// Each is looked at once, and one at a time: together they might not fit into memory.
+/// Visits each record once, and one at a time: together they might not fit into memory.
 fn visit_samples(
     source: &dyn RowSource,
     layout: &EpochLayout,
@@ -89,18 +91,19 @@ fn visit_samples(
     Ok(())
 }
 
-/// The epoch that a sample is under the layout, if it is the one that its key names.
+/// Returns the epoch that a sample decodes to under the layout, if it is the epoch that the sample's key
+/// names.
 fn explains(layout: &EpochLayout, key: &[u8], value: &[u8]) -> Option<Epoch> {
     let number = epoch_of_key(key, layout.dialect).ok()?;
     decode_epoch(value, layout).ok().filter(|epoch| epoch.number == number)
 }
 
-/// What speaks for and against the framing of module values.
+/// The evidence for and against the framing of module values.
 #[derive(Default)]
 struct Evidence {
     /// Records that decode framed and hold module values.
     framed: usize,
-    /// Records that do not decode framed, and can be split.
+    /// Records that do not decode framed but can be split.
     unframed: usize,
 }
 
@@ -113,7 +116,7 @@ impl Evidence {
     }
 }
 
-/// Whether module values are framed; both if records stand against records.
+/// Returns whether module values are framed; both answers if the evidence is balanced.
 fn framings(
     source: &dyn RowSource,
     framed: &EpochLayout,
@@ -134,7 +137,7 @@ fn framings(
         }
     }
     Ok(match evidence {
-        // No module value anywhere: both layouts give the same content.
+        // No module value anywhere: both layouts return the same content.
         Evidence { framed: 0, unframed: 0 } => vec![true],
         Evidence { framed, unframed } if framed == unframed => vec![true, false],
         Evidence { framed, unframed } => vec![framed > unframed],
@@ -156,7 +159,7 @@ fn has_values(epoch: &Epoch) -> bool {
         .any(|contribution| contribution.items.iter().any(is_value))
 }
 
-/// Which set of tables stands beside the history; that of v0.1 where nothing tells.
+/// Returns the set of tables beside the history; that of v0.1 if no record decides.
 fn table_set(source: &dyn RowSource) -> Result<TableSet, SourceError> {
     let early = EpochLayout { tables: TableSet::Early, ..EpochLayout::ALL[2] };
     let v0_1 = EpochLayout { tables: TableSet::V0_1, ..EpochLayout::ALL[2] };

@@ -17,11 +17,12 @@ use super::layout::EpochLayout;
 ///
 /// v0.1 itself had no limit; the epochs of the real databases in `fixtures` have some thousand bytes.
 pub const MAX_EPOCH_BYTES: usize = 2 * MAX_DECODE_SIZE;
-/// Most elements that are decoded in one record: contributions, items, inputs, outputs, rejected transactions.
+/// Most elements that are decoded in one record: contributions, items, inputs, outputs and rejected
+/// transactions.
 ///
-/// That is 100,000 transactions with four inputs and outputs each. An element takes a byte or two in a record,
-/// and up to some 400 in memory with the session it becomes: 200 MB in the worst record. Such a record passes
-/// through the pipeline alone.
+/// That is 100,000 transactions with four inputs and outputs each. An element takes a byte or two in a
+/// record, and up to about 400 bytes in memory with the session that it becomes: 200 MB in the worst record.
+/// Such a record passes through the pipeline alone.
 pub const MAX_ELEMENTS: usize = 1 << 19;
 /// Bytes of the hash field.
 const HASH: usize = 32;
@@ -30,19 +31,19 @@ const SIGNED: usize = 97;
 /// The bit that marks a compressed point in the first byte of a signature.
 const COMPRESSED: u8 = 0x80;
 
-/// Why a history record is not one.
+/// An error in decoding a history record.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EpochError {
     /// The bytes do not decode.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The record decodes, and encodes to other bytes.
+    /// The record decodes, but encodes to other bytes.
     #[error("encoding the record again gives other bytes from byte {offset} on")]
     NotReproducible {
         /// First byte that differs.
         offset: usize,
     },
-    /// The record is larger than any that was ever written.
+    /// The record is larger than any that a server wrote.
     #[error("the record of {length} bytes is too large: at most {MAX_EPOCH_BYTES} are decoded")]
     TooLarge {
         /// Length of the record.
@@ -56,13 +57,20 @@ pub enum EpochError {
     },
 }
 
-/// Decodes a history record, all of it.
+/// Decodes a whole history record.
+///
+/// # Errors
+/// Fails if the record is too large, does not decode, has bytes left over or does not encode to the same
+/// bytes.
 pub fn decode_epoch(value: &[u8], layout: &EpochLayout) -> Result<Epoch, EpochError> {
     check_length(value)?;
     if layout.is_framed() { decode_framed(value, layout.dialect) } else { split(value, layout.dialect) }
 }
 
 /// Refuses a record that is too large to be decoded, by its length alone.
+///
+/// # Errors
+/// Fails if the record is longer than [`MAX_EPOCH_BYTES`].
 pub fn check_length(value: &[u8]) -> Result<(), EpochError> {
     let length = value.len();
     if length > MAX_EPOCH_BYTES { Err(EpochError::TooLarge { length }) } else { Ok(()) }
@@ -125,7 +133,8 @@ fn split(value: &[u8], dialect: Dialect) -> Result<Epoch, EpochError> {
         .ok_or(EpochError::NoEnd { length: value.len() })
 }
 
-/// The part of an outcome that every layout lets us read; the counts behind it must fit the record.
+/// Returns the part of an outcome that every layout lets us read; the counts that follow it must fit the
+/// record.
 fn read_front(value: &[u8], dialect: Dialect) -> Result<(u64, Option<Hash>), DecodeError> {
     let mut reader = Reader::new(value, dialect);
     let number = reader.u64()?;
@@ -145,7 +154,7 @@ fn read_hash(reader: &mut Reader<'_>) -> Result<Hash, DecodeError> {
 fn read_content(reader: &mut Reader<'_>) -> Result<EpochContent, DecodeError> {
     let contributions = reader
         .list(2, |reader| Ok(Contribution { peer: reader.u16()?, items: reader.list(1, read_item)? }))?;
-    // A set; kept as a list, and checked to be one by encoding it again in order.
+    // A set; kept as a list. Encoding it again in order checks that it is a set.
     let rejected = reader.set(HASH, read_hash)?.into_iter().collect();
     Ok(EpochContent { contributions, rejected })
 }
@@ -174,7 +183,7 @@ pub(super) fn read_transaction(reader: &mut Reader<'_>) -> Result<EpochTransacti
     Ok(EpochTransaction { txid, inputs, outputs, signature: reader.option(Reader::array)? })
 }
 
-/// Encodes a record; none if its content is unknown.
+/// Encodes a record; returns `None` if its content is unknown.
 pub fn encode_epoch(epoch: &Epoch, dialect: Dialect) -> Option<Vec<u8>> {
     let mut writer = Writer::new(dialect);
     writer.u64(epoch.number);
@@ -194,7 +203,7 @@ pub fn encode_content(content: &EpochContent, writer: &mut Writer) {
     writer.list(content.rejected.iter(), |writer, txid| writer.raw(&txid.0));
 }
 
-/// Encodes one item, as it stands in a contribution.
+/// Encodes one item as a contribution holds it.
 pub fn encode_item(item: &EpochItem, dialect: Dialect) -> Vec<u8> {
     let mut writer = Writer::new(dialect);
     write_item(&mut writer, item);

@@ -2,7 +2,7 @@
 
 use fm_codec::{Dialect, Integers, ModuleFraming};
 
-/// Which records stand under the other prefixes.
+/// The set of tables beside the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableSet {
     /// Up to 2023-07-17: drop-peer and rejected transactions, whole transactions in the index.
@@ -16,7 +16,7 @@ pub enum TableSet {
 pub struct EpochLayout {
     /// Encoding of values and keys.
     pub dialect: Dialect,
-    /// Tables beside the history.
+    /// The tables beside the history.
     pub tables: TableSet,
 }
 
@@ -30,7 +30,7 @@ impl EpochLayout {
         Self { dialect: Dialect::A2, tables: TableSet::V0_1 },
     ];
 
-    /// The era's letter and number.
+    /// Returns the era's letter and number.
     pub fn era(&self) -> &'static str {
         match self.dialect.integers {
             Integers::FixedLe => "A0",
@@ -39,7 +39,7 @@ impl EpochLayout {
         }
     }
 
-    /// The layout's name: integers, module framing, tables.
+    /// Returns the layout's name: integers, module framing, tables.
     pub fn name(&self) -> &'static str {
         match (self.dialect.integers, self.dialect.module_framing, self.tables) {
             (Integers::FixedLe, ..) => "fixed-le",
@@ -50,12 +50,12 @@ impl EpochLayout {
         }
     }
 
-    /// The layout of that name.
+    /// Returns the layout of that name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|layout| layout.name() == name)
     }
 
-    /// Whether the layout says where module values end, so that content can be read.
+    /// Returns whether the layout says where module values end, so that content can be read.
     pub fn is_framed(&self) -> bool {
         self.dialect.module_framing != ModuleFraming::Unframed
     }

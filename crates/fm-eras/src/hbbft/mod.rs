@@ -1,7 +1,7 @@
 //! HoneyBadger databases: v0.1 and the development versions before it (eras A0, A1, A2).
 //!
-//! Invariants: a record is accepted only if it encodes to its own bytes again; where a layout hides the end
-//! of module values, a record is split into outcome, hash and signature and nothing inside is claimed.
+//! Invariants: a record is accepted only if it encodes to its own bytes again. If a layout hides the end of
+//! module values, a record is split into outcome, hash and signature, and nothing inside is claimed.
 
 mod detect;
 mod epoch;

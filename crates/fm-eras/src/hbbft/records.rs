@@ -8,7 +8,7 @@ use super::epoch::{MAX_ELEMENTS, read_transaction, write_transaction};
 use super::layout::{EpochLayout, TableSet};
 use super::tables::{Table, epoch_of_key, module_of_key, table_of};
 
-/// Why a record beside the history is not one.
+/// An error in decoding a record beside the history.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RecordError {
     /// The layout has no table for the key.
@@ -17,10 +17,10 @@ pub enum RecordError {
         /// First byte of the key.
         prefix: u8,
     },
-    /// A key without a byte, which no table has.
+    /// The key is empty; no table has such a key.
     #[error("the key is empty")]
     EmptyKey,
-    /// The key is not one of the table.
+    /// The key does not fit the table.
     #[error("key of {}: {source}", table.name())]
     Key {
         /// The table.
@@ -28,7 +28,7 @@ pub enum RecordError {
         /// What is wrong with it.
         source: DecodeError,
     },
-    /// The value is not one of the table.
+    /// The value does not fit the table.
     #[error("value of {}: {source}", table.name())]
     Value {
         /// The table.
@@ -38,7 +38,11 @@ pub enum RecordError {
     },
 }
 
-/// Decodes a record strictly; history records are checked by their key only.
+/// Decodes a record strictly; checks only the key of a history record.
+///
+/// # Errors
+/// Fails if the key is empty or belongs to no table of the layout, or if the key or the value does not
+/// decode.
 pub fn check_record(key: &[u8], value: &[u8], layout: &EpochLayout) -> Result<Table, RecordError> {
     let prefix = *key.first().ok_or(RecordError::EmptyKey)?;
     let table = table_of(key, layout).ok_or(RecordError::UnknownPrefix { prefix })?;
@@ -107,12 +111,15 @@ fn check_value(table: Table, key: &[u8], value: &[u8], layout: &EpochLayout) -> 
     reader.finish()
 }
 
-/// Whether a key of module space is a module's own database version.
+/// Returns whether a key of module space is a module's own database version.
 fn is_module_version(key: &[u8], dialect: Dialect) -> bool {
     module_of_key(key, dialect).is_ok_and(|(_, rest)| rest == [Table::DatabaseVersion.prefix()])
 }
 
-/// The number in the last-epoch pointer.
+/// Returns the number in the last-epoch pointer.
+///
+/// # Errors
+/// Fails if the value is not exactly one number.
 pub fn decode_last_epoch(value: &[u8], dialect: Dialect) -> Result<u64, DecodeError> {
     let mut reader = Reader::new(value, dialect);
     let epoch = reader.u64()?;
@@ -120,7 +127,7 @@ pub fn decode_last_epoch(value: &[u8], dialect: Dialect) -> Result<u64, DecodeEr
     Ok(epoch)
 }
 
-/// The row of the index that an accepted transaction leaves behind.
+/// Returns the row that an accepted transaction adds to the index.
 pub fn index_row(transaction: &EpochTransaction, epoch: u64, layout: &EpochLayout) -> (Vec<u8>, Vec<u8>) {
     let mut key = vec![Table::AcceptedTransaction.prefix()];
     key.extend_from_slice(&transaction.txid.0);

@@ -55,7 +55,7 @@ impl Table {
         Self::ModuleData,
     ];
 
-    /// First byte of the table's keys.
+    /// Returns the first byte of the table's keys.
     pub fn prefix(self) -> u8 {
         match self {
             Self::AcceptedTransaction => 0x02,
@@ -72,7 +72,7 @@ impl Table {
         }
     }
 
-    /// The table's name in reports and manifests.
+    /// Returns the table's name in reports and manifests.
     pub fn name(self) -> &'static str {
         match self {
             Self::AcceptedTransaction => "accepted_transaction",
@@ -90,7 +90,7 @@ impl Table {
         }
     }
 
-    /// Whether databases with that set of tables have this one.
+    /// Returns whether databases with that set of tables have this one.
     fn is_in(self, tables: TableSet) -> bool {
         match self {
             Self::DropPeer | Self::RejectedTransaction => tables == TableSet::Early,
@@ -100,13 +100,13 @@ impl Table {
     }
 }
 
-/// The table that a key belongs to; none if this layout has no such table.
+/// Returns the table that a key belongs to; `None` if this layout has no such table.
 pub fn table_of(key: &[u8], layout: &EpochLayout) -> Option<Table> {
     let prefix = *key.first()?;
     Table::ALL.into_iter().find(|table| table.prefix() == prefix && table.is_in(layout.tables))
 }
 
-/// The key of an epoch's record.
+/// Returns the key of an epoch's record.
 pub fn epoch_key(epoch: u64, dialect: Dialect) -> Vec<u8> {
     let mut writer = Writer::new(dialect);
     writer.u8(HISTORY_TABLE);
@@ -114,7 +114,10 @@ pub fn epoch_key(epoch: u64, dialect: Dialect) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// The epoch that a key of the history table names.
+/// Returns the epoch that a key of the history table names.
+///
+/// # Errors
+/// Fails if the key is not one byte and a number, with nothing after it.
 pub fn epoch_of_key(key: &[u8], dialect: Dialect) -> Result<u64, DecodeError> {
     let mut reader = Reader::new(key, dialect);
     reader.u8()?;
@@ -123,7 +126,10 @@ pub fn epoch_of_key(key: &[u8], dialect: Dialect) -> Result<u64, DecodeError> {
     Ok(epoch)
 }
 
-/// The module instance of a key in module space, and the module's own key.
+/// Returns the module instance of a key in module space, and the module's own key.
+///
+/// # Errors
+/// Fails if the key ends before or inside the module instance.
 pub fn module_of_key(key: &[u8], dialect: Dialect) -> Result<(u16, &[u8]), DecodeError> {
     let mut reader = Reader::new(key, dialect);
     reader.u8()?;

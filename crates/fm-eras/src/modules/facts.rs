@@ -1,7 +1,7 @@
-//! What the modules of every version keep, as data: prefix, name, who shares the rows, and the database versions that
-//! have the table.
+//! The tables of the modules of every version, as data: prefix, name, whether guardians share the rows, and
+//! the database versions that have the table.
 //!
-//! Invariant: the list of a kind names a prefix once for any one database version.
+//! Invariant: for any one database version, the list of a kind names each prefix at most once.
 
 use super::{ModuleTable, Sharing};
 use crate::block::Version;
@@ -10,38 +10,39 @@ const fn table(prefix: u8, name: &'static str, sharing: Sharing) -> ModuleTable 
     ModuleTable { prefix, name, sharing, first: 0, last: u64::MAX, filled: 0, mixed: None, until: None }
 }
 
-/// Rows that follow from the history alone.
+/// Describes rows that follow from the history alone.
 const fn shared(prefix: u8, name: &'static str) -> ModuleTable {
     table(prefix, name, Sharing::Shared)
 }
 
-/// Rows of this guardian alone.
+/// Describes rows that only this guardian has.
 const fn own(prefix: u8, name: &'static str, what: &'static str) -> ModuleTable {
     table(prefix, name, Sharing::Own(what))
 }
 
 impl ModuleTable {
-    /// The same table, from a database version on.
+    /// Returns the same table, from a database version on.
     const fn from(self, first: u64) -> Self {
         Self { first, ..self }
     }
 
-    /// The same table, to which the migration to that database version added rows.
+    /// Returns the same table, to which the migration to that database version added rows.
     const fn filled(self, filled: u64) -> Self {
         Self { filled, ..self }
     }
 
-    /// The same table, of which databases of that version hold what their release put there.
+    /// Returns the same table, whose content in databases of that version depends on the release that wrote
+    /// them.
     const fn mixed(self, version: u64) -> Self {
         Self { mixed: Some(version), ..self }
     }
 
-    /// The same table, up to a database version.
+    /// Returns the same table, up to a database version.
     const fn up_to(self, last: u64) -> Self {
         Self { last, ..self }
     }
 
-    /// The same table, which servers read only before that version.
+    /// Returns the same table, which servers read only before that version.
     const fn before(self, version: Version) -> Self {
         Self { until: Some(version), ..self }
     }
@@ -50,7 +51,7 @@ impl ModuleTable {
 const SIGNATURE_SHARES: &str = "signature shares of its own";
 const DECRYPTION_SHARES: &str = "decryption shares of its own";
 const PROPOSALS: &str = "its own proposals";
-/// Numbered from 0, by databases that began to keep them at different sessions.
+/// Numbered from 0, by databases that began to number them at different sessions.
 const COUNTED: &str = "counted since its own upgrade";
 pub(super) const REQUESTS: &str = "requests over its own interface";
 
@@ -84,10 +85,10 @@ const MINT_V2: &[ModuleTable] = &[
     shared(0x14, "recovery_item"),
 ];
 
-/// `wallet`. The tables from 40 to 43 came without a new database version (0.6, 0.8).
+/// `wallet`. The tables from 40 to 43 were added without a new database version (0.6, 0.8).
 ///
-/// Version 2 is two things: 0.10.1 added change to 39 in it, and 0.11.0 filled 44, which a database that came from 0.10.1 lacks
-/// for ever. 0.11.2 adds the change in version 3.
+/// Version 2 has two meanings: 0.10.1 added change to 39 in it, and 0.11.0 filled 44. A database that came
+/// from 0.10.1 never gets the rows of 44. 0.11.2 adds the change in version 3.
 const WALLET: &[ModuleTable] = &[
     shared(0x30, "block_hash"),
     shared(0x31, "utxo"),
@@ -133,7 +134,7 @@ const WALLET_V2: &[ModuleTable] = &[
     shared(0x39, "federation_wallet"),
 ];
 
-/// `ln`, of v0.1 as well: 47 to 49 came later, without a new database version.
+/// `ln`, also of v0.1: 47 to 49 came later, without a new database version.
 const LN: &[ModuleTable] = &[
     shared(0x40, "contract"),
     shared(0x41, "offer"),
@@ -147,7 +148,8 @@ const LN: &[ModuleTable] = &[
     shared(0x49, "consensus_version_vote"),
 ];
 
-/// What `lnv2` renumbered without a new database version; the rows under the old prefixes stay, and nothing reads them.
+/// The release in which `lnv2` renumbered tables without a new database version. The rows under the old
+/// prefixes stay, and nothing reads them.
 const RENUMBERED: Version = Version(0, 7);
 
 /// `lnv2` since 0.7.
@@ -199,7 +201,7 @@ const DUMMY: &[ModuleTable] = &[
     shared(0x04, "signature"),
 ];
 
-/// The tables of a kind of module, if they are known: of v0.1, or since.
+/// Returns the tables of a kind of module, of v0.1 or later, if they are known.
 pub(super) fn tables_of(kind: &str, is_v0_1: bool) -> Option<&'static [ModuleTable]> {
     Some(match (kind, is_v0_1) {
         ("mint", false) => MINT,
@@ -217,10 +219,10 @@ pub(super) fn tables_of(kind: &str, is_v0_1: bool) -> Option<&'static [ModuleTab
     })
 }
 
-/// The database versions of a kind of module: since which release its databases are of which version. Of `wallet` it is a patch
-/// release that changed it, 0.10.1 and 0.11.2; here is what the newest patch release writes.
+/// Returns the database versions of a kind of module, each with the first release that writes it.
 ///
-/// A release that is older than the first one has no such module.
+/// Two patch releases changed the version of `wallet`: 0.10.1 and 0.11.2. The list says what the newest patch
+/// release writes. A release that is older than the first one has no such module.
 pub(super) fn database_versions(kind: &str) -> Option<&'static [(Version, u64)]> {
     Some(match kind {
         "mint" => &[(Version(0, 2), 0), (Version(0, 5), 1), (Version(0, 6), 2), (Version(0, 11), 3)],

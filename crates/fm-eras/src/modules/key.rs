@@ -1,4 +1,4 @@
-//! Keys of module space, taken apart as far as the server's part and the table go.
+//! Takes keys of module space apart: the server's part, and the table.
 
 use fm_codec::{Dialect, Reader, Writer};
 
@@ -9,16 +9,16 @@ use crate::session::MODULE_DATA;
 pub struct ModuleKey<'k> {
     /// The module's instance.
     pub module: u16,
-    /// The table: the first byte of the module's own key; none if there is no more.
+    /// The table: the first byte of the module's own key; `None` if that key is empty.
     pub table: Option<u8>,
-    /// Bytes of the prefix: up to and with the table.
+    /// Bytes of the prefix: up to and including the table.
     pub prefix: &'k [u8],
     /// The module's own key.
     pub rest: &'k [u8],
 }
 
 impl<'k> ModuleKey<'k> {
-    /// Takes a key apart; none if it is of no module, or cut in the module's number.
+    /// Takes a key apart; returns `None` if it belongs to no module, or ends inside the module's number.
     pub fn of(key: &'k [u8], dialect: Dialect) -> Option<Self> {
         let mut reader = Reader::new(key, dialect);
         if reader.u8().ok()? != MODULE_DATA {
@@ -30,7 +30,7 @@ impl<'k> ModuleKey<'k> {
         Some(Self { module, table, prefix: &key[..head.len() + usize::from(table.is_some())], rest })
     }
 
-    /// The key of a module's row.
+    /// Returns the key of a module's row.
     pub fn bytes(module: u16, rest: &[u8], dialect: Dialect) -> Vec<u8> {
         let mut writer = Writer::new(dialect);
         writer.u8(MODULE_DATA);

@@ -1,9 +1,10 @@
 //! The modules of a database: their kinds, the versions of their databases, and the tables that they keep.
 //!
-//! A database does not say which kind of module wrote a row: the federation's configuration does. Rows are named, and never
-//! decoded: what a module keeps is copied as it is.
-//! Invariants: a kind, a table or a version that is not known is no error; a table is named by the database version that the
-//! database itself has for the module, where it has one.
+//! A database does not say which kind of module wrote a row: the federation's configuration does. Rows are
+//! named, but never decoded: what a module keeps is copied unchanged.
+//!
+//! Invariants: an unknown kind, table or version is not an error. A table is named by the database version
+//! that the database itself records for the module, if it records one.
 
 mod facts;
 mod key;
@@ -21,7 +22,7 @@ use fm_rows::{RowSource, SourceError};
 /// The name of a table that a module of a known kind does not have.
 pub const UNKNOWN_TABLE: &str = "unknown";
 
-/// Key of the database version inside of a module's own space, where it was until v0.2.
+/// Key of the database version inside a module's own space, where it was until v0.2.
 const OWN_VERSION: u8 = 0x50;
 
 /// Whether honest guardians have the same rows in a table.
@@ -29,14 +30,16 @@ const OWN_VERSION: u8 = 0x50;
 pub enum Sharing {
     /// Guardians at the same point of the history have the same rows.
     Shared,
-    /// As shared, but for rows that a guardian has only since it first ran the version that keeps them.
+    /// As `Shared`, except for rows that a guardian has only since it first ran the version that keeps them.
     SinceUpgrade,
-    /// Each guardian has rows of its own; in words what they are.
+    /// Each guardian has rows of its own; the text says what they are.
     Own(&'static str),
 }
 
-/// Whether honest guardians have the same rows in a table of the server, by its name; none of the history itself, of the open
-/// session and of the database versions, which are compared by what they say, and of tables that are not known.
+/// Returns whether honest guardians have the same rows in the named table of the server.
+///
+/// Returns `None` for the history itself, the open session and the database versions, whose contents are
+/// compared instead, and for unknown tables.
 pub fn server_sharing(table: &str) -> Option<Sharing> {
     match table {
         "accepted_transaction"
@@ -66,13 +69,15 @@ pub struct ModuleTable {
     pub sharing: Sharing,
     /// The first version of the module's database that has the table.
     pub first: u64,
-    /// The last one.
+    /// The last version that has it.
     pub last: u64,
-    /// The version of the module's database whose migration added rows to it: before, the table holds fewer.
+    /// The version of the module's database whose migration added rows to it: before that version the table
+    /// has fewer rows.
     pub filled: u64,
-    /// A version of the module's database that releases reached in different ways: what the table holds is not the same.
+    /// A version of the module's database that releases reached in different ways: the table's content then
+    /// differs.
     pub mixed: Option<u64>,
-    /// The version of the server from which on nothing reads the table, if there is one.
+    /// The first version of the server that no longer reads the table, if there is one.
     pub until: Option<Version>,
 }
 
@@ -87,17 +92,17 @@ pub struct Module {
 }
 
 impl Module {
-    /// Whether anything is known of the tables of its kind.
+    /// Returns whether anything is known of the tables of its kind.
     pub fn is_known(&self, is_v0_1: bool) -> bool {
         self.kind.as_deref().is_some_and(|kind| facts::tables_of(kind, is_v0_1).is_some())
     }
 
-    /// The table with that prefix, if this version of the module's database has one.
+    /// Returns the table with that prefix, if this version of the module's database has one.
     pub fn table(&self, prefix: u8) -> Option<&'static ModuleTable> {
         self.tables.iter().copied().find(|table| table.prefix == prefix)
     }
 
-    /// Tables that it may have rows in, and which that release does not read any more.
+    /// Returns the tables in which it may have rows, but which that release no longer reads.
     pub fn retired(&self, release: Version) -> impl Iterator<Item = u8> {
         let is_retired =
             move |table: &&'static ModuleTable| table.until.is_some_and(|until| until <= release);
@@ -134,7 +139,7 @@ impl Modules {
     /// Looks the database versions up; `kinds` are those of the configuration.
     ///
     /// # Errors
-    /// If the source cannot be read.
+    /// Fails if the source cannot be read.
     pub fn read(
         rows: &dyn RowSource,
         layout: Layout,
@@ -168,25 +173,25 @@ impl Modules {
         Ok(found)
     }
 
-    /// Whether the modules are those of v0.1.
+    /// Returns whether the modules are those of v0.1.
     pub fn is_v0_1(&self) -> bool {
         matches!(self.layout, Layout::Hbbft(_))
     }
 
-    /// Takes a key of module space apart; none if it is no such key.
+    /// Takes a key of module space apart; returns `None` if it is not such a key.
     pub fn key_of<'k>(&self, key: &'k [u8]) -> Option<ModuleKey<'k>> {
         ModuleKey::of(key, self.layout.dialect())
     }
 
-    /// The table that a module's row is in; none if the module, its kind or the table is not known.
+    /// Returns the table that a module's row is in; `None` if the module, its kind or the table is unknown.
     pub fn table_of(&self, key: &ModuleKey<'_>) -> Option<&'static ModuleTable> {
         self.modules.get(&key.module)?.table(key.table?)
     }
 
-    /// The name of the table that a module's row is in.
+    /// Returns the name of the table that a module's row is in.
     ///
-    /// Where nothing is known of the module it is the one that the server has for all modules; where its kind is known, and
-    /// the table is none of it, [`UNKNOWN_TABLE`].
+    /// If the module is unknown, that is the server's name for the data of all modules. If its kind is known
+    /// but has no such table, it is [`UNKNOWN_TABLE`].
     pub fn name_of(&self, key: &ModuleKey<'_>) -> &'static str {
         match self.table_of(key) {
             Some(table) => table.name,
@@ -204,7 +209,7 @@ impl Modules {
         reader.finish().ok().map(|()| number)
     }
 
-    /// The module in a key of the table of database versions; without one it is the server's.
+    /// Returns the module in a key of the table of database versions; a key without a module is the server's.
     fn version_key(&self, key: &[u8]) -> Option<Option<u16>> {
         let mut reader = Reader::new(key, self.layout.dialect());
         reader.u8().ok()?;
@@ -215,23 +220,24 @@ impl Modules {
         reader.finish().ok().map(|()| Some(instance))
     }
 
-    /// The key of a module's row.
+    /// Returns the key of a module's row.
     pub fn key(&self, instance: u16, rest: &[u8]) -> Vec<u8> {
         ModuleKey::bytes(instance, rest, self.layout.dialect())
     }
 
-    /// Whether the module has a row in the tables from the first prefix on, up to but without the last.
+    /// Returns whether the module has a row in the tables from the prefix `from` up to, but not including,
+    /// `to`.
     fn has_rows(&self, rows: &dyn RowSource, instance: u16, from: u8, to: u8) -> Result<bool, SourceError> {
         let (from, to) = (self.key(instance, &[from]), self.key(instance, &[to]));
         rows.scan_range(&from, Some(&to)).next().transpose().map(|row| row.is_some())
     }
 }
 
-/// The kinds of modules of which anything is known, as since 0.2.
+/// The kinds of modules whose tables are known, as since 0.2.
 pub const KINDS: [&str; 9] =
     ["ln", "lnv2", "meta", "mint", "mintv2", "unknown", "wallet", "walletv2", "dummy"];
 
-/// Every table that a kind of module has had since 0.2, the current ones first.
+/// Returns every table that a kind of module has had since 0.2, the current ones first.
 pub fn tables_of(kind: &str) -> Vec<&'static ModuleTable> {
     let mut tables: Vec<&'static ModuleTable> =
         facts::tables_of(kind, false).unwrap_or_default().iter().collect();
@@ -242,22 +248,23 @@ pub fn tables_of(kind: &str) -> Vec<&'static ModuleTable> {
     tables
 }
 
-/// The versions of a kind's database, each with the first release that writes it; none if nothing is known of the kind.
+/// Returns the versions of a kind's database, each with the first release that writes it; `None` if the kind
+/// is unknown.
 pub fn database_versions(kind: &str) -> Option<&'static [(Version, u64)]> {
     facts::database_versions(kind)
 }
 
-/// What a release of the server does with the database of a module when it starts on it.
+/// What a release of the server does when it starts on a module's database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStart {
-    /// It is of the version that the release writes.
+    /// The database has the version that the release writes.
     Runs,
-    /// It is brought to a newer version.
+    /// The release migrates the database to a newer version.
     Migrates {
-        /// The version that it becomes.
+        /// The version after the migration.
         to: u64,
     },
-    /// It is newer than the release: the server does not start.
+    /// The database is newer than the release: the server does not start.
     TooNew {
         /// The newest version that the release knows.
         known: u64,
@@ -266,13 +273,13 @@ pub enum OnStart {
     NoSuchModule,
 }
 
-/// What a release does with a module of that kind; none if nothing is known of the kind.
+/// Returns what a release does with a module of that kind; `None` if the kind is unknown.
 pub fn on_start(kind: &str, database: Option<u64>, release: Version) -> Option<OnStart> {
     let history = facts::database_versions(kind)?;
     let Some((_, known)) = history.iter().rev().find(|(since, _)| *since <= release) else {
         return Some(OnStart::NoSuchModule);
     };
-    // A database without a version is one of version 0.
+    // A database without a version has version 0.
     let database = database.unwrap_or(0);
     Some(match database.cmp(known) {
         std::cmp::Ordering::Less => OnStart::Migrates { to: *known },

@@ -1,4 +1,4 @@
-//! Keys and values that a conversion writes, in the encoding of today.
+//! The keys and values that a conversion writes, in the current encoding.
 
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_history::Hash;
@@ -16,7 +16,7 @@ pub const MODULE_DATA: u8 = 0xFF;
 /// The id under which the server keeps its own database version.
 pub(crate) const SERVER_VERSION_ID: u16 = 255;
 
-/// The key of a session's record.
+/// Returns the key of a session's record.
 pub fn session_key(index: u64) -> Vec<u8> {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.u8(SIGNED_SESSION_OUTCOME);
@@ -24,7 +24,10 @@ pub fn session_key(index: u64) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// The session that a key names.
+/// Returns the session that a key names.
+///
+/// # Errors
+/// Fails if the key is not one byte and a number, with nothing after it.
 pub fn session_of_key(key: &[u8]) -> Result<u64, DecodeError> {
     let mut reader = Reader::new(key, Dialect::MODERN);
     reader.u8()?;
@@ -33,19 +36,19 @@ pub fn session_of_key(key: &[u8]) -> Result<u64, DecodeError> {
     Ok(index)
 }
 
-/// The key of a transaction in the index.
+/// Returns the key of a transaction in the index.
 pub fn transaction_key(txid: &Hash) -> Vec<u8> {
     let mut key = vec![ACCEPTED_TRANSACTION];
     key.extend_from_slice(&txid.0);
     key
 }
 
-/// The key of the server's own database version (v0.3 and later).
+/// Returns the key of the server's own database version (v0.3 and later).
 pub fn server_version_key() -> Vec<u8> {
     module_version_key(SERVER_VERSION_ID)
 }
 
-/// The key of a module's database version (v0.3 and later).
+/// Returns the key of a module's database version (v0.3 and later).
 pub fn module_version_key(instance: u16) -> Vec<u8> {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.u8(DATABASE_VERSION);
@@ -53,7 +56,7 @@ pub fn module_version_key(instance: u16) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// The key of a module's record.
+/// Returns the key of a module's record.
 pub fn module_key(instance: u16, rest: &[u8]) -> Vec<u8> {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.u8(MODULE_DATA);
@@ -62,7 +65,7 @@ pub fn module_key(instance: u16, rest: &[u8]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// A number as a value.
+/// Returns a number as a value.
 pub fn number_value(number: u64) -> Vec<u8> {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.u64(number);

@@ -1,6 +1,7 @@
-//! Sessions: what the server stores from 2023-10-07 on, in every development layout of era C and in eras D and E.
+//! Sessions: what the server stores since 2023-10-07, in every development layout of era C and in eras D and
+//! E.
 //!
-//! The layouts are data; the decoder is shared with the room of the broadcast crate.
+//! The layouts are data; the decoder is shared with the broadcast crate's layouts.
 
 mod keys;
 
@@ -33,7 +34,7 @@ const SESSION: TableFact =
     table(SIGNED_SESSION_OUTCOME, "signed_session_outcome", KeyForm::Number, ValueForm::Block, FIRST);
 const BLOCK: TableFact = TableFact { name: "signed_block", ..SESSION };
 
-/// What no release knows.
+/// A version that no release has: no release knows the table.
 const NEVER: Version = Version(u16::MAX, 0);
 const DOWNLOAD: TableFact =
     table(0x09, "client_config_download", KeyForm::Bytes(12), ValueForm::Number, NEVER);
@@ -72,7 +73,7 @@ const E_TABLES: &[TableFact] = &[
     MODULES,
 ];
 
-/// Items as they were first.
+/// The first form of items.
 const FIRST_ITEMS: ItemLayout = ItemLayout {
     dialect: Dialect::A2,
     config_shares: true,
@@ -85,7 +86,7 @@ const WITH_NONCE: ItemLayout = ItemLayout { nonce: true, ..WITH_LENGTHS };
 const WITH_LIST: ItemLayout = ItemLayout { signature: SignatureForm::List, ..WITH_NONCE };
 const OPEN_ITEMS: ItemLayout = ItemLayout { signature: SignatureForm::Open, ..WITH_LIST };
 
-/// The layout that every later one is told from.
+/// The first layout; every later layout is described by its differences from this one.
 const FIRST_LAYOUT: BlockLayout = BlockLayout {
     era: "C",
     name: "4946b58de",
@@ -111,25 +112,25 @@ const fn later(name: &'static str, items: ItemLayout) -> BlockLayout {
     }
 }
 
-/// Every layout of this room, by age.
+/// Every session layout, oldest first.
 pub static LAYOUTS: &[BlockLayout] = &[
     FIRST_LAYOUT,
     later("e88ce4abe", WITHOUT_SHARES),
     later("67f1ed59c", WITH_LENGTHS),
     later("2f32eada5", WITH_NONCE),
     later("d65634ad2", WITH_LIST),
-    // The records of D and E are those of the last builds of C; the tables beside them differ.
+    // The records of D and E are those of the last builds of C; only the tables beside them differ.
     BlockLayout { era: "D", tables: D_TABLES, ..later("v0.2", OPEN_ITEMS) },
     BlockLayout { era: "E", tables: E_TABLES, ..later("v0.4", OPEN_ITEMS) },
 ];
 
-/// Whether a server of that version knows records under the key's prefix.
+/// Returns whether a server of that version knows records under the key's prefix.
 pub fn is_known(key: &[u8], version: Version) -> bool {
     let known = |table: &&TableFact| Some(&table.prefix) == key.first() && table.since <= version;
     E_TABLES.iter().any(|table| known(&table))
 }
 
-/// The layout of today.
+/// Returns the current layout.
 pub fn modern() -> &'static BlockLayout {
     &LAYOUTS[LAYOUTS.len() - 1]
 }

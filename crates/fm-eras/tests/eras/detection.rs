@@ -1,5 +1,4 @@
-//! Detection on stores that are not as they should be: damage is found later, at its place, and must not change
-//! what the store is taken for.
+//! Detection on damaged stores: damage is found later, at its place, and must not change the detected layout.
 
 use fm_codec::{ModuleValue, Writer};
 use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE, LAST_EPOCH_KEY, encode_epoch, epoch_key};
@@ -11,7 +10,7 @@ fn layout(name: &str) -> EpochLayout {
     EpochLayout::by_name(name).unwrap()
 }
 
-/// A history in which every `step`-th epoch holds a module item.
+/// Returns a history in which every `step`-th epoch holds a module item.
 fn history(layout: &EpochLayout, epochs: u64, step: u64) -> MemoryRows {
     let mut memory = MemoryRows::default();
     for number in 0..epochs {
@@ -43,7 +42,8 @@ fn history(layout: &EpochLayout, epochs: u64, step: u64) -> MemoryRows {
     memory
 }
 
-/// A history in memory has no tables beside it; then the tables are those of v0.1.
+/// Returns the layout to expect: a history in memory has no other tables, so that the tables count as those
+/// of v0.1.
 fn expected(layout: EpochLayout) -> Layout {
     let name =
         if layout.name() == "fixed-be-length32" { "fixed-be-length32-v0.1-tables" } else { layout.name() };

@@ -1,4 +1,4 @@
-//! Records that are made to take memory: elements are counted over a whole record, wherever they stand in it.
+//! Records that are made to take memory: elements are counted over a whole record, wherever they are in it.
 
 use fm_codec::{DecodeErrorKind, Writer};
 use fm_eras::block::{BlockLayout, decode_block};
@@ -9,7 +9,7 @@ fn first_of_server() -> &'static BlockLayout {
     broadcast::LAYOUTS.iter().find(|layout| layout.name == "a4177cea3").unwrap()
 }
 
-/// A transaction with so many empty outputs, as a byte string.
+/// Returns a transaction with this many empty outputs, as a byte string.
 fn transaction(outputs: usize) -> Vec<u8> {
     let mut item = Writer::new(first_of_server().dialect);
     item.u8(1);
@@ -41,7 +41,7 @@ fn elements_inside_byte_strings_count_with_the_others() {
     assert!(matches!(two.unwrap_err().kind, DecodeErrorKind::TooManyElements { .. }));
 }
 
-/// What is too large to be looked at is not called opaque: it might be a transaction.
+/// A value that is too large to be decoded is not called opaque: it might be a transaction.
 #[test]
 fn a_transaction_beyond_the_limit_is_an_error_and_not_opaque() {
     let error = decode_block(&record(&[transaction(600_000)]), first_of_server()).unwrap_err();

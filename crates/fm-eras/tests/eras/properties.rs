@@ -1,4 +1,4 @@
-//! Epochs that nobody wrote: decoding is the inverse of encoding in every framed layout, and never panics.
+//! Generated epochs: decoding is the inverse of encoding in every framed layout, and never panics.
 
 use fm_codec::{Dialect, ModuleValue, Writer};
 use fm_eras::detect;
@@ -28,7 +28,7 @@ fn bytes<const N: usize>() -> impl Strategy<Value = [u8; N]> {
     vec(any::<u8>(), N).prop_map(|bytes| bytes.try_into().unwrap())
 }
 
-/// A transaction, its id left for [`with_ids`].
+/// Generates a transaction; [`with_ids`] fills in its id.
 fn transaction() -> impl Strategy<Value = EpochTransaction> {
     (vec(value(), 0..3), vec(value(), 0..3), prop::option::of(bytes())).prop_map(
         |(inputs, outputs, signature)| EpochTransaction { txid: Hash::default(), inputs, outputs, signature },
@@ -45,7 +45,7 @@ fn item() -> impl Strategy<Value = EpochItem> {
     ]
 }
 
-/// Contributions in any order, and with peers that occur twice: the format allows it.
+/// Generates contributions in any order, with peers that may occur twice: the format allows it.
 fn content() -> impl Strategy<Value = EpochContent> {
     let contribution =
         (any::<u16>(), vec(item(), 0..4)).prop_map(|(peer, items)| Contribution { peer, items });
@@ -68,7 +68,7 @@ fn epoch() -> impl Strategy<Value = Epoch> {
     )
 }
 
-/// Fills in the ids and the hash that the dialect gives.
+/// Fills in the ids and the hash, as the dialect computes them.
 fn with_ids(mut epoch: Epoch, dialect: Dialect) -> Epoch {
     let content = epoch.content.as_mut().unwrap();
     for item in content.contributions.iter_mut().flat_map(|contribution| &mut contribution.items) {
@@ -153,7 +153,7 @@ proptest! {
         if let Ok((_, rest)) = module_of_key(&key, layout.dialect) {
             prop_assert!(rest.len() < key.len());
         }
-        // Both read a number and nothing behind it, in the dialect's only form.
+        // Both read a number and nothing after it, in the dialect's only form.
         if let Ok(number) = decode_last_epoch(&value, layout.dialect) {
             prop_assert_eq!(&epoch_key(number, layout.dialect)[1..], value.as_slice());
         }

@@ -1,4 +1,4 @@
-//! What only the guardian itself may ask, and what there is to know about it.
+//! The methods for the guardian itself, and facts about the node.
 
 use fm_datadir::{CheckpointError, INVITE_CODE};
 use fm_rpc::RpcError;
@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Api, internal, number, refused};
 use crate::actions::checkpoint_now;
 
-/// The version of the interface, as servers count it: 5 brought `signed_session_status`, the last of its methods.
+/// The version of the interface, as servers count it: version 5 added `signed_session_status`, the last of
+/// its methods.
 const API_VERSION: (u32, u32) = (0, 5);
 /// The version of the modules' interfaces.
 const MODULE_API_VERSION: (u32, u32) = (0, 0);
@@ -34,7 +35,8 @@ impl Api {
         json!({ "net_assets": amount(balance.net()), "module_summaries": modules })
     }
 
-    /// Schedules the end of this node; without a number: when the open session is finished.
+    /// Schedules the end of this node after this many sessions; without a number, when the open session is
+    /// finished.
     pub(super) fn shutdown(&self, params: &Value) -> Answer {
         let finished = *self.shared.finished.borrow();
         let last = match params {
@@ -52,7 +54,7 @@ impl Api {
         Ok(Value::Null)
     }
 
-    /// Cancels the scheduled end of this node; what it was.
+    /// Cancels the scheduled end of this node; returns the cancelled one.
     pub(super) fn cancel_shutdown(&self) -> Answer {
         let finished = *self.shared.finished.borrow();
         let mut was = None;
@@ -70,7 +72,7 @@ impl Api {
         }
     }
 
-    /// Which versions are spoken, of the consensus and of the interface.
+    /// Returns the supported versions of the consensus and of the interface.
     pub(super) fn version(&self) -> Value {
         let consensus = &self.shared.config.consensus;
         let api = |(major, minor): (u32, u32)| json!([{ "major": major, "minor": minor }]);
@@ -90,7 +92,7 @@ impl Api {
         json!({ "core": core, "modules": modules })
     }
 
-    /// Makes a checkpoint of the database as it is now, with what is accepted of the open session.
+    /// Makes a checkpoint of the current database, with the accepted items of the open session.
     pub(super) fn checkpoint(&self) -> Answer {
         let made = checkpoint_now(&self.shared).map_err(|error| match error {
             error @ CheckpointError::NoSpace { .. } => RpcError::new(RpcError::REFUSED, error.to_string()),
@@ -100,7 +102,7 @@ impl Api {
     }
 }
 
-/// Sums beyond what JSON readers take as a number are texts.
+/// Returns a sum; as a text if it is beyond the numbers of JSON readers.
 fn amount(sum: i128) -> Value {
     i64::try_from(sum).map_or_else(|_| json!(sum.to_string()), |sum| json!(sum))
 }

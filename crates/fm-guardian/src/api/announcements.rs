@@ -1,6 +1,7 @@
-//! Where guardians say that their interfaces have moved to, signed by each of them.
+//! The guardians' signed announcements of new addresses of their interfaces.
 //!
-//! Invariant: what is stored was signed by the guardian that it speaks of, and is newer than what it replaces.
+//! Invariant: a stored announcement is signed by the guardian that it names, and is newer than the one it
+//! replaces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,9 +20,9 @@ use crate::pass::maker;
 
 /// First byte of the rows.
 const API_ANNOUNCEMENT: u8 = 0x06;
-/// What is signed begins with this.
+/// The prefix of the signed bytes.
 const TAG: &[u8] = b"fedimint-api-announcement";
-/// The longest address that is taken.
+/// The longest accepted address.
 const MAX_URL_BYTES: usize = 2048;
 
 struct Announcement {
@@ -148,8 +149,8 @@ impl Api {
     }
 }
 
-/// The guardians' interfaces: where they announced last, or else where the configuration says. A row that cannot be read or
-/// is not signed counts for nothing.
+/// Returns the guardians' interfaces: the last announced address, or the configured one. A row that cannot be
+/// read, or is not signed, is ignored.
 pub(crate) fn interfaces(
     config: &NodeConfig,
     signing_key: &Arc<SigningKey>,

@@ -1,7 +1,7 @@
-//! The guardian's interface: upstream's methods, over what is in the database.
+//! The guardian's interface: upstream's methods, over the content of the database.
 //!
-//! Invariants: what changes the node, or costs it much, is only for who knows the guardian's password; an answer is made
-//! when it is its turn, with room for it.
+//! Invariants: methods that change the node, or are expensive for it, require the guardian's password. An
+//! answer is made only when it has its turn and memory for it.
 
 mod admin;
 mod announcements;
@@ -31,18 +31,18 @@ use crate::status::status;
 use passwords::Guesses;
 use sessions::{base64, outcome_of, with_length};
 
-/// A wrong password is answered after this: guessing takes its time.
+/// The delay before a wrong password is answered: it slows guessing down.
 const WRONG_PASSWORD_DELAY: Duration = Duration::from_secs(1);
 
 type Answer = Result<Value, RpcError>;
 
-/// Room for an answer that is not a session's.
+/// The memory for an answer that contains no session.
 const SMALL_ANSWER_BYTES: usize = 64 << 10;
-/// Methods that are only for who knows the password, as are those of modules that say so.
+/// Methods that require the password, besides the methods of modules that do.
 const GUARDED: [&str; 6] =
     ["audit", "auth", "shutdown", "cancel_shutdown", "checkpoint", "sign_api_announcement"];
 
-/// Answers for a node.
+/// Answers requests for a node.
 pub(crate) struct Api {
     shared: Arc<Shared>,
     guesses: Guesses,
@@ -85,7 +85,7 @@ impl Service for Api {
 }
 
 impl Api {
-    /// Refuses a wrong password where it would matter; one that is right may be taken as checked.
+    /// Refuses a wrong password for methods that may require one.
     async fn check_password(&self, request: &Request) -> Result<(), RpcError> {
         let Request { method, auth: Some(auth), from, .. } = request else { return Ok(()) };
         if !GUARDED.contains(&method.as_str()) && !method.starts_with("module_") {
@@ -117,7 +117,7 @@ impl Api {
         made.unwrap_or_else(|| Err(RpcError::new(RpcError::INTERNAL, "the answer cannot be made")))
     }
 
-    /// About how much memory an answer takes while it is made.
+    /// Estimates the memory that an answer takes while it is made.
     fn answer_bytes(&self, method: &str, params: &Value) -> Result<usize, RpcError> {
         match method {
             "await_signed_session_outcome"
@@ -156,7 +156,7 @@ impl Api {
         }
     }
 
-    /// What is asked without parameters, and of everybody.
+    /// Answers methods without parameters that anyone may call.
     fn describe(&self, method: &str) -> Option<Answer> {
         let config = &self.shared.config;
         Some(match method {
@@ -194,7 +194,7 @@ impl Api {
         Err(RpcError::new(RpcError::NOT_AUTHENTICATED, "the method needs the guardian's password"))
     }
 
-    /// Compares hashes, so that the time it takes tells nothing of the password.
+    /// Compares hashes, so that the time of the comparison reveals nothing about the password.
     fn is_authenticated(&self, auth: Option<&str>) -> bool {
         let hash = |text: &str| fm_history::sha256(&[text.as_bytes()]);
         let own = self.shared.config.api_auth.as_deref();

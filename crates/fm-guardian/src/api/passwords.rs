@@ -1,7 +1,7 @@
-//! How often a password may be guessed.
+//! Limits the rate at which a password may be guessed.
 //!
-//! Invariant: between two wrong passwords the check waits, not the answer: who hangs up and comes again guesses no faster.
-//! A right password costs nothing.
+//! Invariant: after wrong passwords the next check waits, not the answer: a client that disconnects and
+//! connects again guesses no faster. A right password costs nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-/// Wrong passwords from one address that are checked at once, and the time after which one more is.
+/// The number of wrong passwords from one address that are checked at once, and the time until one more is.
 const OF_AN_ADDRESS: Rate = Rate { saved: 5, each: Duration::from_secs(2) };
-/// The same of all addresses.
+/// The same for all addresses together.
 const IN_ALL: Rate = Rate { saved: 30, each: Duration::from_millis(200) };
-/// How long a check waits.
+/// The longest time that a check waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy)]
@@ -23,12 +23,12 @@ struct Rate {
     each: Duration,
 }
 
-/// Counts wrong passwords: the time at which all of them would be forgotten.
+/// Counts wrong passwords: holds the time at which all of them would be forgotten.
 #[derive(Clone, Copy)]
 struct Bucket(Instant);
 
 impl Bucket {
-    /// How long until another password may be checked.
+    /// Returns the time until another password may be checked.
     fn wait(self, rate: Rate, now: Instant) -> Duration {
         let most = rate.each * (rate.saved - 1);
         self.0.saturating_duration_since(now).saturating_sub(most)
@@ -39,7 +39,7 @@ impl Bucket {
     }
 }
 
-/// Wrong passwords since a while.
+/// Recent wrong passwords.
 pub(crate) struct Guesses(Mutex<Counted>);
 
 struct Counted {
@@ -54,7 +54,8 @@ impl Default for Guesses {
 }
 
 impl Guesses {
-    /// Whether a password is right, checked as soon as one from that address may be; none if that takes too long.
+    /// Returns whether a password is right. Checks it as soon as a password from that address may be checked;
+    /// returns `None` if that takes too long.
     pub(crate) async fn check(&self, from: IpAddr, is_right: impl Fn() -> bool) -> Option<bool> {
         let start = Instant::now();
         loop {
@@ -69,7 +70,7 @@ impl Guesses {
         }
     }
 
-    /// Checks, or says after which time to try again.
+    /// Checks a password, or returns the time until the next try.
     fn try_check(&self, from: IpAddr, now: Instant, is_right: impl Fn() -> bool) -> Result<bool, Duration> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Counted { all, by_address } = &mut *counted;
@@ -78,7 +79,7 @@ impl Guesses {
         if !wait.is_zero() {
             return Err(wait);
         }
-        // With the lock held: no other check comes between the two.
+        // With the lock held: no other check can happen between the test and the count.
         let right = is_right();
         if !right {
             all.wrong(IN_ALL, now);
@@ -98,7 +99,8 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    /// How many of so many guesses are checked within a time, each tried every 10 ms.
+    /// Counts the guesses from this many addresses that are checked within a time, if each is tried every 10
+    /// ms.
     fn checked(guesses: &Guesses, start: Instant, time: Duration, addresses: u8) -> u32 {
         let mut count = 0;
         let mut now = start;

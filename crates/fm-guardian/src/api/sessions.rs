@@ -1,4 +1,4 @@
-//! What is asked of sessions.
+//! The methods about sessions.
 
 use fm_codec::{Dialect, MAX_DECODE_SIZE, Writer, decode_exact};
 use fm_consensus::ACCEPTED_ITEM;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Api, SMALL_ANSWER_BYTES, internal, number};
 
-/// Bytes of memory for each byte of a record while an answer is made of it.
+/// Bytes of memory for each byte of a record while an answer is made from it.
 const COPIES: usize = 8;
 
 impl Api {
@@ -23,7 +23,8 @@ impl Api {
         finished.wait_for(|finished| *finished > session).await.map(drop).map_err(internal)
     }
 
-    /// About how much memory an answer with a session takes while it is made: its bytes, their hex, and that as JSON.
+    /// Estimates the memory of an answer with a session while it is made: its bytes, their hex, and that as
+    /// JSON.
     pub(super) fn session_bytes(&self, session: u64) -> Result<usize, RpcError> {
         let stored = self.shared.store.value_bytes(&session_key(session)).map_err(internal)?;
         let bytes = match stored {
@@ -34,13 +35,13 @@ impl Api {
         Ok(SMALL_ANSWER_BYTES + bytes.saturating_mul(COPIES))
     }
 
-    /// The record of a finished session.
+    /// Returns the record of a finished session.
     pub(super) fn finished(&self, params: &Value) -> Result<Vec<u8>, RpcError> {
         self.record(number(params)?)?
             .ok_or_else(|| RpcError::new(RpcError::NOT_FOUND, "the session is not stored"))
     }
 
-    /// The status of a session, encoded; a finished one is what `complete` makes of its record.
+    /// Returns the encoded status of a session; `complete` converts the record of a finished session.
     pub(super) fn session_status(
         &self,
         session: u64,
@@ -72,7 +73,7 @@ pub(super) fn with_length(bytes: &[u8]) -> Vec<u8> {
     writer.into_bytes()
 }
 
-/// Base64 for URLs, without padding.
+/// Encodes bytes as Base64 for URLs, without padding.
 pub(super) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let digits = |chunk: &[u8]| {

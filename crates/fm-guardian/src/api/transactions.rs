@@ -1,4 +1,4 @@
-//! Transactions are submitted and waited for.
+//! The methods to submit a transaction and to wait for it.
 
 use fm_client::{unwrap_bytes, wrap_bytes};
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
@@ -50,14 +50,14 @@ impl Api {
         self.shared.when_accepted(Hash(txid)).await.map_err(internal)
     }
 
-    /// A rejection as servers encode it; none if theirs has no form for it.
+    /// Returns a rejection as servers encode it; `None` if servers have no form for it.
     fn transaction_error(&self, transaction: &Transaction, reason: &Rejection) -> Option<Vec<u8>> {
         let mut error = Writer::new(Dialect::MODERN);
         match reason {
             Rejection::Unbalanced { inputs, outputs, fees } => error.variant(0, |error| {
                 [*inputs, *outputs, *fees].into_iter().for_each(|amount| error.u64(amount));
             }),
-            // Servers say it by amounts of nothing.
+            // Servers report it with amounts of zero.
             Rejection::Overflow => error.variant(0, |error| (0..3).for_each(|_| error.u64(0))),
             Rejection::BadSignature { input } => {
                 let TransactionSignature::Schnorr(signatures) = &transaction.signature else { return None };
@@ -70,7 +70,7 @@ impl Api {
             Rejection::SignatureCount { .. } => error.variant(3, |_| ()),
             Rejection::NotEnoughFunds { instance } => error.variant(4, |error| {
                 error.u16(*instance);
-                // The only error that the module has.
+                // The module's only error.
                 let mut body = Writer::new(Dialect::MODERN);
                 body.variant(0, |_| ());
                 error.bytes(body.as_bytes());
@@ -80,7 +80,7 @@ impl Api {
         Some(error.into_bytes())
     }
 
-    /// The key that must sign for an input, by processing the inputs up to it, for nothing.
+    /// Returns the key that must sign for an input, by processing the inputs up to it without effect.
     fn input_key(&self, transaction: &Transaction, input: usize) -> Option<[u8; 33]> {
         let mut tx = DbTransaction::new(self.shared.store.as_ref());
         let mut key = None;
@@ -93,7 +93,7 @@ impl Api {
     }
 }
 
-/// What came of a submission: 1 and the id, or 0 and the error.
+/// Returns the result of a submission: 1 and the id, or 0 and the error.
 fn submission(kind: u8, value: &[u8]) -> Value {
     let mut result = Writer::new(Dialect::MODERN);
     result.u8(kind);

@@ -1,15 +1,15 @@
-//! Where guardians and their interfaces are reached.
+//! The addresses of guardians and their interfaces.
 
 use super::{NodeConfig, NodeConfigError};
 
-/// The port that guardians listen at for each other if an address names none.
+/// The port on which guardians listen for each other if an address names no port.
 const DEFAULT_P2P_PORT: u16 = 8173;
 
 impl NodeConfig {
-    /// The certificate of a guardian in DER.
+    /// Returns the certificate of a guardian in DER.
     ///
     /// # Errors
-    /// If there is none, or it is not hex.
+    /// Fails if there is no certificate, or it is not hex.
     pub fn certificate(&self, peer: u16) -> Result<Vec<u8>, NodeConfigError> {
         let text = self.consensus.tls_certs.get(&peer).map(String::as_str).unwrap_or_default();
         match hex::decode(text) {
@@ -20,10 +20,10 @@ impl NodeConfig {
         }
     }
 
-    /// Where a guardian listens for others, as host and port.
+    /// Returns the address on which a guardian listens for others, as host and port.
     ///
     /// # Errors
-    /// If its address is none.
+    /// Fails if its address is not valid.
     pub fn p2p_address(&self, peer: u16) -> Result<String, NodeConfigError> {
         let url =
             self.local.p2p_endpoints.get(&peer).map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
@@ -32,10 +32,11 @@ impl NodeConfig {
         })
     }
 
-    /// Where this guardian's interface listens, as host and port, if that is what its address says.
+    /// Returns the address on which this guardian's interface listens, as host and port, according to its
+    /// URL.
     ///
     /// # Errors
-    /// If its address is none.
+    /// Fails if its address is not valid.
     pub fn api_address(&self) -> Result<String, NodeConfigError> {
         let url = &self.consensus.api_endpoints[&self.me()].url;
         let default = if url.starts_with("wss://") { 443 } else { 80 };
@@ -45,7 +46,7 @@ impl NodeConfig {
     }
 }
 
-/// Host and port of a URL.
+/// Returns host and port of a URL.
 pub(crate) fn authority(url: &str, schemes: &[&str], default_port: u16) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.is_empty())?;

@@ -1,34 +1,34 @@
-//! Why a guardian's files are not usable.
+//! The reasons that a guardian's files are not usable.
 
 use std::path::PathBuf;
 
 use fm_config::FilesError;
 use fm_crypto::{ConfigError, SessionKeyError};
 
-/// Why a guardian's files are not usable.
+/// The reason that a guardian's files are not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeConfigError {
-    /// A file cannot be read, or is not what it should be.
+    /// A file cannot be read, or is not valid.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// A file is not what it should be.
+    /// A file is not valid JSON of its form.
     #[error("{} cannot be understood", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: serde_json::Error,
     },
     /// `consensus.json` has a field that cannot be read.
     #[error("consensus.json: {0}")]
     Consensus(#[from] ConfigError),
-    /// The keys are no key set.
+    /// The keys are not a valid key set.
     #[error("consensus.json: {0}")]
     Keys(#[from] SessionKeyError),
     /// The files do not belong together.
     #[error("{what}")]
     Mismatch {
-        /// What does not fit.
+        /// The mismatch.
         what: String,
     },
 }

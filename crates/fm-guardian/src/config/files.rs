@@ -1,4 +1,4 @@
-//! `consensus.json` and `local.json` as values, and what a new `private.encrypt` holds.
+//! `consensus.json` and `local.json` as values, and the content of a new `private.encrypt`.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct ConsensusVersion {
     pub minor: u32,
 }
 
-/// Where something is reached and what it is called.
+/// The address and the name of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Its address.
@@ -29,14 +29,14 @@ pub struct Endpoint {
     pub name: String,
 }
 
-/// How a guardian is reached that has no address.
+/// The keys of a guardian that is reached without an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IrohEndpoint {
     /// Its name.
     pub name: String,
     /// The key of its interface, in hex.
     pub api_pk: String,
-    /// The key that other guardians reach it by, in hex.
+    /// The key by which other guardians reach it, in hex.
     pub p2p_pk: String,
 }
 
@@ -47,11 +47,11 @@ pub struct ModuleConfig {
     pub kind: String,
     /// Its version.
     pub version: ConsensusVersion,
-    /// What its kind knows how to read, in hex.
+    /// The configuration in the encoding of its kind, in hex.
     pub config: String,
 }
 
-/// `consensus.json`: what all guardians have alike.
+/// `consensus.json`: the configuration that all guardians share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consensus {
     /// The program's version at key generation.
@@ -63,34 +63,35 @@ pub struct Consensus {
     /// Rounds of a session.
     #[serde(default = "default_rounds")]
     pub broadcast_rounds_per_session: u16,
-    /// Where clients reach guardians.
+    /// The endpoints at which clients reach guardians.
     pub api_endpoints: BTreeMap<u16, Endpoint>,
-    /// Where they reach them that have no address, but keys; of v0.7 and later.
+    /// The endpoints of guardians that are reached by keys instead of addresses; since v0.7.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub iroh_endpoints: BTreeMap<u16, IrohEndpoint>,
     /// The certificates of the links, in DER, in hex.
     pub tls_certs: BTreeMap<u16, String>,
     /// The modules.
     pub modules: BTreeMap<u16, ModuleConfig>,
-    /// What guardians tell clients.
+    /// Metadata from the guardians for clients.
     pub meta: BTreeMap<String, String>,
 }
 
 impl Consensus {
-    /// What the files of one guardian say of each module: its kind, and of modules without secrets nothing else.
+    /// Returns the entry for each module in one guardian's files: its kind. A module without secrets has
+    /// nothing else there.
     pub(crate) fn module_kinds(&self) -> BTreeMap<u16, Value> {
         self.modules.iter().map(|(id, module)| (*id, json!({ "kind": module.kind }))).collect()
     }
 }
 
-/// `local.json`: what is this guardian's.
+/// `local.json`: the configuration of this guardian alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local {
-    /// Where guardians reach each other.
+    /// The endpoints at which guardians reach each other.
     pub p2p_endpoints: BTreeMap<u16, Endpoint>,
     /// This guardian's number.
     pub identity: u16,
-    /// Connections of clients at a time.
+    /// The number of simultaneous client connections.
     #[serde(default = "default_connections")]
     pub max_connections: usize,
     /// Milliseconds between rounds.
@@ -101,7 +102,7 @@ pub struct Local {
     pub modules: BTreeMap<u16, Value>,
 }
 
-/// What a new `private.encrypt` holds.
+/// The content of a new `private.encrypt`.
 #[derive(Serialize)]
 pub(crate) struct Private {
     /// The guardian's password for its interface.
@@ -126,7 +127,7 @@ fn default_round_delay() -> u64 {
     DEFAULT_ROUND_DELAY_MS
 }
 
-/// A file that has to be there, as a value.
+/// Reads a required file as a value.
 pub(crate) fn parsed<T: for<'de> Deserialize<'de>>(
     files: &GuardianFiles,
     name: &str,

@@ -1,7 +1,7 @@
 //! A guardian's configuration files, as v0.4 to v0.6 write and read them.
 //!
-//! Invariants: what is read is checked to belong together before a node starts on it: own number, keys, certificates
-//! and addresses of all guardians; a secret is not part of any message.
+//! Invariants: before a node starts, the files are checked to belong together: own number, keys, certificates
+//! and addresses of all guardians. A secret is not part of any message.
 
 mod addresses;
 mod error;
@@ -25,21 +25,21 @@ pub(crate) use files::{ConsensusVersion, ModuleConfig, Private, parsed};
 pub(crate) use shared::consensus_hash;
 use shared::module_bytes;
 
-/// All that a guardian is configured with.
+/// The whole configuration of a guardian.
 pub struct NodeConfig {
     /// The directory of the files.
     pub directory: PathBuf,
-    /// What all have alike.
+    /// The configuration that all guardians share.
     pub consensus: Consensus,
-    /// What is this guardian's.
+    /// The configuration of this guardian alone.
     pub local: Local,
     /// The guardians' keys.
     pub keys: SessionKeys,
-    /// This guardian's password for its interface; without one nothing is done there that needs it.
+    /// This guardian's password for its interface; without a password, methods that require it are refused.
     pub api_auth: Option<Zeroizing<String>>,
-    /// The key of its certificate, in DER; none where it has no links.
+    /// The key of its certificate, in DER; `None` if it has no links.
     pub tls_key: Option<Zeroizing<Vec<u8>>>,
-    /// What was found beside the files that whoever runs the guardian should know, in sentences.
+    /// Observations about the files that the operator should know, in sentences.
     pub notes: Vec<String>,
     private: PrivateConfig,
 }
@@ -48,16 +48,16 @@ impl NodeConfig {
     /// Refuses a federation that a node cannot run, by its public configuration.
     ///
     /// # Errors
-    /// If it cannot be run, or the configuration cannot be read.
+    /// Fails if a node cannot run it, or the configuration cannot be read.
     pub fn check_runnable(files: &GuardianFiles) -> Result<(), NodeConfigError> {
         parsed::<Consensus>(files, CONSENSUS)?.check_runnable()
     }
 
-    /// Reads and checks the files of a data directory. The password opens them, or where they are in clear is only that of
-    /// the interface.
+    /// Reads and checks the files of a data directory. The password opens encrypted files; if they are not
+    /// encrypted, it is only the password of the interface.
     ///
     /// # Errors
-    /// If one is missing or not usable, or they do not belong together.
+    /// Fails if a file is missing or not usable, or if the files do not belong together.
     pub fn read<'a>(directory: &Path, password: impl Into<Option<&'a str>>) -> Result<Self, NodeConfigError> {
         let (files, password) = (GuardianFiles::open(directory)?, password.into());
         if files.is_backup() {
@@ -75,7 +75,7 @@ impl NodeConfig {
         belongs(&checked, local.identity, &config, file)?;
         notes.extend(files.exposed()?);
         let (tls_key, own) = (config.tls_key.take(), config.api_auth.take());
-        // An empty one, as a variable without a value is, would open the interface to everybody.
+        // An empty password, as from a variable without a value, would open the interface to everybody.
         let given = password.filter(|password| !password.is_empty());
         let api_auth = own.or_else(|| given.map(|password| Zeroizing::new(password.to_owned())));
         let directory = directory.to_owned();
@@ -103,25 +103,25 @@ impl NodeConfig {
         self.modules().map(drop)
     }
 
-    /// The key that this guardian signs with.
+    /// Returns this guardian's signing key.
     pub fn signing_key(&self) -> SigningKey {
         self.private.signing_key()
     }
 
-    /// This guardian's number.
+    /// Returns this guardian's number.
     pub fn me(&self) -> u16 {
         self.local.identity
     }
 
-    /// The delay between two rounds.
+    /// Returns the delay between two rounds.
     pub fn round_delay(&self) -> Duration {
         Duration::from_millis(self.local.broadcast_round_delay_ms)
     }
 
-    /// The modules that process items.
+    /// Returns the modules that process items.
     ///
     /// # Errors
-    /// If one is of an unknown kind, or its configuration cannot be read.
+    /// Fails if a module is of an unknown kind, or its configuration cannot be read.
     pub fn modules(&self) -> Result<Modules, NodeConfigError> {
         let mut modules = Modules::default().overfunded(self.consensus.version.minor >= 1);
         for (instance, module) in &self.consensus.modules {

@@ -1,17 +1,17 @@
-//! Whether a node can run a federation at all: its public files tell, before any secret is opened.
+//! Checks whether a node can run a federation at all, from its public files, before any secret is opened.
 
 use super::NodeConfigError;
 use super::files::{Consensus, ConsensusVersion};
 
-/// The versions of the consensus whose items are processed here. From 2.1 on a transaction may be overfunded.
+/// The supported versions of the consensus. Since 2.1 a transaction may be overfunded.
 const CORE_VERSIONS: [ConsensusVersion; 2] =
     [ConsensusVersion { major: 2, minor: 0 }, ConsensusVersion { major: 2, minor: 1 }];
-/// The version of each kind of module whose items are processed here.
+/// The supported version of each kind of module.
 const MODULE_VERSIONS: [(&str, ConsensusVersion); 2] =
     [("dummy", ConsensusVersion { major: 2, minor: 0 }), ("meta", ConsensusVersion { major: 0, minor: 0 })];
 
 impl Consensus {
-    /// Refuses a federation whose guardians a node does not reach, or whose items it does not process.
+    /// Refuses a federation with guardians that a node cannot reach, or with items that it cannot process.
     pub(super) fn check_runnable(&self) -> Result<(), NodeConfigError> {
         if !self.iroh_endpoints.is_empty() {
             return Err(NodeConfigError::mismatch(
@@ -29,7 +29,7 @@ impl Consensus {
         self.check_module_versions()
     }
 
-    /// All modules that cannot be run, in one sentence.
+    /// Refuses modules that a node cannot run; the message names all of them.
     fn check_kinds(&self) -> Result<(), NodeConfigError> {
         let is_foreign = |kind: &str| MODULE_VERSIONS.iter().all(|(known, _)| *known != kind);
         let foreign = self.modules.iter().filter(|(_, module)| is_foreign(&module.kind));

@@ -1,4 +1,4 @@
-//! What all guardians have alike, and what clients are told of it.
+//! The configuration that all guardians share, and its form for clients.
 
 use std::collections::BTreeMap;
 
@@ -12,25 +12,25 @@ use super::files::{Consensus, Endpoint, ModuleConfig};
 use super::{NodeConfig, NodeConfigError};
 
 impl NodeConfig {
-    /// The hash of what all guardians have alike, by which they know that they do.
+    /// Returns the hash of the shared configuration, by which guardians check that it is the same.
     ///
     /// # Errors
-    /// If a key or a module's configuration is not hex.
+    /// Fails if a key or a module's configuration is not hex.
     pub fn consensus_hash(&self) -> Result<[u8; 32], NodeConfigError> {
         consensus_hash(&self.consensus)
     }
 
-    /// The federation's id.
+    /// Returns the federation's id.
     pub fn federation_id(&self) -> [u8; 32] {
         let mut writer = Writer::new(Dialect::MODERN);
         write_endpoints(&mut writer, &self.consensus.api_endpoints);
         Sha256::digest(writer.as_bytes()).into()
     }
 
-    /// What clients are configured with.
+    /// Returns the configuration for clients.
     ///
     /// # Errors
-    /// If a module's configuration is not hex.
+    /// Fails if a module's configuration is not hex.
     pub fn client_config(&self) -> Result<Value, NodeConfigError> {
         let mut modules = BTreeMap::new();
         for (instance, module) in &self.consensus.modules {
@@ -45,7 +45,7 @@ impl NodeConfig {
         Ok(config)
     }
 
-    /// The same with the modules' configurations as JSON.
+    /// Returns the same with the modules' configurations as JSON.
     pub fn client_config_json(&self, modules: &Modules) -> Value {
         let modules: Map<String, Value> = modules
             .iter()
@@ -68,7 +68,7 @@ impl NodeConfig {
     }
 }
 
-/// The hash of a `consensus.json`, as servers of every version answer it.
+/// Returns the hash of a `consensus.json`, as servers of every version report it.
 pub(crate) fn consensus_hash(consensus: &Consensus) -> Result<[u8; 32], NodeConfigError> {
     Ok(ConsensusHashes::of(&json!(consensus))?.answered)
 }

@@ -1,4 +1,4 @@
-//! The chain of epochs: every tampering is found where it is, and classes are those of a naive count.
+//! The chain of epochs: every tampering is found at its place, and the classes equal those of a naive count.
 
 use fm_history::{
     ChainSummary, ChainVerifier, Code, EpochFacts, Finding, Hash, Severity, SignatureState, sha256,
@@ -6,7 +6,7 @@ use fm_history::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A chain as it should be; `signed` says which epochs have a signature.
+/// Returns a correct chain; `signed` says which epochs have a signature.
 fn good(signed: &[bool]) -> Vec<EpochFacts> {
     let hash = |number: u64| sha256(&[b"epoch", &number.to_be_bytes()]);
     (0..)
@@ -34,7 +34,7 @@ fn codes(findings: &[Finding]) -> Vec<(Code, Option<u64>)> {
     findings.iter().map(|finding| (finding.code, finding.place.epoch)).collect()
 }
 
-/// Signed, covered, tip and unproven epochs, each decided by looking at everything behind it.
+/// Counts signed, covered, tip and unproven epochs; decides each by looking at every later epoch.
 fn naive(chain: &[EpochFacts]) -> (u64, u64, u64, u64) {
     let is_signed = |at: usize| {
         chain[at].signature == SignatureState::Valid && chain[at].computed_hash == chain[at].stored_hash
@@ -61,7 +61,7 @@ fn counts(summary: &ChainSummary) -> (u64, u64, u64, u64) {
     (summary.signed, summary.covered, summary.tip, summary.unproven)
 }
 
-/// One thing done to one epoch.
+/// One modification of one epoch.
 #[derive(Clone, Copy, Debug)]
 enum Tamper {
     Number,
@@ -86,7 +86,8 @@ impl Tamper {
         Self::Removed,
     ];
 
-    /// Does it; returns the finding that must come of it, or none if the chain cannot tell.
+    /// Applies the modification; returns the finding that must result, or `None` if the chain cannot detect
+    /// it.
     fn apply(self, chain: &mut Vec<EpochFacts>, at: usize) -> Option<(Code, Option<u64>)> {
         let epoch = chain[at].key;
         let facts = &mut chain[at];
@@ -124,7 +125,7 @@ impl Tamper {
             Self::Removed => {
                 chain.remove(at);
                 if at == chain.len() {
-                    // Behind the last one nothing is missed; that is what the last-epoch pointer is for.
+                    // After the last epoch nothing is missing; the last-epoch pointer detects that.
                     return None;
                 }
                 Code::EpochMissing
@@ -148,7 +149,7 @@ proptest! {
         let tip = last_signed.map_or(0, |last| last + 1);
         let expected = if summary.tip > 0 { vec![(Code::EpochTip, Some(tip))] } else { vec![] };
         prop_assert_eq!(codes(&findings), expected);
-        // One unsigned epoch is how a history ends; more of them are for a person to look at.
+        // A history ends with one unsigned epoch; more than one is a case for a person to look at.
         let severity = if summary.tip > 1 { Severity::Warning } else { Severity::Info };
         prop_assert!(findings.iter().all(|finding| finding.severity == severity));
     }
@@ -166,7 +167,7 @@ proptest! {
         if let Some(expected) = expected {
             prop_assert!(found.contains(&expected), "{:?}: {:?}", tamper, found);
         }
-        // Nothing before the place is blamed, but for epochs that the break leaves unproven.
+        // Nothing before the place has a finding, except epochs that the break leaves unproven.
         let place = expected.map_or(u64::MAX, |(_, epoch)| epoch.unwrap());
         for (code, epoch) in found {
             let of_many = matches!(code, Code::EpochUnproven | Code::EpochTip);
@@ -223,7 +224,7 @@ proptest! {
         }
         let (summary, _) = verifier.finish();
         prop_assert_eq!(codes(&findings)[0], (Code::EpochUndecodable, Some(at as u64)));
-        // What is before and what is behind stand for themselves; the record itself is unproven.
+        // The parts before and after the record are independent; the record itself is unproven.
         let before = naive(&chain[..at]);
         let behind = naive(&chain[at + 1..]);
         let expected =
@@ -234,7 +235,7 @@ proptest! {
 
 #[test]
 fn a_valid_signature_over_a_false_hash_signs_nothing() {
-    // The signature covers the stored hash: content that does not hash to it is not signed by it.
+    // The signature covers the stored hash: it does not sign content with another hash.
     let mut chain = good(&[true, false, true, true]);
     chain[2].computed_hash = Hash([9; 32]);
     let (summary, findings) = verify(&chain);

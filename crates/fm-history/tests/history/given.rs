@@ -1,4 +1,4 @@
-//! Values that nobody chose.
+//! Generators of values.
 
 use fm_codec::ModuleValue;
 use fm_history::{
@@ -20,7 +20,7 @@ pub(crate) fn value() -> impl Strategy<Value = ModuleValue> {
     (any::<u16>(), vec(any::<u8>(), 0..300)).prop_map(|(instance, body)| ModuleValue { instance, body })
 }
 
-/// One of six transaction ids, so that they repeat.
+/// Generates one of six transaction ids, so that they repeat.
 fn txid() -> impl Strategy<Value = Hash> {
     (0u8..6).prop_map(|byte| Hash([byte; 32]))
 }
@@ -40,7 +40,7 @@ fn epoch_item() -> impl Strategy<Value = EpochItem> {
     ]
 }
 
-/// Contributions of different guardians, in any order.
+/// Generates contributions of different guardians, in any order.
 pub(crate) fn content() -> impl Strategy<Value = EpochContent> {
     let peers = btree_set(any::<u16>(), 0..5).prop_map(|peers| peers.into_iter().collect::<Vec<_>>());
     let contributions = peers.prop_shuffle().prop_flat_map(|peers| {

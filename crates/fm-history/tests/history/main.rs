@@ -1,4 +1,5 @@
-//! The canonical history: golden vectors, and properties against straightforward implementations of the same rules.
+//! The canonical history: golden vectors, and properties against straightforward implementations of the same
+//! rules.
 
 #![allow(clippy::unwrap_used)]
 

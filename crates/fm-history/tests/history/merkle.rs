@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::given::hash;
 
-/// The rule as it is written down: repeat the last one on odd levels, hash pairs.
+/// Computes the rule as it is written: repeat the last node on odd levels, hash pairs.
 fn plain(mut level: Vec<Hash>) -> Hash {
     while level.len() > 1 {
         if !level.len().is_multiple_of(2) {
@@ -21,7 +21,7 @@ fn plain(mut level: Vec<Hash>) -> Hash {
     level.first().copied().unwrap_or(Hash([0; 32]))
 }
 
-/// Every list of up to `longest` leaves over an alphabet.
+/// Returns every list of up to `longest` leaves over an alphabet.
 fn all_lists(letters: u8, longest: usize) -> Vec<Vec<Hash>> {
     let mut all = vec![vec![]];
     let mut start = 0;
@@ -63,7 +63,8 @@ fn of_all_lists_with_one_root_exactly_the_shortest_is_not_flagged() {
                 let found = merkle_root(list.clone());
                 assert_ne!(found.ambiguous, is_shortest, "{list:?} of {lists:?}");
                 assert_eq!(found.repeated > 0, found.ambiguous, "{list:?}");
-                // All of them begin with the shortest one: its items have one place in every list with this root.
+                // All of them begin with the shortest list: its items have one place in every list with this
+                // root.
                 let shorter = &list[..list.len() - found.repeated];
                 assert_eq!(Some(shorter.len()), shortest, "{list:?}");
                 assert!(lists.iter().all(|other| other.starts_with(shorter)), "{list:?} of {lists:?}");
@@ -87,7 +88,7 @@ fn the_repeated_tail() {
     assert_eq!(short.root, long.root);
     assert_eq!((short.ambiguous, long.ambiguous), (false, true));
     assert_eq!((short.repeated, long.repeated), (0, 2));
-    // A tail that repeats itself, and is then repeated as a whole: the shortest list has neither.
+    // A tail that repeats itself, and is then repeated as a whole: the shortest list has neither repetition.
     let list = [a, b, c, a, b, c, a, b, c, b, b, b, c, b, b, b];
     for (items, repeated) in [(16, 5), (15, 4), (12, 1), (11, 0)] {
         let found = merkle_root(list[..items].to_vec());
@@ -97,13 +98,14 @@ fn the_repeated_tail() {
             "{items}"
         );
     }
-    // Equal neighbours that are no siblings, or siblings before the end, share nothing.
+    // Equal neighbours that are not siblings, or siblings before the end, share their root with no other
+    // list.
     assert!(!merkle_root(vec![a, b, b, c]).ambiguous);
     assert!(!merkle_root(vec![a, a, b, c]).ambiguous && !merkle_root(vec![a, a]).ambiguous);
     assert!(!merkle_root(vec![]).ambiguous && !merkle_root(vec![a]).ambiguous);
 }
 
-/// The nodes of a level as a list of items: 64 bytes each.
+/// Returns the nodes of a level as a list of items: 64 bytes each.
 fn nodes_as_items(items: &[Vec<u8>], levels: usize) -> Vec<Vec<u8>> {
     let mut items = items.to_vec();
     for _ in 0..levels {
@@ -118,7 +120,7 @@ fn slices(items: &[Vec<u8>]) -> Vec<&[u8]> {
     items.iter().map(Vec::as_slice).collect()
 }
 
-/// Lists of different depth with one root: each of the two is flagged, and nothing else is.
+/// Lists of different depth with one root: exactly these two are flagged.
 #[test]
 fn nodes_in_the_place_of_items() {
     for count in 2..40usize {
@@ -133,7 +135,7 @@ fn nodes_in_the_place_of_items() {
             let of_items =
                 merkle_root_of_items(&slices(&items), |pair| shorter.iter().any(|item| item == pair));
             assert_eq!((of_items.root, of_items.depth), (plain.root, Depth::Shallower), "{count} {levels}");
-            // One node that is no item: no list of that depth.
+            // One node that is not an item: no list has that depth.
             let but_last = merkle_root_of_items(&slices(&items), |pair| {
                 shorter.iter().take(shorter.len() - 1).any(|item| item == pair)
             });

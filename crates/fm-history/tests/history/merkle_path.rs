@@ -1,4 +1,4 @@
-//! Paths against the tree that they are of: every place, every number of items, every byte.
+//! Paths against their tree: every place, every number of items, every byte.
 
 use fm_history::{Hash, PathError, merkle_path, merkle_root, sha256, walk_path};
 use proptest::collection::vec;
@@ -10,7 +10,7 @@ fn leaves(count: u64) -> Vec<Hash> {
     (0..count).map(|number| sha256(&[&number.to_be_bytes()])).collect()
 }
 
-/// Whether both ways together fit a list of so many items under the root.
+/// Returns whether both paths together fit a list of this many items under the root.
 fn fits(root: Hash, [item, last]: [(Hash, u64, &[Hash]); 2], count: u64) -> bool {
     let leads = |(leaf, index, path): (Hash, u64, &[Hash])| {
         walk_path(leaf, index, count, path).is_ok_and(|walked| walked.root == root)
@@ -55,7 +55,7 @@ fn no_other_place_and_no_other_count_fit() {
     }
 }
 
-/// All lists over a small alphabet: exactly those that repeat their tail have no way from their last item.
+/// All lists over a small alphabet: exactly those that repeat their tail have no path from their last item.
 #[test]
 fn a_repeated_tail_is_refused() {
     let mut refused = 0;
@@ -87,11 +87,11 @@ fn shapes_that_cannot_be() {
     assert_eq!(walk_path(a, 3, 3, &[b, b]), Err(PathError::NoSuchItem { index: 3, count: 3 }));
     assert!(matches!(walk_path(a, 0, 1, &[b]), Err(PathError::Length { expected: 0, found: 1, .. })));
     assert!(matches!(walk_path(a, 0, 2, &[]), Err(PathError::Length { expected: 1, found: 0, .. })));
-    // A number without end has a way of 64 levels, not of as many steps.
+    // The largest count has a path of 64 levels, not as many steps as items.
     assert!(matches!(walk_path(a, 0, u64::MAX, &[b]), Err(PathError::Length { expected: 64, .. })));
     assert!(matches!(walk_path(a, u64::MAX - 1, u64::MAX, &[b]), Err(PathError::Length { .. })));
     assert_eq!(walk_path(a, 0, 1, &[]).unwrap().root, a);
-    // A pair of equal items is no repeated tail: a single one is the root itself.
+    // A pair of equal items is not a repeated tail: a single one is the root itself.
     assert_eq!(walk_path(a, 1, 2, &[a]).unwrap().root, merkle_root(vec![a, a]).root);
 }
 

@@ -1,4 +1,4 @@
-//! The digest of a collection of rows: nothing but the rows and how often each occurs matters.
+//! The digest of a collection of rows: only the rows and their numbers of occurrence matter.
 
 use fm_history::{MultisetDigest, MultisetKey};
 use proptest::collection::vec;

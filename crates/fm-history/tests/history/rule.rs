@@ -33,7 +33,7 @@ fn contribution(peer: u16, items: Vec<EpochItem>) -> Contribution {
     Contribution { peer, items }
 }
 
-/// The modern transaction that [`transaction`] becomes.
+/// Returns the modern transaction that [`transaction`] becomes.
 fn modern(id: u8, signature: Option<[u8; 64]>) -> Transaction {
     let bytes = signature.map_or(vec![0], |signature| [[1].as_slice(), &signature].concat());
     Transaction {
@@ -48,7 +48,7 @@ fn modern(id: u8, signature: Option<[u8; 64]>) -> Transaction {
 fn an_epoch_with_everything_in_it() {
     let share = [5; 96];
     let content = EpochContent {
-        // Out of order: peer 3 stands before peer 1.
+        // Out of order: peer 3 is before peer 1.
         contributions: vec![
             contribution(
                 3,
@@ -135,7 +135,7 @@ fn a_session_that_shares_its_header_is_flagged() {
     assert!(!convert_epoch(0, &by_two_peers).ambiguous);
 }
 
-/// The rule again, the slow way: for each item, look at all that stands before it.
+/// Computes the rule again, slowly: for each item, looks at everything before it.
 fn kept(content: &EpochContent) -> Vec<(u16, EpochItem)> {
     let mut contributions: Vec<&Contribution> = content.contributions.iter().collect();
     contributions.sort_by_key(|contribution| contribution.peer);

@@ -1,4 +1,4 @@
-//! Golden vectors: each file carries its verdict. Blank lines end the header; each further line is hex.
+//! Golden vectors: each file states its verdict. Blank lines end the header; each further line is hex.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ impl Vector {
         &field.unwrap_or_else(|| panic!("{}: no field {name}", self.name)).1
     }
 
-    /// All lines as one value.
+    /// Returns all lines as one value.
     fn bytes(&self) -> Vec<u8> {
         self.lines.concat()
     }
@@ -32,7 +32,7 @@ impl Vector {
     }
 }
 
-/// The vectors of a folder; at least `bad` of them expect an error.
+/// Returns the vectors of a folder; at least `bad` of them expect an error.
 fn folder(name: &str, bad: usize) -> Vec<Vector> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(name);
     let vectors: Vec<Vector> = fs::read_dir(root)
@@ -82,7 +82,8 @@ fn records() {
 fn a_record_of_unsorted_signatures_is_one_of_v0_2() {
     let vectors = folder("records", 11);
     let unsorted = vectors.iter().find(|vector| vector.name.ends_with("signatures-unsorted.txt")).unwrap();
-    // It decodes, but encodes to other bytes: hashes are taken from the stored ones, never from an encoding.
+    // It decodes, but encodes to other bytes: hashes are computed from the stored bytes, never from an
+    // encoding.
     let found = decode_exact::<SignedSession>(&unsorted.bytes(), Dialect::V0_2).unwrap_err();
     assert_eq!(error(&found), "error: at byte 67: encoding the value again gives other bytes from here on");
 }

@@ -1,4 +1,4 @@
-//! SCALE: vectors, and values that come back from their own bytes.
+//! SCALE: vectors, and values that decode from their own encoding.
 
 use fm_units::{
     ALEPH_0_30, Alert, Authored, DataShape, FORMS, ScaleErrorKind, ScaleReader, Subset, Unit, UnitData,
@@ -46,13 +46,13 @@ fn compact_lengths() {
 
 #[test]
 fn masks() {
-    // Four nodes, of which 0 and 2.
+    // Four nodes; nodes 0 and 2 are in the set.
     let bytes = [4, 0, 0, 0, 4, 0xa0];
     let subset = ScaleReader::new(&bytes).subset(16).unwrap();
     assert_eq!(subset.members().collect::<Vec<_>>(), [0, 2]);
     assert_eq!((subset.len(), subset.contains(2), subset.contains(3)), (2, true, false));
     let bad: [&[u8]; 4] = [
-        &[4, 0, 0, 0, 4, 0xa8],    // a bit behind the last node
+        &[4, 0, 0, 0, 4, 0xa8],    // a bit after the last node
         &[4, 0, 0, 0, 8, 0xa0, 0], // a byte too many
         &[9, 0, 0, 0, 4, 0xa0],    // a byte too few
         &[0xff, 0xff, 0xff, 0xff, 4, 0xa0],
@@ -92,7 +92,7 @@ fn an_alert() {
     let alert = Alert::read(&mut reader, &ALEPH_0_30).unwrap();
     assert!(matches!(alert, Alert::Fork { own: false, sender: 3, legit_units: 3, .. }), "{alert:?}");
     assert_eq!(reader.left(), 0);
-    // A count that no memory holds.
+    // A count that fits no memory.
     let mut absurd = bytes[..9 + (bytes.len() - 10) / 5 * 2].to_vec();
     absurd.extend([3, 0xff, 0xff, 0xff, 0xff]);
     let error = Alert::read(&mut ScaleReader::new(&absurd), &ALEPH_0_30).unwrap_err();
@@ -160,7 +160,7 @@ proptest! {
             let strings: Vec<Vec<u8>> = data.strings().map(<[u8]>::to_vec).collect();
             prop_assert_eq!(strings, items);
         }
-        // What is shorter is no unit, and says so.
+        // A shorter input is not a unit, and the error says so.
         for cut in 0..written.len() {
             prop_assert!(Unit::read(&mut ScaleReader::new(&written[..cut]), form).is_err());
         }
