@@ -23,7 +23,7 @@ const RECORD_ANSWER_BYTES: usize = 2 << 20;
 /// The longest answer with a record: a session of the greatest size that servers read, in hex, and its
 /// wrapper.
 const LARGE_ANSWER_BYTES: usize = 33 << 20;
-/// The permit to read a longer one; it is limited because any guardian can claim that its record is so long.
+/// The permit to read a longer one; limited because any guardian can claim to have such a record.
 static LONG: Semaphore = Semaphore::const_new(1);
 
 /// Makes the pass that this guardian shows to the other one.
