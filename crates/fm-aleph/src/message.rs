@@ -6,7 +6,6 @@
 //!
 //! Invariants: every count is checked against the number of guardians or of rounds before anything is
 //! allocated; a message that names its sender is accepted only from that guardian.
-//! allocated; a message that names who sends it is accepted from that guardian only.
 
 use fm_consensus::BATCH_BYTES;
 use fm_units::{ALEPH_0_36, ScaleError, ScaleErrorKind, ScaleReader, Unit, UnitData};

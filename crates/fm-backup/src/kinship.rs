@@ -25,6 +25,8 @@ pub(crate) struct Kin<'a> {
 }
 
 impl<'a> Kin<'a> {
+    /// Reads what still identifies a damaged archive.
+    ///
     /// # Errors
     /// If the archive cannot be read, or states nothing about itself.
     pub(crate) fn of(broken: &'a Location) -> Result<Self, BackupError> {

@@ -7,7 +7,6 @@
 //!
 //! Invariants: a byte is returned only if its chunk's tag is valid; a chunk whose tag is not valid reads as
 //! an unreadable place. The presence of the last chunk is not required: an archive itself says where it ends.
-//! asked for: an archive says by itself where it ends.
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};

@@ -247,8 +247,8 @@ fn is_age(head: &[u8]) -> bool {
     AGE_STARTS.iter().any(|start| head.starts_with(start))
 }
 
-/// Returns whether a file that begins like this is meant to be a backup, complete or truncated: by the mark in
-/// its first header, or because that begins with the name of a file in a backup.
+/// Returns whether a file that begins like this is meant to be a backup, complete or truncated: by the mark
+/// in its first header, or because that begins with the name of a file in a backup.
 fn is_tar(head: &[u8]) -> bool {
     let begins = |name: &&str| {
         let (name, length) = (name.as_bytes(), head.len().min(name.len()));

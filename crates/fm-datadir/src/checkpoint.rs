@@ -42,7 +42,6 @@ pub enum CheckpointError {
 ///
 /// # Errors
 /// If the checkpoint cannot be made, or an old one cannot be removed. If space is short, old ones are removed
-/// first; the newest of them stays.
 /// newest of them stays.
 pub fn make_checkpoint(
     store: &LiveStore,
