@@ -2,7 +2,7 @@
 //!
 //! Invariants: the first frame is opened alone, and no frame after the range is opened, so that a short range
 //! costs no more than itself; memory is a few frames per core; an error ends the iteration, so a gap is never
-//! skipped without a word.
+//! skipped silently.
 
 use std::fmt;
 use std::io::{Read, Seek};

@@ -1,7 +1,7 @@
 //! Records in key order, from any key on.
 //!
 //! Invariants: memory does not grow with the number of records; an error ends the iteration, so a gap is
-//! never skipped without a word.
+//! never skipped silently.
 
 use std::io::{Read, Seek};
 

@@ -42,7 +42,7 @@ pub enum CheckpointError {
 ///
 /// # Errors
 /// If the checkpoint cannot be made, or an old one cannot be removed. If space is short, old ones are removed
-/// newest of them stays.
+/// first; the newest of them stays.
 pub fn make_checkpoint(
     store: &LiveStore,
     directory: &Path,

@@ -26,11 +26,11 @@ const MOST_BYTES: u64 = 1 << 20;
 pub enum MovedStep {
     /// The database and the private keys are being moved away.
     Sealing,
-    /// They are moved away; the archive does not exist yet.
+    /// They have been moved away; the archive does not exist yet.
     Sealed,
     /// The archive is written and read back: the guardian can start at another place.
     Moved,
-    /// They are being put back.
+    /// The database and the private keys are being put back.
     Undoing,
 }
 

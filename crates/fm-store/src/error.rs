@@ -70,7 +70,7 @@ pub enum StoreError {
         /// The process that holds the lock, if the system reports it.
         pid: Option<u32>,
     },
-    /// A file that the database's own list of files names is not there.
+    /// A file that the database's own list of files names is missing.
     #[error("{path} is incomplete: {file} is missing")]
     FileMissing {
         /// The database.
@@ -83,7 +83,7 @@ pub enum StoreError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// RocksDB's own words.
+        /// RocksDB's message.
         message: String,
     },
     /// Column families that no Fedimint version uses.
@@ -125,7 +125,7 @@ pub enum StoreError {
     Write {
         /// The database.
         path: PathBuf,
-        /// RocksDB's own words.
+        /// RocksDB's message.
         message: String,
     },
     /// A sorted run was given keys out of order.

@@ -1,7 +1,7 @@
 //! The format of RocksDB's logs, which include the list of files (`MANIFEST`).
 //!
 //! RocksDB reads a list of files up to the first truncated record and opens the database as of then: it drops
-//! the tables named after that record, and their rows, without a word. Therefore this module reads the list
+//! the tables named after that record, and their rows, silently. Therefore this module reads the list
 //! as well.
 //!
 //! Layout: blocks of 32 KiB that hold fragments. A fragment is a header (masked CRC-32C over kind and

@@ -202,8 +202,8 @@ fn newest_written(path: &Path, logs: &[String]) -> Result<usize, StoreError> {
 }
 
 /// Returns the omission for a database without a log. RocksDB always keeps a log, even an empty one, and
-/// treats a database without one as if its log were empty: rows that were only in the log are lost without a
-/// word. RocksDB leaves an empty log out of a checkpoint.
+/// treats a database without one as if its log were empty: rows that were only in the log are silently
+/// lost. RocksDB leaves an empty log out of a checkpoint.
 fn missing_log(logs: &Logs, names: &[String]) -> Option<Omission> {
     if !logs.names.is_empty() {
         return None;

@@ -39,7 +39,7 @@ impl ReadStore {
         &self.path
     }
 
-    /// Returns the parts of the database that are not read, although RocksDB opens it without a word; empty
+    /// Returns the parts of the database that are not read, although RocksDB opens it without an error; empty
     /// if everything is read.
     pub fn omissions(&self) -> &[Omission] {
         &self.omissions

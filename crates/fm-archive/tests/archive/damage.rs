@@ -176,7 +176,7 @@ fn several_damaged_frames_are_all_listed() {
     assert_eq!(report.readable.frames, summary.frames - 3);
     assert_eq!(report.readable.identity, None);
 
-    // The others can still be read, and a range does not skip the gap without a word.
+    // The others can still be read, and a range does not skip the gap silently.
     let mut reader = open(&changed).unwrap();
     assert!(reader.get(&frames[3].first_key).unwrap().is_some());
     assert!(reader.get(&frames[4].first_key).is_err());

@@ -2,8 +2,8 @@
 //!
 //! | row | key | value |
 //! | --- | --- | --- |
-//! | what the own guardian wants (not part of the consensus) | `00`, key 1 | salt, value |
-//! | what the guardians agreed on | `01`, key 1 | revision, value |
+//! | the value that this guardian wants (not part of the consensus) | `00`, key 1 | salt, value |
+//! | the agreed value | `01`, key 1 | revision, value |
 //! | a guardian's vote | `02`, key 1, guardian | salt, value |
 //!
 //! A vote replaces the guardian's earlier one. A value with a threshold of votes becomes the agreed one, and

@@ -1,4 +1,4 @@
-//! Flipped bytes: an error or a report of omissions, never other rows without a word.
+//! Flipped bytes: an error or a report of omissions, never silently other rows.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ struct Outcomes {
     harmless: usize,
 }
 
-/// Flips bytes of a file one at a time; rows that differ without a word fail the test.
+/// Flips bytes of a file one at a time; rows that differ without an error or a report fail the test.
 fn flip(copy: &Copy, file: &Path, places: impl Iterator<Item = usize>, flips: &[u8]) -> Outcomes {
     let good = copy.read().unwrap();
     assert_eq!(good.1, []);
