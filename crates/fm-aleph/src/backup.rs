@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use aleph_bft_0_36 as aleph;
 
-/// Where the units of the open session are stored.
+/// The storage of the open session's units.
 pub trait UnitLog: Send + Sync + 'static {
-    /// All units, one after the other, in the order in which they were appended.
+    /// Returns all units, concatenated in the order in which they were appended.
     ///
     /// # Errors
     /// If they cannot be read.
     fn read(&self) -> io::Result<Vec<u8>>;
 
-    /// Appends a unit. If it is to be safe, it and all that was written before it survive a power cut from when this
+    /// Appends a unit. With `safe`, the unit and everything written before it survive a power cut once this
     /// returns.
     ///
     /// # Errors
@@ -41,7 +41,8 @@ impl Writer {
         Self { log, me }
     }
 
-    /// A unit begins with its round (2 bytes) and its creator (8 bytes, little endian).
+    /// Returns whether a unit is this guardian's. A unit begins with its round (2 bytes) and its creator (8
+    /// bytes, little endian).
     fn is_own(&self, unit: &[u8]) -> bool {
         unit.get(2..10).is_some_and(|creator| creator == u64::from(self.me).to_le_bytes())
     }
@@ -49,8 +50,8 @@ impl Writer {
 
 #[async_trait::async_trait]
 impl aleph::BackupWriter for Writer {
-    /// Only what this guardian signed must not be forgotten: it would sign something else in its place and be a forker.
-    /// Units of others can be asked for again.
+    /// Syncs only what this guardian signed: if it forgot that, it would sign something else in its place and
+    /// thereby equivocate. Units of others can be requested again.
     async fn append(&mut self, unit: &[u8]) -> io::Result<()> {
         if !self.is_own(unit) {
             return self.log.append(unit, false);

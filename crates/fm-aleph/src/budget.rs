@@ -1,6 +1,7 @@
-//! What one guardian may make this one do. The library's own queues have no bound, so that what enters them has one.
+//! Limits what one guardian may make this one do. The library's own queues are unbounded, so what enters them
+//! is bounded here.
 //!
-//! Invariant: a guardian that spends its budget loses its own messages and nobody else's.
+//! Invariant: a guardian that uses up its budget loses its own messages and no other guardian's.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,13 +11,13 @@ use fm_peers::Bucket;
 
 use crate::message::Cost;
 
-/// Signature checks that messages of one guardian may cause in a second, in the long run. A round of 50 ms needs 25; a
-/// guardian that catches up within a session asks for more.
+/// The signature checks per second that messages of one guardian may cause, in the long run. A round of 50 ms
+/// needs 25; a guardian that catches up within a session causes more.
 const CHECKS_PER_SECOND: u32 = 2000;
-/// What may be saved up.
+/// The budget that may be saved up, in seconds.
 const SAVED_SECONDS: f64 = 4.0;
-/// Bytes of fork alerts that are kept in a session, from all other guardians together, and at least from each. The
-/// library keeps every alert that is signed, also another one of the same fork.
+/// The bytes of fork alerts that are kept in a session: from all other guardians together, and the minimum
+/// from each. The library keeps every signed alert, even another one of the same fork.
 const ALERT_BYTES: usize = 64 << 20;
 const LEAST_ALERT_BYTES: usize = 4 << 20;
 
@@ -38,13 +39,13 @@ impl Budget {
         }
     }
 
-    /// Pays for a message; false if it is to be left out.
+    /// Charges a message to the budget; returns false if the message is to be dropped.
     pub(crate) fn pay(&mut self, cost: &Cost, message: &[u8], now: Instant) -> bool {
         let checks = u32::try_from(cost.checks).unwrap_or(u32::MAX);
         self.checks.try_take(now, checks) && (!cost.is_kept || self.keep(cost.bytes, message))
     }
 
-    /// Whether an alert may be kept; one that is kept already costs nothing more.
+    /// Returns whether an alert may be kept; an alert that is already kept is free.
     fn keep(&mut self, bytes: usize, message: &[u8]) -> bool {
         let hash = sha256(&[message]);
         if self.alerts.contains(&hash) {

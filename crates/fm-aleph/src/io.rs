@@ -1,4 +1,4 @@
-//! What goes into units, and where ordered units go.
+//! The contents of units, and the destination of ordered units.
 
 use aleph_bft_0_36 as aleph;
 use fm_consensus::UnitPayload;
@@ -22,7 +22,7 @@ impl aleph::DataProvider<Payload> for Provider {
 pub(crate) struct Order(pub(crate) UnboundedSender<OrderedUnit>);
 
 impl aleph::FinalizationHandler<Payload> for Order {
-    /// Never called: `unit_finalized` says more.
+    /// Never called: `unit_finalized` has more information.
     fn data_finalized(&mut self, _: Payload) {}
 
     fn unit_finalized(&mut self, creator: aleph::NodeIndex, round: aleph::Round, payload: Option<Payload>) {
@@ -31,7 +31,7 @@ impl aleph::FinalizationHandler<Payload> for Order {
             Payload::Batch(batch) => UnitPayload::Batch(batch),
             Payload::HeaderSignature(signature) => UnitPayload::Signature(signature),
         });
-        // Nobody listens any more: the session is being stopped.
+        // If the session is being stopped, nothing receives this.
         let _ = self.0.send(OrderedUnit { creator, round, payload });
     }
 }

@@ -1,4 +1,4 @@
-//! The guardians' keys as the library asks for them.
+//! The guardians' keys in the form that the library requires.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::Member;
 pub(crate) type Signature = [u8; 64];
 pub(crate) type Signatures = aleph::NodeMap<Signature>;
 
-/// The hash of units.
+/// The hash function of units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UnitHasher;
 
@@ -23,7 +23,7 @@ impl aleph::Hasher for UnitHasher {
     }
 }
 
-/// Signs as this guardian, checks all.
+/// Signs as this guardian, and checks the signatures of all.
 #[derive(Clone)]
 pub(crate) struct Keychain {
     me: u16,

@@ -1,10 +1,12 @@
-//! One AlephBFT session of a live guardian: `fedimint-aleph-bft` 0.36 with the guardians' links, keys and unit backup.
+//! One AlephBFT session of a live guardian: `fedimint-aleph-bft` 0.36 with the guardians' links, keys and
+//! unit backup.
 //!
-//! What goes over the links, what is stored and what is signed is that of v0.4 and later, byte for byte.
+//! What is sent over the links, what is stored and what is signed is the same as in v0.4 and later, byte for
+//! byte.
 //!
-//! Invariants: a unit of this guardian leaves it only when it is safely stored, with everything stored before it;
-//! whatever another guardian sends makes no more than a message that is left out; a panic of the library ends the session, not the
-//! program.
+//! Invariants: a unit of this guardian leaves it only after it is safely stored, with everything stored
+//! before it; a bad message from another guardian is dropped and has no other effect; a panic of the library
+//! ends the session, not the program.
 
 mod backup;
 mod budget;
@@ -32,26 +34,26 @@ pub use backup::UnitLog;
 use crate::message::Bounds;
 use crate::spawn::Spawner;
 
-/// How long the library may take to end when it is told to.
+/// How long the library may take to end after it was asked to.
 const STOP_TIME: Duration = Duration::from_secs(5);
 
-/// Gives what the next own unit carries. It is asked once for every unit.
+/// Returns the contents of this guardian's next unit. It is called once for every unit.
 pub type Proposals = Box<dyn FnMut() -> Option<UnitPayload> + Send + Sync>;
 
-/// A guardian as one of those who order.
+/// A guardian that takes part in ordering.
 #[derive(Clone)]
 pub struct Member {
     /// Its number.
     pub me: u16,
-    /// Everybody's keys.
+    /// The keys of all guardians.
     pub keys: Arc<SessionKeys>,
     /// Its own key.
     pub key: Arc<SigningKey>,
     /// The links to the others.
     pub peers: Arc<Peers>,
-    /// What they send; one session at a time takes from it.
+    /// Their messages; one session at a time takes from it.
     pub incoming: Arc<Mutex<Incoming>>,
-    /// How rounds follow each other.
+    /// The schedule of the rounds.
     pub schedule: Schedule,
     /// The delay between two rounds.
     pub round_delay: Duration,
@@ -60,10 +62,10 @@ pub struct Member {
 /// Why a session cannot be ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AlephError {
-    /// AlephBFT needs four.
+    /// AlephBFT needs four guardians.
     #[error("AlephBFT needs four guardians or more, these are {guardians}")]
     TooFewGuardians {
-        /// How many there are.
+        /// The number of guardians.
         guardians: usize,
     },
     /// The rounds would run out.
@@ -72,19 +74,19 @@ pub enum AlephError {
         /// The delay.
         millis: u128,
     },
-    /// The library does not like its configuration.
+    /// The library refuses its configuration.
     #[error("AlephBFT refuses its configuration")]
     Refused,
 }
 
-/// A unit at its place in the order.
+/// A unit in the order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderedUnit {
-    /// Who made it.
+    /// The guardian that made it.
     pub creator: u16,
     /// Its round.
     pub round: u16,
-    /// What it carries.
+    /// Its contents.
     pub payload: Option<UnitPayload>,
 }
 
@@ -97,7 +99,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts to order the session with that number; units in the log are ordered again first.
+    /// Starts to order the session with this number; units in the log are ordered again first.
     ///
     /// # Errors
     /// If there are fewer than four guardians, or rounds are too fast.
@@ -127,14 +129,14 @@ impl Session {
         Ok(Self { ordered, exit, run, spawner })
     }
 
-    /// The next unit in the order; none if the library ended by itself.
+    /// Returns the next unit in the order; `None` if the library ended on its own.
     pub async fn next(&mut self) -> Option<OrderedUnit> {
         self.ordered.recv().await
     }
 
-    /// Ends the session and waits until nothing of it runs any more.
+    /// Ends the session and waits until none of its tasks runs.
     pub async fn stop(self) {
-        // It may have ended by itself; then nobody listens.
+        // If it ended on its own, nothing receives this.
         let _ = self.exit.send(());
         let mut run = self.run;
         if timeout(STOP_TIME, &mut run).await.is_err() {

@@ -1,38 +1,39 @@
-//! A message of AlephBFT, checked before the library decodes it: its lists have no bound of their own, and an absent
-//! entry of a list takes one byte on the wire and 65 in memory.
+//! Checks a message of AlephBFT before the library decodes it: its lists have no bound of their own, and an
+//! absent entry of a list takes one byte on the wire but 65 in memory.
 //!
-//! Layout: SCALE, as `fedimint-aleph-bft` 0.36 derives it for `NetworkData` (network.rs, member.rs, alerts/mod.rs,
-//! runway/collection.rs) and `aleph-bft-rmc` 0.12 for its messages.
+//! Layout: SCALE, as `fedimint-aleph-bft` 0.36 derives it for `NetworkData` (network.rs, member.rs,
+//! alerts/mod.rs, runway/collection.rs) and `aleph-bft-rmc` 0.12 for its messages.
 //!
-//! Invariants: every count is checked against the number of guardians or of rounds before anything is allocated; a
-//! message that names who sends it is accepted from that guardian only.
+//! Invariants: every count is checked against the number of guardians or of rounds before anything is
+//! allocated; a message that names its sender is accepted only from that guardian.
 
 use fm_consensus::BATCH_BYTES;
 use fm_units::{ALEPH_0_36, ScaleError, ScaleErrorKind, ScaleReader, Unit, UnitData};
 
-/// What the library allocates for a unit beside the bytes of its batch: `FullUnit` with its mask, hash and signature.
+/// The bytes that the library allocates for a unit in addition to its batch: `FullUnit` with its mask, hash
+/// and signature.
 const UNIT_OVERHEAD: usize = 320;
 
-/// What the answer to a request for an alert costs, in signature checks: up to 4 MiB are encoded.
+/// The cost of answering a request for an alert, in signature checks: up to 4 MiB are encoded.
 const ALERT_ANSWER: usize = 200;
 
-/// What holds for every message of a session.
+/// The bounds of every message of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Guardians of the federation.
+    /// The number of guardians of the federation.
     pub(crate) guardians: usize,
-    /// Rounds of a session.
+    /// The number of rounds of a session.
     pub(crate) rounds: usize,
     /// This guardian.
     pub(crate) me: u16,
 }
 
-/// Why a message is left out.
+/// Why a message is dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It is no message, or a list in it is longer than any honest one.
+    /// It is not a message, or a list in it is longer than any honest one.
     Malformed(ScaleError),
-    /// It names another sender, or another recipient, than it has.
+    /// It names another sender or recipient than its actual one.
     Misnamed,
     /// A batch above [`BATCH_BYTES`].
     BatchTooLarge,
@@ -48,21 +49,21 @@ impl From<ScaleError> for Refusal {
     }
 }
 
-/// What an accepted message costs.
+/// The cost of an accepted message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
-    /// Signatures to check or to look up for an answer; one at least.
+    /// The signatures to check or to look up for an answer; at least one.
     pub(crate) checks: usize,
-    /// Bytes in memory once it is decoded.
+    /// The bytes in memory after decoding.
     pub(crate) bytes: usize,
-    /// Whether the library keeps it until the session ends, whatever else it keeps: a fork alert.
+    /// Whether the library always keeps it until the session ends: a fork alert.
     pub(crate) is_kept: bool,
 }
 
 /// Checks a message that came over the link of a guardian.
 ///
 /// # Errors
-/// If it is no message, or none that this guardian can have sent.
+/// If it is not a message, or this guardian cannot have sent it.
 pub(crate) fn check(bytes: &[u8], from: u16, bounds: &Bounds) -> Result<Cost, Refusal> {
     let mut walk = Walk { reader: ScaleReader::new(bytes), from: from.into(), bounds, cost: Cost::default() };
     match walk.reader.u8()? {
@@ -92,7 +93,7 @@ impl Walk<'_> {
 
     fn unit_message(&mut self) -> Result<(), Refusal> {
         match self.reader.u8()? {
-            // A new unit, or the one that was asked for.
+            // A new unit, or one that was requested.
             0 | 2 => self.unit(),
             // A request by coordinates.
             1 => {
@@ -100,7 +101,7 @@ impl Walk<'_> {
                 self.reader.take(2 + 8)?;
                 Ok(())
             }
-            // A request for the parents of a unit: as many units are looked up and sent.
+            // A request for the parents of a unit: one unit per guardian is looked up and sent.
             3 => {
                 self.sender()?;
                 self.reader.take(32)?;
@@ -122,7 +123,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The answer to a request for the newest unit: for whom, by whom, the unit, salt, signature.
+    /// Reads the answer to a request for the newest unit: recipient, sender, unit, salt, signature.
     fn newest_unit(&mut self) -> Result<(), Refusal> {
         if self.reader.u64()? != u64::from(self.bounds.me) {
             return Err(Refusal::Misnamed);
@@ -138,7 +139,8 @@ impl Walk<'_> {
 
     fn alert_message(&mut self) -> Result<(), Refusal> {
         match self.reader.u8()? {
-            // Who asks for an alert gets it from anyone who has it: its author is not the one who sends it.
+            // Any guardian that has an alert may answer a request for it, so its author need not be the
+            // sender.
             0 => {
                 self.guardian()?;
                 self.unit()?;
@@ -153,7 +155,7 @@ impl Walk<'_> {
                 self.sender()?;
                 self.multicast()
             }
-            // A request for an alert: the whole of it is encoded and sent.
+            // A request for an alert: the whole alert is encoded and sent.
             2 => {
                 self.sender()?;
                 self.reader.take(32)?;
@@ -164,7 +166,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A message of reliable multicast: a hash with one signature, or with those of many.
+    /// Reads a message of reliable multicast: a hash with one signature, or with several.
     fn multicast(&mut self) -> Result<(), Refusal> {
         let variant = self.reader.u8()?;
         self.reader.take(32)?;
@@ -177,7 +179,7 @@ impl Walk<'_> {
             }
             1 => {
                 let places = self.reader.count("places for signatures", self.bounds.guardians)?;
-                // The library indexes it by guardian.
+                // The library indexes the list by guardian.
                 if places != self.bounds.guardians {
                     return Err(Refusal::OtherFederation);
                 }
@@ -218,14 +220,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The number of some guardian.
+    /// Reads the number of any guardian.
     fn guardian(&mut self) -> Result<u64, Refusal> {
         let named = self.reader.u64()?;
         let exists = usize::try_from(named).is_ok_and(|named| named < self.bounds.guardians);
         if exists { Ok(named) } else { Err(Refusal::Misnamed) }
     }
 
-    /// The number of the guardian who sends the message.
+    /// Reads the number of the guardian that sends the message.
     fn sender(&mut self) -> Result<(), Refusal> {
         if self.guardian()? == self.from { Ok(()) } else { Err(Refusal::Misnamed) }
     }

@@ -1,4 +1,4 @@
-//! Messages of every kind, as honest guardians send them and as others do.
+//! Messages of every kind, from honest guardians and from others.
 
 use fm_consensus::BATCH_BYTES;
 use parity_scale_codec::{Compact, Encode};
@@ -10,7 +10,7 @@ const ME: u16 = 0;
 const SENDER: u16 = 1;
 const BOUNDS: Bounds = Bounds { guardians: 4, rounds: 20, me: ME };
 
-/// A unit of round 0 by a guardian of some federation, with a batch of that many bytes.
+/// Makes a unit of round 0 by a guardian of some federation, with a batch of this many bytes.
 fn unit_of(creator: u64, guardians: u32, batch: usize) -> Vec<u8> {
     let mask = [&guardians.to_le_bytes()[..], &vec![0_u8; guardians.div_ceil(8) as usize].encode()].concat();
     let data = Some(Payload::Batch(vec![0; batch]));
@@ -31,7 +31,7 @@ fn message(kind: [u8; 2], parts: &[&[u8]]) -> Vec<u8> {
     [&kind[..], &parts.concat()].concat()
 }
 
-/// Every kind of message that names its sender, as that guardian would send it.
+/// Returns every kind of message that names its sender, as that guardian would send it.
 fn naming(sender: u64) -> Vec<Vec<u8>> {
     let (sender, hash, signature) = (&sender.encode()[..], &[9; 32][..], &[5; 64][..]);
     let places = [vec![16], Some([5_u8; 64]).encode(), vec![0; 3]].concat();
@@ -47,7 +47,7 @@ fn naming(sender: u64) -> Vec<Vec<u8>> {
     ]
 }
 
-/// Every kind that does not.
+/// Returns every kind of message that does not name its sender.
 fn nameless() -> Vec<Vec<u8>> {
     vec![
         message([0, 0], &[&unit()]),
@@ -125,7 +125,7 @@ fn what_is_cut_extended_or_changed_never_passes_unread() {
         }
         let longer = [&whole[..], &[0]].concat();
         assert_eq!(check(&longer, SENDER, &BOUNDS), Err(Refusal::TrailingBytes));
-        // Whatever passes is read by the library as the very same bytes.
+        // The library decodes every message that passes, and encodes it to the same bytes.
         for place in 0..whole.len() {
             for bit in 0..8 {
                 let mut changed = whole.clone();

@@ -1,5 +1,5 @@
-//! The links as the library asks for them. Invariant: what does not decode, carries too much, or is more than its
-//! sender may send, is left out.
+//! The links in the form that the library requires. Invariant: a message that does not decode, carries too
+//! much, or exceeds what its sender may send is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl Network {
         Self { peers, incoming, bounds, budgets: BTreeMap::new() }
     }
 
-    /// Decodes what a guardian sent; none if it is left out.
+    /// Decodes a guardian's message; `None` if it is dropped.
     fn accept(&mut self, peer: u16, bytes: &[u8]) -> Option<Message> {
         let cost = message::check(bytes, peer, &self.bounds).ok()?;
         let guardians = self.bounds.guardians;
@@ -48,7 +48,7 @@ impl aleph::Network<Message> for Network {
         match recipient {
             aleph::Recipient::Everyone => self.peers.broadcast(&message),
             aleph::Recipient::Node(node) => {
-                // A guardian that answers itself, or nobody: there is no link for either.
+                // There is no link to this guardian itself or to an unknown one.
                 if let Ok(peer) = u16::try_from(node.0) {
                     self.peers.send(peer, message);
                 }

@@ -1,4 +1,4 @@
-//! How the library is to go about a session: its rounds, and when to ask again for what is missing.
+//! The library's configuration for a session: its rounds, and when to ask again for what is missing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,21 +8,21 @@ use fm_consensus::Schedule;
 
 use crate::AlephError;
 
-/// However many guardians are down, the rounds of a session last for this: ten years.
+/// The time for which the rounds of a session last, however many guardians are down: ten years.
 const ROUNDS_LAST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// No round waits longer, so that no time overflows.
+/// The longest wait of a round, so that no time overflows.
 const LONGEST_ROUND: Duration = Duration::from_secs(365 * 24 * 3600);
-/// Asking others for one's own newest unit starts with the first delay and ends with the other.
+/// The first and the last delay between requests for this guardian's own newest unit.
 const FIRST_NEWEST_REQUEST: Duration = Duration::from_millis(200);
 const LAST_NEWEST_REQUEST: Duration = Duration::from_secs(3);
-/// Rounds that may be left out without losing the beat.
+/// The most rounds that may be skipped without restarting the schedule.
 const MOST_LEFT_OUT: usize = 4;
 /// The first round that waits.
 const FIRST_DELAYED: usize = 1;
-/// What AlephBFT needs.
+/// The fewest guardians that AlephBFT needs.
 const LEAST_GUARDIANS: usize = 4;
 
-/// The library's configuration.
+/// Returns the library's configuration.
 pub(crate) fn config(
     guardians: usize,
     me: u16,
@@ -51,24 +51,26 @@ pub(crate) fn config(
         (FIRST_NEWEST_REQUEST * doubled).min(LAST_NEWEST_REQUEST)
     });
     let (nodes, me) = (aleph::NodeCount(guardians), aleph::NodeIndex(me.into()));
-    // How long the rounds last was checked above; the library would add up waits that it asks for all at once.
+    // How long the rounds last was checked above; the library would add up waits that it asks for all at
+    // once.
     aleph::create_config(nodes, me, session, schedule.max_round, delays, Duration::ZERO)
         .map_err(|_| AlephError::Refused)
 }
 
-/// How much later than the first guardian this one begins, so that their units do not all come at once.
+/// Returns how much later than the first guardian this one begins, so that their units do not all arrive at
+/// once.
 fn lead(guardians: usize, me: u16, delay: Duration) -> Duration {
     let part = f64::from(me) / f64::from(u32::try_from(guardians).unwrap_or(u32::MAX));
     delay.mul_f64(part.min(1.0))
 }
 
-/// Keeps the rounds as long as the schedule says: what a unit took to be made is not added to each.
+/// Keeps the rounds as long as the schedule says: the time to make a unit is not added to each round.
 ///
-/// Invariant: the waits of consecutive rounds are never shorter, all together, than the schedule has it, but for half a
+/// Invariant: the waits of consecutive rounds together are never shorter than scheduled by more than half a
 /// round.
 struct Beat {
     round: usize,
-    /// When its unit was due.
+    /// When the unit of the round was due.
     due: Instant,
 }
 
@@ -77,16 +79,16 @@ impl Beat {
         Self { round: 0, due: now }
     }
 
-    /// How long to wait before the unit of this round is made.
+    /// Returns how long to wait before the unit of this round is made.
     fn wait(&mut self, round: usize, delay: Duration, now: Instant) -> Duration {
-        // Rounds are left out when others are ahead already.
+        // Rounds are skipped if others are ahead already.
         let left_out =
             round.checked_sub(self.round.saturating_add(1)).filter(|rounds| *rounds <= MOST_LEFT_OUT);
         let planned = left_out.and_then(|rounds| Some(self.due + delay * u32::try_from(rounds).ok()?));
         let off = |planned: &Instant| {
             now.saturating_duration_since(*planned).max(planned.saturating_duration_since(now))
         };
-        // Further off than that it begins to count anew.
+        // If it is off by more than that, the schedule starts again from now.
         let from = planned.filter(|planned| off(planned) <= delay / 2).unwrap_or(now);
         self.round = round;
         self.due = from + delay;

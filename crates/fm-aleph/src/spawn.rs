@@ -1,4 +1,4 @@
-//! The library's tasks, on the runtime this is called in. Invariant: all of them end with the session.
+//! The library's tasks, on the runtime in which this is called. Invariant: all of them end with the session.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +13,7 @@ impl Spawner {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends whatever still runs.
+    /// Aborts all tasks that still run.
     pub(crate) fn abort(&self) {
         self.tasks().abort_all();
     }
@@ -32,10 +32,10 @@ impl aleph::SpawnHandle for Spawner {
         let (done, wait) = futures::channel::oneshot::channel();
         self.tasks().spawn(async move {
             task.await;
-            // Nobody waits for it any more: then nobody needs to know.
+            // If nothing waits for the task any more, its end need not be reported.
             let _ = done.send(());
         });
-        // A task that panicked drops its end, which is an error.
+        // A task that panicked drops its sender, which is an error.
         Box::pin(async move { wait.await.map_err(drop) })
     }
 }

@@ -1,9 +1,10 @@
-//! Writing and verifying an archive against the `zstd -T0` command on the same record stream, in one run.
+//! Compares writing and verifying an archive with the `zstd -T0` command on the same record stream, in one
+//! run.
 //!
-//! Invariant: both sides read from memory or the page cache and write to a file in the same folder; the best
-//! of several turns counts.
+//! Invariant: both sides read from memory or the page cache and write to a file in the same directory; the
+//! best of several runs counts.
 
-// A bench is for its output.
+// A benchmark prints its results.
 #![allow(clippy::print_stdout)]
 
 use std::fs::File;
@@ -17,7 +18,7 @@ use fm_archive::{ArchiveWriter, Metadata, Options, Record, verify};
 const TURNS: usize = 5;
 const STREAM: usize = 256 << 20;
 
-/// Records like those of a history: short keys, values of structure and signatures.
+/// Makes records like those of a history: short keys, values of structure and signatures.
 fn records() -> Vec<Record> {
     let (mut all, mut size, mut random, mut number) = (Vec::new(), 0, 0x9E37_79B9_7F4A_7C15_u64, 0u64);
     let mut next = || {
@@ -60,7 +61,7 @@ fn zstd(arguments: &[&str], file: &Path) {
     assert!(status.success(), "zstd {arguments:?}");
 }
 
-/// What a person without our tools does to learn the identity.
+/// Computes the identity as a person without our tools would.
 fn zstd_sha256(file: &Path) {
     let file = file.to_str().expect("a plain path");
     let status =

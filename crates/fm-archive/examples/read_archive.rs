@@ -1,4 +1,4 @@
-//! Prints what an archive says of itself, and the keys of its records under a prefix.
+//! Prints an archive's metadata, and the keys of its records under a prefix.
 //!
 //! `cargo run --release --workspace --example read_archive -- FILE.fmar 04`
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{name} = {value}");
     }
     println!("{} records, identity {}", archive.summary().records, hex::encode(archive.summary().identity));
-    // Only the frames that hold these records are read, and each is checked against its hash.
+    // Reads only the frames that hold these records, and checks each against its hash.
     for record in archive.prefix(&prefix) {
         let (key, value) = record?;
         println!("{} {} bytes", hex::encode(key), value.len());

@@ -1,8 +1,8 @@
-//! Records in the order of their keys, frames opened ahead on all cores.
+//! Records in key order, with frames opened ahead on all cores.
 //!
-//! Invariants: the first frame is opened alone, and none behind the range ever is, so that a short range costs no more
-//! than itself; memory is a few frames per core; after an error the iteration is over, so a gap is never stepped over in
-//! silence.
+//! Invariants: the first frame is opened alone, and no frame after the range is opened, so that a short range
+//! costs no more than itself; memory is a few frames per core; an error ends the iteration, so a gap is never
+//! skipped silently.
 
 use std::fmt;
 use std::io::{Read, Seek};
@@ -13,13 +13,13 @@ use crate::pipeline::Pipeline;
 use crate::record::Contents;
 use crate::{ArchiveError, ArchiveReader, Record};
 
-/// Iterator over the records of an archive that owns its reader.
+/// An iterator over the records of an archive that owns its reader.
 pub struct IntoRecords<R> {
     reader: ArchiveReader<R>,
-    /// Where to begin, until the first frame is opened.
+    /// The first key to read, until the first frame is opened.
     from: Option<Vec<u8>>,
     to: Option<Vec<u8>>,
-    /// The next frame to be opened, and the one before which to end.
+    /// The next frame to open, and the frame before which to end.
     frame: usize,
     end: usize,
     pipeline: Pipeline<Result<Contents, ArchiveError>>,
@@ -56,7 +56,10 @@ impl<R: Read + Seek> IntoRecords<R> {
         }
     }
 
-    /// Shows the records one by one, without a copy of each, until `on` has seen enough.
+    /// Calls `on` with each record, without copying it, until `on` stops the iteration.
+    ///
+    /// # Errors
+    /// If the source fails, or a frame is damaged.
     pub fn visit(mut self, mut on: impl FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<(), ArchiveError> {
         while self.find()? {
             let Some((key, value)) = self.current() else { break };
@@ -68,7 +71,7 @@ impl<R: Read + Seek> IntoRecords<R> {
         Ok(())
     }
 
-    /// Whether there is another record; opens its frame.
+    /// Returns whether there is another record, and opens its frame.
     fn find(&mut self) -> Result<bool, ArchiveError> {
         loop {
             if let Some((key, _)) = self.current() {
@@ -94,7 +97,7 @@ impl<R: Read + Seek> IntoRecords<R> {
         Ok(record)
     }
 
-    /// Hands frames to the pool: the first one alone, then as many as there is room for.
+    /// Passes frames to the pool: the first one alone, then as many as it has room for.
     fn open_ahead(&mut self) {
         while self.frame < self.end {
             let entry = self.reader.frames()[self.frame].clone();

@@ -1,7 +1,7 @@
-//! Frames of an archive that an interrupted run left, so that they need not be compressed again.
+//! Frames that an interrupted run left of an archive, so that they need not be compressed again.
 //!
-//! Invariant: a frame is taken over only if it holds exactly the bytes that were to be compressed; so nothing depends on
-//! who wrote what was left.
+//! Invariant: a frame is reused only if it holds exactly the bytes that were to be compressed, so it does not
+//! matter who wrote it.
 
 use std::io::Read;
 
@@ -10,20 +10,21 @@ use crate::frame::{Packed, pack, sha256, unpack};
 use crate::header::Header;
 use crate::walk::{Step, fill, next_frame};
 
-/// The data frames behind a header that is the one of the new archive.
+/// The data frames after a header that equals the one of the new archive.
 pub(crate) struct Earlier {
     source: Box<dyn Read + Send>,
 }
 
 impl Earlier {
-    /// None if the archive in `source` begins otherwise, or cannot be read.
+    /// Returns the frames after the header; `None` if the archive in `source` has another header, or cannot
+    /// be read.
     pub(crate) fn behind(header: &Header, mut source: Box<dyn Read + Send>) -> Option<Self> {
         let (frame, mut start) = (header.frame(), Vec::new());
         let whole = fill(&mut source, &mut start, frame.len()).unwrap_or(false);
         (whole && start == frame).then_some(Self { source })
     }
 
-    /// The next frame, if there is a whole one.
+    /// Returns the next frame if it is whole.
     pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         match next_frame(&mut self.source) {
             Ok(Step::Frame(frame)) => Some(frame),
@@ -32,9 +33,10 @@ impl Earlier {
     }
 }
 
-/// The frame of `plain`, and whether the earlier one is as good.
+/// Returns the frame of `plain`, and whether it is the same as the earlier one.
 ///
-/// Frame 0 is compressed in any case: another level or compressor shows there, and an archive has one of each.
+/// Frame 0 is always compressed again: it shows whether level and compressor are the same, and an archive has
+/// one of each.
 pub(crate) fn pack_or_keep(
     frame: u64,
     plain: &[u8],

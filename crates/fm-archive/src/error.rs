@@ -1,7 +1,7 @@
-//! Everything that can go wrong with an archive, and where in the file it went wrong.
+//! Errors of an archive, and where in the file they are.
 //!
-//! Invariants: an error that is about the file names its part and its byte range; the error of a sink or of
-//! a source is kept as it was given.
+//! Invariants: an error about the file names its part and its byte range; the error of a sink or of a source
+//! is kept unchanged.
 
 use std::fmt;
 use std::io;
@@ -18,21 +18,21 @@ pub enum ArchiveError {
     Io {
         /// What was being done.
         doing: &'static str,
-        /// The failure, as it was given (a full disk is `ErrorKind::StorageFull`).
+        /// The failure, unchanged (a full disk is `ErrorKind::StorageFull`).
         source: io::Error,
     },
-    /// Empty, or something else.
+    /// An empty file, or not an archive.
     #[error("not an archive: {length} bytes that do not begin like one")]
     NotAnArchive {
-        /// Length of the file.
+        /// The length of the file.
         length: u64,
     },
     /// A whole header of another format version.
     #[error("archive format version {version}: this tool reads version {supported}")]
     UnsupportedVersion {
-        /// Version in the header.
+        /// The version in the header.
         version: u16,
-        /// The version that is read.
+        /// The supported version.
         supported: u16,
     },
     /// The file stops before its end.
@@ -41,13 +41,14 @@ pub enum ArchiveError {
          {whole_frames} whole frames with {records} records end at byte {at_byte}"
     )]
     Truncated {
-        /// Whole frames that were read and checked.
+        /// The number of whole frames that were read and checked.
         whole_frames: u64,
-        /// Records in them.
+        /// The number of records in them.
         records: u64,
-        /// Where the last of them ends (where the header ends if there is none, 0 without a whole header).
+        /// Where the last of them ends (where the header ends if there is no such frame, 0 without a whole
+        /// header).
         at_byte: u64,
-        /// Length of the file.
+        /// The length of the file.
         length: u64,
     },
     /// A part of the file is not what was written.
@@ -56,13 +57,13 @@ pub enum ArchiveError {
     /// A record whose key is not greater than the one before it.
     #[error("record {record}: its key is not greater than the key before it")]
     NotAscending {
-        /// Number of the refused record, from 0.
+        /// The number of the refused record, from 0.
         record: u64,
     },
     /// A key or value above its limit.
     #[error("record {record}: {part} of {length} bytes, the limit is {limit}")]
     RecordTooLarge {
-        /// Number of the refused record, from 0.
+        /// The number of the refused record, from 0.
         record: u64,
         /// `key` or `value`.
         part: &'static str,
@@ -74,12 +75,12 @@ pub enum ArchiveError {
     /// Metadata that does not fit the header.
     #[error("the header takes {length} bytes, the limit is {limit}")]
     HeaderTooLarge {
-        /// Length of the header payload.
+        /// The length of the header payload.
         length: usize,
         /// The limit.
         limit: usize,
     },
-    /// So many frames, or so long keys, that the index would not be readable.
+    /// More frames, or longer keys, than a readable index can hold.
     #[error("the index does not fit {limit} bytes from frame {frame} on")]
     IndexTooLarge {
         /// The first frame that does not fit.
@@ -90,13 +91,13 @@ pub enum ArchiveError {
     /// An option outside its range.
     #[error("{option} {value} is outside {least} to {most}")]
     BadOption {
-        /// Name of the option.
+        /// The name of the option.
         option: &'static str,
-        /// What was asked for.
+        /// The requested value.
         value: i64,
-        /// Least value.
+        /// The least value.
         least: i64,
-        /// Greatest value.
+        /// The greatest value.
         most: i64,
     },
     /// The compressor refused a frame.
@@ -104,10 +105,10 @@ pub enum ArchiveError {
     Compressor {
         /// The frame.
         frame: u64,
-        /// The compressor's own words.
+        /// The compressor's message.
         message: String,
     },
-    /// The writer failed before and what it wrote is incomplete.
+    /// The writer failed before, and what it wrote is incomplete.
     #[error("the archive was given up after an earlier failure")]
     GivenUp,
 }
@@ -143,7 +144,7 @@ pub enum Region {
     Index,
     /// Root, offset and end mark.
     Trailer,
-    /// What follows the trailer, or is missing before it.
+    /// The bytes that follow the trailer, or are missing before it.
     Tail,
 }
 
@@ -165,13 +166,13 @@ impl fmt::Display for Region {
 pub struct Damage {
     /// The part.
     pub region: Region,
-    /// Where it lies in the file.
+    /// The bytes of the part in the file.
     pub bytes: Range<u64>,
-    /// First and last key of a data frame, if the index tells.
+    /// The first and last key of a data frame, if the index has them.
     pub keys: Option<(Vec<u8>, Vec<u8>)>,
-    /// Records of a data frame, if the index tells.
+    /// The number of records of a data frame, if the index has it.
     pub records: Option<u64>,
-    /// What is wrong with it.
+    /// What is wrong with the part.
     pub fault: Fault,
 }
 
@@ -184,7 +185,7 @@ impl Damage {
 /// What is wrong with a part of the file.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Fault {
-    /// Fixed bytes are not what they must be.
+    /// Fixed bytes do not have the value that they must have.
     #[error("{what} is not what the format asks for")]
     Mark {
         /// Which bytes.
@@ -193,68 +194,68 @@ pub enum Fault {
     /// A length field disagrees with the file.
     #[error("it declares {declared} bytes, {actual} expected")]
     Length {
-        /// Declared length.
+        /// The declared length.
         declared: u64,
-        /// What the rest of the file says.
+        /// The length according to the rest of the file.
         actual: u64,
     },
     /// A length above its limit.
     #[error("{what} of {length} bytes, the limit is {limit}")]
     OverLimit {
-        /// Of what.
+        /// What has the length.
         what: &'static str,
-        /// Declared length.
+        /// The declared length.
         length: u64,
         /// The limit.
         limit: u64,
     },
-    /// A hash over the bytes is not the one on record.
+    /// A hash over the bytes does not match the recorded one.
     #[error("the SHA-256 of {of} does not match")]
     Hash {
-        /// Of what.
+        /// What was hashed.
         of: &'static str,
     },
     /// Structured bytes that do not decode.
     #[error("not decodable {0}")]
     Encoding(DecodeError),
-    /// Not a Zstandard frame as this format has them.
+    /// Not a Zstandard frame that this format allows.
     #[error("byte {at} of the frame: {what}")]
     Zstandard {
-        /// Offset inside the frame.
+        /// The offset inside the frame.
         at: u64,
         /// What is wrong there.
         what: &'static str,
     },
-    /// The decompressor refuses the frame (its checksum is part of that).
+    /// The decompressor refuses the frame (for example for its checksum).
     #[error("not decompressible: {message}")]
     Decompressor {
-        /// The decompressor's own words.
+        /// The decompressor's message.
         message: String,
     },
     /// A record whose key is not greater than the one before it.
     #[error("the key of its record {record} is not greater than the key before it")]
     RecordOrder {
-        /// Number of the record in its frame.
+        /// The number of the record in its frame.
         record: u64,
     },
-    /// The frame is sound by itself and is not the one that the index tells of.
+    /// The frame is sound by itself, but not the one in the index.
     #[error("its {field} is not the one in the index")]
     NotAsIndexed {
-        /// Which fact.
+        /// The field that differs.
         field: &'static str,
     },
-    /// An entry of the index that cannot be, or is not what the frame is.
+    /// An entry of the index that is impossible, or does not match its frame.
     #[error("its entry of frame {frame} is wrong: {field}")]
     Entry {
         /// The frame.
         frame: u64,
-        /// Which fact.
+        /// The field that is wrong.
         field: &'static str,
     },
     /// A total that is not the sum of its parts.
     #[error("its total of {field} is not what the frames add up to")]
     Total {
-        /// Of what.
+        /// The total that is wrong.
         field: &'static str,
     },
     /// The identity is not the hash of the record stream.
@@ -263,30 +264,30 @@ pub enum Fault {
     /// The root is not the hash of header and index.
     #[error("the root is not the SHA-256 of header and index")]
     Root,
-    /// The trailer points to another place than the one where the index is.
+    /// The trailer does not point to the place where the index is.
     #[error("the index is said to begin at byte {declared}")]
     IndexOffset {
-        /// Offset in the trailer.
+        /// The offset in the trailer.
         declared: u64,
     },
-    /// Bytes behind the trailer.
+    /// Bytes after the trailer.
     #[error("{count} bytes follow the end of the archive")]
     TrailingBytes {
-        /// How many.
+        /// The number of bytes.
         count: u64,
     },
-    /// The source fails at these bytes.
+    /// The source fails to read these bytes.
     #[error("cannot be read: {message}")]
     Unreadable {
-        /// The system's own words.
+        /// The system's message.
         message: String,
     },
-    /// The file stops here.
+    /// The file ends here.
     #[error("truncated after {whole_frames} whole frames with {records} records")]
     Truncated {
-        /// Whole frames that were read and checked.
+        /// The number of whole frames that were read and checked.
         whole_frames: u64,
-        /// Records in them.
+        /// The number of records in them.
         records: u64,
     },
 }

@@ -1,7 +1,7 @@
-//! One data frame: compressing it, and opening it again with every check that a frame allows by itself.
+//! One data frame: compresses it, and opens it with every check that a frame allows by itself.
 //!
-//! Invariants: opening yields no more bytes than the frame declares and never more than the frame limit;
-//! the bytes are exactly one frame, so nothing hides behind its end.
+//! Invariants: opening yields no more bytes than the frame declares and never more than the frame limit; the
+//! bytes are exactly one frame, so nothing can follow its end.
 
 use std::cell::RefCell;
 use std::io;
@@ -27,14 +27,14 @@ thread_local! {
     // A compressor's tables take megabytes: one per thread serves all of the thread's frames.
     static COMPRESSOR: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
     static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
-    /// Room for a frame, compressed and opened again.
+    /// Buffers for a frame, compressed and opened.
     static ROOM: RefCell<(Vec<u8>, Vec<u8>)> = const { RefCell::new((Vec::new(), Vec::new())) };
 }
 
-/// Room that a thread keeps from one frame to the next, in bytes; what a very large one took is given back.
+/// The buffer size that a thread keeps from one frame to the next, in bytes; a larger buffer is freed.
 const ROOM_KEPT: usize = 4 << 20;
 
-/// Compresses the contents of frame number `frame`, and opens what came of it to compare.
+/// Compresses the contents of frame number `frame`, and opens the result to compare it.
 pub(crate) fn pack(frame: u64, plain: &[u8], level: i32) -> Result<Packed, ArchiveError> {
     let failed = |error: io::Error| ArchiveError::Compressor { frame, message: error.to_string() };
     let bytes = ROOM.with_borrow_mut(|(compressed, opened)| {
@@ -66,7 +66,7 @@ fn compress(plain: &[u8], level: i32, into: &mut Vec<u8>) -> io::Result<()> {
     })
 }
 
-/// Opens a frame of at most `size` bytes.
+/// Decompresses a frame of at most `size` bytes.
 fn decompress(frame: &[u8], size: usize, into: &mut Vec<u8>) -> io::Result<()> {
     DECOMPRESSOR.with_borrow_mut(|slot| {
         let decompressor = match slot {
@@ -101,7 +101,7 @@ pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
     let refuse = |message: String| Fault::Decompressor { message };
     let size = usize::try_from(scan.content_size()).map_err(|error| refuse(error.to_string()))?;
     let mut plain = Vec::new();
-    // The scan limited the size; the decompressor stops at the capacity that it is given.
+    // The scan limited the size; the decompressor stops at the given capacity.
     decompress(frame, size, &mut plain).map_err(|error| refuse(error.to_string()))?;
     if plain.len() != size {
         return Err(refuse(format!("{} bytes instead of {size}", plain.len())));
@@ -109,11 +109,11 @@ pub(crate) fn unpack(frame: &[u8]) -> Result<Contents, Fault> {
     Contents::parse(plain)
 }
 
-/// What a frame is by itself.
+/// The result of examining a frame by itself.
 pub(crate) struct Examined {
     compressed: u64,
     compressed_sha256: [u8; 32],
-    /// Contents and their hash, or why there are none.
+    /// The contents and their hash, or why the frame cannot be opened.
     pub(crate) own: Result<(Contents, [u8; 32]), Fault>,
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn examine(frame: &[u8]) -> Examined {
 }
 
 impl Examined {
-    /// The first fact in which a frame that is sound by itself differs from its entry in the index.
+    /// Returns the first field in which a frame that is sound by itself differs from its entry in the index.
     pub(crate) fn difference(&self, entry: &FrameInfo) -> Option<&'static str> {
         let (contents, hash) = self.own.as_ref().ok()?;
         let facts = [
@@ -142,7 +142,7 @@ impl Examined {
         facts.into_iter().find(|(_, equal)| !equal).map(|(field, _)| field)
     }
 
-    /// The contents, if the frame is the one that a trusted index tells of.
+    /// Returns the contents if the frame matches its entry in a trusted index.
     pub(crate) fn accept(self, entry: &FrameInfo) -> Result<Contents, Fault> {
         if self.compressed_sha256 != entry.compressed_sha256 {
             return Err(Fault::Hash { of: "the compressed frame" });

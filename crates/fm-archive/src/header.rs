@@ -1,7 +1,7 @@
-//! The header: metadata of the archive, and the first frame of the file that holds it.
+//! The header: the metadata of the archive, and the first frame of the file, which holds it.
 //!
-//! Invariants: a header is believed only if its own SHA-256 holds; every format version keeps mark, version
-//! and closing SHA-256 where they are, so that a newer version is told from a damaged header.
+//! Invariants: a header is trusted only if its own SHA-256 matches; every format version keeps mark, version
+//! and closing SHA-256 in the same place, so that a newer version can be distinguished from a damaged header.
 
 use std::collections::BTreeMap;
 
@@ -13,27 +13,27 @@ use crate::format::{
 };
 use crate::{ArchiveError, Fault};
 
-/// What an archive says about itself, by name: kind, era, dialect, federation, tool and the like.
+/// The metadata of an archive, by name: kind, era, dialect, federation, tool and so on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(BTreeMap<String, String>);
 
 impl Metadata {
-    /// No metadata.
+    /// Creates empty metadata.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets one entry, and gives back what it replaced.
+    /// Sets one entry, and returns the value that it replaced.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<String>) -> Option<String> {
         self.0.insert(name.into(), value.into())
     }
 
-    /// One entry.
+    /// Returns one entry.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// All entries, in the order of their names.
+    /// Returns all entries, ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -45,14 +45,14 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Metadata {
     }
 }
 
-/// A header whose hash holds.
+/// A header whose hash matches.
 #[derive(Clone, Debug)]
 pub(crate) struct Header {
     pub(crate) payload: Vec<u8>,
     pub(crate) metadata: Metadata,
 }
 
-/// Why a payload is not a header of ours.
+/// Why a payload is not a valid header.
 pub(crate) enum HeaderFault {
     Damaged(Fault),
     OtherVersion(u16),
@@ -65,7 +65,7 @@ impl From<Fault> for HeaderFault {
 }
 
 impl Header {
-    /// The header of a new archive.
+    /// Creates the header of a new archive.
     pub(crate) fn new(metadata: &Metadata) -> Result<Self, ArchiveError> {
         let mut writer = Writer::new(Dialect::MODERN);
         writer.raw(&HEADER_MARK);
@@ -83,7 +83,7 @@ impl Header {
         Ok(Self { payload, metadata: metadata.clone() })
     }
 
-    /// Reads a payload that was found in a file.
+    /// Reads a payload from a file.
     pub(crate) fn from_payload(payload: Vec<u8>) -> Result<Self, HeaderFault> {
         let body = payload.len().checked_sub(32).filter(|_| payload.len() >= HEADER_FIXED_LEN);
         let Some(body) = body else {
@@ -107,12 +107,12 @@ impl Header {
         Ok(Self { payload, metadata: Metadata(entries) })
     }
 
-    /// Where the header's frame ends in the file.
+    /// Returns where the header's frame ends in the file.
     pub(crate) fn end(&self) -> u64 {
         SKIPPABLE_LEN + wide(self.payload.len())
     }
 
-    /// The whole frame.
+    /// Returns the whole frame.
     pub(crate) fn frame(&self) -> Vec<u8> {
         let length = u32::try_from(self.payload.len()).expect("a header payload is limited to 64 KiB");
         [&HEADER_FRAME_MAGIC[..], &length.to_le_bytes(), &self.payload].concat()

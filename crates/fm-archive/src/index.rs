@@ -1,4 +1,4 @@
-//! The index and the trailer: what every data frame is, what they add up to, and the root over all of it.
+//! The index and the trailer: a description of every data frame, the totals, and the root over all of it.
 //!
 //! Invariants: a checked index tiles the file from the end of the header to its own frame without gap or
 //! overlap, its keys ascend over all frames, and its totals are the sums of its entries.
@@ -13,41 +13,41 @@ use crate::format::{
 };
 use crate::{Damage, Fault, Region};
 
-/// What the index tells of one data frame.
+/// The index entry of one data frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameInfo {
-    /// Key of its first record.
+    /// The key of its first record.
     pub first_key: Vec<u8>,
-    /// Key of its last record.
+    /// The key of its last record.
     pub last_key: Vec<u8>,
-    /// Number of its records.
+    /// The number of its records.
     pub records: u64,
-    /// Where it begins in the file.
+    /// The offset of the frame in the file.
     pub offset: u64,
-    /// Its size in the file.
+    /// The size of the frame in the file.
     pub compressed: u64,
-    /// Size of its contents.
+    /// The size of its contents.
     pub uncompressed: u64,
-    /// SHA-256 of its bytes in the file.
+    /// The SHA-256 of its bytes in the file.
     pub compressed_sha256: [u8; 32],
-    /// SHA-256 of its contents.
+    /// The SHA-256 of its contents.
     pub uncompressed_sha256: [u8; 32],
 }
 
 impl FrameInfo {
-    /// Where it lies in the file.
+    /// Returns the bytes of the frame in the file.
     pub fn bytes(&self) -> Range<u64> {
         self.offset..self.offset.saturating_add(self.compressed)
     }
 
-    /// What is wrong with the frame of this number, which the index tells of.
+    /// Makes the damage of the frame with this number.
     pub(crate) fn damage(&self, number: usize, fault: Fault) -> Damage {
         let keys = Some((self.first_key.clone(), self.last_key.clone()));
         let region = Region::Frame(wide(number));
         Damage { region, bytes: self.bytes(), keys, records: Some(self.records), fault }
     }
 
-    /// Upper bound of its size in the index.
+    /// Returns an upper bound of its size in the index.
     pub(crate) fn most_encoded(&self) -> u64 {
         wide(self.first_key.len() + self.last_key.len() + 6 * 9 + 64)
     }
@@ -75,7 +75,7 @@ impl FrameInfo {
         writer.raw(&self.uncompressed_sha256);
     }
 
-    /// The first fact that cannot be, whatever the frame holds.
+    /// Returns the first field whose value is impossible, whatever the frame holds.
     fn impossible(&self) -> Option<&'static str> {
         let one = self.records == 1;
         let limit = wide(MAX_KEY_LEN);
@@ -86,7 +86,7 @@ impl FrameInfo {
                 "order of its keys",
                 if one { self.first_key == self.last_key } else { self.first_key < self.last_key },
             ),
-            // A record takes two bytes at least.
+            // A record takes at least two bytes.
             ("record count", (1..=self.uncompressed / 2).contains(&self.records)),
             ("uncompressed size", self.uncompressed <= wide(MAX_FRAME_LEN)),
             ("compressed size", self.compressed <= most_compressed(self.uncompressed)),
@@ -95,7 +95,7 @@ impl FrameInfo {
     }
 }
 
-/// What the data frames add up to.
+/// The totals of the data frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) records: u64,
@@ -107,23 +107,23 @@ pub(crate) struct Totals {
 /// What an archive holds, in numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// SHA-256 of the uncompressed record stream: equal records, equal identity.
+    /// The SHA-256 of the uncompressed record stream: equal records have equal identities.
     pub identity: [u8; 32],
-    /// SHA-256 of header and index: names this very file.
+    /// The SHA-256 of header and index: identifies this exact file.
     pub root: [u8; 32],
-    /// Number of records.
+    /// The number of records.
     pub records: u64,
-    /// Sum of the key lengths.
+    /// The sum of the key lengths.
     pub key_bytes: u64,
-    /// Sum of the value lengths.
+    /// The sum of the value lengths.
     pub value_bytes: u64,
-    /// Number of data frames.
+    /// The number of data frames.
     pub frames: u64,
-    /// Size of the record stream.
+    /// The size of the record stream.
     pub uncompressed: u64,
-    /// Size of all data frames in the file.
+    /// The size of all data frames in the file.
     pub compressed: u64,
-    /// Length of the whole file.
+    /// The length of the whole file.
     pub length: u64,
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// The index payload up to the root.
+    /// Encodes the index payload up to the root.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new(Dialect::MODERN);
         writer.raw(&INDEX_MARK);
@@ -149,7 +149,7 @@ impl Index {
         writer.into_bytes()
     }
 
-    /// Reads the index payload up to the root; nothing in it is checked against the file.
+    /// Decodes the index payload up to the root; checks nothing against the file.
     pub(crate) fn decode(covered: &[u8]) -> Result<Self, Fault> {
         let mut reader = Reader::new(covered, Dialect::MODERN);
         if reader.array::<8>()? != INDEX_MARK {
@@ -167,12 +167,12 @@ impl Index {
         Ok(Self { frames, totals, identity })
     }
 
-    /// Where the header ends if the index is right.
+    /// Returns where the header ends if the index is right.
     pub(crate) fn first_offset(&self, index_offset: u64) -> u64 {
         self.frames.first().map_or(index_offset, |frame| frame.offset)
     }
 
-    /// Checks all the arithmetic against the place of header and index in the file.
+    /// Checks all numbers against the places of header and index in the file.
     pub(crate) fn check(&self, header_end: u64, index_offset: u64) -> Result<(), Fault> {
         let mut offset = header_end;
         let mut previous: Option<&[u8]> = None;
@@ -207,7 +207,7 @@ impl Index {
         if sum(|frame| frame.uncompressed) != Some(uncompressed) {
             return Err(Fault::Total { field: "uncompressed bytes" });
         }
-        // Each record is its key, its value and two lengths of one to five bytes.
+        // A record is its key, its value and two lengths of one to five bytes.
         let lengths = key_bytes.checked_add(value_bytes).and_then(|bytes| uncompressed.checked_sub(bytes));
         let possible = 2 * records..=10 * records;
         if !lengths.is_some_and(|lengths| possible.contains(&lengths)) {
@@ -216,7 +216,7 @@ impl Index {
         Ok(())
     }
 
-    /// The numbers of an archive with this index.
+    /// Returns the summary of an archive with this index.
     pub(crate) fn summary(&self, root: [u8; 32], length: u64) -> Summary {
         let Totals { records, key_bytes, value_bytes, uncompressed } = self.totals;
         let compressed = self.frames.iter().map(|frame| frame.compressed).sum();
@@ -226,7 +226,7 @@ impl Index {
     }
 }
 
-/// The root over a header payload and the index payload up to the root.
+/// Computes the root over a header payload and the index payload up to the root.
 pub(crate) fn root(header_payload: &[u8], covered: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(header_payload).chain_update(covered).finalize().into()
 }

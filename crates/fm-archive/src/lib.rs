@@ -1,15 +1,15 @@
-//! The archive file (`.fmar`): sorted records in a valid Zstandard file that proves itself.
+//! The archive file (`.fmar`): sorted records in a valid Zstandard file that can be verified by itself.
 //!
-//! A header, data frames of about 1 MiB of records, and an index with the root hash; `docs/formats/archive.md`
-//! has the byte table.
+//! It consists of a header, data frames of about 1 MiB of records, and an index with the root hash;
+//! `docs/formats/archive.md` has the byte table.
 //!
 //! Invariants:
 //! - Keys ascend strictly over the whole file, for the writer and for every reader.
-//! - Every byte of the file is covered by a check of [`verify`]; a changed bit is found and located.
-//! - No record is handed out before the whole frame that holds it was checked.
+//! - A check of [`verify`] covers every byte of the file; a changed bit is found and located.
+//! - A record is handed out only after the whole frame that holds it was checked.
 //! - The identity depends on the records alone: not on compressor, level, frame size, threads or metadata.
-//! - No length is believed, and nothing is allocated for it, before it was checked against a limit and
-//!   against the file.
+//! - A length is used, and memory allocated for it, only after it was checked against a limit and against the
+//!   file.
 
 mod ahead;
 mod earlier;

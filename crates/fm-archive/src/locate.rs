@@ -1,8 +1,8 @@
-//! Finding header, index and trailer in a file, whatever state it is in.
+//! Finds header, index and trailer in a file, even if it is damaged.
 //!
-//! Invariants: the trailer is tried first and the frames are walked only if it fails; a file is called
-//! truncated only if its frames are in order up to its end and it does not carry the end mark; nothing is
-//! read into memory beyond the limits of header and index.
+//! Invariants: the trailer is tried first, and the frames are walked only if it fails; a file is reported as
+//! truncated only if its frames are in order up to its end and it lacks the end mark; nothing beyond the
+//! limits of header and index is read into memory.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -15,7 +15,7 @@ use crate::index::{Index, Trailer, root};
 use crate::walk::{Step, next_frame};
 use crate::{ArchiveError, Damage, Fault, Region};
 
-/// Bytes of a frame that are asked for at a time.
+/// The number of bytes of a frame that are requested at a time.
 const PIECE: usize = 4 << 20;
 
 /// The first frame as it was found.
@@ -23,7 +23,7 @@ pub(crate) struct Head {
     /// The header, if its payload is sound.
     pub(crate) header: Option<Header>,
     pub(crate) damage: Option<Damage>,
-    /// Where it ends, or says to end.
+    /// Where the frame ends, or declares to end.
     pub(crate) end: u64,
 }
 
@@ -33,20 +33,20 @@ pub(crate) struct Tail {
     /// The index payload up to the root.
     pub(crate) covered: Vec<u8>,
     pub(crate) trailer: Trailer,
-    /// Damage beside the index payload itself.
+    /// Damage outside the index payload itself.
     pub(crate) damage: Vec<Damage>,
 }
 
-/// Where the search for the last frame ended.
+/// The result of the search for the last frame.
 pub(crate) enum Search {
     Found(Tail),
-    /// There is one, or should be, and it cannot be found.
+    /// The frame exists, or should, and cannot be found.
     Lost(Vec<Damage>),
-    /// The file stops before its end.
+    /// The file ends too early.
     Cut,
 }
 
-/// A source with its length, read at given places.
+/// A source of known length, read at given offsets.
 pub(crate) struct Source<'a, R> {
     pub(crate) read: &'a mut R,
     pub(crate) length: u64,
@@ -63,7 +63,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         Ok(())
     }
 
-    /// The bytes from `offset` on, `count` of them or what the file has.
+    /// Returns `count` bytes from `offset` on, or as many as the file has.
     pub(crate) fn bytes(&mut self, offset: u64, count: u64) -> Result<Vec<u8>, ArchiveError> {
         let count = count.min(self.length.saturating_sub(offset));
         let mut bytes = Vec::new();
@@ -72,7 +72,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         Ok(bytes)
     }
 
-    /// The same; or what is wrong with this place of the source, if the source fails there.
+    /// Returns the same bytes; or, if the source fails at this place, what is wrong there.
     pub(crate) fn place(&mut self, offset: u64, count: u64) -> Result<Result<Vec<u8>, Fault>, ArchiveError> {
         match self.bytes(offset, count) {
             Err(ArchiveError::Io { source, .. }) if is_of_the_place(&source) => {
@@ -87,7 +87,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         Ok(self.place(start, wide(END_MARK.len()))?.is_ok_and(|end| end == END_MARK))
     }
 
-    /// Reads the header, or says why the file is none of ours.
+    /// Reads the header, or reports why the file is not an archive.
     pub(crate) fn head(&mut self) -> Result<Head, ArchiveError> {
         let length = self.length;
         let ends = self.ends_with_mark()?;
@@ -140,7 +140,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         }
     }
 
-    /// Finds the index, by the trailer or else by the frames.
+    /// Finds the index by the trailer, or else by the frames.
     pub(crate) fn tail(&mut self, head: &Head) -> Result<Search, ArchiveError> {
         match self.tail_by_trailer(head)? {
             Some(tail) => Ok(Search::Found(tail)),
@@ -148,7 +148,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         }
     }
 
-    /// The tail that the trailer points to, if the place is confirmed by the root or by the frame there.
+    /// Returns the tail that the trailer points to, if the root or the frame at that place confirms it.
     fn tail_by_trailer(&mut self, head: &Head) -> Result<Option<Tail>, ArchiveError> {
         let start = self.length.saturating_sub(wide(TRAILER_LEN));
         let Some(bytes) = self.place(start, wide(TRAILER_LEN))?.ok().and_then(|bytes| bytes.try_into().ok())
@@ -181,7 +181,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         Ok(Some(tail))
     }
 
-    /// Steps over the data frames to the index.
+    /// Walks over the data frames to the index.
     fn tail_by_walk(&mut self, head: &Head) -> Result<Search, ArchiveError> {
         let (mut offset, mut frame) = (head.end, 0);
         self.seek(offset)?;
@@ -213,7 +213,7 @@ impl<'a, R: Read + Seek> Source<'a, R> {
         ]))
     }
 
-    /// The tail whose frame begins at `offset`, though the end of the file does not lead there.
+    /// Returns the tail whose frame begins at `offset`, although the end of the file does not point there.
     fn tail_at(&mut self, offset: u64, head: &Head) -> Result<Search, ArchiveError> {
         let payload = offset + SKIPPABLE_LEN;
         let lost = |fault| Ok(Search::Lost(vec![Damage::new(Region::Index, offset..payload, fault)]));
@@ -264,18 +264,18 @@ impl<'a, R: Read + Seek> Source<'a, R> {
     }
 }
 
-/// Whether the trailer's root holds for the header and this index.
+/// Returns whether the trailer's root matches the header and this index.
 fn rooted(head: &Head, covered: &[u8], trailer: &Trailer) -> bool {
     head.header.as_ref().is_some_and(|header| root(&header.payload, covered) == trailer.root)
 }
 
 impl Tail {
-    /// Whether the root holds, as far as there is a header to hold it against.
+    /// Returns whether the root matches; false without a header to compare.
     pub(crate) fn rooted(&self, head: &Head) -> bool {
         rooted(head, &self.covered, &self.trailer)
     }
 
-    /// The index, if it decodes and agrees with its place in the file.
+    /// Returns the index if it decodes and agrees with its place in the file.
     pub(crate) fn index(&self, header: Option<&Header>) -> Result<Index, Fault> {
         let index = Index::decode(&self.covered)?;
         let start = header.map_or_else(|| index.first_offset(self.offset), Header::end);
@@ -283,20 +283,20 @@ impl Tail {
         Ok(index)
     }
 
-    /// Where the index payload lies in the file, without its trailer.
+    /// Returns the bytes of the index payload in the file, without its trailer.
     pub(crate) fn index_bytes(&self) -> std::ops::Range<u64> {
         let start = self.offset + SKIPPABLE_LEN;
         start..start + wide(self.covered.len())
     }
 
-    /// Where the whole frame ends.
+    /// Returns where the whole frame ends.
     pub(crate) fn end(&self) -> u64 {
         self.index_bytes().end + wide(TRAILER_LEN)
     }
 }
 
-/// Reads as many bytes as a frame should have, in large pieces: a source that is far away is asked once for what is wanted,
-/// and a length that lies takes one piece of memory.
+/// Reads as many bytes as a frame should have, in large pieces: a remote source gets few requests, and a
+/// wrong length costs one piece of memory.
 pub(crate) fn exactly<R: Read>(read: &mut R, count: u64) -> std::io::Result<Vec<u8>> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();
@@ -308,8 +308,8 @@ pub(crate) fn exactly<R: Read>(read: &mut R, count: u64) -> std::io::Result<Vec<
     Ok(bytes)
 }
 
-/// Whether a failure says nothing about other places of the source: a disk that fails here may be good elsewhere. Something
-/// that is gone, or out of reach, is so everywhere.
+/// Returns whether a failure concerns only this place of the source: a disk that fails here may be readable
+/// elsewhere. A source that is gone or out of reach fails everywhere.
 pub(crate) fn is_of_the_place(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{HostUnreachable, NotFound, PermissionDenied, StaleNetworkFileHandle};
     !matches!(error.kind(), HostUnreachable | NotFound | PermissionDenied | StaleNetworkFileHandle)

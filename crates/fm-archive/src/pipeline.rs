@@ -1,14 +1,14 @@
 //! Jobs that run on all cores and whose results come back in order.
 //!
-//! Invariants: the number of unfinished jobs and the bytes that they hold are bounded; a caller that is itself a
-//! worker of the pool helps with the work instead of waiting for it.
+//! Invariants: the number of unfinished jobs and the bytes that they hold are bounded; a caller that is
+//! itself a worker of the pool helps with the work instead of waiting.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 
-/// Unfinished jobs per thread: one at work and one ready.
+/// Unfinished jobs per thread: one running and one ready.
 const JOBS_PER_THREAD: usize = 2;
-/// Most bytes in unfinished jobs; a single larger job still runs, alone.
+/// The limit of bytes in unfinished jobs; a single larger job still runs, alone.
 const MAX_BYTES: usize = 64 << 20;
 
 enum Slot<T> {
@@ -25,7 +25,7 @@ pub(crate) struct Pipeline<T> {
 }
 
 impl<T: Send + 'static> Pipeline<T> {
-    /// A queue that works on at most `threads` jobs at a time; 0 stands for every core.
+    /// Creates a queue that runs at most `threads` jobs at a time; 0 means every core.
     pub(crate) fn new(threads: usize) -> Self {
         let cores = rayon::current_num_threads();
         let most_jobs =
@@ -33,20 +33,20 @@ impl<T: Send + 'static> Pipeline<T> {
         Self { jobs: VecDeque::new(), bytes: 0, most_jobs, alone: threads == 1 }
     }
 
-    /// Whether a result must be taken before another job of `bytes` is put in.
+    /// Returns whether a result must be taken before another job of `bytes` is added.
     pub(crate) fn is_full(&self, bytes: usize) -> bool {
         let too_large = self.bytes.saturating_add(bytes) > MAX_BYTES;
         self.jobs.len() >= self.most_jobs || (too_large && !self.jobs.is_empty())
     }
 
-    /// Puts in a job that holds `bytes`.
+    /// Adds a job that holds `bytes`.
     pub(crate) fn put(&mut self, bytes: usize, job: impl FnOnce() -> T + Send + 'static) {
         let slot = if self.alone {
             Slot::Ready(job())
         } else {
             let (sender, receiver) = sync_channel(1);
             rayon::spawn_fifo(move || {
-                // Nobody waits for the result of a queue that was dropped.
+                // If the queue was dropped, no caller waits for the result.
                 let _ = sender.send(job());
             });
             Slot::Running(receiver)
@@ -55,7 +55,7 @@ impl<T: Send + 'static> Pipeline<T> {
         self.jobs.push_back((bytes, slot));
     }
 
-    /// The result of the oldest job; `None` if there is no job.
+    /// Returns the result of the oldest job; `None` if there is no job.
     pub(crate) fn take(&mut self) -> Option<T> {
         let (bytes, slot) = self.jobs.pop_front()?;
         self.bytes -= bytes;

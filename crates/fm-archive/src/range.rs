@@ -1,17 +1,17 @@
-//! Records in the order of their keys, from any key on.
+//! Records in key order, from any key on.
 //!
-//! Invariants: memory does not grow with the number of records; after an error the iteration is over, so a
-//! gap is never stepped over in silence.
+//! Invariants: memory does not grow with the number of records; an error ends the iteration, so a gap is
+//! never skipped silently.
 
 use std::io::{Read, Seek};
 
 use crate::{ArchiveError, ArchiveReader, Record};
 
-/// Iterator over the records of an archive.
+/// An iterator over the records of an archive.
 #[derive(Debug)]
 pub struct Records<'a, R> {
     reader: &'a mut ArchiveReader<R>,
-    /// Where to begin, until the first frame is loaded.
+    /// The first key to read, until the first frame is loaded.
     from: Option<Vec<u8>>,
     prefix: Option<Vec<u8>>,
     frame: usize,

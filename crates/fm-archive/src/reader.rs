@@ -1,7 +1,7 @@
-//! Reading a whole archive from any key.
+//! Reads a whole archive from any key.
 //!
-//! Invariants: opening proves header and index by the root; no record of a frame is handed out before the
-//! frame's hashes and all its records were checked against the index; one frame is in memory at a time.
+//! Invariants: opening proves header and index by the root; a record is handed out only after the hashes and
+//! all records of its frame were checked against the index; one frame is in memory at a time.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -15,7 +15,7 @@ use crate::record::Contents;
 use crate::survey::survey;
 use crate::{ArchiveError, Damage, Fault, IntoRecords, Metadata, Region, Summary};
 
-/// Reads an archive from `R`, which holds nothing but the archive.
+/// A reader of an archive in `R`, which holds nothing else.
 #[derive(Debug)]
 pub struct ArchiveReader<R> {
     read: R,
@@ -28,15 +28,22 @@ pub struct ArchiveReader<R> {
 
 impl ArchiveReader<File> {
     /// Opens the archive in a file.
+    ///
+    /// # Errors
+    /// If the file cannot be opened; otherwise as [`open`](Self::open).
     pub fn open_path(path: impl AsRef<Path>) -> Result<Self, ArchiveError> {
         Self::open(File::open(path).map_err(ArchiveError::io("opening the archive"))?)
     }
 }
 
 impl<R: Read + Seek> ArchiveReader<R> {
-    /// Opens an archive: header, trailer, index, root, and all the index's arithmetic.
+    /// Opens an archive: checks header, trailer, index, root, and all numbers of the index.
     ///
-    /// A truncated file is read from its start to its end, to say how much of it is whole.
+    /// Reads a truncated file from start to end, to report how much of it is whole.
+    ///
+    /// # Errors
+    /// If the source fails, is not an archive of this version, is truncated, or its header or index is
+    /// damaged.
     pub fn open(mut read: R) -> Result<Self, ArchiveError> {
         let mut source = Source::new(&mut read)?;
         let head = source.head()?;
@@ -69,27 +76,30 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(Self { read, length, metadata, index, summary, cached: None })
     }
 
-    /// What the archive says about itself.
+    /// Returns the archive's metadata.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// What the archive holds, in numbers.
+    /// Returns what the archive holds, in numbers.
     ///
-    /// They are the writer's numbers, covered by the root; that the records add up to them is what
-    /// [`verify`](crate::verify) proves.
+    /// The numbers are the writer's and covered by the root; [`verify`](crate::verify) proves that the
+    /// records add up to them.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The index, frame by frame.
+    /// Returns the index entries, frame by frame.
     pub fn frames(&self) -> &[FrameInfo] {
         &self.index.frames
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     ///
     /// The last frame stays in memory, so that keys close to each other cost one decompression.
+    ///
+    /// # Errors
+    /// If the source fails, or the frame that may hold the key is damaged.
     pub fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>, ArchiveError> {
         let frame = self.frame_from(key);
         if self.index.frames.get(frame).is_none_or(|entry| entry.first_key.as_slice() > key) {
@@ -100,39 +110,39 @@ impl<R: Read + Seek> ArchiveReader<R> {
         Ok(found.map(|(_, value)| value.to_vec()))
     }
 
-    /// All records from the first key that is `from` or greater.
+    /// Returns all records from the first key that is `from` or greater.
     pub fn range(&mut self, from: &[u8]) -> Records<'_, R> {
         Records::new(self, from.to_vec(), None)
     }
 
-    /// All records whose key begins with `prefix`.
+    /// Returns all records whose keys begin with `prefix`.
     pub fn prefix(&mut self, prefix: &[u8]) -> Records<'_, R> {
         Records::new(self, prefix.to_vec(), Some(prefix.to_vec()))
     }
 
-    /// The records from the first key that is `from` or greater, up to but without `to`; frames are opened ahead on all
-    /// cores.
+    /// Returns the records from the first key that is `from` or greater, up to but excluding `to`. Opens
+    /// frames ahead on all cores.
     pub fn into_range(self, from: &[u8], to: Option<&[u8]>) -> IntoRecords<R> {
         IntoRecords::new(self, from, to)
     }
 
-    /// The same archive, read through something else: `change` makes it of the source.
+    /// Returns the same archive with another source, which `change` makes from the present one.
     pub fn with_source<S>(self, change: impl FnOnce(R) -> S) -> ArchiveReader<S> {
         let Self { read, length, metadata, index, summary, cached } = self;
         ArchiveReader { read: change(read), length, metadata, index, summary, cached }
     }
 
-    /// Gives the source back.
+    /// Returns the source.
     pub fn into_inner(self) -> R {
         self.read
     }
 
-    /// Number of the first frame that may hold `key` or a greater one.
+    /// Returns the number of the first frame that may hold `key` or a greater one.
     pub(crate) fn frame_from(&self, key: &[u8]) -> usize {
         self.index.frames.partition_point(|entry| entry.last_key.as_slice() < key)
     }
 
-    /// The checked contents of a frame of the index.
+    /// Returns the checked contents of a frame.
     pub(crate) fn load(&mut self, frame: usize) -> Result<&Contents, ArchiveError> {
         let contents = match self.cached.take() {
             Some((number, contents)) if number == frame => contents,
@@ -147,7 +157,7 @@ impl<R: Read + Seek> ArchiveReader<R> {
         examine(&bytes).accept(entry).map_err(|fault| entry.damage(frame, fault).into())
     }
 
-    /// The bytes of a frame, unchecked.
+    /// Returns the bytes of a frame, unchecked.
     pub(crate) fn frame_bytes(&mut self, frame: usize) -> Result<Vec<u8>, ArchiveError> {
         let entry = &self.index.frames[frame];
         let mut source = Source { read: &mut self.read, length: self.length };

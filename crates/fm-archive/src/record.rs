@@ -1,7 +1,7 @@
 //! Records and the uncompressed contents of a data frame.
 //!
 //! Invariants: contents hold one record or more, keys strictly ascending, each key and value within its
-//! limit, and no byte beside them; a length has one encoding only, so the same records are the same bytes.
+//! limit, and no other bytes; a length has only one encoding, so the same records are the same bytes.
 
 use fm_codec::{Dialect, Reader};
 
@@ -12,6 +12,9 @@ use crate::{ArchiveError, Fault};
 pub type Record = (Vec<u8>, Vec<u8>);
 
 /// Refuses a record that no archive can hold; `record` is its number, for the error.
+///
+/// # Errors
+/// If the key or the value is larger than its limit.
 pub fn check_limits(record: u64, key: &[u8], value: &[u8]) -> Result<(), ArchiveError> {
     for (part, length, limit) in [("key", key.len(), MAX_KEY_LEN), ("value", value.len(), MAX_VALUE_LEN)] {
         if length > limit {
@@ -21,7 +24,7 @@ pub fn check_limits(record: u64, key: &[u8], value: &[u8]) -> Result<(), Archive
     Ok(())
 }
 
-/// Size of a record in the record stream.
+/// Returns the size of a record in the record stream.
 pub(crate) fn encoded_len(key: &[u8], value: &[u8]) -> usize {
     let length = |length: usize| match length {
         0..=0xFC => 1,
@@ -41,13 +44,13 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Parses the uncompressed bytes of a frame, each record of it.
+    /// Parses the uncompressed bytes of a frame, including every record.
     pub(crate) fn parse(plain: Vec<u8>) -> Result<Self, Fault> {
         within("a data frame", plain.len(), MAX_FRAME_LEN)?;
         let (mut starts, mut key_bytes, mut value_bytes) = (Vec::new(), 0, 0);
         let mut previous: Option<&[u8]> = None;
         let mut reader = Reader::new(&plain, Dialect::MODERN);
-        // The first turn runs on empty contents too: a frame without a record is an error.
+        // The first iteration also runs on empty contents: a frame without a record is an error.
         while previous.is_none() || reader.left() > 0 {
             starts.push(u32::try_from(reader.position()).expect("a frame is limited to less than 4 GiB"));
             let key = reader.bytes()?;
@@ -64,29 +67,29 @@ impl Contents {
         Ok(Self { plain, starts, key_bytes, value_bytes })
     }
 
-    /// The uncompressed bytes.
+    /// Returns the uncompressed bytes.
     pub(crate) fn plain(&self) -> &[u8] {
         &self.plain
     }
 
-    /// Number of records.
+    /// Returns the number of records.
     pub(crate) fn len(&self) -> usize {
         self.starts.len()
     }
 
-    /// Key and value of the record with this number, if there is one.
+    /// Returns key and value of the record with this number, if there is one.
     pub(crate) fn record(&self, number: usize) -> Option<(&[u8], &[u8])> {
         let start = usize::try_from(*self.starts.get(number)?).ok()?;
         let mut reader = Reader::new(self.plain.get(start..)?, Dialect::MODERN);
         Some((reader.bytes().ok()?, reader.bytes().ok()?))
     }
 
-    /// The first key.
+    /// Returns the first key.
     pub(crate) fn first_key(&self) -> &[u8] {
         self.key(0)
     }
 
-    /// The last key.
+    /// Returns the last key.
     pub(crate) fn last_key(&self) -> &[u8] {
         self.key(self.len() - 1)
     }
@@ -95,7 +98,7 @@ impl Contents {
         self.record(number).expect("contents were parsed when they were made").0
     }
 
-    /// Number of the first record whose key is `key` or greater.
+    /// Returns the number of the first record whose key is `key` or greater.
     pub(crate) fn lower_bound(&self, key: &[u8]) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {

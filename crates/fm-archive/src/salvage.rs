@@ -1,9 +1,9 @@
-//! The records of a truncated archive's whole frames, in order, for a repair or a resumption.
+//! Reads the records of a truncated archive's whole frames in order, for a repair or a resumption.
 //!
 //! Invariants: a frame's records are handed out only after the whole frame was checked by its own checksum
-//! and its records; nothing behind a damaged frame is handed out, so what was read is a prefix of what was
-//! written. There is no SHA-256 without the index: a salvage finds accidents, not forgeries, and not the
-//! absence of a whole frame in the middle.
+//! and its records; nothing after a damaged frame is handed out, so what was read is a prefix of what was
+//! written. Without the index there is no SHA-256: a salvage detects accidents, but not forgeries, and not a
+//! missing whole frame in the middle.
 
 use std::io::Read;
 
@@ -17,13 +17,13 @@ use crate::{ArchiveError, Damage, Fault, Metadata, Record, Region};
 /// Where the data frames of an archive end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// At an index frame (whose contents a salvage does not look at): no data frame is missing.
+    /// At an index frame (whose contents a salvage does not read): no data frame is missing.
     Index,
-    /// At the end of the file, or inside a frame that the file does not hold to its end.
+    /// At the end of the file, or inside a frame that the file does not hold completely.
     Cut,
 }
 
-/// Iterator over the records of whole frames.
+/// An iterator over the records of whole frames.
 #[derive(Debug)]
 pub struct Salvage<R> {
     source: R,
@@ -38,7 +38,10 @@ pub struct Salvage<R> {
     over: bool,
 }
 
-/// Starts to read an archive from its first byte, without need of its end. The header must be sound.
+/// Starts to read an archive from its first byte, without its end. The header must be sound.
+///
+/// # Errors
+/// If the source fails, or does not begin with the whole, sound header of an archive of this version.
 pub fn salvage<R: Read>(mut source: R) -> Result<Salvage<R>, ArchiveError> {
     let mut start = Vec::new();
     let reading = ArchiveError::io("reading the header");
@@ -86,32 +89,32 @@ pub fn salvage<R: Read>(mut source: R) -> Result<Salvage<R>, ArchiveError> {
 }
 
 impl<R: Read> Salvage<R> {
-    /// What the archive says about itself.
+    /// Returns the archive's metadata.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
 
-    /// Whole frames so far.
+    /// Returns the number of whole frames so far.
     pub fn whole_frames(&self) -> u64 {
         self.whole_frames
     }
 
-    /// Records in the whole frames so far.
+    /// Returns the number of records in the whole frames so far.
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// Where the last whole frame ends in the file (the header, before the first).
+    /// Returns where the last whole frame ends in the file (the header, before the first frame).
     pub fn at_byte(&self) -> u64 {
         self.at_byte
     }
 
-    /// Where the frames end, once the iteration got there; `None` before that and after an error.
+    /// Returns where the frames end, after the iteration got there; `None` before that and after an error.
     pub fn ending(&self) -> Option<Ending> {
         self.ending
     }
 
-    /// The next whole frame, in `contents`; false at the end.
+    /// Reads the next whole frame into `contents`; returns false at the end.
     fn next_contents(&mut self) -> Result<bool, ArchiveError> {
         let step = next_frame(&mut self.source).map_err(ArchiveError::io("reading a frame"))?;
         let (length, result) = match step {

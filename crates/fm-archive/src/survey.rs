@@ -1,7 +1,7 @@
-//! Going over all data frames from the start and checking each by itself, for files without a usable index.
+//! Reads all data frames from the start and checks each by itself, for files without a usable index.
 //!
-//! Invariants: a damaged frame whose end is known is listed and stepped over; the survey ends where no frame
-//! can be found any more; frames are checked on all cores, a few at a time.
+//! Invariants: a damaged frame whose end is known is listed and skipped; the survey ends where no further
+//! frame can be found; frames are checked on all cores, a few at a time.
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -16,23 +16,23 @@ use crate::record::Contents;
 use crate::walk::{Step, next_frame};
 use crate::{ArchiveError, Damage, Fault, Region};
 
-/// What a survey found.
+/// The result of a survey.
 #[derive(Default)]
 pub(crate) struct Survey {
-    /// Frames that are whole and sound.
+    /// The number of whole and sound frames.
     pub(crate) frames: u64,
-    /// Records in them.
+    /// The number of records in them.
     pub(crate) records: u64,
-    /// Where the last data frame ends that is whole by its structure.
+    /// Where the last data frame with a whole structure ends.
     pub(crate) end: u64,
-    /// Frames that are whole by their structure and damaged.
+    /// The frames that have a whole structure but are damaged.
     pub(crate) damage: Vec<Damage>,
     identity: Sha256,
     last_key: Option<Vec<u8>>,
 }
 
 impl Survey {
-    /// SHA-256 of the record stream, if no frame of it is damaged.
+    /// Returns the SHA-256 of the record stream, if none of its frames is damaged.
     pub(crate) fn identity(&self) -> Option<[u8; 32]> {
         self.damage.is_empty().then(|| self.identity.clone().finalize().into())
     }

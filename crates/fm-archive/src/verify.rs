@@ -1,8 +1,8 @@
-//! Checking a whole archive, and telling where it is damaged.
+//! Checks a whole archive, and reports where it is damaged.
 //!
-//! Invariants: every byte of the file is covered; the check does not stop at the first damage; what a
-//! damaged part says is not used against a sound one: if the root does not hold, the frames decide what of
-//! the index is true.
+//! Invariants: every byte of the file is covered; the check does not stop at the first damage; a damaged part
+//! is not used as evidence against a sound one: if the root does not match, the frames decide which parts of
+//! the index are true.
 
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -19,14 +19,14 @@ use crate::record::Contents;
 use crate::survey::survey;
 use crate::{ArchiveError, Damage, Fault, Metadata, Region, Summary};
 
-/// What of an archive can be read.
+/// The readable part of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readable {
-    /// Data frames that are whole and sound.
+    /// The number of data frames that are whole and sound.
     pub frames: u64,
-    /// Records in them.
+    /// The number of records in them.
     pub records: u64,
-    /// SHA-256 of their contents, if no data frame before the end of the file or the index is damaged.
+    /// The SHA-256 of their contents, if no data frame before the end of the file or the index is damaged.
     pub identity: Option<[u8; 32]>,
 }
 
@@ -34,11 +34,11 @@ pub struct Readable {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an archive may be damaged though the check itself went well"]
 pub struct VerifyReport {
-    /// Length of the file.
+    /// The length of the file.
     pub length: u64,
     /// The metadata, if the header is sound.
     pub metadata: Option<Metadata>,
-    /// What the index says, if it is usable; proven only if nothing is damaged.
+    /// The numbers in the index, if it is usable; proven only if nothing is damaged.
     pub summary: Option<Summary>,
     /// What can be read.
     pub readable: Readable,
@@ -47,12 +47,15 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
-    /// Whether every byte is as it was written.
+    /// Returns whether every byte is as it was written.
     pub fn is_sound(&self) -> bool {
         self.damage.is_empty() && self.summary.is_some()
     }
 
-    /// The proven summary, or the first damage as an error.
+    /// Returns the proven summary, or the first damage as an error.
+    ///
+    /// # Errors
+    /// If anything is damaged, or the file has no usable index.
     pub fn into_result(self) -> Result<Summary, ArchiveError> {
         match (self.damage.into_iter().next(), self.summary) {
             (None, Some(summary)) => Ok(summary),
@@ -62,10 +65,12 @@ impl VerifyReport {
     }
 }
 
-/// Checks a whole archive, calling `on_progress(bytes done, bytes in all)` on the way.
+/// Checks a whole archive, and calls `on_progress(bytes done, bytes in all)` on the way.
 ///
-/// Damage is part of the report. An error is a failing source, a file that is no archive, an archive of another
-/// version, or one that ends inside its header.
+/// Damage is part of the report, not an error.
+///
+/// # Errors
+/// If the source fails, is not an archive of this version, or ends inside its header.
 pub fn verify<R: Read + Seek>(
     read: R,
     on_progress: &mut dyn FnMut(u64, u64),
@@ -73,8 +78,12 @@ pub fn verify<R: Read + Seek>(
     check(read, None, on_progress)
 }
 
-/// As [`verify`], for whoever wrote the archive and knows its root: if that is the one in the file, the index is what was
-/// written, and so is each frame whose bytes have their hash; what is in it was compared when it was compressed.
+/// Checks an archive as [`verify`] does, for a caller who wrote it and knows its root. If the file has that
+/// root, the index is what was written, and so is each frame whose bytes match their hash; its contents were
+/// already compared when the frame was compressed.
+///
+/// # Errors
+/// As [`verify`].
 pub fn verify_written<R: Read + Seek>(
     read: R,
     root: [u8; 32],
@@ -128,7 +137,7 @@ fn check<R: Read + Seek>(
     Ok(report)
 }
 
-/// Takes the header's length from the index when the header's own frame tells a wrong one.
+/// Takes the header's length from the index if the header's own frame declares a wrong one.
 fn recover_header<R: Read + Seek>(
     source: &mut Source<'_, R>,
     head: &mut Head,
@@ -168,9 +177,9 @@ fn by_survey<R: Read + Seek>(
     Ok(())
 }
 
-/// What is found of a frame.
+/// The result of reading a frame.
 enum Look {
-    /// It has the bytes that were written.
+    /// The frame has the bytes that were written.
     AsWritten,
     Examined(Examined),
 }
@@ -191,7 +200,7 @@ struct Check<'a> {
     rooted: bool,
     found: Totals,
     frames: u64,
-    /// None if frames that are as they were written show it.
+    /// `None` if the identity follows from frames that are as they were written.
     identity: Option<Sha256>,
     damage: Vec<Damage>,
     frame_damaged: bool,
@@ -228,7 +237,7 @@ impl<'a> Check<'a> {
             {
                 settle(self, result, source.length);
             }
-            // A disk that fails at one place may be good at the next.
+            // A disk that fails at one place may be readable at the next.
             let bytes = source.seek(entry.offset).and_then(|()| {
                 exactly(source.read, entry.compressed).map_err(ArchiveError::io("reading a frame"))
             });
@@ -259,7 +268,7 @@ impl<'a> Check<'a> {
             if self.rooted {
                 return examined.accept(entry).map(Some);
             }
-            // The index is in doubt and the frame bears its own checksum: the frame decides.
+            // The index is in doubt and the frame has its own checksum: the frame decides.
             if let Some(field) = examined.difference(entry) {
                 let fault = Fault::Entry { frame: number, field };
                 self.damage.push(Damage::new(Region::Index, self.tail.index_bytes(), fault));
@@ -302,7 +311,7 @@ impl<'a> Check<'a> {
         Readable { frames: self.frames, records: self.found.records, identity: self.identity() }
     }
 
-    /// What the frames together say about totals, identity and root.
+    /// Adds what all frames together show about totals, identity and root, and returns the damage.
     fn conclude(mut self, head: &Head) -> Vec<Damage> {
         let index_bytes = self.tail.index_bytes();
         if let Some(identity) = self.identity() {
@@ -319,7 +328,7 @@ impl<'a> Check<'a> {
         }
         let root: Range<u64> = index_bytes.end..index_bytes.end + wide(TRAILER_LEN) - 16;
         if self.damage.is_empty() {
-            // Header, frames and index agree with each other: the root itself is what changed.
+            // Header, frames and index agree with each other: only the root itself changed.
             self.damage.push(Damage::new(Region::Trailer, root, Fault::Root));
         } else if self.frame_damaged {
             self.damage.push(Damage::new(Region::Index, index_bytes.start..root.end, Fault::Root));

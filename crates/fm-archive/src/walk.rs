@@ -1,6 +1,6 @@
-//! Going over an archive's frames from the start, by the Zstandard frame format alone.
+//! Walks over an archive's frames from the start, by the Zstandard frame format alone.
 //!
-//! Invariant: a frame is read piece by piece as its own structure asks for, so a lying length costs no
+//! Invariant: a frame is read piece by piece as its own structure requires, so a wrong length costs no
 //! memory, and at most one frame is held.
 
 use std::io::{self, Read};
@@ -9,15 +9,15 @@ use crate::Fault;
 use crate::format::{INDEX_FRAME_MAGIC, wide};
 use crate::zstandard::{Progress, Scan};
 
-/// What is found at a place where a frame should begin.
+/// What was found where a frame should begin.
 pub(crate) enum Step {
-    /// A data frame, whole by its structure; its contents are not looked at.
+    /// A data frame with a whole structure; its contents are not checked.
     Frame(Vec<u8>),
-    /// The magic of the index frame; the source stands behind it.
+    /// The magic of the index frame; the source is positioned after it.
     Index,
     /// The source ends here or inside the frame.
     Cut,
-    /// Something else, or a frame that this format does not have; `seen` bytes of it were read.
+    /// Something else, or a frame that this format does not allow; `seen` bytes of it were read.
     Foreign { seen: u64, fault: Fault },
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn next_frame<R: Read>(source: &mut R) -> io::Result<Step> {
     }
 }
 
-/// Reads until `bytes` holds `length` bytes; false if the source ends before.
+/// Reads until `bytes` holds `length` bytes; returns false if the source ends before.
 pub(crate) fn fill<R: Read>(source: &mut R, bytes: &mut Vec<u8>, length: usize) -> io::Result<bool> {
     let missing = wide(length.saturating_sub(bytes.len()));
     source.take(missing).read_to_end(bytes)?;

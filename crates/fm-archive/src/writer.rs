@@ -1,4 +1,4 @@
-//! Writing an archive in one pass, compressing on all cores.
+//! Writes an archive in one pass, compressing on all cores.
 //!
 //! Invariants: keys ascend strictly; the file depends on records, metadata, level and frame target, never on
 //! the number of threads; memory is a few frames per core and the index; after a failure nothing more is
@@ -23,17 +23,17 @@ use crate::pipeline::Pipeline;
 use crate::record::{check_limits, encoded_len};
 use crate::{ArchiveError, Metadata, Summary};
 
-/// Four totals and the frame count may each take eight bytes more than the least index has.
+/// Four totals and the frame count may each take eight bytes more than in the smallest index.
 const INDEX_FIXED_LEN: u64 = MIN_INDEX_LEN + 5 * 8;
 
-/// How an archive is written. None of it changes the identity.
+/// How an archive is written. No option changes the identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Zstandard level.
+    /// The Zstandard level.
     pub level: i32,
-    /// Frames compressed at a time; 0 stands for every core.
+    /// The number of frames compressed at a time; 0 means every core.
     pub threads: usize,
-    /// Uncompressed size at which a frame is closed, in bytes.
+    /// The uncompressed size at which a frame is closed, in bytes.
     pub frame_target: usize,
 }
 
@@ -73,7 +73,7 @@ impl Filling {
     }
 }
 
-/// Writes an archive into `W`, which must be at its start.
+/// A writer of an archive into `W`, which must be at its start.
 pub struct ArchiveWriter<W> {
     sink: W,
     offset: u64,
@@ -84,9 +84,9 @@ pub struct ArchiveWriter<W> {
     last_key: Vec<u8>,
     totals: Totals,
     identity: Sha256,
-    /// A frame, and whether it is as the earlier run had written it.
+    /// Frames, each with whether it is the same as in the earlier run.
     pipeline: Pipeline<Result<(Packed, bool), ArchiveError>>,
-    /// Frames in the pipeline, in order; offset, sizes and hashes of the compressed bytes are still open.
+    /// Frames in the pipeline, in order; offset, sizes and hashes of the compressed bytes are not known yet.
     waiting: VecDeque<FrameInfo>,
     frames: Vec<FrameInfo>,
     index_len: u64,
@@ -94,9 +94,12 @@ pub struct ArchiveWriter<W> {
 }
 
 impl ArchiveWriter<File> {
-    /// Starts an archive in a new file; a file that exists is refused.
+    /// Starts an archive in a new file; refuses a file that exists.
     ///
-    /// The file is not synced to disk: [`Self::finish`] gives it back for that.
+    /// The file is not synced to disk: [`Self::finish`] returns it for that.
+    ///
+    /// # Errors
+    /// If the file exists or cannot be made; otherwise as [`new`](Self::new).
     pub fn create(
         path: impl AsRef<Path>,
         metadata: &Metadata,
@@ -109,6 +112,9 @@ impl ArchiveWriter<File> {
 
 impl<W: Write> ArchiveWriter<W> {
     /// Starts an archive: checks options and metadata and writes the header.
+    ///
+    /// # Errors
+    /// If an option is out of range, the metadata is too large, or the header cannot be written.
     pub fn new(mut sink: W, metadata: &Metadata, options: Options) -> Result<Self, ArchiveError> {
         options.check()?;
         let header = Header::new(metadata)?;
@@ -131,8 +137,8 @@ impl<W: Write> ArchiveWriter<W> {
         })
     }
 
-    /// Takes over what an interrupted run left of the same archive, from its start: whole frames that hold the same
-    /// records are not compressed again. No record depends on it.
+    /// Reuses what an interrupted run left of the same archive, read from its start: whole frames that hold
+    /// the same records are not compressed again. The records do not depend on it.
     #[must_use]
     pub fn resuming(mut self, earlier: Box<dyn Read + Send>) -> Self {
         self.earlier = Earlier::behind(&self.header, earlier);
@@ -141,7 +147,11 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Adds a record, whose key must be greater than the one before it.
     ///
-    /// A record that is refused for itself changes nothing; after any other error the writer has given up.
+    /// A refused record changes nothing; after any other error the writer has given up.
+    ///
+    /// # Errors
+    /// If the record is too large, its key is not greater than the one before, the index would be too large,
+    /// or a frame cannot be compressed or written.
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), ArchiveError> {
         if self.given_up {
             return Err(ArchiveError::GivenUp);
@@ -170,7 +180,10 @@ impl<W: Write> ArchiveWriter<W> {
         Ok(())
     }
 
-    /// Writes what is left, the index and the trailer, and gives the sink back, flushed.
+    /// Writes the remaining records, the index and the trailer, and returns the flushed sink.
+    ///
+    /// # Errors
+    /// If the writer has given up, the index would be too large, or the rest cannot be compressed or written.
     pub fn finish(mut self) -> Result<(W, Summary), ArchiveError> {
         if self.given_up {
             return Err(ArchiveError::GivenUp);
@@ -208,7 +221,7 @@ impl<W: Write> ArchiveWriter<W> {
         result
     }
 
-    /// Hands the frame that is being filled, if it holds a record, to the compressors.
+    /// Passes the frame that is being filled to the compressors, if it holds a record.
     fn close_frame(&mut self) -> Result<(), ArchiveError> {
         let Filling { contents: Some(contents), first_key, records } = std::mem::take(&mut self.filling)
         else {
@@ -238,14 +251,14 @@ impl<W: Write> ArchiveWriter<W> {
         let level = self.options.level;
         let earlier = self.earlier.as_mut().and_then(Earlier::next);
         self.pipeline.put(size, move || pack_or_keep(frame, &plain, level, earlier));
-        // Whether any other frame is taken over depends on the first one.
+        // The first frame decides whether any other frame is reused.
         if frame == 0 && self.earlier.is_some() {
             self.write_oldest()?;
         }
         Ok(())
     }
 
-    /// Writes the oldest frame in the pipeline; false if there is none.
+    /// Writes the oldest frame in the pipeline; returns false if the pipeline is empty.
     fn write_oldest(&mut self) -> Result<bool, ArchiveError> {
         let (Some(packed), Some(mut info)) = (self.pipeline.take(), self.waiting.pop_front()) else {
             return Ok(false);

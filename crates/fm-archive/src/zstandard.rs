@@ -1,23 +1,23 @@
 //! The outer structure of a Zstandard frame: where it ends and how large its contents are, without
 //! decompressing it.
 //!
-//! Invariants: only frames as this format has them pass (content size and checksum, no dictionary, no
+//! Invariants: only frames that this format allows pass (content size and checksum, no dictionary, no
 //! reserved bit); the declared content size is within the limit before anything is allocated for it.
 
 use crate::Fault;
 use crate::format::{DATA_FRAME_MAGIC, MAX_FRAME_LEN, most_compressed, wide};
 
-/// Magic and frame header descriptor.
+/// The bytes of magic and frame header descriptor.
 const START_LEN: usize = 5;
 const BLOCK_HEADER_LEN: usize = 3;
 const CHECKSUM_LEN: usize = 4;
-/// Largest block that the Zstandard format allows.
+/// The largest block that the Zstandard format allows.
 const MAX_BLOCK_LEN: usize = 128 << 10;
 
-/// How far the scan of a frame came.
+/// The progress of a frame's scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The scan goes on when this many bytes of the frame are there.
+    /// The scan continues when this many bytes of the frame are there.
     Need(usize),
     /// The frame has this many bytes.
     Whole(usize),
@@ -31,7 +31,7 @@ enum Stage {
     End,
 }
 
-/// A scan over the bytes of one frame, as they come.
+/// A scan over the bytes of one frame as they arrive.
 #[derive(Clone, Debug)]
 pub(crate) struct Scan {
     stage: Stage,
@@ -40,17 +40,17 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// A scan at the first byte of a frame.
+    /// Creates a scan at the first byte of a frame.
     pub(crate) fn new() -> Self {
         Self { stage: Stage::Start, need: START_LEN, content_size: 0 }
     }
 
-    /// The declared uncompressed size, once the frame's header was seen.
+    /// Returns the declared uncompressed size, once the frame's header was seen.
     pub(crate) fn content_size(&self) -> u64 {
         self.content_size
     }
 
-    /// Goes on over `frame`, which begins at the frame's first byte and never gets shorter.
+    /// Continues over `frame`, which begins at the frame's first byte and never gets shorter.
     pub(crate) fn advance(&mut self, frame: &[u8]) -> Result<Progress, Fault> {
         while frame.len() >= self.need {
             match self.stage {
@@ -104,7 +104,7 @@ impl Scan {
             return Err(Fault::Zstandard { at: wide(at), what: "the block is larger than a block can be" });
         }
         let body = match flags >> 1 & 3 {
-            // A run of one byte: the size is that of the run, the block holds the byte.
+            // A run of one byte: the size is that of the run, but the block holds only the byte.
             1 => 1,
             3 => {
                 return Err(Fault::Zstandard { at: wide(at), what: "a block of a reserved type" });
@@ -127,7 +127,7 @@ impl Scan {
     }
 }
 
-/// A single-segment frame has no window field.
+/// Returns the length of the window field; a single-segment frame has no such field.
 fn window_len(descriptor: u8) -> usize {
     usize::from(descriptor & 0b0010_0000 == 0)
 }

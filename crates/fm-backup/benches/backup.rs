@@ -1,8 +1,9 @@
-//! `fm-checkpoint export` and `import` against `tar` and `zstd -T0` at the same level and against `restic`, on one
-//! checkpoint in one run.
+//! Compares `fm-checkpoint export` and `import` with `tar` and `zstd -T0` at the same level, and with
+//! `restic`, on one checkpoint in one run.
 //!
-//! `cargo build --release --workspace && cargo bench --workspace --bench backup [-- SESSIONS] [-- alone]`; all sides in
-//! turns, the best of three counts; `alone` runs ours once, for large histories. Linux only: it reads `/proc`.
+//! `cargo build --release --workspace && cargo bench --workspace --bench backup [-- SESSIONS] [-- alone]`;
+//! all sides take turns, the best of three runs counts; `alone` runs ours once, for large histories. Linux
+//! only: it reads `/proc`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -17,20 +18,20 @@ use fm_forge::{BlockSpec, forge_blocks};
 use fm_store::{ReadStore, StoreWriter};
 
 const TURNS: u32 = 3;
-/// The level that is used unless another is asked for.
+/// The default level.
 const LEVEL: &str = "7";
-/// Others that are compared.
+/// Other levels to compare.
 const LEVELS: [&str; 5] = ["1", "3", "6", "9", "12"];
 const POLL: Duration = Duration::from_millis(5);
-/// Rows of module state for each session.
+/// The number of rows of module state for each session.
 const MODULE_ROWS: u64 = 20;
 
-/// Clock ticks in a second, as Linux counts processor time for programs.
+/// The clock ticks per second in which Linux counts processor time for programs.
 const TICKS: u32 = 100;
-/// What restic asks for; nothing here is secret.
+/// The password that restic requires; nothing here is secret.
 const PASSWORD: (&str, &str) = ("RESTIC_PASSWORD", "bench");
 
-/// Best time on the wall, best time of the processors, and the most memory of any turn.
+/// The best wall-clock time, the best processor time, and the most memory of any run.
 #[derive(Clone, Copy)]
 struct Best {
     time: Duration,
@@ -38,7 +39,7 @@ struct Best {
     kib: u64,
 }
 
-/// Time of the processors that all ended children took.
+/// Returns the processor time of all children that have ended.
 fn children() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").expect("a process has a status");
     let fields = stat.rsplit(')').next().unwrap_or_default();
@@ -64,7 +65,7 @@ fn run(command: &mut Command) -> Best {
     }
 }
 
-/// Runs the jobs in turns; each makes its own target, which `clear` removes before.
+/// Runs the jobs in turns; each makes its own target, which `clear` removes first.
 fn in_turns<const N: usize>(turns: u32, jobs: [&dyn Fn() -> Command; N], clear: &dyn Fn()) -> [Best; N] {
     let mut best = [Best { time: Duration::MAX, cpu: Duration::MAX, kib: 0 }; N];
     for _ in 0..turns {
@@ -86,7 +87,7 @@ fn binary() -> PathBuf {
     binary
 }
 
-/// A database with a history of sessions, its index, and module state.
+/// Returns a database with a history of sessions, its index, and module state.
 fn database(sessions: u64, dir: &Path) -> PathBuf {
     let layout = session::modern();
     let spec = BlockSpec { items: 40, body_bytes: 120, ..BlockSpec::new(layout, sessions) };
@@ -100,7 +101,7 @@ fn database(sessions: u64, dir: &Path) -> PathBuf {
     }
     let mut state = 1u64;
     for row in 0..sessions * MODULE_ROWS {
-        // Half of a value by chance, half of it not: keys and amounts as modules store them.
+        // Half of a value is random, half is not: like keys and amounts as modules store them.
         let mut value = vec![0u8; 48];
         for byte in &mut value[..24] {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -141,7 +142,7 @@ fn ratio(name: &str, ours: Best, theirs: Best) {
     println!("  {name}: {:.2}, of processors {:.2}", of(ours.time, theirs.time), of(ours.cpu, theirs.cpu));
 }
 
-/// Where everything is.
+/// The paths of all files.
 struct Bench {
     home: tempfile::TempDir,
     checkpoint: PathBuf,
@@ -202,7 +203,7 @@ impl Bench {
 
     fn clear(&self, names: &[&str]) {
         for path in names.iter().map(|name| self.path(name)) {
-            // What is not there yet need not go.
+            // A target that does not exist need not be removed.
             let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         }
     }
@@ -252,7 +253,7 @@ impl Bench {
         [plain, imported]
     }
 
-    /// What a level costs either side.
+    /// Measures what a level costs each side.
     fn at_levels(&self) {
         for level in LEVELS {
             let jobs: [&dyn Fn() -> Command; 2] =

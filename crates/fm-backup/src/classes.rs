@@ -1,13 +1,17 @@
-//! What of a state stands by itself: rows that signatures cover, rows that follow from those, and the rest.
+//! Classifies a state's rows: certified by signatures, derivable from certified rows, or this guardian's word
+//! only.
 //!
-//! - *certified*: the history up to the last proven epoch or session. Honest guardians store different sets of
-//!   signatures for one session, so its hash is over what is signed: history root and hash of the last content.
-//! - *derivable*: what follows from the certified rows alone: their transactions in the index, the last-epoch pointer.
-//! - *unauthenticated*: this guardian's own word: module state, the open session, the unsigned tip, all else.
+//! - *certified*: the history up to the last proven epoch or session. Honest guardians store different sets
+//!   of signatures for one session, so the hash of this class covers what is signed: the history root and the
+//!   hash of the last content.
+//! - *derivable*: what follows from the certified rows alone: their transactions in the index, the last-epoch
+//!   pointer.
+//! - *unauthenticated*: this guardian's word only: module state, the open session, the unsigned tip,
+//!   everything else.
 //!
-//! Rows are mostly told apart while the audit reads them, on the supposition that all of the history will be proven; where it
-//! is not, they are read once more.
-//! Invariants: each row is in one class; the hash of the certified class is the same for all who have that history.
+//! Rows are usually classified while the audit reads them, on the assumption that the whole history will be
+//! proven; if it is not, they are read once more. Invariants: each row is in one class; the hash of the
+//! certified class is the same for all guardians that have that history.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -25,37 +29,38 @@ const UNSIGNED_EPOCHS: u64 = 64;
 /// One class of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Class {
-    /// Its hash: of certified rows over what is signed, else over the rows as an archive's identity is.
+    /// The hash of the class: for certified rows it covers what is signed, for others it covers the rows as
+    /// an archive's identity does.
     pub hash: Hash,
-    /// Number of rows.
+    /// The number of rows.
     pub records: u64,
-    /// Bytes of keys and values.
+    /// The bytes of keys and values.
     pub bytes: u64,
 }
 
 /// The classes of a state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Classes {
-    /// Covered by the guardians' signatures.
+    /// Rows covered by the guardians' signatures.
     pub certified: Class,
-    /// Follows from certified rows.
+    /// Rows that follow from certified rows.
     pub derivable: Class,
-    /// This guardian's own word.
+    /// Rows that are this guardian's word only.
     pub unauthenticated: Class,
-    /// Identity of all rows.
+    /// The identity of all rows.
     pub identity: Hash,
-    /// Number of all rows.
+    /// The number of all rows.
     pub records: u64,
 }
 
 impl Classes {
-    /// The three classes, the most trusted first.
+    /// Returns the three classes, the most trusted one first.
     pub fn all(&self) -> [&Class; 3] {
         [&self.certified, &self.derivable, &self.unauthenticated]
     }
 }
 
-/// Reads all rows and returns their classes; `audit` says how far the history is proven.
+/// Classifies all rows; `audit` says how far the history is proven.
 pub(crate) fn classes(
     origin: Origin<'_>,
     audit: &HistoryAudit,
@@ -81,8 +86,7 @@ pub(crate) fn classes(
     Ok(classifier.finish(audit.proven.as_ref()))
 }
 
-/// Classifies the rows that an audit shows it, on the supposition that the history will be proven up to its last signed
-/// epoch or session.
+/// Classifies the rows that an audit of blocks or sessions passes to it.
 pub(crate) struct Onlooker {
     layout: Layout,
     /// The last epoch, as its pointer says; none for blocks and sessions.
@@ -115,7 +119,8 @@ impl Onlooker {
         self.classifier.lock().unwrap_or_else(PoisonError::into_inner).push(key, value);
     }
 
-    /// The classes, if the audit has proven all that was supposed; none if the rows must be read again.
+    /// Returns the classes if the audit has proven everything that was assumed; `None` if the rows must be
+    /// read again.
     pub(crate) fn conclude(self, audit: &HistoryAudit) -> Option<Classes> {
         let classifier = self.classifier.into_inner().unwrap_or_else(PoisonError::into_inner);
         let proven = audit.proven.as_ref().filter(|proven| classifier.last == Some(proven.last))?;
@@ -175,9 +180,10 @@ struct Classifier {
     layout: Layout,
     /// The last proven epoch or session.
     proven: Option<u64>,
-    /// The last one that was put into the certified class.
+    /// The last epoch or session that was put into the certified class.
     last: Option<u64>,
-    /// Transactions that are in no certified epoch or session. As many as the open session and the tip have.
+    /// The transactions that are in no certified epoch or session: as many as the open session and the tip
+    /// have.
     open: BTreeSet<Hash>,
     running: [Running; 3],
     identity: Identity,
@@ -193,7 +199,7 @@ impl Classifier {
         Self { layout, proven, last: None, open, running, identity }
     }
 
-    /// Collects the transactions of the epochs after the last proven one, up to `last`.
+    /// Collects the transactions of epochs after the last proven one.
     fn learn_tip(
         &mut self,
         origin: Origin<'_>,

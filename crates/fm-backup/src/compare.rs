@@ -1,7 +1,8 @@
-//! `compare`: several guardians' states, however they are kept.
+//! `compare`: compares several guardians' states, in whatever form they are kept.
 //!
-//! Histories are followed in step: the first session in which two part is where their guardians parted. What a history
-//! does not cover (tables beside it, module state) is compared among those whose histories, ends and open sessions are equal.
+//! Histories are read in step: the first session in which two histories differ is the session where their
+//! guardians diverged. What a history does not cover (tables beside it, module state) is compared among the
+//! states whose histories, ends and open sessions are equal.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -18,59 +19,61 @@ use crate::{BackupError, Profile, State};
 /// One of the compared states.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
-    /// Number of its epochs or sessions.
+    /// The number of its epochs or sessions.
     pub sessions: u64,
-    /// The last of them.
+    /// The last epoch or session.
     pub last: Option<u64>,
-    /// The first session before its last one that it does not have.
+    /// The first session that is missing before its last one.
     pub hole: Option<u64>,
-    /// The history root over all of it; none if a session is missing or hidden.
+    /// The history root over the whole history; `None` if a session is missing or hidden.
     pub history_root: Option<Hash>,
     /// The history root at the common end.
     pub common_root: Option<Hash>,
-    /// Accepted items of the open session.
+    /// The number of accepted items of the open session.
     pub pending: u64,
-    /// Hash over the rows of the open session's accepted items.
+    /// The hash over the rows of the open session's accepted items.
     pub open: Hash,
 }
 
-/// What a comparison came to.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
     /// The states, in the order given.
     pub states: Vec<Compared>,
-    /// The last session that all of them have.
+    /// The last session that all states have.
     pub common_end: Option<u64>,
-    /// The first session in which any two part.
+    /// The first session in which any two states differ.
     pub first_difference: Option<u64>,
-    /// Those together, by their numbers: the largest group first.
+    /// The groups of states without a difference, by their numbers: the largest group first.
     pub groups: Vec<Vec<usize>>,
     /// The group with more than half of the states, if there is one.
     pub majority: Option<usize>,
-    /// Those outside of the first group, and since which session. Without a majority nothing says that it is they who are off.
+    /// The states outside the first group, and the session since which they differ. Without a majority,
+    /// nothing shows which of the groups is off.
     pub off: Vec<(usize, u64)>,
     /// The modules of each state: kinds, and the versions of their databases.
     pub modules: Vec<Modules>,
-    /// What those of the first group that can be compared keep beside the history.
+    /// The comparison of what states of the first group keep beside the history, as far as they can be
+    /// compared.
     pub tables: TableComparison,
 }
 
 impl Comparison {
-    /// Whether all histories are one, as far as they go.
+    /// Returns whether all histories are the same, as far as they extend.
     pub fn is_one_history(&self) -> bool {
         self.first_difference.is_none()
     }
 
-    /// The first state that lacks a session before its last one, and that session.
+    /// Returns the first state that lacks a session before its last one, and that session.
     pub fn hole(&self) -> Option<(usize, u64)> {
         (0..).zip(&self.states).find_map(|(number, state)| Some((number, state.hole?)))
     }
 }
 
-/// Compares states; `kinds` are those of the modules, as the federation's configuration says them.
+/// Compares states; `kinds` are the kinds of the modules in the federation's configuration.
 ///
 /// # Errors
-/// If one of them cannot be read, or the job was interrupted.
+/// If a state cannot be read, or the job was interrupted.
 pub fn compare(
     states: &[State],
     kinds: &BTreeMap<u16, String>,
@@ -99,11 +102,11 @@ pub fn compare(
     Ok(comparison)
 }
 
-/// Histories followed in step.
+/// Histories that are read in step.
 struct Walk {
     states: Vec<Compared>,
     roots: Vec<Option<HistoryRoot>>,
-    /// The first session in which two parted, by their numbers, the smaller one first.
+    /// The first session in which two states differ, by their numbers, the smaller one first.
     parted: BTreeMap<(usize, usize), u64>,
     common_end: Option<u64>,
 }
@@ -126,7 +129,8 @@ impl Walk {
             self.note_holes(&waiting, expected);
             expected = index.saturating_add(1);
             is_common &= all.iter().all(|steps| steps.current().is_some());
-            // None of those that have ended; a hole of those that go on behind it.
+            // `None` for a history that has ended; `Some(None)`, a hole, for one that continues after this
+            // session.
             let here: Vec<Option<Option<Step>>> = all
                 .iter()
                 .map(|steps| steps.current().map(|step| Some(step).filter(|step| step.index == index)))
@@ -148,7 +152,7 @@ impl Walk {
         }
     }
 
-    /// Notes which states have nothing for a session, and something after it.
+    /// Records which states have nothing for a session, but something after it.
     fn note_holes(&mut self, waiting: &[Option<u64>], expected: u64) {
         for (state, next) in self.states.iter_mut().zip(waiting) {
             if next.is_some_and(|next| next > expected) {
@@ -226,7 +230,8 @@ impl Walk {
         }
     }
 
-    /// Those between whom there is no difference. One that ends before others part goes with the larger group.
+    /// Returns the groups of states without a difference. A state that ends before others differ joins the
+    /// larger group.
     fn groups(&self) -> Vec<Vec<usize>> {
         let mut longest_first: Vec<usize> = (0..self.states.len()).collect();
         longest_first.sort_by_key(|number| (std::cmp::Reverse(self.states[*number].last), *number));
@@ -246,7 +251,7 @@ impl Walk {
     }
 }
 
-/// Number of accepted items of the open session, and the identity of their rows.
+/// Returns the number of accepted items of the open session, and the identity of their rows.
 fn open_session(state: &State, control: Control<'_>) -> Result<(u64, Hash), BackupError> {
     let Layout::Blocks(layout) = state.layout() else { return Ok((0, Hash::default())) };
     let Some(pending) = layout.pending.filter(|_| state.profile() == Profile::Full) else {
@@ -262,7 +267,8 @@ fn open_session(state: &State, control: Control<'_>) -> Result<(u64, Hash), Back
     Ok((count, identity.finish()))
 }
 
-/// The most states of the first group that are at the same point: same end, same open session, every row there.
+/// Returns the largest set of states of the first group that are at the same point: same end, same open
+/// session, every row present.
 fn comparable(comparison: &Comparison, states: &[State]) -> Vec<usize> {
     let mut points: BTreeMap<(Option<u64>, [u8; 32]), Vec<usize>> = BTreeMap::new();
     for number in comparison.groups.first().into_iter().flatten() {

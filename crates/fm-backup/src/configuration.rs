@@ -1,7 +1,7 @@
-//! A guardian's configuration beside an archive: the backup tar of its server, read, and written encrypted.
+//! A guardian's configuration beside an archive: reads the backup tar of its server, and writes it encrypted.
 //!
-//! An archive holds rows and nothing else. Invariants: a configuration is never written in clear, because it holds private
-//! keys; a tar that is not a whole backup is refused before anything is made of it.
+//! An archive holds only rows. Invariants: a configuration is never written unencrypted, because it holds
+//! private keys; a tar that is not a whole backup is refused before anything is made from it.
 
 use std::io::Read;
 use std::path::Path;
@@ -16,13 +16,13 @@ use zeroize::Zeroizing;
 
 use crate::{BackupError, Location};
 
-/// Largest backup that is read: that of a federation of the most guardians there can be has a tenth of it.
+/// The largest backup that is read: the backup of the largest possible federation has a tenth of it.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// Reads a backup; it may be encrypted to a key of the location.
 ///
 /// # Errors
-/// If it cannot be read or decrypted, or is not a whole backup of a guardian.
+/// If the backup cannot be read or decrypted, or is not a whole backup of a guardian.
 pub fn read_backup(location: &Location) -> Result<BackupTar, BackupError> {
     location.check_keys()?;
     let failed = |source| BackupError::File { path: location.path().to_owned(), source };
@@ -37,7 +37,8 @@ pub fn read_backup(location: &Location) -> Result<BackupTar, BackupError> {
         .map_err(|source| FilesError::Tar { path: location.path().to_owned(), source }.into())
 }
 
-/// The configuration of a guardian, from the directories where its files lie; the first that has a file gives it.
+/// Returns the configuration of a guardian from the directories of its files; a file is taken from the first
+/// directory that has it.
 ///
 /// # Errors
 /// If a file cannot be read or is missing.
@@ -57,10 +58,11 @@ pub fn configuration(directories: &[&Path]) -> Result<BackupTar, BackupError> {
     BackupTar::from_files(files).map_err(|source| FilesError::Tar { path, source }.into())
 }
 
-/// Writes a configuration that only the recipients can read. It has its name when all of it is on the disk.
+/// Writes a configuration that only the recipients can read. The file gets its name when all of it is on the
+/// disk.
 ///
 /// # Errors
-/// If there are no recipients, something has the name, or it cannot be written.
+/// If there are no recipients, the name is taken, or the file cannot be written.
 pub fn write_configuration(
     tar: &BackupTar,
     target: &Location,

@@ -1,36 +1,37 @@
-//! A file that is written again over what an interrupted run left of it: bytes that are there already stay.
+//! Rewrites a file over what an interrupted run left of it, and keeps the bytes that are already there.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// Written from its start; ends where the writing ends.
+/// A file that is written from its start, and that ends where the writing ends.
 pub(crate) struct Continued {
     file: File,
     at: u64,
-    /// Bytes at the beginning that were there.
+    /// The number of bytes at the beginning that were already there.
     kept: u64,
-    /// Whether what comes may be there.
+    /// Whether the next bytes may already be there.
     is_old: bool,
     there: Vec<u8>,
 }
 
 impl Continued {
-    /// Over a file that stands at its start.
+    /// Creates a writer over a file that is positioned at its start.
     pub(crate) fn new(file: File) -> Self {
         Self { file, at: 0, kept: 0, is_old: true, there: Vec::new() }
     }
 
-    /// Bytes that were not written again.
+    /// Returns the number of bytes that were not written again.
     pub(crate) fn kept(&self) -> u64 {
         self.kept
     }
 
-    /// Cuts off what is left behind the last byte that was written.
+    /// Cuts off what follows the last byte that was written.
     pub(crate) fn end(&mut self) -> io::Result<()> {
         self.file.set_len(self.at)
     }
 
-    /// Whether these are the next bytes; stands behind them if so, and has cut off the file if not.
+    /// Returns whether these are the next bytes of the file. If so, moves past them; if not, cuts the file
+    /// off.
     fn is_there(&mut self, bytes: &[u8]) -> io::Result<bool> {
         self.there.clear();
         (&self.file).take(bytes.len() as u64).read_to_end(&mut self.there)?;
@@ -50,7 +51,7 @@ impl Write for Continued {
         }
         let count = if self.is_old { bytes.len() } else { self.file.write(bytes)? };
         if self.at == 0 && !self.is_old {
-            // By its beginning it is recognised after a power cut.
+            // Synced, because the file is recognised by its beginning after a power cut.
             self.file.sync_data()?;
         }
         self.at += count as u64;

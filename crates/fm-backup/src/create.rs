@@ -1,7 +1,7 @@
-//! `create`: a checkpoint of a stopped guardian's database.
+//! `create`: makes a checkpoint of a stopped guardian's database.
 //!
-//! Invariants: the source is opened read-only; the checkpoint has its name when it was opened and has the rows of the
-//! source.
+//! Invariants: the source is opened read-only; the checkpoint gets its name only after it was opened and
+//! found to have the rows of the source.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,17 +16,18 @@ use crate::{BackupError, State, Survey, survey};
 /// A new checkpoint.
 #[derive(Clone, Debug)]
 pub struct Created {
-    /// Where it is.
+    /// The path of the checkpoint.
     pub path: PathBuf,
-    /// What the database came to, and so the checkpoint.
+    /// The survey of the database, and so of the checkpoint.
     pub survey: Survey,
-    /// What owner, group or mode it has that it should not have, in a sentence.
+    /// What is wrong with its owner, group or mode, in a sentence.
     pub owner_lacking: Option<String>,
 }
 
 /// Makes a checkpoint of the database in a data directory.
 ///
-/// A database with findings is copied all the same: the copy may be all that there is to work on. They are told.
+/// A database with findings is copied as well, because the copy may be all that is left to work on. The
+/// findings are reported.
 ///
 /// # Errors
 /// If the database is in use or cannot be read, or the checkpoint cannot be written.
@@ -52,7 +53,7 @@ pub fn create<'k, E: From<BackupError>>(
         None => default_path(data_dir, &survey)?,
     };
     copy(&database, &path, link, &survey, control)?;
-    // A place that the user chose may be another user's.
+    // A path that the user chose may belong to another user.
     let owner_lacking = match target {
         None => Inheritance::replacing(&database).map_err(BackupError::from)?.lacking(&path),
         Some(_) => None,
@@ -81,11 +82,11 @@ fn copy(
         return Err(BackupError::ReadBack { path: target.to_owned(), what });
     }
     drop(copied);
-    // The node's user reads it, whoever makes it.
+    // The node's user reads the checkpoint, whichever user makes it.
     Ok(partial.publish_as(&Inheritance::replacing(database)?)?)
 }
 
-/// Where a checkpoint goes unless the user names a place.
+/// Returns where a checkpoint goes if the user names no path.
 fn default_path(data_dir: &Path, survey: &Survey) -> Result<PathBuf, BackupError> {
     let directory = data_dir.join(CHECKPOINTS_NAME);
     make_directory(&directory)?;

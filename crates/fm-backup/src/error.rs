@@ -1,4 +1,4 @@
-//! Why a job on checkpoints or archives could not be done.
+//! Errors of jobs on checkpoints or archives.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub enum BackupError {
         /// Why not.
         source: ArchiveError,
     },
-    /// A store of objects does not do what it was asked for.
+    /// A store of objects refused a request or failed.
     #[error("cannot work with {path}")]
     Remote {
         /// The object.
@@ -46,28 +46,28 @@ pub enum BackupError {
         /// Why not.
         source: io::Error,
     },
-    /// An address that this program does not reach.
+    /// An address that this program cannot reach.
     #[error("{text:?} is no place that this program reaches")]
     Unreachable {
-        /// What was given.
+        /// The address.
         text: String,
     },
-    /// The source does not hold what its signatures and records promise.
+    /// The records of the source are not proven by its signatures.
     #[error("{path} is not proven: {errors} error(s), {warnings} warning(s)")]
     NotProven {
         /// The source.
         path: PathBuf,
-        /// Findings that are errors.
+        /// The number of findings that are errors.
         errors: u64,
-        /// Findings that are warnings.
+        /// The number of findings that are warnings.
         warnings: u64,
     },
-    /// A directory that is no data directory, or an empty one.
+    /// A directory that is empty or not a data directory.
     #[error("{path} holds no database and no checkpoint: {what}")]
     NothingThere {
         /// The directory.
         path: PathBuf,
-        /// What it is instead, if that can be told.
+        /// What it is instead, if that is known.
         what: String,
     },
     /// No checkpoint is known to be good.
@@ -75,12 +75,12 @@ pub enum BackupError {
     NoneGood {
         /// The data directory.
         path: PathBuf,
-        /// How many checkpoints there are.
+        /// The number of checkpoints.
         count: usize,
-        /// Why the newest is not.
+        /// Why the newest one is not good.
         first: String,
     },
-    /// A part of a history was asked for, and nothing of it can be written.
+    /// A part of a history was requested, but nothing of it can be written.
     #[error("{path} has no history from 0 on up to a last epoch or session, so there is nothing to write")]
     NoHistory {
         /// The source.
@@ -91,37 +91,37 @@ pub enum BackupError {
     Secret {
         /// The source.
         path: PathBuf,
-        /// Key of the record, in hex.
+        /// The key of the record, in hex.
         key: String,
-        /// Which secret; never the secret itself.
+        /// The kind of secret; never the secret itself.
         what: String,
     },
-    /// An archive that is not the right one for the job.
+    /// An archive that does not suit the job.
     #[error("{path} {what}")]
     NotFit {
         /// The archive or database.
         path: PathBuf,
-        /// What it is, or is not.
+        /// What is wrong with it.
         what: String,
     },
-    /// An increment without the archive that it goes on from.
+    /// An increment without the archive that it builds on.
     #[error("{path} is an increment on the archive with identity {since}, which is not given")]
     NeedsBase {
         /// The increment.
         path: PathBuf,
-        /// Identity of the archive it is of use with.
+        /// The identity of the archive that it builds on.
         since: String,
     },
-    /// The archive given is not the one that the increment goes on from.
+    /// The given archive is not the one that the increment builds on.
     #[error("{base} has identity {found}, the increment {path} goes on from {since}")]
     OtherBase {
         /// The increment.
         path: PathBuf,
         /// The archive.
         base: PathBuf,
-        /// Identity of the archive.
+        /// The identity of the archive.
         found: Hash,
-        /// Identity that the increment names.
+        /// The identity that the increment names.
         since: String,
     },
     /// Something else is at the target.
@@ -132,7 +132,7 @@ pub enum BackupError {
         /// How it differs.
         difference: String,
     },
-    /// What was written is not what was read.
+    /// What was read back differs from what was written.
     #[error("{path} does not read back as what was written: {what}")]
     ReadBack {
         /// The target.
@@ -140,40 +140,40 @@ pub enum BackupError {
         /// How it differs.
         what: String,
     },
-    /// An encrypted archive, and no key.
+    /// An encrypted archive without a key.
     #[error("{path} is encrypted")]
     Encrypted {
         /// The archive.
         path: PathBuf,
     },
-    /// An encrypted archive, and keys of others.
+    /// An encrypted archive, and keys that do not open it.
     #[error("{path} is encrypted to other keys than those given")]
     WrongKey {
         /// The archive.
         path: PathBuf,
     },
-    /// An encrypted archive whose wrapped key cannot be read any more.
+    /// An encrypted archive whose wrapped key can no longer be read.
     #[error("{path}: the header of its encryption is damaged, and with it the key to all of it")]
     SealDamaged {
         /// The archive.
         path: PathBuf,
     },
-    /// What was given as a secret key is none.
+    /// A text that is not a secret key.
     #[error("a file of secret keys holds a line that is no age key")]
     NotAKey,
-    /// What was given as a public key is none.
+    /// A text that is not a public key.
     #[error("{text} is no public key to encrypt to")]
     NotARecipient {
-        /// What was given; never a secret.
+        /// The given text; never a secret.
         text: String,
     },
-    /// A configuration that would be written in clear.
+    /// A configuration that would be written unencrypted.
     #[error("{path} would hold private keys in clear")]
     InClear {
         /// The file.
         path: PathBuf,
     },
-    /// A file of the system.
+    /// A file cannot be accessed.
     #[error("cannot read {path}")]
     File {
         /// The file.
@@ -184,12 +184,12 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    /// The archive at `path` could not be read.
+    /// Makes the error for an archive at `path` that could not be read.
     pub fn archive(path: &Path) -> impl Fn(ArchiveError) -> Self + '_ {
         |source| Self::Archive { path: path.to_owned(), source }
     }
 
-    /// The store of the object at `path` failed.
+    /// Makes the error for a failing store of the object at `path`.
     pub fn remote(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
         |source| Self::Remote { path: path.to_owned(), source }
     }
@@ -198,7 +198,7 @@ impl BackupError {
         Self::NotFit { path: path.to_owned(), what: what.into() }
     }
 
-    /// The archive at `path` could not be written; a full disk is told as such.
+    /// Makes the error for an archive at `path` that could not be written; a full disk is reported as such.
     pub(crate) fn writing(path: &Path) -> impl Fn(ArchiveError) -> Self + '_ {
         |source| match source {
             ArchiveError::Io { source, .. } => StoreError::io(path, source).into(),

@@ -1,7 +1,8 @@
-//! `export`: a state as an archive.
+//! `export`: writes a state as an archive.
 //!
-//! Invariants: nothing is written before the state was audited; the file appears under its name when it was read back
-//! whole; after a kill the same command goes on with what was left, and replaces it where it does not fit.
+//! Invariants: nothing is written before the state was audited; the file appears under its name only after it
+//! was read back completely; after a kill the same command continues with what was left, and replaces it
+//! where it does not match.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -24,57 +25,57 @@ use crate::secrets::Secrets;
 use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
 use crate::{BackupError, Draft, Location, Making, Profile, Refused, State, Survey, headers, survey};
 
-/// Where the mark of an archive stands in its file.
+/// The bytes of an archive's file that hold its mark.
 const MARK_AT: std::ops::Range<usize> = 8..16;
 
-/// The level of an archive unless another is asked for: what an export does beside compressing takes so long that a
-/// higher one costs next to nothing up to here.
+/// The default level of an archive. The other work of an export takes so much time that levels up to this one
+/// cost almost nothing more.
 pub const DEFAULT_LEVEL: i32 = 7;
 
 /// How a state is exported.
 pub struct ExportOptions<'a> {
     /// The file or object to make.
     pub target: &'a Location,
-    /// What of the state is written.
+    /// Which part of the state is written.
     pub profile: Profile,
-    /// Write only what is new against this archive.
+    /// Write only what is new compared with this archive.
     pub since: Option<&'a Location>,
-    /// Public keys that the archive is encrypted to; it is not encrypted if there are none.
+    /// Public keys that the archive is encrypted to; if empty, it is not encrypted.
     pub recipients: &'a [Recipient],
-    /// The guardian's data directory, whose secrets no row may hold.
+    /// The guardian's data directory, whose secrets must not be in any row.
     pub data_dir: Option<&'a Path>,
-    /// Keys to check signatures with.
+    /// Keys for checking signatures.
     pub keys: Option<HistoryKeys<'a>>,
     /// Write the archive although the state has findings that are errors.
     pub accept_findings: bool,
-    /// Zstandard level.
+    /// The Zstandard level.
     pub level: i32,
-    /// What the archive shall say of its making.
+    /// What the archive states about its making.
     pub making: Making,
 }
 
 /// What was exported.
 #[derive(Clone, Debug)]
 pub struct Exported {
-    /// The state.
+    /// The survey of the state.
     pub survey: Survey,
-    /// The archive.
+    /// The numbers of the archive.
     pub summary: Summary,
-    /// What the archive says of itself.
+    /// The metadata of the archive.
     pub metadata: Metadata,
-    /// Whether it was there already.
+    /// Whether the archive already existed.
     pub existed: bool,
-    /// Bytes of it that an interrupted run had written or sent to the store.
+    /// The number of its bytes that an interrupted run had written or sent to the store.
     pub kept: u64,
-    /// What is left of the work in the store, because it may not be removed; a sentence.
+    /// What remains of the work in the store because it may not be removed, in a sentence.
     pub left: Option<String>,
 }
 
 /// Writes a state as an archive.
 ///
 /// # Errors
-/// If the state cannot be read or is not proven, a row holds a secret, or the archive cannot be written. Nothing is left
-/// at the target then.
+/// If the state cannot be read or is not proven, a row holds a secret, or the archive cannot be written. Then
+/// nothing is left at the target.
 pub fn export(
     state: &State,
     options: &ExportOptions<'_>,
@@ -141,13 +142,13 @@ fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> 
     Ok(())
 }
 
-/// Whether a file in the way is what an interrupted run left: its beginning is that of an archive.
+/// Returns whether an interrupted run left a file: such a file begins like an archive.
 pub(crate) fn is_archive(start: &[u8]) -> bool {
     let is_plain = start.get(MARK_AT).map_or(start.starts_with(b"P*M\x18"), |mark| mark == b"FMARHEAD");
     is_plain || start.starts_with(AGE_START)
 }
 
-/// A target that is there: fine if it is an archive of just this state that says just this.
+/// Checks an existing target; accepts an archive of exactly this state with exactly this metadata.
 fn existing(
     target: &Location,
     metadata: Metadata,
@@ -155,7 +156,7 @@ fn existing(
     control: Control<'_>,
 ) -> Result<Exported, BackupError> {
     let other = |difference: String| BackupError::OtherTarget { path: target.path().to_owned(), difference };
-    // What cannot be read now is not known to be something else.
+    // A target that cannot be read now is not known to be something else.
     let unless_kept_off =
         |error: BackupError| if is_kept_off(&error) { error } else { other(error.to_string()) };
     target.check_keys().map_err(unless_kept_off)?;
@@ -176,7 +177,7 @@ fn existing(
     Ok(Exported { survey, summary: there.summary(), metadata, existed: true, kept: 0, left: None })
 }
 
-/// Whether a store or the system refuses to let it be read, whatever it is.
+/// Returns whether a store or the system refused access, so that nothing is known about the target.
 fn is_kept_off(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|cause| {
@@ -195,8 +196,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Writes the archive so that the recipients can read it; and so that it can be read back here: one more recipient
-    /// is a key that is forgotten when this is over.
+    /// Writes the archive so that the recipients can read it, and so that it can be read back here: one more
+    /// recipient is a temporary key.
     fn write_encrypted(
         &self,
         draft: Box<dyn Draft>,
@@ -250,7 +251,7 @@ impl Job<'_> {
         writer.finish().map_err(BackupError::writing(target))
     }
 
-    /// Shows what goes into the archive, in order.
+    /// Passes on what goes into the archive, in order.
     fn visit(&self, on: OnRow<'_>) -> Result<(), SourceError> {
         let all = self.state.rows();
         match (self.options.profile, self.base) {
@@ -271,7 +272,7 @@ impl Job<'_> {
         }
     }
 
-    /// The records of the history up to its last proven epoch or session.
+    /// Returns the records of the history up to its last proven epoch or session.
     fn history(&self) -> Rows<'_> {
         let layout = self.survey.layout;
         let Some(last) = self.survey.audit.proven.as_ref().map(|anchor| anchor.last) else {
@@ -293,7 +294,7 @@ impl Job<'_> {
     }
 }
 
-/// Reads the archive that was written, every frame and record of it.
+/// Reads the written archive back, every frame and record of it.
 pub(crate) fn read_back(
     written: &Location,
     summary: &Summary,

@@ -1,10 +1,11 @@
-//! Which guardian a data directory is of.
+//! Determines which guardian a data directory belongs to.
 
 use std::path::Path;
 
 use fm_config::GuardianFiles;
 
-/// The guardian's number, as `local.json` in its data directory or in its backup has it; none if that is not to be read.
+/// Returns the guardian's number from `local.json` in its data directory or in its backup; `None` if that
+/// cannot be read.
 pub fn guardian_of(config: &Path) -> Option<u16> {
     GuardianFiles::open(config).and_then(|files| files.identity()).ok()
 }

@@ -1,8 +1,8 @@
-//! The headers of a history: what is signed of each session, without its items.
+//! The headers of a history: what is signed in each session, without its items.
 //!
-//! A record has the key of the session's record; its value is the number of items (BigSize), the root of the header
-//! (32 bytes), and the signatures as the session's record ends with them.
-//! Only sessions of v0.2 and later have headers that stand without their items.
+//! A record has the key of the session's record. Its value is the number of items (BigSize), the root of the
+//! header (32 bytes), and the signatures as they are at the end of the session's record. Only sessions of
+//! v0.2 and later have headers that are meaningful without their items.
 
 use fm_audit::{
     AuditError, CheckedSignatures, ChunkSize, Control, Feed, HistoryAudit, ProvenPrefix, Request,
@@ -20,7 +20,7 @@ use fm_rows::Row;
 
 use crate::{BackupError, State};
 
-/// Refuses histories whose headers do not stand without their items.
+/// Refuses histories whose headers are not meaningful without their items.
 pub(crate) fn check_layout(state: &State) -> Result<(), BackupError> {
     match state.layout() {
         Layout::Blocks(layout) if layout.is_modern() => Ok(()),
@@ -35,7 +35,7 @@ pub(crate) fn check_layout(state: &State) -> Result<(), BackupError> {
     }
 }
 
-/// The header record for a session's record.
+/// Returns the header record for a session's record.
 pub(crate) fn header_record(record: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let parts = SessionParts::read(record)?;
     let mut writer = Writer::new(Dialect::MODERN);
@@ -44,7 +44,7 @@ pub(crate) fn header_record(record: &[u8]) -> Result<Vec<u8>, DecodeError> {
     Ok(signed_record(writer.as_bytes(), &parts.signatures))
 }
 
-/// What a header record says of the session with this index.
+/// Reads a header record as the header of the session with this index.
 pub(crate) fn read_header(index: u64, record: &[u8]) -> Result<(SessionLeaf, Signatures), DecodeError> {
     let mut reader = Reader::new(record, Dialect::MODERN);
     let items = reader.u64()?;
@@ -53,10 +53,10 @@ pub(crate) fn read_header(index: u64, record: &[u8]) -> Result<(SessionLeaf, Sig
     Ok((SessionLeaf { items, header: SessionHeader { index, root } }, signatures))
 }
 
-/// Most headers whose signatures are checked together.
+/// The largest number of headers whose signatures are checked together.
 const BATCH: usize = 4_096;
 
-/// Audits headers: no session is missing, and enough guardians signed each.
+/// Audits headers: no session may be missing, and enough guardians must have signed each.
 pub(crate) fn audit_headers(
     state: &State,
     request: Request<'_>,
@@ -93,11 +93,11 @@ pub(crate) fn audit_headers(
 struct CheckedHeader {
     leaf: SessionLeaf,
     signatures: usize,
-    /// What came of them, if there are keys.
+    /// The result of checking the signatures, if there are keys.
     checked: Option<CheckedSignatures>,
 }
 
-/// Reads headers and checks all signatures under them together; of a row that is none, what is wrong with it.
+/// Reads headers and checks all their signatures together; returns a finding for a row that is not a header.
 fn check_rows(rows: &[Row], keys: Option<&SessionKeys>) -> Vec<Result<CheckedHeader, Finding>> {
     let headers: Vec<_> = rows.iter().map(|(key, value)| header_of_row(key, value)).collect();
     let sound = headers.iter().flatten().map(|(leaf, signatures)| (leaf.header, signatures));

@@ -1,7 +1,7 @@
-//! `import`: an archive as a database again.
+//! `import`: turns an archive into a database again.
 //!
-//! Invariants: the database appears when it was read back and has the identity of the archive; nothing that is there is
-//! written over.
+//! Invariants: the database appears only after it was read back and has the identity of the archive; nothing
+//! that exists is overwritten.
 
 use std::path::Path;
 
@@ -15,19 +15,19 @@ use crate::statement;
 use crate::verify::{guardians_of, misstated};
 use crate::{BackupError, Profile, State, Survey, survey};
 
-/// `kind` of what a conversion keeps of the old database.
+/// The `kind` of an archive in which a conversion keeps data of the old database.
 const PROVENANCE: &str = "provenance";
 
 /// What was imported.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// What the new database came to; none if it was there already.
+    /// The survey of the new database; `None` if it already existed.
     pub survey: Option<Survey>,
-    /// Rows and bytes written.
+    /// The rows and bytes written.
     pub summary: StoreSummary,
-    /// Identity of the rows, read back.
+    /// The identity of the rows, read back.
     pub identity: Hash,
-    /// Whether the database was there already.
+    /// Whether the database already existed.
     pub existed: bool,
 }
 
@@ -35,9 +35,9 @@ pub struct Imported {
 pub struct ImportOptions<'a> {
     /// The directory to make; the database is put into `database` inside it.
     pub target: &'a Path,
-    /// Keys to check signatures with.
+    /// Keys for checking signatures.
     pub keys: Option<HistoryKeys<'a>>,
-    /// The federation's id in hex, if a config tells it.
+    /// The federation's id in hex, if a config states it.
     pub federation: Option<&'a str>,
     /// Import although there are findings that are errors.
     pub accept_findings: bool,
@@ -46,7 +46,7 @@ pub struct ImportOptions<'a> {
 /// Writes the rows of a state to a new database and reads them back.
 ///
 /// # Errors
-/// If the archive or the target fails, or what is written is not proven. Nothing is left at the target then.
+/// If the archive or the target fails, or what is written is not proven. Then nothing is left at the target.
 pub fn import(
     state: &State,
     options: &ImportOptions<'_>,
@@ -63,7 +63,8 @@ pub fn import(
     }
     let partial = PartialDir::create(options.target)?;
     let database = partial.path().join(DATABASE_NAME);
-    // What an archive states is compared with what the new database has; else it is what is read now.
+    // The identity that an archive states is compared with that of the new database; without one, the
+    // identity of the rows as they are read.
     let (summary, written) = match state.stated_identity() {
         Some(stated) => (write_rows(state, &database, control, &mut |_, _| ())?, stated),
         None => write_database(state, &database, control)?,
@@ -75,7 +76,7 @@ pub fn import(
     if found != written {
         return Err(read_back(format!("the database has identity {found}, it should be {written}")));
     }
-    // What the archive's own database lacked is not to be seen in the new one.
+    // The new database does not show what the archive's own database lacked.
     let stated = misstated(state, &survey, options.federation, guardians_of(options.keys));
     for finding in state.lacks().into_iter().chain(stated) {
         finding.severity.count(&mut survey.errors, &mut survey.warnings);
@@ -90,7 +91,7 @@ pub fn import(
     Ok(Imported { survey: Some(survey), summary, identity: found, existed: false })
 }
 
-/// Refuses an archive whose records are, by its own word, not the rows of a database.
+/// Refuses an archive that states that its records are not the rows of a database.
 fn check_kind(state: &State) -> Result<(), BackupError> {
     let Some(metadata) = state.metadata() else { return Ok(()) };
     match metadata.get("kind") {
@@ -105,11 +106,11 @@ fn check_kind(state: &State) -> Result<(), BackupError> {
     }
 }
 
-/// Writes all rows of a state to a new database at `path`, and gives their number and identity, which is the one that the
-/// archive states if there is an archive.
+/// Writes all rows of a state to a new database at `path`, and returns their number and identity. For an
+/// archive, the identity is the one that it states.
 ///
 /// # Errors
-/// If the state cannot be read, is not what the archive states, or the database cannot be written.
+/// If the state cannot be read, differs from what the archive states, or the database cannot be written.
 pub fn write_database(
     state: &State,
     path: &Path,
@@ -152,7 +153,7 @@ fn write_rows(
     Ok(writer.finish()?)
 }
 
-/// A target that is there: fine if it holds just the rows of the archive.
+/// Checks an existing target; accepts one that holds exactly the rows of the archive.
 fn existing(state: &State, target: &Path, control: Control<'_>) -> Result<Imported, BackupError> {
     let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
     let database = target.join(DATABASE_NAME);

@@ -1,10 +1,10 @@
-//! What is new against an earlier archive: rows that are new or changed, and marks of rows that are gone.
+//! Changes since an earlier archive: rows that are new or changed, and marks for rows that are gone.
 
 use fm_rows::{Joined, Row, Rows, SourceError, merge_join};
 
 use crate::overlay::{put, removed};
 
-/// The records of an increment that leads from the rows of a base to those of a state.
+/// Returns the records of an increment that leads from the rows of a base to those of a state.
 pub(crate) fn changes<'a>(
     base: Rows<'a>,
     state: Rows<'a>,

@@ -1,6 +1,7 @@
-//! Copies of one file, each with places that cannot be read, as one file: what any of them gives is there.
+//! Reads several copies of one file, each with unreadable places, as one file: it has every byte that any
+//! copy has.
 //!
-//! Invariant: nothing is made up; who reads checks what comes out by hashes that cover all of it.
+//! Invariant: no byte is invented; the reader checks the result by hashes that cover all of it.
 
 use std::io::{self, SeekFrom};
 
@@ -8,7 +9,7 @@ use fm_audit::ReadSeek;
 
 use crate::pieces::{PIECE, Pieces, Source};
 
-/// Copies read as one; damage lies in pieces.
+/// Copies read as one file; damage is confined to pieces.
 pub(crate) type Joined = Pieces<Copies>;
 
 /// The copies, and the length of the longest.
@@ -18,7 +19,8 @@ pub(crate) struct Copies {
 }
 
 impl Joined {
-    /// The longest copy says how long the file is: others may have been cut.
+    /// Creates the source. The longest copy determines the length of the file, because others may be
+    /// truncated.
     pub(crate) fn new(mut copies: Vec<Box<dyn ReadSeek>>) -> io::Result<Self> {
         let mut length = 0;
         for copy in &mut copies {

@@ -1,9 +1,9 @@
-//! Whether an archive is a copy of a damaged one, by what the damaged one still says of itself.
+//! Decides whether an archive is a copy of a damaged one, from what the damaged one still states.
 //!
-//! A truncated archive has lost its index, and with it its identity. Its header says which guardian's, which federation's
-//! and which history's archive it was; its whole frames hold records of it. A copy agrees with all of that.
-//! Invariant: nothing is taken from an archive that differs in any of it, and nothing at all if the damaged archive says
-//! nothing.
+//! A truncated archive has lost its index, and with it its identity. Its header names the guardian, the
+//! federation and the history; its whole frames hold records. A copy agrees with all of that. Invariant:
+//! nothing is taken from an archive that differs in any of it, and nothing at all if the damaged archive
+//! states nothing.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -15,18 +15,20 @@ use crate::{BackupError, Location};
 
 /// Entries that differ between two exports of the same records.
 const OF_THE_EXPORT: [&str; 3] = ["checked", "omissions", "tool"];
-/// What a reader is told of another archive.
+/// The message about another archive.
 const NO_COPY: &str = "is no copy of that archive";
 
-/// A damaged archive, as far as it says which one it was.
+/// A damaged archive, with what still identifies it.
 pub(crate) struct Kin<'a> {
     broken: &'a Location,
     remains: Remains,
 }
 
 impl<'a> Kin<'a> {
+    /// Reads what still identifies a damaged archive.
+    ///
     /// # Errors
-    /// If the archive cannot be read, or says nothing of itself.
+    /// If the archive cannot be read, or states nothing about itself.
     pub(crate) fn of(broken: &'a Location) -> Result<Self, BackupError> {
         let path = broken.path();
         let file = broken.open().map_err(|source| BackupError::File { path: path.to_owned(), source })?;
@@ -64,7 +66,7 @@ impl<'a> Kin<'a> {
         }
     }
 
-    /// The first key at which whole frames of the damaged archive and the other one differ.
+    /// Returns the first key at which whole frames of the damaged archive and the other one differ.
     fn contradiction(
         &self,
         reader: &mut ArchiveReader<Box<dyn ReadSeek>>,
@@ -75,7 +77,7 @@ impl<'a> Kin<'a> {
         let mut others = reader.range(&[]);
         for record in whole {
             control.check()?;
-            // What is damaged on either side says nothing.
+            // Damage on either side proves nothing.
             let Ok((key, value)) = record else { return Ok(None) };
             match others.next() {
                 Some(Ok((other_key, other))) if key == other_key && value == other => {}
@@ -87,11 +89,11 @@ impl<'a> Kin<'a> {
     }
 }
 
-/// The first entry that two headers of the same archive cannot differ in: its name, and both values.
+/// Returns the first entry in which two headers of the same archive cannot differ: its name, and both values.
 fn difference<'a>(own: &'a Metadata, other: &'a Metadata) -> Option<(&'a str, &'a str, &'a str)> {
     let binds = |name: &str| !OF_THE_EXPORT.contains(&name);
     let value = |metadata: &'a Metadata, name: &str| metadata.get(name).unwrap_or("nothing");
-    // A difference in these says most.
+    // A difference in these entries says most.
     let first = ["guardian", "federation", "kind", "profile", "last"];
     let names = first.into_iter().chain(own.iter().chain(other.iter()).map(|(name, _)| name));
     names

@@ -1,4 +1,4 @@
-//! Histories side by side: every source's sessions, one after the other, in step.
+//! Reads the histories of several sources in step, one session at a time.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Scope};
@@ -10,27 +10,27 @@ use fm_history::{Hash, SessionLeaf, sha256};
 use crate::headers::read_header;
 use crate::{Profile, State};
 
-/// Sessions of one source that wait for the others.
+/// The number of sessions of one source that may wait for the others.
 const WAITING: usize = 1024;
 
 /// A session as it is compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) index: u64,
-    /// Equal for equal sessions.
+    /// A hash that is equal for equal sessions.
     pub(crate) token: Hash,
-    /// What the history root commits to, if the content can be read.
+    /// The leaf that the history root commits to, if the content can be read.
     pub(crate) leaf: Option<SessionLeaf>,
 }
 
-/// The sessions of one source, as they come.
+/// The sessions of one source, in order.
 pub(crate) struct Steps {
     receiver: Receiver<Result<Step, AuditError>>,
     next: Option<Step>,
 }
 
 impl Steps {
-    /// Starts to read a source on a thread of its own.
+    /// Starts to read a source on its own thread.
     pub(crate) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         state: &'scope State,
@@ -40,7 +40,7 @@ impl Steps {
         thread::Builder::new()
             .spawn_scoped(scope, move || {
                 if let Err(error) = read(state, control, &sender) {
-                    // Nobody listens any more if the comparison ended early.
+                    // If the comparison ended early, nothing receives this.
                     let _ = sender.send(Err(error));
                 }
             })
@@ -50,7 +50,7 @@ impl Steps {
         Ok(steps)
     }
 
-    /// The session at hand; none at the end.
+    /// Returns the current session; `None` at the end.
     pub(crate) fn current(&self) -> Option<Step> {
         self.next
     }

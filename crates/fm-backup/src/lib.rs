@@ -1,7 +1,7 @@
-//! Checkpoints and archives of whole databases: listed, made, proven, read back, compared.
+//! Checkpoints and archives of whole databases: lists, makes, proves, reads back and compares them.
 //!
-//! Invariants: a source is only read; a target is born beside its name and renamed when it was read back; no archive
-//! holds a secret.
+//! Invariants: a source is only read; a target is made beside its name and renamed after it was read back; no
+//! archive holds a secret.
 
 mod classes;
 mod compare;

@@ -1,4 +1,4 @@
-//! `list`: the database and the checkpoints of a data directory.
+//! `list`: lists the database and the checkpoints of a data directory.
 
 use std::cmp::Reverse;
 use std::fs;
@@ -16,37 +16,37 @@ use fm_store::StoreError;
 use crate::standing::Judge;
 use crate::{BackupError, Standing, State};
 
-/// Unit of a file's size on disk.
+/// The unit in which a file's size on disk is counted.
 const BLOCK_BYTES: u64 = 512;
 
-/// Whose keys a history of this layout is signed with; none if the user named none.
+/// Returns the keys that sign a history of this layout; `None` if the user named none.
 pub type KeysFor<'a, E> = &'a dyn Fn(&Layout) -> Result<Option<HistoryKeys<'a>>, E>;
 
 /// A database or checkpoint of a data directory.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
     /// Whether it is a checkpoint.
     pub is_checkpoint: bool,
-    /// Whether it is a symbolic link to one.
+    /// Whether it is a symbolic link to a checkpoint.
     pub is_link: bool,
-    /// Time since it was written.
+    /// The time since it was written.
     pub age: Duration,
-    /// Bytes that it takes on disk; 0 if they cannot be counted.
+    /// The bytes that it takes on disk; 0 if they cannot be counted.
     pub disk_bytes: u64,
-    /// Bytes of these that other names share: removing it does not free them.
+    /// The part of these bytes that other names share: removing it does not free them.
     pub shared_bytes: u64,
     /// Whether it is good, or why not.
     pub standing: Standing,
-    /// What is in it, if it could be looked into.
+    /// Its contents, if they could be read.
     pub found: Option<Found>,
 }
 
-/// What a database holds.
+/// The contents of a database.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Layout of its records.
+    /// The layout of its records.
     pub layout: Layout,
     /// The last epoch or session, proven or not.
     pub last: Option<u64>,
@@ -54,43 +54,45 @@ pub struct Found {
     pub root_last: Option<u64>,
     /// The history root.
     pub history_root: Option<Hash>,
-    /// Epochs or sessions.
+    /// The number of epochs or sessions.
     pub sessions: u64,
-    /// Those of them whose signatures hold; 0 without keys.
+    /// The number of those whose signatures are valid; 0 without keys.
     pub signed: u64,
-    /// Accepted items of the open session.
+    /// The number of accepted items of the open session.
     pub pending: u64,
-    /// Rows of the unit backup of the open session.
+    /// The number of rows of the unit backup of the open session.
     pub units: u64,
-    /// Findings that are errors.
+    /// The number of findings that are errors.
     pub errors: u64,
-    /// Findings that are warnings.
+    /// The number of findings that are warnings.
     pub warnings: u64,
 }
 
 impl Listed {
-    /// Whether it is good.
+    /// Returns whether it is good.
     pub fn is_good(&self) -> bool {
         self.standing.is_good()
     }
 
-    /// Its last session, as its name says it: of one that cannot be looked at now. Damaged ones come last.
+    /// Returns its last session according to its name, for one that cannot be read now. Damaged ones come
+    /// last.
     fn named(&self) -> Option<u64> {
         let is_known = matches!(self.standing, Standing::Bad(_));
         session_in_name(self.path.file_name()?.to_str()?).filter(|_| !is_known)
     }
 
-    /// Its last epoch or session.
+    /// Returns its last epoch or session.
     pub fn last(&self) -> Option<u64> {
         self.found.as_ref()?.last
     }
 }
 
-/// Looks at the database and every checkpoint of a data directory, the database first, then the newest checkpoint.
+/// Examines the database and every checkpoint of a data directory: the database first, then the checkpoints,
+/// the newest first.
 ///
 /// # Errors
-/// If the data directory cannot be read, holds neither a database nor a checkpoint, the keys are of another kind, or the job
-/// was interrupted. A database that does not open is in the list with the reason.
+/// If the data directory cannot be read, holds neither a database nor a checkpoint, the keys are of another
+/// kind, or the job was interrupted. A database that does not open is in the list with the reason.
 pub fn list<E: From<BackupError>>(
     data_dir: &Path,
     keys: KeysFor<'_, E>,
@@ -102,7 +104,7 @@ pub fn list<E: From<BackupError>>(
     if !has_database && paths.is_empty() {
         return Err(nothing_there(data_dir).into());
     }
-    // One moment for all: their ages decide which is the newest.
+    // One time for all: their ages decide which is the newest.
     let now = SystemTime::now();
     let mut listed = Vec::new();
     if has_database {
@@ -116,7 +118,7 @@ pub fn list<E: From<BackupError>>(
     Ok(listed)
 }
 
-/// The newest good checkpoint of a data directory.
+/// Returns the newest good checkpoint of a data directory.
 ///
 /// # Errors
 /// As [`list`], and if no checkpoint is good.
@@ -137,8 +139,8 @@ pub fn newest_good<E: From<BackupError>>(
     }
 }
 
-/// The checkpoints in `db_checkpoints`, by name: directories, and links, wherever they lead. What a killed program left half
-/// made or half removed is none.
+/// Returns the checkpoints in `db_checkpoints`, by name: directories and links, wherever these lead. Leaves
+/// out what a killed program left half made or half removed.
 fn checkpoint_paths(data_dir: &Path) -> Result<Vec<PathBuf>, BackupError> {
     let file = |path: &Path, source| BackupError::File { path: path.to_owned(), source };
     fs::read_dir(data_dir).map_err(|source| file(data_dir, source))?;
@@ -162,7 +164,8 @@ fn checkpoint_paths(data_dir: &Path) -> Result<Vec<PathBuf>, BackupError> {
     Ok(paths)
 }
 
-/// The error for a directory without a database or a checkpoint, with the directory that may have been meant.
+/// Returns the error for a directory without a database or a checkpoint, with the directory that may have
+/// been meant.
 fn nothing_there(path: &Path) -> BackupError {
     let is_database = |path: &Path| path.join("CURRENT").exists();
     let entries = fs::read_dir(path).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
@@ -189,7 +192,7 @@ fn look<E: From<BackupError>>(
     keys: KeysFor<'_, E>,
     control: Control<'_>,
 ) -> Result<Listed, E> {
-    // What cannot be counted is told by the opening.
+    // Opening it reports what cannot be counted.
     let (disk_bytes, shared_bytes) = sizes(path).unwrap_or_default();
     let age = fs::metadata(path).and_then(|metadata| metadata.modified());
     let age = age.ok().and_then(|time| now.duration_since(time).ok()).unwrap_or_default();
@@ -223,7 +226,8 @@ fn open(path: &Path, control: Control<'_>) -> Result<State, BackupError> {
     State::open(path, None, None, control)
 }
 
-/// A checkpoint is made right after the session that it is named by: in another one something was copied over it.
+/// Returns a finding if a checkpoint does not end with the session in its name. A checkpoint is made right
+/// after that session, so otherwise something was copied over it.
 fn named_otherwise(path: &Path, found: Option<&Found>) -> Option<String> {
     let (last, named) = (found?.last?, session_alone(path.file_name()?.to_str()?)?);
     (named != last).then(|| format!("it ends with session {last}, not with session {named}"))
@@ -262,7 +266,7 @@ fn look_into(
     Ok((judge, found))
 }
 
-/// Bytes on disk of the files in a directory, and of those that have other names too.
+/// Returns the bytes on disk of the files in a directory, and of those that also have other names.
 fn sizes(path: &Path) -> io::Result<(u64, u64)> {
     let (mut all, mut shared) = (0u64, 0u64);
     for entry in fs::read_dir(path)? {

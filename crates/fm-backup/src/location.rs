@@ -1,4 +1,4 @@
-//! Where an archive is: a path, or an address that stands for one; and how it is opened if it is encrypted.
+//! Where an archive is: a path or an address; and how it is opened if it is encrypted.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -20,31 +20,31 @@ pub(crate) const AGE_START: &[u8] = b"age-encryption.org/v1";
 /// How a secret key begins.
 const SECRET_START: &str = "AGE-SECRET-KEY-";
 
-/// Where an archive is or shall be.
+/// Where an archive is or is to be made.
 #[derive(Clone)]
 pub struct Location {
     path: PathBuf,
-    /// The object, unless it is a file.
+    /// The object, unless the location is a file.
     remote: Option<Arc<dyn Remote>>,
     identities: Arc<Vec<Identity>>,
-    /// What opens it if its own header is lost.
+    /// The key that opens it if its own header is lost.
     payload: Option<Arc<Payload>>,
 }
 
 impl Location {
-    /// An object in a store, called `name`.
+    /// Makes the location of an object in a store, called `name`.
     pub fn remote(name: PathBuf, remote: Arc<dyn Remote>) -> Self {
         Self { path: name, remote: Some(remote), identities: Arc::default(), payload: None }
     }
 
-    /// The file, or the name of the object.
+    /// Returns the file, or the name of the object.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The same place, with the secret keys in these texts to open it if it is encrypted.
+    /// Returns the same location, with the secret keys in these texts to open it if it is encrypted.
     ///
-    /// A text is what `age-keygen` writes: a key on a line of its own, comments behind `#`.
+    /// A text is what `age-keygen` writes: each key on its own line, comments after `#`.
     ///
     /// # Errors
     /// If a text holds anything else; the error does not repeat it.
@@ -57,25 +57,25 @@ impl Location {
         Ok(Self { identities: Arc::new(identities), ..self.clone() })
     }
 
-    /// The same place, opened with a key that is in no text.
+    /// Returns the same location, opened with a key that is in no text.
     pub(crate) fn with_identity(self, identity: Identity) -> Self {
         Self { identities: Arc::new(vec![identity]), ..self }
     }
 
-    /// Whether it is an object in a store.
+    /// Returns whether it is an object in a store.
     pub fn is_remote(&self) -> bool {
         self.remote.is_some()
     }
 
-    /// Whether it can be an archive: a file or an object, not a directory.
+    /// Returns whether it can be an archive: a file or an object, not a directory.
     pub(crate) fn is_file(&self) -> bool {
         self.is_remote() || self.path.is_file()
     }
 
-    /// Whether something is there.
+    /// Returns whether something is there.
     ///
     /// # Errors
-    /// If the store cannot be asked.
+    /// If the store cannot be queried.
     pub fn is_there(&self) -> Result<bool, BackupError> {
         match &self.remote {
             Some(remote) => remote.is_there().map_err(BackupError::remote(&self.path)),
@@ -91,7 +91,7 @@ impl Location {
         }
     }
 
-    /// Ends what a run began that was killed when the archive had its name already.
+    /// Finishes the work of a run that was killed after the archive had got its name.
     pub(crate) fn clear(&self) -> Result<(), BackupError> {
         match &self.remote {
             Some(remote) => remote.clear().map_err(BackupError::remote(&self.path)),
@@ -99,7 +99,7 @@ impl Location {
         }
     }
 
-    /// Opens the bytes as they are kept.
+    /// Opens the stored bytes, without decryption.
     fn bytes(&self) -> io::Result<Box<dyn ReadSeek>> {
         match &self.remote {
             Some(remote) => remote.open(),
@@ -107,7 +107,7 @@ impl Location {
         }
     }
 
-    /// Fails early, and says why, if it is encrypted and these are not the keys.
+    /// Fails early, with the reason, if it is encrypted and these are not the keys.
     ///
     /// # Errors
     /// If there are no keys, the wrong ones, or the encryption's own header is damaged.
@@ -124,7 +124,7 @@ impl Location {
         Ok(start == AGE_START)
     }
 
-    /// What opens the encrypted bytes; none if they are not encrypted.
+    /// Returns the key that opens the encrypted bytes; `None` if they are not encrypted.
     pub(crate) fn payload(&self) -> Result<Option<Arc<Payload>>, BackupError> {
         if let Some(payload) = &self.payload {
             return Ok(Some(Arc::clone(payload)));
@@ -145,7 +145,8 @@ impl Location {
         Ok(Some(Arc::new(payload)))
     }
 
-    /// The same place, opened with what opens another copy of the file, if any chunk of it can be.
+    /// Returns the same location, opened with the key of another copy of the file, if that opens any chunk of
+    /// it.
     pub(crate) fn opened_as(&self, payload: &Arc<Payload>) -> Result<Option<Self>, BackupError> {
         let file = self.bytes().map_err(|source| self.failed(source))?;
         let opens = payload.opens(file).map_err(|source| self.failed(source))?;
@@ -187,7 +188,8 @@ impl From<&Path> for Location {
 impl FromStr for Location {
     type Err = BackupError;
 
-    /// A path as it is; `file://` and an absolute path, with `%` and two digits for a byte, as in every address.
+    /// Parses a path, which is taken literally, or `file://` and an absolute path, with `%` and two digits
+    /// for a byte as in every address.
     fn from_str(text: &str) -> Result<Self, BackupError> {
         let unreachable = || BackupError::Unreachable { text: text.to_owned() };
         let Some((scheme, rest)) = text.split_once("://") else { return Ok(PathBuf::from(text).into()) };
@@ -203,10 +205,10 @@ impl FromStr for Location {
     }
 }
 
-/// Reads public keys that an archive is encrypted to.
+/// Parses public keys that an archive is encrypted to.
 ///
 /// # Errors
-/// If one is no public key. A secret key in its place is not repeated.
+/// If a text is not a public key. The error does not repeat a secret key in its place.
 pub fn recipients(texts: &[String]) -> Result<Vec<Recipient>, BackupError> {
     let parse = |text: &String| {
         Recipient::from_str(text).map_err(|_| BackupError::NotARecipient {
@@ -220,7 +222,8 @@ pub fn recipients(texts: &[String]) -> Result<Vec<Recipient>, BackupError> {
     texts.iter().map(parse).collect()
 }
 
-/// The text behind the percent signs; none if a sign is not followed by two digits, or a NUL comes out.
+/// Decodes percent signs in a text; `None` if a sign is not followed by two digits, or the result contains a
+/// NUL.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,8 +1,7 @@
-//! An increment over the archive that it goes on from: both together are one state.
+//! An increment over the archive that it builds on: both together are one state.
 //!
-//! A record of an increment has the key of the row; its value is `01` and the row's new value, or `00` alone if the
-//! row is gone.
-//! Invariant: rows that the increment does not name are those of the base.
+//! A record of an increment has the key of the row; its value is `01` and the row's new value, or `00` alone
+//! if the row is gone. Invariant: rows that the increment does not name are those of the base.
 
 use std::sync::Arc;
 
@@ -13,9 +12,9 @@ use fm_rows::{Joined, RowSource, Rows, SourceError, merge_join};
 use crate::statement::{self, hash_of};
 use crate::{BackupError, Location, Profile};
 
-/// First byte of a record's value if the row is gone; nothing follows.
+/// The first byte of a record's value if the row is gone; nothing follows.
 const REMOVED: u8 = 0;
-/// First byte of a record's value if the row is new or changed; its value follows.
+/// The first byte of a record's value if the row is new or changed; its value follows.
 const PUT: u8 = 1;
 
 /// An increment and its base.
@@ -28,7 +27,7 @@ impl Overlay {
     /// Puts an increment over its base.
     ///
     /// # Errors
-    /// If the base is missing or another one than the increment names.
+    /// If the base is missing, or is not the one that the increment names.
     pub(crate) fn open(increment: ArchiveSource, base: Option<&Location>) -> Result<Self, BackupError> {
         let path = increment.path().to_owned();
         let since = increment.metadata(statement::SINCE).unwrap_or_default();
@@ -54,7 +53,7 @@ impl Overlay {
     }
 }
 
-/// Opens an archive that increments can go on from: a whole state.
+/// Opens an archive that increments can build on: a whole state.
 pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupError> {
     location.check_keys()?;
     let base = ArchiveSource::over(Arc::new(location.clone()))?;
@@ -67,17 +66,17 @@ pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupErro
     Ok(base)
 }
 
-/// The record of an increment for a row that is new or changed.
+/// Returns the record of an increment for a row that is new or changed.
 pub(crate) fn put(value: &[u8]) -> Vec<u8> {
     [&[PUT], value].concat()
 }
 
-/// The record of an increment for a row that is gone.
+/// Returns the record of an increment for a row that is gone.
 pub(crate) fn removed() -> Vec<u8> {
     vec![REMOVED]
 }
 
-/// What a record of an increment says of its row: its value, or that it is gone.
+/// Decodes a record of an increment: the row's value, or `None` if the row is gone.
 fn change(record: Vec<u8>) -> Result<Option<Vec<u8>>, SourceError> {
     match record.split_first() {
         Some((&PUT, value)) => Ok(Some(value.to_vec())),

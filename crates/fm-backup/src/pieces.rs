@@ -1,21 +1,21 @@
-//! A file that is read in pieces of one length, each of which can be read or not: what reads and seeks in it.
+//! Reads and seeks in a file as pieces of one length, each of which can be readable or not.
 //!
-//! Invariant: a piece is loaded only when a byte of it is asked for, and one piece is in memory at a time.
+//! Invariant: a piece is loaded only when a byte of it is read, and one piece is in memory at a time.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// Bytes in a piece; the last one may have fewer.
+/// The number of bytes in a piece; the last one may have fewer.
 pub(crate) const PIECE: u64 = 64 << 10;
 
-/// Where pieces come from.
+/// A source of pieces.
 pub(crate) trait Source {
     /// The bytes of a piece.
     type Piece: AsRef<[u8]>;
 
-    /// Length of the whole file.
+    /// Returns the length of the whole file.
     fn length(&self) -> u64;
 
-    /// Reads the piece with that number.
+    /// Reads the piece with this number.
     fn load(&mut self, number: u64) -> io::Result<Self::Piece>;
 }
 
@@ -23,7 +23,7 @@ pub(crate) trait Source {
 pub(crate) struct Pieces<S: Source> {
     source: S,
     position: u64,
-    /// The piece at hand.
+    /// The loaded piece.
     piece: Option<(u64, S::Piece)>,
 }
 
@@ -70,7 +70,8 @@ impl<S: Source> Seek for Pieces<S> {
 mod tests {
     use super::*;
 
-    /// Pieces of a file of some length, each byte the number of its piece; the second piece cannot be read.
+    /// The pieces of a file of some length: each byte is the number of its piece; the second piece cannot be
+    /// read.
     struct Numbered(u64);
 
     impl Source for Numbered {

@@ -1,8 +1,8 @@
-//! `prune`: old checkpoints removed, never the last good one.
+//! `prune`: removes old checkpoints, but never the last good one.
 //!
-//! What is bad counts for nothing, and is removed only as the rule says, and only if a good one stays: where none is known
-//! to be good, nothing is removed. What could not be looked at now may be good, so it stays. A link is nobody's checkpoint:
-//! it is neither removed nor counted.
+//! A bad checkpoint does not count, and is removed only if the rule says so and a good one stays: if none is
+//! known to be good, nothing is removed. A checkpoint that could not be examined may be good, so it stays. A
+//! link is not a checkpoint: it is neither removed nor counted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,41 +17,43 @@ use fm_store::{
 use crate::list::{KeysFor, Listed};
 use crate::{BackupError, Standing, list};
 
-/// Which checkpoints go.
+/// The rule for which checkpoints to remove.
 #[derive(Clone, Copy, Debug)]
 pub enum PruneRule {
-    /// All but so many good ones, and whatever is newer than the oldest of these.
+    /// Remove all but this many good ones, and keep everything newer than the oldest of these.
     Keep(usize),
-    /// Those that are older.
+    /// Remove those that are older.
     OlderThan(Duration),
-    /// The oldest, until so many bytes are free.
+    /// Remove the oldest, until this many bytes are free.
     MinFree(u64),
 }
 
-/// What became of the checkpoints.
+/// The result of pruning.
 #[derive(Debug)]
 pub struct Pruned {
-    /// Those that stay, the newest first.
+    /// The checkpoints that stay, the newest first.
     pub kept: Vec<Listed>,
-    /// Those that are gone, or would be.
+    /// The checkpoints that are removed, or would be.
     pub removed: Vec<Listed>,
-    /// What killed runs left half made or half removed, and is gone as well, or would be.
+    /// What killed runs left half made or half removed; it is removed as well, or would be.
     pub leftovers: Vec<PathBuf>,
-    /// What could not be removed, or could not be as it is now, and why; all others are gone all the same.
+    /// What could not be removed, or could not be in its present state, and why; everything else is removed
+    /// regardless.
     pub failed: Vec<(PathBuf, StoreError)>,
-    /// One that the rule would remove and that stays because no other is good.
+    /// A checkpoint that the rule would remove, but that stays because no other one is good.
     pub last_good: Option<PathBuf>,
-    /// Whether there are checkpoints and none of them is good: all of them stay.
+    /// Whether there are checkpoints but no good one: then all of them stay.
     pub none_good: bool,
-    /// Whether there is as much space as was asked for.
+    /// Whether the requested space is free.
     pub is_satisfied: bool,
 }
 
 /// Removes checkpoints of a data directory.
 ///
 /// # Errors
-/// If they cannot be looked at, or their directory cannot be written to: nothing was removed then. If one that is to go
-/// holds anything but a database's files, no checkpoint was removed. What else cannot be removed is in [`Pruned::failed`].
+/// If the checkpoints cannot be examined, or their directory cannot be written to: then nothing was removed.
+/// If a checkpoint to be removed holds anything but a database's files, no checkpoint was removed. Anything
+/// else that cannot be removed is in [`Pruned::failed`].
 pub fn prune<E: From<BackupError>>(
     data_dir: &Path,
     rule: PruneRule,
@@ -92,18 +94,19 @@ pub fn prune<E: From<BackupError>>(
     Ok(Pruned { kept, removed, leftovers, failed, last_good, none_good, is_satisfied })
 }
 
-/// Whether a checkpoint is one to go back to. What a link leads to may be gone tomorrow.
+/// Returns whether a checkpoint can be restored from later. The target of a link may be gone by then.
 fn counts(listed: &Listed) -> bool {
     listed.is_good() && !listed.is_link
 }
 
-/// Whether a rule may remove it.
+/// Returns whether a rule may remove a checkpoint.
 fn may_go(listed: &Listed) -> bool {
     let is_known = !matches!(listed.standing, Standing::Unknown(_) | Standing::InUse(_));
     is_known && !listed.is_link
 }
 
-/// What stays, what goes, and which one stays only because it is the last good one. `all` has the newest first.
+/// Decides which checkpoints stay, which go, and which one stays only because it is the last good one. `all`
+/// has the newest first.
 fn choose(all: Vec<Listed>, rule: PruneRule, free: u64) -> (Vec<Listed>, Vec<Listed>, Option<PathBuf>) {
     let mut goes = vec![false; all.len()];
     match rule {
@@ -163,7 +166,7 @@ fn check_removable(path: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Takes the name away first: what is half removed is no checkpoint.
+/// Renames the checkpoint first, so that a half-removed one does not count as a checkpoint.
 fn remove(path: &Path) -> Result<(), StoreError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let removing = path.with_file_name(removing_name(&name));
@@ -171,8 +174,8 @@ fn remove(path: &Path) -> Result<(), StoreError> {
     fs::remove_dir_all(&removing).map_err(|source| StoreError::io(&removing, source))
 }
 
-/// What an interrupted run was about to remove; and of a guardian that is stopped what it left half made or half removed,
-/// for that holds the tables of old checkpoints on the disk.
+/// Returns what an interrupted run was about to remove; and, if the guardian is stopped, what it left half
+/// made or half removed, because that keeps the tables of old checkpoints on the disk.
 fn leftovers(data_dir: &Path) -> Result<Vec<PathBuf>, BackupError> {
     let directory = data_dir.join(CHECKPOINTS_NAME);
     if !directory.exists() {
@@ -200,7 +203,8 @@ mod tests {
     use super::*;
     use crate::list::Found;
 
-    /// Checkpoints as `good` says, the newest first, each of ten bytes and a day older than the one before.
+    /// Makes checkpoints that are good or not as `good` says, the newest first, each of ten bytes and a day
+    /// older than the one before.
     fn checkpoints(good: &[bool]) -> Vec<Listed> {
         let days = (0u64..).map(|day| Duration::from_secs(day * 86_400));
         let found = |last| Found {
@@ -239,7 +243,7 @@ mod tests {
     fn a_link_neither_goes_nor_counts() {
         let mut all = checkpoints(&[true, true, true]);
         all[0].is_link = true;
-        // What cannot be looked at now stays as well, wherever it stands.
+        // A checkpoint that cannot be examined also stays, wherever it is in the list.
         let mut doubtful = checkpoints(&[true, false, true]);
         doubtful[1].standing = Standing::unknown("too many open files");
         let kept = choose(doubtful, PruneRule::Keep(1), 0).0;
@@ -272,7 +276,7 @@ mod tests {
         assert_eq!(kept(&newest_bad, PruneRule::MinFree(u64::MAX)), (names(&["1"]), true));
         assert_eq!(kept(&newest_bad, PruneRule::MinFree(20)), (names(&["0", "1"]), false));
         assert_eq!(kept(&newest_bad, PruneRule::MinFree(0)).0.len(), 4);
-        // Where nothing is good, nothing is known to be worth less than anything else.
+        // If none is good, none is known to be worth less than another.
         for rule in [PruneRule::Keep(0), day(0), PruneRule::MinFree(u64::MAX)] {
             assert_eq!(kept(&[false, false], rule), (names(&["0", "1"]), false));
         }

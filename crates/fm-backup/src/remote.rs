@@ -1,4 +1,4 @@
-//! What a store of objects must offer so that archives can be kept there, and how an archive is written anywhere.
+//! What a store of objects must provide to keep archives, and how an archive is written anywhere.
 //!
 //! Invariant: whatever is written appears under its name whole and read back, or not at all.
 
@@ -14,11 +14,11 @@ use crate::continued::Continued;
 use crate::export::is_archive;
 use crate::{BackupError, Location};
 
-/// Bytes gathered before they are written to a file, or compared with what is there.
+/// The number of bytes gathered before they are written to a file, or compared with what is there.
 const WRITE_BYTES: usize = 1 << 20;
 
-/// What a store refuses, as the cause of an error of its kind: such an error is not the operating system's, and what to do
-/// about it is another thing.
+/// A refusal by a store, as the cause of an I/O error. It is not an error of the operating system, and has
+/// its own remedy.
 #[derive(Debug)]
 pub struct Refused {
     what: String,
@@ -26,17 +26,17 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// An error of this kind, with what to do about it.
+    /// Makes an error of this kind, with a hint for the user.
     pub fn error(kind: io::ErrorKind, what: &str, hint: Option<&'static str>) -> io::Error {
         io::Error::new(kind, Self { what: what.to_owned(), hint })
     }
 
-    /// What a store refused, if that is the error.
+    /// Returns what a store refused, if the error is a refusal.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
     }
 
-    /// What to do about it, if that is known.
+    /// Returns the hint for the user, if there is one.
     pub fn hint(&self) -> Option<&'static str> {
         self.hint
     }
@@ -50,24 +50,25 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// An object in a store, there or not.
+/// An object in a store, which may or may not exist.
 pub trait Remote: Send + Sync {
-    /// Whether it is there.
+    /// Returns whether the object exists.
     ///
     /// # Errors
-    /// If the store does not say.
+    /// If the store does not answer.
     fn is_there(&self) -> io::Result<bool>;
 
-    /// Opens it; all who open it read the same version.
+    /// Opens the object; all readers see the same version.
     ///
     /// # Errors
-    /// If it is not there or the store does not answer.
+    /// If the object does not exist or the store does not answer.
     fn open(&self) -> io::Result<Box<dyn ReadSeek>>;
 
-    /// Begins to write it under another name, where `is_ours` tells by its first bytes what an interrupted run left.
+    /// Begins to write the object under another name; `is_ours` decides by its first bytes whether an
+    /// interrupted run left what is there.
     ///
     /// # Errors
-    /// If the store refuses, or something else has that name.
+    /// If the store refuses, or the other name is taken.
     fn create(&self, name: &Path, is_ours: fn(&[u8]) -> bool) -> io::Result<Box<dyn Draft>>;
 
     /// Removes what an interrupted run left under that other name.
@@ -79,33 +80,34 @@ pub trait Remote: Send + Sync {
 
 /// An archive that is being written, removed on drop unless it was published.
 pub trait Draft: Write + Send {
-    /// Writes what is still gathered: from here on it can be read.
+    /// Writes what is still gathered; from then on it can be read.
     ///
     /// # Errors
-    /// If that fails.
+    /// If the write fails.
     fn complete(&mut self) -> Result<(), BackupError>;
 
-    /// What an interrupted run left here, from its start, if it can be read.
+    /// Returns what an interrupted run left here, from its start, if it can be read.
     fn earlier(&self) -> Option<Box<dyn Read + Send>> {
         None
     }
 
-    /// Bytes that an interrupted run had written or sent, and that this one took over.
+    /// Returns the number of bytes that an interrupted run had written or sent, and that this one reuses.
     fn kept(&self) -> u64 {
         0
     }
 
-    /// Where it can be read for now.
+    /// Returns where the archive can be read until it is published.
     fn written(&self) -> Location;
 
-    /// Gives it its name, which must be free; says what of the work is left beside it and could not be removed.
+    /// Publishes the archive under its final name, which must be free. Returns which remains could not be
+    /// removed.
     ///
     /// # Errors
-    /// If something has the name, or it cannot be given.
+    /// If the name is taken, or the rename fails.
     fn publish(self: Box<Self>) -> Result<Option<String>, BackupError>;
 }
 
-/// A file that is being written beside its name.
+/// A file that is being written beside its final name.
 pub(crate) struct FileDraft {
     target: PathBuf,
     partial: PartialFile,
@@ -137,7 +139,7 @@ impl Draft for FileDraft {
     }
 
     fn earlier(&self) -> Option<Box<dyn Read + Send>> {
-        // What cannot be read is written anew.
+        // What cannot be read is written again.
         let file = File::open(self.partial.path()).ok()?;
         Some(Box::new(BufReader::with_capacity(WRITE_BYTES, file)))
     }

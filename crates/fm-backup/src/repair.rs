@@ -1,9 +1,9 @@
-//! `repair`: a damaged archive made whole with what other copies of it hold.
+//! `repair`: makes a damaged archive whole with what other copies of it hold.
 //!
-//! A copy whose header and index are sound is the plan: its index has the hash of every frame, so whatever another copy
-//! gives for a frame is proven to be what was written there.
-//! Invariants: no copy is written; the result has the identity of the plan, or there is no result; a plan is taken from
-//! another file only if the damaged archive's own header, index or records say that it is a copy.
+//! A copy whose header and index are sound is the plan: its index has the hash of every frame, so what
+//! another copy has for a frame is proven to be what was written there. Invariants: no copy is written; the
+//! result has the identity of the plan, or there is no result; a plan is taken from another file only if the
+//! damaged archive's own header, index or records show that it is a copy.
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -18,57 +18,58 @@ use crate::kinship::Kin;
 use crate::sealed::Payload;
 use crate::{BackupError, DEFAULT_LEVEL, Location};
 
-/// A frame that the damaged archive does not give.
+/// A frame that the damaged archive does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameLoss {
-    /// Its number.
+    /// The number of the frame.
     pub frame: u64,
-    /// Its first key.
+    /// The first key.
     pub first_key: Vec<u8>,
-    /// Its last key.
+    /// The last key.
     pub last_key: Vec<u8>,
-    /// Its records.
+    /// The number of records.
     pub records: u64,
-    /// The copy that has it; none if it is lost.
+    /// The copy that has the frame; `None` if it is lost.
     pub found_in: Option<PathBuf>,
 }
 
-/// What a repair came to.
+/// The result of a repair.
 #[derive(Clone, Debug)]
 pub struct Repaired {
     /// The copy whose index was followed.
     pub plan: PathBuf,
-    /// Identity of what was written once.
+    /// The identity of the archive as it was first written.
     pub identity: Hash,
     /// The history root that the plan's header states.
     pub history_root: Option<String>,
-    /// Number of frames.
+    /// The number of frames.
     pub frames: u64,
-    /// Frames that the damaged archive does not give.
+    /// The frames that the damaged archive does not have.
     pub losses: Vec<FrameLoss>,
     /// Whether the damaged archive's header or index is damaged.
     pub index_damaged: bool,
-    /// The copy whose key opens the damaged archive, if it is encrypted and its own is lost.
+    /// The copy whose key opens the damaged archive, if that is encrypted and its own key is lost.
     pub key_from: Option<PathBuf>,
-    /// The new archive, if one was asked for and nothing is lost.
+    /// The new archive, if one was requested and nothing is lost.
     pub written: Option<Summary>,
-    /// What is left of the work in the store, because it may not be removed; a sentence.
+    /// What remains of the work in the store because it may not be removed, in a sentence.
     pub left: Option<String>,
 }
 
 impl Repaired {
-    /// Whether the archive was not damaged at all.
+    /// Returns whether the archive had no damage at all.
     pub fn was_whole(&self) -> bool {
         self.losses.is_empty() && !self.index_damaged && self.key_from.is_none()
     }
 
-    /// Frames that no copy gives.
+    /// Returns the frames that no copy has.
     pub fn lost(&self) -> impl Iterator<Item = &FrameLoss> {
         self.losses.iter().filter(|loss| loss.found_in.is_none())
     }
 }
 
-/// Finds what of `broken` is damaged and which of `others` has it, and writes the whole to `target`, if one is given.
+/// Finds the damaged parts of `broken` and the copies among `others` that have them; writes the whole archive
+/// to `target`, if given.
 ///
 /// # Errors
 /// If no copy has a sound index, another archive is among the copies, or the target cannot be written.
@@ -127,21 +128,21 @@ pub fn repair(
     Ok(repaired)
 }
 
-/// A copy of the archive, in whatever state.
+/// A copy of the archive, in any state.
 struct Copy {
     path: PathBuf,
     location: Location,
-    /// What opens it, if it is encrypted.
+    /// The key that opens it, if it is encrypted.
     payload: Option<Arc<Payload>>,
-    /// The copy that this is of, if the key in this one is lost.
+    /// The copy that the key is from, if the key in this one is lost.
     key_from: Option<PathBuf>,
-    /// If header and index are sound.
+    /// The reader, if header and index are sound.
     reader: Option<ArchiveReader<Box<dyn ReadSeek>>>,
-    /// Why not.
+    /// Why there is no reader.
     error: Option<ArchiveError>,
 }
 
-/// Opens all copies; an encrypted one whose own header is lost with what opens another one.
+/// Opens all copies; an encrypted one whose own header is lost is opened with the key of another copy.
 fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Copy>, BackupError> {
     let locations: Vec<&Location> = locations.collect();
     let payloads: Vec<_> = locations.iter().map(|location| location.payload()).collect();
@@ -171,7 +172,7 @@ fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Cop
     Ok(copies)
 }
 
-/// What is said of an encrypted file whose key is lost, and is in none of the copies.
+/// Returns the error for an encrypted file whose key is lost and is in none of the copies.
 fn without_key(error: BackupError) -> BackupError {
     match error {
         BackupError::SealDamaged { path } => {
@@ -183,7 +184,8 @@ fn without_key(error: BackupError) -> BackupError {
     }
 }
 
-/// The encrypted copies read as one, if there are several: chunks that hold are the same bytes in all of them.
+/// Returns the encrypted copies read as one, if there are several: undamaged chunks have the same bytes in
+/// all of them.
 fn joined(copies: &[Copy]) -> Result<Option<Copy>, BackupError> {
     let sealed: Vec<&Copy> = copies.iter().filter(|copy| copy.payload.is_some()).collect();
     let [first, _, ..] = sealed.as_slice() else { return Ok(None) };
@@ -192,14 +194,14 @@ fn joined(copies: &[Copy]) -> Result<Option<Copy>, BackupError> {
     let path = PathBuf::from(names.join(" with "));
     let failed = |source| BackupError::File { path: first.path.clone(), source };
     let bytes: Box<dyn ReadSeek> = Box::new(media.and_then(Joined::new).map_err(failed)?);
-    // What does not open is of different archives, or damaged at the same places.
+    // Copies that do not open together are of different archives, or are damaged at the same places.
     let Ok(reader) = ArchiveReader::open(bytes) else { return Ok(None) };
     let location = first.location.clone();
     let payload = first.payload.clone();
     Ok(Some(Copy { path, location, payload, key_from: None, reader: Some(reader), error: None }))
 }
 
-/// Refuses archives of which the damaged one, the first, does not say that they are copies of it.
+/// Refuses archives if the damaged one, the first, does not show that they are copies of it.
 fn check_kinship(copies: &mut [Copy], control: Control<'_>) -> Result<(), BackupError> {
     let Some((broken, others)) = copies.split_first_mut() else { return Ok(()) };
     let mut kin = None;
@@ -226,7 +228,7 @@ impl Copy {
         let (reader, error) = match ArchiveReader::open(bytes) {
             Ok(reader) => (Some(reader), None),
             Err(error @ (ArchiveError::Damaged(_) | ArchiveError::Truncated { .. })) => (None, Some(error)),
-            // Whether an encrypted file holds an archive at all, its other copies say.
+            // The other copies show whether an encrypted file holds an archive at all.
             Err(error @ ArchiveError::NotAnArchive { .. }) if payload.is_some() => (None, Some(error)),
             Err(ArchiveError::Io { source, .. }) => return Err(BackupError::File { path, source }),
             Err(error) => {
@@ -237,7 +239,7 @@ impl Copy {
         Ok(Self { path, location, payload, key_from: None, reader, error })
     }
 
-    /// The records of the frame, as far as this copy gives them; none if they are not those of the frame.
+    /// Returns the records of the frame, if this copy has them; `None` if they are not those of the frame.
     fn records(
         &mut self,
         frame: &FrameInfo,
@@ -265,9 +267,9 @@ fn gather(
     let mut gathered = Vec::new();
     for record in records {
         control.check()?;
-        // Damage in this copy: another one may have it.
+        // This copy is damaged; another one may have the record.
         let Ok((key, value)) = record else { return Ok(None) };
-        // Not one record further: the frame behind may be damaged as well.
+        // Stops at the last record: the next frame may be damaged as well.
         let is_last = key >= frame.last_key;
         if key >= frame.first_key {
             gathered.push((key, value));
@@ -279,14 +281,14 @@ fn gather(
     Ok(Some(gathered))
 }
 
-/// Whether the records are those that the frame was written with.
+/// Returns whether these are the records that the frame was written with.
 fn are_of(records: &[Record], frame: &FrameInfo) -> bool {
     let mut identity = Identity::default();
     records.iter().for_each(|(key, value)| identity.push(key, value));
     records.len() as u64 == frame.records && identity.finish().0 == frame.uncompressed_sha256
 }
 
-/// The first copy that gives the records of a frame.
+/// Returns the first copy that has the records of a frame.
 fn find(
     copies: &mut [Copy],
     frame: &FrameInfo,

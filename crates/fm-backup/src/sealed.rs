@@ -1,10 +1,12 @@
-//! An encrypted archive read chunk by chunk: a damaged chunk costs what is in it, and nothing after it.
+//! Reads an encrypted archive chunk by chunk: a damaged chunk loses its own contents, and nothing after it.
 //!
-//! An age file is a header, which wraps the file's key for each recipient, a nonce of 16 bytes, and chunks of 64 KiB, each
-//! sealed by itself with ChaCha20-Poly1305: the nonce of a chunk is its number and whether it is the last one. The key of
-//! the chunks is derived with HKDF-SHA-256 from the file's key and the nonce. Header and recipients are left to `age`.
-//! Invariants: no byte is given that its chunk's tag does not hold for; a chunk whose tag does not hold reads as a place
-//! that cannot be read. That the last chunk is there is not asked for: an archive says by itself where it ends.
+//! An age file is a header, which wraps the file's key for each recipient, a nonce of 16 bytes, and chunks of
+//! 64 KiB, each sealed by itself with ChaCha20-Poly1305: the nonce of a chunk is its number and whether it is
+//! the last one. The key of the chunks is derived with HKDF-SHA-256 from the file's key and the nonce. The
+//! crate `age` handles header and recipients.
+//!
+//! Invariants: a byte is returned only if its chunk's tag is valid; a chunk whose tag is not valid reads as
+//! an unreadable place. The presence of the last chunk is not required: an archive itself says where it ends.
 
 use std::cell::RefCell;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -21,18 +23,18 @@ use zeroize::Zeroizing;
 
 use crate::pieces::{PIECE, Pieces, Source};
 
-/// Bytes in a chunk after it is sealed; before, it is a piece.
+/// The number of bytes in a sealed chunk; the plain chunk is a piece.
 const SEALED_CHUNK: u64 = PIECE + TAG;
-/// Length of a chunk's tag.
+/// The length of a chunk's tag.
 const TAG: u64 = 16;
-/// Length of the nonce before the first chunk.
+/// The length of the nonce before the first chunk.
 const NONCE: usize = 16;
-/// What the key of the chunks is derived for.
+/// The label for deriving the key of the chunks.
 const LABEL: &[u8] = b"payload";
-/// Bytes read at a time from the header.
+/// The number of bytes of the header that are read at a time.
 const READ_BYTES: usize = 1 << 12;
 
-/// What opens the chunks of a file, and where they begin.
+/// The key of a file's chunks, and where they begin.
 pub(crate) struct Payload {
     key: Zeroizing<[u8; 32]>,
     start: u64,
@@ -45,7 +47,7 @@ impl PartialEq for Payload {
     }
 }
 
-/// A secret key that keeps the file's key which it unwraps.
+/// A secret key that records the file's key which it unwraps.
 struct Keeping<'a> {
     identity: &'a Identity,
     kept: &'a RefCell<Option<Zeroizing<Vec<u8>>>>,
@@ -68,7 +70,7 @@ impl Payload {
         let kept = RefCell::new(None);
         let keeping: Vec<Keeping<'_>> =
             identities.iter().map(|identity| Keeping { identity, kept: &kept }).collect();
-        // The header's own tag is checked here, too.
+        // The header's own tag is also checked here.
         Decryptor::new(&mut file)?.decrypt(keeping.iter().map(|keeping| keeping as _)).map(drop)?;
         let start = file.stream_position()?;
         let mut nonce = [0; NONCE];
@@ -78,7 +80,7 @@ impl Payload {
         Ok(Self { key: Zeroizing::new(hkdf(&nonce, LABEL, &file_key)), start })
     }
 
-    /// Whether any chunk of a file whose own header is lost is sealed with this key.
+    /// Returns whether any chunk of a file whose own header is lost is sealed with this key.
     pub(crate) fn opens(&self, file: Box<dyn ReadSeek>) -> io::Result<bool> {
         let mut chunks = Chunks::new(file, self)?;
         Ok((0..chunks.count).any(|number| chunks.load(number).is_ok()))
@@ -94,7 +96,7 @@ impl Sealed {
     }
 }
 
-/// The chunks of a sealed file, each of which opens by itself.
+/// The chunks of a sealed file, each of which can be opened by itself.
 pub(crate) struct Chunks {
     file: Box<dyn ReadSeek>,
     cipher: ChaCha20Poly1305,
@@ -107,7 +109,7 @@ impl Chunks {
     fn new(mut file: Box<dyn ReadSeek>, payload: &Payload) -> io::Result<Self> {
         let sealed = file.seek(SeekFrom::End(0))?.saturating_sub(payload.start);
         let count = sealed.div_ceil(SEALED_CHUNK);
-        // What is left of a chunk that was cut inside its tag has no plain bytes.
+        // The rest of a chunk that was cut inside its tag has no plain bytes.
         let rest = sealed % SEALED_CHUNK;
         let missing = if rest == 0 { 0 } else { TAG.saturating_sub(rest) };
         let length = sealed.saturating_add(missing).saturating_sub(count.saturating_mul(TAG));
@@ -128,7 +130,7 @@ impl Source for Chunks {
         let mut sealed = Vec::new();
         self.file.seek(SeekFrom::Start(offset))?;
         (&mut self.file).take(SEALED_CHUNK).read_to_end(&mut sealed)?;
-        // A file that was cut between two chunks ends with one that was not the last.
+        // A file that was cut between two chunks ends with a chunk that was not the last.
         let is_last = number + 1 == self.count;
         let nonces = [nonce(number, is_last), nonce(number, !is_last)];
         let opened = nonces.iter().find_map(|nonce| self.cipher.decrypt(nonce, sealed.as_slice()).ok());
@@ -175,7 +177,7 @@ mod tests {
         Sealed::new(file(), &payload).unwrap()
     }
 
-    /// Which bytes can be read, one by one.
+    /// Returns the bytes one by one; `None` where a byte cannot be read.
     fn readable(sealed: &mut Sealed) -> Vec<Option<u8>> {
         let length = sealed.seek(SeekFrom::End(0)).unwrap();
         let mut at = |place| {

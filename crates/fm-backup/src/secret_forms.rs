@@ -1,8 +1,8 @@
-//! What a guardian's secret files hold, in every form in which it could lie in a row.
+//! The contents of a guardian's secret files, in every form in which they could occur in a row.
 //!
-//! A secret is bytes: the hex of a private file stands for them, a list of numbers does, a text does. Each is looked for as
-//! the file writes it, as the bytes that it stands for, and as the other forms that programs write bytes in.
-//! Invariant: nothing here is printed, and all of it is overwritten when it goes.
+//! A secret is bytes: a private file holds them as hex, as a list of numbers or as text. Each is searched for
+//! as the file has it, as the bytes that it represents, and in the other forms in which programs write bytes.
+//! Invariant: nothing here is printed, and all of it is overwritten when it is dropped.
 
 use fm_config::GuardianFiles;
 use fm_crypto::{api_secret_of, wipe_json};
@@ -12,20 +12,19 @@ use zeroize::Zeroizing;
 
 use crate::BackupError;
 
-/// Hex digits of a key.
+/// The number of hex digits of a key.
 const KEY_DIGITS: usize = 64;
-/// Fewest numbers of a list that is taken for bytes.
+/// The fewest numbers of a list that is treated as bytes.
 const KEY_NUMBERS: usize = 32;
-/// Texts in a JSON file that are shorter than this are found everywhere by chance.
+/// The length below which a text in a JSON file is ignored, because it would be found everywhere by chance.
 const SHORTEST_TEXT: usize = 8;
-/// Name of the file with the code that clients join with; the secret of the interface may be in it.
-/// What names a field that holds a secret text.
+/// The words in the name of a field that holds a secret text.
 const SECRET_FIELDS: [&str; 5] = ["auth", "password", "secret", "token", "mnemonic"];
 
 /// A form of a secret: its bytes, and the file that it is from.
 pub(crate) type Form = (Zeroizing<Vec<u8>>, String);
 
-/// The forms of all secrets in a guardian's files.
+/// Returns the forms of all secrets in a guardian's files.
 pub(crate) fn forms(files: &GuardianFiles) -> Result<Vec<Form>, BackupError> {
     let mut forms = Vec::new();
     add_files(files, &mut forms)?;
@@ -70,7 +69,7 @@ fn add_contents(contents: &[u8], add: &mut impl FnMut(&[u8])) {
     }
 }
 
-/// What a JSON file holds, wherever in it.
+/// Adds what a JSON value holds, at any depth.
 fn add_value(field: &str, value: &Value, add: &mut impl FnMut(&[u8])) {
     match value {
         Value::Object(members) => members.iter().for_each(|(name, value)| add_value(name, value, add)),
@@ -98,7 +97,7 @@ fn add_text(field: &str, text: &str, add: &mut impl FnMut(&[u8])) {
     }
 }
 
-/// A list of numbers that are bytes, as iroh's keys are written.
+/// Returns the bytes of a list of numbers, which is how iroh's keys are written.
 fn bytes_of(values: &[Value]) -> Option<Zeroizing<Vec<u8>>> {
     if values.len() < KEY_NUMBERS {
         return None;
@@ -107,7 +106,7 @@ fn bytes_of(values: &[Value]) -> Option<Zeroizing<Vec<u8>>> {
     values.iter().map(byte).collect::<Option<Vec<u8>>>().map(Zeroizing::new)
 }
 
-/// Digits, as they are in the file or in capitals or small, and their bytes in every form.
+/// Adds hex digits as they are in the file, in upper case and in lower case, and their bytes in every form.
 fn add_hex(digits: &[u8], add: &mut impl FnMut(&[u8])) {
     let even = digits.len() & !1;
     if let Ok(bytes) = hex::decode(&digits[..even]) {
@@ -115,8 +114,8 @@ fn add_hex(digits: &[u8], add: &mut impl FnMut(&[u8])) {
     }
 }
 
-/// Bytes in the forms that programs write them in: as they are, backwards (scalars of v0.1), as hex, as a list of numbers,
-/// in Base64 and in Base32.
+/// Adds bytes in the forms in which programs write them: unchanged, reversed (scalars of v0.1), as hex, as a
+/// list of numbers, in Base64 and in Base32.
 fn add_bytes(bytes: &[u8], add: &mut impl FnMut(&[u8])) {
     let text = |text: String, add: &mut dyn FnMut(&[u8])| add(Zeroizing::new(text).as_bytes());
     add(bytes);
@@ -139,7 +138,7 @@ fn add_bytes(bytes: &[u8], add: &mut impl FnMut(&[u8])) {
     text(encoded(bytes, 5, BASE32), add);
 }
 
-/// The secret number in the DER of a key for certificates, which begins like all others.
+/// Returns the secret scalar in the DER of a key for certificates; all such keys begin alike.
 fn scalar_of(der: &[u8]) -> Option<&[u8]> {
     if der.len() <= 2 * KEY_NUMBERS || der[0] != 0x30 {
         return None;
@@ -148,13 +147,14 @@ fn scalar_of(der: &[u8]) -> Option<&[u8]> {
     der.get(place..place + KEY_NUMBERS)
 }
 
-/// What stands between the numbers of a list: closely, with blanks, and as servers write it over many lines.
+/// The separators of a list of numbers: without spaces, with spaces, and as servers write it over several
+/// lines.
 const LISTS: [&str; 3] = [",", ", ", ",\n    "];
 const STANDARD: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const BASE32: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// As many whole digits as the bytes fill.
+/// Encodes bytes into as many digits as they fill completely.
 fn encoded(bytes: &[u8], bits: usize, digits: &[u8]) -> String {
     let (mut text, mut held, mut count) = (String::with_capacity(bytes.len() * 2), 0usize, 0);
     for byte in bytes {
@@ -169,7 +169,7 @@ fn encoded(bytes: &[u8], bits: usize, digits: &[u8]) -> String {
     text
 }
 
-/// The bytes of a text in Base64 that is as long as a key or longer.
+/// Decodes a Base64 text that is at least as long as a key.
 fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |place| place + 1);
     let text = &text[..end];

@@ -1,9 +1,8 @@
-//! No archive holds a secret: the rows are searched for what the guardian's secret files hold.
+//! Keeps secrets out of archives: the rows are searched for the contents of the guardian's secret files.
 //!
-//! Rows are all that an archive gets; files never are. But a row holds whatever a module or a client put there. Looked
-//! for: the contents of the secret files of the guardian in every [form](crate::secret_forms), and the marks that private
-//! keys in text begin with.
-//! Invariant: a message names the file, never what is in it.
+//! An archive gets rows only, never files. But a row holds whatever a module or a client put there. The
+//! search covers the contents of the guardian's secret files in every [form](crate::secret_forms), and the
+//! marks with which private keys in text begin. Invariant: a message names the file, never its contents.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,22 +19,23 @@ const MARKS: [(&str, &str); 3] = [
     ("AGE-SECRET-KEY-1", "an age secret key"),
     ("AGE-SECRET-KEY-PQ-1", "an age secret key"),
 ];
-/// A secret is told by so many of its first bytes. Nothing shorter is searched for inside a value: it would be found
-/// everywhere by chance.
+/// The number of first bytes by which a secret is recognised. Nothing shorter is searched for inside a value:
+/// it would be found everywhere by chance.
 const HEAD: usize = 8;
-/// How far the window goes on where it ends with two bytes that no head has.
+/// How far the window moves if it ends with two bytes that occur in no head.
 const LONGEST_STEP: u8 = 7;
-/// Longest needle.
+/// The longest needle.
 const NEEDLE: usize = 32;
 
-/// What no row may hold.
+/// What no row may contain.
 pub(crate) struct Secrets {
-    /// Those that are searched for, by their heads.
+    /// The needles that are searched for, by their heads.
     heads: HashMap<[u8; HEAD], Vec<Needle>>,
-    /// Those that are shorter than a head.
+    /// The needles that are shorter than a head.
     short: Vec<Needle>,
-    /// By the last two bytes of a window as long as a head: in how many bytes the next head can end, 0 if one may end
-    /// here. A guardian has hundreds of forms of secrets: by one byte alone hardly any could be stepped over.
+    /// By the last two bytes of a window as long as a head: in how many bytes the next head can end, 0 if one
+    /// may end here. Indexed by two bytes because a guardian has hundreds of forms of secrets: with one byte,
+    /// hardly any position could be skipped.
     steps: Vec<u8>,
 }
 
@@ -45,7 +45,8 @@ struct Needle {
 }
 
 impl Secrets {
-    /// The secrets in a guardian's data directory or backup; only the marks if there is none.
+    /// Reads the secrets in a guardian's data directory or backup; without one, only the marks are searched
+    /// for.
     pub(crate) fn of(data_dir: Option<&Path>) -> Result<Self, BackupError> {
         let mut needles: Vec<Needle> = MARKS
             .iter()
@@ -80,7 +81,7 @@ impl Secrets {
         Ok(Self { heads, short, steps })
     }
 
-    /// Which secret a row holds, if any.
+    /// Returns which secret a row holds, if any.
     pub(crate) fn find(&self, key: &[u8], value: &[u8]) -> Option<&str> {
         [key, value].into_iter().find_map(|bytes| self.find_in(bytes))
     }
@@ -152,7 +153,8 @@ mod tests {
         assert_eq!(found(b""), None);
     }
 
-    /// Every form of every secret of real guardians, in clear or under a kept password, anywhere in a row.
+    /// Every form of every secret of real guardians, unencrypted or under a stored password, anywhere in a
+    /// row.
     #[test]
     fn every_form_of_a_secret_is_found() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
@@ -206,7 +208,7 @@ mod tests {
         }
     }
 
-    /// Base64 and Base32, as the system's programs write them.
+    /// Base64 and Base32, as written by the system's programs.
     #[test]
     fn secrets_in_other_alphabets_are_found() {
         let home = directory(&[
@@ -223,7 +225,7 @@ mod tests {
             ("cmaqe4z47l6p37x7a4eascqlbqgq4dyqceircfausfdrmfyydena3", "private.json"),
         ] {
             let text = if text.starts_with("cm") {
-                // Of the same bytes, by the definition of the alphabet.
+                // The same bytes, encoded by the definition of the alphabet.
                 let bits: String =
                     hex::decode("130102733cfafbfcfdfeff0708090a0b0c0d0e0f101112131415161718191a1b")
                         .unwrap()
@@ -243,7 +245,8 @@ mod tests {
         }
     }
 
-    /// Where they may lie in a data directory: beside, in the staging directory, in a backup, in the code of clients.
+    /// Where secrets may be in a data directory: in the directory itself, in the staging directory, in a
+    /// backup, in the invite code.
     #[test]
     fn secrets_are_looked_for_wherever_a_guardian_keeps_them() {
         let key = "aa112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -272,12 +275,12 @@ mod tests {
             let secrets = Secrets::of(Some(&place)).unwrap();
             assert!(secrets.find(b"", &raw).is_some(), "{}", place.display());
         }
-        // Large files of that name are not read whole, and are no obstacle.
+        // Large files of that name are not read completely, and do not cause an error.
         fs::write(home.path().join("secret.iso"), [private.as_bytes(), &vec![0; 6 << 20]].concat()).unwrap();
         assert!(Secrets::of(Some(home.path())).unwrap().find(&raw, b"").is_some());
     }
 
-    /// Against the plain search, in texts of few different bytes, where heads overlap and nearly match.
+    /// Compares with a plain search, in texts of few different bytes, where heads overlap and nearly match.
     #[test]
     fn stepping_over_bytes_misses_nothing() {
         let mut state = 7u64;

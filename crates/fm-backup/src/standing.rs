@@ -1,7 +1,8 @@
-//! Whether a database or checkpoint is good: one answer, for every command that asks.
+//! Decides whether a database or checkpoint is good: one answer, for every command that needs it.
 //!
-//! Good is what opens whole and whose audit has no error; a restore from it works. Invariant: what could not be opened or
-//! proven just now, for whatever is around it (rights, open files, keys, a path), is never called bad.
+//! Good means that it opens completely and its audit has no error; a restore from it works. Invariant: what
+//! could not be opened or proven now because of its surroundings (permissions, open files, keys, a path) is
+//! never called bad.
 
 use std::io;
 
@@ -12,16 +13,16 @@ use fm_store::StoreError;
 
 use crate::BackupError;
 
-/// What a database or checkpoint is good for.
+/// Whether a database or checkpoint is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It opens whole, and its audit has no error.
+    /// It opens completely, and its audit has no error.
     Good,
-    /// It opens whole and holds no finished epoch or session: there is nothing to go back to.
+    /// It opens completely but holds no finished epoch or session: there is nothing to restore.
     Empty,
-    /// It is damaged, or its history does not hold.
+    /// It is damaged, or its history is not valid.
     Bad(String),
-    /// A process works on it.
+    /// A process uses it.
     InUse(String),
     /// It could not be opened or proven now.
     Unknown(Doubt),
@@ -30,19 +31,19 @@ pub enum Standing {
 /// Why it is not known whether something is good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Doubt {
-    /// In a sentence.
+    /// The reason, in a sentence.
     pub why: String,
     /// Whether other keys than those given may prove it.
     pub of_keys: bool,
 }
 
 impl Standing {
-    /// Whether it is good.
+    /// Returns whether it is good.
     pub fn is_good(&self) -> bool {
         *self == Self::Good
     }
 
-    /// Its name in JSON.
+    /// Returns its name in JSON.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -53,7 +54,7 @@ impl Standing {
         }
     }
 
-    /// Why it is not good; none if it is.
+    /// Returns why it is not good; `None` if it is.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Good => None,
@@ -67,7 +68,7 @@ impl Standing {
         Self::Unknown(Doubt { why: why.into(), of_keys: false })
     }
 
-    /// What an error on the way says of the thing itself.
+    /// Returns what an error shows about the database itself.
     pub(crate) fn of_error(error: &BackupError) -> Self {
         let why = sentence(error);
         match error {
@@ -84,7 +85,7 @@ impl Standing {
     }
 }
 
-/// What an audit found, as far as it decides.
+/// The findings of an audit, as far as they decide.
 #[derive(Default)]
 pub(crate) struct Judge {
     first_error: Option<String>,
@@ -93,7 +94,7 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    /// Hears a finding.
+    /// Takes note of a finding.
     pub(crate) fn hear(&mut self, finding: &Finding) {
         let place = match (finding.code, finding.severity) {
             (Code::WrongKeys, _) => &mut self.wrong_keys,
@@ -104,7 +105,7 @@ impl Judge {
         place.get_or_insert_with(|| finding.to_string());
     }
 
-    /// Decides, of something with this many finished epochs or sessions.
+    /// Decides about a database with this many finished epochs or sessions.
     pub(crate) fn decide(self, sessions: u64) -> Standing {
         match self {
             Self { first_error: Some(why), .. } => Standing::Bad(why),
@@ -116,7 +117,7 @@ impl Judge {
     }
 }
 
-/// The error of a database's files, wherever it was met.
+/// Returns the error of a database's files, wherever it occurred.
 fn store_error(error: &BackupError) -> Option<&StoreError> {
     match error {
         BackupError::Store(error) | BackupError::Audit(AuditError::Store(error)) => Some(error),
@@ -129,10 +130,11 @@ fn store_error(error: &BackupError) -> Option<&StoreError> {
     }
 }
 
-/// Whether an error speaks of the files themselves, and not of the way to them.
+/// Returns whether an error concerns the files themselves, and not access to them.
 fn is_damage(error: &StoreError) -> bool {
     match error {
-        // RocksDB passes the operating system's errors on as text: rights, open files, memory, a path that is no UTF-8.
+        // RocksDB passes the operating system's errors on as text: permissions, open files, memory, a path
+        // that is not UTF-8.
         StoreError::Damaged { message, .. } => !["IO error", "Failed to convert path", "Operation aborted"]
             .iter()
             .any(|of| message.starts_with(of)),
@@ -145,7 +147,7 @@ fn is_damage(error: &StoreError) -> bool {
     }
 }
 
-/// An error with its causes.
+/// Returns an error with its causes in a sentence.
 fn sentence(error: &BackupError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
@@ -156,7 +158,7 @@ fn sentence(error: &BackupError) -> String {
         }
         cause = error.source();
     }
-    // RocksDB's words come on several lines.
+    // RocksDB's message has several lines.
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -1,7 +1,7 @@
-//! A state of a guardian's database, wherever it is kept: a database, a checkpoint, an archive, an increment.
+//! A state of a guardian's database, in any form: a database, a checkpoint, an archive, an increment.
 //!
-//! Invariant: whoever asks here for rows gets those of the whole state, in order, each from a frame or a block that
-//! was checked.
+//! Invariant: readers get the rows of the whole state, in order, each from a frame or a block that was
+//! checked.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,16 +28,17 @@ enum Kept {
     Increment(Box<Overlay>),
 }
 
-/// What is said of a base that is given for nothing.
+/// The message about a base that is not needed.
 const NO_INCREMENT: &str = "is not an increment: leave --base (FM_BASE) out";
 
 impl State {
-    /// Opens a database, a guardian's data directory, a checkpoint, or an archive; an increment with its base.
+    /// Opens a database, a guardian's data directory, a checkpoint, or an archive; an increment with its
+    /// base.
     ///
-    /// `layout` overrules the detection.
+    /// `layout` overrides the detection.
     ///
     /// # Errors
-    /// If it cannot be opened, its era cannot be told, or `base` is not what it needs.
+    /// If it cannot be opened, its era cannot be determined, or `base` is not what it needs.
     pub fn open(
         path: &Path,
         base: Option<&Path>,
@@ -47,10 +48,10 @@ impl State {
         Self::open_at(&path.into(), base.map(Location::from).as_ref(), layout, control)
     }
 
-    /// As [`Self::open`], with archives that may be encrypted.
+    /// Opens a state as [`Self::open`] does; archives may be encrypted.
     ///
     /// # Errors
-    /// As there, or if the keys do not open it.
+    /// As for [`Self::open`], or if the keys do not open it.
     pub fn open_at(
         location: &Location,
         base: Option<&Location>,
@@ -66,7 +67,7 @@ impl State {
         }
         let (store, layout) = match open_source(path, layout, control)? {
             Source::Database { store, layout } => (store, layout),
-            // Here it is the new database that counts, not the conversion.
+            // Here the new database counts, not the conversion.
             Source::Migrated(dir) => {
                 let layout = layout.map_or_else(|| detect(&dir.database), Ok);
                 let path = dir.database.path().to_owned();
@@ -95,7 +96,7 @@ impl State {
         if base.is_some() && !is_increment {
             return Err(BackupError::not_fit(&path, NO_INCREMENT));
         }
-        // Neither of the two has the rows that a layout is told from.
+        // Neither of the two has the rows from which a layout is detected.
         if named.is_none() && (is_increment || statement::profile(&archive) == Some(Profile::Headers)) {
             return Err(BackupError::not_fit(&path, "does not name its layout"));
         }
@@ -108,17 +109,17 @@ impl State {
         Ok(Self { path, layout, kept })
     }
 
-    /// Where it is.
+    /// Returns the path of the state.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Layout of its records.
+    /// Returns the layout of its records.
     pub fn layout(&self) -> Layout {
         self.layout
     }
 
-    /// The rows.
+    /// Returns the rows.
     pub fn rows(&self) -> &dyn RowSource {
         match &self.kept {
             Kept::Database(store) => store,
@@ -127,12 +128,12 @@ impl State {
         }
     }
 
-    /// The history: rows, layout and the name of the source.
+    /// Returns the rows, with the name of the source.
     pub fn history(&self) -> Origin<'_> {
         Origin { rows: self.rows(), path: &self.path, layout: self.layout }
     }
 
-    /// What of a database is not read, or was not when it was archived, as findings.
+    /// Returns findings for what of a database is not read, or was not read when it was archived.
     pub fn lacks(&self) -> Vec<Finding> {
         match &self.kept {
             Kept::Database(store) => omission_findings(store.omissions()),
@@ -142,17 +143,17 @@ impl State {
         }
     }
 
-    /// What an archive says of itself; none of a database.
+    /// Returns an archive's metadata; `None` for a database.
     pub fn metadata(&self) -> Option<Metadata> {
         self.archive().map(ArchiveSource::all_metadata)
     }
 
-    /// What an archive's index says of its records; none of a database.
+    /// Returns the numbers in an archive's index; `None` for a database.
     pub fn summary(&self) -> Option<Summary> {
         self.archive().map(ArchiveSource::summary)
     }
 
-    /// The archive files that hold it: none of a database, two of an increment.
+    /// Returns the archive files that hold the state: none for a database, two for an increment.
     pub fn archives(&self) -> Vec<&Path> {
         match &self.kept {
             Kept::Database(_) => Vec::new(),
@@ -161,12 +162,12 @@ impl State {
         }
     }
 
-    /// What of the state is here.
+    /// Returns which part of the state is here.
     pub fn profile(&self) -> Profile {
         self.archive().and_then(statement::profile).unwrap_or(Profile::Full)
     }
 
-    /// Identity of the whole state, as an archive states it; none of a database.
+    /// Returns the identity of the whole state as an archive states it; `None` for a database.
     pub fn stated_identity(&self) -> Option<Hash> {
         match &self.kept {
             Kept::Database(_) => None,

@@ -1,4 +1,4 @@
-//! What an archive of a state says of itself in its header: made from what was found, and checked by making it anew.
+//! What an archive of a state states in its header: made from what was found, and checked by making it again.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,37 +10,37 @@ use fm_history::Hash;
 
 use crate::Survey;
 
-/// `kind` of an archive of a state.
+/// The `kind` of an archive of a state.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
-/// `kind` of an archive of what is new against another one.
+/// The `kind` of an archive of changes since another one.
 pub(crate) const INCREMENT: &str = "increment";
-/// Identity of the archive that an increment goes on from.
+/// The identity of the archive that an increment builds on.
 pub(crate) const SINCE: &str = "since";
-/// Identity of the whole state that an increment leads to.
+/// The identity of the whole state that an increment leads to.
 pub(crate) const STATE_IDENTITY: &str = "state_identity";
-/// Entries about the making of the archive; nothing in the records shows them.
+/// The entries about the making of the archive; the records do not show them.
 const OF_THE_MAKING: [&str; 8] =
     [CHECKED, FEDERATION, "guardian", "omissions", "tool", MOVED, GUARD_UNTIL, SIGNED];
 const FEDERATION: &str = "federation";
 const CHECKED: &str = "checked";
-/// What `checked` says.
+/// The value of `checked` if signatures were checked.
 const WITH_KEYS: &str = "signatures";
 const WITHOUT_KEYS: &str = "structure";
-/// When the guardian was moved away; only in the last archive that was made of it at the old place.
+/// When the guardian was moved away; only in the last archive made of it at the old place.
 const MOVED: &str = "moved";
-/// The last session in which the guardian may make no units on this state; only beside `moved`.
+/// The last session in which the guardian must not make units on this state; only beside `moved`.
 const GUARD_UNTIL: &str = "guard_until";
 /// The newest session in which it made units, as the node recorded it; only beside `moved`.
 const SIGNED: &str = "signed_session";
 
-/// What of a state an archive holds.
+/// Which part of a state an archive holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
     /// Every row.
     Full,
     /// The records of the history, with their signatures.
     History,
-    /// Header, item count and signatures of each session.
+    /// The header, item count and signatures of each session.
     Headers,
 }
 
@@ -48,7 +48,7 @@ impl Profile {
     /// Every profile.
     pub const ALL: [Self; 3] = [Self::Full, Self::History, Self::Headers];
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -75,47 +75,47 @@ impl FromStr for Profile {
     }
 }
 
-/// The profile that an archive names; none if it names none of ours.
+/// Returns the profile that an archive names; `None` if it names no known profile.
 pub(crate) fn profile(archive: &ArchiveSource) -> Option<Profile> {
     archive.metadata("profile")?.parse().ok()
 }
 
-/// A hash in hex.
+/// Parses a hash in hex.
 pub(crate) fn hash_of(text: &str) -> Option<Hash> {
     let mut hash = Hash([0; 32]);
     hex::decode_to_slice(text, &mut hash.0).ok()?;
     Some(hash)
 }
 
-/// What is known of the making of an archive.
+/// What is known about the making of an archive.
 #[derive(Clone, Debug, Default)]
 pub struct Making {
-    /// The federation's id in hex; empty if no config tells.
+    /// The federation's id in hex; empty if no config states it.
     pub federation: String,
-    /// The guardian's number, if its files tell.
+    /// The guardian's number, if its files state it.
     pub guardian: Option<u16>,
-    /// Program and version.
+    /// The program and its version.
     pub tool: String,
-    /// What the next place has to know, if the guardian is moved.
+    /// What the next place must know, if the guardian is moved.
     pub handover: Option<Handover>,
 }
 
-/// What the archive of a moved guardian says to the place where it continues.
+/// What the archive of a moved guardian states for the place where it continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handover {
     /// When the move began.
     pub moved: String,
-    /// The last session in which the guardian may make no units.
+    /// The last session in which the guardian must not make units.
     pub guard_until: Option<u64>,
     /// The newest session in which it made units, as the node recorded it.
     pub signed: Option<u64>,
 }
 
 impl Handover {
-    /// What an archive says of it; none if it is not of a moved guardian.
+    /// Reads the handover from an archive's metadata; `None` if the guardian was not moved.
     ///
     /// # Errors
-    /// If an entry is not what a move writes, with its name.
+    /// If an entry is not one that a move writes; returns its name.
     pub fn of(metadata: &Metadata) -> Result<Option<Self>, &'static str> {
         let number =
             |name: &'static str| metadata.get(name).map(|text| text.parse().map_err(|_| name)).transpose();
@@ -136,7 +136,7 @@ impl Handover {
     }
 }
 
-/// The statement of an archive with what a survey found.
+/// Makes the statement of an archive from the result of a survey.
 pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> Metadata {
     let audit = &survey.audit;
     let mut entries: BTreeMap<&str, String> = BTreeMap::from([
@@ -174,7 +174,7 @@ pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> M
     Metadata::from_iter(entries)
 }
 
-/// The entries of `stated` that are not what was found, each with both values.
+/// Returns the entries of `stated` that differ from what was found, each with both values.
 pub(crate) fn differences(stated: &Metadata, found: &Metadata) -> Vec<String> {
     let shown = |value: Option<&str>| value.map_or("nothing".to_owned(), |value| format!("{value:?}"));
     let names: std::collections::BTreeSet<&str> =
@@ -188,9 +188,9 @@ pub(crate) fn differences(stated: &Metadata, found: &Metadata) -> Vec<String> {
         .collect()
 }
 
-/// The entries of `stated` that are its maker's word only: nothing in the records shows them, and no export is bound by
-/// them. `federation` is its id, if keys that go with it proved signatures; none of this is looked at in an archive of
-/// another job, whose every entry is a claim here.
+/// Returns the entries of `stated` that are its maker's word only: the records do not show them, and they do
+/// not bind an export. `federation` is the federation's id, if its keys proved signatures. In an archive of
+/// another job every entry is such a claim.
 pub(crate) fn claims(stated: &Metadata, federation: Option<&str>) -> Vec<String> {
     let names = stated.iter().map(|(name, _)| name);
     let is_proven = |name: &str| match name {
@@ -200,13 +200,13 @@ pub(crate) fn claims(stated: &Metadata, federation: Option<&str>) -> Vec<String>
     names.filter(|name| !is_state(stated) || !is_proven(name)).map(str::to_owned).collect()
 }
 
-/// Whether it is the statement of an archive of a state.
+/// Returns whether this is the statement of an archive of a state.
 fn is_state(stated: &Metadata) -> bool {
     stated.get("profile").is_some() || matches!(stated.get("kind"), Some(CHECKPOINT | INCREMENT))
 }
 
-/// What an archive of a state says of itself and no export writes, whatever the records are. `guardians` is their number,
-/// if the keys tell.
+/// Returns statements that no export writes about a state, whatever the records are. `guardians` is their
+/// number, if the keys show it.
 pub(crate) fn impossible(stated: &Metadata, guardians: Option<usize>) -> Vec<String> {
     if !is_state(stated) {
         return match stated.get("kind") {

@@ -1,4 +1,4 @@
-//! What a state is: its history audited, its rows told apart by what stands behind them.
+//! Surveys a state: audits its history and classifies its rows.
 
 use fm_audit::{Control, HistoryAudit, HistoryKeys, Observer, Origin, Request, audit_history};
 use fm_eras::Layout;
@@ -9,31 +9,32 @@ use crate::headers::audit_headers;
 use crate::standing::Judge;
 use crate::{BackupError, Classes, Profile, Standing, State};
 
-/// What a state came to.
+/// The result of a survey.
 #[derive(Clone, Debug)]
 pub struct Survey {
-    /// Layout of the records; the signatures may show it to be another one than was detected.
+    /// The layout of the records; the signatures may show another one than was detected.
     pub layout: Layout,
-    /// Whether there were keys to check signatures with.
+    /// Whether there were keys for checking signatures.
     pub has_keys: bool,
     /// The audit of the history.
     pub audit: HistoryAudit,
-    /// Its rows by what stands behind them; all zeros unless the state has every row.
+    /// The classes of its rows; all zeros unless the state has every row.
     pub classes: Classes,
     /// Whether it is good, or why not.
     pub standing: Standing,
-    /// Codes of what the database lacks, sorted.
+    /// The codes of what the database lacks, sorted.
     pub omissions: Vec<String>,
-    /// Findings that are errors.
+    /// The number of findings that are errors.
     pub errors: u64,
-    /// Findings that are warnings.
+    /// The number of findings that are warnings.
     pub warnings: u64,
 }
 
-/// Audits a state, all of it.
+/// Audits a whole state.
 ///
 /// # Errors
-/// If it cannot be read, or the job was interrupted. What is wrong with it is told to `on_finding`.
+/// If the state cannot be read, or the job was interrupted. What is wrong with it is reported to
+/// `on_finding`.
 pub fn survey(
     state: &State,
     keys: Option<HistoryKeys<'_>>,
@@ -66,6 +67,7 @@ pub fn survey(
     Ok(Survey { standing, layout, has_keys: keys.is_some(), audit, classes, omissions, errors, warnings })
 }
 
+/// Returns the options of an audit that leaves out everything but the history.
 fn request<'a>(keys: Option<HistoryKeys<'a>>, lacks: &'a [Finding]) -> Request<'a> {
     Request { lacks, ..Request::everything(keys) }
 }
@@ -106,7 +108,7 @@ mod tests {
         databases.into_iter().chain([checkpoint, fixtures.join("synth-v0.5.0/database")]).collect()
     }
 
-    /// What is told while the audit reads is what a reading of its own tells.
+    /// Classifying while the audit reads yields the same as a separate reading.
     #[test]
     fn classes_are_the_same_from_either_reading() {
         let interrupted = std::sync::atomic::AtomicBool::new(false);

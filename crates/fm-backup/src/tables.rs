@@ -1,7 +1,8 @@
-//! What several guardians keep beside the history, row by row in step, and table by table.
+//! Compares what several guardians keep beside the history, row by row in step, and table by table.
 //!
-//! Invariant: only rows that all honest guardians share make a difference. What each guardian has of its own, what nothing is
-//! known of, and tables that not all of the compared versions keep, are counted and named, and prove nothing.
+//! Invariant: only rows that all honest guardians share make a difference. Rows that each guardian has of its
+//! own, rows of which nothing is known, and tables that not all of the compared versions keep are counted and
+//! named, but prove nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
@@ -14,26 +15,27 @@ use fm_rows::{Row, Rows};
 
 use crate::{BackupError, State};
 
-/// First byte of every key in module space.
+/// The first byte of every key in module space.
 const MODULE_SPACE: u8 = 0xFF;
 
-/// What a difference in a table says.
+/// What a difference in a table means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// All honest guardians have these rows: one of them is off.
+    /// All honest guardians have these rows: a difference shows that a guardian is off.
     Shared,
-    /// As shared, where two guardians have the row; that one lacks it proves nothing.
+    /// As [`Shared`](Self::Shared) if both guardians have the row; a missing row proves nothing.
     SinceUpgrade,
-    /// Each guardian has its own, and what they are.
+    /// Each guardian has its own rows; the text says what they are.
     Own(&'static str),
-    /// The database versions of the compared guardians do not all keep this table, or do not all fill it alike.
+    /// The database versions of the compared guardians do not all keep this table, or do not all fill it
+    /// alike.
     OtherVersions,
-    /// Nothing is known of the table: its module, or the module's kind, or the table.
+    /// Nothing is known about the table: its module, the module's kind, or the table is unknown.
     Unknown,
 }
 
 impl Standing {
-    /// Its name in JSON.
+    /// Returns its name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Shared => "shared",
@@ -44,7 +46,8 @@ impl Standing {
         }
     }
 
-    /// Whether a row in which guardians differ shows that one of them is off; `is_missing` if one lacks it.
+    /// Returns whether a row in which guardians differ shows that one of them is off; `is_missing` if a
+    /// guardian lacks it.
     fn is_telling(self, is_missing: bool) -> bool {
         match self {
             Self::Shared => true,
@@ -54,58 +57,58 @@ impl Standing {
     }
 }
 
-/// Rows of one table that are not the same at all compared guardians.
+/// The rows of one table that differ among the compared guardians.
 #[derive(Clone, Debug)]
 pub struct TableDifference {
-    /// First bytes of its keys: in module space up to the module's own table.
+    /// The first bytes of its keys: in module space up to the module's own table.
     pub prefix: Vec<u8>,
     /// Its name.
     pub name: &'static str,
-    /// The module, if it is one of a module.
+    /// The module, if it is a table of a module.
     pub module: Option<u16>,
-    /// What a difference says.
+    /// What a difference means.
     pub standing: Standing,
-    /// Rows that differ.
+    /// The number of rows that differ.
     pub differing: u64,
-    /// Those of them that show that a guardian is off.
+    /// The number of those that show that a guardian is off.
     pub telling: u64,
-    /// Key of the first that does, or else of the first.
+    /// The key of the first row that shows it, or else of the first row that differs.
     pub first_key: Vec<u8>,
 }
 
-/// State of one module, as several guardians have it.
+/// The state of one module, as several guardians have it.
 #[derive(Clone, Debug)]
 pub struct ModuleState {
     /// The module's instance.
     pub module: u16,
-    /// Identity of its rows, by the number of the compared state.
+    /// The identity of its rows, by the number of the compared state.
     pub hashes: BTreeMap<usize, Hash>,
-    /// Rows that are not the same everywhere.
+    /// The number of rows that are not the same everywhere.
     pub differing: u64,
-    /// Those of them that all honest guardians share.
+    /// The number of those that all honest guardians share.
     pub telling: u64,
-    /// Key of the first row that is not the same everywhere.
+    /// The key of the first row that is not the same everywhere.
     pub first_key: Option<Vec<u8>>,
 }
 
-/// What those that are at the same point keep beside the history.
+/// What states at the same point of the history keep beside it.
 #[derive(Clone, Debug, Default)]
 pub struct TableComparison {
-    /// Numbers of the states that were compared; none if fewer than two are at the same point.
+    /// The numbers of the compared states; empty if fewer than two are at the same point.
     pub compared: Vec<usize>,
-    /// Every module that one of them has.
+    /// Every module that a compared state has.
     pub modules: Vec<ModuleState>,
-    /// Every table in which they differ.
+    /// Every table in which the states differ.
     pub tables: Vec<TableDifference>,
 }
 
 impl TableComparison {
-    /// Tables with rows that show that a guardian is off.
+    /// Returns the tables with rows that show that a guardian is off.
     pub fn telling(&self) -> impl Iterator<Item = &TableDifference> {
         self.tables.iter().filter(|table| table.telling > 0)
     }
 
-    /// Whether guardians share all that honest guardians share, as far as it is known.
+    /// Returns whether guardians share everything that honest guardians share, as far as it is known.
     pub fn is_one_state(&self) -> bool {
         self.telling().next().is_none()
     }
@@ -119,7 +122,7 @@ struct Side<'a> {
 }
 
 impl Side<'_> {
-    /// The row with this key, if that is where the side is.
+    /// Returns the row with this key, if the side is positioned at it.
     fn take(&mut self, key: &[u8]) -> Result<Option<Row>, AuditError> {
         if self.rows.peek().is_some_and(|row| row.as_ref().map_or(true, |(found, _)| found == key)) {
             let row = self.rows.next().transpose();
@@ -137,10 +140,11 @@ struct Running {
     first_key: Option<Vec<u8>>,
 }
 
-/// Compares what two states keep beside the history; they must be at the same point of it, and `kinds` are those of the modules.
+/// Compares what two states keep beside the history. They must be at the same point of it; `kinds` are the
+/// kinds of the modules.
 ///
 /// # Errors
-/// If one of them cannot be read, or the job was interrupted.
+/// If a state cannot be read, or the job was interrupted.
 pub fn compare_states(
     states: [&State; 2],
     kinds: &BTreeMap<u16, String>,
@@ -151,7 +155,7 @@ pub fn compare_states(
     compare_tables(&states, &modules, &[0, 1], control)
 }
 
-/// The modules of a state.
+/// Returns the modules of a state.
 pub(crate) fn modules_of(state: &State, kinds: &BTreeMap<u16, String>) -> Result<Modules, AuditError> {
     let modules = Modules::read(state.rows(), state.layout(), kinds);
     modules.map_err(|source| AuditError::rows(state.path(), source))
@@ -165,7 +169,7 @@ pub(crate) fn compare_tables(
     control: Control<'_>,
 ) -> Result<TableComparison, BackupError> {
     let layouts: Vec<Layout> = numbers.iter().map(|number| states[*number].layout()).collect();
-    // Another era has other tables; what modules keep is carried from one to the other.
+    // Another era has other tables, but module state is carried over from one to the other.
     let from: &[u8] = if layouts.windows(2).all(|pair| pair[0] == pair[1]) { &[] } else { &[MODULE_SPACE] };
     let side = |number: &usize| {
         let state = states[*number];
@@ -187,13 +191,13 @@ struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// Compares one key; whether there was one.
+    /// Compares one key; returns whether there was one.
     fn step(&mut self, control: Control<'_>) -> Result<bool, AuditError> {
         control.check()?;
         control.progress.advance(1);
         let heads = self.sides.iter_mut().filter_map(|side| side.rows.peek());
         let least = heads.filter_map(|row| row.as_ref().ok().map(|(key, _)| key)).min().cloned();
-        // Nothing but ends and errors: taking any key brings the errors to light.
+        // Only ends and errors are left: taking any key reveals the errors.
         let key = least.unwrap_or_default();
         let mut taken = Vec::with_capacity(self.sides.len());
         for side in &mut self.sides {
@@ -264,7 +268,8 @@ impl Tables<'_> {
     }
 }
 
-/// Prefix, name and standing of the table that a key belongs to; none of what is compared by what it says.
+/// Returns prefix, name and standing of the table that a key belongs to; `None` if the value is compared by
+/// its meaning.
 fn standing(sides: &[Side<'_>], key: &[u8]) -> Option<(Vec<u8>, &'static str, Standing)> {
     let first = sides.first()?;
     let Some(module_key) = first.modules.key_of(key) else {
@@ -272,7 +277,7 @@ fn standing(sides: &[Side<'_>], key: &[u8]) -> Option<(Vec<u8>, &'static str, St
         let Some(name) = first.state.layout().table_name(key) else {
             return Some((prefix, "unknown", Standing::Unknown));
         };
-        // A key that is cut in the module's number is of no module.
+        // A key that ends within the module's number belongs to no module.
         let standing = match server_sharing(name) {
             None if key.first() == Some(&MODULE_SPACE) => Standing::Unknown,
             sharing => of_sharing(sharing?),

@@ -1,4 +1,4 @@
-//! `verify`: every frame of an archive, every record, its history with keys, and what it says of itself.
+//! `verify`: checks every frame of an archive, every record, its history with keys, and its statement.
 
 use std::sync::Arc;
 
@@ -9,41 +9,42 @@ use fm_history::{Code, Finding, Hash, Place, Severity};
 use crate::statement::{self, differences, impossible, statement};
 use crate::{BackupError, Location, Making, State, Survey, survey};
 
-/// What a check of an archive came to.
+/// The result of checking an archive.
 #[derive(Clone, Debug, Default)]
 pub struct Verified {
-    /// Identity of the archive, if every frame is whole.
+    /// The identity of the archive, if every frame is whole.
     pub identity: Option<Hash>,
-    /// Identity of the whole state; that of the archive unless it is an increment.
+    /// The identity of the whole state; equal to that of the archive unless it is an increment.
     pub state_identity: Option<Hash>,
-    /// What the archive says of itself.
+    /// The metadata of the archive.
     pub metadata: Metadata,
-    /// Names of the entries of it that nothing here proves: its maker's word.
+    /// The names of its entries that nothing here proves: its maker's word.
     pub claims: Vec<String>,
-    /// What its records came to, unless the check was a quick one or ended at damage.
+    /// The survey of its records, unless the check was a quick one or ended at damage.
     pub survey: Option<Survey>,
-    /// Findings that are errors.
+    /// The number of findings that are errors.
     pub errors: u64,
-    /// Findings that are warnings.
+    /// The number of findings that are warnings.
     pub warnings: u64,
 }
 
 /// How an archive is verified.
 pub struct VerifyOptions<'a> {
-    /// The archive that an increment goes on from.
+    /// The archive that an increment builds on.
     pub base: Option<&'a Location>,
     /// Check hashes only.
     pub quick: bool,
-    /// The federation's id in hex, if the config tells.
+    /// The federation's id in hex, if the config states it.
     pub federation: Option<&'a str>,
-    /// Layout of the records, if the archive does not name it.
+    /// The layout of the records, if the archive does not name it.
     pub layout: Option<fm_eras::Layout>,
 }
 
-/// Verifies an archive. `keys` gives the keys for the layout that it turns out to have.
+/// Verifies an archive. `keys` returns the keys for the layout that the archive proves to have.
 ///
 /// # Errors
-/// If the archive cannot be read at all, or the job was interrupted. What is wrong with it is told to `on_finding`.
+/// If the archive cannot be read at all, or the job was interrupted. What is wrong with it is reported to
+/// `on_finding`.
 pub fn verify<'k, E: From<BackupError>>(
     archive: &Location,
     options: &VerifyOptions<'_>,
@@ -112,14 +113,14 @@ fn check_state(
     if state.archives().len() > 1 {
         verified.state_identity = Some(survey.classes.identity);
     }
-    // Keys speak for their federation only where something is signed by them.
+    // Keys identify their federation only if they verify a signature.
     let proven = federation.filter(|_| survey.audit.chain.last_signed.is_some());
     verified.claims = statement::claims(&verified.metadata, proven);
     verified.survey = Some(survey);
     Ok(())
 }
 
-/// Number of the guardians that keys are of; none if there are no keys, or they do not tell.
+/// Returns the number of guardians that have the keys; `None` without keys, or if the keys do not show it.
 pub(crate) fn guardians_of(keys: Option<HistoryKeys<'_>>) -> Option<usize> {
     match keys? {
         HistoryKeys::Session(keys) => Some(keys.guardians()),
@@ -127,7 +128,7 @@ pub(crate) fn guardians_of(keys: Option<HistoryKeys<'_>>) -> Option<usize> {
     }
 }
 
-/// Everything that an archive says of itself and that its records do not bear out.
+/// Returns the statements of an archive that its records do not confirm.
 pub(crate) fn misstated(
     state: &State,
     survey: &Survey,
@@ -144,7 +145,7 @@ pub(crate) fn misstated(
     for fault in impossible(&stated, guardians) {
         add(Code::ArchiveMisstated, fault);
     }
-    // Another job's archive has another statement, which that job checks.
+    // An archive of another job has another statement, which that job checks.
     if let Some(statement::CHECKPOINT | statement::INCREMENT) = stated.get("kind") {
         let found = statement(survey, state.profile(), &Making::default());
         for difference in differences(&stated, &found) {

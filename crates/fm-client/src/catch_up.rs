@@ -1,4 +1,4 @@
-//! Records one after the other, fetched ahead from all guardians that have them.
+//! Records in order, fetched ahead from all guardians that have them.
 
 use std::collections::VecDeque;
 
@@ -8,21 +8,21 @@ use tracing::debug;
 use crate::AHEAD;
 use crate::guardians::{Asked, Fetched, Guardians, Question, ask};
 
-/// Bytes of the records that are fetched ahead, about.
+/// The approximate number of bytes of the records that are fetched ahead.
 const AHEAD_BYTES: usize = 32 << 20;
 
-/// A record that was asked for.
+/// A requested record.
 struct Pending {
     session: u64,
     answer: JoinHandle<Asked>,
 }
 
-/// Fetches ahead, from all guardians that are ahead, each in its turn.
+/// Fetches records ahead from all guardians that have finished them, in turn.
 pub struct CatchUp<'a> {
     guardians: &'a Guardians,
     next: u64,
     pending: VecDeque<Pending>,
-    /// Bytes of the last record.
+    /// The size of the last record in bytes.
     record_bytes: usize,
 }
 
@@ -31,7 +31,8 @@ impl<'a> CatchUp<'a> {
         Self { guardians, next: from, pending: VecDeque::new(), record_bytes: 0 }
     }
 
-    /// The next record; none if too few have one, or who said so do not give it.
+    /// Returns the next record; `None` if too few guardians have one, or those that claim to have it do not
+    /// return it.
     pub async fn next(&mut self) -> Option<Fetched> {
         loop {
             self.fill();
@@ -45,7 +46,7 @@ impl<'a> CatchUp<'a> {
                     failures.iter().for_each(|(peer, reason)| guardians.disappointed(*peer, session, reason));
                     self.record_bytes =
                         fetched.as_ref().map_or(self.record_bytes, |fetched| fetched.record.len());
-                    // Where nobody failed and too few agree, asking again at once would be of no use.
+                    // If no guardian failed and too few agree, asking again at once would not help.
                     if fetched.is_some() || failures.is_empty() {
                         return fetched;
                     }
@@ -56,29 +57,30 @@ impl<'a> CatchUp<'a> {
         }
     }
 
-    /// What was asked of others behind it is asked again.
+    /// Repeats the requests for this session and the later ones.
     fn begin_again(&mut self, session: u64) {
         self.pending.drain(..).for_each(|pending| pending.answer.abort());
         self.next = session;
     }
 
     fn fill(&mut self) {
-        // Sessions are about as large as those before them.
+        // Sessions are about as large as the ones before them.
         let ahead = AHEAD_BYTES.checked_div(self.record_bytes).unwrap_or(AHEAD).clamp(1, AHEAD);
         while self.pending.len() < ahead {
             let session = self.next;
             let mut givers = self.guardians.ahead(session);
-            // Waiting for these keeps the node from ordering: a single guardian must not be able to cause it.
+            // While the node waits for these records it does not order: a single guardian must not be able to
+            // cause that.
             if givers.len() < self.guardians.honest() {
                 return;
             }
             let turn = usize::try_from(session).unwrap_or_default() % givers.len();
             givers.rotate_left(turn);
-            // Where one is enough, the others are asked for the sessions behind it.
+            // If one guardian is enough, the others are asked for the sessions after this one.
             if self.guardians.needed() == 1 {
                 givers.truncate(1);
             }
-            // Nothing of these sessions was ordered here.
+            // No item of these sessions was ordered here.
             let question = Question { session, needed: self.guardians.needed(), own: None };
             let question = ask(question, self.guardians.sources(&givers));
             self.pending.push_back(Pending { session, answer: tokio::spawn(question) });

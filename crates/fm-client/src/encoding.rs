@@ -1,4 +1,5 @@
-//! Encoded values in the JSON of the interface: a list of one text, the hex of the bytes behind their length.
+//! Encoded values in the JSON of the interface: a list of one text, the hex of a length and the bytes that
+//! follow it.
 
 use std::fmt;
 
@@ -7,19 +8,19 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-/// Encoded bytes in their wrapper.
+/// Returns encoded bytes in their wrapper.
 pub fn wrap_bytes(bytes: &[u8]) -> Value {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.bytes(bytes);
     json!([hex::encode(writer.as_bytes())])
 }
 
-/// The bytes in a wrapper; none if it is not one.
+/// Returns the bytes in a wrapper; `None` if it is not one.
 pub fn unwrap_bytes(value: &Value) -> Option<Vec<u8>> {
     Wrapped::deserialize(value).ok().map(|wrapped| wrapped.0)
 }
 
-/// The bytes in a wrapper, read from the text of an answer without another copy of the text.
+/// The bytes in a wrapper, read from the text of an answer without a second copy of the text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wrapped(pub(crate) Vec<u8>);
 
@@ -45,7 +46,7 @@ impl<'de> Deserialize<'de> for Wrapped {
     }
 }
 
-/// What is behind the length in a text of hex.
+/// The bytes after the length in a text of hex.
 struct Hex(Vec<u8>);
 
 impl<'de> Deserialize<'de> for Hex {
@@ -63,7 +64,7 @@ impl<'de> Deserialize<'de> for Hex {
                 let mut reader = Reader::new(&bytes, Dialect::MODERN);
                 let inner = reader.bytes().map_err(E::custom)?.len();
                 reader.finish().map_err(E::custom)?;
-                // They are the last ones: what is before them is their length.
+                // The bytes are at the end; what precedes them is their length.
                 bytes.drain(..bytes.len() - inner);
                 Ok(Hex(bytes))
             }

@@ -1,7 +1,8 @@
-//! One guardian: connections that are made when they are needed, and again when they broke.
+//! One guardian: its connections are made when they are needed, and made again after they broke.
 //!
-//! Invariants: an answer is no longer than what was asked for can be; records, which are long, come by a connection of
-//! their own; of large ones the process reads one at a time, until it was looked at.
+//! Invariants: an answer is no longer than the answer to its request can be; records, which are long, have a
+//! connection of their own; the process reads large records one at a time, and the next only after the last
+//! was checked.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,33 +15,35 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 use crate::encoding::Wrapped;
 
-/// The longest answer to anything but a question for a record; the largest honest one describes all guardians.
+/// The longest answer to any request but that for a record; the largest honest one describes all guardians.
 const SMALL_ANSWER_BYTES: usize = 1 << 20;
-/// The longest answer with a record that is read beside others; a longer one is asked for again, alone.
+/// The longest answer with a record that is read in parallel with others; a longer one is requested again,
+/// alone.
 const RECORD_ANSWER_BYTES: usize = 2 << 20;
-/// The longest answer with a record: a session of the greatest size that servers read, in hex, and what is around it.
+/// The longest answer with a record: a session of the greatest size that servers read, in hex, and its
+/// wrapper.
 const LARGE_ANSWER_BYTES: usize = 33 << 20;
-/// Who reads a longer one: any guardian can say that its record is one.
+/// The permit to read a longer one; limited because any guardian can claim to have such a record.
 static LONG: Semaphore = Semaphore::const_new(1);
 
-/// Makes the pass that a guardian shows to that other one.
+/// Makes the pass that this guardian shows to the other one.
 pub type MakePass = dyn Fn() -> String + Send + Sync;
 
 /// A guardian's interface.
 pub struct Guardian {
     url: String,
-    /// Where else it may be.
+    /// Other addresses of the guardian.
     others: Vec<String>,
     pass: Option<Arc<MakePass>>,
-    /// For everything but records.
+    /// The connection for everything but records.
     questions: Connection,
     records: Connection,
 }
 
 type Connection = Mutex<Option<Arc<Client>>>;
 
-/// The room that a record takes, until this goes: no other record is read by the same connection, and no other large one at
-/// all.
+/// The memory that a record takes, until this value is dropped: before that, no other record is read through
+/// the same connection, and no other large record at all.
 pub struct Room {
     _answer: Answer,
     _large: Option<SemaphorePermit<'static>>,
@@ -56,35 +59,35 @@ impl fmt::Debug for Guardian {
 }
 
 impl Guardian {
-    /// The guardian at a `ws://` or `wss://` address. Nothing is connected before something is asked.
+    /// Creates the guardian at a `ws://` or `wss://` address. Connects only when a request is made.
     pub fn new(url: impl Into<String>) -> Self {
         let (questions, records) = Default::default();
         Self { url: url.into(), others: Vec::new(), pass: None, questions, records }
     }
 
-    /// The same guardian, which may also be at that address.
+    /// Adds another address at which the guardian may be.
     #[must_use]
     pub fn or_at(mut self, url: impl Into<String>) -> Self {
         self.others.push(url.into());
         self
     }
 
-    /// The same guardian, to which whoever asks shows a pass.
+    /// Sets the pass that is shown to the guardian.
     #[must_use]
     pub fn with_pass(mut self, pass: Arc<MakePass>) -> Self {
         self.pass = Some(pass);
         self
     }
 
-    /// Its address.
+    /// Returns its address.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Asks, and waits for the answer no longer than that.
+    /// Sends a request, and waits for the answer for at most `patience`.
     ///
     /// # Errors
-    /// If it cannot be reached, there is no answer, or it is an error.
+    /// If the guardian cannot be reached, does not answer in time, or answers with an error.
     pub async fn ask(
         &self,
         method: &str,
@@ -95,10 +98,10 @@ impl Guardian {
         self.ask_for(method, auth, params, patience).await
     }
 
-    /// The same, for an answer of that type.
+    /// Sends a request like [`ask`](Self::ask), and decodes the answer.
     ///
     /// # Errors
-    /// Likewise, or if it is of another type.
+    /// As for [`ask`](Self::ask), or if the answer is of another type.
     pub async fn ask_for<T: DeserializeOwned>(
         &self,
         method: &str,
@@ -110,17 +113,18 @@ impl Guardian {
         client.request(method, auth, params, patience).await
     }
 
-    /// The record of a session, as it is stored, once it is finished, and the room that it takes.
+    /// Returns the record of a session as it is stored, once the session is finished, and the memory that it
+    /// takes.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`ask`](Self::ask).
     pub async fn record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
         let mut again = true;
         loop {
             let client = self.client(&self.records, RECORD_ANSWER_BYTES).await?;
             match record_by(&client, session, patience).await {
                 Ok((record, answer)) => return Ok((record, Room { _answer: answer, _large: None })),
-                // It was idle for long, and closed just now.
+                // The connection was idle for long and was just closed.
                 Err(ClientError::Closed { .. }) if again => again = false,
                 Err(ClientError::TooLong { .. }) => return self.large_record(session, patience).await,
                 Err(error) => return Err(error),
@@ -128,7 +132,7 @@ impl Guardian {
         }
     }
 
-    /// The same, of whatever length.
+    /// Returns the record of a session, whatever its length.
     async fn large_record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
         // The semaphore is never closed.
         let permit = LONG.acquire().await.ok();
@@ -137,15 +141,16 @@ impl Guardian {
         Ok((record, Room { _answer: answer, _large: permit }))
     }
 
-    /// Gives up the connection for records, with the room that the last one took; those who wait for one still get it.
+    /// Drops the connection for records, with the memory that the last record took; callers that wait for a
+    /// record still get it.
     pub(crate) fn hang_up(&self) {
-        // Where it is being dialled, nothing came by it yet.
+        // While it is being dialled, no record has come through it yet.
         if let Ok(mut records) = self.records.try_lock() {
             *records = None;
         }
     }
 
-    /// Those who ask while it is dialled wait for that one connection.
+    /// Returns the client of a connection; all callers wait for the same dial.
     async fn client(
         &self,
         connection: &Connection,
@@ -164,7 +169,7 @@ impl Guardian {
         Dial { longest_answer, pass: self.pass.as_ref().map(|pass| pass()) }
     }
 
-    /// Connects to the first address where somebody answers; the error is that of the first.
+    /// Connects to the first address that answers; the error is that of the first address.
     async fn connect(&self, dial: &Dial) -> Result<Client, ClientError> {
         let error = match Client::connect(&self.url, dial).await {
             Ok(client) => return Ok(client),

@@ -1,4 +1,5 @@
-//! All other guardians: how far they are, and the record of one session from whoever gives it first.
+//! All other guardians: how many sessions they have finished, and the record of a session from the first that
+//! returns it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -18,45 +19,45 @@ use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
 use crate::source::{Ambiguous, AskError, Source};
 
-/// Guardians finish a session within so much of each other when all goes well.
+/// The time within which guardians finish a session if all goes well.
 const GRACE: Duration = Duration::from_millis(500);
-/// The next guardian is asked too when one did not answer in this time.
+/// The time without an answer after which the next guardian is also asked.
 pub const HEDGE: Duration = Duration::from_secs(1);
 
-/// A proven record that a guardian gave.
+/// A proven record from a guardian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// The guardian.
     pub peer: u16,
     /// The session.
     pub session: u64,
-    /// Its signed outcome, as it is stored.
+    /// The signed outcome of the session, as it is stored.
     pub record: Vec<u8>,
 }
 
-/// The list of a session that this guardian ordered to its end.
+/// The items of a session that this guardian ordered to its end.
 #[derive(Clone)]
 struct Own {
     session: u64,
     list: Arc<[Hash]>,
 }
 
-/// The other guardians as sources; they are asked until this goes.
+/// The other guardians as sources; they are polled until this value is dropped.
 pub struct Guardians {
-    /// Of so many guardians one at least says the truth.
+    /// Any set of this many guardians contains at least one honest guardian (f + 1).
     honest: usize,
-    /// So many must give the same list of items.
+    /// The number of guardians that must return the same list of items.
     needed: usize,
     own: Mutex<Option<Own>>,
     sources: BTreeMap<u16, Arc<Source>>,
     changed: watch::Receiver<()>,
-    /// Ends its tasks when it is dropped.
+    /// Stops its tasks when it is dropped.
     _tasks: JoinSet<()>,
 }
 
 impl Guardians {
-    /// Asks these guardians again and again how far they are. Records are proven by `keys`; `refused` counts those that
-    /// do not hold.
+    /// Polls these guardians for how many sessions they have finished. Records are proven by `keys`;
+    /// `refused` counts those that are not valid.
     pub fn watch(
         guardians: BTreeMap<u16, Guardian>,
         keys: &SessionKeys,
@@ -78,7 +79,7 @@ impl Guardians {
         Self { honest, needed, own: Mutex::default(), sources, changed, _tasks: tasks }
     }
 
-    /// The guardians that say they have finished that session, furthest ahead first.
+    /// Returns the guardians that claim to have finished the session, the one with the most sessions first.
     pub(crate) fn ahead(&self, session: u64) -> Vec<u16> {
         let asked = self.sources.iter().filter(|(_, source)| source.is_asked());
         let counts = asked.map(|(peer, source)| (source.count(), *peer));
@@ -91,18 +92,19 @@ impl Guardians {
         self.honest
     }
 
-    /// Records the items of a session that this guardian ordered to its end. An outcome with the same list is accepted from a
-    /// single guardian: the others may not have it, because a guardian that has finished a session does not order it any more.
+    /// Records the items of a session that this guardian ordered to its end. An outcome with the same list is
+    /// then accepted from a single guardian: the others may never have the outcome, because a guardian that
+    /// has finished a session no longer orders it.
     pub fn ordered(&self, session: u64, list: &[Hash]) {
         *self.own() = Some(Own { session, list: list.into() });
     }
 
-    /// Whether this guardian ordered that session to its end.
+    /// Returns whether this guardian ordered the session to its end.
     pub fn is_ordered(&self, session: u64) -> bool {
         self.list_of(session).is_some()
     }
 
-    /// How many guardians have to be ahead before they are asked for a record.
+    /// Returns how many guardians must have finished a session before they are asked for its record.
     fn enough(&self, session: u64) -> usize {
         if self.is_ordered(session) { 1 } else { self.needed }
     }
@@ -115,23 +117,24 @@ impl Guardians {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many must give the same list.
+    /// Returns how many guardians must return the same list.
     pub(crate) fn needed(&self) -> usize {
         self.needed
     }
 
-    /// The sources of these guardians, in their order.
+    /// Returns the sources of these guardians, in their order.
     pub(crate) fn sources(&self, peers: &[u16]) -> Vec<(u16, Arc<Source>)> {
         peers.iter().filter_map(|peer| Some((*peer, self.sources.get(peer)?.clone()))).collect()
     }
 
-    /// How many sessions a guardian said it has finished, if it answered when it was asked last.
+    /// Returns how many sessions each guardian claims to have finished; `None` if it did not answer the last
+    /// time.
     pub fn counts(&self) -> BTreeMap<u16, Option<u64>> {
         let answer = |source: &Source| (source.was_asked() && source.answers()).then(|| source.count());
         self.sources.iter().map(|(peer, source)| (*peer, answer(source))).collect()
     }
 
-    /// Waits until every guardian was asked how far it is, but no longer than that.
+    /// Waits until every guardian was asked how many sessions it has finished, for at most `patience`.
     pub async fn first_look(&self, patience: Duration) {
         let mut changed = self.changed.clone();
         let looked = async {
@@ -141,11 +144,12 @@ impl Guardians {
                 }
             }
         };
-        // Whether all answered makes no difference.
+        // It does not matter whether all answered.
         let _ = timeout(patience, looked).await;
     }
 
-    /// The record of a session that others finished a while ago; before that, ordering finishes it sooner.
+    /// Returns the record of a session that others finished a while ago; until then, ordering would finish it
+    /// sooner.
     pub async fn late_outcome(&self, session: u64) -> Fetched {
         let mut changed = self.changed.clone();
         while self.ahead(session).len() < self.enough(session) {
@@ -155,7 +159,7 @@ impl Guardians {
         self.outcome(session).await
     }
 
-    /// The record of a session, once a guardian has it.
+    /// Returns the record of a session, once a guardian has it.
     pub async fn outcome(&self, session: u64) -> Fetched {
         let mut changed = self.changed.clone();
         loop {
@@ -166,7 +170,7 @@ impl Guardians {
         }
     }
 
-    /// Asks those that are ahead.
+    /// Asks the guardians that have finished the session.
     async fn first_of(&self, session: u64) -> Option<Fetched> {
         let question = Question { session, needed: self.needed, own: self.list_of(session) };
         let Asked { fetched, failures } = ask(question, self.sources(&self.ahead(session))).await;
@@ -174,7 +178,7 @@ impl Guardians {
         fetched
     }
 
-    /// Waits until every guardian that answers says it has finished so many sessions.
+    /// Waits until every guardian that answers claims to have finished this many sessions.
     pub async fn all_have(&self, sessions: u64) {
         let mut changed = self.changed.clone();
         while !self.sources.values().all(|source| source.count() >= sessions || !source.answers()) {
@@ -184,11 +188,11 @@ impl Guardians {
         }
     }
 
-    /// A guardian gave nothing of use and is not asked for a while.
+    /// Notes that a guardian returned nothing useful; it is not asked for a while.
     pub(crate) fn disappointed(&self, peer: u16, session: u64, reason: &AskError) {
         let Some(source) = self.sources.get(&peer) else { return };
         match reason {
-            // Whoever looked at its record refused it.
+            // The code that checked its record has already refused it.
             AskError::Proof(_) => (),
             AskError::Client(ClientError::Unreadable { .. }) => source.refuse(session, reason),
             _ => {
@@ -198,35 +202,37 @@ impl Guardians {
         }
     }
 
-    /// Does not ask a guardian that misled for a while.
+    /// Stops asking a guardian that misled, for a while.
     pub fn distrust(&self, peer: u16) {
         self.sources.get(&peer).into_iter().for_each(|source| source.distrust());
     }
 
-    /// The records from a session on that so many others say they have that it must be true, in order.
+    /// Returns the records from a session on, in order, as far as enough other guardians claim to have them
+    /// that the claim must be true.
     pub fn catch_up(&self, from: u64) -> CatchUp<'_> {
         CatchUp::new(self, from)
     }
 }
 
-/// What came of asking guardians for a record.
+/// The result of asking guardians for a record.
 pub(crate) struct Asked {
-    /// The record, if enough of them gave it.
+    /// The record, if enough guardians returned it.
     pub(crate) fetched: Option<Fetched>,
-    /// Who gave nothing of use.
+    /// The guardians that returned nothing useful.
     pub(crate) failures: Vec<(u16, AskError)>,
 }
 
-/// What is asked for.
+/// A request for a record.
 pub(crate) struct Question {
     pub(crate) session: u64,
-    /// So many must give the same list,
+    /// The number of guardians that must return the same list,
     pub(crate) needed: usize,
-    /// unless it is this one, which this guardian ordered.
+    /// unless the list is this one, which this guardian ordered.
     pub(crate) own: Option<Arc<[Hash]>>,
 }
 
-/// Asks as many as must give the same list, and the next one when one of them gave another one, nothing, or takes its time.
+/// Asks as many guardians as must return the same list, and a further one if one of them returns another
+/// list, fails, or is slow.
 pub(crate) async fn ask(question: Question, sources: Vec<(u16, Arc<Source>)>) -> Asked {
     let Question { session, needed, own } = question;
     let mut left = sources.into_iter();
@@ -259,7 +265,7 @@ pub(crate) async fn ask(question: Question, sources: Vec<(u16, Arc<Source>)>) ->
     }
 }
 
-/// Waits until a guardian was asked; for ever if there is none.
+/// Waits until a guardian was asked; forever if there are no guardians.
 async fn wait(changed: &mut watch::Receiver<()>) {
     if changed.changed().await.is_err() {
         std::future::pending::<()>().await;

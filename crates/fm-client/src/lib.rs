@@ -1,11 +1,11 @@
-//! Guardians asked over their interfaces, by a guardian that was away and by the tools.
+//! Queries guardians over their interfaces, for a guardian that was away and for the tools.
 //!
-//! [`Guardian`] is one of them. [`Guardians`] asks all others how far they are, and fetches what they finished from several
-//! at a time.
+//! [`Guardian`] is one of them. [`Guardians`] polls all others for how many sessions they have finished, and
+//! fetches these from several at a time.
 //!
-//! Invariants: a record that comes out of here was proven by the guardians' signatures; a guardian whose answer did not
-//! hold, or that does not give what it says it has, is not asked for a while; a guardian that stalls delays nobody
-//! longer than [`HEDGE`]; memory for what is fetched ahead is bounded.
+//! Invariants: a record that this crate returns was proven by the guardians' signatures; a guardian whose
+//! answer was not valid, or that does not return what it claims to have, is not asked for a while; a guardian
+//! that stalls delays no caller longer than [`HEDGE`]; memory for what is fetched ahead is bounded.
 
 mod catch_up;
 mod encoding;
@@ -24,7 +24,7 @@ pub use own::{AddressError, address_of, own_address, wait_for};
 pub use source::{Ambiguous, AskError};
 pub use submit::SubmitError;
 
-/// Sessions that are fetched ahead, at most.
+/// The most sessions that are fetched ahead.
 pub const AHEAD: usize = 16;
-/// Questions to one guardian that wait for their answers, at most.
+/// The most requests to one guardian that wait for their answers.
 pub const AT_A_TIME: usize = 8;

@@ -1,4 +1,4 @@
-//! The guardian whose data directory is at hand, asked from a program that does nothing else.
+//! Queries the guardian of a local data directory, from a program that does nothing else meanwhile.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub enum AddressError {
     /// A file cannot be read, or is not what it should be.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// It names no such guardian.
+    /// The file does not name the guardian.
     #[error("{} does not name guardian {peer}", path.display())]
     Missing {
         /// The file.
@@ -21,7 +21,7 @@ pub enum AddressError {
         /// The guardian.
         peer: u16,
     },
-    /// The guardian is not reached over WebSocket.
+    /// The guardian cannot be reached over WebSocket.
     #[error("guardian {peer} is reached over iroh alone ({url}), which this program does not speak")]
     OverIroh {
         /// The guardian.
@@ -31,18 +31,18 @@ pub enum AddressError {
     },
 }
 
-/// The address of the interface of the guardian with that data directory.
+/// Returns the address of the interface of the guardian with this data directory.
 ///
 /// # Errors
-/// If its files do not name it, or it is not reached over WebSocket.
+/// If its files do not name it, or it cannot be reached over WebSocket.
 pub fn own_address(directory: &Path) -> Result<String, AddressError> {
     address_of(directory, GuardianFiles::open(directory)?.identity()?)
 }
 
-/// The address of the interface of a guardian of the federation that a data directory is of.
+/// Returns the address of the interface of a guardian in the federation of a data directory.
 ///
 /// # Errors
-/// If its files do not name it, or it is not reached over WebSocket.
+/// If the files do not name it, or it cannot be reached over WebSocket.
 pub fn address_of(directory: &Path, peer: u16) -> Result<String, AddressError> {
     let config = GuardianFiles::open(directory)?.consensus()?;
     match config.guardians.get(&peer) {
@@ -54,10 +54,10 @@ pub fn address_of(directory: &Path, peer: u16) -> Result<String, AddressError> {
     }
 }
 
-/// Waits for an answer where nothing else is to be done meanwhile.
+/// Waits for an answer in a program that has nothing else to do meanwhile.
 ///
 /// # Errors
-/// If the system gives no means to wait.
+/// If the system cannot set up the wait.
 pub fn wait_for<T>(answer: impl Future<Output = T>) -> io::Result<T> {
     Ok(Builder::new_current_thread().enable_all().build()?.block_on(answer))
 }

@@ -18,23 +18,24 @@ use tracing::{debug, warn};
 use crate::AT_A_TIME;
 use crate::guardian::Guardian;
 
-/// Between two questions how many sessions a guardian has finished.
+/// The interval at which a guardian is asked how many sessions it has finished.
 const ASK_AFTER: Duration = Duration::from_secs(1);
 const COUNT_PATIENCE: Duration = Duration::from_secs(5);
 const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a guardian that misled is not asked.
 const DISTRUST: Duration = Duration::from_secs(60);
-/// How long one that gave nothing is not asked: it may only have been busy. Twice as long each further time, up to
-/// [`DISTRUST`].
+/// How long a guardian that returned nothing is not asked: it may only have been busy. Doubles each further
+/// time, up to [`DISTRUST`].
 const REST: Duration = Duration::from_secs(3);
 
-/// A record above this is looked through aside: a guardian can make that take as long as it likes.
+/// The size above which a record is checked on another thread: a guardian can make that take arbitrarily
+/// long.
 const LARGE: usize = 1 << 20;
 
-/// Why a guardian gave nothing of use.
+/// Why a guardian returned nothing useful.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// It does not answer, or with an error.
+    /// The guardian does not answer, or answers with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The program ends.
@@ -45,37 +46,37 @@ pub enum AskError {
     Proof(#[from] OutcomeError),
 }
 
-/// What becomes of a record whose header fits a shorter list too.
+/// What to do with a record whose header also matches a shorter list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ambiguous {
-    /// It is refused: where nodes alone order, nobody signs one.
+    /// Refuse it: if only nodes order, none of them signs such a record.
     Refused,
-    /// Servers sign such ones. Every record, for any may be one of two, counts only once so many guardians gave the same
-    /// list that one of them at least is honest.
+    /// Servers sign such records. Therefore any record may be one of two, and counts only after f + 1
+    /// guardians returned the same list: at least one of them is honest.
     Vouched,
 }
 
 pub(crate) struct Source {
     peer: u16,
     guardian: Guardian,
-    /// Records of all guardians that did not hold.
+    /// The number of invalid records from all guardians.
     refused: Arc<AtomicU64>,
     ambiguous: Ambiguous,
     keys: Arc<SessionKeys>,
     places: Semaphore,
     rest: Mutex<Rest>,
-    /// How many sessions it says it has finished.
+    /// How many sessions the guardian claims to have finished.
     count: watch::Sender<u64>,
-    /// Whether it answered when it was asked last.
+    /// Whether it answered the last request.
     answers: AtomicBool,
-    /// Whether it was asked.
+    /// Whether it was ever asked.
     asked: AtomicBool,
 }
 
-/// The time in which a guardian is not asked.
+/// The time during which a guardian is not asked.
 struct Rest {
     until: Option<Instant>,
-    /// How long the next one is, if it gives nothing again.
+    /// How long the next one will be, if the guardian returns nothing again.
     next: Duration,
 }
 
@@ -118,25 +119,26 @@ impl Source {
         self.asked.load(Relaxed)
     }
 
-    /// Whether it is asked for records now.
+    /// Returns whether the guardian is currently asked for records.
     pub(crate) fn is_asked(&self) -> bool {
         self.rest().until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// It misled.
+    /// Notes that the guardian misled.
     pub(crate) fn distrust(&self) {
         self.rest().until = Some(Instant::now() + DISTRUST);
         self.guardian.hang_up();
     }
 
-    /// It gave what does not hold, and is not asked for long; that is worth a warning.
+    /// Notes that the guardian returned an invalid record: logs a warning, and does not ask it for a long
+    /// time.
     pub(crate) fn refuse(&self, session: u64, reason: &AskError) {
         self.refused.fetch_add(1, Relaxed);
         warn!(guardian = self.peer, session, %reason, "outcome refused");
         self.distrust();
     }
 
-    /// It gave nothing; several questions that failed together count once.
+    /// Notes that the guardian returned nothing; several requests that failed together count once.
     pub(crate) fn leave_alone(&self) {
         let mut rest = self.rest();
         let now = Instant::now();
@@ -152,15 +154,15 @@ impl Source {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The proven record of a session, and the leaves of its items.
+    /// Returns the proven record of a session, and the leaves of its items.
     pub(crate) async fn record(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let (record, room) = self.guardian.record(session, RECORD_PATIENCE).await?;
         let source = self.clone();
         let is_large = record.len() > LARGE;
-        // Until it is proven it takes its room, whether anybody still waits for it or not; nor is a guardian spared that
-        // misleads those who have no time.
+        // The record takes memory until it is proven, even if no caller waits for it any more. And a guardian
+        // that misled is noted even if its callers had no time.
         let prove = move || {
             let _room = room;
             source.prove(session, record)
@@ -187,7 +189,7 @@ impl Source {
         }
     }
 
-    /// Asks again and again how far it is, and tells when it was asked.
+    /// Polls the guardian for how many sessions it has finished, and notifies `change` after each answer.
     pub(crate) async fn watch(self: Arc<Self>, change: Arc<watch::Sender<()>>) {
         loop {
             match self.ask_count().await {

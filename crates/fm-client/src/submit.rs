@@ -1,4 +1,4 @@
-//! A transaction submitted to a guardian, and what it says of it.
+//! Submits a transaction to a guardian, and queries its result.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use serde_json::json;
 use crate::encoding::{unwrap_bytes, wrap_bytes};
 use crate::guardian::Guardian;
 
-/// A guardian is not asked to wait longer than this at a time.
+/// The longest wait that a guardian is asked for at a time.
 const ONE_WAIT: Duration = Duration::from_secs(60);
 
-/// Why a transaction was not taken.
+/// Why a transaction was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// The guardian does not answer, or with an error.
+    /// The guardian does not answer, or answers with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The guardian refuses the transaction.
@@ -24,10 +24,10 @@ pub enum SubmitError {
     Refused {
         /// Its address.
         url: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The answer cannot be read, or speaks of another transaction.
+    /// The answer cannot be read, or concerns another transaction.
     #[error("{url} does not say what became of the transaction")]
     Unclear {
         /// Its address.
@@ -36,10 +36,10 @@ pub enum SubmitError {
 }
 
 impl Guardian {
-    /// Submits a transaction; its id, if it was taken.
+    /// Submits a transaction and returns its id.
     ///
     /// # Errors
-    /// If it was not.
+    /// If the guardian did not accept it for ordering.
     pub async fn submit(&self, transaction: &Transaction, patience: Duration) -> Result<Hash, SubmitError> {
         let url = || self.url().to_owned();
         let params = wrap_bytes(&transaction.to_bytes(Dialect::MODERN));
@@ -55,17 +55,17 @@ impl Guardian {
         }
     }
 
-    /// Waits until a transaction is accepted, but no longer than that; whether it is.
+    /// Waits for at most `patience` until a transaction is accepted, and returns whether it is.
     ///
     /// # Errors
-    /// If the guardian does not answer, or with an error.
+    /// If the guardian does not answer, or answers with an error.
     pub async fn accepts(&self, transaction: &Transaction, patience: Duration) -> Result<bool, SubmitError> {
         let (params, start) = (json!(hex::encode(transaction.txid().0)), Instant::now());
         loop {
             let left = patience.saturating_sub(start.elapsed());
             match self.ask("await_transaction", None, &params, left.min(ONE_WAIT)).await {
                 Ok(_) => return Ok(true),
-                // A guardian lets nobody wait for ever: it is asked again.
+                // A guardian limits how long a request waits: ask again.
                 Err(ClientError::Refused { source, .. }) if source.code == RpcError::NOT_YET => (),
                 Err(ClientError::TimedOut { .. }) => (),
                 Err(error) => return Err(error.into()),
@@ -77,7 +77,7 @@ impl Guardian {
     }
 }
 
-/// The error of a submission in words.
+/// Decodes the error of a submission as text.
 fn read_refusal(error: &[u8]) -> Result<String, DecodeError> {
     let mut reader = Reader::new(error, Dialect::MODERN);
     let variant = reader.u64()?;

@@ -1,4 +1,4 @@
-//! Guardians that lie, stall and answer nonsense beside honest ones, over real sockets.
+//! Guardians that lie, stall and answer nonsense, together with honest ones, over real sockets.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -26,43 +26,43 @@ const FINISHED: u64 = 40;
 const SHORT: &[&[u8]] = &[b"a", b"b", b"c"];
 const LONG: &[&[u8]] = &[b"a", b"b", b"c", b"c"];
 
-/// Large records are read one at a time by the whole process: tests with such ones, too.
+/// The process reads large records one at a time: tests with such records take turns as well.
 static LARGE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[derive(Clone, Copy, Debug)]
 enum Manner {
     Honest,
-    /// Gives text that is no record.
+    /// Returns text that is not a record.
     Nonsense,
-    /// Gives a record of very small items, which take a hundred times its bytes.
+    /// Returns a record of very small items, which take a hundred times its bytes.
     Crumbs,
-    /// Gives one that is too long to be read beside others.
+    /// Returns a record that is too long to be read in parallel with others.
     Mountain,
-    /// Gives the record of another session.
+    /// Returns the record of another session.
     OtherSession,
-    /// Gives a record with one changed bit, wherever it is.
+    /// Returns a record with one changed bit, anywhere in it.
     Changed,
-    /// Gives a record with fewer signatures than a threshold.
+    /// Returns a record with fewer signatures than the threshold.
     Unsigned,
-    /// Says it has it, and never gives it.
+    /// Claims to have the record, and never returns it.
     Silent,
-    /// Is busy when it is asked for the first time.
+    /// Is busy at the first request.
     BusyOnce,
-    /// Gives a record of three items.
+    /// Returns a record of three items.
     Short,
-    /// Gives one of four, the last of which is repeated: the same header and signatures.
+    /// Returns a record of four items, the last of which is repeated: the same header and signatures.
     Long,
 }
 
 struct Fake {
     manner: Manner,
     secrets: Arc<Vec<SigningKey>>,
-    /// How many records it was asked for.
+    /// How many records were requested.
     asked: Arc<AtomicU64>,
 }
 
 impl Fake {
-    /// Serves on a port of its own: its address, and how many records it was asked for.
+    /// Serves on a port of its own; returns its address, and the count of requested records.
     async fn serve(manner: Manner) -> (String, Arc<AtomicU64>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -79,7 +79,7 @@ fn keys() -> (Arc<Vec<SigningKey>>, SessionKeys) {
     (Arc::new(secrets), SessionKeys::new(&public).unwrap())
 }
 
-/// A session without items, signed by so many.
+/// Makes a session without items, with this many signatures.
 fn record(secrets: &[SigningKey], session: u64, signers: usize) -> Vec<u8> {
     record_of(secrets, session, signers, &[])
 }
@@ -93,7 +93,7 @@ fn leaf(vote: &&[u8]) -> Hash {
     sha256(&[&item(vote)])
 }
 
-/// A session with these votes, signed by so many.
+/// Makes a session with these votes and this many signatures.
 fn record_of(secrets: &[SigningKey], session: u64, signers: usize, votes: &[&[u8]]) -> Vec<u8> {
     let items: Vec<Vec<u8>> = votes.iter().map(item).collect();
     let public: BTreeMap<u16, _> = (0..).zip(secrets.iter().map(SigningKey::public_key)).collect();
@@ -110,7 +110,7 @@ fn record_of(secrets: &[SigningKey], session: u64, signers: usize, votes: &[&[u8
     signed_record(outcome.as_bytes(), &signatures)
 }
 
-/// Items of three bytes.
+/// Makes items of three bytes.
 fn crumbs(count: usize) -> Vec<u8> {
     let mut record = Writer::new(Dialect::MODERN);
     record.count(count);
@@ -170,7 +170,7 @@ async fn guardians_where(manners: &[Manner], ambiguous: Ambiguous) -> Guardians 
     let keys = keys().1;
     let mut urls = BTreeMap::new();
     for (peer, manner) in (0..).zip(manners) {
-        // Nobody is where it announced that it would be.
+        // No guardian is at the address that it announced.
         let guardian = Guardian::new("ws://127.0.0.1:1/");
         urls.insert(peer, guardian.or_at(Fake::serve(*manner).await.0));
     }
@@ -213,7 +213,7 @@ async fn honest_is_found(first: Manner, second: Manner) {
     }
 }
 
-/// It may be the only one that has the session: then nobody can wait a minute for it.
+/// It may be the only one that has the session, so waiting a minute for it is too long.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_busy_once_is_asked_again_soon() {
     let guardians = guardians(&[Manner::Nonsense, Manner::BusyOnce]).await;
@@ -237,14 +237,14 @@ async fn all_is_fetched_in_order_from_those_that_give_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_alone_that_claims_to_be_ahead_is_not_waited_for() {
     assert!(guardians(&[Manner::Honest]).await.catch_up(7).next().await.is_none());
-    // Two of them must be believed, give nothing, and are then asked no more.
+    // Two of them must be believed, return nothing, and are then no longer asked.
     let liars = guardians(&[Manner::Nonsense, Manner::Unsigned, Manner::OtherSession]).await;
     assert!(liars.catch_up(7).next().await.is_none());
     assert!(liars.catch_up(7).next().await.is_none());
     assert_eq!(liars.counts().len(), 3);
 }
 
-/// The signatures are over either list: what two of the three others give is what an honest one has.
+/// The signatures cover either list: what two of the three others return is what an honest one has.
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_servers_a_list_counts_once_two_guardians_gave_it() {
     let mut cases = JoinSet::new();
@@ -281,7 +281,8 @@ async fn one_is_not(manners: [Manner; 3]) {
     assert!(waited.is_err(), "{manners:?}");
 }
 
-/// What a guardian ordered itself needs nobody else who vouches for it; a list that it did not order still does.
+/// A list that this guardian ordered itself needs no second guardian to confirm it; a list that it did not
+/// order still does.
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_servers_one_guardian_is_enough_for_what_was_ordered_here() {
     let (secrets, leaves) = (keys().0, |votes: &[&[u8]]| votes.iter().map(leaf).collect::<Vec<_>>());
@@ -297,14 +298,14 @@ async fn beside_servers_one_guardian_is_enough_for_what_was_ordered_here() {
         liars.ordered(5, &leaves(votes));
         assert!(timeout(Duration::from_secs(4), liars.late_outcome(5)).await.is_err());
     }
-    // It is the only one that says it has the session.
+    // It is the only one that claims to have the session.
     let alone = guardians_where(&[Manner::Long], Ambiguous::Vouched).await;
     assert!(timeout(Duration::from_secs(4), alone.late_outcome(5)).await.is_err());
     alone.ordered(5, &leaves(LONG));
     assert_eq!(timeout(Duration::from_secs(4), alone.late_outcome(5)).await.unwrap().peer, 0);
 }
 
-/// Where nodes alone order, nobody signs the long one.
+/// If only nodes order, none of them signs the long one.
 #[tokio::test(flavor = "multi_thread")]
 async fn among_nodes_alone_a_repeated_end_is_refused() {
     for manners in [[Manner::Long, Manner::Short, Manner::Long], [Manner::Short, Manner::Long, Manner::Long]]
@@ -314,11 +315,12 @@ async fn among_nodes_alone_a_repeated_end_is_refused() {
     }
 }
 
-/// A session may end while a record of it is looked at: whoever asked is gone, and the record still takes its room.
+/// A session may end while a record of it is checked: then the caller is gone, but the record still takes its
+/// memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_large_record_is_in_memory_at_a_time_and_is_looked_at_to_the_end() {
     let _alone = LARGE.lock().await;
-    // Nothing is looked at before this goes.
+    // No record is checked before this value is dropped.
     let (looking, wait) = mpsc::channel::<()>();
     let wait = Arc::new(std::sync::Mutex::new(wait));
     for _ in 0..2 {
@@ -330,7 +332,8 @@ async fn one_large_record_is_in_memory_at_a_time_and_is_looked_at_to_the_end() {
     let urls = BTreeMap::from([(0, Guardian::new(url))]);
     let guardians = Guardians::watch(urls, &keys().1, Ambiguous::Refused, refused.clone());
     guardians.first_look(Duration::from_secs(10)).await;
-    // Once beside others, once by itself; the record is there well before whoever asked has gone.
+    // Requested once in parallel with others and once alone; the record arrives well before the caller is
+    // gone.
     assert!(timeout(Duration::from_secs(6), guardians.outcome(3)).await.is_err());
     assert_eq!(asked.load(Relaxed), 2);
     let (url, asked) = Fake::serve(Manner::Mountain).await;

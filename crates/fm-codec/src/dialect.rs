@@ -1,7 +1,7 @@
-//! The facts in which one Fedimint version's encoding differs from another's, as data.
+//! The differences between the encodings of Fedimint's versions, as data.
 //!
-//! Invariant: a `Dialect` says everything the reader and the writer need to know; no other code asks for a
-//! version.
+//! Invariant: a `Dialect` holds everything that the reader and the writer need to know; no other code asks
+//! for a version.
 
 /// How integers wider than a byte are written, in values and in database keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,21 +23,21 @@ pub enum EnumBody {
     Prefixed,
 }
 
-/// How a module's own value is framed behind its module instance id.
+/// How a module's own value is framed after its module instance id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ModuleFraming {
     /// No length: only the module itself knows where its value ends (before 2023-07-11).
     Unframed,
     /// A 32-bit length in the dialect's integers (2023-07-11 to 2023-07-19).
     Length32,
-    /// A length like that of any byte string (from 2023-07-19).
+    /// A length as for any byte string (from 2023-07-19).
     Length64,
 }
 
 /// How strictly the keys of maps and the members of sets are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MapOrder {
-    /// Duplicates are refused, order is not looked at (up to v0.2).
+    /// Duplicates are refused, the order is not checked (up to v0.2).
     Unique,
     /// Each key must be greater than the one before it (from v0.3).
     Ascending,
@@ -46,13 +46,13 @@ pub enum MapOrder {
 /// One dialect of the consensus encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Dialect {
-    /// Integer form.
+    /// The form of integers.
     pub integers: Integers,
-    /// Enum framing.
+    /// The framing of enums.
     pub enum_body: EnumBody,
-    /// Module value framing.
+    /// The framing of module values.
     pub module_framing: ModuleFraming,
-    /// Order asked of maps and sets.
+    /// The order required of maps and sets.
     pub map_order: MapOrder,
 }
 

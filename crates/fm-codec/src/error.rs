@@ -6,7 +6,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("at byte {offset}: {kind}")]
 pub struct DecodeError {
-    /// Offset from the start of the input.
+    /// The offset from the start of the input.
     pub offset: usize,
     /// What was found there.
     pub kind: DecodeErrorKind,
@@ -26,7 +26,7 @@ pub enum DecodeErrorKind {
     /// The value is whole and bytes follow it.
     #[error("{left} bytes follow the end of the value")]
     TrailingBytes {
-        /// Number of bytes behind the value.
+        /// The number of bytes after the value.
         left: usize,
     },
     /// A BigSize integer in a form longer than it needs.
@@ -57,13 +57,13 @@ pub enum DecodeErrorKind {
         /// The variant index.
         variant: u64,
     },
-    /// A key that is no point of its curve.
+    /// A key that is not a point of its curve.
     #[error("not a public key")]
     NotAPublicKey,
     /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,
-    /// A length or count that the rest of the input cannot hold.
+    /// A length or count that exceeds the rest of the input.
     #[error("length {length} is beyond the {left} bytes that are left")]
     LengthBeyondInput {
         /// Declared length or count.
@@ -71,7 +71,7 @@ pub enum DecodeErrorKind {
         /// Bytes that are left.
         left: usize,
     },
-    /// A value larger than its reader has memory for.
+    /// A value larger than its reader allows.
     #[error("a value of {length} bytes, and at most {most} are decoded")]
     ValueTooLarge {
         /// Its length.
@@ -79,7 +79,7 @@ pub enum DecodeErrorKind {
         /// The limit.
         most: usize,
     },
-    /// More elements of lists, maps and sets than the caller has memory for.
+    /// More elements of lists, maps and sets than the caller allows.
     #[error("a list of {count} elements, and only {left} more are read in one record")]
     TooManyElements {
         /// Declared count.
@@ -93,13 +93,13 @@ pub enum DecodeErrorKind {
     /// A key that is smaller than the one before it.
     #[error("keys of a map or set are not ascending")]
     UnsortedKey,
-    /// A length-prefixed body with bytes left behind its last field.
+    /// A length-prefixed body with bytes left after its last field.
     #[error("{left} bytes follow the last field of the body")]
     BodyNotConsumed {
-        /// Number of bytes behind the last field.
+        /// The number of bytes after the last field.
         left: usize,
     },
-    /// A module value in a dialect that does not say where it ends.
+    /// A module value in a dialect that does not record where it ends.
     #[error("module value without a length: its end cannot be found without the module's own decoder")]
     UnframedModuleValue,
     /// The value does not encode to the bytes that it was decoded from.

@@ -1,11 +1,11 @@
-//! Bytes to values and back: Fedimint's consensus encoding in every dialect that it ever had.
+//! Converts bytes to values and back: Fedimint's consensus encoding in every dialect that it ever had.
 //!
 //! Invariants:
 //! - Decoding is strict: [`decode_exact`] accepts a value only if every byte is consumed and encoding the
-//!   value again yields the very same bytes.
-//! - No length is believed before it was checked against the bytes that remain, so a decoder allocates at
-//!   most a small multiple of its input.
-//! - Every error carries the offset at which the input stopped making sense.
+//!   value again yields the same bytes.
+//! - A length is used only after it was checked against the bytes that remain, so a decoder allocates at most
+//!   a small multiple of its input.
+//! - Every error has the offset at which the input stopped making sense.
 
 mod dialect;
 mod error;
@@ -28,7 +28,10 @@ pub const MAX_DECODE_SIZE: usize = 16_000_000;
 
 /// A value that reads itself from the consensus encoding.
 pub trait Decode: Sized {
-    /// Reads one value, leaving the reader behind its last byte.
+    /// Reads one value, leaving the reader after its last byte.
+    ///
+    /// # Errors
+    /// If the bytes are not the encoding of such a value in the reader's dialect.
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
@@ -37,7 +40,7 @@ pub trait Encode {
     /// Appends the value to the writer, in the writer's dialect.
     fn encode(&self, writer: &mut Writer);
 
-    /// The encoding of this value alone.
+    /// Returns the encoding of this value alone.
     fn to_bytes(&self, dialect: Dialect) -> Vec<u8> {
         let mut writer = Writer::new(dialect);
         self.encode(&mut writer);

@@ -1,18 +1,18 @@
-//! Values of modules: an instance id and opaque bytes, never looked into.
+//! Values of modules: an instance id and opaque bytes, which are not interpreted.
 
 use crate::{Decode, DecodeError, DecodeErrorKind, Encode, ModuleFraming, Reader, Writer};
 
 /// An input, output or item of a module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModuleValue {
-    /// Which module instance the value belongs to.
+    /// The module instance that the value belongs to.
     pub instance: u16,
     /// The module's own encoding, as it was stored.
     pub body: Vec<u8>,
 }
 
 impl ModuleValue {
-    /// The least number of bytes that a module value takes in any dialect.
+    /// The least number of bytes of a module value in any dialect.
     pub const LEAST_BYTES: usize = 2;
 }
 

@@ -1,7 +1,7 @@
-//! Reading primitive values, with every length checked before it is believed.
+//! Reads primitive values, and checks every length before it is used.
 //!
-//! Invariants: the position only moves forward, never beyond the input, and a failed read leaves an error
-//! with the offset at which the failing value began.
+//! Invariants: the position only moves forward, never past the end of the input; the error of a failed read
+//! has the offset at which the failing value began.
 
 use crate::{Decode, DecodeError, DecodeErrorKind, Dialect, EnumBody, Integers, MapOrder};
 
@@ -12,27 +12,28 @@ pub struct Reader<'a> {
     position: usize,
     end: usize,
     dialect: Dialect,
-    /// Elements of lists, maps and sets that may still be read.
+    /// The number of elements of lists, maps and sets that may still be read.
     elements: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the start of `input`.
+    /// Creates a reader at the start of `input`.
     pub fn new(input: &'a [u8], dialect: Dialect) -> Self {
         Self { input, position: 0, end: input.len(), dialect, elements: usize::MAX }
     }
 
-    /// The same reader, for at most `elements` elements of lists, maps and sets, nested ones included.
+    /// Limits the reader to `elements` elements of lists, maps and sets, including nested ones.
     ///
-    /// An element may take a single byte of the input and a hundred in memory: the bytes alone bound nothing.
+    /// An element may take a single byte of the input and a hundred in memory, so the bytes alone limit
+    /// nothing.
     #[must_use]
     pub fn limited(self, elements: usize) -> Self {
         Self { elements, ..self }
     }
 
-    /// Reads a value from bytes that were taken from this input, all of them, in a dialect of their own.
+    /// Reads a value from all of `bytes`, which were taken from this input, in another dialect.
     ///
-    /// Its elements count with those of this reader. The offset of an error is one in the bytes.
+    /// Its elements count towards the limit of this reader. The offset of an error is relative to `bytes`.
     ///
     /// # Errors
     /// If the value does not decode, or does not end with the bytes.
@@ -49,27 +50,30 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The dialect that this reader reads.
+    /// Returns the dialect of this reader.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// Offset of the next byte from the start of the input.
+    /// Returns the offset of the next byte from the start of the input.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// Bytes that are left (inside the current body, if one is being read).
+    /// Returns the number of bytes that are left (inside the current body, if one is being read).
     pub fn left(&self) -> usize {
         self.end - self.position
     }
 
-    /// An error at the current position.
+    /// Makes an error at the current position.
     pub fn error(&self, kind: DecodeErrorKind) -> DecodeError {
         DecodeError { offset: self.position, kind }
     }
 
-    /// The next `count` bytes.
+    /// Reads the next `count` bytes.
+    ///
+    /// # Errors
+    /// If fewer bytes are left.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         if count > self.left() {
             return Err(self.error(DecodeErrorKind::UnexpectedEnd { needed: count, left: self.left() }));
@@ -79,24 +83,33 @@ impl<'a> Reader<'a> {
         Ok(&self.input[start..self.position])
     }
 
-    /// The bytes from an earlier position to the current one.
+    /// Returns the bytes from an earlier position to the current one.
     pub fn since(&self, start: usize) -> &'a [u8] {
         &self.input[start..self.position]
     }
 
-    /// A fixed array of bytes; arrays carry no length.
+    /// Reads a fixed array of bytes; arrays have no length prefix.
+    ///
+    /// # Errors
+    /// If fewer bytes are left.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
-    /// One byte; a byte is one byte in every dialect.
+    /// Reads one byte; a byte is one byte in every dialect.
+    ///
+    /// # Errors
+    /// If no byte is left.
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// A 16-bit integer.
+    /// Reads a 16-bit integer.
+    ///
+    /// # Errors
+    /// If the input ends, or the integer is not in its shortest form or does not fit 16 bits.
     pub fn u16(&mut self) -> Result<u16, DecodeError> {
         self.narrow(|reader| match reader.dialect.integers {
             Integers::FixedLe => Ok(u16::from_le_bytes(reader.array()?).into()),
@@ -105,7 +118,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A 32-bit integer.
+    /// Reads a 32-bit integer.
+    ///
+    /// # Errors
+    /// If the input ends, or the integer is not in its shortest form or does not fit 32 bits.
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.narrow(|reader| match reader.dialect.integers {
             Integers::FixedLe => Ok(u32::from_le_bytes(reader.array()?).into()),
@@ -114,7 +130,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A 64-bit integer.
+    /// Reads a 64-bit integer.
+    ///
+    /// # Errors
+    /// If the input ends, or the integer is not in its shortest form.
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         match self.dialect.integers {
             Integers::FixedLe => Ok(u64::from_le_bytes(self.array()?)),
@@ -148,7 +167,10 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A boolean, or the flag of an optional value.
+    /// Reads a boolean, or the flag of an optional value.
+    ///
+    /// # Errors
+    /// If no byte is left, or the byte is neither 0 nor 1.
     pub fn flag(&mut self) -> Result<bool, DecodeError> {
         let offset = self.position;
         match self.u8()? {
@@ -158,7 +180,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An optional value.
+    /// Reads an optional value.
+    ///
+    /// # Errors
+    /// If the flag cannot be read, or `read` fails.
     pub fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
@@ -166,14 +191,18 @@ impl<'a> Reader<'a> {
         if self.flag()? { read(self).map(Some) } else { Ok(None) }
     }
 
-    /// A count of elements that take at least `least` bytes each (zero counts as one).
+    /// Reads a count of elements that take at least `least` bytes each (zero counts as one).
+    ///
+    /// # Errors
+    /// If the count cannot be read, or the bytes that are left cannot hold this many elements.
     pub fn count(&mut self, least: usize) -> Result<usize, DecodeError> {
         let offset = self.position;
         let length = self.u64()?;
         self.bounded(length, least, offset)
     }
 
-    /// A count of elements that take at least `least` bytes each, taken off the elements that may be read.
+    /// Reads a count of elements that take at least `least` bytes each, and subtracts it from the elements
+    /// that may be read.
     fn elements(&mut self, least: usize) -> Result<usize, DecodeError> {
         let offset = self.position;
         let count = self.count(least)?;
@@ -193,13 +222,19 @@ impl<'a> Reader<'a> {
             .ok_or(DecodeError { offset, kind: DecodeErrorKind::LengthBeyondInput { length, left } })
     }
 
-    /// A byte string with its length.
+    /// Reads a byte string with its length.
+    ///
+    /// # Errors
+    /// If the length cannot be read, or fewer bytes are left.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let length = self.count(1)?;
         self.take(length)
     }
 
-    /// A byte string whose length is a 32-bit integer.
+    /// Reads a byte string whose length is a 32-bit integer.
+    ///
+    /// # Errors
+    /// If the length cannot be read, or fewer bytes are left.
     pub fn bytes_with_u32_length(&mut self) -> Result<&'a [u8], DecodeError> {
         let offset = self.position;
         let length = self.u32()?;
@@ -207,7 +242,10 @@ impl<'a> Reader<'a> {
         self.take(length)
     }
 
-    /// UTF-8 text with its length.
+    /// Reads UTF-8 text with its length.
+    ///
+    /// # Errors
+    /// If the bytes cannot be read, or are not UTF-8.
     pub fn text(&mut self) -> Result<String, DecodeError> {
         let offset = self.position;
         let bytes = self.bytes()?;
@@ -216,14 +254,17 @@ impl<'a> Reader<'a> {
         Ok(text.to_owned())
     }
 
-    /// A list of values that take at least `least` bytes each.
+    /// Reads a list of values that take at least `least` bytes each.
+    ///
+    /// # Errors
+    /// If the count cannot be read or exceeds the input or the limit of elements, or `read` fails.
     pub fn list<T>(
         &mut self,
         least: usize,
         mut read: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Vec<T>, DecodeError> {
         let count = self.elements(least)?;
-        // A count is bounded by the bytes that are left, an element in memory is not: start small.
+        // The bytes that are left bound the count, but not the size of an element in memory: start small.
         let mut list = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
             list.push(read(self)?);
@@ -231,7 +272,11 @@ impl<'a> Reader<'a> {
         Ok(list)
     }
 
-    /// The entries of a map, in the order and with the strictness of the dialect.
+    /// Reads the entries of a map, in the order and with the strictness of the dialect.
+    ///
+    /// # Errors
+    /// If the count cannot be read or exceeds the input or the limit of elements, `key` or `value` fails, a
+    /// key occurs twice, or keys are out of an order that the dialect requires.
     pub fn map<K: Ord + Clone, V>(
         &mut self,
         least: usize,
@@ -256,7 +301,11 @@ impl<'a> Reader<'a> {
         Ok(map)
     }
 
-    /// The members of a set, with the strictness of the dialect.
+    /// Reads the members of a set, with the strictness of the dialect.
+    ///
+    /// # Errors
+    /// If the count cannot be read or exceeds the input or the limit of elements, `key` fails, a member
+    /// occurs twice, or members are out of an order that the dialect requires.
     pub fn set<K: Ord + Clone>(
         &mut self,
         least: usize,
@@ -265,9 +314,13 @@ impl<'a> Reader<'a> {
         Ok(self.map(least, key, |_| Ok(()))?.into_keys().collect())
     }
 
-    /// An enum: `read` gets the variant index and a reader that ends where the variant's body ends.
+    /// Reads an enum: `read` gets the variant index and a reader that ends where the variant's body ends.
     ///
-    /// In a dialect without enum lengths the body ends where `read` stops.
+    /// In a dialect without enum lengths, the body ends where `read` stops.
+    ///
+    /// # Errors
+    /// If the index or the length of the body cannot be read, `read` fails, or it leaves bytes of a body that
+    /// has a length.
     pub fn variant<T>(
         &mut self,
         read: impl FnOnce(&mut Self, u64) -> Result<T, DecodeError>,
@@ -283,6 +336,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Runs `read` on the next `length` bytes, all of which it must consume.
+    ///
+    /// # Errors
+    /// If fewer bytes are left, `read` fails, or it leaves bytes.
     pub fn within<T>(
         &mut self,
         length: usize,
@@ -302,12 +358,18 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// A value of a type that knows how to read itself.
+    /// Reads a value of a type that implements [`Decode`].
+    ///
+    /// # Errors
+    /// If the value cannot be decoded.
     pub fn value<T: Decode>(&mut self) -> Result<T, DecodeError> {
         T::decode(self)
     }
 
-    /// Ends the reading: bytes that are left are an error.
+    /// Ends the reading; bytes that are left are an error.
+    ///
+    /// # Errors
+    /// If bytes are left.
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.left() {
             0 => Ok(()),

@@ -1,4 +1,4 @@
-//! Writing primitive values in one dialect. Writing cannot fail.
+//! Writes primitive values in one dialect. Writing cannot fail.
 
 use crate::{Dialect, Encode, EnumBody, Integers};
 
@@ -10,47 +10,47 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// An empty encoding.
+    /// Creates an empty encoding.
     pub fn new(dialect: Dialect) -> Self {
         Self { out: Vec::new(), dialect }
     }
 
-    /// An empty encoding with room for so many bytes.
+    /// Creates an empty encoding with room for this many bytes.
     pub fn with_capacity(dialect: Dialect, capacity: usize) -> Self {
         Self { out: Vec::with_capacity(capacity), dialect }
     }
 
-    /// The dialect that this writer writes.
+    /// Returns the dialect of this writer.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }
 
-    /// The bytes written so far.
+    /// Returns the bytes written so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.out
     }
 
-    /// Forgets what was written, and keeps its room.
+    /// Discards what was written, and keeps the allocated memory.
     pub fn clear(&mut self) {
         self.out.clear();
     }
 
-    /// Ends the writing.
+    /// Ends the writing and returns the bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.out
     }
 
-    /// Bytes as they are, without a length.
+    /// Writes bytes as they are, without a length.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
-    /// One byte.
+    /// Writes one byte.
     pub fn u8(&mut self, value: u8) {
         self.out.push(value);
     }
 
-    /// A 16-bit integer.
+    /// Writes a 16-bit integer.
     pub fn u16(&mut self, value: u16) {
         match self.dialect.integers {
             Integers::FixedLe => self.raw(&value.to_le_bytes()),
@@ -59,7 +59,7 @@ impl Writer {
         }
     }
 
-    /// A 32-bit integer.
+    /// Writes a 32-bit integer.
     pub fn u32(&mut self, value: u32) {
         match self.dialect.integers {
             Integers::FixedLe => self.raw(&value.to_le_bytes()),
@@ -68,7 +68,7 @@ impl Writer {
         }
     }
 
-    /// A 64-bit integer.
+    /// Writes a 64-bit integer.
     pub fn u64(&mut self, value: u64) {
         match self.dialect.integers {
             Integers::FixedLe => self.raw(&value.to_le_bytes()),
@@ -96,17 +96,17 @@ impl Writer {
         }
     }
 
-    /// A count of elements or a length in bytes.
+    /// Writes a count of elements or a length in bytes.
     pub fn count(&mut self, count: usize) {
         self.u64(u64::try_from(count).expect("a length in memory fits 64 bits"));
     }
 
-    /// A boolean, or the flag of an optional value.
+    /// Writes a boolean, or the flag of an optional value.
     pub fn flag(&mut self, flag: bool) {
         self.u8(flag.into());
     }
 
-    /// An optional value.
+    /// Writes an optional value.
     pub fn option<T>(&mut self, value: Option<&T>, write: impl FnOnce(&mut Self, &T)) {
         self.flag(value.is_some());
         if let Some(value) = value {
@@ -114,18 +114,18 @@ impl Writer {
         }
     }
 
-    /// A byte string with its length.
+    /// Writes a byte string with its length.
     pub fn bytes(&mut self, bytes: &[u8]) {
         self.count(bytes.len());
         self.raw(bytes);
     }
 
-    /// UTF-8 text with its length.
+    /// Writes UTF-8 text with its length.
     pub fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
-    /// A list of values.
+    /// Writes a list of values.
     pub fn list<T>(&mut self, items: impl ExactSizeIterator<Item = T>, mut write: impl FnMut(&mut Self, T)) {
         self.count(items.len());
         for item in items {
@@ -133,7 +133,7 @@ impl Writer {
         }
     }
 
-    /// An enum: the variant index, and what `body` writes, framed as the dialect asks.
+    /// Writes an enum: the variant index, and what `body` writes, framed as the dialect requires.
     pub fn variant(&mut self, variant: u64, body: impl FnOnce(&mut Self)) {
         self.u64(variant);
         match self.dialect.enum_body {
@@ -142,7 +142,7 @@ impl Writer {
         }
     }
 
-    /// What `body` writes, in a dialect of its own, as a byte string with its length.
+    /// Writes what `body` writes, in another dialect, as a byte string with its length.
     pub fn framed(&mut self, dialect: Dialect, body: impl FnOnce(&mut Self)) {
         let (start, outer) = (self.out.len(), self.dialect);
         self.dialect = dialect;
@@ -150,12 +150,12 @@ impl Writer {
         self.dialect = outer;
         let end = self.out.len();
         self.count(end - start);
-        // The length is known now: it changes places with what it counts.
+        // The length is known only now: swap it with the bytes that it counts.
         let width = self.out.len() - end;
         self.out[start..].rotate_right(width);
     }
 
-    /// A value of a type that knows how to write itself.
+    /// Writes a value of a type that implements [`Encode`].
     pub fn value(&mut self, value: &impl Encode) {
         value.encode(self);
     }

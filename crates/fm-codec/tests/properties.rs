@@ -1,4 +1,4 @@
-//! Round trips, and that no input makes a reader panic or allocate beyond its size.
+//! Round trips; and no input makes a reader panic or allocate more than its size warrants.
 
 use fm_codec::{DecodeErrorKind, Dialect, Encode, ModuleValue, Reader, Writer, decode_exact};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
 }
 
 fn integers() -> impl Strategy<Value = u64> {
-    // Every size class of BigSize and its edges, not only the large numbers that a uniform choice gives.
+    // Every size class of BigSize and its edges, not only the large numbers that a uniform choice yields.
     (any::<u64>(), 0u32..64).prop_map(|(value, shift)| value >> shift)
 }
 

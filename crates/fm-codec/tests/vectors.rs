@@ -1,4 +1,5 @@
-//! Golden vectors: each file says what must come of its bytes, at which offset.
+//! Golden vectors: each file states the value or error that its bytes must yield, and the offset of the
+//! error.
 
 #![allow(clippy::unwrap_used, reason = "a vector that cannot be read is a failed test")]
 
@@ -23,7 +24,7 @@ fn dialect(name: &str) -> Dialect {
     }
 }
 
-/// A wrapper that reads one value by a pair of functions and shows it as text.
+/// Defines a wrapper that reads one value by a pair of functions and shows it as text.
 macro_rules! shown {
     ($name:ident, $type:ty, $read:expr, $write:expr, $show:expr) => {
         struct $name($type);

@@ -1,4 +1,4 @@
-//! Whether a guardian's files are one guardian's.
+//! Checks that a guardian's files all belong to one guardian.
 
 use fm_crypto::{ConsensusConfig, PrivateConfig};
 use fm_datadir::{CONSENSUS, LOCAL};
@@ -6,10 +6,11 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use crate::error::FilesError;
 
-/// Checks that secrets are those of a guardian of a federation, and that it has all that it is reached with.
+/// Checks that secrets belong to a guardian of a federation, and that it has all keys that it needs to be
+/// reached.
 ///
 /// # Errors
-/// [`FilesError::Mixed`], with what does not fit.
+/// [`FilesError::Mixed`], with what does not match.
 pub fn belongs(
     consensus: &ConsensusConfig,
     me: u16,
@@ -22,7 +23,7 @@ pub fn belongs(
     unfit.map_or(Ok(()), |what| Err(FilesError::Mixed { what }))
 }
 
-/// What is said of a key that is not the guardian's.
+/// Returns a message about a key that is not the guardian's.
 fn whose_key(consensus: &ConsensusConfig, me: u16, private: &PrivateConfig, file: &str) -> Option<String> {
     let (own, keys) = (private.signing_key().public_key(), &consensus.broadcast_public_keys);
     let Some(expected) = keys.get(&me) else {
@@ -44,7 +45,7 @@ fn whose_key(consensus: &ConsensusConfig, me: u16, private: &PrivateConfig, file
     })
 }
 
-/// What is said of secrets of modules that the federation does not have.
+/// Returns a message about secrets of modules that the federation does not have.
 fn which_modules(consensus: &ConsensusConfig, private: &PrivateConfig, file: &str) -> Option<String> {
     private.modules.iter().find_map(|(instance, kind)| match consensus.modules.get(instance) {
         Some(other) if other == kind => None,
@@ -53,7 +54,7 @@ fn which_modules(consensus: &ConsensusConfig, private: &PrivateConfig, file: &st
     })
 }
 
-/// What is said of a guardian that does not have the keys that it is reached with.
+/// Returns a message about a guardian that lacks the keys it is reached with.
 fn how_reached(consensus: &ConsensusConfig, me: u16, private: &PrivateConfig, file: &str) -> Option<String> {
     let Some(guardian) = consensus.guardians.get(&me) else {
         return Some(format!("{CONSENSUS} does not say where guardian {me} is reached"));
@@ -78,7 +79,7 @@ fn how_reached(consensus: &ConsensusConfig, me: u16, private: &PrivateConfig, fi
     })
 }
 
-/// The public key of a secret one of iroh, in hex.
+/// Returns the public key of an iroh secret key, in hex.
 fn public_of(secret: &[u8; 32]) -> Option<String> {
     let pair = Ed25519KeyPair::from_seed_unchecked(secret).ok()?;
     Some(hex::encode(pair.public_key()))

@@ -1,11 +1,11 @@
-//! Why a guardian's files are of no use.
+//! Errors of a guardian's files.
 
 use std::io;
 use std::path::PathBuf;
 
 use fm_crypto::{BackupTarError, ConfigError, PrivateFieldError, PrivateFileError};
 
-/// Why a guardian's files are of no use.
+/// Why a guardian's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// A file cannot be read.
@@ -16,7 +16,7 @@ pub enum FilesError {
         /// Why.
         source: io::Error,
     },
-    /// A file is larger than any such file.
+    /// A file is larger than any valid one.
     #[error("{place} has more than {most} bytes: it is no guardian's")]
     TooLong {
         /// The file.
@@ -24,26 +24,26 @@ pub enum FilesError {
         /// The most that is read.
         most: u64,
     },
-    /// A text file is none.
+    /// A text file is not text.
     #[error("{place} is not text")]
     NotText {
         /// The file.
         place: String,
     },
-    /// It is neither a directory nor a backup.
+    /// The path is neither a directory nor a backup.
     #[error("{} is neither a guardian's data directory nor its backup (tar)", path.display())]
     NeitherOne {
-        /// What it is.
+        /// The path.
         path: PathBuf,
     },
-    /// Something that is encrypted, as `fm-checkpoint export --with-config` writes a configuration.
+    /// A file encrypted with age, as `fm-checkpoint export --with-config` writes a configuration.
     #[error(
         "{path} is encrypted with age, as `fm-checkpoint export --with-config` writes a guardian's configuration; decrypt it \
          first: `age -d -i KEY.txt {quoted} > guardian.tar`, and remove guardian.tar afterwards",
         path = path.display(), quoted = fm_store::quoted(path)
     )]
     Encrypted {
-        /// What is encrypted.
+        /// The encrypted file.
         path: PathBuf,
     },
     /// A backup that cannot be used.
@@ -73,7 +73,7 @@ pub enum FilesError {
     /// There are no secrets.
     #[error("{} has neither private.json nor private.encrypt, which hold a guardian's keys", path.display())]
     NoPrivate {
-        /// Where they are not.
+        /// The directory or backup without secrets.
         path: PathBuf,
     },
     /// The secrets are encrypted, and no password was given.
@@ -82,12 +82,12 @@ pub enum FilesError {
         /// The file.
         place: String,
     },
-    /// The password does not open the secrets, or they are damaged: the two cannot be told apart.
+    /// The password does not open the secrets, or they are damaged: the two cases cannot be distinguished.
     #[error("{place}: wrong password, or the file or private.salt is damaged{beside}")]
     WrongPassword {
         /// The file.
         place: String,
-        /// What lies beside it and may be of use, as the rest of the sentence.
+        /// Files beside it that may help, as the rest of the sentence.
         beside: String,
     },
     /// The secrets cannot be opened with any password.
@@ -98,7 +98,7 @@ pub enum FilesError {
         /// Why.
         source: PrivateFileError,
     },
-    /// The secrets are not what they should be.
+    /// The secrets do not have the expected form.
     #[error("{place} is no private configuration")]
     Private {
         /// The file.
@@ -109,18 +109,18 @@ pub enum FilesError {
     /// The files are of different guardians, or of different federations.
     #[error("{what}")]
     Mixed {
-        /// What does not fit.
+        /// What does not match.
         what: String,
     },
 }
 
 impl FilesError {
-    /// Whether another password could open the files.
+    /// Returns whether another password could open the files.
     pub fn is_wrong_password(&self) -> bool {
         matches!(self, Self::WrongPassword { .. })
     }
 
-    /// Whether it is the secrets that are not right.
+    /// Returns whether the error concerns the secrets.
     pub fn is_of_secrets(&self) -> bool {
         matches!(self, Self::WrongPassword { .. } | Self::Private { .. } | Self::Mixed { .. })
     }

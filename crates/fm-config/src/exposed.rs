@@ -1,4 +1,4 @@
-//! Secrets in clear that every user of the system may read.
+//! Unencrypted secrets that every user of the system can read.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,8 +14,8 @@ const IN_CLEAR: [&str; 4] = [PRIVATE, PASSWORD, PASSWORD_NEW, PASSWORD_OLD];
 const OTHERS_READ: u32 = 0o004;
 const OTHERS_ENTER: u32 = 0o001;
 
-/// Whether users who are neither the owner nor of the group may read a file: its mode gives it to them, and so do those
-/// of all directories above it.
+/// Returns whether users who are neither the owner nor in the group can read a file: its mode and those of
+/// all directories above it allow it.
 pub fn is_exposed(file: &Path) -> bool {
     let Ok(whole) = fs::canonicalize(file) else { return false };
     let has = |path: &Path, right: u32| {
@@ -24,17 +24,17 @@ pub fn is_exposed(file: &Path) -> bool {
     has(&whole, OTHERS_READ) && whole.ancestors().skip(1).all(|directory| has(directory, OTHERS_ENTER))
 }
 
-/// What is said of a secret file that others may read.
+/// Returns the message about a secret file that others can read.
 pub fn said_exposed(file: &Path) -> String {
     let quoted = fm_store::quoted(file);
     format!("every user of this system may read {}, which is a secret: `chmod o= {quoted}`", file.display())
 }
 
 impl GuardianFiles {
-    /// What is to be said of secrets that others may read, in one sentence; none if they may not.
+    /// Returns a sentence about secrets that others can read; `None` if there are no such secrets.
     ///
     /// # Errors
-    /// If a file cannot be looked at.
+    /// If a file cannot be examined.
     pub fn exposed(&self) -> Result<Option<String>, FilesError> {
         if self.is_backup() {
             let is_open = self.bytes(PRIVATE)?.is_some() && is_exposed(self.path());

@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 
 use crate::error::FilesError;
 
-/// Largest file that is read: several hundred times what guardians have.
+/// The largest file that is read: several hundred times the size of a guardian's files.
 pub(crate) const MOST_BYTES: u64 = 4 << 20;
-/// Largest backup that is read.
+/// The largest backup that is read.
 const MOST_OF_TAR: u64 = 16 << 20;
-/// Where servers of v0.3 and v0.4 make their keys.
+/// The directory where servers of v0.3 and v0.4 make their keys.
 const STAGING: &str = "cfg_staging";
-/// How files begin that are encrypted with age, in both of its forms.
+/// How files encrypted with age begin, in both of its forms.
 const AGE_STARTS: [&[u8]; 2] = [b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----"];
-/// What tells a backup from other files.
+/// The number of bytes that distinguish a backup from other files.
 const HEAD_BYTES: u64 = 512;
 
 /// A guardian's configuration files.
@@ -30,10 +30,11 @@ pub struct GuardianFiles {
 }
 
 impl GuardianFiles {
-    /// The files of a data directory, which are read when they are asked for, or of a backup, which is read whole.
+    /// Opens the files of a data directory, which are read on demand, or of a backup, which is read
+    /// completely.
     ///
     /// # Errors
-    /// If there is neither, or the backup is none of a guardian.
+    /// If there is neither, or the backup is not a guardian's.
     pub fn open(path: &Path) -> Result<Self, FilesError> {
         let failed = |source| FilesError::Read { path: path.to_owned(), source };
         if fs::metadata(path).map_err(failed)?.is_dir() {
@@ -55,44 +56,45 @@ impl GuardianFiles {
         Ok(Self { path: path.to_owned(), backup: Some(backup) })
     }
 
-    /// The files of a backup that was read elsewhere; `path` is what messages call it.
+    /// Makes the files of a backup that was read elsewhere; messages call it `path`.
     pub fn of_backup(path: PathBuf, backup: BackupTar) -> Self {
         Self { path, backup: Some(backup) }
     }
 
-    /// The backup, if they are in one.
+    /// Returns the backup, if the files are in one.
     pub fn backup(&self) -> Option<&BackupTar> {
         self.backup.as_ref()
     }
 
-    /// Whether a path is that of a directory or of something that is meant to be a backup; false for any other file.
+    /// Returns whether a path is a directory or a file that is meant to be a backup; false for any other
+    /// file.
     pub fn is_one(path: &Path) -> bool {
         path.is_dir() || Self::is_backup_file(path)
     }
 
-    /// Whether a file is meant to be a backup, whole or not.
+    /// Returns whether a file is meant to be a backup, complete or not.
     pub fn is_backup_file(path: &Path) -> bool {
         let head = open_regular(path).and_then(|file| bounded(file, HEAD_BYTES));
         head.is_ok_and(|head| is_tar(&head))
     }
 
-    /// Whether a file is encrypted with age, as a configuration is that `fm-checkpoint export` wrote.
+    /// Returns whether a file is encrypted with age, like a configuration written by `fm-checkpoint export`.
     pub fn is_encrypted_file(path: &Path) -> bool {
         let head = open_regular(path).and_then(|file| bounded(file, HEAD_BYTES));
         head.is_ok_and(|head| is_age(&head))
     }
 
-    /// Where the files are.
+    /// Returns the path of the files.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether they are in a backup.
+    /// Returns whether the files are in a backup.
     pub fn is_backup(&self) -> bool {
         self.backup.is_some()
     }
 
-    /// What a file is called in a message.
+    /// Returns the name of a file in messages.
     pub fn place(&self, name: &str) -> String {
         match &self.backup {
             None => self.path.join(name).display().to_string(),
@@ -100,10 +102,10 @@ impl GuardianFiles {
         }
     }
 
-    /// A file's bytes; none if it is not there.
+    /// Returns a file's bytes; `None` if it does not exist.
     ///
     /// # Errors
-    /// If it cannot be read, or is larger than any such file.
+    /// If the file cannot be read, or is larger than any valid one.
     pub fn bytes(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
         if let Some(backup) = &self.backup {
             return Ok(backup.get(name).map(|contents| Zeroizing::new(contents.to_vec())));
@@ -120,10 +122,10 @@ impl GuardianFiles {
         Ok(Some(bytes))
     }
 
-    /// A file's text; none if it is not there.
+    /// Returns a file's text; `None` if it does not exist.
     ///
     /// # Errors
-    /// As [`GuardianFiles::bytes`], and if it is no text.
+    /// As [`GuardianFiles::bytes`], or if the file is not text.
     pub fn text(&self, name: &str) -> Result<Option<Zeroizing<String>>, FilesError> {
         let Some(bytes) = self.bytes(name)? else { return Ok(None) };
         match std::str::from_utf8(&bytes) {
@@ -132,30 +134,30 @@ impl GuardianFiles {
         }
     }
 
-    /// The text of a file that has to be there.
+    /// Returns the text of a required file.
     ///
     /// # Errors
-    /// As [`GuardianFiles::text`], and if it is not there.
+    /// As [`GuardianFiles::text`], or if the file does not exist.
     pub fn needed(&self, name: &str) -> Result<Zeroizing<String>, FilesError> {
         let missing =
             || FilesError::Read { path: self.path.join(name), source: io::ErrorKind::NotFound.into() };
         self.text(name)?.ok_or_else(missing)
     }
 
-    /// What all guardians have alike.
+    /// Returns the configuration that all guardians share.
     ///
     /// # Errors
-    /// If it is not there, or no such configuration.
+    /// If the file does not exist, or is not such a configuration.
     pub fn consensus(&self) -> Result<ConsensusConfig, FilesError> {
         let text = self.needed(CONSENSUS)?;
         ConsensusConfig::parse(&text)
             .map_err(|source| FilesError::Consensus { place: self.place(CONSENSUS), source })
     }
 
-    /// The guardian's number.
+    /// Returns the guardian's number.
     ///
     /// # Errors
-    /// If `local.json` is not there, or does not say it.
+    /// If `local.json` does not exist, or does not have the number.
     pub fn identity(&self) -> Result<u16, FilesError> {
         let text = self.needed(LOCAL)?;
         let wrong = |what| FilesError::Local { place: self.place(LOCAL), what };
@@ -167,10 +169,10 @@ impl GuardianFiles {
         number.ok_or_else(|| wrong("its identity is not a number from 0 to 65535"))
     }
 
-    /// The beginning of a file, as much as a guardian's has; none if it is not there.
+    /// Returns the beginning of a file, up to the size of a guardian's files; `None` if it does not exist.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the file cannot be read.
     pub fn beginning(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, FilesError> {
         if self.backup.is_some() {
             return self.bytes(name);
@@ -183,8 +185,8 @@ impl GuardianFiles {
         }
     }
 
-    /// The names of the files that hold what nobody else may know, also of those that a server of v0.3 or v0.4 left where it
-    /// made its keys.
+    /// Returns the names of the files that hold secrets, including those that a server of v0.3 or v0.4 left
+    /// where it made its keys.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -204,7 +206,7 @@ impl GuardianFiles {
 }
 
 impl GuardianFiles {
-    /// The backups that lie in a data directory.
+    /// Returns the backups in a data directory.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -213,7 +215,7 @@ impl GuardianFiles {
             return Ok(Vec::new());
         }
         let names = names_in(&self.path, |name| name.to_ascii_lowercase().ends_with(".tar"))?;
-        // What is no guardian's backup holds nothing that is known here.
+        // A file that is not a guardian's backup holds nothing that is known here.
         Ok(names.iter().filter_map(|name| Self::open(&self.path.join(name)).ok()).collect())
     }
 }
@@ -232,7 +234,7 @@ fn names_in(directory: &Path, is_meant: impl Fn(&str) -> bool) -> Result<Vec<Str
     Ok(names)
 }
 
-/// Whether a file of this name in a data directory holds what nobody else may know, by its name.
+/// Returns whether a file of this name in a data directory holds secrets, judged by its name.
 pub fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let parts = ["private", "password", "secret", "mnemonic"];
@@ -240,12 +242,13 @@ pub fn is_secret_name(name: &str) -> bool {
         || [".salt", ".key", ".pem"].iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a file that begins like this is meant to be a backup, whole or cut short: by the mark in its first header, or
-/// because that begins with the name of a file in a backup.
+/// Returns whether a file that begins like this is encrypted with age.
 fn is_age(head: &[u8]) -> bool {
     AGE_STARTS.iter().any(|start| head.starts_with(start))
 }
 
+/// Returns whether a file that begins like this is meant to be a backup, complete or truncated: by the mark
+/// in its first header, or because that begins with the name of a file in a backup.
 fn is_tar(head: &[u8]) -> bool {
     let begins = |name: &&str| {
         let (name, length) = (name.as_bytes(), head.len().min(name.len()));
@@ -255,10 +258,10 @@ fn is_tar(head: &[u8]) -> bool {
     is_marked || (!head.is_empty() && BACKUP_FILES.iter().any(begins))
 }
 
-/// At most one byte more than `most`.
+/// Reads at most one byte more than `most`.
 fn bounded(file: File, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let length = file.metadata()?.len().min(most);
-    // Its memory is not moved while it grows, so that no copy of a secret stays behind.
+    // The buffer does not move while it grows, so that no copy of a secret remains in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 2));
     file.take(most + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

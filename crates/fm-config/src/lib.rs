@@ -1,11 +1,11 @@
-//! A guardian's configuration of every version, in the one place that reads it: from its data directory, or from the
-//! backup that its server gives.
+//! Reads a guardian's configuration of every version, from its data directory or from the backup that its
+//! server makes.
 //!
-//! What the texts of the files mean is in `fm-crypto`; which file counts, where it lies, what was left over by a changed
-//! password and whether the files belong together is decided here.
+//! `fm-crypto` parses the contents of the files. This crate decides which file counts, where it is, what a
+//! changed password left over, and whether the files belong together.
 //!
-//! Invariants: nothing is written; everything is read bounded; a message names files and fields, never what is in a
-//! secret one.
+//! Invariants: nothing is written; every read is bounded; a message names files and fields, never the
+//! contents of a secret file.
 
 mod belongs;
 mod error;

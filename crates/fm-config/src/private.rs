@@ -1,9 +1,10 @@
-//! Which private file counts, and what opens it.
+//! Decides which private file counts, and opens it.
 //!
-//! `private.json` is read first, as servers do. Else `private.encrypt` is opened, and what a change of the password left
-//! beside it: a server of v0.9 to v0.11 copies `private.encrypt` to `private.bak`, writes `private.new`, puts it in the
-//! place of `private.encrypt`, and does the same with `password.private`. Killed in between it leaves both, and which of
-//! them is meant is what the password opens.
+//! `private.json` is read first, as servers do. Otherwise `private.encrypt` is opened, and the files that a
+//! change of the password left beside it: a server of v0.9 to v0.11 copies `private.encrypt` to
+//! `private.bak`, writes `private.new`, renames it to `private.encrypt`, and does the same with
+//! `password.private`. If it is killed in between, it leaves both; the one that the password opens is the
+//! right one.
 
 use fm_crypto::{PrivateConfig, PrivateFileError, open_private_text};
 use fm_datadir::{
@@ -14,45 +15,46 @@ use zeroize::Zeroizing;
 use crate::error::FilesError;
 use crate::files::GuardianFiles;
 
-/// Encrypted files, in the order in which they are tried.
+/// The encrypted files, in the order in which they are tried.
 const SEALED: [&str; 3] = [ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD];
-/// Passwords that a guardian keeps.
+/// The files of stored passwords.
 const PASSWORDS: [&str; 3] = [PASSWORD, PASSWORD_NEW, PASSWORD_OLD];
 
 /// A guardian's secrets, and where they were found.
 pub struct FoundPrivate {
     /// The secrets.
     pub config: PrivateConfig,
-    /// The file that they are from.
+    /// The file that the secrets are from.
     pub file: &'static str,
-    /// What else was found that whoever runs the guardian should know, in sentences.
+    /// Other findings that the operator of the guardian should know, in sentences.
     pub notes: Vec<String>,
 }
 
-/// The name of a file that was encrypted, and its text.
+/// The name of a file that was encrypted, and its decrypted text.
 pub type OpenedFile = (&'static str, Zeroizing<Vec<u8>>);
 
 impl GuardianFiles {
-    /// Whether the secrets are under a password.
+    /// Returns whether the secrets are protected by a password.
     ///
     /// # Errors
-    /// If that cannot be seen.
+    /// If that cannot be determined.
     pub fn needs_password(&self) -> Result<bool, FilesError> {
         Ok(self.bytes(PRIVATE)?.is_none() && self.first_there(&SEALED)?.is_some())
     }
 
-    /// The file in which the guardian keeps its password for its server, if it does. Nothing takes it unasked.
+    /// Returns the file in which the guardian stores its password for its server, if there is one. It is
+    /// never used unless the caller asks.
     ///
     /// # Errors
-    /// If that cannot be seen.
+    /// If that cannot be determined.
     pub fn kept_password(&self) -> Result<Option<&'static str>, FilesError> {
         self.first_there(&PASSWORDS)
     }
 
-    /// The guardian's secrets; a password is needed where they are under one.
+    /// Returns the guardian's secrets; a password is required if they are protected by one.
     ///
     /// # Errors
-    /// If there are none, the password does not open them, or they are not what they should be.
+    /// If there are no secrets, the password does not open them, or they do not have the expected form.
     pub fn private(&self, password: Option<&str>) -> Result<FoundPrivate, FilesError> {
         if let Some(text) = self.bytes(PRIVATE)? {
             let config = self.parsed(PRIVATE, &text)?;
@@ -73,7 +75,7 @@ impl GuardianFiles {
             there.push(file);
             match open_private_text(&sealed, &salt, password) {
                 Ok(text) => opened.push((file, self.parsed(file, &text)?)),
-                // What a kill left half written says less than the file that it was to replace.
+                // A file that a kill left half written is less reliable than the file that it was to replace.
                 Err(source) => drop(failure.get_or_insert((file, source))),
             }
         }
@@ -94,8 +96,8 @@ impl GuardianFiles {
         }
     }
 
-    /// What lies beside files that a password does not open: what a changed password left, and kept passwords that open
-    /// them.
+    /// Returns a message about the files beside those that a password does not open: what a changed password
+    /// left, and stored passwords that do open them.
     fn said_beside(&self, there: &[&'static str], salt: &str) -> Result<String, FilesError> {
         let mut said = String::new();
         if there.len() > 1 {
@@ -114,8 +116,8 @@ impl GuardianFiles {
         Ok(said)
     }
 
-    /// The texts of encrypted files that a kept password opens, by file. Only what looks for secrets to keep them in asks
-    /// for this.
+    /// Returns the texts of encrypted files that a stored password opens, by file. Only the search for
+    /// secrets that must not be exported uses this.
     ///
     /// # Errors
     /// If a file cannot be read.
@@ -148,7 +150,8 @@ impl GuardianFiles {
     }
 }
 
-/// What a changed password left, by which files are there and which of them the password opens.
+/// Returns messages about what a changed password left, from which files exist and which of them the password
+/// opens.
 fn said_left(there: &[&str], opened: &[&str]) -> Vec<String> {
     let is_there = |name: &str| there.contains(&name);
     let opens = |name: &str| opened.contains(&name);

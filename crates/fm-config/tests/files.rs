@@ -1,5 +1,5 @@
-//! The files of real guardians of every version, from their directories and from their backups; and files that are mixed,
-//! damaged, or left over by a changed password.
+//! The files of real guardians of every version, from their directories and from their backups; and files
+//! that are mixed, damaged, or left over from a changed password.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ fn fixture(home: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(home)
 }
 
-/// The configuration of a guardian, in a directory of its own.
+/// Copies the configuration of a guardian into a directory of its own.
 fn copy(home: &str) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
     for name in NAMES {
@@ -38,7 +38,7 @@ fn copy(home: &str) -> TempDir {
     copy
 }
 
-/// Reads all of it and checks that it belongs together; which file the secrets are from, and what is to be said.
+/// Reads all files and checks that they belong together; returns the file of the secrets, and the messages.
 fn read(path: &Path, password: Option<&str>) -> Result<(&'static str, Vec<String>), FilesError> {
     let files = GuardianFiles::open(path)?;
     let (consensus, me, found) = (files.consensus()?, files.identity()?, files.private(password)?);
@@ -46,7 +46,7 @@ fn read(path: &Path, password: Option<&str>) -> Result<(&'static str, Vec<String
     Ok((found.file, found.notes))
 }
 
-/// An error and its causes.
+/// Returns an error and its causes.
 #[track_caller]
 fn refused(path: &Path, password: Option<&str>) -> String {
     let error = read(path, password).unwrap_err();
@@ -113,7 +113,7 @@ fn guardians_of_every_version_are_read_from_directory_and_backup() {
     }
 }
 
-/// Upstream's own code hashed these; its interface answers with the other hash.
+/// Upstream's own code computed these hashes; its interface answers with the other hash.
 #[test]
 fn hashes_are_those_of_the_servers() {
     for (home, answered) in [
@@ -128,7 +128,7 @@ fn hashes_are_those_of_the_servers() {
         assert_eq!(truth["peers"]["peer-0"]["consensus_config_sha256"], hex::encode(hashes.whole), "{home}");
         assert_eq!(hex::encode(hashes.answered), answered, "{home}");
     }
-    // Before there was iroh there was one hash; of v0.1 there is none of this form.
+    // Before iroh there was one hash; v0.1 has no hash of this form.
     let hashes = |home: &str| GuardianFiles::open(&fixture(home)).unwrap().consensus().unwrap().hashes;
     let early = hashes(SEALED).unwrap();
     assert_eq!(early.whole, early.answered);
@@ -157,7 +157,7 @@ fn files_of_different_guardians_and_federations_are_told() {
         mixed("session-v0.13.0/peer-3", "consensus.json", "session-v0.13.0-single/peer-0")
             .contains("local.json says guardian 3, and consensus.json has the keys of 1")
     );
-    // The salt of another guardian opens nothing.
+    // The salt of another guardian does not open the file.
     assert!(mixed(SEALED, "private.salt", "session-v0.5.0/peer-1").contains("wrong password"));
     let copy = copy(SEALED);
     for name in ["private.salt", "private.encrypt"] {
@@ -221,7 +221,7 @@ fn a_private_file_with_fields_of_another_type_is_refused_by_the_field() {
                 said.contains("private.json is no private configuration: ") && said.contains(field),
                 "{value}: {said}"
             );
-            // What is in it is a secret, whatever it is.
+            // The contents are secret, whatever they are.
             let text = value.as_str().filter(|text| text.len() > 6);
             assert!(text.is_none_or(|text| !said.contains(text)), "{said}");
         }
@@ -275,13 +275,13 @@ fn a_guardian_without_the_keys_that_it_is_reached_with() {
             .contains("iroh_api_sk in private.json is not the key")
     );
     assert!(without(TLS, "tls_key", Value::Null).contains("has no tls_key"));
-    // Alone a guardian has no links.
+    // A guardian that is alone has no links.
     let home = copy("session-v0.13.0-single/peer-0");
     let mut private = json_of(&home, "private.json");
     private.as_object_mut().unwrap().remove("tls_key");
     write(&home, "private.json", &private);
     read(home.path(), None).unwrap();
-    // Modules that are not the federation's.
+    // Modules that the federation does not have.
     let kinds = json!({ "0": { "kind": "mint" } });
     assert!(
         without(TLS, "modules", kinds).contains("module 0 is mint in private.json and ln in consensus.json")
@@ -327,7 +327,7 @@ fn local_files_that_do_not_say_whose_they_are() {
     );
 }
 
-/// A private file under a password, with the salt that is there, as servers write it.
+/// Writes a private file under a password, with the existing salt, as servers do.
 fn seal(home: &TempDir, name: &str, password: &str, text: &[u8]) {
     let salt = fs::read_to_string(home.path().join("private.salt")).unwrap();
     let mut key = [0; 32];
@@ -339,7 +339,7 @@ fn seal(home: &TempDir, name: &str, password: &str, text: &[u8]) {
     fs::write(home.path().join(name), format!("{}{}", hex::encode(nonce), hex::encode(sealed))).unwrap();
 }
 
-/// The plain text of a guardian's secrets with another password in it.
+/// Returns the plain text of a guardian's secrets with another password in it.
 fn opened(home: &TempDir) -> Value {
     let read = |name: &str| fs::read_to_string(home.path().join(name)).unwrap();
     let text = open_private_text(&read("private.encrypt"), &read("private.salt"), "fixture").unwrap();
@@ -352,7 +352,8 @@ fn with_auth(home: &TempDir, password: &str) -> Vec<u8> {
     private.to_string().into_bytes()
 }
 
-/// Every moment at which a server of v0.9 to v0.11 can be killed while its password is changed from `fixture` to `new`.
+/// Every point at which a server of v0.9 to v0.11 can be killed while its password is changed from `fixture`
+/// to `new`.
 #[test]
 fn a_change_of_the_password_that_was_interrupted() {
     let home = copy(SEALED);
@@ -363,7 +364,7 @@ fn a_change_of_the_password_that_was_interrupted() {
         let files = GuardianFiles::open(home.path()).unwrap();
         files.private(Some(password)).unwrap().config.api_auth.unwrap().to_string()
     };
-    // The copies are made.
+    // The copies have been made.
     fs::copy(at("private.encrypt"), at("private.bak")).unwrap();
     let (file, notes) = read_with("fixture").unwrap();
     assert_eq!(file, "private.encrypt");
@@ -393,7 +394,7 @@ fn a_change_of_the_password_that_was_interrupted() {
     let (file, notes) = read_with("fixture").unwrap();
     assert_eq!((file, auth("fixture")), ("private.encrypt", "fixture".to_owned()));
     assert!(notes[0].contains("this password is the old one"), "{notes:?}");
-    // It is put in place; the password's file is not yet, or was removed by the next start.
+    // The new file is in place; the password's file is not yet, or was removed by the next start.
     fs::rename(at("private.new"), at("private.encrypt")).unwrap();
     fs::write(at("password.new"), "new\n").unwrap();
     assert_eq!(read_with("new").unwrap().0, "private.encrypt");
@@ -406,7 +407,7 @@ fn a_change_of_the_password_that_was_interrupted() {
             && said.contains("the one in password.private opens private.bak"),
         "{said}"
     );
-    // The server was started: nothing is left.
+    // The server was started: no leftover remains.
     fs::remove_file(at("private.bak")).unwrap();
     assert_eq!(read_with("new").unwrap(), ("private.encrypt", Vec::new()));
     let said = refused(home.path(), Some("fixture"));
@@ -422,7 +423,7 @@ fn a_change_of_the_password_that_was_interrupted() {
     );
 }
 
-/// Servers of v0.12 on read the file in clear, whatever else is there.
+/// Servers from v0.12 on read the unencrypted file, whatever else exists.
 #[test]
 fn the_file_in_clear_comes_first() {
     let home = copy(TLS);
@@ -450,7 +451,7 @@ fn backups_that_are_none() {
     large.resize(17 << 20, 0);
     fs::write(&path, &large).unwrap();
     assert!(refused(&path, None).contains("more than 16777216 bytes"));
-    // Consistent, and of two guardians.
+    // Consistent, but of two guardians.
     let mut files: Vec<(String, Zeroizing<Vec<u8>>)> = Vec::new();
     for (name, home) in
         [("consensus.json", TLS), ("local.json", TLS), ("private.json", "session-v0.13.0/peer-3")]
@@ -484,7 +485,7 @@ fn secrets_that_others_may_read_are_told_once() {
     }
     let said = exposed(home.path()).unwrap();
     assert!(said.contains("private.json and password.private, which are secrets"), "{said}");
-    // A backup is a secret where its keys are in clear.
+    // A backup is secret if its keys are unencrypted.
     for (fixture, is_secret) in [(TLS, true), (SEALED, false)] {
         let tar = home.path().join("backup.tar");
         fs::write(&tar, backup_of(fixture)).unwrap();

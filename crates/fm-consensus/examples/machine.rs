@@ -1,4 +1,5 @@
-//! Drives the consensus machine of a federation of one guardian in memory: a vote is ordered, and the session is signed.
+//! Drives the consensus state machine of a federation of one guardian in memory: it orders a vote, and signs
+//! the session.
 //!
 //! `cargo run --release --workspace --example machine`
 
@@ -39,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let actions = engine.on_ordered_unit(0, 0, Some(&UnitPayload::Batch(batch.into_bytes())))?;
     println!("ordered: {actions:?}");
 
-    // With more guardians the machine says which header to broadcast, and takes the others' signatures.
+    // With more guardians, the machine returns the header to broadcast, and takes the other guardians'
+    // signatures.
     let actions = engine.end_session_alone()?;
     println!("ended: {actions:?}");
 

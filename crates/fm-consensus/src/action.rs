@@ -1,4 +1,4 @@
-//! What the machine tells its shell.
+//! What the machine reports to its shell.
 
 use fm_history::{Hash, PeerId, SessionHeader};
 use thiserror::Error;
@@ -6,23 +6,23 @@ use thiserror::Error;
 use crate::batch::BatchError;
 use crate::error::Rejection;
 
-/// Something that happened, to be acted upon or told; what had to be written is written.
+/// An event for the shell to act on or report; everything that had to be written is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// An item was accepted.
     Accepted {
-        /// Its index in the session.
+        /// The item's index in the session.
         index: u64,
         /// The guardian whose unit carried it.
         peer: PeerId,
-        /// The transaction it is, if it is one.
+        /// The transaction's id, if the item is a transaction.
         txid: Option<Hash>,
     },
-    /// An item was not accepted and leaves no trace.
+    /// An item was not accepted and left no trace.
     Discarded {
         /// The guardian whose unit carried it.
         peer: PeerId,
-        /// The transaction it is, if it is one.
+        /// The transaction's id, if the item is a transaction.
         txid: Option<Hash>,
         /// Why.
         reason: Rejection,
@@ -36,28 +36,28 @@ pub enum Action {
         /// Why.
         reason: BatchError,
     },
-    /// The session's rounds are over: from now on the own units carry this signature.
+    /// The session's rounds are over: from now on this guardian's units carry this signature.
     Broadcast {
-        /// What is signed.
+        /// The header that is signed.
         header: SessionHeader,
-        /// The own signature.
+        /// This guardian's signature.
         signature: [u8; 64],
     },
     /// A guardian's signature over the header was ordered.
     SignatureCollected {
         /// The guardian.
         peer: PeerId,
-        /// How many there are now.
+        /// The number of signatures so far.
         signatures: usize,
-        /// How many are needed.
+        /// The number of signatures that are needed.
         needed: usize,
     },
-    /// A guardian's signature is not one over our header: the guardian is at fault, or this node.
+    /// A guardian's signature is not valid for our header: that guardian is at fault, or this node.
     SignatureIgnored {
         /// The guardian.
         peer: PeerId,
     },
-    /// What was fetched is not the signed outcome of the session: who sent it is at fault.
+    /// The fetched record is not the signed outcome of the session: its sender is at fault.
     OutcomeRefused {
         /// Why.
         reason: OutcomeError,
@@ -66,51 +66,51 @@ pub enum Action {
     SessionComplete {
         /// The session.
         session: u64,
-        /// How many items it has.
+        /// The number of its items.
         items: u64,
         /// Its header.
         header: SessionHeader,
     },
 }
 
-/// Why bytes are not the signed outcome of the session in progress.
+/// Why a record is not the signed outcome of the session in progress.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum OutcomeError {
     /// Another session is in progress.
     #[error("session {open} is in progress, not session {session}")]
     OtherSession {
-        /// The session that was given.
+        /// The session of the record.
         session: u64,
-        /// The one in progress.
+        /// The session in progress.
         open: u64,
     },
-    /// The bytes are no signed outcome.
+    /// The bytes are not a signed outcome.
     #[error("not a signed outcome: {0}")]
     Undecodable(#[from] fm_codec::DecodeError),
-    /// Too long to be read.
+    /// The record is too long.
     #[error("an outcome of {bytes} bytes, at most {} are read", fm_codec::MAX_DECODE_SIZE)]
     TooLarge {
         /// Its length.
         bytes: usize,
     },
-    /// Its root is also that of a shorter list, which the signatures may be over.
+    /// Its root is also that of a shorter list, which the signatures may cover instead.
     #[error("the list of items repeats its own end: its signatures are also those of a shorter list")]
     Ambiguous,
-    /// Every item may be two nodes of the tree of a longer list, or a level of the tree is a list of items, which the
-    /// signatures may be over.
+    /// Every item may be two nodes of the tree of a longer list, or a level of the tree is itself a list of
+    /// items; the signatures may cover that list instead.
     #[error(
         "the list of items has the root of a list at another depth: its signatures may be those of the other"
     )]
     AnotherDepth,
-    /// Not exactly a threshold of signatures.
+    /// The number of signatures is not exactly the threshold.
     #[error("{signatures} signatures, exactly {threshold} are needed")]
     SignatureCount {
-        /// How many there are.
+        /// The number of signatures.
         signatures: usize,
-        /// How many are needed.
+        /// The number that is needed.
         threshold: usize,
     },
-    /// A signature that does not hold.
+    /// A signature that is not valid.
     #[error(transparent)]
     Signature(#[from] fm_crypto::SchnorrError),
 }

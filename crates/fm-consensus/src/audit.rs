@@ -1,7 +1,7 @@
 //! The federation's balance: what it owns and owes, by module.
 //!
-//! Invariant: the balance is kept by differences. A row adds what its module says of it, so a changed row adds the
-//! difference; reading all rows once gives the start.
+//! Invariant: the balance is updated by differences. A row contributes what its module says of it, so a
+//! changed row adds the difference; reading all rows once yields the initial balance.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::error::EngineError;
 use crate::module::Modules;
 use crate::storage::Storage;
 
-/// What the federation owns and owes, in millisatoshi, by module instance.
+/// The federation's assets and liabilities, in millisatoshi, by module instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BalanceSheet(BTreeMap<u16, i128>);
 
@@ -24,7 +24,7 @@ impl BalanceSheet {
     /// Reads every row of every module.
     ///
     /// # Errors
-    /// If the database cannot be read, or a row is not its module's.
+    /// If the database cannot be read, or a row is not one of its module.
     pub fn read(storage: &dyn Storage, modules: &Modules) -> Result<Self, EngineError> {
         let mut sheet = Self::default();
         for (instance, module) in modules.iter() {
@@ -42,7 +42,7 @@ impl BalanceSheet {
         Ok(sheet)
     }
 
-    /// Adds what changed since the savepoint.
+    /// Adds the changes since the savepoint.
     pub(crate) fn follow(
         &mut self,
         tx: &DbTransaction<'_>,
@@ -66,12 +66,12 @@ impl BalanceSheet {
         Ok(())
     }
 
-    /// The balance of each module.
+    /// Returns the balance of each module.
     pub fn modules(&self) -> &BTreeMap<u16, i128> {
         &self.0
     }
 
-    /// The federation's balance.
+    /// Returns the federation's balance.
     pub fn net(&self) -> i128 {
         self.0.values().sum()
     }
@@ -84,7 +84,7 @@ impl fmt::Display for BalanceSheet {
     }
 }
 
-/// The module instance of a key, and the module's own key.
+/// Splits a key into the module instance and the module's own key.
 fn split(key: &[u8]) -> Option<(u16, &[u8])> {
     let mut reader = Reader::new(key, Dialect::MODERN);
     if reader.u8().ok()? != MODULE_DATA {

@@ -1,4 +1,4 @@
-//! What a unit carries, read as servers read it: a batch is taken whole or skipped whole.
+//! Reads the contents of a unit as servers do: a batch is taken completely or skipped completely.
 
 use fm_codec::{DecodeError, Dialect, ModuleValue, Reader};
 use fm_history::ConsensusItem;
@@ -10,10 +10,10 @@ use crate::module::{Module, Modules};
 
 /// The most bytes of a batch; the network drops units with larger ones.
 pub const BATCH_BYTES: usize = 50_000;
-/// The least bytes of an item: variant, length, and a body may be empty.
+/// The least bytes of an item: variant, length, and a body that may be empty.
 const LEAST_ITEM_BYTES: usize = 2;
 
-/// What a unit carries.
+/// The contents of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnitPayload {
     /// Encoded consensus items.
@@ -31,23 +31,23 @@ pub enum BatchError {
         /// Its length.
         bytes: usize,
     },
-    /// It is no list of items.
+    /// It is not a list of items.
     #[error("the batch is no list of items: {0}")]
     Undecodable(#[from] DecodeError),
-    /// One of its items is of a module that does not know it.
+    /// One of its items belongs to a module that cannot read it.
     #[error("item {item} of the batch: {reason}")]
     Item {
-        /// The item's place in the batch.
+        /// The item's index in the batch.
         item: usize,
         /// Why.
         reason: Rejection,
     },
 }
 
-/// The items of a batch.
+/// Reads the items of a batch.
 ///
 /// # Errors
-/// If any of them cannot be read, or bytes are left that those who order do not ignore; the batch is then skipped.
+/// If an item cannot be read, or bytes are left that the orderers do not ignore; the batch is then skipped.
 pub fn read_batch(
     bytes: &[u8],
     modules: &Modules,
@@ -67,10 +67,11 @@ pub fn read_batch(
     Ok(items)
 }
 
-/// Checks that the modules can read what an item holds. An item of an unknown kind holds nothing to read.
+/// Checks that the modules can read the contents of an item. An item of an unknown kind has no contents to
+/// read.
 ///
 /// # Errors
-/// If a module is not there or cannot read its value.
+/// If a module does not exist or cannot read its value.
 pub fn check_item(item: &ConsensusItem, modules: &Modules) -> Result<(), Rejection> {
     match item {
         ConsensusItem::Transaction(transaction) => {

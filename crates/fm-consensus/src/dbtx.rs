@@ -1,7 +1,7 @@
-//! Changes that are not written yet, over the rows they change.
+//! Changes that are not written yet, over the rows that they change.
 //!
-//! Invariants: reading sees the changes; going back to a savepoint undoes exactly what came after it; nothing reaches
-//! the storage before [`DbTransaction::commit`].
+//! Invariants: reads see the changes; a rollback to a savepoint undoes exactly what came after it; nothing
+//! reaches the storage before [`DbTransaction::commit`].
 
 use std::collections::BTreeMap;
 
@@ -10,31 +10,31 @@ use fm_store::{Durability, prefix_end};
 
 use crate::storage::{Changes, Storage};
 
-/// A set of changes in the making.
+/// A set of uncommitted changes.
 pub struct DbTransaction<'a> {
     base: &'a dyn Storage,
     changes: Changes,
-    /// What to take back, oldest first.
+    /// The changes to undo, oldest first.
     undo: Vec<Undo>,
 }
 
-/// A key that was changed, and what was said of it before: a change, or nothing.
+/// A changed key and its earlier entry: a change, or no entry.
 struct Undo {
     key: Vec<u8>,
     before: Option<Option<Vec<u8>>>,
 }
 
-/// A state of a [`DbTransaction`] to go back to.
+/// A state of a [`DbTransaction`] to roll back to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Savepoint(usize);
 
 impl<'a> DbTransaction<'a> {
-    /// No changes over the rows of a storage.
+    /// Creates an empty set of changes over the rows of a storage.
     pub fn new(base: &'a dyn Storage) -> Self {
         Self { base, changes: Changes::new(), undo: Vec::new() }
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     ///
     /// # Errors
     /// If the storage cannot be read.
@@ -45,7 +45,7 @@ impl<'a> DbTransaction<'a> {
         }
     }
 
-    /// The rows whose keys start with `prefix`, in order.
+    /// Returns the rows whose keys start with `prefix`, in order.
     ///
     /// # Errors
     /// If the storage cannot be read.
@@ -65,12 +65,12 @@ impl<'a> DbTransaction<'a> {
         Ok(rows.into_iter().collect())
     }
 
-    /// Gives a key a value.
+    /// Sets the value of a key.
     pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.change(key, Some(value));
     }
 
-    /// Removes a key, if it is there.
+    /// Removes a key, if it exists.
     pub fn remove(&mut self, key: Vec<u8>) {
         self.change(key, None);
     }
@@ -97,7 +97,7 @@ impl<'a> DbTransaction<'a> {
         }
     }
 
-    /// The keys changed since the savepoint, each with its value at that time.
+    /// Returns the keys changed since the savepoint, each with its value at that time.
     ///
     /// # Errors
     /// If the storage cannot be read.
@@ -122,7 +122,7 @@ impl<'a> DbTransaction<'a> {
     /// Writes all changes at once. Without changes nothing is written.
     ///
     /// # Errors
-    /// If they cannot be written; then none is.
+    /// If the changes cannot be written; then nothing is written.
     pub fn commit(self, durability: Durability) -> Result<(), SourceError> {
         if self.changes.is_empty() { Ok(()) } else { self.base.write(&self.changes, durability) }
     }

@@ -1,7 +1,8 @@
-//! The machine: ordered units and fetched outcomes in, actions out.
+//! The state machine: takes ordered units and fetched outcomes, and returns actions.
 //!
-//! Invariants: no clock, no network, no threads; what a call changes is written at once before it returns, or not at
-//! all; after an error the machine does nothing more, and is opened anew from what is written.
+//! Invariants: no clock, no network, no threads; what a call changes is written in one step before it
+//! returns, or not at all; after an error the machine does nothing more, and must be opened again from what
+//! is written.
 
 use std::sync::Arc;
 
@@ -25,85 +26,86 @@ use crate::{batch, transaction};
 /// The least number of guardians of a federation with more than one.
 const LEAST_GUARDIANS: usize = 4;
 
-/// Who takes part, and as whom.
+/// The guardians of the federation, and which of them is this one.
 #[derive(Debug)]
 pub struct Federation {
     /// The keys of all guardians.
     pub keys: SessionKeys,
-    /// The own guardian.
+    /// This guardian.
     pub own: PeerId,
-    /// Its key.
+    /// This guardian's key.
     pub signing_key: SigningKey,
 }
 
-/// Who takes part in ordering. All of them must judge every unit alike, or they part.
+/// The kind of programs that take part in ordering. All of them must judge every unit alike, or they diverge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orderers {
-    /// Nodes alone. Items with which a header's tree can be read as that of another list are not accepted: one that the
-    /// same guardian's units carried before in the session, byte for byte, and one that is as long as two nodes of the
-    /// tree. So no list repeats itself or reads as nodes, and no signed header is over two lists.
+    /// Only nodes. They do not accept items with which a header's tree could be read as that of another list:
+    /// an item that the same guardian's units carried before in the session, byte for byte, and an item that
+    /// is as long as two nodes of the tree. So no list repeats itself or reads as nodes, and no signed header
+    /// covers two lists.
     Nodes,
-    /// Servers too. They process such items like any other.
+    /// Also servers. They process such items like any other.
     Servers {
-        /// Whether they ignore bytes behind the items of a batch (before v0.6), or skip such a batch.
+        /// Whether they ignore bytes after the items of a batch (before v0.6), or skip such a batch.
         ignore_rest: bool,
     },
 }
 
 impl Orderers {
-    /// Whether items that make a header ambiguous are not accepted.
+    /// Returns whether items that make a header ambiguous are not accepted.
     pub(crate) fn refuse_ambiguous(self) -> bool {
         self == Self::Nodes
     }
 
-    /// Whether bytes behind the items of a batch are ignored.
+    /// Returns whether bytes after the items of a batch are ignored.
     pub(crate) fn ignore_rest(self) -> bool {
         self == Self::Servers { ignore_rest: true }
     }
 }
 
-/// What all guardians of a federation do alike.
+/// The rules that all guardians of a federation share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rules {
     /// When a session ends.
     pub schedule: Schedule,
-    /// Who takes part in ordering.
+    /// The kind of programs that take part in ordering.
     pub orderers: Orderers,
 }
 
-/// The machine.
+/// The state machine.
 pub struct Engine {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) federation: Federation,
     pub(crate) modules: Arc<Modules>,
     pub(crate) rules: Rules,
     pub(crate) guard: Guard,
-    /// When what was accepted is on the disk. Deferred is enough where ordered units are kept elsewhere, as they
-    /// are ordered again after a crash; see [`Engine::set_item_durability`].
+    /// When accepted items are on the disk. Deferred is enough if ordered units are kept elsewhere, because
+    /// they are ordered again after a crash; see [`Engine::set_item_durability`].
     pub(crate) item_durability: Durability,
     pub(crate) session: Session,
     pub(crate) balance: BalanceSheet,
     stopped: bool,
 }
 
-/// How far the session in progress is.
+/// The progress of the session in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The session.
     pub session: u64,
-    /// Accepted items.
+    /// The number of accepted items.
     pub items: u64,
-    /// Accepted items that were not yet ordered again after a restart.
+    /// The number of accepted items that were not yet ordered again after a restart.
     pub to_replay: u64,
-    /// Once the rounds are over: the header, and whose signatures are still missing.
+    /// Once the rounds are over: the header, and the guardians whose signatures are missing.
     pub missing_signatures: Option<(SessionHeader, Vec<PeerId>)>,
 }
 
 impl Engine {
-    /// Opens the machine on what a storage holds; on an empty one it starts a federation's history.
+    /// Opens the machine on the rows of a storage; on an empty storage it starts a federation's history.
     ///
     /// # Errors
-    /// If the federation cannot work, or the rows are not those of a node.
+    /// If the federation is not valid, or the rows are not those of a node.
     pub fn open(
         storage: Arc<dyn Storage>,
         federation: Federation,
@@ -123,23 +125,25 @@ impl Engine {
         Ok(Self { storage, federation, modules, rules, guard, item_durability, session, balance, stopped })
     }
 
-    /// Says when accepted items are on the disk: deferred, they may be lost by a crash of the machine, and come again
-    /// with the units that carried them, which the shell keeps. The end of an ordered session is always synced.
+    /// Sets when accepted items are on the disk. If deferred, a crash of the machine may lose them; they come
+    /// again with the units that carried them, which the shell keeps. The end of an ordered session is always
+    /// synced.
     pub fn set_item_durability(&mut self, durability: Durability) {
         self.item_durability = durability;
     }
 
-    /// The session in progress.
+    /// Returns the session in progress.
     pub fn session(&self) -> u64 {
         self.session.index
     }
 
-    /// Whether the own guardian may make units in the session in progress; if not, the shell waits for its outcome.
+    /// Returns whether this guardian may make units in the session in progress; if not, the shell waits for
+    /// the session's outcome.
     pub fn may_create_units(&self) -> bool {
         self.guard.may_create_units(self.session.index)
     }
 
-    /// How far the session in progress is.
+    /// Returns the progress of the session in progress.
     pub fn progress(&self) -> Progress {
         let session = &self.session;
         let missing = session.signing.as_ref().map(|signing| {
@@ -154,27 +158,28 @@ impl Engine {
         }
     }
 
-    /// The own signature over the session in progress, once its rounds are over.
+    /// Returns this guardian's signature over the session in progress, once its rounds are over.
     pub fn own_signature(&self) -> Option<[u8; 64]> {
         self.session.signing.as_ref().map(|signing| signing.own)
     }
 
-    /// The leaf hashes of the items of the session in progress, once its rounds are over: none follows.
+    /// Returns the leaf hashes of the items of the session in progress, once its rounds are over and no item
+    /// can follow.
     pub fn closed_list(&self) -> Option<&[Hash]> {
         self.session.signing.as_ref().map(|_| &self.session.leaves[..])
     }
 
-    /// What the federation owns and owes.
+    /// Returns the federation's assets and liabilities.
     pub fn balance(&self) -> &BalanceSheet {
         &self.balance
     }
 
-    /// The storage that the machine writes to.
+    /// Returns the storage that the machine writes to.
     pub fn storage(&self) -> &Arc<dyn Storage> {
         &self.storage
     }
 
-    /// The modules.
+    /// Returns the modules.
     pub fn modules(&self) -> &Arc<Modules> {
         &self.modules
     }
@@ -182,7 +187,7 @@ impl Engine {
     /// Takes the next unit that AlephBFT ordered in the session in progress.
     ///
     /// # Errors
-    /// If the machine has to stop; nothing of the unit is written then.
+    /// If the machine has to stop; then nothing of the unit is written.
     pub fn on_ordered_unit(
         &mut self,
         round: u16,
@@ -192,11 +197,11 @@ impl Engine {
         self.running(|engine| engine.ordered_unit(round, creator, payload))
     }
 
-    /// Takes what a guardian says is the signed outcome of a session: the record as servers store it.
+    /// Takes what a guardian presents as the signed outcome of a session: the record as servers store it.
     ///
     /// # Errors
-    /// If the federation agreed on something else than this node, or the machine has to stop for another reason;
-    /// nothing is written then.
+    /// If the federation agreed on something else than this node, or the machine has to stop for another
+    /// reason; then nothing is written.
     pub fn on_fetched_outcome(&mut self, session: u64, record: &[u8]) -> Result<Vec<Action>, EngineError> {
         self.running(|engine| engine.fetched_outcome(session, record))
     }
@@ -218,7 +223,7 @@ impl Engine {
         })
     }
 
-    /// The items that the own guardian's modules propose now.
+    /// Returns the items that this guardian's modules propose now.
     ///
     /// # Errors
     /// If the database cannot be used.
@@ -239,7 +244,7 @@ impl Engine {
     }
 }
 
-/// The items that a guardian's modules propose now.
+/// Returns the items that a guardian's modules propose now.
 ///
 /// # Errors
 /// If the database cannot be used.
@@ -258,10 +263,10 @@ pub fn proposals(
     Ok(items)
 }
 
-/// Whether a transaction would be accepted now; nothing is changed. Gives its id.
+/// Checks whether a transaction would be accepted now, changing nothing; returns its id.
 ///
 /// # Errors
-/// If it would not, or the database cannot be used.
+/// If it would not be accepted, or the database cannot be used.
 pub fn check_transaction(
     storage: &dyn Storage,
     modules: &Modules,
@@ -285,7 +290,7 @@ fn check_federation(federation: &Federation) -> Result<(), EngineError> {
     }
 }
 
-/// The transaction that an item is, if it is one.
+/// Returns the id of the transaction in an item, if the item is a transaction.
 pub(crate) fn txid(item: &ConsensusItem) -> Option<Hash> {
     match item {
         ConsensusItem::Transaction(transaction) => Some(transaction.txid()),

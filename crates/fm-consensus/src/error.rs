@@ -1,6 +1,6 @@
 //! Why an item is not accepted, and why the machine stops.
 //!
-//! Invariant: what a peer sends never stops the machine, unless a threshold of guardians signed it.
+//! Invariant: nothing that a peer sends stops the machine, unless a threshold of guardians signed it.
 
 use fm_codec::DecodeError;
 use fm_history::{Hash, PeerId};
@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::audit::BalanceSheet;
 use crate::failure::ConsensusFailure;
 
-/// Why an item is not accepted. Every guardian comes to the same answer.
+/// Why an item is not accepted. Every guardian reaches the same decision.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejection {
     /// A kind of item that this version does not know.
@@ -42,23 +42,24 @@ pub enum Rejection {
     /// The same item of the same guardian was accepted before in this session.
     #[error("the item was accepted before in this session")]
     Duplicate,
-    /// As an accepted item it has as many bytes as two nodes of the header's tree, and could be taken for them.
+    /// As an accepted item it has as many bytes as two nodes of the header's tree, and could be mistaken for
+    /// them.
     #[error(
         "an accepted item of {} bytes could be taken for two nodes of the header's tree",
         fm_history::NODE_PAIR_BYTES
     )]
     ReadsAsNodes,
-    /// A transaction's inputs are not what its outputs and fees are.
+    /// A transaction's inputs do not equal its outputs and fees.
     #[error("inputs of {inputs} msat for outputs of {outputs} msat and fees of {fees} msat")]
     Unbalanced {
-        /// Sum of the inputs.
+        /// The sum of the inputs.
         inputs: u64,
-        /// Sum of the outputs.
+        /// The sum of the outputs.
         outputs: u64,
-        /// Sum of the fees.
+        /// The sum of the fees.
         fees: u64,
     },
-    /// Amounts beyond 64 bits.
+    /// Amounts that exceed 64 bits.
     #[error("the amounts are too large to be added")]
     Overflow,
     /// A kind of signature that this version does not know.
@@ -67,12 +68,12 @@ pub enum Rejection {
         /// Its variant.
         variant: u64,
     },
-    /// Not as many signatures as inputs.
+    /// The number of signatures differs from the number of inputs.
     #[error("{signatures} signatures for {inputs} inputs")]
     SignatureCount {
-        /// Number of signatures.
+        /// The number of signatures.
         signatures: usize,
-        /// Number of inputs.
+        /// The number of inputs.
         inputs: usize,
     },
     /// A signature that does not verify.
@@ -81,13 +82,13 @@ pub enum Rejection {
         /// The input.
         input: usize,
     },
-    /// An input spends more than its account of that ledger has.
+    /// An input spends more than its account in that ledger holds.
     #[error("not enough funds")]
     NotEnoughFunds {
         /// The ledger.
         instance: u16,
     },
-    /// What a module has against it.
+    /// A module's own reason.
     #[error("{0}")]
     Module(String),
 }
@@ -95,16 +96,16 @@ pub enum Rejection {
 /// Why processing an item did not succeed.
 #[derive(Debug, Error)]
 pub enum ItemError {
-    /// The item is not accepted; its changes are undone, and that is all.
+    /// The item is not accepted; its changes are undone, and nothing else happens.
     #[error(transparent)]
     Rejected(#[from] Rejection),
-    /// The machine cannot go on.
+    /// The machine cannot continue.
     #[error(transparent)]
     Fatal(#[from] EngineError),
 }
 
 impl ItemError {
-    /// A rejection in a module's words.
+    /// Makes a rejection with a module's own reason.
     pub fn module(reason: impl Into<String>) -> Self {
         Self::Rejected(Rejection::Module(reason.into()))
     }
@@ -139,7 +140,7 @@ pub enum EngineError {
     /// Finished sessions are missing.
     #[error("{stored} sessions are stored, and the last one is number {last}")]
     MissingSessions {
-        /// How many there are.
+        /// The number of stored sessions.
         stored: u64,
         /// The number of the last one.
         last: u64,
@@ -154,13 +155,13 @@ pub enum EngineError {
         /// The version that this program writes.
         known: u64,
     },
-    /// A number of guardians that AlephBFT cannot do.
+    /// A number of guardians that AlephBFT does not support.
     #[error("a federation has one guardian, or four or more; this one has {guardians}")]
     GuardianCount {
-        /// How many.
+        /// The number of guardians.
         guardians: usize,
     },
-    /// The own number is none of the federation's.
+    /// This guardian's number is not one of the federation's.
     #[error("guardian {peer} is not one of this federation")]
     NotAGuardian {
         /// The number.
@@ -169,16 +170,16 @@ pub enum EngineError {
     /// The signing key is another guardian's.
     #[error("the signing key is not that of guardian {peer}")]
     WrongSigningKey {
-        /// The own number.
+        /// This guardian's number.
         peer: PeerId,
     },
     /// The equivocation guard is another guardian's.
     #[error("the equivocation guard is that of guardian {peer}")]
     OtherGuard {
-        /// Whose it is.
+        /// The guardian that the guard names.
         peer: PeerId,
     },
-    /// What is owed is more than what is owned; nothing of the unit was written.
+    /// Liabilities exceed assets; nothing of the unit was written.
     #[error(
         "session {session}, item {item} makes the balance negative: {sheet}; it is not written, and the node stops"
     )]
@@ -199,13 +200,13 @@ pub enum EngineError {
     /// The federation agreed on something else than this node.
     #[error(transparent)]
     ConsensusFailure(#[from] Box<ConsensusFailure>),
-    /// Asked of a federation of several guardians.
+    /// A call for a single guardian, made for a federation of several.
     #[error("only a federation of one guardian ends a session by itself, this one has {guardians}")]
     NotAlone {
-        /// How many guardians there are.
+        /// The number of guardians.
         guardians: usize,
     },
-    /// The machine stopped at an error before; it has to be opened anew.
+    /// The machine stopped at an earlier error; it must be opened again.
     #[error("the machine stopped at an earlier error")]
     Stopped,
 }

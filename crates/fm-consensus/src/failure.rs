@@ -1,6 +1,7 @@
-//! The federation agreed on something else than this node: what is known of it, for who has to look into it.
+//! The federation agreed on something else than this node: the evidence for the operator who investigates it.
 //!
-//! Invariant: whatever is said of the other side was signed by a threshold of guardians, or ordered by them.
+//! Invariant: everything reported about the other side was signed by a threshold of guardians, or ordered by
+//! them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,7 @@ use fm_history::{PeerId, SessionHeader, Signatures};
 use fm_store::quoted;
 use serde::Serialize;
 
-/// What makes it a failure.
+/// The kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -19,20 +20,20 @@ pub enum FailureKind {
     ItemsDiffer,
     /// The signed session has another header than the one that was computed here.
     HeadersDiffer,
-    /// The signed session has an item that is not accepted here.
+    /// The signed session has an item that this node does not accept.
     ItemRejected,
-    /// Items that were accepted here do not occur in the order of units.
+    /// Items that were accepted here are missing from the order of units.
     ItemsNotOrdered,
 }
 
-/// One side's list of items at the place where the lists part.
+/// One side's list of items at the place where the lists diverge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Side {
-    /// How many items the list has.
+    /// The number of items in the list.
     pub items: u64,
-    /// The header over it, in hex.
+    /// The header over the list, in hex.
     pub header: String,
-    /// Its item at that place (accepted item, in hex), if it has one.
+    /// The list's item at that place (accepted item, in hex), if there is one.
     pub item: Option<String>,
     /// The guardian whose unit carried that item.
     pub peer: Option<PeerId>,
@@ -41,11 +42,11 @@ pub struct Side {
 /// A consensus failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConsensusFailure {
-    /// What makes it one.
+    /// The kind of failure.
     pub kind: FailureKind,
     /// The session.
     pub session: u64,
-    /// The own guardian.
+    /// This guardian.
     pub guardian: PeerId,
     /// The first item in which the lists differ, if they do.
     pub first_difference: Option<u64>,
@@ -55,7 +56,7 @@ pub struct ConsensusFailure {
     pub theirs: Option<Side>,
     /// The signatures over the federation's header, in hex, by guardian.
     pub signatures: BTreeMap<PeerId, String>,
-    /// Why the item is not accepted here.
+    /// Why this node does not accept the item.
     pub rejection: Option<String>,
 }
 
@@ -78,7 +79,7 @@ impl fmt::Display for ConsensusFailure {
 
 impl std::error::Error for ConsensusFailure {}
 
-/// The bundle as it is written: the failure, and what to do.
+/// The bundle as it is written: the failure, and what to do about it.
 #[derive(Serialize)]
 struct Bundle<'a> {
     #[serde(flatten)]
@@ -88,8 +89,8 @@ struct Bundle<'a> {
 }
 
 impl ConsensusFailure {
-    /// The forensic bundle as JSON: the failure, and the commands to go on with for a guardian's data
-    /// directory; `OTHER` stands for another guardian's database, checkpoint or archive.
+    /// Returns the forensic bundle as JSON: the failure, and the next commands for a guardian's data
+    /// directory; `OTHER` is a placeholder for another guardian's database, checkpoint or archive.
     pub fn to_json(&self, data_dir: &Path) -> String {
         let home = quoted(data_dir);
         let database = quoted(&data_dir.join(DATABASE_NAME));
@@ -107,12 +108,12 @@ impl ConsensusFailure {
     }
 }
 
-/// A header in hex.
+/// Returns a header in hex.
 pub(crate) fn header_hex(header: SessionHeader) -> String {
     hex::encode(header.to_bytes())
 }
 
-/// Signatures in hex.
+/// Returns signatures in hex.
 pub(crate) fn signatures_hex(signatures: &Signatures) -> BTreeMap<PeerId, String> {
     signatures.iter().map(|(peer, signature)| (*peer, hex::encode(signature))).collect()
 }

@@ -1,7 +1,8 @@
-//! The equivocation guard: which sessions a restored guardian makes no units in.
+//! The equivocation guard: the sessions in which a restored guardian makes no units.
 //!
-//! A guardian whose restored database has forgotten units that it signed would sign others and be a forker. So whoever
-//! restores names the last session in which own units may have been signed.
+//! A guardian whose restored database lacks units that it signed would sign different ones and thereby
+//! equivocate. Therefore the operator who restores it names the last session in which it may have signed
+//! units.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -12,45 +13,45 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 
-/// What the file says it is.
+/// The name of the format in the file.
 const FORMAT: &str = "fm-equivocation-guard";
-/// The version of the file that is read.
+/// The supported version of the file.
 const VERSION: u64 = 1;
 
-/// Longest file that is read; those that are written have a few thousand bytes.
+/// The longest file that is read; valid files have a few thousand bytes.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The last session that the own guardian makes no units in, if there is one.
+/// The last session in which this guardian makes no units, if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     /// The session.
     pub until_session: Option<u64>,
-    /// The guardian that it is for, if it says so.
+    /// The guardian that the guard is for, if the file names it.
     pub peer: Option<PeerId>,
 }
 
-/// Why a guard's file cannot be read. The node must not start then.
+/// Why a guard's file cannot be read. Then the node must not start.
 #[derive(Debug, Error)]
 pub enum GuardError {
-    /// It is no such file.
+    /// The file is not a guard's file.
     #[error("not an equivocation guard: {0}")]
     NotAGuard(#[from] serde_json::Error),
-    /// It says that it is something else.
+    /// The file names another format.
     #[error("not an equivocation guard, but {format:?}")]
     OtherFormat {
-        /// What it says.
+        /// The format that it names.
         format: String,
     },
-    /// It is of another federation.
+    /// The file is of another federation.
     #[error("an equivocation guard of the federation {federation}, which is another one")]
     OtherFederation {
         /// The federation's id, as the file has it.
         federation: String,
     },
-    /// Something is there that cannot be read.
+    /// The file exists but cannot be read.
     #[error("cannot be read: {0}")]
     Io(io::Error),
-    /// It is of a later version.
+    /// The file is of a later version.
     #[error("an equivocation guard of version {version}, this program reads version {VERSION}")]
     Version {
         /// The version.
@@ -58,7 +59,7 @@ pub enum GuardError {
     },
 }
 
-/// The file; a field that is not known may say what this program must heed.
+/// The contents of the file; an unknown field may be one that this program must obey.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -83,8 +84,8 @@ impl Guard {
     /// Reads the file of a guardian of this federation, if there is one.
     ///
     /// # Errors
-    /// If something is there that is no such file, a link that leads nowhere included, or it is of a later version or of
-    /// another federation.
+    /// If something exists at the path that is not such a file, including a link that leads nowhere, or the
+    /// file is of a later version or of another federation.
     pub fn read(path: &Path, federation: [u8; 32]) -> Result<Self, GuardError> {
         match std::fs::symlink_metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -96,10 +97,10 @@ impl Guard {
         Self::parse_of(&text, federation)
     }
 
-    /// Reads the text of the file of a guardian of this federation.
+    /// Parses the text of the file of a guardian of this federation.
     ///
     /// # Errors
-    /// If it is none, or of a later version or of another federation.
+    /// If it is not such a file, or is of a later version or of another federation.
     pub fn parse_of(json: &str, federation: [u8; 32]) -> Result<Self, GuardError> {
         let (guard, stated) = parse(json)?;
         let own = hex::encode(federation);
@@ -111,21 +112,21 @@ impl Guard {
         }
     }
 
-    /// Reads the text of the file, of whatever federation.
+    /// Parses the text of the file, of any federation.
     ///
     /// # Errors
-    /// If it is none, or of a later version.
+    /// If it is not such a file, or is of a later version.
     pub fn parse(json: &str) -> Result<Self, GuardError> {
         Ok(parse(json)?.0)
     }
 
-    /// Whether the own guardian may make units in that session.
+    /// Returns whether this guardian may make units in that session.
     pub fn may_create_units(self, session: u64) -> bool {
         self.until_session.is_none_or(|last| session > last)
     }
 }
 
-/// The guard, and the federation that it names.
+/// Returns the guard, and the federation that it names.
 fn parse(json: &str) -> Result<(Guard, Option<String>), GuardError> {
     let File { format, version, until_session, peer, federation, .. } = serde_json::from_str(json)?;
     match (format.as_str(), version) {
@@ -175,7 +176,7 @@ mod tests {
         assert!(matches!(Guard::parse(&more), Err(GuardError::NotAGuard(_))));
     }
 
-    /// What lies there and cannot be read is never taken for nothing.
+    /// What exists and cannot be read is never treated as missing.
     #[test]
     fn a_link_that_leads_nowhere_and_a_pipe_are_not_nothing() {
         let home = tempfile::tempdir().unwrap();

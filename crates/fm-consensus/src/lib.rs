@@ -1,11 +1,13 @@
-//! The consensus of sessions as a silent machine, its modules, and what it writes.
+//! The consensus of sessions as a sans-I/O state machine, its modules, and the rows that it writes.
 //!
-//! [`Engine`] takes ordered units and fetched outcomes and answers with [`Action`]s. A shell around it runs AlephBFT,
-//! talks to peers and clients, and keeps the time.
+//! [`Engine`] takes ordered units and fetched outcomes and returns [`Action`]s. A shell around it runs
+//! AlephBFT, talks to peers and clients, and keeps the time.
 //!
 //! Invariants:
-//! - No clock, no network, no threads, no randomness: the same input on the same rows gives the same rows and answers.
-//! - One ordered unit, one write. A crash between two writes loses nothing that is not ordered or fetched again.
+//! - No clock, no network, no threads, no randomness: the same input on the same rows yields the same rows
+//!   and answers.
+//! - One ordered unit, one write. A crash between two writes loses nothing that is not ordered or fetched
+//!   again.
 //! - What peers send never stops the machine, unless a threshold of them signed it; it never panics.
 //! - A stored session is never overwritten, and is stored only with exactly a threshold of valid signatures.
 

@@ -1,7 +1,7 @@
-//! What the machine asks of a module, and the part of the database that a module sees.
+//! The interface of a module, and the part of the database that a module sees.
 //!
-//! Invariants: a module sees and changes rows of its own instance only; what it answers follows from its rows and the
-//! value it is given, so that every guardian comes to the same answer.
+//! Invariants: a module sees and changes only rows of its own instance; its answers depend only on its rows
+//! and the given value, so that every guardian reaches the same answer.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use serde_json::{Map, Value};
 use crate::dbtx::DbTransaction;
 use crate::error::{EngineError, ItemError};
 
-/// What an input or an output is worth, in millisatoshi.
+/// The value of an input or an output, in millisatoshi.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Amounts {
-    /// What it moves.
+    /// The amount that it moves.
     pub amount: u64,
-    /// What the federation keeps of it.
+    /// The fee that the federation keeps.
     pub fee: u64,
 }
 
-/// What an input is worth and who must sign for it.
+/// The value of an input, and who must sign for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InputMeta {
     /// The amounts.
     pub amounts: Amounts,
-    /// The key whose signature over the transaction's id it needs.
+    /// The key that must sign the transaction's id.
     pub key: [u8; 33],
 }
 
@@ -38,7 +38,7 @@ pub struct InputMeta {
 pub struct OutPoint {
     /// The transaction.
     pub txid: Hash,
-    /// The output's place.
+    /// The output's index.
     pub index: u64,
 }
 
@@ -48,10 +48,10 @@ pub enum ApiError {
     /// The module has no such method.
     #[error("the module has no method {0}")]
     UnknownMethod(String),
-    /// Only for who knows the guardian's password.
+    /// The method requires the guardian's password.
     #[error("the method needs the guardian's password")]
     NotAuthenticated,
-    /// The parameters are not what the method takes.
+    /// The parameters are not those of the method.
     #[error("the parameters are not {expected}")]
     BadParameters {
         /// What they should be.
@@ -62,50 +62,50 @@ pub enum ApiError {
     Engine(#[from] EngineError),
 }
 
-/// One kind of module.
+/// A kind of module.
 pub trait Module: Send + Sync {
-    /// Its name in configurations.
+    /// Returns its name in configurations.
     fn kind(&self) -> &'static str;
 
-    /// What clients are told of it, beside its kind.
+    /// Returns the configuration that clients get, apart from the module's kind.
     fn client_config(&self) -> Map<String, Value>;
 
-    /// The version of its tables.
+    /// Returns the version of its tables.
     fn table_version(&self) -> u64;
 
-    /// Brings rows that a server up to v0.2 wrote into today's form; called once, before all else.
+    /// Converts rows that a server up to v0.2 wrote to the current form; called once, before everything else.
     ///
     /// # Errors
-    /// If the database cannot be used, or a row is none of this module.
+    /// If the database cannot be used, or a row is not one of this module.
     fn adopt(&self, _state: &mut ModuleState<'_, '_>) -> Result<(), EngineError> {
         Ok(())
     }
 
-    /// Checks that the body is an input of this module, all of it.
+    /// Checks that the whole body is an input of this module.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not.
     fn check_input(&self, body: &[u8]) -> Result<(), DecodeError>;
 
-    /// Checks that the body is an output of this module, all of it.
+    /// Checks that the whole body is an output of this module.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not.
     fn check_output(&self, body: &[u8]) -> Result<(), DecodeError>;
 
-    /// Checks that the body is an item of this module, all of it.
+    /// Checks that the whole body is an item of this module.
     ///
     /// # Errors
-    /// If it is none.
+    /// If it is not.
     fn check_item(&self, body: &[u8]) -> Result<(), DecodeError>;
 
-    /// Takes an input of a transaction, whose signatures are checked afterwards.
+    /// Processes an input of a transaction; the signatures are checked afterwards.
     ///
     /// # Errors
     /// If the input is not accepted, or the database cannot be used.
     fn process_input(&self, state: &mut ModuleState<'_, '_>, body: &[u8]) -> Result<InputMeta, ItemError>;
 
-    /// Makes an output of a transaction.
+    /// Processes an output of a transaction.
     ///
     /// # Errors
     /// If the output is not accepted, or the database cannot be used.
@@ -116,7 +116,7 @@ pub trait Module: Send + Sync {
         point: OutPoint,
     ) -> Result<Amounts, ItemError>;
 
-    /// Takes an item that a guardian proposed.
+    /// Processes an item that a guardian proposed.
     ///
     /// # Errors
     /// If the item is not accepted, or the database cannot be used.
@@ -127,23 +127,23 @@ pub trait Module: Send + Sync {
         peer: PeerId,
     ) -> Result<(), ItemError>;
 
-    /// The bodies of the items that guardian `own` should propose now.
+    /// Returns the bodies of the items that guardian `own` should propose now.
     ///
     /// # Errors
     /// If the database cannot be used.
     fn proposals(&self, state: &ModuleState<'_, '_>, own: PeerId) -> Result<Vec<Vec<u8>>, EngineError>;
 
-    /// Whether rows with that key count in the balance.
+    /// Returns whether rows with this key count in the balance.
     fn is_audited(&self, key: &[u8]) -> bool;
 
-    /// What a row that counts adds to the federation's balance, in millisatoshi: what it owns is positive, what it
-    /// owes negative.
+    /// Returns what a counted row adds to the federation's balance, in millisatoshi: assets are positive,
+    /// liabilities negative.
     ///
     /// # Errors
-    /// If the row is none of this module.
+    /// If the row is not one of this module.
     fn balance(&self, key: &[u8], value: &[u8]) -> Result<i128, DecodeError>;
 
-    /// What came of an output, encoded; none if it was never made.
+    /// Returns the encoded outcome of an output; `None` if the output was never made.
     ///
     /// # Errors
     /// If the database cannot be used.
@@ -153,7 +153,7 @@ pub trait Module: Send + Sync {
         point: OutPoint,
     ) -> Result<Option<Vec<u8>>, EngineError>;
 
-    /// Answers a request; what it changes is written by the caller.
+    /// Answers a request; the caller writes what it changes.
     ///
     /// # Errors
     /// See [`ApiError`].
@@ -166,7 +166,7 @@ pub trait Module: Send + Sync {
     ) -> Result<Value, ApiError>;
 }
 
-/// The modules of a federation, by instance, and the signatures of transactions that were checked for them.
+/// The modules of a federation, by instance, and the transaction signatures that were verified for them.
 #[derive(Default)]
 pub struct Modules {
     by_instance: BTreeMap<u16, Box<dyn Module>>,
@@ -175,14 +175,15 @@ pub struct Modules {
 }
 
 impl Modules {
-    /// Adds a module; it replaces one of the same instance.
+    /// Adds a module, replacing one of the same instance.
     #[must_use]
     pub fn with(mut self, instance: u16, module: impl Module + 'static) -> Self {
         self.by_instance.insert(instance, Box::new(module));
         self
     }
 
-    /// Says whether the inputs of a transaction may be more than its outputs and fees: so from core consensus 2.1 on.
+    /// Sets whether the inputs of a transaction may exceed its outputs and fees, as from core consensus 2.1
+    /// on.
     #[must_use]
     pub fn overfunded(mut self, may_overfund: bool) -> Self {
         self.may_overfund = may_overfund;
@@ -193,25 +194,25 @@ impl Modules {
         self.may_overfund
     }
 
-    /// The module of that instance.
+    /// Returns the module of this instance.
     pub fn get(&self, instance: u16) -> Option<&(dyn Module + 'static)> {
         self.by_instance.get(&instance).map(Box::as_ref)
     }
 
-    /// All of them, by instance.
+    /// Returns all modules, by instance.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &dyn Module)> {
         self.by_instance.iter().map(|(instance, module)| (*instance, module.as_ref()))
     }
 }
 
 impl Modules {
-    /// Signatures of transactions that were valid.
+    /// Returns the transaction signatures that were valid.
     pub(crate) fn verified(&self) -> &VerifiedSignatures {
         &self.verified
     }
 }
 
-/// The rows of one module instance; keys are without the instance's prefix.
+/// The rows of one module instance; keys lack the instance's prefix.
 pub struct ModuleState<'t, 'a> {
     instance: u16,
     tx: &'t mut DbTransaction<'a>,
@@ -219,17 +220,17 @@ pub struct ModuleState<'t, 'a> {
 }
 
 impl<'t, 'a> ModuleState<'t, 'a> {
-    /// The rows of that instance.
+    /// Creates the view of the rows of this instance.
     pub fn new(tx: &'t mut DbTransaction<'a>, instance: u16) -> Self {
         Self { instance, tx, prefix: module_key(instance, &[]) }
     }
 
-    /// The module's instance.
+    /// Returns the module's instance.
     pub fn instance(&self) -> u16 {
         self.instance
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -237,7 +238,7 @@ impl<'t, 'a> ModuleState<'t, 'a> {
         self.tx.get(&self.key(key))
     }
 
-    /// The value of a key, read by `read`, all of it.
+    /// Returns the value of a key, decoded completely by `read`.
     ///
     /// # Errors
     /// If the database cannot be read, or the value is not what `read` reads.
@@ -250,7 +251,7 @@ impl<'t, 'a> ModuleState<'t, 'a> {
         decode(&value, read).map(Some).map_err(|source| self.unreadable(key, source))
     }
 
-    /// The rows whose keys start with `prefix`, in order.
+    /// Returns the rows whose keys start with `prefix`, in order.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -262,19 +263,19 @@ impl<'t, 'a> ModuleState<'t, 'a> {
         Ok(rows)
     }
 
-    /// Gives a key a value.
+    /// Sets the value of a key.
     pub fn put(&mut self, key: &[u8], value: Vec<u8>) {
         let key = self.key(key);
         self.tx.put(key, value);
     }
 
-    /// Removes a key, if it is there.
+    /// Removes a key, if it exists.
     pub fn remove(&mut self, key: &[u8]) {
         let key = self.key(key);
         self.tx.remove(key);
     }
 
-    /// The error of a row that its module cannot read.
+    /// Makes the error for a row that its module cannot read.
     pub fn unreadable(&self, key: &[u8], source: DecodeError) -> EngineError {
         EngineError::Row { key: hex::encode(self.key(key)), source }
     }
@@ -284,7 +285,7 @@ impl<'t, 'a> ModuleState<'t, 'a> {
     }
 }
 
-/// Reads all of `bytes` in today's encoding.
+/// Decodes all of `bytes` in the current encoding.
 pub(crate) fn decode<'b, T>(
     bytes: &'b [u8],
     read: impl FnOnce(&mut Reader<'b>) -> Result<T, DecodeError>,

@@ -1,4 +1,4 @@
-//! Ordered units: batches while the session's rounds last, signatures afterwards.
+//! Ordered units: batches during the session's rounds, signatures afterwards.
 
 use fm_codec::{Dialect, Encode};
 use fm_crypto::SessionKeys;
@@ -24,7 +24,7 @@ impl Engine {
         if self.session.signing.is_some() {
             return match payload {
                 Some(UnitPayload::Signature(signature)) => self.collect_signature(creator, signature),
-                // Too late: whoever proposed it proposes it again in the next session.
+                // Too late: its proposer proposes it again in the next session.
                 Some(UnitPayload::Batch(_)) | None => Ok(Vec::new()),
             };
         }
@@ -43,7 +43,7 @@ impl Engine {
         Ok(actions)
     }
 
-    /// Processes the items of a unit and writes what was accepted, all at once.
+    /// Processes the items of a unit and writes the accepted ones, all in one step.
     fn ordered_items(&mut self, items: Vec<ConsensusItem>, peer: PeerId) -> Result<Vec<Action>, EngineError> {
         let storage = self.storage.clone();
         let mut tx = DbTransaction::new(storage.as_ref());
@@ -55,8 +55,8 @@ impl Engine {
             let leaf = sha256(&[&bytes]);
             let session = &mut self.session;
             if let Some(next) = session.leaves.get(session.replayed) {
-                // Ordered before a restart. What was not accepted then is not accepted now: what is processed next
-                // after an accepted item met the same state.
+                // Ordered before a restart. An item that was not accepted then is not accepted now, because
+                // an item that follows an accepted one met the same state then.
                 if *next == leaf {
                     session.replay(bytes.len());
                 }
@@ -88,7 +88,7 @@ impl Engine {
         Ok(actions)
     }
 
-    /// Processes an item and follows the balance, which must not become negative.
+    /// Processes an item and updates the balance, which must not become negative.
     pub(crate) fn accept_item(
         &self,
         tx: &mut DbTransaction<'_>,
@@ -106,7 +106,7 @@ impl Engine {
         Ok(())
     }
 
-    /// The session's rounds are over: its header is known and is signed.
+    /// Ends the session's rounds: computes the header and signs it.
     pub(crate) fn end_rounds(&mut self) -> Result<Vec<Action>, EngineError> {
         if self.session.replayed < self.session.leaves.len() {
             return Err(self.items_not_ordered()?.into());
@@ -118,7 +118,7 @@ impl Engine {
         Ok(vec![Action::Broadcast { header, signature: own }])
     }
 
-    /// Takes an ordered signature; with a threshold of them the session is complete.
+    /// Takes an ordered signature; with a threshold of signatures the session is complete.
     pub(crate) fn collect_signature(
         &mut self,
         peer: PeerId,

@@ -1,4 +1,4 @@
-//! The end of a session: by signatures that were ordered, or by a signed outcome that was fetched.
+//! The end of a session: by ordered signatures, or by a fetched signed outcome.
 
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_eras::session::session_key;
@@ -48,18 +48,19 @@ impl Engine {
                 }
             }
         }
-        // The stored bytes are those that were fetched. What is lost by a crash of the machine is fetched again: the
-        // federation has signed it.
+        // The stored bytes are those that were fetched. What a crash of the machine loses is fetched again:
+        // the federation has signed it.
         let items = proven.leaves.len() as u64;
         let done = self.store(tx, record.to_vec(), proven.header, items, Durability::Deferred)?;
         self.balance = balance;
         Ok(vec![done])
     }
 
-    /// Checks all that can be checked without processing the items.
+    /// Checks everything that can be checked without processing the items.
     ///
-    /// Where ambiguous items are refused no signed list is the shorter one of two: it would consist of such items. Else
-    /// the signatures alone do not tell, and whoever fetches must have the list from one honest guardian at least.
+    /// If ambiguous items are refused, no signed list is the shorter one of two: it would consist of such
+    /// items. Otherwise the signatures alone do not decide, and the caller must have the list from at least
+    /// one honest guardian.
     fn prove(&self, session: u64, record: &[u8]) -> Result<ProvenRecord, OutcomeError> {
         let open = self.session.index;
         if session != open {
@@ -79,7 +80,7 @@ impl Engine {
         Ok(proven)
     }
 
-    /// Stores the session in progress with the signatures that were ordered.
+    /// Stores the session in progress with the ordered signatures.
     pub(crate) fn complete(
         &mut self,
         header: SessionHeader,
@@ -101,7 +102,8 @@ impl Engine {
         self.store(tx, record, header, items, Durability::Synced)
     }
 
-    /// Stores the record of the session in progress and opens the next one, in one write with what `tx` holds.
+    /// Stores the record of the session in progress and opens the next one, in one write with the changes in
+    /// `tx`.
     fn store(
         &mut self,
         mut tx: DbTransaction<'_>,
@@ -126,7 +128,7 @@ impl Engine {
         Ok(Action::SessionComplete { session, items, header })
     }
 
-    /// Accepted items that the order of units does not have.
+    /// Returns the failure for accepted items that are missing from the order of units.
     pub(crate) fn items_not_ordered(&self) -> Result<Box<ConsensusFailure>, EngineError> {
         let at = (self.session.replayed, "the order of units ends before it".to_owned());
         self.failure(FailureKind::ItemsNotOrdered, None, Some(at))
@@ -173,7 +175,7 @@ impl Engine {
     }
 }
 
-/// The first place in which the lists differ; the end of the shorter one counts.
+/// Returns the first index at which the lists differ; the end of the shorter list counts.
 fn first_difference(ours: &[Hash], theirs: &[Hash]) -> Option<usize> {
     let common = ours.iter().zip(theirs).take_while(|(ours, theirs)| ours == theirs).count();
     (common < ours.len().max(theirs.len())).then_some(common)

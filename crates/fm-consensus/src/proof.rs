@@ -1,4 +1,4 @@
-//! A fetched record is proven by the guardians' signatures, without a machine.
+//! Proves a fetched record by the guardians' signatures, without a state machine.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +10,26 @@ use fm_history::{
 
 use crate::action::OutcomeError;
 
-/// Inputs, outputs and signatures of an item, together; an item fits a unit of 50,000 bytes.
+/// The most inputs, outputs and signatures of an item, together; an item fits a unit of 50,000 bytes.
 const MAX_ITEM_ELEMENTS: usize = 100_000;
 
 type Signatures = BTreeMap<PeerId, [u8; 64]>;
 
-/// A record whose signatures hold.
+/// A record whose signatures are valid.
 #[derive(Clone, Debug)]
 pub struct ProvenRecord {
     /// The record.
     pub session: SignedSession,
-    /// The leaves of its items.
+    /// The leaf hashes of its items.
     pub leaves: Vec<Hash>,
     /// Its header.
     pub header: SessionHeader,
-    /// Whether its header is also that of a shorter list, which the signatures may be over.
+    /// Whether its header is also that of a shorter list, which the signatures may cover instead.
     pub ambiguous: bool,
 }
 
-/// Proves that a record is the signed outcome of that session: strictly decoded, with exactly a threshold of valid
-/// signatures. Whether they are over this very list is another matter where lists may be ambiguous.
+/// Proves that a record is the signed outcome of a session: strictly decoded, with exactly a threshold of
+/// valid signatures. If lists may be ambiguous, the signatures may still cover another list than this one.
 ///
 /// # Errors
 /// If it is not.
@@ -52,8 +52,8 @@ pub fn prove_record(keys: &SessionKeys, session: u64, record: &[u8]) -> Result<P
     Ok(ProvenRecord { session, leaves, header, ambiguous })
 }
 
-/// The root over a record's items and its signatures, with one item in memory at a time: a guardian that lies could send
-/// a list whose items take a hundred times its bytes.
+/// Returns the root over a record's items and its signatures, with one item in memory at a time: a lying
+/// guardian could send a list whose items take a hundred times its bytes.
 fn read_root(record: &[u8]) -> Result<(Hash, Signatures), DecodeError> {
     let mut reader = Reader::new(record, Dialect::MODERN);
     let mut root = RootBuilder::default();

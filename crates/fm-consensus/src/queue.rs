@@ -1,7 +1,8 @@
-//! What the own units carry: submitted transactions and proposed items, in batches.
+//! The contents of this guardian's units: submitted transactions and proposed items, in batches.
 //!
-//! Invariants: a batch is never longer than [`BATCH_BYTES`]; a transaction is in one unit of a session; the queue is
-//! bounded; a transaction that was proposed and not ordered in time is proposed again in the next session.
+//! Invariants: a batch is never longer than [`BATCH_BYTES`]; a transaction is in one unit of a session; the
+//! queue is bounded; a transaction that was proposed but not ordered in time is proposed again in the next
+//! session.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -12,12 +13,12 @@ use thiserror::Error;
 use crate::action::Action;
 use crate::batch::{BATCH_BYTES, UnitPayload};
 
-/// Bytes of a batch for the count of its items, at most.
+/// The most bytes that the count of items takes in a batch.
 const COUNT_BYTES: usize = 9;
-/// The most bytes that wait, several minutes of full units.
+/// The most bytes that wait: several minutes of full units.
 pub const QUEUE_BYTES: usize = 64 << 20;
 
-/// Why an item is not taken into the queue.
+/// Why the queue does not take an item.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum QueueError {
     /// No batch can hold it.
@@ -26,10 +27,10 @@ pub enum QueueError {
         /// Its length.
         bytes: usize,
     },
-    /// Too much waits already.
+    /// The queue is full.
     #[error("{QUEUE_BYTES} bytes wait already")]
     Full,
-    /// It waits already, or is in a unit of this session.
+    /// The item already waits, or is in a unit of this session.
     #[error("the item is already proposed")]
     Known,
 }
@@ -39,7 +40,8 @@ pub enum QueueError {
 pub struct ProposalQueue {
     waiting: VecDeque<Entry>,
     waiting_bytes: usize,
-    /// Everything that waits or was put into a unit of this session: transactions by id, other items by their hash.
+    /// Everything that waits or was put into a unit of this session: transactions by id, other items by their
+    /// hash.
     known: HashSet<Hash>,
     /// Transactions in units of this session that were not ordered yet.
     in_flight: BTreeMap<Hash, Vec<u8>>,
@@ -55,10 +57,10 @@ struct Entry {
 }
 
 impl ProposalQueue {
-    /// Takes an item into the queue.
+    /// Adds an item to the queue.
     ///
     /// # Errors
-    /// If it is known already, too large, or too much waits.
+    /// If the item is already known, it is too large, or the queue is full.
     pub fn push(&mut self, item: &ConsensusItem) -> Result<(), QueueError> {
         let bytes = item.to_bytes(Dialect::MODERN);
         if bytes.len() > BATCH_BYTES - COUNT_BYTES {
@@ -78,7 +80,7 @@ impl ProposalQueue {
         Ok(())
     }
 
-    /// How many items wait, and their bytes.
+    /// Returns the number of items that wait, and their bytes.
     pub fn waiting(&self) -> (usize, usize) {
         (self.waiting.len(), self.waiting_bytes)
     }
@@ -89,7 +91,8 @@ impl ProposalQueue {
         self.waiting.push_back(entry);
     }
 
-    /// What the next own unit carries. `is_accepted` tells of a transaction that others proposed and that was accepted.
+    /// Returns the contents of this guardian's next unit. `is_accepted` says whether a transaction was
+    /// already accepted from another guardian's unit.
     pub fn next_payload(&mut self, is_accepted: impl Fn(&Hash) -> bool) -> Option<UnitPayload> {
         if let Some(signature) = self.signature {
             return Some(UnitPayload::Signature(signature));
@@ -120,7 +123,7 @@ impl ProposalQueue {
         Some(UnitPayload::Batch(batch.into_bytes()))
     }
 
-    /// Follows what the machine did.
+    /// Updates the queue after an action of the machine.
     pub fn follow(&mut self, action: &Action) {
         match action {
             Action::Accepted { txid: Some(txid), .. } | Action::Discarded { txid: Some(txid), .. } => {
@@ -137,7 +140,7 @@ impl ProposalQueue {
         }
     }
 
-    /// What was proposed in vain is proposed again, before all else.
+    /// Puts transactions that were proposed but not ordered at the front of the queue.
     fn next_session(&mut self) {
         self.signature = None;
         let waiting = std::mem::take(&mut self.waiting);

@@ -1,27 +1,27 @@
 //! When a session ends and how its rounds slow down, in every generation of the engine, as data.
 //!
-//! AlephBFT numbers rounds with 16 bits and stops at a greatest round. So that a session that cannot end does not get
-//! there, rounds slow down from some round on, each by the same factor.
+//! AlephBFT numbers rounds with 16 bits and stops at a maximum round. So that a session that cannot end does
+//! not reach it, rounds slow down from some round on, each by the same factor.
 
 use std::time::Duration;
 
 /// What ends a session's rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionEnd {
-    /// The first ordered unit of this round or a later one, which is not used (v0.4 and later).
+    /// The first ordered unit of this round or a later one; that unit is not used (v0.4 and later).
     Round(u16),
-    /// This number of ordered batches, also of those that cannot be decoded (v0.2, v0.3).
+    /// This number of ordered batches, including those that cannot be decoded (v0.2, v0.3).
     Batches(u64),
 }
 
 /// The rounds of a session.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Schedule {
-    /// What ends them.
+    /// What ends the rounds.
     pub end: SessionEnd,
-    /// The bytes of accepted items that end them before that, if any do.
+    /// The bytes of accepted items that end the rounds earlier, if there is such a limit.
     pub most_bytes: Option<usize>,
-    /// The round from which they slow down.
+    /// The round from which rounds slow down.
     pub slowdown_start: u16,
     /// The factor by which each round is slower than the one before it.
     pub slowdown_base: f64,
@@ -29,16 +29,17 @@ pub struct Schedule {
     pub max_round: u16,
 }
 
-/// The bytes of accepted items with which a session is full: with one more batch and the signatures its record is still
-/// short enough to be read by every server.
+/// The bytes of accepted items with which a session is full: with one more batch and the signatures, its
+/// record is still short enough for every server to read.
 pub const SESSION_BYTES: usize = 15_000_000;
-/// Rounds after the end of a session for signing its header, from v0.4 on.
+/// The number of rounds after the end of a session for signing its header, from v0.4 on.
 const SIGNING_ROUNDS: u16 = 1000;
-/// Rounds per session where the configuration does not say.
+/// The number of rounds per session if the configuration does not set it.
 pub const DEFAULT_ROUNDS_PER_SESSION: u16 = 3600;
 
 impl Schedule {
-    /// v0.4 and later, by `broadcast_rounds_per_session`; and a full session ends early, see [`Self::unbounded`]. None if there are more rounds than AlephBFT can count.
+    /// Returns the schedule of v0.4 and later, by `broadcast_rounds_per_session`; a full session ends early,
+    /// see [`Self::unbounded`]. `None` if there are more rounds than AlephBFT can count.
     pub fn rounds(rounds_per_session: u16) -> Option<Self> {
         Some(Self {
             end: SessionEnd::Round(rounds_per_session),
@@ -49,8 +50,9 @@ impl Schedule {
         })
     }
 
-    /// v0.2.2 to v0.3, by `broadcast_expected_rounds_per_session` and `broadcast_max_rounds_per_session` (900 and
-    /// 5000 by default). None if there are more rounds than AlephBFT can count.
+    /// Returns the schedule of v0.2.2 to v0.3, by `broadcast_expected_rounds_per_session` and
+    /// `broadcast_max_rounds_per_session` (900 and 5000 by default). `None` if there are more rounds than
+    /// AlephBFT can count.
     pub fn batches(expected_rounds: u16, max_rounds: u16, guardians: u16) -> Option<Self> {
         let expected = expected_rounds.checked_mul(3)?;
         Some(Self {
@@ -62,7 +64,8 @@ impl Schedule {
         })
     }
 
-    /// v0.2.0 and v0.2.1, by the same fields. None if there are more rounds than AlephBFT can count.
+    /// Returns the schedule of v0.2.0 and v0.2.1, by the same fields. `None` if there are more rounds than
+    /// AlephBFT can count.
     pub fn first_batches(expected_rounds: u16, max_rounds: u16, guardians: u16) -> Option<Self> {
         let expected = expected_rounds.checked_mul(3)?;
         Some(Self {
@@ -74,20 +77,20 @@ impl Schedule {
         })
     }
 
-    /// The same without an end by bytes: what servers do, needed where they take part in ordering. A session may then
-    /// become so long that nobody can fetch it.
+    /// Returns the same schedule without an end by bytes: this is what servers do, and is required if they
+    /// take part in ordering. A session may then become so large that no guardian can fetch it.
     #[must_use]
     pub fn unbounded(self) -> Self {
         Self { most_bytes: None, ..self }
     }
 
-    /// Whether so many ordered batches, or so many bytes of accepted items, end the rounds.
+    /// Returns whether this many ordered batches, or this many bytes of accepted items, end the rounds.
     pub(crate) fn is_over(&self, batches: u64, bytes: usize) -> bool {
         matches!(self.end, SessionEnd::Batches(end) if batches >= end)
             || self.most_bytes.is_some_and(|most| bytes >= most)
     }
 
-    /// How long to wait before a unit of that round is made; none before the first.
+    /// Returns how long to wait before a unit of this round is made; the first round has no delay.
     pub fn delay(&self, round: u16, round_delay: Duration) -> Duration {
         match round {
             0 => Duration::ZERO,
@@ -96,7 +99,7 @@ impl Schedule {
         }
     }
 
-    /// The time in which the rounds are used up at the earliest.
+    /// Returns the shortest time in which all rounds are used up.
     pub fn exhausted_after(&self, round_delay: Duration) -> Duration {
         let factors: f64 = (1..=self.max_round).map(|round| self.factor(round)).sum();
         Duration::try_from_secs_f64(round_delay.as_secs_f64() * factors).unwrap_or(Duration::MAX)
@@ -111,7 +114,7 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    /// The round delay of guardians' configurations.
+    /// The round delay in guardians' configurations.
     const ROUND_DELAY: Duration = Duration::from_millis(50);
 
     fn years(schedule: Option<Schedule>) -> f64 {

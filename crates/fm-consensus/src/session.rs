@@ -1,4 +1,5 @@
-//! The session in progress: what was accepted, how much of it was seen again, and the signatures collected.
+//! The session in progress: the accepted items, how many of them were ordered again, and the collected
+//! signatures.
 
 use std::collections::HashSet;
 
@@ -17,14 +18,14 @@ pub(crate) struct Session {
     pub(crate) index: u64,
     /// The leaf hashes of the accepted items, in order.
     pub(crate) leaves: Vec<Hash>,
-    /// The same.
+    /// The same hashes as a set.
     pub(crate) known: HashSet<Hash>,
-    /// How many of the accepted items were ordered since the machine was opened. After a crash the units that were
-    /// ordered before are ordered again, and what was accepted then is recognised by this.
+    /// The number of accepted items that were ordered since the machine was opened. After a crash, units that
+    /// were ordered before are ordered again; this number identifies what was accepted then.
     pub(crate) replayed: usize,
-    /// The bytes of these.
+    /// The bytes of these items.
     pub(crate) replayed_bytes: usize,
-    /// Ordered batches.
+    /// The number of ordered batches.
     pub(crate) batches: u64,
     /// The signatures, once the rounds are over.
     pub(crate) signing: Option<Signing>,
@@ -33,20 +34,21 @@ pub(crate) struct Session {
 /// The header and its signatures.
 pub(crate) struct Signing {
     pub(crate) header: SessionHeader,
-    /// What is signed.
+    /// The message that is signed.
     pub(crate) message: [u8; 32],
     pub(crate) own: [u8; 64],
     pub(crate) signatures: Signatures,
 }
 
 impl Session {
-    /// A session in which nothing was accepted yet.
+    /// Creates a session without accepted items.
     pub(crate) fn new(index: u64) -> Self {
         let (leaves, known) = (Vec::new(), HashSet::new());
         Self { index, leaves, known, replayed: 0, replayed_bytes: 0, batches: 0, signing: None }
     }
 
-    /// The session in progress in a database. The units of a guardian who is `alone` are not ordered again.
+    /// Reads the session in progress from a database. If the guardian is `alone`, its units are not ordered
+    /// again.
     pub(crate) fn read(storage: &dyn Storage, alone: bool) -> Result<Self, EngineError> {
         let mut session = Self::new(next_session(storage)?);
         for row in storage.scan_prefix(ACCEPTED_ITEM) {
@@ -70,7 +72,7 @@ impl Session {
         self.known.insert(leaf);
     }
 
-    /// The next accepted item was ordered.
+    /// Notes that the next accepted item was ordered.
     pub(crate) fn replay(&mut self, bytes: usize) {
         self.replayed += 1;
         self.replayed_bytes += bytes;
@@ -81,12 +83,12 @@ impl Session {
     }
 }
 
-/// The first session that is not stored: found by bisection, as sessions are stored without gaps.
+/// Returns the first session that is not stored, by bisection: sessions are stored without gaps.
 fn next_session(storage: &dyn Storage) -> Result<u64, EngineError> {
     let stored = |index| Ok::<_, EngineError>(storage.get(&session_key(index))?.is_some());
     let mut end = 1;
     while stored(end - 1)? {
-        // Keys are whatever the database has: there is no number beyond the largest.
+        // Keys come from the database, so the largest number must not overflow.
         let Some(twice) = end.checked_mul(2) else { break };
         end = twice;
     }

@@ -1,4 +1,4 @@
-//! Where the machine's rows are: a sorted map that takes changes whole or not at all.
+//! The storage of the machine's rows: a sorted map that takes changes completely or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
@@ -6,12 +6,12 @@ use std::sync::{PoisonError, RwLock};
 use fm_rows::{RowSource, Rows, SourceError};
 use fm_store::{Durability, LiveStore};
 
-/// What a write changes: a value replaces that of its key, none removes the key.
+/// The changes of a write: a value replaces the one of its key, `None` removes the key.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Rows that can be read and changed, from several threads at a time.
+/// Rows that several threads can read and change at the same time.
 pub trait Storage: RowSource + Send {
-    /// Takes all changes, or none.
+    /// Writes all changes or none.
     ///
     /// # Errors
     /// If they cannot be written.
@@ -32,7 +32,7 @@ pub struct MemoryStorage {
 }
 
 impl MemoryStorage {
-    /// All rows.
+    /// Returns all rows.
     pub fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         self.rows.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -2,17 +2,18 @@
 
 use fm_codec::{Dialect, Writer};
 
-/// Prefix of the accepted items of the session in progress.
+/// The prefix of the accepted items of the session in progress.
 pub const ACCEPTED_ITEM: u8 = 0x01;
-/// Prefix of the units of the session in progress. The shell writes them, the end of the session removes them.
+/// The prefix of the units of the session in progress. The shell writes them; the end of the session removes
+/// them.
 pub const ALEPH_UNITS: u8 = 0x05;
 
-/// The key of an accepted item of the session in progress.
+/// Returns the key of an accepted item of the session in progress.
 pub fn accepted_item_key(index: u64) -> Vec<u8> {
     numbered(ACCEPTED_ITEM, index)
 }
 
-/// The key of a unit of the session in progress; its value is the unit's bytes behind their length.
+/// Returns the key of a unit of the session in progress; its value is the unit's length and bytes.
 pub fn unit_key(index: u64) -> Vec<u8> {
     numbered(ALEPH_UNITS, index)
 }

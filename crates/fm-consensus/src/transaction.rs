@@ -1,4 +1,4 @@
-//! Whether a transaction holds: inputs, signatures, outputs, and that they sum.
+//! Checks and applies a transaction: inputs, signatures, outputs, and their sums.
 
 use fm_crypto::VerifiedSignatures;
 use fm_eras::session::transaction_key;
@@ -8,12 +8,12 @@ use crate::dbtx::DbTransaction;
 use crate::error::{ItemError, Rejection};
 use crate::module::{Amounts, Module, ModuleState, Modules, OutPoint};
 
-/// Takes a transaction: its changes, and its row in the index of accepted transactions.
+/// Applies a transaction: its changes, and its row in the index of accepted transactions.
 ///
-/// On an error changes may be left in `tx`; the caller undoes them.
+/// On an error, changes may be left in `tx`; the caller must undo them.
 ///
 /// # Errors
-/// If it is not accepted, or the database cannot be used.
+/// If the transaction is not accepted, or the database cannot be used.
 pub fn process_transaction(
     tx: &mut DbTransaction<'_>,
     modules: &Modules,

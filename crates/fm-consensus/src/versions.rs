@@ -1,7 +1,7 @@
 //! The versions of the tables, as servers from v0.3 on keep them.
 //!
-//! Servers up to v0.2 kept a version as the row `50` of the global tables or of the module itself; it is moved, as
-//! later servers do.
+//! Servers up to v0.2 kept a version as the row `50` of the global tables or of the module itself; it is
+//! moved to the new place, as later servers do.
 
 use fm_codec::Reader;
 use fm_eras::session::{DATABASE_VERSION, module_key, module_version_key, number_value, server_version_key};
@@ -15,8 +15,8 @@ use crate::storage::Storage;
 /// The version of the global tables.
 const SERVER_TABLES: u64 = 0;
 
-/// Checks the versions of all tables. Those of tables that are not used yet are written, those of old servers moved,
-/// and the modules take over what such servers wrote.
+/// Checks the versions of all tables. Writes the versions of tables that are not used yet, moves those of old
+/// servers, and lets the modules convert what such servers wrote.
 pub(crate) fn settle_versions(storage: &dyn Storage, modules: &Modules) -> Result<(), EngineError> {
     let mut tx = DbTransaction::new(storage);
     let server = Place { new: server_version_key(), old: vec![DATABASE_VERSION] };
@@ -43,16 +43,17 @@ fn settle_module(
     Ok(())
 }
 
-/// Where a version is kept.
+/// The places where a version is kept.
 struct Place {
     new: Vec<u8>,
     old: Vec<u8>,
 }
 
 impl Place {
-    /// Checks a version, and writes it if it is not where it belongs. Says whether an old server kept it.
+    /// Checks a version, and writes it if it is not in its place. Returns whether it was moved from the place
+    /// of an old server.
     ///
-    /// Tables without a version are of the present one if they are `fresh`, else of the first.
+    /// Tables without a version have the current one if they are `fresh`, otherwise the first.
     fn settle(
         &self,
         tx: &mut DbTransaction<'_>,
@@ -70,7 +71,7 @@ impl Place {
             old.map(|value| version(&self.old, value)).transpose()?,
         );
         let found = match (new_version, old_version) {
-            // No server that this program knows writes a later version in the old place.
+            // No server known to this program writes a later version in the old place.
             (Some(_), Some(old)) if old > known => old,
             (Some(new), _) => new,
             (None, Some(old)) => old,

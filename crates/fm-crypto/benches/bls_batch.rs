@@ -1,7 +1,7 @@
-//! 2,000 epochs under one key on one core: the reference's own loop against `verify_batch`.
+//! 2,000 epochs under one key on one core: the reference's own loop compared with `verify_batch`.
 //!
-//! Prints seconds, microseconds per epoch and the ratio. Both sides see the same bytes and check all of
-//! them. Then smaller batches, batches with bad items, and the combining of shares.
+//! Prints seconds, microseconds per epoch and the ratio. Both sides get the same bytes and check all of them.
+//! Also measures smaller batches, batches with bad items, and the combining of shares.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -69,7 +69,8 @@ fn main() {
     combining();
 }
 
-/// Three shares into a signature, by the reference and by a [`Combiner`] that has met the peers before.
+/// Combines three shares into a signature, by the reference and by a [`Combiner`] that has met the peers
+/// before.
 fn combining() {
     let coefficients = (1..=3).map(|seed| Scalar::from_bytes_wide(&[seed; 64])).collect::<Vec<_>>();
     let secrets = SecretKeySet::from(Poly::from(coefficients));

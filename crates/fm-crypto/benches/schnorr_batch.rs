@@ -1,7 +1,8 @@
-//! 12,288 session signatures by four guardians on one core: libsecp256k1's own loop against `verify_batch`, in turns.
+//! 12,288 session signatures by four guardians on one core: libsecp256k1's own loop compared with
+//! `verify_batch`, in turns.
 //!
-//! `cargo bench --workspace --bench schnorr_batch`. Prints microseconds per signature and ratios, for several sizes of
-//! batches, and for a batch with one bad signature and one with nothing else.
+//! `cargo bench --workspace --bench schnorr_batch`. Prints microseconds per signature and ratios, for several
+//! sizes of batches, for a batch with one bad signature, and for a batch of only bad ones.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -18,7 +19,7 @@ fn microseconds(signatures: usize, check: impl Fn()) -> f64 {
     start.elapsed().as_secs_f64() * 1e6 / signatures as f64
 }
 
-/// The better of several turns of both sides: one by one, and in batches.
+/// Takes the better of several runs of both sides: one signature at a time, and in batches.
 fn compare(name: &str, keys: &SessionKeys, items: &[SchnorrItem<'_>], batch: usize, good: usize) {
     let (mut alone, mut together) = (f64::MAX, f64::MAX);
     for _ in 0..TURNS {

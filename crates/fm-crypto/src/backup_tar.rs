@@ -1,27 +1,28 @@
-//! A guardian's backup: the tar that servers of v0.3 and later let their operator download. It holds the configuration and no
-//! database.
+//! A guardian's backup: the tar that servers of v0.3 and later let their operator download. It holds the
+//! configuration and no database.
 //!
-//! Until v0.11 its files are `local.json`, `consensus.json`, `private.salt` and `private.encrypt`; from v0.12 on `local.json`,
-//! `consensus.json` and `private.json`, the private keys in clear. Modes and dates in it mean nothing (some versions write
-//! mode 000 and the year 1970).
+//! Until v0.11 its files are `local.json`, `consensus.json`, `private.salt` and `private.encrypt`; from v0.12
+//! on `local.json`, `consensus.json` and `private.json`, with the private keys unencrypted. Modes and dates
+//! in it have no meaning (some versions write mode 000 and the year 1970).
 //!
-//! Invariants: a tar that is cut short, also between two files, is refused; a name that no server writes is refused, so that
-//! nothing of a tar becomes part of a path; what it holds is overwritten when it goes, and is part of no message.
+//! Invariants: a truncated tar is refused, even if it ends between two files; a name that no server writes is
+//! refused, so that no part of a tar becomes part of a path; the contents are overwritten when they are
+//! dropped, and are never part of a message.
 
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-/// Names of the files in it.
+/// The names of the files in it.
 pub const BACKUP_FILES: [&str; 5] =
     ["consensus.json", "local.json", "private.json", "private.encrypt", "private.salt"];
-/// Headers and contents come in blocks of this size.
+/// The size of the blocks that headers and contents consist of.
 const BLOCK: usize = 512;
 const NAME: std::ops::Range<usize> = 0..100;
 const SIZE: std::ops::Range<usize> = 124..136;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 const KIND: usize = 156;
-/// The part of a long name that comes first; nothing here is long.
+/// The first part of a long name; no name here is long.
 const PREFIX: std::ops::Range<usize> = 345..500;
 
 /// The files of a backup, by name.
@@ -33,7 +34,7 @@ pub struct BackupTar {
 /// Why a file is not a guardian's backup.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackupTarError {
-    /// It does not begin as a tar does.
+    /// It does not begin like a tar.
     #[error("it is not a tar")]
     NotATar,
     /// It ends too early.
@@ -45,7 +46,7 @@ pub enum BackupTarError {
     /// The header of a file in it is damaged.
     #[error("it is damaged at byte {at}: {what}")]
     Damaged {
-        /// Where the header is.
+        /// The offset of the header.
         at: usize,
         /// What is wrong.
         what: &'static str,
@@ -56,13 +57,13 @@ pub enum BackupTarError {
         /// The name.
         name: String,
     },
-    /// A file is there twice.
+    /// A file occurs twice.
     #[error("it holds {name} twice")]
     Twice {
         /// The name.
         name: &'static str,
     },
-    /// A file is not there.
+    /// A file is missing.
     #[error("it holds no {name}")]
     Missing {
         /// The name.
@@ -71,7 +72,7 @@ pub enum BackupTarError {
 }
 
 impl BackupTar {
-    /// Reads the bytes of a tar.
+    /// Parses the bytes of a tar.
     ///
     /// # Errors
     /// If it is not a whole backup of a guardian; see [`BackupTarError`].
@@ -102,7 +103,7 @@ impl BackupTar {
         Self::of(files)
     }
 
-    /// The backup with these files.
+    /// Makes the backup with these files.
     ///
     /// # Errors
     /// If one is missing.
@@ -125,7 +126,7 @@ impl BackupTar {
         Err(BackupTarError::Missing { name: missing })
     }
 
-    /// Puts files together; those whose names are not of a backup are left out.
+    /// Makes a backup from files; leaves out those whose names do not belong in a backup.
     ///
     /// # Errors
     /// If one is missing.
@@ -136,22 +137,22 @@ impl BackupTar {
         Self::of(files.into_iter().filter_map(|(name, contents)| Some((known(name)?, contents))).collect())
     }
 
-    /// The contents of a file, if it is there.
+    /// Returns the contents of a file, if it exists.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(|contents| contents.as_slice())
     }
 
-    /// All files, by name.
+    /// Returns all files, by name.
     pub fn files(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
         self.files.iter().map(|(name, contents)| (*name, contents.as_slice()))
     }
 
-    /// Whether the private keys in it are in clear.
+    /// Returns whether the private keys in it are unencrypted.
     pub fn is_in_clear(&self) -> bool {
         self.get("private.json").is_some()
     }
 
-    /// The bytes of a tar that a server takes as a backup.
+    /// Returns the bytes of a tar that a server accepts as a backup.
     pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::new());
         for (name, contents) in self.files() {
@@ -166,7 +167,7 @@ impl BackupTar {
     }
 }
 
-/// Name and size of a file, from its header.
+/// Returns name and size of a file from its header.
 fn read_header(header: &[u8], at: usize) -> Result<(&'static str, usize), BackupTarError> {
     let damaged = |what| BackupTarError::Damaged { at, what };
     let stated = octal(&header[CHECKSUM]);
@@ -180,7 +181,8 @@ fn read_header(header: &[u8], at: usize) -> Result<(&'static str, usize), Backup
     let name = header[NAME].split(|byte| *byte == 0).next().unwrap_or_default();
     let known = BACKUP_FILES.into_iter().find(|known| known.as_bytes() == name);
     let is_file = matches!(header[KIND], 0 | b'0');
-    // The old GNU form keeps other things where POSIX has the first part of a long name; a server's header has neither.
+    // The old GNU form keeps other data where POSIX has the first part of a long name; a server's header has
+    // neither.
     let name =
         known.filter(|_| is_file && header[PREFIX].iter().all(|byte| *byte == 0)).ok_or_else(|| {
             BackupTarError::Foreign { name: String::from_utf8_lossy(name).chars().take(100).collect() }
@@ -189,7 +191,7 @@ fn read_header(header: &[u8], at: usize) -> Result<(&'static str, usize), Backup
     Ok((name, size.ok_or_else(|| damaged("the size of a file is not a number"))?))
 }
 
-/// Two empty blocks end a tar; some programs write more of them.
+/// Checks the end of a tar: two empty blocks; some programs write more of them.
 fn check_end(bytes: &[u8], at: usize) -> Result<(), BackupTarError> {
     let rest = &bytes[at..];
     if rest.len() < 2 * BLOCK {
@@ -201,14 +203,14 @@ fn check_end(bytes: &[u8], at: usize) -> Result<(), BackupTarError> {
     }
 }
 
-/// Digits, with blanks before and blanks or zeros after them.
+/// Parses octal digits, with blanks before and blanks or zeros after them.
 fn octal(field: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(field).ok()?.trim_matches(['\0', ' ']);
     let is_number = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
     is_number.then(|| u64::from_str_radix(text, 8).ok())?
 }
 
-/// The sum of a header's bytes, those of the sum itself counted as blanks.
+/// Returns the sum of a header's bytes, counting those of the sum itself as blanks.
 fn checksum(header: &[u8]) -> u64 {
     let own = u64::from(b' ') * 8;
     let others = header.iter().enumerate().filter(|(at, _)| !CHECKSUM.contains(at));

@@ -1,11 +1,12 @@
-//! Many signatures under one key, for little more than two pairings a batch.
+//! Checks many signatures under one key, for little more than two pairings per batch.
 //!
-//! With a weight r_i per signature, drawn after all inputs are fixed, e(key, Σ r_i·H(m_i)) = e(g1, Σ r_i·s_i) holds if
-//! all are good and, if one is bad, holds with a chance of about 2^-128 whatever an attacker chose: the s_i are proved
-//! to lie in G2, whose order is prime and above the weights. The points H(m_i) enter with their cofactor not cleared,
-//! since clearing is linear and one clearing of the sum serves the batch.
+//! With a weight r_i per signature, drawn after all inputs are fixed, e(key, Σ r_i·H(m_i)) = e(g1, Σ r_i·s_i)
+//! holds if all are good. If one is bad, it holds with a probability of about 2^-128, whatever an attacker
+//! chose: the s_i are proven to lie in G2, whose order is prime and above the weights. The points H(m_i)
+//! enter without clearing their cofactor, because clearing is linear and one clearing of the sum serves the
+//! batch.
 //!
-//! Invariants: verdicts stand in the order of the items; "bad" always is the reference's word.
+//! Invariants: verdicts are in the order of the items; a verdict "bad" always comes from the reference.
 
 use crate::bls::SignatureError;
 use crate::blst_ffi::{KeyPoint, Pairing, Point, Sum};
@@ -13,7 +14,8 @@ use crate::hash::{clear_cofactor, uncleared};
 use crate::keys::EpochKeys;
 use crate::{EpochHash, Signature};
 
-/// Items per pair of pairings: [`EpochKeys::verify_batch`] cuts longer lists, so callers cut at multiples of it.
+/// The number of items per pair of pairings: [`EpochKeys::verify_batch`] splits longer lists, so callers
+/// should split at multiples of it.
 pub const BATCH_SIZE: usize = 512;
 
 type Verdict = Result<(), SignatureError>;
@@ -22,7 +24,7 @@ type Weight = [u8; 16];
 impl EpochKeys {
     /// Checks every signature of its message under the federation's key, as [`EpochKeys::verify`] would.
     ///
-    /// The verdicts stand in the order of the items. A bad item costs one reference check and the search for it.
+    /// Verdicts are in the order of the items. A bad item costs one reference check and the search for it.
     #[must_use]
     pub fn verify_batch(&self, items: &[(EpochHash, Signature)]) -> Vec<Verdict> {
         items.chunks(BATCH_SIZE).flat_map(|items| self.verify_one_batch(items)).collect()
@@ -30,7 +32,7 @@ impl EpochKeys {
 
     fn verify_one_batch(&self, items: &[(EpochHash, Signature)]) -> Vec<Verdict> {
         let prepared = Prepared::new(items);
-        // Without randomness there is no batch; each item then has the reference's word alone.
+        // Without randomness there is no batch; the reference then checks each item.
         let Some(weights) = draw_weights(prepared.places.len()) else {
             return items.iter().map(|(message, signature)| self.verify(message, signature)).collect();
         };
@@ -38,7 +40,7 @@ impl EpochKeys {
         let found = prepared.whole(&weights).find_bad(self.point());
         for &place in prepared.refused.iter().chain(&found) {
             if let (Some((message, signature)), Some(verdict)) = (items.get(place), verdicts.get_mut(place)) {
-                // Two libraries against each other: if they differ, that is what must be told.
+                // If the two libraries differ, the verdict must say so.
                 *verdict = self.verify(message, signature).and(Err(SignatureError::Disagreement));
             }
         }
@@ -48,13 +50,13 @@ impl EpochKeys {
 
 /// A batch with its points decoded and hashed, each list in the same order.
 struct Prepared {
-    /// Where in the batch the item stands.
+    /// The index of each item in the batch.
     places: Vec<usize>,
-    /// On the curve, cofactor not cleared.
+    /// Points on the curve, cofactor not cleared.
     hashes: Vec<Point>,
-    /// In G2 and not at infinity.
+    /// Points in G2, none of them at infinity.
     signatures: Vec<Point>,
-    /// Places of items that no key can have signed: not a point of G2, or the point at infinity.
+    /// The indices of items that no key can have signed: not a point of G2, or the point at infinity.
     refused: Vec<usize>,
 }
 
@@ -80,7 +82,7 @@ impl Prepared {
     }
 }
 
-/// A stretch of a batch with its weights; the four lists are equally long.
+/// A section of a batch with its weights; the four lists have equal lengths.
 #[derive(Clone, Copy)]
 struct Part<'a> {
     places: &'a [usize],
@@ -90,9 +92,10 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// The places of the items that fail, found by halving.
+    /// Returns the indices of the items that fail, found by halving.
     ///
-    /// The error of a part is the product of its halves' errors, so one pair of pairings splits a part in two.
+    /// The error of a part is the product of its halves' errors, so one pair of pairings splits a part in
+    /// two.
     fn find_bad(self, key: &KeyPoint) -> Vec<usize> {
         let mut bad = Vec::new();
         let mut open = vec![(self.error(key), self)];
@@ -122,7 +125,7 @@ impl Part<'_> {
         )
     }
 
-    /// e(key, Σ r_i·H(m_i)) / e(g1, Σ r_i·s_i): one if all its items are good.
+    /// Returns e(key, Σ r_i·H(m_i)) / e(g1, Σ r_i·s_i), which is one if all items are good.
     fn error(&self, key: &KeyPoint) -> Pairing {
         let hash = clear_cofactor(&Sum::weighted(self.hashes, self.weights));
         let signature = Sum::weighted(self.signatures, self.weights);
@@ -130,7 +133,7 @@ impl Part<'_> {
     }
 }
 
-/// Weights for a batch from the system's randomness, none of them zero.
+/// Draws weights for a batch from the system's randomness; no weight is zero.
 fn draw_weights(count: usize) -> Option<Vec<Weight>> {
     let mut weights = vec![[0; 16]; count];
     getrandom::fill(weights.as_flattened_mut()).ok()?;

@@ -1,21 +1,21 @@
-//! One signature at a time, by the library that the federations ran.
+//! Checks one signature at a time, with the library that the federations ran.
 //!
-//! Invariant: nothing but `threshold_crypto` decides here. This is the reference that the batch is measured against,
-//! and it never panics: its decoders answer with `None` for any bytes that are no point of the group.
+//! Invariant: only `threshold_crypto` decides here. This is the reference for the batch check, and it never
+//! panics: its decoders return `None` for bytes that are not a point of the group.
 
 use crate::keys::EpochKeys;
 use crate::{EpochHash, Signature};
 
-/// Why a signature is not good.
+/// Why a signature is bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// The bytes are no compressed point, or one outside the group.
+    /// The bytes are not a compressed point, or it is outside the group.
     #[error("the signature is not a point of the signature group")]
     NotAPoint,
     /// A point of the group, but not this key's signature of this message.
     #[error("the signature does not verify under the key")]
     DoesNotVerify,
-    /// The batch check refuses what the reference accepts; a defect of this crate, never seen.
+    /// The batch check refuses what the reference accepts: a defect of this crate, never observed.
     #[error("the batch check refuses a signature that the reference accepts")]
     Disagreement,
 }
@@ -24,7 +24,7 @@ impl EpochKeys {
     /// Checks a full signature of an epoch's hash.
     ///
     /// # Errors
-    /// If the bytes are no point of the group, or the signature is not the key's.
+    /// If the bytes are not a point of the group, or the signature is not the key's.
     pub fn verify(&self, message: &EpochHash, signature: &Signature) -> Result<(), SignatureError> {
         check(&self.reference().public_key(), message, signature)
     }
@@ -34,7 +34,7 @@ impl EpochKeys {
     /// Many shares of a peer are checked faster as a batch under [`EpochKeys::of_peer`].
     ///
     /// # Errors
-    /// If the bytes are no point of the group, or the share is not that peer's.
+    /// If the bytes are not a point of the group, or the share is not that peer's.
     pub fn verify_share(
         &self,
         peer: u16,

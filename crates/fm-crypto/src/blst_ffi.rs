@@ -1,12 +1,14 @@
-//! The only calls of blst's C functions: field elements, curve points and the two pairings, behind safe types.
+//! The only calls of blst's C functions: field elements, curve points and the two pairings, wrapped in safe
+//! types.
 //!
-//! Why every call is sound: each C function here reads fixed-size structs through pointers made from live references,
-//! writes one struct through a pointer to a local, keeps no pointer and has no error state. All structs are plain limbs
-//! for which any bit pattern is allowed memory-wise, and input and output may alias. The three functions that take a
-//! length or an array say themselves why their bounds hold.
+//! Why every call is sound: each C function here reads fixed-size structs through pointers made from live
+//! references, writes one struct through a pointer to a local, keeps no pointer and has no error state. All
+//! structs are plain limbs for which any bit pattern is valid in memory, and input and output may alias. At
+//! each function that takes a length or an array, a comment says why its bounds hold.
 //!
-//! Invariants: a [`Point`] is on the twist curve or is the point at infinity; whether it lies in G2 depends on its
-//! constructor. A [`KeyPoint`] lies in G1. Nothing that acts on a [`Point`] outside G2 uses an endomorphism.
+//! Invariants: a [`Point`] is on the twist curve or is the point at infinity; whether it lies in G2 depends
+//! on its constructor. A [`KeyPoint`] lies in G1. No operation on a [`Point`] outside G2 uses an
+//! endomorphism.
 
 #![allow(unsafe_code)]
 
@@ -26,7 +28,7 @@ use blst::{
 pub(crate) struct Fp(blst_fp);
 
 impl Fp {
-    /// The big-endian number modulo p.
+    /// Returns the big-endian number modulo p.
     pub(crate) fn reduce(number: &[u8; 96]) -> Self {
         let mut out = blst_fp::default();
         // SAFETY: see the file's head; the length given is that of the array.
@@ -89,13 +91,13 @@ impl Fp2 {
         Self(out)
     }
 
-    /// Whether there is a root, for a fraction of the price of the root.
+    /// Returns whether there is a root, at a fraction of the cost of computing it.
     pub(crate) fn is_square(&self) -> bool {
         // SAFETY: see the file's head.
         unsafe { blst_fp2_is_square(&self.0) }
     }
 
-    /// One of the two roots, whichever comes cheapest.
+    /// Returns one of the two roots, whichever is cheapest.
     pub(crate) fn any_root(&self) -> Option<Self> {
         let mut out = blst_fp2::default();
         // SAFETY: see the file's head.
@@ -131,7 +133,7 @@ impl Fr {
         Self(out)
     }
 
-    /// The inverse; zero for zero.
+    /// Returns the inverse; zero for zero.
     pub(crate) fn invert(&self) -> Self {
         let mut out = blst_fr::default();
         // SAFETY: see the file's head.
@@ -156,7 +158,7 @@ impl Fr {
 pub(crate) struct KeyPoint(blst_p1_affine);
 
 impl KeyPoint {
-    /// Decodes a compressed point; `None` if it is none, or lies outside G1.
+    /// Decodes a compressed point; `None` if the bytes are not a point, or it lies outside G1.
     pub(crate) fn decode(bytes: &[u8; 48]) -> Option<Self> {
         let mut out = blst_p1_affine::default();
         // SAFETY: see the file's head; the function reads 48 bytes.
@@ -165,7 +167,7 @@ impl KeyPoint {
         (error == BLST_ERROR::BLST_SUCCESS && unsafe { blst_p1_affine_in_g1(&out) }).then_some(Self(out))
     }
 
-    /// The generator of G1 that keys are multiples of.
+    /// Returns the generator of G1, of which keys are multiples.
     pub(crate) fn generator() -> Self {
         // SAFETY: the pointer is to a constant of the library, never null.
         Self(unsafe { *blst_p1_affine_generator() })
@@ -182,7 +184,7 @@ impl KeyPoint {
 pub(crate) struct Point(blst_p2_affine);
 
 impl Point {
-    /// Decodes a compressed point of G2; `None` if it is none, or lies outside G2.
+    /// Decodes a compressed point of G2; `None` if the bytes are not a point, or it lies outside G2.
     pub(crate) fn decode(bytes: &[u8; 96]) -> Option<Self> {
         let mut out = blst_p2_affine::default();
         // SAFETY: see the file's head; the function reads 96 bytes.
@@ -191,7 +193,7 @@ impl Point {
         (error == BLST_ERROR::BLST_SUCCESS && unsafe { blst_p2_affine_in_g2(&out) }).then_some(Self(out))
     }
 
-    /// A point by its coordinates, which the caller got from the curve's equation.
+    /// Makes a point from its coordinates, which the caller computed from the curve's equation.
     pub(crate) fn on_curve(x: Fp2, y: Fp2) -> Self {
         Self(blst_p2_affine { x: x.0, y: y.0 })
     }
@@ -208,34 +210,35 @@ impl Point {
     }
 }
 
-/// A point as sums give it, not yet divided by its denominator.
+/// A point as a sum yields it, not yet divided by its denominator.
 #[derive(Clone, Copy)]
 pub(crate) struct Sum(blst_p2);
 
 impl Sum {
-    /// Σ weights[i] · points[i] for 128-bit little-endian weights; points may lie outside G2.
+    /// Computes Σ weights[i] · points[i] for 128-bit little-endian weights; points may lie outside G2.
     pub(crate) fn weighted(points: &[Point], weights: &[[u8; 16]]) -> Self {
         Self::pippenger(points, weights, 128)
     }
 
-    /// Σ scalars[i] · points[i] for little-endian scalars below the group order.
+    /// Computes Σ scalars[i] · points[i] for little-endian scalars below the group order.
     pub(crate) fn linear(points: &[Point], scalars: &[[u8; 32]]) -> Self {
         Self::pippenger(points, scalars, 255)
     }
 
-    /// blst's bucket method: windows, additions and doublings only, complete for equal, opposite and infinite points.
+    /// Computes a sum with blst's bucket method: only windows, additions and doublings, complete for equal,
+    /// opposite and infinite points.
     fn pippenger<const N: usize>(points: &[Point], scalars: &[[u8; N]], bits: usize) -> Self {
         let count = points.len().min(scalars.len());
         let mut out = blst_p2::default();
         if count == 0 || bits > 8 * N {
             return Self(out);
         }
-        // A null second entry tells blst that the rest follows the first in memory.
+        // A null second entry means to blst that the rest follows the first in memory.
         let points = [points.as_ptr().cast::<blst_p2_affine>(), std::ptr::null()];
         let scalars = [scalars.as_ptr().cast::<u8>(), std::ptr::null()];
-        // SAFETY: `count` points lie behind the first pointer, since `Point` is a transparent `blst_p2_affine`, and
-        // `count` scalars of N = ceil(bits / 8) bytes behind the other. The scratch is as long as blst asks and has
-        // the alignment of a limb.
+        // SAFETY: the first pointer leads to `count` points, because `Point` is a transparent
+        // `blst_p2_affine`; the other leads to `count` scalars of N = ceil(bits / 8) bytes. The scratch is as
+        // long as blst requires and has the alignment of a limb.
         unsafe {
             let mut scratch = vec![0u64; blst_p2s_mult_pippenger_scratch_sizeof(count).div_ceil(8)];
             blst_p2s_mult_pippenger(
@@ -250,7 +253,7 @@ impl Sum {
         Self(out)
     }
 
-    /// A multiple of any point of the curve, by windowed double-and-add without an endomorphism.
+    /// Returns a multiple of any point of the curve, by windowed double-and-add without an endomorphism.
     pub(crate) fn times<const N: usize>(&self, scalar: &[u8; N]) -> Self {
         let mut out = blst_p2::default();
         // SAFETY: see the file's head; exactly 8 · N bits are read.
@@ -268,7 +271,7 @@ impl Sum {
     fn miller_loop(&self, key: &KeyPoint) -> blst_fp12 {
         let mut point = blst_p2_affine::default();
         let mut out = blst_fp12::default();
-        // SAFETY: see the file's head. The loop gives one if either point is at infinity.
+        // SAFETY: see the file's head. The loop yields one if either point is at infinity.
         unsafe {
             blst_p2_to_affine(&mut point, &self.0);
             blst_miller_loop(&mut out, &point, &key.0);
@@ -277,12 +280,12 @@ impl Sum {
     }
 }
 
-/// An element of the group that pairings end in.
+/// An element of the target group of the pairings.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pairing(blst_fp12);
 
 impl Pairing {
-    /// e(a.0, a.1) / e(b.0, b.1); both sums must lie in G2.
+    /// Computes e(a.0, a.1) / e(b.0, b.1); both sums must lie in G2.
     pub(crate) fn quotient(a: (&KeyPoint, &Sum), b: (&KeyPoint, &Sum)) -> Self {
         let (above, below) = (a.1.miller_loop(a.0), b.1.miller_loop(b.0));
         let mut out = blst_fp12::default();
@@ -292,12 +295,13 @@ impl Pairing {
         Self(out)
     }
 
-    /// self / other: in this group the conjugate is the inverse.
+    /// Computes self / other: in this group the conjugate is the inverse.
     pub(crate) fn divided_by(&self, other: &Self) -> Self {
         self.times_conjugate(other)
     }
 
-    /// Up to the final power, which [`Pairing::quotient`] takes, a conjugate stands for the inverse as well.
+    /// Multiplies by the conjugate, which acts as the inverse up to the final power that
+    /// [`Pairing::quotient`] takes.
     fn times_conjugate(&self, other: &Self) -> Self {
         let mut conjugate = other.0;
         let mut out = blst_fp12::default();

@@ -1,7 +1,8 @@
-//! Signature shares into the federation's signature: Lagrange interpolation at 0 over the points `peer + 1`.
+//! Combines signature shares into the federation's signature: Lagrange interpolation at 0 over the points
+//! `peer + 1`.
 //!
-//! Invariants: the shares used are the first `degree + 1` by peer, each proved to be a point of G2, so the fast library
-//! may act on it. Whether a share verifies is not asked: a false share gives a false signature.
+//! Invariants: the shares used are the first `degree + 1` by peer, each proven to be a point of G2, so the
+//! fast library may process it. Shares are not verified: a false share yields a false signature.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +10,33 @@ use crate::Signature;
 use crate::blst_ffi::{Fr, Point, Sum};
 use crate::keys::EpochKeys;
 
-/// How many peer sets a [`Combiner`] remembers; a federation rarely alternates between more.
+/// The number of peer sets that a [`Combiner`] remembers; a federation rarely alternates between more.
 const REMEMBERED: usize = 32;
 
-/// Why shares give no signature.
+/// Why shares cannot be combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CombineError {
     /// Fewer shares than the key set needs.
     #[error("{shares} signature shares where {needed} are needed")]
     NotEnoughShares {
-        /// How many were given.
+        /// The number of shares given.
         shares: usize,
-        /// How many are needed.
+        /// The number that is needed.
         needed: usize,
     },
-    /// A share is no compressed point, or one outside the group.
+    /// A share is not a compressed point, or is outside the group.
     #[error("the share of peer {peer} is not a point of the signature group")]
     NotAPoint {
-        /// Whose share.
+        /// The peer of the share.
         peer: u16,
     },
 }
 
-/// Combines shares of one key set and remembers the coefficients of the peer sets it met last.
+/// Combines shares of one key set, and remembers the coefficients of the last peer sets.
 #[derive(Debug, Clone)]
 pub struct Combiner {
     needed: usize,
-    /// The set used last stands last.
+    /// The remembered sets; the one used last is at the end.
     sets: Vec<PeerSet>,
 }
 
@@ -46,13 +47,13 @@ struct PeerSet {
 }
 
 impl Combiner {
-    /// A combiner for the shares of a key set.
+    /// Creates a combiner for the shares of a key set.
     #[must_use]
     pub fn new(keys: &EpochKeys) -> Self {
         Self { needed: keys.degree() + 1, sets: Vec::new() }
     }
 
-    /// The signature that the first `degree + 1` shares determine.
+    /// Combines the first `degree + 1` shares into the signature that they determine.
     ///
     /// # Errors
     /// If there are too few shares, or one of those used is not a point of the group.
@@ -84,7 +85,8 @@ impl Combiner {
 }
 
 impl EpochKeys {
-    /// The signature that the first `degree + 1` shares determine; for many of them, keep a [`Combiner`].
+    /// Combines the first `degree + 1` shares into the signature that they determine; to combine many, keep a
+    /// [`Combiner`].
     ///
     /// # Errors
     /// If there are too few shares, or one of those used is not a point of the group.
@@ -93,7 +95,8 @@ impl EpochKeys {
     }
 }
 
-/// Per peer the value at 0 of the polynomial that is 1 at `peer + 1` and 0 at the others' points.
+/// Returns for each peer the value at 0 of the polynomial that is 1 at `peer + 1` and 0 at the others'
+/// points.
 fn lagrange(peers: &[u16]) -> Vec<[u8; 32]> {
     let at = |peer: u16| Fr::new(u64::from(peer) + 1);
     let coefficient = |&peer: &u16| {

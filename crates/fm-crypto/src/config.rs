@@ -1,8 +1,8 @@
 //! A guardian's `consensus.json`, of any version: the keys, names and modules an auditor needs.
 //!
-//! Invariants: fields not named here are ignored; fields named here are read strictly, and an error says which; no member
-//! is there twice. A file
-//! of v0.2 or later has no BLS keys, which is no error: `epoch_keys` and `federation_id` are then `None`.
+//! Invariants: fields not named here are ignored; fields named here are read strictly, and an error names the
+//! field; a duplicate member is refused. A file of v0.2 or later has no BLS keys, which is not an error:
+//! `epoch_keys` and `federation_id` are then `None`.
 
 use std::collections::BTreeMap;
 
@@ -15,62 +15,64 @@ use crate::keys::{EpochKeys, KeyError};
 use crate::strict_json::Strict;
 use crate::{BroadcastKey, PublicKey};
 
-/// What a guardian's public configuration says.
+/// A guardian's public configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsensusConfig {
     /// The program's version at key generation.
     pub code_version: String,
-    /// What the federation calls itself, if it does.
+    /// The federation's name, if it has one.
     pub federation_name: Option<String>,
-    /// The keys epochs are signed with; v0.1 (and the first builds after it) only.
+    /// The keys that epochs are signed with; only v0.1 (and the first builds after it).
     pub epoch_keys: Option<EpochKeys>,
     /// The federation's id of v0.1: the key of `auth_pk_set`.
     pub federation_id: Option<PublicKey>,
     /// The key each guardian signs sessions with.
     pub broadcast_public_keys: BTreeMap<u16, BroadcastKey>,
-    /// Every guardian's name and address: of `iroh_endpoints` where that names any, as servers take them.
+    /// The name and address of every guardian: from `iroh_endpoints` if that names any, as servers do.
     pub guardians: BTreeMap<u16, Guardian>,
-    /// Every module's kind.
+    /// The kind of every module.
     pub modules: BTreeMap<u16, String>,
-    /// The hashes that guardians compare; of v0.2 and later, and where all that they cover can be encoded.
+    /// The hashes that guardians compare; only for v0.2 and later, and only if everything that they cover can
+    /// be encoded.
     pub hashes: Option<ConsensusHashes>,
-    /// The rounds of a session: items in units of this round and later ones do not count. None where the file does not say
-    /// it: before v0.4 a session ended with its batches.
+    /// The rounds of a session: items in units of this round and later ones do not count. `None` if the file
+    /// does not state it: before v0.4, a session ended after a number of batches.
     pub rounds_per_session: Option<u16>,
 }
 
-/// How a guardian is called and reached.
+/// The name and address of a guardian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guardian {
-    /// The name its operator gave.
+    /// The name that its operator chose.
     pub name: String,
-    /// The address of its interface, as the file writes it; `iroh://` and the hex of its key where it is reached by that.
+    /// The address of its interface, as the file writes it; `iroh://` and its key in hex if it is reached
+    /// over iroh.
     pub url: String,
 }
 
 impl Guardian {
-    /// Whether its interface is reached over iroh, and not over WebSocket.
+    /// Returns whether its interface is reached over iroh rather than WebSocket.
     pub fn is_over_iroh(&self) -> bool {
         self.url.starts_with(IROH)
     }
 }
 
-/// How an address begins that is a key.
+/// The beginning of an address that is a key.
 const IROH: &str = "iroh://";
-/// Bytes of such a key.
+/// The number of bytes of such a key.
 const IROH_KEY_BYTES: usize = 32;
 
 /// Why a file of keys or configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The text is no JSON.
+    /// The text is not JSON.
     #[error("not JSON, at line {line}, column {column}")]
     NotJson {
-        /// Line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// Column, from 1; 0 at the end of a line.
+        /// The column, from 1; 0 at the end of a line.
         column: usize,
-        /// What the JSON reader says.
+        /// The error of the JSON reader.
         source: serde_json::Error,
     },
     /// JSON, but without a field that every consensus configuration has.
@@ -79,7 +81,7 @@ pub enum ConfigError {
         /// The field.
         missing: &'static str,
     },
-    /// JSON, but neither form of a keys file.
+    /// JSON, but no form of a keys file.
     #[error("not a keys file: neither epoch_pk_set alone nor keys by peer number")]
     NotAKeysFile,
     /// A field of another type.
@@ -87,10 +89,10 @@ pub enum ConfigError {
     WrongType {
         /// The field's path.
         field: String,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// A member of a map that is numbered, under something else than a plain number below 65536.
+    /// A member of a numbered map whose name is not a plain number below 65536.
     #[error("{field} has the member {name:?}, which is no number from 0 to 65535")]
     NotANumber {
         /// The map's path.
@@ -98,17 +100,17 @@ pub enum ConfigError {
         /// The member's name.
         name: String,
     },
-    /// A key is not written in hex, or has another length.
+    /// A key that is not hex, or has another length.
     #[error("{field} is not the hex of {bytes} bytes")]
     Hex {
         /// The field's path.
         field: String,
-        /// How many bytes it should have.
+        /// The number of bytes that it should have.
         bytes: usize,
         /// What is wrong with it.
         source: hex::FromHexError,
     },
-    /// A secp256k1 key begins with another byte than 02 or 03.
+    /// A secp256k1 key that does not begin with byte 02 or 03.
     #[error("{field} is not a compressed secp256k1 key")]
     NotACompressedKey {
         /// The field's path.
@@ -125,10 +127,11 @@ pub enum ConfigError {
 }
 
 impl ConsensusConfig {
-    /// The federation's id: of v0.1 its key (48 bytes), later SHA-256 of its guardians' encoded addresses.
+    /// Returns the federation's id: for v0.1 its key (48 bytes), later the SHA-256 of its guardians' encoded
+    /// addresses.
     ///
-    /// None if an address is not written as its program's URL parser writes it, for then the encoding is not known; and
-    /// if the file names no guardian at all.
+    /// `None` if an address is not written as its program's URL parser writes it, because the encoding is
+    /// then unknown; and if the file names no guardian at all.
     pub fn federation(&self) -> Option<Vec<u8>> {
         if let Some(id) = self.federation_id {
             return Some(id.to_vec());
@@ -146,10 +149,10 @@ impl ConsensusConfig {
         Some(Sha256::digest(endpoints.as_bytes()).to_vec())
     }
 
-    /// Reads the text of a `consensus.json`.
+    /// Parses the text of a `consensus.json`.
     ///
     /// # Errors
-    /// If it is no JSON, no consensus configuration, or one with a malformed field; see [`ConfigError`].
+    /// If it is not JSON, not a consensus configuration, or has a malformed field; see [`ConfigError`].
     pub fn parse(json: &str) -> Result<Self, ConfigError> {
         let file = parse_json(json)?;
         let field = |name| file.get(name).ok_or(ConfigError::NotAConsensusConfig { missing: name });
@@ -174,7 +177,7 @@ impl ConsensusConfig {
     }
 }
 
-/// The field with the rounds of a session.
+/// The field with the number of rounds of a session.
 const ROUNDS: &str = "broadcast_rounds_per_session";
 
 fn rounds(value: &Value) -> Result<u16, ConfigError> {
@@ -185,14 +188,15 @@ fn rounds(value: &Value) -> Result<u16, ConfigError> {
     })
 }
 
-/// The name among the free entries of `meta`: a text, which later versions write as JSON once more. Nothing rests on it.
+/// Returns the name among the free entries of `meta`: a text, which later versions encode as JSON once more.
+/// Nothing depends on it.
 fn federation_name(file: &Value) -> Option<String> {
     let text = file.get("meta")?.get("federation_name")?.as_str()?;
     let inner: Option<String> = serde_json::from_str(text).ok();
     Some(inner.unwrap_or_else(|| text.to_owned()))
 }
 
-/// Whether a URL is one that parsing and printing leave as it is: scheme, host, port and path, nothing else.
+/// Returns whether parsing and printing leave a URL unchanged: scheme, host, port and path, nothing else.
 fn is_plain_url(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else { return false };
     let Some((authority, path)) = rest.split_once('/') else { return false };
@@ -208,7 +212,7 @@ fn is_plain_url(url: &str) -> bool {
         && !path.contains("..")
 }
 
-/// Whether an address is one that servers make of a guardian's key.
+/// Returns whether an address is one that servers derive from a guardian's key.
 fn is_iroh_url(url: &str) -> bool {
     let is_digit = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
     let key = url.strip_prefix(IROH).unwrap_or_default();
@@ -223,7 +227,7 @@ pub(crate) fn parse_json(json: &str) -> Result<Value, ConfigError> {
     })
 }
 
-/// A map of plain decimal numbers; "00" or "+1" would give a peer two names.
+/// Parses a map of plain decimal numbers; "00" or "+1" would give a peer two names.
 pub(crate) fn numbered<T>(
     field: &str,
     value: &Value,
@@ -264,7 +268,7 @@ fn key_set(file: &Value, field: &'static str) -> Result<Option<EpochKeys>, Confi
     keys.map(Some).map_err(|source| ConfigError::Keys { field, source })
 }
 
-/// Who the guardians are: a federation is reached in one way, and files before v0.7 know one only.
+/// Returns the guardians: a federation is reached in only one way, and files before v0.7 know only one.
 fn guardians(file: &Value, api: &Value) -> Result<BTreeMap<u16, Guardian>, ConfigError> {
     let over_web = numbered("api_endpoints", api, guardian)?;
     let Some(iroh) = file.get("iroh_endpoints") else { return Ok(over_web) };

@@ -1,8 +1,8 @@
-//! The hash of a `consensus.json`, by which guardians know that they have the same one.
+//! The hash of a `consensus.json`, by which guardians check that they have the same one.
 //!
-//! It is the SHA-256 of the encoded fields, in their order. Servers from v0.7 on have two: of all fields, and the one
-//! of before, without `iroh_endpoints`, which their interface answers with. Files of v0.2 and v0.3 have two numbers in the
-//! place of `broadcast_rounds_per_session`.
+//! It is the SHA-256 of the encoded fields, in their order. Servers from v0.7 on have two: one over all
+//! fields, and the earlier one without `iroh_endpoints`, which their interface returns. Files of v0.2 and
+//! v0.3 have two numbers in the place of `broadcast_rounds_per_session`.
 
 use fm_codec::{Dialect, Writer};
 use serde_json::Value;
@@ -10,23 +10,24 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{ConfigError, broadcast_key, hex_bytes, member, numbered, object, text};
 
-/// What servers take where a file does not say how many rounds a session has.
+/// The number of rounds of a session that servers assume if a file does not state it.
 const DEFAULT_ROUNDS: u16 = 3600;
-/// The same of the two numbers of v0.2 and v0.3.
+/// The defaults of the two numbers of v0.2 and v0.3.
 const DEFAULT_EARLY_ROUNDS: [u16; 2] = [900, 5000];
 const EARLY_ROUNDS: [&str; 2] = ["broadcast_expected_rounds_per_session", "broadcast_max_rounds_per_session"];
 
 /// Both hashes of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsensusHashes {
-    /// Without `iroh_endpoints`: what every server's interface answers as `server_config_consensus_hash`.
+    /// The hash without `iroh_endpoints`: every server's interface returns it as
+    /// `server_config_consensus_hash`.
     pub answered: [u8; 32],
-    /// Of all fields, as servers from v0.7 on have it; the same as the other one before.
+    /// The hash of all fields, as servers from v0.7 on compute it; before, it is the same as the other one.
     pub whole: [u8; 32],
 }
 
 impl ConsensusHashes {
-    /// Hashes a file of v0.2 or later, or what such a file would hold.
+    /// Hashes a file of v0.2 or later, or the contents of such a file.
     ///
     /// # Errors
     /// If a field is missing or malformed.

@@ -1,7 +1,9 @@
-//! A message's point of G2, as the federations hashed: SHA3-256, ChaCha20, try and increment, one certain root.
+//! Hashes a message to a point of G2, as the federations did: SHA3-256, ChaCha20, try and increment, one
+//! specific root.
 //!
-//! This is not the hash of RFC 9380. Invariant: [`uncleared`] is the point *before* the cofactor is cleared, so it is on
-//! the curve but not in G2; [`clear_cofactor`] is linear, so a sum of such points may be cleared once.
+//! This is not the hash of RFC 9380. Invariant: [`uncleared`] is the point *before* the cofactor is cleared,
+//! so it is on the curve but not in G2; [`clear_cofactor`] is linear, so a sum of such points may be cleared
+//! once.
 
 use rand_chacha::ChaChaRng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -10,7 +12,7 @@ use sha3::{Digest, Sha3_256};
 use crate::Signature;
 use crate::blst_ffi::{Fp, Fp2, Point, Sum};
 
-/// The multiplier that takes every point of the curve into G2 (RFC 9380, 8.8.2, h_eff), little endian.
+/// The multiplier that moves every point of the curve into G2 (RFC 9380, 8.8.2, h_eff), little endian.
 const COFACTOR: [u8; 80] = [
     0x51, 0x55, 0xa9, 0xaa, 0x05, 0x00, 0x02, 0xe8, 0xb4, 0xf6, 0xbb, 0xde, 0x0a, 0x4c, 0x89, 0x59, 0xa3,
     0xf6, 0x89, 0x66, 0xc0, 0xcb, 0x54, 0xe9, 0x1a, 0x7c, 0x47, 0xd7, 0x69, 0xec, 0xc0, 0x2e, 0xb0, 0x12,
@@ -19,15 +21,16 @@ const COFACTOR: [u8; 80] = [
     0x0e, 0x6a, 0x4c, 0x58, 0xb3, 0x75, 0xee, 0xf2, 0x08, 0x9f, 0xc6, 0x0b,
 ];
 
-/// The point of G2 that a signature of `message` is a multiple of, compressed.
+/// Returns the point of G2 of which a signature of `message` is a multiple, compressed.
 #[must_use]
 pub fn hash_g2(message: &[u8]) -> Signature {
     clear_cofactor(&uncleared(message).to_sum()).encode()
 }
 
-/// The first point that the message's key stream hits, cofactor not cleared.
+/// Returns the first point that the message's key stream hits, cofactor not cleared.
 ///
-/// The reference would go on if clearing gave infinity; a stream that hits such a point is as likely as a broken hash.
+/// The reference would continue if clearing yielded infinity; a stream that hits such a point is as unlikely
+/// as a broken hash.
 pub(crate) fn uncleared(message: &[u8]) -> Point {
     let mut stream = ChaChaRng::from_seed(Sha3_256::digest(message).into());
     loop {
@@ -50,7 +53,7 @@ fn candidate(stream: &mut ChaChaRng) -> Option<Point> {
     Some(Point::on_curve(x, if flip { y.negate() } else { y }))
 }
 
-/// 96 bytes of the stream modulo p, the half that comes first being the lower one.
+/// Reads 96 bytes of the stream as a number modulo p; the first half is the lower one.
 fn coordinate(stream: &mut ChaChaRng) -> Fp {
     let mut bytes = [0; 96];
     stream.fill_bytes(&mut bytes);
@@ -59,7 +62,7 @@ fn coordinate(stream: &mut ChaChaRng) -> Fp {
     Fp::reduce(&bytes)
 }
 
-/// The twist's constant, 4 + 4u.
+/// Returns the twist's constant, 4 + 4u.
 fn curve_constant() -> Fp2 {
     let mut four = [0; 96];
     four[95] = 4;
@@ -67,11 +70,11 @@ fn curve_constant() -> Fp2 {
     Fp2::new(four, four)
 }
 
-/// The root that algorithm 9 of eprint 2012/685 gives, without its two long powers in Fp2.
+/// Returns the root that algorithm 9 of eprint 2012/685 yields, without its two long powers in Fp2.
 ///
-/// That root is y = y0 + y1·u with 2·y0 a square of Fp or, for y0 = 0, with y1 no square; 2 itself is no square since
-/// p = 3 (mod 8). So in both cases the part that decides must not be a square, and of y and -y exactly one fits since
-/// -1 is no square either. (Tests compare with the algorithm itself.)
+/// That root is y = y0 + y1·u where 2·y0 is a square of Fp or, for y0 = 0, where y1 is not a square; 2 itself
+/// is not a square because p = 3 (mod 8). So in both cases the deciding part must not be a square, and of y
+/// and -y exactly one fits because -1 is not a square either. (Tests compare with the algorithm itself.)
 fn root(square: &Fp2) -> Option<Fp2> {
     if !square.is_square() {
         return None;
@@ -112,7 +115,7 @@ mod tests {
         bits.fold(one(), |power, bit| if bit == 1 { power.square().mul(base) } else { power.square() })
     }
 
-    /// Algorithm 9 of eprint 2012/685, step by step.
+    /// Computes algorithm 9 of eprint 2012/685, step by step.
     fn algorithm_9(a: &Fp2) -> Option<Fp2> {
         let a1 = power(a, QUARTER);
         let alpha = a1.square().mul(a);
@@ -132,7 +135,7 @@ mod tests {
 
     #[test]
     fn roots_of_numbers_with_one_part() {
-        // Roots without a first part, roots without a second part, and neither.
+        // Roots without a first part, without a second part, and with both.
         for n in 1..=40 {
             same(Fp2::new(number(n), number(0)));
             same(Fp2::new(number(n), number(0)).negate());

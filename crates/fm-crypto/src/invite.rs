@@ -1,19 +1,22 @@
-//! The code that clients join a federation with, as far as it holds a secret: that of the guardians' interfaces.
+//! The invite code with which clients join a federation, as far as it holds a secret: that of the guardians'
+//! interfaces.
 //!
-//! It is Bech32m of a list of parts, each with a number and a length. The checksum is not looked at: nothing is believed
-//! that the code says. Invariant: no length is believed before it is checked against what remains.
+//! It is the Bech32m encoding of a list of parts, each with a number and a length. The checksum is not
+//! verified, because nothing in the code is trusted. Invariant: a length is used only after it was checked
+//! against what remains.
 
 use fm_codec::{Dialect, Reader};
 
 const DIGITS: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-/// What such a text begins with, and the mark that ends it.
+/// The beginning of such a text, including the separator.
 const PREFIX: &str = "fed11";
-/// Digits of the checksum.
+/// The number of digits of the checksum.
 const CHECKSUM: usize = 6;
-/// The part that is the secret of the interfaces.
+/// The number of the part that is the secret of the interfaces.
 const API_SECRET: u64 = 2;
 
-/// The secret in a federation's invite code; none if there is none, or the text is no such code.
+/// Returns the secret in a federation's invite code; `None` if it has none, or the text is not an invite
+/// code.
 pub fn api_secret_of(code: &str) -> Option<String> {
     let digits = code.strip_prefix(PREFIX)?.as_bytes();
     let digits = &digits[..digits.len().checked_sub(CHECKSUM)?];
@@ -45,7 +48,7 @@ mod tests {
 
     use super::*;
 
-    /// A code with these parts, under a checksum of zeros.
+    /// Makes a code with these parts and a checksum of zeros.
     fn code(parts: &[(u64, &[u8])]) -> String {
         let mut writer = Writer::new(Dialect::MODERN);
         writer.list(parts.iter(), |writer, (part, body)| {

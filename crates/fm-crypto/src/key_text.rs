@@ -1,19 +1,21 @@
-//! The text of a key set in a guardian's files: hex of bincode, in which every coefficient is a hex text again.
+//! The text of a key set in a guardian's files: hex of bincode, in which every coefficient is again a hex
+//! text.
 //!
-//! Layout of the bytes: the count as a little-endian u64, then per coefficient its length (96) as such a number and 96
-//! hex digits. Invariants: every length is checked before anything is allocated for it, and every byte is consumed.
+//! Layout of the bytes: the count as a little-endian u64, then for each coefficient its length (96) as a u64
+//! and 96 hex digits. Invariants: every length is checked before anything is allocated for it, and every byte
+//! is consumed.
 
 use crate::PublicKey;
 use crate::keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 
-/// Hex digits of one compressed point.
+/// The number of hex digits of one compressed point.
 const DIGITS: usize = 96;
 
 impl EpochKeys {
-    /// Reads a key set as `consensus.json` holds it.
+    /// Parses a key set as `consensus.json` holds it.
     ///
     /// # Errors
-    /// If the text is not exactly one key set, see [`KeyError`].
+    /// If the text is not exactly one key set; see [`KeyError`].
     pub fn from_config_hex(text: &str) -> Result<Self, KeyError> {
         let bytes = hex::decode(text).map_err(KeyError::Hex)?;
         let mut rest = Rest { bytes: &bytes, offset: 0 };
@@ -29,7 +31,7 @@ impl EpochKeys {
     }
 }
 
-/// What is left to read, and where it begins.
+/// The bytes that are left to read, and their offset.
 struct Rest<'a> {
     bytes: &'a [u8],
     offset: usize,

@@ -1,7 +1,8 @@
-//! A federation's public BLS keys: the coefficients of the polynomial whose value at 0 is the federation's key.
+//! A federation's public BLS keys: the coefficients of the polynomial whose value at 0 is the federation's
+//! key.
 //!
-//! Invariants: at least one and at most [`MAX_COEFFICIENTS`] coefficients, each a point of G1 to both libraries, and
-//! the key itself is not the point at infinity (under which everybody could sign everything).
+//! Invariants: at least one and at most [`MAX_COEFFICIENTS`] coefficients, each a point of G1 for both
+//! libraries; the key itself is not the point at infinity (under which anyone could sign anything).
 
 use threshold_crypto::PublicKeySet;
 use threshold_crypto::poly::Commitment;
@@ -12,7 +13,7 @@ use crate::blst_ffi::KeyPoint;
 /// The most coefficients a key set may have; far above any federation that existed.
 pub const MAX_COEFFICIENTS: usize = 1024;
 
-/// Why bytes or text are no key set.
+/// Why bytes or text are not a key set.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum KeyError {
     /// An empty list.
@@ -24,22 +25,22 @@ pub enum KeyError {
         /// The count found.
         count: u64,
     },
-    /// The bytes of a coefficient are no point of G1.
+    /// The bytes of a coefficient are not a point of G1.
     #[error("coefficient {coefficient} is not a point of the key group")]
     NotAPoint {
-        /// Its place in the list.
+        /// Its index in the list.
         coefficient: usize,
     },
     /// The key is the point at infinity.
     #[error("the key is the point at infinity, under which anything verifies")]
     IdentityKey,
-    /// The outer text is no hex.
+    /// The outer text is not hex.
     #[error("the text of the key set is not hex")]
     Hex(#[source] hex::FromHexError),
-    /// A coefficient's text is no hex.
+    /// A coefficient's text is not hex.
     #[error("the text of coefficient {coefficient} is not hex")]
     CoefficientHex {
-        /// Its place in the list.
+        /// Its index in the list.
         coefficient: usize,
         /// What is wrong with it.
         source: hex::FromHexError,
@@ -49,13 +50,13 @@ pub enum KeyError {
     Ends {
         /// Where the unfinished part begins.
         offset: usize,
-        /// How many of its bytes are missing.
+        /// The number of missing bytes.
         needed: usize,
     },
     /// A coefficient's text is not 96 characters long.
     #[error("coefficient {coefficient} is a text of {length} characters instead of 96")]
     CoefficientLength {
-        /// Its place in the list.
+        /// Its index in the list.
         coefficient: usize,
         /// The length found.
         length: u64,
@@ -65,7 +66,7 @@ pub enum KeyError {
     Trailing {
         /// Where the key set ends.
         offset: usize,
-        /// How many bytes follow.
+        /// The number of bytes that follow.
         left: usize,
     },
 }
@@ -79,10 +80,11 @@ pub struct EpochKeys {
 }
 
 impl EpochKeys {
-    /// A key set from its coefficients, the federation's key first.
+    /// Makes a key set from its coefficients, the federation's key first.
     ///
     /// # Errors
-    /// If there is none, too many, or one that is not a point of G1, or if the key is the point at infinity.
+    /// If there are no coefficients or too many, one is not a point of G1, or the key is the point at
+    /// infinity.
     pub fn from_coefficients(coefficients: Vec<PublicKey>) -> Result<Self, KeyError> {
         if coefficients.len() > MAX_COEFFICIENTS {
             let count = u64::try_from(coefficients.len()).unwrap_or(u64::MAX);
@@ -101,33 +103,33 @@ impl EpochKeys {
         Ok(Self { coefficients, reference: PublicKeySet::from(Commitment::from(points)), point })
     }
 
-    /// The coefficients, the federation's key first.
+    /// Returns the coefficients, the federation's key first.
     #[must_use]
     pub fn coefficients(&self) -> &[PublicKey] {
         &self.coefficients
     }
 
-    /// The polynomial's degree; one more share than this is needed for a signature.
+    /// Returns the polynomial's degree; one more share than this is needed for a signature.
     #[must_use]
     pub fn degree(&self) -> usize {
-        // At least one coefficient is an invariant.
+        // The invariant guarantees at least one coefficient.
         self.coefficients.len().saturating_sub(1)
     }
 
-    /// The federation's key.
+    /// Returns the federation's key.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        // At least one coefficient is an invariant.
+        // The invariant guarantees at least one coefficient.
         self.coefficients.first().copied().unwrap_or([0; 48])
     }
 
-    /// What the key set is called wherever it is named: the federation's key in hex.
+    /// Returns the name of the key set in messages and files: the federation's key in hex.
     #[must_use]
     pub fn name(&self) -> String {
         hex::encode(self.public_key())
     }
 
-    /// The one key that checks the shares of a peer: the polynomial at `peer + 1`.
+    /// Returns the key that checks the shares of a peer: the polynomial at `peer + 1`.
     ///
     /// # Errors
     /// If that key is the point at infinity.

@@ -1,8 +1,8 @@
-//! A file of keys alone, for who audits without a guardian's configuration.
+//! A file that holds only keys, for audits without a guardian's configuration.
 //!
 //! Three forms: `{"epoch_pk_set": ["<96 hex digits>", …]}`, the coefficients of the epoch keys;
-//! `{"0": "<66 hex digits>", …}`, the session keys by peer; and, with 64 digits each, such keys without their parity, as
-//! they were before 2023-08-04. Invariant: such a file holds nothing else.
+//! `{"0": "<66 hex digits>", …}`, the session keys by peer; and, with 64 digits each, such keys without their
+//! parity, as they were before 2023-08-04. Invariant: such a file holds nothing else.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ pub enum Keys {
     Epoch(EpochKeys),
     /// Keys of later versions, which sign sessions.
     Broadcast(BTreeMap<u16, BroadcastKey>),
-    /// Such keys without parity, which sign without a tag.
+    /// Such keys without parity, whose signatures have no tag.
     XOnly(BTreeMap<u16, [u8; 32]>),
 }
 
-/// Reads the text of a keys file.
+/// Parses the text of a keys file.
 ///
 /// # Errors
-/// If it is no JSON, neither form of a keys file, or one with a malformed key; see [`ConfigError`].
+/// If it is not JSON, is no form of a keys file, or has a malformed key; see [`ConfigError`].
 pub fn parse_keys_file(json: &str) -> Result<Keys, ConfigError> {
     let file = parse_json(json)?;
     let members = file.as_object().ok_or(ConfigError::NotAKeysFile)?;

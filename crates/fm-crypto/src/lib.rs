@@ -1,12 +1,13 @@
-//! BLS threshold signatures of v0.1 epochs, Schnorr signatures of sessions and units, and the guardian files that hold
-//! the keys.
+//! BLS threshold signatures of v0.1 epochs, Schnorr signatures of sessions and units, and the guardian files
+//! that hold the keys.
 //!
-//! Two libraries compute pairings. `threshold_crypto`, which the federations ran, is the reference: [`EpochKeys::verify`]
-//! is nothing but a call of it. `blst` is the fast one: [`EpochKeys::verify_batch`] and [`Combiner`] use it. Schnorr
-//! signatures are libsecp256k1's alone, one by one or in [batches](SessionKeys::verify_batch).
+//! Two libraries compute pairings. `threshold_crypto`, which the federations ran, is the reference:
+//! [`EpochKeys::verify`] only calls it. `blst` is the fast one: [`EpochKeys::verify_batch`] and [`Combiner`]
+//! use it. Only libsecp256k1 checks Schnorr signatures, one at a time or in
+//! [batches](SessionKeys::verify_batch).
 //!
-//! Invariants: no input makes a function panic; a signature is called bad only with the reference's word; no threads,
-//! no clock, and randomness only for the weights of a batch.
+//! Invariants: no input makes a function panic; a signature is reported as bad only if the reference says so;
+//! no threads, no clock, and randomness only for the weights of a batch.
 
 mod backup_tar;
 mod batch;
@@ -47,7 +48,7 @@ pub use session_keys::{MAX_GUARDIANS, SchnorrError, SchnorrSignature, SessionKey
 pub use signing::{NotASecretKey, SigningKey};
 pub use verified::VerifiedSignatures;
 
-/// What an epoch's signature signs: the SHA-256 hash of the epoch.
+/// The message of an epoch's signature: the SHA-256 hash of the epoch.
 pub type EpochHash = [u8; 32];
 /// A compressed point of G1: a public key, a key share or a coefficient.
 pub type PublicKey = [u8; 48];

@@ -1,8 +1,9 @@
-//! A guardian's `private.encrypt`, opened with its password.
+//! Opens a guardian's `private.encrypt` with its password.
 //!
-//! Layout: hex of nonce (12 bytes), ciphertext and tag (16 bytes) of ChaCha20-Poly1305 over a JSON text; the key is
-//! Argon2id (version 0x13, two passes, one lane) of the password, salted with the text of `private.salt` as it is.
-//! Invariants: what was decrypted is overwritten when it goes; an error says nothing of it.
+//! Layout: hex of nonce (12 bytes), ciphertext and tag (16 bytes) of ChaCha20-Poly1305 over a JSON text; the
+//! key is Argon2id (version 0x13, two passes, one lane) of the password, salted with the text of
+//! `private.salt` as it is. Invariants: what was decrypted is overwritten when it is dropped; an error
+//! reveals nothing of it.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit};
@@ -11,31 +12,32 @@ use zeroize::Zeroizing;
 
 use crate::{NotASecretKey, SigningKey};
 
-/// Memory of the key derivation in KiB: what guardians use, and what test federations use (the least there is).
+/// The memory of the key derivation in KiB: the setting of guardians, and that of test federations (the
+/// minimum).
 const MEMORY_KIB: [u32; 2] = [19_456, 8];
 const NONCE_BYTES: usize = 12;
 
 /// Why an encrypted private file cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
-    /// The file's text is no hex.
+    /// The file's text is not hex.
     #[error("it is not hex")]
     Hex,
     /// The file is shorter than a nonce and a tag.
     #[error("it is too short")]
     TooShort,
-    /// Password and salt are no input of the key derivation.
+    /// The key derivation does not accept the password and salt.
     #[error("the salt is not one: it has {bytes} bytes")]
     Salt {
         /// Its length.
         bytes: usize,
     },
-    /// Wrong password, or a damaged file: the two cannot be told apart.
+    /// Wrong password, or a damaged file: the two cases cannot be distinguished.
     #[error("wrong password, or the file or private.salt is damaged")]
     WrongPassword,
 }
 
-/// Opens `private.encrypt` and gives its JSON text.
+/// Opens `private.encrypt` and returns its JSON text.
 ///
 /// `encrypted` and `salt` are the files' texts. Both settings of the key derivation are tried.
 ///
@@ -58,16 +60,16 @@ pub fn open_private_text(
     Err(PrivateFileError::WrongPassword)
 }
 
-/// Makes the texts of a new `private.encrypt` and of its `private.salt`.
+/// Makes the texts of a new `private.encrypt` and its `private.salt`.
 ///
 /// # Errors
-/// If the system gives no randomness.
+/// If the system provides no randomness.
 pub fn seal_private_text(text: &[u8], password: &str) -> Result<(String, String), NoRandomness> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut nonce, mut random) = ([0; NONCE_BYTES], [0; 22]);
     getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;
     getrandom::fill(&mut random).map_err(|_| NoRandomness)?;
-    // 22 digits of Base64 are 16 bytes and four bits that have to be zero.
+    // 22 digits of Base64 are 16 bytes and four bits, which must be zero.
     random[21] &= 0b11_0000;
     let salt: String = random.iter().map(|random| char::from(DIGITS[usize::from(random % 64)])).collect();
     let key = derive(password, &salt, MEMORY_KIB[0]).expect("the salt has an allowed length");
@@ -76,15 +78,15 @@ pub fn seal_private_text(text: &[u8], password: &str) -> Result<(String, String)
     Ok((format!("{}{}", hex::encode(nonce), hex::encode(sealed)), salt))
 }
 
-/// The system gives no randomness.
+/// The system provides no randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the system gives no randomness")]
 pub struct NoRandomness;
 
-/// Reads a key as text: 64 hex digits.
+/// Parses a key from its text: 64 hex digits.
 ///
 /// # Errors
-/// If the text is anything else, or no scalar of the curve.
+/// If the text is anything else, or is not a scalar of the curve.
 pub fn parse_secret_key(text: &str) -> Result<SigningKey, NotASecretKey> {
     let mut bytes = Zeroizing::new([0; 32]);
     hex::decode_to_slice(text.trim_ascii(), bytes.as_mut_slice()).map_err(|_| NotASecretKey)?;

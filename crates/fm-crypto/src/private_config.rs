@@ -1,6 +1,8 @@
-//! What a guardian's private file holds: the plain text of `private.json`, or what `private.encrypt` opens to.
+//! The contents of a guardian's private file: the text of `private.json`, or the decrypted text of
+//! `private.encrypt`.
 //!
-//! Invariants: a message names the field and never what is in it; what was read is overwritten when it goes.
+//! Invariants: a message names the field, never its contents; what was read is overwritten when it is
+//! dropped.
 
 use std::collections::BTreeMap;
 
@@ -11,65 +13,65 @@ use crate::private::parse_secret_key;
 use crate::strict_json::Strict;
 use crate::{NotASecretKey, SigningKey};
 
-/// Bytes of a secret key for iroh.
+/// The number of bytes of an iroh secret key.
 const IROH_BYTES: usize = 32;
 
 /// A guardian's secrets.
 pub struct PrivateConfig {
     /// The password of its interface; in the file until v0.11.
     pub api_auth: Option<Zeroizing<String>>,
-    /// The key of its certificate, in DER; since v0.7 only where guardians reach each other over TLS.
+    /// The key of its certificate, in DER; since v0.7 only if guardians reach each other over TLS.
     pub tls_key: Option<Zeroizing<Vec<u8>>>,
-    /// The key that clients reach it by over iroh.
+    /// The key under which clients reach it over iroh.
     pub iroh_api_key: Option<Zeroizing<[u8; IROH_BYTES]>>,
-    /// The key that other guardians reach it by over iroh.
+    /// The key under which other guardians reach it over iroh.
     pub iroh_p2p_key: Option<Zeroizing<[u8; IROH_BYTES]>>,
-    /// The kind of each module that it has secrets for.
+    /// The kind of each module for which it has secrets.
     pub modules: BTreeMap<u16, String>,
     /// The key that signs sessions, in hex.
     pub secret: Zeroizing<String>,
 }
 
-/// Why a text is no private configuration.
+/// Why a text is not a private configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrivateFieldError {
-    /// It is no JSON.
+    /// The text is not JSON.
     #[error("it is not JSON, at line {line}, column {column}")]
     NotJson {
-        /// Line, from 1.
+        /// The line, from 1.
         line: usize,
-        /// Column, from 1; 0 at the end of a line.
+        /// The column, from 1; 0 at the end of a line.
         column: usize,
     },
-    /// It is JSON, and no object.
+    /// It is JSON, but not an object.
     #[error("it is not an object, as a private configuration is")]
     NotAnObject,
-    /// A field that every version has is not there.
+    /// A field that every version has is missing.
     #[error("it has no {field}")]
     Missing {
         /// The field.
         field: &'static str,
     },
-    /// A field holds something else.
+    /// A field has a value of another type.
     #[error("{field} is not {expected}")]
     Field {
         /// The field's path.
         field: String,
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
     },
-    /// The key is none of the curve.
+    /// The key is not a key of the curve.
     #[error("broadcast_secret_key is not a secret key of secp256k1")]
     Key,
 }
 
 impl PrivateConfig {
-    /// Reads the text of a private file of any version.
+    /// Parses the text of a private file of any version.
     ///
     /// # Errors
-    /// If it is no JSON, a field that every version has is missing, or one is of another type.
+    /// If it is not JSON, a field that every version has is missing, or a field is of another type.
     pub fn parse(text: &[u8]) -> Result<Self, PrivateFieldError> {
-        // The reader's own message may quote the text: it is left out.
+        // The reader's own message may quote the text, so it is left out.
         let value = serde_json::from_slice(text)
             .map(|Strict(value)| Wiped(value))
             .map_err(|error| PrivateFieldError::NotJson { line: error.line(), column: error.column() })?;
@@ -93,13 +95,13 @@ impl PrivateConfig {
         })
     }
 
-    /// The key that signs sessions.
+    /// Returns the key that signs sessions.
     pub fn signing_key(&self) -> SigningKey {
         parse_secret_key(&self.secret).expect("it was a key when it was read")
     }
 }
 
-/// A value whose texts are overwritten when it goes.
+/// A value whose texts are overwritten when it is dropped.
 struct Wiped(Value);
 
 impl std::ops::Deref for Wiped {
@@ -139,7 +141,7 @@ fn optional<T>(
     }
 }
 
-/// Servers write the bytes as a list of numbers.
+/// Parses an iroh key, which servers write as a list of numbers.
 fn iroh_key(value: &Value) -> Option<Zeroizing<[u8; IROH_BYTES]>> {
     let numbers = value.as_array().filter(|numbers| numbers.len() == IROH_BYTES)?;
     let mut key = Zeroizing::new([0; IROH_BYTES]);

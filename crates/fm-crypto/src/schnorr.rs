@@ -1,15 +1,15 @@
-//! Signatures of single keys: what authorises the inputs of a transaction.
+//! Signatures of single keys, which authorise the inputs of a transaction.
 
 use secp256k1::schnorr;
 
 use crate::{BroadcastKey, SchnorrSignature};
 
-/// Whether the bytes are a point of the curve, compressed.
+/// Returns whether the bytes are a compressed point of the curve.
 pub fn is_public_key(key: &BroadcastKey) -> bool {
     secp256k1::PublicKey::from_byte_array_compressed(*key).is_ok()
 }
 
-/// Whether the signature is the key's over that message (BIP340; the key's parity does not matter).
+/// Returns whether this is the key's signature of the message (BIP340; the key's parity does not matter).
 pub fn is_signed_by(key: &BroadcastKey, message: &[u8; 32], signature: &SchnorrSignature) -> bool {
     secp256k1::PublicKey::from_byte_array_compressed(*key).is_ok_and(|key| {
         let signature = schnorr::Signature::from_byte_array(*signature);

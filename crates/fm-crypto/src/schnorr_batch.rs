@@ -1,14 +1,14 @@
-//! Many Schnorr signatures by few keys, for a third of what they cost one by one.
+//! Checks many Schnorr signatures by few keys, for a third of what they cost one at a time.
 //!
-//! A signature (R, s) of message m under the key P holds if s·G = R + e·P, where e is the hash of R, P and m. With a
-//! weight a per signature, drawn after all inputs are fixed, Σ a·s·G - Σ a·e·P = Σ a·R holds if all are good and, if one
-//! is bad, holds with a chance of about 2^-128 whatever an attacker chose: the curve's order is prime. The keys
-//! are few, so that only the sum on the right grows with the batch; it is made of libsecp256k1's sums of points, by
-//! Pippenger's buckets. Decision 0009 has the measurements.
+//! A signature (R, s) of message m under the key P is valid if s·G = R + e·P, where e is the hash of R, P and
+//! m. With a weight a per signature, drawn after all inputs are fixed, Σ a·s·G - Σ a·e·P = Σ a·R holds if all
+//! are valid. If one is not, it holds with a probability of about 2^-128, whatever an attacker chose: the
+//! curve's order is prime. There are few keys, so only the sum on the right grows with the batch; it is
+//! computed from libsecp256k1's sums of points, with Pippenger's buckets. Decision 0009 has the measurements.
 //!
-//! Invariants: verdicts stand in the order of the items; "bad" always is libsecp256k1's own word; whatever a batch
-//! cannot express (zeros, points at infinity) only makes it fail. All scalars here are public: `SecretKey` is merely
-//! the library's name for a number below the curve's order.
+//! Invariants: verdicts are in the order of the items; a verdict "bad" always comes from libsecp256k1 itself;
+//! what a batch cannot express (zeros, points at infinity) only makes it fail. All scalars here are public:
+//! `SecretKey` is merely the library's name for a number below the curve's order.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ use sha2::{Digest, Sha256};
 
 use crate::{SchnorrError, SchnorrSignature, SessionKeys};
 
-/// Signatures in one batch; a bad one among them costs as many checks one by one.
+/// The number of signatures in one batch; if one is bad, that many are checked one at a time.
 const BATCH_SIZE: usize = 1536;
-/// Fewer than these cost no less in a batch.
+/// The number of signatures below which a batch costs no less than single checks.
 const LEAST_BATCH: usize = 96;
-/// Bytes of a weight; each has two digits of four bits.
+/// The number of bytes of a weight; each has two digits of four bits.
 const WEIGHT_BYTES: usize = 16;
 
 /// A signature to be checked.
 #[derive(Clone, Copy, Debug)]
 pub struct SchnorrItem<'a> {
-    /// Who is said to have made it.
+    /// The guardian that is said to have made it.
     pub peer: u16,
-    /// What it signs; see [`SessionKeys::message`].
+    /// The signed message; see [`SessionKeys::message`].
     pub message: [u8; 32],
     /// The signature.
     pub signature: &'a SchnorrSignature,
@@ -38,10 +38,10 @@ pub struct SchnorrItem<'a> {
 type Weight = [u8; WEIGHT_BYTES];
 
 impl SessionKeys {
-    /// Checks every signature as [`verify`](Self::verify) would; the verdicts stand in the order of the items.
+    /// Checks every signature as [`verify`](Self::verify) would; verdicts are in the order of the items.
     #[must_use]
     pub fn verify_batch(&self, items: &[SchnorrItem<'_>]) -> Vec<Result<(), SchnorrError>> {
-        // Parts of about one size: a short rest would cost as much as one by one.
+        // Parts of about equal size: a short rest would cost as much as single checks.
         let parts = items.len().div_ceil(BATCH_SIZE).max(1);
         let size = items.len().div_ceil(parts).max(1);
         items.chunks(size).flat_map(|items| self.verify_one_batch(items)).collect()
@@ -54,7 +54,7 @@ impl SessionKeys {
         items.iter().map(|item| self.verify(item.peer, &item.message, item.signature)).collect()
     }
 
-    /// Whether all hold; none if that cannot be said of the batch as a whole.
+    /// Returns whether all are valid; `None` if the batch as a whole cannot decide that.
     fn all_hold(&self, items: &[SchnorrItem<'_>]) -> Option<bool> {
         let mut weights = vec![[0; WEIGHT_BYTES]; items.len()];
         getrandom::fill(weights.as_flattened_mut()).ok()?;
@@ -66,7 +66,7 @@ impl SessionKeys {
     }
 }
 
-/// The left side of the equation, so far.
+/// The left side of the equation so far.
 struct Scalars {
     /// SHA-256 after the tag of BIP340's challenges.
     challenge: Sha256,
@@ -83,7 +83,7 @@ impl Scalars {
         Self { challenge, base: None, keys: BTreeMap::new() }
     }
 
-    /// Takes a signature in; returns its R.
+    /// Adds a signature; returns its R.
     fn add(&mut self, keys: &SessionKeys, item: &SchnorrItem<'_>, weight: &Weight) -> Option<PublicKey> {
         let (r, s) = item.signature.split_first_chunk::<32>()?;
         let key = keys.x_only(item.peer)?;
@@ -93,14 +93,14 @@ impl Scalars {
         let weight = Scalar::from_be_bytes(scalar).ok()?;
         let times_weight = |number| SecretKey::from_secret_bytes(number).ok()?.mul_tweak(&weight).ok();
         self.base = Some(sum(self.base.as_ref(), times_weight(s.try_into().ok()?)?)?);
-        // A hash that is not below the order is as good as never met, and only makes the batch fail.
+        // A hash that is not below the order practically never occurs, and only makes the batch fail.
         let term = times_weight(challenge.finalize().into())?;
         let of_key = sum(self.keys.get(&item.peer), term)?;
         self.keys.insert(item.peer, of_key);
         even(*r)
     }
 
-    /// Σ a·s·G - Σ a·e·P.
+    /// Computes Σ a·s·G - Σ a·e·P.
     fn point(&self, keys: &SessionKeys) -> Option<PublicKey> {
         let mut terms = vec![self.base.as_ref()?.public_key()];
         for (peer, scalar) in &self.keys {
@@ -115,19 +115,20 @@ fn sum(before: Option<&SecretKey>, term: SecretKey) -> Option<SecretKey> {
     before.map_or(Some(term), |before| before.add_tweak(&Scalar::from(term)).ok())
 }
 
-/// The point with this x and an even y, as BIP340 reads 32 bytes.
+/// Returns the point with this x and an even y, as BIP340 reads 32 bytes.
 fn even(x: [u8; 32]) -> Option<PublicKey> {
     let mut compressed = [Parity::Even.to_u8() + 2; 33];
     compressed[1..].copy_from_slice(&x);
     PublicKey::from_byte_array_compressed(compressed).ok()
 }
 
-/// Σ a·R; none if a sum on the way is the point at infinity.
+/// Computes Σ a·R; `None` if an intermediate sum is the point at infinity.
 fn weighted_sum(points: &[PublicKey], weights: &[Weight]) -> Option<PublicKey> {
     let mut total: Option<PublicKey> = None;
     for place in 0..2 * WEIGHT_BYTES {
         let buckets = buckets(points, weights, place)?;
-        // Times 16, and the digits by their bits: twice what there is, and every bucket whose number has the bit.
+        // Multiplies by 16 and adds the digits bit by bit: doubles the total, and adds every bucket whose
+        // number has the bit.
         for bit in [8, 4, 2, 1] {
             let mut terms: Vec<&PublicKey> = total.iter().chain(&total).collect();
             terms.extend(buckets.iter().filter(|(digit, _)| digit & bit != 0).map(|(_, sum)| sum));
@@ -139,7 +140,8 @@ fn weighted_sum(points: &[PublicKey], weights: &[Weight]) -> Option<PublicKey> {
     total
 }
 
-/// The points whose weights have the same digit at a place, summed: digits from 1 to 15, the highest place first.
+/// Returns the sums of the points whose weights have the same digit at a place: digits from 1 to 15, the
+/// highest place first.
 fn buckets(points: &[PublicKey], weights: &[Weight], place: usize) -> Option<Vec<(usize, PublicKey)>> {
     let mut buckets: [Vec<&PublicKey>; 16] = Default::default();
     for (point, weight) in points.iter().zip(weights) {

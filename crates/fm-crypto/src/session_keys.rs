@@ -1,9 +1,9 @@
-//! The guardians' Schnorr keys: what they sign session headers and units with.
+//! The guardians' Schnorr keys, with which they sign session headers and units.
 //!
-//! A signature is BIP340 over `SHA-256(tag || data)`, where the tag is the SHA-256 of the consensus encoding of the
-//! whole key map; before 2023-08-04 it was over `SHA-256(data)`, with keys that had no parity.
-//! Invariants: at least one guardian; every key is a point, and no two guardians have the same one; a key set never
-//! mixes both forms.
+//! A signature is BIP340 over `SHA-256(tag || data)`, where the tag is the SHA-256 of the consensus encoding
+//! of the whole key map; before 2023-08-04 it was over `SHA-256(data)`, with keys without parity. Invariants:
+//! at least one guardian; every key is a point, and no two guardians have the same one; a key set never mixes
+//! both forms.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub const MAX_GUARDIANS: usize = 1024;
 /// A Schnorr signature, R and then S.
 pub type SchnorrSignature = [u8; 64];
 
-/// Why keys are no key set.
+/// Why keys are not a key set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionKeyError {
     /// An empty map.
@@ -30,14 +30,14 @@ pub enum SessionKeyError {
         /// The count found.
         count: usize,
     },
-    /// The bytes are no point of the curve.
+    /// The bytes are not a point of the curve.
     #[error("the key of guardian {peer} is not a point of secp256k1")]
     NotAPoint {
         /// The guardian.
         peer: u16,
     },
-    /// Two guardians with one key: who holds it would count twice. Keys that differ in their parity alone have one
-    /// secret, and signatures do not tell them apart.
+    /// Two guardians with one key: its holder would count twice. Keys that differ only in their parity have
+    /// one secret, and signatures do not distinguish them.
     #[error("guardians {first} and {second} have the same key: one signer would count as two")]
     SharedKey {
         /// One guardian.
@@ -74,10 +74,11 @@ pub struct SessionKeys {
 }
 
 impl SessionKeys {
-    /// Keys as `broadcast_public_keys` of a consensus configuration holds them; signatures are tagged.
+    /// Makes a key set from keys as `broadcast_public_keys` of a consensus configuration holds them;
+    /// signatures are tagged.
     ///
     /// # Errors
-    /// If the map is empty or absurdly large, or a key is no point; see [`SessionKeyError`].
+    /// If the map is empty or absurdly large, or a key is not a point; see [`SessionKeyError`].
     pub fn new(keys: &BTreeMap<u16, BroadcastKey>) -> Result<Self, SessionKeyError> {
         let points = points(keys.iter().map(|(peer, key)| {
             let compressed = secp256k1::PublicKey::from_byte_array_compressed(*key);
@@ -92,7 +93,7 @@ impl SessionKeys {
         Ok(Self { keys: points, compressed: keys.clone(), tag })
     }
 
-    /// Keys without parity, of the time before signatures were tagged.
+    /// Makes a key set from keys without parity, from the time before signatures were tagged.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -102,24 +103,25 @@ impl SessionKeys {
         Ok(Self { keys, compressed: BTreeMap::new(), tag: None })
     }
 
-    /// The same guardians, with signatures as they were before they were tagged.
+    /// Returns the same guardians, with untagged signatures as in the time before tags.
     #[must_use]
     pub fn without_tag(&self) -> Self {
         Self { keys: self.keys.clone(), compressed: BTreeMap::new(), tag: None }
     }
 
-    /// The keys as a configuration holds them; empty for keys of the time before signatures were tagged.
+    /// Returns the keys as a configuration holds them; empty for keys of the time before signatures were
+    /// tagged.
     pub fn compressed(&self) -> BTreeMap<u16, BroadcastKey> {
         self.compressed.clone()
     }
 
-    /// SHA-256 of the encoded key map, which every signature covers; none before 2023-08-04.
+    /// Returns the SHA-256 of the encoded key map, which every signature covers; `None` before 2023-08-04.
     pub fn tag(&self) -> Option<[u8; 32]> {
         self.tag
     }
 
-    /// What the key set is called wherever it is named: its tag in hex; of keys without parity, which have no tag, the
-    /// SHA-256 over the guardians' numbers (2 bytes, big endian) and keys, ascending.
+    /// Returns the name of the key set in messages and files: its tag in hex; for keys without parity, which
+    /// have no tag, the SHA-256 over the guardians' numbers (2 bytes, big endian) and keys, ascending.
     pub fn name(&self) -> String {
         let tag = self.tag.unwrap_or_else(|| {
             let mut hasher = Sha256::new();
@@ -132,27 +134,27 @@ impl SessionKeys {
         hex::encode(tag)
     }
 
-    /// The guardians' numbers, ascending.
+    /// Returns the guardians' numbers, ascending.
     pub fn peers(&self) -> impl Iterator<Item = u16> + '_ {
         self.keys.keys().copied()
     }
 
-    /// Number of guardians.
+    /// Returns the number of guardians.
     pub fn guardians(&self) -> usize {
         self.keys.len()
     }
 
-    /// How many guardians sign together: more than two thirds of them.
+    /// Returns how many guardians must sign: more than two thirds of them.
     pub fn threshold(&self) -> usize {
         self.guardians() * 2 / 3 + 1
     }
 
-    /// The guardian's key without its parity, as signatures are verified with it.
+    /// Returns the guardian's key without its parity, as used to verify signatures.
     pub fn x_only(&self, peer: u16) -> Option<[u8; 32]> {
         self.keys.get(&peer).map(XOnlyPublicKey::to_byte_array)
     }
 
-    /// The 32 bytes that a signature over `data` signs.
+    /// Returns the 32 bytes that a signature over `data` signs.
     pub fn message(&self, data: &[u8]) -> [u8; 32] {
         let mut hasher = Sha256::new();
         if let Some(tag) = self.tag {

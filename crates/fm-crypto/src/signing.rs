@@ -1,4 +1,4 @@
-//! A guardian's own key. Invariant: it is never printed, and its memory is overwritten when it goes.
+//! A guardian's own key. Invariant: it is never printed, and its memory is overwritten when it is dropped.
 
 use std::fmt;
 
@@ -11,26 +11,27 @@ pub struct SigningKey {
     pair: Keypair,
 }
 
-/// The bytes are no secret key: zero, or not below the order of the curve.
+/// The bytes are not a secret key: zero, or not below the order of the curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a secret key of secp256k1")]
 pub struct NotASecretKey;
 
 impl SigningKey {
-    /// A key from its 32 bytes.
+    /// Makes a key from its 32 bytes.
     ///
     /// # Errors
-    /// If they are no scalar of the curve.
+    /// If they are not a scalar of the curve.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, NotASecretKey> {
         Keypair::from_secret_bytes(bytes).map(|pair| Self { pair }).map_err(|_| NotASecretKey)
     }
 
-    /// The public key.
+    /// Returns the public key.
     pub fn public_key(&self) -> BroadcastKey {
         self.pair.public_key().serialize()
     }
 
-    /// Signs 32 bytes. The same message gives the same signature (BIP340 without auxiliary randomness).
+    /// Signs 32 bytes. The same message always yields the same signature (BIP340 without auxiliary
+    /// randomness).
     pub fn sign(&self, message: &[u8; 32]) -> SchnorrSignature {
         self.pair.sign_schnorr_no_aux_rand(message).to_byte_array()
     }

@@ -1,11 +1,11 @@
-//! JSON that says everything once: a file that names a member twice says two things, and readers would differ.
+//! JSON without duplicate members: a file with a duplicate has two meanings, and readers would differ.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// A value in none of whose objects a member is named twice.
+/// A value in which no object has a duplicate member.
 pub(crate) struct Strict(pub(crate) Value);
 
 impl<'de> Deserialize<'de> for Strict {

@@ -1,7 +1,7 @@
-//! Signatures that were found valid, remembered so that they are not checked twice.
+//! Remembers valid signatures, so that they are not checked twice.
 //!
-//! Invariants: only what did verify is remembered, by a hash over key, message and signature; no more than a fixed number
-//! is, and what is forgotten is checked again.
+//! Invariants: only signatures that verified are remembered, by a hash over key, message and signature; their
+//! number is limited, and forgotten ones are checked again.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::schnorr::is_signed_by;
 use crate::{BroadcastKey, SchnorrSignature};
 
-/// So many are remembered at least, and twice as many at most.
+/// The least number that is remembered; the most is twice that.
 const REMEMBERED: usize = 1 << 14;
 
-/// A memory of valid signatures, for several threads.
+/// A memory of valid signatures, shared by several threads.
 #[derive(Debug, Default)]
 pub struct VerifiedSignatures(Mutex<Generations>);
 
@@ -25,9 +25,9 @@ struct Generations {
 }
 
 impl VerifiedSignatures {
-    /// Whether the signature is the key's over that message, as [`is_signed_by`] says.
+    /// Returns whether this is the key's signature of the message, as [`is_signed_by`] does.
     pub fn is_signed_by(&self, key: &BroadcastKey, message: &[u8; 32], signature: &SchnorrSignature) -> bool {
-        // All three have fixed lengths: no two triples are the same bytes.
+        // All three have fixed lengths: different triples have different bytes.
         let name = Sha256::new().chain_update(key).chain_update(message).chain_update(signature);
         let name: [u8; 32] = name.finalize().into();
         if self.generations(|all| all.young.contains(&name) || all.old.contains(&name)) {

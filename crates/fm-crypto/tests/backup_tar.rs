@@ -1,4 +1,4 @@
-//! Guardians' backups: read as servers write them, and everything else refused with its reason.
+//! Guardians' backups: read as servers write them; everything else is refused with its reason.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -24,7 +24,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<&'static str>, BackupTarError> {
     BackupTar::parse(bytes).map(|tar| tar.files().map(|(name, _)| name).collect())
 }
 
-/// What the system's tar makes of files, with options.
+/// Returns what the system's tar makes of files, with options.
 fn system_tar(files: &[(&str, &str)], options: &[&str]) -> Vec<u8> {
     let home = tempfile_dir();
     for (name, text) in files {
@@ -72,7 +72,7 @@ fn the_tar_of_the_system_is_read_whatever_its_modes_and_dates() {
         assert_eq!(tar.get("consensus.json"), Some(&b"{\"a\": 1}"[..]), "{options:?}");
         assert_eq!(tar.get("private.json"), Some(&b""[..]));
     }
-    // And the system's tar lists what is written here.
+    // The system's tar lists what is written here.
     let home = tempfile_dir();
     std::fs::write(home.join("a.tar"), &*backup("session-v0.13.0/peer-0").to_bytes()).unwrap();
     let listed = Command::new("tar").arg("-tf").arg(home.join("a.tar")).output().unwrap();
@@ -80,7 +80,7 @@ fn the_tar_of_the_system_is_read_whatever_its_modes_and_dates() {
     assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().collect::<Vec<_>>(), CLEAR);
 }
 
-/// At every byte: no beginning of a tar is a tar.
+/// Cut at every byte: no beginning of a tar is a valid tar.
 #[test]
 fn a_tar_cut_short_is_refused() {
     let bytes = backup("session-v0.5.0/peer-1").to_bytes();
@@ -123,7 +123,7 @@ fn what_no_server_puts_in_is_refused() {
     assert_eq!(parse(&renamed), Err(BackupTarError::Foreign { name: "../local.json".to_owned() }));
     let prefixed = system_tar(&all, &["--transform=s,^,./,"]);
     assert!(matches!(parse(&prefixed), Err(BackupTarError::Foreign { .. })));
-    // Headers that name something else than a file.
+    // Headers of entries that are not files.
     let mut link = system_tar(&all, &["--format=v7"]);
     link[156] = b'2';
     let sum: u64 = (0..512).map(|at| u64::from(if (148..156).contains(&at) { b' ' } else { link[at] })).sum();

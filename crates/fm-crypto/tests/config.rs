@@ -1,4 +1,4 @@
-//! Golden configuration and keys files, and damage to them: an error that names the place, never a panic.
+//! Golden configuration and keys files, and damaged ones: an error that names the place, never a panic.
 
 #![allow(clippy::unwrap_used)]
 
@@ -37,7 +37,7 @@ fn show_keys(json: &str) -> Result<String, ConfigError> {
     })
 }
 
-/// The expectation and the body of every file of a folder.
+/// Returns the expectation and the body of every file in a directory.
 fn folder(folder: &str) -> Vec<(String, String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder);
     let read = |path: &Path| {
@@ -83,7 +83,7 @@ fn a_deep_file_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// One character anywhere replaced; most changes are refused, none panics.
+    /// One character replaced anywhere; most changes are refused, none causes a panic.
     #[test]
     fn damage_never_panics(place in any::<prop::sample::Index>(), character in any::<char>()) {
         for (_, _, body) in folder("config").into_iter().chain(folder("keysfile")) {
@@ -111,7 +111,7 @@ fn federations_have_the_ids_of_their_invite_codes() {
         let json = fs::read_to_string(fixtures.join(home).join("consensus.json")).unwrap();
         let config = ConsensusConfig::parse(&json).unwrap();
         assert_eq!(hex::encode(config.federation().unwrap()), id, "{home}");
-        // Addresses that a URL parser would write otherwise have an encoding that is not known here.
+        // Addresses that a URL parser would write differently have an encoding that is not known here.
         for odd in
             ["ws://Host.example/", "ws://host.example", "wss://host.example:443/", "ws://a b/", "no URL"]
         {
@@ -122,7 +122,7 @@ fn federations_have_the_ids_of_their_invite_codes() {
     }
 }
 
-/// Upstream's own code derived these; the guardians' keys are in the place of addresses.
+/// Upstream's own code derived these ids; the guardians' keys take the place of addresses.
 #[test]
 fn federations_of_today_have_the_ids_that_their_servers_give() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
@@ -141,7 +141,7 @@ fn federations_of_today_have_the_ids_that_their_servers_give() {
                 (guardian.name.clone(), guardian.is_over_iroh()),
                 (format!("guardian-{peer}"), over_iroh)
             );
-            // Another key or another name is another federation.
+            // Another key or another name means another federation.
             for change in 0..2 {
                 let mut other = config.clone();
                 let changed = other.guardians.get_mut(&peer).unwrap();
@@ -165,11 +165,11 @@ fn nobody_is_no_federation_and_an_odd_key_is_none() {
     let text = fs::read_to_string(fixtures.join("session-v0.13.0-iroh/peer-0/consensus.json")).unwrap();
     let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
     let known = ConsensusConfig::parse(&text).unwrap().federation().unwrap();
-    // Digits in capitals are the same key: servers read it, and write it in small ones.
+    // Digits in upper case are the same key: servers read it, and write it in lower case.
     let key = file["iroh_endpoints"]["1"]["api_pk"].as_str().unwrap().to_uppercase();
     file["iroh_endpoints"]["1"]["api_pk"] = key.into();
     assert_eq!(ConsensusConfig::parse(&file.to_string()).unwrap().federation().unwrap(), known);
-    // Servers that know iroh_endpoints take them wherever one is there.
+    // Servers that know iroh_endpoints use them if there are any.
     file["api_endpoints"]["0"] = serde_json::json!({ "url": "ws://host/", "name": "other" });
     assert_eq!(ConsensusConfig::parse(&file.to_string()).unwrap().federation().unwrap(), known);
     file["iroh_endpoints"] = serde_json::json!({});

@@ -1,4 +1,5 @@
-//! The fast library against `threshold_crypto`, on inputs that nobody chose and on inputs that an attacker would.
+//! Compares the fast library with `threshold_crypto`, on random inputs and on inputs that an attacker would
+//! choose.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,7 +30,7 @@ fn message(number: u64) -> EpochHash {
     hash_g2(&number.to_le_bytes())[..32].try_into().unwrap()
 }
 
-/// A point of the curve outside G2, nearly surely: some x that has a y.
+/// Returns a point of the curve that is almost certainly outside G2: some x that has a y.
 fn outside_the_group(seed: u64) -> Signature {
     let tries = (0u64..).map(|step| {
         let mut bytes = hash_g2(&(seed ^ step << 32).to_be_bytes());
@@ -47,7 +48,7 @@ fn infinity() -> Signature {
     bytes
 }
 
-/// An item of the kind, made from the good one; kind 0 and the unknown ones are good.
+/// Returns an item of this kind, made from the good one; kind 0 and unknown kinds are good.
 fn item(secret: &SecretKey, number: u64, kind: u8) -> (EpochHash, Signature) {
     let hash = message(number);
     let good = secret.sign(hash).to_bytes();
@@ -121,7 +122,8 @@ fn errors_that_cancel_are_found() {
     assert_as_reference(&keys, &items);
 }
 
-/// The same message and signature many times, and the same with one of them negated: sums that double or vanish.
+/// The same message and signature many times, and the same with one of them negated: sums that double or
+/// vanish.
 #[test]
 fn equal_and_opposite_items() {
     let secret = secret(5);
@@ -133,7 +135,7 @@ fn equal_and_opposite_items() {
     assert_as_reference(&keys, &items);
 }
 
-/// A point of order 13: a weight that is a multiple of 13 makes it vanish from a sum.
+/// Returns a point of order 13: a weight that is a multiple of 13 makes it vanish from a sum.
 fn order_13() -> G2Projective {
     let point = G2Affine::from_compressed_unchecked(&outside_the_group(1)).unwrap().into();
     let times = |scalar: &str| {
@@ -153,7 +155,7 @@ fn order_13() -> G2Projective {
     order_13
 }
 
-/// Without a check of the group one of 13 such signatures would pass, whatever the weights.
+/// Without a check of the group, one of 13 such signatures would pass, whatever the weights.
 #[test]
 fn points_of_small_order_do_not_hide() {
     let secret = secret(8);
@@ -243,7 +245,7 @@ proptest! {
         }
     }
 
-    /// Any bytes, with every value of the three flag bits and with few or many bytes zero.
+    /// Any bytes, with every value of the three flag bits and with few or many zero bytes.
     #[test]
     fn the_same_encodings_are_points(bytes in any::<[[u8; 32]; 3]>(), zeros in 0usize..97, flags in 0u8..8) {
         let secret = secret(6);

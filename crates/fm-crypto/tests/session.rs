@@ -15,7 +15,7 @@ fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
 }
 
-/// The keys 1, 2, 3, 4 of peers 0 to 3.
+/// Returns the keys 1, 2, 3, 4 of peers 0 to 3.
 fn signers() -> Vec<SigningKey> {
     (1..=4u8)
         .map(|last| {
@@ -105,7 +105,7 @@ fn what_is_no_key_set_is_refused() {
     let key = signers()[0].public_key();
     let many = (0..2000).map(|peer| (peer, key)).collect();
     assert_eq!(SessionKeys::new(&many), Err(SessionKeyError::TooManyGuardians { count: 2000 }));
-    // One signer under two numbers, also where only the parity differs: it would count twice.
+    // One signer under two numbers, including keys that differ only in parity: it would count twice.
     let other = signers()[1].public_key();
     let mut negated = key;
     negated[0] ^= 1;
@@ -121,7 +121,7 @@ fn what_is_no_key_set_is_refused() {
     }
 }
 
-/// The private files of every real guardian hold the key that its public configuration names.
+/// The private file of every real guardian holds the key that its public configuration names.
 #[test]
 fn real_private_files_open_with_their_password_only() {
     for home in [

@@ -1,4 +1,4 @@
-//! Batches of Schnorr signatures: their verdicts are those of one check after the other, whatever is in them.
+//! Batches of Schnorr signatures: the verdicts are those of single checks, whatever the batch holds.
 
 #![allow(clippy::unwrap_used)]
 
@@ -39,7 +39,7 @@ impl Federation {
         (0..count).map(one).collect()
     }
 
-    /// The verdicts of a batch, after they were compared with those of single checks.
+    /// Returns the verdicts of a batch, after comparing them with those of single checks.
     fn verdicts(&self, signed: &[Signed]) -> Vec<Result<(), SchnorrError>> {
         let items: Vec<SchnorrItem<'_>> = signed
             .iter()
@@ -68,7 +68,8 @@ fn good_signatures_hold_in_batches_of_every_size() {
     }
 }
 
-/// Every kind of bad signature, alone among good ones: the batch's own arithmetic may refuse it, and the verdict is the same.
+/// Every kind of bad signature, alone among good ones: even if the batch's own arithmetic refuses it, the
+/// verdict is the same.
 #[test]
 fn one_bad_signature_is_found_and_nothing_else() {
     let federation = Federation::new(4);
@@ -93,7 +94,7 @@ fn one_bad_signature_is_found_and_nothing_else() {
     assert_eq!(with(&|signed| signed.2 = good[78].2), [77]);
 }
 
-/// Errors that cancel in a plain sum, which is why each signature has a weight of its own.
+/// Errors that cancel in a plain sum, which is why each signature has its own weight.
 #[test]
 fn errors_that_cancel_each_other_are_found() {
     let federation = Federation::new(4);
@@ -110,7 +111,7 @@ fn errors_that_cancel_each_other_are_found() {
     step(&mut signed[up].2[32..], true);
     step(&mut signed[down].2[32..], false);
     assert_eq!(federation.bad(&signed), [up, down]);
-    // Two signatures of one guardian, exchanged.
+    // Two signatures of one guardian, swapped.
     let mut signed = federation.signed(400);
     let other = signed[8].2;
     signed[8].2 = signed[4].2;
@@ -139,7 +140,7 @@ fn nothing_but_bad_signatures() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// Good ones with any number of damaged ones among them, over more than one batch.
+    /// Good signatures with any number of damaged ones among them, over more than one batch.
     #[test]
     fn verdicts_are_those_of_single_checks(
         count in 90..2000usize,

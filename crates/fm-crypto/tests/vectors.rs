@@ -1,4 +1,4 @@
-//! Golden vectors: each file says what must come of its bytes; a new case is a new file.
+//! Golden vectors: each file states the result that its bytes must yield; a new case is a new file.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use fm_crypto::{CombineError, EpochKeys, KeyError, Signature, SignatureError, hash_g2};
 
-/// One file: what it expects, and its lines in order.
+/// One file: its expectation, and its lines in order.
 struct Vector {
     file: String,
     expect: String,
@@ -50,7 +50,7 @@ fn bytes<const N: usize>(text: &str) -> [u8; N] {
     hex::decode(text).unwrap().try_into().unwrap()
 }
 
-/// Runs every file of a folder; bad cases must outnumber good ones.
+/// Runs every file of a directory; bad cases must outnumber good ones.
 fn check_folder(folder: &str, outcome: impl Fn(&Vector) -> String) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors").join(folder);
     let files: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,7 +1,7 @@
-//! Checkpoints of the database after finished sessions, in a directory beside it, a few of them kept.
+//! Checkpoints of the database after finished sessions, in a directory beside it; only a few are kept.
 //!
-//! Invariants: a checkpoint has its name only when it is whole; only directories whose name is a session's number are
-//! ever removed, and what is being removed has lost that name first.
+//! Invariants: a checkpoint gets its name only when it is complete; only directories whose name is a
+//! session's number are removed, and they lose that name before the removal.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,13 +15,13 @@ use crate::checkpoint_name::{is_left_by_node, removed_name, session_alone};
 /// Which checkpoints are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// So many of the newest. With none, none is made and none removed.
+    /// Keep this many of the newest. If zero, none is made and none is removed.
     pub keep: usize,
-    /// Fewer while the file system has less than so many bytes left; but the newest always.
+    /// Keep fewer while the file system has less than this many bytes free; but always the newest.
     pub min_free: u64,
 }
 
-/// Why there is no checkpoint.
+/// Why a checkpoint was not made.
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// It cannot be written, or an old one cannot be removed.
@@ -30,19 +30,19 @@ pub enum CheckpointError {
     /// The file system is too full.
     #[error("{free} bytes are free, {wanted} must be left")]
     NoSpace {
-        /// Free bytes.
+        /// The free bytes.
         free: u64,
-        /// How many must be free.
+        /// The bytes that must be free.
         wanted: u64,
     },
 }
 
-/// Makes the checkpoint of the session that was just stored, then removes those that are not to be kept. Answers with what
-/// is there afterwards, oldest first.
+/// Makes the checkpoint of the session that was just stored, then removes those that are no longer kept.
+/// Returns the checkpoints that remain, oldest first.
 ///
 /// # Errors
-/// If it cannot be made, or an old one cannot be removed. Old ones are removed first where room is short; the newest of
-/// them stays.
+/// If the checkpoint cannot be made, or an old one cannot be removed. If space is short, old ones are removed
+/// first; the newest of them stays.
 pub fn make_checkpoint(
     store: &LiveStore,
     directory: &Path,
@@ -70,10 +70,10 @@ pub fn make_checkpoint(
     Ok(present)
 }
 
-/// Makes a checkpoint with a name of its own, which is never removed here, if so many bytes are free.
+/// Makes a checkpoint with a name of its own, which this module never removes, if this many bytes are free.
 ///
 /// # Errors
-/// If they are not, or it cannot be made.
+/// If they are not, or the checkpoint cannot be made.
 pub fn make_named_checkpoint(
     store: &LiveStore,
     directory: &Path,
@@ -105,7 +105,8 @@ fn check_room(directory: &Path, wanted: u64) -> Result<(), CheckpointError> {
     if free < wanted { Err(CheckpointError::NoSpace { free, wanted }) } else { Ok(()) }
 }
 
-/// The sessions of the checkpoints in a directory, oldest first; none if it is not there.
+/// Returns the sessions of the checkpoints in a directory, oldest first; empty if the directory does not
+/// exist.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -135,7 +136,7 @@ fn entries(directory: &Path) -> Result<Vec<(String, PathBuf)>, StoreError> {
     Ok(found)
 }
 
-/// Removes a checkpoint under another name, so that a crash leaves no half of one.
+/// Removes a checkpoint under another name, so that a crash leaves no partial one.
 fn remove(directory: &Path, session: u64) -> Result<(), StoreError> {
     let (checkpoint, doomed) = (directory.join(session.to_string()), directory.join(removed_name(session)));
     let failed = |source| StoreError::io(&checkpoint, source);
@@ -143,7 +144,8 @@ fn remove(directory: &Path, session: u64) -> Result<(), StoreError> {
     fs::remove_dir_all(&doomed).map_err(failed)
 }
 
-/// Removes what a crash left of checkpoints after sessions: one that somebody asked for may be in the making right now.
+/// Removes what a crash left of checkpoints after sessions. Leaves other names alone: a checkpoint that an
+/// operator requested may be in progress.
 fn clear_leftovers(directory: &Path) -> Result<(), StoreError> {
     for (_, path) in entries(directory)?.into_iter().filter(|(name, _)| is_left_by_node(name)) {
         fs::remove_dir_all(&path).map_err(|source| StoreError::io(&path, source))?;

@@ -1,28 +1,28 @@
-//! Names in a directory of checkpoints: what servers, `fm-node` and `fm-checkpoint` write there, and what they leave there
-//! when they are killed.
+//! Names in a directory of checkpoints: those that servers, `fm-node` and `fm-checkpoint` write there, and
+//! those that they leave when they are killed.
 //!
 //! Invariant: a name of unfinished work is never the name of a checkpoint.
 
 use std::path::{Component, Path};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Name of the directory of checkpoints in a guardian's data directory.
+/// The name of the directory of checkpoints in a guardian's data directory.
 pub const CHECKPOINTS_NAME: &str = "db_checkpoints";
-/// How the name of a checkpoint begins while `fm-checkpoint` removes it.
+/// The beginning of a checkpoint's name while `fm-checkpoint` removes it.
 const REMOVING: &str = ".removing-";
-/// How the name of a checkpoint ends while a node removes it.
+/// The end of a checkpoint's name while a node removes it.
 const REMOVED: &str = ".removed";
-/// How the name of a checkpoint ends while RocksDB makes it.
+/// The end of a checkpoint's name while RocksDB makes it.
 const UNFINISHED: &str = ".tmp";
-/// How the name of a checkpoint ends while `fm-checkpoint` makes it.
+/// The end of a checkpoint's name while `fm-checkpoint` makes it.
 const PARTIAL: &str = ".partial";
-/// What stands for the last session where there is none.
+/// The placeholder for the last session if there is no session.
 const EMPTY: &str = "empty";
 
-/// A moment to the second, such as `20261121T093000Z`; the beginning of 1970 for a clock before it.
+/// Formats a time to the second, such as `20261121T093000Z`; the beginning of 1970 for a clock before it.
 pub fn utc(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    // Years of 365.2425 days that begin in March: leap days come last.
+    // Years of 365.2425 days that begin in March, so that leap days come last.
     let shifted = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -35,8 +35,8 @@ pub fn utc(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
-/// The name of a checkpoint that a person asked for: `<last session>-<time>`, which nothing in `directory` has. Servers name
-/// theirs by the session alone, and remove those.
+/// Returns the name of a checkpoint that an operator requested: `<last session>-<time>`, not in use in
+/// `directory`. Servers name theirs by the session alone, and remove those.
 pub fn new_checkpoint_name(directory: &Path, last: Option<u64>, now: SystemTime) -> String {
     let last = last.map_or_else(|| EMPTY.to_owned(), |last| last.to_string());
     let name = format!("{last}-{}", utc(now));
@@ -49,14 +49,14 @@ pub fn new_checkpoint_name(directory: &Path, last: Option<u64>, now: SystemTime)
     names.find(is_free).unwrap_or(name)
 }
 
-/// The session that a checkpoint is named by alone, as servers name theirs. Only the plain form: `07` and `+7` are somebody
-/// else's.
+/// Returns the session of a checkpoint that is named by the session alone, as servers do. Only the plain form
+/// counts: `07` and `+7` are not such names.
 pub fn session_alone(name: &str) -> Option<u64> {
     name.parse().ok().filter(|session: &u64| session.to_string() == name)
 }
 
-/// The last session of a checkpoint, as its name says it: `25`, `25-20261129T193427Z`, and `25-1795981901187` of earlier
-/// versions of `fm-node`.
+/// Returns the last session of a checkpoint according to its name: `25`, `25-20261129T193427Z`, or
+/// `25-1795981901187` of earlier versions of `fm-node`.
 pub fn session_in_name(name: &str) -> Option<u64> {
     let (session, rest) = name.split_once('-').map_or((name, None), |(session, rest)| (session, Some(rest)));
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -67,49 +67,49 @@ pub fn session_in_name(name: &str) -> Option<u64> {
     session_alone(session).filter(|_| rest.is_none_or(is_time))
 }
 
-/// Whether a text is a moment as [`utc`] writes it.
+/// Returns whether a text is a time as [`utc`] formats it.
 pub fn is_moment(text: &str) -> bool {
     let pattern = b"00000000T000000Z";
     let fits = |(byte, place): (u8, u8)| if place == b'0' { byte.is_ascii_digit() } else { byte == place };
     text.len() == pattern.len() && text.bytes().zip(*pattern).all(fits)
 }
 
-/// Whether a name in a directory of checkpoints is that of unfinished work: a checkpoint that is being made or removed, or
-/// that a killed program left so.
+/// Returns whether a name in a directory of checkpoints is that of unfinished work: a checkpoint that is
+/// being made or removed, or that a killed program left in that state.
 pub fn is_unfinished(name: &str) -> bool {
     name.starts_with(REMOVING) || [REMOVED, UNFINISHED, PARTIAL].iter().any(|end| name.ends_with(end))
 }
 
-/// Whether the name is that of a checkpoint which `fm-checkpoint` was removing.
+/// Returns whether this is the name of a checkpoint that `fm-checkpoint` was removing.
 pub fn is_removing(name: &str) -> bool {
     name.starts_with(REMOVING)
 }
 
-/// The checkpoint whose unfinished work has this name, if a guardian or these tools gave it: made by RocksDB or being removed
-/// by a node.
+/// Returns the checkpoint whose unfinished work has this name, if a guardian or these tools wrote it: RocksDB
+/// was making it, or a node was removing it.
 pub fn unfinished_of(name: &str) -> Option<&str> {
     let stem = [REMOVED, UNFINISHED].iter().find_map(|end| name.strip_suffix(end))?;
     let is_empty = stem.strip_prefix(EMPTY).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_moment);
     (is_empty || session_in_name(stem).is_some()).then_some(stem)
 }
 
-/// Whether a node that was killed left this: a checkpoint after a session that it was making or removing.
+/// Returns whether a killed node left this: a checkpoint after a session that it was making or removing.
 pub fn is_left_by_node(name: &str) -> bool {
     let stem = name.strip_suffix(REMOVED).or_else(|| name.strip_suffix(UNFINISHED));
     stem.is_some_and(|stem| session_alone(stem).is_some())
 }
 
-/// The name of a checkpoint while `fm-checkpoint` removes it.
+/// Returns the name of a checkpoint while `fm-checkpoint` removes it.
 pub fn removing_name(name: &str) -> String {
     format!("{REMOVING}{name}")
 }
 
-/// The name of a checkpoint after this session while a node removes it.
+/// Returns the name of a checkpoint after this session while a node removes it.
 pub fn removed_name(session: u64) -> String {
     format!("{session}{REMOVED}")
 }
 
-/// Whether a text is the name of an entry of a directory, and leads nowhere else.
+/// Returns whether a text is the name of an entry of a directory, and leads nowhere else.
 pub fn is_entry_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     let first = parts.next();
@@ -182,7 +182,7 @@ mod tests {
         fs::create_dir(home.path().join(&first)).unwrap();
         let second = new_checkpoint_name(home.path(), Some(7), now);
         assert_eq!((second.as_str(), session_in_name(&second)), ("7-20000229T000000Z-2", Some(7)));
-        // What is being made has the name as well.
+        // A checkpoint in progress occupies the name as well.
         fs::create_dir(home.path().join(format!("{second}.tmp"))).unwrap();
         assert_eq!(new_checkpoint_name(home.path(), Some(7), now), "7-20000229T000000Z-3");
         assert_eq!(new_checkpoint_name(home.path(), None, now), "empty-20000229T000000Z");

@@ -1,4 +1,5 @@
-//! A guardian's data directory: what everything in it is called, its checkpoints, and what is recorded beside the database.
+//! A guardian's data directory: the names of everything in it, its checkpoints, and the records beside the
+//! database.
 //!
 //! Invariant: every other crate takes the names, and the formats of small files, from here.
 

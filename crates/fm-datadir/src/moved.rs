@@ -1,9 +1,10 @@
-//! The marker of a guardian that was moved to another place: while the file is there, nothing runs in its data directory.
+//! The marker of a guardian that was moved to another place: while the file exists, nothing runs in its data
+//! directory.
 //!
-//! `fm-checkpoint move` writes it before it takes the database and the private keys away, and removes it as the last step of
-//! the way back. Described in `docs/formats/moved.md`.
+//! `fm-checkpoint move` writes it before it takes the database and the private keys away, and removes it as
+//! the last step of undoing the move. Described in `docs/formats/moved.md`.
 //!
-//! Invariant: a marker that cannot be read is a marker all the same.
+//! Invariant: a marker that cannot be read still counts as a marker.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,29 +13,29 @@ use fm_store::open_regular;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Name of the file in the data directory.
+/// The name of the file in the data directory.
 pub const MOVED_NAME: &str = "moved.json";
 const FORMAT: &str = "fm-moved";
 const VERSION: u64 = 1;
-/// Largest file that is read.
+/// The largest file that is read.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// How far a move has come.
+/// How far a move has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MovedStep {
-    /// The database and the private keys are being taken out of their places.
+    /// The database and the private keys are being moved away.
     Sealing,
-    /// They are out of their places; the archive is not there yet.
+    /// They have been moved away; the archive does not exist yet.
     Sealed,
     /// The archive is written and read back: the guardian can start at another place.
     Moved,
-    /// They are being put back.
+    /// The database and the private keys are being put back.
     Undoing,
 }
 
 impl MovedStep {
-    /// Its name in the file and on the screen.
+    /// Returns its name in the file and on the screen.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sealing => "sealing",
@@ -45,48 +46,49 @@ impl MovedStep {
     }
 }
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moved {
     /// `fm-moved`.
     pub format: String,
-    /// Version of the format.
+    /// The version of the format.
     pub version: u64,
-    /// The step that was done last.
+    /// The last completed step.
     pub step: MovedStep,
     /// When the move began, such as `20261121T093000Z`.
     pub began: String,
     /// The guardian.
     pub peer: u16,
-    /// Id of the federation in hex, if its configuration says it.
+    /// The federation's id in hex, if its configuration states it.
     pub federation: Option<String>,
-    /// The archive that is written, as the command line named it.
+    /// The path of the archive, as given on the command line.
     pub archive: PathBuf,
-    /// The last session in which the guardian may make no units at the new place; none if nothing was forgotten.
+    /// The last session in which the guardian must not make units at the new place; `None` if nothing was
+    /// forgotten.
     pub guard_until: Option<u64>,
     /// The newest session in which it made units, as the node recorded it.
     pub signed: Option<u64>,
-    /// The last finished session, once the archive is there.
+    /// The last finished session, once the archive exists.
     pub last: Option<u64>,
-    /// The history root up to there, in hex.
+    /// The history root up to that session, in hex.
     pub history_root: Option<String>,
     /// The identity of the archive's rows, in hex.
     pub identity: Option<String>,
 }
 
-/// The guardian of a data directory runs at another place, or is on its way.
+/// The guardian of a data directory runs at another place, or is being moved there.
 #[derive(Debug, Error)]
 #[error("the guardian of {} was moved away ({what})", path.display())]
 pub struct MovedAway {
     /// The data directory.
     pub path: PathBuf,
-    /// What the marker says.
+    /// The contents of the marker.
     pub what: String,
 }
 
 impl Moved {
-    /// A move that begins.
+    /// Makes the marker of a move that begins.
     pub fn beginning(began: String, peer: u16, archive: PathBuf) -> Self {
         Self {
             format: FORMAT.to_owned(),
@@ -107,7 +109,7 @@ impl Moved {
     /// Reads the marker of a data directory, if there is one.
     ///
     /// # Errors
-    /// If something is there that cannot be read as one, with the reason in words.
+    /// If something exists at its path that cannot be read as a marker; returns the reason in words.
     pub fn read(data_dir: &Path) -> Result<Option<Self>, String> {
         let path = data_dir.join(MOVED_NAME);
         match std::fs::symlink_metadata(&path) {
@@ -127,7 +129,7 @@ impl Moved {
         }
     }
 
-    /// The text of the file.
+    /// Returns the text of the file.
     pub fn text(&self) -> String {
         serde_json::to_string_pretty(self).expect("a marker has only text keys") + "\n"
     }
@@ -146,7 +148,7 @@ pub fn check_not_moved(data_dir: &Path) -> Result<(), MovedAway> {
     Err(MovedAway { path: data_dir.to_owned(), what })
 }
 
-/// What every version of the file has.
+/// The fields that every version of the file has.
 #[derive(Deserialize)]
 struct Head {
     format: String,

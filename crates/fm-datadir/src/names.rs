@@ -1,6 +1,6 @@
-//! What the files and directories in a guardian's data directory are called.
+//! The names of the files and directories in a guardian's data directory.
 //!
-//! Invariant: a name is written here alone. Who writes the file is said with it.
+//! Invariant: each name is defined only here, with the program that writes the file.
 
 use crate::checkpoint_name::CHECKPOINTS_NAME;
 use crate::moved::MOVED_NAME;
@@ -10,37 +10,37 @@ use crate::signed::SIGNED_NAME;
 pub const DATABASE_NAME: &str = "database";
 /// The lock that servers hold on the database, since v0.5.
 pub const SERVER_LOCK: &str = "database.db.lock";
-/// What all guardians have alike.
+/// The configuration that all guardians share.
 pub const CONSENSUS: &str = "consensus.json";
-/// What is this guardian's and no secret; where it is, a directory is a guardian's.
+/// This guardian's own configuration without secrets; a directory that has it is a guardian's.
 pub const LOCAL: &str = "local.json";
-/// What clients need to know of the federation.
+/// The facts about the federation that clients need.
 pub const CLIENT: &str = "client.json";
-/// The secrets in clear, since v0.12.
+/// The unencrypted secrets, since v0.12.
 pub const PRIVATE: &str = "private.json";
 /// The secrets under a password, until v0.11.
 pub const ENCRYPTED: &str = "private.encrypt";
-/// What the password is salted with.
+/// The salt of the password.
 pub const SALT: &str = "private.salt";
-/// The password, where a guardian keeps it for its server.
+/// The password, if a guardian stores it for its server.
 pub const PASSWORD: &str = "password.private";
-/// The invite code that servers write for their user.
+/// The invite code that servers write for their operator.
 pub const INVITE_CODE: &str = "invite-code";
-/// What a server of v0.9 to v0.11 writes before it puts it in the place of [`ENCRYPTED`].
+/// The file that a server of v0.9 to v0.11 writes before it renames it to [`ENCRYPTED`].
 pub const ENCRYPTED_NEW: &str = "private.new";
-/// The copy of [`ENCRYPTED`] that such a server keeps until it was started once.
+/// The copy of [`ENCRYPTED`] that such a server keeps until its next start.
 pub const ENCRYPTED_OLD: &str = "private.bak";
-/// As [`ENCRYPTED_NEW`], of [`PASSWORD`].
+/// The new file for [`PASSWORD`], like [`ENCRYPTED_NEW`].
 pub const PASSWORD_NEW: &str = "password.new";
-/// As [`ENCRYPTED_OLD`], of [`PASSWORD`].
+/// The copy of [`PASSWORD`], like [`ENCRYPTED_OLD`].
 pub const PASSWORD_OLD: &str = "password.bak";
 /// The equivocation guard, written by restores: see `docs/formats/equivocation-guard.md`.
 pub const GUARD_NAME: &str = "equivocation-guard.json";
-/// Where restores write down what they do: a directory.
+/// The directory in which restores record what they do.
 pub const JOURNAL_NAME: &str = "restore-journal";
-/// In a database that a restore put in place: the file by which it is known.
+/// The file that marks a database which a restore put in place.
 pub const RESTORED_NAME: &str = ".fm-restore";
-/// Where `fm-node dev` and services send what a guardian prints.
+/// The file to which `fm-node dev` and services write a guardian's output.
 const LOG: &str = "log";
 /// The end of the name of a file that is being replaced.
 const NEW: &str = ".new";
@@ -71,33 +71,35 @@ const FILES: [&str; 18] = [
     DATABASE_NAME,
 ];
 
-/// What the database that a restore replaced is called, by the moment at which the restore began.
+/// Returns the name of a database that a restore replaced, by the time at which the restore began.
 pub fn broken_name(began: &str) -> String {
     format!("{DATABASE_NAME}{BROKEN}{began}")
 }
 
-/// What a restored database is called once it was taken back, by the moment at which that began.
+/// Returns the name of a restored database after it was taken back, by the time at which that began.
 pub fn undone_name(began: &str) -> String {
     format!("{DATABASE_NAME}{UNDONE}{began}")
 }
 
-/// What the database of a restore is called while it is made, by the restore's number.
+/// Returns the name of a restore's database while it is being made, by the restore's number.
 pub fn incoming_name(number: u32) -> String {
     format!("{DATABASE_NAME}{RESTORE}{number}.partial")
 }
 
-/// Whether a restore left a database under this name: an old one, one that was taken back, an unfinished one.
+/// Returns whether a restore left a database under this name: an old one, one that was taken back, or an
+/// unfinished one.
 pub fn is_kept_database(name: &str) -> bool {
     let rest = name.strip_prefix(DATABASE_NAME);
     rest.is_some_and(|rest| [BROKEN, UNDONE, RESTORE].iter().any(|what| rest.starts_with(what)))
 }
 
-/// The bundle that a node writes when the federation agreed on something else than it did in this session.
+/// Returns the name of the bundle that a node writes if the federation agreed on something else than the node
+/// in this session.
 pub fn failure_name(session: u64) -> String {
     format!("{FAILURE}{session}.json")
 }
 
-/// Whether a server, a node or a restore makes an entry of this name in a guardian's data directory.
+/// Returns whether a server, a node or a restore makes an entry of this name in a guardian's data directory.
 pub fn is_known_entry(name: &str, is_file: bool) -> bool {
     if !is_file {
         return [DATABASE_NAME, CHECKPOINTS_NAME, JOURNAL_NAME].contains(&name) || is_kept_database(name);

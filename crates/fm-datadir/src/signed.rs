@@ -1,10 +1,12 @@
-//! What the node leaves outside its database: the newest session in which its guardian made units, and in which database.
+//! A record outside the node's database: the newest session in which its guardian made units, and in which
+//! database.
 //!
-//! A database can be put back from a copy that is older than what the guardian signed, and such a copy looks whole. This
-//! file says otherwise. Described in `docs/formats/equivocation-guard.md`.
+//! A database can be restored from a copy that is older than what the guardian signed, and such a copy looks
+//! complete. This file reveals it. Described in `docs/formats/equivocation-guard.md`.
 //!
-//! Invariants: the session is never lowered but at the user's word; it is on the disk before the first unit of the session
-//! leaves the guardian, and only once that unit is in the database: a database without it is an older one.
+//! Invariants: the session is lowered only at the user's request; it is on the disk before the first unit of
+//! the session leaves the guardian, and only after that unit is in the database: so a database without that
+//! unit is an older one.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -16,36 +18,36 @@ use fm_store::{StoreError, replace_file};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Name of the file in the data directory.
+/// The name of the file in the data directory.
 pub const SIGNED_NAME: &str = "signed-session.json";
 const FORMAT: &str = "fm-signed-session";
 const VERSION: u64 = 1;
-/// Largest file that is read.
+/// The largest file that is read.
 const MOST_BYTES: u64 = 1 << 16;
-/// Name of the file in which RocksDB keeps what it calls a database; a checkpoint has none.
+/// The name of the file in which RocksDB keeps a database's id; a checkpoint has no such file.
 const IDENTITY: &str = "IDENTITY";
 
-/// What the file says.
+/// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignedSession {
     /// `fm-signed-session`.
     pub format: String,
-    /// Version of the format.
+    /// The version of the format.
     pub version: u64,
-    /// SHA-256 of the guardians' keys as signatures cover it, in hex: which federation it is.
+    /// The SHA-256 of the guardians' keys as signatures cover it, in hex: it identifies the federation.
     pub federation: String,
     /// The guardian.
     pub peer: PeerId,
-    /// The newest session in which it made units; none if no node made any with this file beside it.
+    /// The newest session in which it made units; `None` if no node made any while this file existed.
     pub newest: Option<u64>,
-    /// What RocksDB calls the database that the node works on.
+    /// RocksDB's id of the database that the node works on.
     pub database: Option<String>,
-    /// The last session in which the node makes no units, as the user stated it.
+    /// The last session in which the node makes no units, as the user set it.
     pub guard_until: Option<u64>,
 }
 
-/// Why the file cannot be used. Nobody may make units then.
+/// Why the file cannot be used. Then no program may make units.
 #[derive(Debug, Error)]
 pub enum SignedError {
     /// It cannot be read or written.
@@ -67,12 +69,12 @@ pub enum SignedError {
         /// Its version.
         version: u64,
     },
-    /// It is another guardian's, or of another federation.
+    /// It belongs to another guardian or another federation.
     #[error("{} is the record of guardian {peer} of {}", path.display(), if *same { "this federation" } else { "another federation" })]
     Other {
         /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// The guardian that it belongs to.
         peer: PeerId,
         /// Whether the federation is the same.
         same: bool,
@@ -80,7 +82,7 @@ pub enum SignedError {
 }
 
 impl SignedSession {
-    /// A record of a guardian that made no units yet.
+    /// Creates a record of a guardian that has not made units yet.
     pub fn new(keys: &SessionKeys, peer: PeerId) -> Self {
         Self {
             format: FORMAT.to_owned(),
@@ -93,10 +95,10 @@ impl SignedSession {
         }
     }
 
-    /// Reads the record of a data directory, if there is one; a guardian that is not known is not compared.
+    /// Reads the record of a data directory, if there is one; an unknown guardian is not compared.
     ///
     /// # Errors
-    /// If it cannot be read, is of a later version, or of somebody else.
+    /// If it cannot be read, is of a later version, or belongs to another guardian.
     pub fn read(
         data_dir: &Path,
         keys: &SessionKeys,
@@ -112,10 +114,10 @@ impl SignedSession {
         Ok(Some(record))
     }
 
-    /// Writes it into a data directory, synced.
+    /// Writes the record into a data directory, and syncs it.
     ///
     /// # Errors
-    /// If it cannot be written; the old one is then as it was.
+    /// If it cannot be written; the old one is then unchanged.
     pub fn write(&self, data_dir: &Path) -> Result<(), StoreError> {
         let text = serde_json::to_string_pretty(self).expect("a record has only text keys") + "\n";
         replace_file(&data_dir.join(SIGNED_NAME), text.as_bytes())
@@ -157,25 +159,25 @@ fn read_small(path: &Path) -> Result<Option<String>, SignedError> {
     }
 }
 
-/// What RocksDB calls a database; none if it was never opened for writing, as a checkpoint.
+/// Returns RocksDB's id of a database; `None` if it was never opened for writing, like a checkpoint.
 pub fn database_name(database: &Path) -> Option<String> {
     let mut text = String::new();
     File::open(database.join(IDENTITY)).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
     Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
-/// What a database that can be read holds of the session in progress, and what lies beside it.
+/// What a readable database holds of the session in progress, and what is beside it.
 #[derive(Clone, Debug, Default)]
 pub struct Held {
     /// The session in progress.
     pub open: u64,
-    /// Units of it that the guardian made; none if it is not known which guardian it is.
+    /// The number of the guardian's own units in it; `None` if it is not known which guardian it is.
     pub own: Option<u64>,
-    /// Accepted items of it that the guardian proposed: it made a unit for each of them.
+    /// The number of its accepted items that the guardian proposed: it made units for them.
     pub own_items: u64,
-    /// Whether it holds any unit or accepted item of that session.
+    /// Whether the database holds any unit or accepted item of that session.
     pub any: bool,
-    /// What RocksDB calls it.
+    /// RocksDB's id of the database.
     pub name: Option<String>,
     /// The last session of the newest checkpoint beside it.
     pub checkpoint: Option<u64>,
@@ -183,14 +185,14 @@ pub struct Held {
     pub copy_of: Option<String>,
 }
 
-/// Whether a database is the one that ran last, as far as anything says.
+/// Whether a database is the one that ran last, as far as can be determined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing speaks against it: what it holds of the session in progress is what the guardian signed.
+    /// Nothing contradicts it: what it holds of the session in progress is what the guardian signed.
     Last,
-    /// It is older: the guardian made units up to this session, by the node's record.
+    /// It is older: according to the node's record, the guardian made units up to this session.
     Older(u64),
-    /// That is not known.
+    /// It is not known.
     Unknown {
         /// The least session up to which the guardian may have made units.
         at_least: u64,
@@ -200,7 +202,7 @@ pub enum Standing {
 }
 
 impl Held {
-    /// Judges the database by what it holds and by the node's record.
+    /// Judges the database by its contents and the node's record.
     pub fn standing(&self, record: Option<&SignedSession>) -> Standing {
         let newest = record.and_then(|record| record.newest);
         let newer = self.checkpoint.filter(|last| *last >= self.open);
@@ -306,7 +308,7 @@ mod tests {
         assert_eq!(held(Some(3), true).standing(Some(&record(Some(26), "b"))), Standing::Last);
         let newer = Held { checkpoint: Some(26), ..held(Some(3), true) };
         assert!(matches!(newer.standing(None), Standing::Unknown { at_least: 27, .. }));
-        // What it proposed was in units that it made.
+        // What the guardian proposed was in units that it made.
         let proposed = |own| Held { own_items: 4, ..held(own, true) };
         assert_eq!(proposed(Some(3)).standing(None), Standing::Last);
         for record in [None, Some(&record(Some(25), "a"))] {
@@ -320,7 +322,7 @@ mod tests {
     fn an_empty_open_session_says_nothing() {
         let silent = held(Some(0), false);
         assert!(matches!(silent.standing(None), Standing::Unknown { at_least: 26, .. }));
-        // The node worked on this very database, and made units up to the session before.
+        // The node worked on this same database, and made units up to the previous session.
         assert_eq!(silent.standing(Some(&record(Some(25), "a"))), Standing::Last);
         assert_eq!(silent.standing(Some(&record(None, "a"))), Standing::Last);
         let other = silent.standing(Some(&record(Some(25), "b")));
@@ -334,7 +336,7 @@ mod tests {
     fn what_the_record_has_and_the_database_has_not_was_forgotten() {
         assert_eq!(held(Some(0), false).standing(Some(&record(Some(26), "a"))), Standing::Older(26));
         assert_eq!(held(Some(3), true).standing(Some(&record(Some(31), "a"))), Standing::Older(31));
-        // Something else ran after the node.
+        // Another program ran after the node.
         let later = Held { checkpoint: Some(40), ..held(Some(3), true) };
         let standing = later.standing(Some(&record(Some(31), "a")));
         assert!(matches!(standing, Standing::Unknown { at_least: 41, .. }), "{standing:?}");

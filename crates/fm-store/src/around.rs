@@ -1,10 +1,10 @@
 //! The directory that a path is in.
 //!
-//! Invariant: it is never the empty path, which no system call takes: a bare name is in `.`.
+//! Invariant: the directory is never the empty path, which no system call accepts: for a bare name it is `.`.
 
 use std::path::{Path, PathBuf};
 
-/// The directory that a path is in; `.` of a bare name, and of a path without a name.
+/// Returns the directory that a path is in: `.` for a bare name and for a path without a name.
 pub fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -12,16 +12,17 @@ pub fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// The path from the root on, under its own name: links are followed where it is a link, `.` or ends in `..`.
+/// Returns the absolute path under its own name: links in it are followed where it is a link, is `.` or ends
+/// in `..`.
 ///
-/// What it is called, and what is around it, follows from this and not from how the user wrote it. It is the path itself if
-/// it cannot be found.
+/// The name of a directory and what surrounds it follow from this path, not from how the user wrote it.
+/// Returns `path` itself if it cannot be found.
 pub fn real_path(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// The directories that hold a path: that of the path as it is written, and those of the path with every link followed, up
-/// to `levels` above it.
+/// Returns the directories that hold a path: those above the path as written, and those above the path with
+/// every link followed, up to `levels` above it.
 pub fn directories_around(path: &Path, levels: usize) -> impl Iterator<Item = PathBuf> {
     let written = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let above = move |path: PathBuf| {

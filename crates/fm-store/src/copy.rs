@@ -1,7 +1,7 @@
 //! A copy of a database's files, as of when it was opened.
 //!
-//! Invariants: the source's files are only read (a hard link adds a name to a table file, whose bytes RocksDB never
-//! changes); the log and the lists are copied always, because a server goes on writing them.
+//! Invariants: the source's files are only read (a hard link adds a name to a table file, whose bytes RocksDB
+//! never changes); the log and the lists are always copied, because a server continues to write them.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,8 +13,9 @@ use crate::directory_sync::sync_directory;
 use crate::open::{check_lock, explain};
 use crate::{ReadStore, StoreError};
 
-/// Whether a file has one of the names that RocksDB gives, those included under which it writes a file before it has its
-/// place (`000012.dbtmp`, `OPTIONS-000012.dbtmp`) and removes one (`000012.sst.trash`): a killed process leaves them.
+/// Returns whether a file has one of the names that RocksDB uses. They include the names under which it
+/// writes a file before moving it into place (`000012.dbtmp`, `OPTIONS-000012.dbtmp`) and those under which
+/// it removes one (`000012.sst.trash`), because a killed process leaves such files.
 pub fn is_file_of_rocksdb(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let name = name.strip_suffix(".trash").unwrap_or(name);
@@ -27,18 +28,18 @@ pub fn is_file_of_rocksdb(name: &str) -> bool {
         || [".sst", ".log", ".dbtmp"].into_iter().any(|end| name.strip_suffix(end).is_some_and(is_number))
 }
 
-/// Bytes that the file system of `path` has left for everybody.
+/// Returns the number of bytes that the file system of `path` has free for unprivileged users.
 ///
 /// # Errors
-/// If the system does not say.
+/// If the system does not report it.
 pub fn free_bytes(path: &Path) -> Result<u64, StoreError> {
     let stat = rustix::fs::statvfs(path).map_err(|error| StoreError::io(path, error.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 impl ReadStore {
-    /// Copies every file that the rows are in to the directory `to`, which is there, and syncs them. With `link` the table
-    /// files get a second name instead, if both are on one file system.
+    /// Copies every file that holds the rows to the existing directory `to`, and syncs them. With `link`,
+    /// table files get a second name instead of a copy if both directories are on one file system.
     ///
     /// # Errors
     /// If a file cannot be read or written, or a server was started on the database meanwhile.
@@ -54,7 +55,7 @@ impl ReadStore {
         sync_directory(to)
     }
 
-    /// Names of the files that make up the database: tables, logs, its lists.
+    /// Returns the names of the files that make up the database: tables, logs and its lists.
     fn live_files(&self) -> Result<Vec<String>, StoreError> {
         let failed = |error| explain(self.path(), &error);
         let tables = self.db().live_files().map_err(failed)?;
@@ -87,7 +88,7 @@ fn names(path: &Path) -> Result<Vec<String>, StoreError> {
     names.filter_map(Result::transpose).collect()
 }
 
-/// Gives a file a second name; false if the two lie on file systems that cannot share it.
+/// Adds a second name to a file; returns false if the two names are on file systems that cannot share it.
 fn is_linked(source: &Path, target: &PathBuf) -> Result<bool, StoreError> {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
     match fs::hard_link(source, target) {

@@ -1,7 +1,8 @@
-//! Putting the names in a directory on the disk.
+//! Syncing the names in a directory to the disk.
 //!
-//! Some file systems (shares of Windows, some in user space) refuse to sync a directory. That endangers a job only if the
-//! power fails within seconds, so it goes on, and [`unsynced_directory`] says afterwards that there was such a directory.
+//! Some file systems (Windows shares, some in user space) refuse to sync a directory. That endangers a job
+//! only if the power fails within seconds, so the job continues, and [`unsynced_directory`] reports
+//! afterwards that there was such a directory.
 
 use std::fs::File;
 use std::io;
@@ -16,24 +17,24 @@ use crate::around::directory_of;
 /// The first directory of this process whose file system could not sync it.
 static UNSYNCED: OnceLock<PathBuf> = OnceLock::new();
 
-/// The first directory that could not be synced because its file system syncs none, if there was one.
+/// Returns the first directory that could not be synced because its file system does not sync directories.
 pub fn unsynced_directory() -> Option<&'static Path> {
     UNSYNCED.get().map(PathBuf::as_path)
 }
 
-/// Puts on the disk which names a directory has.
+/// Syncs the names in a directory to the disk.
 ///
 /// # Errors
-/// If it cannot be opened, or the disk fails.
+/// If the directory cannot be opened, or the disk fails.
 pub fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let directory = File::open(path).map_err(|source| StoreError::io(path, source))?;
     sync_opened(path, &directory, true)
 }
 
-/// Puts on the disk that something has its name, or has it no more.
+/// Syncs to the disk that a path has its name, or no longer has it.
 ///
 /// # Errors
-/// If the directory that it is in cannot be opened, or the disk fails.
+/// If the directory around the path cannot be opened, or the disk fails.
 pub fn sync_name(path: &Path) -> Result<(), StoreError> {
     sync_directory(directory_of(path))
 }
@@ -50,7 +51,7 @@ pub(crate) fn sync_opened(path: &Path, file: &File, is_directory: bool) -> Resul
     }
 }
 
-/// Whether an error is the answer of a file system that does not sync directories.
+/// Returns whether an error is the answer of a file system that does not sync directories.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     errno.is_some_and(|errno| matches!(errno, Errno::INVAL | Errno::NOTSUP | Errno::NOSYS | Errno::BADF))

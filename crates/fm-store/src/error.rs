@@ -1,4 +1,4 @@
-//! Everything that can go wrong with a database as a thing of files and bytes.
+//! Errors of a database's files and bytes.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,13 +44,13 @@ pub enum StoreError {
         /// What keeps it.
         why: &'static str,
     },
-    /// A path that RocksDB cannot be given.
+    /// A path that cannot be passed to RocksDB.
     #[error("{path:?} is not UTF-8, and RocksDB opens only paths that are")]
     PathNotText {
         /// The path.
         path: PathBuf,
     },
-    /// A file system on which nobody can be kept out.
+    /// A file system without locks, on which no other process can be kept out.
     #[error("the file system of {path} has no locks, so whether the database is in use cannot be found out")]
     NoLocks {
         /// What was to be locked.
@@ -67,10 +67,10 @@ pub enum StoreError {
     Locked {
         /// The database.
         path: PathBuf,
-        /// The process that holds the lock, where the system says it.
+        /// The process that holds the lock, if the system reports it.
         pid: Option<u32>,
     },
-    /// A file that the database's own list of files names is not there.
+    /// A file that the database's own list of files names is missing.
     #[error("{path} is incomplete: {file} is missing")]
     FileMissing {
         /// The database.
@@ -83,7 +83,7 @@ pub enum StoreError {
     Damaged {
         /// The database.
         path: PathBuf,
-        /// RocksDB's own words.
+        /// RocksDB's message.
         message: String,
     },
     /// Column families that no Fedimint version uses.
@@ -114,7 +114,7 @@ pub enum StoreError {
         /// The path.
         path: PathBuf,
     },
-    /// A target left by something else than this toolkit.
+    /// A target that was not left by this toolkit.
     #[error("{path} is in the way and was not made by this tool")]
     ForeignPartial {
         /// The path.
@@ -125,7 +125,7 @@ pub enum StoreError {
     Write {
         /// The database.
         path: PathBuf,
-        /// RocksDB's own words.
+        /// RocksDB's message.
         message: String,
     },
     /// A sorted run was given keys out of order.
@@ -137,7 +137,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// An error of the operating system at a path.
+    /// Makes an error of the operating system at a path.
     pub fn io(path: &Path, source: io::Error) -> Self {
         if is_out_of_space(&source) {
             return Self::OutOfSpace { path: path.to_owned() };
@@ -145,7 +145,7 @@ impl StoreError {
         Self::Io { path: path.to_owned(), source }
     }
 
-    /// What the operating system has against it, if that is what it is.
+    /// Returns why the operating system refused, if it did.
     pub fn obstacle(&self) -> Option<Obstacle> {
         match self {
             Self::Io { source, .. } => Obstacle::of(source),
@@ -153,7 +153,8 @@ impl StoreError {
         }
     }
 
-    /// Whether another user, or a process with other limits, could do it: nothing is known of the bytes then.
+    /// Returns whether another user, or a process with other limits, could succeed: then nothing is known
+    /// about the bytes.
     pub fn is_of_process(&self) -> bool {
         use Obstacle::{Memory, NoLocks, OpenFiles, Permission, ReadOnly, Threads};
         let obstacle = self.obstacle();
@@ -161,7 +162,7 @@ impl StoreError {
             || matches!(obstacle, Some(Permission | ReadOnly | OpenFiles | Memory | Threads | NoLocks))
     }
 
-    /// An error of the operating system while something was to be locked.
+    /// Makes an error of the operating system while a file was being locked.
     pub(crate) fn lock(path: &Path, source: io::Error) -> Self {
         let errno = source.raw_os_error().map(Errno::from_raw_os_error);
         match errno {
@@ -170,10 +171,10 @@ impl StoreError {
         }
     }
 
-    /// RocksDB failed to write.
+    /// Makes the error for a write that RocksDB failed to do.
     pub(crate) fn write(path: &Path, error: &rocksdb::Error) -> Self {
         match system_error(error) {
-            // RocksDB names no directory when one cannot be synced.
+            // RocksDB names no directory when it cannot sync one.
             Some(source) if is_unsupported(&source) && error.as_ref().contains(DIRECTORY_SYNC) => {
                 Self::NoDirectorySync { path: path.to_owned() }
             }
@@ -183,14 +184,14 @@ impl StoreError {
     }
 }
 
-/// How RocksDB says that it was syncing a directory.
+/// How RocksDB reports that it was syncing a directory.
 const DIRECTORY_SYNC: &str = "While fsync: a directory";
 
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
-/// Whether an error means that the medium, the quota or the allowed file size is used up.
+/// Returns whether an error means that the medium, the quota or the allowed file size is used up.
 fn is_out_of_space(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)

@@ -1,9 +1,11 @@
-//! What a new file or directory inherits from what it replaces, or from the directory that it is put in: owner, group
-//! and mode.
+//! What a new file or directory inherits from what it replaces, or from the directory that it is put in:
+//! owner, group and mode.
 //!
-//! A job that runs as root must not leave files that the node's user cannot open. Invariants: no symbolic link is
-//! followed; a file with a second name is left as it is, because the other name may belong to a source; a change that
-//! the system does not permit is no failure, and [`Inheritance::lacking`] says afterwards what differs.
+//! A job that runs as root must not leave files that the node's user cannot open.
+//!
+//! Invariants: no symbolic link is followed; a file with a second name is left unchanged, because the other
+//! name may belong to a source; a change that the system does not permit is not a failure, and
+//! [`Inheritance::lacking`] reports afterwards what differs.
 
 use std::fs::{self, File, Metadata, Permissions};
 use std::io;
@@ -13,16 +15,16 @@ use std::path::Path;
 use crate::StoreError;
 use crate::around::directory_of;
 
-/// Bits of a mode that are handed down: everything but the right of all users to write, and the sticky bit.
+/// Bits of a mode that are inherited: all but the write permission for all users and the sticky bit.
 const HANDED_DOWN: u32 = 0o2775;
-/// The bit of directories, such as `/tmp`, that many users share.
+/// The sticky bit, set on directories that many users share, such as `/tmp`.
 const STICKY: u32 = 0o1000;
 
-/// The user and group of a directory that is not root's, if this process runs as root: what it makes there, and keeps making,
-/// that user cannot go on with.
+/// Returns the user and group of a directory that is not root's, if this process runs as root. That user
+/// cannot continue with what this process makes there.
 ///
 /// # Errors
-/// If it cannot be looked at.
+/// If the directory cannot be examined.
 pub fn owner_unlike_root(directory: &Path) -> Result<Option<(u32, u32)>, StoreError> {
     let found = fs::metadata(directory).map_err(|source| StoreError::io(directory, source))?;
     let is_anothers = rustix::process::geteuid().is_root() && found.uid() != 0;
@@ -32,9 +34,9 @@ pub fn owner_unlike_root(directory: &Path) -> Result<Option<(u32, u32)>, StoreEr
 /// Owner, group and mode for something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inheritance {
-    /// User and group; none to leave them as the process makes them.
+    /// User and group; `None` leaves them as the process makes them.
     owner: Option<(u32, u32)>,
-    /// Modes of directories and files; none to leave them as the process makes them.
+    /// Modes of directories and files; `None` leaves them as the process makes them.
     modes: Option<(u32, u32)>,
 }
 
@@ -42,10 +44,11 @@ impl Inheritance {
     /// Leaves everything as the process makes it.
     const NOTHING: Self = Self { owner: None, modes: None };
 
-    /// For what takes the place of `path`; if nothing is there, for what is put into the directory around it.
+    /// Returns what a replacement of `path` inherits; if nothing is there, what a new entry of the directory
+    /// around it does.
     ///
     /// # Errors
-    /// If neither can be looked at.
+    /// If neither can be examined.
     pub fn replacing(path: &Path) -> Result<Self, StoreError> {
         match fs::symlink_metadata(path) {
             Ok(old) if old.is_symlink() => Self::inside(directory_of(path)),
@@ -59,20 +62,20 @@ impl Inheritance {
         }
     }
 
-    /// For a copy of the database at `path`, or what replaces it.
+    /// Returns what a copy or replacement of the database at `path` inherits.
     fn of_directory(path: &Path, directory: &Metadata) -> Self {
         let mode = directory.mode() & 0o2777;
-        // RocksDB's files have a mode of their own, which the directory does not tell.
+        // RocksDB's files have a mode of their own, which the directory does not show.
         let files = fs::symlink_metadata(path.join("CURRENT")).ok().filter(Metadata::is_file);
         let of_files = files.map_or(mode & 0o666, |file| file.mode() & 0o777);
         Self { owner: Some((directory.uid(), directory.gid())), modes: Some((mode, of_files)) }
     }
 
-    /// For what is put into a guardian's directory: its owner, group and mode. A directory that many users share hands
-    /// nothing down.
+    /// Returns what a new entry of a guardian's directory inherits: its owner, group and mode. A directory
+    /// that many users share passes nothing on.
     ///
     /// # Errors
-    /// If it cannot be looked at.
+    /// If the directory cannot be examined.
     pub fn inside(directory: &Path) -> Result<Self, StoreError> {
         let found = fs::metadata(directory).map_err(|source| StoreError::io(directory, source))?;
         if found.mode() & STICKY != 0 {
@@ -82,21 +85,21 @@ impl Inheritance {
         Ok(Self { owner: Some((found.uid(), found.gid())), modes: Some((mode, mode & 0o666)) })
     }
 
-    /// For a new directory whose place the user chose. It gets the owner of the directory around it only if the process
-    /// may give files away; its mode is what the process makes.
+    /// Returns what a new directory at a place chosen by the user inherits. It gets the owner of the
+    /// directory around it only if the process may change owners; its mode is the one that the process makes.
     ///
     /// # Errors
-    /// If the directory around it cannot be looked at.
+    /// If the directory around it cannot be examined.
     pub fn at(target: &Path) -> Result<Self, StoreError> {
         let is_root = rustix::process::geteuid().is_root();
         Ok(if is_root { Self { modes: None, ..Self::inside(directory_of(target))? } } else { Self::NOTHING })
     }
 
-    /// For a whole guardian: the owner of the empty directory that it replaces, or as [`at`](Self::at). Its modes are those
-    /// that the process makes.
+    /// Returns what a whole guardian inherits: the owner of the empty directory that it replaces, or as in
+    /// [`at`](Self::at). Its modes are those that the process makes.
     ///
     /// # Errors
-    /// If neither can be looked at.
+    /// If neither can be examined.
     pub fn owner_at(target: &Path) -> Result<Self, StoreError> {
         match fs::metadata(target) {
             Ok(found) => Ok(Self { owner: Some((found.uid(), found.gid())), modes: None }),
@@ -105,11 +108,11 @@ impl Inheritance {
         }
     }
 
-    /// Gives it to a file, or to a directory and everything in it; what is changed is synced. No database may be open in
-    /// it: the system drops the locks of this process on every file that is closed here.
+    /// Applies it to a file, or to a directory and everything in it, and syncs what it changes. No database
+    /// may be open in the directory: when a file is closed here, the system drops this process's locks on it.
     ///
     /// # Errors
-    /// If something cannot be opened or synced. A right that is missing is no error.
+    /// If something cannot be opened or synced. A missing permission is not an error.
     pub fn give(&self, path: &Path) -> Result<(), StoreError> {
         let found = fs::symlink_metadata(path).map_err(|source| StoreError::io(path, source))?;
         if found.is_dir() {
@@ -127,14 +130,14 @@ impl Inheritance {
         Ok(())
     }
 
-    /// Gives it to one open file.
+    /// Applies it to one open file.
     ///
     /// # Errors
-    /// If the file cannot be looked at, or the change fails for another reason than a missing right.
+    /// If the file cannot be examined, or the change fails for a reason other than a missing permission.
     pub fn give_to(&self, file: &File) -> io::Result<()> {
         let found = file.metadata()?;
         if let Some((owner, group)) = self.owner.filter(|owner| *owner != (found.uid(), found.gid())) {
-            // One at a time: a user may give a file of theirs to a group that they are in.
+            // One at a time: users may assign their own files to a group that they are in.
             permitted(fchown(file, Some(owner), None))?;
             permitted(fchown(file, None, Some(group)))?;
         }
@@ -153,7 +156,7 @@ impl Inheritance {
             || self.mode_of(found).is_some_and(|mode| mode != found.mode() & 0o7777)
     }
 
-    /// What differs at a path from what it should have, in a sentence; none if all is as it should be.
+    /// Returns in a sentence how a path differs from what it should have; `None` if nothing differs.
     pub fn lacking(&self, path: &Path) -> Option<String> {
         let found = fs::symlink_metadata(path).ok().filter(|found| self.differs_from(found))?;
         let mode = self.mode_of(&found).unwrap_or(found.mode()) & 0o7777;
@@ -168,7 +171,7 @@ impl Inheritance {
     }
 }
 
-/// A missing right, or a file system without owners, is what `lacking` reports.
+/// Ignores a missing permission and a file system without owners: `lacking` reports them.
 fn permitted(done: io::Result<()>) -> io::Result<()> {
     use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
     match done {
@@ -177,12 +180,12 @@ fn permitted(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Lets everything that this process makes be for its user alone, until it is given what it inherits.
+/// Makes everything that this process creates private to its user, until inheritance is applied.
 pub fn keep_private() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
 }
 
-/// Makes a directory in another one, with its owner, group and mode; false if it was there.
+/// Makes a directory inside another one, with that one's owner, group and mode; returns false if it exists.
 ///
 /// # Errors
 /// If it cannot be made.

@@ -1,15 +1,16 @@
-//! RocksDB as bytes: foreign databases read without changing them, new ones written in bulk, our own ones kept.
+//! RocksDB as bytes: reads foreign databases without changing them, writes new ones in bulk, and keeps our
+//! own.
 //!
 //! This crate knows keys and values, never their meaning.
 //!
 //! Invariants:
 //! - A foreign database is opened read-only: no file of it is created, changed or removed.
 //! - A missing path is an error, never a new database.
-//! - Rows that RocksDB leaves out without an error (a torn or missing log, a torn list of files, tables that the
-//!   list does not name) are told by [`ReadStore::omissions`].
+//! - [`ReadStore::omissions`] reports rows that RocksDB leaves out without an error (a torn or missing log, a
+//!   torn list of files, tables that the list does not name).
 //! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
-//! - A target is born beside its final name and renamed only by [`PartialDir::publish`], [`PartialFile::publish`],
-//!   [`Replacement::exchange`] and [`Swap::run`].
+//! - A target is made beside its final name and renamed only by [`PartialDir::publish`],
+//!   [`PartialFile::publish`], [`Replacement::exchange`] and [`Swap::run`].
 
 mod around;
 mod copy;

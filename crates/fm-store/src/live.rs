@@ -1,7 +1,8 @@
 //! Our own database, open for reading and writing.
 //!
-//! Invariants: a write is taken whole or not at all, also over a crash; what was written with [`Durability::Synced`]
-//! stays written, and with it everything before it; what is on disk is readable by RocksDB 8.10.
+//! Invariants: a write is applied whole or not at all, also across a crash; what was written with
+//! [`Durability::Synced`] stays written, and with it everything before it; what is on disk is readable by
+//! RocksDB 8.10.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,31 +23,31 @@ use crate::read::{last_of_prefix, prefix_end, scan_range};
 use crate::write::TABLE_FORMAT;
 use crate::{Scan, StoreError};
 
-/// Rows are kept in memory, beside the log, up to this size, in bytes.
+/// The size in bytes up to which rows are kept in memory, beside the log.
 const WRITE_BUFFER_BYTES: usize = 4 << 20;
 /// Memory for the blocks of tables being read, indexes included.
 const BLOCK_CACHE_BYTES: usize = 16 << 20;
 /// Table files held open at a time.
 const OPEN_FILES: i32 = 256;
 
-/// When a write has reached the disk.
+/// When a write reaches the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// Before the call returns.
     Synced,
-    /// With the next synced write; a crash of the machine may take it back, and everything after it.
+    /// With the next synced write; a crash of the machine may undo it, and everything after it.
     Deferred,
 }
 
-/// A database opened for reading and writing, by nobody else at the same time.
+/// A database opened for reading and writing; no other process has it open at the same time.
 pub struct LiveStore {
     db: DB,
     path: PathBuf,
 }
 
 impl LiveStore {
-    /// Opens the existing database at `path`. A record that a crash cut off at the end of the log is dropped: it was
-    /// never confirmed.
+    /// Opens the existing database at `path`. Drops a record that a crash cut off at the end of the log: it
+    /// was never confirmed.
     ///
     /// # Errors
     /// If nothing is there, another process has it open, or it is damaged.
@@ -57,7 +58,8 @@ impl LiveStore {
         Self::open_with(path, &options())
     }
 
-    /// Makes a new database in the new directory `path`, whole or not at all: what a crash left of it is replaced.
+    /// Makes a new database in the new directory `path`, whole or not at all. Replaces what a crash left of
+    /// it.
     ///
     /// # Errors
     /// If something is there already, or it cannot be made.
@@ -74,14 +76,14 @@ impl LiveStore {
 
     fn open_with(path: &Path, options: &Options) -> Result<Self, StoreError> {
         let db = DB::open(options, path).map_err(|error| {
-            // RocksDB tells of locks as text only. Nothing here may touch the file before: the system drops a lock
-            // of this process when the process closes any handle of it.
+            // RocksDB reports locks as text only. Nothing here may open the file before: when the process
+            // closes any handle of it, the system drops the process's lock on it.
             let text = error.to_string();
             if text.contains("lock hold by current process") {
                 return StoreError::Locked { path: path.to_owned(), pid: Some(std::process::id()) };
             }
             if text.contains("While lock file") {
-                // `EAGAIN` or `EACCES` is how a system says that another process has the lock.
+                // `EAGAIN` or `EACCES` is how a system reports that another process has the lock.
                 let source = system_error(&error);
                 if let Some(source) = source.filter(|source| {
                     Obstacle::of(source)
@@ -98,12 +100,12 @@ impl LiveStore {
         Ok(Self { db, path: path.to_owned() })
     }
 
-    /// Where the database is.
+    /// Returns the path of the database.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     ///
     /// # Errors
     /// If the database is damaged.
@@ -111,7 +113,7 @@ impl LiveStore {
         self.db.get(key).map_err(|error| explain(&self.path, &error))
     }
 
-    /// How many bytes the value of a key has.
+    /// Returns the number of bytes of a key's value.
     ///
     /// # Errors
     /// If the database is damaged.
@@ -120,17 +122,17 @@ impl LiveStore {
         Ok(value.map(|value| value.len()))
     }
 
-    /// The rows from the key `from` on, up to but without the key `to`, as they are now.
+    /// Returns the rows from the key `from` up to but excluding the key `to`, as they are now.
     pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
         scan_range(&self.db, &self.path, ReadOptions::default(), from, to)
     }
 
-    /// The rows whose keys start with `prefix`, as they are now.
+    /// Returns the rows whose keys start with `prefix`, as they are now.
     pub fn scan_prefix(&self, prefix: &[u8]) -> Scan<'_> {
         self.scan_range(prefix, prefix_end(prefix).as_deref())
     }
 
-    /// The row with the greatest key among those that start with `prefix`.
+    /// Returns the row with the greatest key among those that start with `prefix`.
     ///
     /// # Errors
     /// If the database is damaged.
@@ -138,10 +140,10 @@ impl LiveStore {
         last_of_prefix(&self.db, &self.path, prefix)
     }
 
-    /// Writes all changes at once: a value replaces that of its key, none removes the key.
+    /// Writes all changes at once: a value replaces the one of its key, `None` removes the key.
     ///
     /// # Errors
-    /// If they cannot be written; then none is.
+    /// If the changes cannot be written; then nothing is written.
     pub fn write<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
@@ -159,8 +161,8 @@ impl LiveStore {
         self.db.write_opt(batch, &options).map_err(|error| StoreError::write(&self.path, &error))
     }
 
-    /// Makes a database of the present state in the new directory `to`, sharing table files where the file system
-    /// allows; synced.
+    /// Makes a database of the present state in the new directory `to`, and syncs it. The two share table
+    /// files where the file system allows.
     ///
     /// # Errors
     /// If something is at `to`, or it cannot be written.
@@ -176,8 +178,8 @@ impl LiveStore {
     }
 }
 
-/// Puts the log back that RocksDB left out of a checkpoint because it was empty: without it the checkpoint looks like a
-/// database that lost its log.
+/// Restores the log that RocksDB left out of a checkpoint because it was empty. Without it the checkpoint
+/// looks like a database that lost its log.
 ///
 /// # Errors
 /// If the checkpoint cannot be opened or written.

@@ -1,10 +1,10 @@
-//! Whether a server has a database open, and keeping it from opening one.
+//! Detects whether a server has a database open, and keeps servers from opening one.
 //!
-//! Two locks are looked at: RocksDB's own `LOCK` in the database, and the one that servers from v0.7 on hold on
-//! `<database>.db.lock` beside it.
+//! Two locks are checked: RocksDB's own `LOCK` in the database, and `<database>.db.lock` beside it, which
+//! servers from v0.7 on hold.
 //!
-//! Invariant: no file is made. The system drops a process's lock on `LOCK` when the process closes any handle of that
-//! file: whoever holds a [`DatabaseLock`] opens the database by no other way.
+//! Invariant: no file is made. When the process closes any handle of `LOCK`, the system drops the process's
+//! lock on that file: the holder of a [`DatabaseLock`] must not open the database in any other way.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -30,13 +30,13 @@ impl DatabaseLock {
     /// Refuses a database that a process has open.
     ///
     /// # Errors
-    /// [`StoreError::Locked`], or if a lock cannot be looked at.
+    /// [`StoreError::Locked`], or if a lock cannot be examined.
     pub fn check(database: &Path) -> Result<(), StoreError> {
         lock_of_server(database)?;
         check_lock(database)
     }
 
-    /// Takes the locks: as long as this lives, no server opens the database.
+    /// Takes the locks: while this value lives, no server opens the database.
     ///
     /// # Errors
     /// [`StoreError::Locked`], or if a lock cannot be taken.
@@ -62,7 +62,7 @@ impl DatabaseLock {
 }
 
 fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
-    // A path like `.` has no name to put the ending to.
+    // A path like `.` has no name to append the ending to.
     let path = match database.file_name() {
         Some(_) => database.with_extension(SERVER_LOCK),
         None => real_path(database).with_extension(SERVER_LOCK),
@@ -76,7 +76,7 @@ fn lock_of_server(database: &Path) -> Result<Option<File>, StoreError> {
     Ok(Some(file))
 }
 
-/// Locks a file or directory for as long as it is open, without waiting; `path` is what the lock stands for.
+/// Locks a file or directory while it is open, without waiting; `path` is what the lock protects.
 ///
 /// # Errors
 /// [`StoreError::Locked`], or if the file system has no locks.

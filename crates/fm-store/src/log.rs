@@ -1,11 +1,13 @@
-//! The form in which RocksDB keeps its logs, the list of files (`MANIFEST`) among them.
+//! The format of RocksDB's logs, which include the list of files (`MANIFEST`).
 //!
-//! RocksDB reads a list of files up to the first record that is cut short and opens the database as of then: the
-//! tables named behind it, and their rows, are gone without a word. So it is walked here as well.
+//! RocksDB reads a list of files up to the first truncated record and opens the database as of then: it drops
+//! the tables named after that record, and their rows, silently. Therefore this module reads the list
+//! as well.
 //!
-//! Layout: blocks of 32 KiB; in them fragments of a header (masked CRC-32C over kind and payload, length,
-//! kind; little endian) and a payload; fewer than seven bytes at the end of a block are not used. A record of a
-//! write-ahead log is a batch of changes: the number of the first one (8 bytes), how many (4 bytes), the changes.
+//! Layout: blocks of 32 KiB that hold fragments. A fragment is a header (masked CRC-32C over kind and
+//! payload, length, kind; little endian) and a payload. Fewer than seven bytes at the end of a block are not
+//! used. A record of a write-ahead log is a batch of changes: the sequence number of the first one (8 bytes),
+//! how many (4 bytes), the changes.
 
 use std::ops::Range;
 
@@ -19,14 +21,14 @@ const BATCH_HEAD: usize = 12;
 const MASK: u32 = 0xa282_ead8;
 /// The kinds of fragments.
 const KINDS: std::ops::RangeInclusive<u8> = 1..=4;
-/// Kinds of fragments of files that are used again.
+/// Kinds of fragments in recycled log files.
 const ENDLESS: [u8; 5] = [5, 6, 7, 8, 11];
 /// CRC-32C's polynomial, reversed.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
-/// Offset of the first byte that belongs to no whole record; none if the log is whole.
+/// Returns the offset of the first byte that belongs to no whole record; `None` if the log is whole.
 pub(crate) fn torn_at(log: &[u8]) -> Option<usize> {
-    // Start of the record whose last fragment has not come yet.
+    // Start of the record whose last fragment has not been read yet.
     let mut open = None;
     for fragment in (Fragments { log, at: 0 }) {
         let (at, fragment) = match fragment {
@@ -44,7 +46,8 @@ pub(crate) fn torn_at(log: &[u8]) -> Option<usize> {
     open
 }
 
-/// The numbers of the changes in a write-ahead log up to where it is torn; none if there are no changes in it.
+/// Returns the sequence numbers of the changes in a write-ahead log up to where it is torn; `None` if it
+/// holds no changes.
 pub(crate) fn changes(log: &[u8]) -> Option<Range<u64>> {
     let mut found: Option<Range<u64>> = None;
     let mut head = Vec::with_capacity(BATCH_HEAD);
@@ -67,7 +70,8 @@ pub(crate) fn changes(log: &[u8]) -> Option<Range<u64>> {
     found
 }
 
-/// The number of the last change that a list of files knows of, up to where the list is torn; none if it names none.
+/// Returns the sequence number of the last change that a list of files records, up to where the list is torn;
+/// `None` if it records no number.
 pub(crate) fn last_change(list: &[u8]) -> Option<u64> {
     let fragments = (Fragments { log: list, at: 0 }).map_while(Result::ok);
     let begins = fragments.filter(|(_, fragment)| matches!(fragment.kind, Kind::Whole | Kind::First));
@@ -75,12 +79,14 @@ pub(crate) fn last_change(list: &[u8]) -> Option<u64> {
     payloads.filter_map(last_change_of_edit).last()
 }
 
-/// The number of the last change in an edit of the list of files: tags and values (`VersionEdit::EncodeTo` of RocksDB's
-/// version_edit.cc), in which it comes before all that is about tables.
+/// Returns the sequence number of the last change in an edit of the list of files. An edit consists of tags
+/// and values (`VersionEdit::EncodeTo` in RocksDB's version_edit.cc); the number comes before everything
+/// about tables.
 fn last_change_of_edit(mut edit: &[u8]) -> Option<u64> {
-    /// Values that are a length and as many bytes: the order of keys, the database's id.
+    /// Values that are a length and that many bytes: the order of keys, the database's id.
     const TEXTS: [u64; 2] = [1, 8193];
-    /// Values that are a number: of a log, of the next file, of the log before, of the oldest log, of column families.
+    /// Values that are a number: of a log, of the next file, of the previous log, of the oldest log, of
+    /// column families.
     const NUMBERS: [u64; 5] = [2, 3, 9, 10, 203];
     const LAST_CHANGE: u64 = 4;
     loop {
@@ -96,7 +102,7 @@ fn last_change_of_edit(mut edit: &[u8]) -> Option<u64> {
     }
 }
 
-/// A number in groups of seven bits, the lowest first.
+/// Reads a number in groups of seven bits, the lowest first.
 fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -110,11 +116,13 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Offset of the first fragment on whose kind RocksDB's reader never ends; none if there is no such one.
+/// Returns the offset of the first fragment whose kind makes RocksDB's reader loop forever; `None` if no
+/// fragment has such a kind.
 ///
-/// The kinds are those of logs whose files are used again, which no database of ours has: in one that is not, their
-/// header does not fit, and the reader looks at the same bytes for ever. It is found by the lengths alone,
-/// as far as the reader may come: after bytes that cannot be a fragment the reader continues with the next block.
+/// These are the kinds of recycled log files, which no database of ours has. In a file that is not recycled
+/// their header does not fit, and the reader looks at the same bytes forever. The search uses only the
+/// lengths and covers everything that the reader may reach: after bytes that cannot be a fragment, the reader
+/// continues with the next block.
 pub(crate) fn endless_at(log: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(rest) = log.get(at..).filter(|rest| rest.len() >= HEADER) {
@@ -133,7 +141,8 @@ pub(crate) fn endless_at(log: &[u8]) -> Option<usize> {
     None
 }
 
-/// The fragments of a log with their offsets; the offset of the first byte that is none ends them.
+/// The fragments of a log with their offsets; ends with the offset of the first byte that is not part of a
+/// fragment.
 struct Fragments<'a> {
     log: &'a [u8],
     at: usize,
@@ -193,7 +202,7 @@ impl Fragment {
     }
 }
 
-/// What is walked is small: no table is worth its while.
+/// Computes the checksum without a table, because the input is small.
 fn crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0u32, |sum, byte| {
         (0..8).fold(sum ^ u32::from(*byte), |sum, _| (sum >> 1) ^ (POLYNOMIAL & (sum & 1).wrapping_neg()))
@@ -218,7 +227,8 @@ mod tests {
             let endless = [5, 6, 7, 8, 11].contains(&kind);
             assert_eq!(endless_at(&log), endless.then_some(good.len()), "{kind}");
         }
-        // In a payload it is not a kind; after what is not a fragment the next block is read.
+        // In a payload it is not a kind; after bytes that are not a fragment, the reader continues with the
+        // next block.
         assert_eq!(endless_at(&[fragment(1, 9), vec![7; 6]].concat()), None);
         let next_block = [fragment(9, BLOCK - HEADER), fragment(7, 3)].concat();
         assert_eq!(endless_at(&next_block), Some(BLOCK));

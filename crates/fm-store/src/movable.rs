@@ -1,7 +1,7 @@
-//! Whether a directory can change its name, and whether a directory may be written to, found out before any work.
+//! Checks before any work whether a directory can change its name, and whether it may be written to.
 //!
-//! Invariant: nothing that was there before is changed. On an overlay a directory is made beside the one in question
-//! and removed again: whether the lower layer holds the latter is said by nothing else.
+//! Invariant: nothing that was there before is changed. On an overlay, a directory is made beside the one in
+//! question and removed again: there is no other way to find out whether the latter is in the lower layer.
 
 use std::fs;
 use std::io;
@@ -16,14 +16,14 @@ use crate::partial::is_there;
 
 /// `f_type` of an overlay.
 const OVERLAY: u64 = 0x794c_7630;
-/// Name of the directory that is made on an overlay, and of the file in it.
+/// The name of the directory that is made on an overlay, and of the file in it.
 const PROBE: &str = ".fm-rename-probe";
 
-/// Refuses a directory that cannot change its name: a mount point, or one that an overlay takes from a lower layer.
-/// Nothing at the path is fine.
+/// Refuses a directory that cannot change its name: a mount point, or one that comes from the lower layer of
+/// an overlay. Accepts a path where nothing is.
 ///
 /// # Errors
-/// [`StoreError::Pinned`], or if it cannot be looked at.
+/// [`StoreError::Pinned`], or if the path cannot be examined.
 pub fn check_movable(path: &Path) -> Result<(), StoreError> {
     if !is_there(path) {
         return Ok(());
@@ -38,7 +38,7 @@ pub fn check_movable(path: &Path) -> Result<(), StoreError> {
 /// Refuses a directory in which this process may not make and rename files.
 ///
 /// # Errors
-/// If it may not, or the file system is read-only.
+/// If the process may not, or the file system is read-only.
 pub fn check_writable(directory: &Path) -> Result<(), StoreError> {
     let wanted = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
     accessat(CWD, directory, wanted, AtFlags::EACCESS)
@@ -56,7 +56,8 @@ fn is_mount_point(path: &Path) -> Result<bool, StoreError> {
     Ok(is_bind_mount(path))
 }
 
-/// A directory of the same file system can be mounted as well; old kernels do not say it, and then the rename does.
+/// Returns whether a directory is a mount point of its own file system. Old kernels do not report that; then
+/// the rename fails.
 #[cfg(target_os = "linux")]
 fn is_bind_mount(path: &Path) -> bool {
     use rustix::fs::{StatxAttributes, StatxFlags, statx};
@@ -69,8 +70,8 @@ fn is_bind_mount(_path: &Path) -> bool {
     false
 }
 
-/// A directory can never take the name of one that is not empty: the attempt changes nothing, and its error says whether
-/// the system would rename it.
+/// Tries to rename a directory to one that is not empty, which can never succeed: the attempt changes
+/// nothing, and its error shows whether the system would rename it.
 fn try_rename(path: &Path) -> Result<(), StoreError> {
     let probe = Probe::make(path)?;
     match fs::rename(path, &probe.path) {
@@ -91,7 +92,7 @@ impl Probe {
     fn make(path: &Path) -> Result<Self, StoreError> {
         let probe = Self { path: path.with_file_name(PROBE) };
         let made = match fs::create_dir(&probe.path) {
-            // A run that was killed left it.
+            // A killed run left it.
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             made => made,
         };
@@ -107,13 +108,13 @@ impl Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        // Best effort. Only what was made here: never a directory with something else in it.
+        // Best effort. Removes only what was made here, never a directory with something else in it.
         let _ = fs::remove_file(self.file());
         let _ = fs::remove_dir(&self.path);
     }
 }
 
-/// What a failed change of a name means.
+/// Returns the error for a failed rename.
 pub(crate) fn rename_failed(path: &Path, error: io::Error) -> StoreError {
     match errno(&error) {
         Some(errno) => rename_error(path, errno),
@@ -147,7 +148,7 @@ mod tests {
         fs::write(path.join("file"), "mine").unwrap();
         check_movable(&path).unwrap();
         check_writable(home.path()).unwrap();
-        // What is done on an overlay, done here.
+        // The same as on an overlay.
         try_rename(&path).unwrap();
         assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(path.join("file")).unwrap(), "mine");

@@ -1,39 +1,39 @@
-//! What keeps a program from reading or writing, as opposed to damage: rights, limits, devices, file systems.
+//! What keeps a program from reading or writing without damage: permissions, limits, devices, file systems.
 //!
-//! Invariant: an error is damage only if RocksDB read the bytes and found them wrong. Whatever the operating system
-//! refused says nothing about the bytes.
+//! Invariant: an error is damage only if RocksDB read the bytes and found them wrong. A refusal by the
+//! operating system says nothing about the bytes.
 
 use std::io;
 
 use rocksdb::ErrorKind;
 use rustix::io::Errno;
 
-/// How RocksDB begins what the operating system refused it.
+/// How RocksDB begins an error of the operating system.
 const SYSTEM: &str = "IO error: ";
 
-/// Why the operating system refuses.
+/// Why the operating system refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// The user has no right to it.
+    /// The user has no permission.
     Permission,
     /// The file system is mounted read-only.
     ReadOnly,
     /// The process or the system has too many files open.
     OpenFiles,
-    /// No memory is left, or none is allowed.
+    /// No memory is left, or the limit is reached.
     Memory,
-    /// No further thread is allowed.
+    /// The limit of threads is reached.
     Threads,
     /// The device fails.
     Device,
-    /// The server of a network file system does not answer, or forgot the file.
+    /// The server of a network file system does not answer, or has lost the file.
     Network,
     /// The file system has no locks.
     NoLocks,
 }
 
 impl Obstacle {
-    /// The obstacle that an error of the operating system stands for; none for other errors.
+    /// Returns the obstacle that an error of the operating system means; `None` for other errors.
     pub fn of(error: &io::Error) -> Option<Self> {
         if let Some(errno) = error.raw_os_error() {
             return Self::of_errno(Errno::from_raw_os_error(errno));
@@ -64,12 +64,13 @@ impl Obstacle {
     }
 }
 
-/// The error of the operating system that RocksDB reports; none if RocksDB itself found something wrong.
+/// Returns the error of the operating system that RocksDB reports; `None` if RocksDB itself found something
+/// wrong.
 ///
-/// RocksDB passes such an error on as text only: the text that the C library has for its number.
+/// RocksDB passes such an error on as text only: the C library's text for its number.
 pub(crate) fn system_error(error: &rocksdb::Error) -> Option<io::Error> {
     let message = error.as_ref();
-    // RocksDB calls a table that cannot be looked at corruption, and quotes the system after that.
+    // RocksDB reports a table that cannot be accessed as corruption, and quotes the system after that.
     let Some((_, said)) = message.split_once(SYSTEM) else {
         let is_damage = matches!(
             error.kind(),
@@ -88,10 +89,10 @@ pub(crate) fn system_error(error: &rocksdb::Error) -> Option<io::Error> {
     Some(numbered.unwrap_or_else(|| io::Error::other(said.to_owned())))
 }
 
-/// The greatest number of an error on Linux.
+/// The greatest error number on Linux.
 const MOST_ERRNO: i32 = 133;
 
-/// The C library's text without the number that Rust appends.
+/// Returns the C library's text without the number that Rust appends.
 fn text_of(error: &io::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" (os error").map_or(text.clone(), |(text, _)| text.to_owned())
@@ -101,7 +102,7 @@ fn text_of(error: &io::Error) -> String {
 mod tests {
     use super::*;
 
-    /// An error of RocksDB for a directory that cannot be opened.
+    /// Makes an error of RocksDB for a directory that cannot be opened.
     fn refused(path: &std::path::Path) -> rocksdb::Error {
         let options = rocksdb::Options::default();
         rocksdb::DB::open_for_read_only(&options, path, false).expect_err("there is no database")

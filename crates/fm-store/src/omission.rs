@@ -1,7 +1,8 @@
 //! What RocksDB leaves out of a database without an error.
 //!
-//! Invariant: whatever of a directory is not read, and RocksDB does not mention, is an [`Omission`]. One thing leaves no
-//! mark: a log cut exactly between two batches cannot be told from one that was never longer.
+//! Invariant: every part of a directory that is not read, and that RocksDB does not mention, is an
+//! [`Omission`]. One case leaves no trace: a log cut exactly between two batches looks like one that was
+//! never longer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,29 +15,30 @@ use crate::StoreError;
 use crate::log::{changes, last_change, torn_at};
 use crate::open::explain;
 
-/// The number of the first change ever made to a database.
+/// The sequence number of the first change ever made to a database.
 const FIRST_CHANGE: u64 = 1;
 
 /// Why part of a database is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OmissionKind {
-    /// The newest write-ahead log is torn at its end, as a crash leaves it. Writes are batches, so what is dropped
-    /// is dropped whole, and only the newest.
+    /// The newest write-ahead log is torn at its end, as after a crash. Writes are batches, so only the
+    /// newest are dropped, each of them whole.
     TornLogTail,
-    /// A write-ahead log is missing, or an older one is torn: rows are gone that newer ones may build on.
+    /// A write-ahead log is missing, or an older one is torn: rows are lost that newer ones may build on.
     MissingLog,
-    /// There is no write-ahead log, and the files are those that a checkpoint has. RocksDB leaves an empty log out of a
-    /// checkpoint; a database that lost its log looks the same if the files are lost that a checkpoint does not have.
+    /// There is no write-ahead log, and the files are those of a checkpoint. RocksDB leaves an empty log out
+    /// of a checkpoint. A database that lost its log looks the same if it also lost the files that a
+    /// checkpoint does not have.
     UnknownLog,
-    /// There is no write-ahead log, and the rows show as well that this is a checkpoint whose log was empty.
+    /// There is no write-ahead log, and the rows also show that this is a checkpoint whose log was empty.
     EmptyLog,
-    /// The list of files (`MANIFEST`) is torn: tables named behind the tear are not read.
+    /// The list of files (`MANIFEST`) is torn: tables named after the tear are not read.
     TornFileList,
-    /// Tables that the list of files does not name, and the logs that would have their rows are not all there: the
-    /// sign of a list that is cut.
+    /// The list of files does not name some tables, and the logs that would have their rows are not all
+    /// there: the sign of a truncated list.
     UnnamedTables,
-    /// The same, and the logs are all there: a crash left the tables while they were written, and their rows are in the
-    /// logs or in the tables that they were to replace.
+    /// The same, but the logs are all there: a crash interrupted the writing of the tables, and their rows
+    /// are in the logs or in the tables that they were to replace.
     UnfinishedTables,
 }
 
@@ -52,7 +54,7 @@ impl OmissionKind {
         Self::UnfinishedTables,
     ];
 
-    /// Whether rows are gone, or may be.
+    /// Returns whether rows are lost, or may be.
     pub fn loses_rows(self) -> bool {
         !matches!(self, Self::UnfinishedTables | Self::EmptyLog)
     }
@@ -61,13 +63,14 @@ impl OmissionKind {
 /// A part of a database that is not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Omission {
-    /// Why not.
+    /// Why the part is not read.
     pub kind: OmissionKind,
-    /// Which part, in a sentence; files by their names in the database.
+    /// The part, in a sentence; it names files by their names in the database.
     pub message: String,
 }
 
-/// Everything that RocksDB does not read and would not mention; `torn_log` is what its strict recovery said.
+/// Returns everything that RocksDB does not read and would not mention; `torn_log` is the error of its strict
+/// recovery.
 pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Result<Vec<Omission>, StoreError> {
     let names = file_names(path)?;
     let logs = needed_logs(db, path, &names)?;
@@ -78,7 +81,7 @@ pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Resul
     };
     let torn_list = torn_list(path)?;
     let mut omissions: Vec<Omission> = [torn_log, missing, torn_list].into_iter().flatten().collect();
-    // The torn end of the newest log is behind all that was being written to a table.
+    // The torn end of the newest log is later than everything that was being written to a table.
     let logs_are_whole = omissions.iter().all(|omission| omission.kind == OmissionKind::TornLogTail);
     let unnamed = unnamed_tables(db, path, &names)?;
     if let Some(first) = unnamed.first() {
@@ -95,25 +98,29 @@ pub(crate) fn omissions(db: &DB, path: &Path, torn_log: Option<String>) -> Resul
 
 /// The write-ahead logs whose rows are in no table yet.
 struct Logs {
-    /// The number from which on they are needed.
+    /// The number of the first log that is needed.
     least: u64,
-    /// Their names, oldest first.
+    /// The names of the logs, oldest first.
     names: Vec<String>,
 }
 
 impl Logs {
-    /// Whether the one is there that is removed first, once all its rows are in tables that the list of files names.
+    /// Returns whether the oldest needed log is there. It is removed first, once all its rows are in tables
+    /// that the list of files names.
     ///
-    /// If it is, no table was finished since: the list of files would name it, and a later log would be the least.
+    /// If it is there, no table was finished since: otherwise the list of files would name the table, and
+    /// would need only later logs.
     fn has_least(&self) -> bool {
         self.names.first().is_some_and(|name| number(name) == Some(self.least))
     }
 
-    /// Whether the oldest is older than a table, and begins with the change after the last one that the list of files knows of,
-    /// or with the very first of the database: a server that was killed while it wrote the table has lost nothing.
+    /// Returns whether the oldest log is older than a table, and begins with the change after the last one
+    /// that the list of files records, or with the very first change of the database. Then a server that was
+    /// killed while it wrote the table has lost nothing.
     ///
-    /// A list asks for no log by a number that one has if no table was ever finished, and if a recovery made it: that
-    /// one asks for logs after the last one it read, and its next log has a later number than that.
+    /// The list of files asks for a log number that no log has in two cases: no table was ever finished, or a
+    /// recovery made the list. A recovery asks for logs after the last one that it read, and its next log has
+    /// a later number than that.
     fn begin_where_tables_end(&self, path: &Path, table: &str) -> Result<bool, StoreError> {
         let Some(oldest) = self.names.first() else { return Ok(false) };
         let table = table.strip_suffix(".sst").and_then(|number| number.parse::<u64>().ok());
@@ -150,7 +157,8 @@ fn needed_logs(db: &DB, path: &Path, names: &[String]) -> Result<Logs, StoreErro
     Ok(Logs { least, names: numbered.into_iter().map(|(_, name)| name.clone()).collect() })
 }
 
-/// Name of the log that a database without logs would go on with; none if it has one.
+/// Returns the name of the log that a database without logs would continue with; `None` if the database has a
+/// log.
 pub(crate) fn absent_log(db: &DB, path: &Path) -> Result<Option<String>, StoreError> {
     let logs = needed_logs(db, path, &file_names(path)?)?;
     Ok(logs.names.is_empty().then(|| log_name(logs.least)))
@@ -160,7 +168,8 @@ fn log_name(number: u64) -> String {
     format!("{number:06}.log")
 }
 
-/// RocksDB drops the torn end of any log and goes on with the next; only that of the newest is what a crash leaves.
+/// Returns the omission for a torn log. RocksDB drops the torn end of any log and continues with the next; a
+/// crash tears only the newest.
 fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission, StoreError> {
     let older = newest_written(path, logs)?;
     for name in &logs[..older] {
@@ -176,10 +185,11 @@ fn torn_log_at(path: &Path, logs: &[String], message: String) -> Result<Omission
     Ok(Omission { kind: OmissionKind::TornLogTail, message })
 }
 
-/// Place of the newest log with anything in it.
+/// Returns the index of the newest log that holds anything.
 ///
-/// A server that recovers from a crash makes a new log before the list of files says that the torn one is not needed any more.
-/// If it is killed in between, the torn one is followed by logs without a change, and nothing builds on what it lost.
+/// A server that recovers from a crash makes a new log before the list of files records that the torn one is
+/// no longer needed. If the server is killed in between, logs without a change follow the torn one, and
+/// nothing builds on what it lost.
 fn newest_written(path: &Path, logs: &[String]) -> Result<usize, StoreError> {
     for (place, name) in logs.iter().enumerate().rev() {
         let file = path.join(name);
@@ -191,8 +201,9 @@ fn newest_written(path: &Path, logs: &[String]) -> Result<usize, StoreError> {
     Ok(0)
 }
 
-/// RocksDB keeps a log at all times, be it an empty one, and takes a database without one for one whose log is
-/// empty: the rows that were only there are gone without a word. Into a checkpoint it copies no log that is empty.
+/// Returns the omission for a database without a log. RocksDB always keeps a log, even an empty one, and
+/// treats a database without one as if its log were empty: rows that were only in the log are silently
+/// lost. RocksDB leaves an empty log out of a checkpoint.
 fn missing_log(logs: &Logs, names: &[String]) -> Option<Omission> {
     if !logs.names.is_empty() {
         return None;
@@ -216,7 +227,7 @@ fn missing_log(logs: &Logs, names: &[String]) -> Option<Omission> {
     Some(Omission { kind: OmissionKind::MissingLog, message })
 }
 
-/// Those files that a server makes when it opens a database, and that are in no checkpoint.
+/// Returns the files that a server makes when it opens a database, and that no checkpoint has.
 fn names_of_databases(names: &[String]) -> Vec<&str> {
     let is_one = |name: &&str| matches!(*name, "LOCK" | "IDENTITY" | "LOG") || name.starts_with("LOG.old.");
     let mut found: Vec<&str> = names.iter().map(String::as_str).filter(is_one).collect();
@@ -224,10 +235,11 @@ fn names_of_databases(names: &[String]) -> Vec<&str> {
     found
 }
 
-/// Every change has a number, one more than the change before it: a log that is missing between two others leaves a gap.
+/// Returns the omission for a log that is missing between two others. Every change has a sequence number, one
+/// more than the change before it, so a missing log leaves a gap.
 fn gap(path: &Path, logs: &[String]) -> Result<Option<Omission>, StoreError> {
     let mut before: Option<(u64, &str)> = None;
-    // One log is between no others.
+    // A single log is not between two others.
     for name in logs.iter().filter(|_| logs.len() > 1) {
         let file = path.join(name);
         let log = fs::read(&file).map_err(|source| StoreError::io(&file, source))?;
@@ -244,7 +256,7 @@ fn gap(path: &Path, logs: &[String]) -> Result<Option<Omission>, StoreError> {
     Ok(None)
 }
 
-/// The name and the bytes of the list of files.
+/// Returns the name and the bytes of the list of files.
 fn list_of_files(path: &Path) -> Result<(String, Vec<u8>), StoreError> {
     let current = path.join("CURRENT");
     let name = fs::read_to_string(&current).map_err(|source| StoreError::io(&current, source))?;
@@ -253,7 +265,8 @@ fn list_of_files(path: &Path) -> Result<(String, Vec<u8>), StoreError> {
     Ok((name.trim_end().to_owned(), list))
 }
 
-/// The list of files is read up to where it is torn, and the tables named after that are not.
+/// Returns the omission for a torn list of files: RocksDB does not read the tables that are named after the
+/// tear.
 fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
     let (name, list) = list_of_files(path)?;
     Ok(torn_at(&list).map(|at| Omission {
@@ -262,7 +275,7 @@ fn torn_list(path: &Path) -> Result<Option<Omission>, StoreError> {
     }))
 }
 
-/// The tables that the list of files does not name, oldest first.
+/// Returns the tables that the list of files does not name, oldest first.
 fn unnamed_tables<'a>(db: &DB, path: &Path, names: &'a [String]) -> Result<Vec<&'a str>, StoreError> {
     let named: BTreeSet<String> = db
         .live_files()
@@ -279,6 +292,6 @@ fn unnamed_tables<'a>(db: &DB, path: &Path, names: &'a [String]) -> Result<Vec<&
 fn file_names(path: &Path) -> Result<Vec<String>, StoreError> {
     let at = |source| StoreError::io(path, source);
     let names = fs::read_dir(path).map_err(at)?.map(|entry| Ok(entry.map_err(at)?.file_name()));
-    // RocksDB's own names are ASCII; others are none of its files.
+    // RocksDB's own file names are ASCII; a file with any other name is not RocksDB's.
     names.filter_map(|name| name.map(|name| name.into_string().ok()).transpose()).collect()
 }

@@ -1,4 +1,4 @@
-//! Opening a foreign database, and telling apart the ways in which that can fail.
+//! Opens a foreign database, and distinguishes the ways in which that can fail.
 //!
 //! Invariant: nothing here opens a file for writing.
 
@@ -23,7 +23,7 @@ const OPEN_FILES: i32 = 256;
 /// An open database, and what RocksDB had to leave out to open it.
 pub(crate) struct Opened {
     pub(crate) db: DB,
-    /// What it left out, if anything.
+    /// The omissions, if any.
     pub(crate) omissions: Vec<Omission>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn check_directory(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// RocksDB would be given another path, and say that nothing is there.
+/// Refuses a path that is not UTF-8: RocksDB would get another path, and report that nothing is there.
 pub(crate) fn check_text(path: &Path) -> Result<(), StoreError> {
     match path.to_str() {
         Some(_) => Ok(()),
@@ -86,11 +86,12 @@ pub(crate) fn check_text(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// RocksDB opens what has the name of one of its files, and would wait at a pipe for ever.
+/// Refuses pipes and other special files: RocksDB opens everything that has the name of one of its files, and
+/// would wait at a pipe forever.
 fn check_files(path: &Path) -> Result<(), StoreError> {
     for entry in fs::read_dir(path).map_err(|source| StoreError::io(path, source))? {
         let file = entry.map_err(|source| StoreError::io(path, source))?.path();
-        // What a link leads to, or that it leads nowhere, shows when it is opened.
+        // Opening a link shows what it leads to, or that it leads nowhere.
         let Ok(metadata) = fs::metadata(&file) else { continue };
         if !metadata.is_file() && !metadata.is_dir() {
             return Err(StoreError::io(&file, regular::refused()));
@@ -99,7 +100,8 @@ fn check_files(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A read-only open takes no lock, and the files of a running server vanish under it.
+/// Refuses a database that a server has open: a read-only open takes no lock, and a running server removes
+/// files.
 pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
     let lock = path.join("LOCK");
     let file = match File::open(&lock) {
@@ -118,7 +120,7 @@ pub(crate) fn check_lock(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses logs and a list of files that RocksDB would read for ever.
+/// Refuses logs and a list of files that RocksDB would read forever.
 pub(crate) fn check_logs(path: &Path) -> Result<(), StoreError> {
     let entries = fs::read_dir(path).map_err(|source| StoreError::io(path, source))?;
     for entry in entries {
@@ -129,7 +131,8 @@ pub(crate) fn check_logs(path: &Path) -> Result<(), StoreError> {
         };
         let file = path.join(name);
         let log = match fs::read(&file) {
-            // A running server removes them at any time; what is not RocksDB's is reported elsewhere.
+            // A running server may remove them at any time; files that are not RocksDB's are reported
+            // elsewhere.
             Err(source) if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => continue,
             log => log.map_err(|source| StoreError::io(&file, source))?,
         };
@@ -161,7 +164,7 @@ fn options(recovery: DBRecoveryMode) -> Options {
     options
 }
 
-/// Turns RocksDB's text into an error: a file that is missing, what the operating system refused, or damage.
+/// Turns RocksDB's text into an error: a missing file, a refusal by the operating system, or damage.
 pub(crate) fn explain(path: &Path, error: &rocksdb::Error) -> StoreError {
     let message = error.to_string();
     let words = message.split(|c: char| c == '/' || c == ':' || c.is_whitespace());
@@ -175,7 +178,7 @@ pub(crate) fn explain(path: &Path, error: &rocksdb::Error) -> StoreError {
     }
 }
 
-/// Whether nothing is there; what cannot be looked at may be there.
+/// Returns whether nothing is at the path; a path that cannot be examined may have something.
 fn is_missing(path: &Path) -> bool {
     fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }

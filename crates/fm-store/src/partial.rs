@@ -1,7 +1,7 @@
-//! A directory that is born beside its final name and appears there whole or not at all.
+//! A directory that is made beside its final name and appears there whole or not at all.
 //!
-//! Invariants: the final name is never written to; a leftover of a killed run is recognised by its marker
-//! and replaced, anything else in the way is refused; two runs on one target exclude each other.
+//! Invariants: the final name is never written to; a leftover of a killed run is recognised by its marker and
+//! replaced, anything else in the way is refused; two runs on one target exclude each other.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -13,24 +13,28 @@ use crate::lock::lock_whole;
 use crate::movable::check_movable;
 use crate::{Inheritance, StoreError};
 
-/// Name of the file that marks a partial directory as ours, and carries the lock.
+/// The name of the file that marks a partial directory as ours, and carries the lock.
 pub const PARTIAL_MARKER: &str = ".partial-marker";
-/// What the marker holds.
+/// The text in the marker.
 const MARKER_TEXT: &[u8] = b"unfinished work of the fm tools; may be removed when no fm tool is running\n";
 
 /// A directory named `<target>.partial`, removed on drop unless it was published.
 pub struct PartialDir {
     path: PathBuf,
     target: PathBuf,
-    // Held for its lock.
+    // Kept for its lock.
     _lock: File,
     published: bool,
-    /// Whether the target may be there, as an empty directory.
+    /// Whether the target may exist as an empty directory.
     over_empty: bool,
 }
 
 impl PartialDir {
     /// Starts a new partial directory for `target`, replacing the leftover of an interrupted run.
+    ///
+    /// # Errors
+    /// If something is at the target, another run works on it, something else is in the way, or the directory
+    /// cannot be made.
     pub fn create(target: &Path) -> Result<Self, StoreError> {
         if is_there(target) {
             return Err(StoreError::AlreadyExists { path: target.to_owned() });
@@ -40,7 +44,8 @@ impl PartialDir {
         Ok(claimed)
     }
 
-    /// The same for a target that may be there as an empty directory, whose place it then takes in one step.
+    /// Starts a new partial directory for a target that may exist as an empty directory; publishing then
+    /// replaces that in one step.
     ///
     /// # Errors
     /// If the target is anything else, or cannot be replaced.
@@ -59,7 +64,7 @@ impl PartialDir {
         Ok(claimed)
     }
 
-    /// Takes the partial directory of `target`, new or left over, with what is in it.
+    /// Takes over the partial directory of `target`, new or left over, with its contents.
     pub(crate) fn claim(target: &Path) -> Result<Self, StoreError> {
         let path = partial_path(target);
         let created = match fs::create_dir(&path) {
@@ -69,7 +74,7 @@ impl PartialDir {
         };
         let lock = lock_marker(&path).inspect_err(|_| {
             if created {
-                // Best effort: the disk is full, and an empty directory is taken over by the next run.
+                // Best effort: the disk is full, and the next run takes over an empty directory.
                 let _ = fs::remove_file(path.join(PARTIAL_MARKER)).and_then(|()| fs::remove_dir(&path));
                 let _ = fs::remove_dir(&path);
             }
@@ -77,23 +82,26 @@ impl PartialDir {
         Ok(Self { path, target: target.to_owned(), _lock: lock, published: false, over_empty: false })
     }
 
-    /// Leaves everything where it is: the next run finds it.
+    /// Leaves everything in place: the next run finds it.
     pub(crate) fn leave(&mut self) {
         self.published = true;
     }
 
-    /// Where to write for now.
+    /// Returns the directory to write to until it is published.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Syncs everything and renames the directory to its target, with the owner that the place calls for.
+    /// Syncs everything and renames the directory to its target, with the owner that suits the place.
+    ///
+    /// # Errors
+    /// If something is at the target, or a file cannot be changed, synced or renamed.
     pub fn publish(self) -> Result<(), StoreError> {
         let inheritance = Inheritance::at(&self.target)?;
         self.publish_as(&inheritance)
     }
 
-    /// The same with an owner, a group and modes.
+    /// Publishes the directory with an owner, a group and modes.
     ///
     /// # Errors
     /// As [`publish`](Self::publish).
@@ -103,7 +111,7 @@ impl PartialDir {
         if is_there(&self.target) && !self.over_empty {
             return Err(StoreError::AlreadyExists { path: self.target.clone() });
         }
-        // A directory takes the place of another one only if that is empty.
+        // A rename replaces a directory only if that one is empty.
         fs::rename(&self.path, &self.target).map_err(|source| match source.kind() {
             io::ErrorKind::DirectoryNotEmpty => StoreError::AlreadyExists { path: self.target.clone() },
             _ => StoreError::io(&self.target, source),
@@ -112,8 +120,12 @@ impl PartialDir {
         Self::settle(&self.target)
     }
 
-    /// Puts the name of a published target on the disk and removes its marker. That goes last: a partial directory without
-    /// one would be nobody's, so a run killed in between leaves a whole target with the marker, and the next one settles it.
+    /// Syncs the name of a published target to the disk and then removes its marker. The marker goes last: a
+    /// partial directory without one would not be recognised as ours. A run killed in between leaves a whole
+    /// target with the marker, and the next run settles it.
+    ///
+    /// # Errors
+    /// If a directory cannot be synced, or the marker cannot be removed.
     pub fn settle(target: &Path) -> Result<(), StoreError> {
         sync_name(target)?;
         let marker = target.join(PARTIAL_MARKER);
@@ -128,7 +140,7 @@ impl PartialDir {
 impl Drop for PartialDir {
     fn drop(&mut self) {
         if !self.published {
-            // Best effort, the marker last: a leftover carries it, so the next run replaces it.
+            // Best effort, the marker last: a leftover has it, so the next run replaces the leftover.
             let _ = clear(&self.path);
             let _ = fs::remove_dir_all(&self.path);
         }
@@ -138,7 +150,7 @@ impl Drop for PartialDir {
 /// Opens and locks the marker; a directory without one must be empty to become ours.
 fn lock_marker(path: &Path) -> Result<File, StoreError> {
     let marker = path.join(PARTIAL_MARKER);
-    // A link would carry what is written here, or the removal of what is in the way, to somewhere else.
+    // A link would redirect what is written here, or the removal of leftovers, to another place.
     if [path, &marker].iter().any(|path| path.is_symlink()) {
         return Err(StoreError::ForeignPartial { path: path.to_owned() });
     }
@@ -152,12 +164,12 @@ fn lock_marker(path: &Path) -> Result<File, StoreError> {
     lock_whole(&file, path)?;
     let mut text = Vec::new();
     file.read_to_end(&mut text).map_err(at)?;
-    // A crash between creating and filling the marker leaves a beginning of the text.
+    // A crash between making and filling the marker leaves the beginning of the text.
     if !MARKER_TEXT.starts_with(&text) {
         return Err(StoreError::ForeignPartial { path: path.to_owned() });
     }
     file.write_all(&MARKER_TEXT[text.len()..]).map_err(at)?;
-    // On the disk before anything else in the directory: what a power cut leaves must be known as ours.
+    // Synced before anything else in the directory: what a power cut leaves must be recognised as ours.
     file.sync_all().map_err(at)?;
     sync_directory(path)?;
     Ok(file)
@@ -179,14 +191,14 @@ pub(crate) fn clear(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Where unfinished work for a target is.
+/// Returns the path of unfinished work for a target.
 pub(crate) fn partial_path(target: &Path) -> PathBuf {
     let mut name = OsString::from(target.file_name().unwrap_or_default());
     name.push(".partial");
     target.with_file_name(name)
 }
 
-/// Whether anything has the name, be it a link to nowhere.
+/// Returns whether anything has the name, even a link that leads nowhere.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }

@@ -1,7 +1,8 @@
-//! A file that is born beside its final name and appears there whole or not at all.
+//! A file that is made beside its final name and appears there whole or not at all.
 //!
-//! Invariants: nothing is overwritten under the final name unless that is what was asked for; a leftover is recognised by its first bytes and
-//! replaced, anything else in the way is refused; two runs on one target exclude each other.
+//! Invariants: nothing under the final name is overwritten unless the caller asks for it; a leftover is
+//! recognised by its first bytes and replaced, anything else in the way is refused; two runs on one target
+//! exclude each other.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -19,14 +20,14 @@ use crate::{Inheritance, StoreError};
 pub struct PartialFile {
     path: PathBuf,
     target: PathBuf,
-    // Its lock lasts until it goes.
+    // Holds the lock until the file is closed.
     file: File,
     published: bool,
 }
 
 impl PartialFile {
-    /// Starts an empty file for `target`; `is_ours` tells by its first 64 bytes whether a file in the way is what an
-    /// interrupted run left.
+    /// Starts an empty file for `target`. `is_ours` decides by the first 64 bytes of a file in the way
+    /// whether an interrupted run left it.
     ///
     /// # Errors
     /// If the file cannot be made, another run works on it, or a foreign file is in the way.
@@ -36,13 +37,13 @@ impl PartialFile {
         Ok(partial)
     }
 
-    /// The same with what an interrupted run left still in it.
+    /// Starts a file like [`Self::create`], but keeps what an interrupted run left in it.
     ///
     /// # Errors
     /// As [`Self::create`].
     pub fn resume(target: &Path, is_ours: impl FnOnce(&[u8]) -> bool) -> Result<Self, StoreError> {
         let path = partial_path(target);
-        // A link would carry what is written here to somewhere else.
+        // A link would redirect what is written here to another place.
         if path.is_symlink() || path.is_dir() {
             return Err(StoreError::ForeignPartial { path });
         }
@@ -59,20 +60,20 @@ impl PartialFile {
         Ok(Self { path, target: target.to_owned(), file, published: false })
     }
 
-    /// The file, to be read or written from its start.
+    /// Returns the file, for reading or writing from its start.
     ///
     /// # Errors
-    /// If the system gives no second handle.
+    /// If the system refuses a second handle.
     pub fn handle(&self) -> Result<File, StoreError> {
         self.file.try_clone().map_err(|source| StoreError::io(&self.path, source))
     }
 
-    /// Where it is for now.
+    /// Returns the path of the file until it is published.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Syncs the file and gives it its name, which must be free.
+    /// Syncs the file and renames it to its final name, which must be free.
     ///
     /// # Errors
     /// If something has the name, or the file cannot be synced or renamed.
@@ -85,10 +86,11 @@ impl PartialFile {
 }
 
 impl PartialFile {
-    /// Syncs the file and puts it in the place of the one with its name, if there is one, with its owner and mode.
+    /// Syncs the file and renames it over the one with its final name, if there is one, with that one's owner
+    /// and mode.
     ///
     /// # Errors
-    /// If the file cannot be synced or renamed; then the other one is as it was.
+    /// If the file cannot be synced or renamed; then the other one is unchanged.
     pub fn publish_over(mut self) -> Result<(), StoreError> {
         if is_there(&self.target) {
             let inherited = Inheritance::replacing(&self.target)?.give_to(&self.file);
@@ -104,13 +106,13 @@ impl PartialFile {
 impl Drop for PartialFile {
     fn drop(&mut self) {
         if !self.published {
-            // Best effort: a leftover is replaced by the next run.
+            // Best effort: the next run replaces a leftover.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Renames a file or directory to a name that nothing has.
+/// Renames a file or directory to a name that is not in use.
 ///
 /// # Errors
 /// If something has the name, or the system refuses.

@@ -1,8 +1,8 @@
-//! How paths are shown inside commands, so that these can be pasted.
+//! How paths are shown in commands, so that the commands can be pasted.
 
 use std::path::Path;
 
-/// A path as a shell reads it back: in quotes if it has a character that a shell takes for something else.
+/// Returns a path as a shell reads it back: in quotes if it has a character that is special to a shell.
 pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);

@@ -22,6 +22,9 @@ pub struct ReadStore {
 
 impl ReadStore {
     /// Opens the RocksDB directory at `path` without changing anything in it.
+    ///
+    /// # Errors
+    /// If there is no database at `path`, a server has it open, or it cannot be read or is damaged.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = open(path)?;
         Ok(Self { db: opened.db, path: path.to_owned(), omissions: opened.omissions })
@@ -31,38 +34,42 @@ impl ReadStore {
         &self.db
     }
 
-    /// Where the database is.
+    /// Returns the path of the database.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What of the database is not read, although RocksDB opens it without a word; empty if all is read.
+    /// Returns the parts of the database that are not read, although RocksDB opens it without an error; empty
+    /// if everything is read.
     pub fn omissions(&self) -> &[Omission] {
         &self.omissions
     }
 
-    /// Replaces an [`OmissionKind::UnknownLog`] by what the rows say of it, which this crate cannot know.
+    /// Replaces an [`OmissionKind::UnknownLog`] by what the rows show, which this crate cannot know.
     pub fn settle_log(&mut self, kind: OmissionKind, message: String) {
         let unknown = self.omissions.iter_mut().find(|omission| omission.kind == OmissionKind::UnknownLog);
         unknown.into_iter().for_each(|omission| *omission = Omission { kind, message: message.clone() });
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
+    ///
+    /// # Errors
+    /// If the database cannot be read or is damaged.
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.db.get(key).map_err(|error| explain(&self.path, &error))
     }
 
-    /// All rows.
+    /// Returns all rows.
     pub fn scan(&self) -> Scan<'_> {
         self.scan_range(&[], None)
     }
 
-    /// The rows whose keys start with `prefix`.
+    /// Returns the rows whose keys start with `prefix`.
     pub fn scan_prefix(&self, prefix: &[u8]) -> Scan<'_> {
         self.scan_range(prefix, prefix_end(prefix).as_deref())
     }
 
-    /// The rows from the key `from` on, up to but without the key `to`.
+    /// Returns the rows from the key `from` up to but excluding the key `to`.
     pub fn scan_range(&self, from: &[u8], to: Option<&[u8]>) -> Scan<'_> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
@@ -70,7 +77,10 @@ impl ReadStore {
         scan_range(&self.db, &self.path, options, from, to)
     }
 
-    /// The row with the greatest key among those that start with `prefix`.
+    /// Returns the row with the greatest key among those that start with `prefix`.
+    ///
+    /// # Errors
+    /// If the database cannot be read or is damaged.
     pub fn last_of_prefix(&self, prefix: &[u8]) -> Result<Option<Row>, StoreError> {
         last_of_prefix(&self.db, &self.path, prefix)
     }
@@ -99,7 +109,7 @@ pub(crate) fn last_of_prefix(db: &DB, path: &Path, prefix: &[u8]) -> Result<Opti
     Ok(rows.item().map(|(key, value)| (key.to_vec(), value.to_vec())))
 }
 
-/// The least key that is greater than every key with the prefix; none if there is no such key.
+/// Returns the least key that is greater than every key with the prefix; `None` if there is no such key.
 pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
     let last = prefix.iter().rposition(|byte| *byte != 0xFF)?;
     let mut end = prefix[..=last].to_vec();
@@ -127,7 +137,7 @@ pub struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    /// The next row, without copying it.
+    /// Returns the next row, without copying it.
     pub fn next_row(&mut self) -> Option<Result<RowRef<'_>, StoreError>> {
         if self.failed {
             return None;

@@ -1,13 +1,13 @@
-//! Files that somebody names.
+//! Files that a user names.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Opens a file for reading; what is no regular file is refused, for a pipe would be waited for, for ever.
+/// Opens a regular file for reading; refuses anything else, because opening a pipe would wait forever.
 ///
 /// # Errors
-/// If it cannot be opened, or is a directory, a pipe, a socket or a device.
+/// If the file cannot be opened, or is a directory, a pipe, a socket or a device.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let metadata = fs::metadata(path)?;
     if metadata.is_file() {
@@ -19,7 +19,7 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Err(refused())
 }
 
-/// What is said of a pipe, a socket or a device.
+/// Returns the error for a pipe, a socket or a device.
 pub(crate) fn refused() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
 }

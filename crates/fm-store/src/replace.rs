@@ -1,7 +1,8 @@
-//! A directory that takes the place of another one, whole or not at all.
+//! A directory that replaces another one, whole or not at all.
 //!
-//! Invariants: at every moment the old or the new directory is whole under the target's name, or (where the system
-//! cannot exchange two names at once) the old one waits in the partial directory and the next run puts it back.
+//! Invariants: at every moment the old or the new directory is whole under the target's name. Where the
+//! system cannot exchange two names at once, the old one may instead wait in the partial directory, and the
+//! next run restores it.
 
 use std::fs;
 use std::io;
@@ -14,20 +15,20 @@ use crate::movable::{check_movable, rename_failed};
 use crate::partial::{PartialDir, clear, is_there, partial_path};
 use crate::{Inheritance, StoreError};
 
-/// Name of the new directory inside the partial one.
+/// The name of the new directory inside the partial one.
 const NEW: &str = "new";
-/// Name of the old directory inside the partial one, while it has no other.
+/// The name of the old directory inside the partial one, while it has no other.
 const OLD: &str = "old";
 
-/// The new directory for a target that exists. What is not wanted any more is removed on drop: the new one, or, once
-/// they were exchanged, the old one.
+/// The new directory for a target that exists. Drop removes the directory that is no longer wanted: the new
+/// one, or, after the exchange, the old one.
 pub struct Replacement {
     target: PathBuf,
     partial: PartialDir,
 }
 
 impl Replacement {
-    /// Puts back what an interrupted run moved away, and removes what it left.
+    /// Restores what an interrupted run moved away, and removes what it left.
     ///
     /// # Errors
     /// If another run works on the target, or something else is in the way.
@@ -35,16 +36,16 @@ impl Replacement {
         if is_there(&partial_path(target)) {
             Self::create(target).map(drop)?;
         }
-        // A run that was killed may have exchanged the two, and not put that on the disk.
+        // A killed run may have exchanged the two without syncing that.
         sync_name(target)
     }
 
-    /// Starts the replacement of `target`; what an interrupted run left is put back or removed.
+    /// Starts the replacement of `target`; restores or removes what an interrupted run left.
     ///
     /// # Errors
     /// If another run works on the target, or something else is in the way.
     pub fn create(target: &Path) -> Result<Self, StoreError> {
-        // The link would be replaced, and what it leads to stay as it was.
+        // The link would be replaced, and the directory that it leads to would stay unchanged.
         if target.is_symlink() {
             return Err(StoreError::Linked { path: target.to_owned() });
         }
@@ -59,13 +60,13 @@ impl Replacement {
         Ok(Self { target: target.to_owned(), partial })
     }
 
-    /// Where to write; nothing is there.
+    /// Returns the path to write to; nothing is there.
     pub fn path(&self) -> PathBuf {
         self.partial.path().join(NEW)
     }
 
-    /// Puts the new directory, which is synced, in the place of the old one, with its owner and modes, and removes the
-    /// old one.
+    /// Puts the new directory, which must be synced, in the place of the old one, with its owner and modes,
+    /// and removes the old one.
     ///
     /// # Errors
     /// If the names cannot be exchanged; the old directory is then where it was.
@@ -88,7 +89,7 @@ impl Replacement {
         let old = self.partial.path().join(OLD);
         fs::rename(&self.target, &old)?;
         fs::rename(self.path(), &self.target).inspect_err(|_| {
-            // If this fails as well, the next run finds it.
+            // If this fails as well, the next run repairs it.
             let _ = fs::rename(&old, &self.target);
         })
     }
@@ -96,7 +97,7 @@ impl Replacement {
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        // The partial directory removes what is in it: the old directory may not be there without a name of its own.
+        // Drop of the partial directory removes what is in it, so the old directory must not stay there.
         let old = self.partial.path().join(OLD);
         if !is_there(&self.target) && is_there(&old) && fs::rename(&old, &self.target).is_err() {
             self.partial.leave();
@@ -156,7 +157,7 @@ mod tests {
         let (_home, target, replacement) = started();
         let partial = partial_path(&target);
         fs::rename(&target, partial.join(OLD)).unwrap();
-        // What a killed process leaves: the lock is gone, nothing is dropped.
+        // The state that a killed process leaves: the lock is released, and drop did not run.
         let copy = target.with_file_name("copy");
         fs::rename(&partial, &copy).unwrap();
         drop(replacement);

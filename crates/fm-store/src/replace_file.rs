@@ -1,4 +1,5 @@
-//! Small files that say where a job stands: replaced whole or not at all, and on the disk when the call returns.
+//! Small files that record the progress of a job. They are replaced whole or not at all, and are on the disk
+//! when the call returns.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -9,14 +10,14 @@ use std::path::{Path, PathBuf};
 use crate::directory_sync::sync_name;
 use crate::{Inheritance, StoreError};
 
-/// Puts `bytes` into the file at `path` in one step; nothing else is ever seen under that name. The new file has owner,
-/// group and mode of the old one, or of the directory around it.
+/// Replaces the file at `path` by `bytes` in one step; nothing else is ever visible under that name. The new
+/// file has the owner, group and mode of the old one, or of the directory around it.
 ///
 /// # Errors
-/// If it cannot be written; the old file, if there was one, is then as it was.
+/// If the file cannot be written; the old file, if there was one, is then unchanged.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let new = unfinished(path);
-    // Made anew, so that a link in the way is not followed.
+    // Removed and made again, so that a link in the way is not followed.
     remove_if_there(&new)?;
     let inheritance = Inheritance::replacing(path)?;
     let written = OpenOptions::new()
@@ -38,17 +39,17 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     sync_name(path)
 }
 
-/// Where a new file is until it is whole.
+/// Returns the path of a new file until it is whole.
 fn unfinished(path: &Path) -> PathBuf {
     let mut name = OsString::from(path.file_name().unwrap_or_default());
     name.push(".new");
     path.with_file_name(name)
 }
 
-/// Removes a file, if it is there, and what an interrupted [`replace_file`] left of it.
+/// Removes a file, if it exists, and what an interrupted [`replace_file`] left of it.
 ///
 /// # Errors
-/// If it cannot be removed.
+/// If the file cannot be removed.
 pub fn remove_file(path: &Path) -> Result<(), StoreError> {
     remove_if_there(path)?;
     remove_if_there(&unfinished(path))?;

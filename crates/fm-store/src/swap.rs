@@ -1,8 +1,8 @@
-//! A directory that takes the place of another, which is kept under a name of its own.
+//! A directory that takes the place of another, which is kept under another name.
 //!
-//! Invariants: nothing is removed or overwritten; wherever a swap is cut off, [`Swap::stage`] tells from the names alone
-//! where it stands, and [`Swap::run`] goes on from there. Where the system exchanges two names at once, there is a whole
-//! directory in the place at every moment.
+//! Invariants: nothing is removed or overwritten. Wherever a swap is interrupted, [`Swap::stage`] derives
+//! from the names alone how far it got, and [`Swap::run`] continues from there. Where the system exchanges
+//! two names at once, there is a whole directory in the place at every moment.
 
 use std::fs;
 use std::io;
@@ -17,34 +17,34 @@ use crate::movable::{rename_error, rename_failed};
 use crate::partial::is_there;
 use crate::partial_file::rename_to_new;
 
-/// What is to be swapped; all names are in one directory.
+/// What to swap; all names are in one directory.
 #[derive(Clone, Copy)]
 pub struct Swap<'a> {
     /// The place.
     pub place: &'a Path,
-    /// Where the new directory waits.
+    /// The path where the new directory waits.
     pub incoming: &'a Path,
-    /// What the old directory is called afterwards.
+    /// The path of the old directory afterwards.
     pub outgoing: &'a Path,
-    /// Tells the new directory from the old one, whatever their names are.
+    /// Distinguishes the new directory from the old one, whatever their names are.
     pub is_new: &'a dyn Fn(&Path) -> bool,
 }
 
-/// Where a swap stands.
+/// How far a swap got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// The old directory, or nothing, is in the place, and the new one waits.
     Before,
-    /// They have exchanged their names, and the old one has not got its own yet.
+    /// The two have exchanged their names, and the old one does not have its own name yet.
     Exchanged,
     /// The old one has its own name, and nothing is in the place yet.
     Vacant,
-    /// It is done.
+    /// The swap is done.
     After,
 }
 
 impl Swap<'_> {
-    /// Where it stands; none if the names are those of no stage.
+    /// Returns how far the swap got; `None` if the names match no stage.
     pub fn stage(&self) -> Option<Stage> {
         let kind = |path: &Path| is_there(path).then(|| (self.is_new)(path));
         match (kind(self.place), kind(self.incoming), is_there(self.outgoing)) {
@@ -56,12 +56,12 @@ impl Swap<'_> {
         }
     }
 
-    /// Goes on from wherever it stands, to the end.
+    /// Continues from the current stage to the end.
     ///
     /// # Errors
-    /// If a name cannot be changed, or the names are those of no stage.
+    /// If a name cannot be changed, or the names match no stage.
     pub fn run(&self) -> Result<(), StoreError> {
-        // Each round is one change of names, and there are at most two of them.
+        // Each iteration changes one name, and there are at most two changes.
         for _ in 0..3 {
             match self.stage() {
                 Some(Stage::After) => return Ok(()),
@@ -84,7 +84,7 @@ impl Swap<'_> {
         }
     }
 
-    /// The first of two steps, where the system cannot exchange two names at once.
+    /// Does the first of two steps, where the system cannot exchange two names at once.
     fn make_way(&self) -> Result<(), StoreError> {
         if is_there(self.outgoing) {
             return Err(StoreError::AlreadyExists { path: self.outgoing.to_owned() });
@@ -109,7 +109,8 @@ mod tests {
     }
 
     impl Story {
-        /// Directories under the names place, incoming and outgoing: `n` a new one, `o` an old one, else none.
+        /// Makes directories under the names place, incoming and outgoing: `n` a new one, `o` an old one,
+        /// other letters no directory.
         fn new(state: &str) -> Self {
             let home = tempfile::tempdir().unwrap();
             let names = ["place", "incoming", "outgoing"].map(|name| home.path().join(name));
@@ -162,7 +163,7 @@ mod tests {
         assert_eq!(story.state(), "n-o");
     }
 
-    /// Whatever else lies there is left as it is.
+    /// Any other state is left unchanged.
     #[test]
     fn other_states_are_refused() {
         for state in ["---", "o--", "--o", "oo-", "nn-", "ono", "noo", "-o-", "o-o", "-oo"] {

@@ -1,7 +1,7 @@
 //! Writing a new database in bulk.
 //!
-//! Invariants: the directory is new; a row given twice is the caller's error in a sorted run (refused) and
-//! the last one wins elsewhere; after [`StoreWriter::finish`] every row is in table files, synced.
+//! Invariants: the directory is new; a duplicate key is an error in a sorted run, and elsewhere the last row
+//! wins; after [`StoreWriter::finish`] every row is in table files, synced.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -19,13 +19,13 @@ use crate::partial::sync_tree;
 
 /// The newest table format that RocksDB 8.10 (upstream v0.3 to v0.10) reads.
 pub(crate) const TABLE_FORMAT: i32 = 5;
-/// Rows in any order are buffered up to this size, in bytes.
+/// The size in bytes up to which rows in any order are buffered.
 const BUFFER_BYTES: usize = 4 << 20;
-/// A sorted run goes to table files of about this size, in bytes.
+/// The approximate size of the table files of a sorted run, in bytes.
 const TABLE_FILE_BYTES: u64 = 64 << 20;
-/// Unsorted rows are written in batches of this many bytes.
+/// The number of bytes of a batch of unsorted rows.
 const BATCH_BYTES: usize = 1 << 20;
-/// Where table files of a sorted run wait to be taken in.
+/// The directory where table files of a sorted run wait to be ingested.
 const RUN_DIRECTORY: &str = "sorted-run.tmp";
 /// The options of every database written here; a table writer borrows them for as long as it lives.
 static OPTIONS: LazyLock<Options> = LazyLock::new(options);
@@ -33,11 +33,11 @@ static OPTIONS: LazyLock<Options> = LazyLock::new(options);
 /// How much was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreSummary {
-    /// Number of rows.
+    /// The number of rows.
     pub rows: u64,
-    /// Bytes of all keys.
+    /// The bytes of all keys.
     pub key_bytes: u64,
-    /// Bytes of all values.
+    /// The bytes of all values.
     pub value_bytes: u64,
 }
 
@@ -60,6 +60,9 @@ struct Run {
 
 impl StoreWriter {
     /// Creates a database in the new directory `path`; its parent must exist, `path` itself must not.
+    ///
+    /// # Errors
+    /// If something is at `path`, the path is not UTF-8, or the database cannot be made.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         check_text(path)?;
         fs::create_dir(path).map_err(|source| match source.kind() {
@@ -80,6 +83,9 @@ impl StoreWriter {
     }
 
     /// Adds a row in any order.
+    ///
+    /// # Errors
+    /// If a batch cannot be written.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.batch.put(key, value);
         self.count(key, value);
@@ -89,8 +95,12 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Adds a row to the sorted run: its key is greater than that of the row before, and no row outside the
-    /// run has a key between those of the run.
+    /// Adds a row to the sorted run. Its key must be greater than that of the row before, and no row outside
+    /// the run may have a key between those of the run.
+    ///
+    /// # Errors
+    /// If the key is not greater than the one before it ([`StoreError::Unsorted`]), or a table file cannot be
+    /// written.
     pub fn push_sorted(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         if self.run.as_ref().is_some_and(|run| run.writer.file_size() >= TABLE_FILE_BYTES) {
             let last = self.end_run()?;
@@ -133,7 +143,10 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Ends the sorted run: later rows of a run may be anywhere else in the key space. Returns its last key.
+    /// Ends the sorted run and returns its last key. A later run may be anywhere else in the key space.
+    ///
+    /// # Errors
+    /// If the table file cannot be finished or moved into the database.
     pub fn end_run(&mut self) -> Result<Vec<u8>, StoreError> {
         let Some(mut run) = self.run.take() else {
             return Ok(Vec::new());
@@ -152,6 +165,9 @@ impl StoreWriter {
     }
 
     /// Puts every row into table files, closes the database and syncs all of its files.
+    ///
+    /// # Errors
+    /// If rows or files cannot be written or synced.
     pub fn finish(mut self) -> Result<StoreSummary, StoreError> {
         self.end_run()?;
         self.write_batch()?;

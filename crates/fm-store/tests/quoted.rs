@@ -1,5 +1,5 @@
-//! A program of its own: a child that is being started holds the locks of this process for a moment, and tests of locks
-//! are in the others.
+//! A program of its own: a child process holds this process's locks for a moment while it starts, and the
+//! other test programs test locks.
 
 use std::path::Path;
 use std::process::Command;

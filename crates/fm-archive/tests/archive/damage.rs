@@ -1,4 +1,4 @@
-//! Every accident to a file is found, named and located, and no accident panics.
+//! Every accident to a file is found, named and located, and no accident causes a panic.
 
 use std::io::Cursor;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::{archive, open, options, records, verdict, verify};
 
-/// Which part of the file a byte belongs to.
+/// Returns which part of the file a byte belongs to.
 fn region(frames: &[FrameInfo], length: u64, at: u64) -> Region {
     let header_end = frames.first().unwrap().offset;
     if at < header_end {
@@ -21,7 +21,7 @@ fn region(frames: &[FrameInfo], length: u64, at: u64) -> Region {
     }
 }
 
-/// Reads all that can be read in every way: nothing may panic, and no wrong record may come out.
+/// Reads everything that can be read in every way: nothing may panic, and no wrong record may come out.
 fn poke(bytes: &[u8], truth: &[Record]) {
     if let Ok(mut reader) = open(bytes) {
         for (record, truth) in reader.range(&[]).map_while(Result::ok).zip(truth) {
@@ -176,7 +176,7 @@ fn several_damaged_frames_are_all_listed() {
     assert_eq!(report.readable.frames, summary.frames - 3);
     assert_eq!(report.readable.identity, None);
 
-    // The others can still be read, and a range does not step over the gap in silence.
+    // The others can still be read, and a range does not skip the gap silently.
     let mut reader = open(&changed).unwrap();
     assert!(reader.get(&frames[3].first_key).unwrap().is_some());
     assert!(reader.get(&frames[4].first_key).is_err());
@@ -192,7 +192,7 @@ fn damaged_index_and_frame_leave_the_rest_readable() {
     let reader = open(&bytes).unwrap();
     let (second, last) = (reader.frames()[1].bytes(), reader.frames().last().unwrap().bytes());
     let mut changed = bytes.clone();
-    // The last byte of a frame is its checksum: the walk steps over it.
+    // The last byte of a frame is its checksum: the walk skips it.
     changed[usize::try_from(second.end).unwrap() - 1] ^= 1;
     changed[usize::try_from(last.end).unwrap() + 10] ^= 1;
     let report = verify(&changed).unwrap();
@@ -200,7 +200,8 @@ fn damaged_index_and_frame_leave_the_rest_readable() {
     assert_eq!(found, [Region::Frame(1), Region::Index]);
     assert_eq!(report.readable.frames, summary.frames - 1);
 
-    // With the trailer gone too, the same is found in a truncated file, and it is not called merely truncated.
+    // Without the trailer, the same damage is found in a truncated file, and the file is not reported as
+    // truncated only.
     let cut = &changed[..changed.len() - 3];
     assert!(matches!(open(cut), Err(ArchiveError::Damaged(found)) if found.region == Region::Frame(1)));
     let regions: Vec<Region> = verify(cut).unwrap().damage.iter().map(|damage| damage.region).collect();
@@ -235,7 +236,7 @@ fn other_files_are_no_archives() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
 
-    /// Several accidents at once: bytes replaced, pieces cut out, repeated or moved.
+    /// Combines several accidents: bytes replaced, pieces cut out, repeated or moved.
     #[test]
     fn any_mixture_of_accidents(
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0usize..60, 0u8..4), 1..4),

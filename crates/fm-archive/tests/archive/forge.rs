@@ -1,11 +1,11 @@
-//! A second, independent writer of the format, which also writes what a right writer never would.
+//! A second, independent writer of the format, which also writes what a correct writer never would.
 //!
-//! Invariant: whatever it is told to lie about, header hash and root are those of the bytes it writes.
+//! Invariant: whatever it is asked to falsify, header hash and root match the bytes that it writes.
 
 use fm_archive::Record;
 use sha2::{Digest, Sha256};
 
-/// One data frame and what the index is told of it.
+/// One data frame and its entry in the index.
 #[derive(Clone)]
 pub(crate) struct ForgedFrame {
     pub(crate) bytes: Vec<u8>,
@@ -18,7 +18,7 @@ pub(crate) struct ForgedFrame {
     pub(crate) offset_lie: u64,
 }
 
-/// A whole archive to be.
+/// An archive to be built.
 #[derive(Clone)]
 pub(crate) struct Forge {
     pub(crate) version: u16,
@@ -38,7 +38,7 @@ pub(crate) struct Forge {
     pub(crate) gap: Vec<u8>,
 }
 
-/// Lightning's BigSize integer.
+/// Encodes Lightning's BigSize integer.
 pub(crate) fn big_size(value: u64) -> Vec<u8> {
     match value {
         0..=0xFC => vec![u8::try_from(value).unwrap()],
@@ -56,7 +56,7 @@ pub(crate) fn prefixed(bytes: &[u8]) -> Vec<u8> {
     [big_size(length(bytes)), bytes.to_vec()].concat()
 }
 
-/// The record stream of these records.
+/// Returns the record stream of these records.
 pub(crate) fn stream(records: &[Record]) -> Vec<u8> {
     records.iter().flat_map(|(key, value)| [prefixed(key), prefixed(value)].concat()).collect()
 }
@@ -65,7 +65,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Compresses as the format asks for.
+/// Compresses as the format requires.
 pub(crate) fn compress(plain: &[u8]) -> Vec<u8> {
     let mut compressor = zstd::bulk::Compressor::new(3).unwrap();
     compressor.include_checksum(true).unwrap();
@@ -90,7 +90,7 @@ impl ForgedFrame {
 }
 
 impl Forge {
-    /// An honest archive with a frame for each group of records.
+    /// Creates an honest archive with a frame for each group of records.
     pub(crate) fn new(frames: &[&[Record]]) -> Self {
         let sum = |of: fn(&Record) -> u64| frames.iter().flat_map(|frame| frame.iter()).map(of).sum();
         Self {
@@ -107,7 +107,7 @@ impl Forge {
         }
     }
 
-    /// The file.
+    /// Builds the file.
     pub(crate) fn build(&self) -> Vec<u8> {
         let mut header = [&b"FMARHEAD"[..], &self.version.to_le_bytes(), &self.header_body].concat();
         header.extend(sha256(&header));

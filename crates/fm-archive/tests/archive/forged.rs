@@ -1,4 +1,4 @@
-//! Archives with a valid root that no right writer makes: each is refused, for its own reason.
+//! Archives with a valid root that no correct writer makes: each is refused, for its own reason.
 
 use std::io::Cursor;
 
@@ -9,12 +9,12 @@ use crate::{open, records, verify};
 
 const HUNDRED_GB: u64 = 100_000_000_000;
 
-/// Reads as far as possible and gives the first error.
+/// Reads as far as possible and returns the first error.
 fn read_all(bytes: &[u8]) -> Result<usize, ArchiveError> {
     open(bytes)?.range(&[]).try_fold(0, |count, record| record.map(|_| count + 1))
 }
 
-/// Every damage that a whole check finds; reading must fail too.
+/// Returns every damage that a whole check finds; reading must fail too.
 fn all_damage(forge: &Forge) -> Vec<Damage> {
     let bytes = forge.build();
     assert!(read_all(&bytes).is_err());
@@ -23,7 +23,7 @@ fn all_damage(forge: &Forge) -> Vec<Damage> {
     report.damage
 }
 
-/// The only damage.
+/// Returns the only damage.
 fn damage(forge: &Forge) -> Damage {
     let found = all_damage(forge);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -49,7 +49,7 @@ fn unsorted_and_duplicate_keys() {
         assert!(salvage(forge.build().as_slice()).unwrap().next().unwrap().is_err());
 
         forge = Forge::new(&[&[record("a"), record("b")], &[record(middle), record("d")]]);
-        // The index cannot be, so the frames are surveyed, and the second is found out of order too.
+        // The index is impossible, so the frames are surveyed, and the second one is found out of order too.
         let found = all_damage(&forge);
         let regions: Vec<Region> = found.iter().map(|damage| damage.region).collect();
         assert_eq!(regions, [Region::Frame(1), Region::Index]);
@@ -128,7 +128,7 @@ fn two_zstandard_frames_in_one_entry() {
 #[test]
 fn totals_and_identity_that_only_a_whole_check_can_prove() {
     let mut forge = two_frames();
-    // One byte from the keys to the values: the sum stays possible.
+    // Moves one byte from the keys to the values: the sum stays possible.
     forge.total_lies = [0, 1, 1u64.wrapping_neg(), 0];
     let report = verify(&forge.build()).unwrap();
     assert_eq!(report.damage[0].fault, Fault::Total { field: "key and value bytes" });
@@ -138,7 +138,8 @@ fn totals_and_identity_that_only_a_whole_check_can_prove() {
     assert_eq!((report.damage[0].region, &report.damage[0].fault), (Region::Index, &Fault::Identity));
 }
 
-/// The root of who wrote it stands for the identity, and for nothing else: another root does not, and every frame is read.
+/// The root that the writer knows vouches for the identity, and for nothing else: with another root it does
+/// not, and every frame is read.
 #[test]
 fn an_archive_is_read_back_against_its_own_root() {
     let check = |bytes: &[u8], root| verify_written(Cursor::new(bytes), root, &mut |_, _| {});
@@ -234,7 +235,7 @@ fn metadata_that_is_not_canonical() {
     }
 }
 
-/// Most memory that this process ever asked the system for, in bytes.
+/// Returns the most memory that this process ever had from the system, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("this test needs Linux's /proc");
     let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();

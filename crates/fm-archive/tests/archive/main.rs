@@ -1,6 +1,6 @@
 //! Tests of the archive file, from outside.
 //!
-//! Invariant: expected values come from the records or from [`forge`], never from the code under test; the
+//! Invariant: expected values come from the records or from [`forge`], never from the code under test. The
 //! one exception is the verdicts of the golden files, see [`vectors`].
 
 // Helpers of tests are tests too.
@@ -19,17 +19,17 @@ use std::io::Cursor;
 
 use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options, Record, Summary, VerifyReport};
 
-/// A writer's options.
+/// Returns a writer's options.
 fn options(level: i32, threads: usize, frame_target: usize) -> Options {
     Options { level, threads, frame_target }
 }
 
-/// Metadata of a few entries.
+/// Returns metadata of a few entries.
 fn metadata() -> Metadata {
     [("kind", "provenance"), ("era", "hbbft"), ("federation", "f00d")].into_iter().collect()
 }
 
-/// An archive of these records.
+/// Writes an archive of these records.
 fn archive(records: &[Record], options: Options) -> (Vec<u8>, Summary) {
     let mut writer = ArchiveWriter::new(Vec::new(), &metadata(), options).unwrap();
     for (key, value) in records {
@@ -38,7 +38,7 @@ fn archive(records: &[Record], options: Options) -> (Vec<u8>, Summary) {
     writer.finish().unwrap()
 }
 
-/// Records whose keys ascend and whose values compress in part.
+/// Makes records whose keys ascend and whose values are partly compressible.
 fn records(count: u32) -> Vec<Record> {
     let record = |number: u32| {
         let length = usize::try_from(number % 23).unwrap();
@@ -49,17 +49,17 @@ fn records(count: u32) -> Vec<Record> {
     (0..count).map(record).collect()
 }
 
-/// The whole check, without progress.
+/// Runs the whole check, without progress.
 fn verify(bytes: &[u8]) -> Result<VerifyReport, ArchiveError> {
     fm_archive::verify(Cursor::new(bytes), &mut |_, _| {})
 }
 
-/// The whole check, as one result.
+/// Runs the whole check, and returns one result.
 fn verdict(bytes: &[u8]) -> Result<Summary, ArchiveError> {
     verify(bytes)?.into_result()
 }
 
-/// Opening for reading.
+/// Opens an archive for reading.
 fn open(bytes: &[u8]) -> Result<fm_archive::ArchiveReader<Cursor<&[u8]>>, ArchiveError> {
     fm_archive::ArchiveReader::open(Cursor::new(bytes))
 }

@@ -1,4 +1,4 @@
-//! Archives that take over what an interrupted run left.
+//! Archives that reuse what an interrupted run left.
 
 use fm_archive::{ArchiveWriter, Metadata, Record};
 
@@ -6,7 +6,7 @@ use crate::{archive, metadata, open, options, records, verdict};
 
 const LEVEL: i32 = 3;
 
-/// The archive of these records by a writer that finds `earlier`.
+/// Writes the archive of these records with a writer that finds `earlier`.
 fn resumed(records: &[Record], metadata: &Metadata, earlier: &[u8]) -> Vec<u8> {
     let writer = ArchiveWriter::new(Vec::new(), metadata, options(LEVEL, 0, 400)).unwrap();
     let mut writer = writer.resuming(Box::new(std::io::Cursor::new(earlier.to_vec())));
@@ -20,7 +20,7 @@ fn fresh(level: i32, records: &[Record]) -> Vec<u8> {
     archive(records, options(level, 0, 400)).0
 }
 
-/// Where the data frames begin and end.
+/// Returns where the data frames begin and end.
 fn bounds(archive: &[u8]) -> Vec<usize> {
     let reader = open(archive).unwrap();
     let frames = reader.frames();
@@ -29,7 +29,8 @@ fn bounds(archive: &[u8]) -> Vec<usize> {
     std::iter::once(start).chain(ends).map(|place| usize::try_from(place).unwrap()).collect()
 }
 
-/// Frame 0 of one level and the others of another: what a writer makes of it shows which frames it took over.
+/// Makes an archive whose frame 0 has one level and the others another: the result of a writer shows which
+/// frames it reused.
 fn of_two_levels(records: &[Record]) -> (Vec<u8>, Vec<usize>) {
     let (ours, other) = (fresh(LEVEL, records), fresh(19, records));
     let (ours_at, other_at) = (bounds(&ours), bounds(&other));
@@ -48,7 +49,7 @@ fn whole_frames_are_taken_over() {
     assert!(again.starts_with(&earlier));
     verdict(&again).unwrap();
     for (number, end) in ends.iter().enumerate() {
-        // A frame that is not whole is compressed anew, and so are those behind it.
+        // A frame that is not whole is compressed again, and so are those after it.
         let cut = &earlier[..ends.get(number + 1).map_or(*end, |next| next - 1)];
         let again = resumed(&records, &metadata(), cut);
         assert!(again.starts_with(&earlier[..*end]), "{number}");
@@ -69,7 +70,8 @@ fn what_was_left_changes_no_record() {
         let mut broken = whole.clone();
         broken[place] ^= 1;
         let again = resumed(&records, &metadata(), &broken);
-        // A flipped bit may be one of several ways to say the same; then the frame is as good as its neighbours.
+        // A flipped bit may yield another valid encoding of the same contents; then the frame is as good as
+        // the others.
         assert_eq!(verdict(&again).unwrap().identity, identity, "flipped at {place}");
         same += usize::from(again == whole);
     }

@@ -1,4 +1,4 @@
-//! What is written is read, by every way of reading.
+//! Records are read back as they were written, by every way of reading.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::forge::{Forge, sha256, stream};
 use crate::{archive, metadata, open, options, records, verdict, verify};
 
-/// Checks an archive of these records in every way there is.
+/// Checks an archive of these records in every way.
 fn check(records: &[Record], frame_target: usize, threads: usize) {
     let (bytes, summary) = archive(records, options(3, threads, frame_target));
     let plain = stream(records);
@@ -188,7 +188,7 @@ fn a_worker_of_the_pool_may_write_and_verify() {
     pool.install(|| check(&records(60), 100, 0));
 }
 
-/// Frames opened ahead give the same records, between any two bounds.
+/// Frames opened ahead yield the same records, between any two bounds.
 #[test]
 fn ranges_with_frames_opened_ahead() {
     let all = records(400);

@@ -1,4 +1,4 @@
-//! Sinks and sources that fail: their error comes through, and nothing pretends to be whole.
+//! Sinks and sources that fail: their error is passed on, and no result claims to be whole.
 
 use std::error::Error;
 use std::fs::File;
@@ -9,7 +9,7 @@ use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, Fault, Region};
 
 use crate::{archive, metadata, options, records, verdict};
 
-/// A disk with room for so many bytes.
+/// A disk with room for this many bytes.
 struct SmallDisk {
     room: usize,
 }

@@ -1,9 +1,10 @@
-//! Golden archives: each file says what opening it, checking it whole and salvaging it must give.
+//! Golden archives: each file states what opening it, checking it whole and salvaging it must return.
 //!
-//! The verdicts were recorded from this crate and read through by hand; identity and root of the good files were
-//! recomputed with `zstd` and another SHA-256. They guard against change, the other tests against being wrong.
+//! The verdicts were recorded from this crate and reviewed by hand; identity and root of the good files were
+//! recomputed with `zstd` and another SHA-256. These tests guard against change, the other tests against
+//! errors.
 //!
-//! Invariant: the good ones were written in version 1 of the format and stay readable for ever.
+//! Invariant: the good files were written in version 1 of the format and stay readable forever.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,7 @@ use fm_archive::salvage;
 
 use crate::{open, verdict};
 
-/// What the three readers say, in one shape for good and bad.
+/// Returns the results of the three readers, in one form for good and bad.
 fn verdicts(bytes: &[u8]) -> [(&'static str, String); 3] {
     let opened = open(bytes)
         .and_then(|mut reader| reader.range(&[]).try_fold(0, |count: u64, record| record.map(|_| count + 1)));

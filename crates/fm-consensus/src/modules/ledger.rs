@@ -1,7 +1,8 @@
 //! Accounts of keys, with the encodings of upstream's `dummy` module.
 //!
-//! An input takes an amount from a key's account, an output adds one to it. One key, the issuer's, makes money: what it
-//! takes is added to its account, which counts as what the federation owns; all other accounts are what it owes.
+//! An input takes an amount from a key's account, an output adds one to it. One key, the issuer's, creates
+//! money: what it takes is added to its account, which counts as an asset of the federation; all other
+//! accounts are liabilities.
 //!
 //! | row | key | value |
 //! | --- | --- | --- |
@@ -16,15 +17,15 @@ use serde_json::{Map, Value};
 use crate::error::{EngineError, ItemError, Rejection};
 use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint, decode};
 
-/// First byte of the accounts' keys.
+/// The first byte of the accounts' keys.
 pub(super) const ACCOUNT: u8 = 0x01;
 /// The version of the tables.
 pub(super) const TABLE_VERSION: u64 = 1;
-/// First byte of the outputs' keys.
+/// The first byte of the outputs' keys.
 const OUTPUT: u8 = 0x02;
-/// First byte of a compressed key whose y coordinate is even.
+/// The first byte of a compressed key whose y coordinate is even.
 const EVEN: u8 = 0x02;
-/// The issuer of upstream's `dummy` module. Its secret key is known to everybody: for trying only.
+/// The issuer of upstream's `dummy` module. Its secret key is public: for trials only.
 pub const DUMMY_ISSUER: [u8; 33] = [
     0x02, 0xd4, 0xd8, 0xcd, 0x66, 0x6f, 0x3b, 0x0a, 0xd1, 0x9f, 0x9d, 0x75, 0x34, 0xa8, 0x55, 0xa1, 0xcb,
     0xfb, 0x95, 0x66, 0xac, 0x2f, 0x30, 0x05, 0x64, 0x63, 0xb6, 0xdd, 0xad, 0x52, 0x9d, 0x7c, 0x49,
@@ -33,13 +34,13 @@ pub const DUMMY_ISSUER: [u8; 33] = [
 /// The ledger module.
 #[derive(Clone, Copy, Debug)]
 pub struct Ledger {
-    /// The key that makes money.
+    /// The key that creates money.
     pub issuer: [u8; 33],
-    /// What the federation keeps of every input and every output, in millisatoshi.
+    /// The fee that the federation keeps of every input and every output, in millisatoshi.
     pub fee: u64,
 }
 
-/// An amount and whose it is: an input, an output, what came of an output.
+/// An amount and the key of its account: an input, an output, or the outcome of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Posting {
     amount: u64,
@@ -47,7 +48,7 @@ struct Posting {
 }
 
 impl Ledger {
-    /// The module of a `consensus.json`, whose `config` (decoded from hex) is the fee alone.
+    /// Makes the module of a `consensus.json`, whose `config` (decoded from hex) is only the fee.
     ///
     /// # Errors
     /// If the bytes are not exactly an amount.
@@ -93,7 +94,7 @@ impl Module for Ledger {
         TABLE_VERSION
     }
 
-    /// Accounts of v0.1 were keys without their parity: such a key stands for the one with parity `02`.
+    /// Converts the accounts of v0.1, whose keys lack the parity: such a key means the one with parity `02`.
     fn adopt(&self, state: &mut ModuleState<'_, '_>) -> Result<(), EngineError> {
         for (key, value) in state.scan_prefix(&[ACCOUNT])? {
             if let Ok(x_only) = <&[u8; 32]>::try_from(&key[1..]) {
@@ -188,7 +189,7 @@ impl Module for Ledger {
     }
 }
 
-/// Reads a body whose key was checked before; that it is none is no reason to stop.
+/// Decodes a body whose key was checked before; an invalid body is not a reason to stop.
 fn read(body: &[u8]) -> Result<Posting, ItemError> {
     Posting::read(body).map_err(|error| ItemError::module(error.to_string()))
 }
@@ -197,7 +198,7 @@ pub(super) fn account_key(account: &[u8; 33]) -> Vec<u8> {
     [&[ACCOUNT], account.as_slice()].concat()
 }
 
-/// The key with that x coordinate whose y coordinate is even.
+/// Returns the key with this x coordinate and an even y coordinate.
 pub(super) fn even(x_only: &[u8; 32]) -> [u8; 33] {
     let mut key = [EVEN; 33];
     key[1..].copy_from_slice(x_only);

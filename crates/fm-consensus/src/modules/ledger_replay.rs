@@ -1,7 +1,8 @@
-//! The accounts of v0.1's ledger, made anew from the transactions that the federation signed.
+//! Recomputes the accounts of v0.1's ledger from the transactions that the federation signed.
 //!
-//! A converted database carries a guardian's module data as they are: its own word, and often the state after epochs
-//! that nobody signed. Whoever goes on from the signed history needs the state that follows from it.
+//! A converted database carries a guardian's module data unchanged: they are that guardian's word only, and
+//! often the state after unsigned epochs. Continuing from the signed history requires the state that follows
+//! from it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use thiserror::Error;
 use super::ledger::{ACCOUNT, DUMMY_ISSUER, TABLE_VERSION, account_key, even};
 use crate::module::decode;
 
-/// Why a history gives no ledger.
+/// Why a ledger cannot be computed from a history.
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// An input or output of a module that is not the ledger.
@@ -24,7 +25,7 @@ pub enum ReplayError {
         /// The module.
         instance: u16,
     },
-    /// An input or output that is none.
+    /// An input or output that cannot be decoded.
     #[error("a transaction of session {session} has an input or output that cannot be read: {source}")]
     Undecodable {
         /// The session.
@@ -32,17 +33,17 @@ pub enum ReplayError {
         /// Why.
         source: DecodeError,
     },
-    /// More was taken from an account than there was, or there is more than an amount can say.
+    /// An account is overdrawn, or holds more than an amount can represent.
     #[error("after session {session} an account would hold {amount} msat")]
     Impossible {
         /// The session.
         session: u64,
-        /// What it would hold.
+        /// The amount that it would hold.
         amount: i128,
     },
 }
 
-/// The accounts, session after session.
+/// The accounts, updated session by session.
 #[derive(Debug)]
 pub struct LedgerReplay {
     instance: u16,
@@ -51,15 +52,15 @@ pub struct LedgerReplay {
 }
 
 impl LedgerReplay {
-    /// The empty ledger with that instance, before session 0.
+    /// Creates the empty ledger with this instance, before session 0.
     pub fn new(instance: u16) -> Self {
         Self { instance, next: 0, accounts: BTreeMap::new() }
     }
 
-    /// Takes the next session. Items of the module itself moved no money.
+    /// Takes the next session. Items of the module itself move no money.
     ///
     /// # Errors
-    /// If it does not follow from the sessions before.
+    /// If the session does not follow from the sessions before.
     pub fn take(&mut self, outcome: &SessionOutcome) -> Result<(), ReplayError> {
         let session = self.next;
         for accepted in &outcome.items {
@@ -72,7 +73,8 @@ impl LedgerReplay {
             }
         }
         self.next += 1;
-        // Within a session the order may have been another one: the rule puts items into the order of guardians.
+        // Within a session the original order may have been different, because the rule sorts items by
+        // guardian: so only the balances at the end are checked.
         let wrong = self.accounts.values().find(|amount| u64::try_from(**amount).is_err());
         wrong.map_or(Ok(()), |amount| Err(ReplayError::Impossible { session, amount: *amount }))
     }
@@ -85,18 +87,18 @@ impl LedgerReplay {
         let read = decode(&value.body, |reader| Ok((reader.u64()?, reader.array::<32>()?)));
         let (amount, x_only) = read.map_err(|source| ReplayError::Undecodable { session, source })?;
         let account = even(&x_only);
-        // What the issuer takes is what it made.
+        // What the issuer takes is newly created.
         let sign = if account == DUMMY_ISSUER { 1 } else { sign };
         *self.accounts.entry(account).or_default() += sign * i128::from(amount);
         Ok(())
     }
 
-    /// How many accounts there are.
+    /// Returns the number of accounts.
     pub fn accounts(&self) -> usize {
         self.accounts.len()
     }
 
-    /// The module's rows: those of the accounts and of its version, and no others.
+    /// Returns the module's rows: those of the accounts and of its version, and no others.
     pub fn rows(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let account = |(account, amount): (&[u8; 33], &i128)| {
             let amount = u64::try_from(*amount).unwrap_or_default();
@@ -106,7 +108,7 @@ impl LedgerReplay {
         self.accounts.iter().map(account).chain([version]).collect()
     }
 
-    /// Whether these module rows, as v0.1 or today's ledger keeps them, hold the same accounts.
+    /// Returns whether these module rows, as v0.1 or the current ledger keeps them, hold the same accounts.
     pub fn agrees_with<'r>(&self, rows: impl Iterator<Item = (&'r [u8], &'r [u8])>) -> bool {
         let prefix = module_key(self.instance, &[ACCOUNT]);
         let accounts = rows.filter_map(|(key, value)| {

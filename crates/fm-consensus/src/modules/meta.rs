@@ -2,12 +2,12 @@
 //!
 //! | row | key | value |
 //! | --- | --- | --- |
-//! | what the own guardian wants (not part of the consensus) | `00`, key 1 | salt, value |
-//! | what the guardians agreed on | `01`, key 1 | revision, value |
+//! | the value that this guardian wants (not part of the consensus) | `00`, key 1 | salt, value |
+//! | the agreed value | `01`, key 1 | revision, value |
 //! | a guardian's vote | `02`, key 1, guardian | salt, value |
 //!
-//! A vote replaces the guardian's earlier one. A value with a threshold of votes becomes the agreed one, and its votes
-//! are removed. A vote for the agreed value only removes the guardian's earlier one.
+//! A vote replaces the guardian's earlier one. A value with a threshold of votes becomes the agreed one, and
+//! its votes are removed. A vote for the agreed value only removes the guardian's earlier one.
 
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_history::{PeerId, sha256};
@@ -16,21 +16,21 @@ use serde_json::{Map, Value, json};
 use crate::error::{EngineError, ItemError};
 use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint, decode};
 
-/// First byte of the keys of wanted values.
+/// The first byte of the keys of wanted values.
 const DESIRED: u8 = 0x00;
-/// First byte of the keys of agreed values.
+/// The first byte of the keys of agreed values.
 const CONSENSUS: u8 = 0x01;
-/// First byte of the keys of votes.
+/// The first byte of the keys of votes.
 const SUBMISSION: u8 = 0x02;
 
 /// The meta module.
 #[derive(Clone, Copy, Debug)]
 pub struct Meta {
-    /// How many guardians' votes decide.
+    /// The number of guardians' votes that decide.
     pub threshold: usize,
 }
 
-/// A value beside a number: its salt, or its revision.
+/// A value with a number: its salt, or its revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Numbered {
     number: u64,
@@ -78,7 +78,7 @@ impl Meta {
         state.read(&[CONSENSUS, key], Numbered::read)
     }
 
-    /// All votes on a key, by their rows' keys.
+    /// Returns all votes on a key, by their rows' keys.
     fn votes(state: &ModuleState<'_, '_>, key: u8) -> Result<Vec<(Vec<u8>, Numbered)>, EngineError> {
         let vote = |(row, value): (Vec<u8>, Vec<u8>)| match decode(&value, Numbered::read) {
             Ok(vote) => Ok((row, vote)),
@@ -162,7 +162,7 @@ impl Module for Meta {
             let wanted = decode(&value, Numbered::read).map_err(unreadable)?;
             let vote = state.read(&submission_key(key, own), Numbered::read)?;
             let agreed = Self::consensus(state, key)?.is_some_and(|agreed| agreed.value == wanted.value);
-            // A vote for what is agreed is of use only if it clears an earlier one.
+            // A vote for the agreed value is useful only if it clears an earlier vote.
             let needed = if agreed { vote.is_some() } else { true };
             if needed && vote.as_ref() != Some(&wanted) {
                 proposals.push(Vote { salt: wanted.number, key, value: wanted.value }.write());
@@ -205,14 +205,15 @@ impl Module for Meta {
     }
 }
 
-/// What the own guardian wants from now on.
+/// Sets what this guardian wants from now on.
 fn submit(state: &mut ModuleState<'_, '_>, parameters: &Value) -> Result<Value, ApiError> {
     let expected = "an object with key (a number below 256) and value (hex)";
     let key = key_of(&parameters["key"]).map_err(|_| ApiError::BadParameters { expected })?;
     let value = parameters["value"].as_str().and_then(|text| hex::decode(text).ok());
     let value = value.ok_or(ApiError::BadParameters { expected })?;
     let earlier = state.read(&[DESIRED, key], Numbered::read)?.map_or(0, |earlier| earlier.number);
-    // The salt makes a vote for an earlier value another item; it follows from what is known, as everything here.
+    // The salt makes a vote for an earlier value a different item; like everything here, it is computed from
+    // known data.
     let digest = sha256(&[b"meta salt", &earlier.to_be_bytes(), &[key], &value]).0;
     let mut salt = [0; 8];
     salt.copy_from_slice(&digest[..8]);
@@ -220,7 +221,7 @@ fn submit(state: &mut ModuleState<'_, '_>, parameters: &Value) -> Result<Value, 
     Ok(Value::Null)
 }
 
-/// The votes on a key that did not decide yet, by guardian.
+/// Returns the undecided votes on a key, by guardian.
 fn submissions(state: &ModuleState<'_, '_>, key: u8) -> Result<Value, ApiError> {
     let mut votes = Map::new();
     for (row, vote) in Meta::votes(state, key)? {

@@ -1,4 +1,4 @@
-//! The modules that come with the machine.
+//! The modules that are part of this crate.
 
 mod ledger;
 mod ledger_replay;

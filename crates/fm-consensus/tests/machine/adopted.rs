@@ -23,7 +23,7 @@ fn open(storage: &Arc<MemoryStorage>) -> Engine {
     Engine::open(storage.clone(), federation(4, 0), modules, rules(), Guard::default()).unwrap()
 }
 
-/// The accounts of a set of rows: what follows the table's byte, and the amount.
+/// Returns the accounts in a set of rows: the key after the table's byte, and the amount.
 fn accounts(rows: &RowMap) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let prefix = module_key(0, &[1]);
     let account = |(key, value): (&Vec<u8>, &Vec<u8>)| {

@@ -1,4 +1,4 @@
-//! The machine on RocksDB: the same rows, checkpoints, and a database that is somebody's at a time.
+//! The machine on RocksDB: the same rows, checkpoints, and a database that one process uses at a time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -53,7 +53,7 @@ fn the_real_history_is_written_to_disk_and_checkpointed() {
     drop(engine);
     drop(store);
     assert!(read(&path) == memory.rows());
-    // A checkpoint is the database right after its session.
+    // A checkpoint is the database directly after its session.
     let mut earlier = fixture::engine(fixture::storage(&RowMap::new()), 1).unwrap();
     for session in 0..SESSIONS - 2 {
         earlier.on_fetched_outcome(session, &real[&session_key(session)]).unwrap();
@@ -78,7 +78,7 @@ fn only_old_checkpoints_are_removed() {
     for session in [9, 10, 2, 100] {
         make_checkpoint(&store, &directory, session, keep(2)).unwrap();
     }
-    // A session checkpointed before a restart is left as it is.
+    // A session with a checkpoint from before a restart is left unchanged.
     assert_eq!(make_checkpoint(&store, &directory, 100, keep(2)).unwrap(), [10, 100]);
     let mut left: Vec<_> = std::fs::read_dir(&directory)
         .unwrap()
@@ -110,7 +110,7 @@ fn a_full_disk_takes_the_old_checkpoints_and_never_the_newest() {
     for session in 0..3 {
         make_checkpoint(&store, &directory, session, keep(3)).unwrap();
     }
-    // No disk has so much.
+    // No disk has that much space.
     let retention = Retention { keep: 3, min_free: u64::MAX };
     let refused = make_checkpoint(&store, &directory, 3, retention);
     assert!(matches!(refused, Err(CheckpointError::NoSpace { .. })), "{refused:?}");

@@ -1,4 +1,4 @@
-//! The real histories of v0.5.0, processed again: the rows must become those that the servers wrote.
+//! Processes the real histories of v0.5.0 again: the rows must become those that the servers wrote.
 
 use fm_codec::Dialect;
 use fm_consensus::{Action, Engine, UnitPayload};
@@ -11,7 +11,7 @@ use fm_tests::Random;
 use crate::fixture::{RowMap, SESSIONS, engine, federation, keys, rows, storage, tables};
 use crate::world::{batch, vote};
 
-/// Feeds the finished sessions of a guardian's database to another guardian's machine.
+/// Passes the finished sessions of a guardian's database to another guardian's machine.
 fn catch_up(engine: &mut Engine, source: &RowMap) -> u64 {
     let mut items = 0;
     for session in engine.session()..SESSIONS {
@@ -25,14 +25,14 @@ fn catch_up(engine: &mut Engine, source: &RowMap) -> u64 {
     items
 }
 
-/// A guardian's rows without what is its own: units, what it wants, announcements.
+/// Returns a guardian's rows without its own ones: units, wanted values, announcements.
 fn common(rows: &RowMap) -> RowMap {
     let mut rows = tables(rows, &[0x01, 0x02, 0x04, 0x50, 0xFF]);
     rows.retain(|key, _| !key.starts_with(&module_key(300, &[0])));
     rows
 }
 
-/// The units of a guardian's open session as the library orders them: round, creator, content.
+/// Returns the units of a guardian's open session as the library orders them: round, creator, content.
 fn ordered_units(rows: &RowMap) -> Vec<(u16, u16, Option<UnitPayload>)> {
     let table = UnitTable { prefix: 0x05, session_in_key: false, dialect: Dialect::MODERN };
     let units = tables(rows, &[0x05]);

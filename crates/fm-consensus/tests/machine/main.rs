@@ -1,4 +1,4 @@
-//! The machine: on the real histories of v0.5.0, and in simulated federations.
+//! The state machine on the real histories of v0.5.0, and in simulated federations.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 

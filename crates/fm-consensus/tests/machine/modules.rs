@@ -1,4 +1,4 @@
-//! The modules' own rules, and what clients and guardians ask of them.
+//! The modules' own rules, and the requests of clients and guardians.
 
 use fm_consensus::{
     DUMMY_ISSUER, DbTransaction, Engine, Ledger, MemoryStorage, Module, ModuleState, OutPoint,
@@ -119,7 +119,7 @@ fn a_guardian_proposes_what_it_wants_until_it_is_counted() {
     assert_eq!(engine.proposals().unwrap(), std::slice::from_ref(&item));
     order(&mut engine, 0, &item);
     assert!(proposed().is_empty());
-    // What was wanted before is another vote when it is wanted again.
+    // A value that was wanted before yields a different vote when it is wanted again.
     for value in ["62", "61"] {
         ask(&storage, "submit", json!({ "key": 7, "value": value }));
     }

@@ -1,4 +1,4 @@
-//! Ordered units: batches, the end of a session's rounds, signatures, and one guardian alone.
+//! Ordered units: batches, the end of a session's rounds, signatures, and a single guardian.
 
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ fn a_batch_is_taken_whole_or_skipped_whole() {
 fn an_item_that_is_not_accepted_undoes_itself_and_nothing_else() {
     let (storage, mut engine) = fresh();
     let (alice, bob) = (signing_key(101), signing_key(102));
-    // It takes from Alice before the second input turns out to be too much.
+    // The first input takes from Alice's account before the second turns out to exceed it.
     let partly = transaction(&[(5, &alice), (6, &alice)], &[(11, &bob)], 7);
     let items = [
         deposit(10, &alice, 1),
@@ -136,7 +136,7 @@ fn transactions_that_do_not_hold_are_discarded() {
     let txid = good.txid();
     let item = ConsensusItem::Transaction(good);
     assert_eq!(rejection(&mut engine, &item), None);
-    // Accepted once, it is never accepted again: not from another guardian, not in a later session.
+    // An accepted item is never accepted again: not from another guardian, not in a later session.
     let again = batch(&[item]);
     let refused =
         Action::Discarded { peer: 2, txid: Some(txid), reason: Rejection::AlreadyAccepted { txid } };
@@ -161,7 +161,7 @@ fn a_repeated_item_is_refused_or_processed_as_the_rules_say() {
         assert_eq!(rejection(&mut engine, &item), None);
         let second = rejection(&mut engine, &item);
         assert_eq!(second, (orderers == Orderers::Nodes).then_some(Rejection::Duplicate));
-        // Another guardian's is another item.
+        // The same item from another guardian is a different one.
         let actions = engine.on_ordered_unit(1, 1, Some(&batch(&[item]))).unwrap();
         assert!(matches!(actions.as_slice(), [Action::Accepted { peer: 1, .. }]));
     }
@@ -179,7 +179,7 @@ fn bytes_behind_a_batch_are_judged_as_those_who_order_judge_them() {
         bytes.push(7);
         let actions = engine.on_ordered_unit(0, 1, Some(&UnitPayload::Batch(bytes.clone()))).unwrap();
         let accepted = matches!(actions.as_slice(), [Action::Accepted { .. }, Action::Accepted { .. }]);
-        // A list that is cut short is no list to anybody.
+        // No guardian accepts a truncated list as a list.
         bytes.truncate(bytes.len() - 2);
         let cut = engine.on_ordered_unit(0, 1, Some(&UnitPayload::Batch(bytes))).unwrap();
         assert!(matches!(cut.as_slice(), [Action::BatchSkipped { .. }]), "{orderers:?}: {cut:?}");
@@ -192,7 +192,8 @@ fn bytes_behind_a_batch_are_judged_as_those_who_order_judge_them() {
 
 #[test]
 fn an_item_that_reads_as_two_nodes_is_refused_or_processed_as_the_rules_say() {
-    // Variant, length, instance (three bytes), length, salt, key, length, guardian: ten bytes beside the value.
+    // Variant, length, instance (three bytes), length, salt, key, length, guardian: ten bytes in addition to
+    // the value.
     let of = |bytes: usize| vote(1, 1, &vec![b'x'; bytes - 10]);
     for orderers in [Orderers::Nodes, SERVERS] {
         let rules = Rules { orderers, ..rules() };
@@ -229,7 +230,7 @@ fn exactly_a_threshold_of_signatures_is_collected() {
     engine.on_ordered_unit(0, 1, Some(&batch(&[vote(1, 1, b"x")]))).unwrap();
     let unit = Changes::from([(unit_key(0), Some(vec![1, 7])), (unit_key(300), Some(vec![1, 8]))]);
     storage.write(&unit, Durability::Synced).unwrap();
-    // Before the rounds are over a signature says nothing.
+    // Before the rounds are over, a signature has no effect.
     let early = UnitPayload::Signature([1; 64]);
     assert!(engine.on_ordered_unit(0, 1, Some(&early)).unwrap().is_empty());
     let (header, own) = end(&mut engine);
@@ -249,7 +250,7 @@ fn exactly_a_threshold_of_signatures_is_collected() {
     let parts = SessionParts::read(&storage.rows()[&session_key(0)]).unwrap();
     assert_eq!(parts.signatures.keys().copied().collect::<Vec<_>>(), [0, 1, 3]);
     assert_eq!(parts.merkle.root, header.root);
-    // What was of the session alone is gone.
+    // The rows of this session alone are gone.
     assert_eq!(storage.scan_prefix(ACCEPTED_ITEM).count() + storage.scan_prefix(ALEPH_UNITS).count(), 0);
     assert_eq!(engine.session(), 1);
     assert_eq!(engine.progress().items, 0);
@@ -261,7 +262,7 @@ fn an_older_schedule_ends_by_the_number_of_batches() {
     let rules = Rules { schedule: Schedule::batches(1, 5000, 4).unwrap(), orderers: SERVERS };
     let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
     let mut engine = Engine::open(storage.clone(), federation, modules, rules, Guard::default()).unwrap();
-    // Three times the expected rounds, times four guardians; also batches that cannot be read count.
+    // Three times the expected rounds, times four guardians; batches that cannot be read count as well.
     for round in 0..11 {
         let payload = if round % 2 == 0 { batch(&[]) } else { UnitPayload::Batch(vec![9]) };
         let actions = engine.on_ordered_unit(round, 0, Some(&payload)).unwrap();
@@ -282,7 +283,7 @@ fn one_guardian_alone_ends_its_sessions_itself() {
     let mut engine = alone(storage.clone());
     for session in 0..3 {
         for half in 0..2 {
-            // Nothing is ordered again after a restart: what comes is new.
+            // Nothing is ordered again after a restart: every item is new.
             let item = deposit(session + 1, &signing_key(101), 2 * session + half);
             let actions = engine.on_ordered_unit(0, 0, Some(&batch(&[item]))).unwrap();
             assert!(matches!(actions.as_slice(), [Action::Accepted { .. }]), "{actions:?}");
@@ -303,7 +304,7 @@ fn one_guardian_alone_ends_its_sessions_itself() {
 fn after_a_restart_only_what_was_not_accepted_before_is_processed() {
     let (storage, mut engine) = fresh();
     let alice = signing_key(101);
-    // Refused at first, good once the deposit is there, and then the same bytes again.
+    // Refused at first, valid after the deposit, and then the same bytes again.
     let early = transfer(5, &alice, &signing_key(102), 1);
     let units = [
         batch(&[early.clone(), vote(1, 1, b"x")]),
@@ -342,7 +343,7 @@ fn a_full_session_ends_early_and_can_be_fetched() {
     };
     let last = fill(&mut engine);
     assert_eq!(last, Some(306));
-    // After a restart it is over at the same unit, with and without the last item written.
+    // After a restart the rounds end at the same unit, with and without the last item written.
     assert_eq!(fill(&mut open(storage.clone(), 0).unwrap()), last);
     let header = engine.progress().missing_signatures.unwrap().0;
     for peer in 0..3 {
@@ -356,7 +357,7 @@ fn a_full_session_ends_early_and_can_be_fetched() {
         other.on_fetched_outcome(0, &record).unwrap().as_slice(),
         [Action::SessionComplete { items: 307, .. }]
     ));
-    // Servers go on.
+    // Servers continue.
     let rules = Rules { schedule: rules().schedule.unbounded(), ..rules() };
     let (federation, modules) = (federation(4, 0), Arc::new(modules(4)));
     let storage = Arc::new(MemoryStorage::default());

@@ -1,4 +1,4 @@
-//! Signed outcomes that are fetched: what is refused, and what stops the node.
+//! Fetched signed outcomes: which are refused, and which stop the node.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::world::{
     vote,
 };
 
-/// A session of the made-up federation, signed by those guardians.
+/// Makes a session of the made-up federation, signed by these guardians.
 pub(crate) fn signed(session: u64, items: &[(ConsensusItem, u16)], signers: &[u16]) -> SignedSession {
     let items: Vec<_> =
         items.iter().map(|(item, peer)| AcceptedItem { item: item.clone(), peer: *peer }).collect();
@@ -38,7 +38,7 @@ fn bytes(session: &SignedSession) -> Vec<u8> {
     session.to_bytes(Dialect::MODERN)
 }
 
-/// Three items that are good on an empty ledger.
+/// Returns three items that are valid on an empty ledger.
 pub(crate) fn good_items() -> Vec<(ConsensusItem, u16)> {
     let (alice, bob) = (signing_key(101), signing_key(102));
     vec![(deposit(10, &alice, 1), 0), (vote(1, 5, b"hello"), 1), (transfer(4, &alice, &bob, 2), 2)]
@@ -103,7 +103,8 @@ fn what_is_not_the_signed_outcome_is_refused_and_changes_nothing() {
     assert!(matches!(refusal(&mut engine, 0, &bytes(&good)), OutcomeError::OtherSession { .. }));
 }
 
-/// Servers accept a vote that is repeated, and sign the list that ends with it: whoever fetches has it from an honest one.
+/// Servers accept a repeated vote, and sign the list that ends with it: the caller has the list from an
+/// honest guardian.
 #[test]
 fn beside_servers_a_list_that_repeats_its_end_is_taken() {
     let twice = [(deposit(10, &signing_key(101), 1), 0), (vote(1, 5, b"x"), 1), (vote(1, 6, b"y"), 1)];
@@ -135,7 +136,7 @@ fn a_list_whose_root_may_be_that_of_a_longer_one_is_refused() {
         assert_eq!(refusal(&mut engine, 0, &record), OutcomeError::AnotherDepth);
     }
     assert!(storage.rows() == before);
-    // One item that is no pair of nodes, and none of them is.
+    // If one item is not a pair of nodes, no item is.
     let record = bytes(&signed(0, &[long(1, 54), long(2, 53)], &[0, 1, 2]));
     assert!(matches!(
         engine.on_fetched_outcome(0, &record).unwrap().as_slice(),
@@ -184,7 +185,7 @@ fn accepted_items_that_are_no_beginning_of_the_outcome_stop_the_node() {
     assert!(storage.rows() == before);
     assert!(matches!(engine.on_ordered_unit(2, 0, None), Err(EngineError::Stopped)));
 
-    // A list that ends before what was accepted is none that begins with it.
+    // A list that ends before the accepted items does not begin with them.
     let mut engine = open(storage.clone(), 0).unwrap();
     items.truncate(1);
     let failure = self::failure(&mut engine, &bytes(&signed(0, &items, &[0, 1, 3])));
@@ -253,7 +254,7 @@ fn a_failure_is_told_with_the_commands_to_go_on_with() {
 
 #[test]
 fn a_restart_with_accepted_items_does_not_shift_those_of_an_outcome() {
-    // Servers up to v0.4 counted from what was ordered since the restart.
+    // Servers up to v0.4 counted from the items that were ordered since the restart.
     let items = good_items();
     for accepted in 0..=items.len() {
         let (storage, mut engine) = fresh();

@@ -1,4 +1,4 @@
-//! What the own units carry.
+//! The contents of this guardian's units.
 
 use fm_codec::ModuleValue;
 use fm_consensus::{

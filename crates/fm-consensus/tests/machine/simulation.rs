@@ -1,4 +1,4 @@
-//! Four guardians who order the same units, of which some are bad, and who are killed between any two writes: they end
+//! Four guardians order the same units, some of them bad, and are killed between any two writes: they end
 //! with the same rows.
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ type Unit = (u16, u16, Option<UnitPayload>);
 
 const SESSIONS: u64 = 3;
 
-/// Makes items, most of them good at some time.
+/// A source of random items, most of which are valid at some time.
 struct Chance {
     random: Random,
     earlier: Vec<ConsensusItem>,
@@ -76,7 +76,7 @@ impl Chance {
         u16::try_from(self.random.below(4)).unwrap()
     }
 
-    /// The units of a session up to the end of its rounds.
+    /// Returns the units of a session up to the end of its rounds.
     fn units(&mut self) -> Vec<Unit> {
         let mut units = Vec::new();
         for round in 0..LAST_ROUND {
@@ -88,7 +88,7 @@ impl Chance {
         units
     }
 
-    /// Signatures in some order, bad and repeated ones among them.
+    /// Returns signatures in some order, including bad and repeated ones.
     fn signatures(&mut self, header: SessionHeader) -> Vec<Unit> {
         let mut units = Vec::new();
         let mut signed = BTreeSet::new();
@@ -117,7 +117,8 @@ fn order(storage: &Arc<MemoryStorage>, own: u16, units: &[Unit]) -> Vec<Action> 
         .collect()
 }
 
-/// Orders the units of a session on a machine that is killed at every so many writes, over and over.
+/// Orders the units of a session on a machine that is killed at a random write, until the session is
+/// complete; returns the number of kills.
 fn order_killed(
     storage: &Arc<MemoryStorage>,
     own: u16,
@@ -150,7 +151,7 @@ fn order_killed(
     unreachable!("the loop has no end")
 }
 
-/// Orders some of the units, is opened anew, and fetches the outcome.
+/// Orders some of the units, opens the machine again, and fetches the outcome.
 fn order_and_fetch(storage: &Arc<MemoryStorage>, own: u16, session: u64, units: &[Unit], record: &[u8]) {
     order(storage, own, units);
     let mut engine = open(storage.clone(), own).unwrap();

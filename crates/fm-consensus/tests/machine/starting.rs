@@ -1,4 +1,4 @@
-//! What the machine refuses to start on, and what stops it.
+//! States on which the machine refuses to start, and errors that stop it.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn rows_that_no_node_writes_are_refused() {
     }
     assert!(matches!(with(&[(accepted_item_key(0), &[9, 0, 0, 1])]), Err(EngineError::Row { .. })));
     assert!(matches!(with(&[(server_version_key(), &[1])]), Err(EngineError::TableVersion { found: 1, .. })));
-    // In the place of servers up to v0.2, beside the version of this program in its own place.
+    // A version in the place of servers up to v0.2, with this program's version in its own place.
     let later = with(&[(vec![DATABASE_VERSION], &[99]), (server_version_key(), &[0])]).err();
     assert!(matches!(later, Some(EngineError::TableVersion { found: 99, known: 0, .. })), "{later:?}");
     assert!(matches!(with(&[(server_version_key(), &[])]), Err(EngineError::Row { .. })));
@@ -65,7 +65,7 @@ fn rows_that_no_node_writes_are_refused() {
         with(&[(module_version_key(0), &[2])]),
         Err(EngineError::TableVersion { found: 2, .. })
     ));
-    // Rows without a version are those of the first one.
+    // Rows without a version have the first one.
     let old = with(&[(module_key(0, &[1; 34]), &[7])]).err();
     assert!(matches!(old, Some(EngineError::TableVersion { found: 0, known: 1, .. })), "{old:?}");
     let unreadable = with(&[(module_version_key(0), &[1]), (module_key(0, &[1; 34]), &[0xFF])]).err();
@@ -104,7 +104,7 @@ fn an_accepted_item_that_changed_on_the_disk_is_not_signed_into_history() {
     };
 }
 
-/// A module whose outputs cost more than they say.
+/// A module whose outputs cost more than they declare.
 struct Leaky;
 
 impl Module for Leaky {
@@ -190,7 +190,7 @@ fn a_negative_balance_stops_the_node_before_it_is_written() {
         Engine::open(storage.clone(), federation(4, 0), modules.clone(), rules(), Guard::default()).unwrap()
     };
     let mut engine = open();
-    // What is owed follows what is owned, up and down.
+    // Liabilities follow assets, up and down.
     for (body, net) in [([1, 9], 9), ([2, 4], 5), ([2, 3], 6), ([1, 3], 0)] {
         engine.on_ordered_unit(0, 0, Some(&batch(&[item(&body)]))).unwrap();
         assert_eq!(engine.balance().net(), net);

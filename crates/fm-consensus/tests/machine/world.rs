@@ -1,4 +1,4 @@
-//! A made-up federation: keys, transactions, votes, batches, and a storage that fails when it is told to.
+//! A made-up federation: keys, transactions, votes, batches, and a storage that fails on demand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,60 +21,60 @@ pub(crate) const LEDGER: u16 = 0;
 /// The meta module's instance; it takes three bytes.
 pub(crate) const META: u16 = 300;
 
-/// The key with that number.
+/// Returns the key with this number.
 pub(crate) fn signing_key(number: u8) -> SigningKey {
     SigningKey::from_bytes([number; 32]).unwrap()
 }
 
-/// The key that makes money here.
+/// Returns the key that creates money here.
 pub(crate) fn issuer() -> SigningKey {
     signing_key(200)
 }
 
-/// Guardian `peer`'s key.
+/// Returns the key of guardian `peer`.
 pub(crate) fn guardian_key(peer: u16) -> SigningKey {
     signing_key(u8::try_from(peer).unwrap() + 1)
 }
 
-/// The keys of so many guardians.
+/// Returns the keys of this many guardians.
 pub(crate) fn keys(guardians: u16) -> SessionKeys {
     let keys: BTreeMap<_, _> = (0..guardians).map(|peer| (peer, guardian_key(peer).public_key())).collect();
     SessionKeys::new(&keys).unwrap()
 }
 
-/// Guardian `own` of so many.
+/// Returns guardian `own` of a federation with this many guardians.
 pub(crate) fn federation(guardians: u16, own: u16) -> Federation {
     Federation { keys: keys(guardians), own, signing_key: guardian_key(own) }
 }
 
-/// A ledger without fees, and the meta module.
+/// Returns a ledger without fees, and the meta module.
 pub(crate) fn modules(guardians: u16) -> Modules {
     let ledger = Ledger { issuer: issuer().public_key(), fee: 0 };
     Modules::default().with(LEDGER, ledger).with(META, Meta { threshold: keys(guardians).threshold() })
 }
 
-/// Sessions of [`LAST_ROUND`] rounds without repeated items.
+/// Returns rules with sessions of [`LAST_ROUND`] rounds and without repeated items.
 pub(crate) fn rules() -> Rules {
     Rules { schedule: Schedule::rounds(LAST_ROUND).unwrap(), orderers: Orderers::Nodes }
 }
 
-/// Guardian `own` of four.
+/// Opens guardian `own` of four.
 pub(crate) fn open(storage: Arc<dyn Storage>, own: u16) -> Result<Engine, EngineError> {
     Engine::open(storage, federation(4, own), Arc::new(modules(4)), rules(), Guard::default())
 }
 
-/// Guardian 0 of four on nothing.
+/// Opens guardian 0 of four on an empty storage.
 pub(crate) fn fresh() -> (Arc<MemoryStorage>, Engine) {
     let storage = Arc::new(MemoryStorage::default());
     (storage.clone(), open(storage, 0).unwrap())
 }
 
-/// A guardian's signature over a header.
+/// Returns a guardian's signature over a header.
 pub(crate) fn signature(guardians: u16, peer: u16, header: SessionHeader) -> [u8; 64] {
     guardian_key(peer).sign(&keys(guardians).message(&header.to_bytes()))
 }
 
-/// An input or output of the ledger.
+/// Returns an input or output of the ledger.
 pub(crate) fn posting(amount: u64, key: &SigningKey) -> ModuleValue {
     let mut body = Writer::new(Dialect::MODERN);
     body.u64(amount);
@@ -82,7 +82,7 @@ pub(crate) fn posting(amount: u64, key: &SigningKey) -> ModuleValue {
     ModuleValue { instance: LEDGER, body: body.into_bytes() }
 }
 
-/// A signed transaction.
+/// Returns a signed transaction.
 pub(crate) fn transaction(
     inputs: &[(u64, &SigningKey)],
     outputs: &[(u64, &SigningKey)],
@@ -100,17 +100,17 @@ pub(crate) fn transaction(
     transaction
 }
 
-/// The issuer pays a key.
+/// Makes a transaction in which the issuer pays a key.
 pub(crate) fn deposit(amount: u64, to: &SigningKey, nonce: u64) -> ConsensusItem {
     ConsensusItem::Transaction(transaction(&[(amount, &issuer())], &[(amount, to)], nonce))
 }
 
-/// A key pays a key.
+/// Makes a transaction in which a key pays a key.
 pub(crate) fn transfer(amount: u64, from: &SigningKey, to: &SigningKey, nonce: u64) -> ConsensusItem {
     ConsensusItem::Transaction(transaction(&[(amount, from)], &[(amount, to)], nonce))
 }
 
-/// A vote.
+/// Makes a vote.
 pub(crate) fn vote(salt: u64, key: u8, value: &[u8]) -> ConsensusItem {
     let mut body = Writer::new(Dialect::MODERN);
     body.u64(salt);
@@ -119,14 +119,14 @@ pub(crate) fn vote(salt: u64, key: u8, value: &[u8]) -> ConsensusItem {
     ConsensusItem::Module(ModuleValue { instance: META, body: body.into_bytes() })
 }
 
-/// A batch as units carry it.
+/// Makes a batch as units carry it.
 pub(crate) fn batch(items: &[ConsensusItem]) -> UnitPayload {
     let mut batch = Writer::new(Dialect::MODERN);
     batch.list(items.iter(), |batch, item| item.encode(batch));
     UnitPayload::Batch(batch.into_bytes())
 }
 
-/// A storage that fails, before or after it has written, at the write with that number.
+/// A storage that fails before or after the write with this number.
 pub(crate) struct Failing {
     pub(crate) inner: Arc<MemoryStorage>,
     pub(crate) writes: AtomicUsize,

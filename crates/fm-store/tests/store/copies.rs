@@ -35,13 +35,13 @@ impl Copy {
         fs::create_dir(&path).unwrap();
         for entry in fs::read_dir(fixture(name)).unwrap() {
             let entry = entry.unwrap();
-            // Written anew, for the fixtures' own files may be read-only.
+            // Written, not copied: the fixtures' own files may be read-only.
             fs::write(path.join(entry.file_name()), fs::read(entry.path()).unwrap()).unwrap();
         }
         Self { _dir: dir, path }
     }
 
-    /// The one file whose name starts and ends like that.
+    /// Returns the one file whose name starts with `start` and ends with `end`.
     pub(crate) fn file(&self, start: &str, end: &str) -> PathBuf {
         let mut found = fs::read_dir(&self.path).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
             let name = path.file_name().unwrap().to_str().unwrap();
@@ -57,14 +57,14 @@ impl Copy {
     }
 }
 
-/// All rows, and what is said to be left out.
+/// Returns all rows, and the reported omissions.
 pub(crate) fn read(path: &Path) -> Result<(Vec<Row>, Vec<Omission>), StoreError> {
     let store = ReadStore::open(path)?;
     let rows = store.scan().collect::<Result<_, _>>()?;
     Ok((rows, store.omissions().to_vec()))
 }
 
-/// Names, contents and times of all files below a directory.
+/// Returns names, contents and times of all files below a directory.
 pub(crate) fn files(path: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
     fs::read_dir(path)
         .unwrap()

@@ -1,4 +1,4 @@
-//! Flipped bytes: an error or a word about what is left out, never other rows in silence.
+//! Flipped bytes: an error or a report of omissions, never silently other rows.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use fm_rows::Row;
 
 use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
 
-/// What came of flipping bytes.
+/// The results of flipping bytes.
 #[derive(Debug, Default)]
 struct Outcomes {
     errors: usize,
@@ -15,7 +15,7 @@ struct Outcomes {
     harmless: usize,
 }
 
-/// Flips bytes of a file one at a time; rows that differ without a word fail the test.
+/// Flips bytes of a file one at a time; rows that differ without an error or a report fail the test.
 fn flip(copy: &Copy, file: &Path, places: impl Iterator<Item = usize>, flips: &[u8]) -> Outcomes {
     let good = copy.read().unwrap();
     assert_eq!(good.1, []);
@@ -45,7 +45,7 @@ fn flip(copy: &Copy, file: &Path, places: impl Iterator<Item = usize>, flips: &[
     outcomes
 }
 
-/// Whether rows are those of an earlier time: no key that was not there later.
+/// Returns whether rows are those of an earlier time: they have no key that is missing later.
 fn is_beginning(rows: &[Row], all: &[Row]) -> bool {
     rows.iter().all(|(key, _)| all.binary_search_by(|(other, _)| other.cmp(key)).is_ok())
 }

@@ -1,4 +1,4 @@
-//! Our own database: written whole or not at all, opened by one at a time, whole again after a crash.
+//! Our own database: written whole or not at all, opened by one process at a time, whole again after a crash.
 
 use std::fs;
 use std::path::Path;
@@ -51,7 +51,7 @@ fn it_is_never_made_by_accident_and_never_opened_twice() {
         let own = Some(std::process::id());
         assert!(matches!(LiveStore::open(&path), Err(StoreError::Locked { pid, .. }) if pid == own));
     }
-    // The refused attempts did not give the lock away, as closing any handle of its file would.
+    // The refused attempts did not release the lock, as closing any handle of its file would.
     let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(path.join("LOCK")).unwrap());
     let held = format!(":{inode} ");
     assert!(fs::read_to_string("/proc/locks").unwrap().lines().any(|lock| lock.contains(&held)));
@@ -110,7 +110,7 @@ fn a_checkpoint_is_the_database_of_its_moment() {
     write(&store, &[(b"a", None), (b"c", Some(b"3"))]);
     let keys: Vec<_> = rows(&checkpoint).into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, [b"a", b"b"]);
-    // All rows were in tables, and the log, which was empty, is there all the same.
+    // All rows were in tables; the log was empty but is in the checkpoint.
     assert!(
         fs::read_dir(&checkpoint)
             .unwrap()

@@ -8,10 +8,10 @@ use fm_store::{ReadStore, StoreError};
 
 use crate::copies::{Copy, IN_LOG};
 
-/// Names the database that the child process is to hold.
+/// Names the database that the child process holds.
 const HOLD: &str = "FM_STORE_TEST_HOLD";
 
-/// Does its work in a child process only: there it is the server that holds the lock.
+/// Works only in a child process: there it is the server that holds the lock.
 #[test]
 fn server_in_another_process() {
     let Some(path) = std::env::var_os(HOLD) else {
@@ -23,13 +23,13 @@ fn server_in_another_process() {
     drop(held);
 }
 
-/// A process that has the database open, and what it prints.
+/// A process that has the database open, and its output.
 struct Server {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
-/// Starts a process that opens the database read-write, and waits until it has.
+/// Starts a process that opens the database read-write, and waits until the database is open.
 fn server(path: &Path) -> Server {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "lock::server_in_another_process", "--nocapture"])

@@ -1,4 +1,4 @@
-//! Databases as files: real ones read without a trace, damaged ones told apart, new ones written whole.
+//! Databases as files: real ones read without a trace, damaged ones distinguished, new ones written whole.
 
 #![allow(clippy::unwrap_used)]
 

@@ -50,7 +50,7 @@ fn the_leftover_of_a_killed_run_is_replaced() {
     let partial = PartialDir::create(&target).unwrap();
     let marker = fs::read(partial.path().join(MARKER)).unwrap();
     drop(partial);
-    // Whatever part of its text the marker holds: a crash may come while it is being written.
+    // The marker holds any part of its text: a crash may come while it is being written.
     for cut in [0, 1, marker.len() / 2, marker.len()] {
         fs::create_dir_all(leftover.join("below")).unwrap();
         fs::write(leftover.join(MARKER), &marker[..cut]).unwrap();

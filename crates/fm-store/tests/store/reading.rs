@@ -1,4 +1,4 @@
-//! Reading undamaged databases, and what is no database at all.
+//! Reading undamaged databases, and paths that are not databases.
 
 use std::collections::BTreeMap;
 use std::fs;

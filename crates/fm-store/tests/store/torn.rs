@@ -7,16 +7,16 @@ use fm_store::{Durability, LiveStore, Omission, OmissionKind, ReadStore, StoreEr
 
 use crate::copies::{CHECKPOINTED, Copy, IN_BOTH, IN_LOG, SMALL, read};
 
-/// Bytes of a block of the log; no header crosses its end.
+/// The bytes of a block of the log; no header crosses its end.
 const BLOCK: usize = 32 << 10;
-/// Bytes of a fragment's header: checksum, length (two bytes, little endian), kind.
+/// The bytes of a fragment's header: checksum, length (two bytes, little endian), kind.
 const HEADER: usize = 7;
 
 fn kinds(omissions: &[Omission]) -> Vec<OmissionKind> {
     omissions.iter().map(|omission| omission.kind).collect()
 }
 
-/// Where the batches of a log end.
+/// Returns where the batches of a log end.
 fn batch_ends(log: &[u8]) -> Vec<usize> {
     let mut ends = vec![0];
     let mut at = 0;
@@ -37,7 +37,7 @@ fn batch_ends(log: &[u8]) -> Vec<usize> {
     ends
 }
 
-/// A log of one batch, whose changes get other numbers.
+/// Returns a log of one batch with other sequence numbers.
 fn renumbered(log: &[u8], first: u64) -> Vec<u8> {
     let mut log = log.to_vec();
     assert_eq!(batch_ends(&log).len(), 2);
@@ -49,7 +49,7 @@ fn renumbered(log: &[u8], first: u64) -> Vec<u8> {
     log
 }
 
-/// A log with one change, which has this number.
+/// Returns a log with one change, which has this sequence number.
 fn log_with_change(number: u64) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("database");
@@ -63,7 +63,7 @@ fn log_with_change(number: u64) -> Vec<u8> {
     renumbered(&fs::read(files.find(is_log).unwrap()).unwrap(), number)
 }
 
-/// Cuts the log at each length and compares with the log cut behind the last whole batch.
+/// Cuts the log at each length and compares with the log cut after the last whole batch.
 fn check_cuts(name: &str, cuts: impl Fn(usize) -> Vec<usize>) {
     let copy = Copy::of(name);
     let file = copy.file("", ".log");
@@ -119,14 +119,14 @@ fn a_missing_log_is_told() {
         assert_eq!(rows.is_empty(), name != IN_BOTH);
         assert_eq!(kinds(&torn), [OmissionKind::MissingLog]);
         assert!(torn[0].message.contains("log is missing"), "{torn:?}");
-        // The log of a time before what the tables hold is none either.
+        // A log from before what the tables hold does not count either.
         fs::write(copy.path.join("000001.log"), b"").unwrap();
         assert_eq!(copy.read().unwrap().1.is_empty(), name != IN_BOTH);
     }
 }
 
-/// RocksDB leaves an empty log out of a checkpoint: a directory with the files of one is not called a database without its
-/// log, and one with a file that servers make is.
+/// RocksDB leaves an empty log out of a checkpoint. A directory with the files of a checkpoint is not
+/// reported as a database without its log; one with a file that servers make is.
 #[test]
 fn a_log_that_a_checkpoint_may_lack_is_not_called_missing() {
     let copy = Copy::of("session-v0.5.0/peer-0/db_checkpoints/25");
@@ -145,7 +145,7 @@ fn a_log_that_a_checkpoint_may_lack_is_not_called_missing() {
         assert!(told[0].message.contains(&format!("and {name} show")), "{told:?}");
         fs::remove_file(copy.path.join(name)).unwrap();
     }
-    // Nothing was ever in a table: a checkpoint would have put it there.
+    // No row was ever in a table: a checkpoint would have put them there.
     let copy = Copy::of(SMALL);
     for (start, end) in [("", ".log"), ("LOCK", ""), ("IDENTITY", "")] {
         fs::remove_file(copy.file(start, end)).unwrap();
@@ -165,14 +165,14 @@ fn a_table_that_the_list_does_not_name_is_told() {
         assert_eq!(kinds(&told), [kind]);
         assert!(told[0].message.contains("does not name 000099.sst"), "{told:?}");
     };
-    // The log that is removed when a table is finished is still there.
+    // The log that is removed when a table is finished still exists.
     told(OmissionKind::UnfinishedTables);
     fs::rename(&log, copy.path.join("000900.log")).unwrap();
     told(OmissionKind::UnnamedTables);
 }
 
-/// A server that is killed while it writes its first table leaves a log with every change since the first, and a list of
-/// files that asks for no log: nothing is lost.
+/// A server that is killed while it writes its first table leaves a log with every change since the first,
+/// and a list of files that asks for no log: nothing is lost.
 #[test]
 fn a_first_table_that_was_not_finished_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -181,7 +181,7 @@ fn a_first_table_that_was_not_finished_loses_nothing() {
     for number in 0..50u32 {
         store.write([(&number.to_be_bytes()[..], Some(&b"value"[..]))], Durability::Synced).unwrap();
     }
-    // As the files are just before the list of files names the table.
+    // The files as they are just before the list of files names the table.
     let killed = dir.path().join("killed");
     fs::create_dir(&killed).unwrap();
     let copy_files = |wanted: &dyn Fn(&str) -> bool| {
@@ -205,8 +205,8 @@ fn a_first_table_that_was_not_finished_loses_nothing() {
     assert_eq!(kinds(&read(&killed).unwrap().1), [OmissionKind::UnnamedTables]);
 }
 
-/// A server that is killed while it recovers leaves a table that the list of files does not name; the list asks for logs from a
-/// number that none has, for it was made by a recovery as well.
+/// A server that is killed while it recovers leaves a table that the list of files does not name. A recovery
+/// made the list as well, so the list asks for logs from a number that no log has.
 #[test]
 fn a_recovery_that_was_not_finished_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +218,7 @@ fn a_recovery_that_was_not_finished_loses_nothing() {
     };
     write(&LiveStore::create(&path).unwrap(), 0);
     write(&LiveStore::open(&path).unwrap(), 50);
-    // As the files are just before the list of files names the table that the next recovery writes.
+    // The files as they are just before the list of files names the table that the next recovery writes.
     let (killed, next) = (dir.path().join("killed"), dir.path().join("next"));
     let copy_files = |from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool| {
         fs::create_dir_all(to).unwrap();
@@ -263,8 +263,8 @@ fn a_list_that_lost_its_last_record_is_told() {
     let current = fs::read_to_string(path.join("CURRENT")).unwrap();
     let list = path.join(current.trim_end());
     let whole = fs::read(&list).unwrap();
-    // Cut exactly between two records: at some place the table that the checkpoint had written is not named any more, and
-    // the log that had its rows is gone.
+    // A cut exactly between two records: at some place the list no longer names the table that the checkpoint
+    // had written, and the log that had its rows is gone.
     let mut cuts = batch_ends(&whole).into_iter().rev().map(|end| {
         fs::write(&list, &whole[..end]).unwrap();
         read(&path).unwrap()
@@ -280,7 +280,7 @@ fn a_log_that_is_missing_between_two_others_is_told() {
     let store = LiveStore::create(&path).unwrap();
     store.write([(&b"a"[..], Some(&b"first"[..]))], Durability::Synced).unwrap();
     drop(store);
-    // A database that is written by nobody but by these logs, each a copy of the first with later numbers.
+    // A database written only by these logs, each a copy of the first with later sequence numbers.
     let log = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
     let log = log.filter(|path| path.extension().is_some_and(|end| end == "log")).max().unwrap();
     let name = |number: u64| path.join(format!("{number:06}.log"));
@@ -307,8 +307,8 @@ fn a_torn_list_of_files_is_told() {
     assert!(told[0].message.contains(&format!("torn at byte {}", list.len())), "{told:?}");
 }
 
-/// RocksDB drops the end of the older log and reads the newer one: that is no torn end, but a hole. An empty newer one is
-/// what a server leaves that was killed while it recovered.
+/// RocksDB drops the end of the older log and reads the newer one: that is not a torn end, but a gap. A
+/// server that was killed while it recovered leaves an empty newer log.
 #[test]
 fn a_torn_log_before_a_newer_one_is_a_missing_one() {
     let copy = Copy::of(SMALL);

@@ -1,4 +1,4 @@
-//! New databases: written whole, read back, refused where something is in the way.
+//! New databases: written whole, read back, refused if something is in the way.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ fn number(number: u32) -> [u8; 4] {
     number.to_be_bytes()
 }
 
-/// Many rows: a sorted run, rows in any order on both sides of it, another run.
+/// Writes many rows: a sorted run, rows in any order on both sides of it, another run.
 fn write(path: &Path) -> (Vec<Row>, StoreSummary) {
     let mut writer = StoreWriter::create(path).unwrap();
     let mut rows = Vec::new();
@@ -65,7 +65,7 @@ fn every_row_is_in_a_table_and_no_log_is_needed() {
         }
     }
     assert_eq!(logs, 1);
-    // The server that takes the database over opens it for writing.
+    // The server that takes over the database opens it for writing.
     let db = rocksdb::DB::open(&rocksdb::Options::default(), &path).unwrap();
     let again = db.iterator(rocksdb::IteratorMode::Start).count();
     assert_eq!(again, rows.len());
@@ -152,7 +152,7 @@ fn a_run_that_was_never_finished_is_not_in_the_database() {
     let path = dir.path().join("database");
     let mut writer = StoreWriter::create(&path).unwrap();
     writer.push_sorted(b"key", b"value").unwrap();
-    // Never finished: nothing of the run is in the database.
+    // Never finished: no row of the run is in the database.
     drop(writer);
     let store = ReadStore::open(&path).unwrap();
     assert_eq!(store.scan().count(), 0);
