@@ -1,4 +1,4 @@
-//! How a restore that is refused or fails ends.
+//! Exit status and hint of a restore that is refused or fails.
 
 use fm_restore::RestoreError;
 
@@ -23,7 +23,7 @@ impl From<RestoreError> for Failure {
     }
 }
 
-/// Exit status, and what to do.
+/// Returns the exit status and what to do.
 fn ending(error: &RestoreError) -> (Exit, Option<String>) {
     let (exit, hint) = match error {
         RestoreError::Signed(_) => (
