@@ -83,7 +83,7 @@ fn next(status: &Status) -> String {
     .to_owned()
 }
 
-/// What is left to do once a restore is finished.
+/// Returns what remains to be done after a restore is finished.
 fn after_restore(status: &Status) -> String {
     let Some(guard) = &status.guard else { return "nothing: no guard is in place".to_owned() };
     let until = group_digits(guard.until_session);

@@ -1,4 +1,4 @@
-//! Whose history a verdict is about, and by what and when it was reached: for whoever keeps the answer.
+//! What a verdict is about, and how and when it was reached, for anyone who keeps the answer.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::view::in_quotes;
 
-/// The identity of rows that an audit reads in the order of keys, one at a time.
+/// The identity of rows, computed from an audit that reads them in key order, one at a time.
 #[derive(Default)]
 pub(crate) struct RowIdentity(Mutex<Identity>);
 
@@ -22,23 +22,24 @@ impl RowIdentity {
         }
     }
 
-    /// The identity of all of them; none if a thread that read them broke off.
+    /// Returns the identity of all rows; none if a thread that read them broke off.
     pub(crate) fn finish(self) -> Option<Hash> {
         self.0.into_inner().ok().map(Identity::finish)
     }
 }
 
-/// What a verdict says beside what was found.
+/// Fields of a verdict beside the findings.
 #[derive(Serialize)]
 pub(crate) struct Origin {
-    /// The federation's id and name and its guardians' names, as the config has them; nothing signs the names.
+    /// The federation's id and name and its guardians' names, from the configuration; the names are not
+    /// signed.
     pub(crate) federation: Option<String>,
     pub(crate) federation_name: Option<String>,
     pub(crate) guardians: BTreeMap<u16, String>,
     pub(crate) program: String,
     /// The day, in Coordinated Universal Time.
     pub(crate) date: String,
-    /// Identity of all rows of the source; none if they were not all looked at.
+    /// The identity of all rows of the source; none if not all were read.
     pub(crate) identity: Option<Hash>,
 }
 
@@ -55,19 +56,19 @@ impl Origin {
         }
     }
 
-    /// Who came to the verdict, and when.
+    /// Says which program reached the verdict, and when.
     pub(crate) fn checked(&self) -> String {
         format!("by {} on {}", self.program, self.date)
     }
 
-    /// The federation that the config is of; none without a config.
+    /// Returns the federation of the configuration, if there is one.
     pub(crate) fn federation(&self) -> Option<String> {
         let name = self.federation_name.as_ref().map(|name| in_quotes(name));
         let parts: Vec<String> = self.federation.clone().into_iter().chain(name).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// The guardians' names; none without a config.
+    /// Returns the guardians' names, if there is a configuration.
     pub(crate) fn guardians(&self) -> Option<String> {
         let names: Vec<String> =
             self.guardians.iter().map(|(peer, name)| format!("{peer} {}", in_quotes(name))).collect();

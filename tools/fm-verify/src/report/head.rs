@@ -1,4 +1,4 @@
-//! The top of the page: the verdict, what it rests on, and what it does not say.
+//! The top of the page: the verdict, what it rests on, and its limits.
 
 use fm_cli::{PinnedKeys, group_digits};
 use fm_eras::Detected;
@@ -11,7 +11,7 @@ use crate::verdict::{
 };
 use crate::verify::Outcome;
 
-/// Keys that are listed.
+/// The number of keys that are listed.
 const MOST_KEYS: usize = 64;
 
 /// Writes the verdict and the facts.
@@ -84,7 +84,7 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
         for peer in keys.peers().take(MOST_KEYS) {
             page.open("tr", "");
             page.tag("td", "", &peer.to_string());
-            // As a config has them; those of the oldest have no parity.
+            // The form that a configuration has; the oldest keys have no parity.
             let key = compressed.get(&peer).map(|key| key.to_vec());
             let key = key.or_else(|| keys.x_only(peer).map(|key| key.to_vec())).unwrap_or_default();
             let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -96,7 +96,7 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     page.close("section");
 }
 
-/// What the name of the keys is, and how many guardians sign together; none if the keys were not used.
+/// Returns the name of the keys, and how many guardians sign together; none if the keys were not used.
 fn rests_on(source: &KeySource) -> Option<(&'static str, String)> {
     match &source.keys {
         TrustRoot::Epoch { degree, .. } => {
@@ -155,7 +155,7 @@ pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Coll
     page.close("section");
 }
 
-/// Writes how an old history and the new one made of it are proven.
+/// Writes how an old history and the new one that was made from it are proven.
 pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome) {
     if outcome.source != "migrated directory" {
         return;
@@ -199,7 +199,7 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
     page.close("section");
 }
 
-/// Writes what nobody should read into the page.
+/// Writes what the page does not prove.
 pub(super) fn limits(page: &mut Page, judgement: &Judgement<'_>) {
     page.open("section", "limits");
     page.tag("h2", "", "What this does not say");
