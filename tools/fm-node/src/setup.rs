@@ -1,4 +1,4 @@
-//! `fm-node setup`: a new federation by an exchange of codes, or an old one that goes on.
+//! `fm-node setup`: a new federation by an exchange of codes, or the continuation of an old one.
 
 use fm_audit::Control;
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag, of_files, warn};
@@ -32,7 +32,7 @@ fn finish(arguments: &FinishArgs) -> Result<Exit, Failure> {
         codes: arguments.codes.clone(),
     };
     let confirmed = arguments.confirm.as_deref();
-    // The files are encrypted with the password; without --confirm none is written.
+    // The files are encrypted with the password; without --confirm no file is written.
     let password = match confirmed {
         Some(_) => arguments.password.read(&arguments.data_dir)?.to_string(),
         None => String::new(),
@@ -82,7 +82,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         carry_over(job, confirmed, password, Control { progress: &progress, interrupted: &flag })
     })?;
     let carried = match carried {
-        // It is the last file that is written: all others are there.
+        // This is the last file that is written: all others exist.
         Err(CarryOverError::Done { is_same: true, .. }) => {
             output.line(&format!("hash       {hash}"))?;
             output.line("done       by an earlier run; `fm-node run` continues from here")?;

@@ -60,7 +60,7 @@ pub(crate) enum Command {
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
-    /// The page; it may not exist.
+    /// The page to write; it must not exist.
     #[arg(long, value_name = "FILE", env = "FM_HTML")]
     pub(crate) html: PathBuf,
 }
