@@ -113,7 +113,7 @@ pub enum BackupError {
         since: String,
     },
     /// The archive given is not the one that the increment goes on from.
-    #[error("{base} has identity {found}, the increment {path} goes on from {since}")]
+    #[error("{base} has identity {found}, the increment {path} continues {since}")]
     OtherBase {
         /// The increment.
         path: PathBuf,

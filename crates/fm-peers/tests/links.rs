@@ -1,6 +1,6 @@
 //! Links over loopback: who is let in, what arrives, what a restart changes.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ pub struct UnitTable {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BackupError {
     /// A key that is none of the table.
-    #[error("the key {key} is none of a unit backup")]
+    #[error("the key {key} is not a key of a unit backup")]
     Key {
         /// The key, in hex.
         key: String,

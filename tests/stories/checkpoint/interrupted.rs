@@ -111,7 +111,7 @@ fn an_interrupted_job_leaves_nothing() {
                 continue;
             }
             let run = run.exits(130);
-            assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+            assert!(run.sentence().contains("interrupted; no partial result remains"), "{}", run.stderr);
             assert!(!target.exists() && !partial_of(target).exists());
             in_time += 1;
         }

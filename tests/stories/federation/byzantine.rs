@@ -1,6 +1,6 @@
 //! One guardian of four misbehaves with its real keys: it neither stops nor splits the others, nor misleads who catches up.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -1,6 +1,6 @@
 //! `fm-node dev`: whatever ends it ends its guardians, a guardian that ends is started again, options are compared.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::ffi::OsString;
 use std::path::Path;

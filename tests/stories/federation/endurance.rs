@@ -3,7 +3,7 @@
 //! `FM_ENDURANCE_KILLS=200 cargo test --release --workspace --test federation endurance -- --nocapture` is the long run; it says
 //! what came of it.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::io::Write;
 use std::process::Stdio;

@@ -1,6 +1,6 @@
 //! Networks and clocks that fail: whoever is cut off comes back to the same history.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::thread;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //!
 //! Its disk is an ext4 file system of its own, which only root can mount.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};

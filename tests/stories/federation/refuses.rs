@@ -1,6 +1,6 @@
 //! What `fm-node` refuses: wrong passwords, foreign files, a database in use, codes that were damaged.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::fs;
 use std::path::Path;

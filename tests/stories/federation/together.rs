@@ -1,6 +1,6 @@
 //! Four guardians as four processes: they agree, whatever one of them does or suffers, and prove it afterwards.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::ffi::OsString;
 use std::io::{Read, Write};

@@ -1,6 +1,6 @@
 //! Four guardians of v0.1 go on: converted, sealed, started, and proven from epoch 0 to the newest session.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::fs;
 use std::path::Path;

@@ -152,7 +152,7 @@ fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &
             }
             assert!(run.exited, "killed by the signal: {how:?}");
             let run = run.exits(130);
-            assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+            assert!(run.sentence().contains("interrupted; no partial result remains"), "{}", run.stderr);
             assert!(run.stderr.contains("hint: run the same command again"), "{}", run.stderr);
             run.json();
             assert_eq!(left_behind(target), "nothing");

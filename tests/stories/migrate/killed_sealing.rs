@@ -208,7 +208,7 @@ fn an_interrupted_seal_leaves_the_old_database() {
             continue;
         }
         let run = run.exits(130);
-        assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+        assert!(run.sentence().contains("interrupted; no partial result remains"), "{}", run.stderr);
         assert!(!partial.exists() && rows(&ready.database()) == old);
         in_time += 1;
     }

@@ -1,6 +1,6 @@
 //! What is asked of a running guardian at a command line ends with the status that it deserves.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! What a node says of itself: its interface in upstream's form, metrics, the page, checkpoints on demand.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -242,7 +242,7 @@ fn a_session_that_does_not_go_on_is_told_with_the_reason() {
     assert!(told.stdout.contains("no link to guardian 2, 3"), "{}", told.stdout);
     assert!(nodes.page(0, "/metrics").contains("fm_node_session_stuck 1\n"));
     let page = nodes.page(0, "/");
-    assert!(page.contains("does not go on") && page.contains("no link to guardian 2, 3"), "{page}");
+    assert!(page.contains("made no progress") && page.contains("no link to guardian 2, 3"), "{page}");
     (2..4).for_each(|peer| nodes.start(peer));
     let finished = nodes.finished(0).unwrap();
     nodes.wait_for(0, finished + 1);

@@ -216,12 +216,12 @@ pub(crate) fn confirm(yes: bool, number: u64, what: &str) -> Result<(), Failure>
         return Ok(());
     }
     let nothing = |message: &str| {
-        Failure::new(Exit::Usage, message).hint("nothing was changed; --yes goes on without asking")
+        Failure::new(Exit::Usage, message).hint("nothing was changed; --yes continues without asking")
     };
     if !io::stdin().is_terminal() {
         return Err(nothing("not confirmed, and there is no terminal to ask at"));
     }
-    eprint!("Type {number} ({what}) to go on: ");
+    eprint!("Type {number} ({what}) to continue: ");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
     if fm_cli::number(answer.trim()) == Ok(number) { Ok(()) } else { Err(nothing("not confirmed")) }

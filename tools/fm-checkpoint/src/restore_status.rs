@@ -98,7 +98,7 @@ fn after_restore(status: &Status) -> String {
             )
         }
         Some(Reached::Unknown(why)) => {
-            format!("start fm-node now, or {server}; how far the database is cannot be told: {why}")
+            format!("start fm-node now, or {server}; how far the database is cannot be read: {why}")
         }
         Some(Reached::Sessions(_)) | None => format!("start fm-node now, or {server}"),
     }

@@ -189,7 +189,7 @@ impl From<AuditError> for Failure {
             AuditError::Archive { ref path, .. } => {
                 moved_from(path).unwrap_or_else(|| Self::from_error(Exit::CannotLook, &error))
             }
-            AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
+            AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; no partial result remains")
                 .hint("run the same command again to do it whole"),
             AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
                 "`fm-verify` says what else is wrong; to use the archive all the same, give the file itself",
@@ -221,9 +221,9 @@ impl From<TrustError> for Failure {
         let hint = match error {
             TrustError::File { .. } | TrustError::Write(_) => None,
             TrustError::Version { .. } => {
-                Some("use a newer fm-verify, or another file to check everything anew")
+                Some("use a newer fm-verify, or another file to check everything again")
             }
-            _ => Some("name another file, or none, to check everything anew"),
+            _ => Some("name another file, or no file, to check everything again"),
         };
         Self::from_error(exit, &error).or_hint(hint)
     }
@@ -255,7 +255,7 @@ impl From<BackupError> for Failure {
             ),
             BackupError::Remote { .. } => (
                 Exit::CannotLook,
-                Some("the same command goes on when the store answers; see AWS_… in docs/checkpoints.md"),
+                Some("when the store answers, the same command continues; see AWS_… in docs/checkpoints.md"),
             ),
             BackupError::Unreachable { .. } => {
                 (Exit::Usage, Some("give a path, file:// and an absolute path, or s3://bucket/key"))
@@ -263,7 +263,7 @@ impl From<BackupError> for Failure {
             BackupError::NotProven { .. } => (
                 Exit::Findings,
                 Some(
-                    "nothing was written; --accept-findings goes on all the same, and the archive keeps every row",
+                    "nothing was written; --accept-findings continues nevertheless, and the archive keeps every row",
                 ),
             ),
             BackupError::NothingThere { .. } => (
@@ -328,7 +328,7 @@ impl From<MigrationError> for Failure {
             ),
             MigrationError::Incomplete { .. } => Self::from_error(Exit::Findings, &error).hint(
                 "copy the whole directory again while the guardian is stopped, or take a checkpoint or another \
-                 guardian's database; --accept-incomplete goes on with what is there, and the manifest says so",
+                 guardian's database; --accept-incomplete continues with what is there, and the manifest says so",
             ),
             MigrationError::Opaque { .. } => Self::from_error(Exit::Findings, &error)
                 .hint("`fm-verify` still proves its chain and signatures"),

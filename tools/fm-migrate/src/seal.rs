@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
 
 fn keys_from(pinned: Option<&PinnedKeys>) -> String {
     let unpinned = || {
-        "of the directory's own manifest, NOT PINNED: `fm-verify --config` tells whose they are".to_owned()
+        "of the directory's own manifest, NOT PINNED: `fm-verify --config` shows whose they are".to_owned()
     };
     pinned.map_or_else(unpinned, |pinned| format!("from {}", pinned.path.display()))
 }

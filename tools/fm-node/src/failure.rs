@@ -27,7 +27,7 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
             Failure::from_error(Exit::CannotLook, &error)
         }
         NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
-            .hint("the file names the commands to go on with; do not start this node again before"),
+            .hint("the file names the commands for recovery; run them before you start this node again"),
         NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),
         NodeError::OtherModule { .. } => Failure::from_error(Exit::Usage, &error)
             .hint("--beside-servers names servers that take part now; with such a module they are older than v0.10"),

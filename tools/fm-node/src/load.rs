@@ -104,8 +104,8 @@ fn other_federation(directory: &Path) -> Option<Failure> {
     let mut kinds: Vec<_> = config.modules.values().map(|kind| printable(kind)).collect();
     kinds.dedup();
     let message = format!(
-        "{} is a guardian of a federation of servers (modules {}), and load is made of transactions of the ledger that \
-         `fm-node dev` gives its federations as module {LEDGER}",
+        "{} is a guardian of a federation of servers (modules {}), and load consists of transactions of the ledger that \
+         the federations of `fm-node dev` have as module {LEDGER}",
         guardian.display(),
         kinds.join(", ")
     );

@@ -158,7 +158,7 @@ impl Guardian {
         // Without a last session, exit status 0 means that somebody stopped the guardian.
         if status.success() {
             self.state = State::Done;
-            return self.sessions.is_none().then(|| "stopped, as `fm-node shutdown` told it to".to_owned());
+            return self.sessions.is_none().then(|| "stopped on request of `fm-node shutdown`".to_owned());
         }
         self.quick_ends = if self.started.elapsed() < QUICKLY { self.quick_ends + 1 } else { 0 };
         let log = self.directory.join("log");

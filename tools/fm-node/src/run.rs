@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if let Some((user, group)) = owner_unlike_root(&arguments.data_dir)? {
         notes.push(format!(
             "this runs as root, and {} belongs to user {user}: its new files are root's, and nothing that runs as that user can \
-             go on with them; stop it, `chown -R {user}:{group}` the directory, and run it as user {user}",
+             use them; stop it, `chown -R {user}:{group}` the directory, and run it as user {user}",
             arguments.data_dir.display()
         ));
     }

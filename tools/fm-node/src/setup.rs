@@ -98,7 +98,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         "proven     {} sessions, each signed by a threshold of guardians",
         carried.sessions
     ))?;
-    output.line(&format!("ledger     {} accounts, made anew from these sessions", carried.accounts))?;
+    output.line(&format!("ledger     {} accounts, made again from these sessions", carried.accounts))?;
     let (rows, epochs) = (carried.rows_left_out, carried.epochs_left_out);
     output.line(&format!("left out   {rows} other rows of modules, {epochs} epoch(s) that nobody signed"))?;
     output.line(match guardian {
@@ -109,7 +109,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         "unknown    whether a node with this guardian's key runs anywhere else: two of them are a forker",
     )?;
     output.line(
-        "written: consensus.json, local.json, private.encrypt, private.salt; `fm-node run` goes on from here",
+        "written: consensus.json, local.json, private.encrypt, private.salt; `fm-node run` continues from here",
     )?;
     Ok(Exit::Done)
 }

@@ -177,7 +177,7 @@ fn summary(
                 .to_owned()
         }
         ("unproven", _) => {
-            "UNPROVEN: consistent in itself, and no signature of enough guardians is behind it".to_owned()
+            "UNPROVEN: consistent in itself, but not signed by enough guardians".to_owned()
         }
         (_, None) => "UNPINNED: consistent in itself; signatures not checked, no keys were given".to_owned(),
         (_, Some(keys)) => format!(

@@ -184,7 +184,7 @@ fn meaning(found: &Explanation) -> &'static str {
     match (found.change, found.item) {
         (DiffClass::OtherSignatures, _) => "the same content, other signatures stored",
         (DiffClass::Reordered, _) => "the same items in another order",
-        (DiffClass::ExtraTail, _) => "one list goes on where the other ends",
+        (DiffClass::ExtraTail, _) => "one list continues where the other ends",
         (DiffClass::MerkleMutation, _) => "other lists with the same header: signatures fit both",
         (DiffClass::Missing, _) => "one side has a hole there",
         (DiffClass::Shorter, _) => "one side ends before it; what it has is a beginning of the other",

@@ -37,7 +37,7 @@ pub enum EpochError {
     #[error(transparent)]
     Decode(#[from] DecodeError),
     /// The record decodes, and encodes to other bytes.
-    #[error("encoding the record again gives other bytes from byte {offset} on")]
+    #[error("encoding the record again results in other bytes from byte {offset} on")]
     NotReproducible {
         /// First byte that differs.
         offset: usize,

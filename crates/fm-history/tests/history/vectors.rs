@@ -84,7 +84,10 @@ fn a_record_of_unsorted_signatures_is_one_of_v0_2() {
     let unsorted = vectors.iter().find(|vector| vector.name.ends_with("signatures-unsorted.txt")).unwrap();
     // It decodes, but encodes to other bytes: hashes are taken from the stored ones, never from an encoding.
     let found = decode_exact::<SignedSession>(&unsorted.bytes(), Dialect::V0_2).unwrap_err();
-    assert_eq!(error(&found), "error: at byte 67: encoding the value again gives other bytes from here on");
+    assert_eq!(
+        error(&found),
+        "error: at byte 67: encoding the value again results in other bytes from here on"
+    );
 }
 
 #[test]

@@ -33,9 +33,9 @@ fn a_missing_row() {
     assert_eq!(found[0].code, Code::UnitRowsMissing);
     assert_eq!(at(&found[0]), "01060b");
     let text = &found[0].message;
-    assert!(text.contains("1 row(s) are missing, 10 to 10; behind them are 17 row(s)"), "{text}");
+    assert!(text.contains("1 row(s) are missing, 10 to 10; after them are 17 row(s)"), "{text}");
     assert!(
-        text.contains("17 unit(s) of rounds 11 to 27") && text.contains("reads nothing behind it"),
+        text.contains("17 unit(s) of rounds 11 to 27") && text.contains("reads nothing after it"),
         "{text}"
     );
     // Behind it every unit is out of its place.
@@ -43,7 +43,7 @@ fn a_missing_row() {
 
     let found = damaged("session-v0.5.0", 26, LATER, |rows| drop(rows.drain(20..23)));
     assert!(
-        found[0].message.contains("3 row(s) are missing, 20 to 22; behind them are 82 row(s)"),
+        found[0].message.contains("3 row(s) are missing, 20 to 22; after them are 82 row(s)"),
         "{}",
         found[0]
     );

@@ -68,10 +68,10 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     }
     let is_unconfirmed = verdict.keys.as_ref().is_some_and(KeySource::is_unconfirmed);
     let words = if is_unconfirmed {
-        "These keys lie in the data directory that was audited, and nobody confirmed them: whoever makes a history can put \
-         keys that fit it beside it. Compare them by another way (fm-verify keys), and audit again with --config."
+        "These keys lie in the data directory that was audited, and nobody confirmed them: anyone who makes a history can \
+         put keys that fit it beside it. Compare them by another way (fm-verify keys), and audit again with --config."
     } else if is_pinned {
-        "Whoever reads this must know by another way that these are the federation's keys: everything else here follows \
+        "The reader must know by another way that these are the federation's keys: everything else here follows \
          from them and from the signatures."
     } else {
         "Without keys the records were only compared with each other. Anybody can make records that fit together."
@@ -167,7 +167,8 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
         (
             "The way from old to new",
             if verdict.errors == 0 {
-                "The conversion rule was applied again to every old record, and gives the new database byte for byte."
+                "The conversion rule was applied again to every old record, and its result is the new \
+                 database, byte for byte."
                     .to_owned()
             } else {
                 "Errors were found: the new database is not shown to follow from the old records.".to_owned()
@@ -178,9 +179,7 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
             sealed(outcome).map_or_else(
                 || match outcome.seal.sealed {
                     None => "Nobody checked for signatures of guardians under the new sessions.".to_owned(),
-                    Some(_) => {
-                        "Not signed by the guardians yet; the old signatures stand behind them.".to_owned()
-                    }
+                    Some(_) => "Not signed by the guardians yet; the old signatures certify them.".to_owned(),
                 },
                 |sealed| format!("Sealed: {sealed}, every signature checked."),
             ),

@@ -51,7 +51,7 @@ pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
         }
     }
     page.close("svg");
-    page.svg("strip", buckets.len() * BAR, STRIP, &format!("what stands behind each {what}"));
+    page.svg("strip", buckets.len() * BAR, STRIP, &format!("what certifies each {what}"));
     for (place, bucket) in buckets.iter().enumerate() {
         strip(page, place, bucket, what);
     }
