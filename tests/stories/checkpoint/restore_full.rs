@@ -1,4 +1,5 @@
-//! A restore on a real disk that is nearly full: told, nothing left, the old database as it was; with room it goes on.
+//! A restore on a real disk that is nearly full: it is reported, nothing is left, the old database is
+//! unchanged; with room, the restore continues.
 
 use std::ffi::OsString;
 use std::fs;
