@@ -72,7 +72,7 @@ impl Dev {
             if let Some(status) = self.child.try_wait().expect("its state can be asked for") {
                 return status.code();
             }
-            assert!(start.elapsed() < PATIENCE, "it goes on:\n{}", self.printed());
+            assert!(start.elapsed() < PATIENCE, "it still runs:\n{}", self.printed());
             thread::sleep(Duration::from_millis(20));
         }
     }

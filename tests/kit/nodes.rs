@@ -157,7 +157,7 @@ impl Nodes {
             }
             thread::sleep(Duration::from_millis(50));
         }
-        panic!("guardian {peer} goes on:\n{}", self.log(peer));
+        panic!("guardian {peer} still runs:\n{}", self.log(peer));
     }
 
     /// Sends a guardian a request, with its password; returns its answer and exit status.

@@ -147,7 +147,11 @@ fn pruning_never_takes_the_last_good_one() {
             .exits(0)
             .verdict()
     };
-    assert_eq!(keep("1")["removed"].as_array().map(Vec::len), Some(1), "what is behind the only good one");
+    assert_eq!(
+        keep("1")["removed"].as_array().map(Vec::len),
+        Some(1),
+        "what is older than the only good one"
+    );
     assert_eq!(names(&directory), ["23", "24"]);
     let none = keep("0");
     assert!(none["last_good"].as_str().is_some_and(|path| path.ends_with("23")), "{none}");

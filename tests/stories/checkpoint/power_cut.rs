@@ -115,7 +115,7 @@ fn what_was_not_synced_is_lost() {
         fs::rename(path("renamed"), path("other")).expect("a name");
         disk.cut();
         let read = |name: &str| fs::read_to_string(disk.path().join(name)).ok();
-        assert_eq!(read("replaced").as_deref(), Some(""), "the disk keeps what it was not told to");
+        assert_eq!(read("replaced").as_deref(), Some(""), "the disk keeps what was not synced");
         assert_eq!((read("renamed").as_deref(), read("other")), (Some("old"), None));
         assert_eq!(read("created"), None);
     });

@@ -20,7 +20,7 @@ fn standstill(nodes: &Nodes, peer: usize) -> u64 {
         }
         before = now;
     }
-    panic!("guardian {peer} goes on without a majority");
+    panic!("guardian {peer} continues without a majority");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn refused(run: Run, said: &str, target: &Path) {
     let run = run.exits(3);
     assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
     assert!(run.stderr.contains("night/a.fmar"), "which object it was: {}", run.stderr);
-    assert!(run.stderr.lines().count() < 5, "told once: {}", run.stderr);
+    assert!(run.stderr.lines().count() < 5, "reported once: {}", run.stderr);
     assert!(!target.exists() && !partial_of(target).exists(), "something was left at {}", target.display());
 }
 
