@@ -113,7 +113,7 @@ fn the_first_difference_is_named_and_who_is_off() {
     assert!(sources.iter().all(|source| source["off_since"].is_null()), "{sources:?}");
     let text = checkpoint!("compare", late, peer(0)).exits(1).stdout;
     assert!(text.contains("apart      1, since session 20") && !text.contains("\noff "), "{text}");
-    assert!(text.contains("which of the 2 is off is not known"), "{text}");
+    assert!(text.contains("which of the 2 differs is not known"), "{text}");
     let text = checkpoint!("compare", late, peer(0), early, peer(1)).exits(1).stdout;
     for line in
         ["together   1, 3", "apart      2, since session 7", "apart      0, since session 20", "no majority"]

@@ -102,7 +102,7 @@ fn a_checkpoint_has_the_rows_of_the_database() {
     let again = checkpoint!("create", "--data-dir", directory, "--to", linked).exits(2);
     assert!(again.sentence().contains("already exists"), "{}", again.stderr);
     let inside = checkpoint!("create", "--data-dir", directory, "--to", database.join("x")).exits(2);
-    assert!(inside.sentence().contains("lie in each other"), "{}", inside.stderr);
+    assert!(inside.sentence().contains("and the source is never written"), "{}", inside.stderr);
     let old = home.path().join("old");
     checkpoint!("create", "--data-dir", hbbft("peer-0"), "--to", old).exits(0);
     assert!(rows(&old) == rows(&hbbft("peer-0").join("database")));

@@ -239,5 +239,5 @@ fn nothing_is_overwritten() {
         fs::remove_file(&out).expect("the file");
     }
     let run = run(&dir.join("inside")).exits(2);
-    assert!(run.sentence().contains("lie in each other"), "{}", run.stderr);
+    assert!(run.sentence().contains("and the source is never written"), "{}", run.stderr);
 }

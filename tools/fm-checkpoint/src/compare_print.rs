@@ -63,13 +63,13 @@ pub(crate) fn print(
         }
         (None, _) => format!("verdict    EQUAL: the {all} histories are one, as far as each goes"),
         (Some(session), Some(group)) => format!(
-            "verdict    DIFFERENT from session {} on; {} of {all} are together",
+            "verdict    DIFFERENT from session {} on; {} of {all} agree",
             group_digits(session),
             comparison.groups[group].len()
         ),
         (Some(session), None) => {
             format!(
-                "verdict    DIFFERENT from session {} on, and no majority: which of the {all} is off is not known; \
+                "verdict    DIFFERENT from session {} on, and no majority: which of the {all} differs is not known; \
                  `fm-verify` says which of them the guardians signed",
                 group_digits(session)
             )

@@ -99,7 +99,7 @@ fn move_away(arguments: &MoveArgs, output: &mut Output) -> Result<Exit, Failure>
 fn print_plan(output: &mut Output, dir: &DataDir, plan: &MovePlan) -> Result<(), Failure> {
     let marker = &plan.marker;
     if plan.is_begun {
-        return output.line(&format!("going on from the step {:?}", marker.step.name()));
+        return output.line(&format!("continuing from the step {:?}", marker.step.name()));
     }
     output.line(&format!(
         "move       guardian {}, sessions 0 to {}, out of {}",

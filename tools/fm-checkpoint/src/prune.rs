@@ -89,14 +89,14 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
         output.line(&format!("{removes}  {} (left unfinished by a run that was killed)", path.display()))?;
     }
     if let Some(path) = &pruned.last_good {
-        output.line(&format!("{} is the last good one, and stays against the rule", path.display()))?;
+        output.line(&format!("{} is the last good one, and is kept despite the rule", path.display()))?;
     }
     if let Some(reason) = reason {
-        let nothing = if arguments.dry_run { "nothing would go" } else { "nothing was removed" };
+        let nothing = if arguments.dry_run { "nothing would be removed" } else { "nothing was removed" };
         output.line(&format!("none is known to be good, so {nothing}: {reason}"))?;
     }
     if !pruned.is_satisfied {
-        output.line("there is less space than asked for, and nothing more that may go")?;
+        output.line("there is less space than asked for, and nothing more may be removed")?;
     }
     of_failed(&pruned.failed, arguments.dry_run).map_or(Ok(exit), Err)
 }

@@ -119,7 +119,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
             return Err(unfinished(&journal));
         }
         Some(journal) if !arguments.dry_run => {
-            say(arguments.json, output, &format!("going on from the step {:?}", journal.step.name()))?;
+            say(arguments.json, output, &format!("continuing from the step {:?}", journal.step.name()))?;
             restore.resume(&dir, journal, control)?
         }
         _ => {

@@ -204,9 +204,7 @@ pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(),
     print_lost(output, plan)?;
     print_equivocation(output, plan)?;
     if let Some(loss) = &plan.permanent_loss {
-        output.line(&format!(
-            "FOR EVER   this federation has one guardian, so that nobody can give again: {loss}"
-        ))?;
+        output.line(&format!("FOR EVER   this federation has one guardian, so nobody else has {loss}"))?;
     } else if plan.alone && plan.old.condition == "missing" {
         output.line(
             "FOR EVER   this federation has one guardian, and there is no old database: whatever came after the restored \
@@ -397,7 +395,7 @@ fn far_guard(plan: &PlanLine<'_>) -> Option<String> {
     let (sessions, days) = (group_digits(beyond), group_digits(beyond / SESSIONS_A_DAY));
     Some(format!(
         "that is {sessions} sessions beyond session {}, the newest one known here: at three minutes a session this guardian \
-         keeps still for {days} day(s)",
+         stays silent for {days} day(s)",
         group_digits(known)
     ))
 }

@@ -90,7 +90,7 @@ fn after_restore(status: &Status) -> String {
     let server = format!("fedimintd when the others have finished session {until}");
     match &status.reached {
         Some(Reached::Sessions(finished)) if *finished > guard.until_session => {
-            format!("nothing: session {until} is finished, the guard keeps nothing back any more")
+            format!("nothing: session {until} is finished, the guard has no effect any more")
         }
         Some(Reached::Running) => {
             format!(

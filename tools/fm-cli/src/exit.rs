@@ -192,7 +192,7 @@ impl From<AuditError> for Failure {
             AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; no partial result remains")
                 .hint("run the same command again to do it whole"),
             AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
-                "`fm-verify` says what else is wrong; to use the archive all the same, give the file itself",
+                "`fm-verify` says what else is wrong; to use the archive nevertheless, give the file itself",
             ),
             AuditError::Increment { .. } => Self::from_error(Exit::Usage, &error)
                 .hint("`fm-checkpoint verify ARCHIVE --base BASE` proves it together with that archive"),

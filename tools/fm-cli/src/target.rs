@@ -30,7 +30,7 @@ pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
         let touches = |path: &PathBuf| path.starts_with(&source_path) || source_path.starts_with(path);
         if written.iter().any(touches) {
             let message = format!(
-                "{} (or its .partial) and the source {} lie in each other, and the source is never written",
+                "{} (or its .partial) lies in the source {} or contains it, and the source is never written",
                 target.display(),
                 source.display()
             );

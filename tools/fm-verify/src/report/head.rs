@@ -204,7 +204,7 @@ pub(super) fn limits(page: &mut Page, judgement: &Judgement<'_>) {
     page.tag("h2", "", "What this does not say");
     page.open("ul", "");
     let mut limits = vec![
-        "That the history ends where this copy of it ends: only other guardians can tell that it was cut back.",
+        "That the history ends where this copy of it ends: only other guardians can show that it was cut back.",
         "Anything about the guardian's own records beside the history (module data, the open session): no signature \
          covers them.",
     ];
@@ -215,7 +215,8 @@ pub(super) fn limits(page: &mut Page, judgement: &Judgement<'_>) {
         limits.push("That all signatures are good: some, chosen by chance, were checked.");
     }
     if judgement.is_epochs {
-        limits.push("Which guardians signed an epoch: its signature is made together, and does not tell.");
+        limits
+            .push("Which guardians signed an epoch: its signature is made together, and does not show them.");
     }
     limits.into_iter().for_each(|limit| page.tag("li", "", limit));
     page.close("ul");
