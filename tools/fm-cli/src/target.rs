@@ -11,7 +11,7 @@ use crate::{Exit, Failure};
 /// own source, which is never written.
 ///
 /// # Errors
-/// If the target is refused or cannot be looked at.
+/// If the target is refused.
 pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
     let parent = directory_of(target);
     let real_parent = parent.canonicalize().ok().filter(|parent| parent.is_dir());

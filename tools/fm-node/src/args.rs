@@ -54,7 +54,8 @@ pub(crate) struct RunArgs {
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Start with an empty database if the directory has no database. For a guardian that never ran before, or lost its database.
+    /// Start with an empty database if the directory has no database. For a guardian that never ran before, or
+    /// lost its database.
     #[arg(long, env = "FM_NEW", value_parser = FalseyValueParser::new())]
     pub(crate) new: bool,
     /// Make no units up to this session, where the database may be older than what this guardian signed: the highest session
