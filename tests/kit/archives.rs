@@ -1,4 +1,4 @@
-//! Archives looked at and changed from outside.
+//! Reads and changes archives from outside.
 
 use std::fs;
 use std::path::Path;
@@ -6,19 +6,19 @@ use std::path::Path;
 use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
 use fm_rows::Row;
 
-/// All records of an archive.
+/// Returns all records of an archive.
 pub fn records_of(archive: &Path) -> Vec<Row> {
     let mut reader = ArchiveReader::open_path(archive).expect("the archive can be opened");
     reader.range(&[]).collect::<Result<_, _>>().expect("the records can be read")
 }
 
-/// What an archive says of itself under a name.
+/// Returns the value of a name in an archive's metadata.
 pub fn metadata_of(archive: &Path, name: &str) -> Option<String> {
     let reader = ArchiveReader::open_path(archive).expect("the archive can be opened");
     reader.metadata().get(name).map(str::to_owned)
 }
 
-/// Writes a copy of an archive: other metadata, other records, other frames, whole in itself.
+/// Writes a copy of an archive with other metadata, other records or other frames, whole in itself.
 pub fn rewritten(
     from: &Path,
     to: &Path,

@@ -1,4 +1,5 @@
-//! A remote party at a guardian's interface that has no password and no manners: it says what it likes and reads nothing.
+//! A remote party at a guardian's interface without a password or restraint: it sends what it likes and reads
+//! nothing.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -6,14 +7,14 @@ use std::time::Duration;
 
 use tokio::net::TcpSocket;
 
-/// A WebSocket that nobody reads from unless told to.
+/// A WebSocket from which nothing is read unless the test asks for it.
 pub struct Attacker(TcpStream);
 
 impl Attacker {
-    /// Connects to a host and port of this machine, from an address of it (any of 127.0.0.0/8).
+    /// Connects to a host and port of this machine from one of its addresses (any of 127.0.0.0/8).
     ///
     /// # Errors
-    /// If it is not let in.
+    /// If the connection is refused.
     pub fn connect(to: &str, from: [u8; 4]) -> io::Result<Self> {
         let to: SocketAddr = to.parse().map_err(io::Error::other)?;
         let dial = async {
@@ -40,10 +41,10 @@ impl Attacker {
         Ok(Self(stream))
     }
 
-    /// Says a text, as one frame with a mask of zeros.
+    /// Sends a text as one frame with a mask of zeros.
     ///
     /// # Errors
-    /// If the other side is gone, or takes nothing.
+    /// If the other side is gone, or accepts nothing.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
         let mut frame = vec![0x81];
         match text.len() {
@@ -58,15 +59,15 @@ impl Attacker {
         self.0.write_all(&frame)
     }
 
-    /// Asks something, with that id and those parameters as JSON.
+    /// Sends a request with that id and those parameters as JSON.
     ///
     /// # Errors
-    /// As above.
+    /// If the other side is gone, or accepts nothing.
     pub fn ask(&mut self, id: &str, method: &str, params: &str) -> io::Result<()> {
         self.say(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#))
     }
 
-    /// Whether the other side has closed the connection; what it said meanwhile is thrown away.
+    /// Checks whether the other side has closed the connection, and discards what it sent meanwhile.
     pub fn is_closed(&mut self) -> bool {
         if self.0.set_nonblocking(true).is_err() {
             return true;

@@ -1,4 +1,4 @@
-//! Where the programs are, and that they are those of this source tree.
+//! Finds the programs, and checks that they were built from this source tree.
 
 use std::env;
 use std::fs;
@@ -10,10 +10,10 @@ const HELP: &str =
     "run `cargo build --release --workspace` first (or set FM_BIN_DIR to where the programs are)";
 const PROGRAMS: [&str; 5] = ["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify", "fm-forge"];
 
-/// The path of a program.
+/// Returns the path of a program.
 ///
-/// `FM_BIN_DIR` names the directory; without it that is the one that cargo built this test in, and a program
-/// older than the source is refused.
+/// `FM_BIN_DIR` names the directory. Without it, the directory is the one that cargo built this test in, and
+/// a program older than the source is refused.
 pub fn binary(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(find).join(name)
@@ -44,12 +44,12 @@ fn written(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The files that a program was made from, as cargo lists them beside it; a commit alone changes no more than what
-/// `--version` says.
+/// Returns the files that a program was made from, as cargo lists them beside it; a commit alone changes only
+/// the output of `--version`.
 fn sources(program: &Path) -> Vec<PathBuf> {
     let list = program.with_extension("d");
     let Ok(text) = fs::read_to_string(&list) else { panic!("{} is missing: {HELP}", list.display()) };
-    // `program: source source …`, a space inside a path behind a backslash.
+    // `program: source source …`; a space inside a path has a backslash before it.
     let sources = text.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
     let sources = sources.split_whitespace().map(|source| PathBuf::from(source.replace('\0', " ")));
     sources.filter(|source| !source.iter().any(|part| part == ".git")).collect()

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The browser to look with: `FM_TEST_BROWSER`, or a Chromium that is installed.
+/// Returns the browser: `FM_TEST_BROWSER`, or an installed Chromium.
 pub fn browser() -> Option<PathBuf> {
     if let Some(named) = env::var_os("FM_TEST_BROWSER") {
         return Some(named.into());
@@ -19,9 +19,10 @@ pub fn browser() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// What a browser makes of a page at this width: how far its boxes reach, its colours and scripts, and what `more` asks.
+/// Renders a page at this width and returns how far its boxes reach, its colours and scripts, and what `more`
+/// asks for.
 pub fn look(browser: &Path, page: &str, width: u32, dark: bool, boxes: &str, more: &str) -> Value {
-    // The page allows no script, so a copy is asked, without that rule and with a question at its end.
+    // The page allows no script, so the test uses a copy without that rule and with a query at its end.
     let question = format!(
         "<script>const e=document.documentElement,b=getComputedStyle(document.body),\
          w=[...document.querySelectorAll('{boxes}')].map(x=>x.getBoundingClientRect());\

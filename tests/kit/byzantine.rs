@@ -1,9 +1,10 @@
 //! A guardian that misbehaves with its real keys: for stories, never shipped.
 //!
-//! It orders with two copies of itself, each linked to another part of the federation: so it makes two units of a round
-//! (forks). Both sign wrong headers and propose garbage; in every fourth session only one of them does, so that its units
-//! are ordered. In every fourth it floods instead: what it heard before, bytes that are nothing, and messages that are too
-//! long; in every fourth it holds its links and takes nothing. Its interface says what it likes, and gives mutated outcomes.
+//! It orders with two copies of itself, each linked to another part of the federation, so it makes two units
+//! of a round (forks). Both sign wrong headers and propose garbage; in every fourth session only one of them
+//! does, so that its units are ordered. In every fourth session it floods instead: with what it heard before,
+//! with meaningless bytes, and with messages that are too long. In every fourth it holds its links and reads
+//! nothing. Its interface says what it likes, and returns mutated outcomes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,27 +27,27 @@ use tokio::time::{sleep, timeout};
 
 use crate::mutated::Mutator;
 
-/// What it does in a session, in turn.
+/// The number of ways in which it misbehaves, in turn by session.
 const CRIMES: u64 = 4;
 const LOOK_AFTER: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Messages that are kept to be sent again.
+/// The number of messages that are kept to be sent again.
 const MOST_HEARD: usize = 3000;
 
-/// How often it did what.
+/// Counts of what it did.
 #[derive(Debug, Default)]
 pub struct Crimes {
-    /// Units for which it was asked by one of its copies.
+    /// Units that its copies requested.
     pub units: AtomicU64,
     /// Messages of a flood.
     pub flood: AtomicU64,
-    /// Sessions in which it took nothing.
+    /// Sessions in which it read nothing.
     pub stalled: AtomicU64,
-    /// Mutated outcomes that it gave.
+    /// Mutated outcomes that it returned.
     pub mutated: AtomicU64,
 }
 
-/// The guardian; it ends when this goes.
+/// The guardian; it ends when this value is dropped.
 pub struct Byzantine {
     /// What it did so far.
     pub crimes: Arc<Crimes>,
@@ -54,7 +55,8 @@ pub struct Byzantine {
 }
 
 impl Byzantine {
-    /// Starts guardian 0 of a federation with the files in that directory; `near` hears one copy, all others the other.
+    /// Starts guardian 0 of a federation with the files in that directory; `near` hears one copy, all others
+    /// the other.
     pub fn start(directory: &Path, password: &str, near: &[u16]) -> Self {
         let config = Arc::new(NodeConfig::read(directory, password).expect("a guardian's files"));
         assert_eq!(
@@ -91,7 +93,7 @@ impl Drop for Byzantine {
     }
 }
 
-/// Tells how many sessions an honest guardian has finished.
+/// Publishes how many sessions an honest guardian has finished.
 pub(crate) async fn follow(url: String, tell: watch::Sender<u64>) {
     let mut client = None;
     loop {
@@ -107,7 +109,7 @@ pub(crate) async fn follow(url: String, tell: watch::Sender<u64>) {
     }
 }
 
-/// Units in memory: it forgets what it signed whenever it likes.
+/// Units in memory only: it forgets what it signed whenever it likes.
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<Vec<u8>>);
 
@@ -122,7 +124,7 @@ impl UnitLog for Memory {
     }
 }
 
-/// What the links of guardian 0 to some of the others are made from.
+/// Returns the setup of guardian 0's links to some of the others.
 pub(crate) fn setup(config: &NodeConfig, hears: &[u16]) -> Setup {
     let certificate = |peer| config.certificate(peer).expect("a certificate");
     let others: BTreeMap<u16, Other> = hears
@@ -138,7 +140,7 @@ pub(crate) fn setup(config: &NodeConfig, hears: &[u16]) -> Setup {
     Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others, sign_of_life }
 }
 
-/// Guardian 0 over those links.
+/// Creates guardian 0 over those links.
 pub(crate) fn member(config: &NodeConfig, peers: Arc<Peers>, incoming: Incoming) -> Member {
     Member {
         me: 0,
@@ -184,12 +186,12 @@ impl Copy {
         }
     }
 
-    /// Orders like an honest guardian, as one of two.
+    /// Orders like an honest guardian, as one of the two copies.
     async fn fork(&self, member: &Member, session: u64, finished: &mut watch::Receiver<u64>) {
         let log = Arc::new(Memory::default());
         let mut aleph = Session::start(member, session, log, self.proposals(session)).expect("a session");
         let is_over = async {
-            // An error is the end of this guardian.
+            // An error ends this guardian.
             let _ = finished.wait_for(|count| *count > session).await;
         };
         tokio::select! {
@@ -200,8 +202,8 @@ impl Copy {
         sleep(LOOK_AFTER).await;
     }
 
-    /// In turn: a transaction that only this copy has, bytes that are no batch, a batch of an unknown module, a
-    /// signature over a header that is nobody's, and one that is none.
+    /// Proposes, in turn: a transaction that only this copy has, bytes that are not a batch, a batch of an
+    /// unknown module, a signature over a header that is nobody's, and bytes that are not a signature.
     fn proposals(&self, session: u64) -> Proposals {
         let (config, crimes, number) = (self.config.clone(), self.crimes.clone(), self.number);
         Box::new(move || {
@@ -225,7 +227,8 @@ impl Copy {
         })
     }
 
-    /// Sends what it heard again and again, with and without a changed byte, and worse, as fast as the links take it.
+    /// Sends what it heard again and again, with and without a changed byte, and worse, as fast as the links
+    /// accept it.
     async fn flood(&self, member: &Member, heard: &mut Vec<Vec<u8>>) {
         let mut incoming = member.incoming.lock().await;
         let mut turn = 0;
@@ -256,7 +259,7 @@ impl Copy {
         }
     }
 
-    /// Keeps its links, takes nothing and says nothing.
+    /// Keeps its links, reads nothing and sends nothing.
     async fn stall(&self) {
         self.crimes.stalled.fetch_add(1, Relaxed);
         std::future::pending::<()>().await;

@@ -15,7 +15,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is right.
+    /// Creates a clock that is right.
     #[expect(clippy::new_without_default, reason = "it makes a file")]
     pub fn new() -> Self {
         let clock = Self { home: tempfile::tempdir().expect("there is room for a file") };
@@ -24,8 +24,8 @@ impl Clock {
         clock
     }
 
-    /// By how many seconds the time of day is wrong, and how many seconds the clock that never goes back has gone too
-    /// far.
+    /// Sets by how many seconds the time of day is wrong, and by how many seconds the monotonic clock is
+    /// ahead.
     pub fn set(&self, time_of_day: i64, steady: i64) {
         let file = File::options().write(true).open(self.path()).expect("the clock's file");
         let both = [time_of_day.to_ne_bytes(), steady.to_ne_bytes()].concat();

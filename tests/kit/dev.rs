@@ -1,4 +1,4 @@
-//! `fm-node dev` as it runs: what it prints, the guardians that it started, signals.
+//! A running `fm-node dev`: its output, the guardians that it started, and signals.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +14,7 @@ use crate::{binary, command};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The program; it is killed when this goes.
+/// The program; it is killed when this value is dropped.
 pub struct Dev {
     child: Child,
     printed: Arc<Mutex<String>>,
@@ -36,12 +36,12 @@ impl Dev {
         Self { child, printed }
     }
 
-    /// What it printed so far.
+    /// Returns what it printed so far.
     pub fn printed(&self) -> String {
         self.printed.lock().expect("nobody panics with it").clone()
     }
 
-    /// Waits until it has printed that so often.
+    /// Waits until it has printed that text this many times.
     #[track_caller]
     pub fn wait_for(&self, what: &str, times: usize) {
         let start = Instant::now();
@@ -51,7 +51,7 @@ impl Dev {
         }
     }
 
-    /// The processes that it started and that still run.
+    /// Returns the processes that it started and that still run.
     pub fn guardians(&self) -> Vec<i32> {
         let processes = fs::read_dir("/proc").expect("a list of processes");
         let numbers = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -59,12 +59,12 @@ impl Dev {
         numbers.filter(|number| parent(*number) == Some(own)).collect()
     }
 
-    /// Sends a signal to it alone.
+    /// Sends a signal to the program alone.
     pub fn signal(&self, signal: Signal) {
         send(i32::try_from(self.child.id()).expect("a process id"), signal);
     }
 
-    /// Its exit status, once it has ended; none if a signal ended it.
+    /// Returns its exit status once it has ended; none if a signal ended it.
     #[track_caller]
     pub fn ended(&mut self) -> Option<i32> {
         let start = Instant::now();
@@ -72,7 +72,7 @@ impl Dev {
             if let Some(status) = self.child.try_wait().expect("its state can be asked for") {
                 return status.code();
             }
-            assert!(start.elapsed() < PATIENCE, "it goes on:\n{}", self.printed());
+            assert!(start.elapsed() < PATIENCE, "it still runs:\n{}", self.printed());
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -80,7 +80,7 @@ impl Dev {
 
 impl Drop for Dev {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -91,15 +91,15 @@ pub fn send(process: i32, signal: Signal) {
     kill_process(Pid::from_raw(process).expect("a process id"), signal).expect("it can be signalled");
 }
 
-/// Whether a process runs.
+/// Checks whether a process runs.
 pub fn runs(process: i32) -> bool {
     parent(process).is_some()
 }
 
-/// The parent of a process; none if there is no such process, or only its entry is left.
+/// Returns the parent of a process; none if there is no such process, or if only its entry is left.
 fn parent(process: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // Its name, in parentheses, may hold anything.
+    // The process's name, in parentheses, may hold anything.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
     (state != "Z").then(|| fields.next()?.parse().ok()).flatten()

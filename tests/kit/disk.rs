@@ -1,7 +1,7 @@
 //! A small disk for a job to fill: a tmpfs in a mount namespace of its own.
 
-/// Mounts a disk with options `$1` at `$2`, runs `"$@"` from the fourth on, prints what it left and then runs it
-/// again on the grown disk, leaving a copy of the result in `$3`.
+/// Mounts a disk with options `$1` at `$2`, runs `"$@"` from the fourth on, prints what it left, and runs it
+/// again on the grown disk. Leaves a copy of the result in `$3`.
 pub const ON_A_SMALL_DISK: &str = r#"
 unshare -rm true || { echo "no private mount namespace: unshare -rm is not permitted here" >&2; exit 99; }
 exec unshare -rm sh -c '
@@ -16,8 +16,9 @@ exec unshare -rm sh -c '
 ' sh "$@"
 "#;
 
-/// Copies the guardian `$1` to a disk of its own at `$2` that has `$3` KiB of room left, runs `"$@"` from the fifth on,
-/// prints what is there then, and runs it again where there is room, leaving a copy of the database in `$4`.
+/// Copies the guardian `$1` to a disk of its own at `$2` with `$3` KiB of room left, runs `"$@"` from the
+/// fifth on, prints what is there then, and runs it again with enough room. Leaves a copy of the database in
+/// `$4`.
 pub const ON_A_NEARLY_FULL_DISK: &str = r#"
 unshare -rm true || { echo "no private mount namespace: unshare -rm is not permitted here" >&2; exit 99; }
 exec unshare -rm sh -c '

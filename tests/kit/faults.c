@@ -3,8 +3,8 @@
  * the program is killed there ("kill") or finds the disk full from there on ("full"). FAULT_KIND can also say what the
  * file system lacks: locks ("no-locks"), or directories that can be synced ("no-directory-sync").
  *
- * FAULT_CLOCK names a file with two numbers of 8 bytes each: seconds by which the time of day, and the clock that only
- * goes forward, are wrong while the program runs.
+ * FAULT_CLOCK names a file with two numbers of 8 bytes each: the seconds by which the time of day and the monotonic
+ * clock are wrong while the program runs.
  *
  * A change is a file or directory made, written to, synced, renamed or removed, through the C library. */
 #define _GNU_SOURCE
@@ -35,7 +35,7 @@ static int is_kind(const char *name) {
     return kind && strcmp(kind, name) == 0;
 }
 
-/* Whether the disk is full for this change; `takes` says whether it needs room at all. */
+/* Checks whether the disk is full for this change; `takes` says whether the change needs room. */
 static int is_full(const char *path, int takes) {
     const char *root = getenv("FAULT_ROOT"), *skip = getenv("FAULT_SKIP"), *at = getenv("FAULT_AT");
     if (!path || !root || !at || strncmp(path, root, strlen(root)) != 0) return 0;
@@ -144,7 +144,7 @@ int open(const char *path, int flags, ...) {
     return real(path, flags, mode);
 }
 
-/* The kernel is asked directly: whatever looks up a function may ask for the time itself. */
+/* Calls the kernel directly: the lookup of a function may ask for the time itself. */
 static const volatile long *clock_shift(void) {
     static const volatile long none[2], *shift;
     const volatile long *known = __atomic_load_n(&shift, __ATOMIC_ACQUIRE);

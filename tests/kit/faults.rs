@@ -1,6 +1,6 @@
 //! Programs that are ended, or whose disk is full, at exactly one of their changes to the disk.
 //!
-//! The programs are those that are shipped: a small library of C is loaded into them and counts what they do.
+//! These are the shipped programs: a small C library is loaded into them and counts their changes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use crate::{Run, binary, command};
 
-/// What happens to a program.
+/// The fault of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// SIGKILL in front of the change with this number, from 1.
+    /// SIGKILL before the change with this number, from 1.
     Kill(u32),
     /// No space from the change with this number on.
     Full(u32),
@@ -23,7 +23,7 @@ pub enum Fault {
     NoDirectorySync,
 }
 
-/// Runs one of our programs with a fault below a directory; paths with `skip` in them do not count.
+/// Runs one of our programs with a fault below a directory; paths that contain `skip` do not count.
 pub fn run_with_fault(
     program: &str,
     arguments: &[std::ffi::OsString],
@@ -36,8 +36,8 @@ pub fn run_with_fault(
     Run::from_output(format!("{program} {arguments:?} with {fault:?}"), output)
 }
 
-/// One of our programs that will have a fault below a directory; paths with `skip` in them do not count, if it is not
-/// empty.
+/// Returns a command for one of our programs with a fault below a directory; paths that contain `skip` do not
+/// count, unless it is empty.
 pub fn command_with_fault(program: &str, root: &Path, skip: &str, fault: Fault) -> Command {
     let (kind, at) = match fault {
         Fault::Kill(at) => ("kill", at),
@@ -51,7 +51,7 @@ pub fn command_with_fault(program: &str, root: &Path, skip: &str, fault: Fault) 
     command
 }
 
-/// The library, compiled once.
+/// Returns the library, compiled once.
 pub(crate) fn library() -> &'static Path {
     static LIBRARY: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = LIBRARY.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! Directories and databases seen from outside.
+//! Directories and databases, seen from outside.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +8,7 @@ use fm_rows::Row;
 use fm_store::ReadStore;
 use sha2::{Digest, Sha256};
 
-/// Every file and directory below a directory, by relative path, sorted.
+/// Returns every file and directory below a directory, by relative path, sorted.
 pub fn file_list(directory: &Path) -> Vec<PathBuf> {
     fn visit(base: &Path, directory: &Path, list: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).expect("the directory can be read") {
@@ -25,7 +25,7 @@ pub fn file_list(directory: &Path) -> Vec<PathBuf> {
     list
 }
 
-/// A digest of everything that a directory is: its files' names, bytes and times of change.
+/// Returns a digest of a directory: the names, bytes and modification times of its files.
 pub fn digest(directory: &Path) -> String {
     let mut hasher = Sha256::new();
     for relative in file_list(directory) {
@@ -40,7 +40,7 @@ pub fn digest(directory: &Path) -> String {
     hex::encode(hasher.finalize())
 }
 
-/// Copies a directory to one that does not exist.
+/// Copies a directory to a path that does not exist.
 pub fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("the directory can be made");
     for relative in file_list(from) {
@@ -53,19 +53,19 @@ pub fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// All rows of a database.
+/// Returns all rows of a database.
 pub fn rows(database: &Path) -> Vec<Row> {
     let store = ReadStore::open(database).expect("the database can be opened");
     store.scan().collect::<Result<_, _>>().expect("the rows can be read")
 }
 
-/// The rows of a database whose keys begin with a byte.
+/// Returns the rows of a database whose keys begin with a byte.
 pub fn rows_under(database: &Path, prefix: u8) -> Vec<Row> {
     let store = ReadStore::open(database).expect("the database can be opened");
     store.scan_prefix(&[prefix]).collect::<Result<_, _>>().expect("the rows can be read")
 }
 
-/// Where the unfinished work for a target is.
+/// Returns the path of the unfinished work for a target.
 pub fn partial_of(target: &Path) -> PathBuf {
     let mut name = OsString::from(target);
     name.push(".partial");

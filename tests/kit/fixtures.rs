@@ -11,25 +11,25 @@ use tempfile::TempDir;
 pub const DAMAGED: [&str; 4] =
     ["bad-a-swapped-signature", "bad-b-item-byte", "bad-c1-last-hash", "bad-d-missing-epoch"];
 
-/// A path below `fixtures/`.
+/// Returns a path below `fixtures/`.
 pub fn fixture(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(path);
     assert!(path.exists(), "the fixture {} is missing", path.display());
     path
 }
 
-/// A data directory of the real v0.1.5 federation.
+/// Returns a data directory of the real v0.1.5 federation.
 pub fn hbbft(name: &str) -> PathBuf {
     fixture("hbbft-v0.1.5").join(name)
 }
 
-/// What the code of v0.1.5 says of one of its databases.
+/// Returns what the code of v0.1.5 says of one of its databases.
 pub fn truth(name: &str) -> Value {
     let text = fs::read_to_string(hbbft(name).join("truth.json")).expect("the fixture has a truth.json");
     serde_json::from_str(&text).expect("truth.json is JSON")
 }
 
-/// The upstream snapshots, by name.
+/// Returns the upstream snapshots, by name.
 pub fn snapshots() -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(fixture("upstream-snapshots")).expect("the snapshots can be listed");
     let mut snapshots: Vec<_> = entries
@@ -41,7 +41,7 @@ pub fn snapshots() -> Vec<(String, PathBuf)> {
     snapshots
 }
 
-/// A keys file for the epoch keys of a truth.json or of a forge.
+/// Returns a keys file for the epoch keys of a truth.json or of a forge.
 pub fn keys_of(coefficients: &[[u8; 48]]) -> String {
     let keys: Vec<String> = coefficients.iter().map(hex::encode).collect();
     json!({ "epoch_pk_set": keys }).to_string()
@@ -52,7 +52,7 @@ pub struct Federation {
     home: TempDir,
     /// What was forged.
     pub forged: Forged,
-    /// How.
+    /// The parameters.
     pub spec: ForgeSpec,
 }
 
@@ -64,29 +64,29 @@ impl Federation {
         Self { home, forged, spec }
     }
 
-    /// Forges one that is small and has all kinds of items: signed and covered epochs, and a tip.
+    /// Forges a small federation with all kinds of items: signed and covered epochs, and a tip.
     pub fn small(epochs: u64) -> Self {
         let spec =
             ForgeSpec { epochs, items_per_epoch: 6, body_bytes: 24, gap_every: 7, ..ForgeSpec::default() };
         Self::new(spec)
     }
 
-    /// The guardian's data directory, with `database` and `consensus.json`.
+    /// Returns the guardian's data directory, with `database` and `consensus.json`.
     pub fn guardian(&self) -> PathBuf {
         self.home.path().join("guardian")
     }
 
-    /// Its database.
+    /// Returns its database.
     pub fn database(&self) -> PathBuf {
         self.guardian().join("database")
     }
 
-    /// The file with the keys.
+    /// Returns the file with the keys.
     pub fn config(&self) -> PathBuf {
         self.guardian().join("consensus.json")
     }
 
-    /// A path beside the guardian's directory, for whatever a test makes.
+    /// Returns a path beside the guardian's directory, for anything that a test makes.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }

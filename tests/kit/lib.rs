@@ -1,6 +1,6 @@
-//! What the stories share: the programs as processes, the fixtures, and looks into directories from outside.
+//! What the stories share: the programs as processes, the fixtures, and views of directories from outside.
 //!
-//! Nothing in here knows how the programs work: they are started, and judged by what they say and leave behind.
+//! Nothing in here knows how the programs work: they are started, and judged by what they say and leave.
 
 mod archives;
 mod attacker;

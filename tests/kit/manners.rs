@@ -1,5 +1,5 @@
-//! What stores do beside keeping objects: conditions, rights, lists of uploads, refusals, and silence. The store of the
-//! tests has none of them by itself.
+//! Behaviour of stores in addition to keeping objects: conditions, rights, lists of uploads, refusals, and
+//! silence. By default, the store of the tests has none of it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,25 +12,25 @@ use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use s3s_fs::FileSystem;
 
-/// How a store behaves; a test changes it while it runs.
+/// The behaviour of a store; a test changes it while the store runs.
 #[derive(Default)]
 pub struct Manners {
-    /// It heeds `If-None-Match: *` and `If-Match`.
+    /// It honours `If-None-Match: *` and `If-Match`.
     pub has_conditions: AtomicBool,
     /// Nobody may remove objects.
     pub refuses_removal: AtomicBool,
     /// Nobody may write.
     pub refuses_writing: AtomicBool,
-    /// It keeps what it is to say about a new upload to itself, for a minute.
+    /// It delays its answer about a new upload by a minute.
     pub is_silent_about_uploads: AtomicBool,
-    /// It answers nothing but this.
+    /// It answers only with this error.
     pub answers: Mutex<Option<S3ErrorCode>>,
     uploads: Mutex<Vec<(String, String)>>,
-    /// Tags of what was written, by key.
+    /// Tags of written objects, by key.
     tags: Mutex<BTreeMap<String, String>>,
 }
 
-/// What a request does.
+/// The action of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Reads,
@@ -51,7 +51,7 @@ impl Manners {
         if refuses { Err(S3Error::new(S3ErrorCode::AccessDenied)) } else { Ok(()) }
     }
 
-    /// Names of the uploads that were begun and neither completed nor ended.
+    /// Returns the names of the uploads that were begun and neither completed nor ended.
     pub fn uploads(&self) -> Vec<String> {
         let uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         uploads.iter().map(|(key, _)| key.clone()).collect()
@@ -63,10 +63,10 @@ impl Manners {
     }
 }
 
-/// A store of files with manners.
+/// A store of files with this behaviour.
 pub(crate) struct Mannered {
     pub(crate) inner: FileSystem,
-    /// Where that keeps its objects.
+    /// The store that keeps the objects.
     pub(crate) objects: PathBuf,
     pub(crate) manners: Arc<Manners>,
     /// One write at a time: a condition holds until its write is done.
@@ -88,7 +88,7 @@ impl Mannered {
         let tags = self.manners.tags.lock().unwrap_or_else(PoisonError::into_inner);
         let holds = match must_be {
             None => !is_there,
-            // What a test puts there has no tag that was told.
+            // An object that a test puts there has no tag that was reported.
             Some(wanted) => is_there && tags.get(key).is_none_or(|tag| tag == wanted),
         };
         if holds { Ok(()) } else { Err(S3Error::new(S3ErrorCode::PreconditionFailed)) }

@@ -1,4 +1,4 @@
-//! Migrated directories: made, looked at, and tampered with.
+//! Migrated directories: made, read, and tampered with.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use crate::migrate;
 
-/// Name of the archive in a migrated directory.
+/// The name of the archive in a migrated directory.
 const ARCHIVE: &str = "provenance.fmar";
 
-/// Codes that only what a conversion made can raise; the stories of `tampered.rs` raise each.
+/// Codes that only the result of a conversion can raise; the stories of `tampered.rs` raise each.
 pub const MIGRATED_CODES: [Code; 11] = [
     Code::SessionMissing,
     Code::SessionExtra,
@@ -29,7 +29,7 @@ pub const MIGRATED_CODES: [Code; 11] = [
     Code::SessionIndexDiffers,
 ];
 
-/// Converts a guardian's directory with the config in it, and gives the verdict.
+/// Converts a guardian's directory with the configuration in it, and returns the verdict.
 #[track_caller]
 pub fn converted(guardian: &Path, target: &Path) -> Value {
     let run =
@@ -38,13 +38,13 @@ pub fn converted(guardian: &Path, target: &Path) -> Value {
     run.verdict()
 }
 
-/// The manifest in a migrated directory.
+/// Returns the manifest in a migrated directory.
 pub fn manifest(directory: &Path) -> Value {
     let text = fs::read_to_string(directory.join("manifest.json")).expect("there is a manifest");
     serde_json::from_str(&text).expect("the manifest is JSON")
 }
 
-/// The history root of a manifest or a verdict, which must have the right form.
+/// Returns the history root of a manifest or a verdict, which must have the right form.
 #[track_caller]
 pub fn root(value: &Value) -> String {
     let root = value["history_root"].as_str().unwrap_or_default().to_owned();
@@ -59,7 +59,7 @@ pub fn edit_manifest(directory: &Path, edit: impl FnOnce(&mut Value)) {
     fs::write(directory.join("manifest.json"), format!("{value:#}\n")).expect("the manifest can be written");
 }
 
-/// Puts a changed copy of the database in the place of the one in a migrated directory.
+/// Replaces the database in a migrated directory with a changed copy.
 pub fn rewrite_database(directory: &Path, change: impl FnMut(&[u8], &[u8]) -> Option<Row>, added: &[Row]) {
     let (database, other) = (directory.join("database"), directory.join("database.new"));
     damage::rewrite_and_add(&database, &other, change, added).expect("the database can be rewritten");
@@ -67,16 +67,15 @@ pub fn rewrite_database(directory: &Path, change: impl FnMut(&[u8], &[u8]) -> Op
     fs::rename(&other, &database).expect("the database can be renamed");
 }
 
-/// Puts a changed copy of the archive, well-formed again, in the place of the one in a migrated directory;
-/// returns its identity.
+/// Replaces the archive in a migrated directory with a changed copy, well-formed again; returns its identity.
 pub fn rewrite_archive(directory: &Path, change: impl FnMut(&[u8], &[u8]) -> Option<Row>) -> String {
     let archive = ArchiveReader::open_path(directory.join(ARCHIVE)).expect("the archive can be opened");
     let metadata = archive.metadata().clone();
     replace_archive(directory, archive, &metadata, change)
 }
 
-/// Puts a copy of the archive with other metadata in the place of the one in a migrated directory: `edit` gives the
-/// value of each entry, or none to drop it.
+/// Replaces the archive in a migrated directory with a copy with other metadata: `edit` returns the value of
+/// each entry, or none to drop it.
 pub fn restate_archive(
     directory: &Path,
     mut edit: impl FnMut(&str, &str) -> Option<String>,

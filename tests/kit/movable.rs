@@ -1,4 +1,4 @@
-//! Copies of real guardians that are moved to another place, and what may be true at every moment of it.
+//! Copies of real guardians that are moved to another place, and what must hold at every moment of it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,12 +18,12 @@ pub struct Movable {
 }
 
 impl Movable {
-    /// A copy of a guardian.
+    /// Makes a copy of a guardian.
     pub fn new(name: &str) -> Self {
         Self::inside(name, &std::env::temp_dir())
     }
 
-    /// The same, in a directory made inside of another one.
+    /// Makes the copy in a directory inside another one.
     pub fn inside(name: &str, directory: &Path) -> Self {
         let home = tempfile::tempdir_in(directory).expect("a directory");
         let fixture = fixture(name);
@@ -34,7 +34,7 @@ impl Movable {
         Self { before: digest(&this.old()), ..this }
     }
 
-    /// The guardian at its old place as it was, and nothing else.
+    /// Restores the guardian at its old place as it was, and removes everything else.
     pub fn fresh(&self) {
         for path in [self.old(), self.new_place()] {
             if path.exists() {
@@ -50,37 +50,37 @@ impl Movable {
         keep_times(&self.fixture, &self.old());
     }
 
-    /// The directory around all of it.
+    /// Returns the directory around all of it.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// A path beside the old place.
+    /// Returns a path beside the old place.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.home().join(name)
     }
 
-    /// The old place.
+    /// Returns the old place.
     pub fn old(&self) -> PathBuf {
         self.beside("old")
     }
 
-    /// The new place, which is not there at first.
+    /// Returns the new place, which does not exist at first.
     pub fn new_place(&self) -> PathBuf {
         self.beside("new")
     }
 
-    /// The archive that a move makes.
+    /// Returns the archive that a move makes.
     pub fn archive(&self) -> PathBuf {
         self.beside("guardian.fmar")
     }
 
-    /// The backup that the guardian's server lets its operator download.
+    /// Returns the backup that the guardian's server lets its operator download.
     pub fn backup(&self) -> PathBuf {
         self.beside("guardian.tar")
     }
 
-    /// The words of the move, with more.
+    /// Returns the words of the move, with more options.
     pub fn moving(&self, more: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["move".into(), "--data-dir".into(), self.old().into()];
         words.extend(["--to".into(), self.archive().into(), "--yes".into()]);
@@ -88,14 +88,14 @@ impl Movable {
         words
     }
 
-    /// The words of the way back, with more.
+    /// Returns the words of undoing the move, with more options.
     pub fn undoing(&self, more: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["move".into(), "--data-dir".into(), self.old().into()];
         words.extend(["--undo", "--yes"].iter().chain(more).map(OsString::from));
         words
     }
 
-    /// The words of the restore at the new place, with more.
+    /// Returns the words of the restore at the new place, with more options.
     pub fn restoring(&self, more: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec!["restore".into(), "--data-dir".into(), self.new_place().into()];
         words.extend(["--backup".into(), self.backup().into()]);
@@ -109,13 +109,13 @@ impl Movable {
         Run::of("fm-checkpoint", words)
     }
 
-    /// Runs it with a fault anywhere below the home.
+    /// Runs `fm-checkpoint` with a fault anywhere below the home.
     pub fn faulty(&self, words: &[OsString], skip: &str, fault: Fault) -> Run {
         run_with_fault("fm-checkpoint", words, self.home(), skip, fault)
     }
 
-    /// Whether a server would start at the old place: it needs the private keys, and a database or room to make one. No
-    /// marker of ours counts, for servers do not know it.
+    /// Checks whether a server would start at the old place: it needs the private keys, and a database or
+    /// room to make one. Our markers do not count, since servers do not know them.
     pub fn server_would_start(&self) -> bool {
         let database = self.old().join("database");
         let keys = self.old().join("private.json").exists()
@@ -123,12 +123,12 @@ impl Movable {
         keys && (database.is_dir() || !database.exists())
     }
 
-    /// The old place is as it was, but for archives.
+    /// Checks that the old place is as it was, except for archives.
     pub fn check_back(&self, context: &str) {
         assert_eq!(digest(&self.old()), self.before, "{context}");
     }
 
-    /// Nothing starts at the old place, and the archive is there.
+    /// Checks that nothing starts at the old place, and that the archive is there.
     pub fn check_moved(&self, context: &str) {
         assert!(!self.server_would_start() && self.archive().is_file(), "{context}");
         let node = Run::of("fm-node", &["run".into(), "--data-dir".into(), self.old().into()]).exits(1);
@@ -162,14 +162,15 @@ impl Movable {
         assert_eq!(self.run(&status).exits(0).verdict()["verdict"], "moved", "{context}");
     }
 
-    /// The same, and nothing of the work is left.
+    /// Checks the same, and that no unfinished work is left.
     pub fn check_finished(&self, context: &str) {
         self.check_whole(context);
         assert!(!self.new_place().join(".partial-marker").exists(), "{context}");
         assert!(!crate::partial_of(&self.new_place()).exists(), "{context}");
     }
 
-    /// The guardian at the new place: files and rows as they were at the old one, and nobody else reads them.
+    /// Checks the guardian at the new place: files and rows are those of the old place, and nobody else can
+    /// read them.
     pub fn check_whole(&self, context: &str) {
         let new = self.new_place();
         let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o7777;

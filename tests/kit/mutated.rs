@@ -1,4 +1,4 @@
-//! The interface of a guardian that lies: outcomes that nobody signed, or not so.
+//! The interface of a guardian that lies: outcomes that nobody signed, or not in this form.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +14,7 @@ use crate::byzantine::Crimes;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Gives what an honest guardian gives, changed.
+/// Returns the answers of an honest guardian, changed.
 pub(crate) struct Mutator {
     honest: String,
     crimes: Arc<Crimes>,
@@ -43,12 +43,12 @@ impl Service for Mutator {
         Box::pin(async move {
             let answer = self.ask(&request).await?;
             match request.method.as_str() {
-                // Far ahead, now and then.
+                // Sometimes far ahead.
                 "session_count" if self.crimes.mutated.load(Relaxed) % 4 == 3 => Ok(json!(u64::MAX)),
                 "await_signed_session_outcome" => {
                     let turn = self.crimes.mutated.fetch_add(1, Relaxed);
                     if turn % 8 == 7 {
-                        // Never an answer.
+                        // This request is never answered.
                         std::future::pending::<()>().await;
                     }
                     Ok(mutate(&answer, turn).unwrap_or(json!(["zz"])))
@@ -63,14 +63,15 @@ impl Service for Mutator {
     }
 }
 
-/// An outcome, changed in one of several ways.
+/// Changes an outcome in one of several ways.
 fn mutate(answer: &Value, turn: u64) -> Option<Value> {
     let bytes = hex::decode(answer.get(0)?.as_str()?).ok()?;
     let record = Reader::new(&bytes, Dialect::MODERN).bytes().ok()?;
     let mut session: SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
     let first = *session.signatures.keys().next()?;
     match turn % 8 {
-        // The end repeated so that the root is the same: of one item or an odd number it is.
+        // Repeats the end so that the root stays the same, which works for one item or an odd number of
+        // items.
         0 => session.outcome.items.extend(session.outcome.items.last().cloned()),
         1 => drop(session.signatures.remove(&first)),
         2 => drop((0..4).find_map(|peer| session.signatures.insert(peer, [9; 64]))),

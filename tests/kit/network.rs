@@ -1,7 +1,9 @@
-//! The network between guardians: everything they say to each other goes through here, and suffers what it is told to.
+//! The network between guardians: all traffic between them passes through here, with the faults that a test
+//! sets.
 //!
-//! It needs no rights of an administrator: each guardian's files name an address of this program for every other one.
-//! What TCP makes of a lost packet is done here: bytes arrive late and in order, or wait until there is a way again.
+//! It needs no administrator's rights: each guardian's files name an address of this program for every other
+//! guardian. This program imitates TCP's handling of lost packets: bytes arrive late and in order, or wait
+//! until the path works again.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -16,32 +18,32 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::nodes::{Nodes, address_of, readdress_one};
 
-/// How a lost packet shows: until it is sent again, everything behind it waits.
+/// The effect of a lost packet: everything after it waits this long until it is sent again.
 const RETRANSMISSION: Duration = Duration::from_millis(300);
-/// Bytes that are carried at a time.
+/// The number of bytes that are carried at a time.
 const PIECE: usize = 8192;
-/// Pieces that are on their way.
+/// The number of pieces in flight.
 const ON_THE_WAY: usize = 256;
 
-/// What a way between two guardians is like.
+/// The state of the path between two guardians.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weather {
-    /// Nothing comes through; nobody is told.
+    /// Nothing comes through, and neither side learns of it.
     pub cut: bool,
-    /// So long everything takes.
+    /// The delay of every piece.
     pub delay: Duration,
-    /// Of a hundred pieces so many are lost at first.
+    /// The percentage of pieces that are lost at first.
     pub lost_percent: u8,
 }
 
-/// The ways between all guardians.
+/// The paths between all guardians.
 pub struct Network {
     ways: BTreeMap<(usize, usize), watch::Sender<Weather>>,
     runtime: Option<Runtime>,
 }
 
 impl Network {
-    /// Puts itself between guardians that do not run yet.
+    /// Inserts the network between guardians that do not run yet.
     pub fn between(nodes: &Nodes) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let mut ways = BTreeMap::new();
@@ -60,12 +62,12 @@ impl Network {
         Self { ways, runtime: Some(runtime) }
     }
 
-    /// Changes the way between two guardians.
+    /// Changes the path between two guardians.
     pub fn set(&self, one: usize, other: usize, weather: Weather) {
         self.ways[&(one.min(other), one.max(other))].send_replace(weather);
     }
 
-    /// Changes all ways of a guardian.
+    /// Changes all paths of a guardian.
     pub fn set_all_of(&self, guardian: usize, weather: Weather) {
         let ways = self.ways.iter().filter(|((one, other), _)| *one == guardian || *other == guardian);
         for (_, way) in ways {
@@ -73,7 +75,7 @@ impl Network {
         }
     }
 
-    /// Changes all ways.
+    /// Changes all paths.
     pub fn set_all(&self, weather: Weather) {
         for way in self.ways.values() {
             way.send_replace(weather);
@@ -89,7 +91,7 @@ impl Drop for Network {
     }
 }
 
-/// Opens a way to an address; where it begins.
+/// Opens a path to an address; returns where it begins.
 async fn open(target: String, weather: watch::Receiver<Weather>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let here = listener.local_addr().expect("it listens");
@@ -97,12 +99,12 @@ async fn open(target: String, weather: watch::Receiver<Weather>) -> SocketAddr {
         while let Ok((stream, _)) = listener.accept().await {
             let (target, mut weather) = (target.clone(), weather.clone());
             tokio::spawn(async move {
-                // The dialler waits, or gives up.
+                // The dialler waits, or stops waiting.
                 weather.wait_for(|weather| !weather.cut).await.ok()?;
                 let onward = TcpStream::connect(target).await.ok()?;
                 let ((near, to_near), (far, to_far)) = (stream.into_split(), onward.into_split());
                 let (there, back) = (carry(near, to_far, weather.clone()), carry(far, to_near, weather));
-                // When one side is gone the other is told.
+                // When one side is gone, the other connection closes.
                 tokio::select! { _ = there => (), _ = back => () }
                 Some(())
             });
@@ -127,7 +129,7 @@ async fn carry(
                 return Ok::<_, io::Error>(());
             }
             piece.truncate(length);
-            // As good as a die for this.
+            // Random enough for this purpose.
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let Weather { delay, lost_percent, .. } = *now.borrow();
             let lost = (dice >> 33) % 100 < u64::from(lost_percent);

@@ -19,27 +19,27 @@ use crate::{Clock, Run, binary, command, copy_dir, fixture};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// For the answer of a guardian that is asked how far it is.
+/// The time to wait for a guardian's answer about its progress.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-/// Between two such questions.
+/// The pause between two such requests.
 const ASK_AFTER: Duration = Duration::from_millis(50);
 
-/// Nodes; those that still run are killed when this goes.
+/// Nodes; those that still run are killed when this value is dropped.
 pub struct Nodes {
     home: TempDir,
     password: &'static str,
     processes: Vec<Option<Child>>,
-    /// Options of `prlimit`, if nodes are started by it.
+    /// Options of `prlimit`, if nodes are started with it.
     limits: Vec<String>,
 }
 
 impl Nodes {
-    /// A new federation of four that has finished one session of so many rounds of 20 ms; none of them runs.
+    /// Creates a federation of four that has finished one session of this many rounds of 20 ms; no node runs.
     pub fn new(rounds: u16) -> Self {
         Self::of(4, rounds)
     }
 
-    /// The same of so many guardians.
+    /// Creates such a federation of this many guardians.
     pub fn of(guardians: usize, rounds: u16) -> Self {
         let home = tempfile::tempdir().expect("there is room for files");
         let (rounds, count) = (rounds.to_string(), guardians.to_string());
@@ -50,29 +50,29 @@ impl Nodes {
         Self { home, password: "dev", processes: (0..guardians).map(|_| None).collect(), limits: Vec::new() }
     }
 
-    /// The same, started from now on with no more memory than the least that a node accepts: who takes more, ends.
+    /// Starts nodes from now on with the least memory that a node accepts: a node that takes more ends.
     #[must_use]
     pub fn with_least_memory(mut self) -> Self {
         self.limits = ["as", "data"].iter().map(|name| format!("--{name}={}", least_of(name))).collect();
         self
     }
 
-    /// Guardians whose data directories `0`, `1`, … are there, and the password of all of them.
+    /// Uses guardians whose data directories `0`, `1`, … exist, all with this password.
     pub fn at(home: TempDir, password: &'static str, guardians: usize) -> Self {
         Self { home, password, processes: (0..guardians).map(|_| None).collect(), limits: Vec::new() }
     }
 
-    /// How many guardians there are, running or not.
+    /// Returns the number of guardians, running or not.
     pub fn guardians(&self) -> usize {
         self.processes.len()
     }
 
-    /// Copies of the four guardians of v0.5.0, with addresses that are free on this machine.
+    /// Copies the four guardians of v0.5.0, with addresses that are free on this machine.
     pub fn real() -> Self {
         Self::copied("session-v0.5.0", "fixture")
     }
 
-    /// The same of four guardians that servers of v0.13.0 ran with the module `meta` alone.
+    /// Copies four guardians that servers of v0.13.0 ran with the module `meta` alone.
     pub fn of_servers() -> Self {
         Self::copied("meta-v0.13.0", "dev")
     }
@@ -87,12 +87,12 @@ impl Nodes {
         Self { home, password, processes: (0..4).map(|_| None).collect(), limits: Vec::new() }
     }
 
-    /// A guardian's data directory.
+    /// Returns a guardian's data directory.
     pub fn directory(&self, peer: usize) -> PathBuf {
         self.home.path().join(peer.to_string())
     }
 
-    /// The directory of all of them.
+    /// Returns the directory of all of them.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
@@ -107,12 +107,12 @@ impl Nodes {
         self.start_with(peer, &["--new"], &[]);
     }
 
-    /// Starts a guardian that reads the clock that is given.
+    /// Starts a guardian that reads the given clock.
     pub fn start_with_clock(&mut self, peer: usize, clock: &Clock) {
         self.start_with(peer, &[], &clock.environment());
     }
 
-    /// Whether a guardian was started, and not killed or seen to end.
+    /// Checks whether a guardian was started, and not killed or seen to end.
     pub fn is_started(&self, peer: usize) -> bool {
         self.processes[peer].is_some()
     }
@@ -136,7 +136,7 @@ impl Nodes {
         (0..self.processes.len()).for_each(|peer| self.start(peer));
     }
 
-    /// Kills a guardian, as a power cut of its process would.
+    /// Kills a guardian, like a power cut of its process.
     pub fn kill(&mut self, peer: usize) {
         let mut child = self.processes[peer].take().expect("the guardian runs");
         let ended = child.try_wait().expect("its state can be asked for");
@@ -145,7 +145,7 @@ impl Nodes {
         child.wait().expect("a killed process ends");
     }
 
-    /// The exit status of a guardian that ended by itself, when it has.
+    /// Waits for a guardian to end by itself, and returns its exit status.
     #[track_caller]
     pub fn ended(&mut self, peer: usize) -> Option<i32> {
         let start = Instant::now();
@@ -157,15 +157,15 @@ impl Nodes {
             }
             thread::sleep(Duration::from_millis(50));
         }
-        panic!("guardian {peer} goes on:\n{}", self.log(peer));
+        panic!("guardian {peer} still runs:\n{}", self.log(peer));
     }
 
-    /// Asks a guardian something; its answer and exit status.
+    /// Sends a guardian a request, with its password; returns its answer and exit status.
     pub fn ask(&self, peer: usize, arguments: &[&str]) -> Run {
         self.ask_with(self.password, peer, arguments)
     }
 
-    /// The same with some password.
+    /// Sends the request with the given password.
     pub fn ask_with(&self, password: &str, peer: usize, arguments: &[&str]) -> Run {
         let directory = self.directory(peer);
         let mut asked = command(binary("fm-node"));
@@ -174,7 +174,7 @@ impl Nodes {
         Run::from_output(format!("fm-node {}", arguments.join(" ")), output)
     }
 
-    /// The address of a guardian's interface, as host and port.
+    /// Returns the address of a guardian's interface, as host and port.
     pub fn interface(&self, peer: usize) -> String {
         let text = fs::read_to_string(self.directory(peer).join("consensus.json")).expect("a configuration");
         let config: Value = serde_json::from_str(&text).expect("JSON");
@@ -182,12 +182,12 @@ impl Nodes {
         url.trim_start_matches("ws://").trim_end_matches('/').to_owned()
     }
 
-    /// A page that a guardian shows to a browser; empty if it does not answer.
+    /// Returns a page that a guardian shows to a browser; empty if it does not answer.
     pub fn page(&self, peer: usize, path: &str) -> String {
         let mut text = String::new();
         if let Ok(mut browser) = TcpStream::connect(self.interface(peer)) {
             let asked = browser.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
-            // A guardian that ends meanwhile has said nothing.
+            // A guardian that ends meanwhile has sent nothing.
             let _ = asked.and_then(|()| browser.read_to_string(&mut text));
         }
         text.split_once("\r\n\r\n").map(|(_, page)| page.to_owned()).unwrap_or_default()
@@ -198,7 +198,7 @@ impl Nodes {
         self.checkpoint_with(self.password, peer, arguments)
     }
 
-    /// Runs `fm-checkpoint` on a guardian's directory, with some password.
+    /// Runs `fm-checkpoint` on a guardian's directory, with the given password.
     pub fn checkpoint_with(&self, password: &str, peer: usize, arguments: &[&str]) -> Run {
         let mut tool = command(binary("fm-checkpoint"));
         tool.env("FM_PASSWORD", password).args(arguments).arg("--data-dir").arg(self.directory(peer));
@@ -206,14 +206,14 @@ impl Nodes {
         Run::from_output(format!("fm-checkpoint {}", arguments.join(" ")), output)
     }
 
-    /// How many sessions a guardian has finished; none if it does not answer.
+    /// Returns how many sessions a guardian has finished; none if it does not answer.
     pub fn finished(&self, peer: usize) -> Option<u64> {
         let guardian = Guardian::new(format!("ws://{}/", self.interface(peer)));
         let count = guardian.ask_for("session_count", None, &Value::Null, ANSWER_PATIENCE);
         fm_client::wait_for(count).expect("a program can wait").ok()
     }
 
-    /// Waits until a guardian has finished so many sessions.
+    /// Waits until a guardian has finished this many sessions.
     #[track_caller]
     pub fn wait_for(&self, peer: usize, sessions: u64) {
         let start = Instant::now();
@@ -227,13 +227,13 @@ impl Nodes {
         }
     }
 
-    /// Lets all that run finish a few more sessions than the one furthest ahead, and stop.
+    /// Lets all running guardians finish a few more sessions than the one furthest ahead, and stop.
     #[track_caller]
     pub fn shut_down(&mut self) -> u64 {
         let running = || (0..self.processes.len()).filter(|peer| self.processes[*peer].is_some());
-        // One that was just started may not listen yet.
+        // A guardian that was just started may not listen yet.
         running().for_each(|peer| self.wait_for(peer, 0));
-        // Each is told by a process of its own, and a session that has begun meanwhile is refused.
+        // Each guardian is asked by its own process, and a session that has begun meanwhile is refused.
         let last = running().filter_map(|peer| self.finished(peer)).max().expect("somebody runs") + 4;
         for peer in running() {
             self.ask(peer, &["shutdown", "--at-session", &last.to_string()]).exits(0);
@@ -248,32 +248,32 @@ impl Nodes {
         last
     }
 
-    /// The most memory that a running guardian had, in MiB.
+    /// Returns the most memory that a running guardian has had, in MiB.
     pub fn peak(&self, peer: usize) -> u64 {
         let child = self.processes[peer].as_ref().expect("the guardian runs");
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the guardian runs");
         high_water(&status).expect("a process has memory") / 1024
     }
 
-    /// The memory that a running guardian has now, in MiB.
+    /// Returns the current memory of a running guardian, in MiB.
     pub fn resident(&self, peer: usize) -> u64 {
         let child = self.processes[peer].as_ref().expect("the guardian runs");
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).expect("the guardian runs");
         kib_of(&status, "VmRSS:").expect("a process has memory") / 1024
     }
 
-    /// How many files a running guardian has open.
+    /// Returns how many files a running guardian has open.
     pub fn descriptors(&self, peer: usize) -> usize {
         let child = self.processes[peer].as_ref().expect("the guardian runs");
         fs::read_dir(format!("/proc/{}/fd", child.id())).expect("the guardian runs").count()
     }
 
-    /// What a guardian logged.
+    /// Returns what a guardian logged.
     pub fn log(&self, peer: usize) -> String {
         fs::read_to_string(self.directory(peer).join("log")).unwrap_or_default()
     }
 
-    /// Waits until a guardian has logged that.
+    /// Waits until a guardian has logged that text.
     #[track_caller]
     pub fn wait_for_log(&self, peer: usize, what: &str) {
         let start = Instant::now();
@@ -283,13 +283,13 @@ impl Nodes {
         }
     }
 
-    /// Lets `fm-verify` prove every guardian's history; the root that they have in common.
+    /// Lets `fm-verify` prove every guardian's history; returns the root that they share.
     #[track_caller]
     pub fn root(&self, sessions: u64) -> String {
         self.root_of(0..self.processes.len(), sessions)
     }
 
-    /// The same of some guardians.
+    /// Does the same for some guardians.
     #[track_caller]
     pub fn root_of(&self, guardians: impl IntoIterator<Item = usize>, sessions: u64) -> String {
         let mut roots = Vec::new();
@@ -310,14 +310,14 @@ impl Nodes {
 impl Drop for Nodes {
     fn drop(&mut self) {
         for child in self.processes.iter_mut().flatten() {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// A guardian's address in a file, as host and port.
+/// Returns a guardian's address in a file, as host and port.
 pub(crate) fn address_of(path: &Path, field: &str, peer: usize) -> String {
     let text = fs::read_to_string(path).expect("a configuration file");
     let file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
@@ -325,7 +325,7 @@ pub(crate) fn address_of(path: &Path, field: &str, peer: usize) -> String {
     url.split_once("://").expect("a URL").1.trim_end_matches('/').to_owned()
 }
 
-/// Names another address of a guardian in a file.
+/// Writes another address of a guardian into a file.
 pub(crate) fn readdress_one(path: &Path, field: &str, peer: usize, address: SocketAddr) {
     let text = fs::read_to_string(path).expect("a configuration file");
     let mut file: Value = serde_json::from_str(&text).expect("a configuration file is JSON");
@@ -337,7 +337,7 @@ pub(crate) fn readdress_one(path: &Path, field: &str, peer: usize, address: Sock
     fs::write(path, file.to_string()).expect("the copy can be written");
 }
 
-/// Gives all guardians with these data directories addresses that are free on this machine.
+/// Assigns addresses that are free on this machine to all guardians with these data directories.
 pub fn readdressed(directories: &[PathBuf]) {
     let ports = free_ports(2 * directories.len()).expect("ports are free");
     let (api, p2p) = ports.split_at(directories.len());
@@ -356,8 +356,8 @@ fn readdress(path: &Path, field: &str, before: &str, after: &str, ports: &[u16])
     fs::write(path, file.to_string()).expect("the copy can be written");
 }
 
-/// The bytes of addresses (`as`) or of data (`data`) that our programs want to be allowed, as they say where they are allowed
-/// too few.
+/// Returns the bytes of addresses (`as`) or of data (`data`) that our programs demand, as reported when they
+/// are allowed too few.
 pub fn least_of(limit: &str) -> u64 {
     let mut node = command("prlimit");
     let output =

@@ -1,7 +1,8 @@
-//! A disk whose power goes: what was written and not synced is lost, as on a machine.
+//! A disk that loses power: what was written and not synced is lost, as on a real machine.
 //!
-//! The disk is an ext4 file system in a file, mounted over a loop device. What was not synced is in the kernel's memory
-//! only, so that a copy of the file is what a disk holds when its power goes; when it is mounted, its journal is replayed.
+//! The disk is an ext4 file system in a file, mounted over a loop device. What was not synced is in the
+//! kernel's memory only, so a copy of the file is what a disk holds when it loses power; its journal is
+//! replayed when it is mounted.
 
 use std::env;
 use std::io::Write;
@@ -12,18 +13,18 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::copy_dir;
 
-/// Tells a test that it runs with mounts of its own.
+/// The variable that marks a test as running with mounts of its own.
 const INSIDE: &str = "TEST_WITH_OWN_MOUNTS";
-/// Names another kind of file system, to try the stories on it: `btrfs` or `xfs`.
+/// The variable that names another file system to try the stories on: `btrfs` or `xfs`.
 const KIND: &str = "TEST_FILE_SYSTEM";
 
-/// How a kind of file system is made and mounted.
+/// The commands that make and mount a file system.
 struct Kind {
     name: &'static str,
     bytes: u64,
     /// Words of its `mkfs`.
     make: &'static [&'static str],
-    /// Nothing is written without being asked for, and as little as may be when one file is synced.
+    /// Options under which nothing is written unasked, and as little as possible when one file is synced.
     options: &'static str,
 }
 
@@ -43,8 +44,9 @@ fn kind() -> &'static Kind {
     KINDS.iter().find(|kind| kind.name == wanted).expect("a kind of file system that is known here")
 }
 
-/// Runs a story in a process whose mounts nobody else sees, and which go with it. `test` is the name of the test that
-/// calls this, with its modules: it is run once more, inside. Who may not mount is told that it did not run; where `CI` is set, it fails.
+/// Runs a story in a process with its own mounts, which nobody else sees and which end with it. `test` is the
+/// name of the calling test, with its modules: it is run once more, inside. If the user may not mount, a
+/// message says that the story did not run; if `CI` is set, the test fails.
 pub fn with_own_mounts(test: &str, story: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return story();
@@ -70,11 +72,11 @@ pub struct PowerDisk {
     image: TempPath,
 }
 
-/// What a disk held at one moment.
+/// The content of a disk at one moment.
 pub struct Held(TempPath);
 
 impl PowerDisk {
-    /// A new empty disk at the directory `at`.
+    /// Creates an empty disk at the directory `at`.
     pub fn new(at: &Path) -> Self {
         let file = NamedTempFile::new().expect("a file");
         file.as_file().set_len(kind().bytes).expect("a sparse file can be made");
@@ -86,7 +88,7 @@ impl PowerDisk {
         Self { mounted: at.to_owned(), image }
     }
 
-    /// A disk with what is in a directory, in the place of the directory.
+    /// Creates a disk with the content of a directory, in place of that directory.
     pub fn over(directory: &Path) -> Self {
         let home = tempfile::tempdir().expect("a directory");
         let copy = home.path().join("copy");
@@ -97,22 +99,22 @@ impl PowerDisk {
         disk
     }
 
-    /// Where it is mounted.
+    /// Returns the mount point.
     pub fn path(&self) -> &Path {
         &self.mounted
     }
 
-    /// Puts everything on the disk.
+    /// Syncs everything to the disk.
     pub fn sync(&self) {
         run(Command::new("sync").arg("-f").arg(&self.mounted), "sync -f is of coreutils");
     }
 
-    /// What the disk holds now: nothing that was not synced.
+    /// Returns what the disk holds now, which is only what was synced.
     pub fn held(&self) -> Held {
         Held(copy(&self.image))
     }
 
-    /// Makes the disk one that holds that; nobody may have a file of it open.
+    /// Replaces the disk's content with that; nobody may have a file of it open.
     pub fn put(&mut self, held: &Held) {
         let image = copy(&held.0);
         unmount(&self.mounted);
@@ -120,7 +122,7 @@ impl PowerDisk {
         self.image = image;
     }
 
-    /// The power goes, and comes back.
+    /// Cuts the power and restores it.
     pub fn cut(&mut self) {
         self.put(&self.held());
     }
@@ -128,7 +130,7 @@ impl PowerDisk {
 
 impl Drop for PowerDisk {
     fn drop(&mut self) {
-        // Best effort: it goes with the process that mounted it.
+        // Best effort: the mount ends with the process that made it.
         let _ = Command::new("umount").arg(&self.mounted).stderr(Stdio::null()).status();
     }
 }

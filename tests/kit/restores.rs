@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{Run, copy_dir, fixture, rows};
 
-/// Prefixes of rows of the open session.
+/// The prefixes of rows of the open session.
 const ACCEPTED_ITEM: u8 = 0x01;
 const UNIT: u8 = 0x05;
 
@@ -21,34 +21,34 @@ pub struct Restorable {
 }
 
 impl Restorable {
-    /// A copy of a guardian.
+    /// Makes a copy of a guardian.
     pub fn new(peer: u16) -> Self {
         Self::inside(peer, &std::env::temp_dir())
     }
 
-    /// The same, in a directory made inside of another one.
+    /// Makes the copy in a directory inside another one.
     pub fn inside(peer: u16, directory: &Path) -> Self {
         let copy = Self { home: tempfile::tempdir_in(directory).expect("a directory") };
         copy_dir(&fixture(&format!("session-v0.5.0/peer-{peer}")), &copy.path());
         copy
     }
 
-    /// The data directory.
+    /// Returns the data directory.
     pub fn path(&self) -> PathBuf {
         self.home.path().join("guardian")
     }
 
-    /// Its database.
+    /// Returns its database.
     pub fn database(&self) -> PathBuf {
         self.path().join("database")
     }
 
-    /// A path beside the data directory.
+    /// Returns a path beside the data directory.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    /// A command of `fm-checkpoint` on the data directory, with more words.
+    /// Returns a command of `fm-checkpoint` on the data directory, with more words.
     pub fn words(&self, command: &str, more: &[&str]) -> Vec<OsString> {
         let mut words: Vec<OsString> = vec![command.into(), "--data-dir".into(), self.path().into()];
         words.extend(more.iter().map(OsString::from));
@@ -60,14 +60,14 @@ impl Restorable {
         Run::of("fm-checkpoint", &self.words(command, more))
     }
 
-    /// Restores a checkpoint without being asked, as NDJSON.
+    /// Restores a checkpoint without a question, with NDJSON output.
     pub fn restore(&self, checkpoint: u64, more: &[&str]) -> Run {
         let number = checkpoint.to_string();
         let words = [&["--checkpoint", &number, "--yes", "--json"], more].concat();
         self.run("restore", &words)
     }
 
-    /// Puts other rows into the database, as a server does that goes on with it: what else lies in it stays.
+    /// Puts other rows into the database, as a server does that continues with it: all else in it stays.
     pub fn go_on_with(&self, rows: &[Row]) {
         let mark = fs::read(self.database().join(".fm-restore")).ok();
         fs::remove_dir_all(self.database()).expect("the database can be removed");
@@ -79,14 +79,14 @@ impl Restorable {
         }
     }
 
-    /// The rows of its database as they were if it had proposed nothing in the open session: neither units, nor accepted items
-    /// of its own. Those of others move up.
+    /// Returns the rows of its database as if it had proposed nothing in the open session: neither units nor
+    /// accepted items of its own. Those of others move up.
     pub fn silent_rows(&self) -> Vec<Row> {
         let peer = self.peer().trim_start_matches("peer-").parse::<u8>().expect("a small number");
         let (pending, mut others): (Vec<Row>, Vec<Row>) =
             rows(&self.database()).into_iter().partition(|(key, _)| key[0] == ACCEPTED_ITEM);
         others.retain(|(key, _)| key[0] != UNIT);
-        // The last byte of an accepted item is who proposed it.
+        // The last byte of an accepted item is its proposer.
         let left = pending.iter().filter(|(_, value)| value.last() != Some(&peer)).map(|(_, value)| value);
         let left: Vec<Row> =
             pending.iter().zip(left).map(|((key, _), value)| (key.clone(), value.clone())).collect();
@@ -96,7 +96,7 @@ impl Restorable {
         others
     }
 
-    /// The rows of a checkpoint.
+    /// Returns the rows of a checkpoint.
     pub fn checkpoint_rows(&self, checkpoint: u64) -> Vec<Row> {
         rows(
             &fixture("session-v0.5.0/peer-0")
@@ -111,25 +111,25 @@ impl Restorable {
         format!("peer-{}", local["identity"])
     }
 
-    /// The guard, if there is one.
+    /// Returns the guard, if there is one.
     pub fn guard(&self) -> Option<Value> {
         let text = fs::read_to_string(self.path().join("equivocation-guard.json")).ok()?;
         Some(serde_json::from_str(&text).expect("the guard is JSON"))
     }
 
-    /// The step of a restore, as its journal has it.
+    /// Returns the step of a restore, from its journal.
     pub fn step(&self, number: u32) -> Option<String> {
         let text = fs::read_to_string(self.path().join(format!("restore-journal/{number}.json"))).ok()?;
         let journal: Value = serde_json::from_str(&text).expect("the journal is JSON");
         Some(journal["step"].as_str().expect("a step").to_owned())
     }
 
-    /// Entries of the data directory that restores make.
+    /// Returns the entries of the data directory that restores make.
     pub fn entries(&self) -> Vec<String> {
         entries(&self.path())
     }
 
-    /// The one entry that begins like that.
+    /// Returns the only entry with this beginning.
     pub fn entry(&self, start: &str) -> PathBuf {
         let found: Vec<_> = self.entries().into_iter().filter(|name| name.starts_with(start)).collect();
         let [name] = found.as_slice() else { panic!("{start}: {found:?}") };

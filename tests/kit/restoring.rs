@@ -1,4 +1,4 @@
-//! A restore of a checkpoint of the real guardian, and the way back, judged by what they leave.
+//! A restore of a checkpoint of the real guardian, and its undo, judged by what they leave.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,22 +8,22 @@ use fm_rows::Row;
 
 use crate::{Fault, Restorable, Run, digest, rows, run_with_fault};
 
-/// Changes inside the new database are many and alike; paths with this do not count.
+/// Changes inside the new database are many and alike; paths that contain this do not count.
 pub const NEW_DATABASE: &str = ".partial/";
 
-/// A guardian that goes back to its checkpoint 24.
+/// A guardian that is restored to its checkpoint 24.
 pub struct Restoring {
-    /// Its data directory.
+    /// The guardian's data directory.
     pub guardian: Restorable,
-    /// Rows of its database.
+    /// The rows of its database.
     pub old: Vec<Row>,
-    /// Rows of the checkpoint.
+    /// The rows of the checkpoint.
     pub new: Vec<Row>,
     before: String,
 }
 
 impl Restoring {
-    /// A guardian to whom nothing has happened yet.
+    /// Wraps an untouched guardian.
     pub fn new(guardian: Restorable) -> Self {
         let (old, new) = (rows(&guardian.database()), guardian.checkpoint_rows(24));
         assert!(old != new);
@@ -31,12 +31,12 @@ impl Restoring {
         Self { guardian, old, new, before }
     }
 
-    /// The words of the restore.
+    /// Returns the words of the restore.
     pub fn restore(&self) -> Vec<OsString> {
         self.guardian.words("restore", &["--checkpoint", "24", "--yes"])
     }
 
-    /// The words of the way back.
+    /// Returns the words of the undo.
     pub fn undo(&self) -> Vec<OsString> {
         self.guardian.words("undo", &["--yes"])
     }
@@ -46,14 +46,14 @@ impl Restoring {
         run_with_fault("fm-checkpoint", words, &self.guardian.path(), skip, fault)
     }
 
-    /// At every moment a whole database is in the place, and every database that is there is one of the two.
+    /// Checks that a whole database is in place at every moment, and returns whether it is the new one.
     pub fn is_new(&self) -> bool {
         let found = rows(&self.guardian.database());
         assert!(found == self.old || found == self.new, "neither the old database nor the new one");
         found == self.new
     }
 
-    /// The new state, with the old database kept.
+    /// Checks the new state, with the old database kept.
     pub fn check_restored(&self, context: &str) {
         assert!(self.is_new(), "{context}");
         assert!(rows(&self.guardian.entry("database.broken-")) == self.old, "{context}");
@@ -64,7 +64,7 @@ impl Restoring {
         assert_eq!((status["verdict"].as_str(), status["step"].as_str()), (Some("restored"), Some("done")));
     }
 
-    /// The old state: bytes and times of the database as they were, no guard.
+    /// Checks the old state: bytes and times of the database as they were, and no guard.
     pub fn check_undone(&self, context: &str) {
         assert!(!self.is_new(), "{context}");
         assert_eq!(digest(&self.guardian.database()), self.before, "{context}");
@@ -77,10 +77,10 @@ impl Restoring {
         assert_eq!(status["verdict"], "none", "{context}");
     }
 
-    /// Undoes it, if anything had begun.
+    /// Undoes the restore, if it had begun.
     pub fn undone_or_nothing(&self) {
         let run = Run::of("fm-checkpoint", &self.undo());
-        // Ended before the journal was there: nothing had begun.
+        // It ended before the journal existed: nothing had begun.
         assert!(
             run.exit == 0 || (run.exit == 2 && run.stderr.contains("is there to undo")),
             "{}",
@@ -89,7 +89,8 @@ impl Restoring {
     }
 }
 
-/// Gives the files of a copy the times of the original: else the old state could not be told from one that was written anew.
+/// Sets the times of a copy's files to those of the original; otherwise the old state could not be
+/// distinguished from one that was written again.
 pub fn keep_times(from: &Path, to: &Path) {
     for name in crate::file_list(from) {
         let time = fs::metadata(from.join(&name)).and_then(|file| file.modified()).expect("a time");

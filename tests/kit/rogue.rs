@@ -1,5 +1,5 @@
-//! A guardian that orders like an honest one, and sends the others what harms them over the same links: for stories,
-//! never shipped.
+//! A guardian that orders like an honest one, and sends harmful messages to the others over the same links:
+//! for stories, never shipped.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,27 +15,28 @@ use tokio::time::sleep;
 
 use crate::byzantine::{Memory, follow, member, setup};
 
-/// Between two messages to each of the others: 500 a second, a quarter of what a link is read at.
+/// The pause between two messages to each of the others: 500 a second, a quarter of the rate at which a link
+/// is read.
 const PAUSE: Duration = Duration::from_millis(20);
 const MESSAGES_AT_ONCE: u64 = 10;
-/// Between two messages of 4 MiB.
+/// The pause between two messages of 4 MiB.
 const BETWEEN_LARGE: Duration = Duration::from_millis(400);
 
-/// What it sends, beside its units.
+/// What it sends in addition to its units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attack {
     /// Nothing.
     None,
-    /// Multi-signatures of fork alerts with a place for each of millions of guardians, all empty: one byte each in the message, 65
-    /// in memory.
+    /// Multi-signatures of fork alerts with a place for each of millions of guardians, all empty: each place
+    /// takes one byte in the message and 65 in memory.
     EmptyPlaces,
-    /// Requests that name another guardian as the one who asks, so that the answers go there.
+    /// Requests that name another guardian as the sender, so that the answers go there.
     OtherNames,
 }
 
-/// Guardian 0; it ends when this goes.
+/// Guardian 0; it ends when this value is dropped.
 pub struct Rogue {
-    /// Messages that it sent beside its units, to all others.
+    /// The number of messages that it sent in addition to its units, to all others.
     pub sent: Arc<AtomicU64>,
     attack: watch::Sender<Attack>,
     runtime: Option<Runtime>,
@@ -59,7 +60,7 @@ impl Rogue {
         Self { sent, attack, runtime: Some(runtime) }
     }
 
-    /// Goes over to another attack.
+    /// Switches to another attack.
     pub fn attack(&self, attack: Attack) {
         self.attack.send_replace(attack);
     }
@@ -73,14 +74,14 @@ impl Drop for Rogue {
     }
 }
 
-/// Orders one session after the other, like an honest guardian that has nothing to propose.
+/// Orders sessions one at a time, like an honest guardian that has nothing to propose.
 async fn order(member: fm_aleph::Member, mut finished: watch::Receiver<u64>) {
     loop {
         let session = *finished.borrow_and_update();
         let log = Arc::new(Memory::default());
         let mut aleph = Session::start(&member, session, log, Box::new(|| None)).expect("a session");
         let is_over = async {
-            // An error is the end of this guardian.
+            // An error ends this guardian.
             let _ = finished.wait_for(|count| *count > session).await;
         };
         tokio::pin!(is_over);
@@ -114,15 +115,15 @@ async fn send(peers: Arc<Peers>, attacks: watch::Receiver<Attack>, sent: Arc<Ato
     }
 }
 
-/// A multi-signature under some hash, with 4,194,000 places.
+/// Returns a multi-signature under some hash, with 4,194,000 places.
 fn empty_places() -> Arc<[u8]> {
     const PLACES: u32 = 4_194_000;
     let head = [&[1, 1][..], &0_u64.to_le_bytes(), &[1], &[9; 32], &(PLACES << 2 | 2).to_le_bytes()].concat();
     [head, vec![0; PLACES as usize]].concat().into()
 }
 
-/// A request in the name of a guardian: for its newest unit, a unit by its coordinates, the parents of a unit, an alert, or
-/// what makes the other side ask for one.
+/// Returns a request in the name of a guardian: for its newest unit, a unit by its coordinates, the parents
+/// of a unit, an alert, or a message that makes the other side ask for one.
 fn request(name: u64, turn: u64) -> Vec<u8> {
     let (name, salt) = (name.to_le_bytes(), turn.to_le_bytes());
     match turn % 5 {

@@ -1,4 +1,4 @@
-//! A program as a process: started, ended, and what it said.
+//! A program as a process: started, ended, and its output.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::binary;
 pub struct Run {
     /// The command line, for messages.
     pub line: String,
-    /// Exit status as a shell shows it: 128 and the signal's number if a signal ended it.
+    /// The exit status as a shell shows it: 128 plus the signal's number if a signal ended it.
     pub exit: i32,
     /// Whether it ended by itself.
     pub exited: bool,
@@ -28,7 +28,7 @@ pub struct Run {
     pub stderr: String,
 }
 
-/// A command for a program, free of whatever `FM_…` variables surround the test, with its output piped.
+/// Returns a command for a program, without the `FM_…` variables around the test, with its output piped.
 pub fn command(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     for (name, _) in std::env::vars_os() {
@@ -40,18 +40,19 @@ pub fn command(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// One of our programs, started.
+/// Starts one of our programs.
 pub fn started(program: &str, words: &[OsString]) -> Child {
     command(binary(program)).args(words).spawn().expect("the program can be started")
 }
 
-/// What a program left that was started, once it has ended.
+/// Waits for a started program and returns what it left.
 pub fn finished(child: Child) -> Run {
     let line = format!("process {}", child.id());
     Run::from_output(line, child.wait_with_output().expect("the program ends"))
 }
 
-/// Sends a signal to a program that was started. It may have ended already; that is one of the moments.
+/// Sends a signal to a started program. The program may have ended already, which is one of the moments to
+/// test.
 pub fn signalled(child: &Child, signal: Signal) {
     let pid = i32::try_from(child.id()).expect("a process id");
     let _ = kill_process(Pid::from_raw(pid).expect("a process id"), signal);
@@ -72,13 +73,13 @@ impl Run {
         Self::from_output(format!("{program} {}", shown.join(" ")), output)
     }
 
-    /// Runs one of our programs to its end; also gives the most memory that it had, in MiB.
+    /// Runs one of our programs to its end; also returns its peak memory, in MiB.
     pub fn with_peak(program: &str, arguments: &[OsString]) -> (Self, u64) {
         let child = command(binary(program)).args(arguments).spawn().expect("the program can be started");
         let status = format!("/proc/{}/status", child.id());
         let watch = thread::spawn(move || {
             let mut peak = 0;
-            // The mark is gone once the process has ended, and the file once it was waited for.
+            // The mark is gone once the process has ended, and the file once the process was waited for.
             while let Some(kib) = fs::read_to_string(&status).ok().as_deref().and_then(high_water) {
                 peak = kib;
                 thread::sleep(Duration::from_millis(2));
@@ -90,7 +91,7 @@ impl Run {
         (Self::from_output(program.to_owned(), output), peak / 1024)
     }
 
-    /// What a process left.
+    /// Creates a run from the output of a process.
     pub fn from_output(line: String, output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("programs print text");
         let signal = output.status.signal();
@@ -103,7 +104,7 @@ impl Run {
         }
     }
 
-    /// The same, if it ended with this exit status.
+    /// Returns the run, if it ended with this exit status.
     #[track_caller]
     pub fn exits(self, status: i32) -> Self {
         let Self { line, exit, stdout, stderr, .. } = &self;
@@ -112,7 +113,8 @@ impl Run {
         self
     }
 
-    /// The object that `--json` prints of a failure, the last line; it says what standard error and the status say.
+    /// Returns the object that `--json` prints for a failure, the last line, and checks it against standard
+    /// error and the exit status.
     #[track_caller]
     pub fn failure(&self) -> Value {
         let failure = self.json().pop().unwrap_or_else(|| panic!("$ {}\nno output", self.line));
@@ -126,7 +128,7 @@ impl Run {
         failure
     }
 
-    /// Standard output as NDJSON; every line must be an object.
+    /// Returns standard output as NDJSON; every line must be an object.
     #[track_caller]
     pub fn json(&self) -> Vec<Value> {
         let parse = |line: &str| match serde_json::from_str(line) {
@@ -136,7 +138,7 @@ impl Run {
         self.stdout.lines().map(parse).collect()
     }
 
-    /// The last line of the NDJSON, which must be a verdict.
+    /// Returns the last line of the NDJSON, which must be a verdict.
     #[track_caller]
     pub fn verdict(&self) -> Value {
         let verdict = self.json().pop().unwrap_or_else(|| panic!("$ {}\nno output", self.line));
@@ -144,7 +146,7 @@ impl Run {
         verdict
     }
 
-    /// The findings of the NDJSON.
+    /// Returns the findings of the NDJSON.
     #[track_caller]
     pub fn findings(&self) -> Vec<Value> {
         let mut lines = self.json();
@@ -157,7 +159,7 @@ impl Run {
         lines
     }
 
-    /// The one sentence on standard error, which must hold nothing else than that and at most one hint.
+    /// Returns the sentence on standard error, which may hold only that sentence and at most one hint.
     #[track_caller]
     pub fn sentence(&self) -> &str {
         let Self { line, stderr, .. } = self;
@@ -178,17 +180,17 @@ impl Run {
     }
 }
 
-/// Peak resident memory in a process's status, in KiB.
+/// Returns the peak resident memory in a process's status, in KiB.
 pub(crate) fn high_water(status: &str) -> Option<u64> {
     kib_of(status, "VmHWM:")
 }
 
-/// A number of KiB in the status of a process.
+/// Returns a number of KiB in the status of a process.
 pub(crate) fn kib_of(status: &str, name: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()
 }
 
-/// The codes of findings, each with its epoch or session if it has one, sorted.
+/// Returns the codes of findings, each with its epoch or session if it has one, sorted.
 pub fn codes(findings: &[Value]) -> Vec<(String, Option<u64>)> {
     let mut codes: Vec<_> = findings
         .iter()

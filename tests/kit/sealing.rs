@@ -27,14 +27,14 @@ pub fn seal(dir: &Path, config: &Path, files: &[impl AsRef<OsStr>]) -> Run {
 }
 
 impl Federation {
-    /// A file with the key that a guardian signs sessions with.
+    /// Makes a file with the key that a guardian signs sessions with.
     pub fn key_file(&self, peer: u16) -> PathBuf {
         let path = self.beside(&format!("key-{peer}"));
         fs::write(&path, broadcast_secret(self.spec.seed, peer)).expect("the key can be written");
         path
     }
 
-    /// A guardian's attestation of a migrated directory.
+    /// Makes a guardian's attestation of a migrated directory.
     #[track_caller]
     pub fn attestation(&self, dir: &Path, peer: u16, name: &str) -> PathBuf {
         let (out, key) = (self.beside(name), self.key_file(peer));
@@ -45,7 +45,8 @@ impl Federation {
     }
 }
 
-/// Writes a changed copy of an attestation, well-formed again: `edit` gives the value of each entry of the metadata.
+/// Writes a changed copy of an attestation, well-formed again: `edit` returns the value of each entry of the
+/// metadata.
 pub fn forge_attestation(
     from: &Path,
     to: &Path,

@@ -30,14 +30,14 @@ pub const SESSION_CODES: [Code; 12] = [
     Code::UnitsBeyondEnd,
 ];
 
-/// A database of blocks or sessions, and how to say whose signatures it carries.
+/// A database of blocks or sessions, and the option that names its signers' keys.
 #[derive(Clone, Debug)]
 pub struct Guardian {
     /// Folder and guardian, for messages.
     pub name: String,
     /// The data directory.
     pub path: PathBuf,
-    /// The option that gives the keys, and its value.
+    /// The option that names the keys, and its value.
     pub keys: [OsString; 2],
 }
 
@@ -47,7 +47,7 @@ impl Guardian {
         self.verify_at(&self.path)
     }
 
-    /// Audits what lies elsewhere with this guardian's keys.
+    /// Audits another path with this guardian's keys.
     pub fn verify_at(&self, path: &Path) -> Run {
         let [option, value] = self.keys.clone();
         Run::of("fm-verify", &[path.into(), option, value, "--json".into()])
@@ -58,7 +58,7 @@ impl Guardian {
         self.verify_for_people(&[&["--json"], more].concat())
     }
 
-    /// Audits it and prints what people read.
+    /// Audits it and returns the output for people.
     pub fn verify_for_people(&self, more: &[&str]) -> Run {
         let mut words: Vec<OsString> = vec![self.path.clone().into()];
         words.extend(self.keys.clone());
@@ -66,12 +66,12 @@ impl Guardian {
         Run::of("fm-verify", &words)
     }
 
-    /// `check`, with more options.
+    /// Runs `check`, with more options.
     pub fn check(&self, more: &[&str]) -> Run {
         self.migrate("check", &more.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
-    /// `convert`, with more options.
+    /// Runs `convert`, with more options.
     pub fn convert(&self, to: &Path, more: &[&str]) -> Run {
         let more = more.iter().map(OsStr::new);
         let words: Vec<OsString> =
@@ -87,20 +87,21 @@ impl Guardian {
         Run::of("fm-migrate", &words)
     }
 
-    /// The rows of its database.
+    /// Returns the rows of its database.
     pub fn rows(&self) -> Vec<Row> {
         let inner = self.path.join("database");
         crate::rows(if inner.is_dir() { &inner } else { &self.path })
     }
 }
 
-/// A file of a folder of fixtures, as JSON.
+/// Reads a file of a folder of fixtures as JSON.
 pub fn fixture_json(path: &str) -> Value {
     let text = fs::read_to_string(fixture(path)).expect("the fixture can be read");
     serde_json::from_str(&text).expect("the fixture is JSON")
 }
 
-/// The guardians of a folder of fixtures; a file of keys is put into `home` where the folder has no config.
+/// Returns the guardians of a folder of fixtures; if the folder has no configuration, a file of keys is
+/// written to `home`.
 pub fn guardians(folder: &str, home: &Path) -> Vec<Guardian> {
     let root = fixture(folder);
     let keys_file = keys_file(folder, home);
@@ -120,7 +121,7 @@ pub fn guardians(folder: &str, home: &Path) -> Vec<Guardian> {
     names.into_iter().map(guardian).collect()
 }
 
-/// The public keys that a folder without configs states, as a file that the programs read.
+/// Writes the public keys that a folder without configurations states, as a file that the programs read.
 fn keys_file(folder: &str, home: &Path) -> Option<PathBuf> {
     let keys: BTreeMap<String, Value> = match folder {
         "broadcast-v0.1.5" => {
@@ -144,7 +145,7 @@ pub struct Sessions {
     home: TempDir,
     /// What was forged.
     pub forged: ForgedBlocks,
-    /// How.
+    /// The parameters.
     pub spec: BlockSpec,
 }
 
@@ -161,30 +162,30 @@ impl Sessions {
         Self::new(BlockSpec::new(layout, sessions))
     }
 
-    /// The guardian's database, and the file with the keys.
+    /// Returns the guardian's database, and the file with the keys.
     pub fn guardian(&self) -> Guardian {
         self.at(&self.home.path().join("guardian"))
     }
 
-    /// A database elsewhere, with the keys of this federation.
+    /// Returns a database at another path, with the keys of this federation.
     pub fn at(&self, path: &Path) -> Guardian {
         let keys = self.home.path().join("guardian/keys.json");
         let keys = ["--keys".into(), keys.into()];
         Guardian { name: path.display().to_string(), path: path.to_owned(), keys }
     }
 
-    /// The database.
+    /// Returns the database.
     pub fn database(&self) -> PathBuf {
         self.home.path().join("guardian/database")
     }
 
-    /// A path beside the guardian's directory, for whatever a test makes.
+    /// Returns a path beside the guardian's directory, for anything that a test makes.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 }
 
-/// The layout of that name.
+/// Returns the layout of that name.
 pub fn layout(name: &str) -> &'static BlockLayout {
     let mut all = fm_eras::broadcast::LAYOUTS.iter().chain(fm_eras::session::LAYOUTS);
     all.find(|layout| layout.name == name).unwrap_or_else(|| panic!("there is no layout {name}"))

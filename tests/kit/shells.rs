@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::{Run, binary, command};
 
-/// Asks bash what it would offer for the words in its arguments, through the function that the script registers.
+/// Asks bash for its completions of the words in the arguments, through the function that the script
+/// registers.
 const BASH: &str = r#"
 source "$COMPLETION_SCRIPT"
 words=("$@")
@@ -51,20 +52,22 @@ pub struct Completer {
 }
 
 impl Completer {
-    /// A shell with the completions of a program; none if the shell is not installed, which is said on standard error.
+    /// Creates a shell with the completions of a program; returns none, with a message on standard error, if
+    /// the shell is not installed.
     ///
     /// # Panics
+    ///
     /// If the shell is not installed where everything has to be tried (`CI` is set).
     pub fn new(shell: &'static str, program: &str) -> Option<Self> {
         if Command::new(shell).arg("-c").arg("true").output().is_err() {
             assert!(std::env::var_os("CI").is_none(), "{shell} is not installed");
             let line = format!("{shell} is not installed: its completion of {program} was NOT tried\n");
-            // Not captured, as what a test prints would be.
+            // Not captured, unlike what a test prints.
             let _ = fs::write("/dev/stderr", line);
             return None;
         }
         let home = tempfile::tempdir().expect("a directory");
-        // The name under which zsh finds it.
+        // The name under which zsh finds the script.
         let script = home.path().join(format!("_{program}"));
         let text = Run::of(program, &["completions".into(), shell.into()]).exits(0).stdout;
         fs::write(&script, text).expect("a file");
@@ -72,7 +75,7 @@ impl Completer {
         Some(Self { shell, home, script })
     }
 
-    /// Whether what the shell offered has this word.
+    /// Checks whether the shell offered this word.
     pub fn is_completed(&self, offered: &[String], to: &str) -> bool {
         match self.shell {
             // An option that takes a value gets its `=` as well.
@@ -81,7 +84,7 @@ impl Completer {
         }
     }
 
-    /// The words that are offered; of zsh the line that it completed.
+    /// Returns the offered words; of zsh, the line that it completed.
     pub fn offers(&self, words: &str) -> Vec<String> {
         let mut line = command(self.shell);
         let completed = self.home.path().join("completed");
@@ -98,12 +101,12 @@ impl Completer {
         };
         let output = line.output().expect("the shell starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        // fish puts a description behind a word.
+        // fish prints a description after a word.
         text.lines().map(|line| line.split('\t').next().unwrap_or_default().trim_end().to_owned()).collect()
     }
 }
 
-/// The directories of programs, with those that are tested first.
+/// Returns a search path that begins with the tested programs.
 fn path_with_programs() -> std::ffi::OsString {
     let own = binary("fm-verify").parent().map(OsStr::new).map(OsStr::to_owned).unwrap_or_default();
     let inherited = std::env::var_os("PATH").unwrap_or_default();

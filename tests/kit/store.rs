@@ -1,4 +1,5 @@
-//! A store of objects that speaks S3, on this machine, for as long as a test runs: signatures checked, objects as files.
+//! A store of objects that speaks S3 on this machine, while a test runs: signatures are checked, objects are
+//! files.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -23,7 +24,7 @@ use crate::{Manners, Run, binary, command, file_list};
 /// The key that the store knows.
 const KEY: (&str, &str) = ("night-job", "a-secret-that-nobody-prints");
 
-/// How much later an object was replaced.
+/// The difference between the dates of an object and of its replacement.
 const OTHER_DATE: Duration = Duration::from_secs(5);
 
 /// The store, with one bucket.
@@ -63,7 +64,7 @@ impl Store {
                 let service = service.clone();
                 tokio::spawn(async move {
                     let server = Builder::new(TokioExecutor::new());
-                    // A connection that breaks off is the client's affair.
+                    // A broken connection is the client's affair.
                     let _ = server.serve_connection(TokioIo::new(socket), service).await;
                 });
             }
@@ -71,35 +72,35 @@ impl Store {
         Self { home, address, manners, _runtime: runtime }
     }
 
-    /// Where it listens.
+    /// Returns the address at which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// How it behaves.
+    /// Returns its behaviour.
     pub fn manners(&self) -> &Manners {
         &self.manners
     }
 
-    /// The secret that requests are signed with.
+    /// Returns the secret that requests are signed with.
     pub fn secret(&self) -> &'static str {
         KEY.1
     }
 
-    /// The file that an object is kept in.
+    /// Returns the file that holds an object.
     pub fn object(&self, key: &str) -> PathBuf {
         self.home.path().join("objects/archives").join(key)
     }
 
-    /// Puts something else at a key, as another client would: the bytes are others, and so are tag and date, or the date alone
-    /// as on a store without tags.
+    /// Replaces an object, as another client would: with other bytes, and with another tag and date, or only
+    /// another date as on a store without tags.
     pub fn replace(&self, key: &str, bytes: &[u8], with_tag: bool) {
         let (object, new) = (self.object(key), self.path("new"));
         fs::write(&new, bytes).expect("the new object can be written");
         let date = fs::metadata(&object).and_then(|old| old.modified()).expect("a date") + OTHER_DATE;
         File::options().write(true).open(&new).and_then(|new| new.set_modified(date)).expect("it has a date");
         if with_tag {
-            // Of an object whose tag it has not noted the store hashes the bytes.
+            // The store hashes the bytes of an object whose tag it has not noted.
             let objects = self.home.path().join("objects");
             let notes = file_list(&objects).into_iter().map(|path| objects.join(path));
             for note in notes.filter(|path| path.to_string_lossy().ends_with(".internal.json")) {
@@ -109,10 +110,12 @@ impl Store {
         fs::rename(new, object).expect("it takes the place");
     }
 
-    /// Names of all files of the store beside its own notes on objects: objects, and unfinished uploads with their parts.
+    /// Returns the names of all files of the store except its own notes on objects: objects, and unfinished
+    /// uploads with their parts.
     ///
-    /// Parts of an upload that the store itself has forgotten are its own litter: it leaves them when a client goes away
-    /// while it puts them together; and so is what it had received of something when the client went away.
+    /// Parts of an upload that the store itself has forgotten are its own litter: it leaves them if a client
+    /// goes away while it joins them. The same holds for what it had received of an object when the client
+    /// went away.
     pub fn files(&self) -> Vec<String> {
         let root = self.home.path().join("objects");
         let files = file_list(&root).into_iter().filter(|path| root.join(path).is_file());
@@ -128,7 +131,7 @@ impl Store {
             .collect()
     }
 
-    /// The program with the settings of this store, reached at `address`.
+    /// Returns a command for the program with the settings of this store, reached at `address`.
     pub fn command(&self, address: SocketAddr, words: &[OsString]) -> Command {
         let mut command = command(binary("fm-checkpoint"));
         for (name, _) in std::env::vars_os() {
@@ -160,12 +163,12 @@ impl Store {
         self.run_at(self.address, words)
     }
 
-    /// A directory of the test's own.
+    /// Returns a directory of the test's own.
     pub fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
-    /// Where the store keeps its files.
+    /// Returns the directory where the store keeps its files.
     pub fn root(&self) -> &Path {
         self.home.path()
     }

@@ -1,4 +1,4 @@
-//! The interface of a guardian that answers whatever it is asked with something large, of its own making.
+//! The interface of a guardian that answers every request with something large, of its own making.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,18 +11,18 @@ use tokio::runtime::Runtime;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Serves at an address; it ends when this goes.
+/// A server at an address; it ends when this value is dropped.
 pub struct Swollen {
-    /// How many sessions it was asked for.
+    /// The number of sessions that it was asked for.
     pub records: Arc<AtomicU64>,
-    /// How many other answers it gave.
+    /// The number of other answers that it sent.
     pub answers: Arc<AtomicU64>,
     runtime: Option<Runtime>,
 }
 
 impl Swollen {
-    /// Serves at a host and port. Says in every second answer that it is far ahead, and gives records of items that are as
-    /// small as can be; every other answer is a list of objects.
+    /// Serves at a host and port. Every second answer says that it is far ahead, and it returns records of
+    /// the smallest possible items; every other answer is a list of objects.
     pub fn at(address: &str) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (records, answers) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
@@ -70,7 +70,7 @@ async fn answer(
     None
 }
 
-/// A record of the greatest size, in items of three bytes.
+/// Returns a record of the greatest size, in items of three bytes.
 fn crumbs() -> String {
     let mut record = Writer::new(Dialect::MODERN);
     record.count(5_000_000);
@@ -81,7 +81,7 @@ fn crumbs() -> String {
     format!("[\"{}\"]", hex::encode(wrapped.as_bytes()))
 }
 
-/// 4 MB that take 390 MiB as JSON values.
+/// Returns 4 MB that take 390 MiB as JSON values.
 fn objects() -> String {
     format!("[{}0]", r#"{"":0},"#.repeat(570_000))
 }

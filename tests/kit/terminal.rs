@@ -1,24 +1,24 @@
-//! A terminal: a program runs on one of a given width, and what a person then sees on it is worked out.
+//! A terminal of a given width on which a program runs, and the screen that a person then sees.
 
 use std::ffi::OsString;
 
 use crate::{Run, shell};
 
-/// Rows of the terminal: more than any test prints, so nothing scrolls away.
+/// The rows of the terminal: more than any test prints, so nothing scrolls away.
 const ROWS: usize = 3000;
 
-/// What is on a terminal's screen.
+/// The content of a terminal's screen.
 pub struct Screen {
     columns: usize,
     rows: Vec<Vec<char>>,
-    /// Whether a row goes on in the next one, because its text was wider than the screen.
+    /// Whether a row continues in the next one, because its text was wider than the screen.
     wrapped: Vec<bool>,
     row: usize,
     column: usize,
 }
 
-/// Runs a program on a terminal with so many columns, under these `NAME=value` settings; standard output of the run has
-/// everything that was written to the terminal.
+/// Runs a program on a terminal with this many columns, under these `NAME=value` settings; the run's standard
+/// output has everything that was written to the terminal.
 pub fn on_a_terminal(columns: usize, environment: &str, words: &[OsString]) -> Run {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.to_string_lossy())).collect();
     let line = format!("stty cols {columns} rows 50; exec env TERM=xterm {environment} {}", quoted.join(" "));
@@ -26,10 +26,11 @@ pub fn on_a_terminal(columns: usize, environment: &str, words: &[OsString]) -> R
 }
 
 impl Screen {
-    /// The screen after this was written to it.
+    /// Returns the screen after this text was written to it.
     ///
     /// # Panics
-    /// If a control sequence is none that our programs have a use for.
+    ///
+    /// If a control sequence is not one that our programs use.
     pub fn after(columns: usize, written: &str) -> Self {
         let mut screen = Self {
             columns,
@@ -60,7 +61,8 @@ impl Screen {
         screen
     }
 
-    /// A character after the last column goes to the next row, as on a real terminal: the cursor waits until it comes.
+    /// Puts a character. One after the last column goes to the next row, as on a real terminal: the cursor
+    /// waits until it comes.
     fn put(&mut self, c: char) {
         if self.column == self.columns {
             self.wrapped[self.row] = true;
@@ -87,7 +89,7 @@ impl Screen {
         }
     }
 
-    /// The lines, each in one piece however many rows it takes; empty ones are left out.
+    /// Returns the lines, each in one piece however many rows it takes; empty ones are left out.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![String::new()];
         for (row, wrapped) in self.rows.iter().zip(&self.wrapped) {

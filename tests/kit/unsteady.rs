@@ -1,4 +1,4 @@
-//! A bad line: passes connections on, slowly, and drops some of them at places that chance chooses.
+//! A bad line: passes connections on, slowly, and drops some of them at random places.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use crate::Random;
 
-/// Bytes passed on at a time.
+/// The number of bytes passed on at a time.
 const PIECE: usize = 16 << 10;
 
-/// What a line does to what goes over it.
+/// The faults of a line.
 #[derive(Clone, Copy, Default)]
 pub struct Mishaps {
-    /// Of so many connections in a row all but the last are dropped; none if 0.
+    /// All but the last of this many connections in a row are dropped; none if 0.
     pub keeps_one_of: usize,
-    /// They are dropped when they have carried less than so many bytes, either way.
+    /// A connection is dropped before it has carried this many bytes, either way.
     pub within: usize,
-    /// Pause before each piece.
+    /// The pause before each piece.
     pub pause: Duration,
 }
 
@@ -66,27 +66,27 @@ impl Unsteady {
         Self { address, counts }
     }
 
-    /// Where it begins.
+    /// Returns the address at which it begins.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Bytes that came from the server so far.
+    /// Returns the bytes that came from the server so far.
     pub fn received(&self) -> u64 {
         self.counts.to_client.load(Ordering::Relaxed)
     }
 
-    /// Bytes that went to the server so far.
+    /// Returns the bytes that went to the server so far.
     pub fn sent(&self) -> u64 {
         self.counts.to_server.load(Ordering::Relaxed)
     }
 
-    /// Lets nothing pass any more.
+    /// Stops passing anything on.
     pub fn cut(&self) {
         self.counts.cut.store(true, Ordering::Relaxed);
     }
 
-    /// Connections that were dropped so far.
+    /// Returns the connections that were dropped so far.
     pub fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
     }
@@ -95,7 +95,7 @@ impl Unsteady {
 impl Drop for Unsteady {
     fn drop(&mut self) {
         self.counts.over.store(true, Ordering::Relaxed);
-        // It waits for a connection; this is the last one.
+        // The thread waits for a connection; this is the last one.
         let _ = TcpStream::connect(self.address);
     }
 }

@@ -1,14 +1,14 @@
-//! Guardians of v0.1 on their way to go on: sealed conversions, and the program that carries them over.
+//! Guardians of v0.1 that are to be continued: sealed conversions, and the program that carries them over.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::{Run, attest, binary, command, converted, copy_dir, hbbft, readdressed, seal};
 
-/// Password of the old guardians, and of the new ones.
+/// The password of the old guardians, and of the new ones.
 pub const OLD_PASSWORD: &str = "fixture";
 
-/// The words that carry a sealed directory over.
+/// Returns the words that carry a sealed directory over.
 pub fn carry_over_words(directory: &Path, from: &Path, rest: &[&str]) -> Vec<OsString> {
     let words = ["setup", "carry-over", "--rounds", "20", "--data-dir"].map(OsString::from);
     let places = [directory.into(), "--from".into(), from.into()];
@@ -23,14 +23,14 @@ pub fn carry_over(directory: &Path, from: &Path, rest: &[&str]) -> Run {
     Run::from_output(name, output.expect("the program can be started"))
 }
 
-/// The hash that a run without `--confirm` asks to be confirmed.
+/// Returns the hash that a run without `--confirm` asks to be confirmed.
 pub fn hash_to_confirm(run: Run) -> String {
     let said = run.exits(0).stdout;
     let word = said.lines().next().and_then(|line| line.split_whitespace().last());
     word.expect("a hash").to_owned()
 }
 
-/// Old guardians with addresses that are free here, and what their conversions left in `0` to `3`, sealed.
+/// Makes old guardians with addresses that are free here, and their conversions in `0` to `3`, sealed.
 pub fn sealed_guardians(home: &Path) -> Vec<PathBuf> {
     let old: Vec<PathBuf> = (0..4).map(|peer| home.join(format!("old-{peer}"))).collect();
     for (peer, old) in old.iter().enumerate() {

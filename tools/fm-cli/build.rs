@@ -1,14 +1,14 @@
-//! Finds out which commit is built, for `--version`: the same source gives the same text on every machine.
+//! Finds out which commit is built, for `--version`: the same source has the same text on every machine.
 
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The commit, where there is no repository: a packager states it.
+/// The variable in which a packager states the commit, for a build outside a repository.
 const COMMIT: &str = "FM_BUILD_COMMIT";
 /// The time of a reproducible build, in seconds (<https://reproducible-builds.org/specs/source-date-epoch/>).
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
-/// Digits of a commit that are shown.
+/// The number of digits of a commit that are shown.
 const DIGITS: usize = 12;
 
 fn main() {
@@ -36,15 +36,16 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The root of the source, if it is the root of a repository as well: a release that was unpacked inside of some other
-/// repository is not of that one's commit.
+/// Returns the root of the source if it is also the root of a repository. A release that was unpacked inside
+/// another repository does not carry that repository's commit.
 fn repository_of(package: &Path) -> Option<PathBuf> {
     let root = package.parent()?.parent()?.canonicalize().ok()?;
     let top = PathBuf::from(git(&root, &["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
     (top == root).then_some(root)
 }
 
-/// Builds again when another commit is checked out. A file that is not there would have it built every time.
+/// Triggers a rebuild when another commit is checked out. Missing files are not watched: cargo would rebuild
+/// every time.
 fn watch(repository: &Path) {
     let branch = git(repository, &["symbolic-ref", "-q", "HEAD"]);
     let names = ["HEAD", "logs/HEAD", "packed-refs"].into_iter().map(str::to_owned).chain(branch);
@@ -63,11 +64,11 @@ fn git(directory: &Path, words: &[&str]) -> Option<String> {
     (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }
 
-/// The day of a time in seconds since 1970, in UTC, of the Gregorian calendar.
+/// Formats a time in seconds since 1970 as a day in UTC, in the Gregorian calendar.
 fn date(seconds: u64) -> String {
     let leap = |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
     let (mut days, mut year) = (seconds / 86_400, 1970);
-    // A year beyond any calendar is no date.
+    // Bounds the loop: no calendar goes further.
     while year < 10_000 && days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));
         year += 1;

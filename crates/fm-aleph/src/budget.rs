@@ -71,7 +71,7 @@ mod tests {
         assert!(!budget.pay(&alert, b"3", now));
         assert!(budget.pay(&alert, b"1", now), "again");
         let unit = Cost { is_kept: false, ..alert };
-        assert!(budget.pay(&unit, b"3", now), "other messages go on");
+        assert!(budget.pay(&unit, b"3", now), "other messages still pass");
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn a_message_in_the_name_of_another_is_left_out() {
     let to_another = message([0, 6], &[&2_u64.encode(), &1_u64.encode(), &[0], &[0; 8], &[5; 64]]);
     assert_eq!(check(&to_another, SENDER, &BOUNDS), Err(Refusal::Misnamed));
     for bytes in nameless() {
-        assert!(check(&bytes, 3, &BOUNDS).is_ok(), "whoever has a unit or an alert may pass it on");
+        assert!(check(&bytes, 3, &BOUNDS).is_ok(), "anyone who has a unit or an alert may pass it on");
     }
 }
 

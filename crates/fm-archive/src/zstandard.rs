@@ -73,7 +73,7 @@ impl Scan {
             d if d & 0b0001_1000 != 0 => return refuse("a reserved bit is set"),
             d if d & 0b0000_0011 != 0 => return refuse("the frame needs a dictionary"),
             d if d & 0b0000_0100 == 0 => return refuse("the frame has no checksum"),
-            d if d & 0b1110_0000 == 0 => return refuse("the frame does not tell its content size"),
+            d if d & 0b1110_0000 == 0 => return refuse("the frame does not state its content size"),
             _ => {}
         }
         self.need = START_LEN + window_len(descriptor) + content_size_len(descriptor);

@@ -66,7 +66,7 @@ pub enum AuditError {
         source: DetectError,
     },
     /// The era could not be told, of a database that is not whole.
-    #[error("{path} is incomplete ({reason}), and cannot be told from what is left")]
+    #[error("{path} is incomplete ({reason}), and what is left does not show its layout")]
     DetectIncomplete {
         /// The source.
         path: PathBuf,

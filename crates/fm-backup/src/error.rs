@@ -112,7 +112,7 @@ pub enum BackupError {
         /// The identity of the archive that it builds on.
         since: String,
     },
-    /// The given archive is not the one that the increment builds on.
+    /// The archive given is not the one that the increment goes on from.
     #[error("{base} has identity {found}, the increment {path} goes on from {since}")]
     OtherBase {
         /// The increment.

@@ -60,7 +60,7 @@ pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupErro
     let is_whole = statement::profile(&base) == Some(Profile::Full)
         && base.metadata("kind").as_deref() == Some(statement::CHECKPOINT);
     if !is_whole {
-        let what = "is no archive of a whole state, and increments go on from such a one only";
+        let what = "is not an archive of a whole state, and an increment continues only such an archive";
         return Err(BackupError::not_fit(location.path(), what));
     }
     Ok(base)

@@ -128,6 +128,6 @@ mod tests {
             seen += usize::from(concluded.is_some());
             assert_eq!(concluded.unwrap_or(again.clone()), again, "{}", source.display());
         }
-        assert!(seen >= 4, "{seen} were told while they were read");
+        assert!(seen >= 4, "{seen} were reported while they were read");
     }
 }

@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Wrapped {
             type Value = Wrapped;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of one text, the hex of bytes behind their length")
+                f.write_str("a list of one text, the hex of bytes after their length")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Wrapped, A::Error> {
@@ -56,7 +56,7 @@ impl<'de> Deserialize<'de> for Hex {
             type Value = Hex;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the hex of bytes behind their length")
+                f.write_str("the hex of bytes after their length")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Hex, E> {

@@ -1,6 +1,6 @@
 //! Guardians that lie, stall and answer nonsense, together with honest ones, over real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

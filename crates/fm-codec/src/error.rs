@@ -103,6 +103,6 @@ pub enum DecodeErrorKind {
     #[error("module value without a length: its end cannot be found without the module's own decoder")]
     UnframedModuleValue,
     /// The value does not encode to the bytes that it was decoded from.
-    #[error("encoding the value again gives other bytes from here on")]
+    #[error("encoding the value again results in other bytes from here on")]
     NotReproducible,
 }

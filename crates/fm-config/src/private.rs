@@ -163,7 +163,7 @@ fn said_left(there: &[&str], opened: &[&str]) -> Vec<String> {
             (false, false) => "this password is neither the old nor the new one",
         };
         return vec![format!(
-            "a change of the password was interrupted and left {ENCRYPTED_NEW}: {which}; a server of 0.9 to 0.11 goes on with \
+            "a change of the password was interrupted and left {ENCRYPTED_NEW}: {which}; a server of 0.9 to 0.11 continues with \
              the new one"
         )];
     }

@@ -388,7 +388,7 @@ fn a_change_of_the_password_that_was_interrupted() {
     let (file, notes) = read_with("new").unwrap();
     assert_eq!((file, auth("new")), ("private.new", "new".to_owned()));
     assert!(
-        notes[0].contains("this password is the new one") && notes[0].contains("goes on with the new one"),
+        notes[0].contains("this password is the new one") && notes[0].contains("continues with the new one"),
         "{notes:?}"
     );
     let (file, notes) = read_with("fixture").unwrap();

@@ -80,7 +80,7 @@ pub fn seal_private_text(text: &[u8], password: &str) -> Result<(String, String)
 
 /// The system provides no randomness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system gives no randomness")]
+#[error("the system provides no randomness")]
 pub struct NoRandomness;
 
 /// Parses a key from its text: 64 hex digits.

@@ -1,6 +1,6 @@
 //! Guardians' backups: read as servers write them; everything else is refused with its reason.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 use std::path::Path;
 use std::process::Command;

@@ -117,7 +117,8 @@ pub enum SessionProofError {
     },
     /// All items that are known could be inner nodes.
     #[error(
-        "anchor: the item has {NODE_BYTES} bytes, as an inner node has, and no other item shows that it is none"
+        "anchor: the item has {NODE_BYTES} bytes, as an inner node has, and no other item shows that it \
+         is not one"
     )]
     NoAnchor,
     /// The signed tree could end above the item.

@@ -91,7 +91,7 @@ fn sessions(page: &mut Numbers, shared: &Shared) {
         ("session_round", "Highest ordered round of the session in progress.", progress.round.into()),
         ("session_missing_signatures", "Missing signatures, once the rounds are over.", missing),
         ("session_still_seconds", "Time since a unit was ordered.", seconds),
-        ("session_stuck", "Whether the session does not go on.", stuck),
+        ("session_stuck", "Whether the session makes no progress.", stuck),
         ("queue_items", "Items that wait to be proposed.", items as u64),
         ("queue_bytes", "Their bytes.", bytes as u64),
         ("requests_open", "Requests being answered.", shared.metrics.open_requests.load(Relaxed)),
@@ -167,7 +167,7 @@ type LinkFamily = (&'static str, &'static str, &'static str, fn(&LinkState) -> u
 fn links(page: &mut Numbers, shared: &Shared) {
     let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
     let families: [LinkFamily; 9] = [
-        ("link_up", "gauge", "Whether the link stands.", |state| state.connected.into()),
+        ("link_up", "gauge", "Whether the link is up.", |state| state.connected.into()),
         ("link_connects_total", "counter", "How often the link was made.", |state| state.connects),
         ("link_messages_in_total", "counter", "Messages received.", |state| state.messages_in),
         ("link_messages_out_total", "counter", "Messages sent.", |state| state.messages_out),

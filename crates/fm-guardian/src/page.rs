@@ -50,11 +50,13 @@ fn state(shared: &Shared, status: &Value) -> String {
     let shutdown = status["federation"]["scheduled_shutdown"].as_u64();
     let (class, text) = match (stuck(shared), shutdown) {
         (Some(stuck), _) => {
-            ("bad", format!("The session does not go on for {} s: {}", stuck.seconds, stuck.reason()))
+            ("bad", format!("The session has made no progress for {} s: {}", stuck.seconds, stuck.reason()))
         }
-        (None, _) if offline > 0 => ("odd", format!("Sessions go on; {offline} guardian(s) have no link")),
+        (None, _) if offline > 0 => {
+            ("odd", format!("Sessions make progress; {offline} guardian(s) have no link"))
+        }
         (None, Some(last)) => ("odd", format!("Stops when {last} sessions are finished")),
-        (None, None) => ("good", "Sessions go on".to_owned()),
+        (None, None) => ("good", "Sessions make progress".to_owned()),
     };
     format!("<p class=\"state {class}\">{}</p>", escape(&text))
 }

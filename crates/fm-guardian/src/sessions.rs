@@ -258,7 +258,7 @@ impl Sessions {
 fn tell_stuck(shared: &Shared, session: u64) -> bool {
     let Some(stuck) = stuck(shared) else { return false };
     let (round, seconds, reason) = (shared.progress().round, stuck.seconds, stuck.reason());
-    warn!(session, round, seconds, %reason, "the session does not go on");
+    warn!(session, round, seconds, %reason, "the session makes no progress");
     true
 }
 

@@ -229,7 +229,7 @@ impl ChainVerifier {
             return;
         }
         let message =
-            format!("{count} epoch(s) from {first} on are not signed, and the chain behind them is broken");
+            format!("{count} epoch(s) from {first} on are unsigned, and the chain breaks after them");
         let unproven = Finding::new(Code::EpochUnproven, Place::epoch(first), message);
         // About the changed epoch itself this says nothing new; about those before it, it does.
         let changed = self.previous_changed.as_ref().filter(|cause| cause.place.index() == Some(first));

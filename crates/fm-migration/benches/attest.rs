@@ -39,7 +39,7 @@ struct Taken {
 
 /// What all cores did for this process so far, in ticks of 10 ms.
 fn cores() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells what a process took");
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux reports what a process used");
     let (_, behind_name) = stat.rsplit_once(')').expect("a name in brackets");
     let ticks = behind_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>());
     Duration::from_millis(10 * ticks.map(|ticks| ticks.expect("a number")).sum::<u64>())

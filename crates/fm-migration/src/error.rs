@@ -56,7 +56,7 @@ pub enum MigrationError {
     /// The layout hides what the rule needs.
     #[error(
         "a history of layout {layout} cannot be converted: its module values carry no length, so its \
-         transactions cannot be told apart without the modules' own decoders"
+         transactions cannot be separated without the modules' own decoders"
     )]
     Opaque {
         /// The layout's name.

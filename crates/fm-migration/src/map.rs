@@ -102,7 +102,7 @@ pub fn map<E: From<AuditError> + From<MigrationError> + Send>(
     control.progress.begin("epochs", "epochs", None);
     old_sessions(origin, control, &mut |old| {
         if old.index > last {
-            let reason = "behind the last converted epoch";
+            let reason = "past the last converted epoch";
             return on_entry(MapEntry::EpochNotCarried { epoch: old.index, reason });
         }
         entries(&old).into_iter().try_for_each(&mut *on_entry)

@@ -33,7 +33,7 @@ impl Address {
             return refuse("a bucket has 3 to 63 small letters, digits, dots and hyphens");
         }
         if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            return refuse("behind the bucket stands a key, of at most 1,000 bytes");
+            return refuse("after the bucket there must be a key of at most 1,000 bytes");
         }
         let is_segment = |segment: &str| !matches!(segment, "" | "." | "..");
         if !key.split('/').all(is_segment) || key.chars().any(char::is_control) {

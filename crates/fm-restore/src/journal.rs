@@ -216,7 +216,7 @@ impl Journal {
         let journal: Self = serde_json::from_str(&text).map_err(|error| not_ours(&error.to_string()))?;
         let moments = [Some(&journal.began), journal.undo_began.as_ref()];
         if moments.into_iter().flatten().any(|text| Stamp::parse(text).is_none()) {
-            return Err(not_ours("a moment in it is none"));
+            return Err(not_ours("a time in it cannot be read"));
         }
         Ok(Self { number, ..journal })
     }

@@ -29,7 +29,7 @@ pub struct UnitTable {
 /// The reason that a backup is not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BackupError {
-    /// A key does not belong to the table.
+    /// A key that is none of the table.
     #[error("the key {key} is none of a unit backup")]
     Key {
         /// The key, in hex.

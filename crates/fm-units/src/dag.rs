@@ -203,7 +203,7 @@ impl<'a> Dag<'a> {
                 self.session
             ))
         } else if creator >= self.guardians {
-            Some(format!("{} names a guardian that is none of the {}", name(unit), self.guardians))
+            Some(format!("{} names a guardian that is not one of the {}", name(unit), self.guardians))
         } else if fields.parents.nodes != self.guardians {
             let nodes = fields.parents.nodes;
             Some(format!("{} has a mask for {nodes} guardians, not for {}", name(unit), self.guardians))

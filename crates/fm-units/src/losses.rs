@@ -20,13 +20,13 @@ pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
             None => "no unit".to_owned(),
         };
         let server = match (records.form.joining, index) {
-            (Joining::UpToGap, 0) => "a server reads nothing behind it",
+            (Joining::UpToGap, 0) => "a server reads nothing after it",
             (Joining::UpToGap, _) => "a server has stopped before it",
             (Joining::All, _) => "a server reads on, and refuses the backup if a parent is missing",
         };
         let (count, last) = (gap.missing.end - gap.missing.start, gap.missing.end - 1);
         let text = format!(
-            "{count} row(s) are missing, {} to {last}; behind them are {} row(s) with {bytes} bytes, and in those \
+            "{count} row(s) are missing, {} to {last}; after them are {} row(s) with {bytes} bytes, and in those \
              {readable} can be read here; {server}",
             gap.missing.start,
             rows.len() - gap.behind
@@ -40,7 +40,7 @@ pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
         let server =
             if stopped { "a server has stopped before it" } else { "a server reads nothing of this backup" };
         let text = format!(
-            "row {} cannot be read, {lost} bytes are lost: {}; {behind} row(s) are behind it; {server}",
+            "row {} cannot be read, {lost} bytes are lost: {}; {behind} row(s) follow it; {server}",
             row.number, damage.reason
         );
         losses.push((Code::UnitRowUndecodable, damage.row, text));

@@ -229,7 +229,7 @@ impl<'a> Reading<'a> {
                         position = end;
                     }
                     Err(reason) => {
-                        let reason = format!("behind byte {}: {reason}", position - range.start);
+                        let reason = format!("after byte {}: {reason}", position - range.start);
                         damage.push(Damage { row: number, reason, lost: range.end - position });
                         position = range.end;
                     }

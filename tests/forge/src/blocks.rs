@@ -1,7 +1,7 @@
 //! Histories of blocks and sessions, in every layout of eras B to E, with real Schnorr signatures.
 //!
-//! Invariants: as for HoneyBadger histories; sessions are signed by exactly a threshold of guardians, and which ones
-//! differs from session to session and from guardian to guardian.
+//! Invariants: the same as for HoneyBadger histories. Sessions are signed by exactly a threshold of
+//! guardians; which ones differs from session to session and from guardian to guardian.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,28 +25,28 @@ const HASH_BYTES: usize = size_of::<Hash>();
 /// The parameters of a history of blocks or sessions.
 #[derive(Clone, Debug)]
 pub struct BlockSpec {
-    /// Everything random follows from it.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Number of finished sessions.
+    /// The number of finished sessions.
     pub sessions: u64,
-    /// Number of guardians, at least 1.
+    /// The number of guardians, at least 1.
     pub guardians: u16,
     /// The guardian whose database it is: it decides which signatures are stored.
     pub guardian: u16,
-    /// Most items in a session; some have none.
+    /// The largest number of items in a session; some sessions have none.
     pub items: usize,
-    /// Largest body of a module value, in bytes.
+    /// The largest body of a module value, in bytes.
     pub body_bytes: usize,
-    /// Accepted items of the open session.
+    /// The number of accepted items of the open session.
     pub pending: u64,
-    /// On-disk layout.
+    /// The on-disk layout.
     pub layout: &'static BlockLayout,
-    /// Module instances, at least one.
+    /// The module instances, at least one.
     pub modules: Vec<u16>,
 }
 
 impl BlockSpec {
-    /// Four guardians, some ten items a session.
+    /// Returns parameters for four guardians and some ten items a session.
     pub fn new(layout: &'static BlockLayout, sessions: u64) -> Self {
         Self {
             seed: 1,
@@ -62,30 +62,31 @@ impl BlockSpec {
     }
 }
 
-/// What was made.
+/// What a forge made.
 #[derive(Clone, Debug, Default)]
 pub struct ForgedBlocks {
     /// The guardians' secret keys, in hex.
     pub secrets: Vec<String>,
     /// The guardians' public keys.
     pub keys: BTreeMap<u16, [u8; 33]>,
-    /// Items in finished sessions.
+    /// The number of items in finished sessions.
     pub items: u64,
-    /// Transactions in finished sessions.
+    /// The number of transactions in finished sessions.
     pub transactions: u64,
-    /// Sessions without items.
+    /// The number of sessions without items.
     pub empty: u64,
-    /// Headers of the first and the last session, in hex.
+    /// The headers of the first and the last session, in hex.
     pub headers: Vec<String>,
-    /// What the database was given.
+    /// What was written to the database.
     pub rows: StoreSummary,
 }
 
 impl ForgedBlocks {
-    /// Signs the items of a block as these guardians would, in place of the signatures that it has.
+    /// Signs the items of a block as these guardians would, and replaces its signatures.
     ///
     /// # Panics
-    /// If one of them is no guardian.
+    ///
+    /// If one of them is not a guardian.
     pub fn sign(&self, index: u64, block: &mut Block, layout: &BlockLayout, signers: &[u16]) {
         let keys = SessionKeys::new(&self.keys).expect("every key is a point");
         let keys = if layout.tagged { keys } else { keys.without_tag() };
@@ -100,7 +101,10 @@ impl ForgedBlocks {
     }
 }
 
-/// Makes `dir/database` and `dir/keys.json`; the database may not exist.
+/// Makes `dir/database` and `dir/keys.json`; the database must not exist.
+///
+/// # Errors
+/// If the parameters make no history, or something cannot be written.
 pub fn forge_blocks(spec: &BlockSpec, dir: &Path) -> Result<ForgedBlocks, ForgeError> {
     let at = |path: &Path| {
         let path = path.to_owned();
@@ -176,7 +180,8 @@ impl<'a> Forge<'a> {
         Ok(items)
     }
 
-    /// An item of any length but that of two hashes: a session of nothing but such items is a finding of its own.
+    /// Makes an item of any length except that of two hashes: a session of only such items is a finding of
+    /// its own.
     fn item(&mut self, position: u64) -> BlockItem {
         loop {
             let item = self.item_of_any_length(position);
@@ -199,7 +204,7 @@ impl<'a> Forge<'a> {
 
     fn opaque(&mut self) -> BlockContent {
         let length = self.random.below(self.spec.body_bytes);
-        // No variant of any layout has this index, so the bytes are no consensus item.
+        // No variant of any layout has this index, so these bytes are not a consensus item.
         let mut bytes = vec![0x77];
         bytes.extend(self.random.bytes(length));
         BlockContent::Opaque(bytes)
@@ -235,12 +240,12 @@ impl<'a> Forge<'a> {
 
     fn value(&mut self) -> ModuleValue {
         let instance = self.spec.modules[self.random.below(self.spec.modules.len())];
-        // Eight bytes at least: no transaction is made twice.
+        // At least eight bytes, so that no transaction is made twice.
         let length = 8 + self.random.below(self.spec.body_bytes);
         ModuleValue { instance, body: self.random.bytes(length) }
     }
 
-    /// A block whose leaves are hashed as they will be stored.
+    /// Makes a block whose leaves are hashed as they are stored.
     fn block(&mut self, index: u64, items: Vec<BlockItem>) -> Block {
         let layout = self.spec.layout;
         let leaves: Vec<Hash> = items.iter().map(|item| leaf(item, layout)).collect();
@@ -250,7 +255,7 @@ impl<'a> Forge<'a> {
             self.forged.headers.pop();
         }
         self.forged.headers.push(hex::encode(header));
-        // Not from the history's randomness: guardians have one history and different signatures.
+        // Not from the history's randomness: guardians share one history and have different signatures.
         let mut choice = Random::new(index.wrapping_mul(31).wrapping_add(self.spec.guardian.into()));
         let signers = choice.subset(self.spec.guardians, self.keys.threshold());
         let message = self.keys.message(&header);
@@ -286,14 +291,14 @@ impl<'a> Forge<'a> {
         Ok(())
     }
 
-    /// One row or two of every other table.
+    /// Writes one row or two of every other table.
     fn write_others(&mut self, writer: &mut StoreWriter) -> Result<(), StoreError> {
         let layout = self.spec.layout;
         let modern_version = layout.era == "E";
         for table in layout.tables {
             let is_history =
                 matches!(table.value, ValueForm::Block | ValueForm::AcceptedItem | ValueForm::ModuleIds);
-            // Units are forged elsewhere; a count of accepted items needs units to go with it.
+            // Units are forged elsewhere; a count of accepted items needs matching units.
             if is_history || matches!(table.value, ValueForm::ByteString | ValueForm::Nothing) {
                 continue;
             }
@@ -349,7 +354,7 @@ fn leaf(item: &BlockItem, layout: &BlockLayout) -> Hash {
     sha256(&[&encoded_item(item, layout)])
 }
 
-/// The bytes of an item, cut out of a block that holds nothing else.
+/// Returns the bytes of an item, cut out of a block that holds only this item.
 fn encoded_item(item: &BlockItem, layout: &BlockLayout) -> Vec<u8> {
     let block = Block {
         index: None,

@@ -12,34 +12,34 @@ use crate::keys::{Keys, Message};
 use crate::random::Random;
 use crate::spec::{Fate, ForgeSpec};
 
-/// What was made.
+/// What a forge made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forged {
-    /// Coefficients of the epoch keys, the federation's key first.
+    /// The coefficients of the epoch keys, the federation's key first.
     pub coefficients: Vec<[u8; 48]>,
-    /// Number of epochs.
+    /// The number of epochs.
     pub epochs: u64,
-    /// Epochs with a signature.
+    /// The number of epochs with a signature.
     pub signed: u64,
-    /// Epochs without one that a later signed epoch covers.
+    /// The number of epochs without a signature that a later signed epoch covers.
     pub covered: u64,
-    /// Newest epochs that nothing signs.
+    /// The number of newest epochs that nothing signs.
     pub tip: u64,
     /// The last epoch with a signature.
     pub last_signed: Option<u64>,
-    /// Hash of the last epoch.
+    /// The hash of the last epoch.
     pub last_hash: Hash,
-    /// Items in all contributions.
+    /// The number of items in all contributions.
     pub items: u64,
-    /// Items that a conversion carries over: accepted transactions and module items.
+    /// The number of items that a conversion carries over: accepted transactions and module items.
     pub kept: u64,
-    /// Transactions accepted, which is the number of rows in their index.
+    /// The number of accepted transactions, which is the number of rows in their index.
     pub transactions: u64,
-    /// Transaction ids in the sets of rejected ones, over all epochs.
+    /// The number of transaction ids in the sets of rejected ones, over all epochs.
     pub rejected_ids: u64,
     /// Items that a conversion does not carry over, by the reason's name.
     pub dropped: BTreeMap<&'static str, u64>,
-    /// What the database was given, rows written twice counted twice.
+    /// What was written to the database; rows written twice count twice.
     pub rows: fm_store::StoreSummary,
 }
 
@@ -173,11 +173,11 @@ impl Forged {
 /// The shares that guardians contribute, by guardian.
 type Shares = Vec<(u16, Vec<[u8; 96]>)>;
 
-/// Makes the shares in an epoch and the signature of the epoch before.
+/// Makes the shares in an epoch and the signature of the previous epoch.
 struct Signer<'a> {
     spec: &'a ForgeSpec,
     keys: &'a Keys,
-    /// Shares of an earlier epoch: what a guardian that lags behind contributes.
+    /// Shares of an earlier epoch, as contributed by a guardian that lags.
     older: BTreeMap<u16, [u8; 96]>,
 }
 
@@ -198,7 +198,7 @@ impl Signer<'_> {
         if !self.spec.with_shares {
             return (peers.into_iter().map(|peer| (peer, Vec::new())).collect(), signature);
         }
-        // Which of the contributing guardians give a good share.
+        // The contributing guardians whose share is good.
         let all = u16::try_from(peers.len()).expect("no more guardians than peer ids");
         let spare = peers.len() - self.spec.threshold();
         let good = match fate {
@@ -220,7 +220,7 @@ impl Signer<'_> {
         (shares, signature)
     }
 
-    /// The share items of one guardian; the last one is what counts.
+    /// Returns the share items of one guardian; the last one counts.
     fn shares_of(
         &mut self,
         peer: u16,

@@ -8,10 +8,10 @@ use crate::keys::Keys;
 use crate::random::Random;
 use crate::spec::ForgeSpec;
 
-/// Kinds of modules that v0.1 came with.
+/// The kinds of modules that v0.1 came with.
 const KINDS: [&str; 3] = ["ln", "mint", "wallet"];
 
-/// The secret key that a forged guardian signs sessions with, as a key file holds it.
+/// Returns the secret key that a forged guardian signs sessions with, as a key file holds it.
 pub fn broadcast_secret(seed: u64, peer: u16) -> String {
     sha256(&[b"fm-forge broadcast key", &seed.to_be_bytes(), &peer.to_be_bytes()]).to_string()
 }
@@ -26,7 +26,7 @@ pub(crate) fn consensus_json(spec: &ForgeSpec, keys: &Keys, random: &mut Random)
         Value::Object((0..spec.guardians).map(|peer| (peer.to_string(), value(peer))).collect())
     };
     let broadcast = per_peer(&mut |peer| {
-        // These keys were random once; everything drawn behind them is what it was.
+        // These keys were random once; the draws keep all later random values unchanged.
         let _ = (random.percent(50), random.bytes(32));
         Value::from(broadcast_public(spec.seed, peer))
     });

@@ -9,15 +9,15 @@ use crate::keys::{Keys, Message};
 use crate::random::Random;
 use crate::spec::ForgeSpec;
 
-/// How many earlier transactions are remembered, to be submitted again.
+/// The number of earlier transactions that are kept in order to submit them again.
 const REMEMBERED: usize = 64;
 
-/// The content of an epoch, and what processing it gives.
+/// The content of an epoch, and the result of processing it.
 pub(crate) struct Made {
     pub(crate) content: EpochContent,
     /// The transactions that it accepts, in processing order.
     pub(crate) accepted: Vec<EpochTransaction>,
-    /// Transaction items that stand behind an accepted one with the same id.
+    /// The number of transaction items that follow an accepted one with the same id.
     pub(crate) repeated: u64,
 }
 
@@ -28,17 +28,18 @@ pub(crate) struct Ledger<'a> {
     config_shares: Vec<[u8; 96]>,
     accepted: Vec<EpochTransaction>,
     rejected: Vec<EpochTransaction>,
-    /// Module values made so far. Each carries its number, so that no two transactions are equal by chance.
+    /// The number of module values made so far. Each value carries its number, so no two transactions are
+    /// equal by chance.
     values: u64,
 }
 
-/// An epoch in the making.
+/// An epoch that is being made.
 struct Draft {
     peers: Vec<(u16, Vec<EpochItem>)>,
     rejected: BTreeSet<Hash>,
-    /// Transactions that occur in it.
+    /// Transactions in this epoch.
     seen: Vec<EpochTransaction>,
-    /// Those of them that were never seen before and are rejected.
+    /// Those of them that are new and rejected.
     newly_rejected: Vec<EpochTransaction>,
 }
 
@@ -91,7 +92,7 @@ impl<'a> Ledger<'a> {
             12..=23 if !draft.seen.is_empty() => {
                 let mut transaction = random.pick(&draft.seen).clone();
                 if random.percent(30) {
-                    // Not part of the id: it is the same transaction all the same.
+                    // The signature is not part of the id: the transaction stays the same.
                     transaction.signature = Some(random.array());
                 }
                 transaction

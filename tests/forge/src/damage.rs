@@ -1,4 +1,4 @@
-//! Databases with one thing wrong: copies of good ones, changed row by row.
+//! Databases with one fault: copies of good ones, changed row by row.
 
 use std::path::Path;
 
@@ -9,7 +9,11 @@ use fm_history::{Block, Epoch};
 use fm_rows::Row;
 use fm_store::{ReadStore, StoreError, StoreSummary, StoreWriter};
 
-/// Copies the database at `source` to a new one at `target`, each row as `change` makes it; none drops it.
+/// Copies the database at `source` to a new one at `target` and passes each row through `change`; if `change`
+/// returns none, the row is dropped.
+///
+/// # Errors
+/// If a database cannot be read or written.
 pub fn rewrite(
     source: &Path,
     target: &Path,
@@ -18,7 +22,10 @@ pub fn rewrite(
     rewrite_and_add(source, target, change, &[])
 }
 
-/// Like [`rewrite`], and adds rows; an added row replaces one with the same key.
+/// Copies a database like [`rewrite`] and adds rows; an added row replaces one with the same key.
+///
+/// # Errors
+/// If a database cannot be read or written.
 pub fn rewrite_and_add(
     source: &Path,
     target: &Path,
@@ -40,7 +47,8 @@ pub fn rewrite_and_add(
     writer.finish()
 }
 
-/// A change for [`rewrite`]: the row with that key gets the value that `edit` makes; none drops the row.
+/// Returns a change for [`rewrite`]: the row with that key gets the value that `edit` returns; none drops the
+/// row.
 pub fn edit_row(
     wanted: Vec<u8>,
     edit: impl Fn(&[u8]) -> Option<Vec<u8>>,
@@ -51,9 +59,9 @@ pub fn edit_row(
     }
 }
 
-/// A change for [`rewrite`]: edits one epoch as a value and encodes it again.
+/// Returns a change for [`rewrite`] that edits one epoch as a value and encodes it again.
 ///
-/// Hashes are not made good: what the edit leaves inconsistent stays so. Layouts that hide module values have
+/// Hashes are not corrected: what the edit leaves inconsistent stays so. Layouts that hide module values have
 /// no value to edit; use [`edit_row`] there.
 pub fn edit_epoch(
     number: u64,
@@ -67,7 +75,7 @@ pub fn edit_epoch(
     })
 }
 
-/// The key of a block or session.
+/// Returns the key of a block or session.
 pub fn block_key(index: u64, layout: &BlockLayout) -> Vec<u8> {
     let mut key = Writer::new(layout.dialect);
     key.u8(layout.history);
@@ -75,9 +83,9 @@ pub fn block_key(index: u64, layout: &BlockLayout) -> Vec<u8> {
     key.into_bytes()
 }
 
-/// A change for [`rewrite`]: edits one block or session as a value and encodes it again.
+/// Returns a change for [`rewrite`] that edits one block or session as a value and encodes it again.
 ///
-/// Signatures are not made good: what the edit leaves inconsistent stays so, unless it ends with
+/// Signatures are not corrected: what the edit leaves inconsistent stays so, unless it ends with
 /// [`ForgedBlocks::sign`](crate::ForgedBlocks::sign).
 pub fn edit_block(
     index: u64,

@@ -1,4 +1,4 @@
-//! The guardians' threshold keys, and what is signed with them.
+//! The guardians' threshold keys, and signatures with them.
 
 use threshold_crypto::group::GroupEncoding;
 use threshold_crypto::poly::Poly;
@@ -56,17 +56,18 @@ impl KeySet {
         Self { whole, shares, coefficients }
     }
 
-    /// The signature that any threshold of shares combines to.
+    /// Returns the signature that any threshold of shares combines to.
     pub(crate) fn sign(&self, message: Message) -> [u8; 96] {
         self.whole.sign_g2(message.0).to_bytes()
     }
 
-    /// A guardian's share of the signature.
+    /// Returns a guardian's share of the signature.
     pub(crate) fn share(&self, peer: u16, message: Message) -> [u8; 96] {
         self.shares[usize::from(peer)].sign_g2(message.0).to_bytes()
     }
 
-    /// The set as `consensus.json` holds it: hex of a list in which every point is a hex text again.
+    /// Returns the set as `consensus.json` holds it: the hex of a list in which every point is hex text
+    /// again.
     pub(crate) fn text(&self) -> String {
         let mut bytes = (self.coefficients.len() as u64).to_le_bytes().to_vec();
         for point in &self.coefficients {

@@ -1,10 +1,10 @@
-//! HoneyBadger histories of any size, made from a seed: what a federation of v0.1 (or of the versions before it)
-//! would have left behind, with real threshold signatures and real shares.
+//! HoneyBadger histories of any size, made from a seed: what a federation of v0.1 (or of the versions before
+//! it) would have stored, with real threshold signatures and real shares.
 //!
 //! Invariants:
-//! - The same [`ForgeSpec`] gives the same rows on every machine.
+//! - The same [`ForgeSpec`] makes the same rows on every machine.
 //! - Memory is flat in the number of epochs.
-//! - What [`Forged`] says was counted while making the rows, not by the code under test.
+//! - The numbers in [`Forged`] were counted while making the rows, not by the code under test.
 
 mod blocks;
 mod chain;
@@ -33,7 +33,7 @@ use crate::chain::write_chain;
 use crate::keys::Keys;
 use crate::random::Random;
 
-/// Why nothing was forged.
+/// The reason why nothing was forged.
 #[derive(Debug, Error)]
 pub enum ForgeError {
     /// The parameters contradict each other.
@@ -45,6 +45,9 @@ pub enum ForgeError {
 }
 
 /// Makes `dir/database` and `dir/consensus.json`; neither may exist.
+///
+/// # Errors
+/// If the parameters make no history, or something cannot be written.
 pub fn forge(spec: &ForgeSpec, dir: &Path) -> Result<Forged, ForgeError> {
     spec.check().map_err(ForgeError::Spec)?;
     let at = |path: &Path| {

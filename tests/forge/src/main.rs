@@ -22,14 +22,14 @@ struct Cli {
 enum Command {
     /// Make a database of HoneyBadger epochs and a consensus.json.
     Make(Make),
-    /// Make a database of today's sessions and a file of the guardians' public keys.
+    /// Make a database of current sessions and a file of the guardians' public keys.
     Sessions(Sessions),
     /// Print the number of rows and SHA-256 over all of them, as `truth.json` states it.
     Digest {
         /// The database.
         database: PathBuf,
     },
-    /// Print all rows, a line each: key and value in hex. What an oracle reads that cannot read our databases.
+    /// Print all rows, one a line: key and value in hex. For an oracle that cannot read our databases.
     #[command(hide = true)]
     Rows {
         /// The database.
@@ -47,7 +47,7 @@ enum Command {
 struct Make {
     /// Directory for `database` and `consensus.json`.
     dir: PathBuf,
-    /// Everything random follows from it.
+    /// The seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Number of epochs.
@@ -65,10 +65,10 @@ struct Make {
     /// Number of newest epochs that are not signed.
     #[arg(long, default_value_t = 1)]
     tip: u64,
-    /// One epoch in so many stays unsigned for ever; 0 for none.
+    /// The interval, in epochs, at which an epoch stays unsigned for ever; 0 for never.
     #[arg(long, default_value_t = 17)]
     gap_every: u64,
-    /// Sign only one epoch in so many.
+    /// The interval, in epochs, at which an epoch is signed.
     #[arg(long, default_value_t = 1)]
     sign_every: u64,
     /// Leave the signature shares out of the epochs (much faster).
@@ -86,7 +86,7 @@ struct Make {
 struct Sessions {
     /// Directory for `database` and `keys.json`.
     dir: PathBuf,
-    /// Everything random follows from it.
+    /// The seed of everything random.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Number of sessions.
@@ -124,7 +124,7 @@ fn main() -> ExitCode {
                 text = format!("{text}: {cause}");
                 source = cause.source();
             }
-            // Nothing is left to do if standard error is closed.
+            // If standard error is closed, nothing else can be done.
             let _ = writeln!(std::io::stderr(), "fm-forge: {text}");
             ExitCode::FAILURE
         }
@@ -188,7 +188,7 @@ fn sessions(arguments: Sessions) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads a database with our own reader; the oracles print the same of what they read.
+/// Reads a database with our own reader; the oracles print the same for what they read.
 fn digest(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let store = fm_store::ReadStore::open(database)?;
     let mut hasher = Sha256::new();
@@ -216,7 +216,7 @@ fn rows(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a running server does to its database: holds the lock.
+/// Holds the lock of a database, as a running server does.
 fn hold(database: &std::path::Path) -> Result<(), Box<dyn Error>> {
     let mut options = rocksdb::Options::default();
     options.create_if_missing(false);

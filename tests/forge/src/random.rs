@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-/// The one source of randomness of a forge.
+/// The only source of randomness of a forge.
 pub(crate) struct Random(pub(crate) ChaCha12Rng);
 
 impl Random {
@@ -11,18 +11,18 @@ impl Random {
         Self(ChaCha12Rng::seed_from_u64(seed))
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`, which is not 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         let end = end as u64;
         usize::try_from(self.0.next_u64() % end).expect("the remainder is below a usize")
     }
 
-    /// Whether something that happens in so many percent of cases does.
+    /// Decides whether an event with this probability in percent happens.
     pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.0.next_u32() % 100 < percent
     }
 
-    /// One of a list that is not empty.
+    /// Returns an entry of a list that is not empty.
     pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         &list[self.below(list.len())]
     }
@@ -39,7 +39,7 @@ impl Random {
         bytes
     }
 
-    /// `count` numbers below `end`, ascending, each once.
+    /// Returns `count` different numbers below `end`, ascending.
     pub(crate) fn subset(&mut self, end: u16, count: usize) -> Vec<u16> {
         let mut all: Vec<u16> = (0..end).collect();
         for place in 0..all.len() {

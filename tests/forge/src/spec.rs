@@ -1,4 +1,4 @@
-//! What to forge.
+//! The parameters of a history.
 
 use fm_eras::hbbft::EpochLayout;
 use thiserror::Error;
@@ -6,36 +6,37 @@ use thiserror::Error;
 /// The parameters of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForgeSpec {
-    /// Everything random follows from it.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Number of epochs, at least 1.
+    /// The number of epochs, at least 1.
     pub epochs: u64,
-    /// Number of guardians, at least 1.
+    /// The number of guardians, at least 1.
     pub guardians: u16,
-    /// Mean number of items in an epoch, signature shares not counted.
+    /// The mean number of items in an epoch, signature shares not counted.
     pub items_per_epoch: u32,
-    /// Largest body of a module value, in bytes; every body is at least 8.
+    /// The largest body of a module value, in bytes; every body has at least 8.
     pub body_bytes: u32,
-    /// Number of newest epochs that are not signed yet, from 1 to `epochs`.
+    /// The number of newest epochs that are not signed yet, from 1 to `epochs`.
     pub tip: u64,
-    /// One epoch in so many stays unsigned for ever, for want of valid shares in the next; 0 for none.
+    /// The interval at which an epoch stays unsigned for ever, for want of valid shares in the next; 0 for
+    /// never.
     pub gap_every: u64,
-    /// Only one epoch in so many is signed; those between have no shares and are covered. At least 1.
+    /// The interval at which an epoch is signed; those between have no shares and are covered. At least 1.
     pub sign_every: u64,
-    /// Whether the shares that a signature is made of stand in the epoch behind it.
+    /// Whether the next epoch holds the shares that a signature is made of.
     pub with_shares: bool,
-    /// How many percent of the shares that are not needed are of another peer or of an older epoch.
+    /// The percentage of unneeded shares that are of another peer or of an older epoch.
     pub bad_shares_percent: u32,
-    /// On-disk layout.
+    /// The on-disk layout.
     pub layout: EpochLayout,
-    /// Module instances, at least one.
+    /// The module instances, at least one.
     pub modules: Vec<u16>,
-    /// Rows of each module, its version not counted.
+    /// The number of rows of each module, its version not counted.
     pub module_rows: u64,
 }
 
 impl Default for ForgeSpec {
-    /// Four guardians, 100 epochs of v0.1 with some ten items each.
+    /// Returns parameters for four guardians and 100 epochs of v0.1 with some ten items each.
     fn default() -> Self {
         Self {
             seed: 1,
@@ -65,27 +66,27 @@ pub enum SpecError {
     /// A number that must not be 0.
     #[error("{field} is 0")]
     Zero {
-        /// Which.
+        /// The parameter.
         field: &'static str,
     },
-    /// A tip longer than the history.
+    /// The tip is longer than the history.
     #[error("a tip of {tip} epochs in a history of {epochs}")]
     Tip {
-        /// Its length.
+        /// The length of the tip.
         tip: u64,
-        /// Length of the history.
+        /// The length of the history.
         epochs: u64,
     },
 }
 
-/// How an epoch ends up.
+/// Whether an epoch is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Signed.
     Signed,
-    /// Not signed: the next epoch, if there is one, has too few valid shares.
+    /// Unsigned: the next epoch, if there is one, has too few valid shares.
     TooFewShares,
-    /// Not signed: nobody made shares.
+    /// Unsigned: nobody made shares.
     NoShares,
 }
 
@@ -107,12 +108,12 @@ impl ForgeSpec {
         Ok(())
     }
 
-    /// The last epoch that is signed; none if all are the tip.
+    /// Returns the last epoch that is signed; none if all belong to the tip.
     pub fn last_signed(&self) -> Option<u64> {
         (self.epochs - self.tip).checked_sub(1)
     }
 
-    /// What becomes of an epoch.
+    /// Returns whether an epoch is signed.
     pub(crate) fn fate(&self, epoch: u64) -> Fate {
         match self.last_signed() {
             Some(last) if epoch == last => return Fate::Signed,
@@ -128,7 +129,7 @@ impl ForgeSpec {
         Fate::Signed
     }
 
-    /// How many guardians have to agree.
+    /// Returns the number of guardians that have to agree.
     pub(crate) fn threshold(&self) -> usize {
         let guardians = usize::from(self.guardians);
         guardians - (guardians - 1) / 3

@@ -1,4 +1,4 @@
-//! The rows beside the history.
+//! The rows of all tables except the history.
 
 use fm_codec::Writer;
 use fm_eras::hbbft::{LAST_EPOCH_KEY, Table, TableSet};
@@ -8,7 +8,7 @@ use crate::keys::{Keys, Message};
 use crate::random::Random;
 use crate::spec::ForgeSpec;
 
-/// Clients that left a backup.
+/// The number of clients with a backup.
 const BACKUPS: usize = 3;
 
 /// Writes every table but the history and the indexes that follow from it.
@@ -62,7 +62,7 @@ pub(crate) fn write_tables(
         let version = [space.as_slice(), &[Table::DatabaseVersion.prefix()]].concat();
         put(Table::ModuleData, &version, &number(0))?;
         for row in 0..spec.module_rows {
-            // A module's own tables start with a byte below that of its version.
+            // A module's own tables have a first byte below that of its version.
             let key = [space.as_slice(), &[random.array::<1>()[0] % 0x50], &row.to_be_bytes()].concat();
             let length = random.below(100);
             let value = random.bytes(length);

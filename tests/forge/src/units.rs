@@ -1,6 +1,6 @@
-//! Units of AlephBFT in every form a backup ever had, with real hashes and signatures.
+//! Units of AlephBFT in every form that a backup ever had, with real hashes and signatures.
 //!
-//! Invariant: a unit commits to the last unit that was made for each of its parents' places.
+//! Invariant: a unit commits to the last unit that was made at each of its parents' places.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use fm_units::{
     Authored, DataShape, Subset, UnitData, UnitFields, UnitForm, UnitTable, subset_bits, write_bytes,
 };
 
-/// Guardians who make units.
+/// Guardians that make units.
 pub struct UnitForge {
     form: &'static UnitForm,
     session: u64,
@@ -24,7 +24,7 @@ pub struct UnitForge {
 pub type UnitRows = Vec<(Vec<u8>, Vec<u8>)>;
 
 impl UnitForge {
-    /// Guardians with these secret keys, in this order.
+    /// Creates guardians with these secret keys, in this order.
     pub fn new(form: &'static UnitForm, session: u64, secrets: &[[u8; 32]]) -> Self {
         let signer = |secret: &[u8; 32]| SigningKey::from_bytes(*secret).expect("a secret key of the curve");
         let signers: Vec<_> = secrets.iter().map(signer).collect();
@@ -33,14 +33,14 @@ impl UnitForge {
         Self { form, session, signers, keys, hashes: BTreeMap::new() }
     }
 
-    /// The guardians' public keys.
+    /// Returns the guardians' public keys.
     pub fn keys(&self) -> &SessionKeys {
         &self.keys
     }
 
-    /// Makes a unit on those guardians' units of the round before it: the bytes of its record.
+    /// Makes a unit on those guardians' units of the round before it, and returns the bytes of its record.
     ///
-    /// `items` are encoded already.
+    /// `items` are already encoded.
     pub fn unit(
         &mut self,
         round: u16,
@@ -79,7 +79,8 @@ impl UnitForge {
         bytes
     }
 
-    /// Everybody's units for so many rounds, each on all of the round before, one batch of items in every third.
+    /// Makes every guardian's units for this many rounds, each on all units of the round before, with one
+    /// batch of items in every third.
     pub fn rounds(&mut self, rounds: u16) -> Vec<Vec<u8>> {
         let all: Vec<usize> = (0..self.signers.len()).collect();
         let mut records = Vec::new();
@@ -116,7 +117,7 @@ impl UnitForge {
     }
 }
 
-/// The rows of a table that holds these chunks.
+/// Returns the rows of a table that holds these chunks.
 pub fn unit_rows(table: UnitTable, session: u64, chunks: &[Vec<u8>]) -> UnitRows {
     let row = |(number, chunk): (u64, &Vec<u8>)| {
         let (mut key, mut value) = (Writer::new(table.dialect), Writer::new(table.dialect));

@@ -1,4 +1,4 @@
-//! Forged histories of every layout of eras B to E are told apart, and prove themselves.
+//! Forged histories of every layout of eras B to E are distinguished and prove themselves.
 
 #![allow(clippy::unwrap_used)]
 
@@ -21,7 +21,8 @@ fn every_layout_is_recognised_and_sound() {
         let keys = SessionKeys::new(&forged.keys).unwrap();
         let store = ReadStore::open(&dir.join("database")).unwrap();
         let detected = match detect(&store) {
-            // One aggregated signature has the bytes of a list of one: whoever knows has to say.
+            // One aggregated signature has the bytes of a list with one signature, so the caller has to name
+            // the layout.
             Err(DetectError::Ambiguous { layouts }) if layout.name == "2f32eada5" => {
                 assert_eq!(layouts, ["2f32eada5", "d65634ad2"]);
                 Layout::by_name(layout.name).unwrap()
@@ -29,7 +30,7 @@ fn every_layout_is_recognised_and_sound() {
             detected => detected.unwrap(),
         };
         let Layout::Blocks(found) = detected else { panic!("{}", layout.name) };
-        // What was signed without a tag has the same records; only the keys tell.
+        // Histories signed without a tag have the same records; only the keys distinguish them.
         let expected = if layout.name == "fd79b5a6a" { "e91852c61" } else { layout.name };
         assert_eq!(found.name, expected);
         let mut findings = Vec::new();

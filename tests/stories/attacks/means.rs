@@ -1,4 +1,4 @@
-//! What attackers do, for as long as they are let, and what must hold meanwhile.
+//! What attackers do while they are allowed to, and what must hold meanwhile.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -14,22 +14,22 @@ use fm_history::{Transaction, TransactionSignature};
 use fm_tests::{Attacker, Nodes};
 use serde_json::Value;
 
-/// What a guardian may take, in MiB.
+/// The memory that a guardian may take, in MiB.
 const MOST_MEMORY: u64 = 200;
-/// An address of this machine that is not the guardians'.
+/// An address of this machine that the guardians do not use.
 pub(crate) const ELSEWHERE: [u8; 4] = [127, 0, 0, 99];
 pub(crate) const AT_HOME: [u8; 4] = [127, 0, 0, 1];
-/// Places for clients of a guardian in a story that takes all of them.
+/// The number of client connections of a guardian, in a story that takes all of them.
 const FEW_CONNECTIONS: u64 = 40;
 
-/// Connections of one attacker that read nothing.
+/// The number of connections of one attacker that read nothing.
 const MOST_DEAF: u64 = 50;
 /// Guesses on a connection: 200 a second.
 const GUESSES: u32 = 20;
-/// Connections of one attacker that say nothing.
+/// The number of connections of one attacker that say nothing.
 const MOST_IDLE: usize = 200;
 
-/// Whether an attack is over, and how often it did what it does.
+/// Whether an attack is over, and how many times it did what it does.
 #[derive(Default)]
 pub(crate) struct Order {
     over: AtomicBool,
@@ -46,7 +46,7 @@ impl Order {
     }
 }
 
-/// Attackers, one for each interface; they end when this goes.
+/// Attackers, one for each interface; they end when this value is dropped.
 pub(crate) struct Attacking {
     order: Arc<Order>,
     attackers: Vec<JoinHandle<()>>,
@@ -66,7 +66,7 @@ impl Attacking {
         Self { order, attackers }
     }
 
-    /// How often they did what they do.
+    /// Returns how many times they did what they do.
     pub(crate) fn done(&self) -> u64 {
         self.order.done.load(Relaxed)
     }
@@ -91,7 +91,7 @@ pub(crate) fn nobody_is_large(nodes: &Nodes, peers: impl IntoIterator<Item = usi
     }
 }
 
-/// Lets guardians have no more than a few clients, before they start.
+/// Limits the client connections of guardians to a few, before they start.
 pub(crate) fn few_connections(nodes: &Nodes) {
     for peer in 0..nodes.guardians() {
         let path = nodes.directory(peer).join("local.json");
@@ -101,8 +101,8 @@ pub(crate) fn few_connections(nodes: &Nodes) {
     }
 }
 
-/// Has sessions finished with some transactions of 36 KB in all, which these guardians are given; the first session with
-/// one and past the last.
+/// Makes sessions finish with some transactions of 36 KB, submitted to these guardians; returns the first
+/// session with one and the session after the last.
 pub(crate) fn large_sessions(nodes: &Nodes, guardians: Range<usize>, transactions: u64) -> (u64, u64) {
     let first = guardians.start;
     let begin = nodes.finished(first).unwrap();
@@ -113,7 +113,7 @@ pub(crate) fn large_sessions(nodes: &Nodes, guardians: Range<usize>, transaction
     (begin, nodes.finished(first).unwrap())
 }
 
-/// A transaction of about 36 KB.
+/// Returns a transaction of about 36 KB.
 fn large_transaction(nonce: u64) -> String {
     let key = SigningKey::from_bytes(*b"Money printer go brrr...........").unwrap();
     let posting = |amount: u64, account: &[u8]| {
@@ -137,7 +137,7 @@ fn objects(bytes: usize) -> String {
     format!("[{}0]", r#"{"":0},"#.repeat(bytes / 7))
 }
 
-/// Asks for what never comes, with ids and parameters that are large, on up to 20 connections at a time.
+/// Sends requests that are never answered, with large ids and parameters, on up to 20 connections at a time.
 pub(crate) fn wait_with_large_ids(interface: &str, order: &Order) {
     let (far, many) = (u64::MAX, objects(1_000_000));
     let forever = format!(r#"[{{"auth":null,"params":{far}}}]"#);
@@ -151,7 +151,7 @@ pub(crate) fn wait_with_large_ids(interface: &str, order: &Order) {
         for turn in 0..70 {
             let id = if turn % 10 == 0 { many.as_str() } else { "1" };
             let params = if turn % 10 == 1 { &padded } else { &forever };
-            // It may be closed for what it says.
+            // The guardian may close the connection for this request.
             if attacker.ask(id, "await_signed_session_outcome", params).is_err() {
                 break;
             }
@@ -163,7 +163,7 @@ pub(crate) fn wait_with_large_ids(interface: &str, order: &Order) {
     }
 }
 
-/// Asks for these sessions again and again, and reads no answer.
+/// Requests these sessions again and again, and reads no answer.
 pub(crate) fn read_nothing(interface: &str, (begin, end): (u64, u64), order: &Order) {
     let mut deaf = VecDeque::new();
     while order.goes_on() {
@@ -177,7 +177,7 @@ pub(crate) fn read_nothing(interface: &str, (begin, end): (u64, u64), order: &Or
             order.did();
             deaf.push_front(attacker);
         }
-        // All at first; then in place of those that were closed.
+        // All at first; then replacements for those that were closed.
         deaf.retain_mut(|attacker| attacker.ask("2", "version", "[]").is_ok());
         let is_full = deaf.len() as u64 >= MOST_DEAF / 2;
         thread::sleep(Duration::from_millis(if is_full { 500 } else { 100 }));
@@ -185,7 +185,7 @@ pub(crate) fn read_nothing(interface: &str, (begin, end): (u64, u64), order: &Or
     }
 }
 
-/// Keeps more connections open than there are places, from the guardians' own address, and says nothing.
+/// Keeps more connections open than the guardian accepts, from the guardians' own address, and says nothing.
 pub(crate) fn say_nothing(interface: &str, order: &Order) {
     let mut idle: VecDeque<Attacker> = VecDeque::new();
     while order.goes_on() {
@@ -207,7 +207,7 @@ pub(crate) fn guess(interface: &str, order: &Order) {
         let Ok(mut guesser) = Attacker::connect(interface, ELSEWHERE) else { continue };
         for number in 0..GUESSES {
             let params = format!(r#"[{{"auth":"guess {number}","params":null}}]"#);
-            // It may be closed for what it says.
+            // The guardian may close the connection for this guess.
             if guesser.ask("1", "auth", &params).is_ok() {
                 order.did();
             }

@@ -1,8 +1,9 @@
-//! Each attack by itself: guardians keep at least 0.8 of the rate at which they finish sessions without it.
+//! Each attack by itself: guardians finish sessions at no less than 0.8 of their rate without it.
 //!
-//! Calm and attacked times alternate in one federation, and each attacked one is compared with those before and after it:
-//! what else the machine does meanwhile slows both. An attack that looks too strong at first is tried further times, so
-//! that chance does not fail the story; one that stops or halves a federation cannot pass.
+//! Calm and attacked periods alternate in one federation, and each attacked period is compared with those
+//! before and after it: anything else that the machine does meanwhile slows both. An attack that looks too
+//! strong at first is tried again, so that chance does not fail the story; an attack that stops or halves a
+//! federation cannot pass.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
@@ -17,7 +18,7 @@ use crate::means::{
 
 /// The guardians that are not guardian 0.
 const HONEST: std::ops::Range<usize> = 1..4;
-/// Sessions of a time; times of each attack, at least and at most.
+/// The number of sessions of a period; periods of each attack, at least and at most.
 const SESSIONS: u64 = 4;
 const LEAST_TIMES: usize = 2;
 const MOST_TIMES: usize = 8;
@@ -25,10 +26,10 @@ const LEAST_RATE: f64 = 0.8;
 const LOOK_AFTER: Duration = Duration::from_millis(30);
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// By what the federation is attacked.
+/// The means of an attack.
 #[derive(Clone, Copy, Debug)]
 enum Means {
-    /// Guardian 0 over its links.
+    /// Messages of guardian 0 over its links.
     Links(Attack),
     /// Requests that wait, with large ids.
     Ids,
@@ -52,18 +53,18 @@ const ALL: [Means; 7] = [
     Means::Guesses,
 ];
 
-/// What was measured of an attack.
+/// The measurements of an attack.
 struct Measured {
     means: Means,
-    /// Seconds that a session took, with it and, around it, without it.
+    /// Seconds per session, with the attack and, around it, without.
     attacked: Vec<f64>,
     calm: Vec<f64>,
-    /// How often the attackers did what they do.
+    /// The number of times that the attackers did what they do.
     done: u64,
 }
 
 impl Measured {
-    /// The rate under the attack, as a part of the rate without.
+    /// Returns the rate under the attack, as a fraction of the rate without.
     fn rate(&self) -> f64 {
         self.calm.iter().sum::<f64>() / self.attacked.iter().sum::<f64>()
     }
@@ -76,7 +77,7 @@ impl Measured {
 struct Siege {
     nodes: Nodes,
     rogue: Rogue,
-    /// Sessions that are large.
+    /// The range of sessions that are large.
     large: (u64, u64),
 }
 
@@ -91,11 +92,12 @@ impl Siege {
         Self { nodes, rogue, large }
     }
 
-    /// Waits until guardian 1 has finished so many sessions; how many it has then, and when that was seen.
+    /// Waits until guardian 1 has finished this many sessions; returns how many it has then, and when that
+    /// was seen.
     fn until(&self, sessions: u64) -> (u64, Instant) {
         let start = Instant::now();
         loop {
-            // Where it does not answer, it is asked again.
+            // If it does not answer, it is asked again.
             if let Some(finished) = self.nodes.finished(1).filter(|finished| *finished >= sessions) {
                 return (finished, Instant::now());
             }
@@ -104,14 +106,14 @@ impl Siege {
         }
     }
 
-    /// How long a session takes now, in seconds. The one that is open belongs to the time before.
+    /// Measures the current time per session, in seconds. The open session belongs to the period before.
     fn pace(&self) -> f64 {
         let (begin, start) = self.until(self.until(0).0 + 1);
         let (end, over) = self.until(begin + SESSIONS);
         (over - start).as_secs_f64() / f64::from(u32::try_from(end - begin).unwrap())
     }
 
-    /// The pace under an attack, and how often it did what it does.
+    /// Measures the pace under an attack, and how many times the attackers did what they do.
     fn attacked(&self, means: Means) -> (f64, u64) {
         let interfaces = || HONEST.map(|peer| self.nodes.interface(peer));
         let by = |attacking: Attacking| (self.pace(), attacking.done());
@@ -138,7 +140,7 @@ impl Siege {
         }
     }
 
-    /// Messages of guardian 0 that a guardian left out.
+    /// Returns the number of messages of guardian 0 that a guardian left out.
     fn left_out(&self, peer: usize) -> u64 {
         let metrics = self.nodes.page(peer, "/metrics");
         let counted =
@@ -180,7 +182,7 @@ fn each_attack_leaves_the_rate() {
         assert!(rate >= LEAST_RATE, "{means:?}: sessions at {rate:.2} of the rate without");
     }
     let Siege { mut nodes, rogue, .. } = siege;
-    // Whoever says nothing wrong is served all the while.
+    // A client that says nothing wrong is served all the while.
     nodes.ask(1, &["status"]).exits(0);
     let sessions = nodes.shut_down();
     nodes.root_of(HONEST, sessions);

@@ -1,5 +1,5 @@
-//! Remote parties without a password at the interfaces of running guardians, and a guardian's interface that lies to the
-//! others: sessions continue, and what it costs in memory stays below the limit that docs/node.md names.
+//! Remote parties without a password at the interfaces of running guardians, and a guardian's interface that
+//! lies to the others: sessions continue, and the memory cost stays below the limit that docs/node.md names.
 
 use std::fs;
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,7 +24,7 @@ fn ids_and_requests_that_wait_take_no_memory() {
     nodes.wait_for(1, nodes.finished(1).unwrap() + 4);
     nobody_is_large(&nodes, 0..4);
     drop(attack);
-    // Whoever says nothing wrong is served all the while.
+    // A client that says nothing wrong is served all the while.
     nodes.ask(0, &["status"]).exits(0);
     let sessions = nodes.shut_down();
     nodes.root(sessions);
@@ -49,12 +49,12 @@ fn answers_that_nobody_reads_are_bounded() {
     }
     thread::sleep(Duration::from_secs(3));
     nobody_is_large(&nodes, 0..4);
-    // A guardian that lost everything gets its sessions all the same.
+    // A guardian that lost everything still gets its sessions.
     nodes.kill(3);
     fs::remove_dir_all(nodes.directory(3).join("database")).unwrap();
     nodes.start_new(3);
     nodes.wait_for(3, end);
-    // Whoever takes nothing is closed, one after the other as their turns come.
+    // Connections of clients that read nothing are closed, one at a time as their turns come.
     let start = Instant::now();
     let mut left = || -> usize {
         deaf.iter_mut().map(|attacker| usize::from(attacker.ask("2", "version", "[]").is_ok())).sum()
@@ -74,7 +74,7 @@ fn idle_connections_shut_out_no_guardian() {
     few_connections(&nodes);
     (0..3).for_each(|peer| nodes.start(peer));
     nodes.wait_for(1, 3);
-    // From the guardians' own address: only what they show tells them apart.
+    // From the guardians' own address: only what the clients show distinguishes them.
     let occupy = |nodes: &Nodes| -> Vec<Attacker> {
         let interfaces = (0..3).flat_map(|peer| std::iter::repeat_n(nodes.interface(peer), 60));
         interfaces.filter_map(|interface| Attacker::connect(&interface, AT_HOME).ok()).collect()
@@ -97,7 +97,7 @@ fn idle_connections_shut_out_no_guardian() {
 #[test]
 fn a_guardian_whose_interface_swells_harms_nobody() {
     let mut nodes = Nodes::new(15).with_least_memory();
-    // Guardian 0 does not run; somebody with its address answers in its name.
+    // Guardian 0 does not run; another server with its address answers in its name.
     let swollen = Swollen::at(&nodes.interface(0));
     (1..4).for_each(|peer| nodes.start(peer));
     nodes.wait_for(1, 3);
@@ -108,7 +108,7 @@ fn a_guardian_whose_interface_swells_harms_nobody() {
     }
     nodes.wait_for(1, nodes.finished(1).unwrap() + 5);
     nobody_is_large(&nodes, 1..4);
-    // One that lost everything takes it from the other two.
+    // A guardian that lost everything takes it from the other two.
     let finished = nodes.finished(1).unwrap();
     nodes.kill(3);
     fs::remove_dir_all(nodes.directory(3).join("database")).unwrap();
@@ -152,6 +152,6 @@ fn a_guesser_who_hangs_up_guesses_no_faster() {
         tries > 500 && wrong <= most && wrong >= 5,
         "{wrong} of {tries} were checked, at most {most} may be"
     );
-    // The operator, elsewhere, is let in at once.
+    // The operator, at another address, is let in at once.
     nodes.ask(0, &["checkpoint"]).exits(0);
 }

@@ -1,4 +1,5 @@
-//! All attacks at the same time: what a federation is slowed down by, what its guardians hold, and whether that grows.
+//! All attacks at the same time: how much they slow a federation, how much memory its guardians hold, and
+//! whether that grows.
 
 use std::io::Write;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,22 +13,23 @@ use crate::means::{
 };
 
 const HONEST: std::ops::Range<usize> = 1..4;
-/// Rounds of a session in a long run: ten seconds of them, where in production there are three minutes. A guardian whose
-/// answers are lost in its own flood is waited for five seconds at the start, however short the session is.
+/// Rounds of a session in a long run: they take ten seconds; in production, a session takes three minutes. A
+/// guardian whose answers are lost in its own flood is waited for five seconds at the start, however short
+/// the session is.
 const LONG_SESSION: u16 = 500;
 const SHORT_SESSION: u16 = 15;
 const LOOK_AFTER: Duration = Duration::from_millis(30);
 
-/// What was seen over some time.
+/// Measurements over some time.
 struct Seen {
-    /// How long a session took at the most.
+    /// The longest time of a session.
     longest: Duration,
-    /// What each guardian held, in MiB, about each second.
+    /// The memory that each guardian held, in MiB, about once a second.
     held: Vec<Vec<u64>>,
 }
 
 impl Seen {
-    /// What each guardian held on average.
+    /// Returns the mean memory of each guardian.
     fn average(&self) -> Vec<u64> {
         let count = self.held.len().max(1) as u64;
         (0..HONEST.len()).map(|place| self.held.iter().map(|held| held[place]).sum::<u64>() / count).collect()
@@ -53,13 +55,13 @@ fn watch(nodes: &Nodes, time: Duration) -> Seen {
     seen
 }
 
-/// One guardian attacks over its links and by what its interface answers; others without a password attack the interfaces of the
-/// honest ones: all at the same time, for `FM_ATTACK_SECONDS`.
+/// One guardian attacks over its links and through its interface's answers; remote parties without a password
+/// attack the interfaces of the honest guardians: all at the same time, for `FM_ATTACK_SECONDS`.
 #[test]
 fn all_attacks_at_once_change_nothing() {
     let seconds = std::env::var("FM_ATTACK_SECONDS").map_or(15, |seconds| seconds.parse().unwrap());
     let half = Duration::from_secs(seconds) / 2;
-    // In a short run beside other tests a session may be late for many reasons.
+    // In a short run beside other tests, a session may be late for many reasons.
     let is_long = seconds >= 60;
     let (rounds, calm_seconds) = if is_long { (LONG_SESSION, 40) } else { (SHORT_SESSION, 10) };
     let mut nodes = Nodes::new(rounds).with_least_memory();

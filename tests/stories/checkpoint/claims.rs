@@ -1,4 +1,4 @@
-//! What an archive says of itself: each entry is proven by `verify`, or named as a claim that nothing proves.
+//! The header of an archive: `verify` proves each entry, or names it as a claim that nothing proves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ fn peer(number: u8) -> PathBuf {
     fixture("session-v0.5.0").join(format!("peer-{number}"))
 }
 
-/// What an archive says of itself.
+/// Returns the entries of an archive's header.
 fn entries(archive: &Path) -> Vec<(String, String)> {
     let reader = ArchiveReader::open_path(archive).expect("the archive can be opened");
     reader.metadata().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Other values of an entry, of a form that an export could write.
+/// Returns other values of an entry, of a form that an export could write.
 fn others(name: &str, value: &str) -> Vec<String> {
     let others: &[&str] = match name {
         "kind" => &["increment", "provenance"],
@@ -42,19 +42,19 @@ fn others(name: &str, value: &str) -> Vec<String> {
     others
 }
 
-/// The claims of a verdict.
+/// Returns the claims of a verdict.
 fn claims(verdict: &Value) -> Vec<&str> {
     let claims = verdict["claims"].as_array().expect("a list");
     claims.iter().map(|claim| claim.as_str().expect("a name")).collect()
 }
 
-/// Verifies an archive that says something else, and asserts that it is found, or that the entry is one of the claims.
+/// Verifies an archive that lies, and asserts that the lie is found, or that the entry is one of the claims.
 fn is_found_or_a_claim(lying: &Path, rest: &[&dyn AsRef<std::ffi::OsStr>], name: &str, what: &str) {
     let rest = rest.iter().map(|word| word.as_ref().to_owned());
     let words = ["verify".into(), lying.into(), "--json".into()].into_iter().chain(rest);
     let run = fm_tests::Run::of("fm-checkpoint", &words.collect::<Vec<_>>());
     fs::remove_file(lying).expect("it is there");
-    // With another profile or kind it may not even be read.
+    // With another profile or kind, the archive may not even be read.
     if run.exit == 0 {
         let verdict = run.verdict();
         assert_eq!(verdict["verdict"], "sound", "{name} {what}");
@@ -134,7 +134,7 @@ fn the_claims_are_those_that_nothing_proves() {
     );
     let told = checkpoint!("verify", archive, "--quick").exits(0).stdout;
     assert!(told.contains("not proven: everything that the header says"), "{told}");
-    // A federation that was taken out is a claim, whatever the keys are.
+    // A federation that was removed from the header is a claim, whatever the keys are.
     rewritten(&archive, &bare, 1 << 20, |metadata| drop(metadata.insert("federation", "")), Some);
     let emptied = checkpoint!("verify", bare, "--config", peer(0), "--json").exits(0).verdict();
     assert_eq!(claims(&emptied), all);

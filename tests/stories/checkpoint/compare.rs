@@ -1,4 +1,4 @@
-//! Several guardians' states side by side: who is together, who is off, since which session.
+//! Several guardians' states side by side: which agree, which differ, and from which session on.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +17,12 @@ fn compare(sources: &[&Path], exit: i32) -> (Vec<Value>, Value) {
     (run.json(), run.verdict())
 }
 
-/// A copy of a guardian's database with one byte of some sessions changed.
+/// Copies a guardian's database with one byte of some sessions changed.
 fn forked(from: &Path, to: &Path, sessions: &[u8]) {
     let flip = |key: &[u8], value: &[u8]| {
         let mut value = value.to_vec();
         if matches!(key, [4, session] if sessions.contains(session)) {
-            // Inside of the first item, behind count, kind and lengths.
+            // Inside the first item, after count, kind and lengths.
             value[40] ^= 1;
         }
         Some((key.to_vec(), value))
@@ -47,9 +47,10 @@ fn equal_guardians_are_together_wherever_they_are() {
     let alone = checkpoint!("verify", archive, "--json").exits(4).verdict();
     assert_eq!(lines[1]["history_root"], root(&alone).as_str());
     assert_ne!(lines[3]["history_root"], lines[0]["history_root"]);
-    // State is compared among those at the same point: not with the one behind, not with headers alone.
+    // State is compared among those at the same point: not with the one that is earlier, not with headers
+    // alone.
     assert_eq!(verdict["state_compared"], json!([0, 1]));
-    // Votes of the meta module are each guardian's own: named, and no difference.
+    // Votes of the meta module are each guardian's own: they are named, and are not a difference.
     assert_eq!((&verdict["state_differs"], &verdict["tables_differ"]), (&json!([]), &json!([])));
     let desired = lines.iter().find(|line| line["table"] == "fffd012c00").expect("its table");
     assert_eq!((&desired["rows"], &desired["name"]), (&json!("own"), &json!("desired")));
@@ -59,7 +60,8 @@ fn equal_guardians_are_together_wherever_they_are() {
     assert_eq!(same["state_differs"], json!([]));
 }
 
-/// A side that lacks a session where nobody has one to compare is not called equal; a shorter one has no hole.
+/// A side that lacks a session that nobody else has for comparison is not called equal; a shorter one has no
+/// hole.
 #[test]
 fn a_hole_is_named() {
     let home = tempfile::tempdir().expect("a directory");
@@ -84,10 +86,10 @@ fn a_hole_is_named() {
     }
     let text = checkpoint!("compare", shorter, beyond).exits(4).stdout;
     assert!(text.contains("INCOMPLETE: 1 lacks session 25 and has later ones"), "{text}");
-    // Against a session that the other side has it is a difference, as before.
+    // Compared with a session that the other side has, it is a difference, as before.
     let (_, verdict) = compare(&[&peer(0), &holed], 1);
     assert_eq!((&verdict["verdict"], &verdict["session"]), (&json!("different"), &json!(9)));
-    // A base for nothing is said to be that.
+    // A base for a whole archive is refused.
     let run = checkpoint!("verify", whole, "--base", whole).exits(2);
     assert!(run.sentence().contains("is not an increment: leave --base"), "{}", run.stderr);
 }
@@ -106,19 +108,19 @@ fn the_first_difference_is_named_and_who_is_off() {
     assert_eq!(lines[1]["history_root"], verdict["history_root"]);
     let (_, split) = compare(&[&late, &peer(0)], 1);
     assert_eq!((&split["majority"], &split["session"]), (&Value::Null, &20.into()));
-    // Of two, nothing says which is off.
+    // With two sides, nothing shows which one differs.
     let (sources, _) = compare(&[&late, &peer(0)], 1);
     assert!(sources.iter().all(|source| source["off_since"].is_null()), "{sources:?}");
     let text = checkpoint!("compare", late, peer(0)).exits(1).stdout;
     assert!(text.contains("apart      1, since session 20") && !text.contains("\noff "), "{text}");
-    assert!(text.contains("which of the 2 is off is not known"), "{text}");
+    assert!(text.contains("which of the 2 differs is not known"), "{text}");
     let text = checkpoint!("compare", late, peer(0), early, peer(1)).exits(1).stdout;
     for line in
         ["together   1, 3", "apart      2, since session 7", "apart      0, since session 20", "no majority"]
     {
         assert!(text.contains(line), "{line}:\n{text}");
     }
-    // A session that is missing is a difference, a shorter history is none.
+    // A missing session is a difference; a shorter history is not.
     let hole = home.path().join("hole");
     let without = |key: &[u8], value: &[u8]| (key != [4, 12]).then(|| (key.to_vec(), value.to_vec()));
     damage::rewrite_and_add(&peer(2).join("database"), &hole, without, &[]).expect("it can be rewritten");
@@ -127,7 +129,7 @@ fn the_first_difference_is_named_and_who_is_off() {
     assert_eq!(lines[0]["history_root"], Value::Null);
 }
 
-/// An old history and what was converted from it are one.
+/// An old history and its conversion are one history.
 #[test]
 fn eras_are_compared_by_what_they_become() {
     let home = tempfile::tempdir().expect("a directory");
@@ -162,7 +164,8 @@ fn tables(lines: &[Value]) -> Vec<(String, String, u64, u64)> {
         .collect()
 }
 
-/// Guardians of 0.13.0 at one point: what each has for itself is named, and they are equal.
+/// Guardians of 0.13.0 at one point: rows that are each guardian's own are named, and the guardians are
+/// equal.
 #[test]
 fn what_each_guardian_has_for_itself_is_no_difference() {
     let own = |table: &str, rows: u64| (table.to_owned(), "own".to_owned(), rows, 0);
@@ -182,7 +185,7 @@ fn what_each_guardian_has_for_itself_is_no_difference() {
         assert!(at("versions   of the databases, the same in all: server 0") < at("root  "), "{text}");
         at("signature shares of its own, which every guardian has for itself");
         at("rows that honest guardians share are equal");
-        // The same where both are archives, and the configuration is named.
+        // The same holds if both are archives and the configuration is named.
         let home = tempfile::tempdir().expect("a directory");
         let archives = ["0.fmar", "3.fmar"].map(|name| home.path().join(name));
         checkpoint!("export", one, "--to", archives[0]).exits(0);
@@ -190,7 +193,8 @@ fn what_each_guardian_has_for_itself_is_no_difference() {
         let config = one.join("../../consensus.json");
         let run = checkpoint!("compare", archives[0], archives[1], "--config", config, "--json").exits(0);
         assert_eq!(tables(&run.json()), expected);
-        // Without it nothing says which tables guardians share: they are named, and decide nothing.
+        // Without a configuration, nothing shows which tables guardians share: they are named, and decide
+        // nothing.
         let run = checkpoint!("compare", archives[0], archives[1], "--json").exits(0);
         assert!(
             tables(&run.json())
@@ -202,7 +206,8 @@ fn what_each_guardian_has_for_itself_is_no_difference() {
     }
 }
 
-/// One byte in any row of any table, or one row less: found where guardians share the rows, and only there.
+/// One byte in any row of any table, or one row less: it is found where guardians share the rows, and only
+/// there.
 #[test]
 fn one_byte_in_a_shared_row_is_found() {
     let own = [
@@ -217,7 +222,7 @@ fn one_byte_in_a_shared_row_is_found() {
         }
         assert!(firsts.len() > 15, "{federation}: {}", firsts.len());
         for (prefix, first) in firsts {
-            // The history and the versions are compared by what they say.
+            // The history and the versions are compared by their content.
             if [&[0x04][..], &[0x50]].contains(&prefix.as_slice()) {
                 continue;
             }
@@ -259,14 +264,15 @@ fn one_byte_in_a_shared_row_is_found() {
     }
 }
 
-/// Versions that differ are said first; tables that only one of them keeps, or that only one of them filled, prove nothing.
+/// Different versions are reported first; tables that only one guardian keeps, or that only one has filled,
+/// prove nothing.
 #[test]
 fn guardians_of_different_versions_are_compared_in_what_both_have() {
     let home = tempfile::tempdir().expect("a directory");
     let [(one, other), _] = checkpoints();
     let older = |keep: bool| {
         move |key: &[u8], value: &[u8]| match key {
-            // A mint of 0.6 to 0.10, and a wallet of 0.10, whose change is not claimed yet.
+            // A mint of 0.6 to 0.10, and a wallet of 0.10 whose change is not claimed yet.
             [0x50, 3 | 5] => Some((key.to_vec(), vec![2])),
             [0xFF, 3, 0x17 | 0x18, ..] | [0xFF, 5, 0x44, ..] => None,
             [0xFF, 5, 0x39, outpoint @ ..] if outpoint[32] == 1 => None,
@@ -289,12 +295,12 @@ fn guardians_of_different_versions_are_compared_in_what_both_have() {
     assert_eq!(apart, ["ff0317", "ff0318", "ff0539"]);
     let text = checkpoint!("compare", one, copies[0]).exits(0).stdout;
     assert!(text.contains("versions   of module 3 mint are not the same: 0 has 3, 1 has 2"), "{text}");
-    // What both have is compared: spent notes that one lacks are a difference.
+    // What both have is compared: spent notes that one guardian lacks are a difference.
     let (_, verdict) = compare(&[&one, &copies[1]], 1);
     assert_eq!((&verdict["state_differs"], &verdict["tables_differ"]), (&json!([3]), &json!(["ff0310"])));
 }
 
-/// Rows that a guardian has since its own upgrade: fewer of them are none of its faults, another value is.
+/// Rows that a guardian has had since its own upgrade: fewer of them are not a fault, another value is.
 #[test]
 fn rows_since_an_upgrade_may_be_missing_and_not_be_others() {
     let home = tempfile::tempdir().expect("a directory");
@@ -326,7 +332,8 @@ fn rows_since_an_upgrade_may_be_missing_and_not_be_others() {
     assert_eq!(verdict["tables_differ"], json!(["ff0543"]));
 }
 
-/// Rows of tables and modules that nobody knows, and configurations that contradict each other: said, and no verdict.
+/// Rows of unknown tables and modules, and configurations that contradict each other: they are reported,
+/// without a verdict.
 #[test]
 fn what_is_not_known_decides_nothing() {
     let home = tempfile::tempdir().expect("a directory");
@@ -347,7 +354,7 @@ fn what_is_not_known_decides_nothing() {
     assert_eq!(unknown, ["42", "ff", "ff0377", "ff0910"]);
     let text = checkpoint!("compare", one, copy).exits(0).stdout;
     assert!(text.contains("whether guardians share them is not known"), "{text}");
-    // Another federation: its configuration names other modules, so that none is believed.
+    // Another federation's configuration names other modules, so no configuration is believed.
     let run = checkpoint!("compare", one, stranger).exits(1);
     assert!(run.stderr.contains("name other modules; no table is named after either"), "{}", run.stderr);
     checkpoint!("compare", one, other, "--config", home.path()).exits(3);

@@ -1,4 +1,5 @@
-//! Every changed bit of an archive is found and located, every truncation is told; what another copy has is repaired.
+//! Every changed bit of an archive is found and located, every truncation is reported, and what another copy
+//! has is repaired.
 
 use std::fs;
 use std::ops::Range;
@@ -29,19 +30,19 @@ fn verified(path: &Path) -> (Result<Verified, BackupError>, Vec<Finding>) {
     (verified, findings)
 }
 
-/// Whether some finding names bytes that cover the place.
+/// Checks whether some finding names bytes that cover the place.
 fn is_located(findings: &[Finding], at: u64) -> bool {
     findings.iter().any(|finding| bytes_of(&finding.message).is_some_and(|bytes| bytes.contains(&at)))
 }
 
-/// The byte range in a sentence `… at bytes 5..9: …`.
+/// Returns the byte range in a sentence `… at bytes 5..9: …`.
 fn bytes_of(message: &str) -> Option<Range<u64>> {
     let (start, rest) = message.split_once("at bytes ")?.1.split_once("..")?;
     let end = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     Some(start.parse().ok()?..end.parse().ok()?)
 }
 
-/// A small archive in many frames.
+/// Makes a small archive in many frames.
 fn small(home: &Path) -> PathBuf {
     let (whole, small) = (home.join("headers.fmar"), home.join("small.fmar"));
     checkpoint!("export", peer(0), "--to", whole, "--profile", "headers").exits(0);
@@ -64,7 +65,7 @@ fn every_changed_byte_is_found_and_located() {
                 assert!(verified.errors > 0, "byte {at} is not found");
                 assert!(is_located(&findings, at), "byte {at} is not located: {findings:?}");
             }
-            // What does not begin like an archive is none.
+            // A file that does not begin like an archive is not an archive.
             (Err(_), _) => refused += u64::from(at >= 16),
         }
     }
@@ -107,7 +108,7 @@ fn every_truncation_is_told() {
     assert!(run.findings()[0]["message"].as_str().is_some_and(|text| text.contains("bytes follow the end")));
 }
 
-/// An archive of another format version, and ones whose lengths promise more than there is.
+/// An archive of another format version, and archives whose lengths promise more than they hold.
 #[test]
 fn hostile_headers_are_refused_without_taking_memory() {
     let home = tempfile::tempdir().expect("a directory");
@@ -129,7 +130,7 @@ fn hostile_headers_are_refused_without_taking_memory() {
             run.stderr
         );
     }
-    // Content size and lengths of frames, and of the skippable frames, as large as they can be said.
+    // Content sizes and lengths of frames and skippable frames are as large as the format allows.
     let mut crafted = Vec::new();
     for (name, at, value) in [("header", 4, vec![0xFF; 4]), ("index", bytes.len() - 16, vec![0xFF; 8])] {
         let mut changed = bytes.clone();
@@ -153,7 +154,7 @@ fn hostile_headers_are_refused_without_taking_memory() {
     }
 }
 
-/// An archive that is whole and lies.
+/// An archive is whole and lies.
 #[test]
 fn what_an_archive_says_of_itself_is_checked() {
     let home = tempfile::tempdir().expect("a directory");
@@ -198,7 +199,7 @@ fn what_an_archive_says_of_itself_is_checked() {
         assert!(run.stdout.contains(&format!("{name} is nothing")), "{name}: {}", run.stdout);
         fs::remove_file(&lying).expect("it is there");
     }
-    // A row changed: a session's items are not what was signed, module state not what was stated.
+    // A changed row: a session's items are not the signed ones, or module state is not the stated one.
     let changed = |mut row: (Vec<u8>, Vec<u8>), key: &[u8]| {
         if row.0 == key {
             let middle = row.1.len() / 2;
@@ -220,7 +221,7 @@ fn what_an_archive_says_of_itself_is_checked() {
     assert!(!home.path().join("no").exists());
 }
 
-/// The same archive in many frames.
+/// Writes the same archive in many frames.
 fn framed(home: &Path) -> PathBuf {
     let (whole, framed) = (home.join("whole.fmar"), home.join("framed.fmar"));
     checkpoint!("export", peer(0), "--to", whole).exits(0);
@@ -238,7 +239,7 @@ fn damage_is_repaired_from_other_copies_or_listed() {
     let inside = |frame: usize| frames[frame].offset + frames[frame].compressed / 2;
     flipped(&archive, &path("one"), inside(2), 1);
     flipped(&archive, &path("two"), inside(5), 1);
-    // Both copies are damaged, each at another place: together they are whole.
+    // Both copies are damaged, each at another place; together they are whole.
     let only = checkpoint!("repair", path("one"), "--json").exits(1);
     assert_eq!(only.verdict()["verdict"], "lost");
     assert_eq!((&only.json()[0]["frame"], &only.json()[0]["found_in"]), (&2.into(), &Value::Null));
@@ -256,7 +257,8 @@ fn damage_is_repaired_from_other_copies_or_listed() {
     rewritten(&archive, &other, 1 << 20, |_| {}, Some);
     checkpoint!("repair", path("one"), "--from", other, "--to", path("from-other")).exits(0);
     assert!(records_of(&path("from-other")) == records_of(&archive));
-    // Truncated, so that its index is gone: the other copy's index leads, and it gives what the other one has lost.
+    // The archive is truncated and its index is gone: the other copy's index leads, and the archive supplies
+    // what the other copy has lost.
     let bytes = fs::read(&archive).expect("it is there");
     fs::write(path("cut"), &bytes[..bytes.len() - 100]).expect("it can be written");
     checkpoint!("repair", path("cut"), "--from", path("two"), "--to", path("from-cut")).exits(0);
@@ -295,7 +297,8 @@ fn only_copies_of_the_same_archive_repair_it() {
     assert!(!path("no").exists());
 }
 
-/// A truncated archive says by its header whose it was: no other one is taken for a copy, wherever it stands in the line.
+/// A truncated archive's header shows whose it was: no other archive is taken for a copy, whatever its
+/// position on the command line.
 #[test]
 fn only_its_own_copies_repair_a_truncated_archive() {
     let home = tempfile::tempdir().expect("a directory");
@@ -322,19 +325,19 @@ fn only_its_own_copies_repair_a_truncated_archive() {
     refused(&[&path("older")], "in the header of");
     refused(&[&path("increment")], "its kind is \"increment\"");
     refused(&[&path("history")], "its profile is \"history\"");
-    // The right one behind a wrong one: the wrong one is named.
+    // The right copy follows a wrong one: the wrong one is named.
     refused(&[&path("guardian"), &archive], "its guardian is");
     // The same header over other records.
     rewritten(&archive, &path("records"), 20_000, |_| {}, |row| (row.0 != [4, 9]).then_some(row));
     refused(&[&path("records")], "holds another record at the key 04");
-    // With its header, or its index, it still knows its own.
+    // With its header or its index, it still recognises its own copies.
     checkpoint!("repair", path("cut"), "--from", archive, "--to", path("whole")).exits(0);
     assert!(records_of(&path("whole")) == records_of(&archive));
     flipped(&archive, &path("cut"), 40, 1);
     checkpoint!("repair", path("cut"), "--from", archive, "--to", path("by-index")).exits(0);
     assert!(records_of(&path("by-index")) == records_of(&archive));
     refused(&[&path("guardian")], "its identity is not the one in the index of");
-    // Without either nothing is known.
+    // Without either, nothing is known.
     let mut headless = bytes[..bytes.len() / 2].to_vec();
     headless[40] ^= 1;
     fs::write(path("cut"), headless).expect("it can be written");

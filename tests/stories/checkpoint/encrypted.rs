@@ -1,4 +1,4 @@
-//! Encrypted archives: only the recipients read them, everything works on them, and damage is told.
+//! Encrypted archives: only the recipients read them, every command works on them, and damage is reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ fn peer() -> PathBuf {
     fixture("session-v0.5.0/peer-0")
 }
 
-/// A new key: the file with the secret, and the public key.
+/// Makes a new key: the file with the secret, and the public key.
 fn key(home: &Path, name: &str) -> (PathBuf, String) {
     let identity = Identity::generate();
     let path = home.join(name);
@@ -109,7 +109,7 @@ fn a_damaged_or_cut_one_is_told() {
     }
 }
 
-/// Three copies of an encrypted archive of several chunks; each is damaged elsewhere.
+/// Three copies of an encrypted archive of several chunks, each damaged at another place.
 #[test]
 fn damaged_copies_of_an_encrypted_one_are_joined() {
     let home = tempfile::tempdir().expect("a directory");
@@ -128,7 +128,7 @@ fn damaged_copies_of_an_encrypted_one_are_joined() {
         fs::copy(&archive, path(name)).expect("a copy");
         places.iter().for_each(|at| flipped(&path(name), &path(name), *at, 1));
     };
-    // One bad byte in the middle costs the frames there, and none behind them.
+    // One bad byte in the middle costs the frames there, and none after them.
     damaged("middle", &[length / 2]);
     let lost = checkpoint!("repair", path("middle"), "--identity", secret, "--json").exits(1).verdict();
     assert_eq!(lost["verdict"], "lost");
@@ -149,12 +149,12 @@ fn damaged_copies_of_an_encrypted_one_are_joined() {
         assert!(records_of(&path("whole")) == all, "{name} {copies:?}");
         fs::remove_file(path("whole")).expect("it is there");
     };
-    // The archive's header is lost in one, its index in the other, and a frame in either.
+    // The archive's header is lost in one copy, its index in the other, and a frame in each.
     damaged("start", &[length / 2, 700]);
     damaged("end", &[length / 3, length - 5]);
     whole("start", &["end"]);
     whole("end", &["start"]);
-    // The key to all of it is lost in one: the other one has it.
+    // The key to all of it is lost in one copy: the other one has it.
     for at in [3, 30, 90, 200] {
         damaged("headless", &[at, length - 5]);
         whole("headless", &["middle"]);
@@ -162,7 +162,7 @@ fn damaged_copies_of_an_encrypted_one_are_joined() {
     }
     for at in [3, 200] {
         damaged("headless", &[at]);
-        // What nobody can open is not whole, though nothing else is damaged.
+        // A file that nobody can open is not whole, though nothing else is damaged.
         whole("headless", &["a"]);
         let said = checkpoint!("repair", path("headless"), "--identity", secret, "--from", archive).exits(1);
         assert!(
@@ -178,11 +178,11 @@ fn damaged_copies_of_an_encrypted_one_are_joined() {
             .stderr
             .contains("another copy of the same file")
     );
-    // Cut, and damaged: what is left is as good as before.
+    // Cut and damaged: what is left is as good as before.
     let bytes = fs::read(&archive).expect("it is there");
     fs::write(path("cut"), &bytes[..bytes.len() - 70_000]).expect("it can be written");
     whole("cut", &["start"]);
-    // Another file of the same key is no copy.
+    // Another file with the same key is not a copy.
     let other = fixture("session-v0.5.0/peer-1");
     checkpoint!("export", other, "--to", path("other"), "--recipient", public).exits(0);
     let refused =

@@ -1,5 +1,5 @@
-//! One meaning of a good checkpoint: what is whole, what is damaged, what cannot be looked at now; in `list`, `prune`, `export`,
-//! `restore` and in the archives that are made of it.
+//! One meaning of a good checkpoint (whole, damaged, or impossible to read now) in `list`, `prune`, `export`,
+//! `restore` and in the archives that are made from it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -16,7 +16,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Checkpoints of real servers of seven guardians: peer 2's has no write-ahead log, peer 3's has one.
+/// Copies checkpoints of real servers of seven guardians: peer 2's has no write-ahead log, peer 3's has one.
 fn seven(peer: u16) -> (TempDir, PathBuf) {
     let home = tempfile::tempdir().expect("a directory");
     let directory = home.path().join("guardian");
@@ -32,7 +32,7 @@ fn list(directory: &Path, config: &Path, exit: i32) -> (Vec<Value>, Value) {
     (lines, verdict)
 }
 
-/// The standing of a checkpoint in the list.
+/// Returns the standing of a checkpoint in the list.
 fn standing(directory: &Path, name: &str, exit: i32) -> String {
     let (lines, _) = list(directory, directory, exit);
     let line = lines.iter().find(|line| line["path"].as_str().is_some_and(|path| path.ends_with(name)));
@@ -81,7 +81,7 @@ fn a_checkpoint_without_its_empty_log_is_whole() {
     }
 }
 
-/// A file that servers make when they open a database: then a log was there, and is lost.
+/// A file that servers make when they open a database: so there was a log, and it is lost.
 #[test]
 fn a_database_that_lost_its_log_is_not_whole() {
     for name in ["LOCK", "IDENTITY", "LOG"] {
@@ -102,7 +102,8 @@ fn a_database_that_lost_its_log_is_not_whole() {
     }
 }
 
-/// Under another name nothing shows that it is no copy of a database: what speaks for either is said, and it is taken by name.
+/// Under another name, nothing shows that it is not a copy of a database: the evidence for either is
+/// reported, and the name decides.
 #[test]
 fn a_checkpoint_without_a_log_under_another_name_is_taken_by_name() {
     let (home, directory) = seven(2);
@@ -128,7 +129,7 @@ fn a_checkpoint_without_a_log_under_another_name_is_taken_by_name() {
         ["log-unknown"]
     );
     checkpoint!("verify", archive, "--config", directory, "--strict").exits(1);
-    // By a link with the right name it is known again; so it is by the names of `create`.
+    // A link with the right name makes it known again; so do the names of `create`.
     symlink("mine", checkpoints.join("8")).expect("a link");
     assert_eq!(standing(&directory, "/8", 3), "good");
     fs::remove_file(checkpoints.join("8")).expect("the link");
@@ -165,7 +166,7 @@ fn a_torn_end_of_the_log_is_good_everywhere_with_a_warning() {
     verify!(directory, "--config", directory).exits(0);
 }
 
-/// What an archive was made of is known from it alone.
+/// The archive alone shows what it was made from.
 #[test]
 fn an_archive_says_that_the_end_was_torn() {
     let guardian = Restorable::new(0);
@@ -190,7 +191,7 @@ fn an_archive_says_that_the_end_was_torn() {
     fs::rename(guardian.beside("full"), &archive).expect("it can be renamed");
     let run = verify!(archive, "--config", config, "--json").exits(0);
     assert_eq!((found(&run), &run.verdict()["errors"]), (vec!["log-tail-torn".to_owned()], &json!(0)));
-    // The same of an increment, and of the archive of an archive.
+    // The same holds for an increment, and for the archive of an archive.
     let increment = guardian.beside("b.fmar");
     let base = guardian.beside("base.fmar");
     checkpoint!("export", config.join("db_checkpoints/24"), "--to", base, "--config", config).exits(0);
@@ -203,7 +204,7 @@ fn an_archive_says_that_the_end_was_torn() {
         found(&checkpoint!("verify", again, "--config", config, "--json").exits(0)),
         ["log-tail-torn"]
     );
-    // And of what a conversion keeps of the old database.
+    // It also holds for what a conversion keeps of the old database.
     let migrated = guardian.beside("new");
     migrate!("convert", "--from", config, "--config", config, "--to", migrated).exits(0);
     let alone = guardian.beside("alone.fmar");
@@ -213,7 +214,7 @@ fn an_archive_says_that_the_end_was_torn() {
     assert!(!found(&run).contains(&"provenance-mismatch".to_owned()), "{}", run.stdout);
 }
 
-/// A lost log is an error of the archive too: nothing is restored from it, as nothing is from the database.
+/// A lost log is an error of the archive too: nothing is restored from it, as from the database.
 #[test]
 fn an_archive_of_what_lost_its_log_is_refused_as_that_is() {
     let guardian = Restorable::new(0);
@@ -227,7 +228,7 @@ fn an_archive_of_what_lost_its_log_is_refused_as_that_is() {
     );
     let words = ["--archive", archive.to_str().expect("text"), "--guard-until", "99", "--dry-run"];
     assert!(guardian.run("restore", &words).exits(1).sentence().contains("is not whole"));
-    // Nor is it imported, though the new database lacks nothing by itself.
+    // The archive is not imported either, though the new database lacks nothing by itself.
     let new = guardian.beside("new");
     let run = checkpoint!("import", archive, "--to", new, "--config", config, "--json").exits(1);
     assert_eq!((found(&run), new.exists()), (vec!["log-missing".to_owned()], false));
@@ -254,7 +255,7 @@ fn what_cannot_be_looked_at_now_is_not_removed() {
     }
     let (_, verdict) = list(&directory, &other, 12);
     assert_eq!((&verdict["unknown"], &verdict["bad"]), (&json!(3), &json!(0)));
-    // Too few files may be open: a number of checkpoints can be opened, or none; none of them is bad.
+    // Too few files may be open, so that some checkpoints can be opened, or none; none of them is bad.
     fs::write(directory.join("db_checkpoints/25/000085.log"), [0; 12]).expect("a torn log");
     for files in 5..12 {
         let script = format!("ulimit -n {files} 2>/dev/null; exec \"$1\" prune --data-dir \"$2\" --keep 1");
@@ -267,7 +268,7 @@ fn what_cannot_be_looked_at_now_is_not_removed() {
             assert_eq!(names(&directory), all, "{files}");
         }
     }
-    // A path that RocksDB cannot be told.
+    // A path that RocksDB cannot be given.
     let odd = guardian.beside("x").with_file_name(OsStr::from_bytes(b"\xff\xfe"));
     copy_dir(&directory, &odd);
     let run = checkpoint!("prune", "--data-dir", odd, "--keep", "0").exits(3);
@@ -306,7 +307,7 @@ fn the_list_says_by_its_status_what_it_found() {
     let guardian = Restorable::new(0);
     let (directory, checkpoints) = (guardian.path(), guardian.path().join("db_checkpoints"));
     list(&directory, &directory, 0);
-    // What was given is no data directory.
+    // The path is not a data directory.
     let empty = guardian.beside("empty");
     fs::create_dir(&empty).expect("a directory");
     for (path, said) in [
@@ -352,7 +353,7 @@ fn a_checkpoint_is_restored_by_any_name() {
     assert_eq!(made["standing"], "good");
     let made = PathBuf::from(made["path"].as_str().expect("a path"));
     let made = made.file_name().and_then(OsStr::to_str).expect("a name");
-    // The database holds what the new checkpoint holds, and may be a copy of it: the guard is named.
+    // The database holds what the new checkpoint holds, and may be a copy of it: the guard has to be named.
     let guard = ["--guard-until", "99"];
     let plan = |name: &str| {
         let words = ["--checkpoint", name, "--dry-run", "--json"];
@@ -362,7 +363,7 @@ fn a_checkpoint_is_restored_by_any_name() {
     assert_eq!(line(made)["source"], json!(format!("checkpoint {made}")));
     fs::rename(checkpoints.join("24"), checkpoints.join("24-1795981901187")).expect("it can be renamed");
     assert_eq!(line("24-1795981901187")["last"], 24);
-    // The newest good one: of the same session the one that was written last.
+    // The newest good one: of the same session, the one that was written last.
     assert_eq!(line("latest")["last"], 25);
     fs::remove_dir_all(checkpoints.join(made)).expect("it is there");
     fs::remove_file(checkpoints.join("25/CURRENT")).expect("it is there");
@@ -378,7 +379,7 @@ fn a_checkpoint_is_restored_by_any_name() {
     for name in ["", ".", "..", "../database", "24/x", "24.removed", ".removing-24", "25-1.partial"] {
         assert!(plan(name).exits(2).sentence().contains("is not the name of a checkpoint"), "{name}");
     }
-    // Restored, told by `status`, and taken back.
+    // Restored, reported by `status`, and undone.
     let words = ["--checkpoint", "24-1795981901187", "--yes", "--json"];
     assert_eq!(guardian.run("restore", &words).exits(0).verdict()["last"], 24);
     let status = guardian.run("status", &["--json"]).exits(0).verdict();
@@ -387,7 +388,7 @@ fn a_checkpoint_is_restored_by_any_name() {
     guardian.run("undo", &["--yes"]).exits(0);
 }
 
-/// What a kill leaves of a checkpoint is none, and in nobody's way.
+/// What a kill leaves of a checkpoint is not a checkpoint, and is in nobody's way.
 #[test]
 fn unfinished_checkpoints_are_not_listed() {
     let guardian = Restorable::new(0);
@@ -402,7 +403,8 @@ fn unfinished_checkpoints_are_not_listed() {
     assert_eq!((lines.len(), &verdict["checkpoints"], &verdict["good"]), (4, &json!(3), &json!(3)));
     checkpoint!("create", "--data-dir", directory).exits(0);
     restore(&directory, "24").exits(0);
-    // They go when the guardian is stopped; while it runs, what looks unfinished may be in the making.
+    // Such leftovers are removed when the guardian is stopped; while it runs, what looks unfinished may be in
+    // progress.
     fs::write(checkpoints.join("24.tmp/mine.txt"), "mine").expect("a file");
     let lock = fs::File::options().write(true).open(guardian.database().join("LOCK")).expect("the lock");
     fcntl_lock(&lock, FlockOperation::NonBlockingLockExclusive).expect("the lock");
@@ -411,7 +413,7 @@ fn unfinished_checkpoints_are_not_listed() {
     let left = |all: Vec<String>| all.iter().filter(unfinished).cloned().collect::<Vec<_>>();
     assert_eq!(left(names(&directory)), ["24.removed", "24.tmp", "25-1795981901187.tmp"]);
     drop(lock);
-    // Where nothing is known to be good nothing goes, not even that.
+    // If nothing is known to be good, nothing is removed, not even leftovers.
     let other = fm_tests::fixture("session-v0.13.0/peer-0");
     let none =
         checkpoint!("prune", "--data-dir", directory, "--config", other, "--keep", "9", "--json").exits(12);
@@ -464,7 +466,8 @@ fn only_provenance_is_reverted_and_archives_are_taken_for_what_they_are() {
     assert_eq!((&run.verdict()["verdict"], &run.verdict()["sessions"]), (&json!("sound"), &json!(26)));
 }
 
-/// A session far beyond the others: nothing of such a history can be written as one, and nothing is never sound.
+/// A session far beyond the others: such a history cannot be written as one, and an empty history is never
+/// sound.
 #[test]
 fn a_stray_session_leaves_no_empty_archive() {
     let guardian = Restorable::new(0);

@@ -1,5 +1,5 @@
-//! Killed, interrupted or out of room at any moment, `export` and `import` leave nothing under the target's name, and the
-//! same command does it whole.
+//! Killed, interrupted or out of room at any moment, `export` and `import` leave nothing under the target's
+//! name, and the same command completes the work.
 
 use std::ffi::OsString;
 use std::fs;
@@ -31,8 +31,8 @@ fn remove(target: &Path) {
     removed.expect("the target is there");
 }
 
-/// Kills the job at moments spread over its duration, and as often at the sight of its work; `whole` checks a target.
-/// Gives how often work was left behind.
+/// Kills the job at moments spread over its duration, and equally often as soon as its work is visible;
+/// `whole` checks a target. Returns how many times unfinished work was left.
 fn kill_often(target: &Path, words: &[OsString], whole: &dyn Fn()) -> u32 {
     let began = Instant::now();
     finished(started("fm-checkpoint", words)).exits(0);
@@ -111,7 +111,7 @@ fn an_interrupted_job_leaves_nothing() {
                 continue;
             }
             let run = run.exits(130);
-            assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+            assert!(run.sentence().contains("interrupted; no partial result remains"), "{}", run.stderr);
             assert!(!target.exists() && !partial_of(target).exists());
             in_time += 1;
         }
@@ -119,7 +119,8 @@ fn an_interrupted_job_leaves_nothing() {
     assert!(in_time >= 2, "{in_time} were in time");
 }
 
-/// Runs a job on disks of these sizes, and again on a large one; gives how often the first had too little room.
+/// Runs a job on disks of these sizes, and again on a large one; returns how many times the first had too
+/// little room.
 fn on_small_disks(words: &[OsString], home: &Path, sizes: &[u64], whole: &dyn Fn(&Path)) -> u32 {
     let disk = home.join("disk");
     let mut full = 0;

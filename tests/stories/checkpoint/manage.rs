@@ -1,5 +1,5 @@
-//! The checkpoints of a data directory: listed for what they are, made from a stopped guardian, pruned but for the last
-//! good one; and no archive takes a secret along.
+//! The checkpoints of a data directory: listed as what they are, made from a stopped guardian, pruned except
+//! for the last good one; and no archive contains a secret.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ fn peer() -> PathBuf {
     fixture("session-v0.5.0/peer-0")
 }
 
-/// A data directory of one's own.
+/// Copies a data directory that a test may change.
 fn guardian() -> (TempDir, PathBuf) {
     let home = tempfile::tempdir().expect("a directory");
     let directory = home.path().join("guardian");
@@ -61,7 +61,7 @@ fn the_list_says_what_each_is_and_what_it_would_lose() {
     let config = directory.join("consensus.json");
     let found = format!("keys       {}, found in the data directory\n", config.display());
     assert!(text.contains(&found) && !text.contains("NOT CHECKED"), "{text}");
-    // Without it nothing is checked, and that is said.
+    // Without the configuration nothing is checked, and that is reported.
     fs::rename(&config, directory.join("elsewhere")).expect("it can be renamed");
     let text = checkpoint!("list", "--data-dir", directory).exits(0).stdout;
     assert!(text.contains("NOT CHECKED"), "{text}");
@@ -102,7 +102,7 @@ fn a_checkpoint_has_the_rows_of_the_database() {
     let again = checkpoint!("create", "--data-dir", directory, "--to", linked).exits(2);
     assert!(again.sentence().contains("already exists"), "{}", again.stderr);
     let inside = checkpoint!("create", "--data-dir", directory, "--to", database.join("x")).exits(2);
-    assert!(inside.sentence().contains("lie in each other"), "{}", inside.stderr);
+    assert!(inside.sentence().contains("and the source is never written"), "{}", inside.stderr);
     let old = home.path().join("old");
     checkpoint!("create", "--data-dir", hbbft("peer-0"), "--to", old).exits(0);
     assert!(rows(&old) == rows(&hbbft("peer-0").join("database")));
@@ -147,7 +147,11 @@ fn pruning_never_takes_the_last_good_one() {
             .exits(0)
             .verdict()
     };
-    assert_eq!(keep("1")["removed"].as_array().map(Vec::len), Some(1), "what is behind the only good one");
+    assert_eq!(
+        keep("1")["removed"].as_array().map(Vec::len),
+        Some(1),
+        "what is older than the only good one"
+    );
     assert_eq!(names(&directory), ["23", "24"]);
     let none = keep("0");
     assert!(none["last_good"].as_str().is_some_and(|path| path.ends_with("23")), "{none}");
@@ -194,7 +198,7 @@ fn pruning_goes_by_age_and_leaves_what_is_not_its_own() {
     assert_eq!(names(&directory).len(), 3);
     checkpoint!("prune", "--data-dir", directory, "--older-than", "9d").exits(0);
     assert_eq!(names(&directory), ["25"]);
-    // A link is nobody's checkpoint.
+    // A link is not a checkpoint.
     let outside = home.path().join("outside");
     copy_dir(&peer().join("db_checkpoints/23"), &outside);
     std::os::unix::fs::symlink(&outside, checkpoints.join("23")).expect("a link");
@@ -233,7 +237,7 @@ fn no_archive_holds_a_secret() {
         assert!(!run.stderr.contains("fixture\"") && !run.stderr.contains(clean.trim()), "the secret itself");
         assert_eq!(run.verdict()["verdict"], "refused");
         assert!(!target.exists() && !fm_tests::partial_of(&target).exists());
-        // Elsewhere the directory with the secrets has to be named.
+        // At another place, the directory with the secrets has to be named.
         let bare = home.path().join("bare");
         copy_dir(&database, &bare);
         checkpoint!("export", bare, "--to", target).exits(0);
@@ -243,7 +247,7 @@ fn no_archive_holds_a_secret() {
     }
 }
 
-/// What is not proven is not archived, unless that is what the user wants.
+/// What is not proven is not archived, unless the user asks for it.
 #[test]
 fn a_state_with_findings_is_refused_or_kept_as_it_is() {
     let home = tempfile::tempdir().expect("a directory");

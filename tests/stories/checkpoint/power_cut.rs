@@ -1,5 +1,6 @@
-//! The power goes in front of each change that a job makes to the disk, and when the job has said that it is done: what
-//! was not synced is lost. What is there then is whole, the same command finishes, and what was said to be done is done.
+//! Power is lost before each change that a job makes to the disk, and after the job has reported success:
+//! what was not synced is lost. What is there then is whole, the same command finishes, and reported success
+//! holds.
 //!
 //! The disk is an ext4 file system of its own, which only root can mount.
 
@@ -21,8 +22,9 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Lets the power go at changes of the job, from the first on, and when it has ended; `next` chooses. `look` sees the
-    /// disk as it comes back, and is told whether the job had ended, and when the power went.
+    /// Cuts the power at changes of the job, from the first on, and after the job has ended; `next` chooses.
+    /// `look` sees the disk as it comes back, and learns whether the job had ended, and when the power was
+    /// cut.
     fn cut_often(
         &self,
         disk: &mut PowerDisk,
@@ -44,8 +46,8 @@ impl Job<'_> {
         }
     }
 
-    /// Lets the power go at all changes outside of the unfinished result and at some inside of it. `is_whole` says whether
-    /// the result has its name, and fails if it has and is not whole.
+    /// Cuts the power at all changes outside the unfinished result and at some inside it. `is_whole` says
+    /// whether the result has its name, and fails if it has and is not whole.
     fn is_whole_or_not_at_all(
         program: &str,
         words: &[OsString],
@@ -76,7 +78,7 @@ impl Job<'_> {
     }
 }
 
-/// Some changes: on the average every tenth.
+/// Chooses some changes: on average every tenth.
 fn some(seed: u32) -> impl FnMut(u32) -> u32 {
     let mut random = Random::new(seed.into());
     move |at| at + 4 + u32::try_from(random.below(12)).expect("small")
@@ -94,7 +96,7 @@ fn with_disk(test: &str, story: impl FnOnce(&mut PowerDisk)) {
     });
 }
 
-/// The stories below could not fail on a disk that keeps everything.
+/// Without these checks, the stories below could not fail on a disk that keeps everything.
 #[test]
 fn what_was_not_synced_is_lost() {
     with_disk("what_was_not_synced_is_lost", |disk| {
@@ -107,19 +109,19 @@ fn what_was_not_synced_is_lost() {
         synced("renamed");
         fs::write(path("new"), "new").expect("a file");
         fs::rename(path("new"), path("replaced")).expect("a name");
-        // Puts the names on the disk, and not what is in the file.
+        // Writes the names to the disk, but not the content of the file.
         fm_store::sync_directory(disk.path()).expect("it is synced");
         fs::write(path("created"), "new").expect("a file");
         fs::rename(path("renamed"), path("other")).expect("a name");
         disk.cut();
         let read = |name: &str| fs::read_to_string(disk.path().join(name)).ok();
-        assert_eq!(read("replaced").as_deref(), Some(""), "the disk keeps what it was not told to");
+        assert_eq!(read("replaced").as_deref(), Some(""), "the disk keeps what was not synced");
         assert_eq!((read("renamed").as_deref(), read("other")), (Some("old"), None));
         assert_eq!(read("created"), None);
     });
 }
 
-/// Cut off at changes that `next` chooses, a restore is finished by the same command, and taken back by `undo`.
+/// Cut off at changes that `next` chooses, a restore is finished by the same command, and undone by `undo`.
 fn cut_restore(disk: &mut PowerDisk, skip: &str, next: impl FnMut(u32) -> u32) -> (u32, BTreeSet<String>) {
     let story = Restoring::new(Restorable::inside(0, disk.path()));
     disk.sync();
@@ -150,7 +152,7 @@ fn a_restore() {
         let (changes, steps) = cut_restore(disk, NEW_DATABASE, |at| at + 1);
         assert!(changes > 30, "{changes} changes are too few to be all");
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
-        // When the last of them is on the disk, nothing is left to be cut off.
+        // When the last of them is on the disk, there is nothing left to cut off.
         assert_eq!(steps, ["building", "built", "guarded", "nothing", "swapped"]);
     });
 }
@@ -168,7 +170,7 @@ fn the_way_back() {
     with_disk("the_way_back", |disk| {
         let story = Restoring::new(Restorable::inside(0, disk.path()));
         disk.sync();
-        // Not synced after it: what it did is on the disk.
+        // Without a sync after it: what it did is on the disk.
         Run::of("fm-checkpoint", &story.restore()).exits(0);
         let undo = story.undo();
         let job = Job { program: "fm-checkpoint", words: &undo, skip: "" };
@@ -209,7 +211,7 @@ fn an_export() {
     });
 }
 
-/// Whether a database is there, which must have these rows then.
+/// Checks whether a database exists, which must have these rows then.
 fn has_rows(database: &Path, wanted: &[fm_rows::Row]) -> bool {
     let is_there = database.exists();
     assert!(!is_there || rows(database) == wanted, "half a database has its name");
@@ -277,8 +279,8 @@ fn a_seal() {
     });
 }
 
-/// Whatever the disk kept of it: the guardian never starts at the old place while its archive is there, and the same command
-/// finishes.
+/// Whatever the disk kept: the guardian never starts at the old place while its archive exists, and the same
+/// command finishes.
 #[test]
 fn a_move() {
     with_disk("a_move", |disk| {

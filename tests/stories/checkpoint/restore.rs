@@ -1,4 +1,4 @@
-//! Restores of real guardians: every checkpoint, archives, what is told, what is kept, and the way back.
+//! Restores of real guardians: every checkpoint, archives, what is reported, what is kept, and the undo.
 
 use std::ffi::OsString;
 use std::fs;
@@ -78,13 +78,13 @@ fn there_and_back_again() {
     assert!(rows(&guardian.entry("database.undone-")) == guardian.checkpoint_rows(24));
     let nothing = guardian.run("undo", &["--yes"]).exits(2);
     assert!(nothing.sentence().contains("is there to undo"), "{}", nothing.stderr);
-    // And again: numbers and names go on.
+    // A second time: numbers and names continue.
     guardian.restore(23, &[]).exits(0);
     assert_eq!(guardian.step(2).as_deref(), Some("done"));
     assert!(rows(&database) == guardian.checkpoint_rows(23));
 }
 
-/// Several restores one after the other: the guard keeps the highest session, and each is taken back by itself.
+/// Several restores in sequence: the guard keeps the highest session, and each is undone by itself.
 #[test]
 fn restores_on_restores() {
     let guardian = Restorable::new(2);
@@ -97,7 +97,7 @@ fn restores_on_restores() {
     assert_eq!(plan_of(&run)["old"]["last"], 24);
     let second = guardian.guard().expect("a guard");
     assert_eq!((&second["until_session"], &second["restored_session"]), (&40.into(), &23.into()));
-    // What a restore put in place may be older than the newest checkpoint: the guard covers what was before.
+    // The restored state may be older than the newest checkpoint: the guard covers what was before.
     guardian.restore(25, &[]).exits(0);
     assert_eq!(guardian.guard().expect("a guard")["until_session"], 40);
     guardian.run("undo", &["--yes"]).exits(0);
@@ -109,7 +109,7 @@ fn restores_on_restores() {
     assert_eq!((guardian.guard(), digest(&guardian.database())), (None, old));
 }
 
-/// A node ran on the restored database: what it wrote is given up only if the user says so, and guarded.
+/// A node ran on the restored database: what it wrote is discarded only if the user says so, and is guarded.
 #[test]
 fn a_way_back_after_the_node_has_run() {
     let guardian = Restorable::new(0);
@@ -123,7 +123,7 @@ fn a_way_back_after_the_node_has_run() {
         refused.stderr
     );
     assert!(rows(&guardian.database()) == ran);
-    // The guard of the restore is gone by now: the node removed it when its session was over.
+    // The restore's guard is gone by now: the node removed it after its session.
     fs::remove_file(guardian.path().join("equivocation-guard.json")).expect("the guard");
     let low = guardian.run("undo", &["--yes", "--discard-written", "--guard-until", "3"]).exits(2);
     assert!(low.sentence().contains("--guard-until 3 is too low"), "{}", low.stderr);
@@ -172,13 +172,14 @@ fn other_guardians_agree() {
     for (number, witness) in compared.iter().enumerate() {
         assert_eq!((&witness["agrees"], &witness["common"]), (&true.into(), &24.into()), "{witness}");
         assert_eq!(witness["history_root"], plan["history_root"]);
-        // Each guardian of the fixture wants something else of module 300, which is its own; the archive is of another moment.
+        // Each guardian of the fixture wants something else of module 300, which is its own; the archive is
+        // of another moment.
         let modules = if number < 3 { serde_json::json!([]) } else { Value::Null };
         assert_eq!((&witness["other_modules"], &witness["unclear_modules"]), (&modules, &modules));
     }
 }
 
-/// Typed at a terminal, and only the right number.
+/// The number is typed at a terminal, and only the right one counts.
 #[test]
 fn asked_and_answered() {
     let guardian = Restorable::new(0);
@@ -200,7 +201,7 @@ fn asked_and_answered() {
     }
 }
 
-/// A link to the data directory is followed; what is in it is not moved out of it.
+/// A link to the data directory is followed; its content is not moved out of it.
 #[test]
 fn through_a_link() {
     let guardian = Restorable::new(0);
@@ -216,7 +217,7 @@ fn through_a_link() {
     ];
     Run::of("fm-checkpoint", &words).exits(0);
     assert!(rows(&guardian.database()) == guardian.checkpoint_rows(24));
-    // Checkpoints may lie on another disk, behind a link.
+    // Checkpoints may lie on another disk, reached through a link.
     let other = Restorable::new(0);
     let (inside, outside) = (other.path().join("db_checkpoints"), other.beside("elsewhere"));
     fs::rename(&inside, &outside).expect("the checkpoints");

@@ -1,11 +1,11 @@
-//! The database in place is broken in every way: it is kept as it is, and what it cannot say is not guessed.
+//! The database in place is broken in every way: it is kept as it is, and what it cannot show is not guessed.
 
 use std::fs;
 use std::path::Path;
 
 use fm_tests::{Restorable, checkpoint, digest, file_list, rows};
 
-/// What is done to a database.
+/// The damage that is done to a database.
 type Break = fn(&Path);
 
 fn remove(database: &Path, ending: &str) {
@@ -27,11 +27,11 @@ fn cut(database: &Path, part: &str, left: impl Fn(u64) -> u64) {
     }
 }
 
-/// Ways to break it, and whether it cannot say any more up to which session units were made.
+/// Ways to break it, and whether it still shows up to which session units were made.
 const BROKEN: [(&str, Break, bool); 11] = [
     ("a table cut short", |database| cut(database, ".sst", |length| length / 2), true),
     ("a table gone", |database| remove(database, ".sst"), true),
-    // Not where the newest sessions and the units are: those can be read.
+    // Damage away from the newest sessions and the units, which can still be read.
     ("a byte of a table", |database| flip(database, ".sst"), false),
     ("no list of files", |database| remove(database, "MANIFEST"), true),
     ("the list of files cut", |database| cut(database, "MANIFEST", |length| length / 2), true),
@@ -65,7 +65,7 @@ fn whatever_is_broken_is_kept_and_restored_over() {
             assert!(run.sentence().contains("it is not known up to which session"), "{what}: {}", run.stderr);
             assert!(run.sentence().contains("at least 26"), "{what}: {}", run.stderr);
             assert!(run.stderr.contains("--guard-until"), "{what}: {}", run.stderr);
-            // The plan is shown all the same.
+            // The plan is shown nevertheless.
             let plan = run.json().remove(0);
             assert_eq!((&plan["type"], &plan["guard_at_least"]), (&"plan".into(), &26.into()), "{what}");
             let low = guardian.restore(24, &["--guard-until", "25"]).exits(2);
@@ -83,13 +83,13 @@ fn whatever_is_broken_is_kept_and_restored_over() {
     }
 }
 
-/// There is no database at all: nothing is kept, and the way back leads to none.
+/// There is no database at all: nothing is kept, and the undo leads back to none.
 #[test]
 fn a_lost_database() {
     let guardian = Restorable::new(3);
     fs::remove_dir_all(guardian.database()).expect("the database");
     guardian.restore(25, &[]).exits(2);
-    // A digit too many keeps the guardian still for years: the plan says for how long.
+    // One digit too many keeps the guardian silent for years: the plan says for how long.
     let plan = |until: &str| {
         let run = checkpoint!(
             "restore",
@@ -125,7 +125,7 @@ fn an_old_copy_in_place() {
     guardian.restore(24, &["--guard-until", "26"]).exits(0);
 }
 
-/// Which guardian this is is not known: then any units count.
+/// It is unknown which guardian this is; then any units count.
 #[test]
 fn an_unknown_guardian() {
     let guardian = Restorable::new(0);
@@ -135,11 +135,11 @@ fn an_unknown_guardian() {
     let guard = guardian.guard().expect("a guard");
     assert_eq!((&guard["until_session"], &guard["peer"]), (&26.into(), &serde_json::Value::Null));
     assert!(rows(&guardian.database()) == wanted);
-    // One that made no units in the open session keeps still only as long as it must.
+    // A guardian that made no units in the open session stays silent only as long as it must.
     let other = Restorable::new(0);
     other.go_on_with(&other.silent_rows());
     assert_eq!(other.restore(24, &[]).exits(0).verdict()["guard_until"], 25);
-    // Items of its own whose units are gone: it made some, and nobody knows up to where.
+    // Items of its own whose units are gone: it made some, and nobody knows up to which round.
     let lost = Restorable::new(0);
     let rows: Vec<_> = rows(&lost.database()).into_iter().filter(|(key, _)| key[0] != 0x05).collect();
     lost.go_on_with(&rows);

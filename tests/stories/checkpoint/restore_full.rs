@@ -1,4 +1,5 @@
-//! A restore on a real disk that is nearly full: told, nothing left, the old database as it was; with room it goes on.
+//! A restore on a real disk that is nearly full: it is reported, nothing is left, the old database is
+//! unchanged; with room, the restore continues.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,7 +29,7 @@ fn a_disk_without_room_leaves_everything_as_it_was() {
         assert!(matches!(run.exit, 0 | 13), "{room}: {}: {}{}", run.exit, run.stdout, run.stderr);
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
         let line =
-            |name: &str| run.stdout.lines().find_map(|line| line.strip_prefix(name)).expect("it is told");
+            |name: &str| run.stdout.lines().find_map(|line| line.strip_prefix(name)).expect("it is reported");
         if run.exit == 13 {
             full += 1;
             let mut left: Vec<&str> = line("LEFT ").split_whitespace().collect();

@@ -1,5 +1,5 @@
-//! A restore, and the way back, ended at each of their changes to the disk: the same command finishes, or `undo` returns
-//! to the old state. And the same with a disk that is full from there on.
+//! A restore and its undo, ended at each of their changes to the disk: the same command finishes, or `undo`
+//! returns to the old state. The same holds for a disk that is full from there on.
 
 use std::fs;
 use std::ops::Deref;
@@ -74,7 +74,7 @@ fn killed_at_every_change() {
     panic!("a restore makes more changes than it should");
 }
 
-/// Cut off at a step, with a node that is started by itself before anybody looks.
+/// Cut off at a step, with a node that starts by itself before anybody looks.
 #[test]
 fn a_node_runs_in_between() {
     let story = Story::new();
@@ -88,12 +88,12 @@ fn a_node_runs_in_between() {
             break;
         }
         let Some(step) = story.guardian.step(1).filter(|step| seen.insert(step.clone())) else { continue };
-        // It goes on with the database that it finds, and makes units.
+        // It continues with the database that it finds, and makes units.
         story.guardian.go_on_with(&story.old);
         Run::of("fm-checkpoint", &story.restore()).exits(0);
         let guard = story.guardian.guard().expect("a guard")["until_session"].clone();
         if step == "swapped" {
-            // On the restored one, under its guard: that is proven as it has grown.
+            // On the restored database, under its guard: that one is proven as it has grown.
             assert!(rows(&story.guardian.database()) == story.old);
             assert_eq!(guard, 25);
         } else {
@@ -146,7 +146,7 @@ fn the_way_back_killed_at_every_change() {
         }
         assert_eq!(killed.exit, 137, "{}", killed.stderr);
         story.is_new();
-        // Once it has begun, a restore is refused until it has ended.
+        // Once an undo has begun, a restore is refused until the undo has ended.
         if story.guardian.step(1).as_deref() == Some("undoing") {
             let refused = Run::of("fm-checkpoint", &story.restore()).exits(2);
             assert!(refused.sentence().contains("the way back"), "{}", refused.stderr);
@@ -194,7 +194,7 @@ fn a_disk_that_is_full_from_any_change_on() {
     panic!("a restore makes more changes than it should");
 }
 
-/// Full in the middle of the new database: nothing at all is left.
+/// Full in the middle of the new database: nothing is left.
 #[test]
 fn a_disk_that_is_full_in_the_new_database() {
     let story = Story::new();
@@ -209,7 +209,7 @@ fn a_disk_that_is_full_in_the_new_database() {
     }
 }
 
-/// Told to stop at some moment, it leaves the old state, or says that the new database is in place.
+/// Interrupted at some moment, it leaves the old state, or reports that the new database is in place.
 #[test]
 fn interrupted() {
     let story = Story::new();
@@ -234,7 +234,7 @@ fn interrupted() {
     assert!(in_time >= 2, "{in_time} were in time");
 }
 
-/// Two at a time: one does it, the other is told.
+/// Two at a time: one does the work, the other is refused.
 #[test]
 fn two_at_once() {
     let story = Story::new();
@@ -256,7 +256,7 @@ fn two_at_once() {
                 assert!(run.sentence().contains("another restore works on"), "{}", run.stderr);
             }
         }
-        // One behind the other finds it done.
+        // The later one finds it done.
         assert!(story.is_new());
         let broken =
             story.guardian.entries().iter().filter(|name| name.starts_with("database.broken-")).count();

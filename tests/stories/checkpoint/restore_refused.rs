@@ -1,4 +1,4 @@
-//! What is not restored: nothing is changed, and the reason is said.
+//! What is not restored: nothing is changed, and the reason is reported.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,10 +12,10 @@ use fm_tests::{
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-/// What it is, the exit status, and how a data directory is made so.
+/// Its name, the exit status, and the function that makes such a data directory.
 type Lie = (&'static str, i32, fn(&Path));
 
-/// The restore is refused, with nothing changed.
+/// Asserts that the restore is refused, with nothing changed.
 #[track_caller]
 fn refused(guardian: &Restorable, words: &[&str], exit: i32, said: &str) {
     let before = digest(&guardian.path());
@@ -41,7 +41,7 @@ fn export(source: &Path, config: &Path, to: &Path, more: &[&str]) {
 fn checkpoints_that_are_not_whole() {
     let break_it: [Lie; 5] = [
         ("000084.sst is missing", 3, |path| fs::remove_file(path.join("000084.sst")).expect("the file")),
-        // A server had it open: then there was a log, and it is lost.
+        // A server had it open, so there was a log, and it is lost.
         ("is not whole", 1, |path| {
             fs::remove_file(path.join("000083.log")).expect("the file");
             fs::write(path.join("LOCK"), "").expect("a file");
@@ -74,7 +74,7 @@ fn keys_that_are_not_right() {
     refused(&guardian, &["--checkpoint", "24", "--config", text(&other)], 1, "wrong-keys");
     let epochs = hbbft("peer-0");
     refused(&guardian, &["--checkpoint", "24", "--config", text(&epochs)], 1, "wrong-keys");
-    // Which keys these were, and who named them.
+    // The message says which keys these were, and who named them.
     let named = guardian.restore(24, &["--config", text(&other), "--dry-run"]).exits(1);
     let path = other.join("consensus.json");
     assert!(named.sentence().contains(&format!("(keys: {}, --config)", path.display())), "{}", named.stderr);
@@ -109,7 +109,7 @@ fn archives_that_are_not_this_guardians_full_state() {
             "no archive of a guardian's full state",
         );
     }
-    // Another guardian's, and one that does not say whose it is.
+    // Another guardian's archive, and one that does not say whose it is.
     let peer = fixture("session-v0.5.0/peer-2/db_checkpoints/24");
     export(&peer, &guardian.path(), &archive("peer"), &[]);
     let nobody = archive("nobody");
@@ -120,7 +120,7 @@ fn archives_that_are_not_this_guardians_full_state() {
     let peer = archive("peer");
     let accepted = ["--archive", text(&peer), "--accept-other-guardian", "--dry-run"];
     guardian.run("restore", &accepted).exits(0);
-    // Another federation's, and one that only says so.
+    // Another federation's archive, and one that only claims to be.
     let (folder, foreign) = ("session-v0.2.0-rc1/peer-0", archive("foreign"));
     export(&fixture(folder), &fixture(folder), &foreign, &[]);
     refused(&guardian, &["--archive", text(&foreign)], 1, "is of federation");
@@ -138,7 +138,7 @@ fn archives_that_are_not_this_guardians_full_state() {
     fs::write(&keys_file, own_keys(&guardian)).expect("a file");
     refused(&guardian, &["--archive", text(&epochs), "--keys", text(&keys_file)], 2, "era A2");
     assert!(keys.exists());
-    // No archive at all, and one that is cut off.
+    // A file that is not an archive, and one that is cut off.
     refused(&guardian, &["--archive", text(&guardian.path().join("local.json"))], 3, "archive");
     let whole = archive("whole");
     export(&own, &guardian.path(), &whole, &[]);
@@ -156,14 +156,14 @@ fn archives_that_are_not_this_guardians_full_state() {
     assert_eq!(guardian.entries(), ["database"]);
 }
 
-/// The keys of the federation without its id.
+/// Returns the keys of the federation without its id.
 fn own_keys(guardian: &Restorable) -> String {
     let config = fs::read_to_string(guardian.path().join("consensus.json")).expect("the config");
     let config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
     config["broadcast_public_keys"].to_string()
 }
 
-/// Histories that a threshold signed twice: whoever is in the minority is not restored.
+/// Histories that a threshold signed twice: the minority's is not restored.
 #[test]
 fn a_peer_that_disagrees() {
     let federation = Sessions::new(BlockSpec { pending: 0, ..BlockSpec::new(layout("v0.4"), 9) });
@@ -207,7 +207,7 @@ fn a_peer_that_disagrees() {
     let outvoted = run(&[one.as_path(), same.as_path()]).exits(0);
     assert!(outvoted.stdout.contains("DIFFERS up to session 8"), "{}", outvoted.stdout);
     run(&[same.as_path()]).exits(0);
-    // A copy that is itself not proven is no witness.
+    // A copy that is not proven itself is not a witness.
     let damaged = federation.beside("damaged");
     copy_dir(&guardian.join("database"), &damaged.join("database"));
     rewrite_database(&damaged, edit_block(3, layout("v0.4"), |block| block.signatures.clear()), &[]);
@@ -215,7 +215,8 @@ fn a_peer_that_disagrees() {
     assert!(refused.sentence().contains("is not proven"), "{}", refused.stderr);
 }
 
-/// Locks a file as a server does that has the database open: RocksDB's way, or that of servers from v0.7 on.
+/// Locks a file as a server does that has the database open: in RocksDB's way, or in that of servers from
+/// v0.7 on.
 fn held(path: &Path, by_rocksdb: bool) -> fs::File {
     let file = fs::OpenOptions::new().read(true).write(true).open(path).expect("the file");
     if by_rocksdb {
@@ -310,7 +311,7 @@ fn journal(dir: &Path, text: &str) {
     fs::write(dir.join("restore-journal/1.json"), text).expect("a file");
 }
 
-/// What a journal of a restore under way says, changed by hand: refused, and nothing outside is touched.
+/// The journal of an unfinished restore, changed by hand: refused, and nothing outside is touched.
 #[test]
 fn a_journal_that_lies() {
     for (from, to) in [
@@ -334,13 +335,13 @@ fn a_journal_that_lies() {
         }
         assert_eq!(digest(&guardian.path()), before);
     }
-    // The database in place is not the one that was restored: there is no way back over it.
+    // The database in place is not the restored one: it cannot be undone.
     let guardian = Restorable::new(0);
     guardian.restore(24, &[]).exits(0);
     fs::remove_file(guardian.database().join(".fm-restore")).expect("the mark");
     let run = guardian.run("undo", &["--yes"]).exits(3);
     assert!(run.sentence().contains("it is not the one that the restore made"), "{}", run.stderr);
-    // Nor without the database to go back to.
+    // It cannot be undone without the old database either.
     let guardian = Restorable::new(0);
     guardian.restore(24, &[]).exits(0);
     fs::remove_dir_all(guardian.entry("database.broken-")).expect("the old database");

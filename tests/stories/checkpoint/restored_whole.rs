@@ -1,4 +1,5 @@
-//! A whole guardian from its server's backup and an archive: all or nothing, and only what belongs together.
+//! A whole guardian from its server's backup and an archive: all or nothing, and only from parts that belong
+//! together.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -40,7 +41,7 @@ fn a_restore_that_is_killed_leaves_all_or_nothing() {
                 assert!(entries == 0 || guardian.new_place().join("database").is_dir(), "{context}");
                 guardian.run(&guardian.restoring(&[])).exits(0);
                 guardian.check_finished(&context);
-                // Of the many and equal ones inside of the database, some.
+                // Some of the many equal moments inside the database.
                 at += if skip.is_empty() { 23 } else { 1 };
             }
         }
@@ -140,7 +141,7 @@ fn what_does_not_belong_together_is_refused() {
         assert!(!guardian.new_place().exists() && !partial_of(&guardian.new_place()).exists(), "{name}");
     }
     fs::write(guardian.backup(), &good).expect("it can be written");
-    // Keys that the user pinned are another federation's.
+    // The keys that the user pinned are another federation's.
     let pinned = fixture("session-v0.5.0/peer-0").into_os_string().into_string().expect("text");
     let refused = guardian.run(&guardian.restoring(&["--config", &pinned])).exits(1);
     assert!(refused.sentence().contains("is of another federation than the keys"), "{}", refused.stderr);
@@ -192,7 +193,7 @@ fn places(guardian: &Movable) {
     fs::remove_file(new.join("mine")).expect("it can be removed");
     guardian.run(&guardian.restoring(&[])).exits(0);
     guardian.check_finished("into an empty directory");
-    // The guardian runs there: nothing is put over it.
+    // The guardian runs there: nothing is written over it.
     drop(LiveStore::open(&new.join("database")).expect("it opens"));
     guardian.run(&guardian.restoring(&[])).exits(0);
     fs::write(new.join("local.json"), "{}").expect("it can be written");
@@ -222,7 +223,7 @@ fn encrypted_keys_are_checked_with_the_password() {
     guardian.check_finished("with the password");
 }
 
-/// A volume that is mounted at the place cannot be replaced; inside of it there is room.
+/// A volume that is mounted at the place cannot be replaced; inside it there is room.
 #[test]
 fn a_mount_point_is_refused_and_a_directory_in_it_is_not() {
     let guardian = Movable::new("session-v0.13.0-single/peer-0");

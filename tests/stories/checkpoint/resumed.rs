@@ -1,5 +1,5 @@
-//! Exports that go on: what a killed one has written to a file or sent to a store is not written again, and a memory of it
-//! that is wrong does no harm.
+//! Exports that continue: what a killed export has written to a file or sent to a store is not written again,
+//! and a wrong record of it does no harm.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,11 +14,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const KEY: &str = "a.fmar";
 const URL: &str = "s3://archives/a.fmar";
-/// Length of a part of an upload.
+/// The length of a part of an upload.
 const PART: u64 = 8 << 20;
-/// Lines of a note before those of its parts: run, process, where the parts go, beat, upload.
+/// The number of lines of a note before those of its parts: run, process, where the parts go, counter,
+/// upload.
 const BEFORE_PARTS: usize = 5;
-/// What requests take beside what they carry.
+/// The bytes that requests take beside what they carry.
 const BESIDE: u64 = 256 << 10;
 
 fn words(words: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
@@ -47,17 +48,17 @@ impl Scene {
         self.store.object("a.fmar.partial")
     }
 
-    /// Parts that the note names.
+    /// Returns the number of parts that the note names.
     fn noted(&self) -> usize {
         fs::read_to_string(self.note()).map_or(0, |note| note.lines().count().saturating_sub(BEFORE_PARTS))
     }
 
-    /// Begins the export over a slow line, and does something to it when the note names `parts` parts.
+    /// Starts the export over a slow line, and does something to it when the note names `parts` parts.
     fn halted(&self, export: &[OsString], parts: usize, halt: impl FnOnce(&Unsteady, Pid)) -> Run {
         let mishaps = Mishaps { pause: Duration::from_micros(400), ..Mishaps::default() };
         let line = Unsteady::new(self.store.address(), mishaps, 1);
         let mut command = self.store.command(line.address(), export);
-        // A line that is cut is not waited for as long as people would.
+        // A cut line is not waited for as long as people would.
         let child = command.env("FM_S3_RETRY_SECONDS", "5").spawn().expect("the program can be started");
         let began = Instant::now();
         while self.noted() < parts {
@@ -76,7 +77,7 @@ impl Scene {
         self.halted(export, parts, kill).exits(137);
     }
 
-    /// The same command again: tells how many bytes it kept and how many went over the line.
+    /// Runs the same command again; returns how many bytes it kept and how many went over the line.
     fn again(&self) -> (u64, u64) {
         let line = Unsteady::new(self.store.address(), Mishaps::default(), 1);
         let told = self.store.run_at(line.address(), &self.export).exits(0).verdict();
@@ -98,7 +99,7 @@ impl Scene {
         self.store.replace("a.fmar.partial", format!("{}\n", lines.join("\n")).as_bytes(), true);
     }
 
-    /// A file of the unfinished upload, as this store keeps it.
+    /// Returns a file of the unfinished upload, as this store keeps it.
     fn file_of_upload(&self, ending: &str) -> PathBuf {
         let objects = self.store.root().join("objects");
         let files = fs::read_dir(objects).expect("objects").map(|entry| entry.expect("an object").path());
@@ -120,7 +121,7 @@ fn forged_at(home: &Path, seed: u64) -> PathBuf {
     home.join("database")
 }
 
-/// Starts an export to a file and kills it when so many bytes are there.
+/// Starts an export to a file and kills it when this many bytes are there.
 fn killed_at(export: &[OsString], partial: &Path, bytes: u64) {
     let mut child =
         command(binary("fm-checkpoint")).args(export).spawn().expect("the program can be started");
@@ -133,7 +134,7 @@ fn killed_at(export: &[OsString], partial: &Path, bytes: u64) {
     child.wait().expect("a killed process ends");
 }
 
-/// One way to make an archive, several memories of it: none at all, and some that do not fit.
+/// One way to make an archive, several records of it: none at all, and some that do not fit.
 #[test]
 fn a_killed_export_to_a_file_goes_on() {
     let home = tempfile::tempdir().expect("there is room for files");
@@ -187,7 +188,7 @@ fn a_killed_export_sends_what_is_missing() {
     for parts in 1..=3 {
         fs::remove_file(scene.store.object(KEY)).expect("the object");
         scene.killed(&scene.export, parts);
-        // A kill again, and what both have sent is kept.
+        // Killed again; what both runs have sent is kept.
         scene.killed(&scene.export, parts + 1);
         let (kept, sent) = scene.again();
         println!("of {length} bytes {kept} were kept and {sent} sent");
@@ -196,7 +197,7 @@ fn a_killed_export_sends_what_is_missing() {
     }
 }
 
-/// What the store does not copy at once goes to its key part by part, and appears there whole.
+/// An object that the store does not copy at once is copied to its key part by part, and appears there whole.
 #[test]
 fn an_archive_that_is_too_large_for_one_copy_is_copied_in_parts() {
     let scene = Scene::new();
@@ -299,7 +300,8 @@ fn an_upload_that_the_store_has_given_up_is_begun_anew() {
     assert_eq!(scene.again().0, 0);
 }
 
-/// The note is believed, the store has something else: the reading back finds it, and the next run starts over.
+/// The note is believed, but the store has something else: reading back finds it, and the next run starts
+/// over.
 #[test]
 fn a_part_that_is_not_what_was_sent_is_never_published() {
     let scene = Scene::new();
@@ -315,7 +317,7 @@ fn a_part_that_is_not_what_was_sent_is_never_published() {
     assert_eq!(scene.again().0, 0);
 }
 
-/// Whoever looks for the archive meanwhile finds nothing, and is not told that a note is one.
+/// A reader that looks for the archive meanwhile finds nothing, and does not take a note for an archive.
 #[test]
 fn an_unfinished_upload_is_no_archive() {
     let scene = Scene::new();

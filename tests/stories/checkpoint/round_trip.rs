@@ -1,5 +1,5 @@
-//! A state goes into an archive and comes back byte for byte, from every kind of database; what an archive says of it is
-//! the same for all who have it.
+//! A state is archived and comes back byte for byte, from every kind of database; an archive's header is the
+//! same for all guardians with that state.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -27,7 +27,7 @@ fn hash_of(records: &[Row]) -> String {
     hex::encode(hasher.finalize())
 }
 
-/// Exports, verifies and imports a database; gives the verdict of the export.
+/// Exports, verifies and imports a database; returns the verdict of the export.
 #[track_caller]
 fn round_trip(source: &Path, database: &Path, config: &Path, home: &Path, name: &str) -> serde_json::Value {
     let before = digest(source);
@@ -79,7 +79,8 @@ fn databases_checkpoints_and_conversions_come_back() {
     assert!(rows(&back.join("database")) == rows(&database));
 }
 
-/// Four guardians: one history, one certified hash; their own word differs, and so do the archives as a whole.
+/// Four guardians: one history and one certified hash; the rows that are each guardian's own word differ, and
+/// so do the whole archives.
 #[test]
 fn guardians_agree_on_what_is_certified() {
     let home = tempfile::tempdir().expect("a directory");
@@ -94,7 +95,7 @@ fn guardians_agree_on_what_is_certified() {
         assert_eq!(other[..4], seen[0][..4]);
         assert_ne!(other[4], seen[0][4], "votes of the meta module are each guardian's own");
     }
-    // What is derivable and what is not adds up to the index.
+    // Derivable and other rows add up to the index.
     let index = rows_under(&peer(0).join("database"), 2).len();
     let derivable = metadata_of(&home.path().join("0.fmar"), "derivable_records").expect("it says so");
     let open = index - derivable.parse::<usize>().expect("a number");
@@ -111,7 +112,8 @@ fn the_same_state_gives_the_same_file() {
     checkpoint!("export", peer(0).join("database"), "--to", address).exits(0);
     assert!(fs::read(&first).expect("it is there") == fs::read(&second).expect("it is there"));
     checkpoint!("import", first, "--to", copy).exits(0);
-    // An archive names the guardian, whose number stands beside its database; without it only the identity is the same.
+    // An archive names the guardian, whose number lies beside its database; without it, only the identity is
+    // the same.
     checkpoint!("export", copy, "--to", third).exits(0);
     assert_eq!(metadata_of(&third, "guardian").as_deref(), Some(""));
     let identity =
@@ -140,7 +142,7 @@ fn the_same_state_gives_the_same_file() {
     assert!(refused.sentence().contains("is there already and is something else"), "{}", refused.stderr);
 }
 
-/// Four guardians whose states are equal, each from its own files and its own history of writing them.
+/// Four guardians whose states are equal, each from its own files that were written in another order.
 #[test]
 fn guardians_with_equal_states_have_equal_identities() {
     let home = tempfile::tempdir().expect("a directory");
@@ -235,9 +237,9 @@ fn an_increment_and_its_base_are_the_whole_state() {
     assert!(alone.sentence().contains("is an increment on the archive with identity"), "{}", alone.stderr);
     let other =
         checkpoint!("import", increment, "--base", archives[1], "--to", home.path().join("no")).exits(2);
-    assert!(other.sentence().contains("goes on from"), "{}", other.stderr);
+    assert!(other.sentence().contains(" continues "), "{}", other.stderr);
     let chain = checkpoint!("export", peer(0), "--since", increment, "--to", home.path().join("no")).exits(2);
-    assert!(chain.sentence().contains("is no archive of a whole state"), "{}", chain.stderr);
+    assert!(chain.sentence().contains("is not an archive of a whole state"), "{}", chain.stderr);
     assert!(!home.path().join("no").exists());
 }
 

@@ -1,6 +1,7 @@
-//! One guardian of four misbehaves with its real keys: it neither stops nor splits the others, nor misleads who catches up.
+//! One guardian of four misbehaves with its real keys: it neither stops nor splits the others, nor misleads
+//! one that catches up.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -8,7 +9,7 @@ use fm_tests::{Byzantine, Nodes};
 
 const HONEST: std::ops::Range<usize> = 1..4;
 
-/// Lets the honest guardians finish so many sessions more, with transactions in them.
+/// Lets the honest guardians finish this many more sessions, with transactions in them.
 fn go_on(nodes: &Nodes, sessions: u64) {
     let begin = nodes.finished(1).unwrap();
     for session in begin..begin + sessions {
@@ -29,8 +30,9 @@ fn a_byzantine_guardian_neither_stops_nor_splits_the_rest() {
     let sessions = nodes.shut_down();
     let root = nodes.root_of(HONEST, sessions);
 
-    // One lost everything, before it made a unit of the next session, and has to take the whole from the others; twice, as
-    // who gave one mutated outcome is not asked again by the same process for a minute.
+    // One guardian lost everything before it made a unit of the next session, and has to take the whole
+    // history from the others; twice, since a guardian that returned one mutated outcome is not asked again
+    // by the same process for a minute.
     let mut later = sessions;
     for _ in 0..2 {
         std::fs::remove_dir_all(nodes.directory(3).join("database")).unwrap();

@@ -1,6 +1,7 @@
-//! `fm-node dev`: whatever ends it ends its guardians, a guardian that ends is started again, options are compared.
+//! `fm-node dev`: its end, however it comes, ends its guardians; a guardian that ends is started again;
+//! options are compared.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -83,7 +84,7 @@ fn a_guardian_that_ends_is_started_again_while_the_others_continue() {
     assert_eq!(dev.ended(), Some(130));
 }
 
-/// Which of these processes runs the guardian in a directory.
+/// Returns which of these processes runs the guardian in a directory.
 fn process_of(processes: &[i32], directory: &Path) -> i32 {
     let is_it = |process: &&i32| {
         let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
@@ -92,7 +93,7 @@ fn process_of(processes: &[i32], directory: &Path) -> i32 {
     *processes.iter().find(is_it).expect("it runs")
 }
 
-/// A federation runs once: the second start ends at once, says so, and leaves the first alone.
+/// A federation runs once: the second start ends at once, reports it, and leaves the first alone.
 #[test]
 fn a_federation_that_runs_is_not_started_again() {
     let home = tempfile::tempdir().unwrap();
@@ -108,7 +109,8 @@ fn a_federation_that_runs_is_not_started_again() {
     assert_eq!(dev.ended(), Some(130));
 }
 
-/// Nothing is made in a guardian's own directory, and numbers that make no federation are refused before anything is.
+/// Nothing is made in a guardian's own directory, and numbers that make no federation are refused before
+/// anything is made.
 #[test]
 fn what_is_not_meant_is_refused_before_anything_is_made() {
     let home = tempfile::tempdir().unwrap();
@@ -161,9 +163,10 @@ fn a_guardian_that_cannot_run_is_given_up_and_named() {
     assert!(Run::of("fm-node", &rounds).exits(2).sentence().contains("12 rounds in a session, not 13"));
     let delay = ["dev", "--round-delay", "21", "--dir", directory.to_str().unwrap()].map(OsString::from);
     assert!(Run::of("fm-node", &delay).exits(2).sentence().contains("20 ms between rounds, not 21"));
-    // What it has is what may be asked for.
+    // The options of an existing federation are accepted if they match it.
     start(&["--guardians", "4", "--sessions", "2"]).exits(0);
-    // One guardian's secrets are gone: three finish what they were told to, and the fourth is named.
+    // One guardian's secrets are gone: three finish the sessions that were asked for, and the fourth is
+    // named.
     std::fs::write(directory.join("3/private.encrypt"), "damaged").unwrap();
     let failed = start(&["--sessions", "4"]).exits(3);
     assert!(failed.stdout.contains("guardian 3 ended with exit status"), "{}", failed.stdout);

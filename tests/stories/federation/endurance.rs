@@ -1,9 +1,9 @@
 //! Seven guardians under load, one of which is killed at a random moment, again and again.
 //!
-//! `FM_ENDURANCE_KILLS=200 cargo test --release --workspace --test federation endurance -- --nocapture` is the long run; it says
-//! what came of it.
+//! `FM_ENDURANCE_KILLS=200 cargo test --release --workspace --test federation endurance -- --nocapture` is
+//! the long run; it prints the result.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::io::Write;
 use std::process::Stdio;

@@ -1,6 +1,6 @@
-//! Networks and clocks that fail: whoever is cut off comes back to the same history.
+//! Networks and clocks that fail: a guardian that is cut off comes back to the same history.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use fm_tests::{Clock, Network, Nodes, Weather};
 
 const CUT: Weather = Weather { cut: true, delay: Duration::ZERO, lost_percent: 0 };
 
-/// How many sessions a guardian has finished once it stands still for three seconds.
+/// Returns how many sessions a guardian has finished once it has made no progress for three seconds.
 fn standstill(nodes: &Nodes, peer: usize) -> u64 {
     let mut before = nodes.finished(peer).unwrap();
     for _ in 0..20 {
@@ -20,7 +20,7 @@ fn standstill(nodes: &Nodes, peer: usize) -> u64 {
         }
         before = now;
     }
-    panic!("guardian {peer} goes on without a majority");
+    panic!("guardian {peer} continues without a majority");
 }
 
 #[test]
@@ -67,7 +67,8 @@ fn a_clock_that_jumps_by_hours_changes_nothing() {
     let clock = Clock::new();
     (0..3).for_each(|peer| nodes.start(peer));
     nodes.start_with_clock(3, &clock);
-    // The time of day goes forth and back; what only goes forward does so, as after a machine was asleep.
+    // The time of day jumps forth and back; the monotonic clock only jumps forward, as after a machine was
+    // asleep.
     for (time_of_day, steady) in
         [(5 * HOUR, 0), (-30 * HOUR, 0), (0, 3 * HOUR), (HOUR, 3 * HOUR), (0, 9 * HOUR)]
     {

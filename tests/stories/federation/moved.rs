@@ -1,5 +1,5 @@
-//! A guardian of a running federation is moved with `fm-checkpoint`, carries on at the new place, and starts at the old one
-//! no more.
+//! A guardian of a running federation is moved with `fm-checkpoint`, continues at the new place, and does not
+//! start at the old one any more.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use fm_tests::{Nodes, Run, rows};
 
-/// The guardian's directory becomes the old place: the new one gets its name, under which the federation starts it.
+/// Makes the guardian's directory the old place: the new one gets its name, under which the federation starts
+/// it.
 fn old_place(nodes: &Nodes, peer: usize) -> PathBuf {
     let old = nodes.home().join(format!("old-{peer}"));
     fs::rename(nodes.directory(peer), &old).expect("it can be renamed");
     old
 }
 
-/// What the guardian's server would let its operator download.
+/// Writes the backup that the guardian's server would let its operator download.
 fn backup(nodes: &Nodes, directory: &Path) -> PathBuf {
     let path = nodes.home().join("backup.tar");
     let tar = fm_backup::configuration(&[directory]).expect("the guardian's files").to_bytes();
@@ -30,7 +31,7 @@ fn tool(words: &[&str], paths: &[(&str, &Path)]) -> Run {
     Run::of("fm-checkpoint", &all)
 }
 
-/// A guardian that was moved: its old place must not start.
+/// Checks that the old place of a moved guardian does not start.
 fn check_old_place(old: &Path) {
     let words = ["run".into(), "--data-dir".into(), old.into(), "--new".into()];
     let node = Run::of("fm-node", &words).exits(1);
@@ -48,7 +49,8 @@ fn a_moved_guardian_continues_with_its_units() {
     let (tar, archive) = (backup(&nodes, &old), nodes.home().join("guardian.fmar"));
     let before = rows(&old.join("database"));
     let paths = [("--data-dir", &*old), ("--to", &*archive)];
-    // Killed at the beginning of a session, its database says nothing of it by itself; then the node's record does.
+    // Killed at the beginning of a session, the guardian leaves a database that does not show it; the node's
+    // record does.
     let moved = tool(&["move", "--yes", "--json"], &paths).exits(0).verdict();
     assert_eq!(moved["verdict"], "moved");
     check_old_place(&old);
@@ -72,14 +74,14 @@ fn a_moved_guardian_continues_with_its_units() {
     nodes.root(sessions);
 }
 
-/// The last session that a guardian contributed to, as another one saw it.
+/// Returns the last session that a guardian contributed to, as another one saw it.
 fn contribution_of(nodes: &Nodes, peer: usize) -> Option<u64> {
     let status = nodes.ask(0, &["status", "--json"]).exits(0);
     let status: serde_json::Value = serde_json::from_str(&status.stdout).expect("JSON");
     status["federation"]["status_by_peer"][peer.to_string()]["last_contribution"].as_u64()
 }
 
-/// The machine is lost: the tar, and the archive of some night.
+/// The machine is lost: what remains is the tar, and the archive of some night.
 #[test]
 fn a_guardian_is_made_again_from_its_tar_and_a_nightly_archive() {
     let mut nodes = Nodes::new(12);

@@ -1,9 +1,9 @@
-//! The power of one guardian goes while it makes units: what others have of it is on its disk when it comes back. Else it
-//! would sign something else in the place of what it forgot.
+//! One guardian loses power while it makes units: the units that others have of it are on its disk when it
+//! comes back. Otherwise it would sign something else in place of what it forgot.
 //!
 //! Its disk is an ext4 file system of its own, which only root can mount.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::collections::BTreeSet;
 use std::process::{Child, Stdio};
@@ -16,10 +16,10 @@ use fm_tests::{Nodes, PowerDisk, Random, binary, command, rows_under, with_own_m
 
 const VICTIM: usize = 3;
 const CUTS: usize = 6;
-/// Table of finished sessions.
+/// The table of finished sessions.
 const SESSIONS: u8 = 0x04;
 
-/// The victim's units in a guardian's database, and how many sessions are finished there.
+/// Returns the victim's units in a guardian's database, and how many sessions are finished there.
 fn units_of_the_victim(nodes: &Nodes, peer: usize) -> (BTreeSet<Vec<u8>>, usize) {
     let database = nodes.directory(peer).join("database");
     let units = rows_under(&database, ALEPH_UNITS).into_iter().map(|(_, value)| {
@@ -32,7 +32,8 @@ fn units_of_the_victim(nodes: &Nodes, peer: usize) -> (BTreeSet<Vec<u8>>, usize)
     (of_the_victim, rows_under(&database, SESSIONS).len())
 }
 
-/// How many units of the victim others have, all of which it must have itself, unless it has finished their session.
+/// Returns how many units of the victim others have; the victim must have all of these itself, unless it has
+/// finished their session.
 fn check_units(nodes: &Nodes) -> usize {
     let (own, finished) = units_of_the_victim(nodes, VICTIM);
     let mut known = 0;

@@ -1,6 +1,6 @@
 //! What `fm-node` refuses: wrong passwords, foreign files, a database in use, codes that were damaged.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +52,8 @@ fn a_node_does_not_start_on_what_is_not_its_own() {
     fs::write(nodes.directory(2).join("equivocation-guard.json"), "{}").unwrap();
     let guarded = node("fixture", &["run"], &nodes.directory(2)).exits(3);
     assert!(guarded.sentence().contains("equivocation-guard.json"), "{}", guarded.stderr);
-    // What is there and cannot be read is not nothing: a link that leads nowhere, and a pipe that nobody writes to.
+    // A file that exists and cannot be read is not taken for absent: a link that leads nowhere, and a pipe
+    // that nobody writes to.
     let guard = nodes.directory(2).join("equivocation-guard.json");
     fs::remove_file(&guard).unwrap();
     std::os::unix::fs::symlink("nowhere", &guard).unwrap();
@@ -152,7 +153,7 @@ fn a_ledger_does_not_run_beside_servers_that_know_another() {
     for unknown in ["v0.3", "v0.14", "v1", "0.5", "v0.5.0", "V0.5", "nodes", ""] {
         nodes.ask(0, &["run", "--beside-servers", unknown]).exits(2);
     }
-    // With older ones it does.
+    // With older versions it starts.
     (0..4).for_each(|peer| nodes.start_with(peer, &["--beside-servers", "v0.9"], &[]));
     nodes.wait_for(1, 1);
     nodes.ask(1, &["submit"]).exits(0);
@@ -161,7 +162,8 @@ fn a_ledger_does_not_run_beside_servers_that_know_another() {
     nodes.root(sessions);
 }
 
-/// What the public files tell is told before a password is asked for, and before anything else is looked at.
+/// What the public files show is reported before a password is asked for, and before anything else is looked
+/// at.
 #[test]
 fn a_federation_that_only_servers_can_run_is_refused_with_the_reason() {
     let home = tempfile::tempdir().unwrap();

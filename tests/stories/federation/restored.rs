@@ -1,4 +1,5 @@
-//! A guardian is restored with `fm-checkpoint` and carries on with `fm-node`: guarded, caught up, one history again.
+//! A guardian is restored with `fm-checkpoint` and continues with `fm-node`: guarded, caught up, with one
+//! history again.
 
 use fm_codec::Dialect;
 use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_of_key};
@@ -11,7 +12,8 @@ fn units(nodes: &Nodes, peer: usize) -> usize {
     rows(&nodes.directory(peer).join("database")).iter().filter(|(key, _)| key[0] == UNITS.prefix).count()
 }
 
-/// The last finished session in a guardian's database, and how many units of the next one it made itself.
+/// Returns the last finished session in a guardian's database, and how many units of the next one it made
+/// itself.
 fn last_and_own(nodes: &Nodes, peer: usize) -> (u64, usize) {
     let rows = rows(&nodes.directory(peer).join("database"));
     let of = |prefix: u8| rows.iter().filter(move |(key, _)| key[0] == prefix);
@@ -26,7 +28,7 @@ fn last_and_own(nodes: &Nodes, peer: usize) -> (u64, usize) {
     (last, own.sum())
 }
 
-/// What `fm-checkpoint status` says is to be done, and whether the guard has passed.
+/// Returns the next step according to `fm-checkpoint status`, and whether the guard has passed.
 fn next(nodes: &Nodes, peer: usize) -> (String, Option<bool>) {
     let status = nodes.checkpoint(peer, &["status", "--json"]).exits(0).verdict();
     (status["next"].as_str().expect("a text").to_owned(), status["guard_passed"].as_bool())
@@ -48,7 +50,7 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
     let (before, passed) = next(&nodes, 2);
     assert!(before.starts_with("start fm-node now, or fedimintd when the others have finished session 26"));
     assert_eq!(passed, Some(false));
-    // Two of four cannot finish a session: the guarded one waits, and says for what.
+    // Two of four cannot finish a session: the guarded one waits, and reports what it waits for.
     nodes.start_with(0, &["--stuck-after", "1"], &[]);
     nodes.start_with(2, &["--stuck-after", "1"], &[]);
     nodes.wait_for(2, 26);
@@ -96,7 +98,8 @@ fn a_guardian_of_a_running_federation_is_restored_and_catches_up() {
     numbers.sort_unstable();
     assert!((1..=4).contains(&numbers.len()), "{numbers:?}");
     let (oldest, newest) = (numbers[0], numbers[numbers.len() - 1]);
-    // Killed at the beginning of a session it may have made none in it; then the guard need not cover it.
+    // Killed at the beginning of a session, it may have made no units in it; then the guard need not cover
+    // it.
     let (last, made) = last_and_own(&nodes, 2);
     assert!(last >= newest, "{last} {numbers:?}");
     nodes.checkpoint(2, &["restore", "--checkpoint", &oldest.to_string(), "--yes"]).exits(0);
@@ -108,7 +111,8 @@ fn a_guardian_of_a_running_federation_is_restored_and_catches_up() {
     nodes.root(sessions);
 }
 
-/// A package for home servers puts back a checkpoint in place of the database: the node knows that it made units since.
+/// A package for home servers puts a checkpoint in place of the database: the node knows that it made units
+/// since.
 #[test]
 fn a_guardian_on_a_copy_of_its_own_checkpoint_makes_no_unit_twice() {
     let mut nodes = Nodes::new(12);
@@ -140,7 +144,8 @@ fn a_guardian_on_a_copy_of_its_own_checkpoint_makes_no_unit_twice() {
     );
     let sessions = nodes.shut_down();
     nodes.root(sessions);
-    // What it makes from then on is recorded, and so is the database: it is stopped at the end of a session, and goes on.
+    // What it makes from then on is recorded, and so is the database: it is stopped at the end of a session,
+    // and continues.
     (0..4).for_each(|peer| nodes.start(peer));
     nodes.wait_for(2, sessions + 1);
     let later = nodes.shut_down();
@@ -152,7 +157,7 @@ fn a_session_with_a_hole_in_its_units_is_taken_from_the_others() {
     is_taken_from_the_others(|_| None, "units 40 to 40");
 }
 
-/// Wherever a byte changed, the unit is not what its creator signed.
+/// Wherever a byte changed, the unit is not the one that its creator signed.
 #[test]
 fn a_session_with_a_changed_unit_is_taken_from_the_others() {
     let changed = |mut row: Vec<u8>| {
@@ -163,7 +168,7 @@ fn a_session_with_a_changed_unit_is_taken_from_the_others() {
     is_taken_from_the_others(changed, "is not signed by its creator");
 }
 
-/// With that change to a row of units in guardian 2's database.
+/// Makes that change to a row of units in guardian 2's database.
 fn is_taken_from_the_others(change: impl Fn(Vec<u8>) -> Option<Vec<u8>>, reason: &str) {
     let mut nodes = Nodes::real();
     let path = nodes.directory(2).join("database");

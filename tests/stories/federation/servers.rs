@@ -1,10 +1,10 @@
-//! Guardians that servers of v0.13.0 ran until they were killed: nodes go on with what these wrote. The other way round
-//! is in `tests/nightly/servers-0.13`.
+//! Guardians that servers of v0.13.0 ran until they were killed: nodes continue with what these wrote. The
+//! other direction is in `tests/nightly/servers-0.13`.
 
 use fm_eras::session::SIGNED_SESSION_OUTCOME;
 use fm_tests::{Nodes, rows};
 
-/// The finished sessions in a guardian's database.
+/// Returns the finished sessions in a guardian's database.
 fn sessions(nodes: &Nodes, peer: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
     let rows = rows(&nodes.directory(peer).join("database"));
     rows.into_iter().filter(|(key, _)| key[0] == SIGNED_SESSION_OUTCOME).collect()
@@ -13,7 +13,7 @@ fn sessions(nodes: &Nodes, peer: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
 #[test]
 fn nodes_finish_the_open_session_of_servers_of_0_13_and_go_on() {
     let mut nodes = Nodes::of_servers();
-    // Both forms of secrets are there: in clear, and under the guardian's password.
+    // Both forms of secrets exist: in clear, and under the guardian's password.
     for (peer, file) in [(0, "private.json"), (1, "private.encrypt")] {
         assert!(nodes.directory(peer).join(file).exists(), "guardian {peer} has no {file}");
     }

@@ -1,6 +1,7 @@
-//! Four guardians as four processes: they agree, whatever one of them does or suffers, and prove it afterwards.
+//! Four guardians as four processes: they agree, whatever one of them does or suffers, and prove it
+//! afterwards.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -36,7 +37,7 @@ fn twelve_short_sessions_under_load_are_the_same_everywhere() {
         let verdict = fm_tests::verify!(guardian, "--config", guardian, "--json").exits(0).verdict();
         assert_eq!((&verdict["sessions"], &verdict["signed"]), (&12.into(), &12.into()));
         roots.push(verdict["history_root"].clone());
-        // Nothing of an open session is left, and what is there are tables of a server.
+        // Nothing of an open session is left, and the remaining tables are those of a server.
         let known = [0x02, 0x04, 0x50, 0xFF];
         let keys: Vec<u8> = rows(&guardian.join("database")).iter().map(|(key, _)| key[0]).collect();
         assert!(keys.iter().all(|key| known.contains(key)), "{keys:?}");
@@ -57,7 +58,7 @@ fn a_guardian_that_is_killed_again_and_again_catches_up() {
         nodes.ask(round % 2, &["submit", "--no-wait"]).exits(0);
         nodes.kill(2);
         if round == 4 {
-            // Away for whole sessions: they are fetched.
+            // Away for whole sessions, which it fetches.
             let finished = nodes.finished(0).unwrap();
             nodes.wait_for(0, finished + 3);
         }
@@ -109,7 +110,7 @@ fn strangers_at_the_doors_stop_nobody() {
                     2 => b"GET /nowhere HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
                     _ => b"",
                 };
-                // It may be shut out while it speaks.
+                // The guardian may close the connection while it speaks.
                 let _ = stranger.write_all(said);
                 if visit % 2 == 1 {
                     held.push(stranger);
@@ -148,7 +149,7 @@ fn the_real_guardians_of_v0_5_0_finish_their_open_session_and_go_on() {
     let sessions = nodes.shut_down();
     assert!(sessions > 27);
     nodes.root(sessions);
-    // What was pending when the servers were killed are the first items of session 26.
+    // Items that were pending when the servers were killed are the first items of session 26.
     for peer in 0..4 {
         let record = rows(&nodes.directory(peer).join("database"));
         let (_, record) = record.into_iter().find(|(key, _)| *key == [4, 26]).unwrap();
@@ -160,7 +161,7 @@ fn the_real_guardians_of_v0_5_0_finish_their_open_session_and_go_on() {
 #[test]
 fn a_guardian_that_accepted_something_else_stops_and_says_what() {
     let mut nodes = Nodes::real();
-    // Its last pending item came from another guardian than the others have it from.
+    // Its last pending item came from another guardian than in the others' databases.
     let store = LiveStore::open(&nodes.directory(3).join("database")).unwrap();
     let (key, mut item) = store.last_of_prefix(&[1]).unwrap().unwrap();
     let last = item.last_mut().unwrap();

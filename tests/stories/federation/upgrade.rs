@@ -1,6 +1,7 @@
-//! Four guardians of v0.1 go on: converted, sealed, started, and proven from epoch 0 to the newest session.
+//! Four guardians of v0.1 continue: converted, sealed, started, and proven from epoch 0 to the newest
+//! session.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::fs;
 use std::path::Path;
@@ -70,7 +71,7 @@ fn a_federation_of_v0_1_goes_on_and_is_proven_from_epoch_0() {
     damaged_sessions_are_told(&nodes, &old[0]);
 }
 
-/// What changed in any session, converted or not, is found.
+/// Checks that a change in any session, converted or not, is found.
 fn damaged_sessions_are_told(nodes: &Nodes, old: &Path) {
     let database = nodes.directory(0).join("database");
     let cases = [

@@ -1,4 +1,4 @@
-//! Real databases with damage are still what they are.
+//! Real databases with damage are still detected as what they are.
 
 use fm_eras::hbbft::{EpochLayout, HISTORY_TABLE};
 use fm_eras::{Layout, detect};

@@ -1,4 +1,4 @@
-//! Databases of real v0.1.5 guardians, against what the code of v0.1.5 says of them.
+//! Databases of real v0.1.5 guardians, compared with what the code of v0.1.5 says of them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -52,7 +52,7 @@ fn texts(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-/// Everything that truth.json says of an epoch.
+/// Checks everything that truth.json says of an epoch.
 fn check_epoch(key: &[u8], value: &[u8], epoch: &Epoch, truth: &Value) {
     let number = truth["epoch"].as_u64().unwrap();
     assert_eq!(epoch.number, number);
@@ -162,7 +162,7 @@ fn tables_are_counted_as_the_old_code_counts_them() {
     for name in ALL {
         let store = database(name);
         let mut seen = 0;
-        // Truth counts module space by its first three bytes, `ff`, module, the module's table.
+        // truth.json counts module space by its first three bytes: `ff`, module, the module's table.
         let prefix = |key: &[u8]| key[..if key[0] == 0xFF { 3 } else { 1 }].to_vec();
         let tables = Tables::count(&store, prefix, |_, _| seen += 1).unwrap();
         let truth = truth(name);

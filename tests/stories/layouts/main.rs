@@ -1,6 +1,7 @@
-//! The layouts of rows and units, by the libraries that read them, on databases that the real programs of the time wrote.
+//! The layouts of rows and units, by the libraries that read them, on databases that the real programs of the
+//! time wrote.
 //!
-//! What those libraries need no database for is tested beside them, without RocksDB.
+//! Parts of those libraries that need no database are tested beside them, without RocksDB.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,7 +19,7 @@ use std::path::Path;
 use fm_rows::Row;
 use fm_store::ReadStore;
 
-/// A database of the fixtures; opened in place, for it is opened read-only.
+/// Opens a database of the fixtures in place, read-only.
 fn open(path: &Path) -> ReadStore {
     let store = ReadStore::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert_eq!(store.omissions(), [], "{}", path.display());

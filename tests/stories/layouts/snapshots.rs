@@ -13,8 +13,8 @@ use crate::{open, rows};
 
 /// Every snapshot, and the layout of its database.
 ///
-/// The last builds of era C have the layout of D already. The history of `global-v0-4ad1a9245` is empty: it has
-/// the nonce of 2023-11-15, and nothing in it that the layout after it would write otherwise.
+/// The last builds of era C already have the layout of D. The history of `global-v0-4ad1a9245` is empty: it
+/// has the nonce of 2023-11-15, and nothing that the next layout would write otherwise.
 const SNAPSHOTS: [(&str, &str); 27] = [
     ("global-v0-1eb321d6c", "fixed-le"),
     ("global-v0-45d6ef17a", "fixed-le"),
@@ -45,7 +45,7 @@ const SNAPSHOTS: [(&str, &str); 27] = [
     ("fedimint-server-913a9fe4a", "v0.4"),
 ];
 
-/// The snapshots of era A, with their layouts.
+/// Returns the snapshots of era A, with their layouts.
 fn of_era_a() -> impl Iterator<Item = (&'static str, EpochLayout)> {
     SNAPSHOTS.into_iter().filter_map(|(name, layout)| Some((name, EpochLayout::by_name(layout)?)))
 }
@@ -79,7 +79,8 @@ fn every_record_of_eras_c_to_e_is_one_of_its_table_to_the_last_byte() {
                 damaged.push(format!("{name} {}: {error}", hex::encode(&key)));
                 continue;
             }
-            // Keys and values of modules are theirs; everything else ends where it says.
+            // The form of keys and values of modules is the modules' affair; everything else ends where it
+            // says.
             if key[0] == 0xFF {
                 continue;
             }
@@ -88,12 +89,12 @@ fn every_record_of_eras_c_to_e_is_one_of_its_table_to_the_last_byte() {
             for end in 0..value.len() {
                 assert!(layout.check_row(&key, &value[..end]).is_err(), "{name} {key:02x?} {end}");
             }
-            // One byte more behind a version's key is a module's id.
+            // With one more byte after it, a version's key is a module's id.
             let longer = [key.as_slice(), &[0]].concat();
             assert!(key == [0x50] || layout.check_row(&longer, &value).is_err(), "{name} {key:02x?}");
         }
     }
-    // Written by a build that never was: one byte more than any server reads.
+    // Written by a build that was never released: one byte more than any server reads.
     assert_eq!(damaged.len(), 1, "{damaged:?}");
     assert!(
         damaged[0].starts_with("fedimint-server-6c888ae86 062a: value of api_announcement"),
@@ -130,7 +131,7 @@ fn records_outside_the_history_have_no_byte_too_many_or_too_few() {
             if key[0] == HISTORY_TABLE {
                 continue;
             }
-            // Old rows of the index end in a transaction; without lengths its end cannot be found.
+            // Old rows of the index end in a transaction; without lengths, its end cannot be found.
             let is_opaque = key[0] == 0x02 && !layout.is_framed();
             let longer = [value.as_slice(), &[0]].concat();
             assert!(is_opaque || check_record(&key, &longer, &layout).is_err(), "{name} {key:02x?}");

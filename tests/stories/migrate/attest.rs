@@ -13,7 +13,7 @@ use fm_tests::{
 };
 use serde_json::json;
 
-/// The keys in a config, as whoever seals sees them.
+/// Returns the keys in a configuration, as the guardian who seals sees them.
 fn keys_in(config: &Path) -> SessionKeys {
     let text = fs::read_to_string(config).expect("there is a config");
     SessionKeys::new(&ConsensusConfig::parse(&text).expect("a config").broadcast_public_keys).expect("keys")
@@ -54,7 +54,7 @@ fn a_real_guardian_signs_every_session() {
         let signature = signature.try_into().expect("64 bytes");
         assert_eq!(keys.verify(2, &keys.message(&header.to_bytes()), &signature), Ok(()), "session {index}");
     }
-    // Again: it is there already, and nothing changes.
+    // A second time: the file exists already, and nothing changes.
     let before = digest(home.path());
     assert_eq!(attest(&dir, &guardian, &out, "fixture").exits(0).verdict()["verdict"], "exists");
     assert_eq!(digest(home.path()), before);
@@ -73,18 +73,18 @@ fn a_wrong_password_says_nothing_of_the_content() {
         assert!(!said.contains("broadcast_secret_key"), "{said}");
         assert!(!out.exists() && !partial_of(&out).exists());
     }
-    // password.private lies beside the key, and is not read in silence; nor is a password an argument.
+    // password.private lies beside the key, and is not read silently; a password is not an argument either.
     assert!(guardian.join("password.private").exists());
     let run = migrate!("attest", "--dir", dir, "--config", guardian, "--out", out).exits(2);
     assert!(run.sentence().contains("no password, and no terminal"), "{}", run.stderr);
     migrate!("attest", "--dir", dir, "--config", guardian, "--out", out, "--password", "fixture").exits(2);
-    // Without its private files a config is not enough.
+    // Without its private files, a configuration is not enough.
     let run =
         migrate!("attest", "--dir", dir, "--config", guardian.join("consensus.json"), "--out", out).exits(2);
     assert!(run.stderr.contains("--key-file"), "{}", run.stderr);
 }
 
-/// On a terminal the password is asked for, and is not to be seen.
+/// On a terminal the password is asked for, and must not be shown.
 #[test]
 fn the_password_is_asked_for_without_echo() {
     let home = tempfile::tempdir().expect("a directory");
@@ -101,7 +101,7 @@ fn the_password_is_asked_for_without_echo() {
         out.display()
     );
     let typed = |password: &str| {
-        // A wrong one is asked for three times.
+        // A wrong password is asked for three times.
         let script = "{ for try in 1 2 3; do sleep 3; echo \"$2\"; done; } | script -qec \"$1\" /dev/null";
         shell(script, &[line.clone().into(), password.into()])
     };
@@ -148,7 +148,7 @@ fn keys_of_nobody_and_of_other_federations() {
         let run = with_key(text).exits(12);
         assert!(run.sentence().contains("is no key file"), "{}", run.stderr);
     }
-    // The key is a guardian's of another federation, and so is the config.
+    // The key is that of a guardian of another federation, and so is the configuration.
     let stranger = Federation::new(ForgeSpec { seed: 9, ..federation.spec.clone() });
     let key = stranger.key_file(0);
     let run =
@@ -229,7 +229,7 @@ fn nothing_is_overwritten() {
     assert!(run(&out).exits(2).sentence().contains("was not made by this tool"));
     assert_eq!(fs::read(&partial).expect("the file"), b"somebody's notes");
     fs::remove_file(&partial).expect("the file");
-    // What an interrupted run leaves is replaced.
+    // The file that an interrupted run leaves is replaced.
     let whole = federation.attestation(&dir, 1, "whole");
     let bytes = fs::read(&whole).expect("the attestation");
     for length in [0, 16, 300] {
@@ -239,5 +239,5 @@ fn nothing_is_overwritten() {
         fs::remove_file(&out).expect("the file");
     }
     let run = run(&dir.join("inside")).exits(2);
-    assert!(run.sentence().contains("lie in each other"), "{}", run.stderr);
+    assert!(run.sentence().contains("and the source is never written"), "{}", run.stderr);
 }

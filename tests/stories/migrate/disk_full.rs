@@ -1,5 +1,5 @@
-//! A full disk is told as such at every stage, leaves nothing in the way, and the same command succeeds where there
-//! is room.
+//! A full disk is reported as such at every stage, leaves nothing in the way, and the same command succeeds
+//! when there is room.
 //!
 //! The disk is a small tmpfs in a mount namespace of its own; the file size limit is that of the process.
 
@@ -11,7 +11,7 @@ use std::path::Path;
 use fm_forge::ForgeSpec;
 use fm_tests::{Federation, ON_A_SMALL_DISK, Run, binary, migrate, rows, shell};
 
-/// Bytes of a page, the least that a file takes on the disk.
+/// The bytes of a page, the least that a file takes on the disk.
 const PAGE: u64 = 4096;
 
 struct Story {
@@ -42,8 +42,8 @@ impl Story {
         words
     }
 
-    /// Runs on a small disk and again on a large one; gives what the first run said and where it failed, or none
-    /// if the disk was large enough.
+    /// Runs on a small disk and again on a large one; returns what the first run said and where it failed, or
+    /// none if the disk was large enough.
     fn run_on(&self, options: &str, words: &[OsString], reference: &Path, name: &str) -> Option<String> {
         let copy = self.federation.beside(name);
         let mut arguments: Vec<OsString> =
@@ -64,7 +64,8 @@ impl Story {
     }
 }
 
-/// The sentence of a failure for want of room, among the lines of the second run; names the file it happened at.
+/// Returns the sentence of a failure for want of room, among the lines of the second run, with the file at
+/// which it failed.
 fn failure(run: &Run) -> String {
     let sentences: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("fm-migrate: ")).collect();
     let [sentence] = sentences.as_slice() else { panic!("not one sentence:\n{}", run.stderr) };
@@ -83,7 +84,7 @@ fn a_full_disk_at_every_stage_of_a_conversion() {
     let guardian = story.federation.guardian();
     migrate!("convert", "--from", guardian, "--config", guardian, "--to", reference).exits(0);
     let mut stages = BTreeSet::new();
-    // By bytes: in the archive, in the database, and whatever else is short of the whole.
+    // By bytes: in the archive, in the database, and at every other size below the whole.
     let size = |name: &str| fs::metadata(reference.join(name)).expect("the file").len();
     let archive = size("provenance.fmar");
     let database: u64 = fm_tests::file_list(&reference.join("database"))
@@ -97,8 +98,8 @@ fn a_full_disk_at_every_stage_of_a_conversion() {
             story.run_on(&format!("size={bytes}"), &story.convert(), &reference, &format!("size-{number}"));
         stages.extend(failure);
     }
-    // By files: every file in its turn is the one that cannot be made. Not the manifest: making the database takes
-    // more files than it keeps, so that too few for the manifest were too few before.
+    // By files: each file in turn is the one that cannot be made. Not the manifest: making the database takes
+    // more files than it keeps, so too few for the manifest were too few before.
     let mut fits = false;
     for files in 2..40 {
         let options = format!("size=64m,nr_inodes={files}");
@@ -126,11 +127,12 @@ fn a_disk_that_is_full_at_the_very_end() {
         let file = fs::metadata(reference.join(name)).expect("the file");
         if file.is_file() { file.len().div_ceil(PAGE) * PAGE } else { 0 }
     };
-    // The marker beside the archive takes the page that the archive is short of.
+    // The marker beside the archive takes the page that the archive lacks.
     let archive = on_disk(Path::new("provenance.fmar"));
     let failure = story.run_on(&format!("size={archive}"), &story.convert(), &reference, "archive");
     assert_eq!(failure.as_deref(), Some("provenance.fmar"));
-    // RocksDB's own log is now a page longer and now one shorter, so the size is not known to the page.
+    // RocksDB's own log is sometimes a page longer and sometimes one shorter, so the size is not known to the
+    // page.
     let whole: u64 = fm_tests::file_list(&reference).iter().map(|file| on_disk(file)).sum();
     let failures: Vec<String> = (0..8)
         .rev()
@@ -166,7 +168,7 @@ fn a_full_disk_while_reverting() {
     assert!(failures >= 3, "{failures}");
 }
 
-/// What `ulimit -f` does to a process.
+/// The effect of `ulimit -f` on a process.
 #[test]
 fn a_limit_on_the_size_of_files() {
     let story = Story::new();

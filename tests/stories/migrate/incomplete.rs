@@ -1,4 +1,4 @@
-//! A source that has lost files is refused; who accepts the loss gets a result that says so.
+//! A source that has lost files is refused; a user who accepts the loss gets a result that says so.
 //!
 //! RocksDB opens all of these databases without a word.
 
@@ -19,7 +19,7 @@ const IN_LOG: &str = "peer-0";
 /// Its older rows are in a table, the newer ones in the write-ahead log.
 const IN_BOTH: &str = "peer-3";
 
-/// A copy of a guardian's directory, to lose files.
+/// A copy of a guardian's directory that is to lose files.
 struct Copy {
     home: TempDir,
 }
@@ -47,7 +47,7 @@ impl Copy {
         self.guardian().join("database").join(name)
     }
 
-    /// The one file of the database with this in its name.
+    /// Returns the only file of the database with this in its name.
     fn file(&self, part: &str) -> PathBuf {
         let entries = fs::read_dir(self.database("")).expect("the database");
         let mut found = entries.map(|entry| entry.expect("an entry").path());
@@ -65,7 +65,7 @@ fn cut(file: &Path, from_the_end: usize) {
     fs::write(file, &bytes[..bytes.len() - from_the_end]).expect("it can be written");
 }
 
-/// A write-ahead log with one late change, which puts a row of the database where it is.
+/// Returns a write-ahead log with one late change, which writes a row of the database unchanged.
 fn log_of_one_change(database: &Path) -> Vec<u8> {
     let is_short = |(key, value): &Row| key.len().max(value.len()) < 100;
     let (key, value) = rows(database).into_iter().find(is_short).expect("a short row");
@@ -86,7 +86,7 @@ fn log_of_one_change(database: &Path) -> Vec<u8> {
     [sum.as_slice(), &payload, &record].concat()
 }
 
-/// Each way to lose files, with the code that tells it.
+/// Returns each way to lose files, with the code that reports it.
 fn losses() -> Vec<(&'static str, Copy)> {
     let without_log = Copy::of(IN_BOTH);
     fs::remove_file(without_log.file(".log")).expect("the log");
@@ -96,7 +96,8 @@ fn losses() -> Vec<(&'static str, Copy)> {
     fs::write(torn_within.database("000900.log"), newer).expect("a log");
     let torn_list = Copy::of(IN_LOG);
     append(&torn_list.file("MANIFEST-"), &[1, 2, 3]);
-    // The list of files asks for the log by its number: one that was finished since is not named, nor read.
+    // The list of files asks for the log by its number: a log that was finished since is neither named nor
+    // read.
     let unnamed = Copy::of(IN_LOG);
     fs::rename(unnamed.file(".log"), unnamed.database("000900.log")).expect("the log");
     fs::copy(Copy::of(IN_BOTH).file(".sst"), unnamed.database("000099.sst")).expect("a table");
@@ -108,7 +109,8 @@ fn losses() -> Vec<(&'static str, Copy)> {
     ]
 }
 
-/// What a crash leaves while a table is written: the logs still have its rows, for one is there that goes when it is done.
+/// What a crash leaves while a table is written: the logs still have its rows, and one of them is removed
+/// only when the table is done.
 #[test]
 fn a_table_that_was_not_finished_is_told_and_loses_nothing() {
     let copy = Copy::of_fixture("session-v0.5.0/peer-0");
@@ -149,7 +151,7 @@ fn a_source_that_lost_files_is_refused() {
             assert_eq!(findings[0]["severity"], "error");
         }
         assert!(!target.exists() && !partial_of(&target).exists(), "{code}");
-        // Who only looks is told the same.
+        // A command that only reads gets the same finding.
         let run = verify!(source, "--config", source, "--json").exits(1);
         assert!(codes(&run.findings()).contains(&(code.to_owned(), None)), "{}", run.stdout);
         assert_eq!((&run.verdict()["errors"], &run.verdict()["warnings"]), (&json!(1), &json!(0)), "{code}");
@@ -189,7 +191,7 @@ fn an_accepted_loss_is_in_the_manifest() {
         assert_eq!(root(&check.verdict()), root(&manifest(&target)));
         assert_eq!(convert().exits(0).verdict()["verdict"], "exists");
         assert_warned(&target, &source, code);
-        // The same by the variable, for people.
+        // The same with the variable, for people.
         let other = copy.home.path().join("other");
         let run = command(binary("fm-migrate"))
             .args(["convert", "--from"])
@@ -203,7 +205,7 @@ fn an_accepted_loss_is_in_the_manifest() {
     }
 }
 
-/// An auditor of the result sees that the original was not whole, and nothing else against it.
+/// Checks that an auditor of the result sees that the original was not whole, and nothing else against it.
 #[track_caller]
 fn assert_warned(target: &Path, config: &Path, code: &str) {
     verify!(target, "--config", config, "--strict").exits(1);
@@ -215,7 +217,8 @@ fn assert_warned(target: &Path, config: &Path, code: &str) {
     assert_eq!((&run.verdict()["errors"], &run.verdict()["warnings"]), (&json!(0), &json!(1)));
 }
 
-/// A server that is killed again while it recovers from a crash has made a new log, and written nothing to it.
+/// A server that is killed again while it recovers from a crash has made a new log, and written nothing to
+/// it.
 #[test]
 fn an_empty_log_behind_a_torn_one_is_what_two_crashes_leave() {
     let copy = Copy::of(IN_LOG);
@@ -227,7 +230,7 @@ fn an_empty_log_behind_a_torn_one_is_what_two_crashes_leave() {
     assert_eq!((&run.verdict()["errors"], &run.verdict()["warnings"]), (&json!(0), &json!(1)));
 }
 
-/// What a crash leaves: nothing but the newest is lost, so it is converted, with a word about it.
+/// What a crash leaves: only the newest is lost, so it is converted, with a finding about it.
 #[test]
 fn a_torn_end_of_the_log_is_no_obstacle() {
     for peer in [IN_LOG, IN_BOTH] {
@@ -243,7 +246,8 @@ fn a_torn_end_of_the_log_is_no_obstacle() {
         assert_warned(&target, &source, "log-tail-torn");
         let [seen] = migrate!("inspect", source, "--json").exits(0).json().try_into().expect("one object");
         assert_eq!(seen["log_tail_torn"], seen["omissions"][0]["message"]);
-        // Together with a loss that is none of a crash, it is refused like that one, and both are recorded.
+        // Together with a loss that does not come from a crash, it is refused like that loss, and both are
+        // recorded.
         append(&copy.file("MANIFEST-"), &[9]);
         let other = copy.home.path().join("other");
         let words = ["convert", "--from"].map(PathBuf::from);
@@ -268,7 +272,7 @@ fn a_whole_source_has_no_omissions() {
     }
 }
 
-/// Without its log nothing is left of a small database: there is nothing to accept.
+/// Without its log, nothing is left of a small database: there is nothing to accept.
 #[test]
 fn nothing_left_is_no_history() {
     let copy = Copy::of(IN_LOG);

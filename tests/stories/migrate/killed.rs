@@ -1,5 +1,5 @@
-//! Killed at any moment, a job leaves nothing, something that the same command replaces, or the whole result.
-//! Interrupted politely, it says how to go on and leaves nothing at all.
+//! Killed at any moment, a job leaves nothing, or something that the same command replaces, or the whole
+//! result. Interrupted politely, it says how to continue and leaves nothing.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use fm_tests::{
 };
 
 const KILLS: u32 = 32;
-/// How long a job may take to end after it was told to.
+/// The time that a job may take to end after an interruption.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn federation() -> Federation {
@@ -35,7 +35,7 @@ fn arguments(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
     words.iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
-/// What a killed run left: the names of what is there.
+/// Names what a killed run left.
 fn left_behind(target: &Path) -> String {
     let partial = partial_of(target);
     match (target.exists(), partial.exists()) {
@@ -50,7 +50,8 @@ fn left_behind(target: &Path) -> String {
     }
 }
 
-/// Kills the job at moments spread over its duration; `whole` checks a target. Gives what was left, how often.
+/// Kills the job at moments spread over its duration; `whole` checks a target. Returns what was left, and how
+/// many times.
 fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()) -> BTreeMap<String, u32> {
     let mut random = Random::new(seed);
     let mut left = BTreeMap::new();
@@ -74,7 +75,7 @@ fn kill_often(seed: u64, target: &Path, arguments: &[OsString], whole: &dyn Fn()
         }
         let began = Instant::now();
         finished(started("fm-migrate", arguments)).exits(0);
-        // The machine may be busier than it was at first.
+        // The machine may be busier than at first.
         duration = (duration + began.elapsed()) / 2;
         whole();
         let unsettled = [partial_of(target), target.join(PARTIAL_MARKER)];
@@ -115,7 +116,7 @@ fn a_killed_revert_is_done_by_the_same_command() {
     let words = arguments(&[&"revert", &"--from", &migrated, &"--to", &target, &"--json"]);
     let left = kill_often(2, &target, &words, &|| {
         assert!(rows(&target.join("database")) == wanted, "the rows");
-        // A run killed in its very last step leaves its marker to the next one.
+        // A run that is killed in its very last step leaves its marker to the next one.
         let mut names = file_list(&target);
         names.retain(|path| path.iter().count() == 1 && path.as_os_str() != PARTIAL_MARKER);
         assert_eq!(names.len(), 1);
@@ -125,7 +126,7 @@ fn a_killed_revert_is_done_by_the_same_command() {
     assert!(partials >= 4, "the moments are not spread: {left:?}");
 }
 
-/// Waits until something is there or the job has ended.
+/// Waits until a condition holds or the job has ended.
 fn wait_for(child: &mut Child, condition: impl Fn() -> bool) {
     let began = Instant::now();
     while !condition() && child.try_wait().expect("the program can be asked").is_none() {
@@ -134,7 +135,8 @@ fn wait_for(child: &mut Child, condition: impl Fn() -> bool) {
     }
 }
 
-/// Interrupts at several stages, told by what is in the partial directory; gives how often that was in time.
+/// Interrupts at several stages, recognised by what is in the partial directory; returns how many
+/// interruptions were in time.
 fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &[&str]) -> u32 {
     let mut in_time = 0;
     for stage in stages {
@@ -152,7 +154,7 @@ fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &
             }
             assert!(run.exited, "killed by the signal: {how:?}");
             let run = run.exits(130);
-            assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+            assert!(run.sentence().contains("interrupted; no partial result remains"), "{}", run.stderr);
             assert!(run.stderr.contains("hint: run the same command again"), "{}", run.stderr);
             run.json();
             assert_eq!(left_behind(target), "nothing");
@@ -192,7 +194,7 @@ fn wait_for_handler(child: &mut Child) {
     wait_for(child, || fs::read_to_string(&status).is_ok_and(|status| has_handler(&status)));
 }
 
-/// While the history is only read nothing is there to clean up, and the answer is the same.
+/// While the history is only read, there is nothing to clean up, and the answer is the same.
 #[test]
 fn interrupted_while_reading() {
     let federation = federation();
@@ -207,7 +209,7 @@ fn interrupted_while_reading() {
         assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
         assert_eq!(left_behind(&target), "nothing");
     }
-    // And one that only verifies.
+    // The same for a command that only verifies.
     let verify = binary("fm-verify");
     let mut child = command(verify).arg(&guardian).arg("--config").arg(&guardian).spawn().expect("it starts");
     wait_for_handler(&mut child);
@@ -215,7 +217,7 @@ fn interrupted_while_reading() {
     finished(child).exits(130);
 }
 
-/// Two at a time on one target: one does it, the other is told.
+/// Two at a time on one target: one does the work, the other is refused.
 #[test]
 fn two_runs_on_one_target_exclude_each_other() {
     let federation = federation();

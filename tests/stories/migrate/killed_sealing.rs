@@ -1,4 +1,5 @@
-//! Attesting and sealing, killed at any moment: the old or the new is there, and the same command finishes.
+//! Attesting and sealing, killed at any moment: the old state or the new one is there, and the same command
+//! finishes.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -33,7 +34,7 @@ fn words(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
     words.iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
-/// Starts the job anew each time and kills it at moments spread over its duration; then runs it to its end.
+/// Starts the job again each time and kills it at moments spread over its duration; then runs it to its end.
 fn kill_often(
     seed: u64,
     arguments: &[OsString],
@@ -59,7 +60,7 @@ fn kill_often(
         on_killed();
         let began = Instant::now();
         finished(started("fm-migrate", arguments)).exits(0);
-        // The machine may be busier than it was at first.
+        // The machine may be busier than at first.
         duration = (duration + began.elapsed()) / 2;
         on_done();
     }
@@ -92,7 +93,7 @@ fn a_killed_attestation_is_finished_by_the_same_command() {
     assert!(partials >= 2, "{partials} of {KILLS} kills came while the file was written");
 }
 
-/// A directory that is ready to be sealed, the command that does it, and what it gives.
+/// A directory that is ready to be sealed, the command that does it, and its result.
 struct Ready {
     federation: Federation,
     unsealed: PathBuf,
@@ -158,7 +159,7 @@ fn a_killed_seal_is_finished_by_the_same_command() {
     assert!(left.get("unfinished").is_some_and(|count| *count >= 4), "the moments are not spread: {left:?}");
 }
 
-/// The moments around the exchange are short: a run that is held there by a debugger would leave just this.
+/// The moments around the exchange are short; a run that a debugger holds there would leave exactly this.
 #[test]
 fn what_a_kill_at_the_exchange_leaves_is_finished() {
     let ready = Ready::new();
@@ -188,7 +189,7 @@ fn what_a_kill_at_the_exchange_leaves_is_finished() {
     }
 }
 
-/// Told to stop, it stops, leaves the old database, and says how to go on.
+/// Interrupted, it stops, leaves the old database, and says how to continue.
 #[test]
 fn an_interrupted_seal_leaves_the_old_database() {
     let ready = Ready::new();
@@ -208,12 +209,12 @@ fn an_interrupted_seal_leaves_the_old_database() {
             continue;
         }
         let run = run.exits(130);
-        assert!(run.sentence().contains("interrupted; nothing was left behind"), "{}", run.stderr);
+        assert!(run.sentence().contains("interrupted; no partial result remains"), "{}", run.stderr);
         assert!(!partial.exists() && rows(&ready.database()) == old);
         in_time += 1;
     }
     assert!(in_time >= 2, "{in_time} were in time");
-    // While one seals another is told so, and what is in the way is not touched.
+    // While one run seals, another reports that, and leaves everything in place.
     let mut first = started("fm-migrate", &ready.arguments);
     while !partial_of(&ready.database()).exists() && first.try_wait().expect("it can be asked").is_none() {
         thread::sleep(Duration::from_millis(1));

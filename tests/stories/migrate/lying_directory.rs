@@ -1,5 +1,5 @@
-//! A migrated directory that lies where nothing of the history is touched: in what its files say of themselves, and in
-//! what lies beside them. Every check that the history passes, it passes still.
+//! A migrated directory that lies without touching the history: in what its files say of themselves, and in
+//! what lies beside them. Every check that the history passes, it still passes.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -24,7 +24,7 @@ impl Honest {
         Self { home }
     }
 
-    /// A copy of it, to tell lies in.
+    /// Makes a copy of it, for a lie.
     fn lie(&self) -> Lie {
         let home = tempfile::tempdir().expect("a directory");
         copy_dir(&self.home.path().join("new"), &home.path().join("new"));
@@ -46,10 +46,10 @@ impl Lie {
         verify!(self.dir(), "--config", hbbft("peer-0"), "--json")
     }
 
-    /// The audit has exactly one finding that counts: this one, with this text in it.
+    /// Checks that the audit has exactly one finding that counts: this one, with this text in it.
     #[track_caller]
     fn is_told(&self, code: &str, severity: &str, text: &str) {
-        // Warnings fail if they are to.
+        // Warnings fail with `--strict`.
         let run = self.verified().exits(i32::from(severity == "error"));
         verify!(self.dir(), "--config", hbbft("peer-0"), "--strict").exits(1);
         let mut told = run.findings();
@@ -62,7 +62,7 @@ impl Lie {
         assert_eq!((count("errors"), count("warnings")), expected);
     }
 
-    /// The audit has this finding with this text in it, whatever else follows from the lie.
+    /// Checks that the audit has this finding with this text in it, whatever else follows from the lie.
     #[track_caller]
     fn is_among(&self, code: &str, name: &str) {
         let run = self.verified().exits(1);
@@ -100,7 +100,7 @@ fn what_the_archive_says_of_itself() {
         ["era", "federation", "history_root", "kind", "layout", "session_keys", "target_version", "tool"]
     );
     for name in names {
-        // The manifest states the federation as well; a layout that is not one is found from the records.
+        // The manifest states the federation as well; an unknown layout is detected from the records.
         let code = if name == "federation" { "manifest-mismatch" } else { "provenance-mismatch" };
         for lie in [Some("gold".to_owned()), Some(String::new()), None] {
             let copy = honest.lie();
@@ -117,7 +117,7 @@ fn what_the_archive_says_of_itself() {
     copy.is_told("provenance-mismatch", "error", "audited");
 }
 
-/// A layout of the archive's own word: the records decide.
+/// A layout that only the archive states: the records decide.
 #[test]
 fn another_layout_than_that_of_the_records() {
     let copy = Honest::new().lie();
@@ -128,7 +128,7 @@ fn another_layout_than_that_of_the_records() {
     assert!(copy.verified().exits(1).verdict()["errors"].as_u64() > Some(1));
 }
 
-/// The same lie in both files; only who knows the federation can tell.
+/// The same lie in both files: only a reader who knows the federation can find it.
 #[test]
 fn another_federation() {
     let copy = Honest::new().lie();
@@ -225,7 +225,7 @@ fn what_lies_beside_the_files() {
         fs::create_dir(copy.dir().join(name)).expect("a directory");
         copy.is_told("unexpected-file", "warning", name.rsplit('/').next().expect("a name"));
     }
-    // RocksDB's own, and what a conversion leaves that is killed at its very end.
+    // RocksDB's own files, and what a conversion leaves that is killed at its very end.
     let copy = honest.lie();
     for name in ["database/LOG.old.1700000000000000", "database/OPTIONS-000123", ".partial-marker"] {
         fs::write(copy.dir().join(name), b"").expect("a file");

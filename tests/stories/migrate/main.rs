@@ -1,4 +1,4 @@
-//! `fm-migrate`: conversions and the way back, what is beside them, the signatures under them.
+//! `fm-migrate`: conversions and reverts, the files beside them, and the signatures of their sessions.
 
 mod attest;
 mod disk_full;

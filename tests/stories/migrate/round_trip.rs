@@ -1,5 +1,5 @@
-//! There and back: `revert` returns every row, converting twice gives the same bytes, a finished target is left
-//! alone, and `map` accounts for every item.
+//! `revert` returns every row, converting twice results in the same bytes, a finished target is left alone,
+//! and `map` accounts for every item.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,11 +15,11 @@ use fm_tests::{
 };
 use serde_json::Value;
 
-/// Prefix of the sessions.
+/// The prefix of the sessions.
 const SESSIONS: u8 = 0x04;
 
-/// Every layout whose histories can be converted; each has a tip of several epochs, which a conversion leaves out and
-/// an audit warns of.
+/// Returns every layout whose histories can be converted; each has a tip of several epochs, which a
+/// conversion leaves out and an audit warns of.
 fn federations() -> Vec<Federation> {
     let layouts = EpochLayout::ALL.into_iter().filter(EpochLayout::is_framed);
     layouts
@@ -37,7 +37,7 @@ fn federations() -> Vec<Federation> {
         .collect()
 }
 
-/// `exit` is that of an audit of the guardian's database that lets warnings fail.
+/// Checks a revert; `exit` is the status of an audit of the guardian's database that lets warnings fail.
 fn assert_reverts(guardian: &Path, home: &Path, exit: i32) {
     let (target, back) = (home.join("new"), home.join("back"));
     converted(guardian, &target);
@@ -51,7 +51,7 @@ fn assert_reverts(guardian: &Path, home: &Path, exit: i32) {
         assert_eq!(verdict["identity"], manifest(&target)["provenance"]);
         assert!(rows(&back.join("database")) == original, "the rows of {}", guardian.display());
     }
-    // What came back is a source like the first one.
+    // The reverted database is a source like the first one.
     let config = guardian.join("consensus.json");
     let first = verify!(guardian, "--config", config, "--json", "--strict").exits(exit).verdict();
     let second = verify!(back, "--config", config, "--json", "--strict").exits(exit).verdict();
@@ -102,7 +102,7 @@ fn what_was_forged_is_what_is_counted() {
         let target = federation.beside("new");
         converted(&federation.guardian(), &target);
         assert_eq!(manifest(&target)["dialect"], name);
-        // The old records are behind it, their tip included.
+        // The audit covers the old records, their tip included.
         let verdict = verify!(target, "--config", federation.config(), "--json").exits(0).verdict();
         assert_eq!((&verdict["errors"], &verdict["warnings"]), (&0.into(), &1.into()), "{name}");
     }
@@ -163,7 +163,7 @@ fn a_finished_target_is_left_alone() {
     assert_eq!(manifest(&shorter)["last"], 20);
     assert_eq!(rows_under(&shorter.join("database"), SESSIONS).len(), 21);
     verify!(shorter, "--config", config).exits(0);
-    // The default end, said aloud, is the same conversion.
+    // The default end, named explicitly, is the same conversion.
     convert("38", &target).exits(0);
     assert_eq!(digest(&target), before);
     // Nothing signs the tip.
@@ -206,7 +206,8 @@ fn the_last_step_is_finished_by_the_same_command() {
     assert!(run.sentence().contains("already exists"), "{}", run.stderr);
 }
 
-/// "It is there already" is said only of what would have been made: not of another guardian's, nor of a damaged one.
+/// "It is there already" is said only of what would have been made: not of another guardian's result, nor of
+/// a damaged one.
 #[test]
 fn a_target_that_is_not_the_same_is_refused() {
     let home = tempfile::tempdir().expect("a directory");
@@ -215,7 +216,7 @@ fn a_target_that_is_not_the_same_is_refused() {
     let convert =
         |peer: &str| migrate!("convert", "--from", hbbft(peer), "--config", hbbft(peer), "--to", target);
     convert("peer-0").exits(0);
-    // Same history, same counts, other module data.
+    // The same history and counts, other module data.
     let federation = Federation::small(12);
     let other = federation.beside("other");
     fs::create_dir(&other).expect("a directory");
@@ -232,7 +233,7 @@ fn a_target_that_is_not_the_same_is_refused() {
     assert_eq!(digest(&to), before);
     let apart = federation.beside("apart");
     assert_eq!(root(&converted(&other, &apart)), root(&first));
-    // A damaged one: the archive, the database, the manifest.
+    // A damaged target: the archive, the database, the manifest.
     let archive = target.join("provenance.fmar");
     let whole = fs::read(&archive).expect("the archive");
     let mut damaged = whole.clone();
@@ -289,8 +290,8 @@ fn rows_too_large_for_an_archive_are_refused() {
     }
 }
 
-/// A file of epoch keys names no federation and no session keys: the manifest says so, and everything that guardians
-/// compare is the same.
+/// A file of epoch keys names no federation and no session keys: the manifest says so, and everything that
+/// guardians compare is the same.
 #[test]
 fn keys_alone_change_nothing_but_what_the_config_names() {
     let federation = Federation::small(12);
@@ -348,14 +349,14 @@ fn the_map_accounts_for_every_item() {
             .map(|contribution| contribution.items.len())
             .sum();
         assert_eq!(count("transaction") + count("module_item") + count("not_carried"), items);
-        // So is every record beside the history that has no place in the new database.
+        // So is every record outside the history that has no place in the new database.
         let mut records: BTreeMap<String, u64> = BTreeMap::new();
         for line in lines.iter().filter(|line| line["type"] == "record_not_carried") {
             assert!(line["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{line}");
             *records.entry(line["table"].as_str().expect("a table").to_owned()).or_default() += 1;
         }
         let mut stated = manifest["not_carried"].as_object().expect("an object").clone();
-        // Epochs have lines of their own, and the index follows from them.
+        // Epochs have their own lines, and the index follows from them.
         stated.remove(Table::SignedEpochOutcome.name());
         stated.remove(Table::AcceptedTransaction.name());
         let listed = serde_json::to_value(&records).expect("numbers");

@@ -1,4 +1,4 @@
-//! The signatures of a threshold of guardians are put under the sessions, or nothing changes.
+//! The signatures of a threshold of guardians are stored with the sessions, or nothing changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,13 +16,13 @@ use serde_json::json;
 
 const SESSIONS: u8 = 0x04;
 
-/// A record apart: what the guardians agreed on, and who signed it.
+/// Splits a record into what the guardians agreed on and who signed it.
 fn apart(record: &[u8]) -> (&[u8], Vec<u16>) {
     let parts = SessionParts::read(record).expect("a session");
     (&record[..parts.outcome_bytes], parts.signatures.into_keys().collect())
 }
 
-/// Holds two databases against each other: all but the signatures is equal, and these peers signed.
+/// Compares two databases: all but the signatures is equal, and these peers signed.
 #[track_caller]
 fn sealed_by(unsealed: &[Row], sealed: &[Row], peers: &[u16]) {
     assert_eq!(unsealed.len(), sealed.len());
@@ -72,18 +72,18 @@ fn four_real_guardians_seal_in_every_way() {
         let (three, peers) = of_three(missing);
         sealed_by(&unsealed, &sealed_copy(&three, &dirs[0]), &peers);
     }
-    // All four, in any order: the three lowest.
+    // All four, in any order: the three lowest are stored.
     let lowest = sealed_copy(&of_three(3).0, &dirs[0]);
     for order in [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1], [1, 3, 0, 2]] {
         assert!(sealed_copy(&order.map(|peer| files[peer].clone()), &dirs[0]) == lowest, "{order:?}");
     }
-    // Whoever seals gets the same sessions.
+    // Every guardian who seals gets the same sessions.
     let sessions =
         |rows: Vec<Row>| -> Vec<Row> { rows.into_iter().filter(|(key, _)| key[0] == SESSIONS).collect() };
     assert!(sessions(sealed_copy(&files, &dirs[3])) == sessions(lowest));
 }
 
-/// What was sealed is sealed anew, with others or not at all; and it can still be attested.
+/// A sealed directory can be sealed again, with the same or other attestations, and it can still be attested.
 #[test]
 fn sealed_again() {
     let federation = Federation::small(40);
@@ -101,7 +101,7 @@ fn sealed_again() {
     verify!(dir, "--config", config).exits(0);
     let again = federation.attestation(&dir, 0, "again");
     assert_eq!(fs::read(&again).expect("the file"), fs::read(&files[0]).expect("the file"));
-    // The same conversion finds its own directory, sealed or not; and back it goes.
+    // The same conversion finds its own directory, sealed or not; a revert works as well.
     let run = migrate!("convert", "--from", federation.guardian(), "--config", config, "--to", dir).exits(0);
     assert!(run.stdout.contains("was there already"), "{}", run.stdout);
     let keys = federation.beside("session-keys.json");
@@ -112,7 +112,7 @@ fn sealed_again() {
     assert!(run.stdout.contains("signatures of guardians 0, 1, 2 (3 of 4)"), "{}", run.stdout);
 }
 
-/// A directory and the attestations of its four guardians, and what must be refused of it.
+/// A directory and the attestations of its four guardians, with what must be refused of them.
 struct Ready {
     federation: Federation,
     dir: PathBuf,
@@ -142,12 +142,12 @@ impl Ready {
         assert_eq!(digest(&self.dir), self.before, "nothing may change: {}", run.stderr);
     }
 
-    /// The good files, with another one in the place of guardian 1's.
+    /// Returns the good files, with guardian 1's replaced.
     fn with(&self, other: &Path) -> Vec<PathBuf> {
         vec![self.files[0].clone(), other.to_owned(), self.files[2].clone()]
     }
 
-    /// A forged file in the place of guardian 1's.
+    /// Replaces guardian 1's file with a forged one.
     fn forged(
         &self,
         name: &str,
@@ -221,7 +221,7 @@ fn files_that_say_or_sign_something_else() {
         let place = format!("bad-{at}: the signature of guardian 1 over session {at} does not verify");
         ready.refused(&files, 1, &[&place]);
     }
-    // Not one signature per session.
+    // Fewer signatures than sessions.
     let without = |index: u64| {
         move |key: &[u8], value: &[u8]| (key != index.to_be_bytes()).then(|| (key.to_vec(), value.to_vec()))
     };
@@ -268,7 +268,7 @@ fn other_federations_and_other_histories() {
     let ready = Ready::new(spec(30));
     let stranger = Ready::new(ForgeSpec { seed: 8, ..spec(30) });
     ready.refused(&ready.with(&stranger.files[1]), 1, &["is of federation"]);
-    // The config of another federation.
+    // The configuration of another federation.
     let run = seal(&ready.dir, &stranger.federation.config(), &ready.files).exits(1);
     assert!(run.sentence().contains("is of federation"), "{}", run.stderr);
     // A database that is not the one that the manifest describes.
@@ -285,7 +285,7 @@ fn other_federations_and_other_histories() {
     assert_eq!(digest(&ready.dir), ready.before);
 }
 
-/// Guardians whose tips differ are told which `--until` makes them equal; and it does.
+/// Guardians whose tips differ are shown which `--until` makes them equal, and it does.
 #[test]
 fn different_tips() {
     let ready = Ready::new(spec(60));
@@ -305,7 +305,7 @@ fn different_tips() {
     assert!(run.sentence().contains("longer history, up to session 58"), "{}", run.stderr);
     assert!(run.stderr.contains("--until 39"), "{}", run.stderr);
     assert_eq!(digest(&shorter), before);
-    // As told: the others convert again up to there.
+    // Following the hint, the others convert again up to there.
     let equal: Vec<_> = [0, 2]
         .into_iter()
         .map(|peer| {

@@ -1,5 +1,5 @@
-//! Blocks and sessions carried over and back: sessions byte for byte, blocks by the rule, as it is written down in
-//! `docs/formats/conversion-rule-1.md` and applied here by hand; and every old row back from the archive.
+//! Blocks and sessions converted and reverted: sessions byte for byte; blocks by the rule in
+//! `docs/formats/conversion-rule-1.md`, applied here by hand; and every old row back from the archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,9 +16,9 @@ use fm_tests::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-/// Prefix of the sessions.
+/// The prefix of the sessions.
 const SESSIONS: u8 = 0x04;
-/// Prefix of the index of accepted transactions.
+/// The prefix of the index of accepted transactions.
 const INDEX: u8 = 0x02;
 /// Folder, era.
 const FOLDERS: [(&str, &str); 5] = [
@@ -67,7 +67,7 @@ fn converted(guardian: &Guardian, target: &Path, more: &[&str]) -> Value {
     manifest
 }
 
-/// Rows by the first byte of their keys.
+/// Counts rows by the first byte of their keys.
 fn by_prefix(rows: &[Row]) -> BTreeMap<u8, u64> {
     let mut counts = BTreeMap::new();
     for (key, _) in rows {
@@ -109,7 +109,7 @@ fn sessions_are_copied_byte_for_byte() {
     }
 }
 
-/// Old id, new id, value in the index.
+/// The old id, the new id, and the value in the index.
 type CarriedTransaction = (Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// What one old item becomes, and the transaction in it.
@@ -118,7 +118,7 @@ struct Expected {
     transaction: Option<CarriedTransaction>,
 }
 
-/// Bytes that are no consensus item: variant "item".
+/// Returns the session item for bytes that are not a consensus item: variant "item".
 fn opaque(bytes: &[u8]) -> Expected {
     let mut item = Writer::new(Dialect::MODERN);
     item.u64(0x6974_656D);
@@ -126,7 +126,8 @@ fn opaque(bytes: &[u8]) -> Expected {
     Expected { item: item.into_bytes(), transaction: None }
 }
 
-/// An item of the first build of era C: 0 is a share of a signature, 1 a transaction, 2 an item of a module.
+/// Returns the session item for an item of the first build of era C: 0 is a share of a signature, 1 a
+/// transaction, 2 an item of a module.
 fn of_a4177cea3(bytes: &[u8]) -> Expected {
     let mut item = Writer::new(Dialect::MODERN);
     if bytes[0] == 2 {
@@ -157,8 +158,8 @@ fn of_a4177cea3(bytes: &[u8]) -> Expected {
     Expected { item: item.into_bytes(), transaction: Some((ids.0, ids.1, instances.into_bytes())) }
 }
 
-/// The session that a block of eras B and C becomes, and the transactions in it. Blocks without items keep their
-/// signatures.
+/// Returns the session that a block of eras B and C becomes, and the transactions in it. Blocks without items
+/// keep their signatures.
 fn session_of_block(
     index: u64,
     block: &[u8],
@@ -213,12 +214,12 @@ fn broadcast_blocks_become_sessions_by_the_rule() {
     }
 }
 
-/// The rule that servers apply to sessions, applied to the converted ones: the empty one holds, the others have yet to
-/// be signed.
+/// Applies the servers' rule for sessions to the converted ones: the empty one is signed, the others are not
+/// signed yet.
 fn assert_the_empty_block_is_signed(guardian: &Guardian, target: &Path) {
     let database = target.join("database");
     let session = rows_under(&database, SESSIONS).swap_remove(1).1;
-    let session = decode_block(&session, session::modern()).expect("a session of today");
+    let session = decode_block(&session, session::modern()).expect("a current session");
     assert!(session.items.is_empty());
     let peer: u64 = guardian.name[guardian.name.len() - 1..].parse().expect("a number");
     let truth = fixture_json("broadcast-v0.1.5/truth.json");
@@ -269,7 +270,7 @@ fn the_first_blocks_of_the_server_become_sessions_by_the_rule() {
                 expected.push(([&[INDEX], new.as_slice()].concat(), value));
             }
         }
-        // The version has a new key since v0.3, module data has not.
+        // The version has a new key since v0.3; module data has not.
         let carried = source.iter().filter(|(key, _)| matches!(key[0], 0x50 | 0xFF));
         expected.extend(carried.map(|(key, value)| match key.as_slice() {
             [0x50] => (vec![0x50, 0xFD, 0x00, 0xFF], value.clone()),
@@ -296,7 +297,7 @@ fn count_kinds(lines: &[Value]) -> BTreeMap<String, u64> {
     kinds
 }
 
-/// Every place in every session is taken by exactly one line.
+/// Checks that every place in every session is taken by exactly one line.
 fn assert_places(lines: &[Value], items: u64) {
     let mut places: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line["item"].is_u64()) {
@@ -329,7 +330,7 @@ fn assert_map(target: &Path, manifest: &Value, ids: &[(u64, String, String)]) {
     assert_eq!(json!(records), Value::Object(stated));
 }
 
-/// Guardians who convert alone come to the same sessions, whosever signatures they stored.
+/// Guardians who convert alone arrive at the same sessions, whichever signatures they stored.
 #[test]
 fn guardians_come_to_the_same_sessions() {
     let home = tempfile::tempdir().expect("a directory");
@@ -341,13 +342,13 @@ fn guardians_come_to_the_same_sessions() {
         for guardian in &all {
             let target = home.path().join(guardian.name.replace('/', "-"));
             let until = shortest.to_string();
-            // Sessions are copied whole: those of the longer ones are compared as far as the shortest goes.
+            // Sessions are copied whole: the longer histories are compared as far as the shortest reaches.
             let more: &[&str] = if folder.starts_with("session") { &[] } else { &["--until", &until] };
             converted(guardian, &target, more);
             let sessions = rows_under(&target.join("database"), SESSIONS).into_iter();
             let sessions =
                 sessions.take(usize::try_from(shortest).expect("small") + 1).map(|(key, value)| {
-                    let session = decode_block(&value, session::modern()).expect("a session of today");
+                    let session = decode_block(&value, session::modern()).expect("a current session");
                     (key, format!("{:?}", session.items))
                 });
             let index =
@@ -372,7 +373,7 @@ fn converting_twice_gives_the_same_bytes() {
             assert!(read(&first) == read(&second), "{folder} {name}");
         }
         assert!(rows(&first.join("database")) == rows(&second.join("database")), "{folder}");
-        // What is there already is left alone, and another guardian's conversion is not it.
+        // An existing target is left alone, and another guardian's conversion is a different one.
         let before = digest(&first);
         let run = guardian.convert(&first, &[]).exits(0);
         assert_eq!((&run.verdict()["verdict"], root(&run.verdict())), (&json!("exists"), root(&manifest)));
@@ -405,7 +406,7 @@ fn revert_returns_every_row() {
         assert_eq!((&verdict["verdict"], &verdict["records"]), (&json!("reverted"), &json!(source.len())));
         assert_eq!(verdict["identity"], manifest["provenance"], "{name}");
         assert!(rows(&back.join("database")) == source, "{name}");
-        // What came back is the old database: the same audit, the same conversion.
+        // The reverted database is the old one: the same audit, the same conversion.
         assert_eq!(guardian.verify_at(&back).exits(0).verdict(), guardian.verify().verdict(), "{name}");
         let (again, third) = (Guardian { path: back, ..guardian.clone() }, home.path().join("third"));
         assert_eq!(again.convert(&third, &[]).exits(0).verdict()["history_root"], manifest["history_root"]);

@@ -1,5 +1,5 @@
-//! Blocks and sessions while the programs work on them: no command changes its source, and a conversion that was
-//! killed is done by the same command.
+//! Blocks and sessions while the programs work on them: no command changes its source, and the same command
+//! completes a conversion that was killed.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,7 +15,7 @@ use fm_tests::{
 
 const KILLS: u32 = 12;
 
-/// Every command that reads a database.
+/// Runs every command that reads a database.
 fn read_it_all(guardian: &Guardian, others: &[OsString; 2], home: &Path) -> Vec<Run> {
     let (source, [option, keys]) = (&guardian.path, &guardian.keys);
     let to = |name: &str| home.join(name);
@@ -62,7 +62,7 @@ fn no_command_changes_its_source() {
             assert_eq!(digest(&source), before, "$ {}", run.line);
         }
         assert_eq!(file_list(&source), files, "{folder}");
-        // Nor is what a conversion made changed by those who read it.
+        // The commands do not change the result of a conversion that they read either.
         let migrated = targets.path().join("a");
         let before = digest(&migrated);
         for run in [
@@ -104,7 +104,7 @@ fn a_killed_conversion_is_done_by_the_same_command() {
         partials += u32::from(partial_of(&target).exists());
         let began = Instant::now();
         guardian.convert(&target, &[]).exits(0);
-        // The machine may be busier than it was at first.
+        // The machine may be busier than at first.
         duration = (duration + began.elapsed()) / 2;
         whole();
         fs::remove_dir_all(&target).expect("the target can be removed");
@@ -113,13 +113,13 @@ fn a_killed_conversion_is_done_by_the_same_command() {
     assert_eq!(digest(&guardian.path), before);
 }
 
-/// Starts a conversion and kills it; gives its exit status as a shell shows it.
+/// Starts a conversion and kills it; returns its exit status as a shell shows it.
 fn kill_after(guardian: &Guardian, target: &Path, moment: Duration) -> i32 {
     let mut convert = command(binary("fm-migrate"));
     convert.arg("convert").arg("--from").arg(&guardian.path).args(&guardian.keys).arg("--to").arg(target);
     let mut child = convert.spawn().expect("the program can be started");
     thread::sleep(moment);
-    // It may have ended already; that is one of the moments.
+    // The process may have ended already, which is one of the moments to test.
     let _ = child.kill();
     let output = child.wait_with_output().expect("the program ends");
     Run::from_output("fm-migrate convert".to_owned(), output).exit

@@ -1,5 +1,5 @@
-//! Every layout of every year: the 27 snapshots of the upstream repository are recognised and decode exactly, and none
-//! of them, being made up, is converted.
+//! Every layout of every year: the 27 snapshots of the upstream repository are recognised and decode exactly,
+//! and none of them, being made up, is converted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -58,7 +58,7 @@ fn every_snapshot_is_recognised() {
         let tables = inspection["tables"].as_array().expect("a list");
         let records: u64 = tables.iter().filter_map(|table| table["records"].as_u64()).sum();
         assert_eq!(records, fm_tests::rows(&path).len() as u64, "{name}");
-        // One announcement of an address was written by a build that never was.
+        // One announcement of an address was written by a build that was never released.
         let undecodable = u64::from(name == "fedimint-server-6c888ae86");
         assert_eq!(inspection["undecodable"], undecodable, "{name}");
         assert!(tables.iter().all(|table| table["name"] != "unknown"), "{name}");

@@ -1,5 +1,5 @@
-//! `inspect`: every table of a guardian's database by its name, by the kinds that the configuration gives; what nobody knows
-//! is counted, and no error.
+//! `inspect`: every table of a guardian's database by its name, by the kinds that the configuration names;
+//! unknown rows are counted and are not an error.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -30,7 +30,8 @@ fn tables(inspection: &Value) -> BTreeMap<String, Value> {
     tables.map(|table| (table["prefix"].as_str().expect("text").to_owned(), table.clone())).collect()
 }
 
-/// Every database and checkpoint of the real guardians, with what upstream's code says of it, and the kinds.
+/// Returns every database and checkpoint of the real guardians, with what upstream's code says of it, and the
+/// kinds.
 fn real() -> Vec<(PathBuf, Value, Value)> {
     let mut all = Vec::new();
     for federation in FEDERATIONS {
@@ -112,7 +113,7 @@ fn every_table_of_an_archive_is_named_and_counted() {
     }
 }
 
-/// Frames that are damaged are no empty tables; a layout that nobody knows is named.
+/// Damaged frames are not taken for empty tables; an unknown layout is named.
 #[test]
 fn tables_of_a_damaged_archive_are_refused() {
     let home = tempfile::tempdir().expect("a directory");
@@ -168,7 +169,8 @@ fn records_are_shown_with_their_tables() {
     checkpoint!("cat", archive, "--config", home.path()).exits(3);
 }
 
-/// What people read: kinds, versions of databases and server; and nothing of epochs where there are sessions.
+/// Output for people: kinds, versions of databases and server; and no line about epochs if there are
+/// sessions.
 #[test]
 fn people_read_kinds_and_versions() {
     let text = migrate!("inspect", fixture("session-v0.13.0/peer-0")).exits(0).stdout;
@@ -186,7 +188,7 @@ fn people_read_kinds_and_versions() {
     assert!(text.contains("last epoch 319 (as the database says)\n"), "{text}");
     assert!(text.contains("tip        1 newest epoch(s) without a signature\n"), "{text}");
     assert!(text.contains("module     0 dummy, database version 1: 559 records\n"), "{text}");
-    // Alone, a database does not say of which kinds its modules are.
+    // A database alone does not say of which kinds its modules are.
     let home = tempfile::tempdir().expect("a directory");
     copy_dir(&fixture("session-v0.13.0-single/peer-0/database"), home.path());
     let text = migrate!("inspect", home.path()).exits(0).stdout;
@@ -197,7 +199,7 @@ fn people_read_kinds_and_versions() {
     assert!(text.contains(" note_nonce (3 mint)\n"), "{text}");
 }
 
-/// A copy of the guardian alone with changed rows and some more, beside its configuration.
+/// Copies the guardian that is alone, with changed rows and some more, and its configuration.
 fn changed(
     home: &Path,
     name: &str,
@@ -225,7 +227,8 @@ fn module(inspection: &Value, number: u64) -> &Value {
     modules.iter().find(|module| module["module"] == number).expect("the module")
 }
 
-/// One prefix means different tables in different versions of a module's database: the database says which it has.
+/// One prefix means different tables in different versions of a module's database: the version in the
+/// database decides.
 #[test]
 fn the_databases_own_version_names_the_tables() {
     let home = tempfile::tempdir().expect("a directory");
@@ -256,7 +259,8 @@ fn the_databases_own_version_names_the_tables() {
     }
 }
 
-/// `lnv2` used two other ranges of prefixes before 0.7, which overlap, and its database version says nothing of it.
+/// `lnv2` used two other, overlapping ranges of prefixes before 0.7, and its database version does not show
+/// it.
 #[test]
 fn the_old_tables_of_lnv2_are_told_apart() {
     let home = tempfile::tempdir().expect("a directory");
@@ -288,12 +292,12 @@ fn the_old_tables_of_lnv2_are_told_apart() {
         }
         assert_eq!(module(&inspection, 1)["unknown_records"], 0, "{name}");
     }
-    // What came with 0.9 is none of a database that was not migrated.
+    // A table that came with 0.9 is not a table of a database that was not migrated.
     let (path, _) = changed(home.path(), "not migrated", empty, &[row(0x09), row(0x10)]);
     assert_eq!(module(&inspected(&path, None), 1)["unknown_records"], 2);
 }
 
-/// Rows that nobody can read, keys that are cut, modules that nobody knows: each counted under its first bytes.
+/// Rows that nobody can read, keys that are cut, unknown modules: each is counted under its first bytes.
 #[test]
 fn what_nobody_knows_is_counted() {
     let home = tempfile::tempdir().expect("a directory");
@@ -338,7 +342,7 @@ fn what_nobody_knows_is_counted() {
     );
 }
 
-/// The rows that say versions, in every way in which they can be none.
+/// Rows that should hold versions, in every way in which they can fail to.
 #[test]
 fn versions_that_are_none() {
     let home = tempfile::tempdir().expect("a directory");
@@ -355,7 +359,7 @@ fn versions_that_are_none() {
         let inspection = inspected(&path, None);
         assert_eq!(inspection["server"], Value::Null, "{garbage:?}");
         assert!(inspection["undecodable"].as_u64() >= Some(2), "{garbage:?}: {inspection}");
-        // Without a version, a table is named by what any version calls it.
+        // Without a version, a table has the name that any version uses.
         let tables = tables(&inspection);
         assert_eq!(tables["ff0318"]["name"], "recovery_blind_nonce_outpoint");
         assert_eq!(tables["07"]["name"], "server_info");
@@ -387,12 +391,12 @@ fn a_configuration_that_does_not_fit() {
     let found = tables(&inspection);
     let records: u64 = found.values().filter_map(|table| table["records"].as_u64()).sum();
     assert_eq!(records, count as u64);
-    // There it is lnv2, here ln: that no row is in a table of lnv2 shows.
+    // There it is lnv2, here ln, as shown by the absence of rows in tables of lnv2.
     let ln = module(&inspection, 0);
     assert_eq!((&ln["kind"], &ln["records"]), (&json!("lnv2"), &ln["records"]));
     assert!(ln["unknown_records"].as_u64() > Some(0), "{ln}");
     assert_eq!(module(&inspection, 4)["kind"], Value::Null, "it has no module 4");
-    // A kind that is not known: its tables have no names, and nothing is wrong with them.
+    // An unknown kind: its tables have no names, and nothing is wrong with them.
     let config = fs::read_to_string(path.join("consensus.json")).expect("a text");
     let mut config: Value = serde_json::from_str(&config).expect("JSON");
     config["modules"]["3"]["kind"] = json!("stability_pool\n\u{1b}[2J");
@@ -404,7 +408,7 @@ fn a_configuration_that_does_not_fit() {
     assert!(text.contains("whose tables are not known") && !text.contains('\u{1b}'), "{text}");
 }
 
-/// The document has every table and every version that the programs know.
+/// The document lists every table and every version that the programs know.
 #[test]
 fn the_documented_tables_are_those_of_the_programs() {
     let mut tables =

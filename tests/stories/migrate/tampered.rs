@@ -1,4 +1,5 @@
-//! Tampering with what a conversion made is found: with its database, its manifest and its provenance archive.
+//! Tampering with the result of a conversion is found: with its database, its manifest and its provenance
+//! archive.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,12 +19,12 @@ use serde_json::{Value, json};
 
 /// The epoch at which most damage is done; it and its neighbours are signed.
 const AT: u64 = 10;
-/// Number of epochs.
+/// The number of epochs.
 const EPOCHS: u64 = 30;
 /// The last epoch that is signed.
 const LAST: u64 = EPOCHS - 2;
 
-/// Codes that have stories of their own here.
+/// Codes that have their own stories here.
 const ELSEWHERE: [Code; 4] =
     [Code::SessionsUnsealed, Code::HistoryRootMismatch, Code::ManifestMismatch, Code::ProvenanceDamaged];
 
@@ -48,7 +49,7 @@ impl Migrated {
         let copy = home.path().join("new");
         copy_dir(&self.original, &copy);
         tamper(&copy);
-        // Warnings fail if they are to.
+        // Warnings fail with `--strict`.
         let is_warning = expected.iter().all(|(code, _)| code.severity() == Severity::Warning);
         for trust in [true, false] {
             let mut words: Vec<OsString> = vec![copy.clone().into(), "--json".into()];
@@ -146,7 +147,7 @@ fn every_code_of_a_migrated_directory() {
     for (code, place, change, added) in cases {
         migrated.tampered(&[(code, place)], |copy| rewrite_database(copy, change, &added));
     }
-    // Only said, not held against it.
+    // Only reported, not held against it.
     let run = verify!(migrated.original, "--config", migrated.federation.config(), "--json").exits(0);
     assert!(codes(&run.findings()).contains(&(Code::SessionsUnsealed.as_str().to_owned(), None)));
 }
@@ -168,7 +169,7 @@ fn every_field_of_the_manifest() {
             Value::Array(omissions) if omissions.is_empty() => json!(["log-missing"]),
             Value::Object(map) => {
                 let mut map = map.clone();
-                // Of keys it is another guardian's.
+                // Another guardian's keys.
                 let other = map.get("1").cloned();
                 let first = map.values_mut().next().expect("an entry");
                 *first =
@@ -180,17 +181,18 @@ fn every_field_of_the_manifest() {
         let edit = |copy: &Path| edit_manifest(copy, |manifest| manifest[name.as_str()] = edited.clone());
         let mismatch = json!({ "message": name });
         match name.as_str() {
-            // Any version may have made it, for any server and any guardians; but the archive says the same.
+            // Any version may have made it, for any server and any guardians; but the archive repeats the
+            // original.
             "tool_version" | "target_version" | "session_keys" => {
                 migrated.tampered(&[(Code::ProvenanceMismatch, json!({}))], edit)
             }
-            // Of that time nothing else is left to tell; a database that was not whole is no proof.
+            // Nothing else remains of that time to show it; a database that was not whole proves nothing.
             "source_omissions" => migrated.tampered(&[(Code::SourceIncomplete, json!({}))], edit),
             "history_root" => migrated.tampered(&[(Code::HistoryRootMismatch, json!({}))], edit),
-            // The end is what the manifest says it is; then everything else is short of it.
+            // The manifest decides where the end is; then everything else is shorter.
             "last" => migrated.tampered(&[(Code::SessionMissing, json!({ "session": LAST + 1 }))], edit),
             "signed" | "covered" => {
-                // Counts of signatures can be judged only with keys.
+                // Counts of signatures can be checked only with keys.
                 let home = tempfile::tempdir().expect("a directory");
                 let copy = home.path().join("new");
                 copy_dir(&migrated.original, &copy);
@@ -201,14 +203,14 @@ fn every_field_of_the_manifest() {
             _ => migrated.tampered(&[(Code::ManifestMismatch, mismatch)], edit),
         }
     }
-    // A shorter one: the sessions behind its end are too many.
+    // A shorter one: the sessions after its end are too many.
     migrated.tampered(
         &[(Code::SessionExtra, json!({ "session": LAST })), (Code::HistoryRootMismatch, json!({}))],
         |copy| {
             edit_manifest(copy, |manifest| manifest["last"] = json!(LAST - 1));
         },
     );
-    // No manifest at all in a file of that name.
+    // A file of that name that is not a manifest.
     for text in ["", "{}", "[]", "not JSON"] {
         let home = tempfile::tempdir().expect("a directory");
         let copy = home.path().join("new");
@@ -240,7 +242,7 @@ fn a_damaged_provenance_archive() {
         let expected = [(Code::ProvenanceDamaged, json!({ "message": "byte" }))];
         migrated.tampered(&expected, damaged(&archive[..length]));
         migrated.tampered(&expected, |copy| {
-            // The archive alone tells it as well, and nothing can be made from it.
+            // The archive alone shows it as well, and nothing can be made from it.
             damaged(&archive[..length])(copy);
             let alone = verify!(copy.join("provenance.fmar"), "--config", config, "--json").exits(1);
             assert_eq!(codes(&alone.findings()), [(Code::ProvenanceDamaged.as_str().to_owned(), None)]);
@@ -260,7 +262,7 @@ fn a_damaged_provenance_archive() {
     }
 }
 
-/// An archive that is whole, of another history than the database: the rule tells.
+/// A whole archive, of another history than the database: the conversion rule shows it.
 #[test]
 fn a_forged_provenance_archive() {
     let migrated = Migrated::new();
@@ -268,7 +270,7 @@ fn a_forged_provenance_archive() {
     let restate = |copy: &Path, identity: &str| {
         edit_manifest(copy, |manifest| manifest["provenance"] = json!(identity));
     };
-    // An item more.
+    // One more item.
     migrated.tampered(
         &[
             (Code::EpochHashMismatch, json!({ "epoch": AT })),
@@ -280,7 +282,7 @@ fn a_forged_provenance_archive() {
             restate(copy, &identity);
         },
     );
-    // Without a word in the manifest its identity gives it away.
+    // Even if the manifest does not mention it, its identity shows it.
     migrated.tampered(&[(Code::ManifestMismatch, json!({ "message": "provenance" }))], |copy| {
         rewrite_archive(copy, |key, value| (key[0] != 0x51).then(|| (key.to_vec(), value.to_vec())));
     });
@@ -294,7 +296,7 @@ fn a_migrated_tip_is_no_proof() {
     let target = federation.beside("new");
     converted(&federation.guardian(), &target);
     verify!(target, "--config", federation.config()).exits(0);
-    // The last signature is taken away, and the numbers are made to fit.
+    // The last signature is removed, and the numbers are adjusted.
     let identity =
         rewrite_archive(&target, edit_epoch(18, federation.spec.layout, |epoch| epoch.signature = None));
     edit_manifest(&target, |manifest| {

@@ -1,4 +1,5 @@
-//! `--target-version`: the result is for a version of the server that knows every record in it, or there is no result.
+//! `--target-version`: the result is for a version of the server that knows every record in it, or there is
+//! no result.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use fm_rows::Row;
 use fm_tests::{Guardian, Run, Sessions, codes, guardians, layout, manifest, partial_of, rows, verify};
 use serde_json::Value;
 
-/// `check` and `convert` say the same.
+/// Checks that `check` and `convert` refuse in the same words.
 #[track_caller]
 fn refused(guardian: &Guardian, target: &Path, more: &[&str], records: &str) {
     for run in [guardian.check(more), guardian.convert(target, more)] {
@@ -21,7 +22,8 @@ fn refused(guardian: &Guardian, target: &Path, more: &[&str], records: &str) {
     assert!(!target.exists() && !partial_of(target).exists());
 }
 
-/// `check` and `convert` agree, and the manifest names the version; gives the codes of what was found.
+/// Checks that `check` and `convert` agree, and that the manifest names the version; returns the codes of the
+/// findings.
 #[track_caller]
 fn accepted(guardian: &Guardian, target: &Path, more: &[&str], version: &str) -> Vec<String> {
     let check = guardian.check(more).exits(0);
@@ -38,7 +40,7 @@ fn accepted(guardian: &Guardian, target: &Path, more: &[&str], version: &str) ->
 fn records_that_the_version_does_not_know() {
     let home = tempfile::tempdir().expect("a directory");
     let target = home.path().join("new");
-    // v0.5.0 announces the addresses of its interfaces; v0.3 knows no such table.
+    // v0.5.0 announces the addresses of its interfaces; v0.3 has no such table.
     for guardian in guardians("session-v0.5.0", home.path()) {
         for version in ["0.2", "0.3", "0.3.3", "v0.3"] {
             refused(&guardian, &target, &["--target-version", version], ": 4 api_announcement");
@@ -48,7 +50,7 @@ fn records_that_the_version_does_not_know() {
         }
         assert_eq!(accepted(&guardian, &target, &[], "0.13"), [""; 0]);
     }
-    // Every table of today.
+    // Every current table.
     let sessions = Sessions::of(layout("v0.4"), 6);
     let guardian = sessions.guardian();
     for (version, records) in [
@@ -62,7 +64,8 @@ fn records_that_the_version_does_not_know() {
     assert_eq!(accepted(&guardian, &target, &["--target-version", "0.11"], "0.11"), [""; 0]);
 }
 
-/// Units of v0.2 and v0.3 are not read by later versions: a warning, and a refusal if such a version was named.
+/// Units of v0.2 and v0.3 are not read by later versions: a warning, and a refusal if such a version was
+/// named.
 #[test]
 fn units_that_the_version_does_not_read() {
     let home = tempfile::tempdir().expect("a directory");
@@ -90,7 +93,7 @@ fn versions_that_are_none() {
     let sources = ["broadcast-v0.1.5", "session-v0.2.0-rc1", "session-v0.5.0"];
     for guardian in sources.map(|folder| guardians(folder, home.path()).remove(0)) {
         let nonsense = ["", "x", "0", "13", "0.x", "0.5.x", "0.5.0.1", "0.5-rc1", "-1.2", "0.99999", " 0.5"];
-        // No sessions before v0.2, and nobody knows what is behind the newest.
+        // There were no sessions before v0.2, and nobody knows what comes after the newest.
         let unknown = ["0.1", "0.1.5", "0.14", "1.0", "65535.65535"];
         for version in nonsense.into_iter().chain(unknown) {
             let option = format!("--target-version={version}");
@@ -104,7 +107,7 @@ fn versions_that_are_none() {
     }
 }
 
-/// What no version knows is refused, whatever the target; an audit warns of it.
+/// A record that no version knows is refused, whatever the target; an audit warns of it.
 #[test]
 fn records_that_no_version_knows() {
     let home = tempfile::tempdir().expect("a directory");
@@ -124,7 +127,7 @@ fn records_that_no_version_knows() {
         }
         assert!(!target.exists() && !partial_of(&target).exists(), "{folder}");
         let mut expected = vec![("unknown-prefix".to_owned(), None); 2];
-        // Some of what the made-up database has in the place of units are none.
+        // The made-up database has some rows in place of units that are not units.
         if folder == "synth-v0.5.0" {
             expected.insert(0, ("units-unchecked".to_owned(), None));
         }
@@ -136,8 +139,8 @@ fn records_that_no_version_knows() {
 /// Two sessions of the federation over TCP end with an item that repeats.
 const REPEATED: [&str; 2] = ["item-list-ambiguous"; 2];
 
-/// A copy of a real database of 0.13.0 as an older server would have left it: without some tables, and with those versions of the
-/// modules' databases.
+/// Copies a real database of 0.13.0 as an older server would have left it: without some tables, and with
+/// those versions of the modules' databases.
 fn older(good: &Guardian, copy: &Path, without: &[u8], versions: &[(u8, u8)]) -> Guardian {
     let change = |key: &[u8], value: &[u8]| {
         let version = versions.iter().find(|(module, _)| key == [0x50, *module]);
@@ -148,7 +151,7 @@ fn older(good: &Guardian, copy: &Path, without: &[u8], versions: &[(u8, u8)]) ->
     Guardian { name: good.name.clone(), path: copy.to_owned(), keys: good.keys.clone() }
 }
 
-/// What the version does with each module, as kind and words.
+/// Returns what the version does with each module, as kind and words.
 fn starts(guardian: &Guardian, version: &str) -> Vec<(String, String, Value)> {
     let verdict = guardian.check(&["--target-version", version]).exits(0).verdict();
     assert_eq!(verdict["target_version"], version);
@@ -157,7 +160,7 @@ fn starts(guardian: &Guardian, version: &str) -> Vec<(String, String, Value)> {
     starts.map(|start| (text(&start["kind"]), text(&start["does"]), start["to"].clone())).collect()
 }
 
-/// Databases of modules that are newer than a version, and modules that it does not have: it would not start.
+/// Module databases that are newer than a version, and modules that it does not have: it would not start.
 #[test]
 fn modules_that_the_version_does_not_start_on() {
     let home = tempfile::tempdir().expect("a directory");
@@ -195,14 +198,14 @@ fn modules_that_the_version_does_not_start_on() {
     for version in ["0.6", "0.8", "0.10"] {
         refused(&copy, &target, &["--target-version", version], new);
     }
-    // One that is newer than all that is known.
+    // A version that is newer than all known ones.
     let future = older(&tcp, &home.path().join("future"), &[], &[(3, 9), (5, 200)]);
     let both = ": module 3 (mint), whose database is of version 9, and it knows up to 3; module 5 (wallet), whose database is of \
                 version 200, and it knows up to 3";
     refused(&future, &target, &[], both);
 }
 
-/// Older databases of modules are migrated when the version starts; what it leaves behind is said.
+/// Older module databases are migrated when the version starts; what it leaves unmigrated is reported.
 #[test]
 fn modules_that_the_version_migrates() {
     let home = tempfile::tempdir().expect("a directory");
@@ -248,7 +251,7 @@ fn modules_that_the_version_migrates() {
     assert_eq!(verdict["on_start"][1]["unread_rows"], 2, "{verdict}");
 }
 
-/// Of modules that no release has, and without a configuration, nothing is known: nothing is refused.
+/// For modules that no release has, and without a configuration, nothing is known, and nothing is refused.
 #[test]
 fn modules_of_which_nothing_is_known() {
     let home = tempfile::tempdir().expect("a directory");

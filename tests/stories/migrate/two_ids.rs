@@ -1,5 +1,5 @@
-//! A transaction of a converted history has two ids: it is found by both, and both are shown. So are both proofs of a session
-//! that nobody has sealed yet.
+//! A transaction of a converted history has two ids: it is found by both, and both are shown. So are both
+//! proofs of a session that is not sealed yet.
 
 use fm_tests::{Federation, converted, hbbft, migrate, verify};
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn a_transaction_is_found_by_both_ids() {
             assert!(people.contains(&format!("transaction {new}")), "{people}");
             assert!(people.contains(&format!("id before the conversion: {old}")), "{people}");
         }
-        // The epoch that the session was made from has them the other way about.
+        // The epoch that the session was made from has them in the opposite order.
         let epoch = line["epoch"].to_string();
         let people = verify!("show", dir, "--config", config, "--epoch", epoch).exits(0).stdout;
         assert!(people.contains(&format!("id since the conversion: {new}")), "{people}");
@@ -53,14 +53,14 @@ fn an_unsealed_session_shows_what_stands_behind_it() {
     let original = &shown["original"];
     assert_eq!((&original["epoch"], &original["by_rule"]), (&json!(5), &json!(true)), "{shown}");
     assert_eq!(original["signatures"]["is_enough"], json!(true), "{shown}");
-    // Of the epoch itself there is nothing behind.
+    // The epoch itself was not made from anything.
     let shown = one(verify!("show", dir, "--epoch", "5", "--json"));
     assert_eq!(shown["original"], Value::Null);
     // Keys of another federation verify nothing, and accuse nobody.
     let people = verify!("show", dir, "--config", hbbft("peer-0"), "--session", "5").exits(0).stdout;
     let line = people.lines().find(|line| line.starts_with("made from  epoch 5, ")).expect("its line");
     assert!(line.contains("another federation's") && !line.contains("NOT"), "{people}");
-    // Sealed, it shows both.
+    // Once sealed, it shows both.
     let files: Vec<_> =
         (0..3).map(|peer| federation.attestation(&dir, peer, &format!("of-{peer}"))).collect();
     fm_tests::seal(&dir, &config, &files).exits(0);
@@ -69,7 +69,7 @@ fn an_unsealed_session_shows_what_stands_behind_it() {
     assert!(people.contains("made from  epoch 5, signed by the federation"), "{people}");
 }
 
-/// Where two conversions part, the old signatures stand behind the side that nobody has sealed.
+/// If two conversions diverge, the old signatures certify the side that is not sealed yet.
 #[test]
 fn a_difference_shows_what_stands_behind_it() {
     let federation = Federation::small(30);
@@ -96,14 +96,14 @@ fn a_difference_shows_what_stands_behind_it() {
     assert_eq!(people.matches(&format!("           made from {made_from}\n")).count(), 2, "{people}");
     assert!(people.contains("           signed by no guardian since the conversion\n"), "{people}");
     assert!(people.contains("           signed by guardians 0, 1, 2\n"), "{people}");
-    // Of epochs themselves there is nothing behind.
+    // Epochs themselves were not made from anything.
     let archive = dir.join("provenance.fmar");
     let run = verify!("diff", archive, sealed, "--config", config, "--json");
     let sides = run.json().into_iter().find(|line| line["type"] == "difference");
     assert!(sides.is_none_or(|line| line["left"].get("original").is_none()), "{}", run.stdout);
 }
 
-/// A transaction of a session that nobody has sealed is proven where it is signed: in the epoch.
+/// A transaction of a session that is not sealed yet is proven where it is signed: in the epoch.
 #[test]
 fn the_proof_of_an_unsealed_transaction_is_of_its_epoch() {
     let federation = Federation::small(30);
@@ -127,7 +127,7 @@ fn the_proof_of_an_unsealed_transaction_is_of_its_epoch() {
         let proof = checked(&file);
         assert_eq!((&proof["verdict"], &proof["epoch"]), (&json!("proven"), &line["epoch"]), "{proof}");
         assert_eq!(proof["item"]["txid"], json!(ids[0]), "{proof}");
-        // On standard output is the file alone; what it is of is said beside it.
+        // Standard output holds the file alone; what it proves is said on standard error.
         let run = verify!("prove", dir, "--config", config, "--txid", txid).exits(0);
         assert_eq!(run.stdout, std::fs::read_to_string(&file).expect("the proof"));
         assert!(run.stderr.contains(&said), "{}", run.stderr);

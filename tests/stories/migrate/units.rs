@@ -23,7 +23,7 @@ fn home() -> TempDir {
     tempfile::tempdir().expect("there is room for a directory")
 }
 
-/// The keys file of the broadcast crate's federation.
+/// Writes the keys file of the broadcast crate's federation.
 fn broadcast_keys(home: &Path) -> PathBuf {
     let text = fs::read_to_string(fixture("broadcast-v0.1.5/keys.json")).expect("keys");
     let keys: Value = serde_json::from_str(&text).expect("JSON");
@@ -42,7 +42,7 @@ fn written(home: &Path, rows: &[(Vec<u8>, Vec<u8>)]) -> PathBuf {
     database
 }
 
-/// The findings' codes after a change to the rows of a real database, with its keys.
+/// Returns the findings' codes after a change to the rows of a real database, with its keys.
 fn damaged(source: &str, keys: &[OsString], change: impl FnOnce(&mut Rows)) -> Vec<String> {
     let home = home();
     let mut all = rows(&fixture(source).join("database"));
@@ -62,7 +62,7 @@ fn config(path: &str) -> Vec<OsString> {
 
 fn nth_unit(rows: &mut Rows, prefix: u8, number: usize) -> usize {
     let units = rows.iter().enumerate().filter(|(_, (key, _))| key.first() == Some(&prefix));
-    units.map(|(place, _)| place).nth(number).expect("so many units")
+    units.map(|(place, _)| place).nth(number).expect("this many units")
 }
 
 fn line<'a>(lines: &'a [Value], kind: &str) -> &'a Value {
@@ -128,7 +128,7 @@ fn guardians_are_joined_by_session() {
     names.sort_unstable();
     names.dedup();
     assert_eq!((all, names.len()), (26 + 86, 26 + 86));
-    // A file that is there is not written over; the same graph comes from the databases in any order.
+    // An existing file is not overwritten; the databases in any order make the same graph.
     migrate!("units", a, "--keys", keys, "--dot", dot).exits(2).sentence();
     let other = migrate!("units", d, c, b, a, "--keys", keys, "--json").exits(0);
     let units = |run: &Run| run.json().into_iter().filter(|line| line["type"] == "item").count();
@@ -155,7 +155,7 @@ fn without_keys_nothing_is_proven() {
     assert_eq!(codes(&run.findings()), [(Code::WrongKeys.as_str().to_owned(), Some(26))]);
 }
 
-/// What a crash leaves is a warning: it fails where the user says that it shall.
+/// What a crash leaves is a warning: it fails only if the user asks for it.
 #[test]
 fn a_torn_end_of_the_log_is_a_warning() {
     let home = home();
@@ -176,7 +176,7 @@ fn a_torn_end_of_the_log_is_a_warning() {
     assert!(people.contains("verdict    SOUND") && people.ends_with("; 1 warning(s)\n"), "{people}");
     let strict = migrate!("units", guardian, "--config", guardian, "--json", "--strict").exits(1).verdict();
     assert_eq!((&strict["verdict"], &strict["errors"]), (&json!("findings"), &json!(0)));
-    // Without keys it is not proven, with the warning or without.
+    // Without keys it is not proven, with or without the warning.
     assert_eq!(migrate!("units", guardian, "--json").exits(4).verdict()["warnings"], 1);
 }
 
@@ -214,7 +214,7 @@ fn the_outcome_that_nobody_signed() {
     assert_eq!(archive.metadata().get("classification"), Some("unauthenticated"));
     assert_eq!(archive.metadata().get("items"), Some("6"));
     assert_eq!(archive.metadata().get("unit_signatures"), Some("verified"));
-    // By keys that nobody named: no more than without any.
+    // With keys that nobody named, it proves no more than without keys.
     let unpinned = out.with_extension("unpinned");
     migrate!("units", database, "--replay", "--out", unpinned).exits(4);
     let stated = ArchiveReader::open_path(&unpinned).expect("an archive");
@@ -229,7 +229,7 @@ fn the_outcome_that_nobody_signed() {
     let items: Vec<u8> = of(&source, 0x01).into_iter().flat_map(|(_, value)| value).collect();
     assert_eq!(of(&records, 0x04), [(vec![0x04, 26], [&[6], items.as_slice(), &[0]].concat())]);
     migrate!("units", database, "--config", database, "--replay", "--out", out).exits(2).sentence();
-    // Read as what it is: no history, and signed by nobody.
+    // Read as what it is: not a history, and signed by nobody.
     let read = verify!(out, "--config", database, "--json").exits(4);
     assert_eq!(read.findings(), Vec::<Value>::new());
     let verdict = read.verdict();
@@ -288,7 +288,7 @@ fn every_code_of_a_backup() {
     has(&found, Code::UnitRowsMissing);
     has(&found, Code::UnitMisplaced);
     has(&damaged(V0_5, &v0_5, |rows| lost(rows, 0x05)), Code::UnitParentMissing);
-    // A unit in the middle of a row of `FD` and two bytes of length, or of one byte.
+    // A unit in the middle of a row: `FD` and two bytes of length, or one byte.
     let flip = |offset: usize, with: u8| {
         move |rows: &mut Rows| {
             let place = nth_unit(rows, 0x05, 40);
@@ -333,7 +333,7 @@ fn an_accepted_item_that_was_never_ordered() {
         change(&mut rows);
         found(&written(home.path(), &rows))
     };
-    // The peer of the third accepted item; and the units away altogether.
+    // The peer of the third accepted item; then the units are removed altogether.
     let place = |rows: &mut Rows| rows.iter().position(|(key, _)| *key == [0x01, 2]).expect("the third item");
     let other_peer = with(&|rows| {
         let place = place(rows);
@@ -343,7 +343,7 @@ fn an_accepted_item_that_was_never_ordered() {
     assert_eq!(with(&|rows| rows.retain(|(key, _)| key[0] != 0x05)), [Code::AcceptedItemNotOrdered.as_str()]);
 }
 
-/// A backup from the forge in place of the real one.
+/// Replaces the real backup with one from the forge.
 fn forged(form: &'static UnitForm, make: impl FnOnce(&mut UnitForge, &mut Vec<Vec<u8>>)) -> Vec<String> {
     let session = if form == &ALEPH_0_36 { 26 } else { 4 };
     let source = if form == &ALEPH_0_36 { V0_5 } else { "session-v0.2.0-rc1/peer-0" };

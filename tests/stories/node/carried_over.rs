@@ -10,13 +10,13 @@ use fm_tests::{
 
 const CONVERTED: u64 = 319;
 
-/// Both steps, as a guardian takes them.
+/// Runs both steps, as a guardian does.
 fn confirmed(directory: &Path, from: &Path, more: &[&str]) -> Run {
     let hash = hash_to_confirm(carry_over(directory, from, &[]));
     carry_over(directory, from, &[&["--confirm", hash.as_str()], more].concat())
 }
 
-/// What is refused is refused before anybody compares hashes, and with the hash too.
+/// Checks that a refusal comes before anybody compares hashes, and with the hash too.
 fn refused(directory: &Path, from: &Path, hash: &str, more: &[&str]) -> Run {
     let first = carry_over(directory, from, more).exits(2);
     let second = carry_over(directory, from, &[&["--confirm", hash], more].concat()).exits(2);
@@ -44,14 +44,15 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
     }
     let run = confirmed(&directory(0), &old[0], &[]).exits(0);
     assert!(run.stdout.contains("this conversion is of the database in --from"), "{}", run.stdout);
-    // Killed behind its last step, or given again: it is done.
+    // Killed after its last step, or run again: it is done.
     let before = digest(&directory(0));
     let again = confirmed(&directory(0), &old[0], &[]).exits(0);
     assert!(again.stdout.contains("by an earlier run"), "{}", again.stdout);
     let other = confirmed(&directory(0), &old[1], &[]).exits(2);
     assert!(other.sentence().contains("set up already"), "{}", other.stderr);
     assert_eq!(digest(&directory(0)), before);
-    // The configuration beside it is the new federation's, and proves nothing of the old one: no error.
+    // The configuration beside it is the new federation's, and proves nothing of the old one; that is not an
+    // error.
     let beside = verify!(directory(0), "--json").exits(4);
     assert_eq!(beside.verdict()["verdict"], "unpinned");
     assert!(
@@ -59,7 +60,7 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
         "{:?}",
         beside.findings()
     );
-    // The old database is gone: nobody knows whose conversion it is, and the guardian is named.
+    // The old database is gone: nobody knows whose conversion it is, and the user names the guardian.
     fs::remove_dir_all(old[2].join("database")).expect("the old database");
     let run = refused(&directory(2), &old[2], &hash, &[]);
     assert!(run.sentence().contains("there is no database in its directory"), "{}", run.stderr);
@@ -68,7 +69,7 @@ fn a_conversion_is_carried_over_by_its_own_guardian() {
     verify!(directory(2), "--config", old[2], "--json").exits(0);
 }
 
-/// What a crash left of the old database is a warning, and what is signed is proven all the same.
+/// What a crash left of the old database is a warning, and what is signed is still proven.
 #[test]
 fn a_guardian_whose_old_log_was_torn_is_carried_over() {
     let home = tempfile::tempdir().expect("there is room for files");
@@ -94,7 +95,7 @@ fn a_guardian_whose_old_log_was_torn_is_carried_over() {
     let run = verify!(new, "--config", torn, "--json").exits(0);
     assert!(codes(&run.findings()).contains(&("source-incomplete".to_owned(), None)), "{}", run.stdout);
     assert!(run.findings().iter().all(|finding| finding["severity"] != "error"), "{}", run.stdout);
-    // A file that nobody looked at is moved away first.
+    // An unknown file has to be moved away first.
     fs::write(new.join("notes.txt"), "mine").expect("a file");
     let refused = confirmed(&new, &torn, &[]).exits(1);
     assert!(refused.sentence().contains("unexpected-file"), "{}", refused.stderr);

@@ -1,5 +1,5 @@
-//! A federation of v0.1 is carried over by a program that is ended at each of its changes to the disk: no node starts on
-//! what it leaves, and the same command finishes.
+//! A federation of v0.1 is carried over by a program that is ended at each of its changes to the disk: no
+//! node starts on what it leaves, and the same command finishes.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ struct Story {
     directory: PathBuf,
     old: PathBuf,
     hash: String,
-    /// What an undisturbed run makes.
+    /// The result of an undisturbed run.
     wanted: Vec<Row>,
     files: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Story {
         story.fresh();
         story.carry_over().exits(0);
         story.wanted = rows(&story.directory.join("database"));
-        assert!(story.wanted != rows(&story.pristine.join("database")), "the ledger is made anew");
+        assert!(story.wanted != rows(&story.pristine.join("database")), "the ledger is made again");
         story.files = story.names();
         story
     }
@@ -69,10 +69,10 @@ impl Story {
         names
     }
 
-    /// Nothing starts on what is not finished; then the same command finishes it.
+    /// Checks that nothing starts on unfinished work; then the same command finishes it.
     fn finish(&self, context: &str) {
         if self.directory.join("consensus.json").exists() {
-            // It was killed behind its last change that matters.
+            // It was killed after its last change that matters.
             let again = self.carry_over().exits(0);
             assert!(again.stdout.contains("by an earlier run"), "{context}: {}", again.stdout);
         } else {
@@ -91,10 +91,10 @@ impl Story {
     }
 }
 
-/// Two tests for each kind of change, side by side: a run with each kill takes a while.
+/// Two tests for each kind of change, in parallel: a run with each kill takes a while.
 const PARTS: u32 = 2;
 
-/// Every change outside the database, of which each part takes its share.
+/// Kills at every change outside the database; each part takes its share.
 fn killed_outside_the_database(part: u32) {
     let story = Story::new();
     let mut last = 0;
@@ -112,7 +112,7 @@ fn killed_outside_the_database(part: u32) {
     story.starts();
 }
 
-/// Some of all changes, of which each part takes its share.
+/// Kills at some of all changes; each part takes its share.
 fn killed_inside_the_database(part: u32) {
     let story = Story::new();
     let mut random = Random::new(7);
@@ -156,7 +156,7 @@ fn and_among_the_other_changes_inside_the_database() {
 }
 
 impl Story {
-    /// What came of it is a guardian: it reads its keys, and waits for the others.
+    /// Checks that the result is a guardian: it reads its keys, and waits for the others.
     fn starts(self) {
         verify!(self.directory, "--config", self.old, "--json").exits(0);
         let entries = fs::read_dir(self.home.path()).expect("a directory");

@@ -1,6 +1,6 @@
-//! What is asked of a running guardian at a command line ends with the status that it deserves.
+//! Requests to a running guardian on a command line end with the exit status that they deserve.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ fn an_idle_federation_has_no_flagged_guardian_and_one_that_is_away_is() {
         let of = |peer: &str| status["federation"]["status_by_peer"][peer]["flagged"].as_bool().unwrap();
         ["1", "2", "3"].map(of).to_vec()
     };
-    // Whoever started late may be missing from a session before.
+    // A guardian that started late may be missing from an earlier session.
     let begin = nodes.finished(0).unwrap() + 2;
     for session in begin..begin + 5 {
         nodes.wait_for(0, session);

@@ -1,4 +1,4 @@
-//! `fm-node`: what a guardian's operator does with it: setting up, carrying over, moving, asking.
+//! `fm-node`, as a guardian's operator uses it: setting up, carrying over, moving, requests.
 
 mod carried_over;
 mod carry_over_killed;

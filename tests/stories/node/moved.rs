@@ -1,4 +1,5 @@
-//! A guardian moves to another place: its last state, its configuration, and an old place where nothing starts any more.
+//! A guardian moves to another place: its last state, its configuration, and an old place where nothing
+//! starts any more.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +10,8 @@ use fm_store::LiveStore;
 use fm_tests::{Fault, Movable, Run, copy_dir, fixture};
 use serde_json::Value;
 
-/// Real guardians of every form of configuration: encrypted keys, keys in clear, over TCP and over iroh, alone.
+/// Real guardians with every form of configuration: encrypted keys, keys in clear, over TCP and over iroh,
+/// alone.
 const GUARDIANS: [&str; 6] = [
     "session-v0.5.0/peer-1",
     "session-v0.13.0/peer-0",
@@ -31,7 +33,7 @@ fn every_guardian_is_moved_whole() {
         let moved = guardian.run(&guardian.moving(&["--json"])).exits(0).verdict();
         assert_eq!((&moved["verdict"], &moved["guard_until"]), (&"moved".into(), &Value::Null), "{name}");
         guardian.check_moved(name);
-        // As every server opens it: a directory that is not there would be made.
+        // As every server opens it: a missing directory would be made.
         assert!(LiveStore::open(&guardian.old().join("database")).is_err(), "{name}");
         let again = guardian.run(&guardian.moving(&["--json"])).exits(0).verdict();
         assert_eq!(again["identity"], moved["identity"], "{name}");
@@ -50,7 +52,7 @@ fn every_guardian_is_moved_whole() {
         assert!(!guardian.new_place().join("equivocation-guard.json").exists(), "{name}");
         let exists = guardian.run(&guardian.restoring(&["--json"])).exits(0).verdict();
         assert_eq!(exists["verdict"], "exists", "{name}");
-        // Back, at the user's word only.
+        // Back, only if the user says so.
         let refused = guardian.run(&guardian.undoing(&[])).exits(2);
         assert!(refused.sentence().contains("may have run at the new place"), "{}", refused.stderr);
         guardian.check_moved(name);
@@ -142,7 +144,7 @@ fn a_full_disk_leaves_the_guardian_at_its_old_place() {
         if step(&guardian.old()) == "none" {
             guardian.check_back(&context);
         } else {
-            // Without room for the marker of the way back, the marker says how it goes on.
+            // Without room for the marker of the undo, the move's marker says how to continue.
             guardian.run(&guardian.moving(&[])).exits(0);
             guardian.check_moved(&context);
         }
@@ -150,7 +152,7 @@ fn a_full_disk_leaves_the_guardian_at_its_old_place() {
     panic!("it never has room enough");
 }
 
-/// What `moved.json` says was done last.
+/// Returns the last step according to `moved.json`.
 fn step(old: &Path) -> String {
     let Ok(text) = fs::read_to_string(old.join("moved.json")) else { return "none".to_owned() };
     let marker: Value = serde_json::from_str(&text).expect("the marker is JSON at every moment");
@@ -167,7 +169,7 @@ fn guard_and_record_go_along() {
     assert_eq!((&moved["guard_until"], &moved["last"]), (&26.into(), &24.into()));
     let restored = guardian.run(&guardian.restoring(&["--json"])).exits(0).verdict();
     assert_eq!(restored["guard_until"], 26);
-    // A copy of a checkpoint in the database's place says nothing of what was signed.
+    // A copy of a checkpoint in the database's place does not show what was signed.
     let copy = Movable::new("session-v0.5.0/peer-0");
     fs::remove_dir_all(copy.old().join("database")).expect("it can be removed");
     fm_tests::copy_dir(&copy.old().join("db_checkpoints/24"), &copy.old().join("database"));
@@ -177,7 +179,7 @@ fn guard_and_record_go_along() {
     let moved = copy.run(&copy.moving(&["--guard-until", "27", "--json"])).exits(0).verdict();
     assert_eq!(moved["guard_until"], 27);
     assert_eq!(copy.run(&copy.restoring(&["--json"])).exits(0).verdict()["guard_until"], 27);
-    // And back: what was signed at the new place is guarded at the old one.
+    // And undone: what was signed at the new place is guarded at the old one.
     let refused = copy.run(&copy.undoing(&["--guard-until", "24"])).exits(2);
     assert!(refused.sentence().contains("is too low"), "{}", refused.stderr);
     copy.run(&copy.undoing(&["--guard-until", "31"])).exits(0);
@@ -212,7 +214,7 @@ fn a_configuration_is_written_encrypted_or_not_at_all() {
     let key = key.into_os_string().into_string().expect("text");
     guardian.run(&guardian.restoring(&["--identity", &key])).exits(0);
     guardian.check_finished("from the encrypted configuration");
-    // Every night as well.
+    // The nightly export writes it as well.
     let nightly = guardian.beside("nightly.fmar").into_os_string().into_string().expect("text");
     let source = fixture("session-v0.5.0/peer-0").into_os_string().into_string().expect("text");
     let export = |more: &[&str]| {
@@ -222,7 +224,7 @@ fn a_configuration_is_written_encrypted_or_not_at_all() {
     export(&[]).exits(2);
     assert!(!Path::new(&nightly).exists() && !Path::new(&config).exists());
     export(&["--recipient", &public]).exits(0);
-    // Who may read the secrets where they are needs no archive.
+    // A reader of the secrets where they lie needs no archive.
     let home = guardian.beside("");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o755)).expect("its mode can be set");
     let (open, other) = (guardian.beside("open"), guardian.beside("other.fmar"));
@@ -280,7 +282,7 @@ fn a_guardian_that_runs_or_whose_files_are_odd_is_not_moved() {
     let refused = guardian.run(&guardian.moving(&[])).exits(2);
     assert!(refused.sentence().contains("does not say which guardian it is of"), "{}", refused.stderr);
     assert!(guardian.server_would_start());
-    // Rows that prove nothing: it goes back to where it was.
+    // Rows that prove nothing: the guardian returns to its old place.
     guardian.fresh();
     let mut rows = fm_tests::rows(&guardian.old().join("database"));
     let outcome = rows.iter_mut().find(|(key, _)| key[0] == 4).expect("a session");

@@ -1,5 +1,5 @@
-//! Databases that are older than what their guardian signed: whatever takes them for the newest is asked, or knows by the
-//! node's own record; a node does not start on lost files.
+//! Databases that are older than what their guardian signed: a program that would take them for the newest
+//! asks, or knows better by the node's own record; a node does not start on lost files.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +13,13 @@ use fm_tests::{Restorable, Run, binary, command, copy_dir, digest, rows};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-/// What is said of it, and how a database loses files.
+/// The message, and how a database loses files.
 type Harm = (&'static str, fn(&Path));
 
 /// Longer than a node takes to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `fm-node run` on a guardian's directory; once it has started, it is told to stop.
+/// Runs `fm-node run` on a guardian's directory and stops it once it has started.
 fn node(guardian: &Restorable, more: &[&str]) -> Run {
     let log = guardian.beside("log");
     let mut node = command(binary("fm-node"));
@@ -41,7 +41,7 @@ fn node(guardian: &Restorable, more: &[&str]) -> Run {
     }
     if child.try_wait().expect("its state").is_none() {
         let pid = Pid::from_raw(i32::try_from(child.id()).expect("a number")).expect("a process");
-        kill_process(pid, Signal::TERM).expect("it can be told");
+        kill_process(pid, Signal::TERM).expect("it can be signalled");
     }
     let output =
         Output { status: child.wait().expect("it ends"), stdout: Vec::new(), stderr: said().into_bytes() };
@@ -54,7 +54,7 @@ fn keys(guardian: &Restorable) -> SessionKeys {
     SessionKeys::new(&config.broadcast_public_keys).expect("keys")
 }
 
-/// What a node of this guardian would have recorded.
+/// Writes what a node of this guardian would have recorded.
 fn recorded(guardian: &Restorable, newest: Option<u64>, database: Option<&str>) {
     let database = database.map(str::to_owned);
     let record = SignedSession { newest, database, ..SignedSession::new(&keys(guardian), 0) };
@@ -71,7 +71,7 @@ fn put_in_place(guardian: &Restorable, checkpoint: &str) {
     copy_dir(&guardian.path().join("db_checkpoints").join(checkpoint), &guardian.database());
 }
 
-/// Nobody knows: restore and node ask, and change nothing.
+/// Checks that, if nobody knows, restore and node ask, and change nothing.
 #[track_caller]
 fn asks(guardian: &Restorable, checkpoint: u64, at_least: u64, said: &str) {
     let before = digest(&guardian.path());
@@ -103,10 +103,10 @@ fn the_copy_of_a_checkpoint_is_not_what_ran_last() {
     let guardian = Restorable::new(0);
     put_in_place(&guardian, "25");
     asks(&guardian, 24, 26, "no unit and no accepted item of session 26");
-    // An older one than the newest beside it.
+    // One that is older than the newest beside it.
     put_in_place(&guardian, "24");
     asks(&guardian, 23, 26, "there is a newer state");
-    // One that was made on demand in the middle of a session holds units of its own.
+    // A checkpoint that was made on demand in the middle of a session holds units of its own.
     let guardian = Restorable::new(0);
     let data_dir = guardian.path();
     let words = ["create".into(), "--data-dir".into(), data_dir.into_os_string()];
@@ -127,14 +127,14 @@ fn items_of_a_guardian_without_its_units_are_rows_that_are_lost() {
     kept.retain(|(key, _)| key[0] != 5);
     guardian.go_on_with(&kept);
     asks(&guardian, 24, 26, "rows are lost");
-    // Items that others proposed say nothing.
+    // Items that others proposed show nothing.
     kept.retain(|(key, value)| key[0] != 1 || value.last() != Some(&0));
     assert!(kept.iter().any(|(key, _)| key[0] == 1));
     guardian.go_on_with(&kept);
     assert_eq!(guard_of(&guardian, 24).0, 25);
 }
 
-/// The plan says what it does not know, and nothing that its refusal takes back.
+/// The plan says what it does not know, and its refusal contradicts none of it.
 #[test]
 fn a_plan_claims_no_more_than_is_known() {
     let guardian = Restorable::new(0);
@@ -148,7 +148,7 @@ fn a_plan_claims_no_more_than_is_known() {
     assert!(!plan.stdout.contains("is forgotten"), "{}", plan.stdout);
 }
 
-/// A guardian that says of itself that nothing was forgotten is believed, once.
+/// A guardian whose operator says that nothing was forgotten is believed, once.
 #[test]
 fn a_database_that_was_stopped_at_the_end_of_a_session() {
     let guardian = Restorable::new(0);
@@ -158,7 +158,7 @@ fn a_database_that_was_stopped_at_the_end_of_a_session() {
     // From now on the record names this database.
     node(&guardian, &[]).exits(0);
     assert_eq!(guard_of(&guardian, 24).0, 25);
-    // And no copy of it that was made as a checkpoint is.
+    // But not a copy of it that was made as a checkpoint.
     fs::remove_file(guardian.database().join("IDENTITY")).expect("the file");
     node(&guardian, &[]).exits(2);
     node(&guardian, &["--guard-until", "28"]).exits(0);
@@ -176,7 +176,7 @@ fn the_nodes_record_says_what_a_database_cannot() {
         guard_of(&guardian, 24),
         (26.into(), "26 of the 105 units of session 26 are this guardian's own".into())
     );
-    // Put back from a copy, it holds as many units as ever.
+    // Replaced by a copy, it holds as many units as ever.
     recorded(&guardian, Some(31), None);
     let (until, evidence) = guard_of(&guardian, 24);
     assert!(until == 31 && evidence.contains("fm-node recorded session 31"), "{until} {evidence}");
@@ -193,7 +193,7 @@ fn the_nodes_record_says_what_a_database_cannot() {
         }
         assert_eq!(guard_of(&guardian, 24).0, 31, "{checkpoint:?}");
     }
-    // Something newer lies beside it than what the node knew of.
+    // Something newer lies beside it than the node knew of.
     recorded(&guardian, Some(24), None);
     asks(&guardian, 24, 26, "no unit and no accepted item of session 26");
     fs::remove_dir_all(guardian.database()).expect("the database");
@@ -220,7 +220,8 @@ fn somebody_elses_record_is_refused() {
     assert_eq!(guardian.entries(), ["database"]);
 }
 
-/// Units that a node made on a restored database are not forgotten because the database is put back to what was restored.
+/// Units that a node made on a restored database are not forgotten when the database is replaced by the
+/// restored state again.
 #[test]
 fn a_way_back_from_a_database_that_was_put_back() {
     let guardian = Restorable::new(0);
@@ -232,7 +233,7 @@ fn a_way_back_from_a_database_that_was_put_back() {
     assert_eq!(guardian.guard().expect("a guard")["until_session"], 40);
 }
 
-/// Rows that RocksDB leaves out in silence may be units that this guardian signed.
+/// Rows that RocksDB leaves out silently may be units that this guardian signed.
 #[test]
 fn a_node_does_not_start_on_lost_files() {
     let lost: [Harm; 3] = [
@@ -266,7 +267,7 @@ fn a_node_does_not_start_on_lost_files() {
     node(&guardian, &[]).exits(0);
 }
 
-/// Bytes after a tear that RocksDB's reader never comes to an end with: they are found before it reads them.
+/// Bytes after a tear at which RocksDB's reader never ends: they are found before it reads them.
 #[test]
 fn garbage_that_rocksdb_would_read_for_ever() {
     for part in [".log", "MANIFEST"] {
@@ -299,7 +300,7 @@ fn cut(database: &Path, part: &str, by: u64) {
     file.set_len(length - by).expect("it can be cut");
 }
 
-/// The archive of a database keeps what was accepted in the open session: nothing of it is counted as lost.
+/// The archive of a database keeps what was accepted in the open session: none of it is counted as lost.
 #[test]
 fn what_an_archive_keeps_is_not_lost() {
     let guardian = Restorable::new(0);
@@ -316,7 +317,7 @@ fn what_an_archive_keeps_is_not_lost() {
         guardian.run("restore", &["--archive", archive, "--dry-run", "--json"]).exits(0).json().remove(0);
     assert_eq!((&plan["pending"]["items"], &plan["lost"]["sessions"]), (&0.into(), &0.into()));
     assert_eq!((&plan["old"]["client_backups_lost"], &plan["guard_until"]), (&0.into(), &26.into()));
-    // One of the six items is not in the database that is restored over: five are kept.
+    // One of the six items is not in the database that is replaced: five are kept.
     let mut kept = rows(&guardian.database());
     let more = kept.iter().rposition(|(key, _)| key[0] == 1).expect("an accepted item");
     let (key, item) = kept[more].clone();

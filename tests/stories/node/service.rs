@@ -1,6 +1,6 @@
-//! What a node says of itself: its interface in upstream's form, metrics, the page, checkpoints on demand.
+//! A node's reports of itself: its interface in upstream's form, metrics, the page, checkpoints on demand.
 
-#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a story that cannot continue has failed")]
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ fn every_method_answers_in_the_form_of_servers() {
             },
         })
     );
-    // The bundled client.json is a real server's word, but for the addresses.
+    // The bundled client.json is a real server's answer, except for the addresses.
     let client = fs::read_to_string(nodes.directory(0).join("client.json")).unwrap();
     let mut client: Value = serde_json::from_str(&client).unwrap();
     client["api_endpoints"] = config(&nodes, 0)["api_endpoints"].clone();
@@ -149,13 +149,13 @@ fn refusals_are_wrapped(nodes: &Nodes) {
     assert!(refused.sentence().contains("module 0 does not accept an input"), "{}", refused.stderr);
 }
 
-/// The public key of the ledger's issuer, whose secret everybody knows.
+/// Returns the public key of the ledger's issuer, whose secret everybody knows.
 fn issuer() -> Vec<u8> {
     let secret = fm_crypto::SigningKey::from_bytes(*b"Money printer go brrr...........").unwrap();
     secret.public_key().to_vec()
 }
 
-/// By the description: the tag, the address behind its length, the number.
+/// Checks a signature according to the description: the tag, the address after its length, the number.
 fn is_signed(nodes: &Nodes, peer: &str, signed: &Value) -> bool {
     let announcement = &signed["api_announcement"];
     let (url, nonce) = (announcement["api_url"].as_str().unwrap(), announcement["nonce"].as_u64().unwrap());
@@ -168,7 +168,7 @@ fn is_signed(nodes: &Nodes, peer: &str, signed: &Value) -> bool {
 
 fn announcements_are_signed_and_new(nodes: &Nodes) {
     let announced = |peer| call(nodes, peer, "api_announcements", None, &Value::Null).unwrap();
-    // Those that the servers made of their own addresses, which say whether the description is right.
+    // Signatures that the servers made of their own addresses, which show whether the description is right.
     let servers = announced(0);
     assert_eq!(servers.as_object().unwrap().len(), 4);
     for peer in ["0", "1", "2", "3"] {
@@ -216,7 +216,7 @@ fn a_checkpoint_is_made_while_the_guardian_runs() {
     let path = created["path"].as_str().unwrap().to_owned();
     assert!(created["last"].as_u64().unwrap() >= 1 && path.contains("db_checkpoints"), "{created}");
     nodes.ask(1, &["checkpoint"]).exits(0);
-    // Nobody listens: the database is in use, and that is all that can be said.
+    // Nobody listens: the database is in use, and nothing more can be said.
     let other = nodes.directory(2).join("consensus.json");
     let text = fs::read_to_string(&other).unwrap();
     fs::write(&other, text.replace(&nodes.interface(2), "127.0.0.1:1")).unwrap();
@@ -242,7 +242,7 @@ fn a_session_that_does_not_go_on_is_told_with_the_reason() {
     assert!(told.stdout.contains("no link to guardian 2, 3"), "{}", told.stdout);
     assert!(nodes.page(0, "/metrics").contains("fm_node_session_stuck 1\n"));
     let page = nodes.page(0, "/");
-    assert!(page.contains("does not go on") && page.contains("no link to guardian 2, 3"), "{page}");
+    assert!(page.contains("made no progress") && page.contains("no link to guardian 2, 3"), "{page}");
     (2..4).for_each(|peer| nodes.start(peer));
     let finished = nodes.finished(0).unwrap();
     nodes.wait_for(0, finished + 1);
@@ -253,7 +253,7 @@ fn a_session_that_does_not_go_on_is_told_with_the_reason() {
 #[test]
 fn metrics_and_the_page_tell_how_it_is() {
     let mut nodes = Nodes::new(30);
-    // A guardian may call itself whatever it wants.
+    // A guardian may have any name.
     for peer in 0..4 {
         let path = nodes.directory(peer).join("consensus.json");
         let text = fs::read_to_string(&path).unwrap();
@@ -297,7 +297,7 @@ fn metrics_and_the_page_tell_how_it_is() {
             "{width}: {light}"
         );
         assert!(number("thin") > 200 && number("rows") > 4 && number("bars") > 0, "{light}");
-        // The question itself is a script; the page has none.
+        // The query itself is a script; the page has none.
         assert_eq!((number("scripts"), light["font"].as_f64().unwrap() >= 15.0), (1, true), "{light}");
         let dark = look(&browser, &page, width, true, "section,header,table", more);
         assert!(light["background"] != dark["background"] && light["color"] != dark["color"]);

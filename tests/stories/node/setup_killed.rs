@@ -9,7 +9,7 @@ const PASSWORD: &str = "p";
 /// More changes than any step makes.
 const MOST: u32 = 200;
 
-/// One guardian that will be alone.
+/// One guardian that will be alone in its federation.
 struct Story {
     home: tempfile::TempDir,
 }
@@ -33,7 +33,7 @@ impl Story {
         self.run(command(binary("fm-node")), step)
     }
 
-    /// The same, ended in front of a change.
+    /// Runs a step that is ended before a change.
     fn killed(&self, step: &[&str], at: u32) -> Run {
         self.run(command_with_fault("fm-node", self.home.path(), "", Fault::Kill(at)), step)
     }
@@ -54,7 +54,7 @@ fn hash_of(run: Run) -> String {
     run.exits(0).stdout.lines().next().expect("the hash")[11..].to_owned()
 }
 
-/// Ends a step at each of its changes in turn, from what is prepared anew each time; then it is finished.
+/// Ends a step at each of its changes in turn, with a fresh preparation each time; then finishes it.
 fn at_every_change(
     prepare: impl Fn() -> (Story, Vec<String>),
     finished: impl Fn(&Story, &[String], u32),
@@ -89,7 +89,7 @@ fn keys_are_made_once() {
         || (Story::new(), owned(&BEGIN)),
         |story, _, at| {
             let code = story.begin();
-            // The code may not have been printed: it is the same one when it is asked for again.
+            // The code may not have been printed: a second request returns the same one.
             assert_eq!(story.begin(), code, "killed at change {at}");
             assert_eq!(files(&story.directory()), ["setup.json"], "killed at change {at}");
         },
@@ -117,7 +117,7 @@ fn a_configuration_is_written_whole() {
         assert_eq!(words.last(), Some(&hash.as_str()), "killed at change {at}");
         let wanted = ["consensus.json", "local.json", "private.encrypt", "private.salt"];
         assert_eq!(files(&story.directory()), wanted, "killed at change {at}");
-        // It reads its keys, and what is finished is finished.
+        // It reads its keys, and what is finished stays finished.
         story.step(&["run"]).exits(3).sentence();
         hash_of(story.step(&words));
     });

@@ -1,4 +1,4 @@
-//! Whatever a tired person gives by mistake: one clear sentence, at most one hint, the documented exit status, and
+//! Mistakes that a tired person makes: one clear sentence, at most one hint, the documented exit status, and
 //! nothing written.
 
 use std::fs;
@@ -14,7 +14,7 @@ use fm_tests::{
     keys_of, migrate, partial_of, verify,
 };
 
-/// A config of v0.5 in miniature: no keys for HoneyBadger epochs.
+/// A small v0.5 configuration: no keys for HoneyBadger epochs.
 const MODERN_CONFIG: &str = r#"{
     "code_version": "0.5.0", "version": {"major": 2, "minor": 0},
     "broadcast_public_keys": {
@@ -33,7 +33,7 @@ const MODERN_CONFIG: &str = r#"{
     "meta": {"federation_name": "modern"}
 }"#;
 
-/// Every command that reads a source with these keys; nothing may appear at the target.
+/// Runs every command that reads a source with these keys; nothing may appear at the target.
 fn all_commands(source: &Path, trust: &str, keys: &Path, target: &Path) -> Vec<Run> {
     let runs = vec![
         verify!(source, trust, keys),
@@ -61,7 +61,8 @@ fn assert_told(runs: Vec<Run>, exit: i32, texts: &[&str]) {
     }
 }
 
-/// With `--json` every failure is an object with code, message and hint; one for each exit status and each program.
+/// With `--json` every failure is an object with code, message and hint; one for each exit status and each
+/// program.
 #[test]
 fn every_failure_is_an_object() {
     let federation = Federation::small(12);
@@ -108,7 +109,7 @@ fn every_failure_is_an_object() {
         );
         assert_eq!(run.json().len(), 1, "$ {}\n{}", run.line, run.stdout);
     }
-    // By the variable as well, and not by a word behind `--`.
+    // With the variable as well, and not with a word after `--`.
     let output =
         command(binary("fm-verify")).arg("--nonsense").env("FM_JSON", "1").output().expect("it starts");
     Run::from_output("fm-verify --nonsense".to_owned(), output).exits(2).failure();
@@ -224,7 +225,7 @@ fn sources_that_are_none() {
         assert_told(vec![migrate!("inspect", source), migrate!("inspect", source, "--json")], 3, &[text]);
     }
     assert!(!home.path().join("nowhere").exists(), "nothing is created where nothing was");
-    // Rows that are no guardian's.
+    // Rows that no guardian writes.
     let foreign = home.path().join("foreign");
     let mut writer = StoreWriter::create(&foreign).expect("a database");
     writer.put(b"hello", b"world").expect("a row");
@@ -251,7 +252,7 @@ fn targets_that_cannot_be() {
     ] {
         assert_told(vec![convert(&target)], exit, &[text]);
     }
-    // A source that is named as this target's unfinished work is no leftover.
+    // A source that is named as this target's unfinished work is not a leftover.
     let source = federation.beside("copy.partial");
     fm_tests::copy_dir(&guardian, &source);
     let before = fm_tests::digest(&source);
@@ -259,7 +260,7 @@ fn targets_that_cannot_be() {
     let run = migrate!("convert", "--from", source, "--config", guardian, "--to", to);
     assert_told(vec![run], 2, &["the source is never written"]);
     assert_eq!(fm_tests::digest(&source), before);
-    // Something of somebody else's where the unfinished work would be.
+    // A foreign file where the unfinished work would be.
     let target = federation.beside("new");
     fs::create_dir(partial_of(&target)).expect("a directory");
     fs::write(partial_of(&target).join("precious"), "do not touch").expect("a file");
@@ -302,13 +303,13 @@ fn a_torn_log() {
     let log = source.join(log.expect("a log"));
     let whole = fs::read(&log).expect("the log");
     let torn = |length: usize| fs::write(&log, &whole[..length]).expect("the log");
-    // A few bytes: what a crash does. It is said, and the history that remains is judged by itself.
+    // A few bytes, as after a crash: it is reported, and the remaining history is judged by itself.
     torn(whole.len() - 5);
     let [inspection] = migrate!("inspect", source, "--json").exits(0).json().try_into().expect("one object");
     let said = inspection["log_tail_torn"].as_str().expect("a sentence");
     let name = log.file_name().and_then(|name| name.to_str()).expect("a name");
     assert!(said.starts_with(&format!("the end of {name} is torn")) && said.ends_with(')'), "{inspection}");
-    // The document says just that of the field.
+    // The document says exactly that of the field.
     let document =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md")).expect("a document");
     let row = document.lines().find(|line| line.starts_with("| `log_tail_torn`")).expect("its row");

@@ -2,8 +2,8 @@
 
 use fm_tests::Completer;
 
-/// What is typed, and what the last word becomes. Values of options, nested subcommands, and options behind each of the
-/// four programs' subcommands are among it.
+/// The typed words, and what the last word becomes. They include values of options, nested subcommands, and
+/// options after the subcommands of each of the four programs.
 const WORDS: &[(&str, &[(&str, &str)])] = &[
     (
         "fm-verify",

@@ -1,4 +1,4 @@
-//! The configuration of guardians of every version: whose a directory is, and what it says.
+//! The configuration of guardians of every version: whose directory it is, and what it says.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ fn truth(federation: &str) -> Value {
     fixture_json(&format!("{federation}/truth.json"))["peers"]["peer-0"].clone()
 }
 
-/// The configuration of a second federation over iroh: the same but for one thing.
+/// Writes the configuration of a second federation over iroh that differs in one thing.
 fn other_config(home: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
     let mut config = fixture_json(&format!("{IROH}/peer-0/consensus.json"));
     change(&mut config);
@@ -27,7 +27,7 @@ fn other_config(home: &Path, change: impl FnOnce(&mut Value)) -> PathBuf {
     path
 }
 
-/// The ids are those that the guardians' own servers give.
+/// The ids are those that the guardians' own servers report.
 #[test]
 fn federations_of_today_are_named_as_their_servers_name_them() {
     for federation in ["session-v0.13.0", IROH, "session-v0.13.0-single"] {
@@ -49,7 +49,7 @@ fn federations_of_today_are_named_as_their_servers_name_them() {
     }
 }
 
-/// Over iroh there are no addresses, and still every guardian has its name and every federation its id.
+/// Over iroh there are no addresses, but every guardian has its name and every federation its id.
 #[test]
 fn archives_of_two_federations_over_iroh_are_told_apart() {
     let home = tempfile::tempdir().expect("a directory");
@@ -81,7 +81,7 @@ fn archives_of_two_federations_over_iroh_are_told_apart() {
     }
 }
 
-/// A guardian that cannot be reached is not one that does not exist.
+/// A guardian that cannot be reached is not taken for one that does not exist.
 #[test]
 fn a_guardian_over_iroh_cannot_be_asked() {
     let directory = fixture(&format!("{IROH}/peer-0"));
@@ -99,7 +99,7 @@ fn a_guardian_over_iroh_cannot_be_asked() {
     assert!(status.stderr.contains("--api"), "{}", status.stderr);
 }
 
-/// A guardian of v0.1 with its secrets in clear, as servers from 0.12 on keep them.
+/// Makes a guardian of v0.1 with its secrets in clear, as servers from 0.12 on keep them.
 fn in_clear(peer: &str, to: &Path) {
     copy_dir(&hbbft(peer), to);
     clear(to, "fixture");
@@ -119,7 +119,7 @@ fn clear(to: &Path, password: &str) {
     }
 }
 
-/// The backup that the server of a guardian with these files gives.
+/// Writes the backup that the server of a guardian with these files makes.
 fn backup(home: &Path, to: &Path) {
     let read = |name: &str| Some((name.to_owned(), fs::read(home.join(name)).ok()?.into()));
     let names = ["consensus.json", "local.json", "private.json", "private.encrypt", "private.salt"];
@@ -127,7 +127,7 @@ fn backup(home: &Path, to: &Path) {
     fs::write(to, &*tar.to_bytes()).expect("a file");
 }
 
-/// Wherever the key lies, the same is signed with it.
+/// Wherever the key lies, it makes the same signatures.
 #[test]
 fn a_guardian_signs_with_its_key_of_whatever_form() {
     let home = tempfile::tempdir().expect("a directory");
@@ -147,7 +147,7 @@ fn a_guardian_signs_with_its_key_of_whatever_form() {
         assert!(fs::read(at(out)).expect("an attestation") == expected, "{out}");
     }
     assert_eq!((digest(&at("clear")), digest(&hbbft("peer-0"))), before);
-    // Whose key it is shows without local.json too.
+    // The files show whose key it is without local.json, too.
     fs::create_dir(at("few")).expect("a directory");
     for name in ["consensus.json", "private.json"] {
         fs::copy(at("clear").join(name), at("few").join(name)).expect("a copy");
@@ -186,7 +186,7 @@ fn a_guardian_signs_with_its_key_of_whatever_form() {
     }
 }
 
-/// A backup is taken wherever a directory is: the same verdict rests on it.
+/// A backup is accepted wherever a directory is: the same verdict rests on it.
 #[test]
 fn a_backup_names_the_keys_as_its_directory_does() {
     let home = tempfile::tempdir().expect("a directory");
@@ -219,7 +219,7 @@ fn a_backup_names_the_keys_as_its_directory_does() {
     }
 }
 
-/// What a node says of files that are not one guardian's.
+/// A node's messages about files that are not one guardian's.
 #[test]
 fn a_node_refuses_files_that_are_not_one_guardians() {
     let home = tempfile::tempdir().expect("a directory");
@@ -257,7 +257,7 @@ fn a_node_refuses_files_that_are_not_one_guardians() {
     run("is a guardian's backup, which holds no database", 3);
 }
 
-/// Guardians whose secrets are in clear run as the others do; the password is then the interface's alone.
+/// Guardians whose secrets are in clear run as the others do; the password is then only for the interface.
 #[test]
 fn guardians_with_secrets_in_clear_run() {
     let mut nodes = Nodes::new(30);
@@ -268,7 +268,7 @@ fn guardians_with_secrets_in_clear_run() {
     mode(&nodes.directory(2), 0o755);
     mode(&nodes.directory(2).join("private.json"), 0o644);
     (0..3).for_each(|peer| nodes.start(peer));
-    // A variable without a value is no password that everybody has.
+    // A variable without a value is not a password that everybody has.
     nodes.start_with(3, &[], &[("FM_PASSWORD", "".into())]);
     for peer in 0..4 {
         nodes.wait_for(peer, 3);
@@ -285,7 +285,7 @@ fn guardians_with_secrets_in_clear_run() {
         nodes.log(3)
     );
     assert!(!nodes.log(0).contains("no password:"), "{}", nodes.log(0));
-    // What every user of the system may read is told once, until it is mended.
+    // Secrets that every user of the system may read are reported once, until that is corrected.
     assert_eq!(said_open(&nodes, 2), 1, "{}", nodes.log(2));
     nodes.kill(2);
     mode(&nodes.directory(2).join("private.json"), 0o600);
@@ -299,12 +299,13 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("the owner's");
 }
 
-/// How often a guardian said that its secrets are open to all.
+/// Returns how many times a guardian reported that all users may read its secrets.
 fn said_open(nodes: &Nodes, peer: usize) -> usize {
     nodes.log(peer).matches("every user of this system may read").count()
 }
 
-/// Rows that hold a key for iroh, as bytes or as servers write it, stop an export; so does a backup named for its secrets.
+/// Rows that hold a key for iroh, as bytes or as servers write it, stop an export; so does a backup that is
+/// named for its secrets.
 #[test]
 fn no_archive_holds_a_key_for_iroh() {
     let home = tempfile::tempdir().expect("a directory");
@@ -328,7 +329,7 @@ fn no_archive_holds_a_key_for_iroh() {
         let run = checkpoint!("export", guardian, "--to", target).exits(1);
         assert!(run.sentence().contains("the record ff0077 of"), "{}", run.stderr);
         assert!(run.sentence().contains("what is in the file private.json"), "{}", run.stderr);
-        // Away from its directory it is the backup that says what is secret.
+        // Away from its directory, the backup shows what is secret.
         let bare = home.path().join("bare");
         let _ = fs::remove_dir_all(&bare);
         copy_dir(&database, &bare);

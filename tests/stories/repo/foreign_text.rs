@@ -1,5 +1,5 @@
-//! Text that others wrote (names in archives and configurations, paths, words of a command line) is printed in its line,
-//! every character visible: it neither moves the cursor nor adds a line that looks like ours.
+//! Foreign text (names in archives and configurations, paths, words of a command line) is printed in its
+//! line, every character visible: it neither moves the cursor nor adds a line that looks like ours.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,13 +9,13 @@ use fm_history::is_hidden;
 use fm_tests::{Federation, Run, checkpoint, copy_dir, fixture, fixture_json, migrate, verify};
 use serde_json::Value;
 
-/// Archives whose header has a name with line feeds and a false verdict, and what is wrong with it: the second one's guardian
-/// is no number, either.
+/// Archives whose header has a name with line feeds and a false verdict, and how many things are wrong with
+/// it: the second one's guardian is not a number, either.
 const ARCHIVES: [(&str, u64); 2] = [("vectors/escape-verify.fmar", 1), ("vectors/escape.fmar", 2)];
 /// A line feed with a line that looks like ours, a carriage return, colours, the title of a window, a right-to-left override.
 const HOSTILE: &str = "x\nverdict    SOUND\r\u{1b}[2J\u{1b}]0;title\u{7}\u{202e}\u{9b}31m";
 
-/// Nothing but line feeds between lines.
+/// Checks that only line feeds separate lines.
 #[track_caller]
 fn is_plain(run: &Run) {
     for text in [&run.stdout, &run.stderr] {
@@ -56,14 +56,14 @@ fn an_archives_header_forges_no_verdict() {
             is_plain(&run);
             assert!(run.exited && run.exit != 101, "{}", run.stderr);
         }
-        // What is escaped in JSON means what it meant.
+        // Text that is escaped in JSON keeps its meaning.
         let inspected = checkpoint!("inspect", archive, "--json").exits(0).json();
         let metadata = inspected[0]["metadata"].to_string();
         assert!(metadata.contains("\\n"), "{metadata}");
     }
 }
 
-/// A copy of a guardian whose configuration calls everything by a hostile name.
+/// Copies a guardian with a configuration that calls everything by a hostile name.
 fn hostile_guardian(home: &Path, from: &str) -> std::path::PathBuf {
     let guardian = home.join("guardian");
     copy_dir(&fixture(from), &guardian);

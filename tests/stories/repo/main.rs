@@ -1,4 +1,4 @@
-//! What holds for the whole repository: every program's words, its documents, its tree.
+//! Rules for the whole repository: every program's words, its documents, its tree.
 
 mod bad_usage;
 mod completions;

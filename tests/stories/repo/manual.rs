@@ -1,4 +1,4 @@
-//! What every program can say of itself: completions for shells, manual pages, help without colours.
+//! What every program says of itself: completions for shells, manual pages, help without colours.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ fn run(program: &str, words: &[&str]) -> Run {
     Run::of(program, &words)
 }
 
-/// The subcommands that the help of a program names.
+/// Returns the subcommands that the help of a program names.
 fn subcommands(program: &str) -> BTreeSet<String> {
     let help = run(program, &["--help"]).exits(0).stdout;
     let list = help.split_once("Commands:\n").expect("a list of commands").1;
@@ -78,7 +78,7 @@ fn a_manual_page_for_each_subcommand() {
         let before = fs::read_dir(&directory).expect("a directory").count();
         run(program, &words).exits(0);
         assert_eq!(fs::read_dir(&directory).expect("a directory").count(), before);
-        // A file in the place of the directory is not touched.
+        // A file in place of the directory is not touched.
         let file = home.path().join("file");
         fs::write(&file, "mine").expect("a file");
         let before = digest(home.path());
@@ -104,11 +104,11 @@ fn no_colours_where_none_are_wanted() {
 
 /// A row of the tables of variables: variable, then option or meaning.
 type Row = (String, String);
-/// Rows, and the commands that each is of.
+/// Rows, and the commands that each belongs to.
 type Table = BTreeMap<Row, BTreeSet<String>>;
 
-/// What the manual pages say under ENVIRONMENT: for each variable and its option (or, without one, its meaning) the
-/// commands whose pages say so; and all commands.
+/// Returns what the manual pages say under ENVIRONMENT: for each variable and its option (or, without one,
+/// its meaning) the commands whose pages say so; and all commands.
 fn variables() -> (Table, Table, BTreeSet<String>) {
     let home = tempfile::tempdir().expect("a directory");
     let (mut options, mut others, mut commands) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
@@ -137,7 +137,7 @@ fn variables() -> (Table, Table, BTreeSet<String>) {
     (options, others, commands)
 }
 
-/// Commands, grouped by their program.
+/// Groups commands by their program.
 fn grouped(of: &BTreeSet<String>, all: &BTreeSet<String>) -> String {
     if of == all {
         return "every program".to_owned();
@@ -209,7 +209,7 @@ fn the_version_names_the_commit() {
     }
 }
 
-/// The version without a repository, with stated values, and inside of somebody else's repository.
+/// The version without a repository, with stated values, and inside another repository.
 #[test]
 fn the_version_is_reproducible() {
     let home = tempfile::tempdir().expect("a directory");
@@ -227,7 +227,7 @@ fn the_version_is_reproducible() {
         line.env("CARGO_MANIFEST_DIR", &package).env("CARGO_PKG_VERSION", "1.2.3").env("HOME", home.path());
         line.envs(variables.iter().copied());
         let text = String::from_utf8(line.output().expect("it runs").stdout).expect("text");
-        // A file that is not there would have everything built every time.
+        // A missing file would trigger a rebuild every time.
         for path in text.lines().filter_map(|line| line.strip_prefix("cargo:rerun-if-changed=")) {
             assert!(path == "build.rs" || PathBuf::from(path).is_file(), "{path}");
         }
@@ -258,7 +258,7 @@ fn the_version_is_reproducible() {
         }
     };
     fs::write(package.join("file"), "text").expect("a file");
-    // Somebody else's repository around the source is not that of the source.
+    // A foreign repository around the source is not the source's repository.
     git(home.path());
     assert_eq!(version(&[]), "1.2.3 (commit unknown)");
     git(&home.path().join("source"));

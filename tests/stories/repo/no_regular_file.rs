@@ -1,10 +1,10 @@
-//! A pipe in the place of a file that somebody names: nobody waits for what may never come.
+//! A pipe in place of a file that the user names: no program waits for data that may never come.
 
 use std::ffi::OsString;
 
 use fm_tests::{Run, binary, command, copy_dir, fixture};
 
-/// Runs a program that must not wait, and refuses.
+/// Runs a program that must refuse without waiting.
 fn refused(program: &str, words: &[&str]) -> Run {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
     let output = command("timeout").arg("60").arg(binary(program)).args(&words).output();

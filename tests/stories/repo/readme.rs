@@ -1,5 +1,4 @@
-//! What the README and the document with more examples show is what the programs print, and the index of documents names all
-//! of them.
+//! The README and the tour show what the programs print, and the index of documents names all of them.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fm_tests::{binary, command, fixture};
 
-/// The commands of a document and the output below each, in order.
+/// Returns the commands of a document and the output below each, in order.
 fn samples(text: &str) -> Vec<(String, String)> {
     let mut samples: Vec<(String, String)> = Vec::new();
     let mut inside = false;
@@ -27,8 +26,8 @@ fn samples(text: &str) -> Vec<(String, String)> {
     samples
 }
 
-/// The text without what differs from run to run: the version and the day of an audit, the ports of a federation, and how long
-/// its sessions took.
+/// Removes what differs from run to run: the version and the day of an audit, the ports of a federation, and
+/// how long its sessions took.
 fn steady(text: &str) -> String {
     let line = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
         ["checked", "by", "fm-verify", ..] => "checked    by fm-verify …\n".to_owned(),
@@ -45,7 +44,7 @@ fn steady(text: &str) -> String {
     text.lines().map(line).collect()
 }
 
-/// Documents whose samples are run, in the order in which the later ones use what the earlier ones made.
+/// Documents whose samples are run, in the order in which later ones use the results of earlier ones.
 const DOCUMENTS: [&str; 2] = ["README.md", "docs/tour.md"];
 
 #[test]
@@ -69,7 +68,7 @@ fn the_samples_are_true() {
     }
 }
 
-/// Every Markdown file below a directory.
+/// Returns every Markdown file below a directory.
 fn documents(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).expect("a directory") {
@@ -83,7 +82,8 @@ fn documents(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// `tools/docs` makes the chapters of the book from the index, so a document that is not there is in no book.
+/// `tools/docs` makes the chapters of the book from the index, so a document that the index lacks is missing
+/// from the book.
 #[test]
 fn the_index_names_every_document() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");

@@ -1,5 +1,5 @@
-//! No command changes its source: not one byte, not one file, not even one time of change; and none needs to be
-//! allowed to.
+//! No command changes its source: not one byte, not one file, not even one modification time; and none needs
+//! the right to.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use fm_tests::{
     DAMAGED, Federation, Run, binary, converted, copy_dir, digest, file_list, hbbft, migrate, shell, verify,
 };
 
-/// Every command that reads `source`, with exit statuses that are fine for a whole or damaged one.
+/// Runs every command that reads `source`, with exit statuses that are right for a whole or damaged one.
 fn read_it_all(source: &Path, config: &Path, home: &Path, other_config: &Path) -> Vec<Run> {
     let target = |name: &str| home.join(name);
     vec![
@@ -103,7 +103,7 @@ fn broken_databases() {
     assert_eq!(digest(&federation.guardian()), before);
 }
 
-/// What a conversion made is a source as well.
+/// The result of a conversion is a source as well.
 #[test]
 fn migrated_directories() {
     let federation = Federation::small(30);
@@ -142,7 +142,7 @@ fn migrated_directories() {
     }
 }
 
-/// On a file system that is mounted read-only every command works as ever.
+/// On a file system that is mounted read-only, every command works as ever.
 #[test]
 fn a_source_that_cannot_be_written() {
     let home = tempfile::tempdir().expect("a directory");

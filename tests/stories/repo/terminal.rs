@@ -1,4 +1,4 @@
-//! What a person sees: progress with rate and time left on a terminal, and nothing of it in a pipe.
+//! What a person sees: progress with rate and time left on a terminal, and none of it in a pipe.
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read};
@@ -67,7 +67,7 @@ fn verification_shows_its_progress() {
     assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text:?}");
 }
 
-/// A reader that went away, as `| head -1` does, ends no program with a panic.
+/// A reader that went away, as `| head -1` does, does not make a program panic.
 #[test]
 fn a_closed_pipe() {
     let federation = Federation::small(60);
@@ -118,7 +118,7 @@ fn a_closed_pipe() {
     assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (1, ""));
 }
 
-/// A full disk behind standard output is no success.
+/// Standard output on a full disk is not a success.
 #[test]
 fn output_that_cannot_be_written() {
     let federation = Federation::small(12);
@@ -139,7 +139,8 @@ fn output_that_cannot_be_written() {
     }
 }
 
-/// Every finding is on the screen whole, and nothing of the progress is left between them, however wide the screen is.
+/// Every finding is on the screen whole, and nothing of the progress is left between them, however wide the
+/// screen is.
 #[test]
 fn progress_erases_no_finding_and_leaves_nothing() {
     let federation = federation();
@@ -170,7 +171,7 @@ fn progress_erases_no_finding_and_leaves_nothing() {
     }
 }
 
-/// Severity and verdict have colours on a terminal, by `--color`, and nowhere else.
+/// Severity and verdict have colours on a terminal or with `--color`, and nowhere else.
 #[test]
 fn colours_of_severity_and_verdict() {
     let federation = Federation::small(12);
@@ -200,7 +201,8 @@ fn colours_of_severity_and_verdict() {
     verify!(guardian, "--color", "pink").exits(2);
 }
 
-/// `-q` leaves out progress and what is no error, `-v` says what each stage took; the verdict is the same.
+/// `-q` leaves out progress and findings that are not errors, `-v` says what each stage took; the verdict is
+/// the same.
 #[test]
 fn quiet_and_verbose() {
     let federation = Federation::small(12);
@@ -218,7 +220,7 @@ fn quiet_and_verbose() {
         "{}",
         verbose.stderr
     );
-    // Before a subcommand, too.
+    // The option before a subcommand works, too.
     verify!("-v", "show", guardian, "--epoch", "3").exits(0);
     verify!("-q", "-v", guardian).exits(2);
     let words: Vec<OsString> = vec![binary("fm-verify").into(), "-q".into(), guardian.into()];

@@ -1,4 +1,5 @@
-//! A command that works on a data directory finds the configuration there, says so, and proves nothing by it.
+//! A command that works on a data directory finds the configuration there, says so, and proves nothing with
+//! it.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::path::Path;
 use fm_tests::{Restorable, Run, checkpoint, codes, copy_dir, fixture, hbbft, migrate, verify};
 use serde_json::{Value, json};
 
-/// What is said where the configuration was found.
+/// Returns what is said about a configuration that was found.
 fn found(config: &Path) -> String {
     format!("keys       {}, found in the data directory", config.display())
 }
@@ -25,13 +26,13 @@ fn an_audit_finds_them_wherever_it_is_in_the_data_directory() {
         assert_eq!(verdict["keys"]["path"], json!(std::path::absolute(&config).expect("a path")));
         assert_eq!((&verdict["keys"]["found"], &verdict["proven_to"]), (&json!(true), &Value::Null));
     }
-    // What remembers or samples signatures rests on keys that somebody stands for.
+    // A trust file or a sample of signatures rests on keys that the user named.
     let home = tempfile::tempdir().expect("a directory");
     let trust = home.path().join("trust.json");
     verify!(guardian, "--trust-file", trust).exits(2);
     verify!(guardian, "--sample", "3").exits(2);
     assert!(!trust.exists());
-    // The configuration of another place says nothing of a copy.
+    // The configuration of another place does not count for a copy.
     let copy = home.path().join("copy");
     copy_dir(&guardian.join("database"), &copy);
     assert_eq!(verify!(copy, "--json").exits(4).verdict()["keys"], Value::Null);
@@ -51,7 +52,7 @@ fn keys_that_do_not_fit_are_a_finding_and_those_of_no_use_are_told() {
     let run = verify!(guardian, "--json").exits(4);
     assert_eq!((&run.verdict()["verdict"], &run.verdict()["keys"]), (&json!("unpinned"), &Value::Null));
     assert!(run.stderr.contains("warning: the keys in the data directory cannot be used"), "{}", run.stderr);
-    // One that is named must be of use.
+    // A configuration that is named must be usable.
     verify!(guardian, "--config", guardian).exits(2);
     // Keys of another kind are not tried: epochs are signed with those of the v0.1 configuration.
     let epochs = home.path().join("epochs");
@@ -92,15 +93,15 @@ fn other_commands_find_them_and_say_so() {
     assert_eq!(units.json()[0]["signatures_valid"], 105);
     let pinned = migrate!("units", guardian, "--config", guardian, "--json").exits(0).verdict();
     assert_eq!((&pinned["verdict"], &pinned["keys_found"]), (&json!("sound"), &Value::Null));
-    // Two federations' units: whose keys would they be?
+    // Two federations' units: nobody can say whose keys to use.
     let other = fixture("session-v0.13.0/peer-0");
     let both = migrate!("units", guardian, other, "--json");
     assert_eq!(both.verdict()["keys_found"], Value::Null);
     assert!(both.stderr.contains("different keys"), "{}", both.stderr);
 }
 
-/// Whether an archive is made of a data directory or of its database, it is the same, and the same as with the
-/// configuration named.
+/// Whether an archive is made of a data directory or of its database, it is the same, and the same as with
+/// the configuration named.
 #[test]
 fn an_export_takes_them_and_is_refused_if_they_do_not_fit() {
     let home = tempfile::tempdir().expect("a directory");
@@ -114,7 +115,7 @@ fn an_export_takes_them_and_is_refused_if_they_do_not_fit() {
     assert!(!named.stdout.contains("found in"), "{}", named.stdout);
     let [first, second, third] = archives.map(|archive| fs::read(archive).expect("an archive"));
     assert!(first == second && first == third);
-    // Those of another federation.
+    // The keys of another federation.
     let mixed = home.path().join("mixed");
     copy_dir(&guardian, &mixed);
     let other = fixture("session-v0.13.0/peer-0/consensus.json");
@@ -123,7 +124,7 @@ fn an_export_takes_them_and_is_refused_if_they_do_not_fit() {
     let run = checkpoint!("export", mixed, "--to", target, "--json").exits(1);
     assert!(codes(&run.findings()).iter().any(|(code, _)| code == "wrong-keys"), "{}", run.stdout);
     assert!(!target.exists());
-    // Such as are none are told, and the archive says that no signature was checked.
+    // A file without keys is reported, and the archive says that no signature was checked.
     fs::write(mixed.join("consensus.json"), "{}").expect("it can be written");
     let run = checkpoint!("export", mixed, "--to", target, "--json").exits(0);
     assert!(run.stderr.contains("warning: the keys in the data directory cannot be used"), "{}", run.stderr);
@@ -141,11 +142,11 @@ fn a_difference_tells_two_federations_by_them() {
         says(&run, "they are the histories of two federations");
         says(&run, "found in the data directory; nobody confirmed it");
     }
-    // The left side's, or else the right side's.
+    // The left side's keys, or else the right side's.
     let verdict = verify!("diff", bare, one, "--json").exits(1).verdict();
     assert_eq!(verdict["keys"]["path"], json!(one.join("consensus.json")));
     assert_eq!((&verdict["left_keys"], &verdict["right_keys"]), (&json!("other"), &json!("given")));
-    // Two guardians of one.
+    // Two guardians of one federation.
     let verdict = verify!("diff", one, fixture("session-v0.5.0/peer-1"), "--json").exits(0).verdict();
     assert_eq!((&verdict["verdict"], &verdict["keys"]["found"]), (&json!("equal"), &json!(true)));
 }
@@ -164,7 +165,7 @@ fn a_proof_is_made_with_them_and_nobody_has_confirmed_them() {
     assert_eq!(fs::read(&found).expect("a proof"), fs::read(&named).expect("a proof"));
     let run = verify!("prove", guardian, place[0], place[1], place[2], place[3]).exits(4);
     assert!(run.stderr.contains("nobody confirmed it"), "{}", run.stderr);
-    // With those of another federation nothing is signed.
+    // With the keys of another federation, nothing is signed.
     let mixed = home.path().join("mixed");
     copy_dir(&guardian, &mixed);
     let other = fixture("session-v0.13.0/peer-0/consensus.json");
@@ -182,7 +183,7 @@ fn a_restore_says_whose_keys_it_takes_and_takes_numbers_as_they_are_shown() {
     let named =
         checkpoint!("restore", "--data-dir", home, "--checkpoint", "24", "--dry-run", "--config", home);
     assert!(!named.exits(0).stdout.contains("found in the data directory"));
-    // The session's number with commas is looked for without them, as far as it is one.
+    // The session's number with commas is looked up without them, if it is a session number.
     let checkpoints = home.join("db_checkpoints");
     fs::rename(checkpoints.join("24"), checkpoints.join("1024")).expect("another name");
     let refused = |name: &str| {

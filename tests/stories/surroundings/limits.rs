@@ -1,4 +1,5 @@
-//! Rights and limits: what cannot be read is not called damaged, and no limit ends a program without a word.
+//! Rights and limits: what cannot be read is not called damaged, and no limit ends a program without a
+//! message.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,10 +11,10 @@ use fm_tests::{Run, checkpoint, copy_dir, file_list, fixture, least_of, verify, 
 
 use crate::{SOMEBODY, as_somebody, for_everybody};
 
-/// What nobody else may read, and which files that is.
+/// A name for a set of files that nobody else may read, and a test for its files.
 type Closed<'a> = (&'a str, &'a dyn Fn(&Path) -> bool);
 
-/// It could not be read, nobody calls it damaged, and the hint is of use.
+/// Checks that a file could not be read, nothing calls it damaged, and the hint helps.
 #[track_caller]
 fn not_read(run: Run, said: &str, hint: &str) {
     let run = run.exits(3);
@@ -64,11 +65,11 @@ fn files_of_another_user() {
             line.push(guardian.clone().into());
             not_read(as_somebody(SOMEBODY, &[], &verify, &line), "Permission denied", hint);
         }
-        // Nothing is known of a database that this user cannot read: no guard is guessed, and none asked for.
+        // A database that this user cannot read shows nothing: no guard is guessed, and none is asked for.
         fs::set_permissions(&guardian, fs::Permissions::from_mode(0o777)).expect("the mode can be set");
         let line = words(&["restore", "--checkpoint", "24", "--dry-run", "--data-dir"], &guardian);
         not_read(as_somebody(SOMEBODY, &[], &tool, &line), "Permission denied", hint);
-        // The dry run says that the real one could not write.
+        // The dry run says that the real run could not write.
         modes(&|_| false);
         fs::set_permissions(&guardian, fs::Permissions::from_mode(0o755)).expect("the mode can be set");
         not_read(as_somebody(SOMEBODY, &[], &tool, &line), "Permission denied", hint);
@@ -104,7 +105,7 @@ fn limits_of_a_process() {
         for mebibytes in [96_u64, 128, 192, 256, 320, 384, 448, 512, 768, 1024, 4096] {
             run(format!("--as={}", mebibytes << 20), "hint: allow more");
         }
-        // What a program says that it takes is enough for it.
+        // The memory that a program demands is enough for it.
         let least = ["as", "data"].map(|name| format!("--{name}={}", least_of(name)));
         least.iter().for_each(|limit| run(limit.clone(), "hint: allow more"));
         for kind in ["--nofile", "--nproc", "--as"] {
@@ -130,7 +131,7 @@ fn a_path_that_is_not_text() {
         "is not UTF-8",
         hint,
     );
-    // The way out that the hint names.
+    // The solution that the hint names.
     let link = home.path().join("guardian");
     std::os::unix::fs::symlink(&path, &link).expect("a link");
     verify!(link, "--config", config).exits(0);

@@ -1,5 +1,5 @@
-//! What surrounds a job and is no damage: owners, rights, limits, mounts, file systems, and where passwords and keys come
-//! from.
+//! The surroundings of a job, which are not damage: owners, rights, limits, mounts, file systems, and where
+//! passwords and keys come from.
 
 mod found_keys;
 mod limits;
@@ -19,7 +19,7 @@ use fm_tests::{Run, binary, command};
 /// A user that owns nothing here.
 const SOMEBODY: u32 = 54_321;
 
-/// A copy of a program that every user may run, in a directory that every user may enter.
+/// Copies a program so that every user may run it, into a directory that every user may enter.
 fn for_everybody(program: &str, home: &Path) -> PathBuf {
     let copy = home.join(program);
     fs::copy(binary(program), &copy).expect("the program can be copied");

@@ -12,7 +12,7 @@ use fm_tests::{attest, checkpoint, seal, sealed_guardians};
 
 const NODE: (u32, u32) = (1234, 2345);
 
-/// Gives a directory and all in it to the node's user, for nobody else to read.
+/// Makes the node's user the owner of a directory and all in it, which nobody else may read.
 fn hand_over(directory: &Path) {
     let own = |path: &Path| {
         let mode = if path.is_dir() { 0o700 } else { 0o600 };
@@ -23,7 +23,8 @@ fn hand_over(directory: &Path) {
     own(directory);
 }
 
-/// Everything in the directory is still the node's, and nobody else's to read.
+/// Checks that everything in the directory still belongs to the node's user, and that nobody else may read
+/// it.
 #[track_caller]
 fn is_the_nodes(directory: &Path, context: &str) {
     for name in file_list(directory) {
@@ -46,21 +47,21 @@ fn a_restore_and_its_way_back() {
         let run = guardian.run("undo", &["--yes"]).exits(0);
         assert_eq!(run.stderr, "");
         is_the_nodes(&guardian.path(), "undone");
-        // Where no database is, the data directory says whose the new one is.
+        // If there is no database, the data directory decides who owns the new one.
         fs::remove_dir_all(guardian.database()).expect("the database");
         guardian.restore(24, &["--guard-until", "30"]).exits(0);
         is_the_nodes(&guardian.path(), "restored where there was none");
     });
 }
 
-/// A file system in which nobody is given anything: it is done, and said.
+/// A file system that does not support owners: the job is done, with a warning.
 #[test]
 fn what_cannot_be_given_is_said() {
     with_own_mounts("owners::what_cannot_be_given_is_said", || {
         let guardian = Restorable::new(0);
         hand_over(&guardian.path());
         let mut run = fm_tests::command("setpriv");
-        // Root without the right to give files away.
+        // Root without the right to change owners.
         run.args(["--bounding-set", "-chown,-fowner", "--inh-caps", "-chown,-fowner"]);
         run.arg(fm_tests::binary("fm-checkpoint"));
         let output = run.args(guardian.words("restore", &["--checkpoint", "24", "--yes"])).output();
@@ -139,12 +140,12 @@ fn a_guardian_that_is_carried_over() {
     });
 }
 
-/// What a node that runs as root makes belongs to root, file after file: it says so.
+/// What a node that runs as root makes belongs to root, file by file: it says so.
 #[test]
 fn a_node_as_root_in_anothers_directory_says_so() {
     with_own_mounts("owners::a_node_as_root_in_anothers_directory_says_so", || {
         let guardian = Restorable::new(0);
-        // All that this guardian has finished: it ends at once.
+        // All sessions that this guardian has finished, so it ends at once.
         let run = || {
             let mut node = fm_tests::command(fm_tests::binary("fm-node"));
             node.args(["run", "--bind-p2p", "127.0.0.1:0", "--bind-api", "127.0.0.1:0", "--sessions", "1"]);

@@ -1,4 +1,4 @@
-//! A guardian's password: as servers take it, from a file, and asked for again at a terminal.
+//! A guardian's password: as servers accept it, from a file, and asked for again at a terminal.
 
 use std::fs;
 use std::io::Write;
@@ -35,7 +35,7 @@ fn by_file(migrated: &Path, guardian: &Path, out: &Path, file: &Path) -> Run {
     Run::from_output("attest --password-file".to_owned(), output.expect("the program can be started"))
 }
 
-/// The typed lines go to a terminal of `script`; what it showed comes back.
+/// Types the lines at a terminal of `script`; returns what it showed.
 fn typed(lines: &[&str], migrated: &Path, out: &Path) -> Run {
     let guardian = hbbft("peer-0");
     let program = binary("fm-migrate");
@@ -47,7 +47,7 @@ fn typed(lines: &[&str], migrated: &Path, out: &Path) -> Run {
     let mut child = script.spawn().expect("script is there");
     let mut terminal = child.stdin.take().expect("its input");
     for line in lines {
-        // What is typed before the question is asked is thrown away with the change of echo.
+        // What is typed before the prompt is discarded with the change of echo.
         std::thread::sleep(std::time::Duration::from_millis(1500));
         // A program that ended reads no more.
         let _ = writeln!(terminal, "{line}");

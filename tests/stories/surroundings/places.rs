@@ -1,4 +1,5 @@
-//! Mount points, overlays, and file systems that lack something: named before any work, with a way out and no leftover.
+//! Mount points, overlays, and file systems that lack something: named before any work, with a solution and
+//! no leftover.
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,7 +18,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// Restore, dry or not, is refused with nothing changed and nothing left.
+/// Checks that a restore, dry or not, is refused with nothing changed and nothing left.
 #[track_caller]
 fn refused(guardian: &Restorable, exit: i32, said: &str) {
     let names = || {
@@ -49,7 +50,7 @@ fn a_database_that_is_a_mount_point() {
         done("mount", &["-t", "tmpfs", "tmpfs", text(&database)]);
         done("cp", &["-a", &format!("{}/.", text(&volume)), text(&database)]);
         refused(&guardian, 2, "is a mount point: its name cannot be changed");
-        // The way out that the hint names.
+        // The solution that the hint names.
         let copy = guardian.path().join("copy");
         done("cp", &["-a", text(&database), text(&copy)]);
         done("umount", &[text(&database)]);
@@ -77,7 +78,7 @@ fn a_database_in_the_image_of_a_container() {
             &["-t", "overlay", "-o", &format!("{layers},redirect_dir=off"), "overlay", text(&path)],
         );
         refused(&guardian, 2, "in a lower layer of an overlay: its name cannot be changed");
-        // The way out that the hint names.
+        // The solution that the hint names.
         let (database, copy) = (guardian.database(), guardian.path().join("copy"));
         done("cp", &["-a", text(&database), text(&copy)]);
         done("rm", &["-r", text(&database)]);
@@ -98,7 +99,7 @@ fn a_data_directory_that_is_read_only() {
     });
 }
 
-/// One of two old checkpoints is a mount point: it stays, the other goes, and both are said.
+/// One of two old checkpoints is a mount point: it stays, the other one is removed, and both are reported.
 #[test]
 fn pruning_says_what_is_gone_and_what_is_not() {
     with_own_mounts("places::pruning_says_what_is_gone_and_what_is_not", || {
@@ -167,7 +168,8 @@ fn export(guardian: &Restorable, archive: &Path) -> Vec<OsString> {
     words
 }
 
-/// An archive is put there all the same, with a warning; a database is not, for RocksDB makes none there.
+/// An archive is written there nevertheless, with a warning; a database is not, since RocksDB makes none
+/// there.
 #[test]
 fn a_file_system_that_syncs_no_directories() {
     let guardian = Restorable::new(0);

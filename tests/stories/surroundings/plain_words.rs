@@ -1,4 +1,4 @@
-//! Paths that are something else than was asked for: each program says in one sentence what it is, and what to do.
+//! Paths that are not what the user meant: each program says in one sentence what they are, and what to do.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ fn words(words: &[&str]) -> Vec<std::ffi::OsString> {
     words.iter().map(Into::into).collect()
 }
 
-/// Every command that reads a guardian's database says that the guardian is not there any more.
+/// Every command that reads a guardian's database says that the guardian was moved away.
 #[test]
 fn every_command_says_that_the_guardian_was_moved_away() {
     let guardian = Movable::new("session-v0.13.0/peer-0");
@@ -65,7 +65,8 @@ fn every_command_says_that_the_guardian_was_moved_away() {
     assert_eq!(fs::read_dir(Path::new(old).join("db_checkpoints")).expect("it is there").count(), 2);
 }
 
-/// When it was moved, and what to do, in text and in JSON; also where somebody took away what has the database's name.
+/// When it was moved, and what to do, in text and in JSON; also if somebody removed what has the database's
+/// name.
 #[test]
 fn a_list_says_when_the_guardian_was_moved() {
     let guardian = Movable::new("session-v0.13.0/peer-0");
@@ -87,7 +88,7 @@ fn a_list_says_when_the_guardian_was_moved() {
         assert!(!list.stdout.contains("bad") && !list.stderr.contains("is a file"), "{}", list.stdout);
         assert!(verify!(old.join("database")).exits(1).sentence().contains(&when));
     }
-    // A marker that nobody can read is one.
+    // A marker that nobody can read is still a marker.
     fs::write(old.join("moved.json"), "{}").expect("it can be written");
     assert!(checkpoint!("list", "--data-dir", old).exits(1).sentence().contains("cannot be read"));
 }
@@ -116,7 +117,8 @@ fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the mode can be changed");
 }
 
-/// Secrets that are read or carried, and that every user may read, are told: of the data directory and of the backup.
+/// Secrets that are read or carried, and that every user may read, are reported: of the data directory and of
+/// the backup.
 #[test]
 fn secrets_that_others_may_read_are_told() {
     let guardian = Movable::new("session-v0.13.0/peer-0");
@@ -155,7 +157,7 @@ fn secrets_that_others_may_read_are_told() {
             assert!(!is_told || run.stderr.contains("private.json"), "{}", run.stderr);
         }
     }
-    // The backup is a secret as its directory is; encrypted it is none.
+    // The backup is as secret as its directory; an encrypted one is not secret.
     guardian.run(&guardian.moving(&[])).exits(0);
     mode(&home, 0o755);
     for (file, is_told) in [(0o644, true), (0o600, false)] {
@@ -199,7 +201,7 @@ fn guardians_of_two_federations_are_no_difference_of_one() {
             assert!(text.stdout.contains(&format!("federation {id}: ")), "{}", text.stdout);
         }
     }
-    // One federation, and what says nothing of itself.
+    // One federation, and a source that names none.
     let (_, verdict) = compare(&[&two, &archive], 0);
     assert_eq!(verdict["verdict"], "equal");
     let bare = home.path().join("bare");
@@ -248,14 +250,14 @@ fn a_restore_says_what_a_directory_is_and_which_was_meant() {
     fs::remove_dir_all(&guardians[1]).expect("it can be removed");
     let text = said(&all, &[]);
     assert!(text.contains(&format!("{} in it is one", guardians[0].display())), "{text}");
-    // A database that lies alone is of no data directory.
+    // A database that lies alone belongs to no data directory.
     let bare = home.path().join("bare");
     copy_dir(&guardians[0].join("database"), &bare);
     let text = said(&bare, &[]);
     assert!(text.ends_with("it is a database itself"), "{text}");
 }
 
-/// The configuration that an export wrote is not JSON, and no tar either.
+/// The configuration that an export wrote is neither JSON nor a tar.
 #[test]
 fn an_encrypted_configuration_is_called_encrypted() {
     let home = tempfile::tempdir().expect("a directory");
@@ -301,7 +303,7 @@ fn load_is_not_for_federations_of_servers() {
     let home = tempfile::tempdir().expect("a directory");
     for federation in [TODAY, IROH, "session-v0.13.0-single"] {
         let whole = fixture(federation);
-        // As `dev` names its guardians.
+        // With the names that `dev` uses for guardians.
         let numbered = home.path().join(federation);
         copy_dir(&whole.join("peer-0"), &numbered.join("0"));
         for dir in [whole.clone(), whole.join("peer-0"), numbered] {

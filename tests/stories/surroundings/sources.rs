@@ -1,5 +1,5 @@
-//! What a command works on is named in more than one way: by position or option, with numbers as they are shown, and the
-//! keys of a data directory are found there.
+//! A source can be named in more than one way: by position or option, with numbers as the programs show them;
+//! the keys of a data directory are found there.
 
 use std::fs;
 use std::process::Command;
@@ -59,7 +59,7 @@ fn numbers_as_they_are_shown() {
     verify!("show", source, "--epoch", "1,2").exits(2);
 }
 
-/// The way back is printed so that it can be pasted into a shell.
+/// The command to undo is printed so that it can be pasted into a shell.
 #[test]
 fn a_command_that_is_printed_can_be_pasted() {
     let guardian = Restorable::new(0);

@@ -1,4 +1,4 @@
-//! A source that somebody changes while it is audited: the verdict is of what was there, or there is none.
+//! A source that changes while it is audited: the verdict is about what was there, or there is no verdict.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use fm_forge::BlockSpec;
 use fm_tests::{Run, Sessions, binary, command, copy_dir, file_list, layout};
 
-/// When a change happens, in hundredths of an undisturbed audit.
+/// The moment of a change, in hundredths of an undisturbed audit.
 const MOMENTS: [u32; 5] = [10, 25, 40, 60, 80];
 
 type Change = fn(&Path, &Path);
@@ -19,7 +19,7 @@ fn forged(seed: u64) -> Sessions {
     Sessions::new(BlockSpec { seed, items: 12, ..BlockSpec::new(layout("v0.4"), 3000) })
 }
 
-/// The largest file of a source.
+/// Returns the largest file of a source.
 fn largest(source: &Path) -> PathBuf {
     if source.is_file() {
         return source.to_owned();
@@ -62,7 +62,7 @@ fn audit(words: &[OsString], change: impl FnOnce(), moment: Duration) -> Run {
     Run::from_output("fm-verify".to_owned(), child.wait_with_output().expect("the program ends"))
 }
 
-/// Every change, before the beginning and at every moment.
+/// Makes every change, before the beginning and at every moment.
 fn disturb(good: &Sessions, source: &Path, other: &Path) {
     let copy = good.beside("disturbed");
     let [option, keys] = good.guardian().keys;

@@ -1,4 +1,5 @@
-//! Causes are told, and what follows from them is counted under them; the verdict says up to where a history holds.
+//! Causes are reported, and what follows from them is counted under them; the verdict says how far a history
+//! holds.
 
 use std::fs;
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 const SESSIONS: u64 = 40;
 const LAST: u64 = SESSIONS - 1;
-/// Sessions that are gone, one that does not decode, and one whose items were put into another order.
+/// Missing sessions, one that does not decode, and one whose items were reordered.
 const GONE: [u64; 4] = [12, 13, 20, 30];
 const SPOILT: u64 = 17;
 const CHANGED: u64 = 25;
@@ -21,7 +22,7 @@ fn sessions() -> Sessions {
     Sessions::new(BlockSpec { items: 12, seed: 9, ..BlockSpec::new(layout("v0.4"), SESSIONS) })
 }
 
-/// A copy with all of that done to it, and rows added.
+/// Makes a copy with all of that done to it, and rows added.
 fn damaged(good: &Sessions, added: &[Row]) -> Guardian {
     let layout = layout("v0.4");
     let gone = GONE.map(|index| block_key(index, layout));
@@ -40,7 +41,7 @@ fn damaged(good: &Sessions, added: &[Row]) -> Guardian {
     good.at(&path)
 }
 
-/// Transactions in a session.
+/// Returns the number of transactions in a session.
 fn transactions(good: &Sessions, index: u64) -> usize {
     let layout = layout("v0.4");
     let key = block_key(index, layout);
@@ -53,7 +54,7 @@ fn of_code(findings: &[Value], code: Code) -> Vec<Value> {
     findings.iter().filter(|finding| finding["code"] == code.as_str()).cloned().collect()
 }
 
-/// What the index has of sessions that nobody can read is not known to be wrong.
+/// Index entries of sessions that nobody can read are not known to be wrong.
 #[test]
 fn what_follows_from_lost_sessions_is_told_under_them() {
     let good = sessions();
@@ -72,7 +73,7 @@ fn what_follows_from_lost_sessions_is_told_under_them() {
         assert_eq!(finding["severity"], "info", "{finding}");
         assert_eq!(finding["follows_from"], json!({ "code": "session-missing", "session": 12 }), "{finding}");
     }
-    // Two more bad signatures of the changed session, and that it is not signed.
+    // Two more bad signatures of the changed session, and the error that it is not signed.
     assert_eq!((&verdict["errors"], &verdict["causes"]), (&json!(5), &json!(5)));
     assert_eq!(verdict["consequences"], json!(lost + 3));
     assert_eq!(
@@ -103,7 +104,8 @@ fn what_follows_from_lost_sessions_is_told_under_them() {
     assert!(page.contains(&folded), "{page}");
 }
 
-/// Of a history that is known the index is an error as ever; so is what a known session lacks in it.
+/// If the history is known, an error in the index is an error as ever; so is an entry that a known session
+/// lacks in it.
 #[test]
 fn what_follows_from_nothing_is_an_error() {
     let good = sessions();
@@ -115,7 +117,7 @@ fn what_follows_from_nothing_is_an_error() {
     let (findings, verdict) = (run.findings(), run.verdict());
     let [extra] = of_code(&findings, Code::TransactionIndexExtra).try_into().expect("one finding");
     assert_eq!((&extra["severity"], &extra["follows_from"]), (&json!("error"), &Value::Null));
-    // It is at no session: all of them hold.
+    // It belongs to no session: all of them hold.
     assert_eq!((&verdict["proven_to"], &verdict["first_break"]), (&json!(LAST), &Value::Null));
     assert_eq!((&verdict["intact_to"], &verdict["consequences"]), (&json!(LAST), &json!(0)));
 }

@@ -1,7 +1,8 @@
-//! Damage of a history is found, told with its code and place, and never converted.
+//! Damage of a history is found, reported with its code and place, and never converted.
 //!
-//! First the copies of the real history that were damaged through the real code; then, code by code, a history that
-//! raises it; then bytes flipped anywhere. Damage of what a conversion made is in `tampered.rs`.
+//! First the copies of the real history that were damaged through the real code; then, code by code, a
+//! history that raises it; then bytes flipped anywhere. Damage to the result of a conversion is in
+//! `tampered.rs`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +24,7 @@ use serde_json::json;
 const AT: u64 = 10;
 /// An epoch without a signature, covered by the next.
 const GAP: u64 = 13;
-/// Number of epochs.
+/// The number of epochs.
 const EPOCHS: u64 = 30;
 /// The last epoch that is signed.
 const LAST: u64 = EPOCHS - 2;
@@ -63,7 +64,7 @@ fn damaged_copies_of_the_real_history() {
         assert_eq!((&first["code"], &first["epoch"]), (&json!(code), &json!(160)), "{name}");
         assert!(!target.exists() && !partial_of(&target).exists(), "{name}");
         assert_eq!(digest(&source), before, "{name}");
-        // What lies before the damage can still be carried over, if asked for by hand.
+        // What lies before the damage can still be converted, if asked for by hand.
         let before_it = home.path().join(format!("{name}-before"));
         migrate!("convert", "--from", source, "--config", source, "--to", before_it, "--until", "150")
             .exits(0);
@@ -72,7 +73,7 @@ fn damaged_copies_of_the_real_history() {
     assert_eq!(fs::read_dir(home.path()).expect("a directory").count(), DAMAGED.len());
 }
 
-/// What becomes of a conversion.
+/// The outcome of a conversion.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Conversion {
     Refused,
@@ -82,9 +83,9 @@ use Conversion::{Done, Refused};
 
 struct Damage {
     code: Code,
-    /// Epoch of the finding, if it has one.
+    /// The epoch of the finding, if it has one.
     place: Option<u64>,
-    /// Key of the finding, if it has no epoch.
+    /// The key of the finding, if it has no epoch.
     key: Option<Vec<u8>>,
     change: Change,
     added: Vec<Row>,
@@ -109,7 +110,7 @@ impl Damage {
     }
 }
 
-/// A good history, and rows of it to do damage to.
+/// A good history, and rows of it to damage.
 struct Good {
     federation: Federation,
     layout: EpochLayout,
@@ -148,7 +149,7 @@ impl Good {
     }
 }
 
-/// The history's damages: the code each raises, and where.
+/// Returns the history's damages: the code that each raises, and where.
 fn damages(good: &Good) -> Vec<Damage> {
     let other = good.epoch(AT + 1).signature.expect("it is signed");
     let transaction = (AT..LAST)
@@ -277,13 +278,13 @@ fn assert_found(source: &Path, config: &Path, damage: &Damage) {
     assert_eq!((&verdict["errors"], &verdict["warnings"]), (&json!(errors), &json!(warnings)));
     assert!(errors > 0 || damage.code.severity() < Severity::Error, "{code}");
     assert!(errors + warnings > 0 || damage.code.severity() < Severity::Warning, "{code}");
-    // Errors fail, and warnings if they are to.
+    // Errors fail, and with `--strict` so do warnings.
     let run = run.exits(i32::from(errors > 0));
     if errors == 0 {
         let strict = verify!(source, "--config", config, "--json", "--strict").exits(i32::from(warnings > 0));
         assert_eq!(strict.findings(), run.findings(), "{code}");
     }
-    // What follows from another finding says so, and counts for nothing by itself.
+    // What follows from another finding says so, and does not count by itself.
     for finding in run.findings().iter().filter(|finding| !finding["follows_from"].is_null()) {
         assert_eq!(finding["severity"], "info", "{finding}");
         let cause = &finding["follows_from"];
@@ -320,7 +321,7 @@ fn every_code_of_a_history() {
             }
         }
     }
-    // Those that need another source than a rewritten copy have stories of their own, here and in `tampered.rs`.
+    // Codes that need another source than a rewritten copy have their own stories, here and in `tampered.rs`.
     covered.extend(ELSEWHERE);
     covered.extend(MIGRATED_CODES);
     covered.extend(OTHER_STORIES);
@@ -332,8 +333,8 @@ fn every_code_of_a_history() {
     }
 }
 
-/// Codes that the stories `incomplete`, `lying_directory`, `sealed_audit`, `trust_file`, `hostile_sessions`, `open_session` and
-/// `damage` and `good` of `checkpoint` raise, and only they.
+/// Codes that only the stories `incomplete`, `lying_directory`, `sealed_audit`, `trust_file`,
+/// `hostile_sessions`, `open_session`, and `damage` and `good` of `checkpoint` raise.
 const OTHER_STORIES: [Code; 17] = [
     Code::TrustedPrefixChanged,
     Code::HistoryEmpty,
@@ -392,7 +393,7 @@ fn codes_of_special_sources() {
             unchecked.contains(&(Code::TransactionIndexUnchecked.as_str().to_owned(), None)),
             "{unchecked:?}"
         );
-        // Its chain and signatures are proven all the same.
+        // Its chain and signatures are still proven.
         let damaged = opaque.beside("damaged");
         let key = epoch_key(AT, layout.dialect);
         let flip = |value: &[u8]| {
@@ -416,7 +417,7 @@ fn codes_of_special_sources() {
     let log = torn.join(log.expect("a log"));
     let bytes = fs::read(&log).expect("the log");
     fs::write(&log, &bytes[..bytes.len() - 5]).expect("the log");
-    // A crash leaves this, so it is told and does not fail.
+    // A crash leaves this, so it is reported and does not fail.
     let found = found(&torn, &torn, 0);
     assert!(found.contains(&(Code::LogTailTorn.as_str().to_owned(), None)), "{found:?}");
 }
@@ -434,7 +435,7 @@ fn flipped_bits_of_a_history() {
     for number in 0..60 {
         let (key, value) = &all[random.below(all.len())];
         let mut row = (key.clone(), value.clone());
-        // In the key now and then; not in the prefix, which makes it a row of another table.
+        // Sometimes in the key; not in the prefix, which would make it a row of another table.
         let in_key = random.below(5) == 0 && key.len() > 1;
         let bytes = if in_key { &mut row.0[1..] } else { &mut row.1 };
         let place = random.below(bytes.len());
@@ -457,7 +458,7 @@ fn flipped_bits_of_a_history() {
     }
 }
 
-/// What the damages take for granted.
+/// Assumptions of the damages.
 #[test]
 fn the_good_history_is_good() {
     let good = Good::new();

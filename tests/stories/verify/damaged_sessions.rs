@@ -1,5 +1,5 @@
-//! Damage of blocks and sessions is found, told with its code and place, and never converted; what is signed all the
-//! same (a list of items that shares its header with another) is told too.
+//! Damage of blocks and sessions is found, reported with its code and place, and never converted; what is
+//! signed nevertheless (a list of items that shares its header with another) is reported too.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use fm_tests::{
 };
 use serde_json::json;
 
-/// Number of sessions.
+/// The number of sessions.
 const SESSIONS: u64 = 12;
-/// Gives the damaged session more than one item in every layout.
+/// With this seed, the damaged session has more than one item in every layout.
 const SEED: u64 = 3;
 /// The session at which most damage is done.
 const AT: u64 = 6;
@@ -28,9 +28,9 @@ const INDEX: u8 = 0x02;
 
 struct Damage {
     code: Code,
-    /// Session of the finding, if it has one.
+    /// The session of the finding, if it has one.
     place: Option<u64>,
-    /// Key of the finding, if it has one.
+    /// The key of the finding, if it has one.
     key: Option<Vec<u8>>,
     change: Change,
     added: Vec<Row>,
@@ -56,7 +56,7 @@ impl Damage {
     }
 }
 
-/// A good history of a layout, and ways to do damage to it.
+/// A good history of a layout, and ways to damage it.
 struct Good {
     sessions: Sessions,
     layout: &'static BlockLayout,
@@ -77,7 +77,7 @@ impl Good {
         Box::new(edit_block(index, self.layout, edit))
     }
 
-    /// An edit that enough guardians sign.
+    /// Returns an edit that enough guardians sign.
     fn agreed(&self, index: u64, signers: &'static [u16], edit: impl Fn(&mut Block) + 'static) -> Change {
         let (forged, layout): (ForgedBlocks, _) = (self.sessions.forged.clone(), self.layout);
         self.edit(index, move |block| {
@@ -94,7 +94,7 @@ impl Good {
         rows_under(&self.sessions.database(), prefix).into_iter().next().expect("the table has rows")
     }
 
-    /// A transaction of the session at which damage is done.
+    /// Returns a transaction of the damaged session.
     fn transaction(&self) -> BlockItem {
         let key = self.key(AT);
         let row = rows(&self.sessions.database()).into_iter().find(|(stored, _)| *stored == key);
@@ -104,7 +104,7 @@ impl Good {
         block.items.iter().find(is_transaction).expect("it has a transaction").clone()
     }
 
-    /// A changed copy.
+    /// Makes a changed copy.
     fn damaged(&self, name: &str, mut change: Change, added: &[Row]) -> Guardian {
         let path = self.sessions.beside(name);
         rewrite_and_add(&self.sessions.database(), &path, &mut change, added).expect("a copy");
@@ -117,7 +117,7 @@ fn module_item(body: Vec<u8>) -> BlockItem {
     BlockItem { content, position: None, peer: 1 }
 }
 
-/// Adds items until there is an odd number of them, the last of them no transaction.
+/// Adds items until there is an odd number of them, the last of them not a transaction.
 fn make_odd(block: &mut Block) {
     block.items.push(module_item(vec![1; 9]));
     if block.items.len().is_multiple_of(2) {
@@ -125,13 +125,13 @@ fn make_odd(block: &mut Block) {
     }
 }
 
-/// A row of a unit backup: of the unit only its end matters here, its session and its signature.
+/// Returns a row of a unit backup: only the unit's end matters here, its session and its signature.
 fn unit_row(session: u64) -> Vec<u8> {
     let unit = [&[9; 20], session.to_le_bytes().as_slice(), &[7; 64]].concat();
     [&[u8::try_from(unit.len()).expect("short")], unit.as_slice()].concat()
 }
 
-/// Damages of a record: what is stored.
+/// Returns damages of a record: of what is stored.
 fn of_records(good: &Good) -> Vec<Damage> {
     let key = good.key(AT);
     vec![
@@ -145,7 +145,7 @@ fn of_records(good: &Good) -> Vec<Damage> {
     ]
 }
 
-/// Damages of signatures.
+/// Returns damages of signatures.
 fn of_signatures(good: &Good) -> Vec<Damage> {
     let first = |block: &mut Block| *block.signatures.keys().next().expect("it is signed");
     vec![
@@ -200,7 +200,7 @@ fn of_signatures(good: &Good) -> Vec<Damage> {
     ]
 }
 
-/// Damages of the index of accepted transactions.
+/// Returns damages of the index of accepted transactions.
 fn of_the_index(good: &Good) -> Vec<Damage> {
     let transaction = good.transaction();
     let BlockContent::Transaction(content) = &transaction.content else { panic!("not a transaction") };
@@ -219,7 +219,7 @@ fn of_the_index(good: &Good) -> Vec<Damage> {
     ]
 }
 
-/// Damages of sessions as today's servers store them, and of what is beside them.
+/// Returns damages of sessions as current servers store them, and of the other tables.
 fn of_sessions(good: &Good) -> Vec<Damage> {
     let pending = |number: u8| vec![0x01, number];
     let (value, version) = (good.row(0x01).1, good.row(0x50).0);
@@ -258,7 +258,8 @@ fn of_sessions(good: &Good) -> Vec<Damage> {
     ]
 }
 
-/// Damages of blocks that hold their own index, number their items, or have a record of the open session.
+/// Returns damages of blocks that hold their own index, number their items, or have a record of the open
+/// session.
 fn of_blocks(good: &Good) -> Vec<Damage> {
     let mut damages = vec![
         Damage::at(Code::SessionKeyMismatch, AT, good.edit(AT, |block| block.index = Some(AT + 1))),
@@ -288,7 +289,7 @@ fn of_blocks(good: &Good) -> Vec<Damage> {
     damages
 }
 
-/// Does each damage; gives the codes that were found.
+/// Does each damage; returns the codes that were found.
 #[track_caller]
 fn assert_found(good: &Good, damages: Vec<Damage>) -> BTreeSet<Code> {
     let mut found = BTreeSet::new();
@@ -309,13 +310,13 @@ fn assert_found(good: &Good, damages: Vec<Damage>) -> BTreeSet<Code> {
         assert_eq!(verdict["errors"], count("error"), "{name}");
         assert_eq!(verdict["warnings"], count("warning"), "{name}");
         assert!(count("error") > 0 || code.severity() < Severity::Error, "{name}");
-        // Errors fail, and warnings if they are to.
+        // Errors fail, and with `--strict` so do warnings.
         let run = run.exits(i32::from(count("error") > 0));
         if count("error") == 0 {
             let strict = guardian.verify_with(&["--strict"]).exits(i32::from(count("warning") > 0));
             assert_eq!(strict.findings(), run.findings(), "{name}");
         }
-        // Errors stand in the way of a conversion, and so do records that the target's server does not know.
+        // Errors prevent a conversion, and so do records that the target's server does not know.
         let target = good.sessions.beside("new");
         let run = guardian.convert(&target, &[]);
         let is_warning = code.severity() == Severity::Warning && code != Code::UnknownPrefix;
@@ -356,7 +357,8 @@ fn every_code_of_blocks_and_sessions() {
     }
 }
 
-/// `check` and `convert` say that the open session's units will not be read, unless the target reads them.
+/// Returns the code with which `check` and `convert` say that the open session's units will not be read,
+/// unless the target reads them.
 fn units_of_the_old_form() -> Option<Code> {
     let good = Good::new("v0.2");
     // A chunk without content: what is in it does not matter.
@@ -376,8 +378,8 @@ fn units_of_the_old_form() -> Option<Code> {
     Some(Code::UnitsUnreadable)
 }
 
-/// CVE-2012-2459: with one set of valid signatures, two lists of items. Only the number of items tells them apart, and
-/// that is under the history root.
+/// CVE-2012-2459: one set of valid signatures fits two lists of items. Only the number of items distinguishes
+/// them, and that is part of the history root.
 #[test]
 fn signatures_that_cover_two_lists() {
     let good = Good::new("v0.4");
@@ -387,14 +389,15 @@ fn signatures_that_cover_two_lists() {
         let edit = good.edit(AT, move |block| {
             make_odd(block);
             forged.sign(AT, block, layout("v0.4"), &[0, 1, 3]);
-            // Guardians signed the short list; the long one is put into its place.
+            // Guardians signed the short list; the long one replaces it.
             if repeated {
                 block.items.extend(block.items.last().cloned());
             }
         });
         good.damaged(name, edit, &[])
     };
-    // Honest servers leave such a list, so it is no alarm; that signatures do not settle it is in the verdict.
+    // Honest servers leave such a list, so it is not an alarm; the verdict says that signatures do not settle
+    // it.
     let forged_guardian = make("forged", true);
     let (signed, forged) = (make("signed", false).verify().exits(0), forged_guardian.verify().exits(0));
     let expected = [(Code::ItemListAmbiguous.as_str().to_owned(), Some(AT))];
@@ -409,7 +412,8 @@ fn signatures_that_cover_two_lists() {
     );
 }
 
-/// No server accepts a transaction twice: a list that ends with a repeated one is forged, and nothing from it on is proven.
+/// No server accepts a transaction twice: a list that ends with a repeated one is forged, and nothing from it
+/// on is proven.
 #[test]
 fn a_repeated_transaction_is_an_error() {
     let good = Good::new("v0.4");
@@ -423,7 +427,7 @@ fn a_repeated_transaction_is_an_error() {
     let run = guardian.verify().exits(1);
     let verdict = run.verdict();
     let told = run.findings().into_iter().find(|f| f["code"] == Code::ItemListAmbiguous.as_str());
-    assert_eq!(told.expect("it is told")["severity"], "error", "{}", run.stdout);
+    assert_eq!(told.expect("it is reported")["severity"], "error", "{}", run.stdout);
     assert_eq!((&verdict["signed"], &verdict["proven_to"]), (&json!(SESSIONS), &json!(AT - 1)));
     assert_eq!((&verdict["intact_to"], &verdict["first_break"]), (&json!(AT - 1), &json!(AT)));
 }
@@ -442,7 +446,7 @@ fn flipped_bits_of_sessions() {
         for number in 0..20 {
             let (key, value) = all[random.below(all.len())].clone();
             let mut changed = (key.clone(), value);
-            // In the key now and then; not in the prefix, which makes it a row of another table.
+            // Sometimes in the key; not in the prefix, which would make it a row of another table.
             let in_key = random.below(5) == 0;
             let bytes = if in_key { &mut changed.0[1..] } else { &mut changed.1 };
             let place = random.below(bytes.len());
@@ -458,7 +462,8 @@ fn flipped_bits_of_sessions() {
     }
 }
 
-/// Rows in the place of units that are none, of whatever session, are told as unchecked and are no reason to doubt the history.
+/// Rows in place of units that are not units, of whatever session, are reported as unchecked and do not cast
+/// doubt on the history.
 #[test]
 fn units_of_the_open_session() {
     let good = Good::new("v0.4");
@@ -470,7 +475,7 @@ fn units_of_the_open_session() {
     }
 }
 
-/// What the damages take for granted.
+/// Assumptions of the damages.
 #[test]
 fn the_good_histories_are_good() {
     for name in ["v0.4", "v0.2", "e91852c61", "fd79b5a6a", "a4177cea3", "4946b58de"] {

@@ -1,8 +1,8 @@
-//! Files crafted to do harm: a small file takes no more than some hundred megabytes and some seconds, and whoever
-//! waits can stop it.
+//! Files crafted to do harm: a small file takes no more than some hundred megabytes and some seconds, and the
+//! user can interrupt the program.
 //!
-//! What is written here compresses a hundredfold and more, so the files are small; what the programs make of them
-//! is not.
+//! The content that is written here compresses a hundredfold and more, so the files are small; what the
+//! programs make of them is not.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -20,14 +20,14 @@ use fm_rows::Row;
 use fm_tests::{Federation, Run, binary, codes, command, converted, rows, verify};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The most memory that any file may cost, in MiB. The worst that was found takes 461.
+/// The most memory that any file may take, in MiB. The worst known file takes 461.
 const BOUND: u64 = 600;
-/// The same where nothing large is held.
+/// The same limit for files of which nothing large is held.
 const SMALL: u64 = 250;
-/// How long a program may take to end after it was told to, on a machine that has more to do.
+/// The time that a program may take to end after an interruption, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A history, and epochs behind its end that nobody signed: well linked, so that each is looked at.
+/// A history, and epochs after its end that nobody signed: well linked, so that each is looked at.
 struct Hostile {
     federation: Federation,
     rows: Vec<Row>,
@@ -58,7 +58,7 @@ impl Hostile {
         self.next += 1;
     }
 
-    /// Runs an audit of an archive of all that, with the federation's keys.
+    /// Audits an archive of all that, with the federation's keys.
     fn verify(mut self) -> (Run, u64) {
         let mut pointer = Writer::new(self.layout.dialect);
         pointer.u64(self.next - 1);
@@ -70,7 +70,7 @@ impl Hostile {
         audit(&path, &self.federation.config(), &[])
     }
 
-    /// The content of an epoch in which one guardian contributes so many items of these bytes.
+    /// Returns the content of an epoch in which one guardian contributes `count` items of these bytes.
     fn items(&self, count: usize, item: impl Fn(usize) -> Vec<u8>) -> Vec<u8> {
         let mut writer = Writer::new(self.layout.dialect);
         writer.count(1);
@@ -99,7 +99,7 @@ fn audit(path: &Path, config: &Path, more: &[&str]) -> (Run, u64) {
     Run::with_peak("fm-verify", &words)
 }
 
-/// A transaction with two outputs; the number makes it differ from others.
+/// Returns a transaction with two outputs; the number distinguishes it from others.
 fn transaction(number: usize) -> Vec<u8> {
     let [.., a, b, c] = number.to_be_bytes();
     vec![3, 0, 2, 1, 3, a, b, c, 2, 0, 0]
@@ -112,7 +112,7 @@ fn a_hundred_thousand_items_are_no_attack() {
         hostile.epoch(&content);
     }
     let (run, peak) = hostile.verify();
-    // Unsigned, so they are the tip; what is missing is only the rows of the index.
+    // Unsigned, so they are the tip; only the rows of the index are missing.
     let verdict = run.clone().exits(1).verdict();
     assert_eq!(
         (&verdict["epochs"], &verdict["tip"], &verdict["unproven"]),
@@ -157,7 +157,7 @@ fn more_items_than_that_are_a_finding() {
     assert!(peak < SMALL, "{peak} MiB");
 }
 
-/// Large epochs that decode; telling the layout looks at each of them under each layout.
+/// Large epochs that decode; detecting the layout decodes each of them under each layout.
 #[test]
 fn large_epochs_and_too_large_ones() {
     let mut hostile = Hostile::new();
@@ -190,7 +190,7 @@ fn first_rows_of_many_tables() {
     assert!(peak < SMALL, "{peak} MiB");
 }
 
-/// In this layout all keys are read before the first epoch is.
+/// In this layout, all keys are read before the first epoch.
 #[test]
 fn rows_beside_the_epochs_of_fixed_le() {
     let layout = EpochLayout::by_name("fixed-le").expect("a layout");
@@ -233,7 +233,7 @@ fn an_index_of_many_strangers() {
     assert!(peak < SMALL, "{peak} MiB");
 }
 
-/// The content of an epoch in which so many peers contribute one share, which no key verifies.
+/// Returns the content of an epoch in which `peers` peers contribute one share each, which no key verifies.
 fn shares(hostile: &Hostile, peers: u16) -> Vec<u8> {
     let key = epoch_key(1, hostile.layout.dialect);
     let (_, signed) = hostile.rows.iter().find(|(stored, _)| *stored == key).expect("an early epoch");
@@ -288,7 +288,7 @@ fn a_flood_of_shares_can_be_interrupted() {
     interrupted(&path, &hostile.federation.config(), Duration::from_secs(2));
 }
 
-/// Telling the layout of these takes seconds, and a thousand times the bytes of the file.
+/// Detecting the layout of these takes seconds, and a thousand times the bytes of the file.
 #[test]
 fn a_detection_can_be_interrupted() {
     let federation = Federation::small(3);
@@ -299,7 +299,7 @@ fn a_detection_can_be_interrupted() {
     interrupted(&path, &federation.config(), Duration::from_millis(500));
 }
 
-/// Three gigabytes of nothing where a small file is looked for.
+/// Three gigabytes of zeros where a small file is expected.
 #[test]
 fn files_that_are_no_files_of_keys_or_manifests() {
     let endless = |path: PathBuf| {

@@ -1,5 +1,5 @@
-//! Sessions and keys that somebody made to be believed: lists of hashes in the place of items, histories without a
-//! session, one key for several guardians, rows that nobody would count, stray rows that hide what a database is.
+//! Sessions and keys made to deceive: lists of hashes in place of items, histories without a session, one key
+//! for several guardians, rows that nobody would count, stray rows that hide what a database is.
 
 use std::fs;
 
@@ -28,13 +28,14 @@ fn of_code(run: &[Value], code: Code) -> Vec<&Value> {
     run.iter().filter(|finding| finding["code"] == code.as_str()).collect()
 }
 
-/// The SHA-256 of the first item that a maker makes and that has a property.
+/// Searches for the first item that `make` makes whose SHA-256 has a property; returns its number and the
+/// hash.
 fn search(make: impl Fn(u64) -> Vec<u8>, wanted: impl Fn(&[u8; 32]) -> bool) -> (u64, [u8; 32]) {
     let hashes = (0..1_000_000).map(|number| (number, sha256(&[&make(number)]).0));
     hashes.into_iter().find(|(_, hash)| wanted(hash)).expect("one in a million is like that")
 }
 
-/// A database whose session has these items, and one with other items under the very same signatures.
+/// Makes a database whose session has these items, and one with other items under the very same signatures.
 fn twins(
     sessions: &Sessions,
     layout: &'static BlockLayout,
@@ -55,8 +56,8 @@ fn twins(
     [make("agreed", None), make("stored", Some(stored))]
 }
 
-/// Two items of a module, agreed on and signed; in their place one whose bytes are their hashes. Any holder of the
-/// database can look for a session of which that is true, without a key.
+/// Two items of a module, agreed on and signed; they are replaced by one item whose bytes are their hashes.
+/// Any holder of the database can search for such a session without a key.
 #[test]
 fn hashes_in_the_place_of_items() {
     let layout = layout("v0.4");
@@ -83,8 +84,8 @@ fn hashes_in_the_place_of_items() {
     assert_ne!(root(&agreed.verdict()), root(&stored.verdict()));
 }
 
-/// The other way about: one item of 64 bytes was agreed on, made of the hashes of two that are put in its place. Of the
-/// stand-alone crate, whose items are any bytes.
+/// The reverse: one item of 64 bytes was agreed on, made of the hashes of the two items that replace it. Of
+/// the stand-alone crate, whose items are any bytes.
 #[test]
 fn items_in_the_place_of_hashes() {
     let layout = layout("e91852c61");
@@ -139,7 +140,7 @@ fn without_a_session_nothing_is_sound() {
     assert!(!target.exists());
 }
 
-/// Every row of the history's table is told: the first thousand by key, the rest by number.
+/// Every row of the history's table is reported: the first thousand by key, the rest by number.
 #[test]
 fn rows_that_name_no_session() {
     let sessions = Sessions::of(layout("v0.4"), SESSIONS);
@@ -182,7 +183,7 @@ fn stray_rows_do_not_hide_the_layout() {
     }
 }
 
-/// Who holds one key signs once, whatever numbers a file gives it.
+/// A holder of one key signs once, whatever numbers a file assigns to it.
 #[test]
 fn keys_that_count_one_signer_twice() {
     let sessions = Sessions::of(layout("v0.4"), SESSIONS);
@@ -217,7 +218,7 @@ fn keys_that_count_one_signer_twice() {
     }
 }
 
-/// A directory that says, in both of its files, that it is for servers that no conversion is for.
+/// A directory that says, in both of its files, that it is for a version that no conversion targets.
 #[test]
 fn targets_that_are_only_said() {
     let home = tempfile::tempdir().expect("a directory");
@@ -242,7 +243,8 @@ fn targets_that_are_only_said() {
     guardian.verify_at(&honest).exits(0);
 }
 
-/// The archive of another conversion in a directory: neither undone nor mapped, unless it is named itself.
+/// The archive of another conversion in a directory is neither reverted nor mapped, unless it is named
+/// itself.
 #[test]
 fn an_archive_beside_another_manifest() {
     let sessions = [SESSIONS, SESSIONS + 1].map(|count| Sessions::of(layout("a4177cea3"), count));

@@ -1,4 +1,4 @@
-//! The keys that everything rests on: read over the telephone, written as a file, and files that are none.
+//! The trust root: keys that are read over the telephone, written as a file, and files that are not keys.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn keys(run: Run) -> Value {
     lines.remove(0)
 }
 
-/// The file is taken by an audit, which names the same keys.
+/// An audit accepts the file, and names the same keys.
 #[test]
 fn a_file_of_keys_proves_what_the_config_proves() {
     let home = tempfile::tempdir().expect("a directory");
@@ -29,13 +29,13 @@ fn a_file_of_keys_proves_what_the_config_proves() {
         assert_eq!(verdict["federation"], shown["federation"]);
         assert_eq!(verdict["federation_name"], shown["federation_name"]);
         assert_eq!(verdict["guardians"]["2"], "peer-2");
-        // What was written is shown as what it was written from.
+        // The written file is shown like its source.
         let again = keys(verify!("keys", file, "--json"));
         assert_eq!((&again["key_sets"][0], &again["federation"]), (set, &Value::Null));
         assert!(verify!("keys", guardian, "--out", file).exits(2).sentence().contains("exists already"));
         assert!(!fs::read_to_string(&file).expect("the file").contains("secret"));
     }
-    // Of a config with both kinds each can be written.
+    // From a configuration with both kinds, each can be written.
     let file = home.path().join("others");
     let shown = keys(verify!("keys", hbbft("peer-0"), "--out", file, "--of", "sessions", "--json"));
     let again = keys(verify!("keys", file, "--json"));
@@ -45,7 +45,8 @@ fn a_file_of_keys_proves_what_the_config_proves() {
     assert!(run.sentence().contains("has no keys of epochs"), "{}", run.stderr);
 }
 
-/// Groups and words are those of the name that a verdict prints, and every guardian's config gives the same.
+/// Groups and words are those of the name that a verdict prints, and every guardian's configuration has the
+/// same.
 #[test]
 fn what_is_read_over_the_telephone() {
     let shown = keys(verify!("keys", fixture("session-v0.5.0/peer-0"), "--json"));
@@ -72,7 +73,7 @@ fn what_is_read_over_the_telephone() {
     }
 }
 
-/// Names are shown as they are, in quotes; nothing but what has no shape of its own is written out.
+/// Names are shown in quotes and as they are; only invisible characters are written out.
 #[test]
 fn names_are_shown_as_they_are() {
     let home = tempfile::tempdir().expect("a directory");
@@ -90,7 +91,7 @@ fn names_are_shown_as_they_are() {
     }
 }
 
-/// The files of keys that are bundled hold secret keys: refused, with the form that they should have.
+/// The bundled files of keys hold secret keys: they are refused, and the message shows the right form.
 #[test]
 fn files_that_are_no_keys() {
     for folder in ["aleph-a4177cea3", "broadcast-v0.1.5", "session-v0.2.0-rc1", "synth-v0.5.0"] {
@@ -110,7 +111,7 @@ fn files_that_are_no_keys() {
     verify!("keys", fixture("").join("nowhere")).exits(3).sentence();
 }
 
-/// What a verdict says of itself: by what, when, of whom, of which rows.
+/// A verdict's fields about itself: which program, when, whose history, which rows.
 #[test]
 fn where_a_verdict_is_from() {
     let home = tempfile::tempdir().expect("a directory");
@@ -145,7 +146,7 @@ fn where_a_verdict_is_from() {
         }
         assert!(page.contains("peer-2"), "the guardians' names");
     }
-    // By the configuration that lies in the data directory; without one nothing says it.
+    // From the configuration in the data directory; without one, nothing names the federation.
     let found = verify!(hbbft("peer-0"), "--json").exits(4).verdict();
     let pinned = verify!(hbbft("peer-0"), "--config", hbbft("peer-0"), "--json").exits(0).verdict();
     for name in ["federation", "federation_name", "guardians", "identity"] {

@@ -1,5 +1,5 @@
-//! What an audit says of the session in progress: its units are checked as one graph, and every accepted item must be in
-//! one of them.
+//! An audit of the session in progress: its units are checked as one graph, and every accepted item must be
+//! in one of them.
 
 use fm_forge::damage::{edit_row, rewrite};
 use fm_rows::Row;
@@ -15,7 +15,7 @@ fn pending_prefix() -> u8 {
     layout("v0.4").pending.expect("a table of pending items")
 }
 
-/// The last row of a table.
+/// Returns the last row of a table.
 fn last_row(guardian: &Guardian, prefix: u8) -> Row {
     rows_under(&guardian.path.join("database"), prefix).pop().expect("the table has rows")
 }
@@ -41,7 +41,7 @@ fn an_accepted_item_that_no_unit_holds() {
     let guardian = guardians(FOLDER, home.path()).remove(0);
     let (key, value) = last_row(&guardian, pending_prefix());
     let copy = home.path().join("copy");
-    // The same item of another guardian: whose it is, is the last byte.
+    // The same item of another guardian: the last byte is its proposer.
     let change = edit_row(key, |value| {
         let mut value = value.to_vec();
         *value.last_mut()? = (value.last()? + 1) % 4;
@@ -86,7 +86,7 @@ fn units_in_no_known_form_are_said_to_be_unchecked() {
     let run = guardian.verify().exits(0);
     assert_eq!(codes(&run.findings()), [("units-unchecked".to_owned(), None)]);
     assert_eq!(run.verdict()["units"], 0);
-    // The same rows in the place of good ones.
+    // The same rows in place of good ones.
     let other = guardians(FOLDER, home.path()).remove(0);
     let copy = home.path().join("copy");
     let garbage = edit_row(last_row(&other, units_prefix()).0, |_| Some(vec![0x5A; 40]));

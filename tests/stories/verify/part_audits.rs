@@ -1,5 +1,5 @@
-//! Audits that leave something out because the user said so: a part of a history, a sample of its signatures. What they
-//! looked at they judge as an audit of everything does, and no script can take one for the other.
+//! Audits that leave something out because the user said so: a part of a history, a sample of its signatures.
+//! They judge what they looked at as a full audit does, and no script can take one for the other.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn with(guardian: &Guardian, path: &Path, more: &[&str]) -> Run {
     Run::of("fm-verify", &words)
 }
 
-/// The real guardians of every era with their number of epochs or sessions.
+/// Returns the real guardians of every era with their number of epochs or sessions.
 fn real(home: &Path) -> Vec<(Guardian, u64)> {
     let epochs = hbbft("peer-0");
     let keys = ["--config".into(), epochs.clone().into()];
@@ -27,7 +27,7 @@ fn real(home: &Path) -> Vec<(Guardian, u64)> {
     all
 }
 
-/// A verdict without what an audit of a part says more or less.
+/// Removes from a verdict the fields in which an audit of a part differs.
 fn facts(mut verdict: Value) -> Value {
     for name in ["range", "sample", "trust_file"] {
         verdict[name] = Value::Null;
@@ -46,11 +46,11 @@ fn a_part_is_judged_like_the_whole_and_says_that_it_is_one() {
         assert_eq!(verdict["verdict"], "partial", "{}", guardian.name);
         assert_eq!(verdict["range"], json!({ "from": from, "to": to }), "{}", guardian.name);
         assert_eq!(verdict["signed"], to - from + 1, "{}", guardian.name);
-        // There is no root over a part, and what comes before it is not proven by it.
+        // There is no root over a part, and the part does not prove what comes before it.
         assert!(verdict["history_root"].is_null() && verdict["proven_to"].is_null(), "{verdict}");
         let found = codes(&run.findings());
         assert_eq!(found, [("transaction-index-unchecked".to_owned(), None)], "{}", guardian.name);
-        // From the first on there is one, over as much as was looked at.
+        // From the first one on there is a root, over as much as was looked at.
         let verdict = with(&guardian, &guardian.path, &["--to", &to.to_string()]).exits(4).verdict();
         assert_eq!((&verdict["verdict"], &verdict["proven_to"]), (&json!("partial"), &json!(to)));
         assert_eq!(verdict["last"], to);
@@ -164,7 +164,7 @@ fn a_sample_is_of_signatures_only() {
         let verdict = with(&guardian, &guardian.path, &["--sample", "3"]).exits(4).verdict();
         assert_eq!((&verdict["signed"], &verdict["proven_to"]), (&json!(3), &Value::Null));
         assert_eq!(verdict["history_root"], plain["history_root"]);
-        // A sample of everything is an audit.
+        // A sample of everything is a full audit.
         let all = with(&guardian, &guardian.path, &["--sample", "1000000"]).exits(0).verdict();
         assert_eq!(facts(all), facts(plain));
     }

@@ -1,4 +1,4 @@
-//! One item of a history, shown to somebody who has the keys and nothing else; and shown to whoever asks.
+//! One item of a history, shown to a reader who has the keys and nothing else, and shown to anyone who asks.
 
 use std::ffi::OsString;
 use std::fs;
@@ -23,7 +23,7 @@ fn show(guardian: &Guardian, more: &[&str]) -> Value {
     shown.json().remove(0)
 }
 
-/// Proves an item, and has it checked by somebody with the keys alone.
+/// Proves an item, and has it checked with the keys alone.
 #[track_caller]
 fn proven(guardian: &Guardian, home: &Path, place: &[&str]) -> Value {
     let file = home.join("proof.json");
@@ -69,7 +69,8 @@ fn every_item_of_a_session_of_every_era() {
     assert!(seen > 30, "{seen}");
 }
 
-/// Servers of 0.13 end sessions with votes that they have already: what is before these is proven, and they are not.
+/// Servers of 0.13 end sessions with votes that they have already: what is before these is proven, and the
+/// votes are not.
 #[test]
 fn sessions_that_end_with_repeated_items() {
     let home = tempfile::tempdir().expect("a directory");
@@ -127,7 +128,7 @@ fn transactions_by_their_id() {
         let run = run(command, &guardian.path, &guardian.keys, &["--txid", &unknown]).exits(1);
         assert!(run.sentence().contains("no transaction"), "{}", run.stderr);
     }
-    // Modules have names where the config says them.
+    // Modules have names if the configuration says them.
     let people = verify!("show", guardian.path, "--config", guardian.path, "--txid", txid).exits(0).stdout;
     assert!(people.contains("(dummy)") && people.contains(txid) && people.contains("signed by"), "{people}");
 }
@@ -163,7 +164,7 @@ fn epochs_and_what_covers_them() {
     assert!(covered > 2, "{covered}");
 }
 
-/// Changes of a proof of an epoch, with the digest made good again.
+/// Changes of a proof of an epoch, with the digest corrected.
 #[test]
 fn lies_about_epochs() {
     let home = tempfile::tempdir().expect("a directory");
@@ -212,7 +213,7 @@ fn lies_about_epochs() {
     }
 }
 
-/// Numbers at the end of what there is: a refusal, and no panic.
+/// Numbers at the end of the range: a refusal, and no panic.
 #[test]
 fn the_largest_number() {
     let file = fixture("hostile/proof-index-max.json");
@@ -230,7 +231,7 @@ fn the_largest_number() {
     }
 }
 
-/// Which keys an answer rests on, and whether they are the right ones at all.
+/// The keys that an answer rests on, and whether they are the right ones.
 #[test]
 fn the_keys_are_named() {
     let home = tempfile::tempdir().expect("a directory");
@@ -250,7 +251,7 @@ fn the_keys_are_named() {
     assert!(people.starts_with(&format!("trust root {name} from ")), "{people}");
     let shown = show(guardian, &["--session", "1", "--json"]);
     assert_eq!((&shown["keys"]["key_set"], &shown["signatures"]["keys"]), (&json!(name), &json!("given")));
-    // Keys of the other kind are not a want of keys.
+    // Keys of the other kind are not reported as missing keys.
     let epochs = Federation::small(2);
     let keys = home.path().join("keys.json");
     fs::write(&keys, fm_tests::keys_of(&epochs.forged.coefficients)).expect("a file");
@@ -260,14 +261,14 @@ fn the_keys_are_named() {
     assert!(people.contains("trust root NONE of sessions"), "{people}");
     let shown = run("show", &guardian.path, &keys, &["--session", "1"]).exits(0).stdout;
     assert!(shown.contains("UNCHECKED: the keys given are not of the kind"), "{shown}");
-    // Those of another federation are named as that, and no guardian is.
+    // Those of another federation are reported as such, without naming a guardian.
     let other = ["--config".into(), fixture("session-v0.2.0-rc1/peer-0").into()];
     let refused = run("check-proof", &file, &other, &["--json"]).exits(1).verdict();
     assert!(
         refused["reason"].as_str().is_some_and(|reason| reason.contains("another federation")),
         "{refused}"
     );
-    // Nor are its modules said to be of the kinds that another federation has under these numbers.
+    // Nor are its modules given the kinds that another federation has under these numbers.
     let named = run("show", &guardian.path, &other, &["--session", "1", "--json"]).exits(0).json().remove(0);
     assert_eq!((&named["signatures"]["keys"], &named["modules"]), (&json!("other"), &json!({})), "{named}");
     let audited = fm_tests::verify!(guardian.path, other[0], other[1], "--json").exits(1).verdict();
@@ -278,7 +279,7 @@ fn the_keys_are_named() {
     assert!(unit.contains("another federation") && !unit.contains("NOT by its guardian"), "{unit}");
 }
 
-/// The text with the digest that it should have.
+/// Returns the text with the digest that it should have.
 fn resealed(text: &str) -> String {
     use sha2::{Digest, Sha256};
     let at = text.rfind("\"sha256\": \"").expect("a digest") + 11;
@@ -325,7 +326,7 @@ fn what_cannot_be_proven_or_shown() {
         let run = run("prove", path, keys, place).exits(exit);
         assert_eq!(run.stdout, "", "{place:?}");
     }
-    // Keys of others, of another kind, and a signature that is none.
+    // Keys of others, of another kind, and an invalid signature.
     let stranger =
         Sessions::new(fm_forge::BlockSpec { seed: 5, ..fm_forge::BlockSpec::new(layout("v0.4"), 1) });
     let has_items = |index: &u64| {
@@ -345,7 +346,7 @@ fn what_cannot_be_proven_or_shown() {
     let bad = hbbft("bad-b-item-byte");
     run("prove", &bad, &["--config".into(), hbbft("peer-0").into()], &["--epoch", "160", "--item", "0"])
         .exits(1);
-    // Files that are no proofs.
+    // Files that are not proofs.
     for (content, exit) in [(&b""[..], 1), (b"{}", 1), (b"[[[[", 1), (b"\xFF", 2)] {
         let file = home.path().join("bad.json");
         fs::write(&file, content).expect("a file");

@@ -1,5 +1,5 @@
-//! The history that real v0.1.5 guardians wrote: every program agrees with what the code of v0.1.5 says of it,
-//! and four guardians who migrate alone come to one and the same result.
+//! The history that real v0.1.5 guardians wrote: every program agrees with what the code of v0.1.5 says of
+//! it, and four guardians who migrate alone arrive at the same result.
 //!
 //! The expected numbers are computed here from `truth.json`, not by the crates under test.
 
@@ -11,9 +11,9 @@ use fm_tests::{
 use serde_json::{Value, json};
 
 const PEERS: [&str; 4] = ["peer-0", "peer-1", "peer-2", "peer-3"];
-/// Prefix of the sessions.
+/// The prefix of the sessions.
 const SESSIONS: u8 = 0x04;
-/// Prefix of the index of accepted transactions.
+/// The prefix of the index of accepted transactions.
 const INDEX: u8 = 0x02;
 /// The last signed epoch.
 const LAST: u64 = 318;
@@ -23,8 +23,8 @@ fn texts(value: &Value) -> Vec<String> {
     list.iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
 }
 
-/// The transactions that an epoch accepted, with the guardian each is first from: in order of the items, without
-/// the rejected ones, each once.
+/// Returns the transactions that an epoch accepted, with the guardian each is first from: in order of the
+/// items, without the rejected ones, each once.
 fn accepted(epoch: &Value) -> Vec<(u64, String)> {
     let rejected: BTreeSet<String> = texts(&epoch["rejected_txids"]).into_iter().collect();
     let mut seen = BTreeSet::new();
@@ -45,7 +45,7 @@ fn epochs(truth: &Value) -> &Vec<Value> {
     truth["epochs"].as_array().expect("a list")
 }
 
-/// How many items of a kind the epochs up to `last` hold.
+/// Returns how many items of a kind the epochs up to `last` hold.
 fn items_of_kind(truth: &Value, kind: &str, last: u64) -> u64 {
     let up_to = epochs(truth).iter().filter(|epoch| epoch["key"].as_u64().is_some_and(|key| key <= last));
     up_to
@@ -92,7 +92,7 @@ fn the_accepted_transactions_are_those_of_v0_1_5() {
         .collect();
     assert_eq!(stored, index);
 
-    // Where each of them went, in order.
+    // The new place of each, in order.
     let map = migrate!("map", "--dir", target).exits(0).json();
     for epoch in epochs(&truth) {
         let number = epoch["key"].as_u64().expect("a number");
@@ -214,7 +214,7 @@ fn inspect_counts_every_row() {
     assert_eq!(Some(all), truth["raw"]["rows"].as_u64());
 }
 
-/// What the code of v0.1.5 says of each epoch is what `fm-verify` says, for good and damaged databases alike.
+/// `fm-verify` says of each epoch what the code of v0.1.5 says, for good and damaged databases alike.
 #[test]
 fn every_verdict_is_that_of_v0_1_5() {
     for name in PEERS.iter().chain(&DAMAGED) {
@@ -246,7 +246,7 @@ fn every_verdict_is_that_of_v0_1_5() {
         assert_eq!(at(&["epoch-signature-invalid"]), told("verify_sig", "InvalidSignature"), "{name}");
         assert_eq!(at(&["epoch-tip"]), told("verify_sig", "MissingSignature"), "{name}");
         let verdict = run.verdict();
-        // A signature over a hash that is not that of the content proves nothing of the content.
+        // A signature over a hash that is not that of the content does not prove the content.
         let own_hash_wrong = at(&["epoch-hash-mismatch"]);
         let signed =
             told("verify_sig", "Ok").into_iter().filter(|epoch| !own_hash_wrong.contains(epoch)).count();
@@ -269,7 +269,8 @@ fn sound_in_every_form() {
     let config: Value =
         serde_json::from_slice(&std::fs::read(source.join("consensus.json")).expect("a file"))
             .expect("a config");
-    // In the config the key set is hex of the count and, per point, the length and the hex of its 48 bytes.
+    // In the configuration, the key set is hex of the count and, per point, the length and the hex of its 48
+    // bytes.
     let inner = hex::decode(config["epoch_pk_set"].as_str().expect("a text")).expect("hex");
     let points: Vec<String> = inner[8..]
         .chunks(8 + 96)
@@ -318,14 +319,14 @@ fn without_keys_nothing_is_called_proven() {
         let human = verify!(form).exits(4).stdout;
         assert!(human.contains("NONE") && human.contains("UNPINNED") && !human.contains("SOUND"), "{human}");
     }
-    // A conversion needs them.
+    // A conversion needs keys.
     let other = home.path().join("other");
     let run = migrate!("convert", "--from", alone, "--to", other).exits(2);
     assert!(run.sentence().contains("no keys"), "{}", run.stderr);
     assert!(!other.exists());
 }
 
-/// Keys that lie in the data directory check signatures, and prove nothing of who made both.
+/// Keys in the data directory check signatures, and do not prove who made both.
 #[test]
 fn keys_of_the_data_directory_are_not_a_proof() {
     let source = hbbft("peer-0");

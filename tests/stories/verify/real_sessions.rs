@@ -1,7 +1,7 @@
-//! The blocks and sessions that real programs of four versions wrote: `fm-verify` proves each database, guardians of
-//! one federation agree, and `inspect` counts what the programs themselves say is there.
+//! The blocks and sessions that real programs of four versions wrote: `fm-verify` proves each database,
+//! guardians of one federation agree, and `inspect` counts what the programs themselves say is there.
 //!
-//! Headers and signers are compared in the tests of `fm-audit`; here the programs are judged by what they print.
+//! Headers and signers are compared in the tests of `fm-audit`; here the programs are judged by their output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,7 +30,8 @@ struct Truth {
     rows: BTreeMap<String, u64>,
 }
 
-/// What is said of units that no server wrote: the made-up database has some that are no units.
+/// Returns the findings about units that no server wrote: the made-up database has some rows that are not
+/// units.
 fn made_up_units(folder: &str) -> Vec<(String, Option<u64>)> {
     if folder == "synth-v0.5.0" { vec![("units-unchecked".to_owned(), None)] } else { Vec::new() }
 }
@@ -130,7 +131,7 @@ fn every_database_is_sound() {
     assert_eq!(seen, 4 + 2 + 3 + 4 + 1);
 }
 
-/// Where one guardian's history ends earlier, the root of the longer up to there is its root.
+/// If one guardian's history ends earlier, its root is the root of the longer one up to there.
 #[test]
 fn guardians_of_one_federation_have_one_history() {
     let home = tempfile::tempdir().expect("a directory");
@@ -147,7 +148,7 @@ fn guardians_of_one_federation_have_one_history() {
         let (last, shortest) = roots.first_key_value().expect("there is a guardian");
         let run = all[0].check(&["--until", &last.to_string()]);
         if !uneven {
-            // That is its own last one: no cut.
+            // This is its own last session, so nothing is cut.
             assert_eq!(root(&run.exits(0).verdict()), *shortest.first().expect("a root"), "{folder}");
         } else if era == "D" {
             let run = run.exits(2);
@@ -261,7 +262,7 @@ fn damaged_blocks_are_found_at_their_place_and_not_converted() {
         }
         assert!(!target.exists() && !partial_of(&target).exists(), "{name}");
         assert_eq!(digest(&guardian.path), before, "{name}");
-        // What lies before the damage can still be carried over, if asked for by hand.
+        // What lies before the damage can still be converted, if asked for by hand.
         let converted = guardian.convert(&home.path().join(format!("{name}-before")), &["--until", "2"]);
         let whole = good.check(&["--until", "2"]).exits(0).verdict();
         assert_eq!(root(&converted.exits(0).verdict()), root(&whole), "{name}");
@@ -296,7 +297,7 @@ fn inspect_counts_what_the_programs_count() {
                 let known = layout(dialect).tables.iter().find(|known| known.prefix == first);
                 let known = known.expect("a table of the layout").name;
                 match table.get("kind") {
-                    // A module's own, as the configuration beside names its kind.
+                    // A module's own table, named by the kind in the configuration beside it.
                     Some(_) => assert!(
                         first == 0xFF && table["name"] != known && table["name"] != "unknown",
                         "{name}: {table}"

@@ -1,5 +1,5 @@
-//! The page that `fm-verify report` writes: it says what the audit says, needs nothing but itself, shows text as text,
-//! stays small, and is readable in a browser, on a phone, in the dark.
+//! The page that `fm-verify report` writes: it says what the audit says, is self-contained, shows text as
+//! text, stays small, and is readable in a browser, on a phone, in the dark.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,7 +28,7 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-/// What holds of every page.
+/// Checks what holds for every page.
 #[track_caller]
 fn check_page(html: &Path) -> String {
     let page = fs::read_to_string(html).expect("the page is text");
@@ -46,7 +46,7 @@ fn check_page(html: &Path) -> String {
     page
 }
 
-/// Every element that is opened is closed, in order.
+/// Checks that every element that is opened is closed, in order.
 #[track_caller]
 fn balanced(page: &str) {
     let mut open: Vec<&str> = Vec::new();
@@ -91,7 +91,7 @@ fn it_says_what_the_audit_says() {
         for guardian in ["peer-0", "peer-1", "peer-2", "peer-3"] {
             assert!(page.contains(&format!("<span class=\"name\">{guardian}</span>")), "{guardian}");
         }
-        // The same again gives the same page.
+        // A second run makes the same page.
         let again = home.path().join("again.html");
         report(&hbbft(name), ["--config", text(&keys)], &again, &[]).exits(exit);
         assert_eq!(fs::read_to_string(&again).expect("a page"), page);
@@ -99,7 +99,7 @@ fn it_says_what_the_audit_says() {
     }
 }
 
-/// An epoch that is not there is a gap in the timeline, and what is wrong is shown there and not at its neighbour.
+/// A missing epoch is a gap in the timeline, and its findings are shown there and not at its neighbour.
 #[test]
 fn a_hole_is_a_gap_in_the_timeline() {
     let home = tempfile::tempdir().expect("a directory");
@@ -267,7 +267,7 @@ fn nothing_is_overwritten_and_nothing_is_left() {
     assert!(run.stderr.contains("--html"), "{}", run.stderr);
 }
 
-/// What a browser makes of a page at this width: numbers that the page is asked for.
+/// Measures how a browser renders a page at this width.
 fn measured(browser: &Path, html: &Path, width: u32, dark: bool) -> Value {
     let page = fs::read_to_string(html).expect("a page");
     let more = "bars:document.querySelectorAll('rect.bar').length,\
@@ -289,7 +289,7 @@ fn a_browser_shows_it_wide_narrow_and_dark() {
         for width in [1280, 500] {
             let light = measured(&browser, &html, width, false);
             let number = |name: &str| light[name].as_u64().expect("a number");
-            // Nothing sticks out, at any width.
+            // Nothing overflows, at any width.
             assert!(number("scroll") <= number("inner"), "{name} {width}: {light}");
             assert!(number("right") <= number("inner"), "{name} {width}: {light}");
             assert!(number("thin") > 100 && number("tall") > 100, "{light}");

@@ -1,4 +1,5 @@
-//! What `fm-verify` says of signatures under migrated sessions: good ones, bad ones, too few, too many, unchecked.
+//! What `fm-verify` says of the signatures of migrated sessions: good ones, bad ones, too few, too many,
+//! unchecked.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ impl Sealed {
         Self { federation, dir }
     }
 
-    /// The findings, and the number of sealed sessions, of a copy in which the signatures of some sessions are changed.
+    /// Returns the findings, and the number of sealed sessions, of a copy in which the signatures of some
+    /// sessions are changed.
     fn with(&self, exit: i32, change: impl Fn(u64, &mut Signatures)) -> (Vec<(String, Option<u64>)>, u64) {
         let copy = self.federation.beside("copy");
         copy_dir(&self.dir, &copy);
@@ -76,14 +78,14 @@ fn damaged_seals() {
     assert_eq!(stranger, (vec![code(Code::SessionSignerUnknown, AT), code(Code::SessionUnsigned, AT)], 38));
     let two = sealed.with(1, at(|signatures| signatures.retain(|peer, _| *peer != 2)));
     assert_eq!(two, (vec![code(Code::SessionUnsigned, AT)], 38));
-    // Some sessions without any: that is not what sealing leaves.
+    // Some sessions without signatures: sealing never leaves that.
     let none = sealed.with(1, at(Signatures::clear));
     assert_eq!(none, (vec![code(Code::SessionUnsigned, AT)], 38));
     let all = sealed.with(0, |_, signatures| signatures.clear());
     assert_eq!(all, (vec![code(Code::SessionsUnsealed, None)], 0));
 }
 
-/// The signature of a session stands under the next one.
+/// The signature of a session is stored with the next one.
 #[test]
 fn signatures_of_another_session() {
     let sealed = Sealed::new();

@@ -1,5 +1,5 @@
-//! Federations of one, two and three guardians, where everybody has to sign; and keys that lack a guardian, or are another
-//! federation's.
+//! Federations of one, two and three guardians, in which everybody has to sign; and keys that lack a
+//! guardian, or are another federation's.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn audit(sessions: &Sessions, keys: &Path) -> Run {
     verify!(sessions.database(), "--keys", keys, "--json")
 }
 
-/// The keys of a federation, changed.
+/// Writes changed keys of a federation.
 fn keys(sessions: &Sessions, change: impl Fn(&mut Map<String, Value>)) -> std::path::PathBuf {
     let text = fs::read_to_string(sessions.beside("guardian/keys.json")).expect("there are keys");
     let mut keys: Map<String, Value> = serde_json::from_str(&text).expect("JSON");
@@ -40,7 +40,7 @@ fn up_to_three_guardians_all_sign() {
     }
 }
 
-/// Signatures cover the whole set of keys: with a key too few, those of every guardian fail.
+/// Signatures cover the whole set of keys: with one key too few, those of every guardian fail.
 #[test]
 fn keys_that_lack_a_guardian() {
     for guardians in [2, 3, 4] {
@@ -67,7 +67,7 @@ fn keys_of_another_federation() {
     }
 }
 
-/// One guardian under two numbers is no federation of two.
+/// One guardian under two numbers is not a federation of two.
 #[test]
 fn a_guardian_that_counts_twice_is_refused() {
     let sessions = federation(2, 1);

@@ -1,5 +1,5 @@
-//! Audits that go on where an earlier one ended: what was proven is not proven again, what has changed is found, and a
-//! file that is not what it should be is refused.
+//! Audits that continue where an earlier one ended: what was proven is not proven again, what has changed is
+//! found, and a file that is not what it should be is refused.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,7 +20,7 @@ fn audit(guardian: &Guardian, path: &Path, trust: &Path) -> Run {
     Run::of("fm-verify", &words)
 }
 
-/// How many sessions were known, and how many are now.
+/// Returns how many sessions were known, and how many are now.
 fn counts(run: &Run) -> (u64, u64) {
     let facts = &run.verdict()["trust_file"];
     let number = |name: &str| facts[name].as_u64().expect("a number");
@@ -52,7 +52,7 @@ fn real_histories_are_proven_once() {
         let second = audit(&guardian, &guardian.path, &trust).exits(0);
         assert_eq!(counts(&second), (proven, proven), "{}", guardian.name);
         assert_eq!(fs::read(&trust).expect("it is there"), text);
-        // The verdict is the same in all else.
+        // The verdict is otherwise the same.
         let mut verdict = second.verdict();
         verdict["trust_file"] = Value::Null;
         assert_eq!(verdict, plain.verdict(), "{}", guardian.name);
@@ -68,11 +68,11 @@ fn guardians_of_one_federation_share_what_is_proven() {
     let all = guardians("broadcast-v0.1.5", home.path());
     let (_, now) = counts(&audit(&all[0], &all[0].path, &trust).exits(0));
     for other in &all[1..] {
-        // Other signatures under the same sessions are checked, and the sessions are those that were proven.
+        // Other signatures of the same sessions are checked, and the sessions are those that were proven.
         let sessions = other.verify().exits(0).verdict()["sessions"].as_u64().expect("a number");
         let run = audit(other, &other.path, &trust);
         if sessions < now {
-            // One that stopped earlier has not all of what was proven.
+            // A history that ends earlier does not have all of what was proven.
             let found = codes(&run.exits(1).findings());
             assert_eq!(found, [("trusted-prefix-changed".to_owned(), Some(sessions))], "{}", other.name);
             continue;
@@ -97,7 +97,7 @@ fn a_longer_history_goes_on_and_a_shorter_one_is_found_out() {
     assert_eq!(fs::read(&trust).expect("a file"), before);
 }
 
-/// A copy with one block edited, and signed by these guardians.
+/// Makes a copy with one block edited and signed by these guardians.
 fn edited(
     good: &Sessions,
     at: u64,
@@ -121,7 +121,8 @@ fn a_proven_session_that_was_agreed_on_anew_is_named() {
     let (guardian, trust) = (good.guardian(), good.beside("trust.json"));
     audit(&guardian, &guardian.path, &trust).exits(0);
     for at in [2, 17, 39] {
-        // Guardians can sign another history, and everything in it holds: only a memory can tell.
+        // Guardians can sign another history in which everything holds: only a record of the earlier one
+        // shows it.
         let copy = edited(&good, at, &[0, 1, 2], |block| {
             let item = fm_tests::module_item_of_block(vec![7; 9]);
             block.items.push(item);
@@ -130,7 +131,7 @@ fn a_proven_session_that_was_agreed_on_anew_is_named() {
         let run = audit(&guardian, &copy, &trust).exits(1);
         assert_eq!(codes(&run.findings()), [("trusted-prefix-changed".to_owned(), Some(at))]);
         let (known, remembered) = counts(&run);
-        // What is behind it hangs in the air.
+        // Everything after it is no longer connected to what was proven.
         assert_eq!((known, remembered), (at, 40));
     }
 }
@@ -140,7 +141,7 @@ fn other_signatures_under_a_proven_session_are_checked() {
     let good = forged(40);
     let (guardian, trust) = (good.guardian(), good.beside("trust.json"));
     audit(&guardian, &guardian.path, &trust).exits(0);
-    // Every three of the four sign at some session, so two of these choices are other than the stored one.
+    // Every three of the four sign at some session, so two of these choices differ from the stored one.
     for signers in [&[0u16, 1, 3][..], &[1, 2, 3]] {
         let copy = edited(&good, 11, if signers[0] == 0 { &[0, 1, 3] } else { &[1, 2, 3] }, |_| {});
         let (known, remembered) = counts(&audit(&guardian, &copy, &trust).exits(0));
@@ -172,13 +173,13 @@ fn damage_of_a_proven_epoch_is_found() {
         let found = codes(&run.findings());
         assert!(found.contains(&(code.to_owned(), Some(at))), "{name}: {found:?}");
     }
-    // Nothing is remembered of what is not sound.
+    // Nothing is remembered of a history that is not sound.
     let other = home.path().join("other.json");
     verify!(hbbft("bad-a-swapped-signature"), "--config", keys, "--trust-file", other).exits(1);
     assert!(!other.exists() && !partial_of(&other).exists());
 }
 
-/// A trust file whose digest fits what it says.
+/// Returns a trust file whose digest fits its content.
 fn restated(file: &Value) -> String {
     let text = |name: &str| file[name].as_str().map_or_else(|| file[name].to_string(), str::to_owned);
     let names = ["format", "version", "era", "layout", "key_set", "sessions", "root", "salt"];
@@ -231,11 +232,11 @@ fn files_that_are_none() {
         assert_eq!(fs::read_to_string(&trust).expect("a file"), text, "it was written");
         assert_eq!((run.failure()["type"].as_str(), run.json().len()), (Some("failure"), 1));
     }
-    // A root that is not the one of the marks: somebody changed the file with care.
+    // A root that does not fit the marks: somebody changed the file with care.
     fs::write(&trust, restated(&with("root", json!("11".repeat(32))))).expect("a file");
     let run = audit(&guardian, &guardian.path, &trust).exits(1);
     assert_eq!(codes(&run.findings()), [("trusted-prefix-changed".to_owned(), None)]);
-    // Marks that are of nothing: at the first session.
+    // Marks that fit nothing: at the first session.
     fs::write(&trust, restated(&with("marks", json!("5a".repeat(16 * 9))))).expect("a file");
     let run = audit(&guardian, &guardian.path, &trust).exits(1);
     assert_eq!(codes(&run.findings()), [("trusted-prefix-changed".to_owned(), Some(0))]);
@@ -274,7 +275,7 @@ fn what_a_killed_run_leaves_is_no_harm() {
     fs::write(partial_of(&trust), &before[..before.len() / 3]).expect("a file");
     assert_eq!(counts(&audit(&guardian, &guardian.path, &trust).exits(0)), (12, 12));
     assert!(!partial_of(&trust).exists());
-    // Somebody's own file of that name is not ours to remove.
+    // A foreign file of that name is not ours to remove.
     fs::write(partial_of(&trust), "mine").expect("a file");
     let run = audit(&guardian, &guardian.path, &trust).exits(2);
     assert!(run.sentence().contains(".partial"), "{}", run.stderr);

@@ -1,5 +1,5 @@
-//! What signatures prove, and what they do not: histories that nobody signed, tips behind the last signature, and
-//! signatures that were taken away or spoilt.
+//! What signatures prove, and what they do not: histories that nobody signed, tips after the last signature,
+//! and signatures that were removed or spoilt.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,12 +11,12 @@ use fm_history::{Contribution, Epoch, EpochItem};
 use fm_tests::{Federation, codes, converted, migrate, partial_of, root, rows, verify};
 use serde_json::Value;
 
-/// A history in which every epoch but the tip is signed.
+/// Makes a history in which every epoch except the tip is signed.
 fn signed(epochs: u64, tip: u64) -> Federation {
     Federation::new(ForgeSpec { epochs, tip, items_per_epoch: 4, gap_every: 0, ..ForgeSpec::default() })
 }
 
-/// A copy of the database with each epoch as `edit` makes it; none drops the epoch.
+/// Copies the database with each epoch as `edit` makes it; none drops the epoch.
 fn with_epochs(federation: &Federation, name: &str, edit: impl Fn(Epoch) -> Option<Epoch>) -> PathBuf {
     let (copy, layout) = (federation.beside(name), federation.spec.layout);
     let change = |key: &[u8], value: &[u8]| {
@@ -30,7 +30,7 @@ fn with_epochs(federation: &Federation, name: &str, edit: impl Fn(Epoch) -> Opti
     copy
 }
 
-/// A copy without the signatures of some epochs.
+/// Makes a copy without the signatures of some epochs.
 fn without_signatures(federation: &Federation, name: &str, epochs: &'static [u64]) -> PathBuf {
     with_epochs(federation, name, |mut epoch| {
         epoch.signature = epoch.signature.filter(|_| !epochs.contains(&epoch.number));
@@ -38,19 +38,19 @@ fn without_signatures(federation: &Federation, name: &str, epochs: &'static [u64
     })
 }
 
-/// Each epoch's finding of a kind.
+/// Returns the epoch of each finding of a kind.
 fn places(findings: &[Value], wanted: &str) -> Vec<u64> {
     let found = codes(findings).into_iter().filter(|(code, _)| code == wanted);
     found.filter_map(|(_, epoch)| epoch).collect()
 }
 
-/// Lines of people's output that begin with a word.
+/// Returns the line of people's output that begins with a word.
 fn line<'a>(stdout: &'a str, word: &str) -> &'a str {
     let line = stdout.lines().find(|line| line.starts_with(word));
     line.unwrap_or_else(|| panic!("no line {word} in\n{stdout}"))
 }
 
-/// Every epoch, its hash, its link, the pointer and the index are right; no signature is anywhere.
+/// Every epoch, its hash, its link, the pointer and the index are right; there is no signature anywhere.
 #[test]
 fn a_history_without_any_signature_is_not_sound() {
     let federation = Federation::new(ForgeSpec { epochs: 6, tip: 6, ..ForgeSpec::default() });
@@ -69,8 +69,8 @@ fn a_history_without_any_signature_is_not_sound() {
     assert!(!target.exists() && !partial_of(&target).exists());
 }
 
-/// One signature is enough to prove what it covers; the tip behind it stays unproven and out of the root, and is said
-/// to be, whatever its length.
+/// One signature is enough to prove what it covers; the tip after it stays unproven and outside the root, and
+/// is reported as such, whatever its length.
 #[test]
 fn the_root_ends_where_the_signatures_do() {
     for tip in [1, 2, 4, 40] {
@@ -101,7 +101,7 @@ fn the_root_ends_where_the_signatures_do() {
         let warned = if tip > 1 { "; 1 warning(s)" } else { "" };
         let scope = expected.split("up to").nth(1).expect("how far it is proven");
         assert_eq!(line(&lenient, "verdict"), format!("verdict    SOUND up to{scope}{warned}"));
-        // A conversion goes through, ends at the last signed epoch, and says what it proves and what not.
+        // A conversion succeeds, ends at the last signed epoch, and says what it proves and what it does not.
         let check = migrate!("check", "--from", guardian, "--config", guardian).exits(0).stdout;
         assert_eq!(line(&check, "proven"), "proven     5 epochs: 5 signed, 0 covered by later signatures");
         assert!(
@@ -130,7 +130,7 @@ fn what_a_later_signature_covers_is_proven() {
     assert_eq!(line(&check, "proven"), expected);
 }
 
-/// A history that ends on a signed epoch has no tip to speak of.
+/// A history that ends on a signed epoch has no tip to report.
 #[test]
 fn without_a_tip_nothing_is_said_of_one() {
     let spec = ForgeSpec { epochs: 12, items_per_epoch: 0, gap_every: 0, ..ForgeSpec::default() };
@@ -149,7 +149,7 @@ fn without_a_tip_nothing_is_said_of_one() {
     assert!(!check.stdout.contains("not proven"), "{}", check.stdout);
 }
 
-/// Without keys nothing is proven, up to nowhere.
+/// Without keys, nothing is proven.
 #[test]
 fn without_keys_no_epoch_is_named_as_proven() {
     let federation = signed(6, 1);
@@ -157,7 +157,8 @@ fn without_keys_no_epoch_is_named_as_proven() {
     assert_eq!(verdict["proven_to"], Value::Null);
 }
 
-/// Whoever takes the newest signatures away does not choose where a conversion ends: the shares tell on him.
+/// A guardian who removes the newest signatures does not choose where a conversion ends: the shares reveal
+/// it.
 #[test]
 fn signatures_stripped_from_the_end_do_not_move_it() {
     let federation = signed(30, 1);
@@ -185,7 +186,7 @@ fn signatures_stripped_from_the_end_do_not_move_it() {
         assert_eq!(run.verdict()["verdict"], "refused");
         assert!(!target.exists() && !partial_of(&target).exists());
     }
-    // Said by hand it is where it ends, for this guardian as for every other.
+    // If the end is named by hand, a conversion ends there, for this guardian as for every other.
     let until = |from: &Path, name: &str| {
         let to = federation.beside(name);
         let run =
@@ -195,7 +196,8 @@ fn signatures_stripped_from_the_end_do_not_move_it() {
     assert_eq!(until(&stripped, "short"), until(&federation.guardian(), "honest"));
 }
 
-/// In the middle a lost signature changes nothing: the epoch is covered, and the root is that of all guardians.
+/// In the middle, a lost signature changes nothing: the epoch is covered, and the root is that of all
+/// guardians.
 #[test]
 fn a_signature_lost_in_the_middle_changes_no_root() {
     let federation = signed(30, 1);
@@ -217,7 +219,7 @@ fn too_few_shares_are_no_lost_signature() {
     assert_eq!(run.exits(0).verdict()["last"], 5);
 }
 
-/// A record made up of thousands of shares costs no more than one with a share of every guardian.
+/// A record with thousands of shares costs no more than one with a share of every guardian.
 #[test]
 fn a_flood_of_shares_is_not_looked_at() {
     let federation = signed(12, 2);
@@ -236,7 +238,7 @@ fn a_flood_of_shares_is_not_looked_at() {
     assert!(start.elapsed() < Duration::from_secs(60), "one check for each takes three minutes");
 }
 
-/// Spoilt signatures wherever an audit looks first do not pass for keys of another federation.
+/// Spoilt signatures wherever an audit looks first are not taken for keys of another federation.
 #[test]
 fn damage_at_the_first_places_looked_at_is_damage() {
     let federation = signed(98, 1);
@@ -253,7 +255,7 @@ fn damage_at_the_first_places_looked_at_is_damage() {
     assert!(!codes(&run.findings()).contains(&("wrong-keys".to_owned(), None)), "{}", run.stdout);
 }
 
-/// Where no signature holds, that is said first and once; everything else is still looked at.
+/// If no signature holds, that is reported first and once; everything else is still checked.
 #[test]
 fn signatures_that_all_fail_hide_no_other_damage() {
     let federation = signed(40, 1);

@@ -16,11 +16,11 @@ use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
 
 /// Make, prove and restore checkpoints and archives of a guardian's database.
 ///
-/// What a command reads from is never written. `create`, `prune`, `restore`, `undo` and `move` change the data directory that
-/// they are given; all others change nothing but the file that they make.
+/// What a command reads from is never written. `create`, `prune`, `restore`, `undo` and `move` change the
+/// data directory that is named; all others change nothing but the file that they make.
 ///
-/// Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look,
-/// 4 consistent but not proven for want of keys, 11 locked, 12 wrong password or key, 13 out of space, 130 interrupted.
+/// Exit status: 0 done, 1 findings or a difference, 2 bad usage, 3 could not look, 4 consistent but not
+/// proven for want of keys, 11 locked, 12 wrong password or key, 13 out of space, 130 interrupted.
 #[derive(Parser)]
 #[command(name = "fm-checkpoint")]
 pub(crate) struct Arguments {
@@ -50,11 +50,12 @@ pub(crate) enum Command {
     Cat(CatArgs),
     /// Write a damaged archive whole again, with what other copies of it hold.
     Repair(RepairArgs),
-    /// Compare several guardians' databases, checkpoints and archives: who is together, who is off, since when.
+    /// Compare several guardians' databases, checkpoints and archives: which of them agree, which differ, and
+    /// since when.
     Compare(CompareArgs),
     /// Put a proven checkpoint or archive in the place of a guardian's database, and keep the old one.
     Restore(RestoreArgs),
-    /// Say where a restore stands, and what to do next.
+    /// Say how far a restore is, and what to do next.
     Status(StatusArgs),
     /// Take a restore back: the old database takes its place again, and the restored one is kept.
     Undo(UndoArgs),
@@ -72,13 +73,13 @@ pub(crate) struct JsonArgs {
     pub(crate) json: bool,
 }
 
-/// What an archive can hold, by name.
+/// Returns the parser of what an archive can hold, by name.
 fn profile() -> impl TypedValueParser<Value = Profile> {
     const PROFILES: Names = Names::new(|| Profile::ALL.map(Profile::name).to_vec());
     PROFILES.try_map(|name| name.parse::<Profile>())
 }
 
-/// The layout, where it cannot be told from the records.
+/// The layout, for records that do not show it.
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
     /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
@@ -212,7 +213,7 @@ pub(crate) struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// The location, with the keys.
+    /// Adds the keys to the location.
     pub(crate) fn at(&self, location: &Location) -> Result<Location, Failure> {
         let texts =
             self.identity.iter().map(|path| fm_cli::read_text(path)).collect::<Result<Vec<_>, _>>()?;
@@ -288,7 +289,7 @@ pub(crate) struct KindArgs {
 }
 
 impl KindArgs {
-    /// The kinds that it names; none without one.
+    /// Returns the kinds that the configuration names; empty without one.
     pub(crate) fn kinds(&self) -> Result<BTreeMap<u16, String>, Failure> {
         let keys = KeyArgs { config: self.config.clone(), keys: None }.load()?;
         Ok(keys.and_then(|keys| keys.config).map(|config| config.modules).unwrap_or_default())

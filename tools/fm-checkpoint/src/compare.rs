@@ -25,7 +25,7 @@ struct SourceLine<'a> {
     hole: Option<u64>,
     group: Option<usize>,
     off_since: Option<u64>,
-    /// Of the server's tables ("server") and of every module, where the database says it.
+    /// Versions of the server's tables ("server") and of every module, where the database says them.
     database_versions: BTreeMap<String, u64>,
 }
 
@@ -96,8 +96,8 @@ pub(crate) fn run(arguments: &CompareArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The kinds of the modules: as the configuration says that was named, or else those beside the sources, if they are of one
-/// mind.
+/// Returns the kinds of the modules: those of the named configuration, or else those beside the sources, if
+/// these agree.
 fn kinds(arguments: &CompareArgs) -> Result<BTreeMap<u16, String>, Failure> {
     let keys = KeyArgs { config: arguments.config.clone(), keys: None };
     let modules_of = |keys: fm_cli::PinnedKeys| Some((keys.path, keys.config?.modules));
@@ -146,12 +146,12 @@ fn database_versions(modules: &Modules) -> BTreeMap<String, u64> {
     server.into_iter().chain(each).collect()
 }
 
-/// The kind of a module, if the configuration says it.
+/// Returns the kind of a module, if the configuration says it.
 pub(crate) fn kind_of(comparison: &Comparison, module: u16) -> Option<&str> {
     comparison.modules.first()?.modules.get(&module)?.kind.as_deref()
 }
 
-/// The root that all of the first group share at the common end.
+/// Returns the root that all of the first group share at the common end.
 pub(crate) fn common_root(comparison: &Comparison) -> Option<String> {
     let first = *comparison.groups.first()?.first()?;
     comparison.states[first].common_root.map(|root| root.to_string())
@@ -161,7 +161,7 @@ fn group_of(comparison: &Comparison, number: usize) -> Option<usize> {
     comparison.groups.iter().position(|group| group.contains(&number))
 }
 
-/// Without a majority nobody is known to be off.
+/// Without a majority, nobody is known to differ.
 fn off_since(comparison: &Comparison, number: usize) -> Option<u64> {
     comparison.majority?;
     comparison.off.iter().find(|(off, _)| *off == number).map(|(_, since)| *since)

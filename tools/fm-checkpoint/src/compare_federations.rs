@@ -1,7 +1,8 @@
-//! Of which federation each of the compared sources is.
+//! The federation of each compared source.
 //!
-//! Invariant: nothing is guessed. A federation is what the header of an archive or the configuration beside a database
-//! says; sources that have a session in common and do not part are of one federation, whatever is said of them.
+//! Invariant: nothing is guessed. A federation is what the header of an archive or the configuration beside a
+//! database says. Sources that have a session in common and do not diverge are of one federation, whatever is
+//! said of them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use fm_cli::{PinnedKeys, config_around, load_keys_of};
 
 use crate::args::CompareArgs;
 
-/// SHA-256 over a map without entries: what earlier programs took for the id of every federation over iroh.
+/// SHA-256 over a map without entries, which earlier programs took for the id of every federation over iroh.
 const NO_ADDRESSES: &str = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d";
 
 /// The federations of the sources, as far as they are known.
@@ -20,7 +21,7 @@ pub(crate) struct Federations {
 }
 
 impl Federations {
-    /// Looks for them.
+    /// Looks for the federations of the sources.
     pub(crate) fn of(arguments: &CompareArgs, states: &[State], comparison: &Comparison) -> Self {
         let of_directory =
             |path| load_keys_of(&config_around(path)?).ok().as_ref().and_then(PinnedKeys::federation);
@@ -36,17 +37,17 @@ impl Federations {
         Self { ids: ids.collect(), is_one_history }
     }
 
-    /// That of a source, in hex, if it is known.
+    /// Returns the federation of a source, in hex, if it is known.
     pub(crate) fn of_source(&self, number: usize) -> Option<&str> {
         self.ids.get(number)?.as_deref()
     }
 
-    /// Whether at least two of the sources are of different federations.
+    /// Checks whether at least two of the sources are of different federations.
     pub(crate) fn are_several(&self) -> bool {
         !self.is_one_history && self.groups().len() > 1
     }
 
-    /// The sources of each federation, by its id.
+    /// Returns the sources of each federation, by its id.
     pub(crate) fn groups(&self) -> BTreeMap<&str, Vec<usize>> {
         let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (number, id) in self.ids.iter().enumerate() {

@@ -63,13 +63,13 @@ pub(crate) fn print(
         }
         (None, _) => format!("verdict    EQUAL: the {all} histories are one, as far as each goes"),
         (Some(session), Some(group)) => format!(
-            "verdict    DIFFERENT from session {} on; {} of {all} are together",
+            "verdict    DIFFERENT from session {} on; {} of {all} agree",
             group_digits(session),
             comparison.groups[group].len()
         ),
         (Some(session), None) => {
             format!(
-                "verdict    DIFFERENT from session {} on, and no majority: which of the {all} is off is not known; \
+                "verdict    DIFFERENT from session {} on, and no majority: which of the {all} differs is not known; \
                  `fm-verify` says which of them the guardians signed",
                 group_digits(session)
             )
@@ -83,7 +83,7 @@ fn shown(compared: &Compared) -> String {
         0 => String::new(),
         pending => format!(", {} items of the open session", group_digits(pending)),
     };
-    // The root of all that it has, which `last` says.
+    // The root of all sessions of the source, up to `last`.
     let root = compared
         .history_root
         .map_or("no root: a session is missing or hidden".to_owned(), |root| format!("root {root}"));
@@ -94,7 +94,7 @@ fn numbers(group: &[usize]) -> String {
     group.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Which versions of the database they have, before anything of it is compared.
+/// Prints the database versions of the sources, before any comparison.
 fn print_versions(comparison: &Comparison, output: &mut Output) -> Result<(), Failure> {
     let mut versions: BTreeMap<Option<u16>, Vec<Option<u64>>> = BTreeMap::new();
     let all = comparison.modules.len();

@@ -7,9 +7,9 @@ use fm_cli::{Exit, Failure, warn};
 use fm_config::GuardianFiles;
 use fm_restore::RestoreError;
 
-/// Refuses a configuration in clear, and one whose name is taken, before any work is done.
+/// Refuses, before any work, a configuration in clear, and one whose name is taken.
 ///
-/// What is there beside an archive that is there as well is of an earlier run of the same command.
+/// If a configuration and its archive both exist, they are of an earlier run of the same command.
 pub(crate) fn check(
     config: Option<&Location>,
     archive: &Location,
@@ -31,20 +31,20 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// What is to be said of secrets of the guardian, whose directories or backup these are, that every user of the system may
-/// read. What is not there, or cannot be looked at, is told by whoever reads it.
+/// Returns warnings about secrets of the guardian with these directories or this backup that every user of
+/// the system may read. What is missing or cannot be looked at is left out; reading it reports that.
 pub(crate) fn exposed(places: &[&Path]) -> Vec<String> {
-    // An encrypted backup has nothing in clear.
+    // An encrypted backup holds nothing in clear.
     let places = places.iter().filter(|place| GuardianFiles::is_one(place));
     places.filter_map(|place| GuardianFiles::open(place).and_then(|files| files.exposed()).ok()?).collect()
 }
 
-/// Says that.
+/// Prints these warnings.
 pub(crate) fn say(exposed: &[String]) {
     exposed.iter().for_each(|said| warn("fm-checkpoint", said));
 }
 
-/// Writes it, if it is not there from an earlier run; a line that says so.
+/// Writes the configuration unless an earlier run did, and returns a line that says so.
 pub(crate) fn write(
     config: Option<&Location>,
     directories: &[&Path],

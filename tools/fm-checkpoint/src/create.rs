@@ -1,4 +1,4 @@
-//! `create`: of a stopped guardian by copying, of a running `fm-node` by asking it.
+//! `create`: copies the database of a stopped guardian, or asks a running `fm-node`.
 
 use fm_backup::Created;
 use fm_cli::{

@@ -1,6 +1,7 @@
-//! `create` while the guardian runs: `fm-node` makes the checkpoint, and what it made is opened and audited here.
+//! `create` while the guardian runs: `fm-node` makes the checkpoint, and this program opens and audits it.
 //!
-//! Invariant: what the node says that it made is looked at only where its checkpoints are.
+//! Invariant: the program looks for the checkpoint that the node names only where that node's checkpoints
+//! are.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,11 +16,11 @@ use serde_json::Value;
 
 use crate::args::CreateArgs;
 
-/// A large database is flushed to the disk first.
+/// Long enough to flush a large database to the disk first.
 const PATIENCE: Duration = Duration::from_secs(300);
 const PROBE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Lets the running guardian make a checkpoint. `locked` is told where no `fm-node` answers.
+/// Lets the running guardian make a checkpoint. Returns `locked` if no `fm-node` answers.
 pub(crate) fn ask_node(
     arguments: &CreateArgs,
     keys: Option<&PinnedKeys>,
@@ -56,7 +57,7 @@ pub(crate) fn ask_node(
     Ok(Created { path, survey, owner_lacking: None })
 }
 
-/// Why the guardian gave no answer.
+/// The reason why the guardian gave no answer.
 enum Asking {
     Waiting(std::io::Error),
     Client(ClientError),
@@ -70,14 +71,14 @@ fn is_not_authenticated(error: &ClientError) -> bool {
     matches!(error, ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED)
 }
 
-/// The checkpoint by its name: a node in a container may have its directory elsewhere.
+/// Finds the checkpoint by its name: a node in a container may see its directory under another path.
 fn checkpoint_in(directory: &Path, answer: &Value) -> Option<PathBuf> {
     let name = Path::new(answer["path"].as_str()?).file_name()?;
     let path = directory.join(CHECKPOINTS_NAME).join(name);
     path.is_dir().then_some(path)
 }
 
-/// Whether an `fm-node` answers: a server of another kind makes no checkpoints on demand.
+/// Checks whether an `fm-node` answers: other servers make no checkpoints on demand.
 fn is_node(guardian: &Guardian) -> Result<bool, Failure> {
     let asked = wait_for(guardian.ask("fedimintd_version", None, &Value::Null, PROBE_PATIENCE));
     let version = asked.map_err(cannot_wait)?;

@@ -88,7 +88,8 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Where the guardian's secret files may lie: beside the database, or two directories above a checkpoint.
+/// Returns the directory where the guardian's secret files may lie: beside the database, or two directories
+/// above a checkpoint.
 fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
     if state.metadata().is_some() {
         return None;

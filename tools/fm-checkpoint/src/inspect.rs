@@ -1,4 +1,4 @@
-//! `inspect`: what an archive says that it holds, and on request its tables, counted.
+//! `inspect`: what an archive says that it holds, and, if asked, its tables with their counts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ struct Inspected<'a> {
     counted: Option<Counted>,
 }
 
-/// What is known only once all of it was read.
+/// Facts that are known only after the whole archive was read.
 #[derive(Serialize)]
 struct Counted {
     modules: Vec<ModuleLine>,
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &InspectArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Counts the records by table, as the layout in the header has them.
+/// Counts the records by table, according to the layout in the header.
 fn count(archive: &ArchiveSource, arguments: &InspectArgs) -> Result<Counted, Failure> {
     let name = archive.metadata("layout").unwrap_or_default();
     let Some(layout) = Layout::by_name(&name) else {

@@ -48,7 +48,7 @@ struct ListVerdict {
     unknown: usize,
 }
 
-/// What going back from the database in use to another state would lose.
+/// What would be lost by replacing the database in use with another state.
 struct Loss {
     sessions: u64,
     pending: u64,
@@ -58,7 +58,7 @@ fn loss(listed: &Listed, current: Option<&Found>) -> Option<Loss> {
     let (found, current) = (listed.found.as_ref()?, current?);
     let (last, current_last) = (found.last, current.last?);
     let sessions = current_last.saturating_sub(last.unwrap_or(0)) + u64::from(last.is_none());
-    // Items of another session than the open one are not those that are lost.
+    // Accepted items of a session other than the open one are not lost.
     let kept = if sessions == 0 { found.pending } else { 0 };
     Some(Loss { sessions, pending: current.pending.saturating_sub(kept) })
 }
@@ -110,8 +110,8 @@ pub(crate) fn run(arguments: &ListArgs) -> Result<Exit, Failure> {
     Ok(worst(listed.iter().map(|listed| &listed.standing)))
 }
 
-/// The exit status for what was looked at: bad ones first, then what could not be looked at. That a process works on one is
-/// no fault of it.
+/// Returns the exit status for a list: bad states first, then those that could not be looked at. A state that
+/// another process works on is not at fault.
 fn worst<'a>(all: impl Iterator<Item = &'a Standing>) -> Exit {
     let exits = all.map(|standing| match standing {
         Standing::Good | Standing::Empty | Standing::InUse(_) => Exit::Done,
@@ -202,7 +202,7 @@ fn print(output: &mut Output, listed: &Listed, has_keys: bool, loss: Option<&Los
     Ok(())
 }
 
-/// A standing that is not good, in a word.
+/// Returns a short word for a standing that is not good.
 pub(crate) fn shown(standing: &Standing) -> &'static str {
     match standing {
         Standing::Good => "good",

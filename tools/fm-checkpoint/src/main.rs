@@ -1,4 +1,4 @@
-//! `fm-checkpoint`: checkpoints and archives of a guardian's database, and the way back.
+//! `fm-checkpoint`: checkpoints and archives of a guardian's database, and restoring from them.
 
 mod args;
 mod compare;
@@ -34,10 +34,10 @@ use std::process::ExitCode;
 use crate::args::{Arguments, Command};
 use crate::guide::GUIDE;
 
-/// How the program names itself in what it writes.
+/// The program's name in what it writes.
 const TOOL: &str = concat!("fm-checkpoint ", env!("CARGO_PKG_VERSION"));
 
-/// Rows are read on one thread and dropped on another, which fragments the system's allocator.
+/// One thread reads rows and another drops them, which fragments the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

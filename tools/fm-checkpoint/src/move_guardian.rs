@@ -73,7 +73,7 @@ fn move_away(arguments: &MoveArgs, output: &mut Output) -> Result<Exit, Failure>
         tool: crate::TOOL,
     };
     let plan = job.plan(&dir, control).map_err(|error| naming_keys(error, &arguments.keys, &keys))?;
-    // They go where nobody else reads them; what could be read until now may be known.
+    // The secrets go where nobody else reads them, but those that could be read until now may be known.
     let exposed = configuration::exposed(&[dir.path()]);
     if !arguments.json {
         print_plan(output, &dir, &plan)?;
@@ -99,7 +99,7 @@ fn move_away(arguments: &MoveArgs, output: &mut Output) -> Result<Exit, Failure>
 fn print_plan(output: &mut Output, dir: &DataDir, plan: &MovePlan) -> Result<(), Failure> {
     let marker = &plan.marker;
     if plan.is_begun {
-        return output.line(&format!("going on from the step {:?}", marker.step.name()));
+        return output.line(&format!("continuing from the step {:?}", marker.step.name()));
     }
     output.line(&format!(
         "move       guardian {}, sessions 0 to {}, out of {}",
@@ -198,7 +198,7 @@ fn conclude(
     Ok(Exit::Done)
 }
 
-/// What remains to be done, in order.
+/// Returns what remains to be done, in order.
 fn next_steps(arguments: &MoveArgs, dir: &DataDir, keys: &PinnedKeys, marker: &Moved) -> Vec<String> {
     let identity = if arguments.recipient.is_empty() { "" } else { " --identity KEYFILE" };
     let archive = quoted(&marker.archive);

@@ -19,7 +19,7 @@ struct MovedLine<'a> {
     sealed: PathBuf,
 }
 
-/// Of a guardian that was moved away, or is on its way.
+/// Prints the status of a guardian that was moved away, or whose move is not finished.
 pub(crate) fn run(arguments: &StatusArgs, dir: &DataDir, moved: &Moved) -> Result<Exit, Failure> {
     let (verdict, next) = match moved.step {
         MovedStep::Moved => (

@@ -1,4 +1,4 @@
-//! Where archives and databases are, as a command line names them.
+//! Locations of archives and databases, as a command line names them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use fm_backup::Location;
 use fm_cli::{Exit, Failure, moved_from};
 use fm_object::{Address, ObjectError, Settings};
 
-/// A path, `file://…` or `s3://bucket/key`.
+/// Returns the parser of a location: a path, `file://…` or `s3://bucket/key`.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Location> {
     PlaceParser
 }
@@ -35,11 +35,11 @@ impl TypedValueParser for PlaceParser {
     }
 }
 
-/// Why there is no such place.
+/// The reason why a value is not a location.
 enum Wrong {
-    /// The value itself.
+    /// The value itself is wrong.
     Value(String),
-    /// A variable or a file that says how a store is reached.
+    /// A variable or a file that configures the access to a store is wrong.
     Surroundings(String),
 }
 
@@ -63,7 +63,8 @@ fn location(text: OsString) -> Result<Location, Wrong> {
 }
 
 fn in_store(address: Result<Address, ObjectError>) -> Result<Location, ObjectError> {
-    // What is no text is refused by its name when the settings are checked, if it is one of them.
+    // A value that is not text is refused with its variable's name when the settings are checked, if it is
+    // one of them.
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     fm_object::location(&address?, &Settings::new(variables)?)
@@ -84,7 +85,8 @@ pub(crate) fn check_archive(location: &Location) -> Result<(), Failure> {
     ))
 }
 
-/// As [`fm_cli::check_target`]; objects lie in no directory, and only their names can collide.
+/// Checks a target as [`fm_cli::check_target`] does. Objects do not lie in directories; only their names can
+/// collide.
 pub(crate) fn check_target(target: &Location, source: &Location) -> Result<(), Failure> {
     match (target.is_remote(), source.is_remote()) {
         (false, _) => fm_cli::check_target(target.path(), source.path()),

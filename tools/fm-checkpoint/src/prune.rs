@@ -89,14 +89,14 @@ pub(crate) fn run(arguments: &PruneArgs) -> Result<Exit, Failure> {
         output.line(&format!("{removes}  {} (left unfinished by a run that was killed)", path.display()))?;
     }
     if let Some(path) = &pruned.last_good {
-        output.line(&format!("{} is the last good one, and stays against the rule", path.display()))?;
+        output.line(&format!("{} is the last good one, and is kept despite the rule", path.display()))?;
     }
     if let Some(reason) = reason {
-        let nothing = if arguments.dry_run { "nothing would go" } else { "nothing was removed" };
+        let nothing = if arguments.dry_run { "nothing would be removed" } else { "nothing was removed" };
         output.line(&format!("none is known to be good, so {nothing}: {reason}"))?;
     }
     if !pruned.is_satisfied {
-        output.line("there is less space than asked for, and nothing more that may go")?;
+        output.line("there is less space than asked for, and nothing more may be removed")?;
     }
     of_failed(&pruned.failed, arguments.dry_run).map_or(Ok(exit), Err)
 }
@@ -108,7 +108,7 @@ impl FailedLine {
     }
 }
 
-/// The failure where something could not be removed: of the first such, and how many more there are.
+/// Returns the failure for states that could not be removed: the first one, and how many more there are.
 fn of_failed(failed: &[(PathBuf, StoreError)], dry_run: bool) -> Option<Failure> {
     let ((_, error), more) = failed.split_first()?;
     let failure = Failure::from_error(Exit::CannotLook, error).or_hint(match error {
@@ -125,7 +125,7 @@ fn of_failed(failed: &[(PathBuf, StoreError)], dry_run: bool) -> Option<Failure>
     Some(Failure { message, ..failure })
 }
 
-/// The exit status: where nothing is good it says why, and what may change by itself comes first.
+/// Returns the exit status. If no state is good, it says why; a reason that may pass by itself comes first.
 fn exit_of(pruned: &Pruned) -> Exit {
     let any = |is: &dyn Fn(&Standing) -> bool| pruned.kept.iter().any(|listed| is(&listed.standing));
     if !pruned.none_good {
@@ -144,7 +144,7 @@ fn exit_of(pruned: &Pruned) -> Exit {
     }
 }
 
-/// Why none is good: of the newest.
+/// Says why no state is good: the reason of the newest.
 fn why_none(pruned: &Pruned) -> String {
     let first = pruned.kept.iter().find(|listed| !listed.is_good());
     let of = |listed: &Listed| {

@@ -1,4 +1,4 @@
-//! Ages, sizes and keys as they are written on a command line.
+//! Ages, sizes and keys on a command line.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub(crate) fn age(text: &str) -> Result<Duration, String> {
     scaled(text, &units).map(Duration::from_secs).ok_or_else(|| "no age like 12h, 7d or 4w".to_owned())
 }
 
-/// A number of bytes for people.
+/// Formats a number of bytes for people.
 pub(crate) fn shown_bytes(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
@@ -35,7 +35,7 @@ pub(crate) fn shown_bytes(bytes: u64) -> String {
     }
 }
 
-/// An age for people: its two largest parts.
+/// Formats an age for people: its two largest parts.
 pub(crate) fn shown_age(age: Duration) -> String {
     let seconds = age.as_secs();
     let parts = [

@@ -18,7 +18,7 @@ struct RecordLine {
     r#type: &'static str,
     key: String,
     value: String,
-    /// The table that it is in; of a module, by the module's kind where it is known.
+    /// The table of the record; a module's table is named by the module's kind if that is known.
     table: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     module: Option<u16>,
@@ -62,8 +62,8 @@ impl RecordLine {
     }
 }
 
-/// What tables are called. Those of modules depend on their database versions, which are elsewhere in an archive: they are
-/// looked up for the first row of a module.
+/// The names of tables. A module's tables depend on the version of its database, which is elsewhere in an
+/// archive and is looked up for the first row of a module.
 struct Names<'a> {
     state: &'a State,
     kinds: BTreeMap<u16, String>,

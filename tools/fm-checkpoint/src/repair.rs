@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::args::RepairArgs;
 use crate::place::check_target;
 
-/// Damaged frames printed for people; the rest is counted.
+/// The number of damaged frames printed for people; the rest are only counted.
 const MOST_PRINTED: usize = 100;
 
 #[derive(Serialize)]

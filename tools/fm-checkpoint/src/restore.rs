@@ -17,7 +17,7 @@ use crate::configuration::{exposed, say as say_exposed};
 use crate::restore_args::RestoreArgs;
 use crate::restore_plan::{PlanLine, print_plan};
 
-/// What stands for the newest good checkpoint.
+/// The word for the newest good checkpoint.
 const LATEST: &str = "latest";
 
 #[derive(Serialize)]
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &RestoreArgs) -> Result<Exit, Failure> {
     or_refused(restored, arguments.json, &mut output)
 }
 
-/// Passes a result on; a failure is the last line of the NDJSON as well.
+/// Passes a result on. With `--json`, a failure is also printed as the last line of the NDJSON.
 pub(crate) fn or_refused<T>(
     result: Result<T, Failure>,
     json: bool,
@@ -57,7 +57,7 @@ pub(crate) fn or_refused<T>(
     })
 }
 
-/// The keys that the user named, or those of the data directory.
+/// Reads the keys that the user named, or those of the data directory.
 pub(crate) fn keys_of(arguments: &KeyArgs, data_dir: &Path) -> Result<PinnedKeys, Failure> {
     if let Some(keys) = arguments.load()? {
         return Ok(keys);
@@ -70,7 +70,7 @@ pub(crate) fn keys_of(arguments: &KeyArgs, data_dir: &Path) -> Result<PinnedKeys
     Ok(PinnedKeys { is_found: true, ..keys.ok_or_else(none)? })
 }
 
-/// A failure; where the keys prove nothing, it says which these are and who named them.
+/// Creates a failure; if the keys prove nothing, it says which these are and who named them.
 pub(crate) fn naming_keys(error: RestoreError, arguments: &KeyArgs, keys: &PinnedKeys) -> Failure {
     let is_of_keys = matches!(error, RestoreError::WrongKeys { .. });
     let failure = Failure::from(error);
@@ -119,7 +119,7 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
             return Err(unfinished(&journal));
         }
         Some(journal) if !arguments.dry_run => {
-            say(arguments.json, output, &format!("going on from the step {:?}", journal.step.name()))?;
+            say(arguments.json, output, &format!("continuing from the step {:?}", journal.step.name()))?;
             restore.resume(&dir, journal, control)?
         }
         _ => {
@@ -145,7 +145,8 @@ fn restore(arguments: &RestoreArgs, output: &mut Output) -> Result<Exit, Failure
     conclude(arguments, &dir, &journal, output)
 }
 
-/// A path is remembered as it is wherever the same command is given again.
+/// Returns what to restore. A path is kept in a form that holds in any working directory, for the same
+/// command given again.
 fn chosen(
     arguments: &RestoreArgs,
     dir: &DataDir,
@@ -160,7 +161,7 @@ fn chosen(
             Ok(Chosen::checkpoint(name.unwrap_or_default())?)
         }
         (Some(name), _) => match number(name) {
-            // As numbers are shown: no server gives such a name, though somebody may have.
+            // Numbers are shown with commas; no server makes such a name, but a person may have.
             Ok(session) if name.contains(',') && dir.checkpoint(name).symlink_metadata().is_err() => {
                 Ok(Chosen::checkpoint(&session.to_string())?)
             }
@@ -209,18 +210,18 @@ fn planned(arguments: &RestoreArgs, line: &PlanLine<'_>, output: &mut Output) ->
     Ok(Exit::Done)
 }
 
-/// Lets the user type a number; anything else ends the program with nothing changed.
+/// Asks the user to type a number; any other input ends the program with nothing changed.
 pub(crate) fn confirm(yes: bool, number: u64, what: &str) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
     let nothing = |message: &str| {
-        Failure::new(Exit::Usage, message).hint("nothing was changed; --yes goes on without asking")
+        Failure::new(Exit::Usage, message).hint("nothing was changed; --yes continues without asking")
     };
     if !io::stdin().is_terminal() {
         return Err(nothing("not confirmed, and there is no terminal to ask at"));
     }
-    eprint!("Type {number} ({what}) to go on: ");
+    eprint!("Type {number} ({what}) to continue: ");
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
     if fm_cli::number(answer.trim()) == Ok(number) { Ok(()) } else { Err(nothing("not confirmed")) }

@@ -30,7 +30,7 @@ pub(crate) struct RestoreArgs {
     pub(crate) base: Option<Location>,
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
-    /// Restore an archive that says to be another guardian's, or does not say whose it is.
+    /// Restore an archive that claims to be another guardian's, or does not say whose it is.
     #[arg(long, env = "FM_ACCEPT_OTHER_GUARDIAN", value_parser = FalseyValueParser::new())]
     pub(crate) accept_other_guardian: bool,
     /// Another guardian's archive, checkpoint or database, to agree with; may be given several times.
@@ -43,7 +43,8 @@ pub(crate) struct RestoreArgs {
     /// session count of the other guardians, and 1 more.
     #[arg(long, value_name = "SESSION", env = "FM_GUARD_UNTIL", value_parser = number)]
     pub(crate) guard_until: Option<u64>,
-    /// Lose for ever what the plan says is lost: needed where no other guardian has it, in a federation of one.
+    /// Accept the permanent loss of what the plan lists as lost. Needed in a federation of one, where no
+    /// other guardian has it.
     #[arg(long, env = "FM_ACCEPT_PERMANENT_LOSS", value_parser = FalseyValueParser::new())]
     pub(crate) accept_permanent_loss: bool,
     /// Read the guardian's password from this file. With --backup: to check private keys that are encrypted; without it they
@@ -79,7 +80,7 @@ pub(crate) struct UndoArgs {
     /// Keys; those of the data directory if none are named.
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
-    /// Take it back although the node has written to the restored database since.
+    /// Undo the restore although the node has written to the restored database since.
     #[arg(long, env = "FM_DISCARD_WRITTEN", value_parser = FalseyValueParser::new())]
     pub(crate) discard_written: bool,
     /// As for restore, of the database that is taken back.

@@ -26,7 +26,7 @@ pub(crate) struct PlanLine<'a> {
     pub(crate) permanent_loss: Option<String>,
     pub(crate) guard_until: Option<u64>,
     guard_at_least: Option<u64>,
-    /// Whether the guard that the user named does not do; why is said after the plan.
+    /// Whether the guard that the user named is not enough; the reason is printed after the plan.
     #[serde(skip)]
     guard_refused: bool,
     evidence: &'a str,
@@ -34,7 +34,7 @@ pub(crate) struct PlanLine<'a> {
     free: u64,
 }
 
-/// Sessions of three minutes, as servers are set up.
+/// Sessions a day at three minutes each, as servers are configured.
 const SESSIONS_A_DAY: u64 = 480;
 
 #[derive(Serialize)]
@@ -62,7 +62,7 @@ struct OldLine<'a> {
 }
 
 impl OldLine<'_> {
-    /// Whether nothing of the old database could be compared with what is restored.
+    /// Checks whether nothing of the old database could be compared with the restored state.
     fn says_nothing(&self) -> bool {
         matches!(self.condition, "missing" | "unreadable")
     }
@@ -204,9 +204,7 @@ pub(crate) fn print_plan(output: &mut Output, plan: &PlanLine<'_>) -> Result<(),
     print_lost(output, plan)?;
     print_equivocation(output, plan)?;
     if let Some(loss) = &plan.permanent_loss {
-        output.line(&format!(
-            "FOR EVER   this federation has one guardian, so that nobody can give again: {loss}"
-        ))?;
+        output.line(&format!("FOR EVER   this federation has one guardian, so nobody else has {loss}"))?;
     } else if plan.alone && plan.old.condition == "missing" {
         output.line(
             "FOR EVER   this federation has one guardian, and there is no old database: whatever came after the restored \
@@ -307,7 +305,7 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
     print_double_spends(output, plan)
 }
 
-/// The old database's open session: what was accepted in it is in no session that anybody signed.
+/// Prints the old database's open session: items accepted in it are in no session that anybody signed.
 fn print_pending(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
     let open = group_digits(plan.old.last.map_or(0, |last| last.saturating_add(1)));
     let pending = &plan.pending;
@@ -389,14 +387,15 @@ fn print_equivocation(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Fa
     far_guard(plan).into_iter().try_for_each(|far| output.line(&format!("           {far}")))
 }
 
-/// What a guard that ends far beyond all that is known means: a number with a digit too many keeps a guardian still for years.
+/// Explains a guard that ends far beyond all known sessions: a number with one digit too many keeps a
+/// guardian silent for years.
 fn far_guard(plan: &PlanLine<'_>) -> Option<String> {
     let known = plan.old.last.unwrap_or(0).max(plan.last);
     let beyond = plan.guard_until?.checked_sub(known).filter(|beyond| *beyond >= SESSIONS_A_DAY)?;
     let (sessions, days) = (group_digits(beyond), group_digits(beyond / SESSIONS_A_DAY));
     Some(format!(
         "that is {sessions} sessions beyond session {}, the newest one known here: at three minutes a session this guardian \
-         keeps still for {days} day(s)",
+         stays silent for {days} day(s)",
         group_digits(known)
     ))
 }

@@ -83,14 +83,14 @@ fn next(status: &Status) -> String {
     .to_owned()
 }
 
-/// What is left to do once a restore is finished.
+/// Returns what remains to be done after a restore is finished.
 fn after_restore(status: &Status) -> String {
     let Some(guard) = &status.guard else { return "nothing: no guard is in place".to_owned() };
     let until = group_digits(guard.until_session);
     let server = format!("fedimintd when the others have finished session {until}");
     match &status.reached {
         Some(Reached::Sessions(finished)) if *finished > guard.until_session => {
-            format!("nothing: session {until} is finished, the guard keeps nothing back any more")
+            format!("nothing: session {until} is finished, the guard has no effect any more")
         }
         Some(Reached::Running) => {
             format!(
@@ -98,7 +98,7 @@ fn after_restore(status: &Status) -> String {
             )
         }
         Some(Reached::Unknown(why)) => {
-            format!("start fm-node now, or {server}; how far the database is cannot be told: {why}")
+            format!("start fm-node now, or {server}; how far the database is cannot be read: {why}")
         }
         Some(Reached::Sessions(_)) | None => format!("start fm-node now, or {server}"),
     }

@@ -55,7 +55,7 @@ fn undo(arguments: &UndoArgs, output: &mut Output) -> Result<Exit, Failure> {
     let journal = if arguments.dry_run {
         plan.journal
     } else {
-        // What was decided before is not asked again, nor what only removes unfinished work.
+        // A decision that was made before is not asked for again, nor one that only removes unfinished work.
         let decided = !plan.swaps || plan.journal.step == Step::Undoing;
         confirm(arguments.yes || decided, plan.journal.proof.last, "the last session of the restored state")?;
         let journal = undo.run(&dir, plan)?;

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
     conclude(arguments, &plan, verdict, guard.as_ref(), output)
 }
 
-/// The keys of the backup; if the user named keys, they have to be the same.
+/// Reads the keys of the backup; keys that the user named must be the same.
 fn keys_of(arguments: &RestoreArgs, files: &GuardianFiles) -> Result<PinnedKeys, Failure> {
     let keys = keys_of_files(files)?;
     let Some(named) = arguments.keys.load()? else { return Ok(keys) };

@@ -1,10 +1,10 @@
-//! What several commands print alike.
+//! Output that several commands share.
 
 use fm_backup::{BackupError, Survey};
 use fm_cli::{Failure, Output, PinnedKeys, Refused, group_digits, root_line, trust_root_line};
 use serde::Serialize;
 
-/// The history of a state, in a few lines, and the keys that it was checked with.
+/// Prints the history of a state in a few lines, with the keys that it was checked with.
 pub(crate) fn print_history(
     survey: &Survey,
     keys: Option<&PinnedKeys>,
@@ -41,7 +41,7 @@ pub(crate) fn print_history(
     output.line(&format!("{}{proven}", root_line(anchor.history_root, anchor.last)))
 }
 
-/// What stands behind the rows of a state.
+/// Prints what certifies the rows of a state.
 pub(crate) fn print_classes(survey: &Survey, output: &mut Output) -> Result<(), Failure> {
     let names = ["certified", "derivable", "this guardian's word"];
     for (name, class) in names.into_iter().zip(survey.classes.all()) {
@@ -63,7 +63,7 @@ struct RefusedLine<'a> {
     history_root: Option<&'a str>,
 }
 
-/// The result, or its failure after a last line of JSON that says so.
+/// Returns the result, or prints its failure as the last line of JSON first.
 pub(crate) fn or_refused<T>(
     result: Result<T, BackupError>,
     json: bool,

@@ -66,7 +66,7 @@ fn conclude(
     let (verdict, exit) = match (failing, arguments.quick, keys.is_some()) {
         (1.., _, _) => ("findings", Exit::Findings),
         (0, true, _) => ("whole", Exit::Done),
-        // Nothing is never sound: a federation in its first session has signed nothing yet.
+        // An empty history is never sound: a federation in its first session has signed nothing yet.
         (0, false, true) if survey.is_none_or(|survey| survey.audit.chain.last_signed.is_none()) => {
             ("empty", Exit::Partial)
         }
@@ -74,7 +74,7 @@ fn conclude(
         (0, false, false) => ("unpinned", Exit::Partial),
     };
     let anchor = survey.and_then(|survey| survey.audit.proven.as_ref());
-    // A quick check proves the file, so what the header says of the history is only repeated.
+    // A quick check proves the file only, so the header's word on the history is merely repeated.
     let stated = verified.metadata.get("history_root").map(str::to_owned);
     if arguments.json.json {
         output.json(&VerifyVerdict {
@@ -132,7 +132,7 @@ fn conclude(
     Ok(exit)
 }
 
-/// What the header says and nothing proves; of a quick check, that is all of it.
+/// Lists what the header says and nothing proves; for a quick check, that is all of it.
 fn claims(verified: &Verified) -> String {
     if verified.claims.len() == verified.metadata.iter().count() {
         return "everything that the header says".to_owned();

@@ -1,4 +1,4 @@
-//! The options that every program has, and what they come to for this process.
+//! The options that every program has, and their values for this process.
 
 use std::env;
 use std::ffi::OsString;
@@ -23,7 +23,7 @@ pub enum Colour {
 }
 
 impl Colour {
-    /// Whether to use colours on a stream that is a terminal, or is not.
+    /// Checks whether to use colours on a stream, given whether that stream is a terminal.
     fn applies(self, is_terminal: bool) -> bool {
         match self {
             Self::Always => true,
@@ -32,7 +32,7 @@ impl Colour {
         }
     }
 
-    /// The same choice, for help texts and usage errors.
+    /// Returns the same choice for help texts and usage errors.
     pub(crate) fn of_clap(self) -> ColorChoice {
         match self {
             Self::Auto => ColorChoice::Auto,
@@ -41,7 +41,8 @@ impl Colour {
         }
     }
 
-    /// What the words of a command line choose, before they are parsed: errors in them have colours as well.
+    /// Finds the choice in the words of a command line before they are parsed: usage errors have colours,
+    /// too.
     pub(crate) fn in_words(words: &[OsString]) -> Self {
         let mut chosen = env::var("FM_COLOR").ok();
         let mut words = words.iter().map(|word| word.to_string_lossy());
@@ -58,7 +59,7 @@ impl Colour {
     }
 }
 
-// No `///` here: it would become the text about every program.
+// No `///` here: clap would show it as the description of every program.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct CommonArgs {
     /// When to use colours.
@@ -78,9 +79,9 @@ pub(crate) struct CommonArgs {
 /// How much is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Verbosity {
-    /// Results and errors.
+    /// Results and errors only.
     Quiet,
-    /// What a person wants to see.
+    /// What a person usually wants to see.
     #[default]
     Normal,
     /// Everything.
@@ -95,7 +96,7 @@ struct Settings {
 
 static SETTINGS: OnceLock<Settings> = OnceLock::new();
 
-/// Takes what the command line says, once.
+/// Stores the options of the command line; only the first call counts.
 pub(crate) fn set(matches: &ArgMatches) {
     let flag = |name: &str| matches.get_flag(name);
     let verbosity = match (flag("quiet"), flag("verbose")) {
@@ -104,26 +105,26 @@ pub(crate) fn set(matches: &ArgMatches) {
         _ => Verbosity::Normal,
     };
     let colour = matches.get_one("color").copied().unwrap_or_default();
-    // A second call would be of the same command line.
+    // A second call would pass the same command line.
     let _ = SETTINGS.set(Settings { colour, verbosity });
 }
 
-/// How much this process prints.
+/// Returns how much this process prints.
 pub fn verbosity() -> Verbosity {
     SETTINGS.get().copied().unwrap_or_default().verbosity
 }
 
-/// Whether a stream gets colours: one that is a terminal, or is not.
+/// Checks whether a stream gets colours, given whether that stream is a terminal.
 pub fn wants_colour(is_terminal: bool) -> bool {
     SETTINGS.get().copied().unwrap_or_default().colour.applies(is_terminal)
 }
 
-/// Whether the terminal cannot move its cursor.
+/// Checks whether the terminal cannot move its cursor.
 pub(crate) fn is_dumb() -> bool {
     env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// <https://no-color.org>: any value that is not empty.
+/// Checks `NO_COLOR`, where any non-empty value counts: <https://no-color.org>.
 fn no_color() -> bool {
     env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
 }

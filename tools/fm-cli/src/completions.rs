@@ -1,12 +1,13 @@
-//! Scripts that complete a program's words in a shell: those of clap, mended where shells got stuck with them.
+//! Completion scripts for shells: clap's own, with corrections for the places where a shell failed to
+//! complete.
 //!
-//! Invariant: each mend changes a text that clap_complete 4.6 writes, and nothing where that text is not there; the story of
-//! completions shows that real shells complete real words.
+//! Invariant: each correction replaces a text that clap_complete 4.6 writes and does nothing if that text is
+//! absent. The story of completions shows that real shells complete real words.
 
 use clap::Command;
 use clap_complete::Shell;
 
-/// The script for a shell.
+/// Returns the script for a shell.
 pub(crate) fn completions(shell: Shell, command: Command) -> String {
     let name = command.get_name().to_owned();
     let commands: Vec<String> = command
@@ -32,15 +33,16 @@ fn generated(shell: Shell, mut command: Command, name: &str) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// A hyphen in the program's name is written in one way where the script finds out which subcommand it is at, and in
-/// another way where it looks that up: no subcommand's words were ever completed.
+/// Corrects the script for Bash. clap writes a hyphen in the program's name in one way where the script finds
+/// the current subcommand and in another where it looks that subcommand up, so no subcommand's words were
+/// completed.
 fn bash(script: &str, name: &str) -> String {
     let (found, looked_up) = (name.replace('-', "__"), name.replace('-', "__subcmd__"));
     script.replace(&format!("{looked_up}__subcmd__"), &format!("{found}__subcmd__"))
 }
 
-/// An option that still lacks its value made the script give up; and a word that is no subcommand, as the source that
-/// `fm-verify` takes, ended all completion.
+/// Corrects the script for fish. It gave up at an option that still lacks its value, and a first word that is
+/// not a subcommand (such as the source that `fm-verify` takes) ended all completion.
 fn fish(script: &str, commands: Option<&Vec<String>>) -> String {
     let mut mended = String::new();
     let mut parse = "";
@@ -63,7 +65,7 @@ fn fish(script: &str, commands: Option<&Vec<String>>) -> String {
     mended
 }
 
-/// The names that a subcommand takes as its argument, which the script for fish leaves out.
+/// Returns completions for the values of a subcommand's arguments, which the script for fish leaves out.
 fn positional_lists(command: &Command, name: &str) -> String {
     let mut lists = String::new();
     for inner in command.get_subcommands() {
@@ -83,7 +85,8 @@ fn positional_lists(command: &Command, name: &str) -> String {
     lists
 }
 
-/// The same options and subcommands, for a script that does not know how to choose between a subcommand and a source.
+/// Returns the command without its positional arguments, for a script that cannot choose between a subcommand
+/// and a source.
 fn without_positionals(command: &Command) -> Command {
     let options = command.get_arguments().filter(|argument| !argument.is_positional());
     Command::new("program")
@@ -92,7 +95,8 @@ fn without_positionals(command: &Command) -> Command {
         .subcommands(command.get_subcommands().cloned())
 }
 
-/// The first word is a subcommand or a source; after a source the program's own options are completed.
+/// Corrects the script for zsh: the first word is a subcommand or a source, and the program's own options are
+/// completed after a source.
 fn zsh(script: &str, name: &str) -> String {
     const BEGIN: &str = "_arguments \"${_arguments_options[@]}\" : \\\n";
     let choice = format!("\":: :_{name}_commands\" \\\n");

@@ -34,12 +34,12 @@ pub enum Exit {
     WrongKey = 12,
     /// Out of space.
     OutOfSpace = 13,
-    /// Interrupted; the same command goes on or starts over.
+    /// Interrupted; the same command continues or starts over.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// Its name in JSON.
+    /// Returns the name of the status in JSON.
     pub fn code(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -55,7 +55,7 @@ impl Exit {
     }
 }
 
-/// Why a tool ends without its result.
+/// The reason why a tool ends without its result.
 #[derive(Debug)]
 pub struct Failure {
     /// Exit status.
@@ -67,18 +67,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure without a hint.
+    /// Creates a failure without a hint.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), hint: None }
     }
 
-    /// A failure from an error and its chain of causes.
+    /// Creates a failure from an error and its chain of causes.
     pub fn from_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
             let text = error.to_string();
-            // Transparent wrappers say the same as what they wrap.
+            // A transparent wrapper repeats the text of what it wraps.
             if !message.ends_with(&text) {
                 message.push_str(": ");
                 message.push_str(&text);
@@ -88,12 +88,12 @@ impl Failure {
         Self { hint: obstacle_hint(error).map(str::to_owned), ..Self::new(exit, message) }
     }
 
-    /// A file that could not be read or written.
+    /// Creates the failure of reading or writing a file.
     pub fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
         Self::of_io(&format!("{doing} {}", path.display()), error).or_hint(hint_of(error))
     }
 
-    /// A failure to write a result: a full disk has a status of its own.
+    /// Creates the failure of writing a result; a full disk has its own status.
     pub fn from_write(what: &str, error: &io::Error) -> Self {
         let failure = Self::of_io(&format!("write {what}"), error);
         let hint = (failure.exit == Exit::OutOfSpace).then_some("make room and run the same command again");
@@ -107,14 +107,15 @@ impl Failure {
         Self::new(exit, format!("cannot {doing}: {error}"))
     }
 
-    /// The same failure with a hint for its kind, unless the system said what stands in the way: that goes first.
+    /// Adds a hint for this kind of failure, unless there is one already: a hint about the system's own error
+    /// comes first.
     #[must_use]
     pub fn or_hint(self, hint: Option<impl Into<String>>) -> Self {
         let hint = self.hint.or_else(|| hint.map(Into::into));
         Self { hint, ..self }
     }
 
-    /// The same failure with a hint.
+    /// Sets the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -183,14 +184,15 @@ impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Self {
         match error {
             AuditError::Store(error) => error.into(),
-            // What has the database's name at a place that a guardian left is read as an archive.
+            // At a place that a guardian was moved away from, a file has the database's name and is read as
+            // an archive.
             AuditError::Archive { ref path, .. } => {
                 moved_from(path).unwrap_or_else(|| Self::from_error(Exit::CannotLook, &error))
             }
-            AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; nothing was left behind")
+            AuditError::Interrupted => Self::new(Exit::Interrupted, "interrupted; no partial result remains")
                 .hint("run the same command again to do it whole"),
             AuditError::OtherArchive { .. } => Self::from_error(Exit::Findings, &error).hint(
-                "`fm-verify` says what else is wrong; to use the archive all the same, give the file itself",
+                "`fm-verify` says what else is wrong; to use the archive nevertheless, give the file itself",
             ),
             AuditError::Increment { .. } => Self::from_error(Exit::Usage, &error)
                 .hint("`fm-checkpoint verify ARCHIVE --base BASE` proves it together with that archive"),
@@ -219,9 +221,9 @@ impl From<TrustError> for Failure {
         let hint = match error {
             TrustError::File { .. } | TrustError::Write(_) => None,
             TrustError::Version { .. } => {
-                Some("use a newer fm-verify, or another file to check everything anew")
+                Some("use a newer fm-verify, or another file to check everything again")
             }
-            _ => Some("name another file, or none, to check everything anew"),
+            _ => Some("name another file, or no file, to check everything again"),
         };
         Self::from_error(exit, &error).or_hint(hint)
     }
@@ -253,7 +255,7 @@ impl From<BackupError> for Failure {
             ),
             BackupError::Remote { .. } => (
                 Exit::CannotLook,
-                Some("the same command goes on when the store answers; see AWS_… in docs/checkpoints.md"),
+                Some("when the store answers, the same command continues; see AWS_… in docs/checkpoints.md"),
             ),
             BackupError::Unreachable { .. } => {
                 (Exit::Usage, Some("give a path, file:// and an absolute path, or s3://bucket/key"))
@@ -261,7 +263,7 @@ impl From<BackupError> for Failure {
             BackupError::NotProven { .. } => (
                 Exit::Findings,
                 Some(
-                    "nothing was written; --accept-findings goes on all the same, and the archive keeps every row",
+                    "nothing was written; --accept-findings continues nevertheless, and the archive keeps every row",
                 ),
             ),
             BackupError::NothingThere { .. } => (
@@ -326,7 +328,7 @@ impl From<MigrationError> for Failure {
             ),
             MigrationError::Incomplete { .. } => Self::from_error(Exit::Findings, &error).hint(
                 "copy the whole directory again while the guardian is stopped, or take a checkpoint or another \
-                 guardian's database; --accept-incomplete goes on with what is there, and the manifest says so",
+                 guardian's database; --accept-incomplete continues with what is there, and the manifest says so",
             ),
             MigrationError::Opaque { .. } => Self::from_error(Exit::Findings, &error)
                 .hint("`fm-verify` still proves its chain and signatures"),
@@ -405,7 +407,7 @@ impl From<SealError> for Failure {
     }
 }
 
-/// Tells the user of something that is done, and not as it should be.
+/// Warns the user of something that is done, but not as it should be.
 pub fn warn(tool: &str, text: &str) {
     error_line(&format!("{tool}: warning: {}", printable(text)));
 }

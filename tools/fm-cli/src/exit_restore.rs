@@ -1,4 +1,4 @@
-//! How a restore that is refused or fails ends.
+//! Exit status and hint of a restore that is refused or fails.
 
 use fm_restore::RestoreError;
 
@@ -23,7 +23,7 @@ impl From<RestoreError> for Failure {
     }
 }
 
-/// Exit status, and what to do.
+/// Returns the exit status and what to do.
 fn ending(error: &RestoreError) -> (Exit, Option<String>) {
     let (exit, hint) = match error {
         RestoreError::Signed(_) => (
@@ -70,9 +70,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             Exit::Usage,
             "put the database itself there; `mount --bind` on the data directory keeps it on another disk",
         ),
-        RestoreError::Busy { .. } => {
-            (Exit::Locked, "wait for it; `fm-checkpoint status` says where it stands")
-        }
+        RestoreError::Busy { .. } => (Exit::Locked, "wait for it; `fm-checkpoint status` says how far it is"),
         RestoreError::NotOurs { .. } => {
             (Exit::CannotLook, "look at it, and move it away if no restore is under way; nothing was changed")
         }
@@ -80,7 +78,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
             (Exit::CannotLook, "use the program that wrote it; nothing was changed")
         }
         RestoreError::OtherEra { .. } => {
-            (Exit::Usage, "`fm-migrate` brings older histories into today's schema")
+            (Exit::Usage, "`fm-migrate` converts older histories into the current schema")
         }
         RestoreError::Migrated { .. } => {
             (Exit::Usage, "give a checkpoint, or an archive that `fm-checkpoint export` made")
@@ -91,8 +89,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::OtherFederation { .. } => (Exit::Findings, "give this federation's archive"),
         RestoreError::OtherGuardian { .. } => (
             Exit::Findings,
-            "another guardian's backups and module state are not yours; if you know that it is yours, \
-             --accept-other-guardian goes on",
+            "another guardian's backups and module state are not yours; if you know that this archive is yours, \
+             --accept-other-guardian restores it",
         ),
         RestoreError::NotWhole { .. } | RestoreError::NotProven { .. } => (
             Exit::Findings,
@@ -111,7 +109,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         ),
         RestoreError::Disagree { .. } => (
             Exit::Findings,
-            "nothing was changed; `fm-checkpoint compare` shows who is together and since when",
+            "nothing was changed; `fm-checkpoint compare` shows which guardians agree, and since when",
         ),
         RestoreError::GuardUnknown { .. } => (
             Exit::Usage,
@@ -123,7 +121,8 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         }
         RestoreError::PermanentLoss { .. } => (
             Exit::Usage,
-            "nothing was changed; look for a newer checkpoint or archive; if there is none, --accept-permanent-loss goes on",
+            "nothing was changed; look for a newer checkpoint or archive; if nothing newer exists, \
+             --accept-permanent-loss continues",
         ),
         RestoreError::UnderWay { .. } => (
             Exit::Usage,
@@ -133,7 +132,7 @@ fn ending(error: &RestoreError) -> (Exit, Option<String>) {
         RestoreError::NothingToUndo { .. } => (Exit::Usage, "`fm-checkpoint status` says what there is"),
         RestoreError::Written { .. } => (
             Exit::Findings,
-            "nothing was changed; --discard-written gives that up, and the guard then covers its units",
+            "nothing was changed; --discard-written discards what was written, and the guard then covers its units",
         ),
         RestoreError::InTheWay { .. } => (Exit::Usage, "move it away; nothing was changed"),
         RestoreError::ReadBack { .. } => (

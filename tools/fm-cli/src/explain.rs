@@ -1,12 +1,12 @@
-//! What a code means, from the documents that define it: docs/finding-codes.md and docs/json.md.
+//! The meaning of codes, from the documents that define them: docs/finding-codes.md and docs/json.md.
 
 use crate::{Exit, Failure};
 
 const FINDINGS: &str = include_str!("../../../docs/finding-codes.md");
 const JSON: &str = include_str!("../../../docs/json.md");
-/// Where the exit statuses are.
+/// The heading of the exit statuses.
 const STATUSES: &str = "## Exit statuses";
-/// Words in the column "What to do" of a row that says the same as the row before it.
+/// Words in the column "What to do" of a row that repeats the row before it.
 const AS_ABOVE: &str = "As above";
 
 /// A row of the tables of findings.
@@ -17,7 +17,7 @@ struct Row {
     todo: String,
 }
 
-/// The lines that explain a finding's code, or an exit status.
+/// Returns the lines that explain a finding's code or an exit status.
 pub(crate) fn explain(code: &str) -> Result<Vec<String>, Failure> {
     if let Some((_, meaning)) = exit_statuses().into_iter().find(|(status, _)| status == code) {
         return Ok(vec![format!("exit status {code}: {meaning}")]);
@@ -47,7 +47,7 @@ fn shares_a_word(known: &str, code: &str) -> bool {
     known.split('-').any(|word| word.len() > 3 && code.split('-').any(|asked| asked == word))
 }
 
-/// Every code, in the order of the document.
+/// Returns every code, in the order of the document.
 pub(crate) fn codes() -> Vec<&'static str> {
     FINDINGS.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0)).collect()
 }
@@ -56,7 +56,7 @@ fn findings() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for cells in FINDINGS.lines().filter_map(cells) {
         let [code, severity, meaning, todo] = cells.as_slice() else { continue };
-        // The first cell of a heading is no code.
+        // The first cell of a heading is not a code.
         if !code.starts_with('`') {
             continue;
         }
@@ -69,7 +69,7 @@ fn findings() -> Vec<Row> {
     rows
 }
 
-/// Exit statuses, and what each means.
+/// Returns the exit statuses and their meanings.
 pub(crate) fn exit_statuses() -> Vec<(String, String)> {
     let section = JSON.split_once(STATUSES).map_or("", |(_, rest)| rest);
     let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
@@ -80,13 +80,13 @@ pub(crate) fn exit_statuses() -> Vec<(String, String)> {
     section.lines().filter_map(row).collect()
 }
 
-/// The cells of a row of a table in Markdown.
+/// Splits a row of a Markdown table into cells.
 fn cells(line: &str) -> Option<Vec<String>> {
     let inside = line.strip_prefix("| ")?.strip_suffix(" |")?;
     Some(inside.split(" | ").map(|cell| cell.trim().to_owned()).collect())
 }
 
-/// Text without the marks of Markdown: of a link its words are left.
+/// Removes the marks of Markdown from a text; of a link, the words stay.
 fn plain(text: &str) -> String {
     let mut shown = String::new();
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! Findings as they come: one line each, for people or as NDJSON. For people those that follow from another one are
-//! counted under it.
+//! Findings as they are found: one line each, for people or as NDJSON. For people, findings that follow from
+//! another one are counted under it.
 
 use fm_history::{Finding, Folds, Severity};
 use serde::Serialize;
@@ -7,16 +7,16 @@ use serde::Serialize;
 use crate::common::{Verbosity, verbosity};
 use crate::{Failure, Output};
 
-/// Findings printed for people who did not ask for all; the rest is counted.
+/// The number of findings printed for people who did not ask for all; the rest are only counted.
 const MOST_PRINTED: u64 = 1000;
 
-/// Prints findings, and remembers the first failure to do so.
+/// Prints findings and keeps the first failure to do so.
 pub struct FindingPrinter {
     json: bool,
     output: Output,
     printed: u64,
     left_out: u64,
-    /// What follows from the findings printed last, or from some before them.
+    /// Findings that follow from those printed before.
     folds: Folds,
     failure: Option<Failure>,
 }
@@ -29,7 +29,7 @@ struct FindingLine<'a> {
 }
 
 impl FindingPrinter {
-    /// A printer for people, or of NDJSON.
+    /// Creates a printer, for people or of NDJSON.
     pub fn new(json: bool) -> Self {
         let (output, folds) = (Output::default(), Folds::default());
         Self { json, output, printed: 0, left_out: 0, folds, failure: None }
@@ -61,7 +61,7 @@ impl FindingPrinter {
         self.failure = result.err();
     }
 
-    /// Prints what follows from findings before, in a line for each kind.
+    /// Prints the findings that follow from earlier ones, one line for each kind.
     fn print_folds(&mut self) {
         if self.folds.is_empty() || self.failure.is_some() {
             return;
@@ -72,6 +72,9 @@ impl FindingPrinter {
     }
 
     /// Ends the list.
+    ///
+    /// # Errors
+    /// If a finding could not be printed.
     pub fn finish(mut self) -> Result<Output, Failure> {
         self.print_folds();
         if self.left_out > 0 {

@@ -1,39 +1,40 @@
-//! What a program says of itself beside its options: examples, files, variables; and its whole command line made of both.
+//! A program's examples, files and variables, and its whole command line made of them and its options.
 
 use clap::{Args as _, Command, CommandFactory};
 
 use crate::common::CommonArgs;
 use crate::version;
 
-/// What a program's help and manual pages say beside its options.
+/// What a program's help and manual pages say in addition to its options.
 pub struct Guide {
-    /// Subcommand (words with spaces between them, empty for the program itself), and command lines of it.
+    /// Command lines for each subcommand (words separated by spaces, empty for the program itself).
     pub examples: &'static [(&'static str, &'static [&'static str])],
-    /// Files that it reads or writes, and what they are.
+    /// Files that the program reads or writes, and what they are.
     pub files: &'static [(&'static str, &'static str)],
-    /// Variables that have no option, and what they mean.
+    /// Variables without an option, and what they mean.
     pub variables: &'static [(&'static str, &'static str)],
 }
 
-/// Variables of every program that have no option.
+/// Variables that every program has and that have no option.
 pub(crate) const VARIABLES: &[(&str, &str)] = &[
     ("NO_COLOR", "If it is set and not empty, nothing has colours, unless --color always is given."),
     ("TERM", "If it is `dumb`, there is no progress and there are no colours."),
 ];
 
 impl Guide {
-    /// The examples of a subcommand.
+    /// Returns the examples of a subcommand.
     pub(crate) fn examples_of(&self, path: &str) -> &'static [&'static str] {
         self.examples.iter().find(|(of, _)| *of == path).map(|(_, lines)| *lines).unwrap_or_default()
     }
 
-    /// Variables without an option: the program's, then those of all.
+    /// Returns the variables without an option: the program's, then those that all programs have.
     pub(crate) fn all_variables(&self) -> impl Iterator<Item = &(&'static str, &'static str)> {
         self.variables.iter().chain(VARIABLES)
     }
 }
 
-/// The command line of a program: its own, the options of all programs, its version, and an example in every help text.
+/// Builds the command line of a program: its own, the options of all programs, its version, and an example in
+/// every help text.
 pub fn command<A: CommandFactory>(guide: &Guide) -> Command {
     let command = CommonArgs::augment_args(A::command()).version(version());
     let tool = command.get_name().to_owned();
@@ -54,7 +55,7 @@ fn with_examples(mut command: Command, tool: &str, path: &str, guide: &Guide) ->
     command.after_help(format!("Examples:\n  {}", examples.join("\n  ")))
 }
 
-/// Examples of what [`crate::Manual`] adds to every program.
+/// Returns examples of the subcommands that [`crate::Manual`] adds to every program.
 fn shared_examples(tool: &str, path: &str) -> Vec<String> {
     match path {
         "explain" => vec![format!("{tool} explain 11")],
@@ -66,8 +67,8 @@ fn shared_examples(tool: &str, path: &str) -> Vec<String> {
     }
 }
 
-/// What is wrong with a program's guide, for its own test: a help text without an example, an example that is not
-/// accepted, a summary in another style.
+/// Returns the faults of a program's guide, for its own test: a help text without an example, an example that
+/// is not accepted, a summary in another style.
 pub fn faults<A: CommandFactory>(guide: &Guide) -> Vec<String> {
     let whole = command::<A>(guide);
     let mut faults = Vec::new();
@@ -87,7 +88,7 @@ pub fn faults<A: CommandFactory>(guide: &Guide) -> Vec<String> {
     faults
 }
 
-/// Calls with a command and all below it, each with its path.
+/// Calls `act` with a command and all below it, each with its path.
 pub(crate) fn visit(command: &Command, path: &str, act: &mut impl FnMut(&Command, &str)) {
     act(command, path);
     for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
@@ -109,7 +110,7 @@ fn faults_of(command: &Command, path: &str, whole: &Command) -> Vec<String> {
     }
     for example in examples {
         let line = example.split(" > ").next().unwrap_or_default();
-        // A store's address is taken where there are credentials only.
+        // The address of a store is accepted only if there are credentials.
         let line = line.replace("s3://", "file:///");
         let words = line.split_whitespace().skip_while(|word| word.contains("=") && !word.starts_with('-'));
         if let Err(error) = whole.clone().try_get_matches_from(words) {

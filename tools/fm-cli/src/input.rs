@@ -7,7 +7,10 @@ use fm_store::open_regular;
 
 use crate::{Exit, Failure};
 
-/// Reads a text of at most `most` bytes; a longer one is no `what`.
+/// Reads a text of at most `most` bytes; a longer file is not a `what`.
+///
+/// # Errors
+/// If the file cannot be read, is longer, or is not text.
 pub fn read_file(path: &Path, most: u64, what: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     open_regular(path)

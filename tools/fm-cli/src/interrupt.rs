@@ -1,4 +1,4 @@
-//! Ctrl-C and a polite kill: the job is told, finishes what it holds, and cleans up.
+//! Ctrl-C and SIGTERM: the job learns of it, finishes the current step, and cleans up.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,10 @@ use crate::{Exit, Failure};
 
 static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// The process's flag that is set when the user interrupts; a second time ends the process at once.
+/// Returns the flag that an interruption sets; a second interruption ends the process at once.
+///
+/// # Errors
+/// If a signal handler cannot be installed.
 pub fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
     if let Some(flag) = FLAG.get() {
         return Ok(Arc::clone(flag));
@@ -20,7 +23,7 @@ pub fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
     Ok(Arc::clone(FLAG.get_or_init(|| flag)))
 }
 
-/// Whether the user has interrupted.
+/// Checks whether the user has interrupted.
 pub(crate) fn is_interrupted() -> bool {
     FLAG.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
 }
@@ -31,7 +34,8 @@ fn install() -> io::Result<Arc<AtomicBool>> {
         register_conditional_shutdown(signal, Exit::Interrupted as i32, Arc::clone(&flag))?;
         register(signal, Arc::clone(&flag))?;
     }
-    // Without a handler a file at its allowed size ends the process; with one the write fails and is told.
+    // Without a handler, a file at the size limit ends the process; with one, the write fails and is
+    // reported.
     register(SIGXFSZ, Arc::default())?;
     Ok(flag)
 }

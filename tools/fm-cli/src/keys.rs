@@ -1,4 +1,4 @@
-//! The trust root: whose keys, and from where.
+//! The trust root: whose keys they are, and where they come from.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,14 @@ use fm_store::real_path;
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
 
-/// Largest file of keys that is read: seven hundred times the `consensus.json` in `fixtures`.
+/// The largest file of keys that is read: seven hundred times the `consensus.json` in `fixtures`.
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Where the federation's keys come from.
 #[derive(Args, Clone, Debug)]
 pub struct KeyArgs {
-    /// The guardian's consensus.json, the directory that holds it, or the backup (tar) that the guardian's server gives.
+    /// The guardian's consensus.json, the directory that holds it, or the backup (tar) that the guardian's
+    /// server produces.
     #[arg(long, value_name = "DIR|FILE", env = "FM_CONFIG", conflicts_with = "keys")]
     pub config: Option<PathBuf>,
     /// A small JSON file of public keys: {"epoch_pk_set": ["<96 hex>", …]} for epochs, {"0": "<66 hex>", …} for
@@ -33,28 +34,31 @@ pub struct KeyArgs {
 /// Keys that the user pinned.
 #[derive(Clone, Debug)]
 pub struct PinnedKeys {
-    /// The file they were read from.
+    /// The file from which the keys were read.
     pub path: PathBuf,
-    /// Whether nobody named that file: it is in the data directory that the command works on.
+    /// Whether nobody named that file: it was found in the data directory that the command works on.
     pub is_found: bool,
     /// The keys of HoneyBadger epochs.
     pub epoch: Option<EpochKeys>,
     /// The keys of blocks and sessions.
     pub session: Option<SessionKeys>,
-    /// The whole config, if that is where they were read from.
+    /// The whole configuration, if the keys were read from one.
     pub config: Option<ConsensusConfig>,
 }
 
 impl PinnedKeys {
-    /// What is said behind keys that nobody named.
+    /// The words that follow keys that nobody named.
     pub const FOUND: &str = ", found in the data directory; nobody confirmed it";
 
-    /// The rounds of a session, if the keys come with a config that says it.
+    /// Returns the rounds of a session, if the keys come with a configuration that says it.
     pub fn rounds_per_session(&self) -> Option<u16> {
         self.config.as_ref()?.rounds_per_session
     }
 
-    /// The keys that a history of this layout is signed with.
+    /// Returns the keys that a history of this layout is signed with.
+    ///
+    /// # Errors
+    /// If there are no keys of that kind.
     pub fn of_history(&self, layout: &Layout) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {
             (Layout::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
@@ -94,8 +98,8 @@ impl PinnedKeys {
         }
     }
 
-    /// As [`PinnedKeys::of_history`], but keys that nobody named are left out where they are of another kind: the
-    /// directory of a converted history may hold the configuration that came after it.
+    /// Returns the same as [`PinnedKeys::of_history`], but leaves out keys of another kind that nobody named:
+    /// the directory of a converted history may hold the later configuration.
     ///
     /// # Errors
     /// If keys that the user named are of another kind.
@@ -104,7 +108,10 @@ impl PinnedKeys {
         if self.is_found { Ok(keys.ok()) } else { keys.map(Some) }
     }
 
-    /// The keys that sealed sessions are signed with.
+    /// Returns the keys that sealed sessions are signed with.
+    ///
+    /// # Errors
+    /// If there are no keys of that kind.
     pub fn of_sessions(&self) -> Result<&SessionKeys, Failure> {
         self.session.as_ref().filter(|keys| keys.tag().is_some()).ok_or_else(|| {
             let message = format!("{} holds no keys that sessions are signed with", self.path.display());
@@ -113,24 +120,25 @@ impl PinnedKeys {
         })
     }
 
-    /// The keys that sessions are signed with, by peer, in hex; empty if there are none, or none with parity.
+    /// Returns the keys that sessions are signed with, by peer, in hex; empty if there are no such keys, or
+    /// if they are without parity.
     pub fn session_keys_in_hex(&self) -> BTreeMap<String, String> {
         let keys = self.session.as_ref().map(SessionKeys::compressed).unwrap_or_default();
         keys.iter().map(|(peer, key)| (peer.to_string(), hex::encode(key))).collect()
     }
 
-    /// What the federation calls itself, if the config says it.
+    /// Returns the federation's name, if the configuration has one.
     pub fn federation_name(&self) -> Option<&str> {
         self.config.as_ref()?.federation_name.as_deref()
     }
 
-    /// The guardians' names by number, as the config has them; a keys file has none.
+    /// Returns the guardians' names by number, as the configuration has them; a keys file has no names.
     pub fn guardians(&self) -> BTreeMap<u16, &str> {
         let guardians = self.config.iter().flat_map(|config| &config.guardians);
         guardians.map(|(peer, guardian)| (*peer, guardian.name.as_str())).collect()
     }
 
-    /// Says from where the keys are, if the user did not.
+    /// Says where the keys were found, if the user did not name them.
     ///
     /// # Errors
     /// If the output cannot be written.
@@ -141,14 +149,14 @@ impl PinnedKeys {
         output.line(&format!("keys       {}, found in the data directory", self.path.display()))
     }
 
-    /// The federation's id in hex, if the config says it; a keys file does not.
+    /// Returns the federation's id in hex, if the configuration says it; a keys file does not.
     pub fn federation(&self) -> Option<String> {
         let id = self.config.as_ref().and_then(ConsensusConfig::federation)?;
         Some(hex::encode(id))
     }
 }
 
-/// The keys of a consensus.json, of the directory that holds one, or of a keys file.
+/// Reads the keys of a consensus.json, of the directory that holds one, or of a keys file.
 ///
 /// # Errors
 /// If it cannot be read or is neither.
@@ -163,7 +171,7 @@ pub fn load_keys_of(path: &Path) -> Result<PinnedKeys, Failure> {
 }
 
 impl KeyArgs {
-    /// What named the keys: the option, or the variable that stands for it.
+    /// Returns what named the keys: the option or its variable.
     pub fn named_by(&self) -> &'static str {
         let (option, variable) =
             if self.config.is_some() { ("--config", "FM_CONFIG") } else { ("--keys", "FM_KEYS") };
@@ -176,6 +184,9 @@ impl KeyArgs {
     }
 
     /// Reads the keys, if the user named any.
+    ///
+    /// # Errors
+    /// If they cannot be read or are not usable keys.
     pub fn load(&self) -> Result<Option<PinnedKeys>, Failure> {
         match (&self.config, &self.keys) {
             (Some(path), _) => load_config(path).map(Some),
@@ -186,11 +197,11 @@ impl KeyArgs {
 }
 
 impl KeyArgs {
-    /// Reads the keys, if the user named any; else those of the guardian's data directory that the command works on, which
-    /// [`PinnedKeys::say_found`] reports.
+    /// Reads the keys that the user named; otherwise those of the guardian's data directory that the command
+    /// works on, which [`PinnedKeys::say_found`] reports.
     ///
     /// # Errors
-    /// If they cannot be read, or are none.
+    /// If they cannot be read or are not usable keys.
     pub fn load_beside(&self, source: &Path) -> Result<Option<PinnedKeys>, Failure> {
         if let Some(keys) = self.load()? {
             return Ok(Some(keys));
@@ -201,11 +212,11 @@ impl KeyArgs {
         Ok(Some(PinnedKeys { is_found: true, ..keys }))
     }
 
-    /// As [`KeyArgs::load_beside`], for a command that needs no keys: a configuration that is of no use is told, and the
-    /// command goes on without it.
+    /// Reads the same keys as [`KeyArgs::load_beside`], for a command that needs no keys: if it finds a
+    /// configuration that is of no use, it prints a warning and the command continues without keys.
     ///
     /// # Errors
-    /// If keys were named and cannot be read, or are none.
+    /// If keys were named and cannot be read or are not usable keys.
     pub fn load_or_warn(&self, source: &Path, tool: &str) -> Result<Option<PinnedKeys>, Failure> {
         let is_named = self.config.is_some() || self.keys.is_some();
         self.load_beside(source).or_else(|failure| {
@@ -217,10 +228,10 @@ impl KeyArgs {
         })
     }
 
-    /// As [`KeyArgs::load_or_warn`], of the first place that has keys.
+    /// Reads the same keys as [`KeyArgs::load_or_warn`], from the first place that has keys.
     ///
     /// # Errors
-    /// If keys were named and cannot be read, or are none.
+    /// If keys were named and cannot be read or are not usable keys.
     pub fn load_first_or_warn(&self, places: &[&Path], tool: &str) -> Result<Option<PinnedKeys>, Failure> {
         for place in places {
             if let Some(keys) = self.load_or_warn(place, tool)? {
@@ -231,7 +242,8 @@ impl KeyArgs {
     }
 }
 
-/// The configuration in the data directory that a source is or lies in: as its database, or as one of its checkpoints.
+/// Returns the configuration in the data directory that a source is or lies in: as its database, or as one of
+/// its checkpoints.
 pub fn config_around(source: &Path) -> Option<PathBuf> {
     if !source.is_dir() {
         return None;
@@ -255,10 +267,10 @@ pub fn config_around(source: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The text of a small file: keys or a config.
+/// Reads the text of a small file: keys or a configuration.
 ///
 /// # Errors
-/// If it cannot be read, is no text, or is far larger than such a file.
+/// If it cannot be read, is not text, or is far larger than such a file.
 pub fn read(path: &Path) -> Result<String, Failure> {
     read_file(path, MAX_BYTES, "file of keys")
 }
@@ -278,7 +290,7 @@ fn malformed(path: &Path, error: &ConfigError) -> Failure {
     }
 }
 
-/// Whether a file is a guardian's backup, or an encrypted one, of which the opening says what to do.
+/// Checks whether a file is a guardian's backup or an encrypted file; opening it says what to do.
 fn is_files(path: &Path) -> bool {
     GuardianFiles::is_backup_file(path) || GuardianFiles::is_encrypted_file(path)
 }
@@ -293,10 +305,10 @@ fn load_config(path: &Path) -> Result<PinnedKeys, Failure> {
     pinned(path, config)
 }
 
-/// The keys in a guardian's files, or in its backup.
+/// Reads the keys in a guardian's files, or in its backup.
 ///
 /// # Errors
-/// If they hold none that can be read.
+/// If they hold no keys that can be read.
 pub fn keys_of_files(files: &GuardianFiles) -> Result<PinnedKeys, Failure> {
     let config = files.consensus().map_err(|error| of_files(&error))?;
     pinned(files.path().to_owned(), config)
@@ -304,7 +316,7 @@ pub fn keys_of_files(files: &GuardianFiles) -> Result<PinnedKeys, Failure> {
 
 fn pinned(path: PathBuf, config: ConsensusConfig) -> Result<PinnedKeys, Failure> {
     let epoch = config.epoch_keys.clone();
-    // What is no point cannot have signed: a config of v0.1 is of use without these keys.
+    // A key that is not a point cannot have signed: a v0.1 configuration is of use without these keys.
     let session = match SessionKeys::new(&config.broadcast_public_keys) {
         Ok(keys) => Some(keys),
         Err(_) if epoch.is_some() => None,
@@ -332,7 +344,10 @@ fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
     Ok(PinnedKeys { path: path.to_owned(), is_found: false, epoch, session, config: None })
 }
 
-/// The layout that the user named.
+/// Returns the layout that the user named.
+///
+/// # Errors
+/// If there is no layout of that name.
 pub fn layout_by_name(name: &str) -> Result<Layout, Failure> {
     Layout::by_name(name).ok_or_else(|| {
         Failure::new(Exit::Usage, format!("there is no layout {name:?}"))

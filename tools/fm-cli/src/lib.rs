@@ -1,6 +1,6 @@
-//! What the tools share: exit codes, progress, interruption, output, keys.
+//! What the tools share: exit statuses, progress, interruption, output, keys.
 //!
-//! Invariants: results go to standard output, everything else to standard error; a failure is one sentence
+//! Invariants: results go to standard output, everything else to standard error. A failure is one sentence
 //! with its causes and at most one hint.
 
 mod common;
@@ -57,7 +57,8 @@ pub use target::check_target;
 pub use trust_root::{NamedKeys, trust_root_line, trusted};
 pub use values::{LAYOUTS, Names};
 
-/// The version of the programs, with the commit that they were built from and its date, as far as that is known.
+/// Returns the version of the programs, with the commit that they were built from and its date, as far as
+/// these are known.
 pub fn version() -> &'static str {
     env!("FM_VERSION")
 }

@@ -1,6 +1,6 @@
-//! Whether the process may have the threads and the memory that every job takes, found out before any work.
+//! Checks, before any work, that the process may have the threads and the memory that every job takes.
 //!
-//! RocksDB and the allocator abort where they are refused either; then nobody would learn why.
+//! RocksDB and the allocator abort if the system refuses either; the user would not learn why.
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};
@@ -10,13 +10,15 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::{Exit, Failure, obstacle};
 
-/// Threads beside those that work on all cores: of the job, and of RocksDB, which opens tables with up to 16.
+/// Threads in addition to those that work on all cores: of the job, and of RocksDB, which opens tables with
+/// up to 16.
 const MORE_THREADS: usize = 24;
-/// Addresses that a job takes, most of them set aside by the allocator and never used; a node takes the most.
+/// The address space that a job takes, most of it reserved by the allocator and never used; a node takes the
+/// most.
 const ADDRESSES: u64 = 9 << 28;
-/// Those among them that count as data.
+/// The part of it that counts as data.
 const DATA: u64 = 5 << 28;
-/// Addresses more for every core.
+/// Additional address space for every core.
 const ADDRESSES_A_CORE: u64 = 64 << 20;
 
 /// Refuses a process that may have too few threads or too little memory.
@@ -42,7 +44,7 @@ fn refused(message: String, error: &io::Error) -> Failure {
     Failure::new(Exit::CannotLook, message).or_hint(obstacle::hint_of(error))
 }
 
-/// Threads that wait until this is dropped.
+/// Threads that wait until this value is dropped.
 struct Held {
     threads: Vec<(Sender<()>, JoinHandle<()>)>,
 }
@@ -52,7 +54,7 @@ impl Held {
         let mut held = Self { threads: Vec::with_capacity(count) };
         for _ in 0..count {
             let (keep, wait) = channel();
-            // It ends when the sender goes, which is an error here.
+            // The thread ends when the sender is dropped, which `recv` reports as an error.
             let thread = Builder::new().spawn(move || {
                 let _ = wait.recv();
             })?;
@@ -66,7 +68,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         for (keep, thread) in self.threads.drain(..) {
             drop(keep);
-            // It has nothing to say.
+            // The thread returns nothing.
             let _ = thread.join();
         }
     }

@@ -1,5 +1,5 @@
-//! What every tool can say of itself: completions for shells, manual pages, both made from its command line, and what a
-//! code means.
+//! Subcommands that every tool has: explanations of codes, and completions for shells and manual pages, both
+//! made from the tool's command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,10 @@ pub enum Manual {
 }
 
 impl Manual {
-    /// Does what was asked, for the program with this command line.
+    /// Runs the subcommand for the program with this command line.
+    ///
+    /// # Errors
+    /// If the code is unknown or a result cannot be written.
     pub fn run(&self, command: Command, guide: &Guide) -> Result<Exit, Failure> {
         match self {
             Self::Explain { code } => {
@@ -59,7 +62,7 @@ fn write_pages(mut command: Command, guide: &Guide, directory: &Path) -> Result<
     write_page(&command, guide, directory).map_err(failed)
 }
 
-/// The page of a command, and those of all below it.
+/// Writes the page of a command and those of all its subcommands.
 fn write_page(command: &Command, guide: &Guide, directory: &Path) -> std::io::Result<()> {
     for inner in command.get_subcommands() {
         write_page(inner, guide, directory)?;

@@ -1,4 +1,4 @@
-//! One manual page: what clap knows of a command, and the sections that a page has beside it.
+//! One manual page: clap's sections about a command, and those that clap does not write.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::explain::exit_statuses;
 use crate::guide::Guide;
 use crate::version;
 
-/// The text of a page.
+/// Returns the text of a page.
 pub(crate) fn page(command: &Command, guide: &Guide) -> io::Result<Vec<u8>> {
     let man = Man::new(command.clone()).manual("Fedimint history tools");
     let mut page = Vec::new();
@@ -34,7 +34,7 @@ pub(crate) fn page(command: &Command, guide: &Guide) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Names and what they mean.
+/// Writes a section of names and their meanings.
 fn section(roff: &mut Roff, heading: &str, entries: &[(String, String)]) {
     if entries.is_empty() {
         return;
@@ -61,7 +61,7 @@ fn examples(roff: &mut Roff, command: &Command) {
     roff.control("fi", []);
 }
 
-/// Every variable that stands for an option of this command, and those without an option.
+/// Writes every variable that sets an option of this command, and the variables without an option.
 fn environment(roff: &mut Roff, command: &Command, guide: &Guide) {
     roff.control("SH", ["ENVIRONMENT"]);
     let mut options: Vec<(&Arg, String)> = command

@@ -1,4 +1,4 @@
-//! What is said at a place from which the guardian was moved away.
+//! Messages at a place from which the guardian was moved away.
 
 use std::path::Path;
 
@@ -12,7 +12,8 @@ use crate::Failure;
 pub const MOVED_AWAY: &str = "a guardian that runs in two places signs two different things; `fm-checkpoint status` says more, \
      `fm-checkpoint move --undo` is the way back";
 
-/// The failure of a database that is not there because its guardian was moved away: a file has its name, or nothing.
+/// Returns the failure for a database that is missing because its guardian was moved away: a file has its
+/// name, or nothing has.
 pub(crate) fn of_store(error: &StoreError) -> Option<Failure> {
     match error {
         StoreError::NotADirectory { path }
@@ -22,7 +23,7 @@ pub(crate) fn of_store(error: &StoreError) -> Option<Failure> {
     }
 }
 
-/// The same, of a data directory or of the database in one.
+/// Returns the same failure for a data directory or the database in one.
 pub fn moved_from(path: &Path) -> Option<Failure> {
     let real = real_path(path);
     let homes = [path, &real].into_iter().flat_map(|path| {

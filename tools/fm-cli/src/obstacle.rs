@@ -1,4 +1,4 @@
-//! What to do where the operating system refuses: one hint for each obstacle, whatever was being done.
+//! What to do if the operating system refuses: one hint for each obstacle, whatever the program was doing.
 
 use std::error::Error;
 use std::io;
@@ -6,12 +6,12 @@ use std::io;
 use fm_backup::Refused;
 use fm_store::Obstacle;
 
-/// The hint for the obstacle among the causes of an error, if there is one.
+/// Returns the hint for the obstacle among the causes of an error, if there is one.
 pub(crate) fn obstacle_hint(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let system = error.downcast_ref::<io::Error>();
-        // What a store of objects refuses has a kind like that of the system's, and other ways out.
+        // A refusal of an object store has a kind like one of the system's, but needs another hint.
         if let Some(refused) = system.and_then(Refused::of) {
             return refused.hint();
         }
@@ -23,7 +23,7 @@ pub(crate) fn obstacle_hint(error: &(dyn Error + 'static)) -> Option<&'static st
     None
 }
 
-/// What to do about an error of the operating system, if that is known.
+/// Returns what to do about an error of the operating system, if that is known.
 pub(crate) fn hint_of(error: &io::Error) -> Option<&'static str> {
     obstacle_hint(error)
 }

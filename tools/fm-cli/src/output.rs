@@ -1,7 +1,7 @@
-//! Results on standard output. A reader that went away ends the output, not the program with a panic.
+//! Results on standard output. If the reader goes away, the output ends and the program does not panic.
 //!
-//! Invariants: one call of [`Output::line`] is one line, whatever text of others is in it; no other control sequence
-//! reaches a terminal than our own colours; no progress is in the way.
+//! Invariants: one call of [`Output::line`] prints one line, whatever foreign text is in it; no control
+//! sequence other than our own colours reaches a terminal; progress never mixes with the output.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,10 +19,10 @@ use crate::{Exit, Failure};
 pub(crate) const SCHEMA: u32 = 1;
 const VERDICT: &str = r#"{"type":"verdict","#;
 
-/// Whether the result was printed: what ends after it needs no second last line.
+/// Whether the verdict was printed as JSON: a failure after it prints no second last line.
 static HAS_VERDICT: AtomicBool = AtomicBool::new(false);
 
-/// Whether a verdict was printed as JSON.
+/// Checks whether a verdict was printed as JSON.
 pub(crate) fn has_verdict() -> bool {
     HAS_VERDICT.load(Ordering::Relaxed)
 }
@@ -34,7 +34,11 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints a line: hidden characters are written out, its severity or verdict has a colour on a terminal.
+    /// Prints a line: hidden characters are written out, and its severity or verdict is coloured on a
+    /// terminal.
+    ///
+    /// # Errors
+    /// If standard output cannot be written, except for a reader that went away.
     pub fn line(&mut self, text: &str) -> Result<(), Failure> {
         let shown = printable(text);
         if wants_colour(io::stdout().is_terminal()) {
@@ -43,7 +47,10 @@ impl Output {
         self.text(&shown)
     }
 
-    /// Prints text of our own as it is, which may have several lines.
+    /// Prints our own text unchanged; it may have several lines.
+    ///
+    /// # Errors
+    /// If standard output cannot be written, except for a reader that went away.
     pub fn text(&mut self, text: &str) -> Result<(), Failure> {
         if self.closed {
             return Ok(());
@@ -63,6 +70,9 @@ impl Output {
     }
 
     /// Prints a value as one line of JSON.
+    ///
+    /// # Errors
+    /// If the value cannot be written as JSON or standard output cannot be written.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text =
             serde_json::to_string(value).map_err(|error| Failure::from_error(Exit::CannotLook, &error))?;
@@ -73,7 +83,7 @@ impl Output {
     }
 }
 
-/// A verdict says which version of the schema the lines before it follow.
+/// Adds to a verdict the version of the schema that the lines before it follow.
 fn versioned(text: String) -> String {
     match text.strip_prefix(VERDICT) {
         Some(rest) => format!("{VERDICT}\"schema\":{SCHEMA},{rest}"),
@@ -81,7 +91,7 @@ fn versioned(text: String) -> String {
     }
 }
 
-/// The same JSON with hidden characters, which are in strings alone, as `\uXXXX`.
+/// Writes hidden characters in JSON, which occur only in strings, as `\uXXXX`.
 fn shown_json(text: String) -> String {
     if !text.contains(is_hidden) {
         return text;
@@ -101,28 +111,31 @@ fn shown_json(text: String) -> String {
 }
 
 /// Prints one value as one line of JSON.
+///
+/// # Errors
+/// If the value cannot be written as JSON or standard output cannot be written.
 pub fn print_json_line(value: &impl Serialize) -> Result<(), Failure> {
     Output::default().json(value)
 }
 
-/// The line of a history root: with the sessions that it is over, for each range has another.
+/// Formats the line of a history root, with its range of sessions: each range has another root.
 pub fn root_line(root: impl std::fmt::Display, last: u64) -> String {
     format!("root       {root} (0 to {})", group_digits(last))
 }
 
-/// Tells something beside a result that fills standard output.
+/// Prints a note on standard error, while a result fills standard output.
 pub fn note(tool: &str, text: &str) {
     error_line(&format!("{tool}: {}", printable(text)));
 }
 
-/// A line on standard error, with no progress in its way; one that cannot be written is lost.
+/// Prints a line on standard error, clear of progress; a line that cannot be written is lost.
 pub(crate) fn error_line(text: &str) {
     above(|| {
         let _ = writeln!(io::stderr().lock(), "{text}");
     });
 }
 
-/// A number with its digits in groups of three.
+/// Formats a number with its digits in groups of three.
 pub fn group_digits(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

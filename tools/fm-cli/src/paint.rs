@@ -1,4 +1,4 @@
-//! Colours of lines: by the severity they begin with, or by the first word of a verdict.
+//! Colours of lines: by their severity, or by the first word of a verdict.
 
 use std::borrow::Cow;
 
@@ -9,12 +9,12 @@ const CYAN: &str = "\u{1b}[36m";
 const BOLD: &str = "\u{1b}[1m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Verdicts that need nobody.
+/// Verdicts that need no attention.
 const GOOD: &[&str] = &["SOUND", "PROVEN", "EQUAL", "WHOLE", "REPAIRED"];
 /// Verdicts that a person has to look at.
 const BAD: &[&str] = &["FINDINGS", "REFUSED", "DIFFERENT", "LOST", "BAD", "DAMAGED"];
 
-/// A line of a result with its first word of meaning in colour.
+/// Colours the severity or the verdict of a line.
 pub(crate) fn painted(line: &str) -> Cow<'_, str> {
     match colour_of(line) {
         Some((start, end, colour)) => {
@@ -24,7 +24,7 @@ pub(crate) fn painted(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// Which bytes of a line are painted, and how.
+/// Returns which bytes of a line are coloured, and how.
 fn colour_of(line: &str) -> Option<(usize, usize, &'static str)> {
     let first = line.split(' ').next()?;
     let rest = line.get(first.len()..)?;
@@ -46,18 +46,18 @@ fn of_verdict(line: &str, start: usize) -> Option<(usize, usize, &'static str)> 
         "" => return None,
         word if GOOD.contains(&word) => GREEN,
         word if BAD.contains(&word) => RED,
-        // Neither: not proven, in part, by a sample.
+        // Neither: unproven, partial, or by a sample.
         _ => YELLOW,
     };
     Some((start, start + length, colour))
 }
 
-/// The name of a program before its failure.
+/// Colours the name of a program before its failure.
 pub(crate) fn failure(tool: &str) -> String {
     format!("{RED}{tool}:{RESET}")
 }
 
-/// The word before a hint, and headings.
+/// Formats the word before a hint, and headings.
 pub(crate) fn bold(text: &str) -> String {
     format!("{BOLD}{text}{RESET}")
 }

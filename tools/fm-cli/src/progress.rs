@@ -1,7 +1,7 @@
 //! Progress with rate and time left: one line on standard error, if that is a terminal.
 //!
-//! Invariants: the line is shorter than the terminal is wide, so it never wraps; whatever is printed elsewhere is printed
-//! inside [`above`], which takes the line away meanwhile; there is one line for the whole process.
+//! Invariants: the line is shorter than the terminal is wide, so it never wraps. All other output is printed
+//! inside [`above`], which hides the line meanwhile. There is one line for the whole process.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,20 +13,20 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use crate::common::{Verbosity, is_dumb, verbosity};
 use crate::progress_line::{Numbers, fitted};
 
-/// Drawings in a second, at most.
+/// Redraws per second, at most.
 const REDRAWS: u8 = 20;
-/// The interval at which the line is drawn, also when nothing moves.
+/// The interval at which the line is drawn, even without progress.
 const TICK: Duration = Duration::from_millis(50);
-/// Columns of a terminal that does not say how wide it is.
+/// The columns assumed for a terminal that does not report its width.
 const USUAL_WIDTH: usize = 80;
 
-/// The stage that runs.
+/// The current stage.
 struct Stage {
     name: &'static str,
     unit: &'static str,
     done: u64,
     began: Instant,
-    /// What is on the last line of the terminal; hidden where there is none.
+    /// The last line of the terminal; hidden if there is no terminal.
     bar: ProgressBar,
 }
 
@@ -36,7 +36,7 @@ fn stage() -> MutexGuard<'static, Option<Stage>> {
     STAGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does something that prints, with no progress in its way.
+/// Runs something that prints, with the line of progress hidden.
 pub(crate) fn above<T>(print: impl FnOnce() -> T) -> T {
     match &*stage() {
         Some(stage) => stage.bar.suspend(print),
@@ -44,11 +44,11 @@ pub(crate) fn above<T>(print: impl FnOnce() -> T) -> T {
     }
 }
 
-/// A bar whose line is made to fit the terminal at each drawing.
+/// Creates a bar whose line is fitted to the terminal at each drawing.
 fn bar(name: &'static str, unit: &'static str, total: Option<u64>) -> ProgressBar {
     let line = move |state: &ProgressState, to: &mut dyn std::fmt::Write| {
         let numbers = Numbers { done: state.pos(), total: state.len(), time: state.elapsed() };
-        // A string takes all that is written to it.
+        // Writing into a string cannot fail.
         let _ = to.write_str(&fitted(name, unit, &numbers, width().saturating_sub(1)));
     };
     let style = ProgressStyle::with_template("{line}").unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -63,14 +63,15 @@ fn width() -> usize {
     size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0).unwrap_or(USUAL_WIDTH)
 }
 
-/// Shows the stage that runs on standard error, if that is a terminal.
+/// Shows the current stage on standard error, if that is a terminal.
 pub struct TerminalProgress {
     visible: bool,
     timed: bool,
 }
 
 impl TerminalProgress {
-    /// Progress for this process; silent if standard error is not a terminal, or the user wants none.
+    /// Creates the progress of this process; silent if standard error is not a terminal, or if the user wants
+    /// it quiet.
     pub fn new() -> Self {
         let is_wanted = verbosity() != Verbosity::Quiet;
         let visible = is_wanted && std::io::stderr().is_terminal() && !is_dumb();
@@ -109,7 +110,7 @@ impl Progress for TerminalProgress {
         stage.bar.finish_and_clear();
         if self.timed {
             let numbers = Numbers { done: stage.done, total: None, time: stage.began.elapsed() };
-            // A terminal that went away ends no work.
+            // A terminal that went away must not end the work.
             let _ = writeln!(std::io::stderr().lock(), "{}", numbers.in_retrospect(stage.name, stage.unit));
         }
     }

@@ -1,17 +1,17 @@
-//! The text of a line of progress: as much as a terminal has room for.
+//! The text of a line of progress: as much as fits the terminal.
 
 use std::time::Duration;
 
 use crate::group_digits;
 
-/// Columns of a bar, at most and at least.
+/// The largest and the smallest number of columns of a bar.
 const BAR: (usize, usize) = (30, 10);
-/// Columns of a stage's name where there is room.
+/// Columns of a stage's name, if there is room.
 const NAME: usize = 22;
-/// A rate from less than this is chance.
+/// The shortest time from which a rate is computed; a rate over less is chance.
 const LEAST_TIME: Duration = Duration::from_millis(50);
 
-/// How far a stage is.
+/// The position of a stage.
 pub(crate) struct Numbers {
     pub(crate) done: u64,
     pub(crate) total: Option<u64>,
@@ -19,29 +19,29 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Units a second; none where it would be less than one, or chance.
+    /// Returns the units per second, unless they are less than one or the time is too short.
     fn rate(&self) -> Option<u64> {
         let millis = u64::try_from(self.time.as_millis()).ok().filter(|_| self.time >= LEAST_TIME)?;
         let rate = u128::from(self.done) * 1000 / u128::from(millis);
         u64::try_from(rate).ok().filter(|rate| *rate > 0)
     }
 
-    /// Seconds until the end, if one is known.
+    /// Returns the seconds until the end, if the end is known.
     fn seconds_left(&self) -> Option<u64> {
         let (total, rate) = (self.total?, self.rate()?);
         Some(total.saturating_sub(self.done).div_ceil(rate).max(1))
     }
 
-    /// What a stage took.
+    /// Describes what a stage took.
     pub(crate) fn in_retrospect(&self, name: &str, unit: &str) -> String {
         let tenths = self.time.as_millis() / 100;
         format!("{name}: {} {unit} in {}.{} s", group_digits(self.done), tenths / 10, tenths % 10)
     }
 }
 
-/// The line in at most this many columns: what matters least is left out first.
+/// Formats the line in at most this many columns; the least important parts are left out first.
 pub(crate) fn fitted(name: &str, unit: &str, numbers: &Numbers, columns: usize) -> String {
-    // At the very start there is nothing to count yet.
+    // At the very start, there is nothing to count yet.
     if numbers.total.is_none() && numbers.done == 0 && numbers.time < Duration::from_secs(1) {
         return name.chars().take(columns).collect();
     }

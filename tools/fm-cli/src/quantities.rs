@@ -1,6 +1,7 @@
 //! Quantities as they are written on a command line.
 
-/// Reads a number as it is written or as the programs show it, with its digits in groups of three: 1234567 or 1,234,567.
+/// Reads a number as the user writes it or as the programs show it, with its digits in groups of three:
+/// 1234567 or 1,234,567.
 ///
 /// # Errors
 /// If it is not a number, or its groups are not of three digits.
@@ -13,7 +14,7 @@ pub fn number(text: &str) -> Result<u64, String> {
     digits.parse().map_err(|_| "not a number like 1234567 or 1,234,567".to_owned())
 }
 
-/// As [`number`], for a smaller type.
+/// Reads a number as [`number`] does, for a smaller type.
 ///
 /// # Errors
 /// If it is not a number, or is too large.
@@ -21,7 +22,7 @@ pub fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     T::try_from(number(text)?).map_err(|_| "too large".to_owned())
 }
 
-/// As [`count`], for what there must be one of at least.
+/// Reads a number as [`count`] does, but at least 1.
 ///
 /// # Errors
 /// If it is not a number, is 0, or is too large.
@@ -32,14 +33,14 @@ pub fn positive<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
 /// Reads a number of bytes, with K, M, G or T for powers of 1024.
 ///
 /// # Errors
-/// If it is none.
+/// If it is not such a number.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let units = [('K', 1 << 10), ('M', 1 << 20), ('G', 1 << 30), ('T', 1 << 40)];
     let plain = number(text).ok();
     plain.or_else(|| scaled(text, &units)).ok_or_else(|| "no size like 500M or 10G".to_owned())
 }
 
-/// Reads a number with one of these units behind it.
+/// Reads a number that is followed by one of these units.
 pub fn scaled(text: &str, units: &[(char, u64)]) -> Option<u64> {
     let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(*unit))?;
     number(text.strip_suffix(*unit)?).ok()?.checked_mul(*factor)

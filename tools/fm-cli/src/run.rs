@@ -1,6 +1,6 @@
-//! A program from its words to its exit status: parses, runs, and says how it failed.
+//! A program from its command line to its exit status: parses, runs, and reports failures.
 //!
-//! Invariant: with `--json` every failure has an object on standard output, usage errors too.
+//! Invariant: with `--json` every failure, usage errors too, has an object on standard output.
 
 use std::env;
 use std::ffi::OsString;
@@ -31,7 +31,7 @@ struct FailureLine<'a> {
     hint: Option<&'a str>,
 }
 
-/// The last line of the NDJSON of a command that refused: a verdict, and all that a failure says.
+/// The last line of the NDJSON of a command that refused: a verdict with all fields of a failure.
 #[derive(Serialize)]
 pub struct Refused<'a> {
     r#type: &'static str,
@@ -44,7 +44,7 @@ pub struct Refused<'a> {
 }
 
 impl<'a> Refused<'a> {
-    /// The verdict of what ended with this failure.
+    /// Creates the verdict of a command that ended with this failure.
     pub fn with(failure: &'a Failure) -> Self {
         Self {
             r#type: "verdict",
@@ -73,7 +73,7 @@ pub fn run<A: Parser>(guide: &Guide, main: impl FnOnce(A) -> Result<Exit, Failur
     };
     common::set(&matches);
     let done = match limits::check().and_then(|()| main(arguments)) {
-        // A request or a read that was given up fails in many ways; there is one reason.
+        // A request or a read that was given up fails in many ways, for one reason.
         Err(failure) if is_interrupted() && failure.exit == Exit::CannotLook => {
             Err(AuditError::Interrupted.into())
         }
@@ -84,7 +84,7 @@ pub fn run<A: Parser>(guide: &Guide, main: impl FnOnce(A) -> Result<Exit, Failur
     ExitCode::from(exit as u8)
 }
 
-/// Says so if the names of new files could not be synced.
+/// Warns if the names of new files could not be synced.
 fn warn_of_unsynced(tool: &str) {
     if let Some(path) = fm_store::unsynced_directory() {
         let text = format!(
@@ -96,7 +96,7 @@ fn warn_of_unsynced(tool: &str) {
     }
 }
 
-/// Options that every program has may stand before a subcommand; they are moved after it, where they mean the same.
+/// Moves options that every program has from before a subcommand to after it, where they mean the same.
 fn common_last(words: Vec<OsString>) -> Vec<OsString> {
     let mut rest = words.into_iter().peekable();
     let mut reordered: Vec<OsString> = rest.next().into_iter().collect();
@@ -120,7 +120,7 @@ fn common_last(words: Vec<OsString>) -> Vec<OsString> {
     reordered
 }
 
-/// Whether the command that ran has `--json`, and it was given.
+/// Checks whether the command that ran has `--json`, and whether it was given.
 fn wants_json(matches: &ArgMatches) -> bool {
     let mut innermost = matches;
     while let Some((_, inner)) = innermost.subcommand() {
@@ -129,14 +129,14 @@ fn wants_json(matches: &ArgMatches) -> bool {
     matches!(innermost.try_get_one::<bool>("json"), Ok(Some(true)))
 }
 
-/// Whether a command line that could not be parsed asks for JSON.
+/// Checks whether a command line that could not be parsed asks for JSON.
 fn words_want_json(words: &[OsString]) -> bool {
     let variable = env::var_os("FM_JSON").unwrap_or_default();
     let by_variable = FalseyValueParser::new().parse_ref(&Command::new(""), None::<&Arg>, &variable);
     by_variable.unwrap_or(false) || words.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
-/// Prints help or the version, or says what is wrong with a command line.
+/// Prints help or the version, or reports what is wrong with a command line.
 fn unparsed(tool: &str, words: &[OsString], error: &clap::Error) -> Exit {
     let text = error.render();
     if !error.use_stderr() {
@@ -155,7 +155,7 @@ fn unparsed(tool: &str, words: &[OsString], error: &clap::Error) -> Exit {
     let plain = text.to_string();
     let hides = |c: char| c != '\n' && is_hidden(c);
     if plain.contains(hides) {
-        // A word of the command line has control characters; the lines are clap's.
+        // A word of the command line may have control characters; the line breaks are clap's.
         plain.trim_end().lines().for_each(|line| error_line(&printable(line)));
     } else {
         let _ = error.print();
@@ -166,7 +166,7 @@ fn unparsed(tool: &str, words: &[OsString], error: &clap::Error) -> Exit {
     Exit::Usage
 }
 
-/// A usage error as a failure: its first paragraph, and what is suggested.
+/// Returns a usage error as a failure: its first paragraph, and clap's suggestion.
 fn usage_failure(tool: &str, plain: &str, error: &clap::Error) -> Failure {
     let paragraph: Vec<&str> = plain.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
     let message = paragraph.join(" ");
@@ -185,7 +185,7 @@ fn usage_failure(tool: &str, plain: &str, error: &clap::Error) -> Failure {
     Failure::new(Exit::Usage, message).hint(hint)
 }
 
-/// Says how a program failed, and returns its exit status.
+/// Reports how a program failed, and returns its exit status.
 fn failed(tool: &str, failure: &Failure, json: bool) -> Exit {
     let colour = wants_colour(io::stderr().is_terminal());
     let name = if colour { paint::failure(tool) } else { format!("{tool}:") };
@@ -194,7 +194,7 @@ fn failed(tool: &str, failure: &Failure, json: bool) -> Exit {
         let word = if colour { paint::bold("hint:") } else { "hint:".to_owned() };
         error_line(&format!("  {word} {}", printable(hint)));
     }
-    // A refusal is a verdict, and has said all this.
+    // A refusal is a verdict and has all these fields already.
     if json && !has_verdict() {
         print_json(failure);
     }
@@ -210,7 +210,7 @@ fn print_json(failure: &Failure) {
         message: &failure.message,
         hint: failure.hint.as_deref(),
     };
-    // Where it cannot be written, the sentence on standard error and the status are left.
+    // If standard output cannot be written, the sentence on standard error and the exit status remain.
     let _ = Output::default().json(&line);
 }
 

@@ -1,7 +1,8 @@
-//! A guardian's own key and password: from an encrypted file, a key file, a password file, the environment, a terminal.
+//! A guardian's own key and password: from an encrypted file, a key file, a password file, the environment, a
+//! terminal.
 //!
-//! Invariants: a secret comes from a file, the environment or a terminal without echo, never from an argument; a
-//! message says nothing of it.
+//! Invariants: a secret comes from a file, the environment or a terminal without echo, never from an
+//! argument; no message contains any part of it.
 
 use std::env;
 use std::fs::File;
@@ -19,23 +20,26 @@ use crate::{Exit, Failure};
 
 /// The variable that carries the password.
 const PASSWORD: &str = "FM_PASSWORD";
-/// How often a password is asked for at a terminal.
+/// The number of times a password is asked for at a terminal.
 const TRIES: u32 = 3;
-/// Longest password that is read from a file.
+/// The longest password that is read from a file.
 const MAX_PASSWORD_BYTES: u64 = 4096;
-/// Longest key file that is read; a key has 64 digits.
+/// The longest key file that is read; a key has 64 digits.
 const MAX_KEY_BYTES: u64 = 1024;
 
-/// The key that a guardian signs sessions with, and what is to be said of where it was found, in sentences.
+/// The key that a guardian signs sessions with, and notes about where it was found.
 pub struct GuardianKey {
     /// The key.
     pub key: SigningKey,
-    /// What whoever keeps it should know.
+    /// Sentences for the keeper of the key.
     pub notes: Vec<String>,
 }
 
-/// The key of a guardian: from `key_file`, or else from the private files in its data directory or backup, opened with the
-/// guardian's password where they are under one.
+/// Reads the key of a guardian: from `key_file`, or else from the private files in its data directory or
+/// backup, which the guardian's password opens if they are encrypted.
+///
+/// # Errors
+/// If the key cannot be read or opened, or is not that guardian's.
 pub fn guardian_key(
     config: Option<&Path>,
     key_file: Option<&Path>,
@@ -75,7 +79,7 @@ fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianK
     let open = |password: Option<&str>| files.private(password);
     let found = password.open_files(&files, FilesError::is_wrong_password, open)?;
     let found = found.map_err(|error| of_files(&error))?;
-    // Without local.json the key alone says whose it is.
+    // Without local.json, the key alone shows whose it is.
     if files.text(LOCAL).map_err(|error| of_files(&error))?.is_some() {
         let belonging =
             files.identity().and_then(|me| belongs(&files.consensus()?, me, &found.config, found.file));
@@ -86,7 +90,7 @@ fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianK
     Ok(GuardianKey { key: found.config.signing_key(), notes })
 }
 
-/// What is said of a guardian's files that are of no use.
+/// Returns the failure for a guardian's files that are of no use.
 pub fn of_files(error: &FilesError) -> Failure {
     let exit = match error {
         FilesError::NoPassword { .. } => Exit::Usage,
@@ -107,7 +111,7 @@ pub struct PasswordArgs {
 }
 
 impl PasswordArgs {
-    /// The password of the guardian with that data directory.
+    /// Reads the password of the guardian with that data directory.
     ///
     /// # Errors
     /// If it cannot be read, or there is no terminal to ask at.
@@ -118,7 +122,8 @@ impl PasswordArgs {
         }
     }
 
-    /// Opens something with the password. At a terminal a wrong one is asked for again, three times in all.
+    /// Opens something with the password. At a terminal, a wrong password is asked for again, three times in
+    /// all.
     ///
     /// # Errors
     /// If there is no password; the inner error is that of the last attempt.
@@ -130,7 +135,8 @@ impl PasswordArgs {
     ) -> Result<Result<T, E>, Failure> {
         if let Some(password) = self.given()? {
             let opened = open(password.trim());
-            // Servers trim theirs; one that was set with blanks by something else may be meant as it is.
+            // Servers trim their passwords; a password with blanks around it that something else set may be
+            // meant as it is.
             return Ok(match opened {
                 Err(error) if is_wrong(&error) && password.trim() != password.as_str() => open(&password),
                 opened => opened,
@@ -145,8 +151,9 @@ impl PasswordArgs {
         Ok(open(&ask(directory)?))
     }
 
-    /// Opens a guardian's files: with the password that is given; without one where they are in clear; else with one that is
-    /// asked for. One that the guardian keeps beside them is not taken unasked.
+    /// Opens a guardian's files: with the password from the file or the environment, if there is one; without
+    /// a password if the files are in clear; otherwise with a password that is asked for. A password that the
+    /// guardian keeps beside its files is not used unasked.
     ///
     /// # Errors
     /// As [`PasswordArgs::open`], and if the files cannot be looked at.
@@ -171,14 +178,14 @@ impl PasswordArgs {
         })
     }
 
-    /// The password as the file or the environment has it; none if neither does.
+    /// Returns the password from the file or the environment, if there is one.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn given(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(path) = &self.password_file {
             let password = read_secret(path, MAX_PASSWORD_BYTES)?;
-            // Nobody means such a password, and it would only be called a wrong one.
+            // Nobody means such a password; it would only be reported as wrong.
             if password.trim().is_empty() {
                 let message = format!("{} is empty: it holds no password", path.display());
                 return Err(Failure::new(Exit::WrongKey, message).hint("write the password into it"));
@@ -198,7 +205,7 @@ impl PasswordArgs {
 /// Reads a small secret text.
 fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, Failure> {
     let capacity = usize::try_from(most).unwrap_or_default() + 1;
-    // Its memory is never moved, so that no copy of the secret stays behind.
+    // Allocated once, so that the buffer never moves and leaves no copy of the secret in memory.
     let mut text = Zeroizing::new(String::with_capacity(capacity));
     let read = File::open(path).and_then(|file| file.take(most + 1).read_to_string(&mut text));
     read.map_err(|error| Failure::file("read", path, &error))?;
@@ -209,7 +216,7 @@ fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, Failure> {
     Ok(text)
 }
 
-/// A password without the blanks and line ends around it.
+/// Removes blanks and line ends around a password.
 fn trimmed(password: &str) -> Zeroizing<String> {
     Zeroizing::new(password.trim().to_owned())
 }

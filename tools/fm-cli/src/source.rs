@@ -1,4 +1,4 @@
-//! What a command reads from.
+//! The source that a command reads.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -23,10 +23,10 @@ pub struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// The source.
+    /// Returns the source. An option or argument takes precedence over the variable.
     ///
     /// # Errors
-    /// If two are named. An option or argument wins over the variable.
+    /// If two sources are named.
     pub fn path(&self) -> Result<&Path, Failure> {
         match (&self.source, &self.from) {
             (Some(source), Some(from)) if source != from && !is_from_environment(from) => {
@@ -34,7 +34,7 @@ impl SourceArgs {
                 Err(Failure::new(Exit::Usage, message).hint("give one of them"))
             }
             (Some(path), _) | (None, Some(path)) => Ok(path),
-            // The parser demands one.
+            // The parser requires one.
             (None, None) => Err(Failure::new(Exit::Usage, "no source was given")),
         }
     }

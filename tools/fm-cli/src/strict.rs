@@ -1,5 +1,5 @@
-//! What findings that are warnings are to the exit status of a command that looks at what others wrote: nothing, unless
-//! the user says so. Honest servers, clean stops and crashes leave warnings.
+//! Whether warnings fail a command that looks at what others wrote: only if the user asks for it. Honest
+//! servers, clean stops and crashes leave warnings.
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -13,7 +13,7 @@ pub struct StrictArgs {
 }
 
 impl StrictArgs {
-    /// How many findings fail.
+    /// Returns how many findings fail.
     pub fn failing(self, errors: u64, warnings: u64) -> u64 {
         if self.strict { errors.saturating_add(warnings) } else { errors }
     }

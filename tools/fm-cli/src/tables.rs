@@ -1,6 +1,8 @@
-//! The tables of a database or an archive, by name, and the modules that they belong to: as data, and for people.
+//! The tables of a database or an archive, by name, and the modules that they belong to: as data, and for
+//! people.
 //!
-//! Invariant: kinds and versions are texts that others wrote; they are printed on one line, with every character visible.
+//! Invariant: kinds and versions are foreign text; they are printed on one line, with every character
+//! visible.
 
 use std::collections::BTreeMap;
 
@@ -14,9 +16,9 @@ use crate::{Failure, Output, group_digits};
 /// A table with rows.
 #[derive(Serialize)]
 pub struct TableLine {
-    /// Its prefix in hex; in module space with the module's id and the module's own table.
+    /// The prefix in hex; in module space with the module's id and the prefix of the module's own table.
     pub prefix: String,
-    /// Its name; `unknown` if there is none.
+    /// The name; `unknown` for a table without one.
     pub name: String,
     /// The module whose table it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,30 +26,31 @@ pub struct TableLine {
     /// The module's kind, if the configuration says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Rows.
+    /// The number of rows.
     pub records: u64,
-    /// Bytes of their keys.
+    /// The number of bytes of all keys.
     pub key_bytes: u64,
-    /// Bytes of their values.
+    /// The number of bytes of all values.
     pub value_bytes: u64,
 }
 
-/// A module, as configuration and database have it.
+/// A module, as configuration and database describe it.
 #[derive(Serialize)]
 pub struct ModuleLine {
-    /// Its number.
+    /// The module's number.
     pub module: u16,
-    /// Its kind, if the configuration says it.
+    /// The module's kind, if the configuration says it.
     pub kind: Option<String>,
-    /// The version of its database, as the database says.
+    /// The version of the module's database, as the database says.
     pub database: Option<u64>,
-    /// Rows.
+    /// The number of rows.
     pub records: u64,
-    /// Records in tables that its kind does not have in that version; none if nothing is known of the kind.
+    /// The number of records in tables that the module's kind does not have in that version; none if the kind
+    /// is not known.
     pub unknown_records: Option<u64>,
 }
 
-/// The first byte, and in module space the module's id and the first byte of its own key.
+/// Returns the first byte of a key; in module space with the module's id and the first byte of its own key.
 pub fn prefix_of(key: &[u8], modules: &Modules) -> Vec<u8> {
     match modules.key_of(key) {
         Some(key) => key.prefix.to_vec(),
@@ -55,12 +58,12 @@ pub fn prefix_of(key: &[u8], modules: &Modules) -> Vec<u8> {
     }
 }
 
-/// Every table that has rows.
+/// Lists every table that has rows.
 pub fn table_lines(tables: &Tables, layout: &Layout, modules: &Modules) -> Vec<TableLine> {
     let line = |(prefix, count): (&Vec<u8>, &TableCount)| {
         let name = layout.table_name(prefix).unwrap_or("unknown");
         let module = modules.key_of(prefix).map(|key| {
-            // A prefix is a whole key only where it is the key of the one row that it counts.
+            // A prefix is a whole key only if it is the key of the one row that it counts.
             let is_key = count.key_bytes == prefix.len() as u64;
             if is_key { key } else { ModuleKey { rest: &[], ..key } }
         });
@@ -78,7 +81,7 @@ pub fn table_lines(tables: &Tables, layout: &Layout, modules: &Modules) -> Vec<T
     tables.counts.iter().map(line).collect()
 }
 
-/// Every module that the configuration names, that has a database version, or that has rows.
+/// Lists every module that the configuration names, that has a database version, or that has rows.
 pub fn module_lines(tables: &Tables, modules: &Modules) -> Vec<ModuleLine> {
     let mut lines: BTreeMap<u16, ModuleLine> = modules
         .modules
@@ -109,7 +112,7 @@ pub fn module_lines(tables: &Tables, modules: &Modules) -> Vec<ModuleLine> {
 /// Prints a line for each module.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the output cannot be written.
 pub fn print_modules(output: &mut Output, modules: &[ModuleLine]) -> Result<(), Failure> {
     modules.iter().try_for_each(|module| output.line(&module_text(module)))
 }
@@ -117,7 +120,7 @@ pub fn print_modules(output: &mut Output, modules: &[ModuleLine]) -> Result<(), 
 /// Prints the tables, with a heading.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the output cannot be written.
 pub fn print_tables(output: &mut Output, tables: &[TableLine]) -> Result<(), Failure> {
     output.line("")?;
     output.line("prefix      records    key bytes    value bytes  table")?;

@@ -1,4 +1,4 @@
-//! Where a result may be put.
+//! The places where a result may be put.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,11 @@ use fm_store::directory_of;
 
 use crate::{Exit, Failure};
 
-/// Refuses, before any work is done, a target that cannot be: without a parent, or one whose making would touch its
+/// Refuses an impossible target before any work: one without a parent directory, or one that would change its
 /// own source, which is never written.
+///
+/// # Errors
+/// If the target is refused.
 pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
     let parent = directory_of(target);
     let real_parent = parent.canonicalize().ok().filter(|parent| parent.is_dir());
@@ -27,7 +30,7 @@ pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
         let touches = |path: &PathBuf| path.starts_with(&source_path) || source_path.starts_with(path);
         if written.iter().any(touches) {
             let message = format!(
-                "{} (or its .partial) and the source {} lie in each other, and the source is never written",
+                "{} (or its .partial) lies in the source {} or contains it, and the source is never written",
                 target.display(),
                 source.display()
             );
@@ -37,8 +40,8 @@ pub fn check_target(target: &Path, source: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The source and the database in it, with every symbolic link followed; none if it is not there, which is told by
-/// whoever opens it.
+/// Returns the source and the database in it, with every symbolic link followed; a missing one is left out,
+/// and opening it reports that.
 fn real_sources(source: &Path) -> Vec<PathBuf> {
     [source.to_owned(), source.join(fm_datadir::DATABASE_NAME)]
         .iter()

@@ -1,4 +1,4 @@
-//! The keys that a verdict rests on, by the one name that they have: for people and as JSON.
+//! The keys that a verdict rests on, by their one name: for people and as JSON.
 
 use fm_audit::TrustedKeys;
 use fm_eras::Layout;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::PinnedKeys;
 
-/// Both kinds of keys of what the user gave.
+/// Returns both kinds of keys that the user gave.
 pub fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
     keys.map_or_else(TrustedKeys::default, |keys| TrustedKeys {
         epoch: keys.epoch.as_ref(),
@@ -18,14 +18,14 @@ pub fn trusted(keys: Option<&PinnedKeys>) -> TrustedKeys<'_> {
 #[derive(Clone, Debug, Serialize)]
 pub struct NamedKeys {
     path: String,
-    /// Nobody named them: they lie in the data directory that was looked at.
+    /// Whether nobody named the keys: they lie in the data directory that was looked at.
     found: bool,
-    /// The name of the key set; null if the file has none of the kind that signs this.
+    /// The name of the key set; null if the file has no keys of the kind that signs this.
     key_set: Option<String>,
 }
 
 impl NamedKeys {
-    /// Those that two histories of these layouts are signed with; none if no keys were given.
+    /// Returns the keys that two histories of these layouts are signed with; none if no keys were given.
     pub fn of(keys: Option<&PinnedKeys>, layouts: [&Layout; 2]) -> Option<Self> {
         let PinnedKeys { path, is_found, .. } = keys?;
         let path = path.display().to_string();
@@ -33,7 +33,7 @@ impl NamedKeys {
     }
 }
 
-/// The line that names the keys that an answer about histories of these layouts rests on.
+/// Formats the line that names the keys that an answer about histories of these layouts rests on.
 pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Layout; 2]) -> String {
     let Some(keys) = keys else {
         return "trust root NONE: without --config or --keys no signature is checked".to_owned();
@@ -44,7 +44,7 @@ pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Layout; 2]) -> Stri
     format!("trust root {}{found}", parts.join("; "))
 }
 
-/// The keys of one kind.
+/// Describes the keys of one kind.
 fn words(keys: &PinnedKeys, layout: &Layout) -> String {
     let path = keys.path.display();
     match (layout, &keys.epoch, &keys.session) {

@@ -1,4 +1,5 @@
-//! Values that are names from a list: shells complete them, and the code that takes the name says what is wrong with another.
+//! Values that are names from a list: shells complete them, and the code that takes a name reports an unknown
+//! one.
 
 use std::ffi::OsStr;
 
@@ -6,7 +7,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, Command, Error};
 use fm_eras::Layout;
 
-/// Accepts any text, and offers the names of a list.
+/// A parser that accepts any text and offers the names of a list.
 #[derive(Clone, Copy)]
 pub struct Names(fn() -> Vec<&'static str>);
 
@@ -16,7 +17,7 @@ pub const LAYOUTS: Names = Names(Layout::names);
 pub(crate) const CODES: Names = Names(crate::explain::codes);
 
 impl Names {
-    /// The names that a function lists.
+    /// Creates a parser with the names that a function lists.
     pub const fn new(list: fn() -> Vec<&'static str>) -> Self {
         Self(list)
     }

@@ -48,7 +48,7 @@ pub(crate) enum Command {
 /// The names of the forms of units.
 const FORMS: Names = Names::new(|| fm_units::FORMS.iter().map(|form| form.name).collect());
 
-/// The layout, where it cannot be told from the records.
+/// The layout, for records that do not show it.
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
     /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
@@ -62,7 +62,7 @@ impl LayoutArgs {
     }
 }
 
-/// A version whose tables are known: there is no saying on what another would start.
+/// Reads a version whose tables are known: how another version starts cannot be said.
 fn target_version(text: &str) -> Result<Version, String> {
     let version: Version = text.parse()?;
     if (session::FIRST..=session::NEWEST).contains(&version) {
@@ -131,7 +131,7 @@ pub(crate) struct MapArgs {
 }
 
 impl MapArgs {
-    /// The directory; SOURCE and --from win over the variable that --dir has.
+    /// Returns the directory; SOURCE and --from take precedence over the variable of --dir.
     pub(crate) fn directory(&self) -> &Path {
         let named = self.source.as_ref().or(self.from.as_ref()).or(self.dir.as_ref());
         named.map_or(Path::new("."), PathBuf::as_path)
@@ -204,7 +204,8 @@ pub(crate) struct UnitsArgs {
     /// Overrule the detected form.
     #[arg(long, value_name = "NAME", env = "FM_FORM", value_parser = FORMS)]
     pub(crate) form: Option<String>,
-    /// Order the units again with the library whose format they are in, and compare with the accepted items.
+    /// Order the units again with the library whose format they are in, and compare the order with the
+    /// accepted items.
     #[arg(long, env = "FM_REPLAY", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) replay: bool,
     /// Write the accepted items of the open session, found in the order, as an unsigned outcome (an archive).

@@ -96,6 +96,6 @@ fn print(output: &mut Output, arguments: &AttestArgs, attested: &Attested) -> Re
     output.line(&format!("guardian   {}", facts.peer))?;
     let done = if attested.existed { "was there already, unchanged:" } else { "written:" };
     output.line(&format!("{done} {}", arguments.out.display()))?;
-    output.line("next: read the root to the other guardians; give this file to whoever seals")?;
+    output.line("next: read the root to the other guardians; give this file to the guardian who seals")?;
     Ok(Exit::Done)
 }

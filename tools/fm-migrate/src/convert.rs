@@ -19,14 +19,14 @@ use serde::Serialize;
 
 use crate::args::{CheckArgs, ConvertArgs};
 
-/// Everything a conversion reads.
+/// Everything that a conversion reads.
 struct Opened {
     store: ReadStore,
-    /// What the database lacks.
+    /// Findings about what the database lacks.
     omissions: Vec<Finding>,
     layout: Layout,
     keys: PinnedKeys,
-    /// The kinds of the modules, if the keys are those of a configuration.
+    /// The kinds of the modules, if the keys come with a configuration.
     kinds: BTreeMap<u16, String>,
     federation: String,
     flag: Arc<AtomicBool>,
@@ -80,7 +80,8 @@ impl Opened {
         })
     }
 
-    /// The release that the result is for, and what it does with each module; of a history of other records nothing is known.
+    /// Returns the release that the result is for, and what it does with each module; nothing is known for a
+    /// history of other records.
     fn starts(&self, arguments: &CheckArgs) -> Result<(String, Vec<StartLine>), Failure> {
         let release = arguments.target_version.unwrap_or(session::NEWEST);
         if !fm_audit::is_copied(&self.layout) {
@@ -104,7 +105,7 @@ impl Opened {
     }
 }
 
-/// What the release does with a module when it starts.
+/// What the release does with a module at its start.
 #[derive(Serialize)]
 struct StartLine {
     module: u16,
@@ -173,7 +174,7 @@ struct CheckVerdict {
     keys: Option<NamedKeys>,
 }
 
-/// Passes a result on; a failure is the last line of the NDJSON as well.
+/// Passes a result on. With `--json`, a failure is also printed as the last line of the NDJSON.
 pub(crate) fn or_refused<T>(
     result: Result<T, MigrationError>,
     json: bool,
@@ -256,7 +257,8 @@ fn print_anchor(output: &mut Output, anchor: &ProvenPrefix) -> Result<(), Failur
     output.line(&root_line(anchor.history_root, anchor.last))
 }
 
-/// Where a database ends is its guardian's word: nothing in it shows that the others do not have more, or less.
+/// Says up to where to compare: where a database ends is its guardian's word, and nothing in it shows that
+/// the others do not have more, or less.
 fn print_comparison(output: &mut Output, last: u64) -> Result<(), Failure> {
     let last = group_digits(last);
     output.line(&format!(
@@ -313,7 +315,7 @@ pub(crate) fn convert(arguments: &ConvertArgs) -> Result<Exit, Failure> {
     let signatures = match (is_signed, existed) {
         (true, _) => " (with the signatures that it had)",
         (false, false) => " (sessions are not signed yet)",
-        // One that was there may have been sealed since.
+        // A directory that was there may have been sealed since.
         (false, true) => "",
     };
     output.line(&format!("  database/        the new database{signatures}"))?;

@@ -2,7 +2,7 @@
 
 use fm_cli::Guide;
 
-/// What `fm-migrate` says beside its options.
+/// What `fm-migrate` says in addition to its options.
 pub(crate) const GUIDE: Guide = Guide {
     examples: &[
         (

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::args::InspectArgs;
 use crate::inspect_print;
 
-/// What the server wrote of its own versions.
+/// The versions that the server wrote of itself.
 #[derive(Serialize)]
 pub(crate) struct ServerVersions {
     pub(crate) first: String,
@@ -48,7 +48,7 @@ pub(crate) struct Inspection {
     pub(crate) log_tail_torn: Option<String>,
     pub(crate) omissions: Vec<Omitted>,
     pub(crate) guardians: BTreeMap<u16, String>,
-    /// The configuration that the guardians' names are from, if nobody named it.
+    /// The configuration with the guardians' names, if it was found and not named.
     #[serde(skip)]
     pub(crate) found: Option<PinnedKeys>,
     #[serde(skip)]
@@ -82,7 +82,7 @@ fn inspect(arguments: &InspectArgs) -> Result<Inspection, Failure> {
             Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
         })?,
     };
-    // Nothing is proven here, but keys of another kind are a mistake that should not wait.
+    // Nothing is proven here, but keys of another kind are a mistake that the user should know at once.
     keys.as_ref().map(|keys| keys.usable_for(&detected)).transpose()?;
     settle_log(&mut store, detected)?;
     let config = keys.as_ref().and_then(|keys| keys.config.as_ref());
@@ -134,7 +134,8 @@ fn inspect_hbbft(
     Ok((inspection, tables))
 }
 
-/// Rows of epochs behind the last one with a signature. Numbers tell nothing: any may be in a key.
+/// Counts the rows of epochs past the last one with a signature. The numbers do not show how many there are:
+/// a key can hold any number.
 fn count_tip(store: &ReadStore, dialect: Dialect, signed: Option<u64>) -> Result<u64, Failure> {
     let mut tip = 0;
     for row in store.scan_prefix(&[HISTORY_TABLE]) {

@@ -1,6 +1,7 @@
-//! What `inspect` prints for people.
+//! Output of `inspect` for people.
 //!
-//! Invariant: kinds and versions are texts that others wrote; they are printed on one line, with every character visible.
+//! Invariant: kinds and versions are foreign text; they are printed on one line, with every character
+//! visible.
 
 use fm_cli::{Failure, Output, group_digits, print_modules, print_tables};
 

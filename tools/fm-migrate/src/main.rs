@@ -1,4 +1,4 @@
-//! `fm-migrate`: brings an old history into today's schema, loses nothing, and goes back.
+//! `fm-migrate`: converts an old history into the current schema, loses nothing, and converts it back.
 
 mod args;
 mod attest;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use crate::args::{Arguments, Command};
 use crate::guide::GUIDE;
 
-/// Epochs are decoded on one thread and dropped on another, which fragments the system's allocator.
+/// One thread decodes epochs and another drops them, which fragments the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

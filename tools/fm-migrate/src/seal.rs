@@ -25,7 +25,7 @@ struct SealVerdict<'a> {
     peers: &'a [u16],
     verified: &'a [u16],
     history_root: String,
-    /// The file that the keys are from; none if the directory's own manifest named them.
+    /// The file that the keys are from; none if they are those that the directory's own manifest names.
     keys: Option<String>,
 }
 
@@ -75,12 +75,12 @@ pub(crate) fn run(arguments: &SealArgs) -> Result<Exit, Failure> {
 
 fn keys_from(pinned: Option<&PinnedKeys>) -> String {
     let unpinned = || {
-        "of the directory's own manifest, NOT PINNED: `fm-verify --config` tells whose they are".to_owned()
+        "of the directory's own manifest, NOT PINNED: `fm-verify --config` shows whose they are".to_owned()
     };
     pinned.map_or_else(unpinned, |pinned| format!("from {}", pinned.path.display()))
 }
 
-/// The keys that the directory's own guardian had in its config when it converted.
+/// Returns the keys that the directory's own guardian had in its configuration when it converted.
 fn keys_of_manifest(dir: &MigratedDir) -> Result<SessionKeys, Failure> {
     let named = dir.session_keys().map_err(|reason| {
         Failure::new(Exit::Findings, format!("session_keys in {}'s manifest: {reason}", dir.path.display()))

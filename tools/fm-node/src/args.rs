@@ -30,9 +30,10 @@ pub(crate) enum Command {
     Dev(DevArgs),
     Status(StatusArgs),
     Submit(SubmitArgs),
-    /// Tell a running guardian to make a checkpoint of its database now, mid-session.
+    /// Ask a running guardian to make a checkpoint of its database now, mid-session.
     ///
-    /// Its name is `db_checkpoints/`, the last session, `-` and the time, and it is never removed by itself.
+    /// Its name is `db_checkpoints/`, the last session, `-` and the time, and it is never removed
+    /// automatically.
     Checkpoint(CheckpointArgs),
     Shutdown(ShutdownArgs),
     Announce(AnnounceArgs),
@@ -53,7 +54,8 @@ pub(crate) struct RunArgs {
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) password: PasswordArgs,
-    /// Start with an empty database if there is none. For a guardian that never ran before, or lost its database.
+    /// Start with an empty database if the directory has no database. For a guardian that never ran before, or
+    /// lost its database.
     #[arg(long, env = "FM_NEW", value_parser = FalseyValueParser::new())]
     pub(crate) new: bool,
     /// Make no units up to this session, where the database may be older than what this guardian signed: the highest session
@@ -77,7 +79,8 @@ pub(crate) struct RunArgs {
     /// Keep this many checkpoints of the database; one is made after every session. 0: none is made.
     #[arg(long, value_name = "N", default_value_t = 1, env = "FM_DB_CHECKPOINT_RETENTION", value_parser = count::<usize>)]
     pub(crate) checkpoints: usize,
-    /// Keep fewer checkpoints, but always the newest, and make none, while less than this is free: 500M, 10G.
+    /// Keep fewer checkpoints, but always the newest, and make none, while the free space is less than this:
+    /// 500M, 10G.
     #[arg(long, value_name = "BYTES", default_value = "1G", env = "FM_MIN_FREE", value_parser = bytes)]
     pub(crate) min_free: u64,
     /// Report a session as stuck, and why, after this many seconds without progress.
@@ -86,8 +89,8 @@ pub(crate) struct RunArgs {
     /// Stop when this many sessions are finished.
     #[arg(long, value_name = "N", env = "FM_SESSIONS", value_parser = number)]
     pub(crate) sessions: Option<u64>,
-    /// Stop when standard input ends. For a program that starts this one: when that program ends, in whatever way, this
-    /// one stops too.
+    /// Stop when standard input ends. Meant for a program that starts this one: however that program ends,
+    /// this one stops too.
     #[arg(long, env = "FM_STOP_WITH_STDIN", value_parser = FalseyValueParser::new())]
     pub(crate) stop_with_stdin: bool,
 }
@@ -251,7 +254,7 @@ pub(crate) struct SubmitArgs {
     pub(crate) timeout: u64,
 }
 
-/// Tell a running guardian to stop when a session is finished.
+/// Ask a running guardian to stop when a session is finished.
 #[derive(Args)]
 pub(crate) struct ShutdownArgs {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `fm-node status`, `submit`, `checkpoint` and `shutdown`: what is asked of a running guardian.
+//! `fm-node status`, `submit`, `checkpoint` and `shutdown`: requests to a running guardian.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn status(arguments: &StatusArgs) -> Result<Exit, Failure> {
     let status = ask(&arguments.server, None, "status", &Value::Null)?;
-    // Servers do not say whether their session is stuck; that they answer is all that can be checked.
+    // Servers do not report whether their session is stuck; only whether they answer can be checked.
     let is_stuck = !status["session"]["stuck"].is_null();
     let exit = if arguments.check && is_stuck { Exit::Findings } else { Exit::Done };
     if arguments.json {
@@ -32,10 +32,10 @@ fn print_status(status: &Value) -> Result<(), Failure> {
     let mut output = Output::default();
     let (federation, session) = (&status["federation"], &status["session"]);
     output.line(&format!("sessions   {} finished", federation["session_count"]))?;
-    // Servers say nothing of it.
+    // Servers do not report it.
     if session.is_object() {
         let (round, rounds, items) = (&session["round"], &session["rounds"], &session["items"]);
-        // Rounds go on until the session is signed.
+        // Rounds continue until the session is signed.
         let at = match (round.as_u64(), rounds.as_u64()) {
             (Some(at), Some(last)) if at >= last => format!("all {last} rounds are over"),
             _ => format!("round {round} of {rounds}"),
@@ -62,7 +62,7 @@ fn print_status(status: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Who is missing, as the status names them.
+/// Says who is missing, as the status names them.
 fn stuck_because(stuck: &Value) -> String {
     let causes = [("not_linked", "no link to"), ("silent", "nothing of"), ("unsigned", "no signature of")];
     let mut reasons: Vec<String> = causes
@@ -99,16 +99,16 @@ pub(crate) fn announce(arguments: &AnnounceArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What came of telling a guardian.
+/// A guardian that was asked, and the result.
 type Told = (String, Result<(), ClientError>);
 
-/// Gives a signed address to the other guardians; clients may ask any of them.
+/// Passes a signed address to the other guardians; clients may ask any of them.
 fn pass_on(server: &ServerArgs, signed: &Value) -> Result<Vec<Told>, Failure> {
     let config = ask(server, None, "client_config", &Value::Null)?;
     let status = ask(server, None, "status", &Value::Null)?;
     let others = &status["federation"]["status_by_peer"];
     let urls = config["api_endpoints"].as_object().cloned().unwrap_or_default();
-    // A guardian's status is of all but itself.
+    // A guardian's status lists all guardians except itself.
     let (others, own): (Vec<_>, Vec<_>) = urls.into_iter().partition(|(peer, _)| others.get(peer).is_some());
     let [(own, _)] = own.as_slice() else { return Ok(Vec::new()) };
     let mut submission = signed.clone();
@@ -182,7 +182,7 @@ fn read_transaction(text: &str) -> Result<Transaction, Failure> {
         .ok_or_else(|| Failure::new(Exit::Usage, "not an encoded transaction in hex"))
 }
 
-/// A guardian's answer to its own operator, who has the password.
+/// Asks a guardian as its own operator, who has the password.
 fn ask_as_admin(
     server: &ServerArgs,
     password: &PasswordArgs,
@@ -194,14 +194,15 @@ fn ask_as_admin(
     password.open(directory, is_wrong, |password| ask(server, Some(password), method, params))?
 }
 
-/// A guardian's answer.
+/// Asks a guardian.
 fn ask(server: &ServerArgs, auth: Option<&str>, method: &str, params: &Value) -> Result<Value, Failure> {
     let guardian = Guardian::new(address(server)?);
     let answer = wait_for(guardian.ask(method, auth, params, PATIENCE)).map_err(cannot_wait)?;
     answer.map_err(|error| unless_moved(server, of_client(&error)))
 }
 
-/// A guardian that was moved away does not answer at its old place; it may at an address that it kept.
+/// Replaces the failure if the guardian was moved away and does not answer at its old place. It may still
+/// answer at an address that it kept.
 fn unless_moved(server: &ServerArgs, failure: Failure) -> Failure {
     let directory = server.data_dir.as_deref().filter(|_| server.api.is_none());
     let asked = directory.filter(|_| failure.exit == Exit::CannotLook);

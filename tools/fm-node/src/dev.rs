@@ -24,14 +24,14 @@ use crate::load::{LEDGER, addresses};
 use crate::processes::{Guardians, PASSWORD};
 use crate::run::runtime;
 
-/// Guardians, rounds in a session and milliseconds between rounds of a new federation.
+/// The number of guardians, rounds in a session and milliseconds between rounds of a new federation.
 const GUARDIANS: u16 = 4;
 const ROUNDS: u16 = 60;
 const ROUND_DELAY: u64 = 50;
-/// A question to a guardian is asked again after this.
+/// The interval at which a guardian is asked again.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(30);
-/// As many transactions as the rate says are on their way at a time, but no more than this.
+/// The largest number of transactions in flight at a time; below it, as many as the rate says.
 const MOST_WORKERS: u32 = 800;
 
 pub(crate) fn run(arguments: &DevArgs) -> Result<Exit, Failure> {
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &DevArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// A terminal that is closed stops the federation, unless that signal is ignored, as `nohup` does.
+/// Makes a closed terminal stop the federation, unless that signal is ignored, as under `nohup`.
 fn stop_on_hangup(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
     if is_ignored(SIGHUP) {
         return Ok(());
@@ -70,7 +70,8 @@ fn stop_on_hangup(interrupted: &Arc<AtomicBool>) -> Result<(), Failure> {
     registered.map(drop).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
 }
 
-/// Whether this process was started with that signal ignored; false where the system does not say.
+/// Checks whether this process was started with that signal ignored; returns false if the system does not
+/// say.
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -78,7 +79,7 @@ fn is_ignored(signal: i32) -> bool {
     mask >> (signal - 1) & 1 == 1
 }
 
-/// Refuses a guardian's own data directory: nobody means to have a federation made in it.
+/// Refuses a guardian's own data directory: nobody means to make a federation in it.
 fn refuse_guardian(directory: &Path) -> Result<(), Failure> {
     let own = [CONSENSUS, LOCAL, PRIVATE, ENCRYPTED, DATABASE_NAME];
     let Some(found) = own.into_iter().find(|name| directory.join(name).exists()) else { return Ok(()) };
@@ -93,12 +94,12 @@ fn refuse_running(directory: &Path) -> Result<(), Failure> {
     match DatabaseLock::check(&directory.join(DATABASE_NAME)) {
         Err(error @ StoreError::Locked { .. }) => Err(Failure::from_error(Exit::Locked, &error)
             .hint("stop the `fm-node` that runs there, or give another --dir; nothing was started")),
-        // What else may be wrong with it, the guardian says.
+        // The guardian reports anything else that may be wrong with it.
         _ => Ok(()),
     }
 }
 
-/// Refuses options that say something else than the federation that exists.
+/// Refuses options that contradict the existing federation.
 fn check_existing(arguments: &DevArgs) -> Result<(), Failure> {
     let guardian = arguments.dir.join("0");
     let consensus: Consensus = read_json(&guardian.join(CONSENSUS))?;
@@ -182,7 +183,7 @@ async fn watch_over(
     });
     let printer = tokio::spawn(print_sessions(urls.to_vec()));
     let ended = guardians.watch(interrupted).await;
-    // The last session is asked for while the guardian ends: a moment for it to be printed.
+    // The last session is requested while the guardian ends; this leaves a moment to print it.
     sleep(LOOK_AFTER).await;
     printer.abort();
     stop.send_replace(true);
@@ -196,14 +197,14 @@ async fn watch_over(
     ended
 }
 
-/// Prints a line for every session that is finished, as a guardian that runs says.
+/// Prints a line for every finished session, as reported by a running guardian.
 async fn print_sessions(urls: Vec<String>) -> Result<(), Failure> {
     let mut output = Output::default();
     let guardians: Vec<Guardian> = urls.into_iter().map(Guardian::new).collect();
     let (mut turn, mut session, mut since) = (0, None, Instant::now());
     loop {
         let Some(record) = next_session(&guardians[turn % guardians.len()], &mut session).await else {
-            // It may have ended: the next one is asked.
+            // This guardian may have ended; the next one is asked.
             turn += 1;
             sleep(LOOK_AFTER).await;
             continue;
@@ -221,7 +222,7 @@ async fn print_sessions(urls: Vec<String>) -> Result<(), Failure> {
     }
 }
 
-/// The record of that session, which is the open one at first, once it is finished.
+/// Returns the record of that session once it is finished; at first, that session is the open one.
 async fn next_session(guardian: &Guardian, session: &mut Option<u64>) -> Option<Vec<u8>> {
     if session.is_none() {
         let count = guardian.ask("session_count", None, &Value::Null, PATIENCE).await.ok()?;

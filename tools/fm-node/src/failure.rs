@@ -1,10 +1,10 @@
-//! How a node's errors end the program.
+//! Failures of the program for the errors of a node.
 
 use fm_cli::{Exit, Failure, MOVED_AWAY, of_files};
 use fm_client::{ClientError, RpcError, SubmitError};
 use fm_guardian::{NodeConfigError, NodeError};
 
-/// A failure of a node, with what to do about it.
+/// Returns the failure for a node's error, with what to do about it.
 pub(crate) fn of_node(error: NodeError) -> Failure {
     match error {
         NodeError::Store(error) => error.into(),
@@ -27,7 +27,7 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
             Failure::from_error(Exit::CannotLook, &error)
         }
         NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
-            .hint("the file names the commands to go on with; do not start this node again before"),
+            .hint("the file names the commands for recovery; run them before you start this node again"),
         NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),
         NodeError::OtherModule { .. } => Failure::from_error(Exit::Usage, &error)
             .hint("--beside-servers names servers that take part now; with such a module they are older than v0.10"),
@@ -36,7 +36,7 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
     }
 }
 
-/// A failure of a guardian's files.
+/// Returns the failure for an error in a guardian's files.
 pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
     let exit = if is_wrong_password(error) { Exit::WrongKey } else { Exit::CannotLook };
     match error {
@@ -45,12 +45,12 @@ pub(crate) fn of_config(error: &NodeConfigError) -> Failure {
     }
 }
 
-/// Whether another password could open the files.
+/// Checks whether another password could open the files.
 pub(crate) fn is_wrong_password(error: &NodeConfigError) -> bool {
     matches!(error, NodeConfigError::Files(error) if error.is_wrong_password())
 }
 
-/// A failure to ask a guardian.
+/// Returns the failure for a request to a guardian that failed.
 pub(crate) fn of_client(error: &ClientError) -> Failure {
     let exit = match error {
         ClientError::Refused { source, .. } if source.code == RpcError::NOT_AUTHENTICATED => {
@@ -63,7 +63,7 @@ pub(crate) fn of_client(error: &ClientError) -> Failure {
     Failure::from_error(exit, error)
 }
 
-/// A failure to submit a transaction.
+/// Returns the failure for a transaction that could not be submitted.
 pub(crate) fn of_submission(error: &SubmitError) -> Failure {
     match error {
         SubmitError::Client(error) => of_client(error),

@@ -2,7 +2,7 @@
 
 use fm_cli::Guide;
 
-/// What `fm-node` says beside its options.
+/// What `fm-node` says in addition to its options.
 pub(crate) const GUIDE: Guide = Guide {
     examples: &[
         (

@@ -1,4 +1,4 @@
-//! `fm-node load`: how many transactions a second, and how long each takes.
+//! `fm-node load`: transactions per second, and the latency of each.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
         });
         generate_load(&urls, LEDGER, arguments.workers, arguments.copies, None, stopped).await
     });
-    // Of nothing there is no latency.
+    // Without an accepted transaction there is no latency.
     let any = (!report.latencies.is_empty()).then_some(());
     let millis = |hundredths| u64::try_from(report.percentile(hundredths).as_millis()).unwrap_or(u64::MAX);
     let percentiles = any.map(|()| (millis(50), millis(99)));
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
     verdict(&report, &arguments.dir)
 }
 
-/// Nothing accepted is not a measurement.
+/// If nothing was accepted, nothing was measured.
 fn verdict(report: &LoadReport, directory: &Path) -> Result<Exit, Failure> {
     if !report.latencies.is_empty() {
         return Ok(Exit::Done);
@@ -69,7 +69,7 @@ fn verdict(report: &LoadReport, directory: &Path) -> Result<Exit, Failure> {
     Err(Failure::new(Exit::CannotLook, message).hint(hint))
 }
 
-/// The addresses of all guardians in a directory.
+/// Returns the addresses of all guardians in a directory.
 pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
     if let Some(failure) = other_federation(directory) {
         return Err(failure);
@@ -88,7 +88,8 @@ pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
     Ok(urls)
 }
 
-/// The failure of a directory whose guardians have no ledger to load: they are of a federation of servers.
+/// Returns the failure for a directory whose guardians have no ledger to load: they belong to a federation of
+/// servers.
 fn other_federation(directory: &Path) -> Option<Failure> {
     let inner =
         std::fs::read_dir(directory).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
@@ -103,8 +104,8 @@ fn other_federation(directory: &Path) -> Option<Failure> {
     let mut kinds: Vec<_> = config.modules.values().map(|kind| printable(kind)).collect();
     kinds.dedup();
     let message = format!(
-        "{} is a guardian of a federation of servers (modules {}), and load is made of transactions of the ledger that \
-         `fm-node dev` gives its federations as module {LEDGER}",
+        "{} is a guardian of a federation of servers (modules {}), and load consists of transactions of the ledger that \
+         the federations of `fm-node dev` have as module {LEDGER}",
         guardian.display(),
         kinds.join(", ")
     );

@@ -1,6 +1,7 @@
 //! The log of a running guardian, on standard error.
 //!
-//! Invariant: what others wrote (names, addresses, reasons) cannot end a line or reach the terminal as control sequences.
+//! Invariant: foreign text (names, addresses, reasons) cannot end a line or reach the terminal as control
+//! sequences.
 
 use std::io::IsTerminal as _;
 
@@ -11,10 +12,11 @@ use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::debug_fn;
 
-/// What is left out whatever is logged: the library says of every session that ends that its tasks failed.
+/// The target that the default filter leaves out: the library reports at the end of every session that its
+/// tasks failed.
 const LEFT_OUT: &str = "AlephBFT=off";
 
-/// Begins to log to standard error what `FM_LOG` says, or else what the command line does.
+/// Starts logging to standard error, filtered by `FM_LOG`, or else by the command line.
 pub(crate) fn to_stderr() -> Result<(), Failure> {
     let filter = match EnvFilter::try_from_env("FM_LOG") {
         Ok(filter) => filter,
@@ -36,13 +38,13 @@ pub(crate) fn to_stderr() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the fields of a line: one line, whatever is in them.
+/// Formats the fields of a line: one line, whatever they contain.
 fn fields() -> impl for<'writer> FormatFields<'writer> + 'static {
     let field = debug_fn(|writer, field, value| {
         let text = format!("{value:?}");
         match field.name() {
             "message" => write!(writer, "{}", printable(&text)),
-            // Where a line of another crate's log came from.
+            // The origin of another crate's log line.
             name if name.starts_with("log.") => Ok(()),
             name => write!(writer, "{name}={}", printable(&text)),
         }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use crate::args::{Arguments, Command};
 use crate::guide::GUIDE;
 
-/// Many small values live for as long as a session; the system's allocator would fragment.
+/// Many small values live as long as a session, which would fragment the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

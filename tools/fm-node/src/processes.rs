@@ -15,17 +15,17 @@ use fm_cli::{Exit, Failure, Output};
 use fm_datadir::DATABASE_NAME;
 use tokio::time::sleep;
 
-/// The password of all guardians that are made here.
+/// The password of all guardians that `fm-node dev` makes.
 pub(crate) const PASSWORD: &str = "dev";
-/// How often the processes are looked at.
+/// The interval at which the processes are checked.
 const LOOK_AFTER: Duration = Duration::from_millis(100);
-/// A guardian that ended is started again after this.
+/// The time after which a guardian that ended is started again.
 const START_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// A guardian that ends sooner than this after its start ended quickly.
+/// A guardian that ends within this time after its start ended quickly.
 const QUICKLY: Duration = Duration::from_secs(10);
-/// A guardian that ended quickly this many times in a row is not started again.
+/// The number of quick ends in a row after which a guardian is not started again.
 const MOST_QUICK_ENDS: u32 = 5;
-/// Guardians that do not stop in this time are killed.
+/// The time after which guardians that do not stop are killed.
 const STOP_TIME: Duration = Duration::from_secs(30);
 
 /// One guardian.
@@ -39,7 +39,7 @@ struct Guardian {
 
 enum State {
     Running(Child),
-    /// It ended, and is started again then.
+    /// It ended and is started again at this time.
     Pause(Instant),
     /// It finished its last session.
     Done,
@@ -47,15 +47,16 @@ enum State {
     GivenUp(ExitStatus),
 }
 
-/// All guardians of a federation; those that still run are stopped when this goes.
+/// All guardians of a federation; those that still run are stopped when this value is dropped.
 pub(crate) struct Guardians {
     all: Vec<Guardian>,
-    /// So many must run, or no session is finished.
+    /// The number of guardians that must run for sessions to finish.
     threshold: usize,
 }
 
 impl Guardians {
-    /// Starts a guardian in each of these directories. With `sessions` they stop when so many are finished.
+    /// Starts a guardian in each of these directories. With `sessions`, they stop when this many sessions are
+    /// finished.
     pub(crate) fn start(directories: Vec<PathBuf>, sessions: Option<u64>) -> Result<Self, Failure> {
         let threshold = directories.len() - (directories.len() - 1) / 3;
         let mut all = Self { all: Vec::new(), threshold };
@@ -88,7 +89,7 @@ impl Guardians {
         Ok(Exit::Interrupted)
     }
 
-    /// How it ended: a guardian that was given up is a failure.
+    /// Returns how the federation ended: a guardian that was given up is a failure.
     fn end(&self) -> Result<Exit, Failure> {
         let given_up = self.all.iter().enumerate().find_map(|(peer, guardian)| match guardian.state {
             State::GivenUp(status) => Some((peer, guardian, status)),
@@ -100,14 +101,14 @@ impl Guardians {
         Err(Failure::new(Exit::CannotLook, message).hint(format!("{} says why", log.display())))
     }
 
-    /// Lets all stop, and waits for them.
+    /// Stops all guardians, and waits for them.
     async fn stop(&mut self) {
         let since = Instant::now();
         let mut running: Vec<&mut Child> =
             self.all.iter_mut().filter_map(|guardian| guardian.process()).collect();
         running.iter_mut().for_each(|child| drop(child.stdin.take()));
         while since.elapsed() < STOP_TIME {
-            // One whose state cannot be asked for is killed below.
+            // A guardian whose state cannot be read is killed below.
             running.retain_mut(|child| !matches!(child.try_wait(), Ok(Some(_))));
             if running.is_empty() {
                 return;
@@ -135,7 +136,7 @@ impl Guardian {
         }
     }
 
-    /// Looks at the process; what is to be said of it, if anything happened.
+    /// Checks the process; returns a message if anything happened.
     fn look(&mut self) -> Result<Option<String>, Failure> {
         match &mut self.state {
             State::Running(child) => {
@@ -152,12 +153,12 @@ impl Guardian {
         }
     }
 
-    /// Decides what becomes of a guardian that ended.
+    /// Decides what happens to a guardian that ended.
     fn ended(&mut self, status: ExitStatus) -> Option<String> {
-        // Without a last session a guardian ends with 0 if somebody told it to stop.
+        // Without a last session, exit status 0 means that somebody stopped the guardian.
         if status.success() {
             self.state = State::Done;
-            return self.sessions.is_none().then(|| "stopped, as `fm-node shutdown` told it to".to_owned());
+            return self.sessions.is_none().then(|| "stopped on request of `fm-node shutdown`".to_owned());
         }
         self.quick_ends = if self.started.elapsed() < QUICKLY { self.quick_ends + 1 } else { 0 };
         let log = self.directory.join("log");
@@ -171,7 +172,7 @@ impl Guardian {
     }
 }
 
-/// Whether a guardian that ended so would only end in the same way again.
+/// Checks whether a guardian with this exit status would only end in the same way again.
 fn is_final(status: ExitStatus) -> bool {
     let statuses = [Exit::Findings, Exit::Usage, Exit::WrongKey].map(|exit| exit as i32);
     status.signal().is_none() && status.code().is_some_and(|code| statuses.contains(&code))
@@ -183,7 +184,7 @@ fn start(directory: &Path, sessions: Option<u64>) -> Result<Child, Failure> {
     };
     let log = File::options().create(true).append(true).open(directory.join("log")).map_err(failed)?;
     let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-    // What was meant for this program is not meant for its guardians.
+    // Variables for this program must not reach its guardians.
     for name in ["FM_BIND_P2P", "FM_BIND_API", "FM_SESSIONS", "FM_NEW", "FM_DATA_DIR", "FM_COLOR"] {
         command.env_remove(name);
     }
@@ -194,6 +195,7 @@ fn start(directory: &Path, sessions: Option<u64>) -> Result<Child, Failure> {
     if let Some(sessions) = sessions {
         command.args(["--sessions", &sessions.to_string()]);
     }
-    // Of its own group: Ctrl-C in a terminal is for this program, which then stops all of them once.
+    // The guardian has its own process group: Ctrl-C in a terminal reaches this program only, which then
+    // stops each guardian once.
     command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().map_err(failed)
 }

@@ -1,4 +1,4 @@
-//! `fm-node run`: one guardian, until it is told to stop.
+//! `fm-node run`: one guardian, until it is stopped.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
         stop_with_stdin(interrupted.clone())?;
     }
     let files = GuardianFiles::open(&arguments.data_dir).map_err(|error| of_files(&error))?;
-    // Both before a password is asked for: a guardian that moved has no keys here.
+    // Both checks come before the password is asked for: a guardian that moved has no keys here.
     if !files.is_backup() {
         check_not_moved(&arguments.data_dir).map_err(|error| of_node(error.into()))?;
     }
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &RunArgs) -> Result<Exit, Failure> {
     if let Some((user, group)) = owner_unlike_root(&arguments.data_dir)? {
         notes.push(format!(
             "this runs as root, and {} belongs to user {user}: its new files are root's, and nothing that runs as that user can \
-             go on with them; stop it, `chown -R {user}:{group}` the directory, and run it as user {user}",
+             use them; stop it, `chown -R {user}:{group}` the directory, and run it as user {user}",
             arguments.data_dir.display()
         ));
     }
@@ -71,7 +71,7 @@ async fn stop_when(interrupted: Arc<AtomicBool>, stop: Stop) {
     stop.now();
 }
 
-/// Sets the flag when standard input ends: the program that holds its other end has ended too, even by SIGKILL.
+/// Sets the flag when standard input ends: the program at the other end has ended too, even by SIGKILL.
 fn stop_with_stdin(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
     let wait = move || {
         let (mut input, mut piece) = (std::io::stdin().lock(), [0; 64]);
@@ -82,7 +82,7 @@ fn stop_with_stdin(interrupted: Arc<AtomicBool>) -> Result<(), Failure> {
     started.map(drop).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
 }
 
-/// The runtime of a program that talks to guardians.
+/// Creates the runtime of a program that talks to guardians.
 pub(crate) fn runtime() -> Result<Runtime, Failure> {
     Builder::new_multi_thread()
         .enable_all()

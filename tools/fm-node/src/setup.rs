@@ -1,4 +1,4 @@
-//! `fm-node setup`: a new federation by an exchange of codes, or an old one that goes on.
+//! `fm-node setup`: a new federation by an exchange of codes, or the continuation of an old one.
 
 use fm_audit::Control;
 use fm_cli::{Exit, Failure, Output, TerminalProgress, interrupt_flag, of_files, warn};
@@ -32,7 +32,7 @@ fn finish(arguments: &FinishArgs) -> Result<Exit, Failure> {
         codes: arguments.codes.clone(),
     };
     let confirmed = arguments.confirm.as_deref();
-    // The files are encrypted with the password; without --confirm none is written.
+    // The files are encrypted with the password; without --confirm no file is written.
     let password = match confirmed {
         Some(_) => arguments.password.read(&arguments.data_dir)?.to_string(),
         None => String::new(),
@@ -82,7 +82,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         carry_over(job, confirmed, password, Control { progress: &progress, interrupted: &flag })
     })?;
     let carried = match carried {
-        // It is the last file that is written: all others are there.
+        // This is the last file that is written: all others exist.
         Err(CarryOverError::Done { is_same: true, .. }) => {
             output.line(&format!("hash       {hash}"))?;
             output.line("done       by an earlier run; `fm-node run` continues from here")?;
@@ -98,7 +98,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         "proven     {} sessions, each signed by a threshold of guardians",
         carried.sessions
     ))?;
-    output.line(&format!("ledger     {} accounts, made anew from these sessions", carried.accounts))?;
+    output.line(&format!("ledger     {} accounts, made again from these sessions", carried.accounts))?;
     let (rows, epochs) = (carried.rows_left_out, carried.epochs_left_out);
     output.line(&format!("left out   {rows} other rows of modules, {epochs} epoch(s) that nobody signed"))?;
     output.line(match guardian {
@@ -109,7 +109,7 @@ fn continue_old(arguments: &CarryOverArgs) -> Result<Exit, Failure> {
         "unknown    whether a node with this guardian's key runs anywhere else: two of them are a forker",
     )?;
     output.line(
-        "written: consensus.json, local.json, private.encrypt, private.salt; `fm-node run` goes on from here",
+        "written: consensus.json, local.json, private.encrypt, private.salt; `fm-node run` continues from here",
     )?;
     Ok(Exit::Done)
 }

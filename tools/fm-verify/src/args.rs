@@ -43,7 +43,8 @@ pub(crate) enum Command {
     CheckProof(CheckProofArgs),
     /// Show a federation's keys in a form that can be read over the telephone, and write a file for --keys.
     ///
-    /// Every verdict rests on these keys: compare them with what another guardian reads to you before you trust one.
+    /// Every verdict rests on these keys: compare them with what another guardian reads to you before you
+    /// trust one.
     Keys(KeysArgs),
     /// Audit a history, and write a page to look at: complete in itself, without scripts or network.
     ///
@@ -59,12 +60,12 @@ pub(crate) enum Command {
 pub(crate) struct ReportArgs {
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
-    /// The page; it may not exist.
+    /// The page to write; it must not exist.
     #[arg(long, value_name = "FILE", env = "FM_HTML")]
     pub(crate) html: PathBuf,
 }
 
-/// The layout, where it cannot be told from the records.
+/// The layout, for records that do not show it.
 #[derive(Args, Clone)]
 pub(crate) struct LayoutArgs {
     /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
@@ -88,7 +89,7 @@ fn place(text: &str) -> Result<usize, String> {
     usize::try_from(number(text)?).map_err(|_| "no history has this many items".to_owned())
 }
 
-/// Which item of a history.
+/// The item of a history that is meant.
 #[derive(Args)]
 #[group(id = "place", required = true, multiple = true)]
 pub(crate) struct PlaceArgs {
@@ -106,7 +107,7 @@ pub(crate) struct PlaceArgs {
     pub(crate) txid: Option<Hash>,
 }
 
-/// Which unit of the session in progress.
+/// The unit of the session in progress that is meant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct UnitName {
     pub(crate) creator: u64,
@@ -166,7 +167,7 @@ pub(crate) struct DiffArgs {
     pub(crate) json: bool,
 }
 
-/// Which keys of a config are written.
+/// The keys of a configuration that are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum KeyKind {
     /// Those that sign HoneyBadger epochs.

@@ -1,4 +1,4 @@
-//! Whose history a verdict is about, and by what and when it was reached: for whoever keeps the answer.
+//! What a verdict is about, and how and when it was reached, for anyone who keeps the answer.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -19,7 +19,7 @@ pub(crate) struct Attribution {
     pub(crate) program: String,
     /// The day, in Coordinated Universal Time.
     pub(crate) date: String,
-    /// Identity of all rows of the source; none if they were not all looked at.
+    /// The identity of all rows of the source; none if not all were read.
     pub(crate) identity: Option<Hash>,
 }
 
@@ -36,19 +36,19 @@ impl Attribution {
         }
     }
 
-    /// Who came to the verdict, and when.
+    /// Says which program reached the verdict, and when.
     pub(crate) fn checked(&self) -> String {
         format!("by {} on {}", self.program, self.date)
     }
 
-    /// The federation that the config is of; none without a config.
+    /// Returns the federation of the configuration, if there is one.
     pub(crate) fn federation(&self) -> Option<String> {
         let name = self.federation_name.as_ref().map(|name| in_quotes(name));
         let parts: Vec<String> = self.federation.clone().into_iter().chain(name).collect();
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// The guardians' names; none without a config.
+    /// Returns the guardians' names, if there is a configuration.
     pub(crate) fn guardians(&self) -> Option<String> {
         let names: Vec<String> =
             self.guardians.iter().map(|(peer, name)| format!("{peer} {}", in_quotes(name))).collect();

@@ -1,4 +1,4 @@
-//! What an audit is asked for: the arguments of `fm-verify SOURCE`.
+//! The scope of an audit: the arguments of `fm-verify SOURCE`.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use crate::scope_args::ScopeArgs;
 
 #[derive(Args)]
 pub(crate) struct AuditArgs {
-    /// A database, a guardian's data directory, an archive, or a migrated directory. One that is called like a
-    /// subcommand is given as ./NAME.
+    /// A database, a guardian's data directory, an archive, or a migrated directory. If its name is that of a
+    /// subcommand, give it as ./NAME.
     #[arg(required = true)]
     source: Option<PathBuf>,
     #[command(flatten)]
@@ -29,7 +29,7 @@ pub(crate) struct AuditArgs {
 
 impl AuditArgs {
     pub(crate) fn source(&self) -> Result<&Path, Failure> {
-        // Without a subcommand the parser demands one.
+        // Without a subcommand, the parser requires one.
         self.source.as_deref().ok_or_else(|| Failure::new(Exit::Usage, "no source was given"))
     }
 }

@@ -12,10 +12,10 @@ use crate::args::CheckArgs;
 use crate::explained::Explained;
 use crate::view::{in_quotes, modules, peers_text};
 
-/// Largest file that is read: two records of the largest size in hex, and some.
+/// The largest file that is read: two records of the largest size in hex, and some more.
 pub(crate) const MAX_BYTES: u64 = 160 << 20;
 
-/// Names of the sides.
+/// The names of the sides.
 const SIDES: [&str; 2] = ["left", "right"];
 
 #[derive(Serialize)]
@@ -76,7 +76,7 @@ pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// The verdict: of the class only if both sides are proven.
+/// Returns the verdict; it is about the class only if both sides are proven.
 fn judge(checked: &CheckedEvidence) -> (&'static str, Exit) {
     let found = &checked.explanation;
     let has_keys =
@@ -143,7 +143,7 @@ fn print(
     Ok(())
 }
 
-/// The verdict in a sentence: what is proven, and of which side.
+/// Returns the verdict in a sentence: what is proven, and of which side.
 fn summary(
     name: &str,
     checked: &CheckedEvidence,
@@ -177,7 +177,7 @@ fn summary(
                 .to_owned()
         }
         ("unproven", _) => {
-            "UNPROVEN: consistent in itself, and no signature of enough guardians is behind it".to_owned()
+            "UNPROVEN: consistent in itself, but not signed by enough guardians".to_owned()
         }
         (_, None) => "UNPINNED: consistent in itself; signatures not checked, no keys were given".to_owned(),
         (_, Some(keys)) => format!(
@@ -193,7 +193,7 @@ fn verifies_nothing(signers: &fm_audit::Signers) -> bool {
     is_unsigned || signers.none_verifies()
 }
 
-/// What the signatures in the file prove, each as a sentence.
+/// Lists what the signatures in the file prove, one sentence each.
 fn proven(checked: &CheckedEvidence, explained: &Explained<'_>) -> Vec<String> {
     let found: &Explanation = &checked.explanation;
     let mut proven = Vec::new();

@@ -1,4 +1,5 @@
-//! `diff`: the first session and item at which two histories part, and why; whether one is a beginning of the other.
+//! `diff`: the first session and item at which two histories diverge, and why; whether one is a prefix of the
+//! other.
 
 use std::fs::File;
 use std::io::Write;
@@ -32,28 +33,28 @@ struct Verdict {
     last_equal: Option<u64>,
     history_root: Option<Hash>,
     other_signatures: u64,
-    /// The side that is a beginning of the other.
+    /// The side that is a prefix of the other.
     shorter: Option<&'static str>,
-    /// What the keys are to each side.
+    /// How the keys relate to each side.
     left_keys: KeyStanding,
     right_keys: KeyStanding,
     keys: Option<NamedKeys>,
     evidence: Option<String>,
 }
 
-/// What came of a comparison.
+/// The result of a comparison.
 struct Found {
     comparison: Comparison,
     form: CompareForm,
     explanation: Option<Explanation>,
-    /// What the keys are to the left and right history.
+    /// How the keys relate to the left and the right history.
     standing: [KeyStanding; 2],
-    /// What the sides were made from, where they are sessions of a migrated directory.
+    /// What the sessions of each side were made from, if the side is a migrated directory.
     converted: [Option<Converted>; 2],
 }
 
 impl Found {
-    /// One history is a beginning of the other: they do not differ as far as both go.
+    /// Checks whether one history is a prefix of the other: they agree as far as both reach.
     fn is_one_history(&self) -> bool {
         self.comparison.parted.is_none() || self.is_shorter()
     }
@@ -62,7 +63,7 @@ impl Found {
         self.explanation.as_ref().is_some_and(|found| found.class == DiffClass::Shorter)
     }
 
-    /// The side that ends before the other, and the other one.
+    /// Returns the side that ends first, and the other one.
     fn ends(&self) -> Option<[&'static str; 2]> {
         let parted = self.comparison.parted.as_ref().filter(|_| self.is_shorter())?;
         Some(if parted.left.is_none() { ["left", "right"] } else { ["right", "left"] })
@@ -102,7 +103,8 @@ fn compare(
     let mut explanation = pair.and_then(|pair| explain(pair, &sides[0].layout, &sides[1].layout, trusted));
     let mut standing = sides.map(|side| trusted.standing(&side.layout));
     for (standing, side) in standing.iter_mut().zip(&sides) {
-        // Of equal histories, too: the verdict names the keys, and must not seem to rest on another federation's.
+        // This holds for equal histories, too: the verdict names the keys, and must not seem to rest on
+        // another federation's.
         if *standing == KeyStanding::Given && side.has_other_keys(trusted, control)? {
             *standing = KeyStanding::Other;
         }
@@ -117,7 +119,7 @@ fn compare(
     Ok(Found { comparison, form, explanation, standing, converted: [None, None] })
 }
 
-/// Looks up what stands behind the sessions that differ: nobody signs those before they are sealed.
+/// Looks up the originals of the sessions that differ: before sealing, only these are signed.
 fn with_originals(
     mut found: Found,
     sources: [&Source; 2],
@@ -134,13 +136,13 @@ fn with_originals(
     Ok(found)
 }
 
-/// What a database lost may be all that it differs in.
+/// Reports what a database lost, which may be all that it differs in.
 fn tell_losses(source: &Source, printer: &mut FindingPrinter) {
     source.lacks().iter().for_each(|finding| printer.print(finding));
 }
 
-/// The histories to compare: of two migrated directories, or of one and another source, the sessions of today. With them
-/// the keys, but for such that were found and are of the kind of neither.
+/// Returns the histories to compare: the new sessions of two migrated directories, or of one and another
+/// source. Returns the keys as well, unless they were found (not named) and are of neither side's kind.
 fn sides<'a>(
     left: &'a Source,
     right: &'a Source,
@@ -148,12 +150,12 @@ fn sides<'a>(
 ) -> Result<([Origin<'a>; 2], Option<PinnedKeys>), Failure> {
     let sides = [left.history(), right.history()];
     let Some(keys) = keys else { return Ok((sides, None)) };
-    // Sealed sessions and old epochs have different ones.
+    // Sealed sessions and old epochs have different keys.
     let fit = |side: &Origin<'_>| keys.of_history(&side.layout).map(drop);
     match fit(&sides[0]).or_else(|failure| fit(&sides[1]).map_err(|_| failure)) {
         Ok(()) => Ok((sides, Some(keys))),
         Err(_) if keys.is_found => Ok((sides, None)),
-        // Keys of neither side, which somebody named, are a mistake.
+        // Keys that the user named and that fit neither side are a mistake.
         Err(failure) => Err(failure),
     }
 }
@@ -201,7 +203,7 @@ fn report(
     Ok(if found.is_one_history() { Exit::Done } else { Exit::Findings })
 }
 
-/// Refuses a target that is in the way or inside a source before any work is done.
+/// Refuses, before any work, a target that exists or lies inside a source.
 pub(crate) fn check_file(target: &Path, sources: &[&Path]) -> Result<(), Failure> {
     sources.iter().try_for_each(|source| check_target(target, source))?;
     if target.symlink_metadata().is_ok() {
@@ -211,13 +213,13 @@ pub(crate) fn check_file(target: &Path, sources: &[&Path]) -> Result<(), Failure
     Ok(())
 }
 
-/// Writes a file whole, or leaves none.
+/// Writes a whole file, or leaves no file.
 pub(crate) fn write_file(target: &Path, text: &str) -> Result<(), Failure> {
     let write = |mut file: File| file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     File::create_new(target)
         .and_then(|file| {
             write(file).inspect_err(|_| {
-                // It is ours, and not whole.
+                // This program made the file, and it is not whole.
                 let _ = std::fs::remove_file(target);
             })
         })
@@ -259,7 +261,7 @@ fn print_sides(
     }
 }
 
-/// Which side is not signed with the keys that were given, in words.
+/// Says which side is not signed with the given keys.
 fn other_keys(standing: [KeyStanding; 2]) -> Option<&'static str> {
     let words = match standing.map(|standing| standing == KeyStanding::Other) {
         [false, false] => return None,

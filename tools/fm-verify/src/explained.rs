@@ -14,7 +14,7 @@ use crate::view::{ItemLine, Modules, item_json, item_text, peers_text, signers_t
 pub(crate) struct Explained<'a> {
     pub(crate) explanation: &'a Explanation,
     pub(crate) layouts: [&'a Layout; 2],
-    /// What the sides were made from, where they are sessions of a migrated directory.
+    /// What the sessions of each side were made from, if the side is a migrated directory.
     pub(crate) converted: [Option<&'a Converted>; 2],
     pub(crate) modules: &'a Modules,
     pub(crate) hex: bool,
@@ -37,7 +37,7 @@ struct DifferenceLine<'a> {
 struct SideLine<'a> {
     era: &'static str,
     dialect: &'static str,
-    /// What the signatures are over.
+    /// The hash that the signatures are over.
     signed_hash: Option<Hash>,
     /// The root or hash in the form that is compared.
     hash: Option<Hash>,
@@ -73,7 +73,7 @@ impl Explained<'_> {
         }
     }
 
-    /// The first item that differs, if this side has one there.
+    /// Returns the first item that differs, if this side has one there.
     fn first_item<'a>(&self, side: &'a ExplainedSide) -> Option<(usize, &'a EntryItem)> {
         let number = self.explanation.item?;
         let Some(Ok(entry)) = &side.entry else { return None };
@@ -153,13 +153,13 @@ impl Explained<'_> {
         Ok(())
     }
 
-    /// What the numbers count.
+    /// Returns the word for what the numbers count.
     pub(crate) fn what(&self) -> &'static str {
         let is_epoch = |layout: &&Layout| matches!(layout, Layout::Hbbft(_));
         if self.layouts.iter().all(is_epoch) { "epoch" } else { "session" }
     }
 
-    /// Who signed two headers, in words.
+    /// Says who signed two headers.
     pub(crate) fn equivocation(&self) -> String {
         let index = group_digits(self.explanation.index);
         if self.explanation.equivocators.is_empty() {
@@ -184,7 +184,7 @@ fn meaning(found: &Explanation) -> &'static str {
     match (found.change, found.item) {
         (DiffClass::OtherSignatures, _) => "the same content, other signatures stored",
         (DiffClass::Reordered, _) => "the same items in another order",
-        (DiffClass::ExtraTail, _) => "one list goes on where the other ends",
+        (DiffClass::ExtraTail, _) => "one list continues where the other ends",
         (DiffClass::MerkleMutation, _) => "other lists with the same header: signatures fit both",
         (DiffClass::Missing, _) => "one side has a hole there",
         (DiffClass::Shorter, _) => "one side ends before it; what it has is a beginning of the other",

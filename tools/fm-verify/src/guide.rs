@@ -2,7 +2,7 @@
 
 use fm_cli::Guide;
 
-/// What `fm-verify` says beside its options.
+/// What `fm-verify` says in addition to its options.
 pub(crate) const GUIDE: Guide = Guide {
     examples: &[
         (

@@ -1,4 +1,4 @@
-//! `keys`: the trust root of a federation, to be compared over the telephone, and as a file for `--keys`.
+//! `keys`: the trust root of a federation, for comparison over the telephone, and as a file for `--keys`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ struct KeysLine<'a> {
     federation: Option<String>,
     federation_name: Option<&'a str>,
     guardians: Vec<GuardianLine<'a>>,
-    /// By which guardians know that they have the same configuration.
+    /// Hashes by which guardians know that they have the same configuration.
     config_hashes: Option<ConfigHashes>,
     key_sets: Vec<KeySet>,
     file: Option<String>,
@@ -28,7 +28,7 @@ struct KeysLine<'a> {
 struct GuardianLine<'a> {
     peer: u16,
     name: Option<&'a str>,
-    /// The key that it signs sessions with.
+    /// The key that the guardian signs sessions with.
     key: Option<String>,
 }
 
@@ -46,7 +46,7 @@ struct KeySet {
     key_set: String,
     groups: String,
     words: String,
-    /// How many guardians sign together.
+    /// The number of guardians that sign together.
     threshold: usize,
     #[serde(skip)]
     file: Value,
@@ -90,7 +90,7 @@ pub(crate) fn run(arguments: &KeysArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The key sets of what was read: of epochs and of sessions, or one of them.
+/// Returns the key sets that were read: of epochs and of sessions, or one of them.
 fn key_sets(keys: &PinnedKeys) -> Vec<KeySet> {
     let mut sets = Vec::new();
     if let Some(epoch) = &keys.epoch {
@@ -114,7 +114,8 @@ fn key_set(kind: &'static str, name: String, threshold: usize, file: Value) -> K
     KeySet { kind, groups: groups(&bytes), words: words(&bytes), key_set: name, threshold, file }
 }
 
-/// The key set that is written: the one that was asked for, or the one of the history that such a config is of.
+/// Returns the key set that is written: the requested one, or that of the history that such a configuration
+/// is of.
 fn chosen<'a>(sets: &'a [KeySet], of: Option<KeyKind>, keys: &PinnedKeys) -> Result<&'a KeySet, Failure> {
     let name = of.map(|kind| match kind {
         KeyKind::Epochs => "epochs",
@@ -179,7 +180,7 @@ fn print(output: &mut Output, line: &KeysLine<'_>) -> Result<(), Failure> {
     }
 }
 
-/// A few parts a line, so that whoever reads them aloud can keep the place.
+/// Prints a few parts a line, so that a person who reads them aloud can keep the place.
 fn wrapped(output: &mut Output, name: &str, text: &str, most: usize) -> Result<(), Failure> {
     let parts: Vec<&str> = text.split(' ').collect();
     for (number, line) in parts.chunks(most).enumerate() {

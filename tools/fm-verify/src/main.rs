@@ -1,4 +1,4 @@
-//! `fm-verify`: is this history whole and signed; if not, where exactly does it break.
+//! `fm-verify`: checks whether a history is whole and signed, and if not, where exactly it breaks.
 
 mod args;
 mod attribution;
@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use crate::args::{Arguments, Command};
 use crate::guide::GUIDE;
 
-/// Epochs are decoded on one thread and dropped on another, which fragments the system's allocator.
+/// One thread decodes epochs and another drops them, which fragments the system's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

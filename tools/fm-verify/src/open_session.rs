@@ -1,6 +1,6 @@
-//! The session in progress: its units as one graph, and its accepted items against them.
+//! The session in progress: its units as one graph, and its accepted items checked against them.
 //!
-//! Nobody signed a session in progress: this finds damage and forgery of single units, and proves no outcome.
+//! Nobody signed a session in progress: this check finds damage and forged units, and proves no outcome.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use fm_cli::Failure;
 /// The units of the session in progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CheckedUnits {
-    /// How many were checked.
+    /// The number of units that were checked.
     pub(crate) units: u64,
-    /// Those past the end of the session; none if nothing says how many rounds it has.
+    /// Units past the end of the session; none if the number of its rounds is not known.
     pub(crate) past_end: Option<PastEnd>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn check(
         }
         stored => stored?,
     };
-    // The bytes are the same with a tag and without; the layout is what the history's signatures showed.
+    // The bytes are the same with a tag and without; the history's signatures showed the layout.
     let untagged = keys.map(SessionKeys::without_tag);
     let keys = if layout.tagged { keys } else { untagged.as_ref() };
     for (session, backup) in &stored.backups {
@@ -77,14 +77,14 @@ fn check_backup<'a>(
         }
     };
     let dag = Dag::new(&[records], keys, stored.layout.dialect)?;
-    // Missing keys have a verdict of their own.
+    // Missing keys have their own verdict.
     let findings = dag.findings.iter().filter(|finding| finding.code != Code::UnitSignaturesUnchecked);
     findings.cloned().chain(dag.undecodable_batches(stored.encoding())).for_each(&mut *on_finding);
     Some(dag)
 }
 
-/// An accepted item that no unit of a round that counts holds; only where all units are there, and their items can be told
-/// apart.
+/// Returns findings for accepted items that no unit of a round that counts holds. Checks this only if all
+/// units are there and their items can be distinguished.
 fn not_proposed(stored: &StoredUnits, dag: &Dag<'_>, rounds: Option<u16>) -> Option<Finding> {
     if dag.form.own_only || !dag.is_closed() || stored.encoding() == ItemEncoding::Older {
         return None;

@@ -1,4 +1,4 @@
-//! The outcome of a session in progress, as `fm-migrate units --out` writes it: what it proves, which is not much.
+//! The outcome of a session in progress, as `fm-migrate units --out` writes it, and how little it proves.
 
 use std::path::Path;
 
@@ -23,12 +23,12 @@ struct PendingVerdict {
     warnings: u64,
 }
 
-/// Such an archive at this path; none if something else is there, or what is there cannot be read as an archive.
+/// Opens such an archive; returns none if the path holds something else or cannot be read as an archive.
 pub(crate) fn open(path: &Path) -> Option<ArchiveSource> {
     path.is_file().then(|| ArchiveSource::open(path).ok()).flatten().filter(is_pending_outcome)
 }
 
-/// Checks it: every byte, and that what it says follows from its accepted items.
+/// Checks every byte of it, and that what it says follows from its accepted items.
 pub(crate) fn run(archive: &ArchiveSource, arguments: &AuditArgs) -> Result<Exit, Failure> {
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();

@@ -1,4 +1,4 @@
-//! `prove` and `check-proof`: that one item is in the history, by the keys alone.
+//! `prove` and `check-proof`: a proof that one item is in the history, checked by the keys alone.
 
 use fm_audit::{AuditError, Control, Original, Source, TrustedKeys, open_source, read_entry};
 use fm_cli::{
@@ -15,7 +15,7 @@ use crate::diff::{check_file, write_file};
 use crate::show::{Found, find};
 use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
 
-/// Largest file that is read: records of epochs in hex take twice their bytes.
+/// The largest file that is read: records of epochs take twice their bytes in hex.
 const MAX_BYTES: u64 = 160 << 20;
 
 #[derive(Serialize)]
@@ -25,9 +25,9 @@ struct Verdict<'a> {
     session: Option<u64>,
     epoch: Option<u64>,
     items: Option<u64>,
-    /// What the signatures are over.
+    /// The hash that the signatures are over.
     hash: Option<Hash>,
-    /// The epoch that is signed, of epochs.
+    /// The epoch that is signed, in a history of epochs.
     signed_epoch: Option<u64>,
     signed_by: Option<&'a [u16]>,
     item: Option<ItemLine<'a>>,
@@ -86,11 +86,12 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
             });
         }
     }
-    // Keys that lie beside the history are as good as none.
+    // Keys that lie beside the history prove no more than no keys.
     Ok(if keys.is_some_and(|keys| !keys.is_found) { Exit::Done } else { Exit::Partial })
 }
 
-/// A transaction of a session that nobody has sealed yet, where it is signed: in what the session was made from.
+/// Finds a transaction of a session that is not sealed yet in the record that the session was made from,
+/// which is signed.
 fn before_sealing(source: &Source, named: &Found, item: usize) -> Result<Option<Found>, Failure> {
     let unchecked = TrustedKeys::default().signers(named.index, &named.record, &named.layout);
     let txid = named.entry.known_items().get(item).and_then(|item| item.kind.txid());
@@ -105,7 +106,7 @@ fn before_sealing(source: &Source, named: &Found, item: usize) -> Result<Option<
     Ok(item.map(|item| Found { index, record, layout, entry, item: Some(item) }))
 }
 
-/// What is proven in the place of the session that was found.
+/// Says what is proven in place of the session that was found.
 fn instead(named: &Found, signed: &Found) -> String {
     let (what, item) = (signed.what(), signed.item.unwrap_or_default());
     let (index, session) = (group_digits(signed.index), group_digits(named.index));
@@ -115,7 +116,7 @@ fn instead(named: &Found, signed: &Found) -> String {
     )
 }
 
-/// What the source holds of a session beyond the items that its header pins.
+/// Says what the source holds of a session beyond the items that its header commits to.
 fn repeated(found: &Found, proven: &ProvenItem) -> Option<String> {
     let stored = found.entry.known_items().len() as u64;
     let more = stored.checked_sub(proven.count).filter(|more| *more > 0)?;
@@ -181,7 +182,7 @@ fn accept(
     file: String,
 ) -> Result<Exit, Failure> {
     let is_epoch = matches!(proven.layout, Layout::Hbbft(_));
-    // Enough guardians signed, or nobody could tell.
+    // Enough guardians signed, or the number needed is not known.
     let (name, exit) = match proven.signers.is_enough {
         Some(_) => ("proven", Exit::Done),
         None => ("unpinned", Exit::Partial),

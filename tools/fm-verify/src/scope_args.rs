@@ -1,5 +1,5 @@
-//! Which part of a history an audit is to look at, and which signatures it is to check: the options, and what follows
-//! from them for one source.
+//! The part of a history that an audit looks at, and the signatures that it checks: the options, and what
+//! they mean for one source.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub(crate) struct ScopeArgs {
     jobs: Option<u16>,
 }
 
-/// What the options come to for one source.
+/// What the options mean for one source.
 #[derive(Default)]
 pub(crate) struct Plan {
     range: Option<(u64, u64)>,
@@ -45,7 +45,7 @@ pub(crate) struct Plan {
     trust: Option<TrustFile>,
 }
 
-/// What an audit did not do of all that an audit does, for its verdict.
+/// The parts of a full audit that were left out, for the verdict.
 #[derive(Default)]
 pub(crate) struct Limits {
     pub(crate) range: Option<Range>,
@@ -69,14 +69,14 @@ pub(crate) struct SampleFacts {
     pub(crate) missed: Vec<Missed>,
 }
 
-/// The chance that so many bad ones go unnoticed.
+/// The chance that this many bad ones go unnoticed.
 #[derive(Serialize)]
 pub(crate) struct Missed {
     pub(crate) bad: u64,
     pub(crate) chance: f64,
 }
 
-/// What a trust file had to do with an audit.
+/// How a trust file was used in an audit.
 #[derive(Serialize)]
 pub(crate) struct TrustFacts {
     pub(crate) path: String,
@@ -92,7 +92,7 @@ impl ScopeArgs {
         pool.map_err(|error| Failure::from_error(Exit::CannotLook, &error))
     }
 
-    /// The first epoch or session that is looked at.
+    /// Returns the first epoch or session that is looked at.
     pub(crate) fn first(&self) -> u64 {
         self.from.unwrap_or(0)
     }
@@ -122,7 +122,7 @@ impl ScopeArgs {
         };
         let (range, extent) = self.range(history, is_migrated, control)?;
         let sample = self.sample.map(|count| choose(count, extent.inside, self.seed)).transpose()?;
-        // A sample of everything is none.
+        // A sample of everything is not a sample.
         let sample = sample.filter(|sample| sample.count() < sample.of());
         let trust = self.trust_file.as_deref().map(|file| {
             check_target(file, path)?;
@@ -131,7 +131,7 @@ impl ScopeArgs {
         Ok(Plan { range, sample, trust: trust.transpose()? })
     }
 
-    /// The part that is looked at, if it is not all; it must be there.
+    /// Returns the part that is looked at, if it is not all; it must exist.
     fn range(
         &self,
         history: Origin<'_>,
@@ -168,7 +168,7 @@ impl ScopeArgs {
 fn choose(count: u64, of: u64, seed: Option<u64>) -> Result<Sample, Failure> {
     let seed = match seed {
         Some(seed) => seed,
-        // 32 bits are enough to be no choice of anybody's, and few enough to be copied by hand.
+        // 32 bits are enough that nobody chooses the seed, and few enough to copy by hand.
         None => getrandom::u32().map(u64::from).map_err(|error| {
             Failure::new(Exit::CannotLook, format!("no randomness from the operating system: {error}"))
         })?,
@@ -177,7 +177,7 @@ fn choose(count: u64, of: u64, seed: Option<u64>) -> Result<Sample, Failure> {
 }
 
 impl Plan {
-    /// What the audit is told.
+    /// Returns the scope for the audit.
     pub(crate) fn scope(&self) -> Scope<'_> {
         Scope {
             from: self.range.map_or(0, |(from, _)| from),
@@ -187,7 +187,7 @@ impl Plan {
         }
     }
 
-    /// Remembers what was proven, if nothing was wrong, and says what the verdict has to say.
+    /// Remembers what was proven, if nothing was wrong, and returns the limits for the verdict.
     pub(crate) fn conclude(self, audit: &HistoryAudit, errors: u64) -> Result<Limits, Failure> {
         let trust = self.trust.map(|trust| {
             let mut remembered = trust.prefix().sessions();
@@ -219,7 +219,7 @@ impl Plan {
 }
 
 impl SampleFacts {
-    /// What the sample says and does not say.
+    /// Says what the sample shows and what it does not show.
     pub(crate) fn words(&self, what: &str) -> String {
         let chance = |missed: &Missed| {
             format!("{} bad with a chance of {:.1} %", group_digits(missed.bad), 100.0 * missed.chance)

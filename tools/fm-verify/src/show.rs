@@ -15,7 +15,7 @@ use crate::show_open;
 use crate::show_unit::{self, Shown};
 use crate::view::{ItemLine, Modules, item_json, item_text, modules, signers_text};
 
-/// Items printed for people; the rest is counted.
+/// The number of items printed for people; the rest are only counted.
 pub(crate) const MOST_PRINTED: usize = 1000;
 
 #[derive(Serialize)]
@@ -51,7 +51,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// What such a record is called.
+    /// Returns the word for such a record.
     pub(crate) fn what(&self) -> &'static str {
         match self.layout {
             Layout::Hbbft(_) => "epoch",
@@ -99,12 +99,12 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The history that the user means: of a migrated directory the old epochs, or the new sessions.
+/// Returns the history that the user means: of a migrated directory the old epochs, or the new sessions.
 fn history_of<'a>(source: &'a Source, place: &PlaceArgs) -> Origin<'a> {
     if place.epoch.is_some() { source.original() } else { source.history() }
 }
 
-/// Finds what the user named, and takes it apart.
+/// Finds and decodes what the user named.
 pub(crate) fn find(source: &Source, place: &PlaceArgs, control: Control<'_>) -> Result<Found, Failure> {
     let history = history_of(source, place);
     let path = history.path.display();
@@ -156,7 +156,7 @@ fn take(history: &Origin<'_>, index: u64, item: Option<usize>) -> Result<Found, 
     Ok(Found { index, record, layout, entry, item })
 }
 
-/// Whether it is a record of the old history: of a migrated directory both are shown.
+/// Checks whether this is a record of the old history: a migrated directory shows both.
 fn is_original(found: &Found) -> bool {
     !matches!(found.layout, Layout::Blocks(layout) if layout.is_modern())
 }

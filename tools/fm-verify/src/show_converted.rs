@@ -1,5 +1,5 @@
-//! A session of a migrated directory and the epoch or block that it was made from: who signed that, and the two ids of
-//! a transaction.
+//! A session of a migrated directory and the epoch or block that it was made from: who signed the original,
+//! and the two ids of a transaction.
 
 use fm_audit::{Control, Original, Signers, Source, TrustedKeys};
 use fm_cli::{Failure, group_digits};
@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use crate::view::{ItemLine, signers_text};
 
-/// What a session was made from, and who signed that.
+/// What a session was made from, and who signed the original.
 pub(crate) struct Converted {
     original: Original,
     signers: Signers,
-    /// Whether the session shown is what the rule makes of it.
+    /// Whether the rule, applied to the original, makes the session that is shown.
     by_rule: bool,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct OriginalLine<'a> {
 }
 
 impl Converted {
-    /// Looks up what an entry was made from; none where nothing was converted.
+    /// Looks up what an entry was made from; returns none if nothing was converted.
     pub(crate) fn of(
         source: &Source,
         entry: &Entry,
@@ -61,7 +61,7 @@ impl Converted {
         }
     }
 
-    /// Who signed the session itself, in words: until it is sealed, nobody did.
+    /// Says who signed the session itself; until it is sealed, nobody did.
     pub(crate) fn sealed_text(signers: &Signers) -> String {
         match signers.stored.is_empty() {
             true => "no guardian since the conversion".to_owned(),
@@ -69,7 +69,7 @@ impl Converted {
         }
     }
 
-    /// What it was made from, in words.
+    /// Says what it was made from.
     pub(crate) fn text(&self) -> String {
         let what = if self.is_epoch() { "epoch" } else { "block" };
         let covered = match (self.is_epoch(), self.signers.federation) {
@@ -87,7 +87,7 @@ impl Converted {
         carried.find(|carried| carried.txid == txid || carried.old_txid == txid)
     }
 
-    /// The id that a transaction has on the other side of the conversion, in words.
+    /// Says which id a transaction has on the other side of the conversion.
     pub(crate) fn other_id(&self, item: &EntryItem) -> Option<String> {
         let carried = self.transaction(item).filter(|carried| carried.txid != carried.old_txid)?;
         Some(match item.kind.txid() == Some(carried.txid) {
@@ -97,7 +97,7 @@ impl Converted {
     }
 }
 
-/// An item with the id that it has on the other side of the conversion, if it is a transaction.
+/// Adds to a transaction the id that it has on the other side of the conversion.
 pub(crate) fn with_other_id<'a>(
     mut line: ItemLine<'a>,
     converted: Option<&Converted>,

@@ -1,7 +1,7 @@
 //! `show --session` of the session in progress: its accepted items, which nobody has signed.
 //!
-//! Only databases and archives that hold accepted items have one; a guardian who is alone has no units, and these items are all
-//! that there is of it.
+//! Only databases and archives with accepted items have one. A guardian that is alone in its federation makes
+//! no units, so the items are all there is.
 
 use fm_audit::Origin;
 use fm_cli::{Exit, Failure, Output, group_digits};
@@ -27,27 +27,27 @@ struct OpenLine<'a> {
     list: Vec<ItemLine<'a>>,
 }
 
-/// The session in progress, if the user named it.
+/// Returns the session in progress, if the user named it.
 pub(crate) fn named(history: &Origin<'_>, place: &PlaceArgs) -> Result<Option<StoredUnits>, Failure> {
     let Some(index) = place.session else { return Ok(None) };
-    // A session that is finished is not in progress: its accepted items are gone.
+    // A finished session is not in progress: its accepted items are gone.
     if matches!(history.layout, Layout::Hbbft(_)) || history.record(index)?.is_some() {
         return Ok(None);
     }
     open(history, index)
 }
 
-/// The session in progress, if it has this number and anything was accepted in it.
+/// Returns the session in progress, if it has this number and anything was accepted in it.
 pub(crate) fn open(history: &Origin<'_>, index: u64) -> Result<Option<StoredUnits>, Failure> {
     if matches!(history.layout, Layout::Hbbft(_)) {
         return Ok(None);
     }
-    // Units that are in no form make the items no less readable; `fm-migrate units` tells of them.
+    // Units in an unknown form leave the items readable; `fm-migrate units` reports such units.
     let Ok(stored) = StoredUnits::read(*history) else { return Ok(None) };
     Ok(Some(stored).filter(|stored| stored.open == index && !stored.accepted.is_empty()))
 }
 
-/// Why nothing rests on signatures.
+/// Says why no signature certifies the items.
 pub(crate) fn unsigned(stored: &StoredUnits) -> Failure {
     let (session, items) = (group_digits(stored.open), group_digits(stored.accepted.len() as u64));
     let message = format!(

@@ -20,7 +20,7 @@ struct UnitLine<'a> {
     peer: u64,
     form: &'static str,
     hash: Hash,
-    /// Null without keys, and with those of another federation.
+    /// Whether the unit is signed; null without keys, and with those of another federation.
     signed: Option<bool>,
     keys: Option<NamedKeys>,
     key_standing: KeyStanding,
@@ -52,11 +52,11 @@ pub(crate) struct Shown<'a> {
     pub(crate) hex: bool,
     pub(crate) json: bool,
     pub(crate) keys: Option<&'a PinnedKeys>,
-    /// Whether these are another federation's.
+    /// Whether the keys are another federation's.
     pub(crate) has_other_keys: bool,
 }
 
-/// Shows every unit of that name: a guardian that forks has several.
+/// Shows every unit of that name: a guardian that forks makes several.
 pub(crate) fn run(source: &Source, name: UnitName, shown: &Shown<'_>) -> Result<Exit, Failure> {
     let history = source.original();
     let stored = StoredUnits::read(history)?;
@@ -117,7 +117,7 @@ fn unit_line<'a>(
     key_standing: KeyStanding,
 ) -> UnitLine<'a> {
     let fields = node.unit.fields;
-    // A batch that does not decode is skipped by servers, and `fm-migrate units` tells of it.
+    // Servers skip a batch that does not decode, and `fm-migrate units` reports it.
     let batch = fields.data.as_ref().map(|data| items(data, stored.encoding()));
     let list = batch.and_then(Result::ok).unwrap_or_default();
     UnitLine {

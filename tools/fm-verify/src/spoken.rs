@@ -1,19 +1,20 @@
-//! Bytes as they are read to somebody over the telephone: hex in groups of four, and a word for each byte.
+//! Bytes in a form to read over the telephone: hex in groups of four, and a word for each byte.
 //!
-//! The words are the PGP word list (Juola and Zimmermann, 1996): two lists of 256, chosen for words that are not mistaken
-//! for each other. Bytes at even places have words of two syllables, those at odd places words of three, so that a word
-//! that was left out, said twice or swapped is heard. Half as many words as a spelling alphabet takes.
+//! The words are the PGP word list (Juola and Zimmermann, 1996): two lists of 256, chosen for words that are
+//! not mistaken for each other. Bytes at even places have words of two syllables, those at odd places words
+//! of three, so a listener notices a word that is left out, repeated or swapped. It takes half as many words
+//! as a spelling alphabet.
 
-/// The words of a byte at an even place, then at an odd one, a byte a line.
+/// The words of a byte at an even place, then at an odd one; one byte a line.
 const WORDS: &str = include_str!("words.txt");
 
-/// Hex digits in groups of four.
+/// Formats hex digits in groups of four.
 pub(crate) fn groups(bytes: &[u8]) -> String {
     let groups: Vec<String> = bytes.chunks(2).map(hex::encode).collect();
     groups.join(" ")
 }
 
-/// A word for each byte.
+/// Returns a word for each byte.
 pub(crate) fn words(bytes: &[u8]) -> String {
     let list: Vec<&str> = WORDS.split_ascii_whitespace().collect();
     let word = |(place, byte): (usize, &u8)| list.get(2 * usize::from(*byte) + place % 2).copied();

@@ -1,16 +1,17 @@
-//! Up to where a history holds, in numbers and in words: what is intact, what is proven, and who signed it.
+//! How far a history holds, in numbers and in words: what is intact, what is proven, and who signed it.
 //!
-//! Invariant: nothing is called proven that comes after the first error.
+//! Invariant: nothing after the first error is called proven.
 
 use fm_cli::group_digits;
 
 use crate::verdict::{Judgement, KeySource, TrustRoot, Verdict};
 use crate::verify::Outcome;
 
-/// The last epoch or session up to which everything holds: signed, covered by a signature, and without an error.
+/// Returns the last epoch or session up to which everything holds: signed or covered by a signature, and
+/// without an error.
 pub(crate) fn proven_to(outcome: &Outcome) -> Option<u64> {
     let (chain, continued) = (&outcome.audit.chain, outcome.continued.as_ref().map(|audit| &audit.chain));
-    // Of those since a conversion, if all before are proven.
+    // The sessions since a conversion count if all before are proven.
     let signed =
         continued.map_or(chain.last_signed, |continued| chain.last_signed.and(continued.last_signed))?;
     let breaks = [
@@ -24,15 +25,15 @@ pub(crate) fn proven_to(outcome: &Outcome) -> Option<u64> {
     }
 }
 
-/// The last epoch or session that is stored.
+/// Returns the last epoch or session that is stored.
 pub(crate) fn last_stored(outcome: &Outcome) -> Option<u64> {
     outcome.continued.as_ref().unwrap_or(&outcome.audit).chain.last
 }
 
-/// The verdict in one sentence.
+/// Returns the verdict in one sentence.
 pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
     let Judgement { verdict, is_epochs, .. } = judgement;
-    // What nobody signed before the conversion is in none of the sessions since then.
+    // What was not signed before the conversion is in none of the sessions after it.
     let is_epochs = *is_epochs && outcome.continued.is_none();
     let what = if is_epochs { "epoch" } else { "session" };
     let part = verdict.range.map(|range| {
@@ -82,7 +83,7 @@ pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
     }
 }
 
-/// Up to where a history with errors holds.
+/// Says how far a history with errors holds.
 fn breaks(verdict: &Verdict<'_>, what: &str, is_limited: bool) -> String {
     let mut parts = Vec::new();
     match (verdict.intact_to, verdict.first_break) {
@@ -103,7 +104,7 @@ fn breaks(verdict: &Verdict<'_>, what: &str, is_limited: bool) -> String {
     parts.iter().map(|part| format!("; {part}")).collect()
 }
 
-/// Sessions of which signatures do not say how often their last items were repeated.
+/// Says for which sessions the signatures do not fix how many times the last items were repeated.
 fn ambiguous(outcome: &Outcome) -> String {
     match (outcome.tally.ambiguous, outcome.tally.first_ambiguous) {
         (0, _) | (_, None) => String::new(),
@@ -119,7 +120,8 @@ fn ambiguous(outcome: &Outcome) -> String {
     }
 }
 
-/// What the signatures prove, and what they do not; none if there are errors or nothing is signed.
+/// Says what the signatures prove and what they do not; returns none if there are errors or nothing is
+/// signed.
 fn proven_scope(verdict: &Verdict<'_>, last_stored: Option<u64>, what: &str) -> Option<String> {
     let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
     let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {

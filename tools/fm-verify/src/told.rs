@@ -1,12 +1,12 @@
-//! Findings on their way to whoever is told: counted, and those that follow from lost files put under that.
+//! Counts findings on their way to the reader, and groups those that follow from lost files.
 
 use fm_history::{Cause, Code, Finding, Severity, Tally};
 
-/// Counts findings and hands them on.
+/// Counts findings and passes them on.
 pub(crate) struct Told<'w> {
     sink: &'w mut dyn FnMut(&Finding),
     pub(crate) tally: Tally,
-    /// Files of the database that are lost, with rows in them.
+    /// The lost files of the database that held rows.
     lost: Option<Cause>,
 }
 
@@ -15,7 +15,7 @@ impl<'w> Told<'w> {
         Self { sink, tally: Tally::default(), lost: None }
     }
 
-    /// Says what the database lacks, before the findings come.
+    /// Takes a finding about the database's files.
     pub(crate) fn lacks(&mut self, lacks: &[Finding]) {
         self.lost = lacks.iter().find(|finding| finding.severity == Severity::Error).map(Finding::cause);
     }
@@ -31,7 +31,8 @@ impl<'w> Told<'w> {
     }
 }
 
-/// What rows that are gone leave behind: pointers, numbers and rows of the index that nothing else bears out.
+/// Checks whether lost rows explain such a finding: a pointer, a number or a row of the index that nothing
+/// else confirms.
 fn is_explained_by_loss(code: Code) -> bool {
     matches!(
         code,

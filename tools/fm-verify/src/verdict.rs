@@ -21,29 +21,31 @@ pub(crate) struct Verdict<'a> {
     pub(crate) source: &'static str,
     pub(crate) era: Option<&'static str>,
     pub(crate) dialect: Option<&'static str>,
-    /// Epochs that are stored; none in a history of blocks or sessions.
+    /// The number of epochs that are stored; none in a history of blocks or sessions.
     pub(crate) epochs: u64,
     pub(crate) signed: u64,
     pub(crate) covered: u64,
     pub(crate) tip: u64,
     pub(crate) unproven: u64,
     pub(crate) unchecked_signatures: u64,
-    /// Blocks or sessions by the number of valid signatures under them.
+    /// Blocks or sessions by the number of their valid signatures.
     pub(crate) by_signers: &'a BTreeMap<usize, u64>,
     pub(crate) sessions: u64,
     /// Sessions of a migrated directory that a threshold of guardians signed; none if that was not checked.
     pub(crate) sealed: Option<u64>,
-    /// Sessions since the conversion, where a guardian goes on from one.
+    /// Sessions since the conversion, if a guardian continued from it.
     pub(crate) continued: Option<u64>,
     pub(crate) items: u64,
     pub(crate) pending: u64,
-    /// Units of the session in progress that were checked.
+    /// The number of units of the session in progress that were checked.
     pub(crate) units: u64,
-    /// Those among them past the end of the session, and their items, which do not count; none if its rounds are not known.
+    /// Those past the end of the session, and their items, which do not count; none if its rounds are not
+    /// known.
     pub(crate) past_end: Option<PastEnd>,
     pub(crate) last: Option<u64>,
     pub(crate) proven_to: Option<u64>,
-    /// The last epoch or session before the first break; none if that is the first, or not all before it was looked at.
+    /// The last epoch or session before the first break; none if the first one is broken, or if an earlier
+    /// part was not looked at.
     pub(crate) intact_to: Option<u64>,
     /// The first epoch or session with an error.
     pub(crate) first_break: Option<u64>,
@@ -54,12 +56,12 @@ pub(crate) struct Verdict<'a> {
     pub(crate) causes: u64,
     /// Findings that follow from others.
     pub(crate) consequences: u64,
-    /// Sessions whose list of items shares its header with another one.
+    /// The number of sessions whose header also fits another list of items.
     pub(crate) ambiguous: u64,
     pub(crate) keys: Option<KeySource>,
-    /// The part that was looked at; none if that was all.
+    /// The part that was looked at; none for all.
     pub(crate) range: Option<Range>,
-    /// The sample whose signatures were checked; none if that was every one.
+    /// The sample whose signatures were checked; none if all were checked.
     pub(crate) sample: Option<&'a SampleFacts>,
     pub(crate) trust_file: Option<&'a TrustFacts>,
     #[serde(flatten)]
@@ -70,9 +72,11 @@ pub(crate) struct Verdict<'a> {
 #[derive(Serialize)]
 pub(crate) struct KeySource {
     pub(crate) path: String,
-    /// Nobody named them: they lie in the data directory that was looked at, and prove nothing of who made it.
+    /// Whether nobody named the keys: they lie in the data directory that was looked at, and do not prove who
+    /// made it.
     pub(crate) found: bool,
-    /// The name of the key set; null if it is not of the kind that signs this history, or nothing of it could be read.
+    /// The name of the key set; null if it is not of the kind that signs this history, or if nothing of the
+    /// history could be read.
     pub(crate) key_set: Option<String>,
     #[serde(flatten)]
     pub(crate) keys: TrustRoot,
@@ -90,7 +94,7 @@ pub(crate) enum TrustRoot {
         guardians: usize,
         threshold: usize,
     },
-    /// Keys were given, and there was nothing that they could be tried on.
+    /// Keys were given, but nothing could be checked with them.
     Unused {},
 }
 
@@ -117,12 +121,12 @@ fn key_source(keys: &PinnedKeys, is_epochs: bool) -> KeySource {
     KeySource { path: keys.path.display().to_string(), found: keys.is_found, key_set, keys: root }
 }
 
-/// What an outcome amounts to, in every form that it is told in.
+/// The judgement of an outcome, in every form in which it is reported.
 pub(crate) struct Judgement<'a> {
     pub(crate) verdict: Verdict<'a>,
     pub(crate) exit: Exit,
     pub(crate) is_epochs: bool,
-    /// Records that the counts of signatures are of.
+    /// The number of records to which the counts of signatures refer.
     pub(crate) records: u64,
 }
 
@@ -134,7 +138,7 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
         (0, Some(keys)) if keys.is_found => ("unpinned", Exit::Partial),
         (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),
         (0, Some(_)) if range.is_some() => ("partial", Exit::Partial),
-        // Nothing is never sound: a federation in its first session has signed nothing yet.
+        // An empty history is never sound: a federation in its first session has signed nothing yet.
         (0, Some(_)) if proven_to(outcome).is_none() => ("empty", Exit::Partial),
         (0, Some(_)) => ("sound", Exit::Done),
         _ => ("findings", Exit::Findings),
@@ -150,7 +154,8 @@ pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judg
     Judgement { verdict, exit, is_epochs, records: outcome.audit.chain.records }
 }
 
-/// The keys, unless they are another federation's: that one's name and guardians say nothing of this history.
+/// Returns the keys, unless they are another federation's, whose name and guardians do not describe this
+/// history.
 pub(crate) fn own_keys<'k>(outcome: &Outcome, keys: Option<&'k PinnedKeys>) -> Option<&'k PinnedKeys> {
     keys.filter(|_| !outcome.tally.other_keys)
 }
@@ -184,7 +189,7 @@ fn verdict<'a>(
     let is_from_start = range.is_none_or(|range| range.from == 0);
     let is_gapless = is_from_start && (is_epochs || sample.is_none());
     let continued = outcome.continued.as_ref();
-    // The sessions since the conversion are the same history: one root over all of them.
+    // The sessions since the conversion belong to the same history: one root over all of them.
     let anchor = continued.map_or(&outcome.audit, |continued| continued).proven.as_ref();
     let sessions = if is_epochs || continued.is_some() {
         anchor.map_or(0, |anchor| anchor.sessions)
@@ -229,7 +234,7 @@ fn verdict<'a>(
     }
 }
 
-/// Sessions since the conversion.
+/// Returns the number of sessions since the conversion.
 fn continued_sessions(outcome: &Outcome) -> Option<u64> {
     let converted = outcome.audit.proven.as_ref().map_or(0, |anchor| anchor.sessions);
     outcome.continued.as_ref().map(|continued| continued.chain.records.saturating_sub(converted))
@@ -289,7 +294,7 @@ fn print_open(output: &mut Output, verdict: &Verdict<'_>) -> Result<(), Failure>
     output.line(&format!("open       {}", open_session(verdict)))
 }
 
-/// The session in progress, in words.
+/// Describes the session in progress.
 pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
     let pending = group_digits(verdict.pending);
     let units = match verdict.units {
@@ -309,7 +314,7 @@ pub(crate) fn open_session(verdict: &Verdict<'_>) -> String {
     format!("{pending} accepted items, not signed yet{units}{past_end}")
 }
 
-/// What was looked at, in words.
+/// Describes what was looked at.
 pub(crate) fn source(verdict: &Verdict<'_>) -> String {
     format!(
         "{}, era {} ({})",
@@ -319,7 +324,7 @@ pub(crate) fn source(verdict: &Verdict<'_>) -> String {
     )
 }
 
-/// What is to be said behind a history root that is less than proven.
+/// Returns the words that follow a history root that is less than proven.
 pub(crate) fn root_standing(verdict: &Verdict<'_>) -> &'static str {
     match verdict.sample {
         Some(_) => " (SAMPLED, not proven)",
@@ -328,7 +333,7 @@ pub(crate) fn root_standing(verdict: &Verdict<'_>) -> &'static str {
     }
 }
 
-/// What the new signatures of a migrated directory came to, if there are any.
+/// Says how the new signatures of a migrated directory were judged, if there are any.
 pub(crate) fn sealed(outcome: &Outcome) -> Option<String> {
     let seal = outcome.seal;
     seal.sealed.filter(|sealed| *sealed > 0).map(|sealed| {
@@ -378,7 +383,7 @@ pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
 }
 
 impl KeySource {
-    /// Whether signatures were checked with keys that nobody confirmed.
+    /// Checks whether signatures were checked with keys that nobody confirmed.
     pub(crate) fn is_unconfirmed(&self) -> bool {
         self.found && !matches!(self.keys, TrustRoot::Unused {})
     }

@@ -18,28 +18,28 @@ use crate::scope_args::{Limits, Plan, ScopeArgs};
 use crate::told::Told;
 use crate::verdict::conclude;
 
-/// What was looked at, and what it came to.
+/// What was looked at, and the result.
 pub(crate) struct Outcome {
     pub(crate) source: &'static str,
-    /// None if nothing of it could be read.
+    /// The layout; none if nothing of the source could be read.
     pub(crate) layout: Option<Layout>,
     pub(crate) audit: HistoryAudit,
     pub(crate) seal: SealAudit,
-    /// The audit of the database by itself, where a guardian goes on from a conversion.
+    /// The audit of the database by itself, if a guardian continued from a conversion.
     pub(crate) continued: Option<HistoryAudit>,
     /// Units of the session in progress.
     pub(crate) units: CheckedUnits,
-    /// Identity of all rows; none if they were not all looked at.
+    /// The identity of all rows; none if not all were read.
     pub(crate) identity: Option<Hash>,
-    /// What the findings come to.
+    /// The counts of the findings.
     pub(crate) tally: Tally,
     /// Whether warnings count as errors.
     pub(crate) strict: StrictArgs,
-    /// What was left out because the user said so.
+    /// What the user chose to leave out.
     pub(crate) limits: Limits,
 }
 
-/// What is to be looked at, and how.
+/// What to look at, and how.
 pub(crate) struct Request<'a> {
     pub(crate) strict: StrictArgs,
     pub(crate) path: &'a Path,
@@ -48,13 +48,13 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The keys that a history of this layout is signed with.
+    /// Returns the keys that a history of this layout is signed with.
     fn history_keys(&self, layout: &Layout) -> Result<Option<HistoryKeys<'_>>, Failure> {
         Ok(self.keys.map(|keys| keys.usable_for(layout)).transpose()?.flatten())
     }
 }
 
-/// Who is told of findings, and of every epoch or session after its findings.
+/// The receivers of findings, and of every epoch or session after its findings.
 pub(crate) struct Watch<'w> {
     pub(crate) on_finding: &'w mut dyn FnMut(&Finding),
     pub(crate) on_session: &'w mut dyn FnMut(&OldSession<'_>),
@@ -131,7 +131,7 @@ fn audit(
     let layout = history.layout;
     let keys = request.history_keys(&layout)?;
     let is_migrated = matches!(source, Source::Migrated(_));
-    // A sample or a trust file rests on keys that somebody stands for.
+    // A sample or a trust file rests on keys that the user named.
     let pinned = keys.filter(|_| request.keys.is_some_and(|keys| !keys.is_found));
     let plan = request.scope.plan(request.path, history, is_migrated, pinned, control)?;
     let (mut side_records, mut identity) = (true, None);
@@ -172,7 +172,7 @@ fn audit(
     if let Layout::Blocks(layout) = layout
         && plan.scope().is_whole()
     {
-        // Keys that are of another federation were told already.
+        // Keys of another federation are reported already.
         let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
         let keys = request.keys.and_then(|keys| keys.session.as_ref()).filter(|_| is_checked);
         let rounds = request.keys.and_then(PinnedKeys::rounds_per_session);
@@ -199,7 +199,7 @@ fn audit_directory(
     watch: &mut Watch<'_>,
 ) -> Result<Outcome, Failure> {
     let keys = request.history_keys(&dir.layout)?;
-    // A configuration beside it that came after the conversion is that of the new federation.
+    // A configuration that was written after the conversion is that of the new federation.
     let federation = request.keys.filter(|_| keys.is_some()).and_then(PinnedKeys::federation);
     // Sealed sessions are signed with a tag, whatever the old ones were.
     let session_keys =
@@ -230,7 +230,7 @@ fn audit_directory(
         seal: audit.seal,
         continued: audit.continued,
         units: CheckedUnits::default(),
-        // Of the rows of old: the audit compared it with what the manifest says.
+        // The identity of the old rows: the audit compared it with what the manifest says.
         identity: Some(dir.manifest.provenance).filter(|_| told.tally.errors == 0),
         tally: told.tally,
         strict: request.strict,

@@ -7,16 +7,17 @@ use fm_cli::{PinnedKeys, group_digits};
 use fm_history::{EntryItem, Hash, ItemKind, ModulePart, PeerId, printable, sha256};
 use serde::Serialize;
 
-/// The kinds of modules, by instance, where a config says them.
+/// The kinds of modules, by instance, as far as a configuration says them.
 pub(crate) type Modules = BTreeMap<u16, String>;
 
-/// The modules that the given config names; none if it is another federation's, whose modules are not these.
+/// Returns the modules that the given configuration names; empty if it is another federation's, whose modules
+/// are others.
 pub(crate) fn modules(keys: Option<&PinnedKeys>, is_of_others: bool) -> Modules {
     let config = keys.filter(|_| !is_of_others).and_then(|keys| keys.config.as_ref());
     config.map(|config| config.modules.clone()).unwrap_or_default()
 }
 
-/// A name that others gave, in quotes: one line, every character visible and as it is.
+/// Quotes a foreign name: one line, with every character visible.
 pub(crate) fn in_quotes(name: &str) -> String {
     format!("\"{}\"", printable(name))
 }
@@ -27,7 +28,7 @@ pub(crate) struct ItemLine<'a> {
     item: usize,
     #[serde(flatten)]
     facts: &'a EntryItem,
-    /// Of a transaction in a migrated directory: its id before the conversion, or since.
+    /// For a transaction in a migrated directory: its id on the other side of the conversion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) old_txid: Option<Hash>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,7 +51,7 @@ pub(crate) fn item_json(item: usize, facts: &EntryItem, hex: bool) -> ItemLine<'
     }
 }
 
-/// An item in one line, without its number.
+/// Formats an item in one line, without its number.
 pub(crate) fn item_text(item: &EntryItem, modules: &Modules) -> String {
     let what = match &item.kind {
         ItemKind::Transaction { txid, inputs, outputs } => format!(
@@ -81,7 +82,7 @@ fn part_text(part: &ModulePart, modules: &Modules) -> String {
     format!("module {}{kind}", part.module)
 }
 
-/// Guardians' numbers in a list.
+/// Lists guardians' numbers.
 pub(crate) fn peers_text(peers: &[PeerId]) -> String {
     if peers.is_empty() {
         return "nobody".to_owned();
@@ -90,7 +91,7 @@ pub(crate) fn peers_text(peers: &[PeerId]) -> String {
     format!("guardian{} {}", if peers.len() == 1 { "" } else { "s" }, peers.join(", "))
 }
 
-/// Who signed, in one line.
+/// Says who signed, in one line.
 pub(crate) fn signers_text(signers: &Signers) -> String {
     let stored = match signers.federation {
         true => "the federation".to_owned(),
@@ -115,7 +116,7 @@ pub(crate) fn signers_text(signers: &Signers) -> String {
     }
 }
 
-/// Whose signatures verify under the keys of this federation, and whose do not.
+/// Says whose signatures verify under the keys of this federation, and whose do not.
 fn checked_text(signers: &Signers) -> String {
     let Some(valid) = &signers.valid else {
         return match signers.is_enough {

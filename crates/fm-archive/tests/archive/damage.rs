@@ -62,7 +62,7 @@ fn flip_and_check(bytes: &[u8], frames: &[FrameInfo], truth: &[Record], at: usiz
         let mut ahead = open(&changed).unwrap().into_range(&[], None);
         let good: Vec<Record> = ahead.by_ref().map_while(Result::ok).collect();
         assert!(good.len() < truth.len() && truth.starts_with(&good), "only what lies before the damage");
-        assert!(ahead.next().is_none(), "nothing behind it");
+        assert!(ahead.next().is_none(), "nothing after it");
     }
     poke(&changed, truth);
 }

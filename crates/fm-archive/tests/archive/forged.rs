@@ -174,7 +174,7 @@ fn frames_that_the_format_does_not_have() {
         encoder.finish().unwrap()
     };
     for (bytes, expected) in
-        [(no_checksum, "the frame has no checksum"), (no_size, "the frame does not tell its content size")]
+        [(no_checksum, "the frame has no checksum"), (no_size, "the frame does not state its content size")]
     {
         let mut forge = two_frames();
         forge.frames[0].bytes = bytes;

@@ -148,7 +148,7 @@ fn compare_pass(
         };
         let stored = shown(&value);
         if stored != expected && found.findings.len() < MOST_FINDINGS {
-            let message = format!("the index holds {stored}, the history gives {expected}");
+            let message = format!("the index holds {stored}, the history yields {expected}");
             let place = Place { key: Place::key(&key).key, ..place };
             found.findings.push(Finding::new(Code::TransactionIndexDiffers, place, message));
         }

@@ -214,7 +214,7 @@ impl<'a, 'f> Target<'a, 'f> {
 
     fn compare(&mut self, index: u64, stored: &[u8], converted: &ConvertedSession) {
         let Err(at) = self.seal.on_session(stored, converted, self.report) else { return };
-        let message = format!("the stored session differs from what the rule gives, from byte {at} on");
+        let message = format!("the stored session differs from the rule's result, from byte {at} on");
         self.differ(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
     }
 
@@ -235,7 +235,7 @@ impl<'a, 'f> Target<'a, 'f> {
         let Some((key, _)) = self.next_stored()? else { return Ok(()) };
         let finding = match session::session_of_key(&key) {
             Ok(index) => {
-                let message = "nothing of the original stands behind this session";
+                let message = "no record of the original corresponds to this session";
                 Finding::new(Code::SessionExtra, Place::session(index), message)
             }
             Err(error) => Finding::new(Code::RecordUndecodable, Place::key(&key), error.to_string()),

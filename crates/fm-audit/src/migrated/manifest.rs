@@ -222,7 +222,7 @@ pub(crate) fn check_session_keys(dir: &MigratedDir, known: Option<&SessionKeys>,
     let mismatch =
         |message: String| report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
     match (dir.session_keys(), known) {
-        (Err(reason), _) => mismatch(format!("session_keys are none: {reason}")),
+        (Err(reason), _) => mismatch(format!("session_keys are not valid: {reason}")),
         (Ok(Some(stated)), Some(known)) if stated.tag() != known.tag() => {
             mismatch("session_keys are those of other guardians than the ones given".to_owned());
         }

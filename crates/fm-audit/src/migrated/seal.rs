@@ -129,8 +129,7 @@ impl<'a> SealCheck<'a> {
             );
             report.add(Finding::new(Code::SessionUnsigned, Place::session(first), message));
         } else if self.sealed < self.sessions && self.signed_since == 0 {
-            let message =
-                "the new headers carry no signatures; the signatures of the original stand behind them";
+            let message = "the new headers carry no signatures; the signatures of the original certify them";
             report.add(Finding::new(Code::SessionsUnsealed, everywhere(), message));
         }
         if self.keys.is_none() && self.signed_since > 0 {

@@ -286,8 +286,9 @@ impl Auditor<'_, '_> {
         if let Ok(open) = reader.u64()
             && open != expected
         {
-            let message =
-                format!("it names session {open} as the open one, the last finished one gives {expected}");
+            let message = format!(
+                "it names session {open} as the open one, but the session after the last finished one is {expected}"
+            );
             self.add(Code::SessionPointerWrong, Place::key(key), message);
         }
     }

@@ -35,8 +35,8 @@ impl UnitSessions {
         let (session, key) = self.agreed.filter(|(session, _)| !self.differ && *session > open)?;
         let name = layout.table_of(&key).map_or("units", |table| table.name);
         let message = format!(
-            "every row of {name} is of session {session}, the last finished session gives {open}: the newest sessions \
-             are not there"
+            "every row of {name} is of session {session}, but the session after the last finished one is {open}: \
+             the newest sessions are not there"
         );
         Some(Finding::new(Code::UnitsBeyondEnd, Place::key(&key), message))
     }

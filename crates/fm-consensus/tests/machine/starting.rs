@@ -194,7 +194,7 @@ fn a_negative_balance_stops_the_node_before_it_is_written() {
     for (body, net) in [([1, 9], 9), ([2, 4], 5), ([2, 3], 6), ([1, 3], 0)] {
         engine.on_ordered_unit(0, 0, Some(&batch(&[item(&body)]))).unwrap();
         assert_eq!(engine.balance().net(), net);
-        assert_eq!(open().balance(), engine.balance(), "read anew it is the same");
+        assert_eq!(open().balance(), engine.balance(), "read again it is the same");
     }
     let before = storage.rows();
     let unit = batch(&[deposit(1, &signing_key(101), 1), item(&[2, 4])]);

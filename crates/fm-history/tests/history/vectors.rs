@@ -85,7 +85,10 @@ fn a_record_of_unsorted_signatures_is_one_of_v0_2() {
     // It decodes, but encodes to other bytes: hashes are computed from the stored bytes, never from an
     // encoding.
     let found = decode_exact::<SignedSession>(&unsorted.bytes(), Dialect::V0_2).unwrap_err();
-    assert_eq!(error(&found), "error: at byte 67: encoding the value again gives other bytes from here on");
+    assert_eq!(
+        error(&found),
+        "error: at byte 67: encoding the value again results in other bytes from here on"
+    );
 }
 
 #[test]

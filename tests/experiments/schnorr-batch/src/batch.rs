@@ -1,6 +1,6 @@
 //! The equation of a batch: Σ a·s·G - Σ a·e·P = Σ a·R, with a random 128-bit weight a for each signature.
 //!
-//! The keys are few, so that only the sum on the right grows with the batch.
+//! There are few keys, so only the sum on the right grows with the batch.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use rand_chacha::rand_core::RngCore;
 use secp256k1::{PublicKey, Scalar, SecretKey, XOnlyPublicKey, schnorr};
 use sha2::{Digest, Sha256};
 
-/// Σ of the points by their weights; none if that is the point at infinity.
+/// The sum of the points by their weights; none if that is the point at infinity.
 pub type Msm = dyn Fn(&[PublicKey], &[u128]) -> Option<PublicKey>;
 
 /// One signature to check.
@@ -27,7 +27,7 @@ impl Job {
     }
 }
 
-/// Whether all signatures hold; wrong with a chance of 2^-128.
+/// Checks whether all signatures hold; wrong with a chance of 2^-128.
 pub fn verify(jobs: &[Job], msm: &Msm, random: &mut ChaCha20Rng) -> bool {
     sides(jobs, msm, random).is_some_and(|(left, right)| left == right)
 }

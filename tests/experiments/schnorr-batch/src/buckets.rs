@@ -2,7 +2,7 @@
 
 use secp256k1::PublicKey;
 
-/// Bits of a window that cost least for so many points.
+/// Returns the bits of a window with the lowest cost for this many points.
 fn window(points: usize) -> u32 {
     match points {
         0..300 => 4,

@@ -50,7 +50,7 @@ fn main() {
     }
 }
 
-/// Processor time of this thread for each of so many signatures, in microseconds.
+/// Returns the processor time of this thread for each of `count` signatures, in microseconds.
 fn timed(count: usize, verify: impl Fn() -> bool) -> f64 {
     let now = || clock_gettime(ClockId::ThreadCPUTime);
     let start = now();
@@ -76,7 +76,7 @@ fn jobs(count: usize, random: &mut ChaCha20Rng) -> Vec<Job> {
     (0..count).map(sign).collect()
 }
 
-/// A batch holds, and with one bit changed anywhere in one of its signatures it does not.
+/// Checks that a batch holds, and that it fails with one bit changed anywhere in one of its signatures.
 fn check(jobs: &[Job], msm: &Msm, random: &mut ChaCha20Rng, name: &str) {
     assert!(verify(jobs, msm, random), "{name}: good signatures");
     for bit in [0, 77, 255, 256, 300, 511] {

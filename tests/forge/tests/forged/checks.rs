@@ -1,4 +1,4 @@
-//! Reading a forged history back, and counting it again.
+//! Reads a forged history back, and counts it again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +40,7 @@ pub(crate) fn keys(dir: &Path, forged: &Forged) -> EpochKeys {
     keys
 }
 
-/// Classes, by the chain verifier and the reference's own check of every signature.
+/// Checks the classes, by the chain verifier and by the reference's own check of every signature.
 pub(crate) fn check_chain(epochs: &[Epoch], keys: &EpochKeys, forged: &Forged) {
     let mut verifier = ChainVerifier::new();
     for epoch in epochs {
@@ -77,7 +77,7 @@ pub(crate) fn check_chain(epochs: &[Epoch], keys: &EpochKeys, forged: &Forged) {
     assert_eq!(epochs.last().unwrap().computed_hash, forged.last_hash);
 }
 
-/// The shares inside an epoch give the signature of the one before, or are too few.
+/// Checks that the shares inside an epoch combine to the signature of the one before, or are too few.
 pub(crate) fn check_shares(epochs: &[Epoch], keys: &EpochKeys) {
     let needed = keys.degree() + 1;
     let mut combiner = Combiner::new(keys);

@@ -1,4 +1,4 @@
-//! Copies with one thing wrong: that one thing, and nothing else.
+//! Copies with one fault have that fault and no other.
 
 use fm_eras::hbbft::epoch_key;
 use fm_forge::{ForgeSpec, damage, forge};

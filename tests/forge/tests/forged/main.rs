@@ -1,4 +1,4 @@
-//! What the forge says it made, checked by the crates that read it; and the same seed giving the same rows.
+//! The forge's statements, checked by the crates that read its histories; the same seed makes the same rows.
 
 #![allow(clippy::unwrap_used)]
 
@@ -57,7 +57,7 @@ fn every_layout_is_detected() {
             forge(&spec, dir.path()).unwrap();
             let store = ReadStore::open(&dir.path().join("database")).unwrap();
             let expected = match items_per_epoch {
-                // Without a single module value the content of both layouts is the same.
+                // Without any module value, the content of both layouts is the same.
                 0 if layout.name() == "fixed-be" => EpochLayout::by_name("fixed-be-length32").unwrap(),
                 _ => layout,
             };

@@ -1,4 +1,4 @@
-//! What a running guardian is asked, be it a server or a node.
+//! Requests to a running guardian, either a server or a node.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use jsonrpsee_ws_client::WsClientBuilder;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The key under which clients look for meta data.
+/// The key under which clients look for metadata.
 const KEY: u8 = 0;
 
 pub(crate) async fn vote(dir: &Path, text: &str) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The bitcoin backend of a federation without a wallet: one that is there, and that nobody asks for a block.
+//! The bitcoin backend of a federation without a wallet: it exists, and nobody asks it for a block.
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;

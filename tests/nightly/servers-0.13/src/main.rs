@@ -22,7 +22,7 @@ use fedimint_server::core::ServerModuleInitRegistry;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    // Two are compiled in, and the libraries below leave the choice to the program.
+    // Two providers are compiled in, and the libraries below leave the choice to the program.
     let provider = rustls::crypto::ring::default_provider();
     provider.install_default().ok().context("another provider of cryptography is installed")?;
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -36,14 +36,14 @@ async fn main() -> Result<()> {
     }
 }
 
-/// The modules that can be run.
+/// Returns the modules that can be run.
 fn modules() -> ServerModuleInitRegistry {
     let mut modules = ServerModuleInitRegistry::new();
     modules.attach(MetaInit);
     modules
 }
 
-/// The password of a guardian's interface.
+/// Reads the password of a guardian's interface.
 fn password(dir: &Path) -> Result<String> {
     let path = dir.join(fedimint_server::config::io::PLAINTEXT_PASSWORD);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;

@@ -1,4 +1,4 @@
-//! A guardian, until it is told to stop.
+//! A guardian that runs until it is stopped.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -22,13 +22,13 @@ use fedimint_server::net::api::ApiSecrets;
 
 use crate::chain::NoBlocks;
 
-/// What their program says of its version where a release is built.
+/// The version that their program reports in a release build.
 const VERSION: &str = "0.13.0";
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
 /// Enough checkpoints for one to be older than what the guardian signed since.
 const CHECKPOINTS: u64 = 4;
-/// As long as their program gives a session.
+/// The time that their program allows for a session.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn run(dir: &Path) -> Result<()> {
@@ -65,7 +65,7 @@ pub(crate) async fn run(dir: &Path) -> Result<()> {
     }
 }
 
-/// Of these only the addresses matter where there is a configuration already.
+/// Only the addresses matter if a configuration exists already.
 fn settings(config: &ServerConfig) -> Result<ConfigGenSettings> {
     let own = config.local.identity;
     let p2p_url = config.local.p2p_endpoints.get(&own).context("no own address")?.url.clone();

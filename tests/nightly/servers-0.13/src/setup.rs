@@ -18,11 +18,11 @@ use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 
 const GUARDIANS: u16 = 4;
-/// Those whose directories are older than v0.12.
+/// Guardians whose directories are of the form before v0.12.
 const ENCRYPTED: [usize; 2] = [1, 2];
 const PASSWORD: &str = "dev";
 const VERSION: &str = "0.13.0";
-/// What the servers of a federation for tests have; that of real ones is 50.
+/// The delay in federations of servers for tests; real ones have 50.
 const ROUND_DELAY_MS: u16 = 50;
 
 pub(crate) fn setup(dir: &Path, first_port: u16, rounds: u16) -> Result<()> {
@@ -80,7 +80,7 @@ pub(crate) fn setup(dir: &Path, first_port: u16, rounds: u16) -> Result<()> {
     Ok(())
 }
 
-/// Puts a guardian's secrets under its password, as servers before v0.12 did and these still read.
+/// Encrypts a guardian's secrets with its password, as servers before v0.12 did and these still read.
 fn encrypt(home: &Path) -> Result<()> {
     let plain = home.join("private.json");
     let mut secrets: Value = serde_json::from_str(&std::fs::read_to_string(&plain)?)?;

@@ -1,4 +1,5 @@
-//! Values made from a seed, with a liking for the lengths and numbers at which an encoding changes its form.
+//! Values made from a seed, with a preference for the lengths and numbers at which an encoding changes its
+//! form.
 
 use fm_codec::ModuleValue;
 use fm_history::{
@@ -27,7 +28,7 @@ impl Maker {
         array
     }
 
-    /// A step or any number.
+    /// Returns a step or any number.
     pub fn number(&mut self) -> u64 {
         match self.below(12) {
             step @ 0..8 => STEPS[step],
@@ -92,10 +93,10 @@ impl Maker {
         SignedSession { outcome: SessionOutcome { items }, signatures: signatures.into_iter().collect() }
     }
 
-    /// The encoding with one thing wrong, or perhaps with nothing wrong.
+    /// Returns the encoding with one fault, or sometimes without one.
     pub fn damaged(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
-        // Most of what can go wrong is in the first bytes of a record: counts, variants, lengths.
+        // Most faults matter in the first bytes of a record: counts, variants, lengths.
         let reach = if self.below(2) == 0 { bytes.len().min(12) } else { bytes.len() };
         let at = self.below(reach);
         match self.below(6) {
@@ -104,7 +105,7 @@ impl Maker {
             2 => bytes.truncate(at),
             3 => bytes.insert(at, 0),
             4 => bytes.push(0),
-            // One byte becomes an integer that is longer than it must be.
+            // One byte becomes an integer that is longer than necessary.
             _ => drop(bytes.splice(at..=at, [0xFD, 0, bytes[at]])),
         }
         bytes

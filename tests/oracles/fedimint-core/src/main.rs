@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The public keys of a consensus.json, or of a file that has nothing else.
+/// Reads the public keys of a consensus.json, or of a file that holds only these.
 fn keys(text: &str) -> Result<Keys, Box<dyn Error>> {
     let file: Value = serde_json::from_str(text)?;
     let keys = file.get("broadcast_public_keys").unwrap_or(&file).as_object();

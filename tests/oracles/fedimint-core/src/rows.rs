@@ -17,7 +17,7 @@ const SESSION: u8 = 0x04;
 /// The rows of a database, by key.
 pub type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// What both releases read.
+/// The counts of what a release reads.
 #[derive(Default, PartialEq, Eq)]
 pub struct Seen {
     sessions: u64,
@@ -48,7 +48,7 @@ pub fn read(lines: impl BufRead) -> Result<Rows, String> {
     Ok(rows)
 }
 
-/// Reads all rows with both releases; there must be so many sessions.
+/// Reads all rows with both releases; there must be this many sessions.
 pub fn check(rows: &Rows, keys: &Keys, sessions: u64) -> Result<Seen, String> {
     let seen = check_with::<V0_5>(rows, keys).map_err(|error| format!("0.5.0: {error}"))?;
     let newest = check_with::<V0_13>(rows, keys).map_err(|error| format!("0.13.0: {error}"))?;
@@ -77,7 +77,7 @@ fn check_with<U: Upstream>(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
         signatures::<U>(&session, &ring, index)?;
         seen.sessions += 1;
     }
-    // Pending items have no session yet, and are read like one without signatures.
+    // Pending items have no session yet, and are read like a session without signatures.
     while let Some(item) = rows.get(&key::<U>(PENDING, seen.pending)?) {
         let again = U::item_again(item)?;
         let session = session::<U>(&[&[1], item.as_slice(), &[0]].concat(), 0)?;
@@ -103,14 +103,14 @@ fn check_with<U: Upstream>(rows: &Rows, keys: &Keys) -> Result<Seen, String> {
     Ok(seen)
 }
 
-/// Key suffixes and values under a prefix.
+/// Returns key suffixes and values under a prefix.
 fn under(rows: &Rows, prefix: u8) -> impl Iterator<Item = (&[u8], &[u8])> {
     rows.iter()
         .filter(move |(key, _)| key.first() == Some(&prefix))
         .map(|(key, value)| (&key[1..], value.as_slice()))
 }
 
-/// The records of all sessions from 0 on.
+/// Returns the records of all sessions from 0 on.
 pub fn sessions<U: Upstream>(rows: &Rows) -> Result<Vec<&[u8]>, String> {
     let mut records = Vec::new();
     while let Some(record) = rows.get(&key::<U>(SESSION, records.len() as u64)?) {
@@ -119,7 +119,7 @@ pub fn sessions<U: Upstream>(rows: &Rows) -> Result<Vec<&[u8]>, String> {
     Ok(records)
 }
 
-/// The key under which a server looks for a numbered record.
+/// Returns the key under which a server looks for a numbered record.
 fn key<U: Upstream>(prefix: u8, number: u64) -> Result<Vec<u8>, String> {
     let theirs = U::integer(number);
     if theirs != integer(number) {
@@ -137,7 +137,7 @@ fn session<U: Upstream>(record: &[u8], index: u64) -> Result<U::Session, String>
     }
 }
 
-/// They hold for this session, and for no other one.
+/// Checks that the signatures hold for this session and for no other.
 fn signatures<U: Upstream>(session: &U::Session, keys: &U::Ring, index: u64) -> Result<(), String> {
     if !U::verify(session, keys, index) {
         return Err(format!("the signatures of session {index} do not verify"));

@@ -1,10 +1,12 @@
-//! How fast upstream's types decode and verify the sessions of a database, and `fm-verify` the whole database, in turns.
+//! Measures, in turns, how fast upstream's types decode and verify the sessions of a database, and how fast
+//! `fm-verify` audits the whole database.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Time on the wall, and processor time in ticks of 10 ms: where other things run too, only the latter says much.
+/// Wall-clock time, and processor time in ticks of 10 ms: only the latter is meaningful while other things
+/// run.
 #[derive(Clone, Copy)]
 struct Took {
     wall: Duration,
@@ -25,7 +27,7 @@ impl Took {
     }
 }
 
-/// Processor time of this process and of those that it has waited for. Linux only.
+/// Returns the processor time of this process and of those that it has waited for. Linux only.
 fn ticks() -> u64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
@@ -73,7 +75,7 @@ pub fn compare(
     .join("\n"))
 }
 
-/// Decodes every session, hashes its header and verifies its signatures, one after the other.
+/// Decodes every session, hashes its header and verifies its signatures, one session at a time.
 fn theirs<U: Upstream>(records: &[&[u8]], keys: &Keys) -> Result<Took, String> {
     let ring = U::ring(keys);
     Took::of(|| {
@@ -86,7 +88,7 @@ fn theirs<U: Upstream>(records: &[&[u8]], keys: &Keys) -> Result<Took, String> {
     })
 }
 
-/// Runs the program from its start to its end.
+/// Runs the program from start to end.
 fn audit(fm_verify: &Path, database: &Path, keys: &Path) -> Result<Took, String> {
     let mut command = Command::new(fm_verify);
     command.arg(database).arg("--keys").arg(keys).stdout(Stdio::null()).stderr(Stdio::null());

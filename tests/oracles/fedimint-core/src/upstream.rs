@@ -1,19 +1,19 @@
-//! The types of two releases of fedimint-core behind one trait.
+//! The types of two releases of fedimint-core under one trait.
 //!
-//! Invariants: no decoder of any module is known, so bodies stay bytes; decoding takes all bytes or fails.
+//! Invariants: no module's decoder is known, so bodies stay bytes; decoding takes all bytes or fails.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use fm_history::{ConsensusItem, PeerId, SignedSession, Transaction, TransactionSignature, sha256};
 
-/// Public keys by guardian, as a config has them: 33 bytes each.
+/// Public keys by guardian, as a configuration has them: 33 bytes each.
 pub type Keys = BTreeMap<PeerId, Vec<u8>>;
 
-/// What upstream computes of a session or of its pending items.
+/// What upstream computes for a session or for its pending items.
 pub struct Facts {
     pub header: [u8; 40],
-    /// For each transaction its id, and what a server stores under it: the module instances of its outputs.
+    /// For each transaction, its id and what a server stores under it: the module instances of its outputs.
     pub transactions: Vec<([u8; 32], Vec<u8>)>,
 }
 
@@ -24,20 +24,20 @@ pub trait Upstream {
     /// The guardians' keys as the release holds them.
     type Ring;
 
-    /// The release's own value, made field by field.
+    /// Builds the release's own value, field by field.
     fn build(session: &SignedSession) -> Self::Session;
     fn decode(bytes: &[u8]) -> Result<Self::Session, String>;
     fn encode(session: &Self::Session) -> Vec<u8>;
     fn facts(session: &Self::Session, index: u64) -> Facts;
     fn ring(keys: &Keys) -> Self::Ring;
-    /// Whether a server of this release takes the signatures of a session.
+    /// Checks whether a server of this release accepts the signatures of a session.
     fn verify(session: &Self::Session, keys: &Self::Ring, index: u64) -> bool;
-    /// An accepted item as it is decoded and encoded again.
+    /// Decodes an accepted item and encodes it again.
     fn item_again(bytes: &[u8]) -> Result<Vec<u8>, String>;
     fn integer(value: u64) -> Vec<u8>;
 }
 
-/// Two releases have two sets of types with the same names: all that differs is handed in.
+/// Two releases have two sets of types with the same names; the macro's arguments are the differences.
 macro_rules! upstream {
     ($name:ident, $version:literal, $core:ident, $items:ident, $decode:path, $signature:expr, $verify:path) => {
         pub struct $name;
@@ -177,7 +177,7 @@ upstream!(
     core_0_13::session_outcome::SignedSessionOutcome::verify
 );
 
-/// This release leaves bytes behind a value unread; here they are an error, as they are later.
+/// This release leaves bytes after a value unread; here they are an error, as in later releases.
 fn decode_0_5<T: core_0_5::encoding::Decodable>(mut bytes: &[u8]) -> Result<T, String> {
     let modules = core_0_5::module::registry::ModuleDecoderRegistry::default().with_fallback();
     let value = T::consensus_decode(&mut bytes, &modules).map_err(|error| error.to_string())?;
@@ -189,7 +189,7 @@ fn decode_0_13<T: core_0_13::encoding::Decodable>(bytes: &[u8]) -> Result<T, Str
     T::consensus_decode_whole(bytes, &modules).map_err(|error| error.to_string())
 }
 
-/// The rule of the servers of that time, whose verifier is not in this crate: exactly a threshold, all of them valid.
+/// The rule of the servers of that time, whose verifier is not in this crate: exactly a threshold, all valid.
 fn verify_0_5(
     session: &core_0_5::session_outcome::SignedSessionOutcome,
     keys: &BTreeMap<core_0_5::PeerId, core_0_5::secp256k1::PublicKey>,

@@ -1,4 +1,4 @@
-//! Made-up values in both directions: what we encode upstream decodes, what upstream encodes we decode.
+//! Made-up values in both directions: upstream decodes what we encode, and we decode what upstream encodes.
 
 use fm_codec::{Dialect, Encode, decode_exact};
 use fm_history::{AcceptedItem, ConsensusItem, SessionHeader, SignedSession, merkle_root, sha256};
@@ -39,7 +39,7 @@ pub fn compare(seed: u64, cases: usize) -> Result<Compared, String> {
     Ok(compared)
 }
 
-/// Both make the same bytes of a value, and the same value of the bytes.
+/// Checks that both encode a value to the same bytes, and decode the bytes to the same value.
 pub fn same<U: Upstream>(session: &SignedSession, index: u64) -> Result<(), String> {
     let ours = session.to_bytes(Dialect::MODERN);
     let theirs = U::build(session);
@@ -56,14 +56,14 @@ pub fn same<U: Upstream>(session: &SignedSession, index: u64) -> Result<(), Stri
     same_facts(session, index, &U::facts(&theirs, index)).map_err(|what| format!("{}: {what}", U::VERSION))
 }
 
-/// A session's header as we compute it.
+/// Returns a session's header as we compute it.
 pub fn header(session: &SignedSession, index: u64) -> [u8; 40] {
     let items = session.outcome.items.iter();
     let leaves = items.map(|item| sha256(&[&item.to_bytes(Dialect::MODERN)])).collect();
     SessionHeader { index, root: merkle_root(leaves).root }.to_bytes()
 }
 
-/// Header, transaction ids and index rows are the same.
+/// Checks that header, transaction ids and index rows are the same.
 pub fn same_facts(session: &SignedSession, index: u64, theirs: &Facts) -> Result<(), String> {
     if header(session, index) != theirs.header {
         return Err(format!("the header of session {index} is another one"));
@@ -82,7 +82,7 @@ fn transaction_row(accepted: &AcceptedItem) -> Option<([u8; 32], Vec<u8>)> {
     }
 }
 
-/// Both refuse, or both read what encodes to the same bytes again.
+/// Checks that both refuse, or that both read a value that encodes to the same bytes again.
 fn same_verdict<U: Upstream>(
     bytes: &[u8],
     ours: &Result<SignedSession, fm_codec::DecodeError>,
@@ -97,7 +97,7 @@ fn same_verdict<U: Upstream>(
     }
 }
 
-/// An integer in our encoding.
+/// Encodes an integer in our encoding.
 pub fn integer(value: u64) -> Vec<u8> {
     let mut writer = fm_codec::Writer::new(Dialect::MODERN);
     writer.u64(value);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::upstream::{Upstream, V0_5, V0_13};
 use crate::values::{header, integer, same};
 
-/// Reads every encoding, and says how many there are.
+/// Reads every encoding, and returns how many there are.
 pub fn check(text: &str) -> Result<String, String> {
     let file: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let object = |name: &str| file[name].as_object().ok_or_else(|| format!("no {name} in the file"));

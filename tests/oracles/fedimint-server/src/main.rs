@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
     let directory = std::env::args_os().nth(1).context("usage: fedimint-server-oracle DIR")?;
     let directory = Path::new(&directory);
     TracingSetup::default().init()?;
-    // Two are compiled in, and the libraries below leave the choice to the program.
+    // Two providers are compiled in, and the libraries below leave the choice to the program.
     let provider = rustls::crypto::ring::default_provider();
     provider.install_default().ok().context("another provider of cryptography is installed")?;
     let mut modules = ServerModuleInitRegistry::new();
@@ -57,7 +57,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// Of these only the addresses and the number of connections matter where there is a configuration already.
+/// Only the addresses and the number of connections matter if a configuration exists already.
 fn settings(config: &ServerConfig, registry: ServerModuleInitRegistry) -> Result<ConfigGenSettings> {
     let own = config.local.identity;
     let p2p_url = config.local.p2p_endpoints.get(&own).context("no own address")?.url.clone();

@@ -1,4 +1,4 @@
-//! Archives in a store of objects: a real server of S3, reached over good lines and bad ones.
+//! Archives in a store of objects: a real S3 server, reached over good lines and bad ones.
 
 use std::ffi::OsString;
 use std::fs;
@@ -22,7 +22,7 @@ macro_rules! at {
     ($store:expr, $($word:expr),* $(,)?) => { $store.run(&words(&[$(&$word),*])) };
 }
 
-/// A large archive, forged, with bodies by chance.
+/// Makes a large forged archive, with random bodies.
 fn large(home: &Path) -> PathBuf {
     let layout = fm_eras::session::modern();
     let spec = fm_forge::BlockSpec { items: 30, body_bytes: 400, ..fm_forge::BlockSpec::new(layout, 2_000) };
@@ -94,7 +94,7 @@ fn increments_encryption_repair_and_restore_work_on_objects() {
     assert!(store.files().iter().all(|name| !name.ends_with(".partial")), "{:?}", store.files());
 }
 
-/// What is not asked for is not fetched, by the count of a line between the program and the store.
+/// What is not requested is not fetched, as counted by a line between the program and the store.
 #[test]
 fn parts_are_fetched_without_the_rest() {
     let store = Store::new();
@@ -139,7 +139,8 @@ fn a_bad_line_costs_time_and_nothing_else() {
     assert!(line.dropped() >= while_written + 2, "{} connections were dropped", line.dropped());
 }
 
-/// Killed at any moment, nothing is at the key that is not whole, and the same command finishes and clears up.
+/// Killed at any moment, a job leaves only whole objects at the key, and the same command finishes and clears
+/// up.
 #[test]
 fn a_killed_export_is_done_by_the_same_command() {
     let store = Store::new();
@@ -159,7 +160,8 @@ fn a_killed_export_is_done_by_the_same_command() {
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).expect("a process id");
         let _ = kill_process(pid, Signal::KILL);
         child.wait().expect("it ends");
-        // This server copies in place, and to the end when its client is gone; one that stores objects shows it then.
+        // This server copies in place, and completes the copy even when its client is gone; a store that
+        // keeps objects shows them then.
         let began = Instant::now();
         while object.exists() && fs::read(&object).unwrap() != whole {
             assert!(began.elapsed() < Duration::from_secs(10), "half an object has the name");
@@ -210,7 +212,7 @@ fn stores_that_refuse_are_told() {
     refused(at!(store, "verify", "s3://archives/text.fmar"), 3, "not an archive");
 }
 
-/// A profile of the AWS programs stands for the variables.
+/// A profile of the AWS programs replaces the variables.
 #[test]
 fn a_profile_is_as_good_as_variables() {
     let store = Store::new();

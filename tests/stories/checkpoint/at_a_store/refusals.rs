@@ -1,4 +1,4 @@
-//! What a store, its settings and the user can refuse: each has its own sentence, and nothing ends with a panic.
+//! Refusals of a store, its settings and the user: each has its own sentence, and none ends with a panic.
 
 use std::ffi::OsString;
 use std::fs;
@@ -28,7 +28,7 @@ fn with(store: &Store, variables: &[(&str, &str)]) -> Run {
     Run::from_output(format!("{variables:?}"), output)
 }
 
-/// What used to end the process with a panic, and what a library would have called something else.
+/// Refusals that used to end the process with a panic, or that a library would have misnamed.
 #[test]
 fn everything_from_the_environment_is_checked_first() {
     let store = Store::new();
@@ -53,7 +53,8 @@ fn everything_from_the_environment_is_checked_first() {
         assert!(!run.stderr.contains("invalid value"), "the address is right: {}", run.stderr);
         assert!(!run.stderr.contains("not-the") && !run.stderr.contains("w0rd"), "{}", run.stderr);
     }
-    // An empty variable says nothing; so the address is that of the region, which this machine may not reach.
+    // An empty variable has no effect, so the address is that of the region, which this machine may not
+    // reach.
     let empty = with(&store, &[("AWS_ENDPOINT_URL", ""), ("FM_S3_RETRY_SECONDS", "1")]);
     assert!(empty.exit == 3 && !empty.stderr.contains("panicked"), "{}: {}", empty.exit, empty.stderr);
     assert_eq!(store.files(), Vec::<String>::new());
@@ -128,7 +129,7 @@ fn what_is_no_store_is_called_so() {
             let got = client.read(&mut request).unwrap_or(0);
             let is_head = request[..got].starts_with(b"HEAD");
             let page = if is_head { PAGE.split("<html>").next().unwrap_or_default() } else { PAGE };
-            // Whoever asked may be gone.
+            // The client may be gone.
             let _ = client.write_all(page.as_bytes());
         }
     });
@@ -138,7 +139,7 @@ fn what_is_no_store_is_called_so() {
     assert!(run.stderr.contains("hint: check AWS_ENDPOINT_URL"), "{}", run.stderr);
 }
 
-/// The archive is whole and has its name: what could not be removed is said, and is no failure.
+/// The archive is whole and has its name: a file that could not be removed is reported, and is not a failure.
 #[test]
 fn without_the_right_to_remove_archives_are_written_all_the_same() {
     let store = Store::new();
@@ -152,13 +153,13 @@ fn without_the_right_to_remove_archives_are_written_all_the_same() {
     let text = store.run(&export("s3://archives/b.fmar")).exits(0);
     assert!(text.stdout.contains("left       "), "{}", text.stdout);
     store.run(&["verify".into(), "s3://archives/a.fmar".into(), "--quick".into()]).exits(0);
-    // With the right, the same command clears up.
+    // With that right, the same command clears up.
     store.manners().refuses_removal.store(false, Ordering::Relaxed);
     store.run(&words).exits(0);
     assert!(!store.files().iter().any(|name| name.starts_with("archives/a.fmar.")), "{:?}", store.files());
 }
 
-/// Requests are repeated by the clock, not by their number.
+/// Requests are repeated for a time, not a number of times.
 #[test]
 fn a_store_that_is_away_is_asked_for_as_long_as_is_said() {
     let nobody = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a free port");
@@ -171,7 +172,7 @@ fn a_store_that_is_away_is_asked_for_as_long_as_is_said() {
     assert!((12..24).contains(&took), "{took} s");
 }
 
-/// A store that takes connections and says nothing: a polite end comes at once.
+/// A store accepts connections and says nothing: a polite interruption ends the job at once.
 #[test]
 fn a_stop_is_heeded_while_a_store_is_silent() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");

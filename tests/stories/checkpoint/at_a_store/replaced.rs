@@ -1,4 +1,5 @@
-//! An object that is replaced, or goes away, while it is read: the job is refused for that, and leaves nothing half made.
+//! An object is replaced or disappears while it is read: the job is refused for that reason and leaves
+//! nothing half made.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -12,14 +13,14 @@ use fm_tests::{Mishaps, Run, Store, Unsteady, checkpoint, layout, partial_of, re
 
 const KEY: &str = "night/a.fmar";
 const URL: &str = "s3://archives/night/a.fmar";
-/// Bytes that are fetched before the object changes.
+/// The bytes that are fetched before the object changes.
 const EARLY: u64 = 10 << 20;
 
 fn words(words: &[&dyn AsRef<OsStr>]) -> Vec<OsString> {
     words.iter().map(|word| word.as_ref().to_owned()).collect()
 }
 
-/// A store with an archive that is fetched in many ranges, and the archive.
+/// Makes a store with an archive that is fetched in many ranges, and the archive.
 fn store() -> (Store, PathBuf, Vec<u8>) {
     let store = Store::new();
     let spec = BlockSpec { items: 30, body_bytes: 1600, ..BlockSpec::new(layout("v0.4"), 1_220) };
@@ -32,7 +33,7 @@ fn store() -> (Store, PathBuf, Vec<u8>) {
     (store, local, bytes)
 }
 
-/// Runs a job that reads the object, which changes when so many bytes of it were fetched.
+/// Runs a job that reads the object, which changes when this many bytes of it were fetched.
 fn disturbed(store: &Store, job: &[OsString], after: u64, change: &dyn Fn()) -> Run {
     let mishaps = Mishaps { pause: Duration::from_micros(300), ..Mishaps::default() };
     let line = Unsteady::new(store.address(), mishaps, 1);
@@ -62,7 +63,7 @@ fn refused(run: Run, said: &str, target: &Path) {
     let run = run.exits(3);
     assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
     assert!(run.stderr.contains("night/a.fmar"), "which object it was: {}", run.stderr);
-    assert!(run.stderr.lines().count() < 5, "told once: {}", run.stderr);
+    assert!(run.stderr.lines().count() < 5, "reported once: {}", run.stderr);
     assert!(!target.exists() && !partial_of(target).exists(), "something was left at {}", target.display());
 }
 
@@ -70,7 +71,7 @@ fn refused(run: Run, said: &str, target: &Path) {
 fn an_object_that_is_replaced_is_refused() {
     let (store, local, bytes) = store();
     let mut other = bytes.clone();
-    // As long as the first one, and the same at its beginning and end.
+    // As long as the first one, with the same beginning and end.
     let place = other.len() - (6 << 20);
     other[place] ^= 1;
     for (job, target) in jobs(&store, &local) {
@@ -98,7 +99,7 @@ fn an_object_that_goes_away_is_refused() {
     }
 }
 
-/// `verify` reads an archive twice; what it proves is one version.
+/// `verify` reads an archive twice; it proves one version of it.
 #[test]
 fn both_readings_are_of_one_version() {
     let (store, local, bytes) = store();

@@ -1,4 +1,5 @@
-//! Several exports to one key of a store: one of them is there, whole, and nothing else ever has its name.
+//! Several exports to one key of a store: one of them succeeds, its archive is whole, and nothing else ever
+//! has its name.
 
 use std::ffi::OsString;
 use std::fs;
@@ -18,7 +19,7 @@ fn export(number: u8) -> Vec<OsString> {
     vec!["export".into(), peer(number).into(), "--to".into(), "s3://archives/a.fmar".into()]
 }
 
-/// Four at once, of two guardians; in the end the key holds the archive of one of them.
+/// Runs four at once, of two guardians; in the end the key holds the archive of one of them.
 fn together(has_conditions: bool) {
     let store = Store::new();
     store.manners().has_conditions.store(has_conditions, Ordering::Relaxed);
@@ -35,7 +36,7 @@ fn together(has_conditions: bool) {
             let run = Run::from_output(format!("round {round}"), child.wait_with_output().expect("it ends"));
             match run.exit {
                 0 if run.stdout.contains("written:") => written += 1,
-                // Who comes when all is over finds its own archive there, or the other guardian's.
+                // An export that comes when all is over finds its own archive there, or the other guardian's.
                 0 => assert!(run.stdout.contains("was there already"), "{}", run.stdout),
                 2 => assert!(run.sentence().contains("is there already"), "{}", run.stderr),
                 11 => {
@@ -63,7 +64,7 @@ fn one_wins_where_it_does_not() {
     together(false);
 }
 
-/// Killed when the store had begun an upload, and before anybody was told its name.
+/// Killed after the store began an upload, and before its name was reported to the client.
 #[test]
 fn an_upload_that_nothing_names_is_ended_by_the_next_run() {
     let store = Store::new();
@@ -82,7 +83,7 @@ fn an_upload_that_nothing_names_is_ended_by_the_next_run() {
     assert_eq!(store.files(), ["archives/a.fmar"]);
 }
 
-/// The note of a run on another machine: as long as it changes, that one works on the key.
+/// The note of a run on another machine: while it changes, that run works on the key.
 #[test]
 fn a_note_of_another_machine_is_watched() {
     let store = Store::new();

@@ -1,4 +1,4 @@
-//! Damage: what is named, and where.
+//! Damage of unit backups: what is named, and where.
 
 use fm_codec::Dialect;
 use fm_forge::unit_rows;
@@ -14,7 +14,7 @@ use super::real::{self, B, LATER};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// What is found in a real backup after a change to its rows.
+/// Returns the findings in a real backup after a change to its rows.
 fn damaged(folder: &str, session: u64, table: UnitTable, change: impl FnOnce(&mut Rows)) -> Vec<Finding> {
     let mut rows = real::rows(&format!("{folder}/peer-0/database"), table.prefix);
     change(&mut rows);
@@ -33,17 +33,17 @@ fn a_missing_row() {
     assert_eq!(found[0].code, Code::UnitRowsMissing);
     assert_eq!(at(&found[0]), "01060b");
     let text = &found[0].message;
-    assert!(text.contains("1 row(s) are missing, 10 to 10; behind them are 17 row(s)"), "{text}");
+    assert!(text.contains("1 row(s) are missing, 10 to 10; after them are 17 row(s)"), "{text}");
     assert!(
-        text.contains("17 unit(s) of rounds 11 to 27") && text.contains("reads nothing behind it"),
+        text.contains("17 unit(s) of rounds 11 to 27") && text.contains("reads nothing after it"),
         "{text}"
     );
-    // Behind it every unit is out of its place.
+    // After it, every unit is out of place.
     assert!(found[1..].iter().all(|finding| finding.code == Code::UnitMisplaced) && found.len() == 18);
 
     let found = damaged("session-v0.5.0", 26, LATER, |rows| drop(rows.drain(20..23)));
     assert!(
-        found[0].message.contains("3 row(s) are missing, 20 to 22; behind them are 82 row(s)"),
+        found[0].message.contains("3 row(s) are missing, 20 to 22; after them are 82 row(s)"),
         "{}",
         found[0]
     );
@@ -61,7 +61,7 @@ fn a_truncated_row() {
     for (folder, session, table) in cases {
         // The value ends early: its length says more bytes than there are.
         let torn = damaged(folder, session, table, |rows| rows[12].1.truncate(60));
-        // The chunk is shorter, and the value whole.
+        // The chunk is shorter, and the value is whole.
         let shorter =
             damaged(folder, session, table, |rows| rows[12].1 = [&[60], &rows[12].1[3..63]].concat());
         for found in [torn, shorter] {
@@ -80,7 +80,7 @@ fn a_flipped_byte() {
     // In the signature, the last byte of the row.
     let found = damaged("session-v0.5.0", 26, LATER, |rows| *rows[40].1.last_mut().unwrap() ^= 1);
     assert_eq!(codes(&found), [Code::UnitSignatureInvalid]);
-    // In the creator, the combined hash, the session: at offsets behind round, creator, mask.
+    // In the creator, the combined hash, the session: at offsets after round, creator, mask.
     let flip = |offset: usize| {
         damaged("session-v0.5.0", 26, LATER, move |rows| {
             let chunk = rows[40].1.iter().position(|byte| *byte < 0xfd).unwrap();
@@ -93,7 +93,7 @@ fn a_flipped_byte() {
         hash.contains(&Code::UnitParentsDiffer) && hash.contains(&Code::UnitSignatureInvalid),
         "{hash:?}"
     );
-    // A round that is another one.
+    // Another round.
     assert!(flip(0).iter().any(|finding| finding.code == Code::UnitParentMissing));
     // Fewer parents than a unit needs: the mask of four with one left.
     let few = damaged("session-v0.5.0", 26, LATER, |rows| {
@@ -106,7 +106,7 @@ fn a_flipped_byte() {
 #[test]
 fn batches_that_nobody_signed_or_decodes() {
     let found = damaged("broadcast-v0.1.5", 6, B, |rows| {
-        // The author stands before the session and the signature of the unit: 8 + 8 + 64 bytes from the end.
+        // The author precedes the session and the signature of the unit: 8 + 8 + 64 bytes from the end.
         let place = rows[3].1.len() - 8 - 64 - 8;
         rows[3].1[place] ^= 1;
     });

@@ -1,4 +1,4 @@
-//! Backups made on purpose: every form, chunks that are no units, forks, alerts.
+//! Backups made on purpose: every form, chunks that are not units, forks, alerts.
 
 use fm_codec::Dialect;
 use fm_forge::{UnitForge, unit_rows};
@@ -70,7 +70,7 @@ fn forms_that_explain_the_same_bytes() {
     let own = [forge.unit(0, 1, &[], None)];
     let error = read_in_form(&stored(&own), EVERY, &FORMS).unwrap_err().to_string();
     assert!(error.contains("aleph-0.20-items, aleph-0.20-bytes; say which with --form"), "{error}");
-    // The hash over no parents tells them from the newest form.
+    // The hash over no parents distinguishes them from the newest form.
     let mut forge = guardians(&ALEPH_0_36);
     let own = [forge.unit(0, 1, &[], None)];
     assert_eq!(read_in_form(&stored(&own), EVERY, &FORMS).unwrap().form, &ALEPH_0_36);
@@ -86,7 +86,7 @@ fn a_chunk_is_not_always_a_unit() {
         let backup = stored(&chunks);
         let read = read_in_form(&backup, EVERY, &FORMS);
         if size < 7 {
-            // More rows than a record may stretch over.
+            // More rows than a record may span.
             assert!(read.is_err());
             continue;
         }

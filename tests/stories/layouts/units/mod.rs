@@ -1,4 +1,4 @@
-//! Unit backups: real ones, ones made on purpose, damaged ones.
+//! Unit backups: real, forged and damaged ones.
 
 mod damage;
 mod forged;

@@ -1,4 +1,4 @@
-//! Real backups of every form, against what the code that wrote them says.
+//! Real backups of every form, compared with what the code that wrote them says.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -66,7 +66,7 @@ fn number(value: &Value) -> usize {
     usize::try_from(value.as_u64().unwrap()).unwrap()
 }
 
-/// What every truth.json says of the stream.
+/// Compares what every truth.json says of the stream.
 fn compare_stream(backup: &Backup, truth: &Value) {
     assert_eq!(backup.stream.len(), number(&truth["buffer_len"]));
     assert_eq!(backup.digest().to_string(), text(&truth["buffer_sha256"]));
@@ -82,7 +82,7 @@ fn compare_stream(backup: &Backup, truth: &Value) {
     assert!(backup.gaps().is_empty());
 }
 
-/// What every truth.json says of the units.
+/// Compares what every truth.json says of the units.
 fn compare_units(dag: &Dag<'_>, truth: &Value) {
     assert_eq!(dag.nodes.len(), number(&truth["decoded_units"]));
     let told = truth["units"].as_array().unwrap();
@@ -184,7 +184,7 @@ fn everybodys_units_in_v0_2_0_rc1() {
     }
 }
 
-/// Every pending accepted item of the database was proposed by the guardian it is stored under.
+/// Checks that every pending accepted item of the database was proposed by the guardian it is stored under.
 fn compare_items(dag: &Dag<'_>, database: &str) -> usize {
     let mut proposed: BTreeMap<(Vec<u8>, u64), usize> = BTreeMap::new();
     for proposal in dag.proposals(ItemEncoding::Modern) {
@@ -242,7 +242,7 @@ fn several_guardians_in_one_graph() {
     let again: Vec<_> = read.iter().rev().chain(&read).cloned().collect();
     let again = Dag::new(&again, Some(&keys), Dialect::A2).unwrap();
     assert_eq!((again.findings.len(), again.shape(ItemEncoding::Older)), (0, shape));
-    // Backups of different sessions are no one graph.
+    // Backups of different sessions do not form one graph.
     let other = backup("broadcast-v0.1.5/peer-3/database", B);
     let other = read_in_form(&other, expected(5), &[&ALEPH_0_20_ITEMS]).unwrap();
     assert!(Dag::new(&[read[0].clone(), other], Some(&keys), Dialect::A2).is_none());

@@ -1,4 +1,5 @@
-//! The crates: layers run downward, the map in `docs/architecture.md` is true, and what one crate owns no other one writes.
+//! The crates: layers run downward, the map in `docs/architecture.md` is true, and what one crate owns no
+//! other one writes.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::{files, metadata, root};
 
-/// Layers from the bottom to the top; a package may use only packages of lower layers.
+/// The layers from the bottom to the top; a package may use only packages of lower layers.
 const LAYERS: &[&[&str]] = &[
     &["fm-codec", "fm-rows", "fm-peers"],
     &["fm-crypto", "fm-rpc", "fm-store"],
@@ -20,7 +21,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-cli"],
     &["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify"],
 ];
-/// Packages for tests only: they may use any layer, no layer may use them but for its tests.
+/// Packages for tests only: they may use any layer; other layers may use them in tests only.
 const TEST_PACKAGES: &[&str] = &["fm-forge", "fm-tests"];
 
 fn layer(package: &str) -> usize {
@@ -66,7 +67,7 @@ fn the_database_knows_no_history() {
     assert!(!uses("fm-history").contains(&"rayon".to_owned()));
 }
 
-/// Who changes one of these has its tests built and run within a minute.
+/// After a change in one of these, its tests are built and run within a minute.
 #[test]
 fn layouts_units_histories_and_archives_are_tested_without_rocksdb() {
     let metadata = metadata();
@@ -80,14 +81,14 @@ fn layouts_units_histories_and_archives_are_tested_without_rocksdb() {
             continue;
         };
         let used = package["dependencies"].as_array().unwrap().iter();
-        // Tests of what these use are not built with theirs.
+        // Tests of the crates that these use are not built with theirs.
         let is_built = |used: &&Value| used["kind"] != "dev" || TESTED.contains(&name.as_str());
         left.extend(used.filter(is_built).map(|used| used["name"].as_str().unwrap().to_owned()));
         seen.insert(name);
     }
 }
 
-/// A name that is written twice is one day written in two ways.
+/// A name that is written twice will one day be written in two ways.
 #[test]
 fn names_in_a_data_directory_are_written_in_one_crate() {
     use fm_datadir as names;
@@ -113,7 +114,7 @@ fn names_in_a_data_directory_are_written_in_one_crate() {
         files(&root().join("crates"), &[".rs"]).into_iter().chain(files(&root().join("tools"), &[".rs"]))
     {
         let place = path.to_str().unwrap();
-        // The texts of a backup are in a crate below.
+        // The texts of a backup are in a lower crate.
         let is_exempt = place.contains("/fm-datadir/") || place.ends_with("fm-crypto/src/backup_tar.rs");
         if is_exempt || !place.contains("/src/") {
             continue;
@@ -128,7 +129,7 @@ fn names_in_a_data_directory_are_written_in_one_crate() {
     assert!(seen > 200, "only {seen} files found");
 }
 
-/// The third column of the map in `docs/architecture.md`.
+/// Returns the third column of the map in `docs/architecture.md`.
 #[test]
 fn the_map_says_what_every_crate_uses() {
     let metadata = metadata();
@@ -153,7 +154,8 @@ fn the_map_says_what_every_crate_uses() {
     assert_eq!(rows, crates, "a crate that is not there is on the map");
 }
 
-/// What each folder of `fm-audit` may import beside what all do: its own files, errors and control.
+/// What each folder of `fm-audit` may import in addition to what all may import: its own files, errors and
+/// control.
 const ROOMS_OF_THE_AUDIT: [(&str, &[&str]); 5] = [
     ("source", &[]),
     ("frame", &["source"]),

@@ -28,7 +28,7 @@ fn every_code_is_documented() {
     assert_eq!(rows.len(), Code::ALL.len(), "the document has codes that do not exist");
 }
 
-/// The sources' texts as a reader sees them: values as `…`, a line that is continued in one piece.
+/// Returns the sources' texts as a reader sees them: values as `…`, continued lines in one piece.
 fn texts_of_programs() -> String {
     let mut texts = String::new();
     for path in
@@ -52,7 +52,8 @@ fn texts_of_programs() -> String {
     shown
 }
 
-/// What the tables of `operating.md` and of the guide to backups say that programs say, they say: no row outlives its message.
+/// Every message in the tables of `operating.md` and of the guide to backups is a message of the programs: no
+/// row outlives its message.
 #[test]
 fn documented_messages_are_those_of_the_programs() {
     let documents = ["docs/operating.md", "docs/backup-and-move.md"];
@@ -65,7 +66,7 @@ fn documented_messages_are_those_of_the_programs() {
         for phrase in said.split('`').skip(1).step_by(2) {
             rows += 1;
             let phrase = phrase.trim_start_matches("warning ").trim_start_matches("error ");
-            // Numbers and names are values; a cause stands behind a colon.
+            // Numbers and names are values; a cause follows a colon.
             let word = |word: &str| match word.trim_matches(|c: char| !c.is_alphanumeric()) {
                 value @ ("N" | "M" | "FILE") => word.replace(value, "…"),
                 _ => word.to_owned(),
@@ -79,7 +80,7 @@ fn documented_messages_are_those_of_the_programs() {
     assert!(rows > 50, "{rows}");
 }
 
-/// Phrases that mislead readers; each has a plain one with the same meaning.
+/// Phrases that mislead readers; each has a plain equivalent.
 const MISLEADING: &[&str] = &[
     "anew",
     "are none",
@@ -104,10 +105,10 @@ const MISLEADING: &[&str] = &[
     "who wants to",
     "whoever",
 ];
-/// The few right uses of these phrases.
+/// The few correct uses of these phrases.
 const RIGHT_USES: &[&str] = &["behind a proxy"];
 
-/// Name and text of every document that is in plain English.
+/// Returns the name and text of every document that is in plain English.
 fn plain_documents() -> Vec<(String, String)> {
     let root = root();
     let mut paths = files(&root.join("docs"), &[".md"]);
@@ -121,7 +122,7 @@ fn plain_documents() -> Vec<(String, String)> {
     documents
 }
 
-/// A line as it is read aloud: code as one backtick, a link without its target.
+/// Returns a line as it is read aloud: code as one backtick, a link without its target.
 fn as_read(line: &str) -> String {
     let mut without_code = String::new();
     for (index, piece) in line.split('`').enumerate() {
@@ -136,7 +137,7 @@ fn as_read(line: &str) -> String {
     read
 }
 
-/// The numbered lines of a document outside of blocks of code.
+/// Returns the numbered lines of a document outside blocks of code.
 fn lines_of_text(document: &str) -> Vec<(usize, String)> {
     let (mut is_fenced, mut is_code, mut is_after_blank) = (false, false, true);
     let mut lines = Vec::new();
@@ -157,7 +158,7 @@ fn lines_of_text(document: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// Whether the text has these words, and not as a part of longer ones.
+/// Checks whether the text has these words, and not as a part of longer ones.
 fn has_phrase(text: &str, phrase: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
     text.match_indices(phrase).any(|(at, _)| {
@@ -167,7 +168,7 @@ fn has_phrase(text: &str, phrase: &str) -> bool {
     })
 }
 
-/// Whether a sentence ends in the line and another one follows.
+/// Checks whether a sentence ends in the line and another one follows.
 fn has_two_sentences(line: &str) -> bool {
     let is_table_or_heading = line.trim_start().starts_with(['|', '#']);
     let number_of_item = |c: char| c.is_ascii_digit();

@@ -1,5 +1,5 @@
-//! The tree: every file says what it holds and is compiled, no test is switched off, every golden vector is used, nothing names a
-//! machine. Crates and documents are looked at in files of their own.
+//! The tree: every file says what it holds and is compiled, no test is switched off, every golden vector is
+//! used, nothing names a machine. Crates and documents have files of their own here.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot read the tree has failed")]
 
@@ -17,7 +17,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every file below `dir` with one of the endings, build output and fixtures left out.
+/// Returns every file below `dir` with one of the endings; build output and fixtures are left out.
 fn files(dir: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -53,7 +53,7 @@ fn every_source_file_says_what_it_holds() {
     }
 }
 
-/// The parent of a bare name is the empty path, which no system call takes.
+/// The parent of a bare name is the empty path, which no system call accepts.
 #[test]
 fn no_path_is_asked_for_its_parent() {
     let asking = concat!(".par", "ent()");
@@ -82,7 +82,7 @@ fn no_test_is_switched_off() {
     }
 }
 
-/// Puts a source file into `reached`, and every file that a `mod` of it names.
+/// Adds a source file to `reached`, and every file that a `mod` in it names.
 fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
     let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let directory = file.with_file_name("");
@@ -102,7 +102,8 @@ fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
     reached.insert(file.to_owned());
 }
 
-/// A file that no target and no `mod` names is compiled by nobody: its tests would never run, and nothing would tell.
+/// A file that no target and no `mod` names is never compiled: its tests would never run, and nothing would
+/// show it.
 #[test]
 fn every_source_file_is_compiled() {
     let (mut reached, mut there) = (BTreeSet::new(), BTreeSet::new());
@@ -151,7 +152,7 @@ fn every_vector_folder_is_used() {
             files(&krate, &[".rs"]).iter().map(|path| fs::read_to_string(path).unwrap()).collect();
         for entry in fs::read_dir(vectors).unwrap().map(|entry| entry.unwrap()) {
             let name = entry.file_name().into_string().unwrap();
-            // Files that lie in no folder are read as the folder "vectors".
+            // Files outside any folder are read as the folder "vectors".
             let folder = if entry.path().is_dir() { name } else { "vectors".to_owned() };
             folders += 1;
             assert!(tests.contains(&format!("\"{folder}")), "no test of {} reads {folder}", krate.display());

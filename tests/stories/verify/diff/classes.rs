@@ -1,4 +1,4 @@
-//! Every way in which two copies of a session can part, and whose signatures are under them.
+//! Every way in which two copies of a session can differ, and whose signatures certify them.
 
 use fm_codec::ModuleValue;
 use fm_history::{Block, BlockContent, BlockItem};
@@ -12,7 +12,7 @@ fn module_item(body: u8) -> BlockItem {
     BlockItem { content, position: None, peer: 1 }
 }
 
-/// Gives the session an odd number of items, the last of them no transaction.
+/// Makes the number of the session's items odd, the last of them not a transaction.
 fn make_odd(block: &mut Block) {
     block.items.push(module_item(1));
     if block.items.len().is_multiple_of(2) {
@@ -112,7 +112,7 @@ fn without_the_right_keys() {
     );
     let people = verify!("show", good, "--session", "1", keys[0], keys[1]).exits(0).stdout;
     assert!(people.contains("another federation's") && !people.contains("does NOT verify"), "{people}");
-    // One bad signature beside good ones is the guardian's, and is called that.
+    // One bad signature beside good ones is that guardian's, and is reported as such.
     let changed = forged.copy("changed", forged.edited(None, |block| block.items.swap(1, 3)));
     let keys = forged.sessions.guardian().keys;
     let people = verify!("diff", good, changed, keys[0], keys[1]).exits(1).stdout;

@@ -1,4 +1,4 @@
-//! The evidence of a difference, for somebody who has neither history.
+//! The evidence of a difference, for a reader who has neither history.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,12 +19,12 @@ fn what_the_evidence_shows() {
     let run = write(&file).exits(1);
     assert_eq!(run.verdict()["evidence"], file.to_str().expect("text"));
     let text = fs::read_to_string(&file).expect("the evidence");
-    // Nothing is overwritten, and the same difference gives the same file.
+    // Nothing is overwritten, and the same difference results in the same file.
     assert!(write(&file).exits(2).sentence().contains("exists already"));
     let again = forged.sessions.beside("again.json");
     write(&again).exits(1);
     assert_eq!(fs::read_to_string(&again).expect("the evidence"), text);
-    // Somebody else has the file and the keys.
+    // A third party has the file and the keys.
     let check = |file: &Path, more: &[&OsString]| {
         let mut words: Vec<OsString> = vec!["check-evidence".into(), file.into(), "--json".into()];
         words.extend(more.iter().copied().cloned());
@@ -75,7 +75,7 @@ fn evidence_of_damage() {
         let people = verify!("check-evidence", file, "--config", hbbft("peer-1")).exits(4).stdout;
         assert!(people.contains("PROVEN OF THE LEFT SIDE ONLY"), "{people}");
         assert!(people.contains(&format!("{class} is NOT proven")), "{people}");
-        // Keys that sign sessions check nothing of it, and that is not called a want of keys.
+        // Keys that sign sessions check none of it, and that is not reported as missing keys.
         let session_keys = home.path().join("keys.json");
         fs::write(&session_keys, format!("{{\"0\": \"{KEY}\"}}")).expect("a file");
         let run = verify!("check-evidence", file, "--keys", session_keys).exits(4);
@@ -100,7 +100,7 @@ fn evidence_of_what_never_happened() {
     };
     let reason = refused(&fixture("hostile/evidence-false-equivocation.json"));
     assert!(reason.contains("its number is 51"), "{reason}");
-    // Whatever the file claims of it: the class, the hash, or that a side cannot be read.
+    // Whatever the file claims: the class, the hash, or that a side cannot be read.
     let text = fs::read_to_string(fixture("hostile/evidence-false-equivocation.json")).expect("the file");
     for (told, lie) in [
         ("\"class\": \"equivocation\"", "\"class\": \"different-content\""),
@@ -113,7 +113,7 @@ fn evidence_of_what_never_happened() {
         fs::write(&file, resealed(&text.replace(told, lie))).expect("a file");
         refused(&file);
     }
-    // True evidence of one epoch is none of another.
+    // True evidence of one epoch is not evidence of another.
     let genuine = home.path().join("genuine.json");
     verify!("diff", config, hbbft("bad-b-item-byte"), "--config", config, "--evidence", genuine).exits(1);
     let text = fs::read_to_string(&genuine).expect("the evidence");
@@ -121,7 +121,7 @@ fn evidence_of_what_never_happened() {
     assert!(refused(&file).contains("its number is 160"));
 }
 
-/// The text with the digest that it should have.
+/// Returns the text with the digest that it should have.
 fn resealed(text: &str) -> String {
     use sha2::{Digest, Sha256};
     let at = text.rfind("\"sha256\": \"").expect("a digest") + 11;

@@ -29,7 +29,7 @@ fn guardians_of_one_federation() {
                 }
                 let verdict = run.verdict();
                 assert_eq!(verdict["equal"], least, "{} {}", left.name, right.name);
-                // The root at that point is the one that the shorter one has.
+                // The root at that point is the root of the shorter one.
                 let expected = &sides.iter().find(|side| side.1 == least).expect("two").0;
                 assert_eq!(verdict["history_root"], **expected, "{} {}", left.name, right.name);
             }
@@ -46,7 +46,8 @@ fn damaged_copies_of_epochs() {
     let guardian = Guardian { name: "hbbft".to_owned(), path: whole.clone(), keys };
     assert_eq!(diff(&guardian, &whole, &hbbft("peer-2")).exits(0).verdict()["equal"], 320);
     let [swapped, byte, hash, missing] = DAMAGED.map(|name| diff(&guardian, &whole, &hbbft(name)));
-    // The content is the same; that the signature is none is what an audit finds, and what is said here too.
+    // The content is the same; an audit finds that the signature is not valid, and the comparison says so,
+    // too.
     let verdict = swapped.clone().exits(0).verdict();
     assert_eq!((&verdict["verdict"], &verdict["class"]), (&json!("equal"), &json!("other-signatures")));
     assert_eq!((&verdict["session"], &verdict["other_signatures"]), (&json!(160), &json!(1)));
@@ -91,7 +92,7 @@ fn histories_of_two_eras() {
     let (expected, sessions) = (fm_tests::manifest(&first)["history_root"].clone(), verdict["equal"].clone());
     assert_eq!(verdict["history_root"], expected);
     assert_shorter(run, Some("right"), sessions.as_u64().expect("a number"));
-    // A perfect conversion of the whole history is no difference, and both roots are of the same range.
+    // A perfect conversion of the whole history is not a difference, and both roots are of the same range.
     let people = verify!("diff", guardian.path, first, "--config", federation.config()).exits(0).stdout;
     assert!(people.contains("verdict    EQUAL up to session "), "{people}");
     let audited = verify!(first, "--config", federation.config()).stdout;
@@ -123,7 +124,7 @@ fn blocks_of_two_layouts() {
     let run = diff(guardian, &guardian.path, &target).exits(0);
     assert_eq!(run.verdict()["by_rule"], true);
     assert_eq!(run.verdict()["history_root"], fm_tests::manifest(&target)["history_root"]);
-    // One era apart and another federation.
+    // One era apart, and another federation.
     let other = hbbft("peer-0");
     let run = verify!("diff", guardian.path, other, "--json").exits(1);
     assert_eq!((&run.verdict()["session"], &run.verdict()["equal"]), (&json!(0), &json!(0)));

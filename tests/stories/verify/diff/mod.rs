@@ -1,5 +1,5 @@
-//! Two histories side by side: guardians of one federation, damaged copies, other eras, and every way in which two
-//! copies of a session can part; and the evidence of it, for somebody who has neither.
+//! Two histories side by side: guardians of one federation, damaged copies, other eras, and every way in
+//! which two copies of a session can differ; and the evidence of it, for a reader who has neither.
 
 mod classes;
 mod evidence;
@@ -16,7 +16,7 @@ use fm_tests::{Change, Guardian, Run, Sessions, layout, root, verify};
 use serde_json::{Value, json};
 
 const SESSIONS: u64 = 12;
-/// The session at which histories part.
+/// The session at which histories diverge.
 const AT: u64 = 6;
 /// A key that signs sessions.
 const KEY: &str = "0288836e8916e114eb0f4dd0adad9d70234b9b4e57cdc20fe089eede25adee5726";
@@ -67,7 +67,7 @@ fn assert_parted(run: Run, class: &str, session: u64, item: Option<u64>) -> Run 
     run
 }
 
-/// One history is a beginning of the other: they are one as far as both go.
+/// Checks that one history is a prefix of the other: they agree as far as both reach.
 #[track_caller]
 fn assert_shorter(run: Run, side: Option<&str>, sessions: u64) -> Run {
     let run = run.exits(0);
@@ -78,7 +78,7 @@ fn assert_shorter(run: Run, side: Option<&str>, sessions: u64) -> Run {
     run
 }
 
-/// What an audit of a source says of its root, and how many sessions are under it.
+/// Returns what an audit of a source says of its root, and how many sessions are under it.
 fn audited(guardian: &Guardian, path: &Path) -> (String, u64) {
     let verdict = guardian.verify_at(path).verdict();
     (root(&verdict), verdict["sessions"].as_u64().expect("a number"))
@@ -116,7 +116,7 @@ impl Forged {
         fm_forge::damage::block_key(index, self.layout)
     }
 
-    /// How many items the session has.
+    /// Returns how many items the session has.
     fn items(&self) -> u64 {
         let shown = verify!("show", self.sessions.database(), "--session", AT.to_string(), "--json").exits(0);
         shown.json()[0]["items"].as_u64().expect("a number")

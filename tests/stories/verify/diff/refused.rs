@@ -27,7 +27,7 @@ fn what_cannot_be_compared() {
     assert!(run.verdict()["evidence"].is_null() && !file.exists());
 }
 
-/// A directory that is called like a subcommand is a source all the same.
+/// A directory with the name of a subcommand can still be a source.
 #[test]
 fn a_source_that_is_called_like_a_subcommand() {
     let home = tempfile::tempdir().expect("a directory");
@@ -42,7 +42,7 @@ fn a_source_that_is_called_like_a_subcommand() {
     run("diff").exits(2);
 }
 
-/// A copy whose log is cut: what is missing may be the copy's fault, and that is told first.
+/// A copy whose log is cut: what is missing may be the copy's fault, which is reported first.
 #[test]
 fn a_torn_copy() {
     let home = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,4 @@
-//! A federation of one: nobody has again what its guardian loses, and it makes no units.
+//! A federation of one: nobody else has what its guardian loses, and it makes no units.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ fn the_plan_says_what_is_lost_for_ever() {
     for wrong in ["from its peers", "until the other guardians", "makes no units up to"] {
         assert!(!people.contains(wrong), "{wrong}: {people}");
     }
-    // The newest checkpoint has every session, and not what was accepted since.
+    // The newest checkpoint has every session, but not what was accepted since.
     let plan = alone.plan("latest");
     assert_eq!((&plan["lost"]["sessions"], &plan["pending"]["items"]), (&json!(0), &json!(83)));
     assert!(plan["permanent_loss"].as_str().is_some_and(|loss| loss.contains("48 transaction")), "{plan}");
@@ -81,7 +81,7 @@ fn a_loss_for_ever_is_accepted_by_name_or_refused() {
     }
     assert_eq!(digest(&alone.path()), before, "a refused restore changes nothing");
     let old = rows(&database);
-    // The name alone is no consent to the rest.
+    // The name alone does not accept the rest.
     alone.run("restore", &["--checkpoint", "1", "--accept-permanent-loss"]).exits(2);
     let more = ["--checkpoint", "1", "--accept-permanent-loss", "--yes"];
     let restored = alone.run("restore", &more).exits(0).stdout;
@@ -105,7 +105,7 @@ fn what_cannot_be_read_may_be_lost_as_well() {
     std::fs::remove_file(manifest.expect("a manifest")).expect("it can be removed");
     let refused = alone.run("restore", &["--checkpoint", "latest", "--yes"]).exits(2);
     assert!(refused.sentence().contains("cannot be read"), "{}", refused.stderr);
-    // Where there is nothing any more, nothing is given up by this; it is still said.
+    // If nothing exists any more, this discards nothing; it is still reported.
     std::fs::remove_dir_all(alone.path().join("database")).expect("it can be removed");
     let people = alone.run("restore", &["--checkpoint", "latest", "--dry-run"]).exits(0).stdout;
     assert!(people.contains("FOR EVER   "), "{people}");
@@ -128,7 +128,7 @@ fn people(words: &[&str], path: &Path, config: &Path) -> String {
     run("fm-migrate", words, path, Some(config)).exits(0).stdout
 }
 
-/// It makes no units: what was accepted is the session in progress.
+/// It makes no units: the accepted items are the session in progress.
 #[test]
 fn a_session_without_units_is_in_progress() {
     let path = guardian("session-v0.13.0-single", "peer-0");
@@ -140,7 +140,7 @@ fn a_session_without_units_is_in_progress() {
     let lines = run("fm-migrate", &["units", "--json"], &path, Some(&path)).exits(0).json();
     let open = line(&lines, "open");
     assert_eq!((&open["session"], &open["accepted_items"]), (&json!(3), &json!(83)));
-    // The end of a session, where neither is stored.
+    // The end of a session, at which neither is stored.
     let between = path.join("db_checkpoints/2");
     assert!(
         people(&["units"], &between, &path).contains("no unit and no accepted item of a session in progress")

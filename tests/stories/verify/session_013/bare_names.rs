@@ -1,4 +1,4 @@
-//! Databases, checkpoints and results named as one does from inside of a data directory: a bare name, `.`, `..`.
+//! Databases, checkpoints and results named from inside a data directory: a bare name, `.`, `..`.
 
 use std::path::Path;
 
@@ -16,7 +16,8 @@ fn inside(directory: &Path, program: &str, words: &[&str]) -> Run {
     Run::from_output(format!("(in {}) {program} {}", directory.display(), words.join(" ")), output)
 }
 
-/// The guardian's files are found however the database is named: so the archive says whose it is, and no secret gets into it.
+/// The guardian's files are found however the database is named, so the archive says whose it is, and
+/// contains no secret.
 #[test]
 fn exports_find_the_guardian() {
     let home = tempfile::tempdir().expect("a directory");
@@ -45,7 +46,7 @@ fn exports_find_the_guardian() {
         let run = inside(&copy.join(directory), "fm-checkpoint", &words).exits(0);
         assert_eq!(metadata_of(&archive, "guardian").as_deref(), Some("0"), "{}", run.line);
     }
-    // Results in the directory that one is in.
+    // Results in the current directory.
     inside(home.path(), "fm-checkpoint", &["export", "guardian", "--config", "guardian", "--to", "x.fmar"])
         .exits(0);
     inside(home.path(), "fm-checkpoint", &["import", "x.fmar", "--config", "guardian", "--to", "imported"])
@@ -79,7 +80,7 @@ fn keys_are_found_around() {
     }
 }
 
-/// A migrated directory is one, whether it is named or its database.
+/// A migrated directory is recognised, whether it or its database is named.
 #[test]
 fn what_a_conversion_wrote() {
     let federation = Federation::small(20);
@@ -97,7 +98,7 @@ fn what_a_conversion_wrote() {
         let run = inside(&new.join(directory), "fm-verify", &[source, "--config", config, "--json"]).exits(0);
         assert_eq!(run.verdict()["source"], "migrated directory", "{}", run.line);
     }
-    // A target in the directory that one is in.
+    // A target in the current directory.
     let words = ["convert", "--from", "guardian", "--config", config, "--to", "again"];
     let home = federation.beside("");
     inside(&home, "fm-migrate", &words).exits(0);

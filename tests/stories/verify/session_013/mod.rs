@@ -1,4 +1,5 @@
-//! The guardians of 0.13.0 as their servers left them: what upstream's own code reads in them, and what is told of them.
+//! The guardians of 0.13.0 as their servers left them: what upstream's own code reads in them, and what our
+//! programs report.
 
 mod alone;
 mod bare_names;
@@ -18,7 +19,7 @@ const FEDERATIONS: [(&str, &[&str]); 3] = [
     ("session-v0.13.0-single", &["peer-0"]),
 ];
 
-/// What upstream's code reads in one guardian's directory.
+/// Returns what upstream's code reads in one guardian's directory.
 fn truth(folder: &str, peer: &str) -> Value {
     let text =
         std::fs::read_to_string(fixture(folder).join("truth.json")).expect("the fixture has a truth.json");
@@ -34,7 +35,7 @@ fn run(program: &str, words: &[&str], path: &Path, config: Option<&Path>) -> Run
     Run::of(program, &all)
 }
 
-/// The one object that a program printed.
+/// Returns the only object that a program printed.
 #[track_caller]
 fn object(run: &Run) -> Value {
     let [object] =
@@ -42,7 +43,7 @@ fn object(run: &Run) -> Value {
     object
 }
 
-/// The one line of a type.
+/// Returns the only line of a type.
 #[track_caller]
 fn line(lines: &[Value], kind: &str) -> Value {
     let found: Vec<_> = lines.iter().filter(|line| line["type"] == kind).collect();
@@ -54,7 +55,7 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
 }
 
-/// A guardian's directory in the fixtures.
+/// Returns a guardian's directory in the fixtures.
 fn guardian(folder: &str, peer: &str) -> PathBuf {
     fixture(&format!("{folder}/{peer}"))
 }

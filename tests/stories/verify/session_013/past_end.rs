@@ -1,4 +1,5 @@
-//! A session that went on past its last round: what is in those rounds does not count, and is told as that.
+//! A session that continued past its last round: what is in those rounds does not count, and is reported as
+//! such.
 
 use std::ffi::OsString;
 
@@ -15,7 +16,7 @@ fn rounds_past_the_end_are_counted_apart() {
     let path = guardian("session-v0.13.0-iroh", "peer-0");
     let lines = run("fm-migrate", &["units", "--replay", "--json"], &path, Some(&path)).exits(0).json();
     let units = line(&lines, "units");
-    // The same counted from the items themselves.
+    // The same, counted from the items themselves.
     let items = lines.iter().filter(|line| line["type"] == "item");
     let late = items.filter(|item| number(&item["round"]) >= ROUNDS).count();
     assert!(late > 1000, "{late}");
@@ -47,7 +48,7 @@ fn rounds_past_the_end_are_counted_apart() {
     assert_eq!(&verdict["past_end"], past_end);
     let told = verify!(path, "--config", path).exits(0).stdout;
     assert!(told.contains("past the end of the session at round 200"), "{told}");
-    // And the plan of a restore.
+    // So does the plan of a restore.
     let home = tempfile::tempdir().expect("a directory");
     let copy = home.path().join("guardian");
     copy_dir(&path, &copy);
@@ -57,7 +58,7 @@ fn rounds_past_the_end_are_counted_apart() {
     assert_eq!(plan["old"]["units_past_end"], units_past_end, "{plan}");
 }
 
-/// Keys alone do not say how long a session is, and then nothing is said of it.
+/// Keys alone do not say how long a session is, so nothing is said of it.
 #[test]
 fn without_a_configuration_no_end_is_known() {
     let home = tempfile::tempdir().expect("a directory");
@@ -66,7 +67,7 @@ fn without_a_configuration_no_end_is_known() {
     let verdict = verify!(path, "--keys", keys, "--json").exits(0).verdict();
     assert_eq!(verdict["past_end"], Value::Null);
     assert_eq!(verdict["units"], 1565);
-    // Where no session went past its end, that is said by numbers, and not in words.
+    // If no session continued past its end, numbers say so, and no words do.
     let other = guardian("session-v0.13.0", "peer-0");
     let verdict = verify!(other, "--config", other, "--json").exits(0).verdict();
     assert_eq!(verdict["past_end"], json!({ "rounds": ROUNDS, "units": 0, "items": 0 }));

@@ -1,5 +1,5 @@
-//! Sessions, headers, signatures, tables, accepted items and units of every guardian, from its database, from each checkpoint
-//! and from archives of them, against what upstream's own code reads.
+//! Sessions, headers, signatures, tables, accepted items and units of every guardian, from its database, from
+//! each checkpoint and from archives of them, compared with what upstream's own code reads.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// The fields that a table's rows come to.
+/// Returns the counts of a table's rows.
 fn counts(table: &Value) -> [u64; 3] {
     ["rows", "key_bytes", "value_bytes"].map(|field| number(&table[field]))
 }
@@ -65,7 +65,7 @@ impl State<'_> {
         }
     }
 
-    /// Header, items, signers and bytes of every session.
+    /// Checks header, items, signers and bytes of every session.
     fn check_sessions(&self) {
         let outcomes = self.truth["outcomes"].as_array().expect("a list");
         assert!(outcomes.len() > 2, "{}", self.name);
@@ -95,7 +95,8 @@ impl State<'_> {
         }
     }
 
-    /// Rows and bytes of every table: of the database as `inspect` has them, by module; of an archive, of every record.
+    /// Checks rows and bytes of every table: of the database as `inspect` has them, by module; of an archive,
+    /// of every record.
     fn check_tables(&self) {
         let is_archive = self.path.is_file();
         let digits = if is_archive { 6 } else { 4 };
@@ -115,7 +116,7 @@ impl State<'_> {
         for table in inspected["tables"].as_array().expect("a list") {
             let prefix = table["prefix"].as_str().expect("hex");
             let counted = ["records", "key_bytes", "value_bytes"].map(|field| number(&table[field]));
-            // The module space by module, however much finer the tables are told apart.
+            // Counts module space by module, since tables are distinguished further there.
             add(&mut found, &prefix[..prefix.len().min(4)], counted);
         }
         found
@@ -131,7 +132,7 @@ impl State<'_> {
         found
     }
 
-    /// Units and accepted items of the session in progress, byte for byte.
+    /// Checks units and accepted items of the session in progress, byte for byte.
     fn check_open_session(&self) {
         let (name, truth) = (&self.name, self.truth);
         let pending = truth["pending_items"].as_array().expect("a list");
@@ -167,13 +168,13 @@ impl State<'_> {
         for (item, expected) in list.iter().zip(pending) {
             assert_eq!((&item["item"], &item["peer"]), (&expected["index"], &expected["peer"]), "{name}");
             assert_eq!(json!(item["kind"] == "transaction"), expected["transaction"], "{name}");
-            // The item as it is stored, its guardian (one byte here) left away.
+            // The item as it is stored, without its guardian (one byte here).
             let bytes = hex::decode(item["hex"].as_str().expect("hex")).expect("hex");
             assert_eq!(expected["encoded_sha256"], sha256(&bytes), "{name}: item {}", item["item"]);
         }
     }
 
-    /// An archive of it, which holds the same.
+    /// Checks an archive of the state, which holds the same.
     fn check_archived(&self, home: &Path) {
         let archive = home.join(format!("{}.fmar", self.name.replace(['/', ' '], "-")));
         let words = ["export".into(), self.path.into(), "--config".into(), self.config.into(), "--to".into()];

@@ -1,4 +1,4 @@
-//! The keys that units are checked with: those that the user named, or those in the data directories.
+//! The keys that units are checked with: those that the user named, or those found in the data directories.
 
 use fm_cli::{Failure, PinnedKeys, warn};
 use fm_eras::Layout;
@@ -8,7 +8,8 @@ use crate::args::UnitsArgs;
 
 const TOOL: &str = "fm-migrate";
 
-/// The keys. Data directories with different ones leave it open whose they are: then none are taken.
+/// Returns the keys. If data directories have different keys, nobody can say whose the units are, and no keys
+/// are used.
 pub(super) fn load(arguments: &UnitsArgs) -> Result<Option<PinnedKeys>, Failure> {
     let mut taken: Option<PinnedKeys> = None;
     for source in &arguments.databases {
@@ -29,7 +30,8 @@ pub(super) fn load(arguments: &UnitsArgs) -> Result<Option<PinnedKeys>, Failure>
     Ok(taken)
 }
 
-/// The keys, if somebody named them or they are of the kind that signs the units of all these.
+/// Returns the keys if the user named them, or if they are of the kind that signs the units of all these
+/// databases.
 pub(super) fn usable(keys: Option<PinnedKeys>, databases: &[StoredUnits]) -> Option<PinnedKeys> {
     let fit = |keys: &PinnedKeys| {
         let mut layouts = databases.iter().map(|stored| Layout::Blocks(stored.layout));

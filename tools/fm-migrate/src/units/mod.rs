@@ -21,13 +21,13 @@ use fm_units::{Dag, Expected, ItemEncoding, Records, UnitForm, read_in_form};
 
 use crate::args::UnitsArgs;
 
-/// A graph, and the databases it is of, by their position on the command line.
+/// A graph, and the databases that it was made from, by their position on the command line.
 struct Session<'a> {
     dag: Dag<'a>,
     keys: Option<SessionKeys>,
-    /// Somebody named the keys; those that lie beside the units prove nothing of who made these.
+    /// Whether the user named the keys; keys found beside the units do not prove who made these.
     is_pinned: bool,
-    /// The rounds of the session, if a config says it: what is in later ones does not count.
+    /// The rounds of the session, if a configuration says it; units of later rounds do not count.
     rounds: Option<u16>,
     encoding: ItemEncoding,
     databases: Vec<usize>,
@@ -83,12 +83,12 @@ pub(crate) fn run(arguments: &UnitsArgs) -> Result<Exit, Failure> {
     print::verdict(&mut output, &sessions, &databases, &counts, found, arguments)
 }
 
-/// Whether a session is in progress of which the database holds accepted items and no unit.
+/// Checks whether a session is in progress of which the database holds accepted items and no unit.
 fn is_open_without_units(stored: &StoredUnits) -> bool {
     !stored.accepted.is_empty() && stored.backups.iter().all(|(_, backup)| backup.rows.is_empty())
 }
 
-/// Findings on their way out, counted.
+/// Counts findings as it prints them.
 struct Findings {
     printer: FindingPrinter,
     counts: BTreeMap<Severity, u64>,
@@ -96,7 +96,7 @@ struct Findings {
 
 impl Findings {
     fn print(&mut self, finding: &Finding) {
-        // Missing keys have a verdict of their own.
+        // Missing keys have their own verdict.
         if finding.code != Code::UnitSignaturesUnchecked {
             *self.counts.entry(finding.severity).or_default() += 1;
         }
@@ -104,7 +104,7 @@ impl Findings {
     }
 }
 
-/// Refuses targets that are in the way before any work is done.
+/// Refuses, before any work, targets that exist.
 fn check_targets(arguments: &UnitsArgs) -> Result<(), Failure> {
     for target in [&arguments.dot, &arguments.out].into_iter().flatten() {
         arguments.databases.iter().try_for_each(|source| check_target(target, source))?;
@@ -124,7 +124,7 @@ fn form_by_name(name: &str) -> Result<&'static UnitForm, Failure> {
     })
 }
 
-/// What a database or an archive holds of the session in progress, and what it lacks.
+/// Reads what a database or an archive holds of the session in progress, and what it lacks.
 fn open(path: &Path, arguments: &UnitsArgs) -> Result<(StoredUnits, Vec<Finding>), Failure> {
     let flag = interrupt_flag()?;
     let control = Control { progress: &Silent, interrupted: &flag };
@@ -137,7 +137,7 @@ fn open(path: &Path, arguments: &UnitsArgs) -> Result<(StoredUnits, Vec<Finding>
     }
 }
 
-/// One graph for every session that the databases are in.
+/// Makes one graph for every session that the databases are in.
 fn sessions<'a>(
     databases: &'a [StoredUnits],
     keys: Option<&PinnedKeys>,
@@ -179,7 +179,7 @@ fn graph<'a>(
     let rounds = keys.and_then(PinnedKeys::rounds_per_session);
     let mut keys = keys.map(|keys| session_keys(keys, stored.layout)).transpose()?;
     let mut dag = join(keys.as_ref())?;
-    // The crate's layouts with and without a tag are the same bytes: only signatures tell.
+    // The layouts of the crate with and without a tag have the same bytes; only signatures distinguish them.
     let unsigned = |dag: &Dag<'_>| dag.findings.iter().any(|finding| finding.code == Code::WrongKeys);
     if stored.layout.era == "B" && unsigned(&dag) {
         let untagged = keys.as_ref().map(SessionKeys::without_tag);
@@ -204,7 +204,7 @@ fn session_keys(keys: &PinnedKeys, layout: &'static BlockLayout) -> Result<Sessi
 fn write_dot(path: &Path, sessions: &[Session<'_>]) -> Result<(), Failure> {
     let mut text = String::new();
     let dags: Vec<&Dag<'_>> = sessions.iter().map(|session| &session.dag).collect();
-    // A string takes all that is written to it.
+    // Writing into a string cannot fail.
     let _ = fm_units::write_dots(&dags, &mut text);
     let failed = |error| Failure::file("write", path, &error);
     File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)

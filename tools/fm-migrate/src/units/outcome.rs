@@ -1,4 +1,4 @@
-//! `units --out`: the open session's accepted items as an outcome that nobody has signed, with what it came from.
+//! `units --out`: the open session's accepted items as an unsigned outcome, with what it was made from.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +44,7 @@ pub(super) fn write(
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = Path::new(&partial);
-    // What a run that was killed has left.
+    // A run that was killed left this file.
     if partial.is_file() {
         fs::remove_file(partial).map_err(io)?;
     }
@@ -61,7 +61,8 @@ pub(super) fn write(
     Ok(sync_name(path)?)
 }
 
-/// The rows of accepted items, the outcome under the session's key, the rows of units: in the order of their keys.
+/// Returns the rows of accepted items, the outcome under the session's key, and the rows of units, in the
+/// order of their keys.
 fn records(session: &Session<'_>, stored: &StoredUnits) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut records = stored.accepted.clone();
     let (outcome, _) = unsigned_outcome(stored.layout, session.dag.session, &stored.accepted);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Session;
 use crate::args::UnitsArgs;
 
-/// Items printed for people; the rest is counted.
+/// The number of items printed for people; the rest are only counted.
 const MOST_PRINTED: usize = 1000;
 
 #[derive(Serialize)]
@@ -67,11 +67,11 @@ struct Verdict {
     verdict: &'static str,
     sessions: usize,
     units: usize,
-    /// Of all databases together.
+    /// The accepted items of all databases together.
     accepted_items: usize,
     errors: u64,
     warnings: u64,
-    /// The configuration that the signatures were checked with, if nobody named it.
+    /// The configuration that the signatures were checked with, if it was found and not named.
     keys_found: Option<String>,
 }
 
@@ -217,7 +217,7 @@ fn item_line(session: u64, proposal: &Proposal<'_>) -> ItemLine {
     }
 }
 
-/// Kind, transaction id and module of an item.
+/// Returns the kind, transaction id and module of an item.
 pub(super) fn kind_of(item: Option<&ConsensusItem>) -> (&'static str, Option<String>, Option<u16>) {
     match item {
         None => ("bytes", None, None),
@@ -291,7 +291,7 @@ pub(super) fn written(output: &mut Output, path: &Path, json: bool) -> Result<()
     output.line(&format!("written    {path}: an outcome that NOBODY HAS SIGNED"))
 }
 
-/// Prints the verdict and gives the exit status.
+/// Prints the verdict and returns the exit status.
 pub(super) fn verdict(
     output: &mut Output,
     sessions: &[Session<'_>],

@@ -1,4 +1,4 @@
-//! `units --replay`: the order of the library, beside the accepted items of every database.
+//! `units --replay`: the library's order, compared with the accepted items of every database.
 
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_crypto::SessionKeys;
@@ -10,15 +10,15 @@ use serde::Serialize;
 
 use super::Session;
 
-/// What a replay of a session gave.
+/// The result of replaying a session.
 pub(super) struct Replayed<'a> {
     /// The order of the units.
     pub(super) order: Replay,
     /// The items in that order.
     pub(super) items: Vec<Ordered<'a>>,
-    /// The databases, as on the command line, and what became of the items they hold.
+    /// The databases, by their position on the command line, and the comparison with their items.
     pub(super) databases: Vec<(String, usize, Comparison)>,
-    /// Accepted items that are not in the order.
+    /// Findings for accepted items that are not in the order.
     pub(super) findings: Vec<Finding>,
 }
 
@@ -91,7 +91,8 @@ pub(super) fn replay<'a>(session: &Session<'a>, all: &[StoredUnits]) -> Result<R
     Ok(Replayed { order, items, databases, findings })
 }
 
-/// Accepted items of a database that holds no unit that could have ordered them. A single guardian has no units.
+/// Returns findings for the accepted items of a database that holds no unit that could have ordered them. A
+/// single guardian makes no units.
 pub(super) fn without_units(stored: &StoredUnits, keys: Option<&PinnedKeys>) -> Option<Finding> {
     let guardians = keys.and_then(|keys| keys.session.as_ref()).map(SessionKeys::guardians);
     if guardians == Some(1) || stored.accepted.is_empty() || !stored.backups.is_empty() {

@@ -1,25 +1,25 @@
-//! The timeline while it is gathered: records that follow each other, and the holes between them.
+//! The timeline while it is collected: consecutive records, and the gaps between them.
 //!
-//! Invariants: there are at most so many buckets, whatever the history holds; a hole is in a bucket, with what was found
-//! there, and never in that of its neighbour unless there are more records than buckets.
+//! Invariants: the number of buckets is bounded, whatever the history holds; a gap has a bucket of its own,
+//! with the findings in it, and shares its neighbour's only if there are more records than buckets.
 
 use std::collections::BTreeMap;
 
 use fm_history::{PeerId, Severity};
 
-/// Most buckets of the timeline: they are joined in pairs before there are more.
+/// The largest number of buckets of the timeline; before it is exceeded, buckets are joined in pairs.
 const MOST_BUCKETS: usize = 400;
 
-/// What stands behind an epoch or session.
+/// What certifies an epoch or session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Its own signatures were checked, and hold.
+    /// Its own signatures were checked and hold.
     Signed,
-    /// They were checked by an earlier audit, and nothing changed since.
+    /// An earlier audit checked them, and nothing changed since.
     Trusted,
-    /// An epoch without a signature of its own: a later one may cover it.
+    /// An epoch without a signature of its own; a later one may cover it.
     Unsigned,
-    /// It has signatures, and nobody checked them.
+    /// It has signatures that nobody checked.
     Unchecked,
     /// Its signatures do not hold, or are too few.
     Bad,
@@ -41,29 +41,29 @@ impl State {
     ];
 }
 
-/// Some epochs or sessions that follow each other.
+/// Some consecutive epochs or sessions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bucket {
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Records that are there.
+    /// The number of records that exist.
     pub(super) records: u64,
     pub(super) items: u64,
     pub(super) states: [u64; State::ALL.len()],
     pub(super) errors: u64,
     pub(super) warnings: u64,
-    /// By guardian: in how many records a signature, and in how many an item.
+    /// For each guardian, the number of records with a signature of it, and the number with an item of it.
     pub(super) signers: BTreeMap<PeerId, u64>,
     pub(super) authors: BTreeMap<PeerId, u64>,
 }
 
 impl Bucket {
-    /// How many epochs or sessions have no record.
+    /// Returns the number of epochs or sessions without a record.
     pub(super) fn missing(&self) -> u64 {
         self.states[State::Missing as usize]
     }
 
-    /// Records, and one for a hole of whatever size.
+    /// Returns the number of records, plus one for a gap of any size.
     fn places(&self) -> u64 {
         self.records + u64::from(self.missing() > 0)
     }
@@ -87,7 +87,7 @@ impl Bucket {
     }
 }
 
-/// How much was found somewhere.
+/// The number of findings at a place.
 #[derive(Clone, Copy, Default)]
 struct Found {
     errors: u64,
@@ -98,13 +98,13 @@ struct Found {
 #[derive(Default)]
 pub(super) struct Buckets {
     pub(super) list: Vec<Bucket>,
-    /// Records that a bucket takes.
+    /// The number of records that a bucket takes.
     width: u64,
     /// The number of the next record, if none is missing.
     expected: u64,
-    /// Found at that number before its record came, or another one in its place.
+    /// Findings at that number before its record came, or another one in its place.
     at_expected: Found,
-    /// Found beyond it.
+    /// Findings beyond that number.
     beyond: Found,
 }
 
@@ -113,7 +113,7 @@ impl Buckets {
         Self { width: 1, expected: from, ..Self::default() }
     }
 
-    /// Counts a finding at an epoch or session, which may come later.
+    /// Counts a finding at an epoch or session, whose record may come later.
     pub(super) fn mark(&mut self, index: u64, severity: Severity) {
         let place = self.list.partition_point(|bucket| bucket.last < index);
         let (errors, warnings) = match self.list.get_mut(place) {
@@ -124,7 +124,7 @@ impl Buckets {
         severity.count(errors, warnings);
     }
 
-    /// The bucket of the next record; what is missing before it gets one of its own.
+    /// Returns the bucket of the next record; records missing before it get a bucket of their own.
     pub(super) fn next(&mut self, index: u64) -> &mut Bucket {
         let at_expected = std::mem::take(&mut self.at_expected);
         let beyond = std::mem::take(&mut self.beyond);
@@ -144,7 +144,7 @@ impl Buckets {
         bucket
     }
 
-    /// The bucket that takes what lies from one number to another, up to which it reaches then.
+    /// Returns the bucket that takes the given range of numbers, and extends it to the end of that range.
     fn open(&mut self, first: u64, last: u64) -> &mut Bucket {
         let width = self.width.max(1);
         let is_full = |list: &[Bucket], width| list.last().is_none_or(|bucket| bucket.places() >= width);
@@ -174,7 +174,7 @@ impl Buckets {
         self.list = joined;
     }
 
-    /// The history is over: what was found where no record came after is at its end.
+    /// Ends the history: findings without a later record are counted at the end.
     pub(super) fn finish(&mut self) {
         let found = [std::mem::take(&mut self.at_expected), std::mem::take(&mut self.beyond)];
         if let Some(bucket) = self.list.last_mut() {

@@ -1,7 +1,7 @@
-//! What a report shows, gathered while the audit runs.
+//! The data of a report, collected while the audit runs.
 //!
-//! Invariant: memory is bounded whatever the history holds: so many buckets, guardians, modules and findings, and a
-//! count of the rest.
+//! Invariant: memory is bounded, whatever the history holds: a fixed number of buckets, guardians, modules
+//! and findings, and a count of the rest.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,23 @@ use super::buckets::{Buckets, State};
 use super::guardians::Presence;
 use super::modules::ModuleCounts;
 
-/// Guardians that are told apart; the rest is counted together.
+/// The number of guardians that are counted separately; the others are counted together.
 const MOST_GUARDIANS: usize = 64;
-/// Findings of each severity that are listed.
+/// The number of findings of each severity that are listed.
 const MOST_FINDINGS: usize = 200;
-/// A transaction that was accepted.
+/// The word for an accepted transaction.
 const TRANSACTION: &str = "transaction";
 
-/// Findings, the first of each severity, and how many there are.
+/// The first findings of each severity, and the count of all.
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) listed: [Vec<Finding>; 3],
     pub(super) counts: BTreeMap<(std::cmp::Reverse<Severity>, Code), u64>,
-    /// Those that follow from others, under these.
+    /// Findings that follow from others, listed under these.
     pub(super) folds: Folds,
 }
 
-/// Follows an audit.
+/// Collects what an audit passes to it.
 #[derive(Default)]
 pub(super) struct Collector {
     pub(super) buckets: Buckets,
@@ -38,7 +38,7 @@ pub(super) struct Collector {
     pub(super) bytes: u64,
     pub(super) signers: BTreeMap<PeerId, Presence>,
     pub(super) authors: BTreeMap<PeerId, Presence>,
-    /// Signatures and items of guardians beyond those that are told apart.
+    /// Signatures and items of guardians beyond those that are counted separately.
     pub(super) strangers: u64,
     pub(super) kinds: BTreeMap<&'static str, u64>,
     pub(super) modules: BTreeMap<u16, ModuleCounts>,
@@ -46,7 +46,7 @@ pub(super) struct Collector {
 }
 
 impl Collector {
-    /// Follows a history of which this is the first epoch or session that is looked at.
+    /// Creates a collector for a history whose first audited epoch or session is this one.
     pub(super) fn starting_at(from: u64) -> Self {
         Self { buckets: Buckets::starting_at(from), ..Self::default() }
     }
@@ -127,7 +127,7 @@ impl Collector {
             EpochItem::ConsensusUpgrade => "vote to stop for an upgrade",
             EpochItem::ClientConfigSignatureShare(_) => "share of the client config's signature",
             EpochItem::EpochOutcomeSignatureShare(_) => "share of the signature on the epoch before",
-            // Which of an epoch's transactions were accepted shows from all of them together.
+            // The acceptance of an epoch's transactions follows only from all of them together.
             EpochItem::Transaction(_) => return,
             EpochItem::Module(part) => {
                 self.module(part.instance).items += 1;
@@ -180,7 +180,7 @@ impl Collector {
         self.modules.entry(instance).or_default()
     }
 
-    /// The history is over.
+    /// Ends the history.
     pub(super) fn finish(&mut self) {
         self.buckets.finish();
         let records = self.records;
@@ -188,7 +188,7 @@ impl Collector {
     }
 }
 
-/// What counts of one record.
+/// The facts of one record that are counted.
 struct Record {
     state: State,
     items: u64,
@@ -201,7 +201,7 @@ impl Record {
         Self { state: State::Damaged, items: 0, signers: Vec::new(), authors: Vec::new() }
     }
 
-    /// Each guardian once.
+    /// Removes repeated guardians.
     fn sorted(mut self) -> Self {
         for peers in [&mut self.signers, &mut self.authors] {
             peers.sort_unstable();

@@ -1,4 +1,4 @@
-//! Every finding with its place: the first of each severity, and how many more there are.
+//! Findings with their places: the first of each severity, and how many more there are.
 
 use fm_cli::group_digits;
 use fm_history::{Code, Finding, Place, Severity};
@@ -6,7 +6,7 @@ use fm_history::{Code, Finding, Place, Severity};
 use super::collect::Collector;
 use super::page::Page;
 
-/// Digits of a key that is shown whole, and of a longer one those at its beginning and end.
+/// The number of digits of a key that is shown whole; a longer key is shown by its first and last digits.
 const SHOWN_DIGITS: usize = 24;
 const KEY_HEAD: usize = 10;
 const KEY_TAIL: usize = 6;
@@ -53,7 +53,7 @@ pub(super) fn section(page: &mut Page, collector: &Collector) {
     page.close("section");
 }
 
-/// What follows from findings of a kind.
+/// Writes the findings that follow from findings of a kind.
 fn follow(page: &mut Page, collector: &Collector, cause: Code) {
     let mut folds = collector.findings.folds.of(cause).peekable();
     if folds.peek().is_none() {
@@ -74,7 +74,7 @@ fn follow(page: &mut Page, collector: &Collector, cause: Code) {
     page.close("ul");
 }
 
-/// A place with the middle of a long key left out.
+/// Formats a place with the middle of a long key left out.
 fn place_text(place: &Place) -> String {
     let key = place.key.as_ref().map(|key| match key.len() {
         0..=SHOWN_DIGITS => key.clone(),

@@ -1,4 +1,4 @@
-//! Who took part, and when not: a row for each guardian.
+//! Guardians' participation and absences: a row for each guardian.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,23 +9,23 @@ use super::buckets::Bucket;
 use super::collect::Collector;
 use super::page::{Page, percent};
 
-/// Columns of the matrix.
+/// The number of columns of the matrix.
 const COLUMNS: usize = 100;
 
-/// How often a guardian was seen, and its longest absence.
+/// The participation of a guardian, and its longest absence.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presence {
     pub(super) seen: u64,
-    /// How many records before the next one that counts.
+    /// The number of records before the next one that counts.
     next: u64,
-    /// The number of the record that it was seen in last.
+    /// The number of the last record with this guardian.
     last: Option<u64>,
-    /// The longest stretch without it: how many records, and the numbers that it lies between.
+    /// The longest stretch without this guardian: how many records, and the numbers that it lies between.
     pub(super) longest: (u64, Option<u64>, Option<u64>),
 }
 
 impl Presence {
-    /// It was seen in the record with this ordinal and this number.
+    /// Notes that the guardian appears in the record with this ordinal and this number.
     pub(super) fn see(&mut self, ordinal: u64, index: u64) {
         self.absent(ordinal, Some(index));
         self.seen += 1;
@@ -40,7 +40,7 @@ impl Presence {
         }
     }
 
-    /// The history is over.
+    /// Ends the history.
     pub(super) fn end(&mut self, records: u64) {
         self.absent(records, None);
     }
@@ -59,7 +59,7 @@ impl Presence {
     }
 }
 
-/// One matrix: its heading, what it means, and what it counts.
+/// One matrix: its heading, its meaning, and what it counts.
 struct Matrix<'a> {
     title: &'static str,
     note: &'static str,
@@ -119,7 +119,7 @@ pub(super) fn section(page: &mut Page, collector: &Collector, keys: Option<&Pinn
     page.close("section");
 }
 
-/// The buckets, joined until a person can tell them apart.
+/// Joins the buckets until a person can distinguish them.
 fn columns(buckets: &[Bucket]) -> Vec<&[Bucket]> {
     buckets.chunks(buckets.len().div_ceil(COLUMNS).max(1)).collect()
 }
@@ -181,7 +181,7 @@ impl Matrix<'_> {
             }
             let title =
                 format!("{what} {}: in {} of {}", span(from, to), group_digits(seen), group_digits(records));
-            // Ten shades: a style for each would be a page for itself.
+            // Ten shades only: a style for each value would fill the page.
             let shade = if seen == 0 { 0 } else { 1 + (seen * 9).div_euclid(records.max(1)).min(9) };
             page.rect(&format!("s{shade}"), [column * 10, 0, 9, 10], &title);
         }
@@ -189,7 +189,7 @@ impl Matrix<'_> {
     }
 }
 
-/// The numbers from one to another.
+/// Formats the numbers from one to another.
 pub(super) fn span(from: u64, to: u64) -> String {
     if from == to { group_digits(from) } else { format!("{} to {}", group_digits(from), group_digits(to)) }
 }

@@ -1,4 +1,4 @@
-//! The top of the page: the verdict, what it rests on, and what it does not say.
+//! The top of the page: the verdict, what it rests on, and its limits.
 
 use fm_cli::{PinnedKeys, group_digits};
 use fm_eras::Layout;
@@ -11,7 +11,7 @@ use crate::verdict::{
 };
 use crate::verify::Outcome;
 
-/// Keys that are listed.
+/// The number of keys that are listed.
 const MOST_KEYS: usize = 64;
 
 /// Writes the verdict and the facts.
@@ -68,10 +68,10 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     }
     let is_unconfirmed = verdict.keys.as_ref().is_some_and(KeySource::is_unconfirmed);
     let words = if is_unconfirmed {
-        "These keys lie in the data directory that was audited, and nobody confirmed them: whoever makes a history can put \
-         keys that fit it beside it. Compare them by another way (fm-verify keys), and audit again with --config."
+        "These keys lie in the data directory that was audited, and nobody confirmed them: anyone who makes a history can \
+         put keys that fit it beside it. Compare them by another way (fm-verify keys), and audit again with --config."
     } else if is_pinned {
-        "Whoever reads this must know by another way that these are the federation's keys: everything else here follows \
+        "The reader must know by another way that these are the federation's keys: everything else here follows \
          from them and from the signatures."
     } else {
         "Without keys the records were only compared with each other. Anybody can make records that fit together."
@@ -84,7 +84,7 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
         for peer in keys.peers().take(MOST_KEYS) {
             page.open("tr", "");
             page.tag("td", "", &peer.to_string());
-            // As a config has them; those of the oldest have no parity.
+            // The form that a configuration has; the oldest keys have no parity.
             let key = compressed.get(&peer).map(|key| key.to_vec());
             let key = key.or_else(|| keys.x_only(peer).map(|key| key.to_vec())).unwrap_or_default();
             let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -96,7 +96,7 @@ pub(super) fn trust(page: &mut Page, judgement: &Judgement<'_>, keys: Option<&Pi
     page.close("section");
 }
 
-/// What the name of the keys is, and how many guardians sign together; none if the keys were not used.
+/// Returns the name of the keys, and how many guardians sign together; none if the keys were not used.
 fn rests_on(source: &KeySource) -> Option<(&'static str, String)> {
     match &source.keys {
         TrustRoot::Epoch { degree, .. } => {
@@ -155,7 +155,7 @@ pub(super) fn facts(page: &mut Page, judgement: &Judgement<'_>, collector: &Coll
     page.close("section");
 }
 
-/// Writes how an old history and the new one made of it are proven.
+/// Writes how an old history and the new one that was made from it are proven.
 pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome) {
     if outcome.source != "migrated directory" {
         return;
@@ -167,7 +167,8 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
         (
             "The way from old to new",
             if verdict.errors == 0 {
-                "The conversion rule was applied again to every old record, and gives the new database byte for byte."
+                "The conversion rule was applied again to every old record, and its result is the new \
+                 database, byte for byte."
                     .to_owned()
             } else {
                 "Errors were found: the new database is not shown to follow from the old records.".to_owned()
@@ -178,9 +179,7 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
             sealed(outcome).map_or_else(
                 || match outcome.seal.sealed {
                     None => "Nobody checked for signatures of guardians under the new sessions.".to_owned(),
-                    Some(_) => {
-                        "Not signed by the guardians yet; the old signatures stand behind them.".to_owned()
-                    }
+                    Some(_) => "Not signed by the guardians yet; the old signatures certify them.".to_owned(),
                 },
                 |sealed| format!("Sealed: {sealed}, every signature checked."),
             ),
@@ -199,13 +198,13 @@ pub(super) fn migration(page: &mut Page, judgement: &Judgement<'_>, outcome: &Ou
     page.close("section");
 }
 
-/// Writes what nobody should read into the page.
+/// Writes what the page does not prove.
 pub(super) fn limits(page: &mut Page, judgement: &Judgement<'_>) {
     page.open("section", "limits");
     page.tag("h2", "", "What this does not say");
     page.open("ul", "");
     let mut limits = vec![
-        "That the history ends where this copy of it ends: only other guardians can tell that it was cut back.",
+        "That the history ends where this copy of it ends: only other guardians can show that it was cut back.",
         "Anything about the guardian's own records beside the history (module data, the open session): no signature \
          covers them.",
     ];
@@ -216,7 +215,8 @@ pub(super) fn limits(page: &mut Page, judgement: &Judgement<'_>) {
         limits.push("That all signatures are good: some, chosen by chance, were checked.");
     }
     if judgement.is_epochs {
-        limits.push("Which guardians signed an epoch: its signature is made together, and does not tell.");
+        limits
+            .push("Which guardians signed an epoch: its signature is made together, and does not show them.");
     }
     limits.into_iter().for_each(|limit| page.tag("li", "", limit));
     page.close("ul");

@@ -1,4 +1,4 @@
-//! `report`: an audit as one page to look at, complete in itself.
+//! `report`: an audit as one self-contained page.
 
 mod buckets;
 mod collect;
@@ -24,7 +24,7 @@ use crate::view::modules;
 use collect::Collector;
 use page::Page;
 
-/// How every page begins.
+/// The first bytes of every page.
 const START: &[u8] = b"<!doctype html>";
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct Written<'a> {
 pub(crate) fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
     let (target, source) = (arguments.html.as_path(), arguments.audit.source()?);
     check_target(target, source)?;
-    // Before hours of work, not behind them.
+    // Checked before hours of work, not after them.
     if target.symlink_metadata().is_ok() {
         return Err(StoreError::AlreadyExists { path: target.to_owned() }.into());
     }
@@ -87,7 +87,7 @@ fn render(
     head::facts(&mut page, judgement, collector);
     head::migration(&mut page, judgement, outcome);
     timeline::section(&mut page, collector, judgement.is_epochs);
-    // What went wrong comes before what is only interesting.
+    // Problems come before what is only interesting.
     if judgement.verdict.errors + judgement.verdict.warnings > 0 {
         findings::section(&mut page, collector);
     }

@@ -1,4 +1,4 @@
-//! What the history is about: items by kind, and by module.
+//! The content of the history: items by kind, and by module.
 
 use fm_cli::group_digits;
 
@@ -6,10 +6,10 @@ use super::collect::Collector;
 use super::page::{Page, percent};
 use crate::view::Modules;
 
-/// Modules that are listed.
+/// The number of modules that are listed.
 const MOST_MODULES: usize = 40;
 
-/// What a module has in a history.
+/// The counts of a module in a history.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ModuleCounts {
     pub(super) inputs: u64,

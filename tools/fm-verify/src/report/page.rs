@@ -1,4 +1,4 @@
-//! A page of HTML being written. Invariant: whatever text comes in is escaped, wherever it goes.
+//! A page of HTML while it is written. Invariant: all foreign text is escaped, wherever it goes.
 
 use fm_cli::group_digits;
 
@@ -11,7 +11,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Begins a page. It forbids itself scripts and the network, whatever it may come to hold.
+    /// Begins a page. The page forbids itself scripts and the network, whatever it may come to hold.
     pub(super) fn new(title: &str) -> Self {
         let title = escape(title);
         Self {
@@ -30,7 +30,7 @@ impl Page {
         self.html
     }
 
-    /// Opens an element; names of elements and classes are ours.
+    /// Opens an element; the names of elements and classes are our own.
     pub(super) fn open(&mut self, name: &'static str, class: &str) {
         self.html.push('<');
         self.html.push_str(name);
@@ -47,7 +47,7 @@ impl Page {
         self.html.push_str(">\n");
     }
 
-    /// A whole element with a text.
+    /// Writes a whole element with a text.
     pub(super) fn tag(&mut self, name: &'static str, class: &str, text: &str) {
         self.html.push('<');
         self.html.push_str(name);
@@ -61,7 +61,7 @@ impl Page {
         self.html.push_str(&escape(text));
     }
 
-    /// The first row of a table: each heading, and whether it stands over numbers.
+    /// Writes the first row of a table: each heading, and whether its column holds numbers.
     pub(super) fn heads(&mut self, heads: &[(&str, bool)]) {
         self.open("tr", "");
         for (text, is_number) in heads {
@@ -70,7 +70,7 @@ impl Page {
         self.close("tr");
     }
 
-    /// Opens a drawing that is stretched to whatever width there is.
+    /// Opens a drawing that stretches to the available width.
     pub(super) fn svg(&mut self, class: &str, width: usize, height: usize, label: &str) {
         let label = escape(label);
         self.html.push_str(&format!(
@@ -80,7 +80,7 @@ impl Page {
         ));
     }
 
-    /// A rectangle (x, y, width, height) with a text that shows when it is pointed at.
+    /// Writes a rectangle (x, y, width, height) with a tooltip.
     pub(super) fn rect(&mut self, class: &str, [x, y, width, height]: [usize; 4], title: &str) {
         let (class, title) = (escape(class), escape(title));
         self.html.push_str(&format!(
@@ -95,7 +95,8 @@ impl Page {
     }
 }
 
-/// Text as HTML shows it: nothing in it is markup, and nothing turns the text around it.
+/// Escapes text for HTML: nothing in it acts as markup, and nothing in it changes the direction of the text
+/// around it.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -112,7 +113,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// A part of a whole, in percent.
+/// Formats a part of a whole in percent.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     match (u128::from(part) * 1000, u128::from(whole)) {
         (_, 0) => "–".to_owned(),
@@ -125,7 +126,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     }
 }
 
-/// A number of bytes as people say it.
+/// Formats a number of bytes for people.
 pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{} bytes", group_digits(bytes)),

@@ -1,4 +1,5 @@
-//! The history from its first record to its last: how much was agreed on, what stands behind it, and where findings are.
+//! The history from its first record to its last: how much was agreed on, what certifies it, and where
+//! findings are.
 
 use fm_cli::group_digits;
 
@@ -9,10 +10,10 @@ use super::page::Page;
 
 /// Units of a drawing for one bucket.
 const BAR: usize = 10;
-/// Height of the bars, and of the strip under them.
+/// The height of the bars, and of the strip under them.
 const HEIGHT: usize = 140;
 const STRIP: usize = 40;
-/// Height of what marks a bar with findings at its top.
+/// The height of the mark at the top of a bar with findings.
 const FLAG: usize = 12;
 
 /// Writes the timeline.
@@ -50,7 +51,7 @@ pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
         }
     }
     page.close("svg");
-    page.svg("strip", buckets.len() * BAR, STRIP, &format!("what stands behind each {what}"));
+    page.svg("strip", buckets.len() * BAR, STRIP, &format!("what certifies each {what}"));
     for (place, bucket) in buckets.iter().enumerate() {
         strip(page, place, bucket, what);
     }
@@ -63,7 +64,8 @@ pub(super) fn section(page: &mut Page, collector: &Collector, is_epochs: bool) {
     page.close("section");
 }
 
-/// What stands behind a bucket's records, each state by its part; one that is bad is seen however rare it is.
+/// Draws what certifies a bucket's records, each state by its share; a bad state is visible however rare it
+/// is.
 fn strip(page: &mut Page, place: usize, bucket: &Bucket, what: &str) {
     let mut top = 0;
     let all = bucket.records.saturating_add(bucket.missing());
