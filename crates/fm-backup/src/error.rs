@@ -112,8 +112,8 @@ pub enum BackupError {
         /// The identity of the archive that it builds on.
         since: String,
     },
-    /// The archive given is not the one that the increment goes on from.
-    #[error("{base} has identity {found}, the increment {path} goes on from {since}")]
+    /// The given archive is not the one that the increment builds on.
+    #[error("{base} has identity {found}, the increment {path} continues {since}")]
     OtherBase {
         /// The increment.
         path: PathBuf,

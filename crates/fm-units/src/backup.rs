@@ -29,8 +29,8 @@ pub struct UnitTable {
 /// The reason that a backup is not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BackupError {
-    /// A key that is none of the table.
-    #[error("the key {key} is none of a unit backup")]
+    /// A key does not belong to the table.
+    #[error("the key {key} is not a key of a unit backup")]
     Key {
         /// The key, in hex.
         key: String,

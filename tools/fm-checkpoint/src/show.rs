@@ -28,7 +28,7 @@ pub(crate) fn print_history(
         output.line("signed     NOT CHECKED: without --config or --keys this shows consistency only")?;
     }
     let Some(anchor) = &audit.proven else {
-        return output.line("history    nothing that a root could stand for");
+        return output.line("history    nothing that a root could cover");
     };
     output.line(&format!(
         "sessions   {} (0 to {}), {} items; {} accepted items of the open session",

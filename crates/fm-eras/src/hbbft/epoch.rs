@@ -37,8 +37,8 @@ pub enum EpochError {
     /// The bytes do not decode.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// The record decodes, and encodes to other bytes.
-    #[error("encoding the record again gives other bytes from byte {offset} on")]
+    /// The record decodes, but encodes to other bytes.
+    #[error("encoding the record again results in other bytes from byte {offset} on")]
     NotReproducible {
         /// First byte that differs.
         offset: usize,
