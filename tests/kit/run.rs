@@ -124,7 +124,7 @@ impl Run {
         let text = |name: &str| failure[name].as_str().is_some_and(|text| !text.is_empty());
         assert!(text("code") && text("message"), "$ {}\n{failure}", self.line);
         assert!(failure["hint"].is_null() || text("hint"), "$ {}\n{failure}", self.line);
-        assert_eq!(failure["schema"], 1, "{failure}");
+        assert_eq!(failure["schema"], 2, "{failure}");
         failure
     }
 

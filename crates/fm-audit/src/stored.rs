@@ -86,9 +86,9 @@ impl<'a> Origin<'a> {
     }
 
     /// All records by ascending number. Keys that name none are stepped over.
-    pub fn records(self, control: Control<'a>, stray: &'a mut MalformedKeys) -> NumberedRecords<'a> {
+    pub fn records(self, control: Control<'a>, malformed: &'a mut MalformedKeys) -> NumberedRecords<'a> {
         let layout = match self.layout {
-            Layout::Hbbft(layout) => return numbered_rows(self, layout, control, stray),
+            Layout::Hbbft(layout) => return numbered_rows(self, layout, control, malformed),
             Layout::Blocks(layout) => layout,
         };
         let path = self.path;

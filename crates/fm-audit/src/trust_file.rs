@@ -133,7 +133,7 @@ impl TrustFile {
         if text.key_set != key_set {
             return Err(other("other keys", &text.key_set, &key_set));
         }
-        if text.layout != layout.name() || text.era != layout.era() {
+        if text.layout != layout.name() || text.era != layout.era().as_str() {
             return Err(other("records of another layout", &text.layout, layout.name()));
         }
         prefix_of(&text).map(new).map_err(|what| TrustError::Damaged { path: path.to_owned(), what })
@@ -167,7 +167,7 @@ impl TrustFile {
         let mut text = Text {
             format: FORMAT.to_owned(),
             version: VERSION,
-            era: self.layout.era().to_owned(),
+            era: self.layout.era().to_string(),
             layout: self.layout.name().to_owned(),
             key_set: self.key_set.clone(),
             sessions: prefix.sessions(),

@@ -13,7 +13,7 @@ use fm_audit::{
 };
 use fm_crypto::{ConsensusConfig, SessionKeys};
 use fm_eras::block::BlockLayout;
-use fm_eras::{Layout, detect};
+use fm_eras::{Era, Layout, detect};
 use fm_history::Finding;
 use fm_store::ReadStore;
 use serde_json::Value;
@@ -127,7 +127,7 @@ fn guardians_of_v0_5_have_one_history_root_under_every_set_of_signers() {
         let database = &truth["peers"][peer]["database"];
         let Audited { layout, audit, findings, sessions } =
             audit(&format!("session-v0.5.0/{peer}/database"), Some(&keys));
-        assert_eq!((layout.era, findings.as_slice()), ("E", [].as_slice()), "{peer}");
+        assert_eq!((layout.era, findings.as_slice()), (Era::E, [].as_slice()), "{peer}");
         let outcomes = database["outcomes"].as_array().unwrap();
         assert_eq!(sessions.len(), outcomes.len());
         for (session, outcome) in sessions.iter().zip(outcomes) {

@@ -55,5 +55,5 @@ pub use standing::{Doubt, Standing};
 pub use state::State;
 pub use statement::{Handover, Making, Profile};
 pub use survey::{Survey, survey};
-pub use tables::{ModuleState, Standing as TableStanding, TableComparison, TableDifference, compare_states};
+pub use tables::{ModuleRows, Standing as TableStanding, TableComparison, TableDifference, compare_states};
 pub use verify::{Verified, VerifyOptions, verify};

@@ -142,7 +142,7 @@ pub(crate) fn statement(survey: &Survey, profile: Profile, making: &Making) -> M
     let mut entries: BTreeMap<&str, String> = BTreeMap::from([
         ("kind", CHECKPOINT.to_owned()),
         ("profile", profile.to_string()),
-        ("era", survey.layout.era().to_owned()),
+        ("era", survey.layout.era().to_string()),
         ("layout", survey.layout.name().to_owned()),
         (FEDERATION, making.federation.clone()),
         ("guardian", making.guardian.map(|peer| peer.to_string()).unwrap_or_default()),

@@ -102,7 +102,7 @@ mod tests {
     fn sources() -> Vec<PathBuf> {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
         let guardians =
-            ["session-v0.5.0", "session-v0.2.0-rc1", "broadcast-v0.1.5", "aleph-a4177cea3", "hbbft-v0.1.0"];
+            ["session-v0.5.0", "session-v0.2.0-rc1", "broadcast-v0.1.5", "aleph-a4177cea3", "hbbft-v0.1.5"];
         let databases = guardians.map(|name| fixtures.join(name).join("peer-0/database"));
         let checkpoint = fixtures.join("session-v0.5.0/peer-0/db_checkpoints/25");
         databases.into_iter().chain([checkpoint, fixtures.join("synth-v0.5.0/database")]).collect()

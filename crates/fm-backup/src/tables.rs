@@ -78,7 +78,7 @@ pub struct TableDifference {
 
 /// The state of one module, as several guardians have it.
 #[derive(Clone, Debug)]
-pub struct ModuleState {
+pub struct ModuleRows {
     /// The module's instance.
     pub module: u16,
     /// The identity of its rows, by the number of the compared state.
@@ -97,7 +97,7 @@ pub struct TableComparison {
     /// The numbers of the compared states; empty if fewer than two are at the same point.
     pub compared: Vec<usize>,
     /// Every module that a compared state has.
-    pub modules: Vec<ModuleState>,
+    pub modules: Vec<ModuleRows>,
     /// Every table in which the states differ.
     pub tables: Vec<TableDifference>,
 }
@@ -253,7 +253,7 @@ impl Tables<'_> {
     }
 
     fn finish(self, numbers: &[usize]) -> TableComparison {
-        let modules = self.modules.into_iter().map(|(module, running)| ModuleState {
+        let modules = self.modules.into_iter().map(|(module, running)| ModuleRows {
             module,
             hashes: running.identities.into_iter().map(|(number, hash)| (number, hash.finish())).collect(),
             differing: running.differing,

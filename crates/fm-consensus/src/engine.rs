@@ -90,7 +90,7 @@ pub struct Engine {
 
 /// The progress of the session in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct EngineProgress {
     /// The session.
     pub session: u64,
     /// The number of accepted items.
@@ -144,13 +144,13 @@ impl Engine {
     }
 
     /// Returns the progress of the session in progress.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> EngineProgress {
         let session = &self.session;
         let missing = session.signing.as_ref().map(|signing| {
             let missing = |peer: &PeerId| !signing.signatures.contains_key(peer);
             (signing.header, self.federation.keys.peers().filter(missing).collect())
         });
-        Progress {
+        EngineProgress {
             session: session.index,
             items: session.leaves.len() as u64,
             to_replay: (session.leaves.len() - session.replayed) as u64,

@@ -36,7 +36,7 @@ pub use action::{Action, OutcomeError};
 pub use audit::BalanceSheet;
 pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
 pub use dbtx::{DbTransaction, Savepoint};
-pub use engine::{Engine, Federation, Orderers, Progress, Rules, check_transaction, proposals};
+pub use engine::{Engine, EngineProgress, Federation, Orderers, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::{Guard, GuardError};

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::block::BlockLayout;
 use crate::detect_blocks::{candidates, choose};
-use crate::{broadcast, hbbft, session};
+use crate::{Era, broadcast, hbbft, session};
 
 /// The era and layout of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Layout {
     }
 
     /// Returns the era's letter, and its number if it has one.
-    pub fn era(&self) -> &'static str {
+    pub fn era(&self) -> Era {
         match self {
             Self::Hbbft(layout) => layout.era(),
             Self::Blocks(layout) => layout.era,

@@ -1,6 +1,7 @@
 //! Finds which layout of blocks or sessions a store has: first by the marks that each build left in its
 //! tables, then by strict decoding of records under every layout that remains.
 
+use crate::Era;
 use fm_codec::{Dialect, Reader};
 use fm_history::convert_block;
 use fm_rows::{RowSource, SourceError};
@@ -30,7 +31,7 @@ pub(crate) fn candidates(
     }
     let is_server = has_numbers(source, SIGNED_SESSION_OUTCOME)?;
     if has(0x00) && !has(0x02) && !is_server {
-        return Ok(all.filter(|layout| layout.era == "B").collect());
+        return Ok(all.filter(|layout| layout.era == Era::B).collect());
     }
     let new_version = source.get(&server_version_key())?.is_some();
     if !is_server && !new_version {
@@ -45,8 +46,8 @@ pub(crate) fn candidates(
     Ok(all
         .filter(|layout| layout.history == SIGNED_SESSION_OUTCOME && layout.name != FIRST_OF_SERVER)
         .filter(|layout| match layout.era {
-            "E" => of_e,
-            "D" => !of_e && !of_c,
+            Era::E => of_e,
+            Era::D => !of_e && !of_c,
             _ => !of_e,
         })
         .collect())

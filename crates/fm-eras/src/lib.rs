@@ -7,10 +7,12 @@ pub mod block;
 pub mod broadcast;
 mod detect;
 mod detect_blocks;
+mod era;
 pub mod hbbft;
 pub mod modules;
 pub mod session;
 mod table;
 
 pub use detect::{DetectError, Layout, detect};
+pub use era::Era;
 pub use table::{TableCount, Tables};

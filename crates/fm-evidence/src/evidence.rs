@@ -126,7 +126,7 @@ pub fn evidence(
         record: record.clone(),
         hash: explained.signed_hash,
         signed_by: explained.signers.valid.clone(),
-        enough: explained.signers.is_enough,
+        enough: explained.signers.threshold_met,
     };
     let evidence = Evidence {
         format: Evidence::FORMAT.to_owned(),
@@ -161,10 +161,10 @@ pub struct CheckedEvidence {
 impl CheckedEvidence {
     /// Which sides enough guardians signed, in a way that shows their content: left and right.
     pub fn proven_sides(&self) -> [bool; 2] {
-        let is_enough = |side: &ExplainedSide| side.signers.is_enough == Some(true);
+        let threshold_met = |side: &ExplainedSide| side.signers.threshold_met == Some(true);
         let [left, right] = &self.doubts;
         let found = &self.explanation;
-        [is_enough(&found.left) && left.is_none(), is_enough(&found.right) && right.is_none()]
+        [threshold_met(&found.left) && left.is_none(), threshold_met(&found.right) && right.is_none()]
     }
 
     /// The class that the signatures prove: an equivocation by who signed both headers, any other only if both sides
@@ -237,8 +237,8 @@ impl Evidence {
         claim("equivocators", &self.equivocators, &found.equivocators)?;
         claim("left.signed_by", &self.left.signed_by, &found.left.signers.valid)?;
         claim("right.signed_by", &self.right.signed_by, &found.right.signers.valid)?;
-        claim("left.enough", &self.left.enough, &found.left.signers.is_enough)?;
-        claim("right.enough", &self.right.enough, &found.right.signers.is_enough)
+        claim("left.enough", &self.left.enough, &found.left.signers.threshold_met)?;
+        claim("right.enough", &self.right.enough, &found.right.signers.threshold_met)
     }
 
     /// Compares what follows without any keys.

@@ -113,7 +113,7 @@ fn signs_two_headers(left: &ExplainedSide, right: &ExplainedSide, form: CompareF
 fn equivocation(left: &Signers, right: &Signers) -> (Vec<PeerId>, bool) {
     let (Some(left_valid), Some(right_valid)) = (&left.valid, &right.valid) else {
         let both = left.federation && right.federation;
-        return (Vec::new(), both && left.is_enough == Some(true) && right.is_enough == Some(true));
+        return (Vec::new(), both && left.threshold_met == Some(true) && right.threshold_met == Some(true));
     };
     let both: Vec<PeerId> = left_valid.iter().filter(|peer| right_valid.contains(peer)).copied().collect();
     let is_any = !both.is_empty();

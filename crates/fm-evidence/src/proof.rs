@@ -171,7 +171,7 @@ pub fn check_proof(
         }
         _ => return Err(unknown()),
     };
-    if proven.signers.is_enough == Some(false) {
+    if proven.signers.threshold_met == Some(false) {
         return Err(ProofError::Unsigned { reason: lacking(&proven, keys) });
     }
     Ok(proven)

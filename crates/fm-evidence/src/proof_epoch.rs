@@ -39,7 +39,7 @@ impl EpochProof {
         loop {
             let last = records.last().map_or(&[][..], |record| &record.0);
             let signers = keys.signers(number, last, &history.layout);
-            if signers.federation && signers.is_enough != Some(false) {
+            if signers.federation && signers.threshold_met != Some(false) {
                 return Ok(Self { records });
             }
             let Some(next) = number.checked_add(1) else { break };

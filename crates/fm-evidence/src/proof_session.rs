@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_audit::TrustedKeys;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block, encode_accepted_item};
-use fm_eras::{Layout, broadcast, session};
+use fm_eras::{Era, Layout, broadcast, session};
 use fm_history::{
     BlockContent, EntryItem, Hash, ITEM_VARIANT_BYTES, NodePair, PathError, PeerId, SessionHeader,
     WalkedPath, merkle_path, sha256, walk_path,
@@ -290,9 +290,9 @@ impl Form {
         self,
         bytes: &[u8],
     ) -> impl Iterator<Item = (&'static BlockLayout, EntryItem)> + '_ {
-        let is_crate = self.layout.era == "B";
+        let is_crate = self.layout.era == Era::B;
         let could_be = move |other: &&BlockLayout| {
-            (other.era == "B") == is_crate && (!self.is_known || *other == self.layout)
+            (other.era == Era::B) == is_crate && (!self.is_known || *other == self.layout)
         };
         let layouts = broadcast::LAYOUTS.iter().chain(session::LAYOUTS).filter(could_be);
         layouts.filter_map(move |other| {

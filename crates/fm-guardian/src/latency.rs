@@ -55,13 +55,13 @@ impl Latency {
 
     /// Returns the upper limit of the class that contains this percentile; `None` without any time, or in the
     /// last class.
-    pub(crate) fn percentile(&self, hundredths: u64) -> Option<u64> {
+    pub(crate) fn percentile(&self, percent: u64) -> Option<u64> {
         let (counts, _) = self.classes();
         let total: u64 = counts.iter().sum();
         let mut seen = 0;
         let class = counts.iter().position(|count| {
             seen += count;
-            total > 0 && seen * 100 >= total * hundredths
+            total > 0 && seen * 100 >= total * percent
         });
         class.and_then(|class| CLASSES.get(class).copied())
     }

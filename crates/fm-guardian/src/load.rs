@@ -36,8 +36,8 @@ pub struct LoadReport {
 
 impl LoadReport {
     /// Returns this percentile of the latencies.
-    pub fn percentile(&self, hundredths: usize) -> Duration {
-        let place = self.latencies.len() * hundredths / 100;
+    pub fn percentile(&self, percent: usize) -> Duration {
+        let place = self.latencies.len() * percent / 100;
         let last = self.latencies.len().saturating_sub(1);
         self.latencies.get(place.min(last)).copied().unwrap_or_default()
     }

@@ -152,7 +152,7 @@ fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
     let layout = match detect(&store) {
         Ok(Layout::Blocks(layout)) => layout,
         Ok(Layout::Hbbft(layout)) => {
-            return Err(NodeError::OtherEra { path: path.to_owned(), era: layout.era() });
+            return Err(NodeError::OtherEra { path: path.to_owned(), era: layout.era().as_str() });
         }
         Err(DetectError::Empty) => return Ok(Held { own: Some(0), name, ..Held::default() }),
         Err(source) => return Err(NodeError::Layout { path: path.to_owned(), source }),

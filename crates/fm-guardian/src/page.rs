@@ -110,7 +110,7 @@ fn latency(shared: &Shared) -> String {
     if total == 0 {
         return text + "<p>None was accepted since the start.</p></section>";
     }
-    let within = |hundredths| match shared.latency.percentile(hundredths) {
+    let within = |percent| match shared.latency.percentile(percent) {
         Some(end) => format!("within {}", time(Duration::from_millis(end))),
         None => "later than a minute".to_owned(),
     };

@@ -219,7 +219,7 @@ impl Sessions {
         let mut propose = interval(PROPOSE_AFTER);
         propose.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let guardians = &self.guardians;
-        let mut told = Instant::now();
+        let mut reported = Instant::now();
         let mut outcome = Box::pin(guardians.late_outcome(session));
         loop {
             tokio::select! {
@@ -244,8 +244,8 @@ impl Sessions {
                 }
                 _ = propose.tick() => {
                     offer(&shared, engine)?;
-                    if told.elapsed() >= shared.stuck_after && tell_stuck(&shared, session) {
-                        told = Instant::now();
+                    if reported.elapsed() >= shared.stuck_after && tell_stuck(&shared, session) {
+                        reported = Instant::now();
                     }
                 }
                 _ = self.stop.wait_for(|stop| *stop) => return Ok(Turn::Stopped),

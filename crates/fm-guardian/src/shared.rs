@@ -19,7 +19,7 @@ use crate::watchdog::Movement;
 
 /// The state of the session in progress.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct SessionProgress {
     /// Its number, which is the number of finished sessions.
     pub(crate) session: u64,
     /// Accepted items.
@@ -102,7 +102,7 @@ pub(crate) struct Shared {
     pub(crate) retention: Retention,
     announcing: Mutex<()>,
     queue: Mutex<Queue>,
-    progress: Mutex<Progress>,
+    progress: Mutex<SessionProgress>,
     waiting: Mutex<HashMap<Hash, Vec<oneshot::Sender<()>>>>,
 }
 
@@ -111,7 +111,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Progress {
+impl SessionProgress {
     /// Returns whether no unit of a guardian was ordered since the beginning of the last finished session;
     /// false if this node did not see the whole of that session.
     pub(crate) fn is_silent(&self, peer: PeerId) -> bool {
@@ -151,7 +151,7 @@ impl Shared {
         lock(&self.queue)
     }
 
-    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, SessionProgress> {
         lock(&self.progress)
     }
 
@@ -180,7 +180,7 @@ impl Shared {
 
     /// Waits until the transaction is accepted.
     pub(crate) async fn when_accepted(&self, txid: Hash) -> Result<(), StoreError> {
-        let (tell, told) = oneshot::channel();
+        let (tell, reported) = oneshot::channel();
         {
             let mut waiting = lock(&self.waiting);
             // Looked up while the lock is held, so that the transaction is not accepted in between.
@@ -189,9 +189,9 @@ impl Shared {
             }
             waiting.entry(txid).or_default().push(tell);
         }
-        let mut waiter = Waiter { shared: self, txid, told };
+        let mut waiter = Waiter { shared: self, txid, reported };
         // The sender never goes away without a message.
-        let _ = (&mut waiter.told).await;
+        let _ = (&mut waiter.reported).await;
         Ok(())
     }
 
@@ -228,12 +228,12 @@ impl Shared {
 struct Waiter<'a> {
     shared: &'a Shared,
     txid: Hash,
-    told: oneshot::Receiver<()>,
+    reported: oneshot::Receiver<()>,
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.told.close();
+        self.reported.close();
         let mut waiting = lock(&self.shared.waiting);
         if let Some(others) = waiting.get_mut(&self.txid) {
             others.retain(|other| !other.is_closed());
@@ -251,13 +251,14 @@ mod tests {
     #[test]
     fn only_who_is_missing_from_a_whole_session_is_silent() {
         let contributed = BTreeMap::from([(1, 6), (2, 5), (3, 7)]);
-        let progress = Progress { session: 7, contributed, followed_from: 5, ..Progress::default() };
+        let progress =
+            SessionProgress { session: 7, contributed, followed_from: 5, ..SessionProgress::default() };
         let silent =
-            |progress: &Progress| (0..4).filter(|peer| progress.is_silent(*peer)).collect::<Vec<_>>();
+            |progress: &SessionProgress| (0..4).filter(|peer| progress.is_silent(*peer)).collect::<Vec<_>>();
         assert_eq!(silent(&progress), [0, 2]);
         // It may have seen only the end of session 6, as after a start or a fetched session.
-        assert!(silent(&Progress { followed_from: 6, ..progress.clone() }).is_empty());
-        assert!(silent(&Progress { followed_from: 7, ..progress }).is_empty());
-        assert!(silent(&Progress::default()).is_empty());
+        assert!(silent(&SessionProgress { followed_from: 6, ..progress.clone() }).is_empty());
+        assert!(silent(&SessionProgress { followed_from: 7, ..progress }).is_empty());
+        assert!(silent(&SessionProgress::default()).is_empty());
     }
 }

@@ -18,7 +18,7 @@ pub struct Manifest {
     /// Era of the original: `A0`, `A1`, `A2`, `B`, `C`, `D` or `E`.
     pub era: String,
     /// Layout of the original within its era.
-    pub dialect: String,
+    pub layout: String,
     /// Federation id of the original, in hex, as its config names it; empty if only keys were given. No other
     /// field depends on this one: roots and archive identities stay comparable.
     pub federation: String,

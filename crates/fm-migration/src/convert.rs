@@ -17,7 +17,7 @@ use fm_history::{ConvertedSession, Finding, Hash, Manifest, Severity};
 use fm_store::{PartialDir, StoreError, StoreWriter, directory_of};
 
 use crate::plan::Judge;
-use crate::{MigrationError, Plan, PlanOptions, plan};
+use crate::{ConversionPlan, MigrationError, PlanOptions, plan};
 
 /// What is converted, and where to.
 pub struct Conversion<'a> {
@@ -55,7 +55,7 @@ pub fn convert(
 /// A target that is there: fine if it is what this conversion would make, whole and of this very source.
 fn existing(
     conversion: &Conversion<'_>,
-    plan: &Plan,
+    plan: &ConversionPlan,
     control: Control<'_>,
 ) -> Result<Manifest, MigrationError> {
     let path = conversion.target;
@@ -84,7 +84,7 @@ fn existing(
     }
 }
 
-fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash) -> Manifest {
+fn expected_manifest(conversion: &Conversion<'_>, plan: &ConversionPlan, provenance: Hash) -> Manifest {
     // What loses no rows is nothing that the result lacks.
     let omissions = conversion.options.omissions.iter().filter(|finding| finding.severity != Severity::Info);
     let source_omissions: Vec<String> = omissions.map(|finding| finding.code.to_string()).collect();
@@ -104,7 +104,7 @@ fn expected_manifest(conversion: &Conversion<'_>, plan: &Plan, provenance: Hash)
 
 fn write(
     conversion: &Conversion<'_>,
-    plan: &Plan,
+    plan: &ConversionPlan,
     directory: &Path,
     control: Control<'_>,
 ) -> Result<Manifest, MigrationError> {
@@ -120,7 +120,7 @@ fn write(
 /// Copies every old record into the archive; returns the archive's identity.
 fn write_provenance(
     conversion: &Conversion<'_>,
-    plan: &Plan,
+    plan: &ConversionPlan,
     manifest: &Manifest,
     path: &Path,
     control: Control<'_>,
@@ -151,7 +151,7 @@ pub(crate) fn archive_error(path: &Path, source: ArchiveError) -> MigrationError
 
 fn write_database(
     conversion: &Conversion<'_>,
-    plan: &Plan,
+    plan: &ConversionPlan,
     path: &Path,
     control: Control<'_>,
 ) -> Result<(), MigrationError> {

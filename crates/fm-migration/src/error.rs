@@ -140,7 +140,7 @@ pub enum MigrationError {
         /// The database.
         path: PathBuf,
         /// What is wrong with them.
-        source: fm_units::BackupError,
+        source: fm_units::UnitBackupError,
     },
     /// What was written does not read back as it should.
     #[error("what was written is not what was read: {what}")]

@@ -30,7 +30,7 @@ pub use open_units::{OpenUnits, newest_checkpoint};
 pub use pending::{
     PENDING_CLASSIFICATION, PendingOutcome, check_pending_outcome, is_pending_outcome, unsigned_outcome,
 };
-pub use plan::{Plan, PlanOptions, plan};
+pub use plan::{ConversionPlan, PlanOptions, plan};
 pub use revert::{Reverted, revert};
 pub use seal::{Seal, Sealed, seal};
 pub use seal_error::SealError;

@@ -60,7 +60,7 @@ pub fn check_pending_outcome(
 ) -> Result<PendingOutcome, AuditError> {
     let stated = archive.all_metadata();
     let mut found = PendingOutcome::default();
-    let layout = stated.get("dialect").and_then(Layout::by_name);
+    let layout = stated.get("layout").and_then(Layout::by_name);
     let (Some(Layout::Blocks(layout)), Some(session)) = (layout, number(&stated, "session")) else {
         found.faults.push("it does not name its layout and session".to_owned());
         return Ok(found);
@@ -86,7 +86,7 @@ pub fn check_pending_outcome(
         ("classification", PENDING_CLASSIFICATION.to_owned()),
         ("header", hex::encode(header.to_bytes())),
         ("items", accepted.len().to_string()),
-        ("era", layout.era.to_owned()),
+        ("era", layout.era.to_string()),
     ];
     for (name, value) in made.iter().filter(|(name, value)| stated.get(name) != Some(value)) {
         let said = stated.get(name).unwrap_or("nothing");

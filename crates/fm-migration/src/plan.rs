@@ -12,7 +12,7 @@ use fm_audit::{
 use fm_crypto::EpochKeys;
 use fm_eras::block::{BlockLayout, Version};
 use fm_eras::hbbft::{EpochLayout, epoch_key};
-use fm_eras::{Layout, session};
+use fm_eras::{Era, Layout, session};
 use fm_history::{Code, Finding, Place, Severity};
 use fm_rows::{RowSource, Rows, SourceError};
 
@@ -42,7 +42,7 @@ pub struct PlanOptions<'a> {
 
 /// A proven history, up to its anchor.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct ConversionPlan {
     /// The audit of the whole source.
     pub audit: HistoryAudit,
     /// The layout of the records, as their signatures show it.
@@ -59,7 +59,7 @@ pub fn plan(
     options: PlanOptions<'_>,
     control: Control<'_>,
     on_finding: &mut dyn FnMut(Finding),
-) -> Result<Plan, MigrationError> {
+) -> Result<ConversionPlan, MigrationError> {
     options.omissions.iter().cloned().for_each(&mut *on_finding);
     let lost = options.omissions.iter().find(|finding| finding.severity == Severity::Error);
     if let Some(lost) = lost.filter(|_| !options.accept_incomplete) {
@@ -104,7 +104,7 @@ pub fn plan(
     }
     let anchor = audit.proven.clone().ok_or_else(|| judge.refusal())?;
     sizes.conclude()?;
-    Ok(Plan { layout: audit.layout.unwrap_or(origin.layout), audit, anchor, last_stored })
+    Ok(ConversionPlan { layout: audit.layout.unwrap_or(origin.layout), audit, anchor, last_stored })
 }
 
 /// Refuses to end at the last signed epoch if a newer one was signed: then its shares are in the epoch after it.
@@ -165,7 +165,7 @@ fn check_copied(
         return Err(MigrationError::NotForTarget { version, records: unknown.join(", ") });
     }
     let units = layout.table_of(&[layout.units]).and_then(|table| audit.rows.get(table.name)).copied();
-    let Some(units) = units.filter(|units| *units > 0 && layout.era == "D") else { return Ok(()) };
+    let Some(units) = units.filter(|units| *units > 0 && layout.era == Era::D) else { return Ok(()) };
     match options.target_version {
         Some(version) if version >= session::UNTAGGED_UNITS => Err(MigrationError::NotForTarget {
             version,

@@ -3,7 +3,7 @@
 //! Invariant: every session from 0 on is there and decodes, or the first that is not is told.
 
 use fm_audit::{AuditError, ChunkSize, Control, Feed, MigratedDir, run_pipeline};
-use fm_eras::session;
+use fm_eras::{Era, session};
 use fm_history::{HistoryRoot, Manifest, SessionParts};
 use fm_rows::RowSource;
 use rayon::prelude::*;
@@ -97,7 +97,7 @@ pub(crate) fn check_root(root: &HistoryRoot, manifest: &Manifest) -> Result<(), 
 /// Refuses a directory whose history is signed already, or whose database is not whole.
 pub(crate) fn check_sealable(dir: &MigratedDir) -> Result<(), MigrationError> {
     let era = &dir.manifest.era;
-    if matches!(era.as_str(), "D" | "E") {
+    if Era::by_name(era).is_some_and(Era::is_modern) {
         return Err(SealError::SignedAlready { era: era.clone() }.into());
     }
     match dir.database.omissions().first() {

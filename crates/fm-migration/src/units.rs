@@ -7,7 +7,7 @@ use fm_codec::{Dialect, Reader, Writer};
 use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, KeyForm};
 use fm_history::ConsensusItem;
-use fm_units::{Backup, BackupError, FORMS, ItemEncoding, Joined, MAX_BACKUP_BYTES, UnitForm, UnitTable};
+use fm_units::{Backup, FORMS, ItemEncoding, Joined, MAX_BACKUP_BYTES, UnitBackupError, UnitForm, UnitTable};
 
 use crate::MigrationError;
 
@@ -33,7 +33,7 @@ impl StoredUnits {
     /// If the database is of an era without units, its rows cannot be read, or they are no backup.
     pub fn read(origin: Origin<'_>) -> Result<Self, MigrationError> {
         let Layout::Blocks(layout) = origin.layout else {
-            return Err(MigrationError::NoUnits { era: origin.layout.era() });
+            return Err(MigrationError::NoUnits { era: origin.layout.era().as_str() });
         };
         let path = origin.path.to_owned();
         let failed = |source| MigrationError::from(AuditError::rows(&path, source));
@@ -51,7 +51,7 @@ impl StoredUnits {
             let row = row.map_err(failed)?;
             bytes += row.0.len() + row.1.len();
             if bytes > MAX_BACKUP_BYTES {
-                return Err(MigrationError::Units { path, source: BackupError::TooLarge });
+                return Err(MigrationError::Units { path, source: UnitBackupError::TooLarge });
             }
             accepted.push(row);
         }

@@ -30,7 +30,7 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
     }
     let layout = match detect(&store) {
         Ok(Layout::Blocks(layout)) => layout,
-        Ok(Layout::Hbbft(layout)) => return Err(RestoreError::OtherEra { path, era: layout.era() }),
+        Ok(Layout::Hbbft(layout)) => return Err(RestoreError::OtherEra { path, era: layout.era().as_str() }),
         Err(DetectError::Empty) => return Err(no_session(&path)),
         Err(source) => return Err(RestoreError::NotWhole { path, what: source.to_string() }),
     };

@@ -20,7 +20,7 @@ use crate::data_dir::{DataDir, LockedDir};
 use crate::journal::{Journal, Step};
 use crate::origin::open_origin;
 use crate::outgoing::sentence;
-use crate::plan::{Plan, Restore};
+use crate::plan::{Restore, RestorePlan};
 use crate::prove::Proving;
 
 impl Restore<'_> {
@@ -32,7 +32,7 @@ impl Restore<'_> {
     pub fn run(
         &self,
         dir: &LockedDir,
-        mut plan: Plan,
+        mut plan: RestorePlan,
         control: Control<'_>,
     ) -> Result<Journal, RestoreError> {
         if let (Some(cut_off), _) = Journal::current(dir.path())?
@@ -125,7 +125,7 @@ impl Restore<'_> {
 /// Writes the new database beside the old one, and proves it.
 fn build(
     dir: &DataDir,
-    plan: &Plan,
+    plan: &RestorePlan,
     journal: &mut Journal,
     proving: Proving<'_>,
 ) -> Result<(), RestoreError> {

@@ -34,7 +34,7 @@ pub use journal::{Chosen, Journal, Proof, Step};
 pub use moving::{Move, MoveBack, MovePlan, Stated};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, Outgoing};
 pub use peers::{OtherModules, Witness};
-pub use plan::{Plan, Restore};
+pub use plan::{Restore, RestorePlan};
 pub use reach::Reach;
 pub use seal::aside;
 pub use stamp::day;

@@ -63,7 +63,7 @@ pub struct Restore<'a> {
 }
 
 /// A decided restore.
-pub struct Plan {
+pub struct RestorePlan {
     pub(crate) origin: State,
     /// The proof of the source.
     pub proof: Proof,
@@ -141,7 +141,7 @@ impl Restore<'_> {
     /// # Errors
     /// Fails if a server runs, the source is not proven or not this guardian's, or the other guardians
     /// disagree.
-    pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<Plan, RestoreError> {
+    pub fn plan(&self, dir: &DataDir, control: Control<'_>) -> Result<RestorePlan, RestoreError> {
         dir.check_stopped()?;
         dir.check_changeable()?;
         let (path, proving) = (self.source_path(dir), self.proving(control));
@@ -171,7 +171,7 @@ impl Restore<'_> {
         warnings.retain(|finding| finding.severity == Severity::Warning);
         let proof = proven.proof;
         let (alone, accepts_loss) = (self.keys.guardians() == 1, self.accept_permanent_loss);
-        Ok(Plan {
+        Ok(RestorePlan {
             origin,
             proof,
             path,
@@ -237,7 +237,7 @@ impl Restore<'_> {
     }
 }
 
-impl Plan {
+impl RestorePlan {
     /// Checks that nothing known prevents the restore.
     ///
     /// # Errors
@@ -281,7 +281,7 @@ fn layout_of(origin: &State) -> Result<&'static BlockLayout, RestoreError> {
     match origin.layout() {
         Layout::Blocks(layout) => Ok(layout),
         Layout::Hbbft(layout) => {
-            Err(RestoreError::OtherEra { path: origin.path().to_owned(), era: layout.era() })
+            Err(RestoreError::OtherEra { path: origin.path().to_owned(), era: layout.era().as_str() })
         }
     }
 }

@@ -36,7 +36,7 @@ impl Proving<'_> {
     pub(crate) fn source(&self, origin: Origin<'_>, with_roots: bool) -> Result<Proven, RestoreError> {
         let path = || origin.path.to_owned();
         if !fm_audit::is_copied(&origin.layout) {
-            return Err(RestoreError::OtherEra { path: path(), era: origin.layout.era() });
+            return Err(RestoreError::OtherEra { path: path(), era: origin.layout.era().as_str() });
         }
         let request = Request {
             shares: false,

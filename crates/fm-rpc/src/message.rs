@@ -330,8 +330,8 @@ mod tests {
         }
         let many = of(&format!("[{}0]", r#"{"":0},"#.repeat(100_000)));
         assert_eq!((read_response_id(&many), read_response::<Value>(&many)), (Some(1), None));
-        let told = RpcError::new(1, format!("a\n\u{1b}[2J\u{202e}{}", "b".repeat(2000)));
-        let read = read_response::<u64>(&write_response(&json!(1), Err(told))).unwrap().unwrap_err();
+        let reported = RpcError::new(1, format!("a\n\u{1b}[2J\u{202e}{}", "b".repeat(2000)));
+        let read = read_response::<u64>(&write_response(&json!(1), Err(reported))).unwrap().unwrap_err();
         assert!(read.message.starts_with("a\\u{a}\\u{1b}[2J\\u{202e}bb"), "{read}");
         assert!(read.message.len() < 1100);
     }

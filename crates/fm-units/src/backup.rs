@@ -28,7 +28,7 @@ pub struct UnitTable {
 
 /// The reason that a backup is not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum BackupError {
+pub enum UnitBackupError {
     /// A key does not belong to the table.
     #[error("the key {key} is not a key of a unit backup")]
     Key {
@@ -90,7 +90,7 @@ impl UnitTable {
     pub fn join<'r>(
         &self,
         rows: impl IntoIterator<Item = (&'r [u8], &'r [u8])>,
-    ) -> Result<Vec<Backup>, BackupError> {
+    ) -> Result<Vec<Backup>, UnitBackupError> {
         let mut backups = Joined::new(*self);
         for (key, value) in rows {
             backups.push(key, value)?;
@@ -126,20 +126,21 @@ impl Joined {
     ///
     /// # Errors
     /// Fails as [`UnitTable::join`] does.
-    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), BackupError> {
+    pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), UnitBackupError> {
         let name = || hex::encode(key);
-        let (session, number) = self.table.numbers(key).ok_or_else(|| BackupError::Key { key: name() })?;
+        let (session, number) =
+            self.table.numbers(key).ok_or_else(|| UnitBackupError::Key { key: name() })?;
         self.bytes = self.bytes.saturating_add(key.len()).saturating_add(value.len());
         self.rows += 1;
         if self.bytes > MAX_BACKUP_BYTES || self.rows > MAX_ROWS {
-            return Err(BackupError::TooLarge);
+            return Err(UnitBackupError::TooLarge);
         }
         if self.backups.last().is_none_or(|last| last.session != session) {
             self.backups.push(Backup { session, ..Backup::default() });
         }
         let Some(backup) = self.backups.last_mut() else { return Ok(()) };
         if backup.rows.last().is_some_and(|last| last.number >= number) {
-            return Err(BackupError::Unordered { key: name() });
+            return Err(UnitBackupError::Unordered { key: name() });
         }
         let mut reader = Reader::new(value, self.table.dialect);
         let (chunk, fault) = match reader.bytes().and_then(|chunk| reader.finish().map(|()| chunk)) {

@@ -20,7 +20,7 @@ mod shape;
 mod unit;
 
 pub use alert::{Alert, MAX_ALERT_UNITS};
-pub use backup::{Backup, BackupError, Gap, Joined, MAX_BACKUP_BYTES, MAX_ROWS, Row, UnitTable};
+pub use backup::{Backup, Gap, Joined, MAX_BACKUP_BYTES, MAX_ROWS, Row, UnitBackupError, UnitTable};
 pub use dag::{Dag, Node, Parents};
 pub use detect::{FormError, read_in_form};
 pub use dot::write_dots;

@@ -3,6 +3,7 @@
 //! Invariants: the same as for HoneyBadger histories. Sessions are signed by exactly a threshold of
 //! guardians; which ones differs from session to session and from guardian to guardian.
 
+use fm_eras::Era;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -294,7 +295,7 @@ impl<'a> Forge<'a> {
     /// Writes one row or two of every other table.
     fn write_others(&mut self, writer: &mut StoreWriter) -> Result<(), StoreError> {
         let layout = self.spec.layout;
-        let modern_version = layout.era == "E";
+        let modern_version = layout.era == Era::E;
         for table in layout.tables {
             let is_history =
                 matches!(table.value, ValueForm::Block | ValueForm::AcceptedItem | ValueForm::ModuleIds);

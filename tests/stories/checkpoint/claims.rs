@@ -125,21 +125,21 @@ fn the_claims_are_those_that_nothing_proves() {
     let quick = checkpoint!("verify", archive, "--quick", "--json").exits(0).verdict();
     let named: Vec<String> = entries(&archive).into_iter().map(|(name, _)| name).collect();
     assert_eq!(quick["claims"], json!(named));
-    let told = checkpoint!("verify", archive, "--config", peer(0)).exits(0).stdout;
+    let reported = checkpoint!("verify", archive, "--config", peer(0)).exits(0).stdout;
     assert!(
-        told.contains(
+        reported.contains(
             "not proven: checked \"signatures\", guardian \"0\", no omissions, tool \"fm-checkpoint "
         ),
-        "{told}"
+        "{reported}"
     );
-    let told = checkpoint!("verify", archive, "--quick").exits(0).stdout;
-    assert!(told.contains("not proven: everything that the header says"), "{told}");
+    let reported = checkpoint!("verify", archive, "--quick").exits(0).stdout;
+    assert!(reported.contains("not proven: everything that the header says"), "{reported}");
     // A federation that was removed from the header is a claim, whatever the keys are.
     rewritten(&archive, &bare, 1 << 20, |metadata| drop(metadata.insert("federation", "")), Some);
     let emptied = checkpoint!("verify", bare, "--config", peer(0), "--json").exits(0).verdict();
     assert_eq!(claims(&emptied), all);
-    let told = checkpoint!("verify", bare, "--config", peer(0)).exits(0).stdout;
-    assert!(told.contains("no federation"), "{told}");
+    let reported = checkpoint!("verify", bare, "--config", peer(0)).exits(0).stdout;
+    assert!(reported.contains("no federation"), "{reported}");
 }
 
 /// Every entry of an archive that another job wrote is a claim to `fm-checkpoint`.

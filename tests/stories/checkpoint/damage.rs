@@ -89,16 +89,16 @@ fn every_truncation_is_told() {
         match verified(&cut) {
             (Ok(verified), findings) => {
                 assert!(verified.errors > 0, "length {length}");
-                let told = findings.iter().any(|finding| {
+                let reported = findings.iter().any(|finding| {
                     ["truncated", "trailer", "index"].iter().any(|word| finding.message.contains(word))
                 });
-                assert!(told, "length {length}: {findings:?}");
+                assert!(reported, "length {length}: {findings:?}");
             }
             (Err(error), _) => {
-                let told = format!("{error:?}");
+                let reported = format!("{error:?}");
                 assert!(
-                    told.contains("NotAnArchive") || told.contains("Truncated"),
-                    "length {length}: {told}"
+                    reported.contains("NotAnArchive") || reported.contains("Truncated"),
+                    "length {length}: {reported}"
                 );
             }
         }

@@ -474,9 +474,9 @@ fn a_stray_session_leaves_no_empty_archive() {
     let (config, other) = (guardian.path(), guardian.beside("other"));
     let record =
         rows(&guardian.database()).into_iter().find(|(key, _)| *key == session_key(3)).expect("a session");
-    let stray = [(session_key(u64::MAX), record.1)];
+    let malformed = [(session_key(u64::MAX), record.1)];
     let unchanged = |key: &[u8], value: &[u8]| Some((key.to_vec(), value.to_vec()));
-    damage::rewrite_and_add(&guardian.database(), &other, unchanged, &stray).expect("a copy");
+    damage::rewrite_and_add(&guardian.database(), &other, unchanged, &malformed).expect("a copy");
     for profile in ["history", "headers"] {
         let to = guardian.beside(profile);
         let words = ["--profile", profile, "--accept-findings", "--json"];

@@ -80,10 +80,10 @@ impl Scene {
     /// Runs the same command again; returns how many bytes it kept and how many went over the line.
     fn again(&self) -> (u64, u64) {
         let line = Unsteady::new(self.store.address(), Mishaps::default(), 1);
-        let told = self.store.run_at(line.address(), &self.export).exits(0).verdict();
-        assert_eq!(told["verdict"], "exported");
+        let reported = self.store.run_at(line.address(), &self.export).exits(0).verdict();
+        assert_eq!(reported["verdict"], "exported");
         self.is_whole();
-        (told["kept"].as_u64().expect("a number"), line.sent())
+        (reported["kept"].as_u64().expect("a number"), line.sent())
     }
 
     fn is_whole(&self) {
@@ -103,11 +103,11 @@ impl Scene {
     fn file_of_upload(&self, ending: &str) -> PathBuf {
         let objects = self.store.root().join("objects");
         let files = fs::read_dir(objects).expect("objects").map(|entry| entry.expect("an object").path());
-        let is_it = |path: &PathBuf| {
+        let matches = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             name.starts_with(".upload") && name.ends_with(ending)
         };
-        files.into_iter().find(is_it).expect("the store keeps it")
+        files.into_iter().find(matches).expect("the store keeps it")
     }
 }
 
@@ -222,8 +222,8 @@ fn people_are_told_what_was_kept() {
     let scene = Scene::new();
     let plain: Vec<OsString> = scene.export.iter().filter(|word| *word != "--json").cloned().collect();
     scene.killed(&plain, 2);
-    let told = scene.store.run(&plain).exits(0).stdout;
-    let line = told.lines().find(|line| line.starts_with("kept ")).expect("a line about it");
+    let reported = scene.store.run(&plain).exits(0).stdout;
+    let line = reported.lines().find(|line| line.starts_with("kept ")).expect("a line about it");
     assert!(line.ends_with(" bytes that an interrupted run had written"), "{line}");
     scene.is_whole();
 }

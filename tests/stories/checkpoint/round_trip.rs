@@ -153,8 +153,8 @@ fn guardians_with_equal_states_have_equal_identities() {
             (home.path().join(format!("{number}")), home.path().join(format!("{number}.fmar")));
         migrate!("convert", "--from", guardian, "--config", guardian, "--to", converted, "--until", "318")
             .exits(0);
-        let told = checkpoint!("export", converted, "--to", archive, "--json").exits(0).verdict();
-        seen.push((told["identity"].clone(), records_of(&archive)));
+        let reported = checkpoint!("export", converted, "--to", archive, "--json").exits(0).verdict();
+        seen.push((reported["identity"].clone(), records_of(&archive)));
     }
     assert!(seen[0].1.len() > 1_000, "{} records", seen[0].1.len());
     assert!(seen[1..].iter().all(|other| *other == seen[0]));

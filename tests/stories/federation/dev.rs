@@ -86,11 +86,11 @@ fn a_guardian_that_ends_is_started_again_while_the_others_continue() {
 
 /// Returns which of these processes runs the guardian in a directory.
 fn process_of(processes: &[i32], directory: &Path) -> i32 {
-    let is_it = |process: &&i32| {
+    let matches = |process: &&i32| {
         let line = std::fs::read(format!("/proc/{process}/cmdline")).unwrap();
         String::from_utf8(line).unwrap().split('\0').any(|word| Path::new(word) == directory)
     };
-    *processes.iter().find(is_it).expect("it runs")
+    *processes.iter().find(matches).expect("it runs")
 }
 
 /// A federation runs once: the second start ends at once, reports it, and leaves the first alone.

@@ -79,8 +79,8 @@ fn a_restored_guardian_makes_no_units_where_it_may_have_made_some() {
     let (after, passed) = next(&nodes, 2);
     assert!(after.starts_with("nothing: session 26 is finished"), "{after}");
     assert_eq!(passed, Some(true));
-    let told = nodes.checkpoint(2, &["status"]).exits(0).stdout;
-    assert!(told.contains("guard      passed: session 26 is finished"), "{told}");
+    let reported = nodes.checkpoint(2, &["status"]).exits(0).stdout;
+    assert!(reported.contains("guard      passed: session 26 is finished"), "{reported}");
 }
 
 #[test]

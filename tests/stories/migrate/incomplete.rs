@@ -119,9 +119,10 @@ fn a_table_that_was_not_finished_is_told_and_loses_nothing() {
     fs::copy(copy.file(".sst"), copy.database("000099.sst")).expect("a table");
     let run = verify!(source, "--config", source, "--json").exits(0);
     let findings = run.findings();
-    let told = findings.iter().find(|finding| finding["code"] == "tables-unfinished").expect("the finding");
-    assert_eq!(told["severity"], "info");
-    assert!(told["message"].as_str().is_some_and(|message| message.contains("000099.sst")), "{told}");
+    let reported =
+        findings.iter().find(|finding| finding["code"] == "tables-unfinished").expect("the finding");
+    assert_eq!(reported["severity"], "info");
+    assert!(reported["message"].as_str().is_some_and(|message| message.contains("000099.sst")), "{reported}");
     assert_eq!(run.verdict()["history_root"], honest["history_root"]);
     migrate!("convert", "--from", source, "--config", source, "--to", target).exits(0);
     assert_eq!(manifest(&target)["source_omissions"], json!([]));
@@ -211,9 +212,9 @@ fn assert_warned(target: &Path, config: &Path, code: &str) {
     verify!(target, "--config", config, "--strict").exits(1);
     let run = verify!(target, "--config", config, "--json").exits(0);
     let findings = run.findings();
-    let told = findings.iter().find(|finding| finding["code"] == "source-incomplete").expect("a finding");
-    assert_eq!(told["severity"], "warning");
-    assert!(told["message"].as_str().is_some_and(|text| text.ends_with(code)), "{told}");
+    let reported = findings.iter().find(|finding| finding["code"] == "source-incomplete").expect("a finding");
+    assert_eq!(reported["severity"], "warning");
+    assert!(reported["message"].as_str().is_some_and(|text| text.ends_with(code)), "{reported}");
     assert_eq!((&run.verdict()["errors"], &run.verdict()["warnings"]), (&json!(0), &json!(1)));
 }
 

@@ -144,10 +144,10 @@ fn interrupt_often(target: &Path, arguments: &[OsString], how: Signal, stages: &
             let mut child = started("fm-migrate", arguments);
             wait_for(&mut child, || partial_of(target).join(stage).exists());
             thread::sleep(Duration::from_millis(delay));
-            let told = Instant::now();
+            let reported = Instant::now();
             signalled(&child, how);
             let run = finished(child);
-            assert!(told.elapsed() < PATIENCE, "interrupted, but did not end");
+            assert!(reported.elapsed() < PATIENCE, "interrupted, but did not end");
             if run.exit == 0 {
                 fs::remove_dir_all(target).expect("the target is there");
                 continue;

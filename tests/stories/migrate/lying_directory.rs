@@ -52,11 +52,20 @@ impl Lie {
         // Warnings fail with `--strict`.
         let run = self.verified().exits(i32::from(severity == "error"));
         verify!(self.dir(), "--config", hbbft("peer-0"), "--strict").exits(1);
-        let mut told = run.findings();
-        told.retain(|finding| finding["severity"] != "info");
-        let [told] = told.as_slice() else { panic!("{code} {text}: not one finding:\n{}", run.stdout) };
-        assert_eq!((&told["code"], &told["severity"]), (&json!(code), &json!(severity)), "{told}");
-        assert!(told["message"].as_str().is_some_and(|message| message.contains(text)), "{text}: {told}");
+        let mut reported = run.findings();
+        reported.retain(|finding| finding["severity"] != "info");
+        let [reported] = reported.as_slice() else {
+            panic!("{code} {text}: not one finding:\n{}", run.stdout)
+        };
+        assert_eq!(
+            (&reported["code"], &reported["severity"]),
+            (&json!(code), &json!(severity)),
+            "{reported}"
+        );
+        assert!(
+            reported["message"].as_str().is_some_and(|message| message.contains(text)),
+            "{text}: {reported}"
+        );
         let count = |name: &str| run.verdict()[name].as_u64();
         let expected = if severity == "error" { (Some(1), Some(0)) } else { (Some(0), Some(1)) };
         assert_eq!((count("errors"), count("warnings")), expected);
@@ -66,10 +75,10 @@ impl Lie {
     #[track_caller]
     fn is_among(&self, code: &str, name: &str) {
         let run = self.verified().exits(1);
-        let told = run.findings().into_iter().any(|finding| {
+        let reported = run.findings().into_iter().any(|finding| {
             finding["code"] == code && finding["message"].as_str().is_some_and(|text| text.contains(name))
         });
-        assert!(told, "{code} {name}:\n{}", run.stdout);
+        assert!(reported, "{code} {name}:\n{}", run.stdout);
         assert!(run.verdict()["errors"].as_u64() >= Some(1));
     }
 }

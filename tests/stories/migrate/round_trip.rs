@@ -101,7 +101,7 @@ fn what_was_forged_is_what_is_counted() {
         assert_eq!(codes(&run.findings()), [tip], "{name}");
         let target = federation.beside("new");
         converted(&federation.guardian(), &target);
-        assert_eq!(manifest(&target)["dialect"], name);
+        assert_eq!(manifest(&target)["layout"], name);
         // The audit covers the old records, their tip included.
         let verdict = verify!(target, "--config", federation.config(), "--json").exits(0).verdict();
         assert_eq!((&verdict["errors"], &verdict["warnings"]), (&0.into(), &1.into()), "{name}");

@@ -43,7 +43,7 @@ fn converted(guardian: &Guardian, target: &Path, more: &[&str]) -> Value {
     }
     assert_eq!(verdict, manifest, "{}", guardian.name);
     if more.is_empty() {
-        for field in ["era", "dialect", "sessions", "items", "last", "history_root", "signed"] {
+        for field in ["era", "layout", "sessions", "items", "last", "history_root", "signed"] {
             assert_eq!(manifest[field], source[field], "{field} of {}", guardian.name);
         }
     }

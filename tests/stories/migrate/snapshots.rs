@@ -54,7 +54,7 @@ fn every_snapshot_is_recognised() {
         let run = migrate!("inspect", path, "--json").exits(0);
         let [inspection] = run.json().try_into().expect("one object");
         assert_eq!(inspection["era"], *era, "{name}");
-        assert_eq!(inspection["dialect"], *layout, "{name}");
+        assert_eq!(inspection["layout"], *layout, "{name}");
         let tables = inspection["tables"].as_array().expect("a list");
         let records: u64 = tables.iter().filter_map(|table| table["records"].as_u64()).sum();
         assert_eq!(records, fm_tests::rows(&path).len() as u64, "{name}");
@@ -114,7 +114,7 @@ fn era_a_snapshots_are_audited_to_the_end() {
         let run = verify!(path, "--config", config, "--json").exits(1);
         let verdict = run.verdict();
         assert_eq!(
-            (verdict["era"].as_str(), verdict["dialect"].as_str()),
+            (verdict["era"].as_str(), verdict["layout"].as_str()),
             (Some(era), Some(layout)),
             "{name}"
         );

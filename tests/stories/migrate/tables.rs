@@ -36,12 +36,12 @@ fn real() -> Vec<(PathBuf, Value, Value)> {
     let mut all = Vec::new();
     for federation in FEDERATIONS {
         let truth = fixture_json(&format!("{federation}/truth.json"));
-        for (peer, told) in truth["peers"].as_object().expect("guardians") {
+        for (peer, reported) in truth["peers"].as_object().expect("guardians") {
             let home = fixture(federation).join(peer);
-            all.push((home.clone(), told["database"].clone(), told["modules"].clone()));
-            for (checkpoint, state) in told["db_checkpoints"].as_object().expect("checkpoints") {
+            all.push((home.clone(), reported["database"].clone(), reported["modules"].clone()));
+            for (checkpoint, state) in reported["db_checkpoints"].as_object().expect("checkpoints") {
                 let path = home.join("db_checkpoints").join(checkpoint);
-                all.push((path, state.clone(), told["modules"].clone()));
+                all.push((path, state.clone(), reported["modules"].clone()));
             }
         }
     }
@@ -52,11 +52,11 @@ fn real() -> Vec<(PathBuf, Value, Value)> {
 fn every_table_of_real_guardians_is_named_and_counted() {
     let real = real();
     assert!(real.len() > 8, "{}", real.len());
-    for (path, told, kinds) in real {
+    for (path, reported, kinds) in real {
         let inspection = inspected(&path, None);
         let mut found = tables(&inspection);
-        let server = told["rows_by_prefix"].as_object().expect("tables").iter();
-        let modules = told["module_rows_by_prefix"].as_object().expect("tables").iter();
+        let server = reported["rows_by_prefix"].as_object().expect("tables").iter();
+        let modules = reported["module_rows_by_prefix"].as_object().expect("tables").iter();
         for (prefix, count) in server.filter(|(prefix, _)| *prefix != "ff").chain(modules) {
             let table = found.remove(prefix).unwrap_or_else(|| panic!("{}: {prefix}", path.display()));
             let counted = json!({ "rows": table["records"], "key_bytes": table["key_bytes"],
@@ -72,7 +72,7 @@ fn every_table_of_real_guardians_is_named_and_counted() {
         let server = &inspection["server"];
         assert_eq!(
             (&server["first"], &server["last"]),
-            (&told["server_info"]["init_version"], &told["server_info"]["last_version"])
+            (&reported["server_info"]["init_version"], &reported["server_info"]["last_version"])
         );
         let named = inspection["modules"].as_array().expect("a list").iter();
         let named: serde_json::Map<String, Value> =
@@ -97,12 +97,12 @@ fn every_table_of_an_archive_is_named_and_counted() {
         let config =
             path.ancestors().find(|around| around.join("consensus.json").exists()).expect("a guardian's");
         checkpoint!("export", path, "--to", archive, "--config", config).exits(0);
-        let told = inspected(&path, Some(config));
+        let reported = inspected(&path, Some(config));
         let shown =
             checkpoint!("inspect", archive, "--tables", "--config", config, "--json").exits(0).verdict();
         assert_eq!(
             (&shown["tables"], &shown["modules"]),
-            (&told["tables"], &told["modules"]),
+            (&reported["tables"], &reported["modules"]),
             "{}",
             path.display()
         );
@@ -142,8 +142,8 @@ fn records_are_shown_with_their_tables() {
             assert_eq!(line["module"].is_u64(), line["kind"].is_string(), "{line}");
             *counted.entry((name, line["module"].as_u64())).or_default() += 1;
         }
-        let told = inspected(&guardian, None);
-        let tables = told["tables"].as_array().expect("a list").iter();
+        let reported = inspected(&guardian, None);
+        let tables = reported["tables"].as_array().expect("a list").iter();
         let tables: BTreeMap<(String, Option<u64>), u64> = tables
             .map(|table| {
                 let name = table["name"].as_str().expect("text").to_owned();

@@ -162,7 +162,7 @@ fn every_field_of_the_manifest() {
             Value::String(text) if text.len() == 64 => {
                 json!(text.replace(&text[..1], if text.starts_with('a') { "b" } else { "a" }))
             }
-            Value::String(text) if name == "dialect" => {
+            Value::String(text) if name == "layout" => {
                 json!(format!("{}-length32", text.replace("bigsize", "fixed-be")))
             }
             Value::String(text) => json!(format!("{text}1")),

@@ -52,7 +52,7 @@ fn an_unsealed_session_shows_what_stands_behind_it() {
     let shown = one(verify!("show", dir, "--config", config, "--session", "5", "--json"));
     let original = &shown["original"];
     assert_eq!((&original["epoch"], &original["by_rule"]), (&json!(5), &json!(true)), "{shown}");
-    assert_eq!(original["signatures"]["is_enough"], json!(true), "{shown}");
+    assert_eq!(original["signatures"]["threshold_met"], json!(true), "{shown}");
     // The epoch itself was not made from anything.
     let shown = one(verify!("show", dir, "--epoch", "5", "--json"));
     assert_eq!(shown["original"], Value::Null);

@@ -62,8 +62,8 @@ fn an_idle_federation_has_no_flagged_guardian_and_one_that_is_away_is() {
         let status = status(&nodes, 0);
         assert_eq!(status["federation"]["peers_flagged"], 0, "{status}");
     }
-    let told = nodes.ask(0, &["status"]).exits(0).stdout;
-    assert!(!told.contains("none since the start"), "{told}");
+    let reported = nodes.ask(0, &["status"]).exits(0).stdout;
+    assert!(!reported.contains("none since the start"), "{reported}");
     nodes.kill(3);
     let finished = nodes.finished(0).unwrap();
     let start = Instant::now();

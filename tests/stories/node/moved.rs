@@ -244,8 +244,8 @@ fn a_configuration_is_written_encrypted_or_not_at_all() {
         ];
         guardian.run(&words).exits(0).stderr
     };
-    let told = said(0o644);
-    assert!(told.contains("every user of this system may read"), "{told}");
+    let reported = said(0o644);
+    assert!(reported.contains("every user of this system may read"), "{reported}");
     assert_eq!(said(0o640), "");
     let tar = fs::read(&config).expect("it is there");
     let again = export(&["--recipient", &public, "--identity", &key]).exits(0);

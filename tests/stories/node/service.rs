@@ -238,8 +238,8 @@ fn a_session_that_does_not_go_on_is_told_with_the_reason() {
     nodes.wait_for_log(0, "no link to guardian 2, 3");
     let status: Value = serde_json::from_str(&nodes.ask(0, &["status", "--json"]).exits(0).stdout).unwrap();
     assert_eq!(status["session"]["stuck"]["not_linked"], json!([2, 3]));
-    let told = nodes.ask(0, &["status"]).exits(0);
-    assert!(told.stdout.contains("no link to guardian 2, 3"), "{}", told.stdout);
+    let reported = nodes.ask(0, &["status"]).exits(0);
+    assert!(reported.stdout.contains("no link to guardian 2, 3"), "{}", reported.stdout);
     assert!(nodes.page(0, "/metrics").contains("fm_node_session_stuck 1\n"));
     let page = nodes.page(0, "/");
     assert!(page.contains("made no progress") && page.contains("no link to guardian 2, 3"), "{page}");

@@ -106,9 +106,9 @@ fn other_damage_is_not_called_a_move() {
     assert!(!verify!(dir.join("database")).exits(3).stderr.contains("moved"));
     let guardian = Movable::new("session-v0.13.0-single/peer-0");
     guardian.run(&guardian.moving(&[])).exits(0);
-    let stray = guardian.old().join("stray.fmar");
-    fs::write(&stray, "no archive").expect("it can be written");
-    assert!(!checkpoint!("inspect", stray).exits(3).stderr.contains("moved away"));
+    let malformed = guardian.old().join("malformed.fmar");
+    fs::write(&malformed, "no archive").expect("it can be written");
+    assert!(!checkpoint!("inspect", malformed).exits(3).stderr.contains("moved away"));
     let missing = checkpoint!("inspect", guardian.old().join("missing.fmar")).exits(3);
     assert!(!missing.stderr.contains("moved away"), "{}", missing.stderr);
 }

@@ -1,6 +1,7 @@
 //! Damage of blocks and sessions is found, reported with its code and place, and never converted; what is
 //! signed nevertheless (a list of items that shares its header with another) is reported too.
 
+use fm_eras::Era;
 use std::collections::BTreeSet;
 
 use fm_codec::ModuleValue;
@@ -223,7 +224,7 @@ fn of_the_index(good: &Good) -> Vec<Damage> {
 fn of_sessions(good: &Good) -> Vec<Damage> {
     let pending = |number: u8| vec![0x01, number];
     let (value, version) = (good.row(0x01).1, good.row(0x50).0);
-    let stray = [good.layout.history, 0xFF, 1, 2];
+    let malformed = [good.layout.history, 0xFF, 1, 2];
     vec![
         Damage::at(
             Code::ItemListAmbiguous,
@@ -248,9 +249,9 @@ fn of_sessions(good: &Good) -> Vec<Damage> {
             good.value(&pending(2), |value| Some(value[1..].to_vec())),
         ),
         Damage::of(Code::RecordUndecodable, &version, good.value(&version, |_| Some(vec![1, 2, 3]))),
-        Damage::of(Code::RecordUndecodable, &stray, unchanged()).adding(&stray, &[0, 0]),
-        Damage::of(Code::RecordUndecodable, &stray[..1], unchanged())
-            .adding(&stray[..1], b"a row without a number"),
+        Damage::of(Code::RecordUndecodable, &malformed, unchanged()).adding(&malformed, &[0, 0]),
+        Damage::of(Code::RecordUndecodable, &malformed[..1], unchanged())
+            .adding(&malformed[..1], b"a row without a number"),
         Damage::of(Code::UnitsBeyondEnd, &[0x05, 0], unchanged())
             .adding(&[0x05, 0], &unit_row(LAST + 2))
             .adding(&[0x05, 1], &unit_row(LAST + 2)),
@@ -279,7 +280,7 @@ fn of_blocks(good: &Good) -> Vec<Damage> {
     ];
     let units = [good.layout.units, 13, 0];
     damages.push(Damage::of(Code::UnitsBeyondEnd, &units, unchanged()).adding(&units, &[0]));
-    if good.layout.era == "C" {
+    if good.layout.era == Era::C {
         damages.push(Damage::of(Code::SessionPointerWrong, &[0], dropping(vec![vec![0]])));
         for open in [0, LAST, LAST + 2] {
             let value = good.value(&[0], move |_| Some(vec![u8::try_from(open).expect("small")]));
@@ -298,12 +299,16 @@ fn assert_found(good: &Good, damages: Vec<Damage>) -> BTreeSet<Code> {
         let guardian = good.damaged(&format!("damaged-{code}-{number}"), change, &added);
         let run = guardian.verify();
         let (name, key) = (format!("{code} {number} of {}", good.layout.name), key.map(hex::encode));
-        let is_it = |finding: &serde_json::Value| {
+        let matches = |finding: &serde_json::Value| {
             finding["code"] == code.as_str()
                 && place.is_none_or(|place| finding["session"] == place)
                 && key.as_ref().is_none_or(|key| finding["key"] == *key)
         };
-        assert!(run.findings().iter().any(is_it), "{name} at {place:?} {key:?} is not among\n{}", run.stdout);
+        assert!(
+            run.findings().iter().any(matches),
+            "{name} at {place:?} {key:?} is not among\n{}",
+            run.stdout
+        );
         let findings = run.findings();
         let count = |severity: &str| findings.iter().filter(|f| f["severity"] == severity).count();
         let verdict = run.verdict();
@@ -426,8 +431,8 @@ fn a_repeated_transaction_is_an_error() {
     let guardian = good.damaged("repeated", edit, &[]);
     let run = guardian.verify().exits(1);
     let verdict = run.verdict();
-    let told = run.findings().into_iter().find(|f| f["code"] == Code::ItemListAmbiguous.as_str());
-    assert_eq!(told.expect("it is reported")["severity"], "error", "{}", run.stdout);
+    let reported = run.findings().into_iter().find(|f| f["code"] == Code::ItemListAmbiguous.as_str());
+    assert_eq!(reported.expect("it is reported")["severity"], "error", "{}", run.stdout);
     assert_eq!((&verdict["signed"], &verdict["proven_to"]), (&json!(SESSIONS), &json!(AT - 1)));
     assert_eq!((&verdict["intact_to"], &verdict["first_break"]), (&json!(AT - 1), &json!(AT)));
 }
@@ -483,7 +488,7 @@ fn the_good_histories_are_good() {
         let run = good.sessions.guardian().verify().exits(0);
         assert_eq!(codes(&run.findings()), [], "{name}");
         let verdict = run.verdict();
-        assert_eq!((&verdict["signed"], &verdict["dialect"]), (&json!(SESSIONS), &json!(name)), "{name}");
+        assert_eq!((&verdict["signed"], &verdict["layout"]), (&json!(SESSIONS), &json!(name)), "{name}");
         assert!(good.sessions.forged.transactions > 0 || good.layout.transactions.is_none(), "{name}");
     }
 }

@@ -205,9 +205,9 @@ fn rows_beside_the_epochs_of_fixed_le() {
     archive(&path, all);
     let (run, peak) = audit(&path, &federation.config(), &[]);
     let found = run.exits(1).findings();
-    let stray: Vec<_> = found.iter().filter(|finding| finding["code"] == "record-undecodable").collect();
-    assert_eq!(stray.len(), 1001);
-    assert_eq!(stray[1000]["message"], "1000 more keys of the history name no epoch");
+    let malformed: Vec<_> = found.iter().filter(|finding| finding["code"] == "record-undecodable").collect();
+    assert_eq!(malformed.len(), 1001);
+    assert_eq!(malformed[1000]["message"], "1000 more keys of the history name no epoch");
     assert!(peak < SMALL, "{peak} MiB");
 }
 
@@ -270,11 +270,11 @@ fn interrupted(path: &Path, config: &Path, pause: Duration) {
         .spawn()
         .expect("the program can be started");
     thread::sleep(pause);
-    let (pid, told) = (i32::try_from(child.id()).expect("a process id"), Instant::now());
+    let (pid, reported) = (i32::try_from(child.id()).expect("a process id"), Instant::now());
     kill_process(Pid::from_raw(pid).expect("a process id"), Signal::INT).expect("it is running");
     let run = Run::from_output("fm-verify".to_owned(), child.wait_with_output().expect("it ends")).exits(130);
     assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
-    assert!(told.elapsed() < PATIENCE, "{:?}", told.elapsed());
+    assert!(reported.elapsed() < PATIENCE, "{:?}", reported.elapsed());
 }
 
 #[test]

@@ -144,13 +144,13 @@ fn without_a_session_nothing_is_sound() {
 #[test]
 fn rows_that_name_no_session() {
     let sessions = Sessions::of(layout("v0.4"), SESSIONS);
-    let stray = |number: u16| ([&[0x04, 0xFE], number.to_be_bytes().as_slice()].concat(), vec![1]);
-    let added: Vec<Row> = (0..1500).map(stray).collect();
-    let run = copy(&sessions, "stray", unchanged(), &added).verify().exits(1);
+    let malformed = |number: u16| ([&[0x04, 0xFE], number.to_be_bytes().as_slice()].concat(), vec![1]);
+    let added: Vec<Row> = (0..1500).map(malformed).collect();
+    let run = copy(&sessions, "malformed", unchanged(), &added).verify().exits(1);
     let findings = run.findings();
-    let told = of_code(&findings, Code::RecordUndecodable);
-    assert_eq!(told.len(), 1001);
-    let last = told.last().expect("the last one");
+    let reported = of_code(&findings, Code::RecordUndecodable);
+    assert_eq!(reported.len(), 1001);
+    let last = reported.last().expect("the last one");
     assert_eq!(
         (&last["key"], &last["message"]),
         (&json!("04"), &json!("500 more keys of the history name no session"))
@@ -168,12 +168,16 @@ fn stray_rows_do_not_hide_the_layout() {
     for (name, keys) in strays {
         let sessions = Sessions::of(layout(name), SESSIONS);
         for (number, key) in keys.iter().enumerate() {
-            let guardian =
-                copy(&sessions, &format!("stray-{number}"), unchanged(), &[(key.to_vec(), vec![0xEE; 5])]);
+            let guardian = copy(
+                &sessions,
+                &format!("malformed-{number}"),
+                unchanged(),
+                &[(key.to_vec(), vec![0xEE; 5])],
+            );
             let run = guardian.verify_with(&["--strict"]).exits(1);
             let verdict = run.verdict();
             assert_eq!(
-                (&verdict["dialect"], &verdict["signed"]),
+                (&verdict["layout"], &verdict["signed"]),
                 (&json!(name), &json!(SESSIONS)),
                 "{name} {key:?}"
             );

@@ -138,7 +138,7 @@ fn the_manifest_counts_what_v0_1_5_counts() {
     ]);
     dropped.retain(|_, count| *count > 0);
     let expected = json!({
-        "rule": 1, "era": "A2", "dialect": "bigsize", "first": 0, "last": LAST, "sessions": LAST + 1,
+        "rule": 1, "era": "A2", "layout": "bigsize", "first": 0, "last": LAST, "sessions": LAST + 1,
         "items": transactions + modules, "transactions": transactions, "dropped": dropped,
         "signed": 319, "covered": 0, "epochs_beyond": 1, "federation": truth["auth_public_key"],
     });
@@ -179,7 +179,7 @@ fn inspect_counts_every_row() {
     let [inspection] = run.json().try_into().expect("one object");
     for (name, value) in [
         ("era", json!("A2")),
-        ("dialect", json!("bigsize")),
+        ("layout", json!("bigsize")),
         ("first", json!(0)),
         ("last", json!(319)),
         ("last_pointer", truth["last_epoch"].clone()),
@@ -230,26 +230,26 @@ fn every_verdict_is_that_of_v0_1_5() {
                 .collect()
         };
         let truth = truth(name);
-        let told = |field: &str, verdict: &str| -> BTreeSet<u64> {
+        let reported = |field: &str, verdict: &str| -> BTreeSet<u64> {
             let all = epochs(&truth).iter().filter(|epoch| epoch[field] == verdict);
             all.filter_map(|epoch| epoch["key"].as_u64()).collect()
         };
         let missing =
-            told("verify_hash", "MissingPreviousEpoch").into_iter().map(|epoch| epoch - 1).collect();
+            reported("verify_hash", "MissingPreviousEpoch").into_iter().map(|epoch| epoch - 1).collect();
         assert_eq!(at(&["epoch-missing"]), missing, "{name}");
-        let hash = told("verify_hash", "InvalidEpochHash");
+        let hash = reported("verify_hash", "InvalidEpochHash");
         assert!(at(&["epoch-hash-mismatch"]).is_superset(&hash), "{name}");
-        let link = told("verify_hash", "InvalidPreviousEpochHash");
+        let link = reported("verify_hash", "InvalidPreviousEpochHash");
         assert_eq!(at(&["epoch-link-broken"]), link, "{name}");
         let either: BTreeSet<u64> = hash.union(&link).copied().collect();
         assert_eq!(at(&["epoch-hash-mismatch", "epoch-link-broken"]), either, "{name}");
-        assert_eq!(at(&["epoch-signature-invalid"]), told("verify_sig", "InvalidSignature"), "{name}");
-        assert_eq!(at(&["epoch-tip"]), told("verify_sig", "MissingSignature"), "{name}");
+        assert_eq!(at(&["epoch-signature-invalid"]), reported("verify_sig", "InvalidSignature"), "{name}");
+        assert_eq!(at(&["epoch-tip"]), reported("verify_sig", "MissingSignature"), "{name}");
         let verdict = run.verdict();
         // A signature over a hash that is not that of the content does not prove the content.
         let own_hash_wrong = at(&["epoch-hash-mismatch"]);
         let signed =
-            told("verify_sig", "Ok").into_iter().filter(|epoch| !own_hash_wrong.contains(epoch)).count();
+            reported("verify_sig", "Ok").into_iter().filter(|epoch| !own_hash_wrong.contains(epoch)).count();
         assert_eq!(verdict["signed"], signed, "{name}");
         assert_eq!(verdict["epochs"], truth["epoch_rows"], "{name}");
         if !name.starts_with("bad") {

@@ -104,7 +104,7 @@ fn every_database_is_sound() {
                 ("verdict", json!("sound")),
                 ("source", json!("database")),
                 ("era", json!(era)),
-                ("dialect", json!(layout)),
+                ("layout", json!(layout)),
                 ("epochs", json!(0)),
                 ("sessions", json!(truth.sessions)),
                 ("signed", json!(truth.sessions)),
@@ -279,11 +279,7 @@ fn inspect_counts_what_the_programs_count() {
             let (name, truth) = (&guardian.name, truth(&guardian));
             let [inspection] =
                 migrate!("inspect", guardian.path, "--json").exits(0).json().try_into().expect("one object");
-            assert_eq!(
-                (&inspection["era"], &inspection["dialect"]),
-                (&json!(era), &json!(dialect)),
-                "{name}"
-            );
+            assert_eq!((&inspection["era"], &inspection["layout"]), (&json!(era), &json!(dialect)), "{name}");
             let range = (&inspection["first"], &inspection["last"]);
             assert_eq!(range, (&json!(0), &json!(truth.sessions - 1)), "{name}");
             assert_eq!(inspection["undecodable"], 0, "{name}");

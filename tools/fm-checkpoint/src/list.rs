@@ -143,7 +143,7 @@ fn line<'a>(listed: &'a Listed, has_keys: bool, loss: Option<&Loss>) -> ListLine
         standing: listed.standing.name(),
         reason: listed.standing.reason(),
         error: listed.standing.reason().filter(|_| found.is_none()),
-        era: found.map(|found| found.layout.era()),
+        era: found.map(|found| found.layout.era().as_str()),
         last: found.and_then(|found| found.last),
         history_root: found.and_then(|found| found.history_root).map(|root| root.to_string()),
         sessions: found.map_or(0, |found| found.sessions),

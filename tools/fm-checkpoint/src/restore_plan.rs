@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fm_cli::{Failure, Output, PinnedKeys, group_digits, root_line};
-use fm_restore::{Chosen, Condition, Content, Plan, Reach};
+use fm_restore::{Chosen, Condition, Content, Reach, RestorePlan};
 use serde::Serialize;
 
 /// The plan as one line of JSON.
@@ -96,7 +96,7 @@ struct ModuleLine {
 }
 
 impl<'a> PlanLine<'a> {
-    pub(crate) fn new(plan: &'a Plan, source: &Chosen, keys: &PinnedKeys) -> Self {
+    pub(crate) fn new(plan: &'a RestorePlan, source: &Chosen, keys: &PinnedKeys) -> Self {
         let (outgoing, proof) = (&plan.outgoing, &plan.proof);
         let kinds = keys.config.as_ref().map(|config| config.modules.clone()).unwrap_or_default();
         let (condition, reason) = named(&outgoing.condition);

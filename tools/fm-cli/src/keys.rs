@@ -10,7 +10,7 @@ use fm_crypto::{
     ConfigError, ConsensusConfig, EpochKeys, Keys, SessionKeyError, SessionKeys, parse_keys_file,
 };
 use fm_datadir::{CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME};
-use fm_eras::Layout;
+use fm_eras::{Era, Layout};
 use fm_store::real_path;
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
@@ -62,7 +62,7 @@ impl PinnedKeys {
     pub fn of_history(&self, layout: &Layout) -> Result<HistoryKeys<'_>, Failure> {
         match (layout, &self.epoch, &self.session) {
             (Layout::Hbbft(_), Some(keys), _) => Ok(HistoryKeys::Epoch(keys)),
-            (Layout::Blocks(layout), _, Some(keys)) if layout.era != "B" && keys.tag().is_none() => {
+            (Layout::Blocks(layout), _, Some(keys)) if layout.era != Era::B && keys.tag().is_none() => {
                 let message = format!(
                     "{} holds keys without parity (64 hex digits); sessions of era {} are signed with keys that have \
                      one (66)",

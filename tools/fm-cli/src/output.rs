@@ -16,7 +16,7 @@ use crate::progress::above;
 use crate::{Exit, Failure};
 
 /// The version of the schema in docs/json.md.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
 const VERDICT: &str = r#"{"type":"verdict","#;
 
 /// Whether the verdict was printed as JSON: a failure after it prints no second last line.

@@ -11,7 +11,7 @@ use fm_cli::{
     group_digits, interrupt_flag, root_line, trust_root_line,
 };
 use fm_eras::modules::OnStart;
-use fm_eras::{Layout, session};
+use fm_eras::{Era, Layout, session};
 use fm_history::{Code, Finding, Manifest, Severity, printable};
 use fm_migration::{Conversion, MigrationError, ModuleStart, PlanOptions, on_start};
 use fm_store::ReadStore;
@@ -158,7 +158,7 @@ struct CheckVerdict {
     r#type: &'static str,
     verdict: &'static str,
     era: &'static str,
-    dialect: &'static str,
+    layout: &'static str,
     epochs: u64,
     signed: u64,
     covered: u64,
@@ -203,8 +203,8 @@ pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {
         output.json(&CheckVerdict {
             r#type: "verdict",
             verdict: "convertible",
-            era: opened.layout.era(),
-            dialect: opened.layout.name(),
+            era: opened.layout.era().as_str(),
+            layout: opened.layout.name(),
             epochs: chain.records,
             signed: chain.signed,
             covered: chain.covered,
@@ -334,14 +334,14 @@ fn losses(omissions: &[Finding]) -> Vec<Code> {
 
 fn print_manifest(output: &mut Output, manifest: &Manifest) -> Result<(), Failure> {
     let signed = group_digits(manifest.signed);
-    output.line(&if manifest.era.starts_with('A') {
+    output.line(&if Era::by_name(&manifest.era).is_some_and(Era::has_epochs) {
         let covered = group_digits(manifest.covered);
         format!(
             "history    era {} ({}): {signed} epochs signed, {covered} covered",
-            manifest.era, manifest.dialect
+            manifest.era, manifest.layout
         )
     } else {
-        format!("history    era {} ({}): {signed} sessions signed", manifest.era, manifest.dialect)
+        format!("history    era {} ({}): {signed} sessions signed", manifest.era, manifest.layout)
     })?;
     output.line(&format!(
         "sessions   {} ({} to {}), {} items, {} of them transactions",

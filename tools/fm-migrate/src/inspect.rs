@@ -36,7 +36,7 @@ pub(crate) struct Omitted {
 #[derive(Serialize)]
 pub(crate) struct Inspection {
     pub(crate) era: String,
-    pub(crate) dialect: &'static str,
+    pub(crate) layout: &'static str,
     pub(crate) first: Option<u64>,
     pub(crate) last: Option<u64>,
     pub(crate) last_pointer: Option<u64>,
@@ -176,8 +176,8 @@ fn two_texts(value: &[u8], dialect: Dialect) -> Option<ServerVersions> {
 impl Inspection {
     fn new(layout: &Layout) -> Self {
         Self {
-            era: layout.era().to_owned(),
-            dialect: layout.name(),
+            era: layout.era().to_string(),
+            layout: layout.name(),
             first: None,
             last: None,
             last_pointer: None,

@@ -8,7 +8,7 @@ use fm_cli::{Failure, Output, group_digits, print_modules, print_tables};
 use crate::inspect::{Inspection, Omitted, ServerVersions};
 
 pub(crate) fn print(output: &mut Output, inspection: &Inspection) -> Result<(), Failure> {
-    output.line(&format!("era        {} ({})", inspection.era, inspection.dialect))?;
+    output.line(&format!("era        {} ({})", inspection.era, inspection.layout))?;
     if let (Some(first), Some(last)) = (inspection.first, inspection.last) {
         output.line(&format!("range      {} to {}", group_digits(first), group_digits(last)))?;
     }

@@ -92,18 +92,19 @@ pub(crate) fn announce(arguments: &AnnounceArgs) -> Result<Exit, Failure> {
     let (address, number) = (announcement["api_url"].as_str().unwrap_or_default(), &announcement["nonce"]);
     let mut output = Output::default();
     output.line(&format!("announced  {address}, signed with the number {number}"))?;
-    for (peer, told) in pass_on(&arguments.server, &signed)? {
-        let text = told.err().map_or("knows it".to_owned(), |error| format!("does not know it yet: {error}"));
+    for (peer, reported) in pass_on(&arguments.server, &signed)? {
+        let text =
+            reported.err().map_or("knows it".to_owned(), |error| format!("does not know it yet: {error}"));
         output.line(&format!("guardian {peer} {text}"))?;
     }
     Ok(Exit::Done)
 }
 
 /// A guardian that was asked, and the result.
-type Told = (String, Result<(), ClientError>);
+type Reported = (String, Result<(), ClientError>);
 
 /// Passes a signed address to the other guardians; clients may ask any of them.
-fn pass_on(server: &ServerArgs, signed: &Value) -> Result<Vec<Told>, Failure> {
+fn pass_on(server: &ServerArgs, signed: &Value) -> Result<Vec<Reported>, Failure> {
     let config = ask(server, None, "client_config", &Value::Null)?;
     let status = ask(server, None, "status", &Value::Null)?;
     let others = &status["federation"]["status_by_peer"];
@@ -115,8 +116,8 @@ fn pass_on(server: &ServerArgs, signed: &Value) -> Result<Vec<Told>, Failure> {
     submission["peer_id"] = json!(own.parse::<u16>().unwrap_or_default());
     let tell = |(peer, endpoint): (String, Value)| {
         let guardian = Guardian::new(endpoint["url"].as_str().unwrap_or_default());
-        let told = wait_for(guardian.ask("submit_api_announcement", None, &submission, PATIENCE));
-        Ok((peer, told.map_err(cannot_wait)?.map(drop)))
+        let reported = wait_for(guardian.ask("submit_api_announcement", None, &submission, PATIENCE));
+        Ok((peer, reported.map_err(cannot_wait)?.map(drop)))
     };
     others.into_iter().map(tell).collect()
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {
     });
     // Without an accepted transaction there is no latency.
     let any = (!report.latencies.is_empty()).then_some(());
-    let millis = |hundredths| u64::try_from(report.percentile(hundredths).as_millis()).unwrap_or(u64::MAX);
+    let millis = |percent| u64::try_from(report.percentile(percent).as_millis()).unwrap_or(u64::MAX);
     let percentiles = any.map(|()| (millis(50), millis(99)));
     if arguments.json {
         print_json_line(&json!({

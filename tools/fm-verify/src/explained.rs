@@ -36,7 +36,7 @@ struct DifferenceLine<'a> {
 #[derive(Serialize)]
 struct SideLine<'a> {
     era: &'static str,
-    dialect: &'static str,
+    layout: &'static str,
     /// The hash that the signatures are over.
     signed_hash: Option<Hash>,
     /// The root or hash in the form that is compared.
@@ -59,8 +59,8 @@ impl Explained<'_> {
         let converted = self.converted[place];
         let line = |(number, item)| with_other_id(item_json(number, item, self.hex), converted, item);
         SideLine {
-            era: self.layouts[place].era(),
-            dialect: self.layouts[place].name(),
+            era: self.layouts[place].era().as_str(),
+            layout: self.layouts[place].name(),
             signed_hash: side.signed_hash,
             hash: entry.map(|entry| entry.hash),
             items: entry.and_then(|entry| entry.items.as_ref()).map(Vec::len),

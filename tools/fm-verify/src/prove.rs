@@ -101,8 +101,8 @@ fn before_sealing(source: &Source, named: &Found, item: usize) -> Result<Option<
     };
     let carried = transactions.iter().find(|carried| carried.txid == txid);
     let (Some(carried), Ok(entry)) = (carried, read_entry(index, &record, &layout)) else { return Ok(None) };
-    let is_it = |item: &EntryItem| !item.rejected && item.kind.txid() == Some(carried.old_txid);
-    let item = entry.known_items().iter().position(is_it);
+    let matches = |item: &EntryItem| !item.rejected && item.kind.txid() == Some(carried.old_txid);
+    let item = entry.known_items().iter().position(matches);
     Ok(item.map(|item| Found { index, record, layout, entry, item: Some(item) }))
 }
 
@@ -183,7 +183,7 @@ fn accept(
 ) -> Result<Exit, Failure> {
     let is_epoch = matches!(proven.layout, Layout::Hbbft(_));
     // Enough guardians signed, or the number needed is not known.
-    let (name, exit) = match proven.signers.is_enough {
+    let (name, exit) = match proven.signers.threshold_met {
         Some(_) => ("proven", Exit::Done),
         None => ("unpinned", Exit::Partial),
     };
@@ -234,7 +234,7 @@ fn print(
     };
     output.line(&format!("signed     {}{behind}", proven.hash))?;
     output.line(&format!("signed by  {}", signers_text(&proven.signers)))?;
-    let summary = match (proven.signers.is_enough, proven.facts.rejected) {
+    let summary = match (proven.signers.threshold_met, proven.facts.rejected) {
         (None, _) => match keys {
             None => "UNPINNED: consistent in itself; signatures not checked, no keys were given".to_owned(),
             Some(keys) => format!(

@@ -39,7 +39,7 @@ pub(crate) struct ScopeArgs {
 
 /// What the options mean for one source.
 #[derive(Default)]
-pub(crate) struct Plan {
+pub(crate) struct AuditPlan {
     range: Option<(u64, u64)>,
     sample: Option<Sample>,
     trust: Option<TrustFile>,
@@ -109,7 +109,7 @@ impl ScopeArgs {
         is_migrated: bool,
         keys: Option<HistoryKeys<'_>>,
         control: Control<'_>,
-    ) -> Result<Plan, Failure> {
+    ) -> Result<AuditPlan, Failure> {
         let Some(keys) = keys else {
             let option = [(self.sample.is_some(), "--sample"), (self.trust_file.is_some(), "--trust-file")];
             if let Some((_, option)) = option.into_iter().find(|(is_given, _)| *is_given) {
@@ -118,7 +118,7 @@ impl ScopeArgs {
                 return Err(Failure::new(Exit::Usage, message).hint("give --config or --keys"));
             }
             let range = self.range(history, is_migrated, control)?.0;
-            return Ok(Plan { range, ..Plan::default() });
+            return Ok(AuditPlan { range, ..AuditPlan::default() });
         };
         let (range, extent) = self.range(history, is_migrated, control)?;
         let sample = self.sample.map(|count| choose(count, extent.inside, self.seed)).transpose()?;
@@ -128,7 +128,7 @@ impl ScopeArgs {
             check_target(file, path)?;
             TrustFile::open(file, history.layout, keys).map_err(Failure::from)
         });
-        Ok(Plan { range, sample, trust: trust.transpose()? })
+        Ok(AuditPlan { range, sample, trust: trust.transpose()? })
     }
 
     /// Returns the part that is looked at, if it is not all; it must exist.
@@ -176,7 +176,7 @@ fn choose(count: u64, of: u64, seed: Option<u64>) -> Result<Sample, Failure> {
     Ok(Sample::choose(count, of, seed))
 }
 
-impl Plan {
+impl AuditPlan {
     /// Returns the scope for the audit.
     pub(crate) fn scope(&self) -> Scope<'_> {
         Scope {

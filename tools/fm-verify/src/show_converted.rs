@@ -25,7 +25,7 @@ pub(crate) struct OriginalLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<u64>,
     era: &'static str,
-    dialect: &'static str,
+    layout: &'static str,
     by_rule: bool,
     signatures: &'a Signers,
 }
@@ -54,8 +54,8 @@ impl Converted {
         OriginalLine {
             session: (!is_epoch).then_some(index),
             epoch: is_epoch.then_some(index),
-            era: self.original.layout.era(),
-            dialect: self.original.layout.name(),
+            era: self.original.layout.era().as_str(),
+            layout: self.original.layout.name(),
             by_rule: self.by_rule,
             signatures: &self.signers,
         }

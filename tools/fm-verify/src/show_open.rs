@@ -21,7 +21,7 @@ struct OpenLine<'a> {
     r#type: &'static str,
     session: u64,
     era: &'static str,
-    dialect: &'static str,
+    layout: &'static str,
     items: usize,
     modules: &'a Modules,
     list: Vec<ItemLine<'a>>,
@@ -84,17 +84,17 @@ pub(crate) fn run(stored: &StoredUnits, item: Option<usize>, shown: &Shown<'_>) 
         output.json(&OpenLine {
             r#type: "open_session",
             session: stored.open,
-            era: stored.layout.era,
-            dialect: stored.layout.name,
+            era: stored.layout.era.as_str(),
+            layout: stored.layout.name,
             items: count,
             modules: shown.modules,
             list: items.iter().map(|(number, item)| item_json(*number, item, shown.hex)).collect(),
         })?;
         return Ok(Exit::Done);
     }
-    let (era, dialect, all) = (stored.layout.era, stored.layout.name, group_digits(count as u64));
+    let (era, layout, all) = (stored.layout.era, stored.layout.name, group_digits(count as u64));
     output
-        .line(&format!("session    {session} of era {era} ({dialect}), in progress: {all} accepted items"))?;
+        .line(&format!("session    {session} of era {era} ({layout}), in progress: {all} accepted items"))?;
     output.line("signed by  nobody: this guardian's word only")?;
     for (number, item) in items.iter().take(MOST_PRINTED) {
         output.line(&format!(

@@ -80,10 +80,10 @@ pub(crate) fn run(source: &Source, name: UnitName, shown: &Shown<'_>) -> Result<
             }
             Some(_) => KeyStanding::Given,
         };
-        let is_it = |node: &&Node<'_>| {
+        let matches = |node: &&Node<'_>| {
             (node.unit.fields.creator, node.unit.fields.round) == (name.creator, name.round)
         };
-        for node in dag.nodes.iter().filter(is_it) {
+        for node in dag.nodes.iter().filter(matches) {
             found += 1;
             let line = unit_line(&dag, node, &stored, shown, standing);
             if shown.json { output.json(&line)? } else { print(&mut output, &line, shown)? }

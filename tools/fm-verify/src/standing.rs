@@ -182,10 +182,10 @@ fn by_signers(verdict: &Verdict<'_>) -> [String; 2] {
         Some(TrustRoot::Session { threshold, .. }) => *threshold,
         _ => 0,
     };
-    [true, false].map(|is_enough| {
+    [true, false].map(|threshold_met| {
         let mut parts = Vec::new();
         for (guardians, sessions) in verdict.by_signers.iter().rev() {
-            if (*guardians >= threshold) == is_enough {
+            if (*guardians >= threshold) == threshold_met {
                 let by = if *guardians == 0 { "nobody".to_owned() } else { guardians.to_string() };
                 parts.push(format!("{} by {by}", group_digits(*sessions)));
             }

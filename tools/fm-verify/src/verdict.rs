@@ -20,7 +20,7 @@ pub(crate) struct Verdict<'a> {
     pub(crate) verdict: &'static str,
     pub(crate) source: &'static str,
     pub(crate) era: Option<&'static str>,
-    pub(crate) dialect: Option<&'static str>,
+    pub(crate) layout: Option<&'static str>,
     /// The number of epochs that are stored; none in a history of blocks or sessions.
     pub(crate) epochs: u64,
     pub(crate) signed: u64,
@@ -200,8 +200,8 @@ fn verdict<'a>(
         r#type: "verdict",
         verdict: name,
         source: outcome.source,
-        era: outcome.layout.map(|layout| layout.era()),
-        dialect: outcome.layout.map(|layout| layout.name()),
+        era: outcome.layout.map(|layout| layout.era().as_str()),
+        layout: outcome.layout.map(|layout| layout.name()),
         epochs: if is_epochs { chain.records } else { 0 },
         signed: chain.signed,
         covered: chain.covered,
@@ -320,7 +320,7 @@ pub(crate) fn source(verdict: &Verdict<'_>) -> String {
         "{}, era {} ({})",
         verdict.source,
         verdict.era.unwrap_or("unknown"),
-        verdict.dialect.unwrap_or("nothing of it can be read")
+        verdict.layout.unwrap_or("nothing of it can be read")
     )
 }
 

@@ -14,8 +14,8 @@ use fm_history::{Finding, Hash, Tally};
 use crate::audit_args::AuditArgs;
 use crate::open_session::{self, CheckedUnits};
 use crate::pending;
-use crate::scope_args::{Limits, Plan, ScopeArgs};
-use crate::told::Told;
+use crate::reported::Reported;
+use crate::scope_args::{AuditPlan, Limits, ScopeArgs};
 use crate::verdict::conclude;
 
 /// What was looked at, and the result.
@@ -103,10 +103,10 @@ fn damaged(
     request: &Request<'_>,
     watch: &mut Watch<'_>,
 ) -> Outcome {
-    let mut told = Told::new(&mut *watch.on_finding);
-    damage.into_iter().for_each(|finding| told.take(finding));
+    let mut reported = Reported::new(&mut *watch.on_finding);
+    damage.into_iter().for_each(|finding| reported.take(finding));
     let (audit, seal, limits) = (HistoryAudit::default(), SealAudit::default(), Limits::default());
-    let (tally, strict) = (told.tally, request.strict);
+    let (tally, strict) = (reported.tally, request.strict);
     Outcome {
         source: "archive",
         layout,
@@ -149,9 +149,9 @@ fn audit(
         }
     };
     let Watch { on_finding, on_session } = watch;
-    let mut told = Told::new(&mut **on_finding);
+    let mut reported = Reported::new(&mut **on_finding);
     let lacks = source.lacks();
-    told.lacks(&lacks);
+    reported.lacks(&lacks);
     let scope = plan.scope();
     let wanted =
         fm_audit::Request { side_records, lacks: &lacks, scope, ..fm_audit::Request::everything(keys) };
@@ -159,7 +159,7 @@ fn audit(
     let see = |key: &[u8], value: &[u8]| rows.see(key, value);
     let is_seen = identity.is_none() && scope.is_whole();
     let observer = Observer {
-        on_finding: &mut |found| told.take(found),
+        on_finding: &mut |found| reported.take(found),
         on_session: Some(&mut |session| {
             on_session(&session);
             Ok(())
@@ -181,10 +181,10 @@ fn audit(
             layout,
             keys,
             rounds,
-            &mut |finding| told.take(finding),
+            &mut |finding| reported.take(finding),
         )?;
     }
-    let (tally, strict) = (told.tally, request.strict);
+    let (tally, strict) = (reported.tally, request.strict);
     let (layout, limits) = (Some(layout), plan.conclude(&audit, tally.errors)?);
     let (seal, continued) = (SealAudit::default(), None);
     let identity = identity.or_else(|| rows.finish().filter(|_| is_seen));
@@ -194,7 +194,7 @@ fn audit(
 fn audit_directory(
     dir: &fm_audit::MigratedDir,
     request: &Request<'_>,
-    plan: Plan,
+    plan: AuditPlan,
     control: Control<'_>,
     watch: &mut Watch<'_>,
 ) -> Result<Outcome, Failure> {
@@ -212,9 +212,9 @@ fn audit_directory(
         scope: plan.scope(),
     };
     let Watch { on_finding, on_session } = watch;
-    let mut told = Told::new(&mut **on_finding);
+    let mut reported = Reported::new(&mut **on_finding);
     let observer = Observer {
-        on_finding: &mut |found| told.take(found),
+        on_finding: &mut |found| reported.take(found),
         on_session: Some(&mut |session| {
             on_session(&session);
             Ok(())
@@ -222,7 +222,7 @@ fn audit_directory(
         on_row: None,
     };
     let audit = audit_migrated(dir, wanted, control, observer)?;
-    let limits = plan.conclude(&audit.original, told.tally.errors)?;
+    let limits = plan.conclude(&audit.original, reported.tally.errors)?;
     Ok(Outcome {
         source: "migrated directory",
         layout: Some(dir.layout),
@@ -231,8 +231,8 @@ fn audit_directory(
         continued: audit.continued,
         units: CheckedUnits::default(),
         // The identity of the old rows: the audit compared it with what the manifest says.
-        identity: Some(dir.manifest.provenance).filter(|_| told.tally.errors == 0),
-        tally: told.tally,
+        identity: Some(dir.manifest.provenance).filter(|_| reported.tally.errors == 0),
+        tally: reported.tally,
         strict: request.strict,
         limits,
     })

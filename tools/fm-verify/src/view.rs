@@ -101,7 +101,7 @@ pub(crate) fn signers_text(signers: &Signers) -> String {
         return format!("nobody: the record says that its number is {}", group_digits(own));
     }
     if !signers.federation && signers.stored.is_empty() {
-        return format!("nobody{}", if signers.is_enough == Some(false) { " (NOT enough)" } else { "" });
+        return format!("nobody{}", if signers.threshold_met == Some(false) { " (NOT enough)" } else { "" });
     }
     match signers.keys {
         KeyStanding::None => format!("{stored}, UNCHECKED: no keys were given"),
@@ -119,7 +119,7 @@ pub(crate) fn signers_text(signers: &Signers) -> String {
 /// Says whose signatures verify under the keys of this federation, and whose do not.
 fn checked_text(signers: &Signers) -> String {
     let Some(valid) = &signers.valid else {
-        return match signers.is_enough {
+        return match signers.threshold_met {
             Some(true) => "the federation".to_owned(),
             _ => "nobody: the federation's signature does NOT verify".to_owned(),
         };
@@ -130,6 +130,6 @@ fn checked_text(signers: &Signers) -> String {
     } else {
         format!("; the signature of {} does NOT verify", peers_text(&invalid))
     };
-    let enough = if signers.is_enough == Some(true) { "" } else { " (NOT enough)" };
+    let enough = if signers.threshold_met == Some(true) { "" } else { " (NOT enough)" };
     format!("{}{enough}{bad}", peers_text(valid))
 }

@@ -153,10 +153,10 @@ fn an_archive_is_read_back_against_its_own_root() {
     for place in 0..bytes.len() {
         let mut flipped = bytes.clone();
         flipped[place] ^= 1;
-        let told = |report: Result<VerifyReport, ArchiveError>| {
+        let reported = |report: Result<VerifyReport, ArchiveError>| {
             report.map(|report| report.damage).map_err(|error| error.to_string())
         };
-        assert_eq!(told(check(&flipped, summary.root)), told(verify(&flipped)), "byte {place}");
+        assert_eq!(reported(check(&flipped, summary.root)), reported(verify(&flipped)), "byte {place}");
     }
     let mut forge = two_frames();
     forge.identity = Some([7; 32]);

@@ -112,8 +112,8 @@ pub fn each_epoch<E: From<AuditError> + Send>(
     on_epoch: impl FnMut(AuditedEpoch) -> Result<(), E>,
 ) -> Result<MalformedKeys, E> {
     let read = |feed: &mut Feed<'_, RawEpoch, E>| {
-        let (mut stray, mut is_picked) = (MalformedKeys::default(), options.scope.picker());
-        for row in rows_of(origin, options, control, &mut stray) {
+        let (mut malformed, mut is_picked) = (MalformedKeys::default(), options.scope.picker());
+        for row in rows_of(origin, options, control, &mut malformed) {
             let (number, value) = row?;
             if !options.scope.holds(number) {
                 continue;
@@ -122,7 +122,7 @@ pub fn each_epoch<E: From<AuditError> + Send>(
             let bytes = value.as_ref().map_or(0, Vec::len);
             feed.push(RawEpoch { number, value, is_picked: is_picked() }, bytes)?;
         }
-        Ok(stray)
+        Ok(malformed)
     };
     let mut processor = Processor { options, control, before: None };
     let process = |chunk: Vec<RawEpoch>, on: &mut Out<'_, E>| processor.process(chunk, on);
@@ -134,15 +134,15 @@ pub fn each_epoch<E: From<AuditError> + Send>(
 
 type Out<'a, E> = HandOn<'a, AuditedEpoch, E>;
 
-/// The history's rows by ascending epoch; keys that name none go to `stray`.
+/// The history's rows by ascending epoch; keys that name none go to `malformed`.
 pub(crate) fn numbered_rows<'a>(
     origin: Origin<'a>,
     layout: EpochLayout,
     control: Control<'a>,
-    stray: &'a mut MalformedKeys,
+    malformed: &'a mut MalformedKeys,
 ) -> NumberedRecords<'a> {
     let options = EpochOptions::reading(layout);
-    rows_of(origin, options, control, stray)
+    rows_of(origin, options, control, malformed)
 }
 
 /// The same, as the options say; the observer of rows sees them in the order of keys.
@@ -150,7 +150,7 @@ fn rows_of<'a>(
     origin: Origin<'a>,
     options: EpochOptions<'a>,
     control: Control<'a>,
-    stray: &'a mut MalformedKeys,
+    malformed: &'a mut MalformedKeys,
 ) -> NumberedRecords<'a> {
     let EpochOptions { layout, on_row, .. } = options;
     let numbered = origin.rows.scan_prefix(HISTORY_TABLE).filter_map(move |row| {
@@ -165,7 +165,7 @@ fn rows_of<'a>(
         match hbbft::epoch_of_key(&key, layout.dialect) {
             Ok(number) => Some(Ok((number, value))),
             Err(_) => {
-                stray.add(key);
+                malformed.add(key);
                 None
             }
         }

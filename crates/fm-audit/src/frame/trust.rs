@@ -96,14 +96,23 @@ pub(crate) struct Ledger<'a> {
     unchanged: u64,
     /// A session is missing, unknown or has changed: nothing behind it is remembered.
     broken: bool,
-    told: bool,
+    reported: bool,
 }
 
 impl<'a> Ledger<'a> {
     pub(crate) fn new(trusted: &'a TrustedPrefix, place: fn(u64) -> Place) -> Self {
         let root = HistoryRoot::new();
         let settled = (0, root.root());
-        Self { trusted, place, marks: Vec::new(), root, settled, unchanged: 0, broken: false, told: false }
+        Self {
+            trusted,
+            place,
+            marks: Vec::new(),
+            root,
+            settled,
+            unchanged: 0,
+            broken: false,
+            reported: false,
+        }
     }
 
     /// Takes the next record: its leaf and marks if it decodes, and whether its own signatures hold.
@@ -139,7 +148,7 @@ impl<'a> Ledger<'a> {
     }
 
     fn changed_at(&mut self, index: u64) -> Option<Finding> {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.reported, true) {
             return None;
         }
         let message = format!(

@@ -72,8 +72,8 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
     }
     Manifest {
         rule: RULE_VERSION,
-        era: facts.layout.era().to_owned(),
-        dialect: facts.layout.name().to_owned(),
+        era: facts.layout.era().to_string(),
+        layout: facts.layout.name().to_owned(),
         federation: facts.federation.to_owned(),
         session_keys: facts.session_keys.clone(),
         first: 0,
@@ -101,7 +101,7 @@ pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
     let mut metadata = Metadata::from_iter([
         ("kind", "provenance".to_owned()),
         ("era", manifest.era.clone()),
-        ("layout", manifest.dialect.clone()),
+        ("layout", manifest.layout.clone()),
         ("federation", manifest.federation.clone()),
         ("session_keys", sha256(&[&keys]).to_string()),
         ("history_root", manifest.history_root.to_string()),

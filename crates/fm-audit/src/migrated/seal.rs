@@ -30,7 +30,7 @@ struct Waiting {
     header: SessionHeader,
     signatures: Signatures,
     /// Other signatures than those that the rule carries over.
-    by_seal: bool,
+    signed_after: bool,
 }
 
 /// Follows the sessions of a migrated database.
@@ -71,7 +71,7 @@ impl<'a> SealCheck<'a> {
             return Err(stored.iter().zip(&converted.record).take_while(|(a, b)| a == b).count());
         };
         self.sessions += 1;
-        self.waiting.push(Waiting { header: converted.leaf.header, signatures, by_seal: !is_as_ruled });
+        self.waiting.push(Waiting { header: converted.leaf.header, signatures, signed_after: !is_as_ruled });
         if self.waiting.len() >= SESSIONS_PER_CORE * rayon::current_num_threads() {
             self.check_waiting(report);
         }
@@ -87,15 +87,15 @@ impl<'a> SealCheck<'a> {
             let checked = checked.as_mut().and_then(Iterator::next);
             let valid = checked.as_ref().map(|checked| checked.valid);
             let index = session.header.index;
-            let is_enough = match (valid, keys) {
+            let threshold_met = match (valid, keys) {
                 (Some(valid), Some(keys)) => valid >= keys.threshold(),
                 _ => !session.signatures.is_empty(),
             };
-            self.sealed += u64::from(is_enough);
-            if session.by_seal {
+            self.sealed += u64::from(threshold_met);
+            if session.signed_after {
                 self.signed_since += 1;
                 self.report_signatures(session, checked, report);
-            } else if !is_enough {
+            } else if !threshold_met {
                 self.lacking += 1;
                 self.first_lacking.get_or_insert(index);
             }

@@ -36,7 +36,7 @@ pub(crate) fn ambiguity(session: u64, block: &Block) -> Option<Finding> {
 
 /// How bad it is that a list repeats these items at its end, and why.
 fn of_tail(tail: &[BlockItem]) -> (Severity, &'static str) {
-    let has = |is_it: fn(&BlockContent) -> bool| tail.iter().any(|item| is_it(&item.content));
+    let has = |matches: fn(&BlockContent) -> bool| tail.iter().any(|item| matches(&item.content));
     if has(|content| matches!(content, BlockContent::Transaction(_))) {
         return (Severity::Error, "no server accepts a transaction twice");
     }

@@ -94,7 +94,7 @@ pub fn each_block<E: From<AuditError> + Send>(
 ) -> Result<MalformedKeys, E> {
     let (layout, scope) = (options.layout, options.scope);
     let read = |feed: &mut pipeline::Feed<'_, RawBlock, E>| {
-        let (mut stray, mut is_picked) = (MalformedKeys::default(), scope.picker());
+        let (mut malformed, mut is_picked) = (MalformedKeys::default(), scope.picker());
         for row in rows_of(origin, layout, scope) {
             let (key, value) = row.map_err(|source| origin.unreadable(source))?;
             if let Some(on_row) = options.on_row {
@@ -107,12 +107,12 @@ pub fn each_block<E: From<AuditError> + Send>(
                 }
                 Ok(_) => control.check()?,
                 Err(_) => {
-                    stray.add(key);
+                    malformed.add(key);
                     control.check()?;
                 }
             }
         }
-        Ok(stray)
+        Ok(malformed)
     };
     let process = |chunk: Vec<RawBlock>| {
         let mut blocks: Vec<_> = chunk.into_par_iter().map(|block| audit_block(block, options)).collect();
@@ -187,10 +187,10 @@ fn look_at_signatures(blocks: &mut [AuditedBlock], keys: &SessionKeys) {
         };
         let (threshold, valid) = (keys.threshold(), counted.valid);
         decoded.findings.extend(signature_findings(counted, header.index, signatures.len(), threshold));
-        let is_enough = valid >= threshold;
+        let threshold_met = valid >= threshold;
         // Signatures that nobody checked may be too few, never enough.
         let is_known = decoded.attention != Attention::LeftOut;
-        decoded.is_signed = (is_known || !is_enough).then_some(is_enough);
+        decoded.is_signed = (is_known || !threshold_met).then_some(threshold_met);
         decoded.valid = is_known.then_some(valid);
     }
 }

@@ -1,6 +1,7 @@
 //! Which form the signatures of a history have, and whether the keys are the right ones at all.
 
 use fm_crypto::SessionKeys;
+use fm_eras::Era;
 use fm_eras::block::{BlockLayout, decode_block};
 use fm_history::{Code, Finding, Place, SessionHeader};
 
@@ -39,14 +40,14 @@ pub(crate) fn choose_scheme(
     control: Control<'_>,
 ) -> Result<Scheme, AuditError> {
     let Some(keys) = keys else { return Ok(Scheme::default()) };
-    if layout.tagged && layout.era != "B" && keys.tag().is_none() {
+    if layout.tagged && layout.era != Era::B && keys.tag().is_none() {
         return Ok(Scheme::wrong_keys(
             "servers sign sessions with keys that have a parity, and these have none: signatures were not looked at",
         ));
     }
     let forms = match (layout.tagged, layout.era) {
         (false, _) => vec![keys.without_tag()],
-        (true, "B") => vec![keys.clone(), keys.without_tag()],
+        (true, Era::B) => vec![keys.clone(), keys.without_tag()],
         (true, _) => vec![keys.clone()],
     };
     let mut signed = 0;

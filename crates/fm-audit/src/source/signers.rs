@@ -2,7 +2,7 @@
 
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
-use fm_eras::{Layout, hbbft};
+use fm_eras::{Era, Layout, hbbft};
 use fm_history::{PeerId, SessionHeader, Signatures};
 use serde::Serialize;
 
@@ -40,7 +40,7 @@ pub struct Signers {
     /// An epoch's record carries a signature of the federation.
     pub federation: bool,
     /// Whether enough guardians signed; null without keys.
-    pub is_enough: Option<bool>,
+    pub threshold_met: Option<bool>,
     /// The keys that they were checked with.
     pub keys: KeyStanding,
     /// The number that the record gives itself, if it is kept under another: no signature in it is over that one.
@@ -53,7 +53,7 @@ impl Signers {
     pub fn none_verifies(&self) -> bool {
         match &self.valid {
             Some(valid) => valid.is_empty() && !self.stored.is_empty(),
-            None => self.federation && self.is_enough == Some(false),
+            None => self.federation && self.threshold_met == Some(false),
         }
     }
 }
@@ -111,8 +111,8 @@ impl TrustedKeys<'_> {
             let signature = epoch.signature.filter(|_| own_index.is_none());
             signature.is_some_and(|signature| keys.verify(&hash, &signature).is_ok())
         };
-        let is_enough = self.epoch.map(verifies);
-        Signers { federation: epoch.signature.is_some(), is_enough, own_index, ..Signers::default() }
+        let threshold_met = self.epoch.map(verifies);
+        Signers { federation: epoch.signature.is_some(), threshold_met, own_index, ..Signers::default() }
     }
 
     /// Checks signatures over a header.
@@ -126,7 +126,7 @@ impl TrustedKeys<'_> {
         let threshold = self.session.map(SessionKeys::threshold);
         Signers {
             stored: signatures.keys().copied().collect(),
-            is_enough: valid.as_ref().zip(threshold).map(|(valid, threshold)| valid.len() >= threshold),
+            threshold_met: valid.as_ref().zip(threshold).map(|(valid, threshold)| valid.len() >= threshold),
             valid,
             keys: self.standing(&Layout::Blocks(layout)),
             ..Signers::default()
@@ -150,7 +150,7 @@ fn valid_signers(
     };
     match (layout.tagged, layout.era) {
         (false, _) => valid(&keys.without_tag()),
-        (true, "B") => {
+        (true, Era::B) => {
             let (tagged, untagged) = (valid(keys), valid(&keys.without_tag()));
             if tagged.is_empty() { untagged } else { tagged }
         }

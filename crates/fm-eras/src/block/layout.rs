@@ -1,5 +1,6 @@
 //! The differences between the layouts of blocks and sessions, as data.
 
+use crate::Era;
 use fm_codec::Dialect;
 
 use super::tables::TableFact;
@@ -42,7 +43,7 @@ pub enum ItemForm {
 #[derive(Debug)]
 pub struct BlockLayout {
     /// The era: `B`, `C`, `D` or `E`.
-    pub era: &'static str,
+    pub era: Era,
     /// The layout's name: the commit that made it, or the first version that had it.
     pub name: &'static str,
     /// Encoding of keys and records.
@@ -85,6 +86,6 @@ impl BlockLayout {
 
     /// Returns whether the record has the current form, so that a conversion copies it.
     pub fn is_modern(&self) -> bool {
-        matches!(self.era, "D" | "E")
+        self.era.is_modern()
     }
 }

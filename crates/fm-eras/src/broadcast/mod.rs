@@ -3,6 +3,7 @@
 //!
 //! The layouts are data; the decoder is shared with the session layouts.
 
+use crate::Era;
 use fm_codec::{Dialect, Integers};
 
 use crate::block::{
@@ -76,7 +77,7 @@ const ITEMS: ItemLayout = ItemLayout {
 
 /// The last layout of the stand-alone crate, in every tree of v0.1.
 const LAST_OF_CRATE: BlockLayout = BlockLayout {
-    era: "B",
+    era: Era::B,
     name: "e91852c61",
     dialect: Dialect::A2,
     own_index: true,
@@ -92,7 +93,7 @@ const LAST_OF_CRATE: BlockLayout = BlockLayout {
 
 /// The first layout inside the server.
 const FIRST_OF_SERVER: BlockLayout = BlockLayout {
-    era: "C",
+    era: Era::C,
     name: "a4177cea3",
     item: ItemForm::Bytes(Some(ITEMS)),
     history: 0x04,

@@ -1,5 +1,6 @@
 //! The layouts of the HoneyBadger era, as data.
 
+use crate::Era;
 use fm_codec::{Dialect, Integers, ModuleFraming};
 
 /// The set of tables beside the history.
@@ -31,11 +32,11 @@ impl EpochLayout {
     ];
 
     /// Returns the era's letter and number.
-    pub fn era(&self) -> &'static str {
+    pub fn era(&self) -> Era {
         match self.dialect.integers {
-            Integers::FixedLe => "A0",
-            Integers::FixedBe => "A1",
-            Integers::BigSize => "A2",
+            Integers::FixedLe => Era::A0,
+            Integers::FixedBe => Era::A1,
+            Integers::BigSize => Era::A2,
         }
     }
 

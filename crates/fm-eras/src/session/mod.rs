@@ -7,6 +7,7 @@ mod keys;
 
 pub use keys::*;
 
+use crate::Era;
 use fm_codec::Dialect;
 
 use crate::block::{
@@ -88,7 +89,7 @@ const OPEN_ITEMS: ItemLayout = ItemLayout { signature: SignatureForm::Open, ..WI
 
 /// The first layout; every later layout is described by its differences from this one.
 const FIRST_LAYOUT: BlockLayout = BlockLayout {
-    era: "C",
+    era: Era::C,
     name: "4946b58de",
     dialect: Dialect::A2,
     own_index: false,
@@ -120,8 +121,8 @@ pub static LAYOUTS: &[BlockLayout] = &[
     later("2f32eada5", WITH_NONCE),
     later("d65634ad2", WITH_LIST),
     // The records of D and E are those of the last builds of C; only the tables beside them differ.
-    BlockLayout { era: "D", tables: D_TABLES, ..later("v0.2", OPEN_ITEMS) },
-    BlockLayout { era: "E", tables: E_TABLES, ..later("v0.4", OPEN_ITEMS) },
+    BlockLayout { era: Era::D, tables: D_TABLES, ..later("v0.2", OPEN_ITEMS) },
+    BlockLayout { era: Era::E, tables: E_TABLES, ..later("v0.4", OPEN_ITEMS) },
 ];
 
 /// Returns whether a server of that version knows records under the key's prefix.

@@ -1,5 +1,6 @@
 //! Evidence of differences: each class, every changed byte, and claims that do not follow.
 
+use fm_eras::Era;
 use std::collections::BTreeMap;
 
 use fm_audit::TrustedKeys;
@@ -172,7 +173,7 @@ fn twofold() -> BlockItem {
 fn a_conversion_is_no_equivocation() {
     let keys = keys();
     let old = fm_eras::broadcast::LAYOUTS.iter().chain(fm_eras::session::LAYOUTS);
-    let old: Vec<_> = old.filter(|layout| !layout.is_modern() && layout.era == "C").collect();
+    let old: Vec<_> = old.filter(|layout| !layout.is_modern() && layout.era == Era::C).collect();
     let bytes = crate::made::bytes(&twofold());
     let mut tried = 0;
     for layout in old {
@@ -256,9 +257,9 @@ fn claims_that_do_not_follow() {
         ("      0,\n      1,\n      2\n", "      0,\n      1\n", "left.signed_by"),
         ("      0,\n      2,\n      3\n", "      1,\n      2,\n      3\n", "right.signed_by"),
     ];
-    for (told, lie, part) in lies {
-        let changed = reseal(&text.replacen(told, lie, 1));
-        assert_ne!(reseal(&text), changed, "{told} is not in\n{text}");
+    for (reported, lie, part) in lies {
+        let changed = reseal(&text.replacen(reported, lie, 1));
+        assert_ne!(reseal(&text), changed, "{reported} is not in\n{text}");
         match check_evidence(&changed, trusted(&keys)) {
             Err(EvidenceError::Claim { claim, .. }) => assert_eq!(claim, part, "{lie}"),
             other => panic!("{lie}: {other:?}"),

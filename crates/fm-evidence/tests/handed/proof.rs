@@ -277,10 +277,10 @@ fn lies_about(lie: &Lie, leaves: &[Hash], certain: u64) -> usize {
         .flat_map(|items| [lie.item.saturating_sub(1), lie.item, lie.item + 1].map(|item| (*items, item)))
     {
         for last in &ends {
-            let told = Lie { item, ..lie.clone() }.edit(|session| {
+            let reported = Lie { item, ..lie.clone() }.edit(|session| {
                 (session.items, session.last) = (items, last.clone());
             });
-            match told.check() {
+            match reported.check() {
                 Ok(proven) => {
                     assert_eq!((items, proven.count), (certain, certain), "{leaves:?}");
                     let place = usize::try_from(item).unwrap();
@@ -397,7 +397,10 @@ fn other_keys_and_other_files() {
     let stranger = fm_crypto::SigningKey::from_bytes([99; 32]).unwrap().public_key();
     let other = fm_crypto::SessionKeys::new(&BTreeMap::from([(0, stranger)])).unwrap();
     assert!(matches!(check_proof(&text, trusted(&other), None), Err(ProofError::Unsigned { .. })));
-    assert_eq!(check_proof(&text, fm_audit::TrustedKeys::default(), None).unwrap().signers.is_enough, None);
+    assert_eq!(
+        check_proof(&text, fm_audit::TrustedKeys::default(), None).unwrap().signers.threshold_met,
+        None
+    );
     for layout in ["v0.9", "", "bigsize", "fixed-le"] {
         let renamed = reseal(&text.replace("\"v0.4\"", &format!("{layout:?}")));
         assert!(matches!(check(&renamed), Err(ProofError::Layout { .. })), "{layout}");

@@ -11,7 +11,7 @@ use crate::copies::{Copy, IN_BOTH, IN_LOG, SMALL};
 #[derive(Debug, Default)]
 struct Outcomes {
     errors: usize,
-    told: usize,
+    reported: usize,
     harmless: usize,
 }
 
@@ -28,9 +28,9 @@ fn flip(copy: &Copy, file: &Path, places: impl Iterator<Item = usize>, flips: &[
             fs::write(file, &bad).unwrap();
             match copy.read() {
                 Err(_) => outcomes.errors += 1,
-                Ok((rows, told)) if !told.is_empty() => {
+                Ok((rows, reported)) if !reported.is_empty() => {
                     assert!(is_beginning(&rows, &good.0), "byte {place} of {}", file.display());
-                    outcomes.told += 1;
+                    outcomes.reported += 1;
                 }
                 Ok((rows, _)) => {
                     let flip = format!("byte {place} ^ {flip:02x} of {}", file.display());
@@ -76,7 +76,7 @@ fn bytes_all_over_a_table() {
     let length = fs::read(&file).unwrap().len();
     let near_end = length - 700..length;
     let outcomes = flip(&copy, &file, (5..length).step_by(401).chain(near_end), &[0x10]);
-    assert!(outcomes.errors > 10 * outcomes.harmless && outcomes.told == 0, "{outcomes:?}");
+    assert!(outcomes.errors > 10 * outcomes.harmless && outcomes.reported == 0, "{outcomes:?}");
 }
 
 #[test]
@@ -98,8 +98,8 @@ fn a_list_of_files_that_is_cut() {
     let bytes = fs::read(&file).unwrap();
     for cut in 0..bytes.len() {
         fs::write(&file, &bytes[..cut]).unwrap();
-        if let Ok((rows, told)) = copy.read()
-            && told.is_empty()
+        if let Ok((rows, reported)) = copy.read()
+            && reported.is_empty()
         {
             assert!(rows == good, "cut to {cut}: {} rows in silence", rows.len());
         }
@@ -112,5 +112,5 @@ fn every_byte_of_the_pointer_to_the_list() {
     let file = copy.path.join("CURRENT");
     let length = fs::read(&file).unwrap().len();
     let outcomes = flip(&copy, &file, 0..length, &[0x01, 0x80, 0xFF]);
-    assert_eq!((outcomes.harmless, outcomes.told), (0, 0), "{outcomes:?}");
+    assert_eq!((outcomes.harmless, outcomes.reported), (0, 0), "{outcomes:?}");
 }

@@ -132,17 +132,17 @@ fn a_log_that_a_checkpoint_may_lack_is_not_called_missing() {
     let copy = Copy::of("session-v0.5.0/peer-0/db_checkpoints/25");
     let rows = copy.read().unwrap().0;
     fs::remove_file(copy.file("", ".log")).unwrap();
-    let (again, told) = copy.read().unwrap();
-    assert_eq!((again, kinds(&told)), (rows, vec![OmissionKind::UnknownLog]));
+    let (again, reported) = copy.read().unwrap();
+    assert_eq!((again, kinds(&reported)), (rows, vec![OmissionKind::UnknownLog]));
     let mut store = ReadStore::open(&copy.path).unwrap();
     store.settle_log(OmissionKind::EmptyLog, "settled".to_owned());
     assert_eq!(kinds(store.omissions()), [OmissionKind::EmptyLog]);
     drop(store);
     for name in ["LOCK", "IDENTITY", "LOG", "LOG.old.1"] {
         fs::write(copy.path.join(name), b"").unwrap();
-        let told = copy.read().unwrap().1;
-        assert_eq!(kinds(&told), [OmissionKind::MissingLog]);
-        assert!(told[0].message.contains(&format!("and {name} show")), "{told:?}");
+        let reported = copy.read().unwrap().1;
+        assert_eq!(kinds(&reported), [OmissionKind::MissingLog]);
+        assert!(reported[0].message.contains(&format!("and {name} show")), "{reported:?}");
         fs::remove_file(copy.path.join(name)).unwrap();
     }
     // No row was ever in a table: a checkpoint would have put them there.
@@ -159,16 +159,16 @@ fn a_table_that_the_list_does_not_name_is_told() {
     let rows = copy.read().unwrap().0;
     let log = copy.file("", ".log");
     fs::copy(copy.file("", ".sst"), copy.path.join("000099.sst")).unwrap();
-    let told = |kind: OmissionKind| {
-        let (again, told) = copy.read().unwrap();
+    let reported = |kind: OmissionKind| {
+        let (again, reported) = copy.read().unwrap();
         assert_eq!(again, rows);
-        assert_eq!(kinds(&told), [kind]);
-        assert!(told[0].message.contains("does not name 000099.sst"), "{told:?}");
+        assert_eq!(kinds(&reported), [kind]);
+        assert!(reported[0].message.contains("does not name 000099.sst"), "{reported:?}");
     };
     // The log that is removed when a table is finished still exists.
-    told(OmissionKind::UnfinishedTables);
+    reported(OmissionKind::UnfinishedTables);
     fs::rename(&log, copy.path.join("000900.log")).unwrap();
-    told(OmissionKind::UnnamedTables);
+    reported(OmissionKind::UnnamedTables);
 }
 
 /// A server that is killed while it writes its first table leaves a log with every change since the first,
@@ -196,8 +196,8 @@ fn a_first_table_that_was_not_finished_loses_nothing() {
     store.checkpoint(&dir.path().join("checkpoint")).unwrap();
     drop(store);
     copy_files(&|name| name.ends_with(".sst"));
-    let (rows, told) = read(&killed).unwrap();
-    assert_eq!((rows.len(), kinds(&told)), (50, vec![OmissionKind::UnfinishedTables]), "{told:?}");
+    let (rows, reported) = read(&killed).unwrap();
+    assert_eq!((rows.len(), kinds(&reported)), (50, vec![OmissionKind::UnfinishedTables]), "{reported:?}");
     // A log that is newer than the table cannot have its rows.
     let log = fs::read_dir(&killed).unwrap().map(|entry| entry.unwrap().path());
     let log = log.into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
@@ -233,8 +233,8 @@ fn a_recovery_that_was_not_finished_loses_nothing() {
     copy_files(&path, &next, &|_| true);
     drop(LiveStore::open(&next).unwrap());
     copy_files(&next, &killed, &|name| name.ends_with(".sst"));
-    let (rows, told) = read(&killed).unwrap();
-    assert_eq!((rows.len(), kinds(&told)), (100, vec![OmissionKind::UnfinishedTables]), "{told:?}");
+    let (rows, reported) = read(&killed).unwrap();
+    assert_eq!((rows.len(), kinds(&reported)), (100, vec![OmissionKind::UnfinishedTables]), "{reported:?}");
     // A log that begins later has lost what the table may hold.
     let log = fs::read_dir(&killed).unwrap().map(|entry| entry.unwrap().path());
     let log = log.into_iter().find(|path| {
@@ -258,8 +258,8 @@ fn a_list_that_lost_its_last_record_is_told() {
     store.checkpoint(&dir.path().join("checkpoint")).unwrap();
     write(&store, 50);
     drop(store);
-    let (rows, told) = read(&path).unwrap();
-    assert_eq!((rows.len(), kinds(&told)), (100, vec![]));
+    let (rows, reported) = read(&path).unwrap();
+    assert_eq!((rows.len(), kinds(&reported)), (100, vec![]));
     let current = fs::read_to_string(path.join("CURRENT")).unwrap();
     let list = path.join(current.trim_end());
     let whole = fs::read(&list).unwrap();
@@ -269,8 +269,8 @@ fn a_list_that_lost_its_last_record_is_told() {
         fs::write(&list, &whole[..end]).unwrap();
         read(&path).unwrap()
     });
-    let (rows, told) = cuts.find(|(rows, _)| rows.len() < 100).unwrap();
-    assert_eq!((rows.len(), kinds(&told)), (50, vec![OmissionKind::UnnamedTables]), "{told:?}");
+    let (rows, reported) = cuts.find(|(rows, _)| rows.len() < 100).unwrap();
+    assert_eq!((rows.len(), kinds(&reported)), (50, vec![OmissionKind::UnnamedTables]), "{reported:?}");
 }
 
 #[test]
@@ -291,9 +291,9 @@ fn a_log_that_is_missing_between_two_others_is_told() {
     fs::write(name(number + 2), renumbered(&bytes, first + 2)).unwrap();
     assert_eq!(read(&path).unwrap().1, []);
     fs::remove_file(name(number + 1)).unwrap();
-    let told = read(&path).unwrap().1;
-    assert_eq!(kinds(&told), [OmissionKind::MissingLog]);
-    assert!(told[0].message.contains(&format!("changes {} to {}", first + 1, first + 1)), "{told:?}");
+    let reported = read(&path).unwrap().1;
+    assert_eq!(kinds(&reported), [OmissionKind::MissingLog]);
+    assert!(reported[0].message.contains(&format!("changes {} to {}", first + 1, first + 1)), "{reported:?}");
 }
 
 #[test]
@@ -302,9 +302,9 @@ fn a_torn_list_of_files_is_told() {
     let file = copy.file("MANIFEST-", "");
     let list = fs::read(&file).unwrap();
     fs::write(&file, [list.as_slice(), &[1, 2, 3]].concat()).unwrap();
-    let (_, told) = copy.read().unwrap();
-    assert_eq!(kinds(&told), [OmissionKind::TornFileList]);
-    assert!(told[0].message.contains(&format!("torn at byte {}", list.len())), "{told:?}");
+    let (_, reported) = copy.read().unwrap();
+    assert_eq!(kinds(&reported), [OmissionKind::TornFileList]);
+    assert!(reported[0].message.contains(&format!("torn at byte {}", list.len())), "{reported:?}");
 }
 
 /// RocksDB drops the end of the older log and reads the newer one: that is not a torn end, but a gap. A
@@ -318,14 +318,14 @@ fn a_torn_log_before_a_newer_one_is_a_missing_one() {
     fs::write(&newer, b"").unwrap();
     assert_eq!(copy.read().unwrap().1, []);
     fs::write(&file, &log[..log.len() - 3]).unwrap();
-    let told = copy.read().unwrap().1;
-    assert_eq!(kinds(&told), [OmissionKind::TornLogTail]);
+    let reported = copy.read().unwrap().1;
+    assert_eq!(kinds(&reported), [OmissionKind::TornLogTail]);
     let torn = file.file_name().unwrap().to_str().unwrap();
-    assert!(told[0].message.contains(&format!("the end of {torn} is torn")), "{told:?}");
+    assert!(reported[0].message.contains(&format!("the end of {torn} is torn")), "{reported:?}");
     fs::write(&newer, log_with_change(1 << 40)).unwrap();
-    let told = copy.read().unwrap().1;
-    assert_eq!(told[0].kind, OmissionKind::MissingLog);
-    assert!(told[0].message.contains("and a newer write-ahead log follows it"), "{told:?}");
+    let reported = copy.read().unwrap().1;
+    assert_eq!(reported[0].kind, OmissionKind::MissingLog);
+    assert!(reported[0].message.contains("and a newer write-ahead log follows it"), "{reported:?}");
     fs::write(&file, &log).unwrap();
     fs::write(&newer, [1, 2, 3]).unwrap();
     assert_eq!(kinds(&copy.read().unwrap().1), [OmissionKind::TornLogTail]);

@@ -35,8 +35,8 @@ fn every_job_on_archives_works_on_objects() {
     let store = Store::new();
     let (url, local) = ("s3://archives/night/0.fmar", store.path("0.fmar"));
     checkpoint!("export", peer(0), "--to", local, "--config", peer(0)).exits(0);
-    let told = at!(store, "export", peer(0), "--to", url, "--config", peer(0), "--json").exits(0);
-    assert_eq!(told.verdict()["verdict"], "exported");
+    let reported = at!(store, "export", peer(0), "--to", url, "--config", peer(0), "--json").exits(0);
+    assert_eq!(reported.verdict()["verdict"], "exported");
     assert!(fs::read(store.object("night/0.fmar")).unwrap() == fs::read(&local).unwrap());
     assert_eq!(store.files(), ["archives/night/0.fmar"]);
     let again = at!(store, "export", peer(0), "--to", url, "--config", peer(0), "--json").exits(0);

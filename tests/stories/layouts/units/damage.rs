@@ -4,7 +4,7 @@ use fm_codec::Dialect;
 use fm_forge::unit_rows;
 use fm_history::{Code, Finding};
 use fm_units::{
-    ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, BackupError, Dag, Expected, FORMS, MAX_ROWS, UnitForm,
+    ALEPH_0_20_ITEMS, ALEPH_0_30, ALEPH_0_36, Dag, Expected, FORMS, MAX_ROWS, UnitBackupError, UnitForm,
     UnitTable, read_in_form,
 };
 use proptest::prelude::*;
@@ -144,12 +144,12 @@ fn units_that_no_library_makes() {
 #[test]
 fn rows_that_are_no_backup() {
     let join = |rows: &[(&[u8], &[u8])]| LATER.join(rows.iter().copied());
-    assert!(matches!(join(&[(&[5, 0, 0], &[0])]), Err(BackupError::Key { .. })));
-    assert!(matches!(join(&[(&[6, 0], &[0])]), Err(BackupError::Key { .. })));
-    assert!(matches!(join(&[(&[5, 1], &[0]), (&[5, 0], &[0])]), Err(BackupError::Unordered { .. })));
+    assert!(matches!(join(&[(&[5, 0, 0], &[0])]), Err(UnitBackupError::Key { .. })));
+    assert!(matches!(join(&[(&[6, 0], &[0])]), Err(UnitBackupError::Key { .. })));
+    assert!(matches!(join(&[(&[5, 1], &[0]), (&[5, 0], &[0])]), Err(UnitBackupError::Unordered { .. })));
     let many = unit_rows(LATER, 0, &vec![Vec::new(); MAX_ROWS + 1]);
     let many = LATER.join(many.iter().map(|(key, value)| (key.as_slice(), value.as_slice())));
-    assert_eq!(many, Err(BackupError::TooLarge));
+    assert_eq!(many, Err(UnitBackupError::TooLarge));
     assert_eq!(join(&[]).unwrap(), []);
     let empty = join(&[(&[5, 0], &[0]), (&[5, 1], &[9])]).unwrap();
     let expected = Expected { session: 0, guardians: None };

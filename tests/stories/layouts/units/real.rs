@@ -70,14 +70,14 @@ fn number(value: &Value) -> usize {
 fn compare_stream(backup: &Backup, truth: &Value) {
     assert_eq!(backup.stream.len(), number(&truth["buffer_len"]));
     assert_eq!(backup.digest().to_string(), text(&truth["buffer_sha256"]));
-    let told = truth["rows"].as_array().unwrap();
-    assert_eq!(backup.rows.len(), told.len());
-    for (row, told) in backup.rows.iter().zip(told) {
-        assert_eq!(hex::encode(&row.key), text(&told["key_hex"]));
-        assert_eq!(row.number, told["index"].as_u64().unwrap());
-        assert_eq!(row.value_bytes, number(&told["stored_value_len"]));
-        assert_eq!(row.range.len(), number(&told["length"]));
-        assert_eq!(sha256(&[&backup.stream[row.range.clone()]]).to_string(), text(&told["sha256"]));
+    let reported = truth["rows"].as_array().unwrap();
+    assert_eq!(backup.rows.len(), reported.len());
+    for (row, reported) in backup.rows.iter().zip(reported) {
+        assert_eq!(hex::encode(&row.key), text(&reported["key_hex"]));
+        assert_eq!(row.number, reported["index"].as_u64().unwrap());
+        assert_eq!(row.value_bytes, number(&reported["stored_value_len"]));
+        assert_eq!(row.range.len(), number(&reported["length"]));
+        assert_eq!(sha256(&[&backup.stream[row.range.clone()]]).to_string(), text(&reported["sha256"]));
     }
     assert!(backup.gaps().is_empty());
 }
@@ -85,29 +85,29 @@ fn compare_stream(backup: &Backup, truth: &Value) {
 /// Compares what every truth.json says of the units.
 fn compare_units(dag: &Dag<'_>, truth: &Value) {
     assert_eq!(dag.nodes.len(), number(&truth["decoded_units"]));
-    let told = truth["units"].as_array().unwrap();
-    assert_eq!(dag.nodes.len(), told.len());
-    for (node, told) in dag.nodes.iter().zip(told) {
+    let reported = truth["units"].as_array().unwrap();
+    assert_eq!(dag.nodes.len(), reported.len());
+    for (node, reported) in dag.nodes.iter().zip(reported) {
         let fields = &node.unit.fields;
-        assert_eq!(u64::from(fields.round), told["round"].as_u64().unwrap());
-        assert_eq!(fields.creator, told["creator"].as_u64().unwrap());
-        assert_eq!(fields.session, told["session_id"].as_u64().unwrap());
+        assert_eq!(u64::from(fields.round), reported["round"].as_u64().unwrap());
+        assert_eq!(fields.creator, reported["creator"].as_u64().unwrap());
+        assert_eq!(fields.session, reported["session_id"].as_u64().unwrap());
         let tag = usize::from(dag.form.framing == Framing::Tagged);
-        assert_eq!(node.unit.bytes.len() + tag, number(&told["encoded_len"]));
+        assert_eq!(node.unit.bytes.len() + tag, number(&reported["encoded_len"]));
         let parents: Vec<Value> = fields.parents.members().map(Value::from).collect();
-        assert_eq!(Value::from(parents), told["parents"]);
-        assert_eq!(node.hash.to_string(), text(&told["unit_hash"]));
-        assert_eq!(node.signed, told["unit_signature_valid"].as_bool());
-        assert_eq!(node.batch_signed, told["data"]["signature_valid"].as_bool());
+        assert_eq!(Value::from(parents), reported["parents"]);
+        assert_eq!(node.hash.to_string(), text(&reported["unit_hash"]));
+        assert_eq!(node.signed, reported["unit_signature_valid"].as_bool());
+        assert_eq!(node.batch_signed, reported["data"]["signature_valid"].as_bool());
         match fields.data {
             Some(UnitData::Items { count, by, .. }) => {
-                assert_eq!(count, number(&told["data"]["batch_items"]));
-                assert_eq!(by.author, told["data"]["node"].as_u64().unwrap());
-                assert_eq!(hex::encode(by.signature), text(&told["data"]["signature"]));
+                assert_eq!(count, number(&reported["data"]["batch_items"]));
+                assert_eq!(by.author, reported["data"]["node"].as_u64().unwrap());
+                assert_eq!(hex::encode(by.signature), text(&reported["data"]["signature"]));
             }
             Some(UnitData::Bytes { bytes, .. }) => {
-                assert_eq!(bytes.len(), number(&told["data"]["batch_bytes"]));
-                assert_eq!(sha256(&[bytes]).to_string(), text(&told["data"]["batch_bytes_sha256"]));
+                assert_eq!(bytes.len(), number(&reported["data"]["batch_bytes"]));
+                assert_eq!(sha256(&[bytes]).to_string(), text(&reported["data"]["batch_bytes_sha256"]));
             }
             other => panic!("no real backup has {other:?}"),
         }
@@ -133,22 +133,22 @@ fn one_guardians_own_units() {
                 continue;
             }
             seen += 1;
-            let told = &truth["peers"][peer]["units"][0];
+            let reported = &truth["peers"][peer]["units"][0];
             let backup = backup(&database, table);
-            assert_eq!(backup.session, told["session"].as_u64());
-            compare_stream(&backup, told);
+            assert_eq!(backup.session, reported["session"].as_u64());
+            compare_stream(&backup, reported);
             let session = backup.session.unwrap();
             only_form(&backup, session, &ALEPH_0_20_ITEMS);
             let read = read_in_form(&backup, expected(session), &[&ALEPH_0_20_ITEMS]).unwrap();
             let dag = Dag::new(&[read], Some(&keys), Dialect::A2).unwrap();
             assert_eq!(dag.findings, [], "{database}");
-            compare_units(&dag, told);
+            compare_units(&dag, reported);
             let shape = dag.shape(ItemEncoding::Older);
-            assert_eq!(shape.batches, number(&told["batches"]));
-            assert_eq!(shape.items, number(&told["batch_items"]));
-            assert_eq!(shape.batches - shape.empty_batches, number(&told["non_empty_batches"]));
-            assert_eq!(shape.header_signatures, number(&told["block_signatures"]));
-            assert_eq!(shape.without_data, number(&told["units_without_data"]));
+            assert_eq!(shape.batches, number(&reported["batches"]));
+            assert_eq!(shape.items, number(&reported["batch_items"]));
+            assert_eq!(shape.batches - shape.empty_batches, number(&reported["non_empty_batches"]));
+            assert_eq!(shape.header_signatures, number(&reported["block_signatures"]));
+            assert_eq!(shape.without_data, number(&reported["units_without_data"]));
             let creators: Vec<u64> = shape.creators.iter().map(|creator| creator.creator).collect();
             assert_eq!(creators, [peer as u64]);
             assert_eq!(dag.proposals(ItemEncoding::Older).count(), shape.items);
@@ -163,20 +163,20 @@ fn everybodys_units_in_v0_2_0_rc1() {
     let (folder, keys) = ("session-v0.2.0-rc1", keys("session-v0.2.0-rc1"));
     let truth = truth(folder);
     for peer in [0, 1, 3] {
-        let told = &truth["peers"][peer]["units"];
+        let reported = &truth["peers"][peer]["units"];
         let backup = backup(&format!("{folder}/peer-{peer}/database"), LATER);
-        compare_stream(&backup, told);
-        let session = told["session"].as_u64().unwrap();
+        compare_stream(&backup, reported);
+        let session = reported["session"].as_u64().unwrap();
         only_form(&backup, session, &ALEPH_0_30);
         let read = read_in_form(&backup, expected(session), &FORMS).unwrap();
         let dag = Dag::new(&[read], Some(&keys), Dialect::MODERN).unwrap();
         assert_eq!(dag.findings, []);
-        compare_units(&dag, told);
+        compare_units(&dag, reported);
         let shape = dag.shape(ItemEncoding::Modern);
-        assert_eq!(shape.batches, number(&told["batches"]));
-        assert_eq!(shape.batches - shape.empty_batches, number(&told["non_empty_batches"]));
-        assert_eq!(shape.alerts, number(&told["alerts"]));
-        assert_eq!(shape.without_data, number(&told["units_without_data"]));
+        assert_eq!(shape.batches, number(&reported["batches"]));
+        assert_eq!(shape.batches - shape.empty_batches, number(&reported["non_empty_batches"]));
+        assert_eq!(shape.alerts, number(&reported["alerts"]));
+        assert_eq!(shape.without_data, number(&reported["units_without_data"]));
         assert!(shape.closed && shape.forks == 0 && shape.undecodable_batches == 0);
         assert_eq!(shape.signatures_valid, shape.units);
         assert!(dag.undecodable_batches(ItemEncoding::Modern).is_empty());
@@ -206,12 +206,12 @@ fn everybodys_units_in_v0_5_0() {
     let truth = truth(folder);
     for peer in 0..4 {
         let database = format!("{folder}/peer-{peer}/database");
-        let told = &truth["peers"][format!("peer-{peer}")]["database"];
+        let reported = &truth["peers"][format!("peer-{peer}")]["database"];
         let backup = backup(&database, LATER);
-        assert_eq!(backup.rows.len(), number(&told["aleph_units"]["rows"]));
+        assert_eq!(backup.rows.len(), number(&reported["aleph_units"]["rows"]));
         let values: usize = backup.rows.iter().map(|row| row.value_bytes).sum();
-        assert_eq!(values, number(&told["aleph_units"]["value_bytes"]));
-        let session = told["sessions"].as_u64().unwrap();
+        assert_eq!(values, number(&reported["aleph_units"]["value_bytes"]));
+        let session = reported["sessions"].as_u64().unwrap();
         only_form(&backup, session, &ALEPH_0_36);
         let read = read_in_form(&backup, expected(session), &FORMS).unwrap();
         let dag = Dag::new(&[read], Some(&keys), Dialect::MODERN).unwrap();
@@ -220,7 +220,7 @@ fn everybodys_units_in_v0_5_0() {
         assert!(dag.nodes.iter().all(|node| node.signed == Some(true)) && dag.is_closed());
         let shape = dag.shape(ItemEncoding::Modern);
         assert!(shape.without_data > 0 && shape.empty_batches == 0, "v0.4 and later send no empty batch");
-        assert_eq!(compare_items(&dag, &database), number(&told["rows_by_prefix"]["01"]["rows"]));
+        assert_eq!(compare_items(&dag, &database), number(&reported["rows_by_prefix"]["01"]["rows"]));
     }
 }
 

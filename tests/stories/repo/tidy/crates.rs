@@ -140,14 +140,14 @@ fn the_map_says_what_every_crate_uses() {
         let beginning = format!("| `crates/{name}` | ");
         let row = text.lines().find(|line| line.starts_with(&beginning));
         let row = row.unwrap_or_else(|| panic!("{name} is not on the map"));
-        let told = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let reported = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
         let used = package["dependencies"].as_array().unwrap().iter();
         let used: BTreeSet<&str> = used
             .filter(|used| used["kind"] != "dev")
             .filter_map(|used| used["name"].as_str().unwrap().strip_prefix("fm-"))
             .collect();
         let listed = used.iter().copied().collect::<Vec<_>>().join(", ");
-        assert_eq!(told, if listed.is_empty() { "–" } else { &listed }, "{name}");
+        assert_eq!(reported, if listed.is_empty() { "–" } else { &listed }, "{name}");
         crates += 1;
     }
     let rows = text.lines().filter(|line| line.starts_with("| `crates/")).count();

@@ -100,7 +100,7 @@ const MISLEADING: &[&str] = &[
     "strangers",
     "tells",
     "today's",
-    "told",
+    "reported",
     "what it is worth",
     "who wants to",
     "whoever",
@@ -188,7 +188,7 @@ fn has_two_sentences(line: &str) -> bool {
 
 #[test]
 fn documents_are_plain_english() {
-    assert!(has_phrase("what is behind it", "behind") && !has_phrase("untold", "told"));
+    assert!(has_phrase("what is behind it", "behind") && !has_phrase("untold", "reported"));
     for (name, text) in plain_documents() {
         for (number, line) in lines_of_text(&text) {
             let mut line = line.to_lowercase().replace('’', "'");

@@ -34,8 +34,8 @@ fn what_the_evidence_shows() {
     assert_eq!(difference(&checked), difference(&run));
     let verdict = checked.verdict();
     assert_eq!((&verdict["verdict"], &verdict["class"]), (&json!("proven"), &json!("equivocation")));
-    let told = verdict["proven"].to_string();
-    assert!(told.contains("signed two different headers for session 6: equivocation"), "{told}");
+    let reported = verdict["proven"].to_string();
+    assert!(reported.contains("signed two different headers for session 6: equivocation"), "{reported}");
     let people = verify!("check-evidence", file, keys[0], keys[1]).exits(0).stdout;
     assert!(people.contains("verdict    PROVEN: equivocation"), "{people}");
     assert_eq!(check(&file, &[]).exits(4).verdict()["verdict"], "unpinned");
@@ -102,15 +102,15 @@ fn evidence_of_what_never_happened() {
     assert!(reason.contains("its number is 51"), "{reason}");
     // Whatever the file claims: the class, the hash, or that a side cannot be read.
     let text = fs::read_to_string(fixture("hostile/evidence-false-equivocation.json")).expect("the file");
-    for (told, lie) in [
+    for (reported, lie) in [
         ("\"class\": \"equivocation\"", "\"class\": \"different-content\""),
         ("\"index\": 50", "\"index\": 51"),
         ("\"index\": 50", "\"index\": 52"),
         ("\"index\": 50", "\"index\": 18446744073709551615"),
         ("\"change\": \"different-content\"", "\"change\": \"undecodable\""),
     ] {
-        assert!(text.contains(told), "{told}");
-        fs::write(&file, resealed(&text.replace(told, lie))).expect("a file");
+        assert!(text.contains(reported), "{reported}");
+        fs::write(&file, resealed(&text.replace(reported, lie))).expect("a file");
         refused(&file);
     }
     // True evidence of one epoch is not evidence of another.

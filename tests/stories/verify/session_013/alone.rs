@@ -133,9 +133,9 @@ fn people(words: &[&str], path: &Path, config: &Path) -> String {
 fn a_session_without_units_is_in_progress() {
     let path = guardian("session-v0.13.0-single", "peer-0");
     for words in [&["units"][..], &["units", "--replay"]] {
-        let told = people(words, &path, &path);
-        assert!(told.contains("session    3 (in progress): 83 accepted items and no unit"), "{told}");
-        assert!(!told.contains("no session is in progress"), "{told}");
+        let reported = people(words, &path, &path);
+        assert!(reported.contains("session    3 (in progress): 83 accepted items and no unit"), "{reported}");
+        assert!(!reported.contains("no session is in progress"), "{reported}");
     }
     let lines = run("fm-migrate", &["units", "--json"], &path, Some(&path)).exits(0).json();
     let open = line(&lines, "open");
@@ -159,8 +159,11 @@ fn a_session_without_units_is_in_progress() {
 #[test]
 fn the_open_session_is_shown_and_not_proven() {
     let path = guardian("session-v0.13.0-single", "peer-0");
-    let told = verify!("show", path, "--session", "3").exits(0).stdout;
-    assert!(told.contains("in progress: 83 accepted items") && told.contains("signed by  nobody"), "{told}");
+    let reported = verify!("show", path, "--session", "3").exits(0).stdout;
+    assert!(
+        reported.contains("in progress: 83 accepted items") && reported.contains("signed by  nobody"),
+        "{reported}"
+    );
     let one = object(&verify!("show", path, "--session", "3", "--item", "5", "--json").exits(0));
     assert_eq!(
         (&one["items"], one["list"].as_array().map(Vec::len), &one["list"][0]["item"]),

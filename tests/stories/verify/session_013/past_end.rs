@@ -37,17 +37,17 @@ fn rounds_past_the_end_are_counted_apart() {
     let first_late = ordered.iter().position(|item| item["past_end"] == true).expect("an item");
     assert!(ordered[..first_late].iter().all(|item| number(&item["round"]) < ROUNDS));
     assert_eq!(number(&ordered[first_late]["round"]), ROUNDS);
-    let told = run("fm-migrate", &["units", "--replay"], &path, Some(&path)).exits(0).stdout;
+    let reported = run("fm-migrate", &["units", "--replay"], &path, Some(&path)).exits(0).stdout;
     assert!(
-        told.contains("are past the end of the session at round 200 and do not count"),
+        reported.contains("are past the end of the session at round 200 and do not count"),
         "{}",
-        &told[told.len() - 400..]
+        &reported[reported.len() - 400..]
     );
     // The audit says the same.
     let verdict = verify!(path, "--config", path, "--json").exits(0).verdict();
     assert_eq!(&verdict["past_end"], past_end);
-    let told = verify!(path, "--config", path).exits(0).stdout;
-    assert!(told.contains("past the end of the session at round 200"), "{told}");
+    let reported = verify!(path, "--config", path).exits(0).stdout;
+    assert!(reported.contains("past the end of the session at round 200"), "{reported}");
     // So does the plan of a restore.
     let home = tempfile::tempdir().expect("a directory");
     let copy = home.path().join("guardian");

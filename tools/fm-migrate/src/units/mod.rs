@@ -13,8 +13,8 @@ use std::path::Path;
 use fm_audit::{Control, Silent, Source, open_source};
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, check_target, interrupt_flag};
 use fm_crypto::SessionKeys;
-use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
+use fm_eras::{Era, Layout};
 use fm_history::{Code, Finding, Severity};
 use fm_migration::StoredUnits;
 use fm_units::{Dag, Expected, ItemEncoding, Records, UnitForm, read_in_form};
@@ -181,7 +181,7 @@ fn graph<'a>(
     let mut dag = join(keys.as_ref())?;
     // The layouts of the crate with and without a tag have the same bytes; only signatures distinguish them.
     let unsigned = |dag: &Dag<'_>| dag.findings.iter().any(|finding| finding.code == Code::WrongKeys);
-    if stored.layout.era == "B" && unsigned(&dag) {
+    if stored.layout.era == Era::B && unsigned(&dag) {
         let untagged = keys.as_ref().map(SessionKeys::without_tag);
         let other = join(untagged.as_ref())?;
         if !unsigned(&other) {

@@ -92,8 +92,8 @@ fn metadata(session: &Session<'_>, replayed: &Replayed<'_>, stored: &StoredUnits
         ("unit_form", session.dag.form.name.to_owned()),
         ("unit_signatures", signatures.to_owned()),
         ("ordered_by", replayed.order.library.to_owned()),
-        ("era", stored.layout.era.to_owned()),
-        ("dialect", stored.layout.name.to_owned()),
+        ("era", stored.layout.era.to_string()),
+        ("layout", stored.layout.name.to_owned()),
         ("tool", concat!("fm-migrate ", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
     entries.into_iter().collect()

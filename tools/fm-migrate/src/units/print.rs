@@ -32,7 +32,7 @@ struct SessionLine<'a> {
 struct DatabaseLine {
     path: String,
     era: &'static str,
-    dialect: &'static str,
+    layout: &'static str,
     rows: usize,
     stream_bytes: usize,
     stream_sha256: String,
@@ -81,8 +81,8 @@ fn databases(session: &Session<'_>, all: &[StoredUnits]) -> Vec<DatabaseLine> {
         let backup = stored.backups.iter().find(|(number, _)| *number == session.dag.session);
         DatabaseLine {
             path: stored.path.display().to_string(),
-            era: stored.layout.era,
-            dialect: stored.layout.name,
+            era: stored.layout.era.as_str(),
+            layout: stored.layout.name,
             rows: backup.map_or(0, |(_, backup)| backup.rows.len()),
             stream_bytes: backup.map_or(0, |(_, backup)| backup.stream.len()),
             stream_sha256: backup.map_or(String::new(), |(_, backup)| backup.digest().to_string()),
@@ -122,7 +122,7 @@ pub(super) fn session(
         let (rows, bytes) = (group_digits(line.rows as u64), group_digits(line.stream_bytes as u64));
         output.line(&format!(
             "database   {} (era {}, {}): {rows} rows, {bytes} bytes",
-            line.path, line.era, line.dialect
+            line.path, line.era, line.layout
         ))?;
     }
     for line in shape_lines(&shape, dag.guardians) {

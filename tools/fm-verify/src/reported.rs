@@ -3,14 +3,14 @@
 use fm_history::{Cause, Code, Finding, Severity, Tally};
 
 /// Counts findings and passes them on.
-pub(crate) struct Told<'w> {
+pub(crate) struct Reported<'w> {
     sink: &'w mut dyn FnMut(&Finding),
     pub(crate) tally: Tally,
     /// The lost files of the database that held rows.
     lost: Option<Cause>,
 }
 
-impl<'w> Told<'w> {
+impl<'w> Reported<'w> {
     pub(crate) fn new(sink: &'w mut dyn FnMut(&Finding)) -> Self {
         Self { sink, tally: Tally::default(), lost: None }
     }
