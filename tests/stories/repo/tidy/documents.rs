@@ -201,6 +201,50 @@ fn documents_are_plain_english() {
     }
 }
 
+/// What a reader of the code or a user reads of a source file: comments, and text in quotes without its values.
+fn lines_of_code(source: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(source.lines()) {
+        let line = line.trim_start();
+        let read = if line.starts_with("//") {
+            as_read(line)
+        } else {
+            line.split('"').skip(1).step_by(2).map(without_values).collect::<Vec<_>>().join(" ")
+        };
+        lines.push((number, read));
+    }
+    lines
+}
+
+/// A text as a user sees it: names between braces are values.
+fn without_values(text: &str) -> String {
+    let mut pieces = text.split('{');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |shown, piece| shown + piece.split_once('}').map_or(piece, |(_, rest)| rest))
+}
+
+/// Comments, help texts and messages are read like documents.
+#[test]
+fn code_is_commented_in_plain_english() {
+    let root = root();
+    let (mut checked, mut misleading) = (0, Vec::new());
+    for folder in ["crates", "tools", "tests"] {
+        for path in files(&root.join(folder), &[".rs"]) {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            if name.ends_with("tidy/documents.rs") {
+                continue;
+            }
+            for (number, line) in lines_of_code(&fs::read_to_string(&path).unwrap()) {
+                checked += 1;
+                let phrases = MISLEADING.iter().filter(|phrase| has_phrase(&line, phrase));
+                misleading.extend(phrases.map(|phrase| format!("{name}:{number}: {phrase:?} in {line}")));
+            }
+        }
+    }
+    assert!(checked > 50_000, "only {checked} lines found");
+    assert!(misleading.is_empty(), "misleading phrases:\n{}", misleading.join("\n"));
+}
+
 #[test]
 fn one_sentence_a_line() {
     for line in ["It ends. It begins.", "- **So.** `It` is.", "1. It ends ([why](a.md)). It begins."] {
