@@ -100,7 +100,7 @@ const MISLEADING: &[&str] = &[
     "strangers",
     "tells",
     "today's",
-    "reported",
+    "told",
     "what it is worth",
     "who wants to",
     "whoever",
@@ -186,16 +186,21 @@ fn has_two_sentences(line: &str) -> bool {
         })
 }
 
+/// Returns the first phrase of a line that misleads, if there is one.
+fn misleading(line: &str) -> Option<&'static str> {
+    let mut line = line.to_lowercase().replace('’', "'");
+    for right_use in RIGHT_USES {
+        line = line.replace(right_use, "");
+    }
+    MISLEADING.iter().find(|phrase| has_phrase(&line, phrase)).copied()
+}
+
 #[test]
 fn documents_are_plain_english() {
-    assert!(has_phrase("what is behind it", "behind") && !has_phrase("untold", "reported"));
+    assert!(has_phrase("what is behind it", "behind") && !has_phrase("untold", "told"));
     for (name, text) in plain_documents() {
         for (number, line) in lines_of_text(&text) {
-            let mut line = line.to_lowercase().replace('’', "'");
-            for right_use in RIGHT_USES {
-                line = line.replace(right_use, "");
-            }
-            let found = MISLEADING.iter().find(|phrase| has_phrase(&line, phrase));
+            let found = misleading(&line);
             assert!(found.is_none(), "{name}:{number} has the phrase {found:?}: {line}");
         }
     }
@@ -209,7 +214,9 @@ fn lines_of_code(source: &str) -> Vec<(usize, String)> {
         let read = if line.starts_with("//") {
             as_read(line)
         } else {
-            line.split('"').skip(1).step_by(2).map(without_values).collect::<Vec<_>>().join(" ")
+            // One word is a name: a field or a word of a format.
+            let texts = line.split('"').skip(1).step_by(2).filter(|text| text.trim().contains(' '));
+            texts.map(without_values).collect::<Vec<_>>().join(" ")
         };
         lines.push((number, read));
     }
@@ -227,7 +234,7 @@ fn without_values(text: &str) -> String {
 #[test]
 fn code_is_commented_in_plain_english() {
     let root = root();
-    let (mut checked, mut misleading) = (0, Vec::new());
+    let (mut checked, mut found) = (0, Vec::new());
     for folder in ["crates", "tools", "tests"] {
         for path in files(&root.join(folder), &[".rs"]) {
             let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
@@ -236,13 +243,13 @@ fn code_is_commented_in_plain_english() {
             }
             for (number, line) in lines_of_code(&fs::read_to_string(&path).unwrap()) {
                 checked += 1;
-                let phrases = MISLEADING.iter().filter(|phrase| has_phrase(&line, phrase));
-                misleading.extend(phrases.map(|phrase| format!("{name}:{number}: {phrase:?} in {line}")));
+                found
+                    .extend(misleading(&line).map(|phrase| format!("{name}:{number}: {phrase:?} in {line}")));
             }
         }
     }
     assert!(checked > 50_000, "only {checked} lines found");
-    assert!(misleading.is_empty(), "misleading phrases:\n{}", misleading.join("\n"));
+    assert!(found.is_empty(), "misleading phrases:\n{}", found.join("\n"));
 }
 
 #[test]
