@@ -39,7 +39,7 @@ pub use dbtx::{DbTransaction, Savepoint};
 pub use engine::{Engine, EngineProgress, Federation, Orderers, Rules, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
-pub use guard::{Guard, GuardError};
+pub use guard::Guard;
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
 pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError};
 pub use proof::{ProvenRecord, prove_record};

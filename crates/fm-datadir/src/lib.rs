@@ -5,15 +5,18 @@
 
 mod checkpoint;
 mod checkpoint_name;
+mod guard;
 mod moved;
 mod names;
 mod signed;
+mod small;
 
 pub use checkpoint::{CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint};
 pub use checkpoint_name::{
     CHECKPOINTS_NAME, is_entry_name, is_left_by_node, is_moment, is_removing, is_unfinished,
     new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, unfinished_of, utc,
 };
+pub use guard::{GuardError, GuardFile, Guarded};
 pub use moved::{MOVED_NAME, Moved, MovedAway, MovedStep, check_not_moved};
 pub use names::{
     CLIENT, CONSENSUS, DATABASE_NAME, ENCRYPTED, ENCRYPTED_NEW, ENCRYPTED_OLD, GUARD_NAME, INVITE_CODE,
@@ -21,3 +24,4 @@ pub use names::{
     broken_name, failure_name, incoming_name, is_kept_database, is_known_entry, undone_name,
 };
 pub use signed::{Held, SIGNED_NAME, SignedError, SignedSession, Standing, database_name};
+pub use small::{FormatError, check_format, read_small};

@@ -6,19 +6,17 @@
 //!
 //! Invariant: a marker that cannot be read still counts as a marker.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use fm_store::open_regular;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::small::{FormatError, check_format, read_small};
 
 /// The name of the file in the data directory.
 pub const MOVED_NAME: &str = "moved.json";
 const FORMAT: &str = "fm-moved";
 const VERSION: u64 = 1;
-/// The largest file that is read.
-const MOST_BYTES: u64 = 1 << 20;
 
 /// How far a move has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -112,20 +110,13 @@ impl Moved {
     /// If something exists at its path that cannot be read as a marker; returns the reason in words.
     pub fn read(data_dir: &Path) -> Result<Option<Self>, String> {
         let path = data_dir.join(MOVED_NAME);
-        match std::fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            found => found.map_err(|error| error.to_string())?,
-        };
-        let mut text = String::new();
-        let read = open_regular(&path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
-        read.map_err(|error| error.to_string())?;
-        let head: Head = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        match (head.format.as_str(), head.version) {
-            (FORMAT, VERSION) => serde_json::from_str(&text).map(Some).map_err(|error| error.to_string()),
-            (FORMAT, version) => {
+        let Some(text) = read_small(&path).map_err(|error| error.to_string())? else { return Ok(None) };
+        match check_format(&text, FORMAT, VERSION) {
+            Ok(()) => serde_json::from_str(&text).map(Some).map_err(|error| error.to_string()),
+            Err(FormatError::Other(what)) => Err(what),
+            Err(FormatError::Newer(version)) => {
                 Err(format!("it is of version {version} of its format, this program reads {VERSION}"))
             }
-            (format, _) => Err(format!("its format is {format:?}")),
         }
     }
 
@@ -146,13 +137,6 @@ pub fn check_not_moved(data_dir: &Path) -> Result<(), MovedAway> {
         Err(error) => format!("{MOVED_NAME} is there and cannot be read: {error}"),
     };
     Err(MovedAway { path: data_dir.to_owned(), what })
-}
-
-/// The fields that every version of the file has.
-#[derive(Deserialize)]
-struct Head {
-    format: String,
-    version: u64,
 }
 
 #[cfg(test)]

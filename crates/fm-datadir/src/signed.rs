@@ -18,14 +18,16 @@ use fm_store::{StoreError, replace_file};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::small::{FormatError, check_format, read_small};
+
 /// The name of the file in the data directory.
 pub const SIGNED_NAME: &str = "signed-session.json";
 const FORMAT: &str = "fm-signed-session";
 const VERSION: u64 = 1;
-/// The largest file that is read.
-const MOST_BYTES: u64 = 1 << 16;
 /// The name of the file in which RocksDB keeps a database's id; a checkpoint has no such file.
 const IDENTITY: &str = "IDENTITY";
+/// The most bytes of it that are read.
+const MOST_IDENTITY: u64 = 1 << 16;
 
 /// The contents of the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +107,7 @@ impl SignedSession {
         peer: Option<PeerId>,
     ) -> Result<Option<Self>, SignedError> {
         let path = data_dir.join(SIGNED_NAME);
-        let Some(text) = read_small(&path)? else { return Ok(None) };
+        let Some(text) = read_text(&path)? else { return Ok(None) };
         let record = parse(&text, &path)?;
         let same = record.federation == federation(keys);
         if !same || peer.is_some_and(|peer| peer != record.peer) {
@@ -129,40 +131,25 @@ fn federation(keys: &SessionKeys) -> String {
 }
 
 fn parse(text: &str, path: &Path) -> Result<SignedSession, SignedError> {
-    #[derive(Deserialize)]
-    struct Head {
-        format: String,
-        version: u64,
-    }
     let not_one = |what: String| SignedError::NotOne { path: path.to_owned(), what };
-    let head: Head = serde_json::from_str(text).map_err(|error| not_one(error.to_string()))?;
-    match (head.format.as_str(), head.version) {
-        (FORMAT, VERSION) => serde_json::from_str(text).map_err(|error| not_one(error.to_string())),
-        (FORMAT, version) if version > VERSION => {
-            Err(SignedError::Version { path: path.to_owned(), version })
-        }
-        (FORMAT, version) => Err(not_one(format!("there is no version {version} of its format"))),
-        (format, _) => Err(not_one(format!("its format is {format:?}"))),
-    }
+    check_format(text, FORMAT, VERSION).map_err(|error| match error {
+        FormatError::Other(what) => not_one(what),
+        FormatError::Newer(version) => SignedError::Version { path: path.to_owned(), version },
+    })?;
+    serde_json::from_str(text).map_err(|error| not_one(error.to_string()))
 }
 
-fn read_small(path: &Path) -> Result<Option<String>, SignedError> {
-    let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_string(&mut text));
-    match read {
-        Ok(_) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == ErrorKind::InvalidData => {
-            Err(SignedError::NotOne { path: path.to_owned(), what: "it is not text".to_owned() })
-        }
-        Err(source) => Err(StoreError::Io { path: path.to_owned(), source }.into()),
-    }
+fn read_text(path: &Path) -> Result<Option<String>, SignedError> {
+    read_small(path).map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => SignedError::NotOne { path: path.to_owned(), what: error.to_string() },
+        _ => StoreError::io(path, error).into(),
+    })
 }
 
 /// Returns RocksDB's id of a database; `None` if it was never opened for writing, like a checkpoint.
 pub fn database_name(database: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(database.join(IDENTITY)).ok()?.take(MOST_BYTES).read_to_string(&mut text).ok()?;
+    File::open(database.join(IDENTITY)).ok()?.take(MOST_IDENTITY).read_to_string(&mut text).ok()?;
     Some(text.trim().to_owned()).filter(|name| !name.is_empty())
 }
 

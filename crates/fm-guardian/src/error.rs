@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use fm_aleph::AlephError;
-use fm_consensus::{EngineError, GuardError};
-use fm_datadir::{MovedAway, SignedError};
+use fm_consensus::EngineError;
+use fm_datadir::{GuardError, MovedAway, SignedError};
 use fm_eras::DetectError;
 use fm_migration::MigrationError;
 use fm_peers::PeersError;

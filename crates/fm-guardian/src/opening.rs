@@ -12,8 +12,8 @@ use fm_audit::Origin;
 use fm_consensus::Guard;
 use fm_crypto::SessionKeys;
 use fm_datadir::{
-    CHECKPOINTS_NAME, DATABASE_NAME, GUARD_NAME, Held, JOURNAL_NAME, RESTORED_NAME, SignedSession, Standing,
-    check_not_moved, database_name,
+    CHECKPOINTS_NAME, DATABASE_NAME, GUARD_NAME, GuardFile, Held, JOURNAL_NAME, RESTORED_NAME, SignedSession,
+    Standing, check_not_moved, database_name,
 };
 use fm_eras::block::BlockLayout;
 use fm_eras::{DetectError, Layout, detect};
@@ -189,6 +189,8 @@ fn ran_before(directory: &Path) -> bool {
 }
 
 fn read_guard(config: &NodeConfig) -> Result<Guard, NodeError> {
-    let path = config.directory.join(GUARD_NAME);
-    Guard::read(&path, config.federation_id()).map_err(|source| NodeError::Guard { path, source })
+    let failed = |source| NodeError::Guard { path: config.directory.join(GUARD_NAME), source };
+    let Some(file) = GuardFile::read(&config.directory).map_err(failed)? else { return Ok(Guard::default()) };
+    file.check_federation(config.federation_id()).map_err(failed)?;
+    Ok(Guard { until_session: Some(file.until_session), peer: file.peer })
 }

@@ -8,12 +8,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use fm_datadir::{JOURNAL_NAME, is_entry_name, is_unfinished, session_alone};
+use fm_datadir::{GuardFile, JOURNAL_NAME, is_entry_name, is_unfinished, session_alone};
 use fm_store::{StoreError, replace_file};
 use serde::{Deserialize, Serialize};
 
 use crate::RestoreError;
-use crate::guard::Guard;
 use crate::small_file::{format_of, read_small};
 use crate::stamp::Stamp;
 
@@ -155,7 +154,7 @@ pub struct Journal {
     /// Whether there was a database before.
     pub had_database: bool,
     /// The guard that is written, if one is needed.
-    pub guard: Option<Guard>,
+    pub guard: Option<GuardFile>,
     /// The text of the previous guard.
     pub guard_before: Option<String>,
     /// The text of the guard after an undo.
@@ -171,7 +170,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) source: Chosen,
     pub(crate) proof: Proof,
     pub(crate) had_database: bool,
-    pub(crate) guard: Option<Guard>,
+    pub(crate) guard: Option<GuardFile>,
     pub(crate) guard_before: Option<String>,
     pub(crate) tool_version: &'a str,
 }

@@ -7,7 +7,6 @@
 
 mod data_dir;
 mod error;
-mod guard;
 mod held;
 mod job;
 mod journal;
@@ -29,7 +28,6 @@ mod whole;
 pub use data_dir::{DataDir, LockedDir};
 pub use error::RestoreError;
 pub use fm_migration::OpenUnits;
-pub use guard::Guard;
 pub use journal::{Chosen, Journal, Proof, Step};
 pub use moving::{Move, MoveBack, MovePlan, Stated};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, Outgoing};
@@ -37,6 +35,7 @@ pub use peers::{OtherModules, Witness};
 pub use plan::{Restore, RestorePlan};
 pub use reach::Reach;
 pub use seal::aside;
+pub use small_file::read_guard;
 pub use stamp::day;
 pub use status::{Reached, Status};
 pub use undo::{Undo, UndoPlan};

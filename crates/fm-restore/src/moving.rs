@@ -12,16 +12,16 @@ use std::time::SystemTime;
 use fm_audit::{Control, HistoryKeys};
 use fm_backup::{ExportOptions, Exported, Handover, Location, Making, Profile, Recipient, State};
 use fm_crypto::SessionKeys;
-use fm_datadir::{Moved, MovedStep, SignedSession, Standing};
+use fm_datadir::{GuardFile, Guarded, Moved, MovedStep, SignedSession, Standing};
 use fm_history::Finding;
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
-use crate::guard::{Guard, Guarded};
 use crate::held::{InPlace, in_place};
 use crate::job::set_guard;
 use crate::journal::Journal;
 use crate::seal::{aside, remove_marker, seal, unseal, write_marker};
+use crate::small_file::read_guard;
 use crate::stamp::Stamp;
 
 /// The last session in which the guardian can have signed units, as the user states it.
@@ -92,7 +92,7 @@ impl Move<'_> {
         let record = SignedSession::read(dir.path(), self.keys, Some(peer))?;
         let found = in_place(dir, self.keys, peer)?;
         control.check()?;
-        let (guard_until, evidence) = self.guard(&found, record.as_ref(), Guard::read(dir.path())?)?;
+        let (guard_until, evidence) = self.guard(&found, record.as_ref(), read_guard(dir.path())?)?;
         let began = free_moment(dir, self.now);
         let archive = absolute(self.archive)?;
         let marker = Moved {
@@ -121,7 +121,7 @@ impl Move<'_> {
         &self,
         found: &InPlace,
         record: Option<&SignedSession>,
-        existing: Option<Guard>,
+        existing: Option<GuardFile>,
     ) -> Result<(Option<u64>, String), RestoreError> {
         let before = existing.as_ref().map(|guard| guard.until_session);
         let before = before.max(record.and_then(|record| record.guard_until));
@@ -149,7 +149,7 @@ impl Move<'_> {
             }
         };
         let kept = existing.filter(|guard| forgotten.is_none_or(|until| until < guard.until_session));
-        let evidence = kept.map_or(evidence, |guard| guard.evidence);
+        let evidence = kept.map_or(evidence, |guard| guard.evidence().to_owned());
         Ok((forgotten.max(before), evidence))
     }
 
@@ -281,7 +281,7 @@ impl MoveBack<'_> {
     /// Fails if a file cannot be written or renamed; running the same command again continues.
     pub fn run(&self, dir: &LockedDir, mut marker: Moved) -> Result<Moved, RestoreError> {
         if let Some(Stated::Session(until)) = self.guard_until {
-            let existing = Guard::read(dir.path())?;
+            let existing = read_guard(dir.path())?;
             let guarded = Guarded {
                 until,
                 peer: Some(marker.peer),
@@ -292,7 +292,7 @@ impl MoveBack<'_> {
                 history_root: marker.history_root.clone().unwrap_or_default(),
                 time: &marker.began.clone(),
             };
-            set_guard(dir, Some(&Guard::new(guarded, existing.as_ref()).text()))?;
+            set_guard(dir, Some(&GuardFile::new(guarded, existing.as_ref()).text()))?;
         }
         take_back(dir, &mut marker)?;
         Ok(marker)

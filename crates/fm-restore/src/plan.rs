@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use fm_audit::Control;
 use fm_backup::{Location, State};
 use fm_crypto::SessionKeys;
-use fm_datadir::{GUARD_NAME, SignedSession, broken_name, undone_name};
+use fm_datadir::{GUARD_NAME, GuardFile, Guarded, SignedSession, broken_name, undone_name};
 use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Finding, Severity};
@@ -19,7 +19,6 @@ use fm_store::free_bytes;
 
 use crate::RestoreError;
 use crate::data_dir::DataDir;
-use crate::guard::{Guard, Guarded};
 use crate::job::{identity_of, is_before, is_marked};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
 use crate::kept::Incoming;
@@ -28,7 +27,7 @@ use crate::outgoing::{Look, Outgoing};
 use crate::peers::{Subject, Witness, check_majority};
 use crate::prove::Proving;
 use crate::reach::{Evidence, Reach};
-use crate::small_file::read_small;
+use crate::small_file::{read_guard, read_small};
 use crate::stamp::Stamp;
 
 /// The input for a restore.
@@ -78,7 +77,7 @@ pub struct RestorePlan {
     /// The last session in which the guardian may make no units; `None` if no guard is needed.
     ///
     /// The user must resolve an error before the restore.
-    pub guard: Result<Option<Guard>, RestoreError>,
+    pub guard: Result<Option<GuardFile>, RestoreError>,
     /// Whether the federation has no other guardian that could supply the lost data again.
     pub alone: bool,
     /// Whether the user accepts the permanent loss of data that no other guardian has.
@@ -160,7 +159,7 @@ impl Restore<'_> {
         let outgoing = self.outgoing(dir, &origin, &proven.proof, peer, control)?;
         let (_, newest) = Journal::current(dir.path())?;
         let began = free_moment(dir, self.now);
-        let existing = Guard::read(dir.path())?;
+        let existing = read_guard(dir.path())?;
         let reason =
             Reason { restore: self, peer, proof: &proven.proof, began: &began, existing: existing.as_ref() };
         let guard = reason.guard(&outgoing);
@@ -292,11 +291,11 @@ struct Reason<'a> {
     peer: Option<u16>,
     proof: &'a Proof,
     began: &'a Stamp,
-    existing: Option<&'a Guard>,
+    existing: Option<&'a GuardFile>,
 }
 
 impl Reason<'_> {
-    fn guard(&self, outgoing: &Outgoing) -> Result<Option<Guard>, RestoreError> {
+    fn guard(&self, outgoing: &Outgoing) -> Result<Option<GuardFile>, RestoreError> {
         let until = guard_until(outgoing, self.restore.guard_until)?;
         let evidence = match self.restore.guard_until {
             Some(given) => format!("{}; --guard-until {given}", outgoing.evidence),
@@ -313,7 +312,7 @@ impl Reason<'_> {
             time: self.began.as_str(),
         };
         let until = until.or(self.existing.map(|guard| guard.until_session));
-        Ok(until.map(|until| Guard::new(guarded(until), self.existing)))
+        Ok(until.map(|until| GuardFile::new(guarded(until), self.existing)))
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use fm_datadir::GuardFile;
 use fm_eras::session::{SIGNED_SESSION_OUTCOME, session_of_key};
 use fm_store::{ReadStore, StoreError};
 
 use crate::RestoreError;
 use crate::data_dir::DataDir;
-use crate::guard::Guard;
 use crate::journal::Journal;
 use crate::outgoing::sentence;
+use crate::small_file::read_guard;
 
 /// The state of a restore.
 #[derive(Debug)]
@@ -19,7 +20,7 @@ pub struct Status {
     /// The newest restore that was not undone.
     pub journal: Option<Journal>,
     /// The current guard.
-    pub guard: Option<Guard>,
+    pub guard: Option<GuardFile>,
     /// The progress of the database, if there is a guard.
     pub reached: Option<Reached>,
     /// Databases that restores left here.
@@ -45,7 +46,7 @@ impl Status {
     pub fn of(dir: &DataDir) -> Result<Self, RestoreError> {
         let busy = matches!(dir.clone().lock(), Err(RestoreError::Busy { .. }));
         let (journal, _) = Journal::current(dir.path())?;
-        let guard = Guard::read(dir.path())?;
+        let guard = read_guard(dir.path())?;
         let reached = guard.as_ref().map(|_| Reached::of(&dir.database()));
         Ok(Self { busy, journal, guard, reached, kept: dir.kept() })
     }

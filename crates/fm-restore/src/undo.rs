@@ -9,18 +9,18 @@ use std::time::SystemTime;
 
 use fm_audit::Control;
 use fm_crypto::SessionKeys;
-use fm_datadir::SignedSession;
+use fm_datadir::{GuardFile, Guarded, SignedSession};
 use fm_eras::Layout;
 use fm_store::{DatabaseLock, Stage, StoreError, Swap};
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
-use crate::guard::{Guard, Guarded};
 use crate::job::{give_up, identity_of, is_before, is_marked, set_guard, stage, with_swap_in};
 use crate::journal::{Journal, Step};
 use crate::outgoing::{Look, Outgoing};
 use crate::plan::{free_moment, guard_until};
 use crate::reach::Evidence;
+use crate::small_file::{parse_guard, read_guard};
 
 /// The input for an undo.
 #[derive(Clone, Copy)]
@@ -135,13 +135,13 @@ impl Undo<'_> {
         dir: &DataDir,
         written: &Outgoing,
         journal: &Journal,
-    ) -> Result<Option<Guard>, RestoreError> {
+    ) -> Result<Option<GuardFile>, RestoreError> {
         if !self.discard_written {
             let what =
                 format!("{} session(s) were finished in it; {}", written.lost.sessions, written.evidence);
             return Err(RestoreError::Written { path: dir.database(), what });
         }
-        let existing = Guard::read(dir.path())?;
+        let existing = read_guard(dir.path())?;
         let until = guard_until(written, self.guard_until)?;
         let Some(until) = until.or(existing.as_ref().map(|guard| guard.until_session)) else {
             return Ok(None);
@@ -156,7 +156,7 @@ impl Undo<'_> {
             history_root: journal.proof.history_root.clone(),
             time: journal.undo_began.as_deref().unwrap_or(&journal.began),
         };
-        Ok(Some(Guard::new(guarded, existing.as_ref())))
+        Ok(Some(GuardFile::new(guarded, existing.as_ref())))
     }
 
     /// Runs a decided undo.
@@ -180,9 +180,9 @@ impl Undo<'_> {
 /// Runs the steps from the decision, which is in the journal, to the end.
 pub(crate) fn finish(dir: &DataDir, journal: &mut Journal) -> Result<(), RestoreError> {
     // The higher of the two guards is always in place.
-    let (undone, current) = (journal.guard_undone.clone(), Guard::read(dir.path())?);
-    let of = |guard: Option<&Guard>| guard.map(|guard| guard.until_session);
-    let wanted = undone.as_deref().map(|text| Guard::parse(text, &dir.guard())).transpose()?;
+    let (undone, current) = (journal.guard_undone.clone(), read_guard(dir.path())?);
+    let of = |guard: Option<&GuardFile>| guard.map(|guard| guard.until_session);
+    let wanted = undone.as_deref().map(|text| parse_guard(text, &dir.guard())).transpose()?;
     if of(wanted.as_ref()) > of(current.as_ref()) {
         set_guard(dir, undone.as_deref())?;
     }

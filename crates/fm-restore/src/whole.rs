@@ -15,14 +15,13 @@ use fm_audit::Control;
 use fm_backup::{BackupTar, Handover, Location, State, write_database};
 use fm_config::{FilesError, GuardianFiles, belongs};
 use fm_crypto::SessionKeys;
-use fm_datadir::{DATABASE_NAME, GUARD_NAME, LOCAL, RESTORED_NAME, SignedSession};
+use fm_datadir::{DATABASE_NAME, GUARD_NAME, GuardFile, Guarded, LOCAL, RESTORED_NAME, SignedSession};
 use fm_history::{Finding, Severity};
 use fm_store::{
     Inheritance, PartialDir, StoreError, check_movable, check_writable, directory_of, free_bytes,
 };
 
 use crate::RestoreError;
-use crate::guard::{Guard, Guarded};
 use crate::job::identity_of;
 use crate::journal::Proof;
 use crate::origin::{Whose, bytes_of, check_full, open_origin};
@@ -88,7 +87,7 @@ pub struct WholePlan {
     /// The last session in which the guardian may make no units; `None` if no guard is needed.
     ///
     /// The user must resolve an error.
-    pub guard: Result<Option<Guard>, RestoreError>,
+    pub guard: Result<Option<GuardFile>, RestoreError>,
     /// The evidence for the guard.
     pub evidence: String,
     /// The estimated number of bytes to write.
@@ -131,7 +130,7 @@ impl Whole<'_> {
             history_root: proof.history_root.clone(),
             time: began.as_str(),
         };
-        let guard = until.map(|until| until.map(|until| Guard::new(guarded(until), None)));
+        let guard = until.map(|until| until.map(|until| GuardFile::new(guarded(until), None)));
         let mut warnings = origin.lacks();
         warnings.retain(|finding| finding.severity == Severity::Warning);
         let (bytes, free) = (bytes_of(&origin), free_bytes(directory_of(self.target))?);
@@ -243,7 +242,7 @@ impl Whole<'_> {
     /// # Errors
     /// Fails if a path is taken, a file cannot be written, or data does not read back. Nothing remains at the
     /// target then.
-    pub fn run(&self, plan: &mut WholePlan, control: Control<'_>) -> Result<Option<Guard>, RestoreError> {
+    pub fn run(&self, plan: &mut WholePlan, control: Control<'_>) -> Result<Option<GuardFile>, RestoreError> {
         let guard = std::mem::replace(&mut plan.guard, Ok(None))?;
         let owner = Inheritance::owner_at(self.target)?;
         let partial = PartialDir::create_over_empty(self.target)?;

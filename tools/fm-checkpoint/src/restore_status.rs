@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use fm_cli::{Exit, Failure, Output, group_digits, root_line};
-use fm_restore::{DataDir, Guard, Journal, Reached, Status, Step};
+use fm_datadir::GuardFile;
+use fm_restore::{DataDir, Journal, Reached, Status, Step};
 use serde::Serialize;
 
 use crate::restore_args::StatusArgs;
@@ -20,7 +21,7 @@ struct StatusLine<'a> {
     identity: Option<&'a str>,
     history_root: Option<&'a str>,
     next: String,
-    guard: Option<&'a Guard>,
+    guard: Option<&'a GuardFile>,
     guard_passed: Option<bool>,
     kept: &'a [PathBuf],
 }
@@ -114,7 +115,7 @@ fn print(output: &mut Output, status: &Status, dir: &Path) -> Result<(), Failure
         let until = group_digits(guard.until_session);
         output.line(&match status.guard_passed() {
             Some(true) => format!("guard      passed: session {until} is finished"),
-            _ => format!("guard      no units up to session {until}: {}", guard.evidence),
+            _ => format!("guard      no units up to session {until}: {}", guard.evidence()),
         })?;
     }
     status.kept.iter().try_for_each(|path| output.line(&format!("kept       {}", path.display())))

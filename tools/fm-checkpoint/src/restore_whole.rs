@@ -10,7 +10,8 @@ use fm_cli::{
     interrupt_flag, keep_private, keys_of_files, quoted, root_line,
 };
 use fm_config::GuardianFiles;
-use fm_restore::{Guard, KeyCheck, Whole, WholePlan, target_of};
+use fm_datadir::GuardFile;
+use fm_restore::{KeyCheck, Whole, WholePlan, read_guard, target_of};
 use serde::Serialize;
 
 use crate::configuration::{exposed, say};
@@ -78,7 +79,7 @@ pub(crate) fn run(arguments: &RestoreArgs, backup: &Location, output: &mut Outpu
     };
     let guard = match verdict {
         "restored" => whole.run(&mut plan, control)?,
-        "exists" => Guard::read(&target)?,
+        "exists" => read_guard(&target)?,
         _ => std::mem::replace(&mut plan.guard, Ok(None))?,
     };
     drop(progress);
@@ -171,7 +172,7 @@ fn conclude(
     arguments: &RestoreArgs,
     plan: &WholePlan,
     verdict: &'static str,
-    guard: Option<&Guard>,
+    guard: Option<&GuardFile>,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let proof = &plan.proof;
