@@ -38,8 +38,8 @@ pub struct Conversion<'a> {
 /// Converts a history. Returns its manifest, and whether the target already existed.
 ///
 /// # Errors
-/// If [`plan`] fails, the target is another conversion or cannot be written, the target does not read back as
-/// written, or the job was interrupted.
+/// If [`plan()`] fails, the target is another conversion or cannot be written, the target does not read back
+/// as written, or the job was interrupted.
 pub fn convert(
     conversion: &Conversion<'_>,
     control: Control<'_>,
