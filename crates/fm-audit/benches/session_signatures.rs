@@ -1,5 +1,6 @@
-//! An audit of sessions against the signatures it has to check: a bare libsecp256k1 loop over the same signatures on one
-//! core, times the cores; and the audit that follows it, with a trust file's marks.
+//! Compares an audit of sessions with the cost of checking their signatures: a bare libsecp256k1 loop over
+//! the same signatures on one core, scaled to all cores. Also measures the next audit, with the marks of a
+//! trust file.
 //!
 //! `cargo bench --workspace --bench session_signatures [-- SESSIONS]`; the default is 20,000.
 
@@ -19,7 +20,7 @@ use fm_forge::{BlockSpec, forge_blocks};
 use fm_store::ReadStore;
 use secp256k1::{XOnlyPublicKey, schnorr};
 
-/// What libsecp256k1 is given: signature, message, key.
+/// The input of libsecp256k1: signature, message, key.
 type Job = (schnorr::Signature, [u8; 32], XOnlyPublicKey);
 
 fn audit(origin: Origin<'_>, keys: &SessionKeys, trust: Option<&TrustedPrefix>) -> (HistoryAudit, Duration) {
@@ -63,8 +64,8 @@ fn jobs(origin: Origin<'_>, keys: &SessionKeys) -> Vec<Job> {
     jobs
 }
 
-/// Processor time of all threads of this process so far, in ticks of 10 ms: on a machine that is busy with other things it
-/// says more than the clock on the wall. Linux only.
+/// Returns the processor time of all threads of this process so far, in ticks of 10 ms. On a machine that
+/// also runs other work it is more reliable than wall-clock time. Linux only.
 fn ticks() -> u64 {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
@@ -96,7 +97,7 @@ fn main() {
     let known = first.prefix.expect("it was asked for");
     let (mut loop_time, mut audit_time, mut again_time) = (Duration::MAX, Duration::MAX, Duration::MAX);
     let (mut loop_ticks, mut audit_ticks) = (0, 0);
-    // In turns, so that whatever else the machine does falls on all three.
+    // In turns, so that other load on the machine affects all three.
     for _ in 0..5 {
         let start = ticks();
         loop_time = loop_time.min(bare(&jobs));

@@ -1,6 +1,6 @@
-//! A history of any era, as the jobs see it: one audit, and sessions by the conversion rule.
+//! The interface to a history of any era: one audit, and the sessions that the conversion rule yields.
 //!
-//! Invariant: whoever asks here never asks for an era again.
+//! Invariant: a caller of this module never needs to distinguish eras.
 
 use fm_codec::Reader;
 use fm_crypto::{EpochKeys, SessionKeys};
@@ -28,30 +28,31 @@ pub enum HistoryKeys<'a> {
     Session(&'a SessionKeys),
 }
 
-/// What is asked of an audit.
+/// The scope and the inputs of an audit.
 #[derive(Clone, Copy, Default)]
 pub struct Request<'a> {
     /// The keys to check signatures with. Keys of another era check nothing.
     pub keys: Option<HistoryKeys<'a>>,
     /// Combine the shares in epochs again, and compare them with the signatures.
     pub shares: bool,
-    /// The last epoch or session that the history root covers; by default the last one that is proven.
+    /// The last epoch or session that the history root covers. The default is the last one that is proven.
     pub until: Option<u64>,
-    /// Check the records beside the history and the index of transactions, if the whole history is audited.
+    /// Check the records outside the history and the transaction index, if the whole history is audited.
     pub side_records: bool,
-    /// What the database lacks that the rows are from. These findings are reported first, and count.
+    /// What is missing from the database that the rows come from. These findings are reported first, and are
+    /// counted.
     pub lacks: &'a [Finding],
-    /// Which part of the history, and which of its signatures.
+    /// The part of the history that is audited, and which of its signatures are checked.
     pub scope: Scope<'a>,
 }
 
 impl<'a> Request<'a> {
-    /// Everything that can be checked: all signatures, all shares, all records.
+    /// Returns a request for everything that can be checked: all signatures, all shares, all records.
     pub fn everything(keys: Option<HistoryKeys<'a>>) -> Self {
         Self { keys, shares: true, side_records: true, ..Self::default() }
     }
 
-    /// The keys, if they are of epochs.
+    /// Returns the keys if they are keys of epochs.
     pub fn epoch_keys(&self) -> Option<&'a EpochKeys> {
         match self.keys {
             Some(HistoryKeys::Epoch(keys)) => Some(keys),
@@ -59,7 +60,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The keys, if they are of blocks or sessions.
+    /// Returns the keys if they are keys of blocks or sessions.
     pub fn session_keys(&self) -> Option<&'a SessionKeys> {
         match self.keys {
             Some(HistoryKeys::Session(keys)) => Some(keys),
@@ -72,15 +73,16 @@ impl<'a> Request<'a> {
 pub struct OldSession<'a> {
     /// Its number.
     pub index: u64,
-    /// Hash of its content, as in [`ProvenPrefix::last_hash`].
+    /// The hash of its content, as in [`ProvenPrefix::last_hash`].
     pub hash: Hash,
-    /// What the rule makes of it; none if it does not decode or its layout hides the content.
+    /// The session that the rule makes of it; `None` if the record does not decode or its layout hides the
+    /// content.
     pub converted: Option<&'a ConvertedSession>,
-    /// The record and what was found out about it.
+    /// The record and the results of its audit.
     pub audited: Audited<'a>,
 }
 
-/// An epoch, or a block or session, as it left the pipeline.
+/// An epoch, or a block or session, as the pipeline returns it.
 #[derive(Clone, Copy)]
 pub enum Audited<'a> {
     /// An epoch.
@@ -127,7 +129,7 @@ pub fn audit_history(
     }
 }
 
-/// Applies the rule to a history, without verifying anything.
+/// Applies the conversion rule to a history, without verifying anything.
 ///
 /// # Errors
 /// If the source cannot be read, `on_session` fails, or the job was interrupted.
@@ -158,15 +160,16 @@ pub fn old_sessions<E: From<AuditError> + Send>(
     Ok(())
 }
 
-/// Whether a conversion copies the records of this layout as they are.
+/// Returns whether a conversion copies the records of this layout unchanged.
 pub fn is_copied(layout: &Layout) -> bool {
     matches!(layout, Layout::Blocks(layout) if layout.is_modern())
 }
 
-/// The row of the new database that carries a row of the old one; none if it has no modern place.
+/// Returns the row of the new database that carries a row of the old one; `None` if the new schema has no
+/// place for it.
 ///
-/// The history is not carried row by row: the rule makes it anew, and the index of transactions with it unless the
-/// records are those of today.
+/// The history is not carried row by row: the rule creates it again, and also the transaction index unless
+/// the records already have the current layout.
 pub fn carried_row(key: &[u8], value: &[u8], layout: &Layout) -> Option<Row> {
     match layout {
         Layout::Hbbft(layout) => carried_hbbft_row(key, value, layout),
@@ -201,7 +204,7 @@ fn carried_block_row(key: &[u8], value: &[u8], layout: &BlockLayout) -> Option<R
     }
 }
 
-/// How many rows of a table have a place in the new database.
+/// Returns how many rows of a table have a place in the new database.
 pub(crate) fn carried_count(layout: &Layout, table: &str, rows: u64, anchor: &ProvenPrefix) -> u64 {
     match layout {
         Layout::Hbbft(_) => match Table::ALL.into_iter().find(|known| known.name() == table) {
@@ -223,13 +226,14 @@ pub(crate) fn carried_count(layout: &Layout, table: &str, rows: u64, anchor: &Pr
     }
 }
 
-/// Where the rows of the old database that are carried over begin.
+/// Returns the key at which the rows of the old database that are carried over begin.
 pub fn carried_from(layout: &Layout) -> [u8; 1] {
-    // Before that a history that is not copied has only tables that are made anew or have no modern place.
+    // Before this key, a history that is not copied has only tables that are created again or that the new
+    // schema has no place for.
     if is_copied(layout) { [0] } else { [session::DATABASE_VERSION] }
 }
 
-/// The code and words for an epoch or session that was migrated although nothing signs it.
+/// Returns the code and the noun for epochs or sessions that were migrated although no signature covers them.
 pub(crate) fn unproven(layout: &Layout) -> (Code, &'static str) {
     match layout {
         Layout::Hbbft(_) => (Code::EpochUnproven, "epochs"),

@@ -1,22 +1,22 @@
-//! How a caller watches a long job and stops it.
+//! How a caller follows the progress of a long job and stops the job.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::AuditError;
 
-/// Told about the stages of a job and how far they are.
+/// A receiver of the stages of a job and their progress.
 pub trait Progress: Sync {
-    /// A stage begins; `total` is the number of units it will take, if that is known.
+    /// Called when a stage begins; `total` is the number of units of the stage, if it is known.
     fn begin(&self, stage: &'static str, unit: &'static str, total: Option<u64>);
 
-    /// `count` more units are done.
+    /// Called when `count` more units are done.
     fn advance(&self, count: u64);
 
-    /// The stage is over.
+    /// Called when the stage ends.
     fn end(&self);
 }
 
-/// Tells nobody.
+/// A receiver that discards all progress.
 pub struct Silent;
 
 impl Progress for Silent {
@@ -27,17 +27,20 @@ impl Progress for Silent {
     fn end(&self) {}
 }
 
-/// The caller's hand on a running job.
+/// The caller's control of a running job.
 #[derive(Clone, Copy)]
 pub struct Control<'a> {
-    /// Where progress goes.
+    /// The receiver of progress.
     pub progress: &'a dyn Progress,
     /// Set from outside to stop the job.
     pub interrupted: &'a AtomicBool,
 }
 
 impl Control<'_> {
-    /// An error if the job was told to stop.
+    /// Checks whether the caller has stopped the job.
+    ///
+    /// # Errors
+    /// If the job was interrupted.
     pub fn check(&self) -> Result<(), AuditError> {
         if self.interrupted.load(Ordering::Relaxed) { Err(AuditError::Interrupted) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! Why an audit could not be finished. What it finds is no error.
+//! Why an audit could not be finished. What an audit finds is not an error.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,23 +27,23 @@ pub enum AuditError {
         /// Why not.
         source: ArchiveError,
     },
-    /// An archive that holds only what is new against another one.
+    /// The archive is an increment: it holds only the changes since another archive.
     #[error(
         "{path} is an increment on the archive with identity {since}: it holds only what is new since then"
     )]
     Increment {
         /// The archive.
         path: PathBuf,
-        /// Identity of the archive that it goes on from, as it says.
+        /// Identity of the archive that the increment continues, as its metadata states it.
         since: String,
     },
-    /// An archive that holds the signed headers of a history, without its items.
+    /// The archive holds the signed headers of a history, without its items.
     #[error("{path} is an archive of headers: it holds what is signed of each session, and no items")]
     Headers {
         /// The archive.
         path: PathBuf,
     },
-    /// An archive of the outcome of a session in progress.
+    /// The archive holds the outcome of a session in progress.
     #[error("{path} is the outcome of a session in progress: nobody signed it, and no history is in it")]
     Pending {
         /// The archive.
@@ -57,7 +57,7 @@ pub enum AuditError {
         /// Why not.
         source: SourceError,
     },
-    /// The era could not be told.
+    /// The era could not be detected.
     #[error("cannot tell what {path} is")]
     Detect {
         /// The source.
@@ -65,14 +65,14 @@ pub enum AuditError {
         /// Why not.
         source: DetectError,
     },
-    /// The era could not be told, of a database that is not whole.
+    /// The era of an incomplete database could not be detected.
     #[error("{path} is incomplete ({reason}), and what is left does not show its layout")]
     DetectIncomplete {
         /// The source.
         path: PathBuf,
         /// What is torn or missing.
         reason: String,
-        /// Why the era could not be told.
+        /// Why the era could not be detected.
         source: DetectError,
     },
     /// A file could not be read.
@@ -83,7 +83,7 @@ pub enum AuditError {
         /// Why not.
         source: io::Error,
     },
-    /// A manifest that is not one.
+    /// The file is not a manifest.
     #[error("{path} is no manifest of a conversion")]
     Manifest {
         /// The file.
@@ -91,7 +91,7 @@ pub enum AuditError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// The archive of a directory is another one than its manifest names.
+    /// The archive of a directory is not the one that its manifest names.
     #[error(
         "{path} has the identity {found}, and the manifest beside it names {stated}: one of the two is of another conversion"
     )]
@@ -103,7 +103,7 @@ pub enum AuditError {
         /// The one that the manifest names.
         stated: Hash,
     },
-    /// A directory that a conversion would have made lacks a part.
+    /// A migrated directory lacks one of the parts that a conversion writes.
     #[error("{path} is no whole migrated directory: it has no {part}")]
     PartMissing {
         /// The directory.
@@ -111,7 +111,7 @@ pub enum AuditError {
         /// What is missing.
         part: &'static str,
     },
-    /// Two histories that have no common form.
+    /// The two histories have no common form.
     #[error(
         "{left} and {right} cannot be compared: they are of different layouts, and one hides where its items end"
     )]
@@ -121,13 +121,13 @@ pub enum AuditError {
         /// The other.
         right: PathBuf,
     },
-    /// The operating system gave no randomness.
+    /// The operating system returned no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),
 }
 
 impl AuditError {
-    /// Rows of a source could not be read.
+    /// Returns the error for rows of a source that could not be read.
     pub fn rows(path: &Path, source: SourceError) -> Self {
         Self::Rows { path: path.to_owned(), source }
     }

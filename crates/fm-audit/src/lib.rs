@@ -1,8 +1,8 @@
-//! Proving a history: one reader, verifiers on all cores, results in order, flat memory.
+//! Audits of a history: one reader, verifiers on all cores, results in order, constant memory.
 //!
-//! Invariants: a source is only read; findings come in one order, those of the history in its own; the answer of an audit is
-//! a function of the source and the keys, not of the machine (keys that verify next to nothing may be told as one
-//! finding or as many).
+//! Invariants: a source is only read; findings are reported in a fixed order, those of the history in the
+//! order of the history; the result of an audit is a function of the source and the keys, not of the machine
+//! (keys that verify almost nothing may be reported as one finding or as many).
 
 mod audit;
 mod control;

@@ -1,4 +1,5 @@
-//! Work in chunks: one thread reads, all cores process a chunk, the caller's thread takes the results in order.
+//! Work in chunks: one thread reads, all cores process a chunk, the caller's thread receives the results in
+//! order.
 //!
 //! Invariant: at most three chunks are held at a time, one by each stage, whatever the size of the source.
 
@@ -8,10 +9,11 @@ use std::thread;
 use crate::control::Control;
 use crate::error::AuditError;
 
-/// A chunk of work is closed at this many bytes of input. A record takes up to a hundred times its bytes in memory.
+/// A chunk of work is closed at this many bytes of input. In memory, a record takes up to a hundred times its
+/// bytes.
 const CHUNK_BYTES: usize = 4 << 20;
-/// The same where no signatures are checked. Only the batches of a signature check profit from large chunks, and several
-/// sources may be read side by side.
+/// The limit where no signatures are checked. Only the batches of a signature check benefit from large
+/// chunks, and several sources may be read at the same time.
 const SMALL_CHUNK_BYTES: usize = 1 << 20;
 
 /// When a chunk of work is closed.
@@ -22,23 +24,23 @@ pub struct ChunkSize {
 }
 
 impl ChunkSize {
-    /// At this many inputs, or at the bytes for a check of signatures.
+    /// Closes a chunk at this many inputs, or at the byte limit for a check of signatures.
     pub fn large(inputs: usize) -> Self {
         Self { inputs, bytes: CHUNK_BYTES }
     }
 
-    /// At this many inputs, or at fewer bytes.
+    /// Closes a chunk at this many inputs, or at the smaller byte limit.
     pub fn small(inputs: usize) -> Self {
         Self { inputs, bytes: SMALL_CHUNK_BYTES }
     }
 
-    /// At this many inputs or bytes.
+    /// Closes a chunk at this many inputs or bytes.
     pub(crate) fn new(inputs: usize, bytes: usize) -> Self {
         Self { inputs, bytes }
     }
 }
 
-/// Takes what the reader reads, and passes it on in chunks.
+/// The first stage's output: takes inputs from the reader and passes them on in chunks.
 pub struct Feed<'a, R, E> {
     control: Control<'a>,
     sender: SyncSender<Result<Vec<R>, E>>,
@@ -48,7 +50,7 @@ pub struct Feed<'a, R, E> {
 }
 
 impl<R, E> Feed<'_, R, E> {
-    /// Takes one input of this many bytes. A chunk has more bytes than its size only if one input alone has.
+    /// Takes one input of this many bytes. A chunk exceeds its limit of bytes only if a single input does.
     ///
     /// # Errors
     /// If the job was interrupted, or the stages after this one have ended.
@@ -68,14 +70,15 @@ impl<R, E> Feed<'_, R, E> {
     }
 }
 
-/// Takes results of the middle stage, and hands them on.
+/// The middle stage's output: takes its results and passes them on.
 pub(crate) struct HandOn<'a, T, E> {
     control: Control<'a>,
     sender: SyncSender<Result<Vec<T>, E>>,
 }
 
 impl<T, E> HandOn<'_, T, E> {
-    /// Hands results on. A stage that makes much of a chunk calls this several times, so that not all of it is held.
+    /// Passes results on. A stage with many results per chunk calls this several times, so that they are not
+    /// all held in memory.
     ///
     /// # Errors
     /// If the job was interrupted, or the stage after this one has ended.
@@ -85,8 +88,8 @@ impl<T, E> HandOn<'_, T, E> {
     }
 }
 
-/// Runs the pipeline in chunks of at most `most`: `read` feeds it, `process` turns each chunk into results, `on_result`
-/// takes the results in order. Returns what `read` returned.
+/// Runs the pipeline in chunks of at most `most`: `read` feeds it, `process` turns each chunk into results,
+/// `on_result` receives the results in order. Returns what `read` returned.
 ///
 /// # Errors
 /// The first error of `read` or `on_result`, or an interruption.
@@ -100,10 +103,10 @@ pub fn run<R: Send, T: Send, O: Send, E: From<AuditError> + Send>(
     run_in_parts(most, control, read, |chunk, on| on.results(process(chunk)), on_result)
 }
 
-/// The same; `process` hands on the results of a chunk in parts.
+/// Runs the pipeline as [`run`] does; `process` passes on the results of a chunk in parts.
 ///
 /// # Errors
-/// The first error of the three, or an interruption.
+/// The first error of the three functions, or an interruption.
 pub(crate) fn run_in_parts<R: Send, T: Send, O: Send, E: From<AuditError> + Send>(
     most: ChunkSize,
     control: Control<'_>,
@@ -112,7 +115,7 @@ pub(crate) fn run_in_parts<R: Send, T: Send, O: Send, E: From<AuditError> + Send
     mut on_result: impl FnMut(T) -> Result<(), E>,
 ) -> Result<O, E> {
     thread::scope(|scope| {
-        // Nothing waits inside the channels: each stage has one chunk in hand, and no more are alive.
+        // The channels hold nothing: each stage holds one chunk, and there are no others.
         let (input, inputs) = sync_channel(0);
         let (sender, outputs) = sync_channel::<Result<Vec<T>, E>>(0);
         let reader = scope.spawn(move || {
@@ -126,7 +129,7 @@ pub(crate) fn run_in_parts<R: Send, T: Send, O: Send, E: From<AuditError> + Send
             for chunk in inputs {
                 let processed = chunk.and_then(|chunk| process(chunk, &mut hand_on).map_err(E::from));
                 if let Err(error) = processed {
-                    // A receiver that is gone wants no error either.
+                    // If the receiver is gone, nobody reads the error either.
                     let _ = hand_on.sender.send(Err(error));
                     return;
                 }

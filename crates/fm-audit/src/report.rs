@@ -16,7 +16,7 @@ impl<'f> Report<'f> {
         Self { sink: RefCell::new(sink), errors: Cell::default(), warnings: Cell::default() }
     }
 
-    /// Errors and warnings so far.
+    /// Returns the number of errors and of warnings so far.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.errors.get(), self.warnings.get())
     }

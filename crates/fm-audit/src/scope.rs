@@ -1,6 +1,7 @@
-//! Which part of a history an audit looks at, and which of its signatures it checks.
+//! Which part of a history an audit examines, and which of its signatures it checks.
 //!
-//! Invariant: leaving out signatures changes nothing else; what is looked at is decoded, hashed and followed as ever.
+//! Invariant: leaving out signatures changes nothing else; every record in the scope is still decoded, hashed
+//! and followed.
 
 use fm_eras::Layout;
 use fm_eras::hbbft::{self, HISTORY_TABLE};
@@ -10,21 +11,21 @@ use crate::error::AuditError;
 use crate::frame::{Sample, TrustedPrefix};
 use crate::source::Origin;
 
-/// What an audit covers; by default all of a history.
+/// The part of a history that an audit covers; the default is the whole history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scope<'a> {
-    /// The first epoch or session that is looked at.
+    /// The first epoch or session that is examined.
     pub from: u64,
-    /// The last one; none for the end of the history.
+    /// The last one; `None` for the end of the history.
     pub to: Option<u64>,
-    /// Check the signatures of these only.
+    /// Check only the signatures of these records.
     pub sample: Option<&'a Sample>,
     /// What an earlier audit proved, so that its signatures need not be checked again.
     pub trust: Option<&'a TrustedPrefix>,
 }
 
 impl Scope<'_> {
-    /// Whether it is the whole history that is looked at.
+    /// Returns whether the scope is the whole history.
     pub fn is_whole(&self) -> bool {
         self.from == 0 && self.to.is_none()
     }
@@ -33,7 +34,7 @@ impl Scope<'_> {
         index >= self.from && self.to.is_none_or(|to| index <= to)
     }
 
-    /// Says of one record after the other whether its signatures are to be checked.
+    /// Returns a function that says for each record in sequence whether its signatures are to be checked.
     pub(crate) fn picker(&self) -> impl FnMut() -> bool {
         let sample = self.sample;
         let mut next = 0;
@@ -44,29 +45,32 @@ impl Scope<'_> {
     }
 }
 
-/// What is done about the signatures of one record.
+/// What the audit does with the signatures of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attention {
     /// They are checked.
     Check,
-    /// They were checked by an earlier audit, and nothing has changed since.
+    /// An earlier audit checked them, and nothing has changed since.
     Trusted,
     /// They are not in the sample.
     LeftOut,
 }
 
-/// How far a history reaches, by its keys.
+/// The extent of a history, by its keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
     /// The lowest number.
     pub first: Option<u64>,
     /// The highest number.
     pub last: Option<u64>,
-    /// Records between the bounds that were asked for.
+    /// The number of records between the requested bounds.
     pub inside: u64,
 }
 
-/// Counts the records of a history; `from` and `to` bound what counts.
+/// Counts the records of a history; `from` and `to` bound the records that are counted.
+///
+/// # Errors
+/// If the source cannot be read, or the job was interrupted.
 pub fn extent(origin: Origin<'_>, scope: Scope<'_>, control: Control<'_>) -> Result<Extent, AuditError> {
     let prefix = match origin.layout {
         Layout::Hbbft(_) => HISTORY_TABLE,

@@ -1,4 +1,4 @@
-//! The history inside a source, record by record, without a verdict.
+//! The history inside a source, record by record, without any verification.
 
 use fm_eras::block::{decode_block, encode_accepted_item};
 use fm_eras::{Layout, hbbft, session};
@@ -14,11 +14,11 @@ use crate::source::{
     KeyStanding, MalformedKeys, MigratedDir, NumberedRecords, Origin, Signers, Source, TrustedKeys,
 };
 
-/// Records that a core gets at a time.
+/// Number of records that a core processes at a time.
 const RECORDS_PER_CORE: usize = 64;
 
 impl Source {
-    /// The history as it is today: of a migrated directory, the new sessions.
+    /// Returns the history in its current form: for a migrated directory, the new sessions.
     pub fn history(&self) -> Origin<'_> {
         match self {
             Self::Migrated(dir) => Origin {
@@ -30,7 +30,7 @@ impl Source {
         }
     }
 
-    /// The history as it was written first: of a migrated directory, the old records.
+    /// Returns the history as it was first written: for a migrated directory, the old records.
     pub fn original(&self) -> Origin<'_> {
         match self {
             Self::Database { store, layout } => Origin { rows: store, path: store.path(), layout: *layout },
@@ -43,14 +43,17 @@ impl Source {
 }
 
 impl MigratedDir {
-    /// The history as it was before the conversion.
+    /// Returns the history as it was before the conversion.
     pub fn original(&self) -> Origin<'_> {
         Origin { rows: &self.provenance, path: self.provenance.path(), layout: self.layout }
     }
 }
 
 impl<'a> Origin<'a> {
-    /// The record of a session, block or epoch.
+    /// Returns the record of a session, block or epoch.
+    ///
+    /// # Errors
+    /// If the source cannot be read.
     pub fn record(&self, index: u64) -> Result<Option<Vec<u8>>, AuditError> {
         let key = match self.layout {
             Layout::Hbbft(layout) => hbbft::epoch_key(index, layout.dialect),
@@ -59,8 +62,11 @@ impl<'a> Origin<'a> {
         self.rows.get(&key).map_err(|source| self.unreadable(source))
     }
 
-    /// Who signed a record of this history: as [`TrustedKeys::signers`], and bad signatures are told from keys that verify
-    /// nothing in the history.
+    /// Returns who signed a record of this history. Unlike [`TrustedKeys::signers`], it distinguishes bad
+    /// signatures from keys that verify nothing in the history.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or the job was interrupted.
     pub fn signers(
         &self,
         index: u64,
@@ -75,7 +81,11 @@ impl<'a> Origin<'a> {
         Ok(signers)
     }
 
-    /// Whether these are the keys of another federation: of several signatures that were tried none verifies.
+    /// Returns whether these are the keys of another federation: several signatures were tried, and none of
+    /// them verifies.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or the job was interrupted.
     pub fn has_other_keys(&self, keys: TrustedKeys<'_>, control: Control<'_>) -> Result<bool, AuditError> {
         let found = match (self.layout, keys.epoch) {
             (Layout::Hbbft(_), None) => None,
@@ -85,7 +95,7 @@ impl<'a> Origin<'a> {
         Ok(found.is_some())
     }
 
-    /// All records by ascending number. Keys that name none are stepped over.
+    /// Returns all records by ascending number. Keys that name no record are skipped.
     pub fn records(self, control: Control<'a>, malformed: &'a mut MalformedKeys) -> NumberedRecords<'a> {
         let layout = match self.layout {
             Layout::Hbbft(layout) => return numbered_rows(self, layout, control, malformed),
@@ -100,7 +110,10 @@ impl<'a> Origin<'a> {
         }))
     }
 
-    /// Where a transaction was accepted first: the session or epoch, and the item in it.
+    /// Returns where a transaction was first accepted: the session or epoch, and the item in it.
+    ///
+    /// # Errors
+    /// If the source cannot be read, or the job was interrupted.
     pub fn find_transaction(
         &self,
         txid: Hash,
@@ -135,11 +148,11 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// Why a scan ends before its end.
+/// Why a scan stops early.
 pub enum Stop<T> {
-    /// It came to what it looked for.
+    /// It found what it was looking for.
     At(T),
-    /// It could not go on.
+    /// It could not continue.
     Failed(AuditError),
 }
 
@@ -149,10 +162,10 @@ impl<T> From<AuditError> for Stop<T> {
     }
 }
 
-/// Takes a record apart.
+/// Decodes a record into its parts.
 ///
 /// # Errors
-/// If it does not decode: why.
+/// If the record does not decode: the reason.
 pub fn read_entry(index: u64, record: &[u8], layout: &Layout) -> Result<Entry, String> {
     match layout {
         Layout::Hbbft(layout) => {
@@ -166,7 +179,7 @@ pub fn read_entry(index: u64, record: &[u8], layout: &Layout) -> Result<Entry, S
     }
 }
 
-/// Takes apart the session that the conversion rule makes of a record.
+/// Decodes the session that the conversion rule makes of a record.
 ///
 /// # Errors
 /// If the record does not decode, or hides its content: why.
@@ -177,7 +190,7 @@ pub fn read_ruled_entry(index: u64, record: &[u8], layout: &Layout) -> Result<En
     }
 }
 
-/// What the rule makes of a record; none of one that is copied.
+/// Returns the session that the rule makes of a record; `None` if the record is copied.
 ///
 /// # Errors
 /// If the record does not decode, or hides its content: why.

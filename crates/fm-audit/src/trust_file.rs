@@ -1,7 +1,7 @@
-//! The file that carries what was proven from one audit to the next: `docs/formats/trust-file.md`.
+//! The file that carries what one audit proved to the next audit: `docs/formats/trust-file.md`.
 //!
-//! Invariants: a file that is not whole, of a later version, or about other keys is refused, never guessed at; the old
-//! file is there until the new one is on the disk.
+//! Invariants: a file that is incomplete, of a later version, or about other keys is refused, never guessed
+//! at; the old file stays until the new one is on the disk.
 
 use std::fs;
 use std::io::{self, BufReader, Write};
@@ -16,16 +16,16 @@ use thiserror::Error;
 use crate::audit::HistoryKeys;
 use crate::frame::{Mark, SALT_BYTES, TrustedPrefix};
 
-/// What every trust file says it is.
+/// The format that every trust file states.
 const FORMAT: &str = "fm-trust";
-/// How every trust file begins.
+/// The first bytes of every trust file.
 const START: &[u8] = br#"{"format":"fm-trust""#;
 /// The version that is written, and the only one that is read.
 const VERSION: u32 = 2;
 /// Largest file that is read: 60 million sessions.
 const MAX_BYTES: u64 = 2 << 30;
 
-/// Why a trust file is of no use.
+/// Why a trust file cannot be used.
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// It could not be read or written.
@@ -39,7 +39,7 @@ pub enum TrustError {
     /// The new one could not be written.
     #[error(transparent)]
     Write(#[from] StoreError),
-    /// It is something else.
+    /// The file is not a trust file.
     #[error("{path} is no trust file")]
     NotOne {
         /// The file.
@@ -47,7 +47,7 @@ pub enum TrustError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// It is of a version that is not known here.
+    /// The file has a version that this program does not know.
     #[error("{path} is a trust file of version {version}, and this program reads version {VERSION}")]
     Version {
         /// The file.
@@ -55,29 +55,29 @@ pub enum TrustError {
         /// Its version.
         version: u32,
     },
-    /// Its parts do not fit together.
+    /// Its parts do not agree.
     #[error("the trust file {path} is damaged: {what}")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What does not fit.
+        /// What does not agree.
         what: &'static str,
     },
-    /// It is about something else.
+    /// The file is about other keys or another layout.
     #[error("the trust file {path} is about {what}: it has {stated}, here it is {found}")]
     OfAnother {
         /// The file.
         path: PathBuf,
-        /// About what.
+        /// What the file is about.
         what: &'static str,
-        /// What it says.
+        /// The value in the file.
         stated: String,
-        /// What it should say.
+        /// The expected value.
         found: String,
     },
 }
 
-/// Which version it is, before anything else is looked at.
+/// The format and version, which are read before anything else.
 #[derive(Deserialize)]
 struct Head {
     format: String,
@@ -99,7 +99,7 @@ struct Text {
     digest: Hash,
 }
 
-/// What was proven of one history under one set of keys.
+/// What was proven about one history with one set of keys.
 pub struct TrustFile {
     path: PathBuf,
     layout: Layout,
@@ -108,10 +108,12 @@ pub struct TrustFile {
 }
 
 impl TrustFile {
-    /// Reads a trust file, or starts one if it is not there, for a history of this layout and these keys.
+    /// Reads a trust file for a history of this layout and these keys, or starts a new one if there is no
+    /// file.
     ///
     /// # Errors
-    /// If there is a file, and it is none, damaged, or about another layout or other keys.
+    /// If the file cannot be read, is not a trust file, is damaged, has another version, or is about another
+    /// layout or other keys.
     pub fn open(path: &Path, layout: Layout, keys: HistoryKeys<'_>) -> Result<Self, TrustError> {
         let key_set = match keys {
             HistoryKeys::Epoch(keys) => keys.name(),
@@ -139,20 +141,20 @@ impl TrustFile {
         prefix_of(&text).map(new).map_err(|what| TrustError::Damaged { path: path.to_owned(), what })
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was proven before.
+    /// Returns what was proven before.
     pub fn prefix(&self) -> &TrustedPrefix {
         &self.prefix
     }
 
-    /// Puts what is proven now in the place of what was.
+    /// Replaces the file by one with what is proven now.
     ///
     /// # Errors
-    /// If the file cannot be written; then the old one is as it was.
+    /// If the file cannot be written; the old one is then unchanged.
     pub fn replace(&self, prefix: &TrustedPrefix) -> Result<(), TrustError> {
         let failed = |source| TrustError::File { path: self.path.clone(), source };
         let text = serde_json::to_vec(&self.text(prefix)).map_err(|error| failed(error.into()))?;
@@ -224,7 +226,7 @@ fn prefix_of(text: &Text) -> Result<TrustedPrefix, &'static str> {
     Ok(TrustedPrefix { salt, marks: marks.iter().map(mark).collect(), root: text.root })
 }
 
-/// SHA-256 over all other fields, a line each: shows damage, not forgery.
+/// Returns the SHA-256 of all other fields, one line each. It shows damage, not forgery.
 fn digest(text: &Text) -> Hash {
     let fields = [
         text.format.clone(),

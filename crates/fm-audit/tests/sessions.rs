@@ -1,4 +1,4 @@
-//! Real histories of eras B to E against what the programs that wrote them say about them.
+//! Compares audits of real histories of eras B to E with what the programs that wrote them say about them.
 
 #![allow(clippy::unwrap_used)]
 
@@ -62,7 +62,7 @@ fn audit(database: &str, keys: Option<&SessionKeys>) -> Audited {
     Audited { layout, audit, findings, sessions }
 }
 
-/// The keys in a `public_key_map_consensus_encoding_hex`.
+/// Returns the keys in a `public_key_map_consensus_encoding_hex`.
 fn keys_of_map(truth: &Value) -> SessionKeys {
     let bytes = hex::decode(truth["public_key_map_consensus_encoding_hex"].as_str().unwrap()).unwrap();
     let keys: BTreeMap<u16, [u8; 33]> =
@@ -180,7 +180,7 @@ fn damaged_copies_are_found_out_at_their_place() {
         let seen: Vec<_> =
             findings.iter().map(|finding| (finding.code.as_str(), finding.place.session.unwrap())).collect();
         let codes: &[&str] = match name {
-            // The byte is under all three signatures; the swapped one is one of three.
+            // All three signatures cover the changed byte; only one of the three signatures is swapped.
             "bad-a-item-byte" => &[
                 "session-signature-invalid",
                 "session-signature-invalid",

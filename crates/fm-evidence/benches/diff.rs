@@ -1,8 +1,8 @@
-//! Two histories of sessions that differ in the last one: seconds and bytes read until that is found, against reading
-//! both databases from end to end.
+//! Measures the comparison of two histories of sessions that differ in the last session: the seconds and
+//! bytes read until the difference is found, against reading both databases from end to end.
 //!
-//! `cargo bench --workspace --bench diff [-- SESSIONS]`; the default of 1,000,000 takes some minutes, most of it to sign,
-//! and some GB of disk. Linux only: it reads `/proc/self/io`.
+//! `cargo bench --workspace --bench diff [-- SESSIONS]`; the default of 1,000,000 takes some minutes, most of
+//! them for signing, and some GB of disk. Linux only: it reads `/proc/self/io`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 
@@ -21,14 +21,14 @@ use fm_history::{BlockContent, BlockItem};
 use fm_rows::RowSource;
 use fm_store::ReadStore;
 
-/// Bytes that this process has read, the system's caches included.
+/// Returns the number of bytes that this process has read, including reads from the system's caches.
 fn bytes_read() -> u64 {
     let text = fs::read_to_string("/proc/self/io").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("rchar: "));
     line.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// The best of three runs, and what the first of them read.
+/// Returns the best time of three runs, and the number of bytes that the first run read.
 fn measure<T>(job: impl Fn() -> T) -> (T, Duration, u64) {
     let before = bytes_read();
     let mut best = Duration::MAX;
@@ -51,7 +51,7 @@ fn scan(path: &Path) -> u64 {
     rows.map(|row| row.expect("a row").1.len() as u64).sum()
 }
 
-/// Compares two databases; gives the session at which they part.
+/// Compares two databases; returns the session at which they diverge.
 fn diff(left: &Path, right: &Path) -> Option<u64> {
     let interrupted = AtomicBool::new(false);
     let control = Control { progress: &Silent, interrupted: &interrupted };

@@ -1,7 +1,7 @@
-//! Two histories side by side, until they part.
+//! The comparison of two histories, record by record, up to the point where they diverge.
 //!
-//! Records that are equal byte for byte are hashed once, for the root; others are compared by what their signatures
-//! are over. Invariant: memory does not grow with the histories.
+//! Records that are equal byte for byte are hashed once, for the root; others are compared by what their
+//! signatures cover. Invariant: memory does not grow with the histories.
 
 use fm_audit::{AuditError, ChunkSize, Control, Feed, MalformedKeys, Origin, run_pipeline};
 use fm_audit::{NumberedRecords, Stop, convert_record};
@@ -10,20 +10,21 @@ use fm_eras::{Layout, block};
 use fm_history::{DiffClass, Hash, HistoryRoot, SessionHeader, SessionLeaf, SessionParts};
 use rayon::prelude::*;
 
-/// Pairs that a core gets at a time.
+/// Number of pairs that a core processes at a time.
 const PAIRS_PER_CORE: usize = 64;
 
-/// In which form two histories are compared.
+/// The form in which two histories are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CompareForm {
-    /// As they are stored: by what their signatures are over.
+    /// As they are stored: by what their signatures cover.
     Stored,
     /// As the sessions that the conversion rule makes of them.
     Ruled,
 }
 
 impl CompareForm {
-    /// The form in which histories of these layouts can be compared; none if a layout hides its items.
+    /// Returns the form in which histories of these layouts can be compared; `None` if a layout hides its
+    /// items.
     pub fn of(left: &Layout, right: &Layout) -> Option<Self> {
         let is_stored = match (left, right) {
             (Layout::Hbbft(left), Layout::Hbbft(right)) => left.dialect == right.dialect,
@@ -44,7 +45,7 @@ impl CompareForm {
     }
 }
 
-/// The same number in both histories.
+/// The records with the same number in both histories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The number of the session, block or epoch.
@@ -53,40 +54,40 @@ pub struct Pair {
     pub left: Option<Vec<u8>>,
     /// The right record, if there is one.
     pub right: Option<Vec<u8>>,
-    /// The side without a record has none behind it either.
+    /// The side without a record has no later record either.
     pub is_end: bool,
 }
 
 impl Pair {
-    /// What the absence of a record is called; none if both are there.
+    /// Returns the class of the difference if a record is absent; `None` if both are there.
     pub fn absence(&self) -> Option<DiffClass> {
         let is_absent = self.left.is_none() || self.right.is_none();
         is_absent.then_some(if self.is_end { DiffClass::Shorter } else { DiffClass::Missing })
     }
 }
 
-/// What a comparison came to.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Comparison {
-    /// Sessions, blocks or epochs that are equal, from the first on.
+    /// Number of equal sessions, blocks or epochs, counted from the first.
     pub equal: u64,
     /// The last of them.
     pub last_equal: Option<u64>,
-    /// The history root over them; none if one of them is missing on both sides or hides its items.
+    /// The history root over them; `None` if one of them is missing on both sides or hides its items.
     pub root: Option<Hash>,
-    /// How many of them carry other signatures.
+    /// Number of them that carry different signatures.
     pub other_signatures: u64,
-    /// The first of those.
+    /// The first of these.
     pub first_other_signatures: Option<Pair>,
-    /// Where the histories part.
+    /// The pair at which the histories diverge.
     pub parted: Option<Pair>,
 }
 
-/// A pair, and what came of it.
+/// A pair and the result of its comparison.
 struct Compared {
     pair: Pair,
     is_equal: bool,
-    /// The same content in other bytes, where both sides are stored in the same form.
+    /// The content is the same and the bytes differ, although both sides are stored in the same form.
     other_signatures: bool,
     leaf: Option<SessionLeaf>,
 }
@@ -94,7 +95,7 @@ struct Compared {
 /// Compares two histories up to their first difference.
 ///
 /// # Errors
-/// If they cannot be read, or not be compared.
+/// If the histories cannot be read or have no common form, or the job was interrupted.
 pub fn compare_histories(
     left: Origin<'_>,
     right: Origin<'_>,
@@ -125,7 +126,7 @@ pub fn compare_histories(
 }
 
 impl Comparison {
-    /// Takes the next pair; gives it back if the histories part there.
+    /// Takes the next pair; returns it if the histories diverge there.
     fn add(&mut self, compared: Compared, running: &mut Option<HistoryRoot>) -> Option<Pair> {
         let Compared { pair, is_equal, other_signatures, leaf } = compared;
         if !is_equal {
@@ -145,7 +146,7 @@ impl Comparison {
     }
 }
 
-/// Reads both histories side by side.
+/// Reads both histories in parallel, and passes on their records in pairs of the same number.
 fn read_pairs<'a>(
     left: Origin<'a>,
     right: Origin<'a>,
@@ -195,11 +196,11 @@ fn compare_pair(pair: Pair, left: &Layout, right: &Layout, form: CompareForm) ->
     Compared { pair, is_equal, other_signatures: is_equal && is_stored && other_bytes, leaf }
 }
 
-/// What a record is compared by; none if it cannot be read.
+/// Returns what a record is compared by; `None` if it cannot be read.
 fn identity(index: u64, record: &[u8], layout: &Layout, form: CompareForm) -> Option<SessionLeaf> {
     match (form, layout) {
         (CompareForm::Ruled, _) => ruled_leaf(index, record, layout),
-        // A hash over everything that was agreed on, in the place of a header's root.
+        // A hash over everything that was agreed on takes the place of a header's root.
         (CompareForm::Stored, Layout::Hbbft(layout)) => {
             let root = decode_epoch(record, layout).ok()?.computed_hash;
             Some(SessionLeaf { items: 0, header: SessionHeader { index, root } })
@@ -215,7 +216,7 @@ fn identity(index: u64, record: &[u8], layout: &Layout, form: CompareForm) -> Op
     }
 }
 
-/// What the history root commits to.
+/// Returns the leaf that the history root commits to.
 fn ruled_leaf(index: u64, record: &[u8], layout: &Layout) -> Option<SessionLeaf> {
     match convert_record(index, record, layout).ok()? {
         Some(converted) => Some(converted.leaf),

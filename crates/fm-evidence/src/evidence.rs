@@ -1,7 +1,7 @@
-//! Evidence: a difference between two histories in one file, for somebody who has neither of them.
+//! Evidence: a difference between two histories in one file, for a reader who has neither history.
 //!
-//! Invariant: nothing that the file claims is believed: all of it is derived again from the records inside and the keys
-//! of whoever checks, and has to be the same.
+//! Invariant: nothing that the file claims is believed. All of it is derived again from the records inside
+//! and the keys of the checker, and must be the same.
 
 use fm_audit::{TrustedKeys, read_entry};
 use fm_eras::Layout;
@@ -14,14 +14,14 @@ use crate::explain::{ExplainedSide, Explanation, explain};
 use crate::reading::doubt;
 use crate::sealed_json::{SealedJson, SealedJsonError, hex_option};
 
-/// A difference as a file.
+/// A difference in the form of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     format: String,
     /// The session, block or epoch.
     pub index: u64,
-    /// Names of the keys that the claims were made with; null if there were none.
+    /// Names of the keys that the claims were made with; null if there were no keys.
     pub keys: Option<String>,
     class: DiffClass,
     change: DiffClass,
@@ -45,13 +45,13 @@ struct EvidenceSide {
     enough: Option<bool>,
 }
 
-/// Why evidence does not hold.
+/// Why evidence is refused.
 #[derive(Debug, Error)]
 pub enum EvidenceError {
-    /// It is no such file, or was changed.
+    /// Not an evidence file, or modified.
     #[error(transparent)]
     Form(#[from] SealedJsonError),
-    /// It names a layout that there is not.
+    /// The file names a layout that does not exist.
     #[error("{side}.layout: there is no layout {layout:?}")]
     Layout {
         /// The side.
@@ -59,7 +59,7 @@ pub enum EvidenceError {
         /// The layout.
         layout: String,
     },
-    /// A record is that of another number.
+    /// A record has another number.
     #[error(
         "index: the file is about {index}, and the {side} record says that its number is {own}: the two sides are not \
          copies of one"
@@ -69,33 +69,33 @@ pub enum EvidenceError {
         side: &'static str,
         /// The number that the file states.
         index: u64,
-        /// The number that the record gives itself.
+        /// The number that the record states.
         own: u64,
     },
-    /// Both sides are the same record, or neither has one.
+    /// Both sides are the same record, or neither side has a record.
     #[error("left.record and right.record are the same: there is no difference")]
     NoDifference,
     /// The two layouts have no common form.
     #[error("left.layout and right.layout cannot be compared")]
     Incomparable,
-    /// It is about other keys.
+    /// The file is about other keys.
     #[error(
         "keys: it was made with the keys {stated} of a federation, and the keys given are {given}: other keys"
     )]
     OtherKeys {
-        /// What the file states.
+        /// The keys that the file states.
         stated: String,
-        /// What the keys are.
+        /// The keys of the checker.
         given: String,
     },
-    /// A claim does not follow from its records and the keys.
+    /// A claim of the file does not follow from its records and the keys.
     #[error("{claim}: it claims {stated}, and its records and the keys give {found}")]
     Claim {
         /// The field.
         claim: &'static str,
         /// What the file claims.
         stated: String,
-        /// What follows.
+        /// What follows from the records and the keys.
         found: String,
     },
 }
@@ -112,7 +112,8 @@ impl SealedJson for Evidence {
     }
 }
 
-/// The text of the evidence for a pair and its explanation. `sources` are names for people, left and right.
+/// Returns the text of the evidence for a pair and its explanation. `sources` are names for readers, left and
+/// right.
 pub fn evidence(
     pair: &Pair,
     explanation: &Explanation,
@@ -143,23 +144,24 @@ pub fn evidence(
     evidence.to_text()
 }
 
-/// Evidence that holds, and what follows from it under the keys of whoever checks.
+/// Evidence that holds, and what follows from it with the keys of the checker.
 #[derive(Debug)]
 pub struct CheckedEvidence {
     /// The difference.
     pub explanation: Explanation,
-    /// Names of the sources, left and right: the word of whoever made the file.
+    /// Names of the sources, left and right, as the author of the file states them.
     pub sources: [String; 2],
     /// Layouts of the sources.
     pub layouts: [Layout; 2],
-    /// The keys that the file names, which are those of whoever checks if these have any of the kind.
+    /// The keys that the file names. They are the checker's keys, if the checker has keys of this kind.
     pub stated_keys: Option<String>,
-    /// Of each side why its signatures do not show its content, enough of them or not.
+    /// For each side, the reason why its signatures do not show its content, regardless of their number.
     pub doubts: [Option<String>; 2],
 }
 
 impl CheckedEvidence {
-    /// Which sides enough guardians signed, in a way that shows their content: left and right.
+    /// Returns for each side, left and right, whether enough guardians signed it in a way that shows its
+    /// content.
     pub fn proven_sides(&self) -> [bool; 2] {
         let threshold_met = |side: &ExplainedSide| side.signers.threshold_met == Some(true);
         let [left, right] = &self.doubts;
@@ -167,18 +169,18 @@ impl CheckedEvidence {
         [threshold_met(&found.left) && left.is_none(), threshold_met(&found.right) && right.is_none()]
     }
 
-    /// The class that the signatures prove: an equivocation by who signed both headers, any other only if both sides
-    /// are proven.
+    /// Returns the class that the signatures prove: an equivocation if a guardian signed both headers, any
+    /// other class only if both sides are proven.
     pub fn proven_class(&self) -> Option<DiffClass> {
         let is_equivocation = self.explanation.class == DiffClass::Equivocation;
         (is_equivocation || self.proven_sides() == [true, true]).then_some(self.explanation.class)
     }
 }
 
-/// Reads evidence and derives all that it claims again.
+/// Reads evidence and derives all of its claims again.
 ///
 /// # Errors
-/// If it was changed, is of another federation, or claims anything that does not follow.
+/// If the file was modified, is about another federation, or claims anything that does not follow.
 pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEvidence, EvidenceError> {
     let evidence = Evidence::from_text(text)?;
     let layout = |side: &'static str, name: &str| {
@@ -199,11 +201,11 @@ pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEviden
         index: evidence.index,
         left: evidence.left.record.clone(),
         right: evidence.right.record.clone(),
-        // That a history ends cannot be shown by a file; it is told as the word of whoever made it.
+        // A file cannot show that a history ends; this is reported as the statement of its author.
         is_end: evidence.change == DiffClass::Shorter,
     };
     let derive = |keys| explain(&pair, &layouts[0], &layouts[1], keys).ok_or(EvidenceError::Incomparable);
-    // Claims were made with the keys that the file names, or with none.
+    // Claims were made with the keys that the file names, or without keys.
     let claimed_with = if evidence.keys.is_some() { keys } else { TrustedKeys::default() };
     if evidence.keys.is_none() || given.is_some() {
         evidence.compare(&derive(claimed_with)?)?;
@@ -218,7 +220,7 @@ pub fn check_evidence(text: &str, keys: TrustedKeys<'_>) -> Result<CheckedEviden
 }
 
 impl Evidence {
-    /// Refuses a side that the file calls readable and whose record is of another number than the file's.
+    /// Refuses a side that the file calls readable and whose record has another number than the file.
     fn check_numbers(&self, layouts: &[Layout; 2]) -> Result<(), EvidenceError> {
         for (name, side, layout) in [("left", &self.left, &layouts[0]), ("right", &self.right, &layouts[1])] {
             let entry = side.record.as_ref().map(|record| read_entry(self.index, record, layout));
@@ -230,7 +232,7 @@ impl Evidence {
         Ok(())
     }
 
-    /// Compares what the file claims with what follows.
+    /// Compares the claims of the file with what follows.
     fn compare(&self, found: &Explanation) -> Result<(), EvidenceError> {
         self.compare_content(found)?;
         claim("class", &self.class, &found.class)?;
@@ -241,7 +243,7 @@ impl Evidence {
         claim("right.enough", &self.right.enough, &found.right.signers.threshold_met)
     }
 
-    /// Compares what follows without any keys.
+    /// Compares the claims that need no keys.
     fn compare_content(&self, found: &Explanation) -> Result<(), EvidenceError> {
         claim("change", &self.change, &found.change)?;
         claim("item", &self.item, &found.item)?;

@@ -1,7 +1,7 @@
-//! What there is to say of a place at which two histories part.
+//! The explanation of the place at which two histories diverge.
 //!
-//! Invariant: an explanation follows from the two records, their layouts and the keys alone, so that whoever is handed
-//! the records comes to the same.
+//! Invariant: an explanation follows from the two records, their layouts and the keys alone, so that anyone
+//! with the records gets the same result.
 
 use fm_audit::{Signers, TrustedKeys, read_entry, read_ruled_entry};
 use fm_eras::Layout;
@@ -13,28 +13,29 @@ use crate::reading::is_conversion;
 /// One side of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExplainedSide {
-    /// The record taken apart, in the form that is compared; none if there is no record, else why it does not decode.
+    /// The decoded record, in the form that is compared, or why it does not decode; `None` if there is no
+    /// record.
     pub entry: Option<Result<Entry, String>>,
-    /// What its signatures are over, if it can be read: in the form that is stored.
+    /// What its signatures cover, in the stored form, if it can be read.
     pub signed_hash: Option<Hash>,
-    /// Who signed it.
+    /// The signers of the record.
     pub signers: Signers,
 }
 
-/// A difference, explained.
+/// The explanation of a difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
     /// The session, block or epoch.
     pub index: u64,
     /// The form in which the sides were compared.
     pub form: CompareForm,
-    /// How they differ.
+    /// The class of the difference.
     pub class: DiffClass,
-    /// How the content differs, where `class` speaks of who signed it.
+    /// The class of the difference in content, where `class` is about the signers.
     pub change: DiffClass,
     /// The first item that differs.
     pub item: Option<usize>,
-    /// Guardians whose valid signatures are on both sides, over different headers.
+    /// The guardians with valid signatures on both sides, over different headers.
     pub equivocators: Vec<PeerId>,
     /// The left side.
     pub left: ExplainedSide,
@@ -42,7 +43,7 @@ pub struct Explanation {
     pub right: ExplainedSide,
 }
 
-/// Explains a pair of records; none if the layouts have no common form.
+/// Explains a pair of records; `None` if the layouts have no common form.
 pub fn explain(
     pair: &Pair,
     left_layout: &Layout,
@@ -87,7 +88,8 @@ fn explain_side(
     ExplainedSide { entry: Some(entry), signed_hash, signers: keys.signers(index, record, layout) }
 }
 
-/// A record that gives itself another number is no copy of this session, block or epoch, whoever signed it.
+/// Refuses a record that states another number: it is not a copy of this session, block or epoch, regardless
+/// of its signers.
 fn at_its_number(entry: Entry) -> Result<Entry, String> {
     match entry.other_index() {
         Some(own) => Err(format!("it says that its number is {own}, and it is kept as {}", entry.index)),
@@ -95,10 +97,10 @@ fn at_its_number(entry: Entry) -> Result<Entry, String> {
     }
 }
 
-/// Whether somebody who signed both sides signed two headers of one form for the same number.
+/// Returns whether a signer of both sides signed two headers of one form for the same number.
 ///
-/// Guardians who sign a history again after a conversion sign two forms of the same content; the layouts that a file
-/// names do not decide whether that is what they did.
+/// Guardians who sign a history again after a conversion sign two forms of the same content. The layouts that
+/// a file names do not show whether they did that.
 fn signs_two_headers(left: &ExplainedSide, right: &ExplainedSide, form: CompareForm) -> bool {
     let (Some(Ok(left)), Some(Ok(right))) = (&left.entry, &right.entry) else { return false };
     form == CompareForm::Stored
@@ -107,9 +109,10 @@ fn signs_two_headers(left: &ExplainedSide, right: &ExplainedSide, form: CompareF
         && !is_conversion(right, left.hash)
 }
 
-/// The guardians who signed both sides, and whether anybody did.
+/// Returns the guardians who signed both sides, and whether both sides have a common signer.
 ///
-/// Of epochs it is the federation's signature: more guardians than may be faulty signed both, and no telling who.
+/// Epochs carry the signature of the federation: more guardians than may be faulty signed both, and it is not
+/// known which.
 fn equivocation(left: &Signers, right: &Signers) -> (Vec<PeerId>, bool) {
     let (Some(left_valid), Some(right_valid)) = (&left.valid, &right.valid) else {
         let both = left.federation && right.federation;

@@ -1,8 +1,8 @@
-//! Files for remote parties, and what they rest on: two histories compared, the record where they part explained, evidence of
-//! two signed versions, and proofs of single items.
+//! Files for remote parties, and their basis: the comparison of two histories, the explanation of the record
+//! where they diverge, evidence of two signed versions, and proofs of single items.
 //!
-//! Invariant: a file from a remote party is not believed. All that it claims is derived again, from the records inside and the
-//! checker's own keys; what cannot be derived is not claimed.
+//! Invariant: a file from a remote party is not believed. Everything that it claims is derived again, from
+//! the records inside and the checker's own keys; what cannot be derived is not claimed.
 
 mod compare;
 mod evidence;

@@ -1,7 +1,7 @@
-//! Inclusion proofs: one item of a history in one file, for somebody who has the federation's keys and nothing else.
+//! Inclusion proofs: one item of a history in one file, for a reader who has only the federation's keys.
 //!
-//! `docs/formats/proof.md` says what is proven, and from what. Invariant: a file is checked by what is in it and by the
-//! keys; what it says about itself is not believed.
+//! `docs/formats/proof.md` says what is proven, and from what. Invariant: a file is checked by its contents
+//! and the keys; what it states about itself is not believed.
 
 use fm_audit::{AuditError, Origin, Signers, TrustedKeys};
 use fm_crypto::{EpochKeys, SessionKeys};
@@ -14,7 +14,7 @@ use crate::proof_epoch::EpochProof;
 use crate::proof_session::{Form, SessionProof, SessionProofError};
 use crate::sealed_json::{SealedJson, SealedJsonError};
 
-/// An item and all that shows it to be in the history.
+/// An item and all data that shows that it is in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
@@ -26,7 +26,7 @@ pub struct Proof {
     sha256: Hash,
 }
 
-/// What the proof is made of.
+/// The parts of a proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Content {
@@ -46,24 +46,24 @@ impl SealedJson for Proof {
     }
 }
 
-/// Why something is not proven.
+/// Why a proof cannot be made or is refused.
 #[derive(Debug, Error)]
 pub enum ProofError {
-    /// The file is none, or was changed.
+    /// Not a proof file, or modified.
     #[error(transparent)]
     Form(#[from] SealedJsonError),
-    /// The layout is none, or one of the other kind.
+    /// The layout does not exist, or is of the other kind.
     #[error("layout: there is no layout {layout:?} with such items")]
     Layout {
-        /// What the file names.
+        /// The layout that the file names.
         layout: String,
     },
-    /// The layout is another one than the caller knows.
+    /// The layout is not the one that the caller knows.
     #[error("layout: the file is of the layout {layout:?}, and not {known}")]
     OtherLayout {
-        /// What the file names.
+        /// The layout that the file names.
         layout: String,
-        /// What the caller knows.
+        /// The layout that the caller knows.
         known: &'static str,
     },
     /// The tree does not show the item.
@@ -77,10 +77,10 @@ pub enum ProofError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nothing that the proof could rest on is signed.
+    /// There is no signature that the proof could rest on.
     #[error("{reason}")]
     Unsigned {
-        /// What is lacking.
+        /// What is missing.
         reason: String,
     },
     /// There is no such item.
@@ -103,24 +103,25 @@ pub struct ProvenItem {
     pub layout: Layout,
     /// The session, block or epoch that it is in.
     pub index: u64,
-    /// Its place in there.
+    /// Its place in it.
     pub item: u64,
-    /// Number of items in there; of sessions, of those that every list with the signed header has.
+    /// Number of items in it; for a session, the number of items that every list with the signed header has.
     pub count: u64,
     /// The item.
     pub facts: EntryItem,
-    /// What the signatures are over: the header's root, or the hash of the epoch that is signed.
+    /// What the signatures cover: the header's root, or the hash of the signed epoch.
     pub hash: Hash,
-    /// The epoch whose signature it is; of sessions, the session.
+    /// The epoch that is signed; for a session, the session itself.
     pub signed_index: u64,
-    /// Who signed.
+    /// The signers.
     pub signers: Signers,
 }
 
-/// Makes the proof of an item, and says what it shows: it was checked, as far as the keys go, before it is handed out.
+/// Makes the proof of an item, and returns its text and what it shows. The proof is checked with the
+/// available keys before it is returned.
 ///
 /// # Errors
-/// If nothing that signs the item is there, or its place in the tree cannot be shown.
+/// If no signature covers the item, its place in the tree cannot be shown, or the history cannot be read.
 pub fn prove(
     history: &Origin<'_>,
     index: u64,
@@ -145,11 +146,11 @@ pub fn prove(
     Ok((text, proven))
 }
 
-/// Checks a proof; without keys of its kind everything but the signatures. `known` is the layout, where the caller does
-/// not have to take the file's word for it.
+/// Checks a proof. Without keys of its kind, it checks everything except the signatures. `known` is the
+/// layout, if the caller knows it and need not rely on the file.
 ///
 /// # Errors
-/// If it proves nothing.
+/// If the file is not a proof, was modified, or does not prove its item.
 pub fn check_proof(
     text: &str,
     keys: TrustedKeys<'_>,

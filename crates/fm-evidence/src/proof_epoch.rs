@@ -1,4 +1,4 @@
-//! Proofs of items in epochs: the epoch whole, and the chain of those behind it up to one that is signed.
+//! Proofs of items in epochs: the whole epoch, and the chain of later epochs up to a signed one.
 
 use fm_audit::{Origin, TrustedKeys, read_entry};
 use fm_eras::Layout;
@@ -10,7 +10,7 @@ use crate::proof::{ProofError, ProvenItem};
 use crate::reading::other_epoch;
 use crate::sealed_json::hex_bytes;
 
-/// Most epochs that a chain has, and most bytes of records in it.
+/// The largest number of epochs in a chain, and of bytes in its records.
 const MAX_EPOCHS: usize = 1000;
 const MAX_BYTES: usize = 64 << 20;
 
@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EpochProof {
-    /// The epoch's record and those behind it, the last one signed.
+    /// The record of the epoch and the records after it; the last one is signed.
     records: Vec<RecordHex>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct EpochProof {
 struct RecordHex(#[serde(with = "hex_bytes")] Vec<u8>);
 
 impl EpochProof {
-    /// Collects the records up to the first one whose signature holds.
+    /// Collects the records up to the first one with a valid signature.
     pub(crate) fn make(
         history: &Origin<'_>,
         index: u64,
@@ -57,7 +57,7 @@ impl EpochProof {
         Err(ProofError::Unsigned { reason })
     }
 
-    /// Checks everything but the signature, whose verdict the caller sees.
+    /// Checks everything except the signature; the result contains its verdict.
     pub(crate) fn check(
         &self,
         index: u64,

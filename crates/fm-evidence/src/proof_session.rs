@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::proof::{ProofError, ProvenItem};
 use crate::sealed_json::hex_bytes;
 
-/// Length of an inner node: an item as long could be taken for one.
+/// The length of an inner node: an item of this length could be mistaken for an inner node.
 const NODE_BYTES: usize = size_of::<NodePair>();
 
 /// The part of a proof that shows an item of a block or session.
@@ -27,9 +27,10 @@ pub(crate) struct SessionProof {
     #[serde(with = "hex_bytes")]
     bytes: Vec<u8>,
     path: Vec<Hash>,
-    /// The last item's leaf, which shows how many there are; null if it is the item itself.
+    /// The leaf of the last item, which shows the number of items; null if the item itself is the last one.
     last: Option<LastLeaf>,
-    /// Another item, of another length than an inner node, if the item itself has that; null if not.
+    /// Another item whose length differs from that of an inner node, if the item itself has that length;
+    /// otherwise null.
     anchor: Option<ProvenPrefix>,
     signatures: BTreeMap<PeerId, SignatureHex>,
 }
@@ -50,15 +51,15 @@ struct ProvenPrefix {
     path: Vec<Hash>,
 }
 
-/// A signature as hex.
+/// A signature in hex.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct SignatureHex(#[serde(with = "hex_bytes")] Vec<u8>);
 
-/// Why an item is not shown to be in a session.
+/// Why a proof does not show that an item is in a session.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SessionProofError {
-    /// A part leads nowhere.
+    /// The path of a part is not valid.
     #[error("{part}: {source}")]
     Path {
         /// The part of the file.
@@ -66,17 +67,17 @@ pub enum SessionProofError {
         /// Why.
         source: PathError,
     },
-    /// A part leads to another root.
+    /// The path of a part leads to another root.
     #[error("{part}: it leads to the root {found}, and {root} is signed")]
     OtherRoot {
         /// The part of the file.
         part: &'static str,
-        /// Where it leads.
+        /// The root that the path leads to.
         found: Hash,
         /// The root under the signatures.
         root: Hash,
     },
-    /// Bytes that are no item.
+    /// The bytes are not an item.
     #[error("{part}: no item of this layout: {reason}")]
     NoItem {
         /// The part of the file.
@@ -84,7 +85,7 @@ pub enum SessionProofError {
         /// Why.
         reason: String,
     },
-    /// Bytes that are another item in another layout.
+    /// The bytes are another item in another layout.
     #[error(
         "{part}: in the layout {layout} these bytes are another item, and no signature says which is meant: name the layout that you know to be right"
     )]
@@ -94,7 +95,7 @@ pub enum SessionProofError {
         /// The other layout.
         layout: &'static str,
     },
-    /// The item is one of those that the list repeats at its end.
+    /// The item is one of the items that the list repeats at its end.
     #[error(
         "item {item} is one of the last {} of the {stored} items, which repeat those before them: the signed header is the \
          same with and without them, so that only items 0 to {} can be proven", .stored - .certain, .certain.saturating_sub(1)
@@ -107,7 +108,7 @@ pub enum SessionProofError {
         /// Number of items that every list with this header has.
         certain: usize,
     },
-    /// A part is there that is not needed, or not there.
+    /// A part is present although it is not needed, or a needed part is missing.
     #[error("{part}: {reason}")]
     Superfluous {
         /// The part of the file.
@@ -115,7 +116,7 @@ pub enum SessionProofError {
         /// Why.
         reason: &'static str,
     },
-    /// All items that are known could be inner nodes.
+    /// All known items could be inner nodes.
     #[error(
         "anchor: the item has {NODE_BYTES} bytes, as an inner node has, and no other item shows that it \
          is not one"
@@ -130,7 +131,7 @@ pub enum SessionProofError {
         /// The level, from 1 above the items.
         level: usize,
     },
-    /// Signatures of another length.
+    /// A signature has the wrong length.
     #[error("signatures: that of guardian {peer} has not 64 bytes")]
     Signature {
         /// The guardian.
@@ -147,7 +148,8 @@ impl SessionProof {
         if block.signatures.is_empty() {
             return Err(unsigned("the session carries no signatures".to_owned()));
         }
-        // What repeats at the end is under the signatures or not: nothing tells. What is before it is in every list.
+        // Nothing shows whether the signatures cover the repetition at the end. The items before it are in
+        // every list.
         let stored = block.items.len();
         let certain = stored - block.merkle.repeated;
         if (certain..stored).contains(&item) {
@@ -180,7 +182,7 @@ impl SessionProof {
         })
     }
 
-    /// Checks everything but that enough guardians signed, which the caller sees.
+    /// Checks everything except that enough guardians signed; the result contains this verdict.
     pub(crate) fn check(
         &self,
         index: u64,
@@ -227,7 +229,7 @@ impl SessionProof {
         Ok(walked)
     }
 
-    /// The way from the last item shows that there are no more, and no fewer.
+    /// Checks the path from the last item, which shows that there are neither more nor fewer items.
     fn walk_last(&self, item: u64) -> Result<Option<WalkedPath>, SessionProofError> {
         match (&self.last, item.checked_add(1) == Some(self.items)) {
             (None, true) => Ok(None),
@@ -243,7 +245,7 @@ impl SessionProof {
         }
     }
 
-    /// An item that is no inner node shows on which level the items are.
+    /// Checks the path from an item that is not an inner node: it shows on which level the items are.
     fn walk_anchor(&self, form: Form) -> Result<Option<WalkedPath>, SessionProofError> {
         match (&self.anchor, self.bytes.len() == NODE_BYTES) {
             (None, false) => Ok(None),
@@ -260,7 +262,7 @@ impl SessionProof {
     }
 }
 
-/// Reads an item as the layout does, if no other layout makes another item of the same bytes.
+/// Reads an item in this layout, if no other layout reads another item from the same bytes.
 fn read_item(part: &'static str, bytes: &[u8], form: Form) -> Result<EntryItem, SessionProofError> {
     let layout = form.layout;
     let item = decode_accepted_item(bytes, layout)
@@ -272,20 +274,22 @@ fn read_item(part: &'static str, bytes: &[u8], form: Form) -> Result<EntryItem, 
     }
 }
 
-/// How the bytes of a proof are read.
+/// The way in which the bytes of a proof are read.
 #[derive(Clone, Copy)]
 pub(crate) struct Form {
     /// The layout that the file names.
     pub(crate) layout: &'static BlockLayout,
-    /// Whether it is known from elsewhere: otherwise it is the word of whoever made the file, which no signature covers.
+    /// Whether the caller knows the layout. Otherwise it is only the statement of the file's author, which no
+    /// signature covers.
     pub(crate) is_known: bool,
 }
 
 impl Form {
-    /// The items that honest guardians could have accepted these bytes as.
+    /// Returns the items that honest guardians could have accepted these bytes as.
     ///
-    /// What no version knows none accepted, nor bytes of which the server of their time made nothing. The stand-alone
-    /// crate is apart: its items are opaque, and its keys signed no sessions of a server.
+    /// No guardian accepted an item that no version knows, nor bytes that the server of their time could not
+    /// decode. The stand-alone crate is separate: its items are opaque, and its keys signed no sessions of a
+    /// server.
     pub(crate) fn readings(
         self,
         bytes: &[u8],
@@ -307,7 +311,8 @@ impl Form {
     }
 }
 
-/// The items are not on a level above: there, one node at least is none.
+/// Checks that the items are not on a higher level of the tree: on each of those, at least one node is not an
+/// item.
 fn check_depth(walked: &[WalkedPath], form: Form) -> Result<(), SessionProofError> {
     let levels = walked.first().map_or(0, |path| path.pairs.len());
     for level in 0..levels {

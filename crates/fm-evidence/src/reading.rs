@@ -1,7 +1,8 @@
-//! What no signature says of a record: how its bytes are read, and on which level of the tree its items are.
+//! What signatures do not show about a record: how its bytes are read, and on which level of the tree its
+//! items are.
 //!
-//! Invariant: of a record in a file from a remote party nothing is called proven that another reading of the signed
-//! bytes would contradict.
+//! Invariant: nothing about a record in a file from a remote party is called proven if another reading of the
+//! signed bytes contradicts it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,8 @@ use fm_history::{Block, Depth, Entry, EntryItem, Hash, MerkleRoot, convert_block
 
 use crate::proof_session::Form;
 
-/// Why the signatures under a record do not show the content that it has in this layout; none if they do.
+/// Returns why the signatures under a record do not show the content that it has in this layout; `None` if
+/// they do.
 pub(crate) fn doubt(index: u64, record: &[u8], layout: &Layout) -> Option<String> {
     let entry = read_entry(index, record, layout).ok()?;
     match layout {
@@ -29,7 +31,7 @@ pub(crate) fn doubt(index: u64, record: &[u8], layout: &Layout) -> Option<String
     }
 }
 
-/// Another layout in which the record is an epoch of this number with other items.
+/// Returns another layout in which the record is an epoch of this number with other items.
 pub(crate) fn other_epoch(
     index: u64,
     record: &[u8],
@@ -61,7 +63,7 @@ fn doubt_of_items(entry: &Entry, form: Form, depth: Depth) -> Option<String> {
     })
 }
 
-/// Another layout in which all of these are items, and one of them another item.
+/// Returns another layout in which all of these are items and one of them is another item.
 fn other_list(items: &[EntryItem], form: Form) -> Option<&'static str> {
     let mut common: Option<BTreeMap<&'static str, bool>> = None;
     for item in items {
@@ -81,9 +83,10 @@ fn other_list(items: &[EntryItem], form: Form) -> Option<&'static str> {
     common?.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name)
 }
 
-/// Whether the conversion rule can have made the session with this root of a block with these items, in any layout.
+/// Returns whether the conversion rule can have made the session with this root from a block with these
+/// items, in any layout.
 ///
-/// Guardians who seal a conversion sign the block and the session, under the same keys and the same number.
+/// Guardians who seal a conversion sign the block and the session with the same keys and the same number.
 pub(crate) fn is_conversion(from: &Entry, root: Hash) -> bool {
     let layouts = broadcast::LAYOUTS.iter().chain(session::LAYOUTS);
     layouts.filter(|layout| !layout.is_modern()).any(|layout| converted_root(from, layout) == Some(root))

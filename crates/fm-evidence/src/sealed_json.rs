@@ -1,7 +1,7 @@
-//! Files that are handed to strangers: JSON of one form, with a digest over itself.
+//! Files for remote parties: JSON of a fixed form, with a digest over itself.
 //!
-//! Invariant: a file is taken only if writing what was read gives its very bytes again, so that no byte of it can
-//! change unnoticed. The digest is against accidents; what a file proves is proven by signatures.
+//! Invariant: a file is accepted only if writing what was read yields exactly its bytes, so that no byte of
+//! it can change unnoticed. The digest protects against accidents; the signatures prove what the file proves.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// Why a file is not one of ours.
+/// Why a file is not of the expected form.
 #[derive(Debug, Error)]
 pub enum SealedJsonError {
-    /// It is no JSON of this form.
+    /// The file is not JSON of this form.
     #[error("it is not of the form {format}, at line {line}, column {column}: {reason}")]
     Form {
         /// The form.
@@ -25,18 +25,18 @@ pub enum SealedJsonError {
         /// What the JSON reader says.
         reason: String,
     },
-    /// It is of another kind or version.
+    /// The file is of another kind or version.
     #[error("it states the form {stated:?}, and this version reads {format:?}")]
     OtherForm {
-        /// The form.
+        /// The expected form.
         format: &'static str,
-        /// What the file states.
+        /// The form that the file states.
         stated: String,
     },
-    /// Its digest is that of other content.
+    /// Its digest does not match its content.
     #[error("its digest is that of other content: something in it was changed, or the digest itself")]
     Digest,
-    /// The same content is written differently.
+    /// The content is not written in the canonical way.
     #[error("byte {offset} is not as this form is written")]
     NotCanonical {
         /// The first byte that differs.
@@ -44,23 +44,23 @@ pub enum SealedJsonError {
     },
 }
 
-/// What stands behind the digest, the last field of every form.
+/// The text after the digest, which is the last field of every form.
 const END: &str = "\"\n}\n";
-/// The place of a digest while it is computed.
+/// The placeholder for the digest while it is computed.
 const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// A value with its format's name, and a digest as its last field.
+/// A value with the name of its format, and a digest as its last field.
 pub(crate) trait SealedJson: Serialize + DeserializeOwned {
     /// Name and version of the form.
     const FORMAT: &'static str;
 
-    /// What the file states as its form.
+    /// Returns the form that the file states.
     fn format(&self) -> &str;
 
-    /// The digest in the file.
+    /// Returns the digest in the file.
     fn digest(&self) -> Hash;
 
-    /// The text of the file, with the digest that it should have.
+    /// Returns the text of the file with the correct digest.
     fn to_text(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("texts, numbers and lists are JSON");
         text.push('\n');
@@ -82,7 +82,8 @@ pub(crate) trait SealedJson: Serialize + DeserializeOwned {
             let stated = value.format().to_owned();
             return Err(SealedJsonError::OtherForm { format: Self::FORMAT, stated });
         }
-        // Compared as it is written: a file may be large, and needs no second copy.
+        // The output is compared while it is written, because the file may be large: this needs no second
+        // copy.
         let mut again = Comparison { file: file.as_bytes(), at: 0 };
         let is_written = serde_json::to_writer_pretty(&mut again, &value).is_ok();
         if !is_written || again.file.get(again.at..) != Some(b"\n") {
@@ -95,14 +96,14 @@ pub(crate) trait SealedJson: Serialize + DeserializeOwned {
     }
 }
 
-/// The digest of a text, over zeros in its own place.
+/// Returns the digest of a text, with zeros in place of the digest itself.
 fn digest_of(text: &str) -> Hash {
     let end = text.len() - END.len();
     let (before, behind) = (&text[..end - NO_DIGEST.len()], &text[end..]);
     sha256(&[before.as_bytes(), NO_DIGEST.as_bytes(), behind.as_bytes()])
 }
 
-/// Takes what is written as long as it is what the file has.
+/// A writer that accepts bytes only while they equal those of the file.
 struct Comparison<'a> {
     file: &'a [u8],
     at: usize,

@@ -1,8 +1,8 @@
-//! Attesting and sealing against bare libsecp256k1 on the same cores, in the same run.
+//! Compares attesting and sealing with bare libsecp256k1 on the same cores, in the same run.
 //!
-//! The bare loops sign one message per session, and verify as many signatures per session as sealing does; messages are
-//! made before. `sign` is attest without the proof that goes before it; `seal` is all of it: files checked, signatures
-//! verified, database written, synced and read back.
+//! The bare loops sign one message per session, and verify as many signatures per session as sealing does;
+//! the messages are made in advance. `sign` is attest without the proof that precedes it. `seal` is the whole
+//! job: it checks the files, verifies the signatures, and writes, syncs and reads back the database.
 //!
 //! `cargo bench --workspace --bench attest [-- SESSIONS]`
 
@@ -21,23 +21,23 @@ use fm_store::ReadStore;
 use rayon::prelude::*;
 use secp256k1::{Keypair, schnorr};
 
-/// As in the programs.
+/// The same allocator as in the programs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Sessions unless the caller says otherwise.
+/// The default number of sessions.
 const SESSIONS: u64 = 20_000;
-/// Each time is the best of so many runs.
+/// Each time is the best of this many runs.
 const RUNS: usize = 5;
 
-/// What a job took: by the clock, and of all cores together.
+/// The time that a job took: by the clock, and summed over all cores.
 #[derive(Clone, Copy)]
 struct Taken {
     time: Duration,
     cores: Duration,
 }
 
-/// What all cores did for this process so far, in ticks of 10 ms.
+/// Returns the processor time of this process on all cores so far, in ticks of 10 ms.
 fn cores() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux reports what a process used");
     let (_, behind_name) = stat.rsplit_once(')').expect("a name in brackets");
@@ -45,7 +45,8 @@ fn cores() -> Duration {
     Duration::from_millis(10 * ticks.map(|ticks| ticks.expect("a number")).sum::<u64>())
 }
 
-/// Runs several jobs in turns, so that a busy moment of the machine meets all of them; gives the best of each.
+/// Runs several jobs in turns, so that other load on the machine affects all of them; returns the best time
+/// of each.
 fn best<const N: usize>(mut jobs: [&mut dyn FnMut(usize); N]) -> [Taken; N] {
     let mut taken = [Taken { time: Duration::MAX, cores: Duration::MAX }; N];
     for run in 0..RUNS {
@@ -100,7 +101,7 @@ fn messages(sessions: u64) -> Vec<[u8; 32]> {
     (0..sessions).map(|number| fm_history::sha256(&[&number.to_be_bytes()]).0).collect()
 }
 
-/// Pairs of a secp256k1 key and what `fm-crypto` makes of the same secret.
+/// Returns pairs of a secp256k1 key and the key that `fm-crypto` makes from the same secret.
 fn guardians(spec: &ForgeSpec) -> (Vec<Keypair>, Vec<SigningKey>) {
     let pair = |peer| {
         let text = broadcast_secret(spec.seed, peer);
@@ -172,7 +173,7 @@ fn main() {
         });
     };
     drop(dir);
-    // A directory can be sealed once; each run has a copy.
+    // A directory can be sealed only once, so each run has its own copy.
     let copies: Vec<PathBuf> = (0..RUNS)
         .map(|run| {
             let copy = file(format!("copy-{run}"));

@@ -1,8 +1,8 @@
-//! How much proving and converting cost beyond what nobody can avoid.
+//! Measures the cost of proving and converting against the unavoidable minimum.
 //!
-//! One forged history, three ratios, all in one run: `check` against SHA-256 over the same bytes plus a scan of the
-//! database; conversion alone (nothing verified, archived or read back) against a plain RocksDB copy (iterate and
-//! put); batched signatures are measured in fm-crypto's bench.
+//! One forged history, all ratios in one run: `check` against SHA-256 over the same bytes plus a scan of the
+//! database; conversion alone (without verifying, archiving or reading back) against a plain RocksDB copy
+//! (iterate and put). Batched signatures are measured in fm-crypto's benchmark.
 //!
 //! `cargo bench -p fm-migration --bench conversion [-- EPOCHS]`
 
@@ -21,9 +21,9 @@ use fm_migration::{Conversion, PlanOptions, plan, raw_convert};
 use fm_store::ReadStore;
 use rocksdb::{DB, WriteOptions};
 
-/// Epochs of the forged history unless the caller says otherwise.
+/// The default number of epochs of the forged history.
 const EPOCHS: u64 = 5_000;
-/// Each time is the best of so many runs.
+/// Each time is the best of this many runs.
 const RUNS: usize = 3;
 
 fn best(mut run: impl FnMut(usize)) -> Duration {

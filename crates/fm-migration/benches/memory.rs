@@ -1,4 +1,5 @@
-//! Peak memory of `fm-migrate check`, `convert`, `attest` and `seal` on a small and a twenty times larger history.
+//! Measures the peak memory of `fm-migrate check`, `convert`, `attest` and `seal` on a small history and on
+//! one that is twenty times larger.
 //!
 //! `cargo build --release --workspace && cargo bench -p fm-migration --bench memory [-- SMALL LARGE]`; the defaults,
 //! 50,000 and 1,000,000 small epochs, take some minutes and 1 GB of disk. Linux only: it reads `VmHWM`.
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use fm_forge::{ForgeSpec, broadcast_secret, forge};
 
-/// How often the memory of the child is read.
+/// The interval at which the memory of the child is read.
 const POLL: Duration = Duration::from_millis(5);
 
 fn forge_small_epochs(epochs: u64, dir: &Path) {
@@ -29,7 +30,7 @@ fn forge_small_epochs(epochs: u64, dir: &Path) {
     forge(&spec, dir).expect("the history is forged");
 }
 
-/// Runs the tool; returns the highest `VmHWM` seen, in KiB, and the time it took.
+/// Runs the tool; returns the highest `VmHWM` in KiB, and the time that the tool took.
 fn run(arguments: &[&str]) -> (u64, Duration) {
     let start = Instant::now();
     let mut child =
@@ -83,7 +84,8 @@ fn main() {
     }
 }
 
-/// Three guardians attest; gives what the first of them and sealing took.
+/// Runs the attestations of three guardians and the sealing; returns what the first attestation and the
+/// sealing took.
 fn attest_and_seal(source: &str, target: &str) -> ((u64, Duration), (u64, Duration)) {
     let of_peer = |peer: u16| {
         let (key, out) = (format!("{source}-key-{peer}"), format!("{source}-of-{peer}"));

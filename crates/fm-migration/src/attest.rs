@@ -1,7 +1,7 @@
-//! One guardian signs the sessions of a migrated history.
+//! The attestation: one guardian signs the sessions of a migrated history.
 //!
-//! Invariants: nothing is signed before the whole directory is proven, and the root over what is signed is that of the
-//! manifest, or the file never gets its name.
+//! Invariants: nothing is signed before the whole directory is proven; the file gets its name only if the
+//! root over the signed sessions is that of the manifest.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use crate::convert::archive_error;
 use crate::sessions::{check_federation, check_root, check_sealable, each_session};
 use crate::{MigrationError, SealError};
 
-/// Who signs, and as whom.
+/// The key that signs, and the guardian that it belongs to.
 #[derive(Debug)]
 pub struct Signer<'a> {
     key: &'a SigningKey,
@@ -25,10 +25,10 @@ pub struct Signer<'a> {
 }
 
 impl<'a> Signer<'a> {
-    /// Finds the guardian whose key it is.
+    /// Finds the guardian that the key belongs to.
     ///
     /// # Errors
-    /// If it is the key of none of them.
+    /// If the key does not belong to any guardian.
     pub fn new(key: &'a SigningKey, keys: &'a SessionKeys) -> Result<Self, SealError> {
         let public_key = key.public_key();
         let (_, x_only) = public_key.split_at(1);
@@ -37,42 +37,43 @@ impl<'a> Signer<'a> {
         Ok(Self { key, keys, peer })
     }
 
-    /// The guardian's number.
+    /// Returns the guardian's number.
     pub fn peer(&self) -> u16 {
         self.peer
     }
 }
 
-/// What is attested, and where to.
+/// The input and the output of an attestation.
 #[derive(Clone, Copy)]
 pub struct Attest<'a> {
     /// The migrated directory.
     pub dir: &'a MigratedDir,
     /// The keys of the old signatures.
     pub keys: HistoryKeys<'a>,
-    /// Federation id, in hex, if the guardian's config says it.
+    /// Federation id, in hex, if the guardian's config states it.
     pub federation: Option<&'a str>,
-    /// Who signs.
+    /// The signer.
     pub signer: &'a Signer<'a>,
-    /// The file to make.
+    /// The file to create.
     pub out: &'a Path,
 }
 
-/// An attestation that was made.
+/// The result of an attestation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attested {
-    /// What it is of.
+    /// What it covers.
     pub facts: AttestationFacts,
     /// SHA-256 of its record stream.
     pub identity: Hash,
-    /// Whether the file was there already.
+    /// Whether the file already existed.
     pub existed: bool,
 }
 
-/// Proves a migrated directory and signs its sessions; `on_finding` sees what was found on the way.
+/// Proves a migrated directory and signs its sessions; `on_finding` receives the findings of the proof.
 ///
 /// # Errors
-/// If anything in the directory is not as it should be, the file is in the way, or cannot be written.
+/// If the directory is not proven, another file has the name of the output, the output cannot be written, or
+/// the job was interrupted.
 pub fn attest(
     job: Attest<'_>,
     control: Control<'_>,
@@ -87,7 +88,7 @@ pub fn attest(
     sign(job, control)
 }
 
-/// What will be signed.
+/// Returns the facts that will be signed.
 fn facts(job: &Attest<'_>) -> AttestationFacts {
     let manifest = &job.dir.manifest;
     AttestationFacts {
@@ -104,7 +105,7 @@ fn in_the_way(job: &Attest<'_>, difference: impl Into<String>) -> MigrationError
     MigrationError::OtherTarget { path: job.out.to_owned(), difference: difference.into() }
 }
 
-/// Refuses early if the file exists and is certainly another one.
+/// Refuses early if the file exists and is certainly another attestation or no attestation.
 fn check_free(job: &Attest<'_>) -> Result<(), MigrationError> {
     if !job.out.exists() {
         return Ok(());
@@ -144,10 +145,10 @@ fn prove(
     }
 }
 
-/// Signs without proving: the second half of [`attest`], by itself for benchmarks.
+/// Signs without proving: the second half of [`attest`], for benchmarks.
 ///
 /// # Errors
-/// As [`attest`].
+/// As for [`attest`], except for the proof.
 pub fn sign(job: Attest<'_>, control: Control<'_>) -> Result<Attested, MigrationError> {
     let facts = facts(&job);
     let partial = PartialFile::create(job.out, begins_like_one)?;
@@ -172,7 +173,7 @@ fn write(
     control: Control<'_>,
 ) -> Result<Hash, MigrationError> {
     let failed = |source| archive_error(partial.path(), source);
-    // Signatures cannot be compressed: no level above the lowest finds more.
+    // Signatures cannot be compressed: higher levels have no benefit.
     let options = Options { level: 1, ..Options::default() };
     let mut writer = ArchiveWriter::new(partial.handle()?, &facts.metadata(), options).map_err(failed)?;
     let mut root = HistoryRoot::new();

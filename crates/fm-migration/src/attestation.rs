@@ -1,8 +1,9 @@
 //! The attestation file: one guardian's signatures over all sessions of a migrated history.
 //!
-//! Layout: an archive (`.fmar`) whose metadata says what is signed, with one record per session: its index, 8 bytes big
-//! endian, and the 64 bytes of the signature. Invariants: what is opened is whole, names itself in exactly one way, and
-//! has a record for every session and no other; the signatures are not checked here.
+//! Layout: an archive (`.fmar`) whose metadata states what is signed, with one record per session: its index,
+//! 8 bytes big endian, and the 64 bytes of the signature. Invariants: an opened file is complete, its
+//! metadata has exactly one form, and it has one record for every session and no others; the signatures are
+//! not checked here.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,10 +16,10 @@ use fm_store::open_regular;
 
 use crate::{MigrationError, SealError};
 
-/// What an attestation's metadata calls itself.
+/// The kind in the metadata of an attestation.
 const KIND: &str = "attestation";
 
-/// What an attestation is of.
+/// What an attestation covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttestationFacts {
     /// Version of the conversion rule.
@@ -31,12 +32,12 @@ pub struct AttestationFacts {
     pub peer: u16,
     /// SHA-256 of the guardians' public keys, which every signature covers.
     pub key_set_tag: Hash,
-    /// Number of sessions, from 0 on.
+    /// Number of sessions, starting at 0.
     pub sessions: u64,
 }
 
 impl AttestationFacts {
-    /// The metadata of the file.
+    /// Returns the metadata of the file.
     pub fn metadata(&self) -> Metadata {
         Metadata::from_iter([
             ("kind", KIND.to_owned()),
@@ -86,12 +87,12 @@ impl AttestationFacts {
     }
 }
 
-/// An attestation that was checked to be whole.
+/// An attestation that was checked to be complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attestation {
     /// The file.
     pub path: PathBuf,
-    /// What it is of.
+    /// What it covers.
     pub facts: AttestationFacts,
     /// SHA-256 of its record stream.
     pub identity: Hash,
@@ -101,7 +102,8 @@ impl Attestation {
     /// Opens a file and checks every byte of it.
     ///
     /// # Errors
-    /// If it cannot be read, is damaged (told with the place), or is no attestation.
+    /// If the file cannot be read, is damaged (the error names the place), or is not an attestation, or the
+    /// job was interrupted.
     pub fn open(path: &Path, control: Control<'_>) -> Result<Self, MigrationError> {
         let file = open(path)?;
         control.progress.begin("attestation", "bytes", None);
@@ -126,17 +128,17 @@ impl Attestation {
         Ok(attestation)
     }
 
-    /// What the file says it is of; nothing else of it is looked at.
+    /// Reads what the file claims to cover, and nothing else of the file.
     pub(crate) fn peek(path: &Path) -> Result<AttestationFacts, MigrationError> {
         AttestationFacts::parse(reader(path)?.metadata()).map_err(|what| not_one(path, what))
     }
 
-    /// A reader for [`signatures`](Self::signatures).
+    /// Opens a reader for [`signatures`](Self::signatures).
     pub(crate) fn reader(&self) -> Result<ArchiveReader<File>, MigrationError> {
         reader(&self.path)
     }
 
-    /// The signatures, by ascending session.
+    /// Returns the signatures, by ascending session.
     pub(crate) fn signatures<'a>(&'a self, reader: &'a mut ArchiveReader<File>) -> SignatureStream<'a> {
         SignatureStream { path: &self.path, records: reader.range(&[]) }
     }
@@ -149,7 +151,7 @@ pub(crate) struct SignatureStream<'a> {
 }
 
 impl SignatureStream<'_> {
-    /// The next signature, which must be that over this session.
+    /// Returns the next signature, which must be the one over this session.
     pub(crate) fn next(&mut self, session: u64) -> Result<SchnorrSignature, MigrationError> {
         let record = self.records.next().transpose().map_err(|error| unreadable(self.path, error))?;
         let Some((key, value)) = record else {
@@ -174,17 +176,17 @@ impl SignatureStream<'_> {
     }
 }
 
-/// As much of a text from a foreign file as a message takes.
+/// Shortens a text from an untrusted file to the length that a message shows.
 pub(crate) fn shown(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
-/// The key of a session's record.
+/// Returns the key of a session's record.
 pub(crate) fn session_record_key(session: u64) -> [u8; 8] {
     session.to_be_bytes()
 }
 
-/// Whether a file begins like an archive that was being written, or is empty; for leftovers.
+/// Returns whether a file begins like an archive, to recognize leftovers of an interrupted write.
 pub(crate) fn begins_like_one(start: &[u8]) -> bool {
     let mark = start.get(8..16).unwrap_or_default();
     start.get(..4) == Some(&[0x50, 0x2A, 0x4D, 0x18]) && mark == b"FMARHEAD"

@@ -19,23 +19,27 @@ use fm_store::{PartialDir, StoreError, StoreWriter, directory_of};
 use crate::plan::Judge;
 use crate::{ConversionPlan, MigrationError, PlanOptions, plan};
 
-/// What is converted, and where to.
+/// The source and the target of a conversion.
 pub struct Conversion<'a> {
     /// The rows of the old database.
     pub origin: Origin<'a>,
-    /// Keys and end.
+    /// The options: keys, end of the history, and target version.
     pub options: PlanOptions<'a>,
     /// Federation id of the original, in hex.
     pub federation: &'a str,
-    /// The guardians' keys that the new sessions will be signed with, by peer, in hex; empty if not known.
+    /// The guardians' keys that will sign the new sessions, by peer, in hex; empty if not known.
     pub session_keys: &'a BTreeMap<String, String>,
-    /// The directory to make.
+    /// The directory to create.
     pub target: &'a Path,
     /// Version of the tool, for the manifest.
     pub tool_version: &'a str,
 }
 
-/// Converts a history. Returns its manifest, and whether the target was there already.
+/// Converts a history. Returns its manifest, and whether the target already existed.
+///
+/// # Errors
+/// If [`plan()`] fails, the target is another conversion or cannot be written, the target does not read back
+/// as written, or the job was interrupted.
 pub fn convert(
     conversion: &Conversion<'_>,
     control: Control<'_>,
@@ -52,7 +56,8 @@ pub fn convert(
     Ok((manifest, false))
 }
 
-/// A target that is there: fine if it is what this conversion would make, whole and of this very source.
+/// Accepts an existing target if it is what this conversion would write: complete, and from exactly this
+/// source.
 fn existing(
     conversion: &Conversion<'_>,
     plan: &ConversionPlan,
@@ -65,7 +70,7 @@ fn existing(
         AuditError::Interrupted => AuditError::Interrupted.into(),
         error => other(error.to_string()),
     })?;
-    // Guardians have equal histories, but each its own records beside it.
+    // Guardians have equal histories, but each has its own records outside it.
     let expected = expected_manifest(
         conversion,
         plan,
@@ -85,7 +90,7 @@ fn existing(
 }
 
 fn expected_manifest(conversion: &Conversion<'_>, plan: &ConversionPlan, provenance: Hash) -> Manifest {
-    // What loses no rows is nothing that the result lacks.
+    // Findings of severity "info" lose no rows, so the result lacks nothing because of them.
     let omissions = conversion.options.omissions.iter().filter(|finding| finding.severity != Severity::Info);
     let source_omissions: Vec<String> = omissions.map(|finding| finding.code.to_string()).collect();
     manifest(&ManifestFacts {
@@ -108,7 +113,7 @@ fn write(
     directory: &Path,
     control: Control<'_>,
 ) -> Result<Manifest, MigrationError> {
-    // What the archive says of itself does not depend on its identity.
+    // The metadata of the archive do not depend on its identity.
     let mut manifest = expected_manifest(conversion, plan, Hash::default());
     manifest.provenance =
         write_provenance(conversion, plan, &manifest, &directory.join(PROVENANCE_NAME), control)?;
@@ -141,7 +146,8 @@ fn write_provenance(
     Ok(Hash(summary.identity))
 }
 
-/// A full disk is told as such wherever it happens.
+/// Returns the error for an archive that cannot be written. A full disk is reported as such wherever it
+/// occurs.
 pub(crate) fn archive_error(path: &Path, source: ArchiveError) -> MigrationError {
     match source {
         ArchiveError::Io { source, .. } => StoreError::io(path, source).into(),
@@ -199,14 +205,14 @@ fn write_session(
     Ok(())
 }
 
-/// The two halves of the rows that are carried over.
+/// The two parts of the rows that are carried over.
 #[derive(Clone, Copy)]
 enum Part {
     BeforeSessions,
     AfterSessions,
 }
 
-/// Copies the records that have a modern place, in key order, as a sorted run of their own.
+/// Copies the records that have a place in the new schema, in key order, as a separate sorted run.
 fn write_carried(
     origin: Origin<'_>,
     part: Part,
@@ -244,7 +250,8 @@ fn write_manifest(manifest: &Manifest, path: &PathBuf) -> Result<(), MigrationEr
 
 /// Reads everything back from the disk and compares it with the source's own rows.
 ///
-/// Signatures are not checked again: the records that carry them are shown to be the ones that were.
+/// It does not check signatures again: it shows that the records that carry them are the ones that were
+/// audited.
 fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<(), MigrationError> {
     let dir = MigratedDir::open(directory, control)?;
     if let Some(what) = first_error(&dir, control)? {
@@ -257,7 +264,8 @@ fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<
     Ok(())
 }
 
-/// The first thing wrong with a migrated directory, its archive and manifest included; signatures are not checked.
+/// Returns the first error in a migrated directory, including its archive and manifest; it does not check
+/// signatures.
 fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
     let mut judge = Judge::new(Some(dir.manifest.last));
     let observer = &mut |finding: Finding| judge.take(&finding);
@@ -265,7 +273,10 @@ fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>
     Ok(judge.first.map(|finding| finding.to_string()))
 }
 
-/// Conversion speed alone, for benchmarks: nothing is verified, archived, or read back.
+/// Converts without verifying, archiving or reading back anything, for benchmarks of the conversion alone.
+///
+/// # Errors
+/// If the source cannot be read, the target cannot be written, or the job was interrupted.
 pub fn raw_convert(conversion: &Conversion<'_>, control: Control<'_>) -> Result<(), MigrationError> {
     let directory = directory_of(conversion.target);
     fs::create_dir_all(directory).map_err(|source| StoreError::io(directory, source))?;

@@ -1,4 +1,4 @@
-//! Why a history is not carried over.
+//! Why a job of this crate fails.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ pub enum MigrationError {
     /// The target could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Sessions were not signed, or signatures not taken.
+    /// Sessions were not signed, or signatures were not accepted.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// The provenance archive could not be written.
@@ -39,7 +39,7 @@ pub enum MigrationError {
         /// Why not.
         source: io::Error,
     },
-    /// The history is not sound.
+    /// The history is not proven.
     #[error("the history is not proven: {errors} error(s), the first: {first}")]
     NotProven {
         /// Number of errors.
@@ -47,13 +47,13 @@ pub enum MigrationError {
         /// The first one, with its place.
         first: String,
     },
-    /// The source has lost files.
+    /// The source database is incomplete.
     #[error("the database is not whole: {what}")]
     Incomplete {
         /// What is missing.
         what: String,
     },
-    /// The layout hides what the rule needs.
+    /// The layout hides data that the rule needs.
     #[error(
         "a history of layout {layout} cannot be converted: its module values carry no length, so its \
          transactions cannot be separated without the modules' own decoders"
@@ -73,15 +73,15 @@ pub enum MigrationError {
         /// The last signed epoch.
         signed: u64,
     },
-    /// A row that no provenance archive can hold.
+    /// A provenance archive cannot hold one of the rows.
     #[error("the provenance archive cannot hold the row with key {key}")]
     NotArchivable {
-        /// Its key in hex, as far as it is shown.
+        /// The first bytes of its key, in hex.
         key: String,
         /// Why not.
         source: ArchiveError,
     },
-    /// `--until` would cut a history that is copied as it is.
+    /// `--until` would cut a history that is copied unchanged.
     #[error(
         "a history of sessions is copied whole, up to session {last}: its index and modules are of its end"
     )]
@@ -89,7 +89,7 @@ pub enum MigrationError {
         /// The last session.
         last: u64,
     },
-    /// The target version of the server would not start on the result.
+    /// The target version of the server would not start with the result.
     #[error("a server of version {version} does not read what is in this database: {records}")]
     NotForTarget {
         /// The version.
@@ -97,30 +97,30 @@ pub enum MigrationError {
         /// Tables or records, with their numbers.
         records: String,
     },
-    /// A map of a history that is copied as it is.
+    /// A history that is copied unchanged has no map.
     #[error("nothing is anywhere else: every session, item and transaction id is what it was")]
     NothingMoved,
-    /// `--until` names an epoch that nothing proves.
+    /// `--until` names an epoch that no signature covers.
     #[error(
         "{until}, the end asked for, is neither signed nor covered by a later signature: the last signed one is {signed}"
     )]
     NotAnchored {
-        /// The epoch asked for.
+        /// The requested epoch.
         until: u64,
         /// The last signed epoch.
         signed: u64,
     },
-    /// An archive that no conversion made of an old database.
+    /// The archive was not made by a conversion from an old database.
     #[error(
         "{path} is no provenance archive, by its own word ({what}): its records are not the rows of a database"
     )]
     NotProvenance {
         /// The archive.
         path: PathBuf,
-        /// What it says of itself.
+        /// What its metadata states.
         what: String,
     },
-    /// The target exists and is something else.
+    /// The target exists and is not the result of this job.
     #[error("{path} already exists, and is not this conversion: {difference}")]
     OtherTarget {
         /// The target.
@@ -128,13 +128,13 @@ pub enum MigrationError {
         /// What differs.
         difference: String,
     },
-    /// An era whose guardians stored no units.
+    /// The guardians of this era stored no units.
     #[error("a database of era {era} has no units: HoneyBadger epochs were not made of them")]
     NoUnits {
         /// The era.
         era: &'static str,
     },
-    /// The rows of the unit backup are none.
+    /// The rows of the unit table are not a backup.
     #[error("{path}: {source}")]
     Units {
         /// The database.
@@ -142,7 +142,7 @@ pub enum MigrationError {
         /// What is wrong with them.
         source: fm_units::UnitBackupError,
     },
-    /// What was written does not read back as it should.
+    /// The written data do not read back as written.
     #[error("what was written is not what was read: {what}")]
     ReadBack {
         /// What differs.

@@ -1,7 +1,7 @@
-//! Carrying a history into today's schema, and back: the jobs behind `fm-migrate`.
+//! Conversion of a history to the current schema, and back: the jobs of `fm-migrate`.
 //!
-//! Invariants: nothing is written before the whole history is proven; a target appears under its name whole,
-//! synced and read back, or not at all; the source is only read.
+//! Invariants: nothing is written before the whole history is proven; a target appears under its name only
+//! when it is complete, synced and read back; the source is only read.
 
 mod attest;
 mod attestation;

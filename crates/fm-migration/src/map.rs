@@ -1,4 +1,5 @@
-//! The epoch map: where everything of the old history is in the new one, and why what is nowhere is not.
+//! The epoch map: where each part of the old history is in the new one, and why the other parts are not
+//! carried over.
 
 use fm_audit::{AuditError, Control, OldSession, Origin, carried_row, is_copied, old_sessions};
 use fm_eras::block::{BlockLayout, ValueForm};
@@ -17,7 +18,7 @@ pub enum MapEntry {
     Transaction {
         /// The epoch.
         epoch: u64,
-        /// The guardian whose contribution it is from.
+        /// The guardian whose contribution it comes from.
         peer: u16,
         /// Its old id.
         old_txid: Hash,
@@ -32,7 +33,7 @@ pub enum MapEntry {
     ModuleItem {
         /// The epoch.
         epoch: u64,
-        /// The guardian whose contribution it is from.
+        /// The guardian whose contribution it comes from.
         peer: u16,
         /// The module instance.
         module: u16,
@@ -41,11 +42,12 @@ pub enum MapEntry {
         /// Its position in the session.
         item: u64,
     },
-    /// An item that was no consensus item, or is none of today: its bytes are in a session.
+    /// An item that was not a consensus item, or that the current schema does not know: its bytes are in a
+    /// session.
     OpaqueItem {
         /// The block.
         epoch: u64,
-        /// The guardian whose unit it is from.
+        /// The guardian whose unit it comes from.
         peer: u16,
         /// The session.
         session: u64,
@@ -66,16 +68,16 @@ pub enum MapEntry {
         #[serde(skip_serializing_if = "Option::is_none")]
         old_txid: Option<Hash>,
     },
-    /// A record beside the history that is not in the new database.
+    /// A record outside the history that is not in the new database.
     RecordNotCarried {
         /// The table.
         table: &'static str,
-        /// Its key, in hex; of a download token only the prefix.
+        /// Its key, in hex; for a download token only the prefix.
         key: String,
         /// Why.
         reason: &'static str,
     },
-    /// An epoch behind the last one converted.
+    /// An epoch after the last converted one.
     EpochNotCarried {
         /// The epoch.
         epoch: u64,
@@ -84,7 +86,12 @@ pub enum MapEntry {
     },
 }
 
-/// Gives every line of the map: the epochs in order, then the records beside them that are not carried over.
+/// Calls `on_entry` with every line of the map: the epochs in order, then the records outside the history
+/// that are not carried over.
+///
+/// # Errors
+/// If the layout hides its items, the history is copied unchanged, the source cannot be read, `on_entry`
+/// fails, or the job was interrupted.
 pub fn map<E: From<AuditError> + From<MigrationError> + Send>(
     origin: Origin<'_>,
     last: u64,
@@ -118,7 +125,7 @@ pub fn map<E: From<AuditError> + From<MigrationError> + Send>(
     Ok(())
 }
 
-/// The line of a record beside the history, if it has no place in the new database.
+/// Returns the line of a record outside the history, if the record has no place in the new database.
 fn record_entry(key: &[u8], value: &[u8], layout: &Layout) -> Option<MapEntry> {
     if carried_row(key, value, layout).is_some() {
         return None;
@@ -127,12 +134,13 @@ fn record_entry(key: &[u8], value: &[u8], layout: &Layout) -> Option<MapEntry> {
         Layout::Hbbft(layout) => hbbft_reason(key, layout)?,
         Layout::Blocks(layout) => block_reason(key, layout)?,
     };
-    // A download token lets its owner join; it is counted, not shown.
+    // A download token lets its owner join, so it is counted but not shown.
     let shown = if table == Table::ClientConfigDownload.name() { &key[..1] } else { key };
     Some(MapEntry::RecordNotCarried { table, key: hex::encode(shown), reason })
 }
 
-/// The table of a record that is not carried over, and why not; none for what the rule makes anew.
+/// Returns the table of a record that is not carried over, and the reason; `None` for records that the rule
+/// creates again.
 fn hbbft_reason(key: &[u8], layout: &EpochLayout) -> Option<(&'static str, &'static str)> {
     let table = hbbft::table_of(key, layout);
     let reason = match table {
@@ -144,7 +152,7 @@ fn hbbft_reason(key: &[u8], layout: &EpochLayout) -> Option<(&'static str, &'sta
     Some((table.map_or("unknown", Table::name), reason))
 }
 
-/// As [`hbbft_reason`], for blocks.
+/// Returns the same as [`hbbft_reason`], for blocks.
 fn block_reason(key: &[u8], layout: &BlockLayout) -> Option<(&'static str, &'static str)> {
     let Some(table) = layout.table_of(key) else { return Some(("unknown", "no table of this era")) };
     let reason = match table.value {

@@ -1,7 +1,8 @@
-//! What a release of the server does with the modules of a database when it starts on it.
+//! What a release of the server does with the modules of a database when it starts with the database.
 //!
-//! A server migrates the database of a module that is older than itself, and does not start on one that is newer, or that is of a
-//! module which it does not have. Of kinds that no release has nothing is known, and nothing is said.
+//! A server migrates the database of a module if the database is older than the server. It does not start if
+//! the database is newer, or belongs to a module that the server does not have. About kinds that no release
+//! has, nothing is known and nothing is reported.
 
 use std::collections::BTreeMap;
 
@@ -15,17 +16,17 @@ use fm_rows::{RowSource, SourceError};
 pub struct ModuleStart {
     /// The module's instance.
     pub module: u16,
-    /// Its kind, if the configuration says it.
+    /// Its kind, if the configuration states it.
     pub kind: Option<String>,
-    /// The version of its database, if the database says it.
+    /// The version of its database, if the database states it.
     pub database: Option<u64>,
-    /// What the release does; none if nothing is known of the kind.
+    /// What the release does; `None` if nothing is known about the kind.
     pub does: Option<OnStart>,
-    /// Rows under prefixes that the release does not read any more.
+    /// Number of rows under prefixes that the release no longer reads.
     pub unread: u64,
 }
 
-/// Looks at every module of a database of today's records.
+/// Examines every module of a database with records of the current layout.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -57,7 +58,7 @@ pub fn on_start(
     Ok(starts)
 }
 
-/// Why the release would not start, module by module.
+/// Returns the reasons why the release would not start, module by module.
 pub(crate) fn refusals(starts: &[ModuleStart]) -> Vec<String> {
     let refusal = |start: &ModuleStart| {
         let (module, kind) = (start.module, start.kind.as_deref().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! What a database says of its guardian's part in the session in progress: units of its own, and whether a checkpoint beside
-//! it holds the same.
+//! What a database shows about its guardian's part in the session in progress: the guardian's own units, and
+//! whether a checkpoint beside the database holds the same data.
 
 use std::fs;
 use std::path::Path;
@@ -13,23 +13,24 @@ use fm_units::{Expected, read_in_form};
 
 use crate::StoredUnits;
 
-/// Units of the session in progress.
+/// The counts of units of the session in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenUnits {
     /// The session.
     pub session: u64,
-    /// All units that can be read.
+    /// Number of units that can be read.
     pub all: u64,
-    /// Those of this guardian; none if it is not known which it is.
+    /// Number of units of this guardian; `None` if the guardian is not known.
     pub own: Option<u64>,
-    /// Rows that cannot be read.
+    /// Number of rows that cannot be read.
     pub damaged: u64,
-    /// Those of rounds past the end of the session, whose items do not count; none if its rounds are not known.
+    /// Number of units of rounds past the end of the session, whose items do not count; `None` if the number
+    /// of rounds is not known.
     pub past_end: Option<u64>,
 }
 
 impl StoredUnits {
-    /// Counts the units of the session in progress, of `rounds` rounds if that is known.
+    /// Counts the units of the session in progress, which has `rounds` rounds if that is known.
     pub fn count(
         &self,
         session: u64,
@@ -61,21 +62,21 @@ impl StoredUnits {
         units
     }
 
-    /// How many of the accepted items a guardian proposed, as far as they say it.
+    /// Returns how many of the accepted items a guardian proposed, as far as the items state it.
     pub fn items_of(&self, peer: u16) -> u64 {
         let items = self.accepted_items().unwrap_or_default();
         items.iter().filter(|(_, proposer)| *proposer == u64::from(peer)).count() as u64
     }
 
-    /// Whether it holds any unit or accepted item of the session in progress.
+    /// Returns whether there is any unit or accepted item of the session in progress.
     pub fn holds_any(&self) -> bool {
         !self.accepted.is_empty() || self.backups.iter().any(|(_, backup)| !backup.rows.is_empty())
     }
 
-    /// The name of a checkpoint that holds the same of the session in progress, byte for byte, if any is held: then this may be
-    /// a copy of it.
+    /// Returns the name of a checkpoint that holds the same data of the session in progress, byte for byte,
+    /// if there is any such data: the database may then be a copy of the checkpoint.
     ///
-    /// A checkpoint that cannot be read is none: it cannot have been copied into a database that can.
+    /// A checkpoint that cannot be read is skipped: a readable database cannot be a copy of it.
     pub fn copied_from(&self, checkpoints: &Path, last: Option<u64>) -> Option<String> {
         let entries = self.holds_any().then(|| fs::read_dir(checkpoints).ok()).flatten()?;
         let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
@@ -101,7 +102,8 @@ fn last_session(store: &ReadStore, layout: &BlockLayout) -> Option<u64> {
     layout.number_of_key(&key).ok()
 }
 
-/// The last session of the newest checkpoint in a directory, as the names say: `25`, or `25-…` of one made on demand.
+/// Returns the last session of the newest checkpoint in a directory, according to the names: `25`, or `25-…`
+/// for a checkpoint made on demand.
 pub fn newest_checkpoint(checkpoints: &Path) -> Option<u64> {
     let entries = fs::read_dir(checkpoints).ok()?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());

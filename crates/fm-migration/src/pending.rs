@@ -1,7 +1,8 @@
-//! The outcome of a session in progress, as `units --out` writes it: made from rows, and checked by making it again.
+//! The outcome of a session in progress, as `units --out` writes it: it is made from rows, and checked by
+//! making it again.
 //!
-//! Invariant: whatever the archive says of its outcome is derived from its rows of accepted items, or is a fault. That any
-//! guardian accepted them is shown by nothing in it.
+//! Invariant: everything that the archive states about its outcome follows from its rows of accepted items,
+//! or is a fault. Nothing in the archive shows that any guardian accepted these items.
 
 use fm_archive::Metadata;
 use fm_audit::{ArchiveSource, AuditError, Control};
@@ -11,13 +12,14 @@ use fm_eras::block::BlockLayout;
 use fm_history::{Hash, SessionHeader, merkle_root, sha256};
 use fm_rows::RowSource;
 
-/// What it says of its outcome.
+/// The classification that the archive states for its outcome.
 pub const PENDING_CLASSIFICATION: &str = "unauthenticated";
 
 /// A record, key and value.
 type Record = (Vec<u8>, Vec<u8>);
 
-/// The outcome of the session with these accepted items, their values as stored, and no signature; and its header.
+/// Returns the outcome of the session with these accepted items, whose values are as stored, without
+/// signatures; and its header.
 pub fn unsigned_outcome(layout: &BlockLayout, session: u64, accepted: &[Record]) -> (Record, SessionHeader) {
     let (mut key, mut outcome) = (Writer::new(Dialect::MODERN), Writer::new(Dialect::MODERN));
     key.u8(layout.history);
@@ -30,27 +32,27 @@ pub fn unsigned_outcome(layout: &BlockLayout, session: u64, accepted: &[Record])
     ((key.into_bytes(), outcome.into_bytes()), header)
 }
 
-/// Such an archive, looked through.
+/// The result of checking such an archive.
 #[derive(Clone, Debug, Default)]
 pub struct PendingOutcome {
     /// The session in progress.
     pub session: u64,
-    /// Its accepted items.
+    /// Number of its accepted items.
     pub items: u64,
-    /// Rows of units beside them.
+    /// Number of rows of units besides them.
     pub units: u64,
-    /// Root over the items.
+    /// The root over the items.
     pub header_root: Hash,
-    /// What the rows do not bear out.
+    /// Statements of the archive that do not follow from its rows.
     pub faults: Vec<String>,
 }
 
-/// Whether an archive is an outcome of a session in progress.
+/// Returns whether an archive holds the outcome of a session in progress.
 pub fn is_pending_outcome(archive: &ArchiveSource) -> bool {
     archive.check_is_history().is_err()
 }
 
-/// Makes the outcome again from the rows, and compares.
+/// Makes the outcome again from the rows, and compares it with the stored one.
 ///
 /// # Errors
 /// If the archive cannot be read, or the job was interrupted.

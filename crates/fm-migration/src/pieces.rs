@@ -1,9 +1,9 @@
-//! The rows of a database in pieces, so that all cores can compare what was written with what is read back.
+//! The rows of a database in pieces, so that all cores can compare what is read back with what was written.
 
 use fm_audit::Identity;
 use fm_history::Hash;
 
-/// Rows in a piece.
+/// The number of rows in a piece.
 const PIECE_ROWS: u64 = 1 << 14;
 
 /// The rows of a database in order, in pieces, so that all cores can compare them with what is read back.
@@ -17,7 +17,8 @@ pub(crate) struct Pieces {
 
 /// The rows from a key up to the first key of the next piece.
 pub(crate) struct Piece {
-    /// The first key; empty in the first piece, to which everything before its first row belongs too.
+    /// The first key. It is empty in the first piece, so that everything before its first row also belongs to
+    /// it.
     pub(crate) from: Vec<u8>,
     /// The identity of its rows.
     pub(crate) identity: Hash,
@@ -34,7 +35,7 @@ impl Pieces {
         self.rows += 1;
     }
 
-    /// All pieces, by ascending key.
+    /// Returns all pieces, by ascending key.
     pub(crate) fn finish(mut self) -> Vec<Piece> {
         self.end();
         self.ended

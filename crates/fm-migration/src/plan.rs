@@ -1,4 +1,4 @@
-//! Everything a conversion decides before it writes: is the history proven, and up to where.
+//! The decisions of a conversion before it writes: whether the history is proven, and up to which point.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -19,41 +19,46 @@ use fm_rows::{RowSource, Rows, SourceError};
 use crate::MigrationError;
 use crate::on_start::{on_start, refusals};
 
-/// Bytes of a key that are shown of one that is too long.
+/// The number of bytes that are shown of a key that is too long.
 const SHOWN_KEY_BYTES: usize = 40;
 
-/// What is to be converted.
+/// The options of a conversion.
 #[derive(Clone, Copy)]
 pub struct PlanOptions<'a> {
     /// The federation's keys.
     pub keys: HistoryKeys<'a>,
-    /// The last epoch or block to convert; the last signed one if none, and then that signature must be the newest
-    /// there was.
+    /// The last epoch or block to convert. Without it, the conversion ends at the last signed one, and that
+    /// signature must be the newest that ever existed.
     pub until: Option<u64>,
-    /// What the source lacks, as findings.
+    /// What is missing from the source, as findings.
     pub omissions: &'a [Finding],
-    /// Whether a source may be converted that lacks more than the torn end of its log.
+    /// Whether to convert a source that lacks more than the torn end of its log.
     pub accept_incomplete: bool,
-    /// The version of the server that the result is for, if the user states one.
+    /// The version of the server that the result is for, if the user states it.
     pub target_version: Option<Version>,
-    /// The kinds of the modules, as the federation's configuration says them.
+    /// The kinds of the modules, as the federation's configuration states them.
     pub kinds: &'a BTreeMap<u16, String>,
 }
 
-/// A proven history, up to its anchor.
+/// A history that is proven up to its anchor.
 #[derive(Clone, Debug)]
 pub struct ConversionPlan {
     /// The audit of the whole source.
     pub audit: HistoryAudit,
     /// The layout of the records, as their signatures show it.
     pub layout: Layout,
-    /// What will be converted.
+    /// The part of the history that will be converted.
     pub anchor: ProvenPrefix,
     /// The last epoch or session that the source stores.
     pub last_stored: u64,
 }
 
-/// Audits the source and decides; `on_finding` sees every finding, also those that do not matter here.
+/// Audits the source and decides what to convert. `on_finding` receives every finding, including those that
+/// do not affect the decision.
+///
+/// # Errors
+/// If the source is incomplete, not proven, cannot be converted or cannot be read, or the job was
+/// interrupted.
 pub fn plan(
     origin: Origin<'_>,
     options: PlanOptions<'_>,
@@ -71,7 +76,7 @@ pub fn plan(
         return Err(MigrationError::Opaque { layout: layout.name() });
     }
     let request = Request {
-        // Covered epochs are proven without their signatures; the end has a check of its own.
+        // Covered epochs are proven without their signatures; the end is checked separately.
         shares: false,
         until: options.until,
         ..Request::everything(Some(options.keys))
@@ -107,7 +112,8 @@ pub fn plan(
     Ok(ConversionPlan { layout: audit.layout.unwrap_or(origin.layout), audit, anchor, last_stored })
 }
 
-/// Refuses to end at the last signed epoch if a newer one was signed: then its shares are in the epoch after it.
+/// Refuses to end at the last signed epoch if a newer one was signed: its shares are then in the epoch after
+/// it.
 fn check_end(
     origin: Origin<'_>,
     layout: EpochLayout,
@@ -139,7 +145,8 @@ fn check_end(
     lost.map_or(Ok(()), |epoch| Err(MigrationError::SignatureLost { epoch, signed }))
 }
 
-/// Whether a history of today can be handed over as it is: whole, and with nothing that the server does not know.
+/// Checks that a history of the current layout can be copied unchanged: it must be whole and contain nothing
+/// that the server does not know.
 fn check_copied(
     options: PlanOptions<'_>,
     layout: &BlockLayout,
@@ -184,7 +191,7 @@ fn check_copied(
     }
 }
 
-/// Whether the version that the result is for starts on the databases of the modules.
+/// Checks that the target version starts with the databases of the modules.
 fn check_start(origin: Origin<'_>, options: PlanOptions<'_>) -> Result<(), MigrationError> {
     let version = options.target_version.unwrap_or(session::NEWEST);
     let starts = on_start(origin.rows, origin.layout, options.kinds, version)
@@ -196,7 +203,7 @@ fn check_start(origin: Origin<'_>, options: PlanOptions<'_>) -> Result<(), Migra
     Err(MigrationError::NotForTarget { version, records: refusals.join("; ") })
 }
 
-/// The rows from an epoch on. Keys of layouts that can be converted sort by their epoch.
+/// The rows from an epoch on. In layouts that can be converted, keys sort by epoch.
 struct Tip<'a> {
     rows: &'a dyn RowSource,
     first: Vec<u8>,
@@ -212,7 +219,7 @@ impl RowSource for Tip<'_> {
     }
 }
 
-/// Looks for rows that the provenance archive, which takes all of them, cannot hold.
+/// A search for rows that are too large for the provenance archive, which must hold all rows.
 #[derive(Default)]
 struct Sizes {
     rows: AtomicU64,
@@ -225,7 +232,7 @@ impl Sizes {
         let number = self.rows.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = check_limits(number, key, value) {
             let shown = &key[..key.len().min(SHOWN_KEY_BYTES)];
-            // Only the first one is told.
+            // Only the first one is reported.
             let _ = self.first.set((hex::encode(shown), error));
         }
     }
@@ -238,10 +245,10 @@ impl Sizes {
     }
 }
 
-/// Decides which findings stand in the way of carrying over the epochs up to `until`.
+/// Decides which findings prevent the conversion of the epochs up to `until`.
 pub(crate) struct Judge {
     until: Option<u64>,
-    /// The chain is damaged behind the last epoch asked for.
+    /// The chain is damaged after the last requested epoch.
     broken_behind: bool,
     pub(crate) first: Option<Finding>,
     pub(crate) errors: u64,
@@ -253,7 +260,7 @@ impl Judge {
     }
 
     fn refusal(&self) -> MigrationError {
-        // Without a signed epoch there was an error.
+        // Without a signed epoch there is always an error.
         let first = self.first.as_ref().map_or("nothing is signed".to_owned(), Finding::to_string);
         MigrationError::NotProven { errors: self.errors, first }
     }
@@ -268,7 +275,8 @@ impl Judge {
             self.broken_behind = true;
             return;
         }
-        // The old pointer and the old index speak of the whole history: if its end was given up, so are they.
+        // The old pointer and the old index cover the whole history: if its end is left out, they are left
+        // out too.
         let of_the_end = matches!(
             finding.code,
             Code::LastEpochWrong

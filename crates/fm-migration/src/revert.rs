@@ -1,4 +1,4 @@
-//! Back to the old database, from the provenance archive alone.
+//! The reversal of a conversion: the old database is written from the provenance archive alone.
 
 use std::path::Path;
 
@@ -9,21 +9,25 @@ use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
 use crate::MigrationError;
 
-/// `kind` of an archive of the rows that a conversion started from.
+/// The `kind` of an archive of the rows that a conversion started from.
 const PROVENANCE: &str = "provenance";
 
-/// What was written back.
+/// The database that was written back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reverted {
-    /// Rows and bytes.
+    /// Number of rows and bytes.
     pub summary: StoreSummary,
-    /// Identity of the archive, which the rows of the database were shown to have.
+    /// Identity of the archive. The rows of the database are checked to have the same identity.
     pub identity: Hash,
-    /// Whether the database was there already.
+    /// Whether the database already existed.
     pub existed: bool,
 }
 
 /// Writes the records of a provenance archive to a new database at `target/database`.
+///
+/// # Errors
+/// If the archive is not a provenance archive or cannot be read, the target is another database or cannot be
+/// written, the database does not read back as written, or the job was interrupted.
 pub fn revert(
     archive: &ArchiveSource,
     target: &Path,
@@ -67,7 +71,7 @@ fn check_provenance(archive: &ArchiveSource) -> Result<(), MigrationError> {
     Err(MigrationError::NotProvenance { path: archive.path().to_owned(), what })
 }
 
-/// A target that is there: fine if it holds just the rows of the archive.
+/// Accepts an existing target if it holds exactly the rows of the archive.
 fn existing(
     archive: &ArchiveSource,
     target: &Path,

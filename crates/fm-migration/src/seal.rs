@@ -1,8 +1,9 @@
-//! The signatures of a threshold of guardians are put under the sessions of a migrated history.
+//! Sealing: the signatures of a threshold of guardians are added to the sessions of a migrated history.
 //!
-//! Invariants: nothing takes the old database's place before every signature of every file is verified over the headers
-//! here, and before what was written is read back; the result depends on the signatures of the lowest peers alone, not on the order or number of the files; until the very end the
-//! old database is in its place, and from then on the new one.
+//! Invariants: the old database is replaced only after every signature of every file is verified over the
+//! local headers, and after the new database is read back. The result depends only on the signatures of the
+//! lowest peers, not on the order or number of the files. The old database stays in its place until the new
+//! one replaces it in the last step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::sessions::{SessionBatch, check_federation, check_root, check_sealable
 use crate::tips::{Compared, Relation};
 use crate::{MigrationError, SealError};
 
-/// What is sealed.
+/// The input of sealing.
 #[derive(Clone, Copy)]
 pub struct Seal<'a> {
     /// The migrated directory.
@@ -34,28 +35,28 @@ pub struct Seal<'a> {
     pub files: &'a [PathBuf],
 }
 
-/// A directory that is sealed.
+/// The result of sealing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     /// Number of sessions.
     pub sessions: u64,
     /// The root over them.
     pub history_root: Hash,
-    /// The guardians whose signatures stand under every session.
+    /// The guardians whose signatures are under every session.
     pub peers: Vec<u16>,
     /// All guardians whose attestations were verified.
     pub verified: Vec<u16>,
-    /// Whether it was sealed with these signatures before.
+    /// Whether the directory was already sealed with these signatures.
     pub existed: bool,
-    /// What owner, group or mode the new database has that it should not have, in a sentence.
+    /// A sentence that says which owner, group or mode of the new database is wrong, if any.
     pub owner_lacking: Option<String>,
 }
 
-/// Verifies attestations and puts their signatures into the database of a migrated directory.
+/// Verifies attestations and adds their signatures to the database of a migrated directory.
 ///
 /// # Errors
-/// If a file is not whole, not of this very history, or has a signature that does not hold; if there are too few; if
-/// the database is not the one of its manifest or cannot be written.
+/// If a file is incomplete, covers another history, or has a signature that is not valid; if there are too
+/// few files; if the database differs from its manifest or cannot be written; or if the job was interrupted.
 pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationError> {
     let database = job.dir.join(DATABASE_NAME);
     Replacement::recover(&database)?;
@@ -73,7 +74,7 @@ pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationErro
     if !sealed.already {
         let inheritance = Inheritance::replacing(&database)?;
         read_back(&replacement.path(), &sealed.pieces, control)?;
-        // Open files of the old database would not follow it to its other name.
+        // Files of the old database that are open would not follow it to its new name.
         drop(dir);
         replacement.exchange()?;
         owner_lacking = inheritance.lacking(&database);
@@ -88,7 +89,7 @@ pub fn seal(job: Seal<'_>, control: Control<'_>) -> Result<Sealed, MigrationErro
     })
 }
 
-/// Opens all files and checks all that their headers say but the root; gives them by ascending peer.
+/// Opens all files and checks everything in their headers except the root; returns them by ascending peer.
 fn open_files(
     job: &Seal<'_>,
     dir: &MigratedDir,
@@ -121,23 +122,23 @@ fn open_files(
     Ok(by_peer.into_values().collect())
 }
 
-/// The database and the attestations that are put into it, by ascending peer.
+/// The database and the attestations that are added to it, by ascending peer.
 struct Sealing<'a> {
     dir: &'a MigratedDir,
     keys: &'a SessionKeys,
     files: &'a [Attestation],
 }
 
-/// What was written.
+/// The result of writing the new database.
 struct Written {
     root: HistoryRoot,
     /// All rows.
     pieces: Vec<Piece>,
-    /// Every session had these very signatures.
+    /// Every session already had exactly these signatures.
     already: bool,
 }
 
-/// The new database, and what is in it.
+/// The new database, and the identity of its rows.
 struct Output {
     writer: StoreWriter,
     pieces: Pieces,
@@ -150,33 +151,33 @@ impl Output {
     }
 }
 
-/// What became of the sessions.
+/// The state over the sessions so far.
 #[derive(Default)]
 struct Running {
     root: HistoryRoot,
-    /// The roots over as many sessions as any of the files is of.
+    /// The roots at the number of sessions that each file covers.
     roots: BTreeMap<u64, Hash>,
-    /// The first session, by file, over which its signature does not hold.
+    /// For each file, the first session over which its signature is not valid.
     first_bad: BTreeMap<usize, u64>,
     differs: bool,
 }
 
-/// A session with the signatures that belong under it.
+/// A session with the signatures that it should have.
 struct Signed {
     leaf: SessionLeaf,
     key: Vec<u8>,
     record: Vec<u8>,
-    /// It is stored like that already.
+    /// The session is already stored with these signatures.
     already: bool,
-    /// The files whose signatures do not hold over it, by their place in the list.
+    /// The files whose signatures over it are not valid, by their place in the list.
     bad: Vec<usize>,
 }
 
-/// Signatures over a session, by the files' places in the list; none where a file ends before.
+/// Signatures over a session, by the files' places in the list; `None` where a file ends before the session.
 type Attached = Vec<Option<SchnorrSignature>>;
 
 impl Sealing<'_> {
-    /// Verifies every signature over the headers here, and writes the database with them.
+    /// Verifies every signature over the local headers, and writes the database with them.
     fn write(&self, path: &Path, control: Control<'_>) -> Result<Written, MigrationError> {
         let mut output = Output { writer: StoreWriter::create(path)?, pieces: Pieces::default() };
         let sessions = session::SIGNED_SESSION_OUTCOME;
@@ -191,7 +192,7 @@ impl Sealing<'_> {
         Ok(Written { root: running.root, pieces: output.pieces.finish(), already: !running.differs })
     }
 
-    /// Goes over all sessions; `put` takes the new rows.
+    /// Processes all sessions; `put` receives the new rows.
     fn pass(
         &self,
         control: Control<'_>,
@@ -233,7 +234,7 @@ impl Sealing<'_> {
         .collect()
     }
 
-    /// For each session the places of the files whose signatures do not hold over it.
+    /// Returns for each session the places of the files whose signatures over it are not valid.
     fn bad_signatures(&self, sessions: &SessionBatch<Attached>, leaves: &[SessionLeaf]) -> Vec<Vec<usize>> {
         let (mut items, mut origins) = (Vec::new(), Vec::new());
         for (number, ((stored, _), leaf)) in sessions.iter().zip(leaves).enumerate() {
@@ -254,7 +255,7 @@ impl Sealing<'_> {
         bad
     }
 
-    /// Copies the rows of a range as they are.
+    /// Copies the rows of a range unchanged.
     fn copy(
         &self,
         from: &[u8],
@@ -325,7 +326,7 @@ fn read_back(path: &Path, pieces: &[Piece], control: Control<'_>) -> Result<(), 
     Err(MigrationError::ReadBack { what: "the sealed database reads back as another one".to_owned() })
 }
 
-/// Refuses a file that is not of this very history with nothing but good signatures.
+/// Refuses a file unless it covers exactly this history and all of its signatures are valid.
 fn check_relation(file: &Attestation, compared: &Compared) -> Result<(), SealError> {
     let (path, peer, facts) = (file.path.clone(), file.facts.peer, &file.facts);
     Err(match compared.relation() {

@@ -1,4 +1,4 @@
-//! Why sessions are not signed, or signatures not taken.
+//! Why sessions are not signed, or signatures are not accepted.
 
 use std::path::PathBuf;
 
@@ -8,26 +8,26 @@ use thiserror::Error;
 /// Why an attestation was not made, or a migrated directory not sealed.
 #[derive(Debug, Error)]
 pub enum SealError {
-    /// Sessions of v0.2 and later are signed already.
+    /// Sessions of v0.2 and later are already signed.
     #[error("a history of era {era} is copied with the signatures that it has: there is nothing to sign")]
     SignedAlready {
         /// The era.
         era: String,
     },
-    /// The key is none of the federation's.
+    /// The key does not belong to a guardian of the federation.
     #[error("the key is that of none of the guardians: its public key is {public_key}")]
     ForeignKey {
         /// The public key, in hex.
         public_key: String,
     },
-    /// The directory is of another federation than the config.
+    /// The directory and the config are of different federations.
     #[error("{path} is of federation {stated:?}, the config of {known:?}")]
     OtherFederation {
         /// The directory or file.
         path: PathBuf,
         /// What it states.
         stated: String,
-        /// What the config says.
+        /// What the config states.
         known: String,
     },
     /// The database lacks rows that were written to it.
@@ -57,16 +57,16 @@ pub enum SealError {
         "the database has {sessions} sessions with the root {found}, its manifest states {stated_sessions} with {stated}"
     )]
     OwnRoot {
-        /// Sessions found.
+        /// Number of sessions found.
         sessions: u64,
         /// Their root.
         found: Hash,
-        /// Sessions stated.
+        /// Number of sessions stated.
         stated_sessions: u64,
-        /// Root stated.
+        /// The root stated.
         stated: Hash,
     },
-    /// A file that is no attestation.
+    /// The file is not an attestation.
     #[error("{path} is no attestation: {what}")]
     NotAnAttestation {
         /// The file.
@@ -74,7 +74,7 @@ pub enum SealError {
         /// Why not.
         what: String,
     },
-    /// A damaged attestation.
+    /// The attestation is damaged.
     #[error("{path} is damaged: {place}")]
     Damaged {
         /// The file.
@@ -82,17 +82,17 @@ pub enum SealError {
         /// Where and how.
         place: String,
     },
-    /// An attestation over other bytes: the signatures cover the guardians' keys.
+    /// The attestation covers other bytes: its signatures also cover the guardians' keys.
     #[error("{path} was signed with the guardians' keys {stated} in mind, the keys given are {known}")]
     OtherKeys {
         /// The file.
         path: PathBuf,
         /// Its key set tag.
         stated: Hash,
-        /// The known one.
+        /// The tag of the known keys.
         known: Hash,
     },
-    /// An attestation by nobody of this federation.
+    /// The attestation is by nobody in this federation.
     #[error("{path} is of guardian {peer}, and there is no such guardian")]
     NoGuardian {
         /// The file.
@@ -100,7 +100,7 @@ pub enum SealError {
         /// The guardian.
         peer: u16,
     },
-    /// Two attestations of one guardian.
+    /// Two attestations are by the same guardian.
     #[error("{first} and {second} are both of guardian {peer}")]
     SameGuardian {
         /// One file.
@@ -110,15 +110,15 @@ pub enum SealError {
         /// The guardian.
         peer: u16,
     },
-    /// Too few attestations.
+    /// There are too few attestations.
     #[error("{given} attestation(s), and it takes those of {threshold} guardians")]
     TooFew {
         /// Number of files.
         given: usize,
-        /// How many it takes.
+        /// The number of guardians that must attest.
         threshold: usize,
     },
-    /// A signature that is none.
+    /// A signature does not verify.
     #[error("{path}: the signature of guardian {peer} over session {session} does not verify")]
     BadSignature {
         /// The file.
@@ -128,7 +128,7 @@ pub enum SealError {
         /// The session.
         session: u64,
     },
-    /// The attestation is of the first sessions of this history.
+    /// The attestation covers only the first sessions of this history.
     #[error(
         "{path} is of guardian {peer}'s shorter history, sessions 0 to {until}: by its root that is how this one begins \
          (which ends with session {last})"
@@ -143,7 +143,7 @@ pub enum SealError {
         /// The last session here.
         last: u64,
     },
-    /// The attestation is of a history that begins with this one.
+    /// The attestation covers a history that begins with this one.
     #[error(
         "{path} is of guardian {peer}'s longer history, up to session {last}: its signatures hold over all sessions \
          here, 0 to {until}"
@@ -158,7 +158,7 @@ pub enum SealError {
         /// Its last session.
         last: u64,
     },
-    /// The attestation is of another history.
+    /// The attestation covers another history.
     #[error(
         "{path} is of guardian {peer} and of another history: the first difference is at session {session}"
     )]
@@ -167,10 +167,10 @@ pub enum SealError {
         path: PathBuf,
         /// The guardian.
         peer: u16,
-        /// The first session whose signature does not hold here.
+        /// The first session here over which its signature is not valid.
         session: u64,
     },
-    /// All signatures hold, and the roots differ.
+    /// All signatures are valid, but the roots differ.
     #[error(
         "{path} is of guardian {peer}: its signatures hold over the sessions here, and it names the root {stated}, \
          which is not that of these sessions"

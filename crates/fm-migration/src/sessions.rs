@@ -1,6 +1,7 @@
-//! The sessions of a migrated database, read by one thread, worked on by all cores, handed over in order.
+//! The sessions of a migrated database: one thread reads them, all cores process them, the results are passed
+//! on in order.
 //!
-//! Invariant: every session from 0 on is there and decodes, or the first that is not is told.
+//! Invariant: every session from 0 on exists and decodes; otherwise the first one that does not is reported.
 
 use fm_audit::{AuditError, ChunkSize, Control, Feed, MigratedDir, run_pipeline};
 use fm_eras::{Era, session};
@@ -10,10 +11,10 @@ use rayon::prelude::*;
 
 use crate::{MigrationError, SealError};
 
-/// Sessions that a core gets at a time.
+/// Number of sessions that a core processes at a time.
 const SESSIONS_PER_CORE: usize = 512;
 
-/// A session of the database, and whatever was attached to it when it was read.
+/// A session of the database, and the value that was attached to it when it was read.
 pub(crate) struct StoredSession<A> {
     pub(crate) index: u64,
     pub(crate) key: Vec<u8>,
@@ -24,8 +25,8 @@ pub(crate) struct StoredSession<A> {
 /// Sessions in order, each with its parts.
 pub(crate) type SessionBatch<A> = Vec<(StoredSession<A>, SessionParts)>;
 
-/// Works on all sessions: `attach` runs beside the reading, `work` on all cores, giving a result for each session of a
-/// batch, `on_result` in order.
+/// Processes all sessions. `attach` runs on the reading thread; `work` runs on all cores and returns a result
+/// for each session of a batch; `on_result` receives the results in order.
 pub(crate) fn each_session<A: Send, T: Send>(
     dir: &MigratedDir,
     control: Control<'_>,
@@ -51,7 +52,7 @@ pub(crate) fn each_session<A: Send, T: Send>(
     run_pipeline(most, control, read, process, |result: Result<T, MigrationError>| on_result(result?))
 }
 
-/// Works on the sessions before the first that is none, and tells of that one.
+/// Processes the sessions before the first one that does not decode, and reports that one.
 fn batch<A, T>(
     sessions: Vec<StoredSession<A>>,
     work: impl Fn(SessionBatch<A>) -> Vec<T>,
@@ -80,7 +81,7 @@ fn take_apart<A>(stored: &StoredSession<A>) -> Result<SessionParts, MigrationErr
     Ok(SessionParts::read(&stored.record).map_err(undecodable)?)
 }
 
-/// Refuses a database whose sessions are not those of its manifest.
+/// Refuses a database whose sessions differ from those in its manifest.
 pub(crate) fn check_root(root: &HistoryRoot, manifest: &Manifest) -> Result<(), MigrationError> {
     if (root.sessions(), root.root()) == (manifest.sessions, manifest.history_root) {
         return Ok(());
@@ -94,7 +95,7 @@ pub(crate) fn check_root(root: &HistoryRoot, manifest: &Manifest) -> Result<(), 
     .into())
 }
 
-/// Refuses a directory whose history is signed already, or whose database is not whole.
+/// Refuses a directory whose history is already signed, or whose database is incomplete.
 pub(crate) fn check_sealable(dir: &MigratedDir) -> Result<(), MigrationError> {
     let era = &dir.manifest.era;
     if Era::by_name(era).is_some_and(Era::is_modern) {
@@ -109,7 +110,7 @@ pub(crate) fn check_sealable(dir: &MigratedDir) -> Result<(), MigrationError> {
     }
 }
 
-/// Refuses a directory of another federation than the one that the config is of.
+/// Refuses a directory of a federation other than that of the config.
 pub(crate) fn check_federation(dir: &MigratedDir, known: &str) -> Result<(), MigrationError> {
     let stated = dir.manifest.federation.clone();
     if stated == known {

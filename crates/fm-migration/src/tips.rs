@@ -1,43 +1,44 @@
-//! How an attestation's history relates to the one here: the same, its beginning, its continuation, or another.
+//! The relation of an attestation's history to the local one: the same, its beginning, its continuation, or
+//! another one.
 //!
-//! Invariant: what is called a beginning is so by the history root, what is called a continuation by signatures over
-//! every session here; a root that is only named proves nothing.
+//! Invariant: the history root proves a beginning; signatures over every local session prove a continuation.
+//! A root that is only stated proves nothing.
 
 use fm_history::Hash;
 
-/// What is known of an attestation once all sessions here were held against it.
+/// What is known about an attestation after it was compared with all local sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compared {
-    /// Sessions here, at least one.
+    /// Number of local sessions, at least one.
     pub here: u64,
     /// The root over them.
     pub root_here: Hash,
-    /// Sessions that the attestation is of, at least one.
+    /// Number of sessions that the attestation covers, at least one.
     pub theirs: u64,
-    /// The root that it names.
+    /// The root that the attestation states.
     pub root_theirs: Hash,
-    /// The root over as many sessions here as the attestation is of; none if there are not so many.
+    /// The root over as many local sessions as the attestation covers; `None` if there are fewer.
     pub root_at_theirs: Option<Hash>,
-    /// The first session, of those that both have, over which its signature does not hold.
+    /// The first of the common sessions over which its signature is not valid.
     pub first_bad: Option<u64>,
 }
 
-/// How two histories relate.
+/// The relation of two histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// The same history, and every signature holds.
+    /// The same history, and every signature is valid.
     Same,
-    /// The same root, and a signature that does not hold.
+    /// The same root, and a signature that is not valid.
     BadSignature {
         /// The session.
         session: u64,
     },
-    /// Theirs is how this one begins.
+    /// The local history begins with the attested one.
     Shorter {
         /// Its last session.
         until: u64,
     },
-    /// This one is how theirs begins.
+    /// The attested history begins with the local one.
     Longer {
         /// The last session here.
         until: u64,
@@ -47,18 +48,18 @@ pub enum Relation {
         /// The first session that differs.
         session: u64,
     },
-    /// All signatures hold, and still the roots differ.
+    /// All signatures are valid, but the roots differ.
     OtherRoot,
 }
 
 impl Compared {
-    /// Decides.
+    /// Determines the relation.
     pub fn relation(&self) -> Relation {
         let same_root = self.root_at_theirs == Some(self.root_theirs);
         match (self.theirs == self.here, same_root, self.first_bad) {
             (true, true, None) => Relation::Same,
             (true, true, Some(session)) => Relation::BadSignature { session },
-            // Whatever its signatures are worth: the root alone shows it.
+            // The root alone shows this, whether or not the signatures are valid.
             (false, true, _) => Relation::Shorter { until: self.theirs - 1 },
             (_, false, Some(session)) => Relation::Other { session },
             (_, false, None) if self.theirs > self.here => Relation::Longer { until: self.here - 1 },
@@ -73,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// The root of a history whose sessions from `other_from` on are others.
+    /// Returns the root of a history whose sessions from `other_from` on differ.
     fn root(sessions: u64, other_from: u64) -> Hash {
         let mut root = HistoryRoot::new();
         for index in 0..sessions {
@@ -83,7 +84,7 @@ mod tests {
         root.root()
     }
 
-    /// Two histories that part at `fork`, compared as sealing does: signatures hold up to there.
+    /// Compares two histories that diverge at `fork` as sealing does: signatures are valid up to there.
     fn compared(here: u64, theirs: u64, fork: u64) -> Compared {
         Compared {
             here,
@@ -118,12 +119,12 @@ mod tests {
         // A bad signature under the right root is a bad signature, not another history.
         let bad = Compared { first_bad: Some(3), ..compared(9, 9, 9) };
         assert_eq!(bad.relation(), Relation::BadSignature { session: 3 });
-        // Signatures hold over headers; the root tells of the numbers of items as well.
+        // Signatures cover only headers; the root also covers the numbers of items.
         let counts = Compared { root_theirs: root(9, 0), ..compared(9, 9, 9) };
         assert_eq!(counts.relation(), Relation::OtherRoot);
         let shorter = Compared { root_theirs: root(4, 0), ..compared(9, 4, 9) };
         assert_eq!(shorter.relation(), Relation::OtherRoot);
-        // The root of a shorter history is enough, its signatures do not matter for that.
+        // The root of a shorter history is enough; its signatures do not matter.
         let unsigned = Compared { first_bad: Some(0), ..compared(9, 4, 9) };
         assert_eq!(unsigned.relation(), Relation::Shorter { until: 3 });
     }

@@ -1,4 +1,4 @@
-//! The units and accepted items of the session in progress, as a database holds them.
+//! The units and accepted items of the session in progress, as a database stores them.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use fm_units::{Backup, FORMS, ItemEncoding, Joined, MAX_BACKUP_BYTES, UnitBackup
 
 use crate::MigrationError;
 
-/// What one guardian's database holds of the session in progress.
+/// The data of the session in progress in one guardian's database.
 #[derive(Debug)]
 pub struct StoredUnits {
     /// The database.
@@ -20,17 +20,17 @@ pub struct StoredUnits {
     pub layout: &'static BlockLayout,
     /// The session in progress: the one after the last finished one.
     pub open: u64,
-    /// Its unit backups with their sessions: one, or none at the beginning of a session.
+    /// Its unit backups with their sessions: one backup, or no backup at the beginning of a session.
     pub backups: Vec<(u64, Backup)>,
     /// The accepted items of the open session: keys and values as stored.
     pub accepted: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl StoredUnits {
-    /// Reads the rows.
+    /// Reads the rows of a database.
     ///
     /// # Errors
-    /// If the database is of an era without units, its rows cannot be read, or they are no backup.
+    /// If the database is of an era without units, its rows cannot be read, or the rows are not a backup.
     pub fn read(origin: Origin<'_>) -> Result<Self, MigrationError> {
         let Layout::Blocks(layout) = origin.layout else {
             return Err(MigrationError::NoUnits { era: origin.layout.era().as_str() });
@@ -58,18 +58,19 @@ impl StoredUnits {
         Ok(Self { path, layout, open, backups, accepted })
     }
 
-    /// The forms that its units may be in.
+    /// Returns the forms that its units may have.
     pub fn forms(&self) -> &'static [&'static UnitForm] {
-        // The first of all forms; the session left the keys before the form changed.
+        // Only the first form: keys no longer contained the session when the form changed.
         if table_of(self.layout).session_in_key { &FORMS[..1] } else { &FORMS }
     }
 
-    /// How items in units are encoded.
+    /// Returns the encoding of items in units.
     pub fn encoding(&self) -> ItemEncoding {
         if self.layout.is_modern() { ItemEncoding::Modern } else { ItemEncoding::Older }
     }
 
-    /// The accepted items and their guardians; none if one does not decode, or the layout is older than v0.2.
+    /// Returns the accepted items and their guardians; `None` if an item does not decode, or the layout is
+    /// older than v0.2.
     pub fn accepted_items(&self) -> Option<Vec<(Vec<u8>, u64)>> {
         let split = |(_, value): &(Vec<u8>, Vec<u8>)| {
             let mut reader = Reader::new(value, Dialect::MODERN);
@@ -92,7 +93,7 @@ fn table_of(layout: &BlockLayout) -> UnitTable {
     }
 }
 
-/// The session behind the last finished one, found by halving the range of numbers.
+/// Returns the session after the last finished one, which it finds by binary search.
 fn open_session(origin: Origin<'_>, layout: &BlockLayout) -> Result<u64, MigrationError> {
     let first_from = |number: u64| -> Result<Option<u64>, MigrationError> {
         let mut key = Writer::new(layout.dialect);

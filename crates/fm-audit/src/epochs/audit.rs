@@ -1,4 +1,4 @@
-//! The audit of a HoneyBadger history: chain, signatures, shares, pointer, index and every other record.
+//! The audit of a HoneyBadger history: chain, signatures, shares, pointer, index and all other records.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(crate) fn audit(
     };
     request.lacks.iter().cloned().for_each(|finding| audit.report(finding));
     audit.try_keys()?;
-    // In the order of keys, so that an observer of rows needs no reading of its own.
+    // In key order, so that an observer of rows need not read them itself.
     if is_all {
         audit.check_records(&[], Some(&[HISTORY_TABLE]))?;
     }
@@ -72,14 +72,14 @@ pub(crate) fn audit(
 struct Auditor<'a, 'o> {
     origin: Origin<'a>,
     layout: EpochLayout,
-    /// The keys to check signatures with; none once they have turned out to be another federation's.
+    /// The keys to check signatures with; `None` after they have turned out to be another federation's.
     keys: Option<&'a EpochKeys>,
     request: Request<'a>,
     control: Control<'a>,
     observer: Observer<'o>,
     index: TransactionIndex,
     unknown: Unknown,
-    /// What is wrong with the signature of the epoch before.
+    /// The fault in the signature of the previous epoch.
     bad_signature: Option<Cause>,
     result: HistoryAudit,
 }
@@ -95,8 +95,8 @@ impl Auditor<'_, '_> {
         self.origin.rows.get(&LAST_EPOCH_KEY).map_err(|source| self.origin.unreadable(source))
     }
 
-    /// Keys that verify nothing are told once, and nothing is checked with them: each of thousands of epochs would
-    /// fail, slowly, and hide what else is wrong.
+    /// Reports keys that verify nothing once, and checks nothing with them: each of thousands of epochs would
+    /// fail, slowly, and hide other faults.
     fn try_keys(&mut self) -> Result<(), AuditError> {
         let Some(keys) = self.keys else { return Ok(()) };
         if let Some(finding) = try_keys(self.origin, self.layout, keys)? {
@@ -145,7 +145,7 @@ impl Auditor<'_, '_> {
             (self.result.trusted, self.result.prefix) = (trusted, Some(prefix));
         }
         let (summary, mut findings) = chain.finish();
-        // Where a part ends nobody expects a signature of its own: the next epoch would have it.
+        // The last epoch of a part needs no signature of its own: the next epoch would have it.
         findings.retain(|finding| options.scope.to.is_none() || finding.code != Code::EpochTip);
         findings.into_iter().for_each(|finding| self.report(finding));
         let next = summary.last.map_or(options.scope.from, |last| last.saturating_add(1));
@@ -165,7 +165,8 @@ impl Auditor<'_, '_> {
     fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {
         let bad_signature = findings.iter().find(|finding| is_of_signature(finding.code)).map(Finding::cause);
         let before = std::mem::replace(&mut self.bad_signature, bad_signature);
-        // What the shares say is about the epoch before: that its signature is another one follows from a bad one.
+        // The shares are about the previous epoch. If its signature is bad, it also differs from the combined
+        // one.
         let of_shares = decoded.shares.iter().cloned().map(|finding| match &before {
             Some(cause) if finding.code == Code::ShareSignatureDiffers => finding.following(cause.clone()),
             _ => finding,
@@ -209,7 +210,8 @@ impl Auditor<'_, '_> {
         Ok(())
     }
 
-    /// Decodes the records of a part of the keys beside the history, and feeds the index to its comparison.
+    /// Decodes the records outside the history in a range of keys, and passes the rows of the index to their
+    /// comparison.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
         let (origin, control, on_row) = (self.origin, self.control, self.observer.on_row);
         control.progress.begin("other records", "records", None);
@@ -240,7 +242,7 @@ impl Auditor<'_, '_> {
                 *self.result.rows.entry("unknown").or_default() += 1;
                 self.report(Finding::new(Code::UnknownPrefix, Place::key(key), error.to_string()));
             }
-            // The pointer has a check of its own.
+            // The pointer is checked separately.
             Err(_) if key == LAST_EPOCH_KEY => {}
             Err(error) => {
                 self.report(Finding::new(Code::RecordUndecodable, Place::key(key), error.to_string()));
@@ -272,7 +274,8 @@ impl Auditor<'_, '_> {
     }
 }
 
-/// A server's first epoch is signed in its second; of more epochs one without a signature is none that a server left.
+/// Returns the finding for a history without signatures. A server signs its first epoch in the second one, so
+/// a single unsigned epoch is normal; with more epochs, no server leaves all of them unsigned.
 fn unsigned(summary: &ChainSummary) -> Finding {
     if summary.records <= 1 && summary.unproven == 0 {
         let message = "no finished epoch is signed yet: there is nothing that the guardians agreed to";
@@ -286,7 +289,7 @@ fn is_of_signature(code: Code) -> bool {
     matches!(code, Code::EpochSignatureInvalid | Code::EpochSignatureMalformed)
 }
 
-/// What the ledger of a trust file says of an epoch.
+/// Passes an epoch to the ledger of a trust file, and returns its finding.
 fn remember(ledger: &mut Ledger<'_>, audited: &AuditedEpoch) -> Option<Finding> {
     let decoded = audited.decoded.as_ref().ok();
     let entry = decoded.and_then(|decoded| Some((epoch_leaf(audited.key, &decoded.epoch), decoded.mark?)));
@@ -295,7 +298,7 @@ fn remember(ledger: &mut Ledger<'_>, audited: &AuditedEpoch) -> Option<Finding> 
     ledger.push(audited.key, entry, is_signed)
 }
 
-/// The rows that an epoch's transactions leave in the index.
+/// Returns the rows that the transactions of an epoch create in the index.
 fn index_rows<'a>(
     layout: &'a EpochLayout,
     epoch: u64,
@@ -304,7 +307,7 @@ fn index_rows<'a>(
     accepted_transactions(content).into_iter().map(move |transaction| index_row(transaction, epoch, layout))
 }
 
-/// Every accepted transaction of the history, as a row of the index.
+/// Calls `on` with every accepted transaction of the history, as a row of the index.
 fn each_transaction(
     origin: Origin<'_>,
     layout: EpochLayout,
@@ -320,7 +323,7 @@ fn each_transaction(
     Ok(())
 }
 
-/// What a server could not do with a converted session.
+/// Returns what makes a converted session unusable or ambiguous for a server.
 fn check_converted(epoch: u64, converted: &ConvertedSession) -> Vec<Finding> {
     let place = || Place { session: Some(epoch), ..Place::epoch(epoch) };
     let mut findings = Vec::new();
@@ -332,7 +335,7 @@ fn check_converted(epoch: u64, converted: &ConvertedSession) -> Vec<Finding> {
         findings.push(Finding::new(Code::SessionTooLarge, place(), message));
     }
     if converted.ambiguous {
-        // The rule keeps a transaction once, so what is repeated is an item of a module.
+        // The rule keeps each transaction once, so a repeated item is an item of a module.
         let message = "the list ends with repeated module items, which change nothing; the shorter one has the same \
                        header, and the history root pins which one it is";
         findings.push(Finding::new(Code::ItemListAmbiguous, place(), message));
@@ -340,7 +343,7 @@ fn check_converted(epoch: u64, converted: &ConvertedSession) -> Vec<Finding> {
     findings
 }
 
-/// The history as sessions, so far.
+/// The history so far, in the form of sessions.
 #[derive(Default)]
 struct Running {
     root: HistoryRoot,
@@ -352,7 +355,7 @@ struct Running {
     broken: bool,
     /// The last epoch of the root, if the caller named it.
     until: Option<u64>,
-    /// Whether signatures are checked.
+    /// Whether the audit checks signatures.
     has_keys: bool,
     proven: Option<ProvenPrefix>,
 }
@@ -379,7 +382,7 @@ impl Running {
         let is_end = match (self.until, self.has_keys) {
             (Some(until), _) => epoch == until,
             (None, true) => signed,
-            // Where the root would end if the signatures, which nobody checked, hold.
+            // The end of the root if the unchecked signatures are valid.
             (None, false) => decoded.epoch.signature.is_some(),
         };
         if is_end {

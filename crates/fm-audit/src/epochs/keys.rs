@@ -1,4 +1,5 @@
-//! Whether the keys are of this federation at all: tried on a few signatures before the whole history is checked.
+//! The test whether the keys belong to this federation: they are tried on a few signatures before the whole
+//! history is checked.
 
 use std::collections::BTreeSet;
 
@@ -9,16 +10,17 @@ use fm_history::{Code, Finding, Place};
 use crate::error::AuditError;
 use crate::source::Origin;
 
-/// Places spread evenly over the history.
+/// The number of places spread evenly over the history.
 const EVEN: u64 = 8;
-/// Places by chance, so that nobody can choose what is looked at.
+/// The number of random places, so that nobody can choose which signatures are tried.
 const RANDOM: usize = 8;
-/// How many of the newest epochs are searched for one with a signature.
+/// The number of newest epochs that are searched for one with a signature.
 const NEWEST: u64 = 64;
 
-/// What there is to say if the keys verify none of the signatures looked at.
+/// Returns a finding if the keys verify none of the signatures that are tried.
 ///
-/// Chance decides only how it is told if few of many signatures hold: as one finding, or as one for each.
+/// If few of many signatures are valid, chance decides whether they are reported as one finding or as one for
+/// each signature; it decides nothing else.
 pub(crate) fn try_keys(
     origin: Origin<'_>,
     layout: EpochLayout,
@@ -26,7 +28,7 @@ pub(crate) fn try_keys(
 ) -> Result<Option<Finding>, AuditError> {
     let samples = Samples { origin, layout };
     let signed = samples.take()?;
-    // One bad signature is damage of one epoch, and is told as such.
+    // One bad signature is damage of one epoch, and is reported as such.
     if signed.len() < 2 || keys.verify_batch(&signed).iter().any(Result::is_ok) {
         return Ok(None);
     }
@@ -71,12 +73,12 @@ impl Samples<'_> {
     }
 }
 
-/// Places in a history that ends, or says it ends, at `last`.
+/// Returns places in a history that ends, or claims to end, at `last`.
 fn spread(last: u64) -> Result<BTreeSet<u64>, AuditError> {
     let mut random = [[0; 8]; RANDOM];
     getrandom::fill(random.as_flattened_mut()).map_err(AuditError::Randomness)?;
     let scaled = |part: u64, parts: u128| {
-        // 128 bits: `last` is whatever the database says.
+        // 128 bits: the database may state any value of `last`.
         u64::try_from(u128::from(last) * u128::from(part) / parts).unwrap_or(last)
     };
     let even = (0..EVEN).map(|part| scaled(part, u128::from(EVEN)));

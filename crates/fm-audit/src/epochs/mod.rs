@@ -1,4 +1,4 @@
-//! Epochs of HoneyBadger: read, verified on all cores, audited.
+//! HoneyBadger epochs: reading, verification on all cores, audit.
 
 mod audit;
 mod keys;

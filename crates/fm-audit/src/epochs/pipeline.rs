@@ -1,7 +1,8 @@
-//! The pipeline: epochs read by one thread, decoded, hashed and verified on all cores, handed over in order.
+//! The pipeline: one thread reads the epochs, all cores decode, hash and verify them, and the caller receives
+//! them in order.
 //!
-//! Invariants: bounded work in flight, whatever the size of the history; an epoch that does not decode is
-//! handed over as such, never skipped.
+//! Invariants: the work in flight is bounded, whatever the size of the history; an epoch that does not decode
+//! is passed on as such, never skipped.
 
 use std::iter::Peekable;
 
@@ -23,43 +24,44 @@ use crate::pipeline::{ChunkSize, Feed, HandOn, run_in_parts};
 use crate::scope::{Attention, Scope};
 use crate::source::{MalformedKeys, NumberedRecords, Origin};
 
-/// A chunk of work is closed before it has more than this many bytes of records, unless one alone has more.
+/// A chunk of work is closed before it exceeds this many bytes of records, unless one record alone has more.
 const CHUNK_BYTES: usize = 16 << 20;
-/// The same where no signatures are checked: several sources may be read side by side.
+/// The limit where no signatures are checked: several sources may be read at the same time.
 const SMALL_CHUNK_BYTES: usize = 2 << 20;
-/// Bytes of records that are decoded at a time: of two bytes each, they are 256 Ki elements.
+/// The number of bytes of records that are decoded at a time: at two bytes each, 256 Ki elements.
 const PART_BYTES: usize = 512 << 10;
-/// Decoded epochs are handed on as soon as they have this many elements.
+/// Decoded epochs are passed on as soon as they have this many elements.
 ///
-/// Besides what is handed on, one record of [`hbbft::MAX_ELEMENTS`] is decoded at most: with up to 400 bytes an
-/// element, and two such lots alive at a time, 500 MB is the worst that the pipeline takes.
+/// In addition to these, at most one record of [`hbbft::MAX_ELEMENTS`] is decoded. With up to 400 bytes an
+/// element, and two such sets in memory at a time, the pipeline takes at most 500 MB.
 const CHUNK_ELEMENTS: usize = 128 << 10;
 
-/// What is done with each epoch.
+/// The processing of each epoch.
 #[derive(Clone, Copy)]
 pub struct EpochOptions<'a> {
     /// Layout of the records.
     pub layout: EpochLayout,
-    /// Keys to check signatures with; none leaves them unchecked.
+    /// Keys to check signatures with; `None` leaves them unchecked.
     pub keys: Option<&'a EpochKeys>,
-    /// Combine the shares in each epoch anew and compare them with the signature before.
+    /// Combine the shares in each epoch again, and compare the result with the signature of the previous
+    /// epoch.
     pub shares: bool,
     /// Apply the conversion rule.
     pub convert: bool,
-    /// Which epochs, and which of their signatures.
+    /// The epochs that are processed, and which of their signatures are checked.
     pub scope: Scope<'a>,
     /// Called with every row of the history that is read.
     pub on_row: Option<OnEveryRow<'a>>,
 }
 
 impl EpochOptions<'_> {
-    /// Reads and decodes the epochs, and nothing else.
+    /// Returns options that only read and decode the epochs.
     pub(crate) fn reading(layout: EpochLayout) -> Self {
         Self { layout, keys: None, shares: false, convert: false, scope: Scope::default(), on_row: None }
     }
 }
 
-/// An epoch as the pipeline hands it over.
+/// An epoch as the pipeline returns it.
 pub struct AuditedEpoch {
     /// The number in its key.
     pub key: u64,
@@ -74,32 +76,32 @@ impl AuditedEpoch {
     }
 }
 
-/// What came of a record that decodes.
+/// The results for a record that decodes.
 pub struct DecodedEpoch {
     /// The record.
     pub epoch: Epoch,
-    /// What the chain needs to know.
+    /// The facts that the check of the chain needs.
     pub facts: EpochFacts,
-    /// The session it becomes, if that was asked for and its content is known.
+    /// The session that the rule makes of it, if the options request it and its content is known.
     pub converted: Option<ConvertedSession>,
-    /// What the shares say about the epoch before.
+    /// The findings from its shares about the previous epoch.
     pub shares: Vec<Finding>,
-    /// What was done about its signature.
+    /// What was done with its signature.
     pub attention: Attention,
-    /// What is to be remembered of it, if anything is.
+    /// What is to be remembered about it, if a trust file is in use.
     pub mark: Option<Mark>,
 }
 
-/// An epoch as it is read.
+/// An epoch as read from the source.
 struct RawEpoch {
     number: u64,
-    /// Its record, if that is not too large to be looked at.
+    /// Its record, if the record is not too large to be decoded.
     value: Result<Vec<u8>, EpochError>,
-    /// Whether its signature is in the sample, if there is one.
+    /// Whether its signature is in the sample, if there is a sample.
     is_picked: bool,
 }
 
-/// Runs all epochs of a source through the pipeline; `on_epoch` gets them in ascending order.
+/// Runs all epochs of a source through the pipeline; `on_epoch` receives them in ascending order.
 ///
 /// Returns the keys of the history table that name no epoch.
 ///
@@ -134,7 +136,7 @@ pub fn each_epoch<E: From<AuditError> + Send>(
 
 type Out<'a, E> = HandOn<'a, AuditedEpoch, E>;
 
-/// The history's rows by ascending epoch; keys that name none go to `malformed`.
+/// Returns the rows of the history by ascending epoch; keys that name no epoch go to `stray`.
 pub(crate) fn numbered_rows<'a>(
     origin: Origin<'a>,
     layout: EpochLayout,
@@ -145,7 +147,7 @@ pub(crate) fn numbered_rows<'a>(
     rows_of(origin, options, control, malformed)
 }
 
-/// The same, as the options say; the observer of rows sees them in the order of keys.
+/// Returns the same rows with these options; the observer of rows sees them in key order.
 fn rows_of<'a>(
     origin: Origin<'a>,
     options: EpochOptions<'a>,
@@ -173,7 +175,7 @@ fn rows_of<'a>(
     if layout.dialect != fm_codec::Dialect::A0 {
         return Box::new(numbered);
     }
-    // Little-endian keys do not sort by number: eight bytes per epoch put them in order.
+    // Little-endian keys do not sort by number: sorting them takes eight bytes per epoch.
     let mut numbers: Vec<u64> = match numbered.map(|row| row.map(|(number, _)| number)).collect() {
         Ok(numbers) => numbers,
         Err(error) => return Box::new(std::iter::once(Err(error))),
@@ -190,12 +192,12 @@ fn rows_of<'a>(
 struct Processor<'a> {
     options: EpochOptions<'a>,
     control: Control<'a>,
-    /// The last epoch handed on, if it waits for the shares in the next one.
+    /// The last epoch that was passed on, if it waits for the shares in the next one.
     before: Option<Unsigned>,
 }
 
 impl Processor<'_> {
-    /// Decodes a chunk part by part: how much memory a part takes is known only then.
+    /// Decodes a chunk part by part: the memory that a part takes is known only after it is decoded.
     fn process<E>(&mut self, chunk: Vec<RawEpoch>, on: &mut Out<'_, E>) -> Result<(), AuditError> {
         let mut chunk = chunk.into_iter().peekable();
         let options = self.options;
@@ -213,7 +215,7 @@ impl Processor<'_> {
         self.hand_on(epochs, on)
     }
 
-    /// Checks signatures and shares, and sends the epochs on.
+    /// Checks signatures and shares, and passes the epochs on.
     fn hand_on<E>(&mut self, mut epochs: Vec<AuditedEpoch>, on: &mut Out<'_, E>) -> Result<(), AuditError> {
         if let Some(keys) = self.options.keys {
             let batch = epochs.len().div_ceil(rayon::current_num_threads()).clamp(1, BATCH_SIZE);
@@ -226,7 +228,7 @@ impl Processor<'_> {
     }
 }
 
-/// The next records of a chunk, up to `PART_BYTES`; one at least.
+/// Returns the next records of a chunk, up to `PART_BYTES`, but at least one record.
 fn next_part(chunk: &mut Peekable<impl Iterator<Item = RawEpoch>>) -> Vec<RawEpoch> {
     let length = |raw: &RawEpoch| raw.value.as_ref().map_or(0, Vec::len);
     let mut part: Vec<RawEpoch> = chunk.next().into_iter().collect();
@@ -282,7 +284,8 @@ fn facts(key: u64, epoch: &Epoch, is_trusted: bool) -> EpochFacts {
     }
 }
 
-/// An epoch as a leaf of the root in a trust file: its hash says all, for some layouts hide its items.
+/// Returns an epoch as a leaf of the root in a trust file. Its hash covers all of it; the number of items is
+/// not used, because some layouts hide the items.
 pub(crate) fn epoch_leaf(key: u64, epoch: &Epoch) -> SessionLeaf {
     SessionLeaf { items: 0, header: SessionHeader { index: key, root: epoch.computed_hash } }
 }

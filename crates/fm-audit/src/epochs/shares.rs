@@ -1,11 +1,10 @@
-//! The shares inside an epoch against the signature on the epoch before.
+//! The comparison of the shares inside an epoch with the signature on the previous epoch.
 //!
 //! A threshold signature is unique: whichever valid shares are combined, the result is the one signature that
-//! verifies. So shares can yield another signature than the stored one, or one where none is stored, only if
-//! the stored one does not verify or is absent; only then are they combined, after each was checked alone, as
-//! the servers did.
+//! verifies. Shares can therefore yield something new only if the stored signature does not verify or is
+//! absent. Only then are they combined, after each share was checked by itself, as the servers did.
 //!
-//! Invariant: how many shares are tried follows from the keys, not from what the epoch holds.
+//! Invariant: the keys bound the number of shares that are tried; the content of the epoch does not.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +15,7 @@ use rayon::prelude::*;
 use super::pipeline::{AuditedEpoch, DecodedEpoch};
 use crate::control::Control;
 
-/// Peers whose shares are tried, where the keys speak of fewer.
+/// The number of peers whose shares are tried if the keys imply fewer.
 const LEAST_PEERS_TRIED: u16 = 100;
 
 /// An epoch without a valid signature of its own, waiting for the shares in the next one.
@@ -38,9 +37,9 @@ impl Unsigned {
     }
 }
 
-/// Checks the shares of each epoch of a chunk; `before` is the last epoch of the chunk before.
+/// Checks the shares of each epoch of a chunk; `before` is the last epoch of the previous chunk.
 ///
-/// If the job is told to stop, the rest is left out.
+/// If the job is interrupted, the rest is left out.
 pub(crate) fn check_chunk(
     keys: &EpochKeys,
     control: Control<'_>,
@@ -69,8 +68,8 @@ pub(crate) fn check_chunk(
     });
 }
 
-/// How many peers a federation with these keys may have, generously: of n guardians, (n - 1) / 3 may be
-/// faulty, and that is the degree.
+/// Returns a generous bound for the number of peers of a federation with these keys: of n guardians,
+/// (n - 1) / 3 may be faulty, and that is the degree.
 fn most_peers(keys: &EpochKeys) -> PeerId {
     LEAST_PEERS_TRIED.max(PeerId::try_from(3 * (keys.degree() + 1)).unwrap_or(PeerId::MAX))
 }
@@ -105,7 +104,7 @@ fn check(
     findings
 }
 
-/// The signature that valid shares make, against the stored one.
+/// Compares the signature that valid shares combine to with the stored one.
 fn compare(keys: &EpochKeys, before: &Unsigned, valid: &BTreeMap<PeerId, [u8; 96]>) -> Option<Finding> {
     let combined = keys.combine(valid).ok()?;
     let (code, stored) = match before.stored {

@@ -1,8 +1,9 @@
-//! The index of accepted transactions against the history, in memory that does not grow with either.
+//! The comparison of the index of accepted transactions with the history, in memory that does not grow with
+//! either.
 //!
-//! Equal digests of both sides settle it. Only if they differ are the sides compared row by row, in as many passes
-//! as keep each within a fixed number of rows; which row is in which pass depends on a secret, so that no history
-//! can be made to fall into one.
+//! If the digests of both sides are equal, the sides are equal. Only if they differ are the sides compared
+//! row by row, in enough passes to keep each pass within a fixed number of rows. A secret decides which row
+//! is in which pass, so that nobody can construct a history whose rows all fall into one pass.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +13,19 @@ use crate::control::Control;
 use crate::error::AuditError;
 use crate::source::Origin;
 
-/// Rows of the history held at a time when the sides are compared row by row.
+/// Number of rows of the history that are held at a time when the sides are compared row by row.
 const ROWS_PER_PASS: u64 = 500_000;
-/// Findings given per audit about the index.
+/// The largest number of findings about the index per audit.
 const MOST_FINDINGS: usize = 1000;
-/// Values up to this many bytes are shown, longer ones by their hash.
+/// Values up to this many bytes are shown in full, longer ones by their hash.
 const SHOWN_BYTES: usize = 128;
 
-/// Gives every accepted transaction of a history: where it is, and the key and value of its row in the index.
+/// A function that passes every accepted transaction of a history to a callback: its place, and the key and
+/// value of its row in the index.
 pub(crate) type EachTransaction<'a> =
     dyn Fn(&mut dyn FnMut(Place, Vec<u8>, Vec<u8>) -> Result<(), AuditError>) -> Result<(), AuditError> + 'a;
 
-/// The index speaks of the whole history, so a part of it cannot be compared.
+/// Returns the finding that the index was not compared: it covers the whole history, not a part of it.
 pub(crate) fn index_left_out() -> Finding {
     let message = "only a part of the history was looked at, so neither the index of transactions nor the other records \
                    were compared with it";
@@ -59,9 +61,9 @@ impl TransactionIndex {
         self.history == self.table
     }
 
-    /// What is wrong with the index, row by row: the first 1000 findings.
+    /// Returns the differences of the index, row by row: the first 1000 findings.
     ///
-    /// Up to `unknown` rows may be there that the history does not explain.
+    /// Up to `unknown` rows that the history does not explain are allowed.
     pub(crate) fn compare(
         &self,
         origin: Origin<'_>,
@@ -71,7 +73,7 @@ impl TransactionIndex {
         control: Control<'_>,
     ) -> Result<Vec<Finding>, AuditError> {
         let mut found = Found { findings: Vec::new(), extra: Vec::new(), extras: 0 };
-        // Only the rows of the history are held; those of the table go by.
+        // Only the rows of the history are held in memory; those of the table are streamed.
         let passes = self.history.rows.div_ceil(ROWS_PER_PASS).max(1);
         for pass in 0..passes {
             let in_pass = |key: &[u8]| self.key.part(key, passes) == pass;
@@ -93,7 +95,7 @@ impl TransactionIndex {
     }
 }
 
-/// What was found so far.
+/// The findings so far.
 struct Found {
     findings: Vec<Finding>,
     /// Rows that the history does not explain.
@@ -102,7 +104,7 @@ struct Found {
 }
 
 impl Found {
-    /// Whether there is as much as will be listed.
+    /// Returns whether there are as many findings as will be listed.
     fn is_full(&self, unknown: u64) -> bool {
         self.findings.len() >= MOST_FINDINGS || (self.extras > unknown && self.extra.len() >= MOST_FINDINGS)
     }
@@ -161,7 +163,7 @@ fn compare_pass(
     Ok(())
 }
 
-/// A value as messages show it; equal if and only if the values are.
+/// Returns a value as messages show it; two results are equal if and only if the values are.
 fn shown(value: &[u8]) -> String {
     if value.len() <= SHOWN_BYTES {
         return hex::encode(value);

@@ -1,4 +1,5 @@
-//! What both audits share: what an earlier audit proved, samples, the index of transactions, what is not known.
+//! What the audits of epochs and of sessions share: results of earlier audits, samples, the transaction
+//! index, unknown records.
 
 mod index;
 mod sample;

@@ -1,12 +1,13 @@
-//! A sample of a history: records chosen by chance, and what it means that nothing was found in them.
+//! A sample of a history: randomly chosen records, and what it means if nothing was found in them.
 //!
-//! Invariant: the same seed chooses the same records of a history of the same length, on every machine and for ever.
+//! Invariant: for a history of the same length, the same seed always chooses the same records, on every
+//! machine.
 
 use std::collections::BTreeSet;
 
 use fm_history::sha256;
 
-/// Records chosen by chance, by their place among those that are looked at.
+/// Randomly chosen records, by their place among the records that are examined.
 #[derive(Clone, Debug)]
 pub struct Sample {
     places: BTreeSet<u64>,
@@ -15,9 +16,9 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Chooses `count` of `of` places, or all of them if there are no more.
+    /// Chooses `count` of `of` places, or all places if there are not more.
     ///
-    /// Floyd's algorithm: each choice of so many places is as likely as any other.
+    /// It uses Floyd's algorithm: every set of this many places is equally likely.
     pub fn choose(count: u64, of: u64, seed: u64) -> Self {
         let mut places = BTreeSet::new();
         for top in of.saturating_sub(count)..of {
@@ -33,22 +34,22 @@ impl Sample {
         self.places.contains(&place)
     }
 
-    /// How many were chosen.
+    /// Returns the number of chosen places.
     pub fn count(&self) -> u64 {
         self.places.len() as u64
     }
 
-    /// Of how many.
+    /// Returns the number of places that the sample was chosen from.
     pub fn of(&self) -> u64 {
         self.of
     }
 
-    /// What the choice follows from.
+    /// Returns the seed of the choice.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The chance that none of `bad` records is in the sample.
+    /// Returns the probability that none of `bad` records is in the sample.
     #[allow(clippy::cast_precision_loss, reason = "a chance is shown with a few digits")]
     pub fn missed(&self, bad: u64) -> f64 {
         if bad > self.of.saturating_sub(self.count()) {
@@ -59,7 +60,7 @@ impl Sample {
     }
 }
 
-/// A number below `bound`, which is not 0; another one for every bound.
+/// Returns a pseudorandom number below `bound`, which is not 0. Numbers for different bounds are independent.
 fn below(bound: u64, seed: u64) -> u64 {
     let mut attempt: u64 = 0;
     loop {
@@ -68,7 +69,7 @@ fn below(bound: u64, seed: u64) -> u64 {
         let mut word = [0; 8];
         word.copy_from_slice(&hash.0[..8]);
         let word = u64::from_be_bytes(word);
-        // The last words before 2^64 would favour the small numbers.
+        // The last words before 2^64 would make the small numbers more likely.
         if word < u64::MAX - u64::MAX % bound {
             return word % bound;
         }

@@ -1,24 +1,25 @@
-//! What an audit remembers for the next one: which sessions were proven, under which keys.
+//! What an audit remembers for the next one: which sessions were proven, with which keys.
 //!
-//! Two marks per session, of its content and of its signatures, keyed so that nobody who lacks the file can make
-//! others that fit, and one history root over all. Invariants: a session counts as proven before only if both
-//! of its marks are as they were; whatever the marks say, the root of the prefix must be the one that was proven.
+//! Each session has two marks, one of its content and one of its signatures. They are keyed, so that nobody
+//! without the file can find another content with the same mark. One history root covers all sessions.
+//! Invariants: a session counts as proven before only if both of its marks are unchanged; whatever the marks
+//! say, the root of the prefix must be the one that was proven.
 
 use fm_history::{Code, Finding, Hash, HistoryRoot, Place, SessionLeaf, sha256};
 
 use crate::error::AuditError;
 
-/// Bytes of the key of marks.
+/// The length of the key of the marks in bytes.
 pub(crate) const SALT_BYTES: usize = 16;
 
-/// What is remembered of one epoch or session.
+/// What is remembered about one epoch or session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub(crate) content: [u8; 8],
     pub(crate) signatures: [u8; 8],
 }
 
-/// The epochs or sessions from 0 on that an audit proved.
+/// The epochs or sessions, starting at 0, that an audit proved.
 #[derive(Clone, Debug)]
 pub struct TrustedPrefix {
     pub(crate) salt: [u8; SALT_BYTES],
@@ -26,41 +27,41 @@ pub struct TrustedPrefix {
     pub(crate) root: Hash,
 }
 
-/// A session compared with what is remembered of it.
+/// The result of comparing a session with what is remembered about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     /// Nothing is remembered.
     New,
-    /// It is as it was.
+    /// The session is unchanged.
     Unchanged,
-    /// Other signatures stand under it.
+    /// The session has other signatures.
     SignedAnew,
-    /// It has another content.
+    /// The session has another content.
     Changed,
 }
 
 impl TrustedPrefix {
-    /// Nothing proven yet.
+    /// Returns an empty prefix: nothing is proven yet.
     ///
     /// # Errors
-    /// If the operating system gives no randomness.
+    /// If the operating system returns no randomness.
     pub fn empty() -> Result<Self, AuditError> {
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt).map_err(AuditError::Randomness)?;
         Ok(Self { salt, marks: Vec::new(), root: HistoryRoot::new().root() })
     }
 
-    /// How many epochs or sessions it has.
+    /// Returns the number of epochs or sessions.
     pub fn sessions(&self) -> u64 {
         self.marks.len() as u64
     }
 
-    /// The history root over them.
+    /// Returns the history root over them.
     pub fn root(&self) -> Hash {
         self.root
     }
 
-    /// The marks of a session with this content and these signatures.
+    /// Returns the marks of a session with this content and these signatures.
     pub(crate) fn mark(&self, content: &[u8], signatures: &[u8]) -> Mark {
         let short = |kind: u8, bytes: &[u8]| {
             let mut mark = [0; 8];
@@ -70,7 +71,7 @@ impl TrustedPrefix {
         Mark { content: short(0, content), signatures: short(1, signatures) }
     }
 
-    /// Whether the signatures of a session with these marks were checked before.
+    /// Returns whether the signatures of a session with these marks were checked before.
     pub(crate) fn has(&self, index: u64, mark: Mark) -> bool {
         self.standing(index, mark) == Standing::Unchanged
     }
@@ -85,16 +86,16 @@ impl TrustedPrefix {
     }
 }
 
-/// Follows a history, compares it with what is remembered, and takes down what is to be remembered of it.
+/// Follows a history, compares it with what is remembered, and records what the next audit needs.
 pub(crate) struct Ledger<'a> {
     trusted: &'a TrustedPrefix,
     place: fn(u64) -> Place,
     marks: Vec<Mark>,
     root: HistoryRoot,
-    /// How many were signed without a gap so far, and the root over them.
+    /// The number of sessions up to the last signed one without a gap, and the root over them.
     settled: (usize, Hash),
     unchanged: u64,
-    /// A session is missing, unknown or has changed: nothing behind it is remembered.
+    /// A session is missing, unknown or changed: nothing after it is remembered.
     broken: bool,
     reported: bool,
 }
@@ -159,7 +160,7 @@ impl<'a> Ledger<'a> {
         Some(Finding::new(Code::TrustedPrefixChanged, (self.place)(index), message))
     }
 
-    /// What is left to say when the history is over, how many records were as they were, and what is to be remembered.
+    /// Returns the last finding, if any, the number of unchanged records, and what is to be remembered.
     pub(crate) fn finish(mut self) -> (Option<Finding>, u64, TrustedPrefix) {
         let ends = self.root.sessions();
         let cut = (!self.broken && ends < self.trusted.sessions()).then(|| self.changed_at(ends)).flatten();

@@ -1,15 +1,16 @@
-//! Records whose content is not known, and what is told of the index of transactions because of that alone.
+//! Records whose content is not known, and the findings about the transaction index that follow from that
+//! alone.
 //!
-//! Invariant: a difference of the index is an error only where the history that it is compared with is known.
+//! Invariant: a difference in the index is an error only where the history that it is compared with is known.
 
 use std::collections::BTreeMap;
 
 use fm_history::{Cause, Code, Finding};
 
-/// Records that are remembered by their number; of the others it is known that there are some.
+/// The largest number of records that are remembered by number. Of the others only their existence is known.
 const MOST_RECORDS: usize = 1000;
 
-/// What of a history is missing, unreadable, or not what was agreed on.
+/// The records of a history that are missing, unreadable, or not what the guardians agreed on.
 #[derive(Default)]
 pub(crate) struct Unknown {
     first: Option<Cause>,
@@ -17,14 +18,14 @@ pub(crate) struct Unknown {
 }
 
 impl Unknown {
-    /// Remembers a finding if it says that the content of a record is not known.
+    /// Remembers a finding if it means that the content of a record is not known.
     pub(crate) fn take(&mut self, finding: &Finding) {
         if hides_content(finding.code) {
             self.add(finding);
         }
     }
 
-    /// The first finding that says so.
+    /// Returns the first such finding.
     pub(crate) fn first(&self) -> Option<&Cause> {
         self.first.as_ref()
     }
@@ -38,11 +39,12 @@ impl Unknown {
         self.first.get_or_insert(cause);
     }
 
-    /// Findings about the index, those under their cause that follow from what is not known.
+    /// Returns the findings about the index. Those that follow from an unknown record name it as their
+    /// cause.
     pub(crate) fn fold(&self, findings: Vec<Finding>) -> Vec<Finding> {
         let count = findings.len();
         let folded: Vec<Finding> = findings.into_iter().map(|finding| self.fold_one(finding)).collect();
-        // The last one may say only that there are more of them.
+        // The last finding may only say that there are more.
         let all_follow = folded.iter().take(count.saturating_sub(1)).all(|f| f.follows_from.is_some());
         let is_rest = |finding: &Finding| {
             finding.code == Code::TransactionIndexDiffers && finding.place.index().is_none()
@@ -56,7 +58,7 @@ impl Unknown {
 
     fn fold_one(&self, finding: Finding) -> Finding {
         let cause = match finding.code {
-            // Any record that is not known may have accepted it.
+            // Any unknown record may have accepted it.
             Code::TransactionIndexExtra => self.first.as_ref(),
             _ => finding.place.index().and_then(|index| self.records.get(&index)),
         };
@@ -71,7 +73,8 @@ impl Unknown {
     }
 }
 
-/// Whether a finding with this code says that the content of an epoch, a session or the open one is not known.
+/// Returns whether a finding with this code means that the content of an epoch, a session or the open session
+/// is not known.
 fn hides_content(code: Code) -> bool {
     matches!(
         code,
@@ -110,7 +113,7 @@ mod tests {
         assert_eq!(errors(&unknown, vec![extra(), missing(3), more()]), 3);
         unknown.take(&Finding::new(Code::SessionUndecodable, Place::session(3), "not known"));
         assert_eq!(errors(&unknown, vec![extra(), missing(3), more()]), 0);
-        // Session 4 is known, so what it lacks in the index is missing there.
+        // Session 4 is known, so its missing row in the index is an error.
         assert_eq!(errors(&unknown, vec![extra(), missing(4), more()]), 2);
     }
 }

@@ -1,5 +1,5 @@
-//! The audit of what a conversion wrote: the old proof in the provenance archive, the rule applied again,
-//! and every row of the new database accounted for.
+//! The audit of what a conversion wrote: it verifies the old proof in the provenance archive, applies the
+//! rule again, and accounts for every row of the new database.
 
 use std::iter::Peekable;
 
@@ -22,30 +22,30 @@ use crate::report::Report;
 use crate::scope::Scope;
 use crate::source::{MigratedDir, Origin, check_archive};
 
-/// What the audit of a migrated directory came to.
+/// The result of the audit of a migrated directory.
 pub struct MigratedAudit {
     /// The audit of the original records.
     pub original: HistoryAudit,
-    /// Identity of the provenance archive, if it is whole.
+    /// Identity of the provenance archive, if it is undamaged.
     pub provenance: Option<Hash>,
-    /// Sessions in the new database.
+    /// Number of sessions in the new database.
     pub sessions: u64,
-    /// The audit of the new database by itself, where a guardian runs on it: of the sessions of the conversion, as they
-    /// are signed, and of those since then.
+    /// The audit of the new database by itself, if a guardian runs on it. It covers the signed sessions of
+    /// the conversion and the sessions after it.
     pub continued: Option<HistoryAudit>,
-    /// What the signatures in the new database came to.
+    /// The result for the signatures in the new database.
     pub seal: SealAudit,
-    /// Findings that are errors, those of the original included.
+    /// Number of findings that are errors, including those of the original.
     pub errors: u64,
-    /// Findings that are warnings, those of the original included.
+    /// Number of findings that are warnings, including those of the original.
     pub warnings: u64,
 }
 
-/// What is asked of the audit of a migrated directory.
+/// The scope and the inputs of the audit of a migrated directory.
 #[derive(Clone, Copy, Default)]
 pub struct MigratedRequest<'a> {
-    /// The keys of the old history. Without them the old signatures are not checked: what is proven then is that the new
-    /// database follows from the provenance archive by the rule.
+    /// The keys of the old history. Without them the old signatures are not checked. The audit then proves
+    /// only that the new database follows from the provenance archive by the rule.
     pub keys: Option<HistoryKeys<'a>>,
     /// The keys that the new sessions are signed with.
     pub session_keys: Option<&'a SessionKeys>,
@@ -53,15 +53,15 @@ pub struct MigratedRequest<'a> {
     pub federation: Option<&'a str>,
     /// Combine the shares in epochs again.
     pub shares: bool,
-    /// Which signatures of the old history are checked; the whole is always looked at.
+    /// Which signatures of the old history are checked; the records are always examined as a whole.
     pub scope: Scope<'a>,
 }
 
-/// Audits a migrated directory. The observer hears of every epoch or session of the old history, and is shown no rows.
-/// If the archive is damaged, nothing else is looked at.
+/// Audits a migrated directory. The observer receives every epoch or session of the old history, but no rows.
+/// If the archive is damaged, nothing else is examined.
 ///
 /// # Errors
-/// If something cannot be read, the observer stopped the audit, or the job was interrupted.
+/// If the directory cannot be read, the observer stopped the audit, or the job was interrupted.
 pub fn audit_migrated(
     dir: &MigratedDir,
     request: MigratedRequest<'_>,
@@ -89,7 +89,7 @@ pub fn audit_migrated(
     let mut target = Target::new(dir, session_keys, control, &report)?;
     let until = Some(dir.manifest.last);
     let request = Request { keys, shares, until, scope, ..Request::everything(keys) };
-    // What is made from all of a broken original cannot agree with the manifest.
+    // What is derived from a whole original that is broken cannot agree with the manifest.
     let mut unknown = Unknown::default();
     let mut on_original = |finding: Finding| {
         unknown.take(&finding);
@@ -114,7 +114,7 @@ pub fn audit_migrated(
     check_manifest(dir, &original, provenance, unknown.first(), &report);
     check_federation(dir, federation, &report);
     check_session_keys(dir, session_keys, &report);
-    // Keys that verify nothing were told already.
+    // Keys that verify nothing are already reported.
     if keys.is_some() && original.chain.unchecked == 0 {
         check_anchor(dir, &original, &report);
     }
@@ -122,8 +122,8 @@ pub fn audit_migrated(
     Ok(MigratedAudit { original, provenance, sessions, continued, seal, errors, warnings })
 }
 
-/// Audits the database of a guardian that goes on from a conversion: every session must be signed, those of the
-/// conversion too, and module data are the guardian's own word as in every database.
+/// Audits the database of a guardian that continues from a conversion: every session must be signed,
+/// including those of the conversion. Module data are only the guardian's own word, as in every database.
 fn audit_continued(
     dir: &MigratedDir,
     keys: Option<&SessionKeys>,
@@ -139,7 +139,7 @@ fn audit_continued(
     audit_history(origin, request, control, Observer::of_findings(&mut |finding| report.add(finding)))
 }
 
-/// Nothing may be migrated that no signature stands behind, whatever the manifest says.
+/// Checks that signatures cover everything that was migrated, whatever the manifest says.
 fn check_anchor(dir: &MigratedDir, original: &HistoryAudit, report: &Report<'_>) {
     let (signed, last) = (original.chain.last_signed, dir.manifest.last);
     if signed.is_none_or(|signed| signed < last) {
@@ -152,7 +152,7 @@ fn check_anchor(dir: &MigratedDir, original: &HistoryAudit, report: &Report<'_>)
     }
 }
 
-/// The new database, compared with what the rule gives.
+/// The comparison of the new database with the result of the rule.
 struct Target<'a, 'f> {
     dir: &'a MigratedDir,
     control: Control<'a>,
@@ -161,7 +161,8 @@ struct Target<'a, 'f> {
     key: MultisetKey,
     expected_index: MultisetDigest,
     sessions: u64,
-    /// The first session that is not the rule's: then its transactions are not those of the index either.
+    /// The first session that differs from the rule's result: its transactions then differ from the index
+    /// too.
     differs: Option<Cause>,
     seal: SealCheck<'a>,
 }
@@ -218,7 +219,7 @@ impl<'a, 'f> Target<'a, 'f> {
         self.differ(Finding::new(Code::SessionDiffersFromRule, Place::session(index), message));
     }
 
-    /// Tells of a session that is not the rule's.
+    /// Reports a session that differs from the rule's result.
     fn differ(&mut self, finding: Finding) {
         self.differs.get_or_insert_with(|| finding.cause());
         self.report.add(finding);
@@ -229,7 +230,7 @@ impl<'a, 'f> Target<'a, 'f> {
         self.stored.next().transpose().map_err(|source| AuditError::rows(path, source))
     }
 
-    /// A session that no epoch stands behind.
+    /// Reports a stored session that corresponds to no epoch.
     fn skip_stored(&mut self) -> Result<(), AuditError> {
         self.control.check()?;
         let Some((key, _)) = self.next_stored()? else { return Ok(()) };
@@ -250,7 +251,7 @@ impl<'a, 'f> Target<'a, 'f> {
             self.skip_stored()?;
         }
         self.seal.finish(self.report);
-        // Copied records bring their index with them, row by row.
+        // The index of copied records is itself copied, row by row.
         if is_copied(&self.dir.layout) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The records beside the sessions of a migrated database, compared with those of the old one.
+//! The comparison of the records outside the sessions of a migrated database with those of the old database.
 
 use fm_eras::block::Version;
 use fm_eras::session;
@@ -12,14 +12,14 @@ use crate::error::AuditError;
 use crate::report::Report;
 use crate::source::MigratedDir;
 
-/// Compares all other rows of the new database with those that the old one gives.
+/// Compares all other rows of the new database with those that the old database yields.
 pub(crate) fn check_carried(
     dir: &MigratedDir,
     control: Control<'_>,
     report: &Report<'_>,
 ) -> Result<(), AuditError> {
     let database = &dir.database;
-    // The index that the rule makes was compared with the sessions.
+    // The index that the rule creates is compared with the sessions elsewhere.
     let of_rule = if is_copied(&dir.layout) { None } else { Some(session::ACCEPTED_TRANSACTION) };
     let stored = RowSource::scan_range(database, &[], Some(&[session::SIGNED_SESSION_OUTCOME]))
         .chain(RowSource::scan_range(database, &[session::SIGNED_SESSION_OUTCOME + 1], None))

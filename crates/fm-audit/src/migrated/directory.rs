@@ -1,4 +1,4 @@
-//! The files of a migrated directory: nothing torn, nothing missing, nothing foreign.
+//! The check of the files of a migrated directory: none may be torn, missing or foreign.
 
 use std::fs;
 use std::path::Path;
@@ -11,19 +11,21 @@ use crate::error::AuditError;
 use crate::report::Report;
 use crate::source::{MANIFEST_NAME, MigratedDir, PROVENANCE_NAME, code_of};
 
-/// What a conversion writes. A marker is left if it is killed behind its very last step but one.
+/// The entries that a conversion writes. The marker stays if the conversion is killed just before its last
+/// step.
 const ENTRIES: [&str; 4] = [DATABASE_NAME, PROVENANCE_NAME, MANIFEST_NAME, PARTIAL_MARKER];
 
 impl MigratedDir {
-    /// Whether it became the data directory of a guardian, whose database goes on.
+    /// Returns whether a guardian uses the directory as its data directory, so that its database has grown
+    /// since.
     pub fn is_in_use(&self) -> bool {
         self.path.join(LOCAL).exists()
     }
 }
 
-/// Checks what lies in the directory, and tells what its manifest says of the files of the original.
+/// Checks the entries of the directory, and reports what its manifest states about the files of the original.
 pub(crate) fn check_directory(dir: &MigratedDir, report: &Report<'_>) -> Result<(), AuditError> {
-    // What we write holds nothing in a log: there is no crash that would explain a torn one.
+    // A conversion leaves nothing in a log, so no crash explains a torn log.
     let is_in_use = dir.is_in_use();
     for omission in dir.database.omissions() {
         let code = if is_in_use { code_of(omission.kind) } else { Code::DatabaseIncomplete };
@@ -53,7 +55,7 @@ fn source_omission(word: &str) -> Finding {
     Finding::new(Code::ManifestMismatch, Place::everywhere(), message)
 }
 
-/// Tells each entry of a directory that is not known, in the order of their names.
+/// Reports each unknown entry of a directory, in order of names.
 fn tell_foreign(
     directory: &Path,
     called: &str,

@@ -1,7 +1,9 @@
-//! The manifest of a conversion and what the archive beside it says of itself: made, and checked by making them anew.
+//! The manifest of a conversion and the metadata of the archive beside it: both are created here, and checked
+//! by creating them again.
 //!
-//! Invariant: each field is compared with what was found, or with what the caller knows. Two speak of a past that leaves
-//! no other trace: `source_omissions` is told as a finding, and of `tool_version` only that both files agree.
+//! Invariant: each field is compared with what was found, or with what the caller knows. Two fields describe
+//! a past that leaves no other trace: `source_omissions` is reported as a finding, and for `tool_version`
+//! only the agreement of both files is checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,9 +18,9 @@ use crate::outcome::{HistoryAudit, ProvenPrefix};
 use crate::report::Report;
 use crate::source::MigratedDir;
 
-/// What the original lacked, in the archive's header.
+/// The name of the entry in the archive's header that states what was missing from the original.
 const OMISSIONS: &str = "omissions";
-/// Fields that are made from all records of the original.
+/// Fields that are derived from all records of the original.
 const FROM_RECORDS: [&str; 10] = [
     "last",
     "sessions",
@@ -32,7 +34,7 @@ const FROM_RECORDS: [&str; 10] = [
     "not_carried",
 ];
 
-/// What a manifest is made from.
+/// The facts that a manifest is made from.
 pub struct ManifestFacts<'a> {
     /// Layout of the original.
     pub layout: &'a Layout,
@@ -42,11 +44,11 @@ pub struct ManifestFacts<'a> {
     pub session_keys: &'a BTreeMap<String, String>,
     /// The history up to the last session.
     pub anchor: &'a ProvenPrefix,
-    /// Rows of the original, by table.
+    /// Number of rows of the original, by table.
     pub rows: &'a BTreeMap<&'static str, u64>,
     /// The last epoch of the original.
     pub last_stored: u64,
-    /// What the original lacked.
+    /// What was missing from the original.
     pub source_omissions: &'a [String],
     /// Identity of the provenance archive.
     pub provenance: Hash,
@@ -56,7 +58,7 @@ pub struct ManifestFacts<'a> {
     pub tool_version: &'a str,
 }
 
-/// The manifest of a conversion.
+/// Returns the manifest of a conversion.
 pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
     let anchor = facts.anchor;
     let mut carried = BTreeMap::new();
@@ -95,7 +97,8 @@ pub fn manifest(facts: &ManifestFacts<'_>) -> Manifest {
     }
 }
 
-/// What the provenance archive of a conversion says of itself: of the manifest all that follows from nothing else.
+/// Returns the metadata of the provenance archive of a conversion: those fields of the manifest that do not
+/// follow from other data.
 pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
     let keys = serde_json::to_vec(&manifest.session_keys).expect("a map of texts is JSON");
     let mut metadata = Metadata::from_iter([
@@ -108,16 +111,16 @@ pub fn provenance_metadata(manifest: &Manifest) -> Metadata {
         ("target_version", manifest.target_version.clone()),
         ("tool", format!("fm-migrate {}", manifest.tool_version)),
     ]);
-    // The archive may be all that somebody has.
+    // A reader may have only the archive.
     if !manifest.source_omissions.is_empty() {
         metadata.insert(OMISSIONS, manifest.source_omissions.join(" "));
     }
     metadata
 }
 
-/// Makes the manifest anew and compares it with the one that is there.
+/// Creates the manifest again and compares it with the stored one.
 ///
-/// Where the original is broken, its numbers and its root are not those of the manifest because of that.
+/// If the original is broken, the differences in its numbers and its root name this as their cause.
 pub(crate) fn check_manifest(
     dir: &MigratedDir,
     original: &HistoryAudit,
@@ -169,7 +172,7 @@ pub(crate) fn check_manifest(
     check_metadata(dir, &found, report);
 }
 
-/// The target that a manifest states, if a conversion can have been for it.
+/// Returns the target that a manifest states, if conversions support it.
 pub(crate) fn target_of(stated: &str) -> Option<Version> {
     let version = stated.parse::<Version>().ok()?;
     let is_known = (session::FIRST..=session::NEWEST).contains(&version);
@@ -187,7 +190,7 @@ fn check_target_version(stated: &str, report: &Report<'_>) {
     }
 }
 
-/// Makes the archive's metadata anew and compares it with that in its header.
+/// Creates the metadata of the archive again and compares it with its header.
 fn check_metadata(dir: &MigratedDir, found: &Manifest, report: &Report<'_>) {
     let stated = dir.provenance.all_metadata();
     let expected = provenance_metadata(found);
@@ -195,7 +198,7 @@ fn check_metadata(dir: &MigratedDir, found: &Manifest, report: &Report<'_>) {
     let shown = |value: Option<&str>| value.map_or("nothing".to_owned(), |value| format!("{value:?}"));
     for name in names {
         let (expected, stated) = (expected.get(name), stated.get(name));
-        // Earlier versions wrote it into the manifest only.
+        // Earlier versions wrote it only into the manifest.
         let is_of_earlier = name == OMISSIONS && stated.is_none();
         if expected != stated && !is_of_earlier {
             let message = format!(
@@ -208,7 +211,7 @@ fn check_metadata(dir: &MigratedDir, found: &Manifest, report: &Report<'_>) {
     }
 }
 
-/// Compares the federation that the manifest names, if it names one, with the one that the caller knows.
+/// Compares the federation that the manifest names, if any, with the one that the caller knows.
 pub(crate) fn check_federation(dir: &MigratedDir, known: Option<&str>, report: &Report<'_>) {
     let stated = dir.manifest.federation.as_str();
     if let Some(known) = known.filter(|known| !stated.is_empty() && *known != stated) {
@@ -217,7 +220,7 @@ pub(crate) fn check_federation(dir: &MigratedDir, known: Option<&str>, report: &
     }
 }
 
-/// Compares the session keys that the manifest names, if it names any, with those that the caller knows.
+/// Compares the session keys that the manifest names, if any, with those that the caller knows.
 pub(crate) fn check_session_keys(dir: &MigratedDir, known: Option<&SessionKeys>, report: &Report<'_>) {
     let mismatch =
         |message: String| report.add(Finding::new(Code::ManifestMismatch, Place::everywhere(), message));
@@ -230,7 +233,7 @@ pub(crate) fn check_session_keys(dir: &MigratedDir, known: Option<&SessionKeys>,
     }
 }
 
-/// The fields in which two manifests differ: name, and both values.
+/// Returns the fields in which two manifests differ: name and both values.
 pub fn manifest_differences(found: &Manifest, stated: &Manifest) -> Vec<(String, String, String)> {
     let fields = |manifest: &Manifest| match serde_json::to_value(manifest) {
         Ok(serde_json::Value::Object(fields)) => fields,

@@ -1,4 +1,4 @@
-//! A converted directory: its sessions, its old records, and all that lies in it.
+//! The audit of a converted directory: its sessions, its old records, and all other files in it.
 
 mod audit;
 mod carried;

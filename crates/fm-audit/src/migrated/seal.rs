@@ -1,6 +1,8 @@
-//! The signatures under the sessions of a migrated directory: what the rule gave, or what guardians put there since.
+//! The signatures under the sessions of a migrated directory: those that the rule kept, or those that
+//! guardians added later.
 //!
-//! Invariant: signatures are checked over the header that the rule gives, never over what the database says of itself.
+//! Invariant: signatures are checked over the header that the rule computes, never over what the database
+//! states.
 
 use fm_codec::{Dialect, Encode};
 use fm_crypto::SessionKeys;
@@ -11,15 +13,15 @@ use fm_history::{
 use crate::report::Report;
 use crate::sessions::{CheckedSignatures, check_signatures, signature_findings};
 
-/// Sessions whose signatures are checked at a time, per core.
+/// Number of sessions per core whose signatures are checked at a time.
 const SESSIONS_PER_CORE: usize = 256;
 
-/// What the signatures under migrated sessions came to.
+/// The result for the signatures under migrated sessions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SealAudit {
-    /// Sessions that a threshold of guardians signed; none if there were no keys to tell.
+    /// Number of sessions that a threshold of guardians signed; `None` without keys.
     pub sealed: Option<u64>,
-    /// How many guardians sign together.
+    /// The number of guardians that must sign.
     pub threshold: usize,
     /// Number of guardians.
     pub guardians: usize,
@@ -29,7 +31,7 @@ pub struct SealAudit {
 struct Waiting {
     header: SessionHeader,
     signatures: Signatures,
-    /// Other signatures than those that the rule carries over.
+    /// The signatures are not the ones that the rule carries over.
     signed_after: bool,
 }
 
@@ -39,9 +41,9 @@ pub(crate) struct SealCheck<'a> {
     waiting: Vec<Waiting>,
     sessions: u64,
     sealed: u64,
-    /// Sessions with signatures that the rule did not give.
+    /// Number of sessions with signatures that the rule did not carry over.
     signed_since: u64,
-    /// Sessions as the rule gives them that lack signatures, and the first of them.
+    /// Number of sessions that equal the rule's result and lack signatures, and the first of them.
     lacking: u64,
     first_lacking: Option<u64>,
 }
@@ -52,7 +54,8 @@ impl<'a> SealCheck<'a> {
         Self { keys, waiting, sessions: 0, sealed: 0, signed_since: 0, lacking: 0, first_lacking: None }
     }
 
-    /// Takes a stored session; if it differs from the rule's in more than its signatures, says from which byte on.
+    /// Takes a stored session. If it differs from the rule's result in more than its signatures, returns the
+    /// first byte that differs.
     pub(crate) fn on_session(
         &mut self,
         stored: &[u8],
@@ -63,7 +66,7 @@ impl<'a> SealCheck<'a> {
         let is_as_ruled = stored == converted.record;
         let signatures = match stored.strip_prefix(outcome.as_slice()) {
             Some(end) => read_signatures(end).ok(),
-            // Records of today are copied: the rule does not take them apart.
+            // Records of the current layout are copied: the rule does not decode them.
             None if is_as_ruled => SessionParts::read(stored).ok().map(|parts| parts.signatures),
             None => None,
         };
@@ -102,8 +105,8 @@ impl<'a> SealCheck<'a> {
         }
     }
 
-    /// Tells of a session that was signed since what is wrong with its signatures, and if too few or too many guardians
-    /// signed it.
+    /// Reports what is wrong with the signatures of a session that was signed later, and whether too few or
+    /// too many guardians signed it.
     fn report_signatures(&self, session: &Waiting, checked: Option<CheckedSignatures>, report: &Report<'_>) {
         let (index, stored) = (session.header.index, session.signatures.len());
         let found = match (checked, self.keys) {
@@ -117,7 +120,7 @@ impl<'a> SealCheck<'a> {
         found.into_iter().for_each(|finding| report.add(finding));
     }
 
-    /// What remains to be said when all sessions were seen.
+    /// Checks the remaining sessions and reports what is known only at the end.
     pub(crate) fn finish(&mut self, report: &Report<'_>) {
         self.check_waiting(report);
         let everywhere = Place::everywhere;
@@ -142,7 +145,7 @@ impl<'a> SealCheck<'a> {
         }
     }
 
-    /// What it came to.
+    /// Returns the result.
     pub(crate) fn audit(&self) -> SealAudit {
         SealAudit {
             sealed: self.keys.map(|_| self.sealed),

@@ -1,11 +1,12 @@
-//! Sessions whose list of items shares its header with another list, and which of them honest servers leave.
+//! Sessions whose list of items shares its header with another list, and which of these sessions honest
+//! servers can produce.
 //!
-//! Invariant: only a repeated module item is information. Servers up to v0.13 accept a vote that a guardian repeats, and
-//! processing it again changes nothing; no server accepts a transaction twice.
+//! Invariant: only a repeated module item has the severity "info". Servers up to v0.13 accept a vote that a
+//! guardian repeats, and processing it again changes nothing; no server accepts a transaction twice.
 
 use fm_history::{Block, BlockContent, BlockItem, Code, Depth, Finding, Place, Severity};
 
-/// The list of items that has, or may have, the same header.
+/// Returns the finding about another list of items that has, or may have, the same header.
 pub(crate) fn ambiguity(session: u64, block: &Block) -> Option<Finding> {
     let merkle = block.merkle;
     let (severity, twin) = match merkle.depth {
@@ -34,7 +35,7 @@ pub(crate) fn ambiguity(session: u64, block: &Block) -> Option<Finding> {
     Some(Finding::new(Code::ItemListAmbiguous, Place::session(session), message).with_severity(severity))
 }
 
-/// How bad it is that a list repeats these items at its end, and why.
+/// Returns the severity of a list that repeats these items at its end, and the reason.
 fn of_tail(tail: &[BlockItem]) -> (Severity, &'static str) {
     let has = |matches: fn(&BlockContent) -> bool| tail.iter().any(|item| matches(&item.content));
     if has(|content| matches!(content, BlockContent::Transaction(_))) {

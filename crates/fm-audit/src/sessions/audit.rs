@@ -1,4 +1,5 @@
-//! The audit of a history of blocks or sessions: continuity, headers, signatures, index, and every other record.
+//! The audit of a history of blocks or sessions: continuity, headers, signatures, index, and all other
+//! records.
 
 use fm_crypto::SessionKeys;
 use fm_eras::Layout;
@@ -48,7 +49,7 @@ pub(crate) fn audit(
     request.lacks.iter().cloned().for_each(|finding| audit.report(finding));
     scheme.finding.into_iter().for_each(|finding| audit.report(finding));
     let history = layout.history;
-    // In the order of keys, so that an observer of rows needs no reading of its own.
+    // In key order, so that an observer of rows need not read them itself.
     if is_all {
         audit.check_records(&[], Some(&[history]))?;
     }
@@ -64,7 +65,7 @@ pub(crate) fn audit(
     Ok(audit.result)
 }
 
-/// What the records beside the history say of the open session.
+/// What the records outside the history say about the open session.
 #[derive(Default)]
 struct OpenSession {
     /// The number of the next accepted item.
@@ -176,8 +177,8 @@ impl Auditor<'_, '_> {
         }
     }
 
-    /// Decodes the records of a part of the keys beside the history, and feeds the index and the open session to their
-    /// checks.
+    /// Decodes the records outside the history in a range of keys, and passes the rows of the index and of
+    /// the open session to their checks.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
         let (origin, control, on_row) = (self.origin, self.control, self.observer.on_row);
         control.progress.begin("other records", "records", None);
@@ -232,7 +233,7 @@ impl Auditor<'_, '_> {
         }
     }
 
-    /// What the records said of the open session, against the history.
+    /// Compares what the records say about the open session with the history.
     fn check_open(&mut self) {
         let OpenSession { units, pointer, .. } = std::mem::take(&mut self.open);
         if let Some((key, value)) = pointer {
@@ -242,7 +243,8 @@ impl Auditor<'_, '_> {
         units.beyond(self.layout, self.open_session()).into_iter().for_each(|found| self.report(found));
     }
 
-    /// Every finished session moves the record of the open one's index on, where a layout has it.
+    /// Checks that the record of the open session's number exists, if the layout has it: every finished
+    /// session updates it.
     fn check_pointer_is_there(&mut self) {
         let tables = self.layout.tables;
         let pointer = tables.iter().find(|table| table.key == KeyForm::Nothing && table.prefix == 0);
@@ -254,12 +256,12 @@ impl Auditor<'_, '_> {
         }
     }
 
-    /// The session behind the last finished one.
+    /// Returns the number of the session after the last finished one.
     fn open_session(&self) -> u64 {
         self.result.chain.last.map_or(self.request.scope.from, |last| last.saturating_add(1))
     }
 
-    /// An accepted item of the open session; they are numbered from 0.
+    /// Checks an accepted item of the open session; the items are numbered from 0.
     fn on_pending(&mut self, key: &[u8], value: &[u8]) {
         let layout = self.layout;
         self.result.pending += 1;
@@ -279,7 +281,7 @@ impl Auditor<'_, '_> {
         }
     }
 
-    /// The record of the open session's index, in the first build of era C.
+    /// Checks the record of the open session's number, in the first build of era C.
     fn check_pointer(&mut self, key: &[u8], value: &[u8]) {
         let expected = self.open_session();
         let mut reader = fm_codec::Reader::new(value, self.layout.dialect);
@@ -299,8 +301,8 @@ impl Auditor<'_, '_> {
         if self.index.is_equal() {
             return Ok(());
         }
-        // The first build of era C only counts the accepted items of the open session: what they left in the
-        // index cannot be told from what does not belong there, except by their number.
+        // The first build of era C stores no accepted items of the open session, only their count. Their rows
+        // in the index cannot be distinguished from rows that do not belong there, except by their number.
         let unknown = if layout.pending.is_none() { self.result.pending } else { 0 };
         let (origin, control) = (self.origin, self.control);
         control.progress.begin("transaction index", "sessions", None);
@@ -314,7 +316,7 @@ impl Auditor<'_, '_> {
     }
 }
 
-/// What the ledger of a trust file says of a session.
+/// Passes a session to the ledger of a trust file, and returns its finding.
 fn remember(ledger: &mut Ledger<'_>, audited: &AuditedBlock) -> Option<Finding> {
     let decoded = audited.decoded.as_ref().ok();
     let entry = decoded.and_then(|decoded| Some((decoded.leaf, decoded.mark?)));

@@ -1,4 +1,4 @@
-//! What the accepted transactions of sessions leave in the index of a server.
+//! The rows that the accepted transactions of sessions create in the index of a server.
 
 use fm_eras::block::{BlockLayout, decode_accepted_item};
 use fm_history::{BlockContent, BlockTransaction, Place};
@@ -9,7 +9,8 @@ use crate::error::AuditError;
 use crate::scope::Scope;
 use crate::source::Origin;
 
-/// Every transaction of the finished sessions, then those of the open one, as rows of the index.
+/// Calls `on` with every transaction of the finished sessions, then of the open session, as a row of the
+/// index.
 pub(crate) fn each_transaction(
     origin: Origin<'_>,
     layout: &'static BlockLayout,
@@ -39,7 +40,7 @@ pub(crate) fn each_transaction(
     Ok(())
 }
 
-/// The row of the index that an accepted transaction leaves behind.
+/// Returns the row that an accepted transaction creates in the index.
 pub(crate) fn index_row(layout: &BlockLayout, transaction: &BlockTransaction) -> (Vec<u8>, Vec<u8>) {
     let mut key: Vec<u8> = layout.transactions.into_iter().collect();
     key.extend_from_slice(&transaction.txid.0);

@@ -1,4 +1,4 @@
-//! Blocks and sessions: read, verified on all cores, audited.
+//! Blocks and sessions: reading, verification on all cores, audit.
 
 mod ambiguity;
 mod audit;

@@ -1,4 +1,5 @@
-//! Blocks and sessions, decoded and verified on all cores, in order.
+//! The pipeline of blocks and sessions: all cores decode and verify them, and the caller receives them in
+//! order.
 
 use fm_crypto::SessionKeys;
 use fm_eras::block::{BlockLayout, decode_block};
@@ -19,58 +20,58 @@ use crate::pipeline::{self, ChunkSize};
 use crate::scope::{Attention, Scope};
 use crate::source::{MalformedKeys, Origin};
 
-/// Sessions that a core gets at a time: enough signatures for a batch that pays.
+/// Number of sessions that a core processes at a time: enough signatures for an efficient batch.
 const SESSIONS_PER_CORE: usize = 512;
 
-/// What is done with each block.
+/// The processing of each block.
 #[derive(Clone, Copy)]
 pub struct BlockOptions<'a> {
     /// Layout of the records.
     pub layout: &'static BlockLayout,
-    /// Keys to check signatures with; none leaves them unchecked.
+    /// Keys to check signatures with; `None` leaves them unchecked.
     pub keys: Option<&'a SessionKeys>,
     /// Apply the conversion rule.
     pub convert: bool,
-    /// Whether signatures mean the same today, so that they stay where the header does.
+    /// Whether the current schema uses the same form of signatures, so that they are kept if the header is.
     pub tagged: bool,
-    /// Which blocks, and which of their signatures.
+    /// The blocks that are processed, and which of their signatures are checked.
     pub scope: Scope<'a>,
-    /// Shown every row of the history that is read.
+    /// Called with every row of the history that is read.
     pub on_row: Option<OnEveryRow<'a>>,
 }
 
-/// A block as the pipeline hands it over.
+/// A block as the pipeline returns it.
 pub struct AuditedBlock {
     /// The number in its key.
     pub key: u64,
     /// The stored record.
     pub record: Vec<u8>,
-    /// What came of it, or why it does not decode.
+    /// The results, or why the record does not decode.
     pub decoded: Result<DecodedBlock, String>,
 }
 
-/// What came of a record that decodes.
+/// The results for a record that decodes.
 pub struct DecodedBlock {
     /// The record.
     pub block: Block,
     /// Its header, over the stored bytes, and the number of its items.
     pub leaf: SessionLeaf,
-    /// Valid signatures, if there were keys to check them with.
+    /// The number of valid signatures, if there were keys to check them with.
     pub valid: Option<usize>,
-    /// Whether as many guardians signed as must, if there were keys.
+    /// Whether enough guardians signed, if there were keys.
     pub is_signed: Option<bool>,
-    /// What was done about its signatures.
+    /// What was done with its signatures.
     pub attention: Attention,
-    /// What is to be remembered of it, if anything is.
+    /// What is to be remembered about it, if a trust file is in use.
     pub mark: Option<Mark>,
-    /// The session that it becomes, if that was asked for.
+    /// The session that the rule makes of it, if the options request it.
     pub converted: Option<ConvertedSession>,
-    /// What is wrong with it by itself.
+    /// The findings about this record alone.
     pub findings: Vec<Finding>,
 }
 
 impl AuditedBlock {
-    /// The transactions in it: ids and module ids of the outputs.
+    /// Returns its transactions: ids and module ids of the outputs.
     pub fn transactions(&self) -> impl Iterator<Item = &fm_history::BlockTransaction> {
         let items = self.decoded.iter().flat_map(|decoded| &decoded.block.items);
         items.filter_map(|item| match &item.content {
@@ -80,7 +81,7 @@ impl AuditedBlock {
     }
 }
 
-/// Runs all blocks of a source through the pipeline; `on_block` gets them in ascending order.
+/// Runs all blocks of a source through the pipeline; `on_block` receives them in ascending order.
 ///
 /// Returns the keys of the history table that name no block.
 ///
@@ -126,7 +127,7 @@ pub fn each_block<E: From<AuditError> + Send>(
     pipeline::run(most, control, read, process, on_block)
 }
 
-/// The rows of the part of a history that is looked at.
+/// Returns the rows of the part of a history that is in the scope.
 fn rows_of<'a>(origin: Origin<'a>, layout: &BlockLayout, scope: Scope<'_>) -> Rows<'a> {
     if scope.is_whole() {
         return origin.rows.scan_prefix(layout.history);
@@ -136,11 +137,11 @@ fn rows_of<'a>(origin: Origin<'a>, layout: &BlockLayout, scope: Scope<'_>) -> Ro
     origin.rows.scan_range(&layout.history_key(scope.from), end.as_deref())
 }
 
-/// A block as it is read.
+/// A block as read from the source.
 struct RawBlock {
     number: u64,
     value: Vec<u8>,
-    /// Whether its signatures are in the sample, if there is one.
+    /// Whether its signatures are in the sample, if there is a sample.
     is_picked: bool,
 }
 
@@ -188,21 +189,21 @@ fn look_at_signatures(blocks: &mut [AuditedBlock], keys: &SessionKeys) {
         let (threshold, valid) = (keys.threshold(), counted.valid);
         decoded.findings.extend(signature_findings(counted, header.index, signatures.len(), threshold));
         let threshold_met = valid >= threshold;
-        // Signatures that nobody checked may be too few, never enough.
+        // Unchecked signatures can show that there are too few, never that there are enough.
         let is_known = decoded.attention != Attention::LeftOut;
         decoded.is_signed = (is_known || !threshold_met).then_some(threshold_met);
         decoded.valid = is_known.then_some(valid);
     }
 }
 
-/// The signatures as they are remembered.
+/// Returns the bytes of the signatures, as the mark covers them.
 fn signature_bytes(block: &Block) -> Vec<u8> {
     let entry =
         |(peer, signature): (&PeerId, &[u8; 64])| [&peer.to_be_bytes(), signature.as_slice()].concat();
     block.signatures.iter().flat_map(entry).collect()
 }
 
-/// The session that a block becomes: itself, if it is one of today.
+/// Returns the session that the rule makes of a block: the block itself, if it has the current layout.
 fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) -> ConvertedSession {
     if !options.layout.is_modern() {
         return convert_block(key, block, options.tagged);
@@ -220,7 +221,7 @@ fn convert(key: u64, record: &[u8], block: &Block, options: BlockOptions<'_>) ->
     }
 }
 
-/// What a record says about itself.
+/// Returns the findings about a record alone.
 fn own_findings(key: u64, record: &[u8], block: &Block) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |code, message: String| findings.push(Finding::new(code, Place::session(key), message));

@@ -1,4 +1,4 @@
-//! The root over the sessions that an audit has followed.
+//! The history root over the sessions that an audit has followed.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +7,17 @@ use fm_history::{Hash, HistoryRoot};
 use super::pipeline::DecodedBlock;
 use crate::outcome::ProvenPrefix;
 
-/// The history as sessions, so far.
+/// The history so far, in the form of sessions.
 #[derive(Default)]
 pub(crate) struct RunningRoot {
-    /// The last session of it; none for the last there is.
+    /// The last session that the root covers; `None` for the last session of the history.
     until: Option<u64>,
     root: HistoryRoot,
     last_hash: Hash,
     items: u64,
     transactions: u64,
     signed: u64,
-    /// A session is missing or unknown: there is no root over what is behind it.
+    /// A session is missing or unknown: the root does not cover what is after it.
     broken: bool,
 }
 
@@ -26,7 +26,7 @@ impl RunningRoot {
         Self { until, ..Self::default() }
     }
 
-    /// There is no root over what follows.
+    /// Ends the root: it does not cover what follows.
     pub(crate) fn end(&mut self) {
         self.broken = true;
     }
@@ -47,8 +47,8 @@ impl RunningRoot {
         self.transactions += u64::from(self.until.is_none_or(|until| index <= until));
     }
 
-    /// The history up to its end; none if it does not begin with session 0, has a hole, or ends before the end that
-    /// was asked for.
+    /// Returns the history up to its end; `None` if it does not begin with session 0, has a gap, or ends
+    /// before the requested end.
     pub(crate) fn finish(&self) -> Option<ProvenPrefix> {
         let reaches = self.until.is_none_or(|until| self.root.sessions() > until);
         if self.broken || !reaches {

@@ -1,4 +1,4 @@
-//! Which form the signatures of a history have, and whether the keys are the right ones at all.
+//! The detection of the form of a history's signatures, and the test whether the keys belong to it.
 
 use fm_crypto::SessionKeys;
 use fm_eras::Era;
@@ -9,17 +9,19 @@ use crate::control::Control;
 use crate::error::AuditError;
 use crate::source::Origin;
 
-/// Sessions at which the keys are tried before the whole history is.
+/// Number of signed sessions on which the keys are tried before the whole history is checked.
 const KEY_SAMPLES: usize = 8;
 
-/// What signatures are to be checked with.
+/// The keys and the form that signatures are checked with.
 #[derive(Default)]
 pub(crate) struct Scheme {
-    /// The keys with the message form that the history's signatures have; none if none of them verifies.
+    /// The keys with the message form that the history's signatures have; `None` if none of the signatures
+    /// verifies.
     pub(crate) keys: Option<SessionKeys>,
-    /// The layout that signatures without a tag show it to be, if the request named its tagged twin.
+    /// The layout that the signatures show, if they have no tag and the request named the tagged twin of this
+    /// layout.
     pub(crate) untagged: Option<&'static BlockLayout>,
-    /// Why there are no keys, although some were given.
+    /// Why there are no keys although the caller passed some.
     pub(crate) finding: Option<Finding>,
 }
 
@@ -30,9 +32,9 @@ impl Scheme {
     }
 }
 
-/// Tries the keys at the first signed sessions.
+/// Tries the keys on the first signed sessions.
 ///
-/// Only blocks of the broadcast crate can be of either form, and their records do not tell which.
+/// Only blocks of the broadcast crate can have either form, and their records do not show which one.
 pub(crate) fn choose_scheme(
     origin: Origin<'_>,
     layout: &'static BlockLayout,

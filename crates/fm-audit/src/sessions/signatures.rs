@@ -1,15 +1,15 @@
-//! The signatures under sessions: checked in batches on all cores, and what is wrong with them.
+//! The check of the signatures under sessions, in batches on all cores, and the findings about them.
 
 use fm_crypto::{SchnorrError, SchnorrItem, SessionKeys};
 use fm_history::{Code, Finding, Place, SessionHeader, Signatures};
 use rayon::prelude::*;
 
-/// What came of the signatures under one header.
+/// The result of checking the signatures under one header.
 #[derive(Default)]
 pub struct CheckedSignatures {
-    /// How many count.
+    /// The number of valid signatures.
     pub valid: usize,
-    /// What is wrong with the others.
+    /// The findings about the others.
     pub findings: Vec<Finding>,
 }
 
@@ -36,7 +36,7 @@ fn check_batch(sessions: &[(SessionHeader, &Signatures)], keys: &SessionKeys) ->
     sessions.iter().map(of_session).collect()
 }
 
-/// Looks at who signed, not at the signatures; counts guardians.
+/// Counts the signers that are guardians, without checking their signatures.
 pub(crate) fn count_signers(
     header: SessionHeader,
     signatures: &Signatures,
@@ -56,8 +56,9 @@ fn signature_finding(header: SessionHeader, error: SchnorrError) -> Finding {
     Finding::new(code, Place::session(header.index), error.to_string())
 }
 
-/// What is wrong with the signatures under a session: each one, and their number. Causes come before what follows from
-/// them: a session whose every signature is bad was changed once, not once for each guardian.
+/// Returns the findings about the signatures under a session: about each signature, and about their number.
+/// Causes come before what follows from them: a session whose signatures are all bad was changed once, not
+/// once for each guardian.
 pub fn signature_findings(
     checked: CheckedSignatures,
     index: u64,
@@ -80,7 +81,7 @@ pub fn signature_findings(
             _ => finding.following(cause.clone()),
         }).collect();
     }
-    // With all of the stored signatures good there would be enough of them.
+    // If all stored signatures were valid, there would be enough of them.
     let follows = cause.filter(|_| stored >= threshold);
     let count = count.map(|finding| match follows {
         Some(cause) if finding.code == Code::SessionUnsigned => finding.following(cause),
@@ -89,7 +90,8 @@ pub fn signature_findings(
     bad.into_iter().chain(count).collect()
 }
 
-/// What is wrong with the number of signatures under a session: `valid` of those `stored` count.
+/// Returns the finding about the number of signatures under a session: `valid` of the `stored` ones are
+/// valid.
 fn count_finding(index: u64, valid: usize, stored: usize, threshold: usize) -> Option<Finding> {
     let (code, message) = if valid < threshold {
         (Code::SessionUnsigned, format!("{valid} valid signatures of {threshold} that it takes"))

@@ -1,21 +1,22 @@
-//! Which session the stored units are of: a history whose end was lost often has the units of a later session still.
+//! The session that the stored units belong to. A history whose end was lost often still has the units of a
+//! later session.
 //!
-//! Units are not decoded here. In every form the session stands right before a unit's signature, and a row mostly
-//! ends with a unit; so what is told is told only if all rows agree.
+//! Units are not decoded here. In every form the session number is right before the signature of the unit,
+//! and a row usually ends with a unit. A finding is therefore reported only if all rows agree.
 
 use fm_codec::Reader;
 use fm_eras::block::{BlockLayout, KeyForm};
 use fm_history::{Code, Finding, Place};
 
-/// Bytes of the session's number and the signature at the end of a unit.
+/// The number of bytes of the session number and the signature at the end of a unit.
 const END_OF_UNIT: usize = 8 + 64;
 
 /// The sessions that the rows of the units table name.
 #[derive(Debug, Default)]
 pub(crate) struct UnitSessions {
-    /// The session of all rows so far, and the key of the first; none before the first row.
+    /// The session of all rows so far, and the key of the first row; `None` before the first row.
     agreed: Option<(u64, Vec<u8>)>,
-    /// A row names another one, or none.
+    /// A row names another session, or no session.
     differ: bool,
 }
 
@@ -30,7 +31,8 @@ impl UnitSessions {
         }
     }
 
-    /// What it says about the end of the history, if the session in progress should be this one.
+    /// Returns the finding about the end of the history if the units belong to a later session than `open`,
+    /// the session that should be in progress.
     pub(crate) fn beyond(self, layout: &BlockLayout, open: u64) -> Option<Finding> {
         let (session, key) = self.agreed.filter(|(session, _)| !self.differ && *session > open)?;
         let name = layout.table_of(&key).map_or("units", |table| table.name);

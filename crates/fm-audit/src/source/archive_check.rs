@@ -1,4 +1,4 @@
-//! An archive, checked byte for byte.
+//! The check of every byte of an archive.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -10,15 +10,21 @@ use super::medium::{Medium, ReadSeek};
 use crate::control::Control;
 use crate::error::AuditError;
 
-/// Damaged parts of an archive that are listed.
+/// The largest number of damaged parts of an archive that are listed.
 const MOST_DAMAGE: usize = 1000;
 
-/// Checks every byte of an archive: its identity if it is whole, else what is damaged.
+/// Checks every byte of an archive. Returns its identity if it is undamaged, otherwise what is damaged.
+///
+/// # Errors
+/// If the archive cannot be read, or the job was interrupted.
 pub fn check_archive(path: &Path, control: Control<'_>) -> Result<(Option<Hash>, Vec<Finding>), AuditError> {
     check_medium(&path.to_owned(), control)
 }
 
-/// Checks an archive byte for byte, wherever it is; as [`check_archive`].
+/// Checks every byte of an archive on any medium, as [`check_archive`] does.
+///
+/// # Errors
+/// If the archive cannot be read, or the job was interrupted.
 pub fn check_medium(
     medium: &dyn Medium,
     control: Control<'_>,
@@ -26,10 +32,10 @@ pub fn check_medium(
     check(medium, control, &|file, on_progress| fm_archive::verify(file, on_progress))
 }
 
-/// Reads back an archive that was written just now, with this root; as [`check_medium`].
+/// Reads back an archive that was just written with this root, and checks it as [`check_medium`] does.
 ///
 /// # Errors
-/// As there.
+/// If the archive cannot be read, or the job was interrupted.
 pub fn check_written(
     medium: &dyn Medium,
     root: [u8; 32],
@@ -73,9 +79,10 @@ fn check(
     }
 }
 
-/// A file that cannot be read any further once the job is told to stop.
+/// A file whose reads fail after the job was interrupted.
 ///
-/// An archive's check steps over what it cannot read, so it is soon over, and what it says is not used.
+/// The check of an archive skips what it cannot read. After an interruption it therefore ends soon, and its
+/// result is not used.
 pub(crate) struct Stoppable<'a> {
     pub(crate) file: Box<dyn ReadSeek>,
     pub(crate) control: Control<'a>,

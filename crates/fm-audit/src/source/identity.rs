@@ -1,4 +1,5 @@
-//! The identity of rows, whatever holds them: SHA-256 of the record stream that an archive of them would have.
+//! The identity of rows, regardless of where they are stored: the SHA-256 of the record stream that an
+//! archive of them would have.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -11,10 +12,10 @@ use sha2::{Digest, Sha256};
 use crate::control::Control;
 use crate::error::AuditError;
 
-/// Bytes that are gathered and hashed at a time; what does not fit is hashed where it is.
+/// The number of bytes that are collected and hashed at a time. What does not fit is hashed in place.
 const PIECE: usize = 64 << 10;
 
-/// The identity of rows that are given one by one.
+/// The identity of rows that are passed one by one.
 #[derive(Clone)]
 pub struct Identity {
     hash: Sha256,
@@ -43,13 +44,13 @@ impl Identity {
         }
     }
 
-    /// The identity of all of them.
+    /// Returns the identity of all rows.
     pub fn finish(self) -> Hash {
         Hash(self.hash.chain_update(self.piece.as_bytes()).finalize().into())
     }
 }
 
-/// The identity of rows that an audit shows an observer, in the order of keys, one at a time.
+/// The identity of rows that an audit passes to an observer, in key order, one at a time.
 #[derive(Default)]
 pub struct RowIdentity(Mutex<Identity>);
 
@@ -61,7 +62,7 @@ impl RowIdentity {
         }
     }
 
-    /// The identity of all of them; none if a thread that read them broke off.
+    /// Returns the identity of all rows; `None` if a thread that read them panicked.
     pub fn finish(self) -> Option<Hash> {
         self.0.into_inner().ok().map(Identity::finish)
     }

@@ -1,8 +1,10 @@
-//! A directory without a write-ahead log: a checkpoint whose log was empty, or a database that lost it?
+//! The decision whether a directory without a write-ahead log is a checkpoint whose log was empty, or a
+//! database that lost its log.
 //!
-//! RocksDB leaves an empty log out of a checkpoint, and the files alone do not tell the two apart. Servers make a checkpoint
-//! right after a session and name it by that session: then no item and no unit of the next one is stored yet. Whatever a lost
-//! log held would be more sessions, items or units, so a name and rows that fit each other show that nothing is lost.
+//! RocksDB leaves an empty log out of a checkpoint, so the files alone do not distinguish the two. Servers
+//! make a checkpoint right after a session and name it after that session. At that time no item and no unit
+//! of the next session is stored. A lost log would have held more sessions, items or units. If the name and
+//! the rows agree, nothing is lost.
 
 use fm_datadir::session_in_name;
 use fm_eras::Layout;
@@ -11,10 +13,11 @@ use fm_store::{OmissionKind, ReadStore};
 
 use crate::error::AuditError;
 
-/// Looks at the rows of a database whose files leave open whether it lost its log, and settles what it lacks.
+/// Reads the rows of a database whose files do not show whether it lost its log, and records the decision in
+/// the store.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the database cannot be read.
 pub fn settle_log(store: &mut ReadStore, layout: Layout) -> Result<(), AuditError> {
     let unknown = store.omissions().iter().find(|omission| omission.kind == OmissionKind::UnknownLog);
     let Some(files) = unknown.map(|omission| omission.message.clone()) else { return Ok(()) };
@@ -47,7 +50,7 @@ fn last_session(store: &ReadStore, layout: &BlockLayout) -> Result<Option<u64>, 
     Ok(last.and_then(|(key, _)| layout.number_of_key(&key).ok()))
 }
 
-/// Whether the directory is named by its last session: by its own name, or by that of a link to it.
+/// Returns whether the directory, or a link to it, is named after its last session, and the reason in words.
 fn name_of(store: &ReadStore, last: Option<u64>) -> (bool, String) {
     let real = store.path().canonicalize().ok();
     let paths = [Some(store.path()), real.as_deref()];
@@ -60,7 +63,7 @@ fn name_of(store: &ReadStore, last: Option<u64>) -> (bool, String) {
     }
 }
 
-/// Whether nothing of an open session is stored.
+/// Returns whether nothing of an open session is stored, and the reason in words.
 fn open_session(store: &ReadStore, layout: &BlockLayout) -> Result<(bool, &'static str), AuditError> {
     for prefix in layout.pending.into_iter().chain([layout.units]) {
         if store.scan_prefix(&[prefix]).next().transpose()?.is_some() {

@@ -1,28 +1,28 @@
-//! Where the bytes of an archive are.
+//! The places where an archive may be stored.
 
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use fm_store::open_regular;
 
-/// Bytes that can be read from any place on.
+/// Bytes that can be read from any position.
 pub trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
-/// A thing that can be opened again and again, each time from its first byte.
+/// A source of bytes that can be opened repeatedly, each time at its first byte.
 pub trait Medium: Send + Sync {
-    /// Its name, for errors.
+    /// Returns its name, for errors.
     fn path(&self) -> &Path;
 
-    /// Opens it.
+    /// Opens the medium.
     ///
     /// # Errors
-    /// If that fails.
+    /// If the medium cannot be opened.
     fn open(&self) -> io::Result<Box<dyn ReadSeek>>;
 }
 
-/// A file as it is.
+/// A file on disk.
 impl Medium for PathBuf {
     fn path(&self) -> &Path {
         self

@@ -1,4 +1,5 @@
-//! What of a database is not read, as findings: of the database itself, and as an archive of it says.
+//! The parts of a database that are not read, as findings: of the database itself, and as an archive of it
+//! states them.
 
 use fm_history::{Code, Finding, Place};
 use fm_store::{Omission, OmissionKind};
@@ -15,15 +16,15 @@ pub(crate) fn code_of(kind: OmissionKind) -> Code {
     }
 }
 
-/// What is left out of a database that is to be converted or proven, as findings.
+/// Returns what is missing from a database that is to be converted or proven, as findings.
 pub fn omission_findings(omissions: &[Omission]) -> Vec<Finding> {
     let finding =
         |omission: &Omission| Finding::new(code_of(omission.kind), Place::everywhere(), &*omission.message);
     omissions.iter().map(finding).collect()
 }
 
-/// What the database lacked that an archive was made of, as the archive says it: codes with spaces between them. Its rows do
-/// not show it, so whoever judges the archive has to say it again.
+/// Returns what was missing from the database that an archive was made of. The archive states it as codes
+/// separated by spaces. Its rows do not show it, so every audit of the archive has to report it again.
 pub(crate) fn stated_omissions(codes: &str) -> Vec<Finding> {
     let finding = |word: &str| {
         let known = OmissionKind::ALL.into_iter().map(code_of).find(|code| code.as_str() == word);
@@ -38,7 +39,7 @@ pub(crate) fn stated_omissions(codes: &str) -> Vec<Finding> {
     codes.split_whitespace().map(finding).collect()
 }
 
-/// What a code of a database's files means for its rows.
+/// Returns what a code about the files of a database means for its rows.
 fn meaning(code: Code) -> &'static str {
     match code {
         Code::LogTailTorn => {

@@ -1,4 +1,4 @@
-//! Whatever a history can be read from, opened.
+//! Opens all sources that a history can be read from.
 
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -23,14 +23,14 @@ use crate::error::AuditError;
 pub const PROVENANCE_NAME: &str = "provenance.fmar";
 /// Name of the manifest in a migrated directory.
 pub const MANIFEST_NAME: &str = "manifest.json";
-/// `kind` of an archive of the outcome of a session in progress.
+/// The `kind` of an archive of the outcome of a session in progress.
 pub const PENDING_KIND: &str = "pending session outcome";
-/// Largest manifest that is read; those that are written have a thousand bytes or two.
+/// The largest manifest that is read. Conversions write manifests of one or two thousand bytes.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 
 /// An opened source.
 pub enum Source {
-    /// A guardian's database, of whatever era.
+    /// A guardian's database of any era.
     Database {
         /// The database.
         store: ReadStore,
@@ -44,11 +44,11 @@ pub enum Source {
         /// The layout of its records.
         layout: Layout,
     },
-    /// What a conversion left behind.
+    /// The directory that a conversion wrote.
     Migrated(Box<MigratedDir>),
 }
 
-/// A directory that a conversion wrote, opened.
+/// An opened directory that a conversion wrote.
 pub struct MigratedDir {
     /// The directory.
     pub path: PathBuf,
@@ -63,7 +63,8 @@ pub struct MigratedDir {
 }
 
 impl Source {
-    /// What is not read of a database, or was not when it was archived. A migrated directory is told by its own audit.
+    /// Returns what is not read of a database, or was not read when it was archived. For a migrated directory
+    /// its own audit reports this.
     pub fn lacks(&self) -> Vec<Finding> {
         match self {
             Self::Database { store, .. } => omission_findings(store.omissions()),
@@ -75,12 +76,15 @@ impl Source {
 
 /// Opens a database, a guardian's data directory, an archive, or a migrated directory.
 ///
-/// `layout` overrules the detection.
+/// `layout` overrides the detection.
+///
+/// # Errors
+/// If the source cannot be opened or read, its era cannot be detected, or the job was interrupted.
 pub fn open_source(path: &Path, layout: Option<Layout>, control: Control<'_>) -> Result<Source, AuditError> {
     if path.is_file() {
         let archive = Box::new(ArchiveSource::open(path)?);
         archive.check_is_state()?;
-        // The history alone has not all rows that a layout is told from.
+        // An archive of only the history lacks some of the rows that identify a layout.
         let named = archive.metadata("layout").filter(|_| archive.is_history_only());
         let layout = layout.or_else(|| Layout::by_name(named.as_deref()?));
         let layout = layout_of(archive.as_ref(), path, layout, control)?;
@@ -91,7 +95,7 @@ pub fn open_source(path: &Path, layout: Option<Layout>, control: Control<'_>) ->
     }
     let inner = path.join(DATABASE_NAME);
     let is_data_directory = !path.join("CURRENT").exists() && inner.is_dir();
-    // The database of a migrated directory is proven by what lies beside it; only that one path stands for it.
+    // What lies beside the database of a migrated directory proves it; this holds only for that one path.
     if let Ok(real) = path.canonicalize()
         && let Some(home) = directories_around(path, 1).find(|directory| {
             directory.join(PROVENANCE_NAME).exists()
@@ -127,7 +131,7 @@ fn layout_of(
     detected.map_err(|source| AuditError::Detect { path: path.to_owned(), source })
 }
 
-/// Rows that end with an error once the job is told to stop: a detection may have to read all of them.
+/// Rows that end with an error after the job was interrupted: a detection may have to read all of them.
 struct Watched<'a> {
     rows: &'a dyn RowSource,
     control: Control<'a>,
@@ -145,7 +149,10 @@ impl RowSource for Watched<'_> {
 }
 
 impl MigratedDir {
-    /// Opens a migrated directory, all of whose parts must be there.
+    /// Opens a migrated directory. All of its parts must exist.
+    ///
+    /// # Errors
+    /// If a part is missing or cannot be read, or the job was interrupted.
     pub fn open(path: &Path, control: Control<'_>) -> Result<Self, AuditError> {
         let part = |name: &'static str| {
             let file = path.join(name);
@@ -162,7 +169,7 @@ impl MigratedDir {
             .map_err(|source| AuditError::Manifest { path: manifest_path, source })?;
         let provenance = ArchiveSource::open(&part(PROVENANCE_NAME)?)?;
         let database = ReadStore::open(&part(DATABASE_NAME)?)?;
-        // Not from the manifest, which anybody can edit: the archive's own word is covered by its checks.
+        // Not from the manifest, which anyone can edit: the archive's checksums cover its own metadata.
         let named = provenance.metadata("layout").as_deref().and_then(Layout::by_name);
         let layout = layout_of(&provenance, path, named, control)?;
         Ok(Self { path: path.to_owned(), database, provenance, layout, manifest })
@@ -170,10 +177,10 @@ impl MigratedDir {
 }
 
 impl MigratedDir {
-    /// The guardians' session keys, as the manifest names them; none if it names none.
+    /// Returns the guardians' session keys as the manifest states them; `None` if it states no keys.
     ///
     /// # Errors
-    /// If they are no keys.
+    /// If they are not valid keys.
     pub fn session_keys(&self) -> Result<Option<SessionKeys>, String> {
         if self.manifest.session_keys.is_empty() {
             return Ok(None);
@@ -187,11 +194,11 @@ impl MigratedDir {
     }
 }
 
-/// Refuses an archive that is not the one that the manifest in its directory names. Without a manifest there is nothing
-/// to compare it with.
+/// Refuses an archive that is not the one that the manifest in its directory names. Without a manifest there
+/// is nothing to compare it with.
 ///
 /// # Errors
-/// If it is another one, or the manifest cannot be read.
+/// If it is another archive, or the manifest cannot be read.
 pub fn check_identity(archive: &ArchiveSource, dir: &Path) -> Result<(), AuditError> {
     let path = dir.join(MANIFEST_NAME);
     if !path.exists() {
@@ -207,7 +214,7 @@ pub fn check_identity(archive: &ArchiveSource, dir: &Path) -> Result<(), AuditEr
     Err(AuditError::OtherArchive { path: archive.path().to_owned(), found, stated: manifest.provenance })
 }
 
-/// The text of a manifest; a file that is much larger than any manifest is not read.
+/// Reads the text of a manifest; a file that is much larger than any manifest is not read.
 fn read_manifest(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open_regular(path)?.take(MAX_MANIFEST_BYTES + 1).read_to_string(&mut text)?;
@@ -228,19 +235,29 @@ pub struct ArchiveSource {
 type Reader = ArchiveReader<Box<dyn ReadSeek>>;
 
 impl ArchiveSource {
-    /// Opens an archive; its frames are checked as they are read.
+    /// Opens an archive file. Its frames are checked as they are read.
+    ///
+    /// # Errors
+    /// If the archive cannot be opened.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
         Self::over(Arc::new(path.to_owned()))
     }
 
-    /// Opens an archive, wherever it is.
+    /// Opens an archive on any medium.
+    ///
+    /// # Errors
+    /// If the archive cannot be opened.
     pub fn over(medium: Arc<dyn Medium>) -> Result<Self, AuditError> {
         let failed = |source| AuditError::Archive { path: medium.path().to_owned(), source };
         let reader = open_reader(medium.as_ref(), |file| file).map_err(failed)?;
         Ok(Self { medium, reader: Mutex::new(reader) })
     }
 
-    /// As [`Self::over`], for a job that can be stopped: of an archive without an end all that is there is read.
+    /// Opens an archive as [`Self::over`] does, for a job that can be stopped: if the archive has no end, all
+    /// of it is read.
+    ///
+    /// # Errors
+    /// If the archive cannot be opened, or the job was interrupted.
     pub fn over_stoppable(medium: Arc<dyn Medium>, control: Control<'_>) -> Result<Self, AuditError> {
         let failed = |source| AuditError::Archive { path: medium.path().to_owned(), source };
         let reader = open_reader(medium.as_ref(), |file| Stoppable { file, control });
@@ -249,32 +266,32 @@ impl ArchiveSource {
         Ok(Self { medium, reader })
     }
 
-    /// Where the archive is.
+    /// Returns the path of the archive.
     pub fn path(&self) -> &Path {
         self.medium.path()
     }
 
-    /// A value of the archive's metadata.
+    /// Returns a value of the archive's metadata.
     pub fn metadata(&self, name: &str) -> Option<String> {
         self.lock().metadata().get(name).map(str::to_owned)
     }
 
-    /// All of the archive's metadata.
+    /// Returns all metadata of the archive.
     pub fn all_metadata(&self) -> Metadata {
         self.lock().metadata().clone()
     }
 
-    /// What the database lacked that it was made of, as it says.
+    /// Returns what was missing from the database that the archive was made of, as the archive states it.
     pub fn lacks(&self) -> Vec<Finding> {
         stated_omissions(&self.metadata("omissions").unwrap_or_default())
     }
 
-    /// Whether it says that it holds the records of a history, and nothing beside them.
+    /// Returns whether the archive states that it holds only the records of a history.
     pub fn is_history_only(&self) -> bool {
         self.metadata("profile").as_deref() == Some("history")
     }
 
-    /// Refuses an archive whose records are no rows of a database, by what its header says.
+    /// Refuses an archive whose records are not the rows of a database, according to its header.
     fn check_is_state(&self) -> Result<(), AuditError> {
         let is = |name: &str, wanted: &str| self.metadata(name).as_deref() == Some(wanted);
         let path = || self.path().to_owned();
@@ -290,10 +307,11 @@ impl ArchiveSource {
         self.check_is_history()
     }
 
-    /// Refuses the outcome of a session in progress, by what its header says: its records read like a history's.
+    /// Refuses an archive of the outcome of a session in progress. Only its header shows this: its records
+    /// look like those of a history.
     ///
     /// # Errors
-    /// If it is one.
+    /// If the archive holds the outcome of a session in progress.
     pub fn check_is_history(&self) -> Result<(), AuditError> {
         match self.metadata("kind").as_deref() {
             Some(PENDING_KIND) => Err(AuditError::Pending { path: self.path().to_owned() }),
@@ -301,13 +319,13 @@ impl ArchiveSource {
         }
     }
 
-    /// What the archive says it holds.
+    /// Returns the summary that the archive states of its contents.
     pub fn summary(&self) -> fm_archive::Summary {
         self.lock().summary().clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Reader> {
-        // The reader holds only a cache: one that panicked half-way left nothing behind that matters.
+        // The reader holds only a cache: a panic in the middle of a read leaves nothing inconsistent.
         self.reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

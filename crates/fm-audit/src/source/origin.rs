@@ -1,4 +1,4 @@
-//! Where a history is read from: rows, and what of their keys names no record.
+//! The origin of a history: its rows, and those of their keys that name no record.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use fm_rows::{RowSource, SourceError};
 
 use crate::error::AuditError;
 
-/// Keys that are named one by one.
+/// The largest number of keys that are listed one by one.
 const MOST_STRAY_KEYS: usize = 1000;
-/// Bytes of these.
+/// The largest number of bytes in these keys.
 const MOST_STRAY_BYTES: usize = 1 << 20;
 
-/// Where a history is read from.
+/// The rows that a history is read from.
 #[derive(Clone, Copy)]
 pub struct Origin<'a> {
     /// The rows.
@@ -25,7 +25,7 @@ pub struct Origin<'a> {
 }
 
 impl Origin<'_> {
-    /// The error for rows of this source that cannot be read.
+    /// Returns the error for rows of this source that cannot be read.
     pub fn unreadable(&self, source: SourceError) -> AuditError {
         AuditError::rows(self.path, source)
     }
@@ -39,13 +39,13 @@ pub type NumberedRecords<'a> = Box<dyn Iterator<Item = Result<(u64, Vec<u8>), Au
 pub struct MalformedKeys {
     /// The first of them.
     pub first: Vec<Vec<u8>>,
-    /// How many there are.
+    /// The number of all such keys.
     pub count: u64,
     bytes: usize,
 }
 
 impl MalformedKeys {
-    /// The keys as findings: the first of them by name, the rest as a number.
+    /// Returns the keys as findings: the first keys one by one, the rest as a count.
     pub(crate) fn findings(&self, prefix: u8, what: &str) -> Vec<Finding> {
         let finding = |key: &[u8], message| Finding::new(Code::RecordUndecodable, Place::key(key), message);
         let named = self.first.iter().map(|key| finding(key, format!("the key names no {what}")));

@@ -1,4 +1,4 @@
-//! Who signed a session, block or epoch: read from its record, and checked where there are keys.
+//! The signers of a session, block or epoch: read from its record, and checked if there are keys.
 
 use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, decode_block};
@@ -6,7 +6,7 @@ use fm_eras::{Era, Layout, hbbft};
 use fm_history::{PeerId, SessionHeader, Signatures};
 use serde::Serialize;
 
-/// The keys that somebody trusts, of both kinds.
+/// The keys that the caller trusts, of both kinds.
 #[derive(Clone, Copy, Default)]
 pub struct TrustedKeys<'a> {
     /// Keys of epochs.
@@ -15,16 +15,16 @@ pub struct TrustedKeys<'a> {
     pub session: Option<&'a SessionKeys>,
 }
 
-/// What the keys that were given are to the signatures of a record.
+/// The relation of the given keys to the signatures of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyStanding {
     /// No keys were given.
     #[default]
     None,
-    /// The keys are of the other kind: of epochs for a session, or of sessions for an epoch.
+    /// The keys are of the other kind: epoch keys for a session, or session keys for an epoch.
     OtherKind,
-    /// None of the history's signatures verifies under them: they are the keys of another federation.
+    /// None of the history's signatures verifies with these keys: they belong to another federation.
     Other,
     /// The signatures were checked with them.
     Given,
@@ -33,23 +33,24 @@ pub enum KeyStanding {
 /// The signatures that a record carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Signers {
-    /// Guardians with a signature in it; of an epoch none, which is signed by all together.
+    /// Guardians with a signature in the record. It is empty for an epoch, which all guardians sign together.
     pub stored: Vec<PeerId>,
-    /// Those of them whose signature verifies; null without keys.
+    /// The guardians whose signature verifies; null without keys.
     pub valid: Option<Vec<PeerId>>,
-    /// An epoch's record carries a signature of the federation.
+    /// Whether the record of an epoch carries a signature of the federation.
     pub federation: bool,
     /// Whether enough guardians signed; null without keys.
     pub threshold_met: Option<bool>,
-    /// The keys that they were checked with.
+    /// The relation of the given keys to these signatures.
     pub keys: KeyStanding,
-    /// The number that the record gives itself, if it is kept under another: no signature in it is over that one.
+    /// The number that the record states, if its key has another number: no signature in the record covers
+    /// the number in the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_index: Option<u64>,
 }
 
 impl Signers {
-    /// The record carries signatures, and none of them verifies.
+    /// Returns whether the record carries signatures and none of them verifies.
     pub fn none_verifies(&self) -> bool {
         match &self.valid {
             Some(valid) => valid.is_empty() && !self.stored.is_empty(),
@@ -59,7 +60,8 @@ impl Signers {
 }
 
 impl TrustedKeys<'_> {
-    /// The name of the keys that a history of this layout is signed with; none if there are none.
+    /// Returns the name of the keys that a history of this layout is signed with; `None` if they are not
+    /// given.
     pub fn name(&self, layout: &Layout) -> Option<String> {
         match layout {
             Layout::Hbbft(_) => self.epoch.map(EpochKeys::name),
@@ -67,8 +69,8 @@ impl TrustedKeys<'_> {
         }
     }
 
-    /// The names of the keys that two histories are signed with: one if both are signed with the same kind, else that of
-    /// the epochs first.
+    /// Returns the names of the keys that two histories are signed with: one name if both use the same kind
+    /// of keys, otherwise both names, that of the epoch keys first.
     pub fn names(&self, mut layouts: [&Layout; 2]) -> Option<String> {
         layouts.sort_by_key(|layout| matches!(layout, Layout::Blocks(_)));
         let mut names: Vec<String> = layouts.iter().filter_map(|layout| self.name(layout)).collect();
@@ -76,7 +78,7 @@ impl TrustedKeys<'_> {
         (!names.is_empty()).then(|| names.join("+"))
     }
 
-    /// What the keys are to a history of this layout, before a signature was looked at.
+    /// Returns the relation of the keys to a history of this layout, before any signature is checked.
     pub fn standing(&self, layout: &Layout) -> KeyStanding {
         match (self.name(layout), self.epoch.is_none() && self.session.is_none()) {
             (Some(_), _) => KeyStanding::Given,
@@ -85,7 +87,8 @@ impl TrustedKeys<'_> {
         }
     }
 
-    /// Reads the signatures of a record and checks them; none if it does not decode.
+    /// Reads the signatures of a record and checks them; there are no signatures if the record does not
+    /// decode.
     pub fn signers(&self, index: u64, record: &[u8], layout: &Layout) -> Signers {
         let signers = match layout {
             Layout::Hbbft(layout) => self.of_epoch(index, record, layout),
@@ -105,7 +108,8 @@ impl TrustedKeys<'_> {
     fn of_epoch(&self, index: u64, record: &[u8], layout: &hbbft::EpochLayout) -> Signers {
         let Ok(epoch) = hbbft::decode_epoch(record, layout) else { return Signers::default() };
         let own_index = Some(epoch.number).filter(|own| *own != index);
-        // Over the hash of what is stored, not over the hash that the record claims; and of this epoch, not of another.
+        // Over the hash of what is stored, not the hash that the record claims; and of this epoch, not
+        // another.
         let verifies = |keys: &EpochKeys| {
             let hash = epoch.computed_hash.0;
             let signature = epoch.signature.filter(|_| own_index.is_none());
@@ -134,9 +138,9 @@ impl TrustedKeys<'_> {
     }
 }
 
-/// The guardians whose signatures verify, in whichever form of the message the layout allows.
+/// Returns the guardians whose signatures verify, in any form of the message that the layout allows.
 ///
-/// Records of the stand-alone crate do not tell whether their signatures cover the keys' tag.
+/// Records of the stand-alone crate do not show whether their signatures cover the keys' tag.
 fn valid_signers(
     header: SessionHeader,
     signatures: &Signatures,

@@ -1,4 +1,4 @@
-//! Evidence of differences: each class, every changed byte, and claims that do not follow.
+//! Evidence of differences: each class, every changed byte, and claims that do not follow from the records.
 
 use fm_eras::Era;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use fm_history::{Block, BlockContent, BlockItem, DiffClass, convert_block};
 
 use crate::made::{flipped, item, items, keys, modern, record, reseal, trusted};
 
-/// The session in which histories part.
+/// The session in which the histories diverge.
 const AT: u64 = 7;
 
 fn pair(left: Option<Vec<u8>>, right: Option<Vec<u8>>) -> Pair {
@@ -89,7 +89,8 @@ fn who_signed_both_is_named() {
         (explanation.class, explanation.change),
         (DiffClass::Equivocation, DiffClass::DifferentContent)
     );
-    // Whoever has no keys sees the content; whoever has them sees it in a file that was made without.
+    // A checker without keys sees the content; so does a checker with keys in a file that was made without
+    // them.
     assert_eq!(
         check_evidence(&text, TrustedKeys::default()).unwrap().explanation.class,
         DiffClass::DifferentContent
@@ -116,7 +117,8 @@ fn every_changed_byte_is_refused() {
     }
 }
 
-/// A class takes two sides that enough guardians signed; two headers of one guardian are enough for an equivocation.
+/// A class is proven only if enough guardians signed both sides. For an equivocation, two headers of one
+/// guardian are enough.
 #[test]
 fn what_is_proven_of_which_side() {
     let keys = keys();
@@ -150,7 +152,8 @@ fn what_is_proven_of_which_side() {
     }
 }
 
-/// One record beside itself is no difference, however well it is signed; nor is nothing beside nothing.
+/// A record compared with itself is not a difference, however many guardians signed it; nor are two missing
+/// records.
 #[test]
 fn one_record_twice() {
     let keys = keys();
@@ -161,14 +164,14 @@ fn one_record_twice() {
     }
 }
 
-/// An item that is another one in a layout of 2023, whatever layout the file names.
+/// Returns an item that is another item in a layout of 2023, whatever layout the file names.
 fn twofold() -> BlockItem {
     let content = BlockContent::Module(fm_codec::ModuleValue { instance: 2, body: vec![9] });
     BlockItem { content, position: None, peer: 2 }
 }
 
-/// Guardians who sealed a conversion signed the block and its session: that is no equivocation, though both be called
-/// sessions of today.
+/// Guardians who sealed a conversion signed the block and its session: this is not an equivocation, even if
+/// the file says that both are sessions of the current layout.
 #[test]
 fn a_conversion_is_no_equivocation() {
     let keys = keys();
@@ -201,7 +204,7 @@ fn a_conversion_is_no_equivocation() {
     assert!(tried > 0, "no layout reads it");
 }
 
-/// Where the signed bytes have another reading, the signatures do not prove the one that the file shows.
+/// If the signed bytes have another reading, the signatures do not prove the reading in the file.
 #[test]
 fn content_that_no_signature_tells() {
     let keys = keys();
@@ -228,7 +231,7 @@ fn content_that_no_signature_tells() {
     }
 }
 
-/// Who puts the right digest on a changed file changes the names of the sources and layouts, and nothing else.
+/// With the right digest on a modified file, only the names of the sources and layouts can be changed.
 #[test]
 fn a_new_digest_does_not_help() {
     let keys = keys();

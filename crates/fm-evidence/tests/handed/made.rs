@@ -1,4 +1,4 @@
-//! Small histories in memory, signed by whoever a test says, and files put together by hand.
+//! Small histories in memory, signed by the guardians that a test chooses, and hand-made files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,12 +11,12 @@ use fm_eras::{Layout, session};
 use fm_history::{Block, BlockContent, BlockItem, Hash, SessionHeader, merkle_root, sha256};
 use fm_rows::MemoryRows;
 
-/// A history in memory.
+/// Returns a history in memory.
 pub(crate) fn history(rows: &MemoryRows, layout: Layout) -> Origin<'_> {
     Origin { rows, path: Path::new("memory"), layout }
 }
 
-/// The current layout.
+/// Returns the current layout.
 pub(crate) fn modern() -> (Layout, &'static BlockLayout) {
     (Layout::Blocks(session::modern()), session::modern())
 }
@@ -25,7 +25,7 @@ fn secret(peer: u16) -> SigningKey {
     SigningKey::from_bytes([u8::try_from(peer + 1).unwrap(); 32]).unwrap()
 }
 
-/// Four guardians.
+/// Returns the keys of four guardians.
 pub(crate) fn keys() -> SessionKeys {
     SessionKeys::new(&(0..4).map(|peer| (peer, secret(peer).public_key())).collect()).unwrap()
 }
@@ -34,20 +34,20 @@ pub(crate) fn trusted(keys: &SessionKeys) -> TrustedKeys<'_> {
     TrustedKeys { epoch: None, session: Some(keys) }
 }
 
-/// An item of module 0.
+/// Returns an item of module 0.
 pub(crate) fn item(body: &[u8], peer: u16) -> BlockItem {
     let content = BlockContent::Module(ModuleValue { instance: 0, body: body.to_vec() });
     BlockItem { content, position: None, peer }
 }
 
-/// Items that are all different.
+/// Returns items that are all different.
 pub(crate) fn items(count: usize) -> Vec<BlockItem> {
     (0..count)
         .map(|number| item(&[u8::try_from(number).unwrap(); 9], u16::try_from(number % 4).unwrap()))
         .collect()
 }
 
-/// The bytes of an item.
+/// Returns the bytes of an item.
 pub(crate) fn bytes(item: &BlockItem) -> Vec<u8> {
     encode_accepted_item(item, session::modern())
 }
@@ -56,13 +56,13 @@ pub(crate) fn leaf(item: &BlockItem) -> Hash {
     sha256(&[&bytes(item)])
 }
 
-/// Signatures over a header.
+/// Returns signatures over a header.
 pub(crate) fn sign(index: u64, root: Hash, signers: &[u16]) -> BTreeMap<u16, [u8; 64]> {
     let message = keys().message(&SessionHeader { index, root }.to_bytes());
     signers.iter().map(|peer| (*peer, secret(*peer).sign(&message))).collect()
 }
 
-/// The record of a session.
+/// Returns the record of a session.
 pub(crate) fn record(index: u64, items: Vec<BlockItem>, signers: &[u16]) -> Vec<u8> {
     let merkle = merkle_root(items.iter().map(leaf).collect());
     let signatures = sign(index, merkle.root, signers);
@@ -79,7 +79,7 @@ pub(crate) fn reseal(text: &str) -> String {
     with(&sha256(&[with(&"0".repeat(64)).as_bytes()]).to_string())
 }
 
-/// Every text that differs in one byte, by a bit or two of it.
+/// Returns every text in which bit 0, 1 or 3 of one byte is flipped, if it is still UTF-8.
 pub(crate) fn flipped(text: &str) -> impl Iterator<Item = (usize, String)> {
     (0..text.len()).flat_map(move |place| {
         [0x01, 0x02, 0x08].into_iter().filter_map(move |bits| {

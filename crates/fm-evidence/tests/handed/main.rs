@@ -1,4 +1,4 @@
-//! Files that are handed to strangers: evidence and proofs, honest ones and those of people who lie.
+//! Files for remote parties: evidence and proofs, from honest authors and from liars.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,4 +1,5 @@
-//! Proofs of items: every item of every small session, every changed byte, and every way to lie that the tree offers.
+//! Proofs of items: every item of every small session, every changed byte, and every way to lie that the tree
+//! offers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +12,9 @@ use fm_rows::MemoryRows;
 
 use crate::made::{bytes, flipped, history, item, items, keys, leaf, modern, record, reseal, sign, trusted};
 
-/// The session that proofs are of.
+/// The session that the proofs are about.
 const AT: u64 = 7;
-/// A number whose item has a hash that begins like an item of 64 bytes.
+/// A number whose item has a hash that begins like a 64-byte item.
 pub(crate) const GROUND: u64 = 19_360_175;
 
 fn proof(list: Vec<BlockItem>, place: usize) -> Result<String, ProofError> {
@@ -26,7 +27,7 @@ fn check(text: &str) -> Result<ProvenItem, ProofError> {
     check_proof(text, trusted(&keys()), None)
 }
 
-/// A proof as a liar puts it together, in the form of the file.
+/// A proof as a liar builds it, in the form of the file.
 #[derive(Clone, Serialize)]
 struct Lie {
     format: &'static str,
@@ -67,7 +68,7 @@ struct ProvenPrefix {
 }
 
 impl Lie {
-    /// Says that the bytes are an item of a list with these leaves.
+    /// Returns a proof that claims that the bytes are an item of a list with these leaves.
     fn new(bytes: &[u8], place: usize, leaves: &[Hash]) -> Self {
         let last = leaves.len() - 1;
         let path = |place| merkle_path(leaves, place).unwrap();
@@ -143,7 +144,7 @@ fn every_changed_byte_is_refused() {
     }
 }
 
-/// Who puts the right digest on a changed file changes nothing that it proves.
+/// The right digest on a modified file does not change what the file proves.
 #[test]
 fn a_new_digest_does_not_help() {
     let text = proof(items(5), 2).unwrap();
@@ -156,7 +157,7 @@ fn a_new_digest_does_not_help() {
         assert_eq!((&proven.facts, proven.hash), (&honest.facts, honest.hash), "byte {at}");
         assert_eq!(proven.signers, honest.signers, "byte {at}");
     }
-    // The digest's own bytes, and the name of a layout with the same records.
+    // The bytes of the digest itself, and the name of a layout with the same records.
     assert!(taken >= 64 * 2, "{taken}");
 }
 
@@ -193,7 +194,8 @@ fn is_repeated_tail(refusal: &SessionProofError) -> bool {
     matches!(refusal, SessionProofError::Path { source: PathError::RepeatedTail { .. }, .. })
 }
 
-/// What is before a repeated tail is proven, as what the list without the tail has; what claims to be the tail is refused.
+/// Items before a repeated tail are proven as items of the list without the tail; items of the tail are
+/// refused.
 #[test]
 fn a_repeated_tail() {
     let short = items(5);
@@ -215,8 +217,9 @@ fn a_repeated_tail() {
     }
 }
 
-/// Every list of few different items, and every list with the same header: an item is proven exactly where all of them
-/// have it, with the number of those that all of them have, and whatever a liar says of number and place, nowhere else.
+/// Tests every list of few different items, together with every list that has the same header. An item is
+/// proven exactly where all of these lists have it, with the number of items that all of them have, and
+/// nowhere else, whatever a liar claims about number and place.
 #[test]
 fn only_what_every_list_with_the_header_has_is_proven() {
     let letters = items(2);
@@ -253,7 +256,7 @@ fn only_what_every_list_with_the_header_has_is_proven() {
                     }
                     Err(error) => panic!("item {place} of {list:?}: {error}"),
                 }
-                // All lies of short lists, of longer ones those about items that are not certain.
+                // For short lists all lies; for longer lists those about items that are not certain.
                 if list.len() <= 5 || place >= certain {
                     refused += lies_about(&Lie::new(&bytes(item), place, &leaves), &leaves, certain as u64);
                 }
@@ -263,8 +266,8 @@ fn only_what_every_list_with_the_header_has_is_proven() {
     assert!(repeated > 20 && refused > 10_000, "{repeated} {refused}");
 }
 
-/// Claims other numbers of items and places around the true ones, with every path that the list has to show for a last
-/// item: how many are refused.
+/// Claims other numbers of items and places around the true ones, with every path that the list has for a
+/// last item. Returns how many claims are refused.
 fn lies_about(lie: &Lie, leaves: &[Hash], certain: u64) -> usize {
     let (mut refused, length) = (0, leaves.len() as u64);
     let ends: Vec<Option<Last>> = (0..leaves.len())
@@ -295,7 +298,7 @@ fn lies_about(lie: &Lie, leaves: &[Hash], certain: u64) -> usize {
     refused
 }
 
-/// Bytes that are an inner node of the signed tree, and decode as an item.
+/// The bytes are an inner node of the signed tree and decode as an item.
 #[test]
 fn an_inner_node_is_no_item() {
     let (other, node) = (0u32..)
@@ -310,7 +313,7 @@ fn an_inner_node_is_no_item() {
     let root = merkle_root(leaves).root;
     let lie = Lie::new(&node, 0, &[root]);
     assert_eq!(lie.refusal(), SessionProofError::NoAnchor);
-    // Nor does an anchor that is itself of that length, or is not there.
+    // An anchor that has that length itself, or that is not in the list, does not help either.
     let anchor = ProvenPrefix { item: 0, bytes: hex::encode(&node), path: vec![] };
     assert_eq!(
         lie.clone().edit(|session| session.anchor = Some(anchor)).refusal(),
@@ -321,7 +324,7 @@ fn an_inner_node_is_no_item() {
     assert!(matches!(refusal, SessionProofError::OtherRoot { part: "anchor", .. }), "{refusal}");
 }
 
-/// An item of 64 bytes is proven beside one that cannot be an inner node, and not without it.
+/// An item of 64 bytes is proven only together with an item that cannot be an inner node.
 #[test]
 fn an_item_as_long_as_a_node() {
     let long = item(&[5; 59], 1);
@@ -336,7 +339,7 @@ fn an_item_as_long_as_a_node() {
     }
     let error = proof(vec![long.clone()], 0).unwrap_err();
     assert!(matches!(error, ProofError::Session(SessionProofError::NoAnchor)), "{error}");
-    // Where none is needed none is taken.
+    // An anchor that is not needed is refused.
     let list = items(4);
     let leaves: Vec<Hash> = list.iter().map(leaf).collect();
     let anchor =
@@ -346,10 +349,10 @@ fn an_item_as_long_as_a_node() {
     assert!(matches!(refusal, SessionProofError::Superfluous { part: "anchor", .. }), "{refusal}");
 }
 
-/// A signed item of 64 bytes that is made of the hashes of two others: they are no items of the session.
+/// A signed item of 64 bytes consists of the hashes of two others: these two are not items of the session.
 #[test]
 fn what_is_below_an_item_is_no_item() {
-    // Found by trying: the item's hash begins like an item of module space.
+    // Found by search: the hash of the item begins like an item of module space.
     let below = [item(&GROUND.to_be_bytes(), 1), item(b"the right one", 2)];
     let leaves: Vec<Hash> = below.iter().map(leaf).collect();
     let node = [leaves[0].0, leaves[1].0].concat();
@@ -357,14 +360,15 @@ fn what_is_below_an_item_is_no_item() {
     assert!(matches!(decoded.content, BlockContent::Module(_)), "{decoded:?}");
     assert_eq!(merkle_root(leaves.clone()).root, sha256(&[&node]));
     assert_eq!(Lie::new(&bytes(&below[0]), 0, &leaves).refusal(), SessionProofError::Shallow { level: 1 });
-    // Nor does the name of another layout help, in which the signed item is none.
+    // The name of another layout, in which the signed item is not an item, does not help either.
     for name in ["v0.2", "d65634ad2", "67f1ed59c", "4946b58de", "8f3c39b54", "a4177cea3"] {
         let lie = Lie { layout: name, ..Lie::new(&bytes(&below[0]), 0, &leaves) };
         assert!(lie.check().is_err(), "{name}");
     }
 }
 
-/// An item of one module today is one of another module in a layout of 2023: whose word is it to take?
+/// An item of one module in the current layout is an item of another module in a layout of 2023, so the file
+/// alone does not prove which one it is.
 #[test]
 fn an_item_that_reads_differently() {
     let twofold = item(&[9], 2);
@@ -379,7 +383,7 @@ fn an_item_that_reads_differently() {
         let refusal = file.refusal();
         assert!(matches!(refusal, SessionProofError::OtherReading { part: "bytes", .. }), "{refusal}");
     }
-    // Whoever knows the layout is not in doubt.
+    // A checker who knows the layout has no doubt.
     let known = |lie: &Lie, name: &str| {
         let layout = Layout::by_name(name).unwrap();
         check_proof(&lie.text(), trusted(&keys()), Some(&layout))
