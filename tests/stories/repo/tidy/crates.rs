@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{files, metadata, root};
+use super::{files, metadata, metadata_with, root};
 
 /// The layers from the bottom to the top; a package may use only packages of lower layers.
 const LAYERS: &[&[&str]] = &[
@@ -48,6 +48,28 @@ fn imports_run_downward() {
         }
     }
     assert_eq!(seen, LAYERS.concat().len());
+}
+
+/// The version of Rust that the workspace states is enough for every dependency.
+///
+/// What the code itself uses is checked by clippy (`incompatible_msrv`).
+#[test]
+fn the_stated_rust_is_new_enough_for_every_dependency() {
+    let metadata = metadata_with(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
+    let version = |text: &str| -> Vec<u64> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+    let packages = metadata["packages"].as_array().unwrap();
+    let of = |name: &str| packages.iter().find(|package| package["name"] == name).unwrap();
+    let stated = version(of("fm-codec")["rust_version"].as_str().unwrap());
+    let (mut checked, mut too_new) = (0, Vec::new());
+    for package in packages {
+        let Some(needed) = package["rust_version"].as_str() else { continue };
+        checked += 1;
+        if version(needed) > stated {
+            too_new.push(format!("{} {} needs Rust {needed}", package["name"], package["version"]));
+        }
+    }
+    assert!(checked > 100, "only {checked} packages state a version of Rust");
+    assert!(too_new.is_empty(), "{}", too_new.join("\n"));
 }
 
 #[test]

@@ -34,8 +34,14 @@ fn files(dir: &Path, endings: &[&str]) -> Vec<PathBuf> {
 }
 
 fn metadata() -> Value {
+    metadata_with(&["--no-deps"])
+}
+
+/// Returns cargo's description of the workspace, with further options.
+fn metadata_with(options: &[&str]) -> Value {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args(["metadata", "--format-version", "1", "--offline", "--locked"])
+        .args(options)
         .current_dir(root())
         .output()
         .unwrap();
