@@ -7,6 +7,16 @@
 //! Invariants: a unit of this guardian leaves it only after it is safely stored, with everything stored
 //! before it; a bad message from another guardian is dropped and has no other effect; a panic of the library
 //! ends the session, not the program.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_aleph::AlephError;
+//!
+//! // AlephBFT tolerates f faulty guardians of 3f + 1, so it needs four.
+//! let error = AlephError::TooFewGuardians { guardians: 3 };
+//! assert_eq!(error.to_string(), "AlephBFT needs four guardians or more, these are 3");
+//! ```
 
 mod backup;
 mod budget;

@@ -10,6 +10,24 @@
 //! - The identity depends on the records alone: not on compressor, level, frame size, threads or metadata.
 //! - A length is used, and memory allocated for it, only after it was checked against a limit and against the
 //!   file.
+//!
+//! # Example
+//!
+//! ```
+//! use std::io::Cursor;
+//!
+//! use fm_archive::{ArchiveReader, ArchiveWriter, Metadata, Options};
+//!
+//! let mut writer = ArchiveWriter::new(Cursor::new(Vec::new()), &Metadata::default(), Options::default())?;
+//! writer.push(b"a key", b"a value")?;
+//! writer.push(b"another key", b"another value")?;
+//! let (file, summary) = writer.finish()?;
+//!
+//! let mut reader = ArchiveReader::open(file)?;
+//! assert_eq!(reader.get(b"a key")?.as_deref(), Some(b"a value".as_slice()));
+//! assert_eq!(reader.summary().identity, summary.identity);
+//! # Ok::<(), fm_archive::ArchiveError>(())
+//! ```
 
 mod ahead;
 mod earlier;

@@ -1,5 +1,6 @@
 //! Why an audit could not be finished. What an audit finds is not an error.
 
+use fm_store::ErrorKind;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -124,6 +125,19 @@ pub enum AuditError {
     /// The operating system returned no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),
+}
+
+impl AuditError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::OtherArchive { .. } => ErrorKind::Findings,
+            Self::Increment { .. } | Self::Headers { .. } | Self::Pending { .. } => ErrorKind::Usage,
+            _ => ErrorKind::CannotLook,
+        }
+    }
 }
 
 impl AuditError {

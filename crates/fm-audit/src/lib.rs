@@ -3,6 +3,32 @@
 //! Invariants: a source is only read; findings are reported in a fixed order, those of the history in the
 //! order of the history; the result of an audit is a function of the source and the keys, not of the machine
 //! (keys that verify almost nothing may be reported as one finding or as many).
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use fm_audit::{Control, HistoryKeys, Observer, Request, Silent, audit_history, open_source};
+//! use fm_crypto::{ConsensusConfig, SessionKeys};
+//!
+//! let guardian = Path::new("../../fixtures/session-v0.5.0/peer-0");
+//! let config = ConsensusConfig::parse(&std::fs::read_to_string(guardian.join("consensus.json"))?)?;
+//! let keys = SessionKeys::new(&config.broadcast_public_keys)?;
+//!
+//! // Another thread may set it to end the audit.
+//! let interrupted = AtomicBool::new(false);
+//! let control = Control { progress: &Silent, interrupted: &interrupted };
+//! let source = open_source(guardian, None, control)?;
+//! let request = Request::everything(Some(HistoryKeys::Session(&keys)));
+//! let mut findings = Vec::new();
+//! let observer = Observer::of_findings(&mut |finding| findings.push(finding));
+//! let audit = audit_history(source.history(), request, control, observer)?;
+//! assert!(findings.is_empty());
+//! assert_eq!(audit.chain.signed, audit.chain.records);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod audit;
 mod control;

@@ -3,6 +3,7 @@
 //! Invariants: a file that is incomplete, of a later version, or about other keys is refused, never guessed
 //! at; the old file stays until the new one is on the disk.
 
+use fm_store::ErrorKind;
 use std::fs;
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,17 @@ pub enum TrustError {
         /// The expected value.
         found: String,
     },
+}
+
+impl TrustError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Write(error) => error.kind(),
+            Self::File { .. } | Self::Damaged { .. } => ErrorKind::CannotLook,
+            Self::NotOne { .. } | Self::Version { .. } | Self::OfAnother { .. } => ErrorKind::Usage,
+        }
+    }
 }
 
 /// The format and version, which are read before anything else.

@@ -1,5 +1,6 @@
 //! Errors of jobs on checkpoints or archives.
 
+use fm_store::ErrorKind;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -181,6 +182,37 @@ pub enum BackupError {
         /// Why not.
         source: io::Error,
     },
+}
+
+impl BackupError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Audit(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Files(error) => error.kind(),
+            Self::Remote { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
+                ErrorKind::Locked
+            }
+            Self::NotProven { .. } | Self::NoHistory { .. } | Self::Secret { .. } => ErrorKind::Findings,
+            Self::Encrypted { .. } | Self::WrongKey { .. } | Self::NotAKey => ErrorKind::WrongKey,
+            Self::Unreachable { .. }
+            | Self::NotFit { .. }
+            | Self::NeedsBase { .. }
+            | Self::OtherBase { .. }
+            | Self::OtherTarget { .. }
+            | Self::NotARecipient { .. }
+            | Self::InClear { .. } => ErrorKind::Usage,
+            Self::Archive { .. }
+            | Self::WriteArchive { .. }
+            | Self::Remote { .. }
+            | Self::NothingThere { .. }
+            | Self::NoneGood { .. }
+            | Self::ReadBack { .. }
+            | Self::SealDamaged { .. }
+            | Self::File { .. } => ErrorKind::CannotLook,
+        }
+    }
 }
 
 impl BackupError {

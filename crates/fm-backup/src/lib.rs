@@ -2,6 +2,25 @@
 //!
 //! Invariants: a source is only read; a target is made beside its name and renamed after it was read back; no
 //! archive holds a secret.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use fm_audit::{Control, Silent};
+//! use fm_backup::{State, survey};
+//!
+//! let database = Path::new("../../fixtures/session-v0.5.0/peer-0/database");
+//! let interrupted = AtomicBool::new(false);
+//! let control = Control { progress: &Silent, interrupted: &interrupted };
+//! let state = State::open(database, None, None, control)?;
+//! // Without keys this shows that the state is consistent, and proves nothing.
+//! let survey = survey(&state, None, control, &mut |finding| println!("{finding}"))?;
+//! assert_eq!(survey.classes.records, survey.audit.rows.values().sum::<u64>());
+//! # Ok::<(), fm_backup::BackupError>(())
+//! ```
 
 mod classes;
 mod compare;

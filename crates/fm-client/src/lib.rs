@@ -6,6 +6,24 @@
 //! Invariants: a record that this crate returns was proven by the guardians' signatures; a guardian whose
 //! answer was not valid, or that does not return what it claims to have, is not asked for a while; a guardian
 //! that stalls delays no caller longer than [`HEDGE`]; memory for what is fetched ahead is bounded.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use fm_client::{Guardian, wait_for};
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let guardian = Guardian::new("ws://127.0.0.1:1");
+//! let patience = Duration::from_secs(1);
+//! // Nobody listens there, so the request fails and says which address it tried.
+//! let answer = wait_for(guardian.ask_for::<u64>("session_count", None, &json!(null), patience))?;
+//! assert!(answer.unwrap_err().to_string().contains("127.0.0.1:1"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod catch_up;
 mod encoding;

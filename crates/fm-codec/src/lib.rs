@@ -6,6 +6,23 @@
 //! - A length is used only after it was checked against the bytes that remain, so a decoder allocates at most
 //!   a small multiple of its input.
 //! - Every error has the offset at which the input stopped making sense.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_codec::{Dialect, Reader, Writer};
+//!
+//! let mut writer = Writer::new(Dialect::MODERN);
+//! writer.u64(300);
+//! writer.text("a module");
+//! let bytes = writer.into_bytes();
+//!
+//! let mut reader = Reader::new(&bytes, Dialect::MODERN);
+//! assert_eq!(reader.u64()?, 300);
+//! assert_eq!(reader.text()?, "a module");
+//! reader.finish()?;
+//! # Ok::<(), fm_codec::DecodeError>(())
+//! ```
 
 mod dialect;
 mod error;

@@ -1,5 +1,6 @@
 //! Errors of a guardian's files.
 
+use fm_store::ErrorKind;
 use std::io;
 use std::path::PathBuf;
 
@@ -112,6 +113,18 @@ pub enum FilesError {
         /// What does not match.
         what: String,
     },
+}
+
+impl FilesError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoPassword { .. } => ErrorKind::Usage,
+            _ if self.is_of_secrets() => ErrorKind::WrongKey,
+            Self::Read { .. } | Self::NoPrivate { .. } | Self::Sealed { .. } => ErrorKind::CannotLook,
+            _ => ErrorKind::Usage,
+        }
+    }
 }
 
 impl FilesError {

@@ -6,6 +6,20 @@
 //!
 //! Invariants: nothing is written; every read is bounded; a message names files and fields, never the
 //! contents of a secret file.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use fm_config::GuardianFiles;
+//!
+//! let files = GuardianFiles::open(Path::new("../../fixtures/session-v0.5.0/peer-0"))?;
+//! let consensus = files.consensus()?;
+//! assert_eq!(consensus.broadcast_public_keys.len(), 4);
+//! assert_eq!(files.identity()?, 0);
+//! # Ok::<(), fm_config::FilesError>(())
+//! ```
 
 mod belongs;
 mod error;

@@ -10,6 +10,22 @@
 //!   again.
 //! - What peers send never stops the machine, unless a threshold of them signed it; it never panics.
 //! - A stored session is never overwritten, and is stored only with exactly a threshold of valid signatures.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use fm_consensus::{Guard, Schedule};
+//!
+//! // A session of 3,000 rounds, half a second apart.
+//! let schedule = Schedule::rounds(3_000).expect("a session has at least one round");
+//! assert_eq!(schedule.delay(10, Duration::from_millis(500)), Duration::from_millis(500));
+//!
+//! // A restored guardian makes no units up to the session that its guard names.
+//! let guard = Guard { until_session: Some(7), peer: None };
+//! assert!(!guard.may_create_units(7) && guard.may_create_units(8));
+//! ```
 
 mod action;
 mod audit;

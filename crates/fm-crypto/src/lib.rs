@@ -8,6 +8,26 @@
 //!
 //! Invariants: no input makes a function panic; a signature is reported as bad only if the reference says so;
 //! no threads, no clock, and randomness only for the weights of a batch.
+//!
+//! # Example
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use fm_crypto::{SessionKeys, SigningKey};
+//!
+//! let guardians: BTreeMap<u16, SigningKey> =
+//!     (0..4).map(|peer| Ok((peer, SigningKey::from_bytes([peer as u8 + 1; 32])?))).collect::<Result<_, fm_crypto::NotASecretKey>>()?;
+//! let public = guardians.iter().map(|(peer, key)| (*peer, key.public_key())).collect();
+//! let keys = SessionKeys::new(&public)?;
+//! assert_eq!(keys.threshold(), 3);
+//!
+//! let message = keys.message(b"the header of a session");
+//! let signature = guardians[&2].sign(&message);
+//! assert!(keys.verify(2, &message, &signature).is_ok());
+//! assert!(keys.verify(1, &message, &signature).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod backup_tar;
 mod batch;

@@ -2,6 +2,23 @@
 //! database.
 //!
 //! Invariant: every other crate takes the names, and the formats of small files, from here.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use fm_datadir::{GuardFile, is_known_entry, session_in_name};
+//!
+//! assert!(is_known_entry("database", false));
+//! assert!(!is_known_entry("notes.txt", true));
+//! assert_eq!(session_in_name("24"), Some(24));
+//!
+//! // No guard in this directory: the guardian may make units in every session.
+//! let guard = GuardFile::read(Path::new("../../fixtures/session-v0.5.0/peer-0"))?;
+//! assert_eq!(guard, None);
+//! # Ok::<(), fm_datadir::GuardError>(())
+//! ```
 
 mod checkpoint;
 mod checkpoint_name;

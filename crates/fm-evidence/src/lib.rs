@@ -3,6 +3,26 @@
 //!
 //! Invariant: a file from a remote party is not believed. Everything that it claims is derived again, from
 //! the records inside and the checker's own keys; what cannot be derived is not claimed.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use fm_audit::{Control, Silent, open_source};
+//! use fm_evidence::compare_histories;
+//!
+//! let fixtures = Path::new("../../fixtures/session-v0.5.0");
+//! let interrupted = AtomicBool::new(false);
+//! let control = Control { progress: &Silent, interrupted: &interrupted };
+//! let left = open_source(&fixtures.join("peer-0"), None, control)?;
+//! let right = open_source(&fixtures.join("peer-1"), None, control)?;
+//! let (comparison, _) = compare_histories(left.history(), right.history(), control)?;
+//! // Both guardians have the same sessions as far as both go.
+//! assert!(comparison.equal > 0);
+//! # Ok::<(), fm_audit::AuditError>(())
+//! ```
 
 mod compare;
 mod evidence;

@@ -1,5 +1,6 @@
 //! The reasons that a node cannot start, or stops.
 
+use fm_store::ErrorKind;
 use std::path::PathBuf;
 
 use fm_aleph::AlephError;
@@ -132,4 +133,21 @@ pub enum NodeError {
         /// The reason.
         source: std::io::Error,
     },
+}
+
+impl NodeError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Store(error) => error.kind(),
+            Self::Config(NodeConfigError::Files(error)) if error.is_wrong_password() => ErrorKind::WrongKey,
+            Self::MovedAway(_) | Self::ConsensusFailure { .. } => ErrorKind::Findings,
+            Self::GuardUnknown { .. }
+            | Self::GuardTooLow { .. }
+            | Self::OtherModule { .. }
+            | Self::Aleph(_)
+            | Self::Rounds { .. } => ErrorKind::Usage,
+            _ => ErrorKind::CannotLook,
+        }
+    }
 }

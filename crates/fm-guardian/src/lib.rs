@@ -6,6 +6,28 @@
 //! Invariants: the machine and the interface share only the database, the queue of proposals and counters. A
 //! unit is appended to the open session or not at all. If the federation agrees on another outcome than this
 //! node, the node stops and reports all evidence.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_guardian::{FederationPlan, NodeConfig, free_ports, write_federation};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let home = tempfile::tempdir()?;
+//! let ports = free_ports(8)?.chunks(2).map(|pair| (pair[0], pair[1])).collect();
+//! let plan = FederationPlan {
+//!     guardians: 4,
+//!     rounds_per_session: 60,
+//!     round_delay_ms: 100,
+//!     ports,
+//!     password: "correct horse".to_owned(),
+//! };
+//! // Writes the data directories 0 to 3, ready for `fm-node run`.
+//! write_federation(home.path(), &plan)?;
+//! assert!(home.path().join("3/consensus.json").exists());
+//! # Ok(())
+//! # }
+//! ```
 
 mod actions;
 mod ahead;

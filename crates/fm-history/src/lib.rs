@@ -1,6 +1,21 @@
 //! The canonical history of a federation, and all pure computation on it.
 //!
 //! Invariants: no I/O, no clock, no threads. The same history leads to the same results on every machine.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_history::{HistoryRoot, SessionHeader, SessionLeaf, merkle_root, sha256};
+//!
+//! let item = sha256(&[b"an item"]);
+//! let header = SessionHeader { index: 0, root: merkle_root(vec![item]).root };
+//! // What guardians sign: the number of the session and the root of its items.
+//! assert_eq!(header.to_bytes().len(), 40);
+//!
+//! let mut root = HistoryRoot::new();
+//! root.push(SessionLeaf { items: 1, header });
+//! assert_eq!(root.sessions(), 1);
+//! ```
 
 mod block;
 mod chain;

@@ -1,5 +1,6 @@
 //! Why a job of this crate fails.
 
+use fm_store::ErrorKind;
 use std::io;
 use std::path::PathBuf;
 
@@ -148,4 +149,31 @@ pub enum MigrationError {
         /// What differs.
         what: String,
     },
+}
+
+impl MigrationError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Audit(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Seal(error) => error.kind(),
+            Self::NotProven { .. }
+            | Self::Incomplete { .. }
+            | Self::Opaque { .. }
+            | Self::SignatureLost { .. }
+            | Self::NotForTarget { .. }
+            | Self::NotArchivable { .. }
+            | Self::NotAnchored { .. } => ErrorKind::Findings,
+            Self::OtherTarget { .. }
+            | Self::CopiedWhole { .. }
+            | Self::NoUnits { .. }
+            | Self::NothingMoved
+            | Self::NotProvenance { .. } => ErrorKind::Usage,
+            Self::WriteArchive { .. }
+            | Self::WriteFile { .. }
+            | Self::ReadBack { .. }
+            | Self::Units { .. } => ErrorKind::CannotLook,
+        }
+    }
 }

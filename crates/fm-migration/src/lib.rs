@@ -2,6 +2,25 @@
 //!
 //! Invariants: nothing is written before the whole history is proven; a target appears under its name only
 //! when it is complete, synced and read back; the source is only read.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//! use std::sync::atomic::AtomicBool;
+//!
+//! use fm_audit::{Control, Silent, open_source};
+//! use fm_migration::StoredUnits;
+//!
+//! let guardian = Path::new("../../fixtures/session-v0.5.0/peer-0");
+//! let interrupted = AtomicBool::new(false);
+//! let control = Control { progress: &Silent, interrupted: &interrupted };
+//! let source = open_source(guardian, None, control)?;
+//! // What the guardian holds of the session in progress.
+//! let units = StoredUnits::read(source.original())?;
+//! assert!(units.open > 0);
+//! # Ok::<(), fm_migration::MigrationError>(())
+//! ```
 
 mod attest;
 mod attestation;

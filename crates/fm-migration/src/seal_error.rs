@@ -1,5 +1,6 @@
 //! Why sessions are not signed, or signatures are not accepted.
 
+use fm_store::ErrorKind;
 use std::path::PathBuf;
 
 use fm_history::Hash;
@@ -183,4 +184,18 @@ pub enum SealError {
         /// The root that it names.
         stated: Hash,
     },
+}
+
+impl SealError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::ForeignKey { .. } | Self::OtherKeys { .. } => ErrorKind::WrongKey,
+            Self::SignedAlready { .. }
+            | Self::NotAnAttestation { .. }
+            | Self::SameGuardian { .. }
+            | Self::TooFew { .. } => ErrorKind::Usage,
+            _ => ErrorKind::Findings,
+        }
+    }
 }

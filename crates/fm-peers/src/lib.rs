@@ -7,6 +7,27 @@
 //! Received messages of a guardian wait in a queue of their own, which is bounded in messages and bytes. They
 //! are read no faster than the named rates, and are taken from all guardians in turn. A guardian that floods,
 //! stalls or sends garbage therefore slows only itself.
+//!
+//! # Example
+//!
+//! ```
+//! use std::time::{Duration, Instant};
+//!
+//! use fm_peers::{Bucket, jittered, new_identity};
+//!
+//! // A guardian's own certificate and key.
+//! let identity = new_identity("guardian-0")?;
+//! assert!(!identity.certificate.is_empty());
+//!
+//! // A remote party may send ten messages a second, and save up the rate of two seconds.
+//! let now = Instant::now();
+//! let mut bucket = Bucket::new(10, 2.0, now);
+//! assert!(bucket.try_take(now, 20));
+//! assert!(!bucket.try_take(now, 1));
+//! assert!(bucket.try_take(now + Duration::from_secs(1), 10));
+//! assert!(jittered(Duration::from_secs(1)) <= Duration::from_secs(2));
+//! # Ok::<(), fm_peers::CertificateError>(())
+//! ```
 
 mod frame;
 mod inbox;

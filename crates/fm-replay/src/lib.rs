@@ -7,6 +7,21 @@
 //!
 //! Invariants: nothing is sent. No guardian's secret key is needed. A backup with a fork, an alert or an
 //! error is refused, because a member would raise an alert over it. A panic of the library is an error.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_codec::Dialect;
+//! use fm_replay::{ReplayError, replay};
+//! use fm_units::{Dag, Records};
+//!
+//! // Units come from a backup (see `fm-units`); a graph needs at least the records of one.
+//! let none: [Records<'_>; 0] = [];
+//! assert!(Dag::new(&none, None, Dialect::MODERN).is_none());
+//! // With a graph, the library that made the units orders them again.
+//! let ordered: fn(&Dag<'_>, Option<&fm_crypto::SessionKeys>) -> Result<fm_replay::Replay, ReplayError> = replay;
+//! # let _ = ordered;
+//! ```
 
 mod adapters;
 mod compare;

@@ -1,5 +1,6 @@
 //! The reasons that a restore is refused or cannot be finished.
 
+use fm_store::ErrorKind;
 use std::path::PathBuf;
 
 use fm_audit::AuditError;
@@ -321,4 +322,39 @@ pub enum RestoreError {
         /// Whether the user interrupted it.
         interrupted: bool,
     },
+}
+
+impl RestoreError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Audit(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Backup(error) => error.kind(),
+            Self::Migration(error) => error.kind(),
+            Self::Files(error) => error.kind(),
+            Self::Busy { .. } => ErrorKind::Locked,
+            Self::StaysSealed { is_interrupted: true, .. } | Self::AfterSwap { interrupted: true, .. } => {
+                ErrorKind::Interrupted
+            }
+            Self::MovedAway(_)
+            | Self::OtherFederation { .. }
+            | Self::OtherGuardian { .. }
+            | Self::NotWhole { .. }
+            | Self::NotProven { .. }
+            | Self::WrongKeys { .. }
+            | Self::OtherSession { .. }
+            | Self::Disagree { .. }
+            | Self::Written { .. } => ErrorKind::Findings,
+            Self::Signed(_)
+            | Self::StaysSealed { .. }
+            | Self::AfterSwap { .. }
+            | Self::NotOurs { .. }
+            | Self::Newer { .. }
+            | Self::ReadBack { .. }
+            | Self::PutBack { .. }
+            | Self::NotItself { .. } => ErrorKind::CannotLook,
+            _ => ErrorKind::Usage,
+        }
+    }
 }

@@ -4,6 +4,20 @@
 //! Invariants: nothing is moved before the source is proven whole. The old database is kept, whatever its
 //! state. Wherever a job is cut off, the journal says how to continue or undo it. No restore lowers the
 //! equivocation guard.
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use fm_restore::{DataDir, Status};
+//!
+//! let dir = DataDir::open(Path::new("../../fixtures/session-v0.5.0/peer-0"))?;
+//! let status = Status::of(&dir)?;
+//! // Nothing was restored here, so no guard keeps the guardian from making units.
+//! assert_eq!(status.guard, None);
+//! # Ok::<(), fm_restore::RestoreError>(())
+//! ```
 
 mod data_dir;
 mod error;

@@ -2,6 +2,21 @@
 //! archive and memory.
 //!
 //! Invariant: rows are in ascending order of their keys, and no key occurs twice.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_rows::{Joined, MemoryRows, RowSource, merge_join};
+//!
+//! let rows = |keys: &[u8]| -> MemoryRows { keys.iter().map(|key| (vec![*key], vec![0])).collect() };
+//! let (left, right) = (rows(&[1, 2]), rows(&[2, 3]));
+//! let mut only_left = 0;
+//! for joined in merge_join(left.scan_range(&[], None), right.scan_range(&[], None)) {
+//!     only_left += u32::from(matches!(joined?, Joined::Left(_)));
+//! }
+//! assert_eq!(only_left, 1);
+//! # Ok::<(), fm_rows::SourceError>(())
+//! ```
 
 mod ahead;
 mod memory;

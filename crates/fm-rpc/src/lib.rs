@@ -8,6 +8,20 @@
 //! Invariants: the cost of every remote party is bounded by the [named limits](Limits), in memory that is
 //! counted before it is allocated. A request that cannot be read is answered with an error; a connection that
 //! breaks the rules is closed. Nothing that a client or a server sends makes the other side panic.
+//!
+//! # Example
+//!
+//! ```
+//! use fm_rpc::{RpcError, encode_params};
+//! use serde_json::json;
+//!
+//! // The parameters of a request as guardians expect them: a list with one object.
+//! let params = encode_params(None, &json!(7));
+//! assert_eq!(params, json!([{ "auth": null, "params": 7 }]));
+//!
+//! let error = RpcError::new(404, "there is no such session");
+//! assert_eq!(error.code, 404);
+//! ```
 
 mod aside;
 mod budget;

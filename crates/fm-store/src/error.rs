@@ -1,5 +1,6 @@
 //! Errors of a database's files and bytes.
 
+use crate::ErrorKind;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -134,6 +135,32 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+}
+
+impl StoreError {
+    /// Returns the kind of failure that this error is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Locked { .. } => ErrorKind::Locked,
+            Self::OutOfSpace { .. } => ErrorKind::OutOfSpace,
+            Self::AlreadyExists { .. }
+            | Self::Linked { .. }
+            | Self::Pinned { .. }
+            | Self::ForeignPartial { .. } => ErrorKind::Usage,
+            Self::Missing { .. }
+            | Self::NotADirectory { .. }
+            | Self::NotADatabase { .. }
+            | Self::FileMissing { .. }
+            | Self::Damaged { .. }
+            | Self::PathNotText { .. }
+            | Self::NoLocks { .. }
+            | Self::NoDirectorySync { .. }
+            | Self::ForeignColumns { .. }
+            | Self::Io { .. }
+            | Self::Write { .. }
+            | Self::Unsorted { .. } => ErrorKind::CannotLook,
+        }
+    }
 }
 
 impl StoreError {

@@ -11,12 +11,34 @@
 //! - What we write is readable by RocksDB 8.10 (table format 5, Snappy) and holds nothing in a log.
 //! - A target is made beside its final name and renamed only by [`PartialDir::publish`],
 //!   [`PartialFile::publish`], [`Replacement::exchange`] and [`Swap::run`].
+//!
+//! # Example
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use fm_store::ReadStore;
+//!
+//! // Opened read-only: no file of the directory is changed.
+//! let store = ReadStore::open(Path::new("../../fixtures/session-v0.5.0/peer-0/database"))?;
+//! assert!(store.omissions().is_empty());
+//! // Prefix 0x04: signed session outcomes.
+//! let mut sessions = 0;
+//! for row in store.scan_prefix(&[0x04]) {
+//!     let (key, _value) = row?;
+//!     assert_eq!(key.len(), 9);
+//!     sessions += 1;
+//! }
+//! assert!(sessions > 0);
+//! # Ok::<(), fm_store::StoreError>(())
+//! ```
 
 mod around;
 mod copy;
 mod directory_sync;
 mod error;
 mod inherit;
+mod kind;
 mod live;
 mod lock;
 mod log;
@@ -40,6 +62,7 @@ pub use copy::{free_bytes, is_file_of_rocksdb};
 pub use directory_sync::{sync_directory, sync_name, unsynced_directory};
 pub use error::StoreError;
 pub use inherit::{Inheritance, keep_private, make_directory, owner_unlike_root};
+pub use kind::ErrorKind;
 pub use live::{Durability, LiveStore, add_empty_log};
 pub use lock::{DatabaseLock, lock_whole};
 pub use movable::{check_movable, check_writable};

@@ -5,6 +5,23 @@
 //!
 //! Invariants: no I/O, no clock, no threads; no input makes a function panic. Memory is a small multiple of
 //! the bytes of the backup, which are bounded. The differences between versions are data ([`UnitForm`]).
+//!
+//! # Example
+//!
+//! ```
+//! use fm_codec::Dialect;
+//! use fm_units::{Joined, UnitTable};
+//!
+//! // The units of a v0.2 database are pieces of one stream, under numbered keys.
+//! let table = UnitTable { prefix: 0x05, session_in_key: false, dialect: Dialect::MODERN };
+//! let mut joined = Joined::new(table);
+//! joined.push(&[0x05, 0], &[2, 7, 7])?;
+//! joined.push(&[0x05, 1], &[1, 8])?;
+//! let backups = joined.finish();
+//! assert_eq!(backups[0].stream, [7, 7, 8]);
+//! assert!(backups[0].gaps().is_empty());
+//! # Ok::<(), fm_units::UnitBackupError>(())
+//! ```
 
 mod alert;
 mod backup;

@@ -6,10 +6,11 @@
 mod common;
 mod completions;
 mod exit;
-mod exit_restore;
 mod explain;
 mod findings;
 mod guide;
+mod hints;
+mod hints_restore;
 mod input;
 mod interrupt;
 mod keys;

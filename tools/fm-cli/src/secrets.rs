@@ -92,14 +92,10 @@ fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianK
 
 /// Returns the failure for a guardian's files that are of no use.
 pub fn of_files(error: &FilesError) -> Failure {
-    let exit = match error {
-        FilesError::NoPassword { .. } => Exit::Usage,
-        _ if error.is_of_secrets() => Exit::WrongKey,
-        FilesError::Read { path, source } => return Failure::file("read", path, source),
-        FilesError::NoPrivate { .. } | FilesError::Sealed { .. } => Exit::CannotLook,
-        _ => Exit::Usage,
-    };
-    Failure::from_error(exit, error)
+    match error {
+        FilesError::Read { path, source } => Failure::file("read", path, source),
+        error => Failure::from_error(error.kind().into(), error),
+    }
 }
 
 /// Where a guardian's password comes from.

@@ -9,30 +9,25 @@ pub(crate) fn of_node(error: NodeError) -> Failure {
     match error {
         NodeError::Store(error) => error.into(),
         NodeError::Config(error) => of_config(&error),
-        NodeError::MovedAway(_) => Failure::from_error(Exit::Findings, &error).hint(MOVED_AWAY),
-        NodeError::NoDatabase { .. } => Failure::from_error(Exit::CannotLook, &error)
+        NodeError::MovedAway(_) => Failure::from_error(error.kind().into(), &error).hint(MOVED_AWAY),
+        NodeError::NoDatabase { .. } => Failure::from_error(error.kind().into(), &error)
             .hint("check --data-dir; a guardian that never ran before starts with --new"),
-        NodeError::NotWhole { .. } => Failure::from_error(Exit::CannotLook, &error).hint(
+        NodeError::NotWhole { .. } => Failure::from_error(error.kind().into(), &error).hint(
             "a guardian that starts on it signs other units than it signed before; put the lost files back, or restore a \
              checkpoint: fm-checkpoint restore",
         ),
-        NodeError::GuardUnknown { .. } => Failure::from_error(Exit::Usage, &error).hint(
+        NodeError::GuardUnknown { .. } => Failure::from_error(error.kind().into(), &error).hint(
             "ask every other guardian for its session count, take the highest, add 1, and give it with --guard-until; \
              --guard-until none if you know that this database ran last",
         ),
         NodeError::GuardTooLow { .. } => {
-            Failure::from_error(Exit::Usage, &error).hint("nothing was changed; give a higher one")
+            Failure::from_error(error.kind().into(), &error).hint("nothing was changed; give a higher one")
         }
-        NodeError::Units(_) | NodeError::Signed(_) | NodeError::Layout { .. } | NodeError::OtherEra { .. } => {
-            Failure::from_error(Exit::CannotLook, &error)
-        }
-        NodeError::ConsensusFailure { .. } => Failure::from_error(Exit::Findings, &error)
+        NodeError::ConsensusFailure { .. } => Failure::from_error(error.kind().into(), &error)
             .hint("the file names the commands for recovery; run them before you start this node again"),
-        NodeError::Peers(_) | NodeError::Io { .. } => Failure::from_error(Exit::CannotLook, &error),
-        NodeError::OtherModule { .. } => Failure::from_error(Exit::Usage, &error)
+        NodeError::OtherModule { .. } => Failure::from_error(error.kind().into(), &error)
             .hint("--beside-servers names servers that take part now; with such a module they are older than v0.10"),
-        NodeError::Aleph(_) | NodeError::Rounds { .. } => Failure::from_error(Exit::Usage, &error),
-        NodeError::Guard { .. } | NodeError::Engine(_) => Failure::from_error(Exit::CannotLook, &error),
+        error => Failure::from_error(error.kind().into(), &error),
     }
 }
 
