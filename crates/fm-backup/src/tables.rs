@@ -5,13 +5,12 @@
 //! named, but prove nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter::Peekable;
 
 use fm_audit::{AuditError, Control, Identity};
 use fm_eras::Layout;
 use fm_eras::modules::{ModuleTable, Modules, Sharing, server_sharing};
 use fm_history::Hash;
-use fm_rows::{Row, Rows};
+use fm_rows::{Row, join_all};
 
 use crate::{BackupError, State};
 
@@ -118,18 +117,6 @@ struct Side<'a> {
     number: usize,
     state: &'a State,
     modules: &'a Modules,
-    rows: Peekable<Rows<'a>>,
-}
-
-impl Side<'_> {
-    /// Returns the row with this key, if the side is positioned at it.
-    fn take(&mut self, key: &[u8]) -> Result<Option<Row>, AuditError> {
-        if self.rows.peek().is_some_and(|row| row.as_ref().map_or(true, |(found, _)| found == key)) {
-            let row = self.rows.next().transpose();
-            return row.map_err(|source| AuditError::rows(self.state.path(), source));
-        }
-        Ok(None)
-    }
 }
 
 #[derive(Default)]
@@ -171,16 +158,22 @@ pub(crate) fn compare_tables(
     let layouts: Vec<Layout> = numbers.iter().map(|number| states[*number].layout()).collect();
     // Another era has other tables, but module state is carried over from one to the other.
     let from: &[u8] = if layouts.windows(2).all(|pair| pair[0] == pair[1]) { &[] } else { &[MODULE_SPACE] };
-    let side = |number: &usize| {
-        let state = states[*number];
-        let rows = state.rows().scan_range(from, None).peekable();
-        Side { number: *number, state, modules: &modules[*number], rows }
-    };
+    let side = |number: &usize| Side { number: *number, state: states[*number], modules: &modules[*number] };
     let mut walk = Tables { sides: numbers.iter().map(side).collect(), ..Tables::default() };
     control.progress.begin("state", "records", None);
-    while walk.step(control)? {}
+    for joined in join_all(numbers.iter().map(|number| rows_from(states[*number], from)).collect()) {
+        control.check()?;
+        control.progress.advance(1);
+        let joined = joined?;
+        walk.on_row(&joined.key, &joined.values);
+    }
     control.progress.end();
     Ok(walk.finish(numbers))
+}
+
+fn rows_from<'a>(state: &'a State, from: &[u8]) -> impl Iterator<Item = Result<Row, AuditError>> + 'a {
+    let rows = state.rows().scan_range(from, None);
+    rows.map(|row| row.map_err(|source| AuditError::rows(state.path(), source)))
 }
 
 #[derive(Default)]
@@ -191,35 +184,15 @@ struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// Compares one key; returns whether there was one.
-    fn step(&mut self, control: Control<'_>) -> Result<bool, AuditError> {
-        control.check()?;
-        control.progress.advance(1);
-        let heads = self.sides.iter_mut().filter_map(|side| side.rows.peek());
-        let least = heads.filter_map(|row| row.as_ref().ok().map(|(key, _)| key)).min().cloned();
-        // Only ends and errors are left: taking any key reveals the errors.
-        let key = least.unwrap_or_default();
-        let mut taken = Vec::with_capacity(self.sides.len());
-        for side in &mut self.sides {
-            taken.push(side.take(&key)?);
-        }
-        if taken.iter().all(Option::is_none) {
-            return Ok(false);
-        }
-        self.on_row(&key, &taken);
-        Ok(true)
-    }
-
-    fn on_row(&mut self, key: &[u8], taken: &[Option<Row>]) {
-        let values: BTreeSet<Option<&Vec<u8>>> =
-            taken.iter().map(|row| row.as_ref().map(|(_, value)| value)).collect();
+    fn on_row(&mut self, key: &[u8], taken: &[Option<Vec<u8>>]) {
+        let values: BTreeSet<Option<&Vec<u8>>> = taken.iter().map(Option::as_ref).collect();
         let differs = values.len() > 1;
         let Some(first) = self.sides.first() else { return };
         let module = first.modules.key_of(key).map(|key| key.module);
         if let Some(module) = module {
             let running = self.modules.entry(module).or_default();
-            for (side, row) in self.sides.iter().zip(taken) {
-                if let Some((key, value)) = row {
+            for (side, value) in self.sides.iter().zip(taken) {
+                if let Some(value) = value {
                     running.identities.entry(side.number).or_default().push(key, value);
                 }
             }

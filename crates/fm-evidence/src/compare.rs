@@ -3,11 +3,13 @@
 //! Records that are equal byte for byte are hashed once, for the root; others are compared by what their
 //! signatures cover. Invariant: memory does not grow with the histories.
 
-use fm_audit::{AuditError, ChunkSize, Control, Feed, MalformedKeys, Origin, run_pipeline};
-use fm_audit::{NumberedRecords, Stop, convert_record};
+use fm_audit::{
+    AuditError, ChunkSize, Control, Feed, MalformedKeys, Origin, Stop, convert_record, run_pipeline,
+};
 use fm_eras::hbbft::decode_epoch;
 use fm_eras::{Layout, block};
 use fm_history::{DiffClass, Hash, HistoryRoot, SessionHeader, SessionLeaf, SessionParts};
+use fm_rows::{JoinedAll, join_all};
 use rayon::prelude::*;
 
 /// Number of pairs that a core processes at a time.
@@ -153,31 +155,17 @@ fn read_pairs<'a>(
     control: Control<'a>,
     feed: &mut Feed<'_, Pair, Stop<Pair>>,
 ) -> Result<(), Stop<Pair>> {
-    let (mut left_stray, mut right_stray) = (MalformedKeys::default(), MalformedKeys::default());
-    let mut left: NumberedRecords<'_> = left.records(control, &mut left_stray);
-    let mut right: NumberedRecords<'_> = right.records(control, &mut right_stray);
-    let (mut left_next, mut right_next) = (left.next().transpose()?, right.next().transpose()?);
-    loop {
-        let numbers = [&left_next, &right_next].map(|next| next.as_ref().map(|(index, _)| *index));
-        let Some(index) = numbers.iter().flatten().min().copied() else { return Ok(()) };
-        let is_end = numbers.contains(&None);
-        let take = |next: &mut Option<(u64, Vec<u8>)>, rows: &mut NumberedRecords<'_>| {
-            if next.as_ref().is_none_or(|(number, _)| *number != index) {
-                return Ok(None);
-            }
-            let record = next.take().map(|(_, record)| record);
-            *next = rows.next().transpose()?;
-            Ok::<_, AuditError>(record)
-        };
-        let pair = Pair {
-            index,
-            left: take(&mut left_next, &mut left)?,
-            right: take(&mut right_next, &mut right)?,
-            is_end,
-        };
+    let [mut left_malformed, mut right_malformed] = [(); 2].map(|()| MalformedKeys::default());
+    let sides =
+        vec![left.records(control, &mut left_malformed), right.records(control, &mut right_malformed)];
+    for joined in join_all(sides) {
+        let JoinedAll { key: index, values, has_ended: is_end } = joined?;
+        let mut values = values.into_iter();
+        let pair = Pair { index, left: values.next().flatten(), right: values.next().flatten(), is_end };
         let bytes = [&pair.left, &pair.right].into_iter().flatten().map(Vec::len).sum();
         feed.push(pair, bytes)?;
     }
+    Ok(())
 }
 
 fn compare_pair(pair: Pair, left: &Layout, right: &Layout, form: CompareForm) -> Compared {

@@ -19,11 +19,13 @@
 //! ```
 
 mod ahead;
+mod join_all;
 mod memory;
 mod merge;
 mod source;
 
 pub use ahead::each_row;
+pub use join_all::{JoinedAll, join_all};
 pub use memory::MemoryRows;
 pub use merge::{Joined, merge_join};
 pub use source::{OnRow, RowSource, Rows, SourceError, visit_rows};
