@@ -3,71 +3,22 @@
 //! Invariant: a caller of this module never needs to distinguish eras.
 
 use fm_codec::Reader;
-use fm_crypto::{EpochKeys, SessionKeys};
 use fm_eras::block::{BlockLayout, ValueForm};
 use fm_eras::hbbft::{self, EpochLayout, Table, module_of_key};
 use fm_eras::{Layout, session};
-use fm_history::{Code, ConvertedSession, Finding, Hash};
+use fm_history::{Code, ConvertedSession, Hash};
 use fm_rows::Row;
 
 use crate::control::Control;
 use crate::epochs::{self, AuditedEpoch, EpochOptions, each_epoch};
 use crate::error::AuditError;
+use crate::frame::Sinks;
 use crate::observer::Observer;
 use crate::outcome::{HistoryAudit, ProvenPrefix};
+use crate::request::Request;
 use crate::scope::Scope;
 use crate::sessions::{self, AuditedBlock, BlockOptions, each_block};
 use crate::source::Origin;
-
-/// The keys that a history is signed with.
-#[derive(Clone, Copy)]
-pub enum HistoryKeys<'a> {
-    /// Threshold keys of epochs.
-    Epoch(&'a EpochKeys),
-    /// Keys of the guardians that sign blocks and sessions.
-    Session(&'a SessionKeys),
-}
-
-/// The scope and the inputs of an audit.
-#[derive(Clone, Copy, Default)]
-pub struct Request<'a> {
-    /// The keys to check signatures with. Keys of another era check nothing.
-    pub keys: Option<HistoryKeys<'a>>,
-    /// Combine the shares in epochs again, and compare them with the signatures.
-    pub shares: bool,
-    /// The last epoch or session that the history root covers. The default is the last one that is proven.
-    pub until: Option<u64>,
-    /// Check the records outside the history and the transaction index, if the whole history is audited.
-    pub side_records: bool,
-    /// What is missing from the database that the rows come from. These findings are reported first, and are
-    /// counted.
-    pub lacks: &'a [Finding],
-    /// The part of the history that is audited, and which of its signatures are checked.
-    pub scope: Scope<'a>,
-}
-
-impl<'a> Request<'a> {
-    /// Returns a request for everything that can be checked: all signatures, all shares, all records.
-    pub fn everything(keys: Option<HistoryKeys<'a>>) -> Self {
-        Self { keys, shares: true, side_records: true, ..Self::default() }
-    }
-
-    /// Returns the keys if they are keys of epochs.
-    pub fn epoch_keys(&self) -> Option<&'a EpochKeys> {
-        match self.keys {
-            Some(HistoryKeys::Epoch(keys)) => Some(keys),
-            _ => None,
-        }
-    }
-
-    /// Returns the keys if they are keys of blocks or sessions.
-    pub fn session_keys(&self) -> Option<&'a SessionKeys> {
-        match self.keys {
-            Some(HistoryKeys::Session(keys)) => Some(keys),
-            _ => None,
-        }
-    }
-}
 
 /// An epoch or session of the old history.
 pub struct OldSession<'a> {
@@ -92,7 +43,7 @@ pub enum Audited<'a> {
 }
 
 impl<'a> OldSession<'a> {
-    pub(crate) fn of_epoch(audited: &'a AuditedEpoch) -> Self {
+    fn of_epoch(audited: &'a AuditedEpoch) -> Self {
         let decoded = audited.decoded.as_ref().ok();
         Self {
             index: audited.key,
@@ -102,7 +53,7 @@ impl<'a> OldSession<'a> {
         }
     }
 
-    pub(crate) fn of_block(audited: &'a AuditedBlock) -> Self {
+    fn of_block(audited: &'a AuditedBlock) -> Self {
         let decoded = audited.decoded.as_ref().ok();
         Self {
             index: audited.key,
@@ -123,9 +74,17 @@ pub fn audit_history(
     control: Control<'_>,
     observer: Observer<'_>,
 ) -> Result<HistoryAudit, AuditError> {
+    let Observer { on_finding, mut on_session, on_row } = observer;
+    let mut pass_on = |session: OldSession<'_>| on_session.as_mut().map_or(Ok(()), |on| on(session));
     match origin.layout {
-        Layout::Hbbft(layout) => epochs::audit(origin, layout, request, control, observer),
-        Layout::Blocks(layout) => sessions::audit(origin, layout, request, control, observer),
+        Layout::Hbbft(layout) => {
+            let on_record = &mut |audited: &AuditedEpoch| pass_on(OldSession::of_epoch(audited));
+            epochs::audit(origin, layout, request, control, Sinks { on_finding, on_record, on_row })
+        }
+        Layout::Blocks(layout) => {
+            let on_record = &mut |audited: &AuditedBlock| pass_on(OldSession::of_block(audited));
+            sessions::audit(origin, layout, request, control, Sinks { on_finding, on_record, on_row })
+        }
     }
 }
 

@@ -41,28 +41,27 @@ mod observer;
 mod outcome;
 mod pipeline;
 mod report;
+mod request;
 mod scope;
 mod sessions;
 mod source;
 mod stored;
 mod trust_file;
 
-pub use audit::{
-    Audited, HistoryKeys, OldSession, Request, audit_history, carried_from, carried_row, is_copied,
-    old_sessions,
-};
+pub use audit::{Audited, OldSession, audit_history, carried_from, carried_row, is_copied, old_sessions};
 pub use control::{Control, Progress, Silent};
 pub use converted::Original;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch};
 pub use error::AuditError;
-pub use frame::{Mark, Sample, TrustedPrefix};
+pub use frame::{Mark, OnEveryRow, Sample, TrustedPrefix};
 pub use migrated::{
     ManifestFacts, MigratedAudit, MigratedRequest, SealAudit, audit_migrated, manifest, manifest_differences,
     provenance_metadata,
 };
-pub use observer::{Observer, OnEveryRow, OnSession};
+pub use observer::{Observer, OnSession};
 pub use outcome::{HistoryAudit, ProvenPrefix};
 pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
+pub use request::{HistoryKeys, Request};
 pub use scope::{Attention, Extent, Scope, extent};
 pub use sessions::{
     AuditedBlock, BlockOptions, CheckedSignatures, DecodedBlock, check_signatures, each_block,

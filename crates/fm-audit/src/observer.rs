@@ -7,9 +7,7 @@ use fm_history::Finding;
 
 use crate::audit::OldSession;
 use crate::error::AuditError;
-
-/// Called with the key and value of a row, in key order, one call at a time, on a worker thread.
-pub type OnEveryRow<'o> = &'o (dyn Fn(&[u8], &[u8]) + Sync);
+use crate::frame::OnEveryRow;
 
 /// Called with an epoch or session. An error stops the audit.
 pub type OnSession<'o> = &'o mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>;
@@ -29,10 +27,5 @@ impl<'o> Observer<'o> {
     /// Returns an observer of findings only.
     pub fn of_findings(on_finding: &'o mut dyn FnMut(Finding)) -> Self {
         Self { on_finding, on_session: None, on_row: None }
-    }
-
-    /// Passes a session to the caller.
-    pub(crate) fn session(&mut self, session: OldSession<'_>) -> Result<(), AuditError> {
-        self.on_session.as_mut().map_or(Ok(()), |on_session| on_session(session))
     }
 }

@@ -14,8 +14,8 @@ use fm_store::{PartialFile, StoreError, open_regular};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::audit::HistoryKeys;
 use crate::frame::{Mark, SALT_BYTES, TrustedPrefix};
+use crate::request::HistoryKeys;
 
 /// The format that every trust file states.
 const FORMAT: &str = "fm-trust";

@@ -17,12 +17,11 @@ use fm_rows::{OnRow, each_row};
 
 use super::keys::try_keys;
 use super::pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch, epoch_leaf};
-use crate::audit::{OldSession, Request};
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, TransactionIndex, Unknown, index_left_out};
-use crate::observer::Observer;
+use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out};
 use crate::outcome::{HistoryAudit, ProvenPrefix};
+use crate::request::Request;
 use crate::source::Origin;
 
 /// Audits a history of epochs.
@@ -34,7 +33,7 @@ pub(crate) fn audit(
     layout: EpochLayout,
     request: Request<'_>,
     control: Control<'_>,
-    observer: Observer<'_>,
+    sinks: Sinks<'_, AuditedEpoch>,
 ) -> Result<HistoryAudit, AuditError> {
     let is_whole = request.scope.is_whole();
     let is_all = is_whole && request.side_records;
@@ -44,7 +43,7 @@ pub(crate) fn audit(
         keys: request.epoch_keys(),
         request,
         control,
-        observer: Observer { on_row: observer.on_row.filter(|_| is_all), ..observer },
+        sinks: Sinks { on_row: sinks.on_row.filter(|_| is_all), ..sinks },
         index: TransactionIndex::new()?,
         unknown: Unknown::default(),
         bad_signature: None,
@@ -76,7 +75,7 @@ struct Auditor<'a, 'o> {
     keys: Option<&'a EpochKeys>,
     request: Request<'a>,
     control: Control<'a>,
-    observer: Observer<'o>,
+    sinks: Sinks<'o, AuditedEpoch>,
     index: TransactionIndex,
     unknown: Unknown,
     /// The fault in the signature of the previous epoch.
@@ -88,7 +87,7 @@ impl Auditor<'_, '_> {
     fn report(&mut self, finding: Finding) {
         finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         self.unknown.take(&finding);
-        (self.observer.on_finding)(finding);
+        (self.sinks.on_finding)(finding);
     }
 
     fn pointer(&self) -> Result<Option<Vec<u8>>, AuditError> {
@@ -116,7 +115,7 @@ impl Auditor<'_, '_> {
             shares: self.request.shares,
             convert: self.layout.is_framed(),
             scope: self.request.scope,
-            on_row: self.observer.on_row,
+            on_row: self.sinks.on_row,
         };
         let mut chain = ChainVerifier::starting_at(options.scope.from);
         let mut ledger = options.scope.trust.map(|trust| Ledger::new(trust, Place::epoch));
@@ -136,7 +135,7 @@ impl Auditor<'_, '_> {
             }
             let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
             changed.into_iter().for_each(|finding| self.report(finding));
-            self.observer.session(OldSession::of_epoch(&audited))
+            (self.sinks.on_record)(&audited)
         })?;
         self.control.progress.end();
         malformed.findings(HISTORY_TABLE, "epoch").into_iter().for_each(|finding| self.report(finding));
@@ -213,7 +212,7 @@ impl Auditor<'_, '_> {
     /// Decodes the records outside the history in a range of keys, and passes the rows of the index to their
     /// comparison.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
-        let (origin, control, on_row) = (self.origin, self.control, self.observer.on_row);
+        let (origin, control, on_row) = (self.origin, self.control, self.sinks.on_row);
         control.progress.begin("other records", "records", None);
         let read = |on: OnRow<'_>| origin.rows.visit(from, to, on);
         each_row(

@@ -3,11 +3,14 @@
 
 mod index;
 mod sample;
+mod sinks;
 mod trust;
 mod unknown;
 
 pub(crate) use index::{TransactionIndex, index_left_out};
 pub use sample::Sample;
+pub use sinks::OnEveryRow;
+pub(crate) use sinks::Sinks;
 pub(crate) use trust::{Ledger, SALT_BYTES};
 pub use trust::{Mark, TrustedPrefix};
 pub(crate) use unknown::Unknown;

@@ -12,13 +12,14 @@ use super::carried::check_carried;
 use super::directory::check_directory;
 use super::manifest::{check_federation, check_manifest, check_session_keys};
 use super::seal::{SealAudit, SealCheck};
-use crate::audit::{HistoryKeys, OldSession, Request, audit_history, is_copied, unproven};
+use crate::audit::{OldSession, audit_history, is_copied, unproven};
 use crate::control::Control;
 use crate::error::AuditError;
 use crate::frame::Unknown;
 use crate::observer::Observer;
 use crate::outcome::HistoryAudit;
 use crate::report::Report;
+use crate::request::{HistoryKeys, Request};
 use crate::scope::Scope;
 use crate::source::{MigratedDir, Origin, check_archive};
 

@@ -12,12 +12,11 @@ use super::pipeline::{AuditedBlock, BlockOptions, DecodedBlock, each_block};
 use super::root::RunningRoot;
 use super::scheme::choose_scheme;
 use super::units::UnitSessions;
-use crate::audit::{OldSession, Request};
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, TransactionIndex, Unknown, index_left_out};
-use crate::observer::Observer;
+use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out};
 use crate::outcome::HistoryAudit;
+use crate::request::Request;
 use crate::source::Origin;
 
 /// Audits a history of blocks or sessions.
@@ -29,7 +28,7 @@ pub(crate) fn audit(
     layout: &'static BlockLayout,
     request: Request<'_>,
     control: Control<'_>,
-    observer: Observer<'_>,
+    sinks: Sinks<'_, AuditedBlock>,
 ) -> Result<HistoryAudit, AuditError> {
     let is_whole = request.scope.is_whole();
     let is_all = is_whole && request.side_records;
@@ -40,7 +39,7 @@ pub(crate) fn audit(
         layout,
         request,
         control,
-        observer: Observer { on_row: observer.on_row.filter(|_| is_all), ..observer },
+        sinks: Sinks { on_row: sinks.on_row.filter(|_| is_all), ..sinks },
         index: TransactionIndex::new()?,
         unknown: Unknown::default(),
         open: OpenSession::default(),
@@ -80,7 +79,7 @@ struct Auditor<'a, 'o> {
     layout: &'static BlockLayout,
     request: Request<'a>,
     control: Control<'a>,
-    observer: Observer<'o>,
+    sinks: Sinks<'o, AuditedBlock>,
     index: TransactionIndex,
     unknown: Unknown,
     open: OpenSession,
@@ -91,7 +90,7 @@ impl Auditor<'_, '_> {
     fn report(&mut self, finding: Finding) {
         finding.severity.count(&mut self.result.errors, &mut self.result.warnings);
         self.unknown.take(&finding);
-        (self.observer.on_finding)(finding);
+        (self.sinks.on_finding)(finding);
     }
 
     fn add(&mut self, code: Code, place: Place, message: impl Into<String>) {
@@ -99,7 +98,7 @@ impl Auditor<'_, '_> {
     }
 
     fn follow(&mut self, keys: Option<&SessionKeys>, tagged: bool) -> Result<(), AuditError> {
-        let (layout, scope, on_row) = (self.layout, self.request.scope, self.observer.on_row);
+        let (layout, scope, on_row) = (self.layout, self.request.scope, self.sinks.on_row);
         self.control.progress.begin("sessions", "sessions", None);
         let options = BlockOptions { layout, keys, convert: true, tagged, scope, on_row };
         let mut ledger = scope.trust.map(|trust| Ledger::new(trust, Place::session));
@@ -108,7 +107,7 @@ impl Auditor<'_, '_> {
             self.on_block(&audited, &mut running);
             let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
             changed.into_iter().for_each(|finding| self.report(finding));
-            self.observer.session(OldSession::of_block(&audited))
+            (self.sinks.on_record)(&audited)
         })?;
         self.control.progress.end();
         if let Some((cut, trusted, prefix)) = ledger.map(Ledger::finish) {
@@ -180,7 +179,7 @@ impl Auditor<'_, '_> {
     /// Decodes the records outside the history in a range of keys, and passes the rows of the index and of
     /// the open session to their checks.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
-        let (origin, control, on_row) = (self.origin, self.control, self.observer.on_row);
+        let (origin, control, on_row) = (self.origin, self.control, self.sinks.on_row);
         control.progress.begin("other records", "records", None);
         let read = |on: OnRow<'_>| origin.rows.visit(from, to, on);
         each_row(

@@ -181,9 +181,12 @@ fn the_map_says_what_every_crate_uses() {
 const ROOMS_OF_THE_AUDIT: [(&str, &[&str]); 5] = [
     ("source", &[]),
     ("frame", &["source"]),
-    ("epochs", &["frame", "outcome", "pipeline", "scope", "source"]),
-    ("sessions", &["frame", "outcome", "pipeline", "scope", "source"]),
-    ("migrated", &["audit", "frame", "outcome", "report", "scope", "sessions", "source"]),
+    ("epochs", &["frame", "outcome", "pipeline", "request", "scope", "source"]),
+    ("sessions", &["frame", "outcome", "pipeline", "request", "scope", "source"]),
+    (
+        "migrated",
+        &["audit", "frame", "observer", "outcome", "report", "request", "scope", "sessions", "source"],
+    ),
 ];
 
 /// The two auditors share a frame, and neither knows the other.
