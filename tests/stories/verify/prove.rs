@@ -51,7 +51,7 @@ fn every_item_of_a_session_of_every_era() {
         let mut all =
             (0..sessions).rev().map(|index| show(guardian, &["--session", &index.to_string(), "--json"]));
         let session = all.find(|shown| shown["items"].as_u64() > Some(0)).expect("a session with items");
-        assert_eq!(session["signatures"]["is_enough"], true);
+        assert_eq!(session["signatures"]["threshold_met"], true);
         let index = session["session"].to_string();
         for item in session["list"].as_array().expect("a list").iter().take(12) {
             let place = ["--session", &index, "--item", &item["item"].to_string()];
@@ -140,7 +140,7 @@ fn epochs_and_what_covers_them() {
     let real =
         Guardian { name: "real".to_owned(), path: peer.clone(), keys: ["--config".into(), peer.into()] };
     let epoch = show(&real, &["--epoch", "5", "--json"]);
-    assert_eq!(epoch["signatures"]["is_enough"], true);
+    assert_eq!(epoch["signatures"]["threshold_met"], true);
     for item in epoch["list"].as_array().expect("a list") {
         let proof = proven(&real, home.path(), &["--epoch", "5", "--item", &item["item"].to_string()]);
         assert_eq!((&proof["item"], &proof["epoch"]), (item, &json!(5)));

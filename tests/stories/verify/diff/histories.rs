@@ -52,8 +52,8 @@ fn damaged_copies_of_epochs() {
     assert_eq!((&verdict["verdict"], &verdict["class"]), (&json!("equal"), &json!("other-signatures")));
     assert_eq!((&verdict["session"], &verdict["other_signatures"]), (&json!(160), &json!(1)));
     let sides = difference(&swapped);
-    assert_eq!(sides["left"]["signatures"]["is_enough"], true);
-    assert_eq!(sides["right"]["signatures"]["is_enough"], false);
+    assert_eq!(sides["left"]["signatures"]["threshold_met"], true);
+    assert_eq!(sides["right"]["signatures"]["threshold_met"], false);
     let byte = difference(&assert_parted(byte, "different-content", 160, Some(0)));
     assert_ne!(byte["left"]["item"]["sha256"], byte["right"]["item"]["sha256"]);
     assert_eq!(byte["left"]["item"]["kind"], "transaction");
@@ -68,13 +68,13 @@ fn damaged_copies_of_blocks() {
     let guardian = &guardians("broadcast-v0.1.5", home.path())[0];
     let copy = |name: &str| diff(guardian, &guardian.path, &fixture("broadcast-v0.1.5").join(name));
     let byte = difference(&assert_parted(copy("bad-a-item-byte"), "different-content", 3, Some(5)));
-    assert_eq!(byte["left"]["signatures"]["is_enough"], true);
+    assert_eq!(byte["left"]["signatures"]["threshold_met"], true);
     assert_eq!(byte["right"]["signatures"]["valid"], json!([]));
     assert_parted(copy("bad-c-missing-block"), "missing", 3, None);
     for name in ["bad-b-swapped-signature", "bad-d-two-signatures"] {
         let run = copy(name).exits(0);
         assert_eq!(run.verdict()["class"], "other-signatures", "{name}");
-        assert_eq!(difference(&run)["right"]["signatures"]["is_enough"], false, "{name}");
+        assert_eq!(difference(&run)["right"]["signatures"]["threshold_met"], false, "{name}");
     }
 }
 

@@ -80,7 +80,7 @@ impl State<'_> {
             assert_eq!(shown["items"], outcome["items"], "{name}");
             assert_eq!(shown["signatures"]["valid"], outcome["signers"], "{name}");
             assert_eq!(shown["signatures"]["stored"], outcome["signers"], "{name}");
-            assert_eq!(shown["signatures"]["is_enough"], outcome["verifies"], "{name}");
+            assert_eq!(shown["signatures"]["threshold_met"], outcome["verifies"], "{name}");
             let list = shown["list"].as_array().expect("a list");
             let transactions = list.iter().filter(|item| item["kind"] == "transaction").count();
             assert_eq!(json!(transactions), outcome["transactions"], "{name}");
