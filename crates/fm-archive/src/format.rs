@@ -55,3 +55,9 @@ pub(crate) fn wide(length: usize) -> u64 {
 pub(crate) fn most_compressed(uncompressed: u64) -> u64 {
     uncompressed.saturating_add(uncompressed >> 8).saturating_add(128)
 }
+
+/// Returns whether a file begins like an archive; of a shorter start, whether it may be that of one.
+pub fn begins_like_one(start: &[u8]) -> bool {
+    // After the magic number and the length of the frame.
+    start.get(8..16).map_or(start.starts_with(&HEADER_FRAME_MAGIC), |mark| mark == HEADER_MARK)
+}

@@ -53,7 +53,7 @@ pub use ahead::IntoRecords;
 pub use error::{ArchiveError, Damage, Fault, Region};
 pub use format::{
     DEFAULT_FRAME_TARGET, FORMAT_VERSION, MAX_FRAME_LEN, MAX_FRAME_TARGET, MAX_HEADER_LEN, MAX_INDEX_LEN,
-    MAX_KEY_LEN, MAX_VALUE_LEN,
+    MAX_KEY_LEN, MAX_VALUE_LEN, begins_like_one,
 };
 pub use header::Metadata;
 pub use index::{FrameInfo, Summary};

@@ -6,7 +6,7 @@ use fm_codec::Reader;
 use fm_eras::block::{BlockLayout, ValueForm};
 use fm_eras::hbbft::{self, EpochLayout, Table, module_of_key};
 use fm_eras::{Layout, session};
-use fm_history::{Code, ConvertedSession, Hash};
+use fm_history::Code;
 use fm_rows::Row;
 
 use crate::control::Control;
@@ -14,55 +14,12 @@ use crate::epochs::{self, AuditedEpoch, EpochOptions, each_epoch};
 use crate::error::AuditError;
 use crate::frame::Sinks;
 use crate::observer::Observer;
+use crate::old_session::OldSession;
 use crate::outcome::{HistoryAudit, ProvenPrefix};
 use crate::request::Request;
 use crate::scope::Scope;
 use crate::sessions::{self, AuditedBlock, BlockOptions, each_block};
 use crate::source::Origin;
-
-/// An epoch or session of the old history.
-pub struct OldSession<'a> {
-    /// Its number.
-    pub index: u64,
-    /// The hash of its content, as in [`ProvenPrefix::last_hash`].
-    pub hash: Hash,
-    /// The session that the rule makes of it; `None` if the record does not decode or its layout hides the
-    /// content.
-    pub converted: Option<&'a ConvertedSession>,
-    /// The record and the results of its audit.
-    pub audited: Audited<'a>,
-}
-
-/// An epoch, or a block or session, as the pipeline returns it.
-#[derive(Clone, Copy)]
-pub enum Audited<'a> {
-    /// An epoch.
-    Epoch(&'a AuditedEpoch),
-    /// A block or session.
-    Block(&'a AuditedBlock),
-}
-
-impl<'a> OldSession<'a> {
-    fn of_epoch(audited: &'a AuditedEpoch) -> Self {
-        let decoded = audited.decoded.as_ref().ok();
-        Self {
-            index: audited.key,
-            hash: decoded.map_or_else(Hash::default, |decoded| decoded.facts.computed_hash),
-            converted: decoded.and_then(|decoded| decoded.converted.as_ref()),
-            audited: Audited::Epoch(audited),
-        }
-    }
-
-    fn of_block(audited: &'a AuditedBlock) -> Self {
-        let decoded = audited.decoded.as_ref().ok();
-        Self {
-            index: audited.key,
-            hash: decoded.map_or_else(Hash::default, |decoded| decoded.leaf.header.root),
-            converted: decoded.and_then(|decoded| decoded.converted.as_ref()),
-            audited: Audited::Block(audited),
-        }
-    }
-}
 
 /// Audits a history of any era.
 ///

@@ -38,6 +38,7 @@ mod error;
 mod frame;
 mod migrated;
 mod observer;
+mod old_session;
 mod outcome;
 mod pipeline;
 mod report;
@@ -48,7 +49,7 @@ mod source;
 mod stored;
 mod trust_file;
 
-pub use audit::{Audited, OldSession, audit_history, carried_from, carried_row, is_copied, old_sessions};
+pub use audit::{audit_history, carried_from, carried_row, is_copied, old_sessions};
 pub use control::{Control, Progress, Silent};
 pub use converted::Original;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch};
@@ -59,6 +60,7 @@ pub use migrated::{
     provenance_metadata,
 };
 pub use observer::{Observer, OnSession};
+pub use old_session::{Audited, OldSession};
 pub use outcome::{HistoryAudit, ProvenPrefix};
 pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
 pub use request::{HistoryKeys, Request};

@@ -5,9 +5,9 @@
 
 use fm_history::Finding;
 
-use crate::audit::OldSession;
 use crate::error::AuditError;
 use crate::frame::OnEveryRow;
+use crate::old_session::OldSession;
 
 /// Called with an epoch or session. An error stops the audit.
 pub type OnSession<'o> = &'o mut dyn FnMut(OldSession<'_>) -> Result<(), AuditError>;

@@ -19,14 +19,11 @@ use fm_rows::{OnRow, RowSource, Rows, SourceError, each_row, visit_rows};
 use fm_store::{Obstacle, StoreError};
 
 use crate::increment::changes;
-use crate::location::AGE_START;
 use crate::overlay::open_base;
+use crate::profile::{INCREMENT, SINCE, STATE_IDENTITY};
 use crate::secrets::Secrets;
-use crate::statement::{INCREMENT, SINCE, STATE_IDENTITY, statement};
+use crate::statement::statement;
 use crate::{BackupError, Draft, Location, Making, Profile, Refused, State, Survey, headers, survey};
-
-/// The bytes of an archive's file that hold its mark.
-const MARK_AT: std::ops::Range<usize> = 8..16;
 
 /// The default level of an archive. The other work of an export takes so much time that levels up to this one
 /// cost almost nothing more.
@@ -140,12 +137,6 @@ fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> 
         return Err(BackupError::not_fit(state.path(), what));
     }
     Ok(())
-}
-
-/// Returns whether an interrupted run left a file: such a file begins like an archive.
-pub(crate) fn is_archive(start: &[u8]) -> bool {
-    let is_plain = start.get(MARK_AT).map_or(start.starts_with(b"P*M\x18"), |mark| mark == b"FMARHEAD");
-    is_plain || start.starts_with(AGE_START)
 }
 
 /// Checks an existing target; accepts an archive of exactly this state with exactly this metadata.

@@ -11,7 +11,7 @@ use fm_history::{Finding, Hash};
 use fm_rows::each_row;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
-use crate::statement;
+use crate::profile;
 use crate::verify::{guardians_of, misstated};
 use crate::{BackupError, Profile, State, Survey, survey};
 
@@ -95,7 +95,7 @@ pub fn import(
 fn check_kind(state: &State) -> Result<(), BackupError> {
     let Some(metadata) = state.metadata() else { return Ok(()) };
     match metadata.get("kind") {
-        Some(statement::CHECKPOINT | statement::INCREMENT | PROVENANCE) => Ok(()),
+        Some(profile::CHECKPOINT | profile::INCREMENT | PROVENANCE) => Ok(()),
         kind => {
             let what = format!(
                 "is of the kind {:?}: its records are not the rows of a database",

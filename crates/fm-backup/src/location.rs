@@ -10,13 +10,10 @@ use age::x25519::{Identity, Recipient};
 use fm_audit::{Medium, ReadSeek};
 use fm_store::{open_regular, sync_name};
 
-use crate::export::is_archive;
 use crate::remote::FileDraft;
-use crate::sealed::{Payload, Sealed};
+use crate::sealed::{AGE_START, Payload, Sealed, is_archive};
 use crate::{BackupError, Draft, Remote};
 
-/// How an encrypted file begins.
-pub(crate) const AGE_START: &[u8] = b"age-encryption.org/v1";
 /// How a secret key begins.
 const SECRET_START: &str = "AGE-SECRET-KEY-";
 

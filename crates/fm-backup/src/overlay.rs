@@ -9,7 +9,7 @@ use fm_audit::ArchiveSource;
 use fm_history::Hash;
 use fm_rows::{Joined, RowSource, Rows, SourceError, merge_join};
 
-use crate::statement::{self, hash_of};
+use crate::profile::{self, hash_of};
 use crate::{BackupError, Location, Profile};
 
 /// The first byte of a record's value if the row is gone; nothing follows.
@@ -30,7 +30,7 @@ impl Overlay {
     /// If the base is missing, or is not the one that the increment names.
     pub(crate) fn open(increment: ArchiveSource, base: Option<&Location>) -> Result<Self, BackupError> {
         let path = increment.path().to_owned();
-        let since = increment.metadata(statement::SINCE).unwrap_or_default();
+        let since = increment.metadata(profile::SINCE).unwrap_or_default();
         let Some(base) = base else { return Err(BackupError::NeedsBase { path, since }) };
         let base = open_base(base)?;
         let found = Hash(base.summary().identity);
@@ -49,7 +49,7 @@ impl Overlay {
     }
 
     pub(crate) fn state_identity(&self) -> Option<Hash> {
-        self.increment.metadata(statement::STATE_IDENTITY).as_deref().and_then(hash_of)
+        self.increment.metadata(profile::STATE_IDENTITY).as_deref().and_then(hash_of)
     }
 }
 
@@ -57,8 +57,8 @@ impl Overlay {
 pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupError> {
     location.check_keys()?;
     let base = ArchiveSource::over(Arc::new(location.clone()))?;
-    let is_whole = statement::profile(&base) == Some(Profile::Full)
-        && base.metadata("kind").as_deref() == Some(statement::CHECKPOINT);
+    let is_whole = profile::profile(&base) == Some(Profile::Full)
+        && base.metadata("kind").as_deref() == Some(profile::CHECKPOINT);
     if !is_whole {
         let what = "is not an archive of a whole state, and an increment continues only such an archive";
         return Err(BackupError::not_fit(location.path(), what));

@@ -11,7 +11,7 @@ use fm_audit::ReadSeek;
 use fm_store::{PartialFile, StoreError};
 
 use crate::continued::Continued;
-use crate::export::is_archive;
+use crate::sealed::is_archive;
 use crate::{BackupError, Location};
 
 /// The number of bytes gathered before they are written to a file, or compared with what is there.

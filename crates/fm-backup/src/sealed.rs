@@ -23,6 +23,14 @@ use zeroize::Zeroizing;
 
 use crate::pieces::{PIECE, Pieces, Source};
 
+/// How an encrypted file begins.
+pub(crate) const AGE_START: &[u8] = b"age-encryption.org/v1";
+
+/// Returns whether a file begins like an archive, encrypted or not. What an interrupted run left does.
+pub(crate) fn is_archive(start: &[u8]) -> bool {
+    fm_archive::begins_like_one(start) || start.starts_with(AGE_START)
+}
+
 /// The number of bytes in a sealed chunk; the plain chunk is a piece.
 const SEALED_CHUNK: u64 = PIECE + TAG;
 /// The length of a chunk's tag.

@@ -13,7 +13,7 @@ use fm_history::{Finding, Hash};
 use fm_rows::RowSource;
 use fm_store::ReadStore;
 
-use crate::{BackupError, Location, Overlay, Profile, statement};
+use crate::{BackupError, Location, Overlay, Profile, profile};
 
 /// An opened state.
 pub struct State {
@@ -92,12 +92,12 @@ impl State {
         let archive = ArchiveSource::over_stoppable(Arc::new(location.clone()), control)?;
         archive.check_is_history()?;
         let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Layout::by_name));
-        let is_increment = archive.metadata("kind").as_deref() == Some(statement::INCREMENT);
+        let is_increment = archive.metadata("kind").as_deref() == Some(profile::INCREMENT);
         if base.is_some() && !is_increment {
             return Err(BackupError::not_fit(&path, NO_INCREMENT));
         }
         // Neither of the two has the rows from which a layout is detected.
-        if named.is_none() && (is_increment || statement::profile(&archive) == Some(Profile::Headers)) {
+        if named.is_none() && (is_increment || profile::profile(&archive) == Some(Profile::Headers)) {
             return Err(BackupError::not_fit(&path, "does not name its layout"));
         }
         let failed = |source| AuditError::Detect { path: path.clone(), source };
@@ -164,7 +164,7 @@ impl State {
 
     /// Returns which part of the state is here.
     pub fn profile(&self) -> Profile {
-        self.archive().and_then(statement::profile).unwrap_or(Profile::Full)
+        self.archive().and_then(profile::profile).unwrap_or(Profile::Full)
     }
 
     /// Returns the identity of the whole state as an archive states it; `None` for a database.

@@ -1,23 +1,12 @@
 //! What an archive of a state states in its header: made from what was found, and checked by making it again.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use fm_archive::Metadata;
-use fm_audit::ArchiveSource;
-use fm_history::Hash;
 
 use crate::Survey;
+use crate::profile::{CHECKPOINT, INCREMENT, Profile, SINCE, STATE_IDENTITY};
 
-/// The `kind` of an archive of a state.
-pub(crate) const CHECKPOINT: &str = "checkpoint";
-/// The `kind` of an archive of changes since another one.
-pub(crate) const INCREMENT: &str = "increment";
-/// The identity of the archive that an increment builds on.
-pub(crate) const SINCE: &str = "since";
-/// The identity of the whole state that an increment leads to.
-pub(crate) const STATE_IDENTITY: &str = "state_identity";
 /// The entries about the making of the archive; the records do not show them.
 const OF_THE_MAKING: [&str; 8] =
     [CHECKED, FEDERATION, "guardian", "omissions", "tool", MOVED, GUARD_UNTIL, SIGNED];
@@ -32,60 +21,6 @@ const MOVED: &str = "moved";
 const GUARD_UNTIL: &str = "guard_until";
 /// The newest session in which it made units, as the node recorded it; only beside `moved`.
 const SIGNED: &str = "signed_session";
-
-/// Which part of a state an archive holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
-    /// Every row.
-    Full,
-    /// The records of the history, with their signatures.
-    History,
-    /// The header, item count and signatures of each session.
-    Headers,
-}
-
-impl Profile {
-    /// Every profile.
-    pub const ALL: [Self; 3] = [Self::Full, Self::History, Self::Headers];
-
-    /// Returns its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::History => "history",
-            Self::Headers => "headers",
-        }
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Profile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|profile| profile.to_string() == text)
-            .ok_or_else(|| format!("there is no profile {text:?}: the profiles are full, history, headers"))
-    }
-}
-
-/// Returns the profile that an archive names; `None` if it names no known profile.
-pub(crate) fn profile(archive: &ArchiveSource) -> Option<Profile> {
-    archive.metadata("profile")?.parse().ok()
-}
-
-/// Parses a hash in hex.
-pub(crate) fn hash_of(text: &str) -> Option<Hash> {
-    let mut hash = Hash([0; 32]);
-    hex::decode_to_slice(text, &mut hash.0).ok()?;
-    Some(hash)
-}
 
 /// What is known about the making of an archive.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use fm_archive::Metadata;
 use fm_audit::{ArchiveSource, AuditError, Control, HistoryKeys, check_medium};
 use fm_history::{Code, Finding, Hash, Place, Severity};
 
+use crate::profile;
 use crate::statement::{self, differences, impossible, statement};
 use crate::{BackupError, Location, Making, State, Survey, survey};
 
@@ -146,7 +147,7 @@ pub(crate) fn misstated(
         add(Code::ArchiveMisstated, fault);
     }
     // An archive of another job has another statement, which that job checks.
-    if let Some(statement::CHECKPOINT | statement::INCREMENT) = stated.get("kind") {
+    if let Some(profile::CHECKPOINT | profile::INCREMENT) = stated.get("kind") {
         let found = statement(survey, state.profile(), &Making::default());
         for difference in differences(&stated, &found) {
             add(Code::ArchiveMisstated, difference);

@@ -4,9 +4,9 @@ use fm_codec::{DecodeError, Dialect, ModuleValue, Reader};
 use fm_history::ConsensusItem;
 use thiserror::Error;
 
-use crate::engine::Orderers;
 use crate::error::Rejection;
 use crate::module::{Module, Modules};
+use crate::rules::Orderers;
 
 /// The most bytes of a batch; the network drops units with larger ones.
 pub const BATCH_BYTES: usize = 50_000;

@@ -6,18 +6,18 @@
 
 use std::sync::Arc;
 
-use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{ConsensusItem, Hash, PeerId, SessionHeader, Transaction};
 use fm_store::Durability;
 
 use crate::action::Action;
-use crate::audit::BalanceSheet;
+use crate::audit::read_balance;
+use crate::balance::BalanceSheet;
 use crate::batch::UnitPayload;
 use crate::dbtx::DbTransaction;
 use crate::error::{EngineError, ItemError, Rejection};
 use crate::guard::Guard;
 use crate::module::{ModuleState, Modules};
-use crate::schedule::Schedule;
+use crate::rules::{Federation, Rules};
 use crate::session::Session;
 use crate::storage::Storage;
 use crate::versions::settle_versions;
@@ -25,53 +25,6 @@ use crate::{batch, transaction};
 
 /// The least number of guardians of a federation with more than one.
 const LEAST_GUARDIANS: usize = 4;
-
-/// The guardians of the federation, and which of them is this one.
-#[derive(Debug)]
-pub struct Federation {
-    /// The keys of all guardians.
-    pub keys: SessionKeys,
-    /// This guardian.
-    pub own: PeerId,
-    /// This guardian's key.
-    pub signing_key: SigningKey,
-}
-
-/// The kind of programs that take part in ordering. All of them must judge every unit alike, or they diverge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Orderers {
-    /// Only nodes. They do not accept items with which a header's tree could be read as that of another list:
-    /// an item that the same guardian's units carried before in the session, byte for byte, and an item that
-    /// is as long as two nodes of the tree. So no list repeats itself or reads as nodes, and no signed header
-    /// covers two lists.
-    Nodes,
-    /// Also servers. They process such items like any other.
-    Servers {
-        /// Whether they ignore bytes after the items of a batch (before v0.6), or skip such a batch.
-        ignore_rest: bool,
-    },
-}
-
-impl Orderers {
-    /// Returns whether items that make a header ambiguous are not accepted.
-    pub(crate) fn refuse_ambiguous(self) -> bool {
-        self == Self::Nodes
-    }
-
-    /// Returns whether bytes after the items of a batch are ignored.
-    pub(crate) fn ignore_rest(self) -> bool {
-        self == Self::Servers { ignore_rest: true }
-    }
-}
-
-/// The rules that all guardians of a federation share.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rules {
-    /// When a session ends.
-    pub schedule: Schedule,
-    /// The kind of programs that take part in ordering.
-    pub orderers: Orderers,
-}
 
 /// The state machine.
 pub struct Engine {
@@ -119,7 +72,7 @@ impl Engine {
         }
         settle_versions(storage.as_ref(), &modules)?;
         let session = Session::read(storage.as_ref(), federation.keys.guardians() == 1)?;
-        let balance = BalanceSheet::read(storage.as_ref(), &modules)?;
+        let balance = read_balance(storage.as_ref(), &modules)?;
         let item_durability = Durability::Synced;
         let stopped = false;
         Ok(Self { storage, federation, modules, rules, guard, item_durability, session, balance, stopped })

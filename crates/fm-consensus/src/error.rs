@@ -7,7 +7,7 @@ use fm_history::{Hash, PeerId};
 use fm_rows::SourceError;
 use thiserror::Error;
 
-use crate::audit::BalanceSheet;
+use crate::balance::BalanceSheet;
 use crate::failure::ConsensusFailure;
 
 /// Why an item is not accepted. Every guardian reaches the same decision.

@@ -29,6 +29,7 @@
 
 mod action;
 mod audit;
+mod balance;
 mod batch;
 mod dbtx;
 mod engine;
@@ -41,6 +42,7 @@ mod order;
 mod outcome;
 mod proof;
 mod queue;
+mod rules;
 mod schedule;
 mod session;
 mod storage;
@@ -49,10 +51,10 @@ mod transaction;
 mod versions;
 
 pub use action::{Action, OutcomeError};
-pub use audit::BalanceSheet;
+pub use balance::BalanceSheet;
 pub use batch::{BATCH_BYTES, BatchError, UnitPayload, check_item, read_batch};
 pub use dbtx::{DbTransaction, Savepoint};
-pub use engine::{Engine, EngineProgress, Federation, Orderers, Rules, check_transaction, proposals};
+pub use engine::{Engine, EngineProgress, check_transaction, proposals};
 pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::Guard;
@@ -60,6 +62,7 @@ pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, Out
 pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError};
 pub use proof::{ProvenRecord, prove_record};
 pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
+pub use rules::{Federation, Orderers, Rules};
 pub use schedule::{DEFAULT_ROUNDS_PER_SESSION, SESSION_BYTES, Schedule, SessionEnd};
 pub use storage::{Changes, MemoryStorage, Storage};
 pub use tables::{ACCEPTED_ITEM, ALEPH_UNITS, accepted_item_key, unit_key};

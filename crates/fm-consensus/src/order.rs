@@ -5,7 +5,8 @@ use fm_crypto::SessionKeys;
 use fm_history::{AcceptedItem, ConsensusItem, NODE_PAIR_BYTES, PeerId, Signatures, sha256};
 
 use crate::action::Action;
-use crate::audit::BalanceSheet;
+use crate::audit::follow_balance;
+use crate::balance::BalanceSheet;
 use crate::batch::{UnitPayload, read_batch};
 use crate::dbtx::DbTransaction;
 use crate::engine::{Engine, txid};
@@ -98,7 +99,7 @@ impl Engine {
     ) -> Result<(), ItemError> {
         let start = tx.savepoint();
         self.process(tx, &accepted.item, accepted.peer)?;
-        balance.follow(tx, start, &self.modules)?;
+        follow_balance(balance, tx, start, &self.modules)?;
         if balance.net() < 0 {
             let session = self.session.index;
             return Err(EngineError::NegativeBalance { session, item: index, sheet: balance.clone() }.into());

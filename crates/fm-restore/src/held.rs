@@ -1,5 +1,7 @@
 //! The database in place: what it holds of the session in progress, and whether a restore put it there.
 
+use std::path::Path;
+
 use fm_audit::Origin;
 use fm_crypto::SessionKeys;
 use fm_datadir::{Held, RESTORED_NAME, database_name};
@@ -9,7 +11,6 @@ use fm_store::{OmissionKind, ReadStore};
 
 use crate::RestoreError;
 use crate::data_dir::DataDir;
-use crate::moving::no_session;
 
 /// The database in place.
 pub(crate) struct InPlace {
@@ -49,4 +50,9 @@ pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<I
         copy_of: stored.copied_from(&dir.checkpoints(), Some(last)),
     };
     Ok(InPlace { held, last, is_restored: path.join(RESTORED_NAME).exists() })
+}
+
+pub(crate) fn no_session(path: &Path) -> RestoreError {
+    let first = "it holds no finished session".to_owned();
+    RestoreError::NotProven { path: path.to_owned(), errors: 0, first }
 }

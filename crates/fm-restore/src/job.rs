@@ -5,18 +5,17 @@
 //! continues.
 
 use std::fs;
-use std::path::Path;
 
 use fm_audit::{AuditError, Control};
 use fm_backup::write_database;
 use fm_datadir::{JOURNAL_NAME, RESTORED_NAME};
 use fm_store::{
-    DatabaseLock, Inheritance, ReadStore, Stage, StoreError, Swap, make_directory, remove_file, replace_file,
-    sync_name,
+    DatabaseLock, Inheritance, Stage, StoreError, make_directory, remove_file, replace_file, sync_name,
 };
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
+use crate::in_place::{is_marked, mark, set_guard, stage, with_swap_in};
 use crate::journal::{Journal, Step};
 use crate::origin::open_origin;
 use crate::outgoing::sentence;
@@ -151,40 +150,6 @@ fn swap_in(dir: &DataDir, journal: &mut Journal, control: Control<'_>) -> Result
     journal.advance(Step::Swapped, dir.path())
 }
 
-/// Returns the swap of a restore.
-pub(crate) fn with_swap_in<T>(dir: &DataDir, journal: &Journal, act: impl FnOnce(Swap<'_>) -> T) -> T {
-    let is_new = |path: &Path| is_marked(path, journal);
-    let (place, incoming, outgoing) = (dir.database(), dir.incoming(journal), dir.broken(journal));
-    act(Swap { place: &place, incoming: &incoming, outgoing: &outgoing, is_new: &is_new })
-}
-
-pub(crate) fn stage(dir: &DataDir, journal: &Journal) -> Result<Stage, RestoreError> {
-    with_swap_in(dir, journal, |swap| swap.stage())
-        .ok_or_else(|| RestoreError::InTheWay { path: dir.incoming(journal) })
-}
-
-/// Returns whether the databases have not begun to change places.
-pub(crate) fn is_before(dir: &DataDir, journal: &Journal) -> Result<bool, RestoreError> {
-    Ok(stage(dir, journal)? == Stage::Before)
-}
-
-fn mark(journal: &Journal) -> String {
-    format!("made by restore {} of {}\n", journal.number, journal.began)
-}
-
-/// Returns whether a database was made by this restore.
-pub(crate) fn is_marked(database: &Path, journal: &Journal) -> bool {
-    fs::read(database.join(RESTORED_NAME)).is_ok_and(|text| text == mark(journal).as_bytes())
-}
-
-/// Puts a guard, or none, into the data directory.
-pub(crate) fn set_guard(dir: &DataDir, text: Option<&str>) -> Result<(), StoreError> {
-    match text {
-        Some(text) => replace_file(&dir.guard(), text.as_bytes()),
-        None => remove_file(&dir.guard()),
-    }
-}
-
 /// Returns to the old state, from before the swap, as if nothing had begun.
 pub(crate) fn give_up(dir: &DataDir, journal: &Journal) -> Result<(), RestoreError> {
     let incoming = dir.incoming(journal);
@@ -223,13 +188,4 @@ fn put_back(dir: &DataDir, journal: &mut Journal, error: &RestoreError) -> Resto
         Ok(()) => RestoreError::PutBack { what: sentence(error) },
         Err(_) => RestoreError::NotItself { path: dir.database(), what: sentence(error) },
     }
-}
-
-/// Returns the identity of a database's rows.
-pub(crate) fn identity_of(database: &Path, control: Control<'_>) -> Result<String, RestoreError> {
-    let store = ReadStore::open(database)?;
-    if let Some(omission) = store.omissions().first() {
-        return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
-    }
-    Ok(fm_audit::identity(&store, database, control)?.to_string())
 }

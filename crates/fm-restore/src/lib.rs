@@ -22,6 +22,7 @@
 mod data_dir;
 mod error;
 mod held;
+mod in_place;
 mod job;
 mod journal;
 mod kept;

@@ -6,7 +6,7 @@
 //! without the state that they signed. In the same step a file takes the database's name, so that no server
 //! makes an empty database there. Wherever a move is cut off, the marker says how it continues or is undone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use fm_audit::{Control, HistoryKeys};
@@ -17,8 +17,8 @@ use fm_history::Finding;
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
-use crate::held::{InPlace, in_place};
-use crate::job::set_guard;
+use crate::held::{InPlace, in_place, no_session};
+use crate::in_place::set_guard;
 use crate::journal::Journal;
 use crate::seal::{aside, remove_marker, seal, unseal, write_marker};
 use crate::small_file::read_guard;
@@ -311,11 +311,6 @@ fn at_least(given: u64, least: u64, why: String) -> Result<(Option<u64>, String)
         return Err(RestoreError::GuardTooLow { given, at_least: least, why });
     }
     Ok((Some(given), format!("{why}; --guard-until {given}")))
-}
-
-pub(crate) fn no_session(path: &Path) -> RestoreError {
-    let first = "it holds no finished session".to_owned();
-    RestoreError::NotProven { path: path.to_owned(), errors: 0, first }
 }
 
 fn is_interrupted(error: &RestoreError) -> bool {

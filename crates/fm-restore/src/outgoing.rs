@@ -3,7 +3,6 @@
 //! It may be damaged in any way: damage is the reason to restore. Invariant: data that cannot be read is
 //! reported, and never taken for empty. The last session with units of the guardian is either known or
 //! reported as unknown.
-//! empty; up to which session the guardian signed units is either known or said not to be.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -19,7 +19,7 @@ use fm_store::free_bytes;
 
 use crate::RestoreError;
 use crate::data_dir::DataDir;
-use crate::job::{identity_of, is_before, is_marked};
+use crate::in_place::{identity_of, is_before, is_marked};
 use crate::journal::{Beginning, Chosen, Journal, Proof, Step};
 use crate::kept::Incoming;
 use crate::origin::{Whose, bytes_of, check_full, open_origin};

@@ -15,7 +15,8 @@ use fm_store::{DatabaseLock, Stage, StoreError, Swap};
 
 use crate::RestoreError;
 use crate::data_dir::{DataDir, LockedDir};
-use crate::job::{give_up, identity_of, is_before, is_marked, set_guard, stage, with_swap_in};
+use crate::in_place::{identity_of, is_before, is_marked, set_guard, stage, with_swap_in};
+use crate::job::give_up;
 use crate::journal::{Journal, Step};
 use crate::outgoing::{Look, Outgoing};
 use crate::plan::{free_moment, guard_until};

@@ -22,7 +22,7 @@ use fm_store::{
 };
 
 use crate::RestoreError;
-use crate::job::identity_of;
+use crate::in_place::identity_of;
 use crate::journal::Proof;
 use crate::origin::{Whose, bytes_of, check_full, open_origin};
 use crate::peers::{Subject, Witness, check_majority};

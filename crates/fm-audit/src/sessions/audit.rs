@@ -3,7 +3,7 @@
 
 use fm_crypto::SessionKeys;
 use fm_eras::Layout;
-use fm_eras::block::{BlockLayout, KeyForm, RowError, ValueForm, decode_accepted_item};
+use fm_eras::block::{BlockLayout, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, Code, Finding, Place};
 use fm_rows::{OnRow, each_row};
 
@@ -227,7 +227,7 @@ impl Auditor<'_, '_> {
             self.open.units.take(layout, key, value);
         } else if table.value == ValueForm::Nothing {
             self.result.pending += 1;
-        } else if table.key == KeyForm::Nothing && table.prefix == 0 {
+        } else if layout.pointer == Some(table.prefix) {
             self.open.pointer = Some((key.to_vec(), value.to_vec()));
         }
     }
@@ -245,8 +245,7 @@ impl Auditor<'_, '_> {
     /// Checks that the record of the open session's number exists, if the layout has it: every finished
     /// session updates it.
     fn check_pointer_is_there(&mut self) {
-        let tables = self.layout.tables;
-        let pointer = tables.iter().find(|table| table.key == KeyForm::Nothing && table.prefix == 0);
+        let pointer = self.layout.pointer.and_then(|prefix| self.layout.table_of(&[prefix]));
         if let Some(table) = pointer.filter(|table| !self.result.rows.contains_key(table.name))
             && self.result.chain.records > 0
         {

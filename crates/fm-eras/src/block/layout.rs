@@ -1,9 +1,9 @@
 //! The differences between the layouts of blocks and sessions, as data.
 
-use crate::Era;
 use fm_codec::Dialect;
 
 use super::tables::TableFact;
+use crate::Era;
 
 /// The form of a transaction's authorisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub struct BlockLayout {
     pub history: u8,
     /// Prefix of the accepted items of the open session.
     pub pending: Option<u8>,
+    /// Key of the record that names the open session; only the first layout inside the server has one.
+    pub pointer: Option<u8>,
     /// Prefix of the index of accepted transactions.
     pub transactions: Option<u8>,
     /// Prefix of the unit backup.

@@ -6,9 +6,11 @@
 mod item;
 mod layout;
 mod record;
+mod rows;
 mod tables;
 
 pub use item::{decode_item, encode_item};
 pub use layout::{BlockLayout, ItemForm, ItemLayout, SignatureForm};
 pub use record::{decode_accepted_item, decode_block, encode_accepted_item, encode_block};
-pub use tables::{KeyForm, RowError, TableFact, ValueForm, Version};
+pub use rows::RowError;
+pub use tables::{KeyForm, TableFact, ValueForm, Version};

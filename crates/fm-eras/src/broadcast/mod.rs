@@ -12,6 +12,8 @@ use crate::block::{
 
 /// Prefix of the history of the stand-alone crate.
 pub(crate) const HISTORY: u8 = 0x00;
+/// Key of the record of the open session's number, in the first build of the server.
+const SESSION_INDEX: u8 = 0x00;
 
 /// A version that no release has: no release knows the table.
 const NEVER: Version = Version(u16::MAX, 0);
@@ -38,7 +40,7 @@ const MODULES: TableFact = table(0xFF, "module_data", KeyForm::Module, ValueForm
 
 /// Tables of the first build: accepted items are only counted.
 const FIRST_SERVER_TABLES: &[TableFact] = &[
-    table(0x00, "session_index", KeyForm::Nothing, ValueForm::Number),
+    table(SESSION_INDEX, "session_index", KeyForm::Nothing, ValueForm::Number),
     table(0x01, "accepted_index", KeyForm::Number, ValueForm::Nothing),
     INDEX,
     SHARE,
@@ -86,6 +88,7 @@ const LAST_OF_CRATE: BlockLayout = BlockLayout {
     tagged: true,
     history: HISTORY,
     pending: None,
+    pointer: None,
     transactions: None,
     units: 0x01,
     tables: CRATE_TABLES,
@@ -97,6 +100,7 @@ const FIRST_OF_SERVER: BlockLayout = BlockLayout {
     name: "a4177cea3",
     item: ItemForm::Bytes(Some(ITEMS)),
     history: 0x04,
+    pointer: Some(SESSION_INDEX),
     transactions: Some(0x02),
     units: 0x05,
     tables: FIRST_SERVER_TABLES,
@@ -114,6 +118,7 @@ pub static LAYOUTS: &[BlockLayout] = &[
         name: "5b5105acf",
         item_positions: false,
         pending: Some(0x01),
+        pointer: None,
         tables: SERVER_TABLES,
         ..FIRST_OF_SERVER
     },
@@ -122,6 +127,7 @@ pub static LAYOUTS: &[BlockLayout] = &[
         own_index: false,
         item_positions: false,
         pending: Some(0x01),
+        pointer: None,
         tables: SERVER_TABLES,
         ..FIRST_OF_SERVER
     },

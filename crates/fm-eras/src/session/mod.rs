@@ -98,6 +98,7 @@ const FIRST_LAYOUT: BlockLayout = BlockLayout {
     tagged: true,
     history: SIGNED_SESSION_OUTCOME,
     pending: Some(0x01),
+    pointer: None,
     transactions: Some(ACCEPTED_TRANSACTION),
     units: 0x05,
     tables: SIGNED_CONFIG_TABLES,
