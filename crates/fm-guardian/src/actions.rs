@@ -15,8 +15,8 @@ use fm_datadir::{
 use tokio::task::block_in_place;
 use tracing::{debug, info, warn};
 
+use crate::counters::Metrics;
 use crate::error::NodeError;
-use crate::metrics::Metrics;
 use crate::shared::Shared;
 use crate::units::DatabaseLog;
 
@@ -38,9 +38,9 @@ pub(crate) fn take_unit(
     log: &DatabaseLog,
     unit: &OrderedUnit,
 ) -> Result<bool, NodeError> {
-    Metrics::count(&shared.metrics.units);
+    Metrics::count(&shared.telemetry.metrics.units);
     {
-        let mut progress = shared.progress();
+        let mut progress = shared.telemetry.progress();
         progress.round = progress.round.max(unit.round);
         progress.movement.ordered = Instant::now();
         progress.movement.heard.insert(unit.creator, Instant::now());
@@ -54,7 +54,7 @@ pub(crate) fn take_unit(
     let finished = carry_out(shared, engine, actions)?;
     if let (true, Some(mut held)) = (finished, held) {
         held.finish();
-        Metrics::count(&shared.metrics.sessions_ordered);
+        Metrics::count(&shared.telemetry.metrics.sessions_ordered);
     }
     Ok(finished)
 }
@@ -68,11 +68,11 @@ pub(crate) fn take_outcome(
 ) -> Result<bool, NodeError> {
     // The units of that session are not ordered here to its end: they do not show which guardians
     // contributed.
-    shared.progress().followed_from = fetched.session + 1;
+    shared.telemetry.progress().followed_from = fetched.session + 1;
     let actions = block_in_place(|| engine.on_fetched_outcome(fetched.session, &fetched.record));
     let finished = carry_out(shared, engine, actions)?;
     if finished {
-        Metrics::count(&shared.metrics.sessions_fetched);
+        Metrics::count(&shared.telemetry.metrics.sessions_fetched);
     } else {
         warn!(
             guardian = fetched.peer,
@@ -92,21 +92,21 @@ pub(crate) fn carry_out(
 ) -> Result<bool, NodeError> {
     let actions = actions.map_err(|error| stopped(shared, error))?;
     let mut finished = false;
-    let mut queue = shared.queue();
+    let mut queue = shared.mempool.queue();
     actions.iter().for_each(|action| queue.follow(action));
     drop(queue);
     for action in actions {
         match action {
             Action::Accepted { txid, .. } => {
-                Metrics::count(&shared.metrics.accepted);
+                Metrics::count(&shared.telemetry.metrics.accepted);
                 txid.iter().for_each(|txid| shared.accepted(txid));
             }
             Action::Discarded { peer, txid, reason } => {
-                Metrics::count(&shared.metrics.discarded);
+                Metrics::count(&shared.telemetry.metrics.discarded);
                 debug!(guardian = peer, ?txid, %reason, "item discarded");
             }
             Action::BatchSkipped { peer, round, reason } => {
-                Metrics::count(&shared.metrics.skipped_batches);
+                Metrics::count(&shared.telemetry.metrics.skipped_batches);
                 warn!(guardian = peer, round, %reason, "batch skipped");
             }
             Action::Broadcast { header, .. } => {
@@ -116,16 +116,16 @@ pub(crate) fn carry_out(
                 debug!(guardian = peer, signatures, needed, "signature");
             }
             Action::SignatureIgnored { peer } => {
-                Metrics::count(&shared.metrics.ignored_signatures);
+                Metrics::count(&shared.telemetry.metrics.ignored_signatures);
                 warn!(guardian = peer, "its signature is over another header");
             }
             Action::OutcomeRefused { reason } => {
-                Metrics::count(&shared.metrics.refused_outcomes);
+                Metrics::count(&shared.telemetry.metrics.refused_outcomes);
                 warn!(%reason, "outcome refused");
             }
             Action::SessionComplete { session, items, .. } => {
                 info!(session, items, "session finished");
-                shared.look_after_waiting()?;
+                shared.mempool.look_after_waiting()?;
                 finished = true;
             }
         }
@@ -137,7 +137,7 @@ pub(crate) fn carry_out(
 /// Publishes the state of the open session to the interface.
 pub(crate) fn publish(shared: &Shared, engine: &Engine) {
     let now = engine.progress();
-    let mut progress = shared.progress();
+    let mut progress = shared.telemetry.progress();
     if progress.session != now.session {
         progress.round = 0;
         progress.movement.ordered = Instant::now();
@@ -164,7 +164,7 @@ pub(crate) fn checkpoint(shared: &Shared, engine: &Engine) {
     let directory = shared.config.directory.join(CHECKPOINTS_NAME);
     let made = block_in_place(|| make_checkpoint(&shared.store, &directory, session, shared.retention));
     if let Err(error) = made {
-        Metrics::count(&shared.metrics.failed_checkpoints);
+        Metrics::count(&shared.telemetry.metrics.failed_checkpoints);
         warn!(session, %error, "no checkpoint");
     }
 }

@@ -28,8 +28,9 @@ impl Sessions {
             while engine.progress().to_replay == 0 && begin.elapsed() < length && !*self.stop.borrow() {
                 offer(&shared, &engine)?;
                 let payload = shared
+                    .mempool
                     .queue()
-                    .next_payload(engine.session(), |txid| shared.is_accepted(txid).unwrap_or(false));
+                    .next_payload(engine.session(), |txid| shared.mempool.is_accepted(txid).unwrap_or(false));
                 if let Some(payload) = payload {
                     let me = shared.config.me();
                     let actions = block_in_place(|| engine.on_ordered_unit(0, me, Some(&payload)));

@@ -1,54 +1,13 @@
-//! Counters, in the text format that Prometheus reads.
+//! Counters and progress, in the text format that Prometheus reads.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use fm_peers::LinkState;
 
 use crate::latency::CLASSES;
 use crate::shared::Shared;
 use crate::watchdog::stuck;
-
-/// Counters since the start.
-#[derive(Debug, Default)]
-pub(crate) struct Metrics {
-    pub(crate) accepted: AtomicU64,
-    pub(crate) discarded: AtomicU64,
-    pub(crate) skipped_batches: AtomicU64,
-    pub(crate) units: AtomicU64,
-    pub(crate) sessions_ordered: AtomicU64,
-    pub(crate) sessions_fetched: AtomicU64,
-    pub(crate) submitted: AtomicU64,
-    pub(crate) requests: AtomicU64,
-    pub(crate) refused_outcomes: Arc<AtomicU64>,
-    pub(crate) ignored_signatures: AtomicU64,
-    pub(crate) failed_checkpoints: AtomicU64,
-    pub(crate) wrong_passwords: AtomicU64,
-    open_requests: AtomicU64,
-}
-
-impl Metrics {
-    /// Counts a request as open until the returned value is dropped.
-    pub(crate) fn open_request(&self) -> OpenRequest<'_> {
-        Self::count(&self.open_requests);
-        OpenRequest(&self.open_requests)
-    }
-
-    /// Adds one to a counter.
-    pub(crate) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Relaxed);
-    }
-}
-
-/// A request that is being answered; it also ends if its client disconnects.
-pub(crate) struct OpenRequest<'a>(&'a AtomicU64);
-
-impl Drop for OpenRequest<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
-    }
-}
 
 /// Returns all metrics of a node.
 pub(crate) fn render(shared: &Shared) -> String {
@@ -80,8 +39,8 @@ impl Numbers {
 }
 
 fn sessions(page: &mut Numbers, shared: &Shared) {
-    let progress = shared.progress().clone();
-    let (items, bytes) = shared.queue().waiting();
+    let progress = shared.telemetry.progress().clone();
+    let (items, bytes) = shared.mempool.queue().waiting();
     let seconds = progress.movement.ordered.elapsed().as_secs();
     let stuck = u64::from(stuck(shared).is_some());
     let missing = progress.missing.map_or(0, |missing| missing.len() as u64);
@@ -94,7 +53,7 @@ fn sessions(page: &mut Numbers, shared: &Shared) {
         ("session_stuck", "Whether the session makes no progress.", stuck),
         ("queue_items", "Items that wait to be proposed.", items as u64),
         ("queue_bytes", "Their bytes.", bytes as u64),
-        ("requests_open", "Requests being answered.", shared.metrics.open_requests.load(Relaxed)),
+        ("requests_open", "Requests being answered.", shared.telemetry.metrics.open_requests.load(Relaxed)),
     ];
     for (name, help, value) in gauges {
         page.one(name, "gauge", help, value);
@@ -102,7 +61,7 @@ fn sessions(page: &mut Numbers, shared: &Shared) {
 }
 
 fn counters(page: &mut Numbers, shared: &Shared) {
-    let metrics = &shared.metrics;
+    let metrics = &shared.telemetry.metrics;
     let counters = [
         ("items_accepted", "Items accepted.", &metrics.accepted),
         ("items_discarded", "Items not accepted.", &metrics.discarded),
@@ -138,7 +97,7 @@ fn checkpoint_ages(page: &mut Numbers, shared: &Shared) {
 }
 
 fn latencies(page: &mut Numbers, shared: &Shared) {
-    let (counts, sum_ms) = shared.latency.classes();
+    let (counts, sum_ms) = shared.telemetry.latency.classes();
     let name = "fm_node_accept_seconds";
     let help = "From the submission of a transaction here to its acceptance.";
     let mut seen = 0;

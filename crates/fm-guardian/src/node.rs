@@ -103,7 +103,8 @@ impl Node {
             Orderers::Nodes => Ambiguous::Refused,
             Orderers::Servers { .. } => Ambiguous::Vouched,
         };
-        let guardians = Guardians::watch(others, keys, ambiguous, shared.metrics.refused_outcomes.clone());
+        let guardians =
+            Guardians::watch(others, keys, ambiguous, shared.telemetry.metrics.refused_outcomes.clone());
         let ahead = Arc::new(Ahead::start(shared.store.clone(), shared.modules.clone()));
         let (stop_at, broken) = (stopped, 0);
         let sessions =

@@ -104,13 +104,13 @@ fn guardians(shared: &Shared, status: &Value) -> String {
 }
 
 fn latency(shared: &Shared) -> String {
-    let (counts, _) = shared.latency.classes();
+    let (counts, _) = shared.telemetry.latency.classes();
     let total: u64 = counts.iter().sum();
     let mut text = "<section><h2>Transactions submitted here</h2>".to_owned();
     if total == 0 {
         return text + "<p>None was accepted since the start.</p></section>";
     }
-    let within = |percent| match shared.latency.percentile(percent) {
+    let within = |percent| match shared.telemetry.latency.percentile(percent) {
         Some(end) => format!("within {}", time(Duration::from_millis(end))),
         None => "later than a minute".to_owned(),
     };

@@ -67,8 +67,8 @@ impl Sessions {
             Engine::open(shared.store.clone(), federation, shared.modules.clone(), rules, guard)?;
         // Own units are synced, and so is everything that was accepted before them.
         engine.set_item_durability(Durability::Deferred);
-        shared.queue().open(engine.session());
-        shared.progress().followed_from = engine.session();
+        shared.mempool.queue().open(engine.session());
+        shared.telemetry.progress().followed_from = engine.session();
         Ok(engine)
     }
 
@@ -195,7 +195,7 @@ impl Sessions {
     fn may_order(&self, engine: &Engine) -> Result<bool, NodeError> {
         let (session, keys) = (engine.session(), &self.shared.config.keys);
         if !engine.may_create_units() {
-            self.shared.progress().movement.guarded = self.guard.until_session;
+            self.shared.telemetry.progress().movement.guarded = self.guard.until_session;
             info!(session, "no units are made in this session: its outcome is waited for");
             return Ok(false);
         }
@@ -203,7 +203,7 @@ impl Sessions {
         if units.own {
             self.recorder.made_units(session)?;
         }
-        self.shared.progress().movement.guarded = units.fault.as_ref().map(|_| session);
+        self.shared.telemetry.progress().movement.guarded = units.fault.as_ref().map(|_| session);
         let Some(reason) = units.fault else { return Ok(true) };
         warn!(session, %reason, "the session cannot be ordered here: its outcome is taken from the others");
         Ok(false)
@@ -257,7 +257,7 @@ impl Sessions {
 /// Reports that the session makes no progress, and why; returns false if it does.
 fn tell_stuck(shared: &Shared, session: u64) -> bool {
     let Some(stuck) = stuck(shared) else { return false };
-    let (round, seconds, reason) = (shared.progress().round, stuck.seconds, stuck.reason());
+    let (round, seconds, reason) = (shared.telemetry.progress().round, stuck.seconds, stuck.reason());
     warn!(session, round, seconds, %reason, "the session makes no progress");
     true
 }
@@ -274,14 +274,17 @@ fn proposals(shared: &Arc<Shared>, session: u64) -> Proposals {
     Box::new(move || {
         let known = shared.clone();
         // If a transaction cannot be looked up, it is proposed: the machine decides.
-        shared.queue().next_payload(session, move |txid| known.is_accepted(txid).unwrap_or(false))
+        shared
+            .mempool
+            .queue()
+            .next_payload(session, move |txid| known.mempool.is_accepted(txid).unwrap_or(false))
     })
 }
 
 /// Queues the proposals of the modules.
 pub(crate) fn offer(shared: &Shared, engine: &Engine) -> Result<(), NodeError> {
     for item in engine.proposals()? {
-        if let Err(reason) = shared.queue().push(&item) {
+        if let Err(reason) = shared.mempool.queue().push(&item) {
             debug!(%reason, "not proposed");
         }
     }

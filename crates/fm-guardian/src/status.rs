@@ -7,7 +7,7 @@ use crate::watchdog::stuck;
 
 /// Returns the status in upstream's form, and in addition the open session and the latency of transactions.
 pub(crate) fn status(shared: &Shared) -> Value {
-    let progress = shared.progress().clone();
+    let progress = shared.telemetry.progress().clone();
     let states = shared.peers.as_ref().map(|peers| peers.states()).unwrap_or_default();
     let online = states.values().filter(|state| state.connected).count();
     let by_peer: Map<String, Value> = states
@@ -38,8 +38,8 @@ pub(crate) fn status(shared: &Shared) -> Value {
             "stuck": stuck(shared),
         },
         "latency_ms": {
-            "p50": shared.latency.percentile(50),
-            "p99": shared.latency.percentile(99),
+            "p50": shared.telemetry.latency.percentile(50),
+            "p99": shared.telemetry.latency.percentile(99),
         },
     })
 }

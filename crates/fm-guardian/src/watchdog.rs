@@ -1,31 +1,13 @@
 //! Detects whether the open session is stuck, and why.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fm_history::PeerId;
 use serde::Serialize;
 
+use crate::progress::Movement;
 use crate::shared::Shared;
-
-/// The times at which the open session last made progress.
-#[derive(Clone, Debug)]
-pub(crate) struct Movement {
-    /// The time of its last ordered unit, or of its beginning.
-    pub(crate) ordered: Instant,
-    /// The time at which its rounds ended.
-    pub(crate) signing: Option<Instant>,
-    /// The time of the last ordered unit of each guardian since the start.
-    pub(crate) heard: BTreeMap<PeerId, Instant>,
-    /// The session until which this node makes no units, while that applies.
-    pub(crate) guarded: Option<u64>,
-}
-
-impl Default for Movement {
-    fn default() -> Self {
-        Self { ordered: Instant::now(), signing: None, heard: BTreeMap::new(), guarded: None }
-    }
-}
 
 /// A session without progress, and the known reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +28,7 @@ pub(crate) struct Stuck {
 pub(crate) fn stuck(shared: &Shared) -> Option<Stuck> {
     let links = shared.peers.as_ref()?.states();
     let linked = links.iter().map(|(peer, state)| (*peer, state.connected)).collect();
-    let progress = shared.progress().clone();
+    let progress = shared.telemetry.progress().clone();
     judge(&progress.movement, &linked, progress.missing.unwrap_or_default(), shared.stuck_after)
 }
 
@@ -90,6 +72,8 @@ impl Stuck {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(60);

@@ -23,7 +23,7 @@ impl Api {
 
     pub(super) fn audit(&self) -> Value {
         let shared = &self.shared;
-        let balance = shared.progress().balance.clone();
+        let balance = shared.telemetry.progress().balance.clone();
         let modules: Map<String, Value> = shared
             .modules
             .iter()

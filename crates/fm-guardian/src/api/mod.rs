@@ -23,7 +23,8 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::metrics::{self, Metrics};
+use crate::counters::Metrics;
+use crate::metrics;
 use crate::page;
 use crate::pass;
 use crate::shared::Shared;
@@ -56,9 +57,9 @@ impl Api {
 
 impl Service for Api {
     fn call<'a>(self: Arc<Self>, request: Request, turn: &'a mut Turn) -> BoxFuture<'a, Answer> {
-        Metrics::count(&self.shared.metrics.requests);
+        Metrics::count(&self.shared.telemetry.metrics.requests);
         Box::pin(async move {
-            let open = self.shared.metrics.open_request();
+            let open = self.shared.telemetry.metrics.open_request();
             let answer = match self.check_password(&request).await {
                 Ok(()) => self.call_method(request, turn).await,
                 Err(error) => Err(error),
@@ -94,7 +95,7 @@ impl Api {
         match self.guesses.check(*from, || self.is_authenticated(Some(auth))).await {
             Some(true) => Ok(()),
             Some(false) => {
-                Metrics::count(&self.shared.metrics.wrong_passwords);
+                Metrics::count(&self.shared.telemetry.metrics.wrong_passwords);
                 sleep(WRONG_PASSWORD_DELAY).await;
                 Err(RpcError::new(RpcError::NOT_AUTHENTICATED, "the password is wrong"))
             }

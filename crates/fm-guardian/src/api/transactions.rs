@@ -8,7 +8,7 @@ use fm_rpc::RpcError;
 use serde_json::Value;
 
 use super::{Answer, Api, bad, internal, refused};
-use crate::metrics::Metrics;
+use crate::counters::Metrics;
 
 impl Api {
     pub(super) fn submit_transaction(&self, params: &Value) -> Answer {
@@ -18,11 +18,11 @@ impl Api {
         let shared = &self.shared;
         let txid = match check_transaction(shared.store.as_ref(), &shared.modules, &transaction) {
             Ok(txid) => {
-                let queued = shared.queue().push(&ConsensusItem::Transaction(transaction));
+                let queued = shared.mempool.queue().push(&ConsensusItem::Transaction(transaction));
                 match queued {
                     Ok(()) => {
-                        Metrics::count(&shared.metrics.submitted);
-                        shared.latency.begin(txid);
+                        Metrics::count(&shared.telemetry.metrics.submitted);
+                        shared.telemetry.latency.begin(txid);
                     }
                     Err(QueueError::Known) => (),
                     Err(error @ QueueError::Full) => {
@@ -47,7 +47,7 @@ impl Api {
         let mut txid = [0; 32];
         let text = params.as_str().unwrap_or_default();
         hex::decode_to_slice(text, &mut txid).map_err(|_| bad("a transaction's id in hex"))?;
-        self.shared.when_accepted(Hash(txid)).await.map_err(internal)
+        self.shared.mempool.when_accepted(Hash(txid)).await.map_err(internal)
     }
 
     /// Returns a rejection as servers encode it; `None` if servers have no form for it.
