@@ -48,12 +48,15 @@ pub(crate) fn take_unit(
         // are like that.
         progress.contributed.insert(unit.creator, engine.session());
     }
-    // Only in the phase of signatures can a unit finish the session, and remove its units.
-    let held = engine.own_signature().is_some().then(|| block_in_place(|| log.hold()));
-    let actions = block_in_place(|| engine.on_ordered_unit(unit.round, unit.creator, unit.payload.as_ref()));
-    let finished = carry_out(shared, engine, actions)?;
-    if let (true, Some(mut held)) = (finished, held) {
-        held.finish();
+    let is_signing = engine.own_signature().is_some();
+    let mut order = || {
+        let payload = unit.payload.as_ref();
+        let actions = block_in_place(|| engine.on_ordered_unit(unit.round, unit.creator, payload));
+        carry_out(shared, engine, actions)
+    };
+    // Only in the phase of signatures can a unit finish the session.
+    let finished = if is_signing { log.finish_if(order)? } else { order()? };
+    if finished && is_signing {
         Metrics::count(&shared.telemetry.metrics.sessions_ordered);
     }
     Ok(finished)

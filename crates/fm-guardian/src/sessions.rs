@@ -8,7 +8,6 @@ use fm_client::Guardians;
 use fm_consensus::{Engine, Federation, Guard, Rules};
 use fm_store::Durability;
 use tokio::sync::watch;
-use tokio::task::block_in_place;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::{debug, error, info, warn};
 
@@ -233,13 +232,9 @@ impl Sessions {
                     }
                 }
                 fetched = &mut outcome => {
-                    // No unit may be appended to a session that this outcome finishes.
-                    let mut held = block_in_place(|| log.hold());
-                    if take_outcome(&shared, guardians, engine, &fetched)? {
-                        held.finish();
+                    if log.finish_if(|| take_outcome(&shared, guardians, engine, &fetched))? {
                         return Ok(Turn::Finished);
                     }
-                    drop(held);
                     outcome = Box::pin(guardians.late_outcome(session));
                 }
                 _ = propose.tick() => {

@@ -4,15 +4,17 @@
 //! not load it.
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use fm_aleph::UnitLog;
 use fm_codec::{Dialect, Reader, Writer};
 use fm_consensus::{ALEPH_UNITS, unit_key};
 use fm_store::{Durability, LiveStore};
+use tokio::task::block_in_place;
 use tracing::error;
 
 use crate::ahead::Ahead;
+use crate::lock::lock;
 use crate::recorder::Recorder;
 
 /// The log of one session. Only one log is written at a time.
@@ -41,16 +43,6 @@ enum State {
     Abandoned,
 }
 
-/// A lock: no unit is appended while it exists.
-pub(crate) struct Held<'a>(MutexGuard<'a, End>);
-
-impl Held<'_> {
-    /// Marks the session as finished.
-    pub(crate) fn finish(&mut self) {
-        self.0.state = State::Finished;
-    }
-}
-
 impl DatabaseLog {
     /// Opens the log in the database; the transactions in units of other guardians are checked ahead of their
     /// turn.
@@ -77,19 +69,32 @@ impl DatabaseLog {
 
     /// Returns whether this guardian has made a unit since the log was opened.
     pub(crate) fn made_units(&self) -> bool {
-        self.hold().0.made
+        self.hold().made
     }
 
-    /// Prevents units from being appended while the returned value exists.
-    pub(crate) fn hold(&self) -> Held<'_> {
-        Held(self.end.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Runs a step that may finish the session and remove its units; no unit is appended meanwhile. If the step returns
+    /// true, the session is finished, and no unit is appended any more.
+    ///
+    /// # Errors
+    /// As the step; the session is then not finished.
+    pub(crate) fn finish_if<E>(&self, step: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+        let mut end = block_in_place(|| self.hold());
+        let is_finished = step()?;
+        if is_finished {
+            end.state = State::Finished;
+        }
+        Ok(is_finished)
+    }
+
+    fn hold(&self) -> MutexGuard<'_, End> {
+        lock(&self.end)
     }
 
     /// Refuses all further units, even of an unfinished session.
     pub(crate) fn abandon(&self) {
-        let mut held = self.hold();
-        if held.0.state == State::Open {
-            held.0.state = State::Abandoned;
+        let mut end = self.hold();
+        if end.state == State::Open {
+            end.state = State::Abandoned;
         }
     }
 }
@@ -108,21 +113,21 @@ impl UnitLog for DatabaseLog {
 
     fn append(&self, unit: &[u8], safe: bool) -> io::Result<()> {
         let mut end = self.hold();
-        match end.0.state {
+        match end.state {
             State::Open => (),
             // The session is never ordered again: a unit that is not stored misleads no guardian.
             State::Finished => return Ok(()),
             State::Abandoned => return Err(io::Error::other("the session is not ordered any more")),
         }
-        let key = unit_key(end.0.next);
+        let key = unit_key(end.next);
         let mut value = Writer::new(Dialect::MODERN);
         value.bytes(unit);
         let durability = if safe { Durability::Synced } else { Durability::Deferred };
         let row = (key.as_slice(), Some(value.as_bytes()));
         self.store.write([row], durability).map_err(io::Error::other)?;
-        end.0.next += 1;
+        end.next += 1;
         if safe {
-            end.0.made = true;
+            end.made = true;
             self.recorder.made_units(self.session).map_err(|error| {
                 error!(session = self.session, %error, "the record of the newest session cannot be written");
                 io::Error::other(error)
