@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{DEFAULT_LEVEL, Location, Profile};
-use fm_cli::{
-    Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, StrictArgs, count, layout_by_name, number,
-};
-use fm_eras::Layout;
+use fm_cli::{Failure, KeyArgs, LayoutArgs, Manual, Names, PasswordArgs, StrictArgs, count, number};
 
 use crate::move_args::MoveArgs;
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -77,20 +74,6 @@ pub(crate) struct JsonArgs {
 fn profile() -> impl TypedValueParser<Value = Profile> {
     const PROFILES: Names = Names::new(|| Profile::ALL.map(Profile::name).to_vec());
     PROFILES.try_map(|name| name.parse::<Profile>())
-}
-
-/// The layout, for records that do not show it.
-#[derive(Args, Clone)]
-pub(crate) struct LayoutArgs {
-    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
-    #[arg(long, value_name = "NAME", env = "FM_LAYOUT", value_parser = LAYOUTS, hide_possible_values = true)]
-    layout: Option<String>,
-}
-
-impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
-        self.layout.as_deref().map(layout_by_name).transpose()
-    }
 }
 
 #[derive(Args)]

@@ -77,10 +77,10 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let exported = fm_backup::export(&state, &options, control, &mut |finding| printer.print(&finding));
     drop(progress);
     let mut output = printer.finish()?;
-    let exported = crate::show::or_refused(exported, arguments.json.json, &mut output)?;
+    let exported = crate::show::with_refusal(exported, arguments.json.json, &mut output)?;
     let directories: Vec<&Path> = data_dir.into_iter().collect();
     let config = configuration::write(arguments.with_config.as_ref(), &directories, &recipients);
-    let config = crate::restore::or_refused(config, arguments.json.json, &mut output)?;
+    let config = fm_cli::or_refused(config, arguments.json.json, &mut output)?;
     show(arguments, &exported, keys.as_ref(), &mut output)?;
     if let Some(config) = config.filter(|_| !arguments.json.json) {
         output.line(&config)?;

@@ -7,7 +7,7 @@ use fm_cli::{
 use serde::Serialize;
 
 use crate::args::ImportArgs;
-use crate::show::{or_refused, print_history};
+use crate::show::{print_history, with_refusal};
 
 #[derive(Serialize)]
 struct ImportVerdict {
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &ImportArgs) -> Result<Exit, Failure> {
     let imported = fm_backup::import(&state, &options, control, &mut |finding| printer.print(&finding));
     drop(progress);
     let mut output = printer.finish()?;
-    let imported = or_refused(imported, arguments.json.json, &mut output)?;
+    let imported = with_refusal(imported, arguments.json.json, &mut output)?;
     let survey = imported.survey.as_ref();
     if arguments.json.json {
         let anchor = survey.and_then(|survey| survey.audit.proven.as_ref());

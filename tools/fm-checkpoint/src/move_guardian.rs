@@ -7,7 +7,7 @@ use fm_audit::Control;
 use fm_backup::{Exported, Location};
 use fm_cli::{
     Exit, Failure, FindingPrinter, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
-    keep_private, quoted, root_line,
+    keep_private, or_refused, quoted, root_line,
 };
 use fm_datadir::{Moved, MovedStep};
 use fm_restore::{DataDir, LockedDir, Move, MoveBack, MovePlan, aside};
@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::configuration;
 use crate::move_args::MoveArgs;
 use crate::place::check_target;
-use crate::restore::{confirm, keys_of, naming_keys, or_refused};
+use crate::restore::{confirm, keys_of, naming_keys};
 
 #[derive(Serialize)]
 struct Verdict<'a> {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use fm_audit::Control;
 use fm_backup::Location;
 use fm_cli::{
-    Exit, Failure, KeyArgs, Output, PinnedKeys, Refused, TerminalProgress, group_digits, interrupt_flag,
-    keep_private, number, quoted, root_line, warn,
+    Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, keep_private,
+    number, or_refused, quoted, root_line, warn,
 };
 use fm_restore::{Chosen, DataDir, Journal, LockedDir, Restore, RestoreError};
 use serde::Serialize;
@@ -41,20 +41,6 @@ pub(crate) fn run(arguments: &RestoreArgs) -> Result<Exit, Failure> {
         None => restore(arguments, &mut output),
     };
     or_refused(restored, arguments.json, &mut output)
-}
-
-/// Passes a result on. With `--json`, a failure is also printed as the last line of the NDJSON.
-pub(crate) fn or_refused<T>(
-    result: Result<T, Failure>,
-    json: bool,
-    output: &mut Output,
-) -> Result<T, Failure> {
-    result.or_else(|failure| {
-        if json {
-            output.json(&Refused::with(&failure))?;
-        }
-        Err(failure)
-    })
 }
 
 /// Reads the keys that the user named, or those of the data directory.

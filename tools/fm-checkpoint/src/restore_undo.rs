@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fm_audit::Control;
-use fm_cli::{Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, keep_private, warn};
+use fm_cli::{
+    Exit, Failure, Output, TerminalProgress, group_digits, interrupt_flag, keep_private, or_refused, warn,
+};
 use fm_restore::{DataDir, Step, Undo, UndoPlan};
 use serde::Serialize;
 
-use crate::restore::{confirm, keys_of, or_refused};
+use crate::restore::{confirm, keys_of};
 use crate::restore_args::UndoArgs;
 
 #[derive(Serialize)]

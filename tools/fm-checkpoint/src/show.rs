@@ -64,7 +64,7 @@ struct RefusedLine<'a> {
 }
 
 /// Returns the result, or prints its failure as the last line of JSON first.
-pub(crate) fn or_refused<T>(
+pub(crate) fn with_refusal<T>(
     result: Result<T, BackupError>,
     json: bool,
     output: &mut Output,

@@ -343,14 +343,3 @@ fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
     let epoch = if let Keys::Epoch(keys) = keys { Some(keys) } else { None };
     Ok(PinnedKeys { path: path.to_owned(), is_found: false, epoch, session, config: None })
 }
-
-/// Returns the layout that the user named.
-///
-/// # Errors
-/// If there is no layout of that name.
-pub fn layout_by_name(name: &str) -> Result<Layout, Failure> {
-    Layout::by_name(name).ok_or_else(|| {
-        Failure::new(Exit::Usage, format!("there is no layout {name:?}"))
-            .hint(format!("the layouts are {}", Layout::names().join(", ")))
-    })
-}

@@ -14,6 +14,7 @@ mod hints_restore;
 mod input;
 mod interrupt;
 mod keys;
+mod layout_args;
 mod limits;
 mod manual;
 mod manual_page;
@@ -41,22 +42,22 @@ pub use fm_store::{directories_around, keep_private, quoted};
 pub use guide::{Guide, command, faults};
 pub use input::read_file;
 pub use interrupt::interrupt_flag;
-pub use keys::{
-    KeyArgs, PinnedKeys, config_around, keys_of_files, layout_by_name, load_keys_of, read as read_text,
-};
+pub use keys::{KeyArgs, PinnedKeys, config_around, keys_of_files, load_keys_of, read as read_text};
+pub use layout_args::LayoutArgs;
 pub use manual::Manual;
 pub use moved_away::{MOVED_AWAY, moved_from};
 pub use output::{Output, group_digits, note, print_json_line, root_line};
 pub use progress::TerminalProgress;
 pub use quantities::{bytes, count, number, positive, scaled};
-pub use run::{Refused, run};
+pub use run::{Refused, or_refused, run};
 pub use secrets::{GuardianKey, PasswordArgs, guardian_key, of_files};
 pub use source::SourceArgs;
 pub use strict::StrictArgs;
 pub use tables::{ModuleLine, TableLine, module_lines, prefix_of, print_modules, print_tables, table_lines};
 pub use target::check_target;
 pub use trust_root::{NamedKeys, trust_root_line, trusted};
-pub use values::{LAYOUTS, Names};
+pub(crate) use values::LAYOUTS;
+pub use values::Names;
 
 /// Returns the version of the programs, with the commit that they were built from and its date, as far as
 /// these are known.

@@ -58,6 +58,23 @@ impl<'a> Refused<'a> {
     }
 }
 
+/// Passes a result on. With `--json`, a failure is also printed as the last line of the NDJSON.
+///
+/// # Errors
+/// The failure, or that of printing it.
+pub fn or_refused<T, E: Into<Failure>>(
+    result: Result<T, E>,
+    json: bool,
+    output: &mut Output,
+) -> Result<T, Failure> {
+    result.map_err(Into::into).or_else(|failure: Failure| {
+        if json {
+            output.json(&Refused::with(&failure))?;
+        }
+        Err(failure)
+    })
+}
+
 /// Runs a program: parses its command line, prints its failure, if any, and returns its exit status.
 pub fn run<A: Parser>(guide: &Guide, main: impl FnOnce(A) -> Result<Exit, Failure>) -> ExitCode {
     let words = common_last(env::args_os().collect());

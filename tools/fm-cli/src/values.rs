@@ -12,7 +12,7 @@ use fm_eras::Layout;
 pub struct Names(fn() -> Vec<&'static str>);
 
 /// The names of all layouts.
-pub const LAYOUTS: Names = Names(Layout::names);
+pub(crate) const LAYOUTS: Names = Names(Layout::names);
 /// The codes of all findings.
 pub(crate) const CODES: Names = Names(crate::explain::codes);
 

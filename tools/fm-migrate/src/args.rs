@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{
-    Failure, KeyArgs, LAYOUTS, Manual, Names, PasswordArgs, SourceArgs, StrictArgs, layout_by_name, number,
-};
-use fm_eras::Layout;
+use fm_cli::{KeyArgs, LayoutArgs, Manual, Names, PasswordArgs, SourceArgs, StrictArgs, number};
 use fm_eras::block::Version;
 use fm_eras::session;
 
@@ -47,20 +44,6 @@ pub(crate) enum Command {
 
 /// The names of the forms of units.
 const FORMS: Names = Names::new(|| fm_units::FORMS.iter().map(|form| form.name).collect());
-
-/// The layout, for records that do not show it.
-#[derive(Args, Clone)]
-pub(crate) struct LayoutArgs {
-    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
-    #[arg(long, value_name = "NAME", env = "FM_LAYOUT", value_parser = LAYOUTS, hide_possible_values = true)]
-    layout: Option<String>,
-}
-
-impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
-        self.layout.as_deref().map(layout_by_name).transpose()
-    }
-}
 
 /// Reads a version whose tables are known: how another version starts cannot be said.
 fn target_version(text: &str) -> Result<Version, String> {

@@ -5,13 +5,12 @@ use std::path::Path;
 use fm_audit::{Control, MigratedDir};
 use fm_cli::{
     Exit, Failure, FindingPrinter, GuardianKey, Output, TerminalProgress, check_target, group_digits,
-    guardian_key, interrupt_flag, root_line, warn,
+    guardian_key, interrupt_flag, or_refused, root_line, warn,
 };
 use fm_migration::{Attest, Attested, Signer};
 use serde::Serialize;
 
 use crate::args::AttestArgs;
-use crate::convert::or_refused;
 
 #[derive(Serialize)]
 struct AttestVerdict<'a> {

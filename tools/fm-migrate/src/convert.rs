@@ -7,13 +7,13 @@ use std::sync::atomic::AtomicBool;
 
 use fm_audit::{Control, Origin, ProvenPrefix, Silent, Source, omission_findings, open_source};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, Refused, TerminalProgress, check_target,
-    group_digits, interrupt_flag, root_line, trust_root_line,
+    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
+    group_digits, interrupt_flag, or_refused, root_line, trust_root_line,
 };
 use fm_eras::modules::OnStart;
 use fm_eras::{Era, Layout, session};
 use fm_history::{Code, Finding, Manifest, Severity, printable};
-use fm_migration::{Conversion, MigrationError, ModuleStart, PlanOptions, on_start};
+use fm_migration::{Conversion, ModuleStart, PlanOptions, on_start};
 use fm_store::ReadStore;
 use serde::Serialize;
 
@@ -172,20 +172,6 @@ struct CheckVerdict {
     target_version: String,
     on_start: Vec<StartLine>,
     keys: Option<NamedKeys>,
-}
-
-/// Passes a result on. With `--json`, a failure is also printed as the last line of the NDJSON.
-pub(crate) fn or_refused<T>(
-    result: Result<T, MigrationError>,
-    json: bool,
-    output: &mut Output,
-) -> Result<T, Failure> {
-    result.map_err(Failure::from).or_else(|failure| {
-        if json {
-            output.json(&Refused::with(&failure))?;
-        }
-        Err(failure)
-    })
 }
 
 pub(crate) fn check(arguments: &CheckArgs) -> Result<Exit, Failure> {

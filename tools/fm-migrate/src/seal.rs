@@ -5,14 +5,13 @@ use std::path::Path;
 use fm_audit::{Control, MigratedDir};
 use fm_cli::{
     Exit, Failure, KeyArgs, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, keep_private,
-    root_line, warn,
+    or_refused, root_line, warn,
 };
 use fm_crypto::SessionKeys;
 use fm_migration::{Seal, Sealed};
 use serde::Serialize;
 
 use crate::args::SealArgs;
-use crate::convert::or_refused;
 
 #[derive(Serialize)]
 struct SealVerdict<'a> {

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fm_cli::{Failure, KeyArgs, LAYOUTS, Manual, count, layout_by_name, number};
-use fm_eras::Layout;
+use fm_cli::{KeyArgs, LayoutArgs, Manual, count, number};
 use fm_history::Hash;
 
 use crate::audit_args::AuditArgs;
@@ -63,20 +62,6 @@ pub(crate) struct ReportArgs {
     /// The page to write; it must not exist.
     #[arg(long, value_name = "FILE", env = "FM_HTML")]
     pub(crate) html: PathBuf,
-}
-
-/// The layout, for records that do not show it.
-#[derive(Args, Clone)]
-pub(crate) struct LayoutArgs {
-    /// Overrule the detected layout, by its name or the commit that made it (docs/formats name them).
-    #[arg(long, value_name = "NAME", env = "FM_LAYOUT", value_parser = LAYOUTS, hide_possible_values = true)]
-    layout: Option<String>,
-}
-
-impl LayoutArgs {
-    pub(crate) fn get(&self) -> Result<Option<Layout>, Failure> {
-        self.layout.as_deref().map(layout_by_name).transpose()
-    }
 }
 
 fn txid(text: &str) -> Result<Hash, String> {

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fm_cli::{Exit, Failure, KeyArgs, StrictArgs};
+use fm_cli::{Exit, Failure, KeyArgs, LayoutArgs, StrictArgs};
 
-use crate::args::LayoutArgs;
 use crate::scope_args::ScopeArgs;
 
 #[derive(Args)]
