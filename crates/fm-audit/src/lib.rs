@@ -23,7 +23,8 @@
 //! let source = open_source(guardian, None, control)?;
 //! let request = Request::everything(Some(HistoryKeys::Session(&keys)));
 //! let mut findings = Vec::new();
-//! let observer = Observer::of_findings(&mut |finding| findings.push(finding));
+//! let mut report = |finding| findings.push(finding);
+//! let observer = Observer::of_findings(&mut report);
 //! let audit = audit_history(source.history(), request, control, observer)?;
 //! assert!(findings.is_empty());
 //! assert_eq!(audit.chain.signed, audit.chain.records);

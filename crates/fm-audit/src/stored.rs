@@ -119,7 +119,8 @@ impl<'a> Origin<'a> {
         txid: Hash,
         control: Control<'_>,
     ) -> Result<Option<(u64, usize)>, AuditError> {
-        let read = |feed: &mut pipeline::Feed<'_, (u64, Vec<u8>), Stop<(u64, usize)>>| {
+        type Records<'f> = pipeline::Feed<'f, (u64, Vec<u8>), Stop<(u64, usize)>>;
+        let read = |feed: &mut Records<'_>| {
             for row in self.records(control, &mut MalformedKeys::default()) {
                 let (index, record) = row?;
                 let bytes = record.len();

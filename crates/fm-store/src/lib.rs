@@ -26,7 +26,7 @@
 //! let mut sessions = 0;
 //! for row in store.scan_prefix(&[0x04]) {
 //!     let (key, _value) = row?;
-//!     assert_eq!(key.len(), 9);
+//!     assert_eq!(key[0], 0x04);
 //!     sessions += 1;
 //! }
 //! assert!(sessions > 0);

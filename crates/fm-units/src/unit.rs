@@ -85,8 +85,8 @@ pub struct Unit<'a> {
 impl<'a> Unit<'a> {
     /// Reads a unit.
     ///
+    /// # Errors
     /// Fails if the bytes end, or are not a unit of that form.
-    /// Fails if the bytes end or are no unit of that form.
     pub fn read(reader: &mut ScaleReader<'a>, form: &UnitForm) -> Result<Self, ScaleError> {
         let start = reader.position();
         let fields = UnitFields {

@@ -56,7 +56,10 @@ fn imports_run_downward() {
 #[test]
 fn the_stated_rust_is_new_enough_for_every_dependency() {
     let metadata = metadata_with(&["--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let version = |text: &str| -> Vec<u64> { text.split('.').map(|part| part.parse().unwrap()).collect() };
+    let version = |text: &str| -> [u64; 3] {
+        let mut parts = text.split('.').map(|part| part.parse().unwrap());
+        [(); 3].map(|()| parts.next().unwrap_or(0))
+    };
     let packages = metadata["packages"].as_array().unwrap();
     let of = |name: &str| packages.iter().find(|package| package["name"] == name).unwrap();
     let stated = version(of("fm-codec")["rust_version"].as_str().unwrap());
@@ -143,8 +146,14 @@ fn names_in_a_data_directory_are_written_in_one_crate() {
         }
         let text = fs::read_to_string(&path).unwrap();
         let shipped = text.split("#[cfg(test)]").next().unwrap();
+        let shipped: Vec<&str> =
+            shipped.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         for name in known {
-            assert!(!shipped.contains(&format!("\"{name}\"")), "{place} writes the name {name} itself");
+            let quoted = format!("\"{name}\"");
+            assert!(
+                !shipped.iter().any(|line| line.contains(&quoted)),
+                "{place} writes the name {name} itself"
+            );
         }
         seen += 1;
     }
