@@ -125,6 +125,20 @@ pub enum AuditError {
     /// The operating system returned no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),
+    /// The guardians of this era stored no units.
+    #[error("a database of era {era} has no units: HoneyBadger epochs were not made of them")]
+    NoUnits {
+        /// The era.
+        era: &'static str,
+    },
+    /// The rows of the unit table are not a backup.
+    #[error("{path}: {source}")]
+    Units {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: fm_units::UnitBackupError,
+    },
 }
 
 impl AuditError {
@@ -134,7 +148,9 @@ impl AuditError {
             Self::Store(error) => error.kind(),
             Self::Interrupted => ErrorKind::Interrupted,
             Self::OtherArchive { .. } => ErrorKind::Findings,
-            Self::Increment { .. } | Self::Headers { .. } | Self::Pending { .. } => ErrorKind::Usage,
+            Self::Increment { .. } | Self::Headers { .. } | Self::Pending { .. } | Self::NoUnits { .. } => {
+                ErrorKind::Usage
+            }
             _ => ErrorKind::CannotLook,
         }
     }

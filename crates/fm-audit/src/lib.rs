@@ -37,6 +37,7 @@ mod converted;
 mod epochs;
 mod error;
 mod frame;
+mod in_progress;
 mod migrated;
 mod observer;
 mod old_session;
@@ -56,6 +57,7 @@ pub use converted::Original;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch};
 pub use error::AuditError;
 pub use frame::{Mark, OnEveryRow, Sample, TrustedPrefix};
+pub use in_progress::{OpenUnits, StoredUnits};
 pub use migrated::{
     ManifestFacts, MigratedAudit, MigratedRequest, SealAudit, audit_migrated, manifest, manifest_differences,
     provenance_metadata,

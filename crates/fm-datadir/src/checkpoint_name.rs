@@ -35,6 +35,14 @@ pub fn utc(time: SystemTime) -> String {
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
+/// Returns the last session of the newest checkpoint in a directory, according to the names: `25`, or `25-…`
+/// for a checkpoint made on demand.
+pub fn newest_checkpoint(checkpoints: &Path) -> Option<u64> {
+    let entries = std::fs::read_dir(checkpoints).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter_map(|name| session_in_name(&name)).max()
+}
+
 /// Returns the name of a checkpoint that an operator requested: `<last session>-<time>`, not in use in
 /// `directory`. Servers name theirs by the session alone, and remove those.
 pub fn new_checkpoint_name(directory: &Path, last: Option<u64>, now: SystemTime) -> String {

@@ -31,7 +31,8 @@ mod small;
 pub use checkpoint::{CheckpointError, Retention, checkpoints, make_checkpoint, make_named_checkpoint};
 pub use checkpoint_name::{
     CHECKPOINTS_NAME, is_entry_name, is_left_by_node, is_moment, is_removing, is_unfinished,
-    new_checkpoint_name, removed_name, removing_name, session_alone, session_in_name, unfinished_of, utc,
+    new_checkpoint_name, newest_checkpoint, removed_name, removing_name, session_alone, session_in_name,
+    unfinished_of, utc,
 };
 pub use guard::{GuardError, GuardFile, Guarded};
 pub use moved::{MOVED_NAME, Moved, MovedAway, MovedStep, check_not_moved};

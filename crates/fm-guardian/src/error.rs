@@ -4,10 +4,10 @@ use fm_store::ErrorKind;
 use std::path::PathBuf;
 
 use fm_aleph::AlephError;
+use fm_audit::AuditError;
 use fm_consensus::EngineError;
 use fm_datadir::{GuardError, MovedAway, SignedError};
 use fm_eras::DetectError;
-use fm_migration::MigrationError;
 use fm_peers::PeersError;
 use fm_store::StoreError;
 
@@ -57,7 +57,7 @@ pub enum NodeError {
     },
     /// The units of the open session cannot be read.
     #[error(transparent)]
-    Units(#[from] MigrationError),
+    Units(#[from] AuditError),
     /// The node's record of its newest session cannot be used.
     #[error(transparent)]
     Signed(#[from] SignedError),

@@ -9,15 +9,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fm_audit::Origin;
+use fm_audit::StoredUnits;
 use fm_consensus::Guard;
 use fm_crypto::SessionKeys;
+use fm_datadir::newest_checkpoint;
 use fm_datadir::{
     CHECKPOINTS_NAME, DATABASE_NAME, GUARD_NAME, GuardFile, Held, JOURNAL_NAME, RESTORED_NAME, SignedSession,
     Standing, check_not_moved, database_name,
 };
 use fm_eras::block::BlockLayout;
 use fm_eras::{DetectError, Layout, detect};
-use fm_migration::{StoredUnits, newest_checkpoint};
 use fm_store::{LiveStore, OmissionKind, ReadStore};
 use tracing::warn;
 

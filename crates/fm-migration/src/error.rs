@@ -129,20 +129,6 @@ pub enum MigrationError {
         /// What differs.
         difference: String,
     },
-    /// The guardians of this era stored no units.
-    #[error("a database of era {era} has no units: HoneyBadger epochs were not made of them")]
-    NoUnits {
-        /// The era.
-        era: &'static str,
-    },
-    /// The rows of the unit table are not a backup.
-    #[error("{path}: {source}")]
-    Units {
-        /// The database.
-        path: PathBuf,
-        /// What is wrong with them.
-        source: fm_units::UnitBackupError,
-    },
     /// The written data do not read back as written.
     #[error("what was written is not what was read: {what}")]
     ReadBack {
@@ -167,13 +153,11 @@ impl MigrationError {
             | Self::NotAnchored { .. } => ErrorKind::Findings,
             Self::OtherTarget { .. }
             | Self::CopiedWhole { .. }
-            | Self::NoUnits { .. }
             | Self::NothingMoved
             | Self::NotProvenance { .. } => ErrorKind::Usage,
-            Self::WriteArchive { .. }
-            | Self::WriteFile { .. }
-            | Self::ReadBack { .. }
-            | Self::Units { .. } => ErrorKind::CannotLook,
+            Self::WriteArchive { .. } | Self::WriteFile { .. } | Self::ReadBack { .. } => {
+                ErrorKind::CannotLook
+            }
         }
     }
 }

@@ -9,17 +9,28 @@
 //! use std::path::Path;
 //! use std::sync::atomic::AtomicBool;
 //!
-//! use fm_audit::{Control, Silent, open_source};
-//! use fm_migration::StoredUnits;
+//! use fm_audit::{Control, HistoryKeys, Silent, open_source};
+//! use fm_crypto::{ConsensusConfig, SessionKeys};
+//! use fm_migration::{PlanOptions, plan};
 //!
 //! let guardian = Path::new("../../fixtures/session-v0.5.0/peer-0");
+//! let config = ConsensusConfig::parse(&std::fs::read_to_string(guardian.join("consensus.json"))?)?;
+//! let keys = SessionKeys::new(&config.broadcast_public_keys)?;
 //! let interrupted = AtomicBool::new(false);
 //! let control = Control { progress: &Silent, interrupted: &interrupted };
 //! let source = open_source(guardian, None, control)?;
-//! // What the guardian holds of the session in progress.
-//! let units = StoredUnits::read(source.original())?;
-//! assert!(units.open > 0);
-//! # Ok::<(), fm_migration::MigrationError>(())
+//! let options = PlanOptions {
+//!     keys: HistoryKeys::Session(&keys),
+//!     until: None,
+//!     omissions: &source.lacks(),
+//!     accept_incomplete: false,
+//!     target_version: None,
+//!     kinds: &config.modules,
+//! };
+//! // Decides what a conversion would carry over; nothing is written.
+//! let plan = plan(source.original(), options, control, &mut |finding| println!("{finding}"))?;
+//! assert_eq!(plan.anchor.last, plan.last_stored);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod attest;
@@ -28,7 +39,6 @@ mod convert;
 mod error;
 mod map;
 mod on_start;
-mod open_units;
 mod pending;
 mod pieces;
 mod plan;
@@ -37,7 +47,6 @@ mod seal;
 mod seal_error;
 mod sessions;
 mod tips;
-mod units;
 
 pub use attest::{Attest, Attested, Signer, attest, sign};
 pub use attestation::{Attestation, AttestationFacts};
@@ -45,7 +54,6 @@ pub use convert::{Conversion, convert, raw_convert};
 pub use error::MigrationError;
 pub use map::{MapEntry, map};
 pub use on_start::{ModuleStart, on_start};
-pub use open_units::{OpenUnits, newest_checkpoint};
 pub use pending::{
     PENDING_CLASSIFICATION, PendingOutcome, check_pending_outcome, is_pending_outcome, unsigned_outcome,
 };
@@ -54,4 +62,3 @@ pub use revert::{Reverted, revert};
 pub use seal::{Seal, Sealed, seal};
 pub use seal_error::SealError;
 pub use tips::{Compared, Relation};
-pub use units::StoredUnits;

@@ -294,3 +294,74 @@ impl Judge {
         self.first.get_or_insert_with(|| finding.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use fm_archive::MAX_VALUE_LEN;
+    use fm_audit::Silent;
+    use fm_eras::session::session_key;
+    use fm_forge::memory::{SIGNERS, history, items_of, keys, record};
+    use fm_rows::MemoryRows;
+
+    use super::*;
+
+    /// What the tests vary.
+    #[derive(Default)]
+    struct Asked {
+        until: Option<u64>,
+        omissions: Vec<Finding>,
+        accept_incomplete: bool,
+    }
+
+    fn planned(rows: &MemoryRows, asked: Asked) -> Result<ConversionPlan, MigrationError> {
+        let (keys, kinds) = (keys(), BTreeMap::new());
+        let options = PlanOptions {
+            keys: HistoryKeys::Session(&keys),
+            until: asked.until,
+            omissions: &asked.omissions,
+            accept_incomplete: asked.accept_incomplete,
+            target_version: None,
+            kinds: &kinds,
+        };
+        let interrupted = AtomicBool::new(false);
+        let control = Control { progress: &Silent, interrupted: &interrupted };
+        let origin = Origin { rows, path: Path::new("memory"), layout: Layout::Blocks(session::modern()) };
+        plan(origin, options, control, &mut |_| {})
+    }
+
+    #[test]
+    fn a_signed_history_is_planned_whole() {
+        let plan = planned(&history(3), Asked::default()).unwrap();
+        assert_eq!((plan.anchor.sessions, plan.anchor.items, plan.last_stored), (3, 6, 2));
+        // Current records are copied, so they are copied whole.
+        let part = planned(&history(3), Asked { until: Some(1), ..Asked::default() });
+        assert!(matches!(part, Err(MigrationError::CopiedWhole { last: 2 })));
+        let beyond = planned(&history(3), Asked { until: Some(7), ..Asked::default() });
+        assert!(matches!(beyond, Err(MigrationError::NotAnchored { until: 7, signed: 2 })));
+    }
+
+    #[test]
+    fn what_is_not_proven_or_not_known_is_not_planned() {
+        let mut unsigned = history(3);
+        unsigned.0.insert(session_key(1), record(1, items_of(1), &SIGNERS[..2]));
+        assert!(matches!(planned(&unsigned, Asked::default()), Err(MigrationError::NotProven { .. })));
+        assert!(matches!(planned(&history(0), Asked::default()), Err(MigrationError::NotProven { .. })));
+        let lacks = |accept_incomplete| {
+            let lost = Finding::new(Code::LogMissing, Place::everywhere(), "a log is missing");
+            planned(&history(3), Asked { omissions: vec![lost], accept_incomplete, until: None })
+        };
+        assert!(matches!(lacks(false), Err(MigrationError::Incomplete { .. })));
+        assert!(lacks(true).is_ok());
+    }
+
+    #[test]
+    fn rows_that_no_archive_holds_are_found_while_the_audit_reads() {
+        let mut rows = history(3);
+        let long = vec![0; usize::try_from(MAX_VALUE_LEN).unwrap() + 1];
+        rows.0.insert(session::module_key(0, b"row"), long);
+        assert!(matches!(planned(&rows, Asked::default()), Err(MigrationError::NotArchivable { .. })));
+    }
+}

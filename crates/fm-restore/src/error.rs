@@ -7,7 +7,6 @@ use fm_audit::AuditError;
 use fm_backup::BackupError;
 use fm_config::FilesError;
 use fm_datadir::{MovedAway, SignedError};
-use fm_migration::MigrationError;
 use fm_store::StoreError;
 use thiserror::Error;
 
@@ -26,9 +25,6 @@ pub enum RestoreError {
     /// The guardian's files cannot be used, or do not belong together.
     #[error(transparent)]
     Files(#[from] FilesError),
-    /// The rows could not be read as those of a session in progress.
-    #[error(transparent)]
-    Migration(#[from] MigrationError),
     /// The node's record of its newest session cannot be used.
     #[error(transparent)]
     Signed(#[from] SignedError),
@@ -331,7 +327,6 @@ impl RestoreError {
             Self::Audit(error) => error.kind(),
             Self::Store(error) => error.kind(),
             Self::Backup(error) => error.kind(),
-            Self::Migration(error) => error.kind(),
             Self::Files(error) => error.kind(),
             Self::Busy { .. } => ErrorKind::Locked,
             Self::StaysSealed { is_interrupted: true, .. } | Self::AfterSwap { interrupted: true, .. } => {

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use fm_audit::Origin;
+use fm_audit::StoredUnits;
 use fm_crypto::SessionKeys;
+use fm_datadir::newest_checkpoint;
 use fm_datadir::{Held, RESTORED_NAME, database_name};
 use fm_eras::{DetectError, Layout, detect};
-use fm_migration::{StoredUnits, newest_checkpoint};
 use fm_store::{OmissionKind, ReadStore};
 
 use crate::RestoreError;

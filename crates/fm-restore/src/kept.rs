@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use fm_audit::Origin;
+use fm_audit::StoredUnits;
 use fm_eras::block::{BlockLayout, decode_block, encode_accepted_item};
 use fm_eras::session::session_key;
-use fm_migration::StoredUnits;
 
 use crate::RestoreError;
 
@@ -66,5 +66,37 @@ impl Incoming<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, RestoreError> {
         let got = self.origin.rows.get(key);
         Ok(got.map_err(|source| self.origin.unreadable(source))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fm_eras::{Layout, session::modern};
+    use fm_forge::memory::{SIGNERS, accept, bytes, history, item, items_of, record};
+
+    use super::*;
+
+    #[test]
+    fn each_item_is_kept_as_often_as_it_is_there() {
+        let mut rows = history(2);
+        let twice = item(b"twice", 3);
+        rows.0.insert(session_key(1), record(1, vec![twice.clone(), twice.clone()], &SIGNERS));
+        accept(&mut rows, 0, &item(b"open", 1));
+        // A record that does not decode keeps nothing.
+        rows.0.insert(session_key(9), vec![0xFF]);
+        let origin = Origin { rows: &rows, path: Path::new("memory"), layout: Layout::Blocks(modern()) };
+        let incoming = |last| Incoming { origin, last, layout: modern() };
+        let mut first = incoming(1).items(0).unwrap();
+        assert!(items_of(0).iter().all(|item| first.take(&bytes(item))));
+        assert!(!first.take(&bytes(&items_of(0)[0])));
+        let mut second = incoming(1).items(1).unwrap();
+        let taken = [(); 3].map(|()| second.take(&bytes(&twice)));
+        assert_eq!(taken, [true, true, false]);
+        assert!(incoming(9).items(9).unwrap().0.is_empty());
+        assert!(incoming(1).items(7).unwrap().0.is_empty());
+        let (key, value) = (session_key(0), record(0, items_of(0), &SIGNERS));
+        assert!(incoming(1).has(&key, &value).unwrap() && !incoming(1).has(&key, b"other").unwrap());
     }
 }

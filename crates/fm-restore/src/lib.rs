@@ -42,7 +42,7 @@ mod whole;
 
 pub use data_dir::{DataDir, LockedDir};
 pub use error::RestoreError;
-pub use fm_migration::OpenUnits;
+pub use fm_audit::OpenUnits;
 pub use journal::{Chosen, Journal, Proof, Step};
 pub use moving::{Move, MoveBack, MovePlan, Stated};
 pub use outgoing::{Condition, Content, Lost, ModuleContent, Outgoing};

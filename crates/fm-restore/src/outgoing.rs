@@ -9,13 +9,13 @@ use std::error::Error;
 use std::path::Path;
 
 use fm_audit::{Control, Origin};
+use fm_audit::{OpenUnits, StoredUnits};
 use fm_crypto::SessionKeys;
 use fm_datadir::{Held, database_name};
 use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::session::{CLIENT_BACKUP, session_key};
 use fm_history::{Block, BlockContent, SessionHeader};
-use fm_migration::{OpenUnits, StoredUnits};
 use fm_store::{Omission, OmissionKind, ReadStore, StoreError};
 
 use crate::RestoreError;
@@ -120,7 +120,7 @@ pub(crate) struct Look<'a> {
 }
 
 impl Outgoing {
-    fn nothing(condition: Condition) -> Self {
+    pub(crate) fn nothing(condition: Condition) -> Self {
         Self {
             condition,
             last: None,

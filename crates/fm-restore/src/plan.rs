@@ -10,11 +10,11 @@ use std::time::SystemTime;
 use fm_audit::Control;
 use fm_backup::{Location, State};
 use fm_crypto::SessionKeys;
+use fm_datadir::newest_checkpoint;
 use fm_datadir::{GUARD_NAME, GuardFile, Guarded, SignedSession, broken_name, undone_name};
 use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Finding, Severity};
-use fm_migration::newest_checkpoint;
 use fm_store::free_bytes;
 
 use crate::RestoreError;

@@ -124,3 +124,68 @@ pub(crate) fn difference(wanted: &Proof, found: &Proof) -> Option<String> {
     }
     (wanted != found).then(|| "rows are counted otherwise".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use fm_audit::Silent;
+    use fm_eras::session::{modern, session_key};
+    use fm_forge::memory::{SIGNERS, accept, history, item, items_of, keys, record, secret};
+    use fm_rows::MemoryRows;
+
+    use super::*;
+
+    fn prove(rows: &MemoryRows, keys: &SessionKeys, whole: bool) -> Result<Proven, RestoreError> {
+        let interrupted = AtomicBool::new(false);
+        let control = Control { progress: &Silent, interrupted: &interrupted };
+        let origin = Origin { rows, path: Path::new("memory"), layout: Layout::Blocks(modern()) };
+        Proving { keys, whole, control }.source(origin, true)
+    }
+
+    #[test]
+    fn a_signed_history_is_proven_with_the_root_after_each_session() {
+        let (mut rows, keys) = (history(3), keys());
+        accept(&mut rows, 0, &item(b"open", 1));
+        let whole = prove(&rows, &keys, true).unwrap();
+        assert_eq!((whole.proof.last, whole.proof.items, whole.proof.pending), (2, 6, 1));
+        assert_eq!(whole.roots.len(), 3);
+        assert_eq!(whole.roots[2].to_string(), whole.proof.history_root);
+        assert_eq!(whole.roots[1].to_string(), prove(&history(2), &keys, false).unwrap().proof.history_root);
+        let interrupted = AtomicBool::new(false);
+        let control = Control { progress: &Silent, interrupted: &interrupted };
+        let identity = fm_audit::identity(&rows, Path::new("memory"), control).unwrap();
+        assert_eq!(whole.proof.identity, identity.to_string());
+        // Of the history alone, other rows are not looked at.
+        let alone = prove(&rows, &keys, false).unwrap().proof;
+        assert_eq!((alone.identity.as_str(), alone.pending), ("", 0));
+        assert!(difference(&whole.proof, &alone).is_some() && difference(&alone, &alone.clone()).is_none());
+    }
+
+    #[test]
+    fn what_is_not_proven_is_not_restored() {
+        let not_proven =
+            |rows: &MemoryRows| matches!(prove(rows, &keys(), true), Err(RestoreError::NotProven { .. }));
+        assert!(not_proven(&history(0)));
+        let mut unsigned = history(3);
+        unsigned.0.insert(session_key(2), record(2, items_of(2), &SIGNERS[..2]));
+        assert!(not_proven(&unsigned));
+        let mut changed = history(3);
+        changed.0.insert(session_key(1), record(2, items_of(1), &SIGNERS));
+        assert!(not_proven(&changed));
+        let mut gap = history(3);
+        gap.0.remove(&session_key(1));
+        assert!(not_proven(&gap));
+        let mut strange = history(3);
+        strange.0.insert(vec![0xEE, 1], vec![1]);
+        assert!(prove(&strange, &keys(), false).is_ok() && not_proven(&strange));
+    }
+
+    #[test]
+    fn other_keys_are_named_as_such() {
+        let other = (0..4).map(|peer| (peer, secret(peer + 9).public_key())).collect();
+        let refused = prove(&history(3), &SessionKeys::new(&other).unwrap(), true);
+        assert!(matches!(refused, Err(RestoreError::WrongKeys { .. })));
+    }
+}

@@ -3,8 +3,8 @@
 //! Invariant: the result is known, or reported as unknown. A database that may be older than what the
 //! guardian signed proves nothing.
 
+use fm_audit::OpenUnits;
 use fm_datadir::{Held, SignedSession, Standing};
-use fm_migration::OpenUnits;
 
 use crate::outgoing::{Condition, Outgoing};
 
@@ -119,5 +119,75 @@ fn of_units(units: Option<&OpenUnits>, last: Option<u64>, open: u64) -> (Reach, 
             format!("{} unit row(s) of session {open} cannot be read", units.damaged),
         ),
         None => (Reach::Known(Some(open)), format!("the units of session {open} were not looked at")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fm_forge::memory::keys;
+
+    use super::*;
+    use crate::plan::guard_until;
+
+    fn outgoing(condition: Condition, last: Option<u64>, units: Option<OpenUnits>) -> Outgoing {
+        Outgoing { last, units, ..Outgoing::nothing(condition) }
+    }
+
+    fn units(all: u64, own: Option<u64>, damaged: u64) -> Option<OpenUnits> {
+        Some(OpenUnits { session: 8, all, own, damaged, past_end: None })
+    }
+
+    fn reach(evidence: Evidence<'_>, mut outgoing: Outgoing, held: Option<Held>) -> Reach {
+        evidence.conclude(&mut outgoing, held);
+        assert!(!outgoing.evidence.is_empty());
+        outgoing.reach
+    }
+
+    const NOTHING: Evidence<'_> =
+        Evidence { record: None, newest: None, is_alone: false, speaks_for_itself: false };
+
+    fn in_place() -> Option<Held> {
+        Some(Held { open: 8, own: Some(0), any: true, ..Held::default() })
+    }
+
+    #[test]
+    fn a_readable_database_says_whether_the_guardian_signed_in_the_open_session() {
+        let of = |units| reach(NOTHING, outgoing(Condition::Readable, Some(7), units), in_place());
+        assert_eq!(of(units(4, Some(0), 0)), Reach::Known(Some(7)));
+        assert_eq!(of(units(4, Some(1), 0)), Reach::Known(Some(8)));
+        // What is not known, or cannot be read, counts as signed.
+        assert_eq!(of(units(4, None, 0)), Reach::Known(Some(8)));
+        assert_eq!(of(units(4, Some(0), 1)), Reach::Known(Some(8)));
+        assert_eq!(of(None), Reach::Known(Some(8)));
+        let torn = outgoing(Condition::TornEnd("torn".to_owned()), Some(7), units(4, Some(0), 0));
+        assert_eq!(reach(NOTHING, torn, in_place()), Reach::Known(Some(9)));
+    }
+
+    #[test]
+    fn without_a_database_only_a_record_that_is_newest_decides() {
+        let mut record = SignedSession::new(&keys(), 0);
+        record.newest = Some(8);
+        let missing = || outgoing(Condition::Missing, None, None);
+        assert_eq!(reach(NOTHING, missing(), None), Reach::Unknown(0));
+        let recorded = Evidence { record: Some(&record), ..NOTHING };
+        assert_eq!(reach(recorded, missing(), None), Reach::Known(Some(8)));
+        // A checkpoint of session 9 is newer than the record.
+        assert_eq!(reach(Evidence { newest: Some(9), ..recorded }, missing(), None), Reach::Unknown(10));
+        let older = outgoing(Condition::Readable, Some(3), units(4, Some(0), 0));
+        assert_eq!(reach(Evidence { newest: Some(5), ..NOTHING }, older, in_place()), Reach::Unknown(6));
+        let alone = Evidence { is_alone: true, ..NOTHING };
+        assert_eq!(reach(alone, missing(), None), Reach::Known(None));
+    }
+
+    #[test]
+    fn a_guard_is_never_below_what_is_known() {
+        let of = |reach| Outgoing { reach, ..Outgoing::nothing(Condition::Missing) };
+        assert_eq!(guard_until(&of(Reach::Known(Some(8))), None).unwrap(), Some(8));
+        assert_eq!(guard_until(&of(Reach::Known(None)), None).unwrap(), None);
+        assert_eq!(guard_until(&of(Reach::Known(Some(8))), Some(9)).unwrap(), Some(9));
+        assert_eq!(guard_until(&of(Reach::Unknown(8)), Some(8)).unwrap(), Some(8));
+        assert!(guard_until(&of(Reach::Known(Some(8))), Some(7)).is_err());
+        assert!(guard_until(&of(Reach::Unknown(8)), Some(7)).is_err());
+        assert!(guard_until(&of(Reach::Unknown(8)), None).is_err());
     }
 }

@@ -12,6 +12,7 @@ mod config;
 mod content;
 pub mod damage;
 mod keys;
+pub mod memory;
 mod random;
 mod spec;
 mod tables;

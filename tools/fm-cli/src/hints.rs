@@ -199,8 +199,6 @@ impl From<MigrationError> for Failure {
             }
             MigrationError::NotForTarget { .. } => Self::from_error(error.kind().into(), &error)
                 .hint("state the version that will run on it with --target-version"),
-            MigrationError::NoUnits { .. } => Self::from_error(error.kind().into(), &error),
-            MigrationError::Units { .. } => Self::from_error(error.kind().into(), &error),
             MigrationError::NothingMoved => Self::from_error(error.kind().into(), &error),
             MigrationError::NotProvenance { .. } => Self::from_error(error.kind().into(), &error)
                 .hint("nothing was written; `fm-checkpoint import` makes a database of an archive of a state"),

@@ -10,7 +10,6 @@ impl From<RestoreError> for Failure {
             RestoreError::Audit(error) => error.into(),
             RestoreError::Store(error) => error.into(),
             RestoreError::Backup(error) => error.into(),
-            RestoreError::Migration(error) => error.into(),
             RestoreError::Files(error) => {
                 let hint = "nothing was changed; give the backup as the guardian's server wrote it";
                 crate::of_files(&error).or_hint(Some(hint))
@@ -116,7 +115,6 @@ fn hint_of(error: &RestoreError) -> Option<&'static str> {
         RestoreError::Audit(_)
         | RestoreError::Store(_)
         | RestoreError::Backup(_)
-        | RestoreError::Migration(_)
         | RestoreError::Files(_) => {
             return None;
         }

@@ -4,12 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use fm_audit::Origin;
+use fm_audit::{AuditError, Origin, StoredUnits};
 use fm_crypto::SessionKeys;
 use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_history::{Code, Finding, Place};
-use fm_migration::{MigrationError, StoredUnits};
 use fm_units::{Backup, Dag, Expected, ItemEncoding, PastEnd, read_in_form};
 
 use fm_cli::Failure;
@@ -34,7 +33,7 @@ pub(crate) fn check(
     let past_end = rounds.map(|rounds| PastEnd { rounds, ..PastEnd::default() });
     let mut checked = CheckedUnits { units: 0, past_end };
     let stored = match StoredUnits::read(Origin { layout: Layout::Blocks(layout), ..origin }) {
-        Err(MigrationError::Units { source, .. }) => {
+        Err(AuditError::Units { source, .. }) => {
             on_finding(unchecked(&source.to_string()));
             return Ok(checked);
         }

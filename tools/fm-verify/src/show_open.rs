@@ -4,11 +4,11 @@
 //! no units, so the items are all there is.
 
 use fm_audit::Origin;
+use fm_audit::StoredUnits;
 use fm_cli::{Exit, Failure, Output, group_digits};
 use fm_eras::Layout;
 use fm_eras::block::decode_accepted_item;
 use fm_history::EntryItem;
-use fm_migration::StoredUnits;
 use serde::Serialize;
 
 use crate::args::PlaceArgs;

@@ -1,11 +1,11 @@
 //! `show --unit`: a unit of the session in progress.
 
+use fm_audit::StoredUnits;
 use fm_audit::{KeyStanding, Source};
 use fm_cli::{Exit, Failure, NamedKeys, Output, PinnedKeys, group_digits, trust_root_line};
 use fm_crypto::SessionKeys;
 use fm_eras::Layout;
 use fm_history::{Code, ConsensusItem, Hash, sha256};
-use fm_migration::StoredUnits;
 use fm_units::{Dag, Expected, Node, Parents, ProposedItem, UnitData, items, read_in_form};
 use serde::Serialize;
 

@@ -1,14 +1,13 @@
 //! Small histories in memory, signed by the guardians that a test chooses, and hand-made files.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use fm_audit::{Origin, TrustedKeys};
-use fm_codec::ModuleValue;
-use fm_crypto::{SessionKeys, SigningKey};
-use fm_eras::block::{BlockLayout, encode_accepted_item, encode_block};
+use fm_crypto::SessionKeys;
+use fm_eras::block::BlockLayout;
 use fm_eras::{Layout, session};
-use fm_history::{Block, BlockContent, BlockItem, Hash, SessionHeader, merkle_root, sha256};
+pub(crate) use fm_forge::memory::{bytes, item, keys, record, sign};
+use fm_history::{BlockItem, Hash, sha256};
 use fm_rows::MemoryRows;
 
 /// Returns a history in memory.
@@ -21,23 +20,8 @@ pub(crate) fn modern() -> (Layout, &'static BlockLayout) {
     (Layout::Blocks(session::modern()), session::modern())
 }
 
-fn secret(peer: u16) -> SigningKey {
-    SigningKey::from_bytes([u8::try_from(peer + 1).unwrap(); 32]).unwrap()
-}
-
-/// Returns the keys of four guardians.
-pub(crate) fn keys() -> SessionKeys {
-    SessionKeys::new(&(0..4).map(|peer| (peer, secret(peer).public_key())).collect()).unwrap()
-}
-
 pub(crate) fn trusted(keys: &SessionKeys) -> TrustedKeys<'_> {
     TrustedKeys { epoch: None, session: Some(keys) }
-}
-
-/// Returns an item of module 0.
-pub(crate) fn item(body: &[u8], peer: u16) -> BlockItem {
-    let content = BlockContent::Module(ModuleValue { instance: 0, body: body.to_vec() });
-    BlockItem { content, position: None, peer }
 }
 
 /// Returns items that are all different.
@@ -47,26 +31,8 @@ pub(crate) fn items(count: usize) -> Vec<BlockItem> {
         .collect()
 }
 
-/// Returns the bytes of an item.
-pub(crate) fn bytes(item: &BlockItem) -> Vec<u8> {
-    encode_accepted_item(item, session::modern())
-}
-
 pub(crate) fn leaf(item: &BlockItem) -> Hash {
     sha256(&[&bytes(item)])
-}
-
-/// Returns signatures over a header.
-pub(crate) fn sign(index: u64, root: Hash, signers: &[u16]) -> BTreeMap<u16, [u8; 64]> {
-    let message = keys().message(&SessionHeader { index, root }.to_bytes());
-    signers.iter().map(|peer| (*peer, secret(*peer).sign(&message))).collect()
-}
-
-/// Returns the record of a session.
-pub(crate) fn record(index: u64, items: Vec<BlockItem>, signers: &[u16]) -> Vec<u8> {
-    let merkle = merkle_root(items.iter().map(leaf).collect());
-    let signatures = sign(index, merkle.root, signers);
-    encode_block(&Block { index: None, items, merkle, signatures }, session::modern())
 }
 
 /// Puts the right digest into a file that was edited.

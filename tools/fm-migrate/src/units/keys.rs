@@ -1,8 +1,8 @@
 //! The keys that units are checked with: those that the user named, or those found in the data directories.
 
+use fm_audit::StoredUnits;
 use fm_cli::{Failure, PinnedKeys, warn};
 use fm_eras::Layout;
-use fm_migration::StoredUnits;
 
 use crate::args::UnitsArgs;
 

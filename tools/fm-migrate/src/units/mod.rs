@@ -10,13 +10,13 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+use fm_audit::StoredUnits;
 use fm_audit::{Control, Silent, Source, open_source};
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, check_target, interrupt_flag};
 use fm_crypto::SessionKeys;
 use fm_eras::block::BlockLayout;
 use fm_eras::{Era, Layout};
 use fm_history::{Code, Finding, Severity};
-use fm_migration::StoredUnits;
 use fm_units::{Dag, Expected, ItemEncoding, Records, UnitForm, read_in_form};
 
 use crate::args::UnitsArgs;

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use fm_archive::{ArchiveError, ArchiveWriter, Metadata, Options};
 use fm_audit::PENDING_KIND;
+use fm_audit::StoredUnits;
 use fm_cli::{Exit, Failure};
 use fm_codec::Writer;
-use fm_migration::{PENDING_CLASSIFICATION, StoredUnits, unsigned_outcome};
+use fm_migration::{PENDING_CLASSIFICATION, unsigned_outcome};
 use fm_store::sync_name;
 
 use super::Session;

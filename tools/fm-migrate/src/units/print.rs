@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use fm_audit::StoredUnits;
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_history::{ConsensusItem, Severity};
-use fm_migration::StoredUnits;
 use fm_units::{PastEnd, Proposal, Shape};
 use serde::Serialize;
 

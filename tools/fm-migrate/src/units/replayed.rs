@@ -1,9 +1,9 @@
 //! `units --replay`: the library's order, compared with the accepted items of every database.
 
+use fm_audit::StoredUnits;
 use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits};
 use fm_crypto::SessionKeys;
 use fm_history::{Code, Finding, Place};
-use fm_migration::StoredUnits;
 use fm_replay::{Comparison, Ordered, Replay, ReplayError, compare, replay as order_again};
 use fm_units::ItemEncoding;
 use serde::Serialize;

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use fm_audit::{AuditError, Origin};
 use fm_codec::{Dialect, Reader, Writer};
 use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, KeyForm};
 use fm_history::ConsensusItem;
 use fm_units::{Backup, FORMS, ItemEncoding, Joined, MAX_BACKUP_BYTES, UnitBackupError, UnitForm, UnitTable};
 
-use crate::MigrationError;
+use crate::error::AuditError;
+use crate::source::Origin;
 
 /// The data of the session in progress in one guardian's database.
 #[derive(Debug)]
@@ -31,16 +31,16 @@ impl StoredUnits {
     ///
     /// # Errors
     /// If the database is of an era without units, its rows cannot be read, or the rows are not a backup.
-    pub fn read(origin: Origin<'_>) -> Result<Self, MigrationError> {
+    pub fn read(origin: Origin<'_>) -> Result<Self, AuditError> {
         let Layout::Blocks(layout) = origin.layout else {
-            return Err(MigrationError::NoUnits { era: origin.layout.era().as_str() });
+            return Err(AuditError::NoUnits { era: origin.layout.era().as_str() });
         };
         let path = origin.path.to_owned();
-        let failed = |source| MigrationError::from(AuditError::rows(&path, source));
+        let failed = |source| AuditError::rows(&path, source);
         let mut joined = Joined::new(table_of(layout));
         for row in origin.rows.scan_prefix(layout.units) {
             let (key, value) = row.map_err(failed)?;
-            let bad = |source| MigrationError::Units { path: path.clone(), source };
+            let bad = |source| AuditError::Units { path: path.clone(), source };
             joined.push(&key, &value).map_err(bad)?;
         }
         let open = open_session(origin, layout)?;
@@ -51,7 +51,7 @@ impl StoredUnits {
             let row = row.map_err(failed)?;
             bytes += row.0.len() + row.1.len();
             if bytes > MAX_BACKUP_BYTES {
-                return Err(MigrationError::Units { path, source: UnitBackupError::TooLarge });
+                return Err(AuditError::Units { path, source: UnitBackupError::TooLarge });
             }
             accepted.push(row);
         }
@@ -94,8 +94,8 @@ fn table_of(layout: &BlockLayout) -> UnitTable {
 }
 
 /// Returns the session after the last finished one, which it finds by binary search.
-fn open_session(origin: Origin<'_>, layout: &BlockLayout) -> Result<u64, MigrationError> {
-    let first_from = |number: u64| -> Result<Option<u64>, MigrationError> {
+fn open_session(origin: Origin<'_>, layout: &BlockLayout) -> Result<u64, AuditError> {
+    let first_from = |number: u64| -> Result<Option<u64>, AuditError> {
         let mut key = Writer::new(layout.dialect);
         key.u8(layout.history);
         key.u64(number);
@@ -114,4 +114,45 @@ fn open_session(origin: Origin<'_>, layout: &BlockLayout) -> Result<u64, Migrati
         }
     }
     Ok(last.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fm_eras::session::{modern, session_key};
+    use fm_forge::memory::{accept, bytes, history, item};
+
+    use super::*;
+
+    #[test]
+    fn the_open_session_is_the_one_after_the_last() {
+        let open = |sessions: &[u64]| {
+            let mut rows = history(0);
+            rows.0.extend(sessions.iter().map(|session| (session_key(*session), vec![0])));
+            let layout = Layout::Blocks(modern());
+            StoredUnits::read(Origin { rows: &rows, path: Path::new("memory"), layout }).unwrap().open
+        };
+        assert_eq!(open(&[]), 0);
+        assert_eq!(open(&[0]), 1);
+        assert_eq!(open(&[0, 1, 2]), 3);
+        // A gap does not hide what is after it.
+        assert_eq!(open(&[0, 5, 1 << 40]), (1 << 40) + 1);
+        assert_eq!(open(&[u64::MAX]), u64::MAX);
+    }
+
+    #[test]
+    fn accepted_items_are_read_with_their_guardians() {
+        let mut rows = history(1);
+        accept(&mut rows, 0, &item(b"first", 2));
+        accept(&mut rows, 1, &item(b"second", 3));
+        let layout = Layout::Blocks(modern());
+        let stored = StoredUnits::read(Origin { rows: &rows, path: Path::new("memory"), layout }).unwrap();
+        let items = stored.accepted_items().unwrap();
+        assert_eq!(items.iter().map(|(_, peer)| *peer).collect::<Vec<_>>(), [2, 3]);
+        assert!(bytes(&item(b"first", 2)).starts_with(&items[0].0));
+        rows.0.insert(vec![modern().pending.unwrap(), 9], vec![0xFF; 3]);
+        let damaged = StoredUnits::read(Origin { rows: &rows, path: Path::new("memory"), layout }).unwrap();
+        assert_eq!(damaged.accepted_items(), None);
+    }
 }

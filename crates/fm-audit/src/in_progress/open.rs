@@ -4,14 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-use fm_audit::Origin;
 use fm_crypto::SessionKeys;
 use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
 use fm_store::ReadStore;
 use fm_units::{Expected, read_in_form};
 
-use crate::StoredUnits;
+use super::stored::StoredUnits;
+use crate::source::Origin;
 
 /// The counts of units of the session in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +100,4 @@ impl StoredUnits {
 fn last_session(store: &ReadStore, layout: &BlockLayout) -> Option<u64> {
     let (key, _) = store.last_of_prefix(&[layout.history]).ok()??;
     layout.number_of_key(&key).ok()
-}
-
-/// Returns the last session of the newest checkpoint in a directory, according to the names: `25`, or `25-…`
-/// for a checkpoint made on demand.
-pub fn newest_checkpoint(checkpoints: &Path) -> Option<u64> {
-    let entries = fs::read_dir(checkpoints).ok()?;
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter_map(|name| fm_datadir::session_in_name(&name)).max()
 }
