@@ -190,6 +190,7 @@ fn the_map_says_what_every_crate_uses() {
 const ROOMS_OF_THE_AUDIT: [(&str, &[&str]); 6] = [
     ("source", &[]),
     ("frame", &["source"]),
+    ("in_progress", &["source"]),
     ("epochs", &["frame", "outcome", "pipeline", "request", "scope", "source"]),
     ("sessions", &["frame", "outcome", "pipeline", "request", "scope", "source"]),
     (
