@@ -85,7 +85,7 @@ pub enum AuditError {
         source: io::Error,
     },
     /// The file is not a manifest.
-    #[error("{path} is no manifest of a conversion")]
+    #[error("{path} is not a manifest of a conversion")]
     Manifest {
         /// The file.
         path: PathBuf,
@@ -105,7 +105,7 @@ pub enum AuditError {
         stated: Hash,
     },
     /// A migrated directory lacks one of the parts that a conversion writes.
-    #[error("{path} is no whole migrated directory: it has no {part}")]
+    #[error("{path} is not a whole migrated directory: it has no {part}")]
     PartMissing {
         /// The directory.
         path: PathBuf,

@@ -41,7 +41,7 @@ pub enum TrustError {
     #[error(transparent)]
     Write(#[from] StoreError),
     /// The file is not a trust file.
-    #[error("{path} is no trust file")]
+    #[error("{path} is not a trust file")]
     NotOne {
         /// The file.
         path: PathBuf,

@@ -48,7 +48,7 @@ pub enum BackupError {
         source: io::Error,
     },
     /// An address that this program cannot reach.
-    #[error("{text:?} is no place that this program reaches")]
+    #[error("{text:?} is not a place that this program reaches")]
     Unreachable {
         /// The address.
         text: String,
@@ -160,10 +160,10 @@ pub enum BackupError {
         path: PathBuf,
     },
     /// A text that is not a secret key.
-    #[error("a file of secret keys holds a line that is no age key")]
+    #[error("a file of secret keys holds a line that is not an age key")]
     NotAKey,
     /// A text that is not a public key.
-    #[error("{text} is no public key to encrypt to")]
+    #[error("{text} is not a public key to encrypt to")]
     NotARecipient {
         /// The given text; never a secret.
         text: String,

@@ -16,7 +16,7 @@ use crate::{BackupError, Location};
 /// Entries that differ between two exports of the same records.
 const OF_THE_EXPORT: [&str; 3] = ["checked", "omissions", "tool"];
 /// The message about another archive.
-const NO_COPY: &str = "is no copy of that archive";
+const NO_COPY: &str = "is not a copy of that archive";
 
 /// A damaged archive, with what still identifies it.
 pub(crate) struct Kin<'a> {

@@ -317,7 +317,7 @@ fn check_same(copies: &[Copy], identity: [u8; 32]) -> Result<(), BackupError> {
         let found = reader.summary().identity;
         if found != identity {
             let what = format!(
-                "is no copy of that archive: its identity is {}, the other one's {}; leave it out",
+                "is not a copy of that archive: its identity is {}, the other one's {}; leave it out",
                 Hash(found),
                 Hash(identity)
             );

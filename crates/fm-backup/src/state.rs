@@ -75,7 +75,7 @@ impl State {
                 (dir.database, layout.map_err(failed)?)
             }
             Source::Archive { archive, .. } => {
-                return Err(BackupError::not_fit(archive.path(), "is no directory"));
+                return Err(BackupError::not_fit(archive.path(), "is not a directory"));
             }
         };
         Ok(Self { path: store.path().to_owned(), layout, kept: Kept::Database(store) })

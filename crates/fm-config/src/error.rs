@@ -18,7 +18,7 @@ pub enum FilesError {
         source: io::Error,
     },
     /// A file is larger than any valid one.
-    #[error("{place} has more than {most} bytes: it is no guardian's")]
+    #[error("{place} has more than {most} bytes: it is not a guardian's")]
     TooLong {
         /// The file.
         place: String,
@@ -100,7 +100,7 @@ pub enum FilesError {
         source: PrivateFileError,
     },
     /// The secrets do not have the expected form.
-    #[error("{place} is no private configuration")]
+    #[error("{place} is not a private configuration")]
     Private {
         /// The file.
         place: String,

@@ -218,7 +218,7 @@ fn a_private_file_with_fields_of_another_type_is_refused_by_the_field() {
             write(&home, "private.json", &private);
             let said = refused(home.path(), None);
             assert!(
-                said.contains("private.json is no private configuration: ") && said.contains(field),
+                said.contains("private.json is not a private configuration: ") && said.contains(field),
                 "{value}: {said}"
             );
             // The contents are secret, whatever they are.

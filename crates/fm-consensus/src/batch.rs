@@ -32,7 +32,7 @@ pub enum BatchError {
         bytes: usize,
     },
     /// It is not a list of items.
-    #[error("the batch is no list of items: {0}")]
+    #[error("the batch is not a list of items: {0}")]
     Undecodable(#[from] DecodeError),
     /// One of its items belongs to a module that cannot read it.
     #[error("item {item} of the batch: {reason}")]

@@ -93,7 +93,7 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// A member of a numbered map whose name is not a plain number below 65536.
-    #[error("{field} has the member {name:?}, which is no number from 0 to 65535")]
+    #[error("{field} has the member {name:?}, which is not a number from 0 to 65535")]
     NotANumber {
         /// The map's path.
         field: String,

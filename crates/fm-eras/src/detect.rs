@@ -73,7 +73,7 @@ pub enum DetectError {
     #[error("the database is empty")]
     Empty,
     /// The store has nothing of a guardian's database.
-    #[error("this is no guardian's database of any known version: it has {seen}")]
+    #[error("this is not a guardian's database of any known version: it has {seen}")]
     Unknown {
         /// The prefixes that were seen.
         seen: String,

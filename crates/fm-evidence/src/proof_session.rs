@@ -250,7 +250,7 @@ impl SessionProof {
         match (&self.anchor, self.bytes.len() == NODE_BYTES) {
             (None, false) => Ok(None),
             (Some(_), false) => {
-                let reason = "the item itself is no inner node";
+                let reason = "the item itself is not an inner node";
                 Err(SessionProofError::Superfluous { part: "anchor", reason })
             }
             (Some(anchor), true) if anchor.bytes.len() != NODE_BYTES => {

@@ -42,7 +42,7 @@ pub enum SetupError {
     #[error("keys cannot be made")]
     Keys(#[source] io::Error),
     /// An address is not valid.
-    #[error("{url:?} is no address of the form {form}")]
+    #[error("{url:?} is not an address of the form {form}")]
     Address {
         /// The given address.
         url: String,

@@ -209,7 +209,7 @@ impl ChainVerifier {
                 findings.push(Finding::new(Code::EpochSignatureInvalid, place, message));
             }
             SignatureState::Malformed(reason) => {
-                let message = format!("the threshold signature is no signature: {reason}");
+                let message = format!("the threshold signature is not a signature: {reason}");
                 findings.push(Finding::new(Code::EpochSignatureMalformed, place, message));
             }
             SignatureState::Unchecked => self.summary.unchecked += 1,

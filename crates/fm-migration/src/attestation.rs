@@ -62,7 +62,7 @@ impl AttestationFacts {
             |name| get(name).parse::<u64>().map_err(|_| format!("its {name} is {:?}", shown(get(name))));
         let hash = |name| {
             let mut hash = Hash::default();
-            hex::decode_to_slice(get(name), &mut hash.0).map_err(|_| format!("its {name} is no hash"))?;
+            hex::decode_to_slice(get(name), &mut hash.0).map_err(|_| format!("its {name} is not a hash"))?;
             Ok::<_, String>(hash)
         };
         let small = |name, value: u64| u16::try_from(value).map_err(|_| format!("its {name} is {value}"));

@@ -113,7 +113,7 @@ pub enum MigrationError {
     },
     /// The archive was not made by a conversion from an old database.
     #[error(
-        "{path} is no provenance archive, by its own word ({what}): its records are not the rows of a database"
+        "{path} is not a provenance archive, according to its own header ({what}): its records are not the rows of a database"
     )]
     NotProvenance {
         /// The archive.

@@ -68,7 +68,7 @@ pub enum SealError {
         stated: Hash,
     },
     /// The file is not an attestation.
-    #[error("{path} is no attestation: {what}")]
+    #[error("{path} is not an attestation: {what}")]
     NotAnAttestation {
         /// The file.
         path: PathBuf,

@@ -49,7 +49,7 @@ const MOST_COPIED: u64 = 5 << 30;
 #[derive(Debug, Error)]
 pub enum ObjectError {
     /// The text is not the address of an object.
-    #[error("{text:?} is no address of an object: {what}")]
+    #[error("{text:?} is not an address of an object: {what}")]
     Address {
         /// The given text.
         text: String,

@@ -91,7 +91,7 @@ pub enum RestoreError {
         what: String,
     },
     /// The path is not a guardian's data directory.
-    #[error("{path} is no guardian's data directory: {what}")]
+    #[error("{path} is not a guardian's data directory: {what}")]
     NotADataDir {
         /// The path.
         path: PathBuf,
@@ -143,7 +143,7 @@ pub enum RestoreError {
         path: PathBuf,
     },
     /// An archive does not hold a guardian's full state.
-    #[error("{path} is no archive of a guardian's full state: {what}")]
+    #[error("{path} is not an archive of a guardian's full state: {what}")]
     NotFull {
         /// The archive.
         path: PathBuf,

@@ -221,7 +221,7 @@ fn missing_log(logs: &Logs, names: &[String]) -> Option<Omission> {
     }
     let why = match of_databases.as_slice() {
         [] => "it has no tables either".to_owned(),
-        names => format!("{} show that this is no checkpoint, which may have none", names.join(" and ")),
+        names => format!("{} show that this is not a checkpoint, which may lack them", names.join(" and ")),
     };
     let message = format!("the write-ahead log is missing: there is no file {file} or later, and {why}");
     Some(Omission { kind: OmissionKind::MissingLog, message })

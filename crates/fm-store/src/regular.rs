@@ -21,5 +21,5 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 
 /// Returns the error for a pipe, a socket or a device.
 pub(crate) fn refused() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }

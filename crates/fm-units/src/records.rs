@@ -217,7 +217,7 @@ impl<'a> Reading<'a> {
         for (number, row) in self.backup.rows.iter().enumerate() {
             let range = &row.range;
             if let Some(fault) = &row.fault {
-                let reason = format!("the value is no byte string: {fault}");
+                let reason = format!("the value is not a byte string: {fault}");
                 damage.push(Damage { row: number, reason, lost: row.value_bytes });
             } else if range.is_empty() {
                 damage.push(Damage { row: number, reason: "it holds no byte of a unit".to_owned(), lost: 0 });

@@ -287,7 +287,7 @@ fn only_copies_of_the_same_archive_repair_it() {
     flipped(&archive, &path("broken"), length / 2, 1);
     checkpoint!("export", peer(1), "--to", path("other")).exits(0);
     let refused = checkpoint!("repair", path("broken"), "--from", path("other"), "--to", path("no")).exits(2);
-    assert!(refused.sentence().contains("is no copy of that archive"), "{}", refused.stderr);
+    assert!(refused.sentence().contains("is not a copy of that archive"), "{}", refused.stderr);
     flipped(&archive, &path("root"), length - 40, 1);
     let none = checkpoint!("repair", path("root"), "--to", path("no")).exits(2);
     assert!(none.sentence().contains("no copy has a sound header and index"), "{}", none.stderr);
@@ -311,7 +311,7 @@ fn only_its_own_copies_repair_a_truncated_archive() {
         words.extend(from.iter().map(|from| (*from).into()));
         words.extend(["--to".into(), path("no").into()]);
         let run = Run::of("fm-checkpoint", &words).exits(2);
-        assert!(run.sentence().contains("is no copy of that archive"), "{}", run.stderr);
+        assert!(run.sentence().contains("is not a copy of that archive"), "{}", run.stderr);
         assert!(run.sentence().contains(said), "{said}: {}", run.stderr);
         assert!(!path("no").exists());
     };

@@ -187,6 +187,6 @@ fn damaged_copies_of_an_encrypted_one_are_joined() {
     checkpoint!("export", other, "--to", path("other"), "--recipient", public).exits(0);
     let refused =
         checkpoint!("repair", path("cut"), "--identity", secret, "--from", path("other"), "--to", path("no"));
-    assert!(refused.exits(2).sentence().contains("is no copy of that archive"));
+    assert!(refused.exits(2).sentence().contains("is not a copy of that archive"));
     assert!(!path("no").exists());
 }

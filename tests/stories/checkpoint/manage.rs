@@ -181,7 +181,7 @@ fn pruning_goes_by_age_and_leaves_what_is_not_its_own() {
     fs::create_dir(checkpoints.join(".removing-9")).expect("a directory");
     let refused = checkpoint!("prune", "--data-dir", directory, "--older-than", "9d").exits(2);
     assert!(
-        refused.sentence().contains("\"mine.txt\", which is no file of a database"),
+        refused.sentence().contains("\"mine.txt\", which is not a file of a database"),
         "{}",
         refused.stderr
     );

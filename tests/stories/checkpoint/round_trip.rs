@@ -268,6 +268,6 @@ fn parts_are_read_without_the_rest() {
     checkpoint!("get", archive).exits(2);
     for address in ["s4://bucket/a", "file://host/a", "https://host/a.fmar", "file:///a%00b"] {
         let run = Run::of("fm-checkpoint", &["inspect".into(), OsStr::new(address).to_owned()]).exits(2);
-        assert!(run.stderr.contains("is no place that this program reaches"), "{}", run.stderr);
+        assert!(run.stderr.contains("is not a place that this program reaches"), "{}", run.stderr);
     }
 }

@@ -62,7 +62,7 @@ fn a_node_does_not_start_on_what_is_not_its_own() {
     fs::remove_file(&guard).unwrap();
     assert!(command("mkfifo").arg(&guard).status().unwrap().success());
     let piped = node("fixture", &["run"], &nodes.directory(2)).exits(3);
-    assert!(piped.sentence().contains("it is no regular file"), "{}", piped.stderr);
+    assert!(piped.sentence().contains("it is not a regular file"), "{}", piped.stderr);
     fs::remove_file(&guard).unwrap();
     let other = format!(
         "{{\"format\": \"fm-equivocation-guard\", \"version\": 1, \"until_session\": 0, \"federation\": \"{}\"}}",

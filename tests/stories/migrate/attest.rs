@@ -146,7 +146,7 @@ fn keys_of_nobody_and_of_other_federations() {
     );
     for text in ["", "12", &"0".repeat(64), &"f".repeat(64), &"zz".repeat(32), &"1".repeat(66)] {
         let run = with_key(text).exits(12);
-        assert!(run.sentence().contains("is no key file"), "{}", run.stderr);
+        assert!(run.sentence().contains("is not a key file"), "{}", run.stderr);
     }
     // The key is that of a guardian of another federation, and so is the configuration.
     let stranger = Federation::new(ForgeSpec { seed: 9, ..federation.spec.clone() });

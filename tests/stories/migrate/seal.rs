@@ -178,7 +178,7 @@ fn too_few_or_the_same_twice() {
     let files = &ready.files;
     ready.refused(&files[..2], 2, &["2 attestation(s), and it takes those of 3 guardians"]);
     ready.refused(&[files[0].clone(), files[1].clone(), files[0].clone()], 2, &["both of guardian 0"]);
-    ready.refused(&ready.with(&ready.dir.join("manifest.json")), 2, &["is no attestation"]);
+    ready.refused(&ready.with(&ready.dir.join("manifest.json")), 2, &["is not an attestation"]);
     ready.refused(&ready.with(&ready.dir.join("provenance.fmar")), 2, &["its kind is \"provenance\""]);
     ready.refused(&ready.with(&ready.federation.beside("nowhere")), 3, &["cannot read"]);
 }
@@ -196,7 +196,11 @@ fn every_flipped_bit_is_found_with_its_place() {
         let run = seal(&ready.dir, &ready.federation.config(), &ready.with(&copy));
         assert!(matches!(run.exit, 1 | 2), "byte {place}: {}", run.stderr);
         assert!(run.sentence().contains("flipped"), "{}", run.stderr);
-        assert!(run.stderr.contains("bytes") || run.stderr.contains("is no attestation"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("bytes") || run.stderr.contains("is not an attestation"),
+            "{}",
+            run.stderr
+        );
     }
     for length in [0, 10, good.len() / 2, good.len() - 1] {
         fs::write(&copy, &good[..length]).expect("the file");
@@ -243,9 +247,9 @@ fn files_that_say_or_sign_something_else() {
     ready.refused(&saying("key_set_tag", "ab".repeat(32)), 12, &["with the guardians' keys"]);
     ready.refused(&saying("peer", "7".to_owned()), 1, &["there is no such guardian"]);
     ready.refused(&saying("peer", "3".to_owned()), 1, &["guardian 3 over session 0 does not verify"]);
-    ready.refused(&saying("peer", "01".to_owned()), 2, &["is no attestation"]);
+    ready.refused(&saying("peer", "01".to_owned()), 2, &["is not an attestation"]);
     ready.refused(&saying("rule", "2".to_owned()), 2, &["rule 2"]);
-    ready.refused(&saying("last", "3".to_owned()), 2, &["is no attestation"]);
+    ready.refused(&saying("last", "3".to_owned()), 2, &["is not an attestation"]);
     ready.refused(&saying("history_root", "ab".repeat(32)), 1, &["names the root abab"]);
     // A fifth key signs in the name of guardian 1.
     let text = fs::read_to_string(ready.federation.config()).expect("the config");

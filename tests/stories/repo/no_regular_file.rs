@@ -31,7 +31,7 @@ fn a_pipe_is_no_file() {
     ];
     for (program, words) in cases {
         let run = refused(program, words);
-        assert!(run.stderr.contains("it is no regular file"), "{}: {}", run.line, run.stderr);
+        assert!(run.stderr.contains("it is not a regular file"), "{}: {}", run.line, run.stderr);
     }
     refused("fm-verify", &[pipe, "--config", guardian]);
     refused("fm-migrate", &["inspect", pipe]);
@@ -66,7 +66,7 @@ fn a_pipe_among_the_files_of_a_database_is_no_file() {
         ];
         for (program, words) in cases {
             let run = refused(program, words);
-            assert!(run.stderr.contains("it is no regular file"), "{name}: {}: {}", run.line, run.stderr);
+            assert!(run.stderr.contains("it is not a regular file"), "{name}: {}: {}", run.line, run.stderr);
         }
         std::fs::remove_file(&file).expect("it is there");
         if was_there {

@@ -309,7 +309,7 @@ fn files_that_are_no_files_of_keys_or_manifests() {
     let federation = Federation::small(12);
     let (guardian, target) = (federation.guardian(), federation.beside("new"));
     let (run, peak) = audit(&guardian, &endless(federation.beside("consensus.json")), &[]);
-    assert!(run.exits(2).sentence().contains("it is no file of keys"));
+    assert!(run.exits(2).sentence().contains("it is not a file of keys"));
     assert!(peak < SMALL, "{peak} MiB");
     converted(&guardian, &target);
     endless(target.join("manifest.json"));

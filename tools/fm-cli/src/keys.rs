@@ -272,7 +272,7 @@ pub fn config_around(source: &Path) -> Option<PathBuf> {
 /// # Errors
 /// If it cannot be read, is not text, or is far larger than such a file.
 pub fn read(path: &Path) -> Result<String, Failure> {
-    read_file(path, MAX_BYTES, "file of keys")
+    read_file(path, MAX_BYTES, "a file of keys")
 }
 
 fn malformed(path: &Path, error: &ConfigError) -> Failure {

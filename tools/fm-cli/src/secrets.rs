@@ -58,7 +58,7 @@ fn from_key_file(path: &Path) -> Result<GuardianKey, Failure> {
     let key = parse_secret_key(&text).map_err(|_| {
         Failure::new(
             Exit::WrongKey,
-            format!("{} is no key file: 64 hex digits of a secret key", path.display()),
+            format!("{} is not a key file: 64 hex digits of a secret key", path.display()),
         )
     })?;
     let notes = if is_exposed(path) { vec![said_exposed(path)] } else { Vec::new() };

@@ -36,7 +36,7 @@ struct Verdict<'a> {
 
 pub(crate) fn run(arguments: &CheckArgs) -> Result<Exit, Failure> {
     let keys = arguments.keys.load()?;
-    let text = read_file(&arguments.file, MAX_BYTES, "evidence")?;
+    let text = read_file(&arguments.file, MAX_BYTES, "a file of evidence")?;
     let mut output = Output::default();
     let checked = match check_evidence(&text, trusted(keys.as_ref())) {
         Ok(checked) => checked,

@@ -144,7 +144,7 @@ pub(crate) fn check(arguments: &CheckProofArgs) -> Result<Exit, Failure> {
     let known = arguments.layout.get()?;
     let arguments = &arguments.check;
     let keys = arguments.keys.load()?;
-    let text = read_file(&arguments.file, MAX_BYTES, "proof")?;
+    let text = read_file(&arguments.file, MAX_BYTES, "a proof")?;
     let mut output = Output::default();
     let file = arguments.file.display().to_string();
     match check_proof(&text, trusted(keys.as_ref()), known.as_ref()) {

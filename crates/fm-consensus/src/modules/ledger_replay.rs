@@ -18,7 +18,7 @@ use crate::module::decode;
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// An input or output of a module that is not the ledger.
-    #[error("a transaction of session {session} is of module {instance}, which is no ledger")]
+    #[error("a transaction of session {session} is of module {instance}, which is not a ledger")]
     OtherModule {
         /// The session.
         session: u64,

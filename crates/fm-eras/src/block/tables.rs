@@ -21,7 +21,7 @@ impl FromStr for Version {
         let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').map(str::parse::<u16>);
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(Ok(major)), Some(Ok(minor)), None | Some(Ok(_)), None) => Ok(Self(major, minor)),
-            _ => Err(format!("{text:?} is no version like 0.7")),
+            _ => Err(format!("{text:?} is not a version like 0.7")),
         }
     }
 }

@@ -14,9 +14,9 @@ impl NodeConfig {
         let text = self.consensus.tls_certs.get(&peer).map(String::as_str).unwrap_or_default();
         match hex::decode(text) {
             Ok(certificate) if !certificate.is_empty() => Ok(certificate),
-            _ => {
-                Err(NodeConfigError::mismatch(format!("consensus.json: tls_certs.{peer} is no certificate")))
-            }
+            _ => Err(NodeConfigError::mismatch(format!(
+                "consensus.json: tls_certs.{peer} is not a certificate"
+            ))),
         }
     }
 
@@ -28,7 +28,7 @@ impl NodeConfig {
         let url =
             self.local.p2p_endpoints.get(&peer).map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
         authority(url, &["fedimint"], DEFAULT_P2P_PORT).ok_or_else(|| {
-            NodeConfigError::mismatch(format!("local.json: {url:?} is no address of a guardian"))
+            NodeConfigError::mismatch(format!("local.json: {url:?} is not an address of a guardian"))
         })
     }
 
@@ -41,7 +41,7 @@ impl NodeConfig {
         let url = &self.consensus.api_endpoints[&self.me()].url;
         let default = if url.starts_with("wss://") { 443 } else { 80 };
         authority(url, &["ws", "wss"], default).ok_or_else(|| {
-            NodeConfigError::mismatch(format!("consensus.json: {url:?} is no address of an interface"))
+            NodeConfigError::mismatch(format!("consensus.json: {url:?} is not an address of an interface"))
         })
     }
 }
