@@ -13,6 +13,7 @@ mod pending;
 mod prove;
 mod report;
 mod reported;
+mod ruling;
 mod scope_args;
 mod show;
 mod show_converted;

@@ -4,6 +4,7 @@
 
 use fm_cli::group_digits;
 
+use crate::ruling::Ruling;
 use crate::verdict::{Judgement, KeySource, TrustRoot, Verdict};
 use crate::verify::Outcome;
 
@@ -49,14 +50,14 @@ pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
     };
     let nothing = if verdict.warnings == 0 { "nothing found" } else { "no error found" };
     match verdict.verdict {
-        "sound" => format!("SOUND {scope}{}{warned}", ambiguous(outcome)),
-        "empty" => format!("EMPTY: nothing is signed yet, so nothing is proven{warned}"),
-        "sampled" => {
+        Ruling::Sound => format!("SOUND {scope}{}{warned}", ambiguous(outcome)),
+        Ruling::Empty => format!("EMPTY: nothing is signed yet, so nothing is proven{warned}"),
+        Ruling::Sampled => {
             let limits: Vec<String> = sample.into_iter().chain(part).collect();
             format!("SAMPLED, {nothing}: {}{warned}", limits.join("; "))
         }
-        "partial" => format!("PARTIAL, {nothing}: {}{warned}", part.unwrap_or_default()),
-        "unpinned" => {
+        Ruling::Partial => format!("PARTIAL, {nothing}: {}{warned}", part.unwrap_or_default()),
+        Ruling::Unpinned => {
             let is_checked = verdict.unchecked_signatures == 0
                 && verdict.keys.as_ref().is_some_and(KeySource::is_unconfirmed);
             let checked = if is_checked {
@@ -66,7 +67,7 @@ pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
             };
             format!("UNPINNED: consistent in itself{checked}{warned}")
         }
-        _ => {
+        Ruling::Findings => {
             let follow = match verdict.consequences {
                 0 => String::new(),
                 1 => ", and 1 finding that follows from them".to_owned(),

@@ -9,6 +9,7 @@ use fm_units::PastEnd;
 use serde::Serialize;
 
 use crate::attribution::Attribution;
+use crate::ruling::Ruling;
 use crate::scope_args::{Limits, Range, SampleFacts, TrustFacts};
 use crate::standing::{last_stored, proven_to, signatures, summary};
 use crate::verify::Outcome;
@@ -17,7 +18,7 @@ use crate::verify::Outcome;
 #[derive(Serialize)]
 pub(crate) struct Verdict<'a> {
     pub(crate) r#type: &'static str,
-    pub(crate) verdict: &'static str,
+    pub(crate) verdict: Ruling,
     pub(crate) source: &'static str,
     pub(crate) era: Option<&'static str>,
     pub(crate) layout: Option<&'static str>,
@@ -133,25 +134,25 @@ pub(crate) struct Judgement<'a> {
 pub(crate) fn judge<'a>(outcome: &'a Outcome, keys: Option<&PinnedKeys>) -> Judgement<'a> {
     let Limits { range, sample, .. } = &outcome.limits;
     let failing = outcome.strict.failing(outcome.tally.errors, outcome.tally.warnings);
-    let (name, exit) = match (failing, keys) {
-        (0, None) => ("unpinned", Exit::Partial),
-        (0, Some(keys)) if keys.is_found => ("unpinned", Exit::Partial),
-        (0, Some(_)) if sample.is_some() => ("sampled", Exit::Partial),
-        (0, Some(_)) if range.is_some() => ("partial", Exit::Partial),
+    let ruling = match (failing, keys) {
+        (0, None) => Ruling::Unpinned,
+        (0, Some(keys)) if keys.is_found => Ruling::Unpinned,
+        (0, Some(_)) if sample.is_some() => Ruling::Sampled,
+        (0, Some(_)) if range.is_some() => Ruling::Partial,
         // An empty history is never sound: a federation in its first session has signed nothing yet.
-        (0, Some(_)) if proven_to(outcome).is_none() => ("empty", Exit::Partial),
-        (0, Some(_)) => ("sound", Exit::Done),
-        _ => ("findings", Exit::Findings),
+        (0, Some(_)) if proven_to(outcome).is_none() => Ruling::Empty,
+        (0, Some(_)) => Ruling::Sound,
+        _ => Ruling::Findings,
     };
     let is_epochs = !matches!(outcome.layout, Some(Layout::Blocks(_)));
     let verdict = verdict(
-        name,
+        ruling,
         outcome,
         keys.map(|keys| key_source(keys, is_epochs)),
         Attribution::new(own_keys(outcome, keys), outcome.identity),
         is_epochs,
     );
-    Judgement { verdict, exit, is_epochs, records: outcome.audit.chain.records }
+    Judgement { verdict, exit: ruling.exit(), is_epochs, records: outcome.audit.chain.records }
 }
 
 /// Returns the keys, unless they are another federation's, whose name and guardians do not describe this
@@ -176,7 +177,7 @@ pub(crate) fn conclude(
 }
 
 fn verdict<'a>(
-    name: &'static str,
+    ruling: Ruling,
     outcome: &'a Outcome,
     keys: Option<KeySource>,
     attribution: Attribution,
@@ -198,7 +199,7 @@ fn verdict<'a>(
     };
     Verdict {
         r#type: "verdict",
-        verdict: name,
+        verdict: ruling,
         source: outcome.source,
         era: outcome.layout.map(|layout| layout.era().as_str()),
         layout: outcome.layout.map(|layout| layout.name()),

@@ -5,6 +5,7 @@ use fm_eras::Layout;
 
 use super::collect::Collector;
 use super::page::{Page, size};
+use crate::ruling::Ruling;
 use crate::standing::{signatures, summary};
 use crate::verdict::{
     Judgement, KeySource, TrustRoot, open_session, root_standing, sealed, source, trust_root,
@@ -18,10 +19,10 @@ const MOST_KEYS: usize = 64;
 pub(super) fn verdict(page: &mut Page, judgement: &Judgement<'_>, outcome: &Outcome, path: &str) {
     let verdict = &judgement.verdict;
     let (class, sign) = match verdict.verdict {
-        "sound" => ("sound", "✓"),
-        "findings" if verdict.errors == 0 => ("warned", "!"),
-        "findings" => ("broken", "✕"),
-        _ => ("limited", "?"),
+        Ruling::Sound => ("sound", "✓"),
+        Ruling::Findings if verdict.errors == 0 => ("warned", "!"),
+        Ruling::Findings => ("broken", "✕"),
+        Ruling::Empty | Ruling::Partial | Ruling::Sampled | Ruling::Unpinned => ("limited", "?"),
     };
     let text = summary(judgement, outcome);
     let (word, rest) = text.split_at(text.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(text.len()));
