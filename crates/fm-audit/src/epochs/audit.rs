@@ -13,13 +13,12 @@ use fm_history::{
     Cause, ChainSummary, ChainVerifier, Code, ConvertedSession, DropReason, EpochContent, Finding, Hash,
     HistoryRoot, Place, accepted_transactions,
 };
-use fm_rows::{OnRow, each_row};
 
 use super::keys::try_keys;
 use super::pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch, epoch_leaf};
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out};
+use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out, other_records};
 use crate::outcome::{HistoryAudit, ProvenPrefix};
 use crate::request::Request;
 use crate::source::Origin;
@@ -213,23 +212,7 @@ impl Auditor<'_, '_> {
     /// comparison.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
         let (origin, control, on_row) = (self.origin, self.control, self.sinks.on_row);
-        control.progress.begin("other records", "records", None);
-        let read = |on: OnRow<'_>| origin.rows.visit(from, to, on);
-        each_row(
-            read,
-            |source| origin.unreadable(source),
-            |key, value| {
-                control.check()?;
-                control.progress.advance(1);
-                if let Some(on_row) = on_row {
-                    on_row(key, value);
-                }
-                self.on_record(key, value);
-                Ok(())
-            },
-        )?;
-        control.progress.end();
-        Ok(())
+        other_records(origin, (from, to), control, on_row, &mut |key, value| self.on_record(key, value))
     }
 
     fn on_record(&mut self, key: &[u8], value: &[u8]) {

@@ -2,12 +2,14 @@
 //! index, unknown records.
 
 mod index;
+mod records;
 mod sample;
 mod sinks;
 mod trust;
 mod unknown;
 
 pub(crate) use index::{TransactionIndex, index_left_out};
+pub(crate) use records::other_records;
 pub use sample::Sample;
 pub use sinks::OnEveryRow;
 pub(crate) use sinks::Sinks;

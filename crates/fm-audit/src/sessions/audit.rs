@@ -5,7 +5,6 @@ use fm_crypto::SessionKeys;
 use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, RowError, ValueForm, decode_accepted_item};
 use fm_history::{BlockContent, Code, Finding, Place};
-use fm_rows::{OnRow, each_row};
 
 use super::index::{each_transaction, index_row};
 use super::pipeline::{AuditedBlock, BlockOptions, DecodedBlock, each_block};
@@ -14,7 +13,7 @@ use super::scheme::choose_scheme;
 use super::units::UnitSessions;
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out};
+use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out, other_records};
 use crate::outcome::HistoryAudit;
 use crate::request::Request;
 use crate::source::Origin;
@@ -180,23 +179,7 @@ impl Auditor<'_, '_> {
     /// the open session to their checks.
     fn check_records(&mut self, from: &[u8], to: Option<&[u8]>) -> Result<(), AuditError> {
         let (origin, control, on_row) = (self.origin, self.control, self.sinks.on_row);
-        control.progress.begin("other records", "records", None);
-        let read = |on: OnRow<'_>| origin.rows.visit(from, to, on);
-        each_row(
-            read,
-            |source| origin.unreadable(source),
-            |key, value| {
-                control.check()?;
-                control.progress.advance(1);
-                if let Some(on_row) = on_row {
-                    on_row(key, value);
-                }
-                self.on_record(key, value);
-                Ok(())
-            },
-        )?;
-        control.progress.end();
-        Ok(())
+        other_records(origin, (from, to), control, on_row, &mut |key, value| self.on_record(key, value))
     }
 
     fn on_record(&mut self, key: &[u8], value: &[u8]) {
