@@ -195,7 +195,18 @@ const ROOMS_OF_THE_AUDIT: [(&str, &[&str]); 6] = [
     ("sessions", &["frame", "outcome", "pipeline", "request", "scope", "source"]),
     (
         "migrated",
-        &["audit", "frame", "observer", "outcome", "report", "request", "scope", "sessions", "source"],
+        &[
+            "audit",
+            "frame",
+            "observer",
+            "old_session",
+            "outcome",
+            "report",
+            "request",
+            "scope",
+            "sessions",
+            "source",
+        ],
     ),
 ];
 
