@@ -9,7 +9,7 @@ use crate::sessions::AuditedBlock;
 pub struct OldSession<'a> {
     /// Its number.
     pub index: u64,
-    /// The hash of its content, as in [`ProvenPrefix::last_hash`].
+    /// The hash of its content, as in [`ProvenPrefix::last_hash`](crate::ProvenPrefix::last_hash).
     pub hash: Hash,
     /// The session that the rule makes of it; `None` if the record does not decode or its layout hides the
     /// content.

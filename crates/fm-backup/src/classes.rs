@@ -288,3 +288,53 @@ impl Classifier {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::atomic::AtomicBool;
+
+    use fm_audit::{HistoryKeys, Observer, Request, Silent, audit_history};
+    use fm_eras::session::modern;
+    use fm_forge::memory::{accept, history, item, keys};
+    use fm_rows::MemoryRows;
+
+    use super::*;
+
+    fn classified(rows: &MemoryRows) -> (Option<Classes>, Classes) {
+        let keys = keys();
+        let interrupted = AtomicBool::new(false);
+        let control = Control { progress: &Silent, interrupted: &interrupted };
+        let origin = Origin { rows, path: Path::new("memory"), layout: Layout::Blocks(modern()) };
+        let onlooker = Onlooker::new(origin).unwrap();
+        let see = |key: &[u8], value: &[u8]| onlooker.see(key, value);
+        let mut ignore = |_| ();
+        let observer = Observer { on_row: Some(&see), ..Observer::of_findings(&mut ignore) };
+        let request = Request::everything(Some(HistoryKeys::Session(&keys)));
+        let audit = audit_history(origin, request, control, observer).unwrap();
+        (onlooker.conclude(&audit), classes(origin, &audit, control).unwrap())
+    }
+
+    #[test]
+    fn every_row_is_in_one_class_from_either_reading() {
+        let mut rows = history(3);
+        accept(&mut rows, 0, &item(b"open", 1));
+        let (seen, read) = classified(&rows);
+        assert_eq!(seen.as_ref(), Some(&read));
+        let counts = read.all().map(|class| class.records);
+        // Three sessions; no transactions; the version of the database and the open session's item.
+        assert_eq!((counts, read.records), ([3, 0, 2], rows.0.len() as u64));
+        // The certified class is the same for all who have that history, the rest is this guardian's word.
+        let (_, other) = classified(&history(3));
+        assert_eq!(read.certified.hash, other.certified.hash);
+        assert!(read.unauthenticated != other.unauthenticated && read.identity != other.identity);
+    }
+
+    #[test]
+    fn where_the_history_breaks_the_rows_are_read_again() {
+        let mut rows = history(3);
+        rows.0.insert(fm_eras::session::session_key(1), vec![0xFF]);
+        let (seen, read) = classified(&rows);
+        assert!(seen.is_none() && read.certified.records == 0 && read.records == rows.0.len() as u64);
+    }
+}

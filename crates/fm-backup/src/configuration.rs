@@ -14,7 +14,7 @@ use fm_crypto::{BACKUP_FILES, BackupTar};
 use fm_store::StoreError;
 use zeroize::Zeroizing;
 
-use crate::{BackupError, Location};
+use crate::{BackupError, Location, Unfit};
 
 /// The largest backup that is read: the backup of the largest possible federation has a tenth of it.
 const MOST_BYTES: u64 = 64 << 20;
@@ -30,8 +30,7 @@ pub fn read_backup(location: &Location) -> Result<BackupTar, BackupError> {
     let file = location.open().map_err(failed)?;
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MOST_BYTES {
-        let what = format!("has more than {MOST_BYTES} bytes, and no guardian's backup has");
-        return Err(BackupError::not_fit(location.path(), what));
+        return Err(BackupError::not_fit(location.path(), Unfit::TooLarge { most: MOST_BYTES }));
     }
     BackupTar::parse(&bytes)
         .map_err(|source| FilesError::Tar { path: location.path().to_owned(), source }.into())

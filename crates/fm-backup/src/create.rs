@@ -11,7 +11,7 @@ use fm_datadir::{CHECKPOINTS_NAME, DATABASE_NAME, new_checkpoint_name};
 use fm_history::{Code, Finding};
 use fm_store::{Inheritance, PartialDir, ReadStore, add_empty_log, make_directory};
 
-use crate::{BackupError, State, Survey, survey};
+use crate::{BackupError, State, Survey, Unfit, survey};
 
 /// A new checkpoint.
 #[derive(Clone, Debug)]
@@ -43,8 +43,7 @@ pub fn create<'k, E: From<BackupError>>(
     let database = if inner.is_dir() { inner } else { data_dir.to_owned() };
     let state = State::open(&database, None, None, control)?;
     if target.is_none() && database == data_dir {
-        let what = "is not a data directory (it has no `database`): name the checkpoint with --to";
-        return Err(BackupError::not_fit(data_dir, what).into());
+        return Err(BackupError::not_fit(data_dir, Unfit::NotADataDir).into());
     }
     let keys = keys(&state.layout())?;
     let survey = survey(&state, keys, control, on_finding)?;

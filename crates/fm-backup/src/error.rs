@@ -11,6 +11,8 @@ use fm_history::Hash;
 use fm_store::StoreError;
 use thiserror::Error;
 
+use crate::Unfit;
+
 /// Why a job on checkpoints or archives could not be done.
 #[derive(Debug, Error)]
 pub enum BackupError {
@@ -97,13 +99,13 @@ pub enum BackupError {
         /// The kind of secret; never the secret itself.
         what: String,
     },
-    /// An archive that does not suit the job.
-    #[error("{path} {what}")]
+    /// An archive, database or directory that does not suit the job.
+    #[error("{path} {why}")]
     NotFit {
         /// The archive or database.
         path: PathBuf,
-        /// What is wrong with it.
-        what: String,
+        /// The reason.
+        why: Unfit,
     },
     /// An increment without the archive that it builds on.
     #[error("{path} is an increment on the archive with identity {since}, which is not given")]
@@ -226,8 +228,8 @@ impl BackupError {
         |source| Self::Remote { path: path.to_owned(), source }
     }
 
-    pub(crate) fn not_fit(path: &Path, what: impl Into<String>) -> Self {
-        Self::NotFit { path: path.to_owned(), what: what.into() }
+    pub(crate) fn not_fit(path: &Path, why: Unfit) -> Self {
+        Self::NotFit { path: path.to_owned(), why }
     }
 
     /// Makes the error for an archive at `path` that could not be written; a full disk is reported as such.

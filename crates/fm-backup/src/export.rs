@@ -23,7 +23,7 @@ use crate::overlay::open_base;
 use crate::profile::{INCREMENT, SINCE, STATE_IDENTITY};
 use crate::secrets::Secrets;
 use crate::statement::statement;
-use crate::{BackupError, Draft, Location, Making, Profile, Refused, State, Survey, headers, survey};
+use crate::{BackupError, Draft, Location, Making, Profile, Refused, State, Survey, Unfit, headers, survey};
 
 /// The default level of an archive. The other work of an export takes so much time that levels up to this one
 /// cost almost nothing more.
@@ -129,12 +129,11 @@ fn check(state: &State, options: &ExportOptions<'_>) -> Result<(), BackupError> 
     let has = state.profile();
     let is_enough = has == Profile::Full || (has == options.profile && has != Profile::Headers);
     if !is_enough {
-        let what = format!("is of the profile {has}: it does not hold what {} asks for", options.profile);
-        return Err(BackupError::not_fit(state.path(), what));
+        let why = Unfit::OtherProfile { has, wanted: options.profile };
+        return Err(BackupError::not_fit(state.path(), why));
     }
     if options.since.is_some() && options.profile != Profile::Full {
-        let what = "cannot be written as an increment of another profile than full";
-        return Err(BackupError::not_fit(state.path(), what));
+        return Err(BackupError::not_fit(state.path(), Unfit::PartialIncrement));
     }
     Ok(())
 }

@@ -18,20 +18,13 @@ use fm_history::{
 };
 use fm_rows::Row;
 
-use crate::{BackupError, State};
+use crate::{BackupError, State, Unfit};
 
 /// Refuses histories whose headers are not meaningful without their items.
 pub(crate) fn check_layout(state: &State) -> Result<(), BackupError> {
     match state.layout() {
         Layout::Blocks(layout) if layout.is_modern() => Ok(()),
-        layout => {
-            let what = format!(
-                "is of era {}, whose signatures are checked with the whole content only: there is no profile \
-                 `headers` of it",
-                layout.era()
-            );
-            Err(BackupError::not_fit(state.path(), what))
-        }
+        layout => Err(BackupError::not_fit(state.path(), Unfit::NoHeaders { era: layout.era() })),
     }
 }
 

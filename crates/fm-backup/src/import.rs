@@ -13,7 +13,7 @@ use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
 
 use crate::profile;
 use crate::verify::{guardians_of, misstated};
-use crate::{BackupError, Profile, State, Survey, survey};
+use crate::{BackupError, Profile, State, Survey, Unfit, survey};
 
 /// The `kind` of an archive in which a conversion keeps data of the old database.
 const PROVENANCE: &str = "provenance";
@@ -54,8 +54,7 @@ pub fn import(
     on_finding: &mut dyn FnMut(Finding),
 ) -> Result<Imported, BackupError> {
     if state.profile() != Profile::Full {
-        let what = format!("is of the profile {}: a database needs every row", state.profile());
-        return Err(BackupError::not_fit(state.path(), what));
+        return Err(BackupError::not_fit(state.path(), Unfit::NotFull { has: state.profile() }));
     }
     check_kind(state)?;
     if options.target.exists() {
@@ -97,11 +96,8 @@ fn check_kind(state: &State) -> Result<(), BackupError> {
     match metadata.get("kind") {
         Some(profile::CHECKPOINT | profile::INCREMENT | PROVENANCE) => Ok(()),
         kind => {
-            let what = format!(
-                "is of the kind {:?}: its records are not the rows of a database",
-                kind.unwrap_or_default()
-            );
-            Err(BackupError::not_fit(state.path(), what))
+            let kind = kind.unwrap_or_default().to_owned();
+            Err(BackupError::not_fit(state.path(), Unfit::OtherKind { kind }))
         }
     }
 }

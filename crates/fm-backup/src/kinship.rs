@@ -11,13 +11,10 @@ use std::path::Path;
 use fm_archive::{ArchiveReader, Metadata, Remains, remains, salvage};
 use fm_audit::{Control, Medium, ReadSeek};
 
-use crate::{BackupError, Location};
+use crate::{BackupError, Location, Unfit};
 
 /// Entries that differ between two exports of the same records.
 const OF_THE_EXPORT: [&str; 3] = ["checked", "omissions", "tool"];
-/// The message about another archive.
-const NO_COPY: &str = "is not a copy of that archive";
-
 /// A damaged archive, with what still identifies it.
 pub(crate) struct Kin<'a> {
     broken: &'a Location,
@@ -34,9 +31,7 @@ impl<'a> Kin<'a> {
         let file = broken.open().map_err(|source| BackupError::File { path: path.to_owned(), source })?;
         let remains = remains(file).map_err(BackupError::archive(path))?;
         if remains.metadata.is_none() && remains.identity.is_none() {
-            let what = "cannot be repaired: its header and its index are lost, and nothing else says which archive \
-                        it was; if there is a whole copy, use that one";
-            return Err(BackupError::not_fit(path, what));
+            return Err(BackupError::not_fit(path, Unfit::Nameless));
         }
         Ok(Self { broken, remains })
     }
@@ -48,20 +43,20 @@ impl<'a> Kin<'a> {
         reader: &mut ArchiveReader<Box<dyn ReadSeek>>,
         control: Control<'_>,
     ) -> Result<(), BackupError> {
-        let refuse =
-            |what: String| Err(BackupError::not_fit(path, format!("{NO_COPY}: {what}; leave it out")));
-        let broken = self.broken.path().display();
+        let refuse = |why| Err(BackupError::not_fit(path, why));
+        let broken = self.broken.path().display().to_string();
         let Some(metadata) = &self.remains.metadata else {
             return match self.remains.identity {
                 Some(identity) if identity == reader.summary().identity => Ok(()),
-                _ => refuse(format!("its identity is not the one in the index of {broken}")),
+                _ => refuse(Unfit::OtherIndex { broken }),
             };
         };
         if let Some((name, own, other)) = difference(metadata, reader.metadata()) {
-            return refuse(format!("its {name} is {other:?}, and {own:?} in the header of {broken}"));
+            let [name, found, wanted] = [name, other, own].map(str::to_owned);
+            return refuse(Unfit::OtherHeader { name, found, wanted, broken });
         }
         match self.contradiction(reader, control)? {
-            Some(key) => refuse(format!("{broken} holds another record at the key {}", hex::encode(key))),
+            Some(key) => refuse(Unfit::OtherRecord { broken, key }),
             None => Ok(()),
         }
     }

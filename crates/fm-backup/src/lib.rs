@@ -52,6 +52,7 @@ mod state;
 mod statement;
 mod survey;
 mod tables;
+mod unfit;
 mod verify;
 
 pub use age::x25519::Recipient;
@@ -77,4 +78,5 @@ pub use state::State;
 pub use statement::{Handover, Making};
 pub use survey::{Survey, survey};
 pub use tables::{ModuleRows, Standing as TableStanding, TableComparison, TableDifference, compare_states};
+pub use unfit::Unfit;
 pub use verify::{Verified, VerifyOptions, verify};

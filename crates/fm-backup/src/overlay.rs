@@ -10,7 +10,7 @@ use fm_history::Hash;
 use fm_rows::{Joined, RowSource, Rows, SourceError, merge_join};
 
 use crate::profile::{self, hash_of};
-use crate::{BackupError, Location, Profile};
+use crate::{BackupError, Location, Profile, Unfit};
 
 /// The first byte of a record's value if the row is gone; nothing follows.
 const REMOVED: u8 = 0;
@@ -60,8 +60,7 @@ pub(crate) fn open_base(location: &Location) -> Result<ArchiveSource, BackupErro
     let is_whole = profile::profile(&base) == Some(Profile::Full)
         && base.metadata("kind").as_deref() == Some(profile::CHECKPOINT);
     if !is_whole {
-        let what = "is not an archive of a whole state, and an increment continues only such an archive";
-        return Err(BackupError::not_fit(location.path(), what));
+        return Err(BackupError::not_fit(location.path(), Unfit::NotABase));
     }
     Ok(base)
 }

@@ -15,7 +15,7 @@ use fm_store::{
 };
 
 use crate::list::{KeysFor, Listed};
-use crate::{BackupError, Standing, list};
+use crate::{BackupError, Standing, Unfit, list};
 
 /// The rule for which checkpoints to remove.
 #[derive(Clone, Copy, Debug)]
@@ -159,8 +159,7 @@ fn check_removable(path: &Path) -> Result<(), BackupError> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_known = is_file_of_rocksdb(&name) || name == PARTIAL_MARKER;
         if !entry.file_type().map_err(failed)?.is_file() || !is_known {
-            let what = format!("holds {name:?}, which is not a file of a database: nothing was removed");
-            return Err(BackupError::not_fit(path, what));
+            return Err(BackupError::not_fit(path, Unfit::ForeignFile { name }));
         }
     }
     Ok(())

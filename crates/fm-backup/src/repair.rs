@@ -16,7 +16,7 @@ use fm_history::Hash;
 use crate::joined::Joined;
 use crate::kinship::Kin;
 use crate::sealed::Payload;
-use crate::{BackupError, DEFAULT_LEVEL, Location};
+use crate::{BackupError, DEFAULT_LEVEL, Location, Unfit};
 
 /// A frame that the damaged archive does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,11 +175,7 @@ fn open_all<'a>(locations: impl Iterator<Item = &'a Location>) -> Result<Vec<Cop
 /// Returns the error for an encrypted file whose key is lost and is in none of the copies.
 fn without_key(error: BackupError) -> BackupError {
     match error {
-        BackupError::SealDamaged { path } => {
-            let what = "cannot be repaired: the header of its encryption is damaged, and with it the key to all of \
-                        it; give another copy of the same file with --from";
-            BackupError::not_fit(&path, what)
-        }
+        BackupError::SealDamaged { path } => BackupError::not_fit(&path, Unfit::KeyLost),
         error => error,
     }
 }
@@ -231,10 +227,7 @@ impl Copy {
             // The other copies show whether an encrypted file holds an archive at all.
             Err(error @ ArchiveError::NotAnArchive { .. }) if payload.is_some() => (None, Some(error)),
             Err(ArchiveError::Io { source, .. }) => return Err(BackupError::File { path, source }),
-            Err(error) => {
-                let what = format!("is not an archive that can be repaired: {error}");
-                return Err(BackupError::not_fit(&path, what));
-            }
+            Err(error) => return Err(BackupError::not_fit(&path, Unfit::Irreparable(error))),
         };
         Ok(Self { path, location, payload, key_from: None, reader, error })
     }
@@ -307,8 +300,7 @@ fn no_plan(broken: &Path, copies: &[Copy]) -> BackupError {
         .iter()
         .filter_map(|copy| copy.error.as_ref().map(|error| format!("{}: {error}", copy.path.display())))
         .collect();
-    let what = format!("cannot be repaired: no copy has a sound header and index ({})", reasons.join("; "));
-    BackupError::not_fit(broken, what)
+    BackupError::not_fit(broken, Unfit::NoPlan { reasons })
 }
 
 fn check_same(copies: &[Copy], identity: [u8; 32]) -> Result<(), BackupError> {
@@ -316,12 +308,8 @@ fn check_same(copies: &[Copy], identity: [u8; 32]) -> Result<(), BackupError> {
         let Some(reader) = &copy.reader else { continue };
         let found = reader.summary().identity;
         if found != identity {
-            let what = format!(
-                "is not a copy of that archive: its identity is {}, the other one's {}; leave it out",
-                Hash(found),
-                Hash(identity)
-            );
-            return Err(BackupError::not_fit(&copy.path, what));
+            let why = Unfit::OtherIdentity { found: Hash(found), wanted: Hash(identity) };
+            return Err(BackupError::not_fit(&copy.path, why));
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use fm_history::{Finding, Hash};
 use fm_rows::RowSource;
 use fm_store::ReadStore;
 
-use crate::{BackupError, Location, Overlay, Profile, profile};
+use crate::{BackupError, Location, Overlay, Profile, Unfit, profile};
 
 /// An opened state.
 pub struct State {
@@ -27,9 +27,6 @@ enum Kept {
     Archive(Box<ArchiveSource>),
     Increment(Box<Overlay>),
 }
-
-/// The message about a base that is not needed.
-const NO_INCREMENT: &str = "is not an increment: leave --base (FM_BASE) out";
 
 impl State {
     /// Opens a database, a guardian's data directory, a checkpoint, or an archive; an increment with its
@@ -63,7 +60,7 @@ impl State {
             return Self::open_archive(location, base, layout, control);
         }
         if base.is_some() {
-            return Err(BackupError::not_fit(path, NO_INCREMENT));
+            return Err(BackupError::not_fit(path, Unfit::NotAnIncrement));
         }
         let (store, layout) = match open_source(path, layout, control)? {
             Source::Database { store, layout } => (store, layout),
@@ -75,7 +72,7 @@ impl State {
                 (dir.database, layout.map_err(failed)?)
             }
             Source::Archive { archive, .. } => {
-                return Err(BackupError::not_fit(archive.path(), "is not a directory"));
+                return Err(BackupError::not_fit(archive.path(), Unfit::NotADirectory));
             }
         };
         Ok(Self { path: store.path().to_owned(), layout, kept: Kept::Database(store) })
@@ -94,11 +91,11 @@ impl State {
         let named = layout.or_else(|| archive.metadata("layout").as_deref().and_then(Layout::by_name));
         let is_increment = archive.metadata("kind").as_deref() == Some(profile::INCREMENT);
         if base.is_some() && !is_increment {
-            return Err(BackupError::not_fit(&path, NO_INCREMENT));
+            return Err(BackupError::not_fit(&path, Unfit::NotAnIncrement));
         }
         // Neither of the two has the rows from which a layout is detected.
         if named.is_none() && (is_increment || profile::profile(&archive) == Some(Profile::Headers)) {
-            return Err(BackupError::not_fit(&path, "does not name its layout"));
+            return Err(BackupError::not_fit(&path, Unfit::NoLayout));
         }
         let failed = |source| AuditError::Detect { path: path.clone(), source };
         let layout = named.map_or_else(|| detect(&archive).map_err(failed), Ok)?;

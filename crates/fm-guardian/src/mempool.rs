@@ -140,3 +140,51 @@ impl Drop for Waiter<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fm_store::Durability;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(50);
+
+    fn mempool(home: &std::path::Path) -> (Arc<LiveStore>, Mempool) {
+        let store = Arc::new(LiveStore::create(&home.join("database")).expect("a new database"));
+        (store.clone(), Mempool::new(store))
+    }
+
+    #[tokio::test]
+    async fn clients_hear_of_their_transaction_once_it_is_accepted() {
+        let home = tempfile::tempdir().expect("room");
+        let (store, mempool) = mempool(home.path());
+        let (first, second) = (Hash([1; 32]), Hash([2; 32]));
+        assert!(timeout(MOMENT, mempool.when_accepted(first)).await.is_err());
+        let waiting = async {
+            tokio::join!(mempool.when_accepted(first), mempool.when_accepted(second), async {
+                mempool.accepted(&first);
+                // A fetched session holds the second one.
+                let key = transaction_key(&second);
+                store.write([(key.as_slice(), Some([].as_slice()))], Durability::Deferred).expect("a write");
+                mempool.look_after_waiting().expect("a look");
+            })
+        };
+        let (one, two, ()) = timeout(Duration::from_secs(10), waiting).await.expect("both are answered");
+        assert!(one.is_ok() && two.is_ok());
+        // What is accepted already is answered at once.
+        assert!(mempool.when_accepted(second).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_leaves_nothing() {
+        let home = tempfile::tempdir().expect("room");
+        let (_store, mempool) = mempool(home.path());
+        for _ in 0..3 {
+            assert!(timeout(MOMENT, mempool.when_accepted(Hash([3; 32]))).await.is_err());
+        }
+        assert!(lock(&mempool.waiting).is_empty());
+    }
+}
