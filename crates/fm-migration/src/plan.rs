@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn rows_that_no_archive_holds_are_found_while_the_audit_reads() {
         let mut rows = history(3);
-        let long = vec![0; usize::try_from(MAX_VALUE_LEN).unwrap() + 1];
+        let long = vec![0; MAX_VALUE_LEN + 1];
         rows.0.insert(session::module_key(0, b"row"), long);
         assert!(matches!(planned(&rows, Asked::default()), Err(MigrationError::NotArchivable { .. })));
     }
