@@ -74,7 +74,7 @@ fn keys_of_the_wrong_kind_are_refused_and_not_repeated() {
     let target = home.path().join("a");
     let run = checkpoint!("export", peer(), "--to", target, "--recipient", key).exits(2);
     assert!(
-        run.sentence().contains("a secret key is no public key") && !run.stderr.contains(key),
+        run.sentence().contains("a secret key is not a public key") && !run.stderr.contains(key),
         "{}",
         run.stderr
     );

@@ -443,7 +443,7 @@ fn only_provenance_is_reverted_and_archives_are_taken_for_what_they_are() {
     }
     for name in ["base.fmar", "increment", "history", "headers"] {
         let run = migrate!("revert", "--from", guardian.beside(name), "--to", target, "--json").exits(2);
-        assert!(run.sentence().contains("is no provenance archive"), "{}", run.stderr);
+        assert!(run.sentence().contains("is not a provenance archive"), "{}", run.stderr);
         assert!(!target.exists());
     }
     for (name, said) in

@@ -106,7 +106,7 @@ fn archives_that_are_not_this_guardians_full_state() {
             &guardian,
             &["--archive", text(&archive(profile))],
             2,
-            "no archive of a guardian's full state",
+            "not an archive of a guardian's full state",
         );
     }
     // Another guardian's archive, and one that does not say whose it is.

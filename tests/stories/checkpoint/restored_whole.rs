@@ -164,7 +164,7 @@ fn archives(guardian: &Movable) {
     for (source, more, exit, said) in [
         ("session-v0.13.0/peer-3", &[][..], 1, "is the state of guardian 3"),
         ("session-v0.13.0-iroh/peer-0", &[], 1, "is of federation"),
-        ("session-v0.13.0/peer-0", &["--profile", "history"], 2, "no archive of a guardian's full state"),
+        ("session-v0.13.0/peer-0", &["--profile", "history"], 2, "not an archive of a guardian's full state"),
     ] {
         export(source, more);
         let refused = guardian.run(&guardian.restoring(&["--guard-until", "90"])).exits(exit);

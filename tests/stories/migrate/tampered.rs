@@ -217,7 +217,7 @@ fn every_field_of_the_manifest() {
         copy_dir(&migrated.original, &copy);
         fs::write(copy.join("manifest.json"), text).expect("a file");
         let run = verify!(copy, "--config", migrated.federation.config(), "--json").exits(3);
-        assert!(run.sentence().contains("no manifest of a conversion"), "{}", run.stderr);
+        assert!(run.sentence().contains("not a manifest of a conversion"), "{}", run.stderr);
     }
 }
 

@@ -171,7 +171,7 @@ fn configs_that_are_none() {
         (hbbft("peer-0").join("client.json"), 2, "client.json"),
         (hbbft("peer-0").join("local.json"), 2, "local.json"),
         (hbbft("peer-0").join("private.encrypt"), 2, "private.encrypt"),
-        (PathBuf::from("/dev/null"), 3, "no regular file"),
+        (PathBuf::from("/dev/null"), 3, "not a regular file"),
     ];
     for (config, exit, text) in cases {
         assert_told(all_commands(&source, "--config", &config, &target), exit, &[text]);
@@ -230,7 +230,11 @@ fn sources_that_are_none() {
     let mut writer = StoreWriter::create(&foreign).expect("a database");
     writer.put(b"hello", b"world").expect("a row");
     writer.finish().expect("a database");
-    assert_told(all_commands(&foreign, "--config", &config, &target), 3, &["no guardian's database", "68"]);
+    assert_told(
+        all_commands(&foreign, "--config", &config, &target),
+        3,
+        &["not a guardian's database", "68"],
+    );
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn first_rows_of_many_tables() {
     let (path, value) = (federation.beside("hostile.fmar"), vec![0; 6_000_000]);
     archive(&path, (0x0Au8..0x4B).map(|prefix| (vec![prefix], value.as_slice())));
     let (run, peak) = audit(&path, &federation.config(), &[]);
-    assert!(run.exits(3).stderr.contains("no guardian's database"));
+    assert!(run.exits(3).stderr.contains("not a guardian's database"));
     assert!(peak < SMALL, "{peak} MiB");
 }
 

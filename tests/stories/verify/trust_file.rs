@@ -206,13 +206,13 @@ fn files_that_are_none() {
     let swapped = |text: &str, from: &str, to: &str| text.replacen(from, to, 1);
     let marks = file["marks"].as_str().expect("text");
     let bad: Vec<(i32, &str, String)> = vec![
-        (2, "no trust file", String::new()),
-        (2, "no trust file", "garbage\u{0}".to_owned()),
-        (2, "no trust file", "[1,2]".to_owned()),
-        (2, "no trust file", "{}".to_owned()),
-        (2, "no trust file", text[..text.len() / 2].to_owned()),
-        (2, "no trust file", swapped(&text, "fm-trust", "fm-other")),
-        (2, "no trust file", restated(&with("more", json!(1)))),
+        (2, "not a trust file", String::new()),
+        (2, "not a trust file", "garbage\u{0}".to_owned()),
+        (2, "not a trust file", "[1,2]".to_owned()),
+        (2, "not a trust file", "{}".to_owned()),
+        (2, "not a trust file", text[..text.len() / 2].to_owned()),
+        (2, "not a trust file", swapped(&text, "fm-trust", "fm-other")),
+        (2, "not a trust file", restated(&with("more", json!(1)))),
         (2, "version 1", restated(&with("version", json!(1)))),
         (2, "version 3", restated(&with("version", json!(3)))),
         (2, "version 4000000000", json!({ "format": "fm-trust", "version": 4_000_000_000_u32 }).to_string()),

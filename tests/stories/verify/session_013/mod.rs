@@ -52,7 +52,7 @@ fn line(lines: &[Value], kind: &str) -> Value {
 }
 
 fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("{value} is no number"))
+    value.as_u64().unwrap_or_else(|| panic!("{value} is not a number"))
 }
 
 /// Returns a guardian's directory in the fixtures.
