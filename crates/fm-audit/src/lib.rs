@@ -48,6 +48,7 @@ mod request;
 mod scope;
 mod sessions;
 mod source;
+mod source_audit;
 mod stored;
 mod trust_file;
 
@@ -59,7 +60,7 @@ pub use error::AuditError;
 pub use frame::{Mark, OnEveryRow, Sample, TrustedPrefix};
 pub use in_progress::{OpenUnits, StoredUnits};
 pub use migrated::{
-    ManifestFacts, MigratedAudit, MigratedRequest, SealAudit, audit_migrated, manifest, manifest_differences,
+    ManifestFacts, MigratedAudit, SealAudit, SourceRequest, audit_migrated, manifest, manifest_differences,
     provenance_metadata,
 };
 pub use observer::{Observer, OnSession};
@@ -78,5 +79,6 @@ pub use source::{
     check_archive, check_identity, check_medium, check_written, identity, omission_findings, open_source,
     settle_log,
 };
+pub use source_audit::{SourceAudit, audit_source};
 pub use stored::{Stop, convert_record, read_entry, read_ruled_entry};
 pub use trust_file::{TrustError, TrustFile};

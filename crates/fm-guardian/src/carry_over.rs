@@ -11,7 +11,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use fm_audit::{
-    AuditError, Control, HistoryKeys, MigratedDir, MigratedRequest, Observer, Scope, audit_migrated,
+    AuditError, Control, HistoryKeys, MigratedDir, Observer, Scope, SourceRequest, audit_migrated,
 };
 use fm_codec::{Dialect, Reader, decode_exact};
 use fm_config::{GuardianFiles, belongs};
@@ -207,7 +207,7 @@ fn prove(
     let dir = MigratedDir::open(job.directory, control)?;
     check_guardian(&dir, job.from, local.identity, job.guardian, control)?;
     let federation = old.federation().map(hex::encode);
-    let request = MigratedRequest {
+    let request = SourceRequest {
         keys: old.epoch_keys.as_ref().map(HistoryKeys::Epoch),
         session_keys: Some(&keys),
         federation: federation.as_deref(),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use fm_archive::{ArchiveWriter, Options};
-use fm_audit::{Control, HistoryKeys, MigratedDir, MigratedRequest, Observer, audit_migrated};
+use fm_audit::{Control, HistoryKeys, MigratedDir, Observer, SourceRequest, audit_migrated};
 use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{Finding, Hash, HistoryRoot, RULE_VERSION, Severity};
 use fm_store::{PartialFile, sync_name};
@@ -131,12 +131,12 @@ fn prove(
         }
         on_finding(finding);
     };
-    let request = MigratedRequest {
+    let request = SourceRequest {
         keys: Some(job.keys),
         session_keys: Some(job.signer.keys),
         federation: job.federation,
         shares: true,
-        ..MigratedRequest::default()
+        ..SourceRequest::default()
     };
     audit_migrated(job.dir, request, control, Observer::of_findings(&mut take))?;
     match first {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
-    AuditError, Control, MANIFEST_NAME, ManifestFacts, MigratedDir, MigratedRequest, Observer, Origin,
-    PROVENANCE_NAME, audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences,
+    AuditError, Control, MANIFEST_NAME, ManifestFacts, MigratedDir, Observer, Origin, PROVENANCE_NAME,
+    SourceRequest, audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences,
     old_sessions, provenance_metadata,
 };
 use fm_datadir::DATABASE_NAME;
@@ -269,7 +269,7 @@ fn prove(directory: &Path, manifest: &Manifest, control: Control<'_>) -> Result<
 fn first_error(dir: &MigratedDir, control: Control<'_>) -> Result<Option<String>, MigrationError> {
     let mut judge = Judge::new(Some(dir.manifest.last));
     let observer = &mut |finding: Finding| judge.take(&finding);
-    audit_migrated(dir, MigratedRequest::default(), control, Observer::of_findings(observer))?;
+    audit_migrated(dir, SourceRequest::default(), control, Observer::of_findings(observer))?;
     Ok(judge.first.map(|finding| finding.to_string()))
 }
 

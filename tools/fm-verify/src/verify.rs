@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use fm_audit::{
-    AuditError, Control, HistoryAudit, HistoryKeys, MigratedRequest, Observer, OldSession, Origin,
-    PROVENANCE_NAME, RowIdentity, SealAudit, Source, audit_history, audit_migrated, check_archive,
-    open_source,
+    AuditError, Control, HistoryAudit, HistoryKeys, Observer, OldSession, Origin, PROVENANCE_NAME, SealAudit,
+    Source, SourceAudit, SourceRequest, audit_source, check_archive, open_source,
 };
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, StrictArgs, TerminalProgress, interrupt_flag};
 use fm_eras::Layout;
@@ -15,7 +14,7 @@ use crate::audit_args::AuditArgs;
 use crate::open_session::{self, CheckedUnits};
 use crate::pending;
 use crate::reported::Reported;
-use crate::scope_args::{AuditPlan, Limits, ScopeArgs};
+use crate::scope_args::{Limits, ScopeArgs};
 use crate::verdict::conclude;
 
 /// What was looked at, and the result.
@@ -90,26 +89,21 @@ pub(crate) fn look(
             let archive = archive.into_iter().find(|path| path.is_file());
             let checked = archive.map(|archive| check_archive(&archive, control));
             let Some(Ok((None, damage))) = checked else { return Err(error.into()) };
-            return Ok(damaged(damage, None, &request, &mut watch));
+            return Ok(damaged(damage, &request, &mut watch));
         }
         source => source?,
     };
     audit(&source, &request, control, &mut watch)
 }
 
-fn damaged(
-    damage: Vec<Finding>,
-    layout: Option<Layout>,
-    request: &Request<'_>,
-    watch: &mut Watch<'_>,
-) -> Outcome {
+fn damaged(damage: Vec<Finding>, request: &Request<'_>, watch: &mut Watch<'_>) -> Outcome {
     let mut reported = Reported::new(&mut *watch.on_finding);
     damage.into_iter().for_each(|finding| reported.take(finding));
     let (audit, seal, limits) = (HistoryAudit::default(), SealAudit::default(), Limits::default());
     let (tally, strict) = (reported.tally, request.strict);
     Outcome {
         source: "archive",
-        layout,
+        layout: None,
         audit,
         seal,
         continued: None,
@@ -134,43 +128,40 @@ fn audit(
     // A sample or a trust file rests on keys that the user named.
     let pinned = keys.filter(|_| request.keys.is_some_and(|keys| !keys.is_found));
     let plan = request.scope.plan(request.path, history, is_migrated, pinned, control)?;
-    let (mut side_records, mut identity) = (true, None);
     let name = match source {
-        Source::Migrated(dir) => return audit_directory(dir, request, plan, control, watch),
+        Source::Migrated(_) => "migrated directory",
         Source::Database { .. } => "database",
-        Source::Archive { archive, .. } => {
-            side_records = !archive.is_history_only();
-            let (found, damage) = check_archive(archive.path(), control)?;
-            identity = found;
-            if identity.is_none() {
-                return Ok(damaged(damage, Some(layout), request, watch));
-            }
-            "archive"
-        }
+        Source::Archive { .. } => "archive",
     };
+    // A configuration that was written after the conversion is that of the new federation.
+    let federation = request.keys.filter(|_| keys.is_some()).and_then(PinnedKeys::federation);
+    // Sealed sessions are signed with a tag, whatever the old ones were.
+    let session_keys =
+        request.keys.and_then(|keys| keys.session.as_ref()).filter(|keys| keys.tag().is_some());
+    let (federation, scope) = (federation.as_deref(), plan.scope());
+    let asked = SourceRequest { keys, session_keys, federation, shares: true, scope };
     let Watch { on_finding, on_session } = watch;
     let mut reported = Reported::new(&mut **on_finding);
-    let lacks = source.lacks();
-    reported.lacks(&lacks);
-    let scope = plan.scope();
-    let wanted =
-        fm_audit::Request { side_records, lacks: &lacks, scope, ..fm_audit::Request::everything(keys) };
-    let rows = RowIdentity::default();
-    let see = |key: &[u8], value: &[u8]| rows.see(key, value);
-    let is_seen = identity.is_none() && scope.is_whole();
+    if !is_migrated {
+        reported.lacks(&source.lacks());
+    }
     let observer = Observer {
         on_finding: &mut |found| reported.take(found),
         on_session: Some(&mut |session| {
             on_session(&session);
             Ok(())
         }),
-        on_row: if is_seen { Some(&see) } else { None },
+        on_row: None,
     };
-    let audit = audit_history(history, wanted, control, observer)?;
+    let SourceAudit { history: audit, continued, seal, identity } =
+        audit_source(source, asked, control, observer)?;
+    let is_damaged = audit.layout.is_none();
     let layout = audit.layout.unwrap_or(layout);
     let mut units = CheckedUnits::default();
     if let Layout::Blocks(layout) = layout
         && plan.scope().is_whole()
+        && !is_damaged
+        && !is_migrated
     {
         // Keys of another federation are reported already.
         let is_checked = audit.chain.unchecked == 0 || plan.scope().sample.is_some();
@@ -185,55 +176,8 @@ fn audit(
         )?;
     }
     let (tally, strict) = (reported.tally, request.strict);
-    let (layout, limits) = (Some(layout), plan.conclude(&audit, tally.errors)?);
-    let (seal, continued) = (SealAudit::default(), None);
-    let identity = identity.or_else(|| rows.finish().filter(|_| is_seen));
+    let limits =
+        if is_damaged && !is_migrated { Limits::default() } else { plan.conclude(&audit, tally.errors)? };
+    let layout = Some(layout);
     Ok(Outcome { source: name, layout, audit, seal, continued, units, identity, tally, strict, limits })
-}
-
-fn audit_directory(
-    dir: &fm_audit::MigratedDir,
-    request: &Request<'_>,
-    plan: AuditPlan,
-    control: Control<'_>,
-    watch: &mut Watch<'_>,
-) -> Result<Outcome, Failure> {
-    let keys = request.history_keys(&dir.layout)?;
-    // A configuration that was written after the conversion is that of the new federation.
-    let federation = request.keys.filter(|_| keys.is_some()).and_then(PinnedKeys::federation);
-    // Sealed sessions are signed with a tag, whatever the old ones were.
-    let session_keys =
-        request.keys.and_then(|keys| keys.session.as_ref()).filter(|keys| keys.tag().is_some());
-    let wanted = MigratedRequest {
-        keys,
-        session_keys,
-        federation: federation.as_deref(),
-        shares: true,
-        scope: plan.scope(),
-    };
-    let Watch { on_finding, on_session } = watch;
-    let mut reported = Reported::new(&mut **on_finding);
-    let observer = Observer {
-        on_finding: &mut |found| reported.take(found),
-        on_session: Some(&mut |session| {
-            on_session(&session);
-            Ok(())
-        }),
-        on_row: None,
-    };
-    let audit = audit_migrated(dir, wanted, control, observer)?;
-    let limits = plan.conclude(&audit.original, reported.tally.errors)?;
-    Ok(Outcome {
-        source: "migrated directory",
-        layout: Some(dir.layout),
-        audit: audit.original,
-        seal: audit.seal,
-        continued: audit.continued,
-        units: CheckedUnits::default(),
-        // The identity of the old rows: the audit compared it with what the manifest says.
-        identity: Some(dir.manifest.provenance).filter(|_| reported.tally.errors == 0),
-        tally: reported.tally,
-        strict: request.strict,
-        limits,
-    })
 }

@@ -43,9 +43,11 @@ pub struct MigratedAudit {
     pub warnings: u64,
 }
 
-/// The scope and the inputs of the audit of a migrated directory.
+/// The scope and the inputs of the audit of a source of any kind.
+///
+/// Keys of new sessions and the federation's id matter only for a converted directory.
 #[derive(Clone, Copy, Default)]
-pub struct MigratedRequest<'a> {
+pub struct SourceRequest<'a> {
     /// The keys of the old history. Without them the old signatures are not checked. The audit then proves
     /// only that the new database follows from the provenance archive by the rule.
     pub keys: Option<HistoryKeys<'a>>,
@@ -66,11 +68,11 @@ pub struct MigratedRequest<'a> {
 /// If the directory cannot be read, the observer stopped the audit, or the job was interrupted.
 pub fn audit_migrated(
     dir: &MigratedDir,
-    request: MigratedRequest<'_>,
+    request: SourceRequest<'_>,
     control: Control<'_>,
     observer: Observer<'_>,
 ) -> Result<MigratedAudit, AuditError> {
-    let MigratedRequest { keys, session_keys, federation, shares, scope } = request;
+    let SourceRequest { keys, session_keys, federation, shares, scope } = request;
     let Observer { on_finding, mut on_session, .. } = observer;
     let report = Report::new(on_finding);
     check_directory(dir, &report)?;

@@ -6,6 +6,6 @@ mod directory;
 mod manifest;
 mod seal;
 
-pub use audit::{MigratedAudit, MigratedRequest, audit_migrated};
+pub use audit::{MigratedAudit, SourceRequest, audit_migrated};
 pub use manifest::{ManifestFacts, manifest, manifest_differences, provenance_metadata};
 pub use seal::SealAudit;
