@@ -1,6 +1,6 @@
 //! Prints an archive's metadata, and the keys of its records under a prefix.
 //!
-//! `cargo run --release --workspace --example read_archive -- FILE.fmar 04`
+//! `cargo run --release --example read_archive -- FILE.fmar 04`
 
 #![allow(clippy::print_stdout, reason = "an example prints what it found")]
 

@@ -1,6 +1,6 @@
 //! Audits a guardian's database, an archive or a converted directory with the keys in a `consensus.json`.
 //!
-//! `cargo run --release --workspace --example audit -- fixtures/session-v0.5.0/peer-0 fixtures/session-v0.5.0/peer-1/consensus.json`
+//! `cargo run --release --example audit -- fixtures/session-v0.5.0/peer-0 fixtures/session-v0.5.0/peer-1/consensus.json`
 
 #![allow(clippy::print_stdout, reason = "an example prints what it found")]
 

@@ -1,7 +1,7 @@
 //! Drives the consensus state machine of a federation of one guardian in memory: it orders a vote, and signs
 //! the session.
 //!
-//! `cargo run --release --workspace --example machine`
+//! `cargo run --release --example machine`
 
 #![allow(clippy::print_stdout, reason = "an example prints what it found")]
 
