@@ -1,6 +1,6 @@
 //! Converts a guardian's old database into the current schema, and proves the result.
 //!
-//! `cargo run --release --example convert -- fixtures/hbbft-v0.1.5/peer-0 fixtures/hbbft-v0.1.5/peer-1/consensus.json /tmp/new`
+//! `cargo run --release --example convert -- fixtures/hbbft-v0.1.5/peer-0 fixtures/hbbft-v0.1.5/peer-1/consensus.json converted`
 
 #![allow(clippy::print_stdout, reason = "an example prints what it did")]
 

@@ -2,6 +2,8 @@
 
 use std::iter::Peekable;
 
+use crate::ending::to_the_first_error;
+
 /// The values of several collections under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedAll<K, V> {
@@ -19,12 +21,12 @@ pub struct JoinedAll<K, V> {
 pub fn join_all<K: Ord + Clone, V, E>(
     collections: Vec<impl Iterator<Item = Result<(K, V), E>>>,
 ) -> impl Iterator<Item = Result<JoinedAll<K, V>, E>> {
-    JoinAll { sides: collections.into_iter().map(Iterator::peekable).collect(), is_over: false }
+    let mut join = JoinAll { sides: collections.into_iter().map(Iterator::peekable).collect() };
+    to_the_first_error(move || join.step())
 }
 
 struct JoinAll<I: Iterator> {
     sides: Vec<Peekable<I>>,
-    is_over: bool,
 }
 
 impl<I, K: Ord + Clone, V, E> JoinAll<I>
@@ -52,22 +54,6 @@ where
             values.push(side.next_if(is_here).transpose()?.map(|(_, value)| value));
         }
         Ok(Some(JoinedAll { key, values, has_ended }))
-    }
-}
-
-impl<I, K: Ord + Clone, V, E> Iterator for JoinAll<I>
-where
-    I: Iterator<Item = Result<(K, V), E>>,
-{
-    type Item = Result<JoinedAll<K, V>, E>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        let step = self.step();
-        self.is_over = !matches!(step, Ok(Some(_)));
-        step.transpose()
     }
 }
 

@@ -19,6 +19,7 @@
 //! ```
 
 mod ahead;
+mod ending;
 mod join_all;
 mod memory;
 mod merge;

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 
 use crate::Row;
+use crate::ending::to_the_first_error;
 
 /// The rows of two collections under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +32,13 @@ where
     L: Iterator<Item = Result<Row, E>>,
     R: Iterator<Item = Result<Row, E>>,
 {
-    MergeJoin { left: left.peekable(), right: right.peekable(), is_over: false }
+    let mut join = MergeJoin { left: left.peekable(), right: right.peekable() };
+    to_the_first_error(move || join.step())
 }
 
 struct MergeJoin<L: Iterator, R: Iterator> {
     left: Peekable<L>,
     right: Peekable<R>,
-    is_over: bool,
 }
 
 impl<L, R, E> MergeJoin<L, R>
@@ -59,23 +60,6 @@ where
             (None, Some(row)) => Some(Joined::Right(row)),
             (None, None) => None,
         })
-    }
-}
-
-impl<L, R, E> Iterator for MergeJoin<L, R>
-where
-    L: Iterator<Item = Result<Row, E>>,
-    R: Iterator<Item = Result<Row, E>>,
-{
-    type Item = Result<Joined, E>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_over {
-            return None;
-        }
-        let step = self.step();
-        self.is_over = !matches!(step, Ok(Some(_)));
-        step.transpose()
     }
 }
 

@@ -35,12 +35,12 @@ pub(crate) fn losses(records: &Records<'_>) -> Vec<(Code, usize, String)> {
     }
     for damage in &records.damage {
         let row = &rows[damage.row];
-        let (behind, lost) = (rows.len() - damage.row - 1, damage.lost);
+        let (following, lost) = (rows.len() - damage.row - 1, damage.lost);
         let stopped = records.form.joining == Joining::UpToGap && row.number > damage.row as u64;
         let server =
             if stopped { "a server has stopped before it" } else { "a server reads nothing of this backup" };
         let text = format!(
-            "row {} cannot be read, {lost} bytes are lost: {}; {behind} row(s) follow it; {server}",
+            "row {} cannot be read, {lost} bytes are lost: {}; {following} row(s) follow it; {server}",
             row.number, damage.reason
         );
         losses.push((Code::UnitRowUndecodable, damage.row, text));
