@@ -11,8 +11,9 @@ use fm_audit::{AuditError, Control, Identity};
 use fm_eras::Layout;
 use fm_eras::modules::Modules;
 use fm_history::{Hash, HistoryRoot};
+use fm_rows::{JoinedAll, join_all};
 
-use crate::leaves::{Step, Steps};
+use crate::leaves::{Step, Steps, steps};
 use crate::tables::{TableComparison, compare_tables, modules_of};
 use crate::{BackupError, Profile, State};
 
@@ -84,9 +85,9 @@ pub fn compare(
     thread::scope(|scope| {
         let mut all = Vec::with_capacity(states.len());
         for state in states {
-            all.push(Steps::start(scope, state, control)?);
+            all.push(steps(scope, state, control)?);
         }
-        walk.follow(&mut all, control)
+        walk.follow(all, control)
     })?;
     control.progress.end();
     let mut comparison = walk.conclude();
@@ -117,74 +118,62 @@ impl Walk {
         Self { states: vec![Compared::default(); count], roots, parted: BTreeMap::new(), common_end: None }
     }
 
-    fn follow(&mut self, all: &mut [Steps], control: Control<'_>) -> Result<(), AuditError> {
+    fn follow(&mut self, all: Vec<Steps>, control: Control<'_>) -> Result<(), AuditError> {
         let (mut is_common, mut expected) = (true, 0);
-        loop {
+        for joined in join_all(all) {
             control.check()?;
-            let Some(index) = all.iter().filter_map(Steps::current).map(|step| step.index).min() else {
-                return Ok(());
-            };
-            let waiting: Vec<Option<u64>> =
-                all.iter().map(|steps| steps.current().map(|step| step.index)).collect();
-            self.note_holes(&waiting, expected);
-            expected = index.saturating_add(1);
-            is_common &= all.iter().all(|steps| steps.current().is_some());
-            // `None` for a history that has ended; `Some(None)`, a hole, for one that continues after this
-            // session.
-            let here: Vec<Option<Option<Step>>> = all
-                .iter()
-                .map(|steps| steps.current().map(|step| Some(step).filter(|step| step.index == index)))
-                .collect();
-            self.on_session(index, &here);
-            for (steps, here) in all.iter_mut().zip(&here) {
-                if let Some(Some(_)) = here {
-                    steps.advance()?;
-                }
+            let joined = joined?;
+            let index = joined.key;
+            if is_common && joined.ended.contains(&true) {
+                self.keep_common_roots();
+                is_common = false;
             }
+            self.note_holes(&joined, expected);
+            expected = index.saturating_add(1);
+            self.on_session(&joined);
             if is_common {
                 self.common_end = Some(index);
-                let ends = all.iter().any(|steps| steps.current().is_none());
-                if ends {
-                    self.keep_common_roots();
-                }
             }
             control.progress.advance(1);
         }
+        if is_common && self.common_end.is_some() {
+            self.keep_common_roots();
+        }
+        Ok(())
     }
 
     /// Records which states have nothing for a session, but something after it.
-    fn note_holes(&mut self, waiting: &[Option<u64>], expected: u64) {
-        for (state, next) in self.states.iter_mut().zip(waiting) {
-            if next.is_some_and(|next| next > expected) {
+    fn note_holes(&mut self, joined: &JoinedAll<u64, Step>, expected: u64) {
+        let is_gap = joined.key > expected;
+        for ((state, step), ended) in self.states.iter_mut().zip(&joined.values).zip(&joined.ended) {
+            if !ended && (is_gap || step.is_none()) {
                 state.hole = state.hole.or(Some(expected));
             }
         }
     }
 
-    fn on_session(&mut self, index: u64, here: &[Option<Option<Step>>]) {
-        for (number, step) in here.iter().enumerate() {
-            let Some(step) = step else { continue };
-            let root = &mut self.roots[number];
-            match step.as_ref().and_then(|step| step.leaf) {
-                Some(leaf) if root.as_ref().is_some_and(|root| root.sessions() == index) => {
-                    if let Some(root) = root {
-                        root.push(leaf);
-                    }
-                }
+    fn on_session(&mut self, joined: &JoinedAll<u64, Step>) {
+        let index = joined.key;
+        // A history that has ended differs from none that continues.
+        let here: Vec<(usize, Option<&Step>)> = (0..)
+            .zip(joined.values.iter().zip(&joined.ended))
+            .filter_map(|(number, (step, ended))| (!ended).then_some((number, step.as_ref())))
+            .collect();
+        for (number, step) in &here {
+            let root = &mut self.roots[*number];
+            match (step.and_then(|step| step.leaf), root.as_mut().filter(|root| root.sessions() == index)) {
+                (Some(leaf), Some(root)) => root.push(leaf),
                 _ => *root = None,
             }
             if step.is_some() {
-                self.states[number].sessions += 1;
-                self.states[number].last = Some(index);
+                self.states[*number].sessions += 1;
+                self.states[*number].last = Some(index);
             }
         }
-        let token = |step: &Option<Step>| step.as_ref().map(|step| step.token);
-        for (first, one) in here.iter().enumerate() {
-            for (second, other) in here.iter().enumerate().skip(first + 1) {
-                if let (Some(one), Some(other)) = (one, other)
-                    && token(one) != token(other)
-                {
-                    self.parted.entry((first, second)).or_insert(index);
+        for (position, (first, one)) in here.iter().enumerate() {
+            for (second, other) in &here[position + 1..] {
+                if one.map(|step| step.token) != other.map(|step| step.token) {
+                    self.parted.entry((*first, *second)).or_insert(index);
                 }
             }
         }

@@ -159,9 +159,14 @@ fn read_pairs<'a>(
     let sides =
         vec![left.records(control, &mut left_malformed), right.records(control, &mut right_malformed)];
     for joined in join_all(sides) {
-        let JoinedAll { key: index, values, has_ended: is_end } = joined?;
+        let JoinedAll { key: index, values, ended } = joined?;
         let mut values = values.into_iter();
-        let pair = Pair { index, left: values.next().flatten(), right: values.next().flatten(), is_end };
+        let pair = Pair {
+            index,
+            left: values.next().flatten(),
+            right: values.next().flatten(),
+            is_end: ended.contains(&true),
+        };
         let bytes = [&pair.left, &pair.right].into_iter().flatten().map(Vec::len).sum();
         feed.push(pair, bytes)?;
     }

@@ -11,8 +11,8 @@ pub struct JoinedAll<K, V> {
     pub key: K,
     /// The value in each collection; `None` where the collection does not have the key.
     pub values: Vec<Option<V>>,
-    /// Whether a collection had ended before this key.
-    pub has_ended: bool,
+    /// Whether each collection had ended before this key.
+    pub ended: Vec<bool>,
 }
 
 /// Joins any number of collections whose keys ascend; every key occurs once, in ascending order.
@@ -34,17 +34,17 @@ where
     I: Iterator<Item = Result<(K, V), E>>,
 {
     fn step(&mut self) -> Result<Option<JoinedAll<K, V>>, E> {
-        let (mut least, mut has_ended): (Option<K>, bool) = (None, false);
+        let (mut least, mut ended): (Option<K>, Vec<bool>) = (None, Vec::with_capacity(self.sides.len()));
         for side in &mut self.sides {
+            ended.push(side.peek().is_none());
             match side.peek() {
                 Some(Ok((key, _))) if least.as_ref().is_none_or(|least| key < least) => {
                     least = Some(key.clone());
                 }
-                Some(Ok(_)) => {}
                 Some(Err(_)) => {
                     side.next().transpose()?;
                 }
-                None => has_ended = true,
+                Some(Ok(_)) | None => {}
             }
         }
         let Some(key) = least else { return Ok(None) };
@@ -53,7 +53,7 @@ where
         for side in &mut self.sides {
             values.push(side.next_if(is_here).transpose()?.map(|(_, value)| value));
         }
-        Ok(Some(JoinedAll { key, values, has_ended }))
+        Ok(Some(JoinedAll { key, values, ended }))
     }
 }
 
@@ -76,11 +76,11 @@ mod tests {
                 join_all(all.iter().map(entries).collect()).map(|joined| joined.unwrap()).collect();
             let keys: BTreeSet<u64> = all.iter().flat_map(BTreeMap::keys).copied().collect();
             prop_assert_eq!(joined.iter().map(|joined| joined.key).collect::<Vec<_>>(), Vec::from_iter(keys));
-            for JoinedAll { key, values, has_ended } in joined {
+            for JoinedAll { key, values, ended } in joined {
                 let expected: Vec<_> = all.iter().map(|map| map.get(&key).copied()).collect();
                 prop_assert_eq!(values, expected);
-                let ended = |map: &BTreeMap<u64, u8>| map.keys().next_back().is_none_or(|last| *last < key);
-                prop_assert_eq!(has_ended, all.iter().any(ended));
+                let is_over = |map: &BTreeMap<u64, u8>| map.keys().next_back().is_none_or(|last| *last < key);
+                prop_assert_eq!(ended, all.iter().map(is_over).collect::<Vec<_>>());
             }
         }
     }

@@ -1,7 +1,5 @@
 //! The audit of a HoneyBadger history: chain, signatures, shares, pointer, index and all other records.
 
-use std::collections::BTreeMap;
-
 use fm_codec::MAX_DECODE_SIZE;
 use fm_crypto::EpochKeys;
 use fm_eras::Layout;
@@ -10,16 +8,18 @@ use fm_eras::hbbft::{
     index_row,
 };
 use fm_history::{
-    Cause, ChainSummary, ChainVerifier, Code, ConvertedSession, DropReason, EpochContent, Finding, Hash,
-    HistoryRoot, Place, accepted_transactions,
+    Cause, ChainSummary, ChainVerifier, Code, ConvertedSession, EpochContent, Finding, Place, SignatureState,
+    accepted_transactions,
 };
 
 use super::keys::try_keys;
 use super::pipeline::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch, epoch_leaf};
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out, other_records};
-use crate::outcome::{HistoryAudit, ProvenPrefix};
+use crate::frame::{
+    Followed, Ledger, RunningRoot, Sinks, TransactionIndex, Unknown, index_left_out, other_records,
+};
+use crate::outcome::HistoryAudit;
 use crate::request::Request;
 use crate::source::Origin;
 
@@ -118,18 +118,20 @@ impl Auditor<'_, '_> {
         };
         let mut chain = ChainVerifier::starting_at(options.scope.from);
         let mut ledger = options.scope.trust.map(|trust| Ledger::new(trust, Place::epoch));
-        let mut running = Running::new(self.request.until, self.keys.is_some());
+        let (mut root, mut proven) = (RunningRoot::new(self.request.until), None);
         let malformed = each_epoch(self.origin, options, self.control, |audited| {
             match &audited.decoded {
                 Ok(decoded) => {
                     let findings = chain.on_epoch(&decoded.facts);
                     self.on_decoded(&audited, decoded, findings);
-                    running.on_epoch(audited.key, decoded);
+                    if follow(&mut root, audited.key, decoded) && self.is_end(audited.key, decoded) {
+                        proven = Some(root.prefix());
+                    }
                 }
                 Err(reason) => {
                     chain.on_undecodable(audited.key, reason).into_iter().for_each(|f| self.report(f));
                     self.bad_signature = None;
-                    running.broken = true;
+                    root.end();
                 }
             }
             let changed = ledger.as_mut().and_then(|ledger| remember(ledger, &audited));
@@ -156,8 +158,18 @@ impl Auditor<'_, '_> {
         }
         self.result.rows.insert(Table::SignedEpochOutcome.name(), summary.records + malformed.count);
         self.result.chain = summary;
-        self.result.proven = running.proven;
+        self.result.proven = proven;
         Ok(())
+    }
+
+    /// Returns whether the history that the root proves may end with this epoch.
+    fn is_end(&self, epoch: u64, decoded: &DecodedEpoch) -> bool {
+        match (self.request.until, self.keys.is_some()) {
+            (Some(until), _) => epoch == until,
+            (None, true) => decoded.facts.signature == SignatureState::Valid,
+            // The end of the root if the unchecked signatures are valid.
+            (None, false) => decoded.epoch.signature.is_some(),
+        }
     }
 
     fn on_decoded(&mut self, audited: &AuditedEpoch, decoded: &DecodedEpoch, findings: Vec<Finding>) {
@@ -325,63 +337,12 @@ fn check_converted(epoch: u64, converted: &ConvertedSession) -> Vec<Finding> {
     findings
 }
 
-/// The history so far, in the form of sessions.
-#[derive(Default)]
-struct Running {
-    root: HistoryRoot,
-    items: u64,
-    transactions: u64,
-    dropped: BTreeMap<DropReason, u64>,
-    signed: u64,
-    /// An epoch is missing or unknown: nothing after it is part of the root.
-    broken: bool,
-    /// The last epoch of the root, if the caller named it.
-    until: Option<u64>,
-    /// Whether the audit checks signatures.
-    has_keys: bool,
-    proven: Option<ProvenPrefix>,
-}
-
-impl Running {
-    fn new(until: Option<u64>, has_keys: bool) -> Self {
-        Self { until, has_keys, ..Self::default() }
-    }
-
-    fn on_epoch(&mut self, epoch: u64, decoded: &DecodedEpoch) {
-        let Some(converted) = &decoded.converted else { return };
-        self.broken |= epoch != self.root.sessions();
-        if self.broken || self.until.is_some_and(|until| epoch > until) {
-            return;
-        }
-        self.root.push(converted.leaf);
-        self.items += converted.leaf.items;
-        self.transactions += converted.transactions.len() as u64;
-        for dropped in &converted.dropped {
-            *self.dropped.entry(dropped.reason).or_default() += 1;
-        }
-        let signed = decoded.facts.signature == fm_history::SignatureState::Valid;
-        self.signed += u64::from(signed);
-        let is_end = match (self.until, self.has_keys) {
-            (Some(until), _) => epoch == until,
-            (None, true) => signed,
-            // The end of the root if the unchecked signatures are valid.
-            (None, false) => decoded.epoch.signature.is_some(),
-        };
-        if is_end {
-            self.proven = Some(self.prefix_up_to(epoch, decoded.facts.computed_hash));
-        }
-    }
-
-    fn prefix_up_to(&self, last: u64, last_hash: Hash) -> ProvenPrefix {
-        ProvenPrefix {
-            last,
-            last_hash,
-            sessions: self.root.sessions(),
-            items: self.items,
-            transactions: self.transactions,
-            dropped: self.dropped.iter().map(|(reason, count)| (reason.as_str(), *count)).collect(),
-            history_root: self.root.root(),
-            signed: self.signed,
-        }
-    }
+/// Adds an epoch to the root; returns whether the root covers it.
+fn follow(root: &mut RunningRoot, epoch: u64, decoded: &DecodedEpoch) -> bool {
+    decoded.converted.as_ref().is_some_and(|converted| {
+        let hash = decoded.facts.computed_hash;
+        let transactions = converted.transactions.len() as u64;
+        let is_signed = decoded.facts.signature == SignatureState::Valid;
+        root.push(epoch, &Followed { converted, hash, transactions, is_signed })
+    })
 }

@@ -1,8 +1,9 @@
-//! What the audits of epochs and of sessions share: results of earlier audits, samples, the transaction
-//! index, unknown records.
+//! What the audits of epochs and of sessions share: the history root, results of earlier audits, samples,
+//! the transaction index, unknown records.
 
 mod index;
 mod records;
+mod root;
 mod sample;
 mod sinks;
 mod trust;
@@ -10,6 +11,7 @@ mod unknown;
 
 pub(crate) use index::{TransactionIndex, index_left_out};
 pub(crate) use records::other_records;
+pub(crate) use root::{Followed, RunningRoot};
 pub use sample::Sample;
 pub use sinks::OnEveryRow;
 pub(crate) use sinks::Sinks;

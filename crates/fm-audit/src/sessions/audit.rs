@@ -8,12 +8,13 @@ use fm_history::{BlockContent, Code, Finding, Place};
 
 use super::index::{each_transaction, index_row};
 use super::pipeline::{AuditedBlock, BlockOptions, DecodedBlock, each_block};
-use super::root::RunningRoot;
 use super::scheme::choose_scheme;
 use super::units::UnitSessions;
 use crate::control::Control;
 use crate::error::AuditError;
-use crate::frame::{Ledger, Sinks, TransactionIndex, Unknown, index_left_out, other_records};
+use crate::frame::{
+    Followed, Ledger, RunningRoot, Sinks, TransactionIndex, Unknown, index_left_out, other_records,
+};
 use crate::outcome::HistoryAudit;
 use crate::request::Request;
 use crate::source::Origin;
@@ -150,11 +151,15 @@ impl Auditor<'_, '_> {
             Ok(decoded) => {
                 decoded.findings.iter().cloned().for_each(|finding| self.report(finding));
                 self.count_signatures(index, decoded);
-                running.push(index, decoded);
+                if let Some(converted) = &decoded.converted {
+                    let transactions = audited.transactions().count() as u64;
+                    let is_signed = decoded.is_signed == Some(true);
+                    let hash = decoded.leaf.header.root;
+                    running.push(index, &Followed { converted, hash, transactions, is_signed });
+                }
             }
         }
         for transaction in audited.transactions() {
-            running.count_transaction(index);
             let (key, value) = index_row(self.layout, transaction);
             self.index.add_history(&key, &value);
         }

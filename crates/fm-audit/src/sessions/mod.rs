@@ -4,7 +4,6 @@ mod ambiguity;
 mod audit;
 mod index;
 mod pipeline;
-mod root;
 mod scheme;
 mod signatures;
 mod units;
