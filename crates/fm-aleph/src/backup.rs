@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use aleph_bft_0_36 as aleph;
+use fm_history::PeerId;
 
 /// The storage of the open session's units.
 pub trait UnitLog: Send + Sync + 'static {
@@ -33,11 +34,11 @@ impl aleph::BackupReader for Reader {
 
 pub(crate) struct Writer {
     log: Arc<dyn UnitLog>,
-    me: u16,
+    me: PeerId,
 }
 
 impl Writer {
-    pub(crate) fn new(log: Arc<dyn UnitLog>, me: u16) -> Self {
+    pub(crate) fn new(log: Arc<dyn UnitLog>, me: PeerId) -> Self {
         Self { log, me }
     }
 

@@ -2,6 +2,7 @@
 
 use aleph_bft_0_36 as aleph;
 use fm_consensus::UnitPayload;
+use fm_history::PeerId;
 use fm_replay::Payload;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -26,7 +27,7 @@ impl aleph::FinalizationHandler<Payload> for Order {
     fn data_finalized(&mut self, _: Payload) {}
 
     fn unit_finalized(&mut self, creator: aleph::NodeIndex, round: aleph::Round, payload: Option<Payload>) {
-        let Ok(creator) = u16::try_from(creator.0) else { return };
+        let Ok(creator) = PeerId::try_from(creator.0) else { return };
         let payload = payload.map(|payload| match payload {
             Payload::Batch(batch) => UnitPayload::Batch(batch),
             Payload::HeaderSignature(signature) => UnitPayload::Signature(signature),

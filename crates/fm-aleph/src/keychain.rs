@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aleph_bft_0_36 as aleph;
 use fm_crypto::{SessionKeys, SigningKey};
+use fm_history::PeerId;
 use fm_units::ALEPH_0_36;
 
 use crate::Member;
@@ -26,7 +27,7 @@ impl aleph::Hasher for UnitHasher {
 /// Signs as this guardian, and checks the signatures of all.
 #[derive(Clone)]
 pub(crate) struct Keychain {
-    me: u16,
+    me: PeerId,
     keys: Arc<SessionKeys>,
     key: Arc<SigningKey>,
 }
@@ -55,7 +56,7 @@ impl aleph::Keychain for Keychain {
     }
 
     fn verify(&self, data: &[u8], signature: &Signature, by: aleph::NodeIndex) -> bool {
-        u16::try_from(by.0)
+        PeerId::try_from(by.0)
             .is_ok_and(|peer| self.keys.verify(peer, &self.keys.message(data), signature).is_ok())
     }
 }

@@ -33,6 +33,7 @@ use std::time::Duration;
 use aleph_bft_0_36 as aleph;
 use fm_consensus::{Schedule, UnitPayload};
 use fm_crypto::{SessionKeys, SigningKey};
+use fm_history::PeerId;
 use fm_peers::{Incoming, Peers};
 use futures::channel::oneshot;
 use tokio::sync::{Mutex, mpsc};
@@ -54,7 +55,7 @@ pub type Proposals = Box<dyn FnMut() -> Option<UnitPayload> + Send + Sync>;
 #[derive(Clone)]
 pub struct Member {
     /// Its number.
-    pub me: u16,
+    pub me: PeerId,
     /// The keys of all guardians.
     pub keys: Arc<SessionKeys>,
     /// Its own key.
@@ -93,7 +94,7 @@ pub enum AlephError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderedUnit {
     /// The guardian that made it.
-    pub creator: u16,
+    pub creator: PeerId,
     /// Its round.
     pub round: u16,
     /// Its contents.

@@ -8,6 +8,7 @@
 //! allocated; a message that names its sender is accepted only from that guardian.
 
 use fm_consensus::BATCH_BYTES;
+use fm_history::PeerId;
 use fm_units::{ALEPH_0_36, ScaleError, ScaleErrorKind, ScaleReader, Unit, UnitData};
 
 /// The bytes that the library allocates for a unit in addition to its batch: `FullUnit` with its mask, hash
@@ -25,7 +26,7 @@ pub(crate) struct Bounds {
     /// The number of rounds of a session.
     pub(crate) rounds: usize,
     /// This guardian.
-    pub(crate) me: u16,
+    pub(crate) me: PeerId,
 }
 
 /// Why a message is dropped.
@@ -64,7 +65,7 @@ pub(crate) struct Cost {
 ///
 /// # Errors
 /// If it is not a message, or this guardian cannot have sent it.
-pub(crate) fn check(bytes: &[u8], from: u16, bounds: &Bounds) -> Result<Cost, Refusal> {
+pub(crate) fn check(bytes: &[u8], from: PeerId, bounds: &Bounds) -> Result<Cost, Refusal> {
     let mut walk = Walk { reader: ScaleReader::new(bytes), from: from.into(), bounds, cost: Cost::default() };
     match walk.reader.u8()? {
         0 => walk.unit_message()?,

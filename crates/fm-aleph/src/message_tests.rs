@@ -1,13 +1,14 @@
 //! Messages of every kind, from honest guardians and from others.
 
 use fm_consensus::BATCH_BYTES;
+use fm_history::PeerId;
 use parity_scale_codec::{Compact, Encode};
 
 use super::*;
 use crate::message::{Cost, Refusal, check};
 
-const ME: u16 = 0;
-const SENDER: u16 = 1;
+const ME: PeerId = 0;
+const SENDER: PeerId = 1;
 const BOUNDS: Bounds = Bounds { guardians: 4, rounds: 20, me: ME };
 
 /// Makes a unit of round 0 by a guardian of some federation, with a batch of this many bytes.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use aleph_bft_0_36 as aleph;
+use fm_history::PeerId;
 use fm_peers::{Incoming, Peers};
 use fm_replay::Payload;
 use parity_scale_codec::{DecodeAll, Encode};
@@ -21,7 +22,7 @@ pub(crate) struct Network {
     peers: Arc<Peers>,
     incoming: Arc<Mutex<Incoming>>,
     bounds: Bounds,
-    budgets: BTreeMap<u16, Budget>,
+    budgets: BTreeMap<PeerId, Budget>,
 }
 
 impl Network {
@@ -30,7 +31,7 @@ impl Network {
     }
 
     /// Decodes a guardian's message; `None` if it is dropped.
-    fn accept(&mut self, peer: u16, bytes: &[u8]) -> Option<Message> {
+    fn accept(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Message> {
         let cost = message::check(bytes, peer, &self.bounds).ok()?;
         let guardians = self.bounds.guardians;
         let budget = self.budgets.entry(peer).or_insert_with(|| Budget::new(guardians, Instant::now()));
@@ -49,7 +50,7 @@ impl aleph::Network<Message> for Network {
             aleph::Recipient::Everyone => self.peers.broadcast(&message),
             aleph::Recipient::Node(node) => {
                 // There is no link to this guardian itself or to an unknown one.
-                if let Ok(peer) = u16::try_from(node.0) {
+                if let Ok(peer) = PeerId::try_from(node.0) {
                     self.peers.send(peer, message);
                 }
             }

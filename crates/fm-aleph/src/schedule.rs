@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use aleph_bft_0_36 as aleph;
 use fm_consensus::Schedule;
+use fm_history::PeerId;
 
 use crate::AlephError;
 
@@ -25,7 +26,7 @@ const LEAST_GUARDIANS: usize = 4;
 /// Returns the library's configuration.
 pub(crate) fn config(
     guardians: usize,
-    me: u16,
+    me: PeerId,
     session: u64,
     schedule: Schedule,
     round_delay: Duration,
@@ -59,7 +60,7 @@ pub(crate) fn config(
 
 /// Returns how much later than the first guardian this one begins, so that their units do not all arrive at
 /// once.
-fn lead(guardians: usize, me: u16, delay: Duration) -> Duration {
+fn lead(guardians: usize, me: PeerId, delay: Duration) -> Duration {
     let part = f64::from(me) / f64::from(u32::try_from(guardians).unwrap_or(u32::MAX));
     delay.mul_f64(part.min(1.0))
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use fm_config::GuardianFiles;
+use fm_history::PeerId;
 
 /// Returns the guardian's number from `local.json` in its data directory or in its backup; `None` if that
 /// cannot be read.
-pub fn guardian_of(config: &Path) -> Option<u16> {
+pub fn guardian_of(config: &Path) -> Option<PeerId> {
     GuardianFiles::open(config).and_then(|files| files.identity()).ok()
 }
 

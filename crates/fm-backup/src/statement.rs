@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fm_archive::Metadata;
+use fm_history::PeerId;
 
 use crate::Survey;
 use crate::profile::{CHECKPOINT, INCREMENT, Profile, SINCE, STATE_IDENTITY};
@@ -28,7 +29,7 @@ pub struct Making {
     /// The federation's id in hex; empty if no config states it.
     pub federation: String,
     /// The guardian's number, if its files state it.
-    pub guardian: Option<u16>,
+    pub guardian: Option<PeerId>,
     /// The program and its version.
     pub tool: String,
     /// What the next place must know, if the guardian is moved.
@@ -153,7 +154,7 @@ pub(crate) fn impossible(stated: &Metadata, guardians: Option<usize>) -> Vec<Str
     let is_federation =
         |text: &str| text.len().is_multiple_of(2) && text.chars().all(|c| c.is_ascii_hexdigit());
     let is_guardian = |text: &str| {
-        let number = text.parse::<u16>().ok().filter(|number| number.to_string() == text);
+        let number = text.parse::<PeerId>().ok().filter(|number| number.to_string() == text);
         text.is_empty() || number.is_some_and(|number| guardians.is_none_or(|all| usize::from(number) < all))
     };
     let all = [

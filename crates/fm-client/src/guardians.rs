@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fm_crypto::SessionKeys;
-use fm_history::Hash;
+use fm_history::{Hash, PeerId};
 use fm_peers::jittered;
 use fm_rpc::ClientError;
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ pub const HEDGE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
     /// The guardian.
-    pub peer: u16,
+    pub peer: PeerId,
     /// The session.
     pub session: u64,
     /// The signed outcome of the session, as it is stored.
@@ -49,7 +49,7 @@ pub struct Guardians {
     /// The number of guardians that must return the same list of items.
     needed: usize,
     own: Mutex<Option<Own>>,
-    sources: BTreeMap<u16, Arc<Source>>,
+    sources: BTreeMap<PeerId, Arc<Source>>,
     changed: watch::Receiver<()>,
     /// Stops its tasks when it is dropped.
     _tasks: JoinSet<()>,
@@ -59,7 +59,7 @@ impl Guardians {
     /// Polls these guardians for how many sessions they have finished. Records are proven by `keys`;
     /// `refused` counts those that are not valid.
     pub fn watch(
-        guardians: BTreeMap<u16, Guardian>,
+        guardians: BTreeMap<PeerId, Guardian>,
         keys: &SessionKeys,
         ambiguous: Ambiguous,
         refused: Arc<AtomicU64>,
@@ -80,7 +80,7 @@ impl Guardians {
     }
 
     /// Returns the guardians that claim to have finished the session, the one with the most sessions first.
-    pub(crate) fn ahead(&self, session: u64) -> Vec<u16> {
+    pub(crate) fn ahead(&self, session: u64) -> Vec<PeerId> {
         let asked = self.sources.iter().filter(|(_, source)| source.is_asked());
         let counts = asked.map(|(peer, source)| (source.count(), *peer));
         let mut ahead: Vec<_> = counts.filter(|(count, _)| *count > session).collect();
@@ -123,13 +123,13 @@ impl Guardians {
     }
 
     /// Returns the sources of these guardians, in their order.
-    pub(crate) fn sources(&self, peers: &[u16]) -> Vec<(u16, Arc<Source>)> {
+    pub(crate) fn sources(&self, peers: &[PeerId]) -> Vec<(PeerId, Arc<Source>)> {
         peers.iter().filter_map(|peer| Some((*peer, self.sources.get(peer)?.clone()))).collect()
     }
 
     /// Returns how many sessions each guardian claims to have finished; `None` if it did not answer the last
     /// time.
-    pub fn counts(&self) -> BTreeMap<u16, Option<u64>> {
+    pub fn counts(&self) -> BTreeMap<PeerId, Option<u64>> {
         let answer = |source: &Source| (source.was_asked() && source.answers()).then(|| source.count());
         self.sources.iter().map(|(peer, source)| (*peer, answer(source))).collect()
     }
@@ -189,7 +189,7 @@ impl Guardians {
     }
 
     /// Notes that a guardian returned nothing useful; it is not asked for a while.
-    pub(crate) fn disappointed(&self, peer: u16, session: u64, reason: &AskError) {
+    pub(crate) fn disappointed(&self, peer: PeerId, session: u64, reason: &AskError) {
         let Some(source) = self.sources.get(&peer) else { return };
         match reason {
             // The code that checked its record has already refused it.
@@ -203,7 +203,7 @@ impl Guardians {
     }
 
     /// Stops asking a guardian that misled, for a while.
-    pub fn distrust(&self, peer: u16) {
+    pub fn distrust(&self, peer: PeerId) {
         self.sources.get(&peer).into_iter().for_each(|source| source.distrust());
     }
 
@@ -219,7 +219,7 @@ pub(crate) struct Asked {
     /// The record, if enough guardians returned it.
     pub(crate) fetched: Option<Fetched>,
     /// The guardians that returned nothing useful.
-    pub(crate) failures: Vec<(u16, AskError)>,
+    pub(crate) failures: Vec<(PeerId, AskError)>,
 }
 
 /// A request for a record.
@@ -233,7 +233,7 @@ pub(crate) struct Question {
 
 /// Asks as many guardians as must return the same list, and a further one if one of them returns another
 /// list, fails, or is slow.
-pub(crate) async fn ask(question: Question, sources: Vec<(u16, Arc<Source>)>) -> Asked {
+pub(crate) async fn ask(question: Question, sources: Vec<(PeerId, Arc<Source>)>) -> Asked {
     let Question { session, needed, own } = question;
     let mut left = sources.into_iter();
     let mut asked = JoinSet::new();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fm_config::{FilesError, GuardianFiles};
 use fm_datadir::CONSENSUS;
+use fm_history::PeerId;
 use tokio::runtime::Builder;
 
 /// Why a data directory does not name an interface.
@@ -19,13 +20,13 @@ pub enum AddressError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
     },
     /// The guardian cannot be reached over WebSocket.
     #[error("guardian {peer} is reached over iroh alone ({url}), which this program does not speak")]
     OverIroh {
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
         /// Its address.
         url: String,
     },
@@ -43,7 +44,7 @@ pub fn own_address(directory: &Path) -> Result<String, AddressError> {
 ///
 /// # Errors
 /// If the files do not name it, or it cannot be reached over WebSocket.
-pub fn address_of(directory: &Path, peer: u16) -> Result<String, AddressError> {
+pub fn address_of(directory: &Path, peer: PeerId) -> Result<String, AddressError> {
     let config = GuardianFiles::open(directory)?.consensus()?;
     match config.guardians.get(&peer) {
         None => Err(AddressError::Missing { path: directory.join(CONSENSUS), peer }),

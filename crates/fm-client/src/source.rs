@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fm_consensus::{OutcomeError, prove_record};
 use fm_crypto::SessionKeys;
-use fm_history::Hash;
+use fm_history::{Hash, PeerId};
 use fm_peers::jittered;
 use fm_rpc::{ClientError, aside};
 use serde_json::Value;
@@ -57,7 +57,7 @@ pub enum Ambiguous {
 }
 
 pub(crate) struct Source {
-    peer: u16,
+    peer: PeerId,
     guardian: Guardian,
     /// The number of invalid records from all guardians.
     refused: Arc<AtomicU64>,
@@ -88,7 +88,7 @@ impl Default for Rest {
 
 impl Source {
     pub(crate) fn new(
-        (peer, guardian): (u16, Guardian),
+        (peer, guardian): (PeerId, Guardian),
         keys: Arc<SessionKeys>,
         ambiguous: Ambiguous,
         refused: Arc<AtomicU64>,

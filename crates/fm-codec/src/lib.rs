@@ -43,6 +43,9 @@ pub use writer::Writer;
 /// A session outcome above this size cannot be decoded by any server from v0.3 on.
 pub const MAX_DECODE_SIZE: usize = 16_000_000;
 
+/// The number of a guardian in its federation, starting at 0.
+pub type PeerId = u16;
+
 /// A value that reads itself from the consensus encoding.
 pub trait Decode: Sized {
     /// Reads one value, leaving the reader after its last byte.

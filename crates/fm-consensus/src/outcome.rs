@@ -2,7 +2,9 @@
 
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_eras::session::session_key;
-use fm_history::{AcceptedItem, Hash, NODE_PAIR_BYTES, SessionHeader, Signatures, sha256, signed_record};
+use fm_history::{
+    AcceptedItem, Hash, NODE_PAIR_BYTES, PeerId, SessionHeader, Signatures, sha256, signed_record,
+};
 use fm_store::Durability;
 
 use crate::action::{Action, OutcomeError};
@@ -181,6 +183,6 @@ fn first_difference(ours: &[Hash], theirs: &[Hash]) -> Option<usize> {
     (common < ours.len().max(theirs.len())).then_some(common)
 }
 
-fn peer_of(accepted: &[u8]) -> Option<u16> {
+fn peer_of(accepted: &[u8]) -> Option<PeerId> {
     decode_exact::<AcceptedItem>(accepted, Dialect::MODERN).ok().map(|item| item.peer)
 }

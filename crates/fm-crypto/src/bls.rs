@@ -3,6 +3,8 @@
 //! Invariant: only `threshold_crypto` decides here. This is the reference for the batch check, and it never
 //! panics: its decoders return `None` for bytes that are not a point of the group.
 
+use fm_codec::PeerId;
+
 use crate::keys::EpochKeys;
 use crate::{EpochHash, Signature};
 
@@ -37,7 +39,7 @@ impl EpochKeys {
     /// If the bytes are not a point of the group, or the share is not that peer's.
     pub fn verify_share(
         &self,
-        peer: u16,
+        peer: PeerId,
         message: &EpochHash,
         share: &Signature,
     ) -> Result<(), SignatureError> {

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use fm_codec::PeerId;
+
 use crate::Signature;
 use crate::blst_ffi::{Fr, Point, Sum};
 use crate::keys::EpochKeys;
@@ -28,7 +30,7 @@ pub enum CombineError {
     #[error("the share of peer {peer} is not a point of the signature group")]
     NotAPoint {
         /// The peer of the share.
-        peer: u16,
+        peer: PeerId,
     },
 }
 
@@ -42,7 +44,7 @@ pub struct Combiner {
 
 #[derive(Debug, Clone)]
 struct PeerSet {
-    peers: Vec<u16>,
+    peers: Vec<PeerId>,
     coefficients: Vec<[u8; 32]>,
 }
 
@@ -57,7 +59,7 @@ impl Combiner {
     ///
     /// # Errors
     /// If there are too few shares, or one of those used is not a point of the group.
-    pub fn combine(&mut self, shares: &BTreeMap<u16, Signature>) -> Result<Signature, CombineError> {
+    pub fn combine(&mut self, shares: &BTreeMap<PeerId, Signature>) -> Result<Signature, CombineError> {
         let needed = self.needed;
         if shares.len() < needed {
             return Err(CombineError::NotEnoughShares { shares: shares.len(), needed });
@@ -71,7 +73,7 @@ impl Combiner {
         Ok(Sum::linear(&points, self.coefficients(peers)).encode())
     }
 
-    fn coefficients(&mut self, peers: Vec<u16>) -> &[[u8; 32]] {
+    fn coefficients(&mut self, peers: Vec<PeerId>) -> &[[u8; 32]] {
         let set = match self.sets.iter().rposition(|set| set.peers == peers) {
             Some(place) => self.sets.remove(place),
             None => PeerSet { coefficients: lagrange(&peers), peers },
@@ -90,16 +92,16 @@ impl EpochKeys {
     ///
     /// # Errors
     /// If there are too few shares, or one of those used is not a point of the group.
-    pub fn combine(&self, shares: &BTreeMap<u16, Signature>) -> Result<Signature, CombineError> {
+    pub fn combine(&self, shares: &BTreeMap<PeerId, Signature>) -> Result<Signature, CombineError> {
         Combiner::new(self).combine(shares)
     }
 }
 
 /// Returns for each peer the value at 0 of the polynomial that is 1 at `peer + 1` and 0 at the others'
 /// points.
-fn lagrange(peers: &[u16]) -> Vec<[u8; 32]> {
-    let at = |peer: u16| Fr::new(u64::from(peer) + 1);
-    let coefficient = |&peer: &u16| {
+fn lagrange(peers: &[PeerId]) -> Vec<[u8; 32]> {
+    let at = |peer: PeerId| Fr::new(u64::from(peer) + 1);
+    let coefficient = |&peer: &PeerId| {
         let mut above = Fr::new(1);
         let mut below = Fr::new(1);
         for &other in peers.iter().filter(|&&other| other != peer) {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use fm_codec::{Dialect, Writer};
+use fm_codec::{Dialect, PeerId, Writer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -27,9 +27,9 @@ pub struct ConsensusConfig {
     /// The federation's id of v0.1: the key of `auth_pk_set`.
     pub federation_id: Option<PublicKey>,
     /// The key each guardian signs sessions with.
-    pub broadcast_public_keys: BTreeMap<u16, BroadcastKey>,
+    pub broadcast_public_keys: BTreeMap<PeerId, BroadcastKey>,
     /// The name and address of every guardian: from `iroh_endpoints` if that names any, as servers do.
-    pub guardians: BTreeMap<u16, Guardian>,
+    pub guardians: BTreeMap<PeerId, Guardian>,
     /// The kind of every module.
     pub modules: BTreeMap<u16, String>,
     /// The hashes that guardians compare; only for v0.2 and later, and only if everything that they cover can
@@ -269,7 +269,7 @@ fn key_set(file: &Value, field: &'static str) -> Result<Option<EpochKeys>, Confi
 }
 
 /// Returns the guardians: a federation is reached in only one way, and files before v0.7 know only one.
-fn guardians(file: &Value, api: &Value) -> Result<BTreeMap<u16, Guardian>, ConfigError> {
+fn guardians(file: &Value, api: &Value) -> Result<BTreeMap<PeerId, Guardian>, ConfigError> {
     let over_web = numbered("api_endpoints", api, guardian)?;
     let Some(iroh) = file.get("iroh_endpoints") else { return Ok(over_web) };
     let over_iroh = numbered("iroh_endpoints", iroh, |path, value| {

@@ -4,6 +4,7 @@
 //! Invariants: at least one and at most [`MAX_COEFFICIENTS`] coefficients, each a point of G1 for both
 //! libraries; the key itself is not the point at infinity (under which anyone could sign anything).
 
+use fm_codec::PeerId;
 use threshold_crypto::PublicKeySet;
 use threshold_crypto::poly::Commitment;
 
@@ -133,7 +134,7 @@ impl EpochKeys {
     ///
     /// # Errors
     /// If that key is the point at infinity.
-    pub fn of_peer(&self, peer: u16) -> Result<Self, KeyError> {
+    pub fn of_peer(&self, peer: PeerId) -> Result<Self, KeyError> {
         let share = self.reference.public_key_share(u64::from(peer));
         Self::from_coefficients(vec![share.to_bytes()])
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use fm_codec::PeerId;
 use serde_json::Value;
 
 use crate::BroadcastKey;
@@ -18,9 +19,9 @@ pub enum Keys {
     /// Keys of v0.1, which sign epochs.
     Epoch(EpochKeys),
     /// Keys of later versions, which sign sessions.
-    Broadcast(BTreeMap<u16, BroadcastKey>),
+    Broadcast(BTreeMap<PeerId, BroadcastKey>),
     /// Such keys without parity, whose signatures have no tag.
-    XOnly(BTreeMap<u16, [u8; 32]>),
+    XOnly(BTreeMap<PeerId, [u8; 32]>),
 }
 
 /// Parses the text of a keys file.

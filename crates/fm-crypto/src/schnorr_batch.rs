@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use fm_codec::PeerId;
 use secp256k1::{Parity, PublicKey, Scalar, SecretKey};
 use sha2::{Digest, Sha256};
 
@@ -28,7 +29,7 @@ const WEIGHT_BYTES: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct SchnorrItem<'a> {
     /// The guardian that is said to have made it.
-    pub peer: u16,
+    pub peer: PeerId,
     /// The signed message; see [`SessionKeys::message`].
     pub message: [u8; 32],
     /// The signature.
@@ -73,7 +74,7 @@ struct Scalars {
     /// Σ a·s.
     base: Option<SecretKey>,
     /// Σ a·e by guardian.
-    keys: BTreeMap<u16, SecretKey>,
+    keys: BTreeMap<PeerId, SecretKey>,
 }
 
 impl Scalars {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use fm_codec::PeerId;
 use secp256k1::{XOnlyPublicKey, schnorr};
 use sha2::{Digest, Sha256};
 
@@ -34,16 +35,16 @@ pub enum SessionKeyError {
     #[error("the key of guardian {peer} is not a point of secp256k1")]
     NotAPoint {
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
     },
     /// Two guardians with one key: its holder would count twice. Keys that differ only in their parity have
     /// one secret, and signatures do not distinguish them.
     #[error("guardians {first} and {second} have the same key: one signer would count as two")]
     SharedKey {
         /// One guardian.
-        first: u16,
+        first: PeerId,
         /// The other guardian.
-        second: u16,
+        second: PeerId,
     },
 }
 
@@ -54,22 +55,22 @@ pub enum SchnorrError {
     #[error("guardian {peer} is not one of this federation")]
     UnknownPeer {
         /// The signer's number.
-        peer: u16,
+        peer: PeerId,
     },
     /// It is not a signature of that guardian over that data.
     #[error("the signature of guardian {peer} does not verify")]
     DoesNotVerify {
         /// The signer's number.
-        peer: u16,
+        peer: PeerId,
     },
 }
 
 /// The keys of all guardians of a federation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionKeys {
-    keys: BTreeMap<u16, XOnlyPublicKey>,
+    keys: BTreeMap<PeerId, XOnlyPublicKey>,
     /// The keys with their parity; empty if they had none.
-    compressed: BTreeMap<u16, BroadcastKey>,
+    compressed: BTreeMap<PeerId, BroadcastKey>,
     tag: Option<[u8; 32]>,
 }
 
@@ -79,7 +80,7 @@ impl SessionKeys {
     ///
     /// # Errors
     /// If the map is empty or absurdly large, or a key is not a point; see [`SessionKeyError`].
-    pub fn new(keys: &BTreeMap<u16, BroadcastKey>) -> Result<Self, SessionKeyError> {
+    pub fn new(keys: &BTreeMap<PeerId, BroadcastKey>) -> Result<Self, SessionKeyError> {
         let points = points(keys.iter().map(|(peer, key)| {
             let compressed = secp256k1::PublicKey::from_byte_array_compressed(*key);
             (*peer, compressed.ok().map(|key| key.x_only_public_key().0))
@@ -97,7 +98,7 @@ impl SessionKeys {
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn untagged(keys: &BTreeMap<u16, [u8; 32]>) -> Result<Self, SessionKeyError> {
+    pub fn untagged(keys: &BTreeMap<PeerId, [u8; 32]>) -> Result<Self, SessionKeyError> {
         let keys =
             points(keys.iter().map(|(peer, key)| (*peer, XOnlyPublicKey::from_byte_array(*key).ok())))?;
         Ok(Self { keys, compressed: BTreeMap::new(), tag: None })
@@ -111,7 +112,7 @@ impl SessionKeys {
 
     /// Returns the keys as a configuration holds them; empty for keys of the time before signatures were
     /// tagged.
-    pub fn compressed(&self) -> BTreeMap<u16, BroadcastKey> {
+    pub fn compressed(&self) -> BTreeMap<PeerId, BroadcastKey> {
         self.compressed.clone()
     }
 
@@ -135,7 +136,7 @@ impl SessionKeys {
     }
 
     /// Returns the guardians' numbers, ascending.
-    pub fn peers(&self) -> impl Iterator<Item = u16> + '_ {
+    pub fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.keys.keys().copied()
     }
 
@@ -150,7 +151,7 @@ impl SessionKeys {
     }
 
     /// Returns the guardian's key without its parity, as used to verify signatures.
-    pub fn x_only(&self, peer: u16) -> Option<[u8; 32]> {
+    pub fn x_only(&self, peer: PeerId) -> Option<[u8; 32]> {
         self.keys.get(&peer).map(XOnlyPublicKey::to_byte_array)
     }
 
@@ -170,7 +171,7 @@ impl SessionKeys {
     /// If the guardian is not in the set or its signature does not verify.
     pub fn verify(
         &self,
-        peer: u16,
+        peer: PeerId,
         message: &[u8; 32],
         signature: &SchnorrSignature,
     ) -> Result<(), SchnorrError> {
@@ -181,8 +182,8 @@ impl SessionKeys {
 }
 
 fn points(
-    keys: impl ExactSizeIterator<Item = (u16, Option<XOnlyPublicKey>)>,
-) -> Result<BTreeMap<u16, XOnlyPublicKey>, SessionKeyError> {
+    keys: impl ExactSizeIterator<Item = (PeerId, Option<XOnlyPublicKey>)>,
+) -> Result<BTreeMap<PeerId, XOnlyPublicKey>, SessionKeyError> {
     match keys.len() {
         0 => Err(SessionKeyError::NoGuardians),
         count if count > MAX_GUARDIANS => Err(SessionKeyError::TooManyGuardians { count }),

@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+use fm_history::PeerId;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -57,7 +58,7 @@ pub struct Moved {
     /// When the move began, such as `20261121T093000Z`.
     pub began: String,
     /// The guardian.
-    pub peer: u16,
+    pub peer: PeerId,
     /// The federation's id in hex, if its configuration states it.
     pub federation: Option<String>,
     /// The path of the archive, as given on the command line.
@@ -87,7 +88,7 @@ pub struct MovedAway {
 
 impl Moved {
     /// Makes the marker of a move that begins.
-    pub fn beginning(began: String, peer: u16, archive: PathBuf) -> Self {
+    pub fn beginning(began: String, peer: PeerId, archive: PathBuf) -> Self {
         Self {
             format: FORMAT.to_owned(),
             version: VERSION,

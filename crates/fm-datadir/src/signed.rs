@@ -243,9 +243,9 @@ mod tests {
     fn keys() -> SessionKeys {
         let keys = (1u8..5).map(|secret| {
             let key = fm_crypto::SigningKey::from_bytes([secret; 32]).unwrap();
-            (u16::from(secret) - 1, hex::encode(key.public_key()))
+            (PeerId::from(secret) - 1, hex::encode(key.public_key()))
         });
-        let keys: std::collections::BTreeMap<u16, fm_crypto::BroadcastKey> =
+        let keys: std::collections::BTreeMap<PeerId, fm_crypto::BroadcastKey> =
             keys.map(|(peer, key)| (peer, hex::decode(key).unwrap().try_into().unwrap())).collect();
         SessionKeys::new(&keys).unwrap()
     }

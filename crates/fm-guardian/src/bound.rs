@@ -8,6 +8,7 @@ use std::path::Path;
 use fm_audit::{AuditError, Control, MigratedDir, identity};
 use fm_crypto::SessionKeys;
 use fm_datadir::{DATABASE_NAME, SignedSession, database_name};
+use fm_history::PeerId;
 use fm_store::{ReadStore, StoreError};
 
 use crate::carry_over_error::CarryOverError;
@@ -17,8 +18,8 @@ use crate::carry_over_error::CarryOverError;
 pub(crate) fn check_guardian(
     dir: &MigratedDir,
     from: &Path,
-    own: u16,
-    named: Option<u16>,
+    own: PeerId,
+    named: Option<PeerId>,
     control: Control<'_>,
 ) -> Result<(), CarryOverError> {
     if let Some(named) = named {
@@ -38,7 +39,7 @@ pub(crate) fn check_guardian(
 }
 
 /// Records that no units were made on the new database yet, if there is no record.
-pub(crate) fn begin_record(directory: &Path, keys: &SessionKeys, me: u16) -> Result<(), CarryOverError> {
+pub(crate) fn begin_record(directory: &Path, keys: &SessionKeys, me: PeerId) -> Result<(), CarryOverError> {
     let record = SignedSession::read(directory, keys, Some(me))?;
     let record = record.unwrap_or_else(|| SignedSession::new(keys, me));
     let database = database_name(&directory.join(DATABASE_NAME));

@@ -19,7 +19,7 @@ use fm_consensus::LedgerReplay;
 use fm_crypto::{ConsensusConfig, PrivateConfig, SessionKeys};
 use fm_datadir::{CONSENSUS, DATABASE_NAME, ENCRYPTED, LOCAL, SALT};
 use fm_eras::session::{MODULE_DATA, session_key};
-use fm_history::{Code, Finding, Severity, SignedSession};
+use fm_history::{Code, Finding, PeerId, Severity, SignedSession};
 use fm_rows::RowSource;
 use fm_store::{Durability, Inheritance, LiveStore, check_writable};
 use serde_json::Value;
@@ -44,7 +44,7 @@ pub struct CarryOver<'a> {
     /// Rounds in a session.
     pub rounds_per_session: u16,
     /// The guardian whose conversion it is, if the user names it.
-    pub guardian: Option<u16>,
+    pub guardian: Option<PeerId>,
 }
 
 /// The result of a carry-over.
@@ -158,7 +158,7 @@ fn consensus(job: CarryOver<'_>) -> Result<Consensus, CarryOverError> {
         version: new_version(),
         broadcast_public_keys: member(&path, &old, "broadcast_public_keys")?,
         broadcast_rounds_per_session: job.rounds_per_session,
-        api_endpoints: member::<BTreeMap<u16, Endpoint>>(&path, &old, "api_endpoints")?,
+        api_endpoints: member::<BTreeMap<PeerId, Endpoint>>(&path, &old, "api_endpoints")?,
         iroh_endpoints: BTreeMap::new(),
         tls_certs: member(&path, &old, "tls_certs")?,
         modules: carried,

@@ -7,6 +7,7 @@ use fm_audit::AuditError;
 use fm_config::FilesError;
 use fm_consensus::ReplayError;
 use fm_datadir::SignedError;
+use fm_history::PeerId;
 use fm_store::StoreError;
 
 use crate::config::NodeConfigError;
@@ -70,7 +71,7 @@ pub enum CarryOverError {
         /// The directory of the conversion.
         path: PathBuf,
         /// The guardian whose files are given.
-        own: u16,
+        own: PeerId,
         /// The reason.
         why: &'static str,
     },
@@ -78,9 +79,9 @@ pub enum CarryOverError {
     #[error("--guardian names guardian {named}, and the files are those of guardian {own}")]
     OtherGuardian {
         /// The named guardian.
-        named: u16,
+        named: PeerId,
         /// The guardian whose files are given.
-        own: u16,
+        own: PeerId,
     },
     /// The node's record in the directory belongs to another guardian.
     #[error(transparent)]

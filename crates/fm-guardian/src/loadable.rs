@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use fm_codec::Dialect;
 use fm_consensus::ALEPH_UNITS;
 use fm_crypto::SessionKeys;
-use fm_history::Code;
+use fm_history::{Code, PeerId};
 use fm_store::{LiveStore, StoreError};
 use fm_units::{ALEPH_0_36, Dag, Expected, Joined, Records, UnitTable, read_in_form};
 
@@ -24,7 +24,7 @@ pub(crate) fn units_in(
     store: &LiveStore,
     session: u64,
     keys: &SessionKeys,
-    me: u16,
+    me: PeerId,
 ) -> Result<Loadable, StoreError> {
     let expected = Expected { session, guardians: Some(keys.guardians()) };
     let table = UnitTable { prefix: ALEPH_UNITS, session_in_key: false, dialect: Dialect::MODERN };

@@ -19,6 +19,7 @@ use fm_datadir::{
 };
 use fm_eras::block::BlockLayout;
 use fm_eras::{DetectError, Layout, detect};
+use fm_history::PeerId;
 use fm_store::{LiveStore, OmissionKind, ReadStore};
 use tracing::warn;
 
@@ -142,7 +143,7 @@ impl Found {
 }
 
 /// Reads what a database holds of the session in progress.
-fn look(path: &Path, keys: &SessionKeys, me: u16) -> Result<Held, NodeError> {
+fn look(path: &Path, keys: &SessionKeys, me: PeerId) -> Result<Held, NodeError> {
     let store = ReadStore::open(path)?;
     // A crash leaves a torn end of the newest log: its content never left this guardian.
     let lost = |kind: OmissionKind| kind.loses_rows() && kind != OmissionKind::TornLogTail;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fm_crypto::{SigningKey, seal_private_text};
 use fm_datadir::{CONSENSUS, ENCRYPTED, LOCAL, SALT};
+use fm_history::PeerId;
 use fm_peers::{Identity, new_identity};
 use fm_store::{Inheritance, sync_name};
 
@@ -43,7 +44,7 @@ struct Guardian {
 /// Fails if one exists already, files cannot be written, or the system provides no randomness.
 pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<()> {
     let guardians: Vec<Guardian> = (0..plan.guardians).map(new_guardian).collect::<io::Result<_>>()?;
-    let number = |index: usize| u16::try_from(index).map_err(io::Error::other);
+    let number = |index: usize| PeerId::try_from(index).map_err(io::Error::other);
     let (mut keys, mut certificates) = (BTreeMap::new(), BTreeMap::new());
     let (mut api, mut p2p) = (BTreeMap::new(), BTreeMap::new());
     for (index, (guardian, (link, interface))) in guardians.iter().zip(&plan.ports).enumerate() {
@@ -105,7 +106,7 @@ pub(crate) fn dev_modules() -> BTreeMap<u16, ModuleConfig> {
     BTreeMap::from([(0, module("dummy", 2, "00")), (1, module("meta", 0, ""))])
 }
 
-fn new_guardian(index: u16) -> io::Result<Guardian> {
+fn new_guardian(index: PeerId) -> io::Result<Guardian> {
     let identity = new_identity(&format!("guardian-{index}")).map_err(io::Error::other)?;
     let (secret, key) = new_secret()?;
     Ok(Guardian { identity, secret, key })

@@ -14,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fm_datadir::{CONSENSUS, LOCAL};
+use fm_history::PeerId;
 use fm_peers::new_identity;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -201,7 +202,7 @@ pub fn finish_setup(
         return Ok(hash);
     }
     let endpoint = |code: &Code| Endpoint { url: code.p2p.clone(), name: code.name.clone() };
-    let identity = u16::try_from(identity).map_err(|error| SetupError::Guardians(error.to_string()))?;
+    let identity = PeerId::try_from(identity).map_err(|error| SetupError::Guardians(error.to_string()))?;
     let local = Local {
         p2p_endpoints: (0..).zip(codes.values().map(endpoint)).collect(),
         identity,
@@ -233,7 +234,7 @@ fn finished(done: &Path, secrets: &Path, hash: String) -> Result<String, SetupEr
 }
 
 fn consensus(plan: &SetupPlan, codes: &BTreeMap<String, Code>) -> Consensus {
-    let of = |value: fn(&Code) -> &String| -> BTreeMap<u16, String> {
+    let of = |value: fn(&Code) -> &String| -> BTreeMap<PeerId, String> {
         (0..).zip(codes.values().map(|code| value(code).clone())).collect()
     };
     let endpoint = |code: &Code| Endpoint { url: code.api.clone(), name: code.name.clone() };

@@ -44,6 +44,7 @@ pub use digest::sha256;
 pub use entry::{Entry, EntryItem, ItemKind, ModulePart};
 pub use epoch::{Contribution, Epoch, EpochContent, EpochItem, EpochTransaction};
 pub use finding::{Cause, Code, Finding, Place, Severity};
+pub use fm_codec::PeerId;
 pub use hash::Hash;
 pub use header::{
     Depth, MerkleRoot, NODE_PAIR_BYTES, RootBuilder, SessionHeader, merkle_root, merkle_root_of_items,
@@ -63,6 +64,3 @@ pub use session::{
 };
 pub use session_parts::{SessionParts, Signatures, read_signatures, signed_record};
 pub use tally::{Fold, Folds, Tally};
-
-/// A guardian's number in its federation.
-pub type PeerId = u16;

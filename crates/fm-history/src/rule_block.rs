@@ -9,7 +9,8 @@ use fm_codec::{Dialect, Encode};
 use crate::rule::aggregate_signature;
 use crate::{
     AcceptedItem, Block, BlockContent, BlockSignature, BlockTransaction, CarriedTransaction, ConsensusItem,
-    ConvertedSession, SessionHeader, SessionOutcome, SignedSession, Transaction, TransactionSignature,
+    ConvertedSession, PeerId, SessionHeader, SessionOutcome, SignedSession, Transaction,
+    TransactionSignature,
 };
 
 /// Variant of the open consensus item that carries an item without a current form ("item").
@@ -60,7 +61,7 @@ pub fn convert_block(index: u64, block: &Block, keep: bool) -> ConvertedSession 
 }
 
 /// Returns the record of a session with signatures.
-pub fn with_signatures(outcome: &SessionOutcome, signatures: &BTreeMap<u16, [u8; 64]>) -> Vec<u8> {
+pub fn with_signatures(outcome: &SessionOutcome, signatures: &BTreeMap<PeerId, [u8; 64]>) -> Vec<u8> {
     let session = SignedSession { outcome: outcome.clone(), signatures: signatures.clone() };
     session.to_bytes(Dialect::MODERN)
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use fm_archive::{ArchiveWriter, Options};
 use fm_audit::{Control, HistoryKeys, MigratedDir, Observer, SourceRequest, audit_migrated};
 use fm_crypto::{SessionKeys, SigningKey};
-use fm_history::{Finding, Hash, HistoryRoot, RULE_VERSION, Severity};
+use fm_history::{Finding, Hash, HistoryRoot, PeerId, RULE_VERSION, Severity};
 use fm_store::{PartialFile, sync_name};
 
 use crate::attestation::{Attestation, AttestationFacts, begins_like_one, session_record_key};
@@ -21,7 +21,7 @@ use crate::{MigrationError, SealError};
 pub struct Signer<'a> {
     key: &'a SigningKey,
     keys: &'a SessionKeys,
-    peer: u16,
+    peer: PeerId,
 }
 
 impl<'a> Signer<'a> {
@@ -38,7 +38,7 @@ impl<'a> Signer<'a> {
     }
 
     /// Returns the guardian's number.
-    pub fn peer(&self) -> u16 {
+    pub fn peer(&self) -> PeerId {
         self.peer
     }
 }

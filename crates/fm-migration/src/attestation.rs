@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fm_archive::{ArchiveError, ArchiveReader, Metadata, Records};
 use fm_audit::Control;
 use fm_crypto::SchnorrSignature;
-use fm_history::{Hash, RULE_VERSION};
+use fm_history::{Hash, PeerId, RULE_VERSION};
 use fm_store::open_regular;
 
 use crate::{MigrationError, SealError};
@@ -29,7 +29,7 @@ pub struct AttestationFacts {
     /// The root over all sessions.
     pub history_root: Hash,
     /// The guardian.
-    pub peer: u16,
+    pub peer: PeerId,
     /// SHA-256 of the guardians' public keys, which every signature covers.
     pub key_set_tag: Hash,
     /// Number of sessions, starting at 0.

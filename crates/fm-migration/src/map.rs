@@ -5,7 +5,7 @@ use fm_audit::{AuditError, Control, OldSession, Origin, carried_row, is_copied, 
 use fm_eras::block::{BlockLayout, ValueForm};
 use fm_eras::hbbft::{self, EpochLayout, Table};
 use fm_eras::{Layout, session};
-use fm_history::{ConsensusItem, Hash, ITEM_VARIANT_BYTES};
+use fm_history::{ConsensusItem, Hash, ITEM_VARIANT_BYTES, PeerId};
 use serde::Serialize;
 
 use crate::MigrationError;
@@ -19,7 +19,7 @@ pub enum MapEntry {
         /// The epoch.
         epoch: u64,
         /// The guardian whose contribution it comes from.
-        peer: u16,
+        peer: PeerId,
         /// Its old id.
         old_txid: Hash,
         /// The session.
@@ -34,7 +34,7 @@ pub enum MapEntry {
         /// The epoch.
         epoch: u64,
         /// The guardian whose contribution it comes from.
-        peer: u16,
+        peer: PeerId,
         /// The module instance.
         module: u16,
         /// The session.
@@ -48,7 +48,7 @@ pub enum MapEntry {
         /// The block.
         epoch: u64,
         /// The guardian whose unit it comes from.
-        peer: u16,
+        peer: PeerId,
         /// The session.
         session: u64,
         /// Its position in the session.
@@ -59,7 +59,7 @@ pub enum MapEntry {
         /// The epoch.
         epoch: u64,
         /// The guardian whose contribution it was in.
-        peer: u16,
+        peer: PeerId,
         /// Its position in that contribution.
         position: u64,
         /// Why.

@@ -12,7 +12,7 @@ use fm_audit::{Control, Identity, MigratedDir};
 use fm_crypto::{SchnorrItem, SchnorrSignature, SessionKeys};
 use fm_datadir::DATABASE_NAME;
 use fm_eras::session;
-use fm_history::{Hash, HistoryRoot, SessionLeaf, signed_record};
+use fm_history::{Hash, HistoryRoot, PeerId, SessionLeaf, signed_record};
 use fm_store::{Inheritance, ReadStore, Replacement, StoreError, StoreWriter};
 use rayon::prelude::*;
 
@@ -43,9 +43,9 @@ pub struct Sealed {
     /// The root over them.
     pub history_root: Hash,
     /// The guardians whose signatures are under every session.
-    pub peers: Vec<u16>,
+    pub peers: Vec<PeerId>,
     /// All guardians whose attestations were verified.
-    pub verified: Vec<u16>,
+    pub verified: Vec<PeerId>,
     /// Whether the directory was already sealed with these signatures.
     pub existed: bool,
     /// A sentence that says which owner, group or mode of the new database is wrong, if any.
@@ -96,7 +96,7 @@ fn open_files(
     control: Control<'_>,
 ) -> Result<Vec<Attestation>, MigrationError> {
     let tag = Hash(job.keys.tag().unwrap_or_default());
-    let mut by_peer: BTreeMap<u16, Attestation> = BTreeMap::new();
+    let mut by_peer: BTreeMap<PeerId, Attestation> = BTreeMap::new();
     for path in job.files {
         let file = Attestation::open(path, control)?;
         let (facts, path) = (&file.facts, path.clone());

@@ -3,7 +3,7 @@
 use fm_store::ErrorKind;
 use std::path::PathBuf;
 
-use fm_history::Hash;
+use fm_history::{Hash, PeerId};
 use thiserror::Error;
 
 /// Why an attestation was not made, or a migrated directory not sealed.
@@ -99,7 +99,7 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
     },
     /// Two attestations are by the same guardian.
     #[error("{first} and {second} are both of guardian {peer}")]
@@ -109,7 +109,7 @@ pub enum SealError {
         /// The other file.
         second: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
     },
     /// There are too few attestations.
     #[error("{given} attestation(s), and it takes those of {threshold} guardians")]
@@ -125,7 +125,7 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
         /// The session.
         session: u64,
     },
@@ -138,7 +138,7 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
         /// Its last session.
         until: u64,
         /// The last session here.
@@ -153,7 +153,7 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
         /// The last session here.
         until: u64,
         /// Its last session.
@@ -167,7 +167,7 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
         /// The first session here over which its signature is not valid.
         session: u64,
     },
@@ -180,7 +180,7 @@ pub enum SealError {
         /// The file.
         path: PathBuf,
         /// The guardian.
-        peer: u16,
+        peer: PeerId,
         /// The root that it names.
         stated: Hash,
     },

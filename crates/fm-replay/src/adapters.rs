@@ -44,7 +44,7 @@ macro_rules! adapters {
 
             fn verify(&self, data: &[u8], signature: &Self::Signature, by: $library::NodeIndex) -> bool {
                 self.keys.as_ref().is_none_or(|keys| {
-                    let peer = u16::try_from(by.0).ok();
+                    let peer = fm_history::PeerId::try_from(by.0).ok();
                     peer.is_some_and(|peer| keys.verify(peer, &keys.message(data), signature).is_ok())
                 })
             }

@@ -12,6 +12,7 @@ use fm_datadir::{
     CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME, GUARD_NAME, JOURNAL_NAME, MOVED_NAME, Moved, broken_name,
     check_not_moved, incoming_name, is_kept_database, undone_name,
 };
+use fm_history::PeerId;
 use fm_store::{
     DatabaseLock, Inheritance, StoreError, check_movable, check_writable, directories_around, directory_of,
     lock_whole,
@@ -143,7 +144,7 @@ impl DataDir {
     }
 
     /// Returns the guardian's number, as recorded in `local.json`.
-    pub fn own_peer(&self) -> Option<u16> {
+    pub fn own_peer(&self) -> Option<PeerId> {
         fm_backup::guardian_of(&self.path)
     }
 

@@ -8,6 +8,7 @@ use fm_crypto::SessionKeys;
 use fm_datadir::newest_checkpoint;
 use fm_datadir::{Held, RESTORED_NAME, database_name};
 use fm_eras::{DetectError, Layout, detect};
+use fm_history::PeerId;
 use fm_store::{OmissionKind, ReadStore};
 
 use crate::RestoreError;
@@ -23,7 +24,7 @@ pub(crate) struct InPlace {
 }
 
 /// Reads a database that is whole, except for a torn end of its log, which a crash leaves.
-pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: u16) -> Result<InPlace, RestoreError> {
+pub(crate) fn in_place(dir: &DataDir, keys: &SessionKeys, peer: PeerId) -> Result<InPlace, RestoreError> {
     let path = dir.database();
     let store = ReadStore::open(&path)?;
     let lost = |kind: OmissionKind| kind.loses_rows() && kind != OmissionKind::TornLogTail;

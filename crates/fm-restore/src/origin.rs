@@ -2,7 +2,7 @@
 
 use fm_audit::{Control, Source, check_medium, open_source};
 use fm_backup::{Location, Profile, State};
-use fm_history::Severity;
+use fm_history::{PeerId, Severity};
 
 use crate::RestoreError;
 
@@ -40,7 +40,7 @@ pub(crate) fn open_origin(
 #[derive(Clone, Copy)]
 pub(crate) struct Whose<'a> {
     pub(crate) federation: Option<&'a str>,
-    pub(crate) peer: Option<u16>,
+    pub(crate) peer: Option<PeerId>,
     /// Whether any guardian's state is accepted.
     pub(crate) of_any: bool,
 }

@@ -15,7 +15,7 @@ use fm_datadir::{Held, database_name};
 use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, decode_accepted_item, decode_block};
 use fm_eras::session::{CLIENT_BACKUP, session_key};
-use fm_history::{Block, BlockContent, SessionHeader};
+use fm_history::{Block, BlockContent, PeerId, SessionHeader};
 use fm_store::{Omission, OmissionKind, ReadStore, StoreError};
 
 use crate::RestoreError;
@@ -69,7 +69,7 @@ pub struct Lost {
     /// The number of sessions with the valid signatures of a threshold.
     pub signed: u64,
     /// Valid signatures by guardian.
-    pub signers: BTreeMap<u16, u64>,
+    pub signers: BTreeMap<PeerId, u64>,
     /// The content of the sessions.
     pub content: Content,
 }
@@ -105,7 +105,7 @@ pub(crate) struct Look<'a> {
     pub(crate) restored: u64,
     pub(crate) layout: &'static BlockLayout,
     pub(crate) keys: &'a SessionKeys,
-    pub(crate) peer: Option<u16>,
+    pub(crate) peer: Option<PeerId>,
     /// The state that takes its place, if rows that this state keeps do not count as lost.
     pub(crate) incoming: Option<Incoming<'a>>,
     /// The directory of the checkpoints beside it.

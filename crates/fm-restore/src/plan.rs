@@ -14,7 +14,7 @@ use fm_datadir::newest_checkpoint;
 use fm_datadir::{GUARD_NAME, GuardFile, Guarded, SignedSession, broken_name, undone_name};
 use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
-use fm_history::{Finding, Severity};
+use fm_history::{Finding, PeerId, Severity};
 use fm_store::free_bytes;
 
 use crate::RestoreError;
@@ -202,7 +202,7 @@ impl Restore<'_> {
         dir: &DataDir,
         origin: &State,
         proof: &Proof,
-        peer: Option<u16>,
+        peer: Option<PeerId>,
         control: Control<'_>,
     ) -> Result<Outgoing, RestoreError> {
         let layout = layout_of(origin)?;
@@ -288,7 +288,7 @@ fn layout_of(origin: &State) -> Result<&'static BlockLayout, RestoreError> {
 /// The input for a guard beside the content of the old database.
 struct Reason<'a> {
     restore: &'a Restore<'a>,
-    peer: Option<u16>,
+    peer: Option<PeerId>,
     proof: &'a Proof,
     began: &'a Stamp,
     existing: Option<&'a GuardFile>,

@@ -16,7 +16,7 @@ use fm_backup::{BackupTar, Handover, Location, State, write_database};
 use fm_config::{FilesError, GuardianFiles, belongs};
 use fm_crypto::SessionKeys;
 use fm_datadir::{DATABASE_NAME, GUARD_NAME, GuardFile, Guarded, LOCAL, RESTORED_NAME, SignedSession};
-use fm_history::{Finding, Severity};
+use fm_history::{Finding, PeerId, Severity};
 use fm_store::{
     Inheritance, PartialDir, StoreError, check_movable, check_writable, directory_of, free_bytes,
 };
@@ -73,7 +73,7 @@ pub struct WholePlan {
     /// The proof of the archive.
     pub proof: Proof,
     /// The guardian's number.
-    pub peer: u16,
+    pub peer: PeerId,
     /// Whether the federation has no other guardian that could supply what the archive lacks.
     pub alone: bool,
     /// The state of its key.
@@ -178,7 +178,7 @@ impl Whole<'_> {
     }
 
     /// Returns the guardian's number, as recorded in the backup.
-    fn peer(&self) -> Result<u16, RestoreError> {
+    fn peer(&self) -> Result<PeerId, RestoreError> {
         let peer = self.files.identity()?;
         if self.keys.x_only(peer).is_none() {
             let what = format!("{LOCAL} says guardian {peer}, and there is no such guardian in the keys");
@@ -188,7 +188,7 @@ impl Whole<'_> {
     }
 
     /// Checks that the private keys are the guardian's, as far as they can be read.
-    fn check_key(&self, peer: u16) -> Result<KeyCheck, RestoreError> {
+    fn check_key(&self, peer: PeerId) -> Result<KeyCheck, RestoreError> {
         let is_sealed = self.files.needs_password()?;
         if is_sealed && self.password.is_none() {
             return Ok(KeyCheck::NotOpened);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fm_codec::Dialect;
 use fm_crypto::SessionKeys;
-use fm_history::{Code, Finding, Hash, Place};
+use fm_history::{Code, Finding, Hash, PeerId, Place};
 
 use crate::alert::Alert;
 use crate::form::UnitForm;
@@ -313,7 +313,7 @@ impl<'a> Dag<'a> {
 
     fn check_signatures(&mut self, keys: &SessionKeys, dialect: Dialect) {
         let verify = |peer: u64, data: &[u8], signature: &[u8; 64]| {
-            let peer = u16::try_from(peer).ok();
+            let peer = PeerId::try_from(peer).ok();
             peer.is_some_and(|peer| keys.verify(peer, &keys.message(data), signature).is_ok())
         };
         for node in &mut self.nodes {

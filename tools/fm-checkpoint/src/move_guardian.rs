@@ -10,6 +10,7 @@ use fm_cli::{
     keep_private, or_refused, quoted, root_line,
 };
 use fm_datadir::{Moved, MovedStep};
+use fm_history::PeerId;
 use fm_restore::{DataDir, LockedDir, Move, MoveBack, MovePlan, aside};
 use serde::Serialize;
 
@@ -23,7 +24,7 @@ struct Verdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     data_dir: &'a Path,
-    guardian: u16,
+    guardian: PeerId,
     archive: &'a Path,
     last: Option<u64>,
     identity: Option<&'a str>,

@@ -9,6 +9,7 @@ use fm_eras::Layout;
 use fm_eras::block::decode_block;
 use fm_eras::hbbft::epoch_key;
 use fm_eras::modules::{ModuleKey, Modules};
+use fm_history::PeerId;
 use serde::Serialize;
 
 use crate::args::{CatArgs, GetArgs, KindArgs};
@@ -31,7 +32,7 @@ struct RecordLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     header_root: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    signers: Option<Vec<u16>>,
+    signers: Option<Vec<PeerId>>,
 }
 
 impl RecordLine {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fm_cli::{Failure, Output, PinnedKeys, group_digits, root_line};
+use fm_history::PeerId;
 use fm_restore::{Chosen, Condition, Content, Reach, RestorePlan};
 use serde::Serialize;
 
@@ -74,7 +75,7 @@ struct LostLine<'a> {
     first: Option<u64>,
     last: Option<u64>,
     signed: u64,
-    signers: &'a BTreeMap<u16, u64>,
+    signers: &'a BTreeMap<PeerId, u64>,
     #[serde(flatten)]
     content: ContentLine,
 }
@@ -264,11 +265,8 @@ fn print_lost(output: &mut Output, plan: &PlanLine<'_>) -> Result<(), Failure> {
             let signers: Vec<String> =
                 lost.signers.iter().map(|(peer, count)| format!("guardian {peer}: {count}")).collect();
             let range = if first == last { group_digits(first) } else { span(first, last) };
-            output.line(&format!(
-                "lost       {}, {range}: {}",
-                counted(lost.sessions, "session"),
-                lost.content.shown()
-            ))?;
+            let (sessions, content) = (counted(lost.sessions, "session"), lost.content.shown());
+            output.line(&format!("lost       {sessions}, {range}: {content}"))?;
             let (it, what) = if lost.signed == 1 { ("it", "it") } else { ("they", "these") };
             let again = match plan.alone {
                 true => format!(

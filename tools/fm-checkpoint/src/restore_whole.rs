@@ -11,6 +11,7 @@ use fm_cli::{
 };
 use fm_config::GuardianFiles;
 use fm_datadir::GuardFile;
+use fm_history::PeerId;
 use fm_restore::{KeyCheck, Whole, WholePlan, read_guard, target_of};
 use serde::Serialize;
 
@@ -23,7 +24,7 @@ struct Verdict<'a> {
     r#type: &'static str,
     verdict: &'static str,
     data_dir: &'a Path,
-    guardian: u16,
+    guardian: PeerId,
     source: String,
     last: u64,
     items: u64,

@@ -11,6 +11,7 @@ use fm_crypto::{
 };
 use fm_datadir::{CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME};
 use fm_eras::{Era, Layout};
+use fm_history::PeerId;
 use fm_store::real_path;
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
@@ -133,7 +134,7 @@ impl PinnedKeys {
     }
 
     /// Returns the guardians' names by number, as the configuration has them; a keys file has no names.
-    pub fn guardians(&self) -> BTreeMap<u16, &str> {
+    pub fn guardians(&self) -> BTreeMap<PeerId, &str> {
         let guardians = self.config.iter().flat_map(|config| &config.guardians);
         guardians.map(|(peer, guardian)| (*peer, guardian.name.as_str())).collect()
     }

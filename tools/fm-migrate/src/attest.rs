@@ -7,6 +7,7 @@ use fm_cli::{
     Exit, Failure, FindingPrinter, GuardianKey, Output, TerminalProgress, check_target, group_digits,
     guardian_key, interrupt_flag, or_refused, root_line, warn,
 };
+use fm_history::PeerId;
 use fm_migration::{Attest, Attested, Signer};
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ struct AttestVerdict<'a> {
     verdict: &'static str,
     file: &'a Path,
     federation: &'a str,
-    peer: u16,
+    peer: PeerId,
     first: u64,
     last: u64,
     sessions: u64,

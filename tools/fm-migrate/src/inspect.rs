@@ -11,7 +11,7 @@ use fm_eras::block::{BlockLayout, ValueForm, decode_block};
 use fm_eras::hbbft::{self, EpochLayout, HISTORY_TABLE};
 use fm_eras::modules::Modules;
 use fm_eras::{Layout, Tables, detect};
-use fm_history::{Code, Finding, printable};
+use fm_history::{Code, Finding, PeerId, printable};
 use fm_rows::SourceError;
 use fm_store::ReadStore;
 use serde::Serialize;
@@ -47,7 +47,7 @@ pub(crate) struct Inspection {
     pub(crate) server: Option<ServerVersions>,
     pub(crate) log_tail_torn: Option<String>,
     pub(crate) omissions: Vec<Omitted>,
-    pub(crate) guardians: BTreeMap<u16, String>,
+    pub(crate) guardians: BTreeMap<PeerId, String>,
     /// The configuration with the guardians' names, if it was found and not named.
     #[serde(skip)]
     pub(crate) found: Option<PinnedKeys>,

@@ -8,6 +8,7 @@ use fm_cli::{
     or_refused, root_line, warn,
 };
 use fm_crypto::SessionKeys;
+use fm_history::PeerId;
 use fm_migration::{Seal, Sealed};
 use serde::Serialize;
 
@@ -21,8 +22,8 @@ struct SealVerdict<'a> {
     sessions: u64,
     threshold: usize,
     guardians: usize,
-    peers: &'a [u16],
-    verified: &'a [u16],
+    peers: &'a [PeerId],
+    verified: &'a [PeerId],
     history_root: String,
     /// The file that the keys are from; none if they are those that the directory's own manifest names.
     keys: Option<String>,
@@ -91,7 +92,7 @@ fn keys_of_manifest(dir: &MigratedDir) -> Result<SessionKeys, Failure> {
 }
 
 fn print(output: &mut Output, sealed: &Sealed, guardians: usize) -> Result<(), Failure> {
-    let list = |peers: &[u16]| peers.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let list = |peers: &[PeerId]| peers.iter().map(PeerId::to_string).collect::<Vec<_>>().join(", ");
     output.line(&format!("verified   the attestations of guardians {}", list(&sealed.verified)))?;
     output.line(&format!(
         "sessions   {} (0 to {}), each with the signatures of guardians {} ({} of {guardians})",

@@ -6,6 +6,7 @@ use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use fm_cli::{Manual, PasswordArgs, bytes, count, number, positive};
 use fm_guardian::{GuardUntil, Servers};
+use fm_history::PeerId;
 
 /// Run a guardian, or a whole federation for trying.
 ///
@@ -160,8 +161,8 @@ pub(crate) struct CarryOverArgs {
     pub(crate) from: PathBuf,
     /// The guardian whose database was converted, where its database in --from does not show it: its number, as `local.json`
     /// has it.
-    #[arg(long, value_name = "N", env = "FM_GUARDIAN", value_parser = count::<u16>)]
-    pub(crate) guardian: Option<u16>,
+    #[arg(long, value_name = "N", env = "FM_GUARDIAN", value_parser = count::<PeerId>)]
+    pub(crate) guardian: Option<PeerId>,
     /// Rounds in a session.
     #[arg(long, value_name = "N", default_value_t = 3600, env = "FM_ROUNDS", value_parser = positive::<u16>)]
     pub(crate) rounds: u16,

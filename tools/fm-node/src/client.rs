@@ -7,7 +7,7 @@ use fm_cli::{Exit, Failure, Output, PasswordArgs, moved_from, print_json_line};
 use fm_client::{AddressError, ClientError, Guardian, own_address, wait_for};
 use fm_codec::{Dialect, decode_exact};
 use fm_guardian::issue;
-use fm_history::Transaction;
+use fm_history::{PeerId, Transaction};
 use serde_json::{Value, json};
 
 use crate::args::{AnnounceArgs, CheckpointArgs, ServerArgs, ShutdownArgs, StatusArgs, SubmitArgs};
@@ -113,7 +113,7 @@ fn pass_on(server: &ServerArgs, signed: &Value) -> Result<Vec<Reported>, Failure
     let (others, own): (Vec<_>, Vec<_>) = urls.into_iter().partition(|(peer, _)| others.get(peer).is_some());
     let [(own, _)] = own.as_slice() else { return Ok(Vec::new()) };
     let mut submission = signed.clone();
-    submission["peer_id"] = json!(own.parse::<u16>().unwrap_or_default());
+    submission["peer_id"] = json!(own.parse::<PeerId>().unwrap_or_default());
     let tell = |(peer, endpoint): (String, Value)| {
         let guardian = Guardian::new(endpoint["url"].as_str().unwrap_or_default());
         let reported = wait_for(guardian.ask("submit_api_announcement", None, &submission, PATIENCE));

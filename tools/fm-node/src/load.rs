@@ -8,7 +8,7 @@ use fm_client::address_of;
 use fm_config::GuardianFiles;
 use fm_datadir::CONSENSUS;
 use fm_guardian::{LoadReport, generate_load};
-use fm_history::printable;
+use fm_history::{PeerId, printable};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -75,7 +75,7 @@ pub(crate) fn addresses(directory: &Path) -> Result<Vec<String>, Failure> {
         return Err(failure);
     }
     let guardians =
-        (0..).map(|peer: u16| directory.join(peer.to_string())).take_while(|guardian| guardian.is_dir());
+        (0..).map(|peer: PeerId| directory.join(peer.to_string())).take_while(|guardian| guardian.is_dir());
     let urls: Vec<String> = (0..)
         .zip(guardians)
         .map(|(peer, guardian)| address_of(&guardian, peer))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use fm_cli::{Failure, Output, PinnedKeys};
-use fm_history::Hash;
+use fm_history::{Hash, PeerId};
 use serde::Serialize;
 
 use crate::view::in_quotes;
@@ -15,7 +15,7 @@ pub(crate) struct Attribution {
     /// The federation's id and name and its guardians' names, as the config has them; nothing signs the names.
     pub(crate) federation: Option<String>,
     pub(crate) federation_name: Option<String>,
-    pub(crate) guardians: BTreeMap<u16, String>,
+    pub(crate) guardians: BTreeMap<PeerId, String>,
     pub(crate) program: String,
     /// The day, in Coordinated Universal Time.
     pub(crate) date: String,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fm_cli::{Exit, Failure, Output, PinnedKeys, load_keys_of};
+use fm_history::PeerId;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -26,7 +27,7 @@ struct KeysLine<'a> {
 
 #[derive(Serialize)]
 struct GuardianLine<'a> {
-    peer: u16,
+    peer: PeerId,
     name: Option<&'a str>,
     /// The key that the guardian signs sessions with.
     key: Option<String>,
@@ -101,7 +102,7 @@ fn key_sets(keys: &PinnedKeys) -> Vec<KeySet> {
     if let Some(session) = &keys.session {
         let mut by_peer: BTreeMap<String, String> = keys.session_keys_in_hex();
         if by_peer.is_empty() {
-            let x_only = |peer: u16| Some((peer.to_string(), hex::encode(session.x_only(peer)?)));
+            let x_only = |peer: PeerId| Some((peer.to_string(), hex::encode(session.x_only(peer)?)));
             by_peer = session.peers().filter_map(x_only).collect();
         }
         sets.push(key_set("sessions", session.name(), session.threshold(), json!(by_peer)));
@@ -129,12 +130,12 @@ fn chosen<'a>(sets: &'a [KeySet], of: Option<KeyKind>, keys: &PinnedKeys) -> Res
 
 fn guardians(keys: &PinnedKeys) -> Vec<GuardianLine<'_>> {
     let (names, session) = (keys.guardians(), keys.session_keys_in_hex());
-    let mut peers: Vec<u16> = names.keys().copied().collect();
+    let mut peers: Vec<PeerId> = names.keys().copied().collect();
     if peers.is_empty() {
         peers = keys.session.iter().flat_map(|keys| keys.peers()).collect();
     }
     let x_only = |peer| keys.session.as_ref().and_then(|keys| keys.x_only(peer)).map(hex::encode);
-    let guardian = |peer: u16| GuardianLine {
+    let guardian = |peer: PeerId| GuardianLine {
         peer,
         name: names.get(&peer).copied(),
         key: session.get(&peer.to_string()).cloned().or_else(|| x_only(peer)),

@@ -7,7 +7,7 @@ use fm_cli::{
 };
 use fm_eras::Layout;
 use fm_evidence::{ProofError, ProvenItem, check_proof, prove};
-use fm_history::{EntryItem, Hash};
+use fm_history::{EntryItem, Hash, PeerId};
 use serde::Serialize;
 
 use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
@@ -29,7 +29,7 @@ struct Verdict<'a> {
     hash: Option<Hash>,
     /// The epoch that is signed, in a history of epochs.
     signed_epoch: Option<u64>,
-    signed_by: Option<&'a [u16]>,
+    signed_by: Option<&'a [PeerId]>,
     item: Option<ItemLine<'a>>,
     keys: Option<NamedKeys>,
     file: String,

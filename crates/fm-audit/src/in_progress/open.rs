@@ -7,6 +7,7 @@ use std::path::Path;
 use fm_crypto::SessionKeys;
 use fm_eras::Layout;
 use fm_eras::block::BlockLayout;
+use fm_history::PeerId;
 use fm_store::ReadStore;
 use fm_units::{Expected, read_in_form};
 
@@ -35,7 +36,7 @@ impl StoredUnits {
         &self,
         session: u64,
         keys: &SessionKeys,
-        peer: Option<u16>,
+        peer: Option<PeerId>,
         rounds: Option<u16>,
     ) -> OpenUnits {
         let (own, past_end) = (peer.map(|_| 0), rounds.map(|_| 0));
@@ -63,7 +64,7 @@ impl StoredUnits {
     }
 
     /// Returns how many of the accepted items a guardian proposed, as far as the items state it.
-    pub fn items_of(&self, peer: u16) -> u64 {
+    pub fn items_of(&self, peer: PeerId) -> u64 {
         let items = self.accepted_items().unwrap_or_default();
         items.iter().filter(|(_, proposer)| *proposer == u64::from(peer)).count() as u64
     }

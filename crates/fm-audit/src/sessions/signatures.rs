@@ -1,7 +1,7 @@
 //! The check of the signatures under sessions, in batches on all cores, and the findings about them.
 
 use fm_crypto::{SchnorrError, SchnorrItem, SessionKeys};
-use fm_history::{Code, Finding, Place, SessionHeader, Signatures};
+use fm_history::{Code, Finding, PeerId, Place, SessionHeader, Signatures};
 use rayon::prelude::*;
 
 /// The result of checking the signatures under one header.
@@ -43,7 +43,7 @@ pub(crate) fn count_signers(
     keys: &SessionKeys,
 ) -> CheckedSignatures {
     let strangers = signatures.keys().filter(|peer| keys.x_only(**peer).is_none());
-    let strange = |peer: &u16| signature_finding(header, SchnorrError::UnknownPeer { peer: *peer });
+    let strange = |peer: &PeerId| signature_finding(header, SchnorrError::UnknownPeer { peer: *peer });
     let findings: Vec<Finding> = strangers.map(strange).collect();
     CheckedSignatures { valid: signatures.len() - findings.len(), findings }
 }

@@ -101,7 +101,7 @@ impl Api {
         let expected = || bad("a signed announcement with the number of its guardian");
         let announcement = Announcement::from_json(params).ok_or_else(expected)?;
         let peer =
-            params["peer_id"].as_u64().and_then(|peer| u16::try_from(peer).ok()).ok_or_else(expected)?;
+            params["peer_id"].as_u64().and_then(|peer| PeerId::try_from(peer).ok()).ok_or_else(expected)?;
         let key = self.shared.config.keys.compressed().get(&peer).copied();
         let key = key.ok_or_else(|| refused("there is no such guardian"))?;
         if !announcement.is_an_address() {

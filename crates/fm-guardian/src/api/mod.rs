@@ -17,6 +17,7 @@ use std::time::Duration;
 use fm_client::wrap_bytes;
 use fm_codec::{Dialect, Encode};
 use fm_consensus::{ApiError, DbTransaction, ModuleState};
+use fm_history::PeerId;
 use fm_rpc::{Page, Request, RpcError, Service, Turn};
 use fm_store::Durability;
 use futures::future::BoxFuture;
@@ -79,7 +80,7 @@ impl Service for Api {
         }
     }
 
-    fn guardian(&self, pass: &str) -> Option<u16> {
+    fn guardian(&self, pass: &str) -> Option<PeerId> {
         let config = &self.shared.config;
         pass::check(&config.keys, config.me(), pass)
     }

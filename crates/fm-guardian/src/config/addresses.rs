@@ -1,5 +1,7 @@
 //! The addresses of guardians and their interfaces.
 
+use fm_history::PeerId;
+
 use super::{NodeConfig, NodeConfigError};
 
 /// The port on which guardians listen for each other if an address names no port.
@@ -10,7 +12,7 @@ impl NodeConfig {
     ///
     /// # Errors
     /// Fails if there is no certificate, or it is not hex.
-    pub fn certificate(&self, peer: u16) -> Result<Vec<u8>, NodeConfigError> {
+    pub fn certificate(&self, peer: PeerId) -> Result<Vec<u8>, NodeConfigError> {
         let text = self.consensus.tls_certs.get(&peer).map(String::as_str).unwrap_or_default();
         match hex::decode(text) {
             Ok(certificate) if !certificate.is_empty() => Ok(certificate),
@@ -24,7 +26,7 @@ impl NodeConfig {
     ///
     /// # Errors
     /// Fails if its address is not valid.
-    pub fn p2p_address(&self, peer: u16) -> Result<String, NodeConfigError> {
+    pub fn p2p_address(&self, peer: PeerId) -> Result<String, NodeConfigError> {
         let url =
             self.local.p2p_endpoints.get(&peer).map(|endpoint| endpoint.url.as_str()).unwrap_or_default();
         authority(url, &["fedimint"], DEFAULT_P2P_PORT).ok_or_else(|| {

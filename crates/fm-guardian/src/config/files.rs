@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_config::GuardianFiles;
 use fm_consensus::DEFAULT_ROUNDS_PER_SESSION;
+use fm_history::PeerId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -59,17 +60,17 @@ pub struct Consensus {
     /// The version of the consensus.
     pub version: ConsensusVersion,
     /// The keys that sign sessions, in hex.
-    pub broadcast_public_keys: BTreeMap<u16, String>,
+    pub broadcast_public_keys: BTreeMap<PeerId, String>,
     /// Rounds of a session.
     #[serde(default = "default_rounds")]
     pub broadcast_rounds_per_session: u16,
     /// The endpoints at which clients reach guardians.
-    pub api_endpoints: BTreeMap<u16, Endpoint>,
+    pub api_endpoints: BTreeMap<PeerId, Endpoint>,
     /// The endpoints of guardians that are reached by keys instead of addresses; since v0.7.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub iroh_endpoints: BTreeMap<u16, IrohEndpoint>,
+    pub iroh_endpoints: BTreeMap<PeerId, IrohEndpoint>,
     /// The certificates of the links, in DER, in hex.
-    pub tls_certs: BTreeMap<u16, String>,
+    pub tls_certs: BTreeMap<PeerId, String>,
     /// The modules.
     pub modules: BTreeMap<u16, ModuleConfig>,
     /// Metadata from the guardians for clients.
@@ -88,9 +89,9 @@ impl Consensus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local {
     /// The endpoints at which guardians reach each other.
-    pub p2p_endpoints: BTreeMap<u16, Endpoint>,
+    pub p2p_endpoints: BTreeMap<PeerId, Endpoint>,
     /// This guardian's number.
-    pub identity: u16,
+    pub identity: PeerId,
     /// The number of simultaneous client connections.
     #[serde(default = "default_connections")]
     pub max_connections: usize,

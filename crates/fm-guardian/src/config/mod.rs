@@ -16,6 +16,7 @@ use fm_config::{FoundPrivate, GuardianFiles, belongs};
 use fm_consensus::{Ledger, Meta, Modules};
 use fm_crypto::{PrivateConfig, SessionKeys, SigningKey};
 use fm_datadir::{CONSENSUS, LOCAL};
+use fm_history::PeerId;
 use zeroize::Zeroizing;
 
 pub(crate) use addresses::authority;
@@ -85,8 +86,8 @@ impl NodeConfig {
     }
 
     fn check(&self) -> Result<(), NodeConfigError> {
-        let numbers: Vec<u16> = self.keys.peers().collect();
-        let expected: Vec<u16> = (0..).take(numbers.len()).collect();
+        let numbers: Vec<PeerId> = self.keys.peers().collect();
+        let expected: Vec<PeerId> = (0..).take(numbers.len()).collect();
         if numbers != expected {
             return Err(NodeConfigError::mismatch("the guardians are not numbered from 0 without gaps"));
         }
@@ -109,7 +110,7 @@ impl NodeConfig {
     }
 
     /// Returns this guardian's number.
-    pub fn me(&self) -> u16 {
+    pub fn me(&self) -> PeerId {
         self.local.identity
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fm_codec::{Dialect, Writer};
 use fm_consensus::Modules;
 use fm_crypto::ConsensusHashes;
+use fm_history::PeerId;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -73,7 +74,7 @@ pub(crate) fn consensus_hash(consensus: &Consensus) -> Result<[u8; 32], NodeConf
     Ok(ConsensusHashes::of(&json!(consensus))?.answered)
 }
 
-fn write_endpoints(writer: &mut Writer, endpoints: &BTreeMap<u16, Endpoint>) {
+fn write_endpoints(writer: &mut Writer, endpoints: &BTreeMap<PeerId, Endpoint>) {
     writer.list(endpoints.iter(), |writer, (peer, endpoint)| {
         writer.u16(*peer);
         writer.text(&endpoint.url);
