@@ -16,7 +16,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use fm_audit::{AuditError, Control, HistoryAudit, Identity, Origin, ProvenPrefix};
+use fm_audit::{AuditError, Control, HistoryAudit, Origin, ProvenPrefix, StateIdentity};
 use fm_eras::Layout;
 use fm_eras::block::{BlockLayout, ValueForm, decode_accepted_item};
 use fm_eras::hbbft::{self, EpochLayout, LAST_EPOCH_KEY, Table, decode_last_epoch, epoch_key};
@@ -156,7 +156,7 @@ fn stored_epoch(origin: Origin<'_>, layout: EpochLayout, epoch: u64) -> Result<O
 
 #[derive(Default)]
 struct Running {
-    hash: Identity,
+    hash: StateIdentity,
     records: u64,
     bytes: u64,
 }
@@ -186,7 +186,7 @@ struct Classifier {
     /// have.
     open: BTreeSet<Hash>,
     running: [Running; 3],
-    identity: Identity,
+    identity: StateIdentity,
 }
 
 const CERTIFIED: usize = 0;
@@ -195,7 +195,7 @@ const UNAUTHENTICATED: usize = 2;
 
 impl Classifier {
     fn new(layout: Layout, proven: Option<u64>) -> Self {
-        let (open, running, identity) = (BTreeSet::new(), Default::default(), Identity::default());
+        let (open, running, identity) = (BTreeSet::new(), Default::default(), StateIdentity::default());
         Self { layout, proven, last: None, open, running, identity }
     }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use fm_audit::{AuditError, Control, Identity};
+use fm_audit::{AuditError, Control, StateIdentity};
 use fm_eras::Layout;
 use fm_eras::modules::Modules;
 use fm_history::{Hash, HistoryRoot};
@@ -246,7 +246,7 @@ fn open_session(state: &State, control: Control<'_>) -> Result<(u64, Hash), Back
     let Some(pending) = layout.pending.filter(|_| state.profile() == Profile::Full) else {
         return Ok((0, Hash::default()));
     };
-    let (mut count, mut identity) = (0, Identity::default());
+    let (mut count, mut identity) = (0, StateIdentity::default());
     for row in state.rows().scan_prefix(pending) {
         let (key, value) = row.map_err(|source| AuditError::rows(state.path(), source))?;
         control.check()?;

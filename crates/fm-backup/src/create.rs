@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use fm_audit::{Control, HistoryKeys, identity};
+use fm_audit::{Control, HistoryKeys, state_identity};
 use fm_datadir::{CHECKPOINTS_NAME, DATABASE_NAME, new_checkpoint_name};
 use fm_history::{Code, Finding};
 use fm_store::{Inheritance, PartialDir, ReadStore, add_empty_log, make_directory};
@@ -74,7 +74,7 @@ fn copy(
         add_empty_log(partial.path())?;
     }
     let copied = ReadStore::open(partial.path())?;
-    let found = identity(&copied, partial.path(), control)?;
+    let found = state_identity(&copied, partial.path(), control)?;
     if found != survey.classes.identity {
         let what =
             format!("its rows have identity {found}, those of the database {}", survey.classes.identity);

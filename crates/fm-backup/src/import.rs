@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, HistoryKeys, Identity, identity};
+use fm_audit::{AuditError, Control, HistoryKeys, StateIdentity, state_identity};
 use fm_datadir::DATABASE_NAME;
 use fm_history::{Finding, Hash};
 use fm_rows::each_row;
@@ -112,7 +112,7 @@ pub fn write_database(
     path: &Path,
     control: Control<'_>,
 ) -> Result<(StoreSummary, Hash), BackupError> {
-    let mut identity = Identity::default();
+    let mut identity = StateIdentity::default();
     let summary = write_rows(state, path, control, &mut |key, value| identity.push(key, value))?;
     let identity = identity.finish();
     match state.stated_identity() {
@@ -154,10 +154,10 @@ fn existing(state: &State, target: &Path, control: Control<'_>) -> Result<Import
     let other = |difference: String| BackupError::OtherTarget { path: target.to_owned(), difference };
     let database = target.join(DATABASE_NAME);
     let store = ReadStore::open(&database).map_err(|error| other(error.to_string()))?;
-    let found = identity(&store, &database, control)?;
+    let found = state_identity(&store, &database, control)?;
     let stated = match state.stated_identity() {
         Some(stated) => stated,
-        None => identity(state.rows(), state.path(), control)?,
+        None => state_identity(state.rows(), state.path(), control)?,
     };
     if found != stated {
         return Err(other(format!("its rows have identity {found}, those of the archive {stated}")));

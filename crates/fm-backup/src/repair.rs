@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fm_archive::{ArchiveError, ArchiveReader, ArchiveWriter, FrameInfo, Options, Record, Summary, salvage};
-use fm_audit::{AuditError, Control, Identity, Medium, ReadSeek};
+use fm_audit::{AuditError, Control, Medium, ReadSeek, StateIdentity};
 use fm_history::Hash;
 
 use crate::joined::Joined;
@@ -276,7 +276,7 @@ fn gather(
 
 /// Returns whether these are the records that the frame was written with.
 fn are_of(records: &[Record], frame: &FrameInfo) -> bool {
-    let mut identity = Identity::default();
+    let mut identity = StateIdentity::default();
     records.iter().for_each(|(key, value)| identity.push(key, value));
     records.len() as u64 == frame.records && identity.finish().0 == frame.uncompressed_sha256
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fm_audit::{AuditError, Control, Identity};
+use fm_audit::{AuditError, Control, StateIdentity};
 use fm_eras::Layout;
 use fm_eras::modules::{ModuleTable, Modules, Sharing, server_sharing};
 use fm_history::Hash;
@@ -121,7 +121,7 @@ struct Side<'a> {
 
 #[derive(Default)]
 struct Running {
-    identities: BTreeMap<usize, Identity>,
+    identities: BTreeMap<usize, StateIdentity>,
     differing: u64,
     telling: u64,
     first_key: Option<Vec<u8>>,

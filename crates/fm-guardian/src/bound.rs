@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, MigratedDir, identity};
+use fm_audit::{AuditError, Control, MigratedDir, state_identity};
 use fm_crypto::SessionKeys;
 use fm_datadir::{DATABASE_NAME, SignedSession, database_name};
 use fm_history::PeerId;
@@ -31,7 +31,7 @@ pub(crate) fn check_guardian(
         Err(StoreError::Missing { .. }) => return unbound("there is no database in its directory"),
         store => store?,
     };
-    let found = identity(&store, &database, control)?;
+    let found = state_identity(&store, &database, control)?;
     match found == dir.manifest.provenance {
         true => Ok(()),
         false => unbound("the database in its directory is not the one that was converted"),

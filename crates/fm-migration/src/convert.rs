@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use fm_archive::{ArchiveError, ArchiveWriter, Options};
 use fm_audit::{
     AuditError, Control, MANIFEST_NAME, ManifestFacts, MigratedDir, Observer, Origin, PROVENANCE_NAME,
-    SourceRequest, audit_migrated, carried_from, carried_row, identity, manifest, manifest_differences,
-    old_sessions, provenance_metadata,
+    SourceRequest, audit_migrated, carried_from, carried_row, manifest, manifest_differences, old_sessions,
+    provenance_metadata, state_identity,
 };
 use fm_datadir::DATABASE_NAME;
 use fm_eras::session;
@@ -74,7 +74,7 @@ fn existing(
     let expected = expected_manifest(
         conversion,
         plan,
-        identity(conversion.origin.rows, conversion.origin.path, control)?,
+        state_identity(conversion.origin.rows, conversion.origin.path, control)?,
     );
     let stated = Manifest { tool_version: expected.tool_version.clone(), ..dir.manifest.clone() };
     if let Some((name, expected, stated)) = manifest_differences(&expected, &stated).into_iter().next() {

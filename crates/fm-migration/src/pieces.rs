@@ -1,6 +1,6 @@
 //! The rows of a database in pieces, so that all cores can compare what is read back with what was written.
 
-use fm_audit::Identity;
+use fm_audit::StateIdentity;
 use fm_history::Hash;
 
 /// The number of rows in a piece.
@@ -12,7 +12,7 @@ pub(crate) struct Pieces {
     ended: Vec<Piece>,
     rows: u64,
     from: Vec<u8>,
-    identity: Identity,
+    identity: StateIdentity,
 }
 
 /// The rows from a key up to the first key of the next piece.

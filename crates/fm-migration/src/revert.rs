@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fm_audit::{ArchiveSource, AuditError, Control, identity};
+use fm_audit::{ArchiveSource, AuditError, Control, state_identity};
 use fm_history::Hash;
 use fm_rows::RowSource;
 use fm_store::{PartialDir, ReadStore, StoreSummary, StoreWriter};
@@ -95,5 +95,5 @@ fn existing(
 
 fn identity_of(database: &Path, control: Control<'_>) -> Result<Hash, MigrationError> {
     let store = ReadStore::open(database)?;
-    Ok(identity(&store, database, control)?)
+    Ok(state_identity(&store, database, control)?)
 }

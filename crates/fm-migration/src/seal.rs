@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use fm_audit::{Control, Identity, MigratedDir};
+use fm_audit::{Control, MigratedDir, StateIdentity};
 use fm_crypto::{SchnorrItem, SchnorrSignature, SessionKeys};
 use fm_datadir::DATABASE_NAME;
 use fm_eras::session;
@@ -307,7 +307,7 @@ fn read_back(path: &Path, pieces: &[Piece], control: Control<'_>) -> Result<(), 
     let same = (0..pieces.len())
         .into_par_iter()
         .map(|place| {
-            let mut identity = Identity::default();
+            let mut identity = StateIdentity::default();
             let behind = pieces.get(place + 1).map(|next| next.from.as_slice());
             let mut rows = store.scan_range(&pieces[place].from, behind);
             while let Some(row) = rows.next_row() {

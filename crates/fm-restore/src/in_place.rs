@@ -53,5 +53,5 @@ pub(crate) fn identity_of(database: &Path, control: Control<'_>) -> Result<Strin
     if let Some(omission) = store.omissions().first() {
         return Err(RestoreError::NotWhole { path: database.to_owned(), what: omission.message.clone() });
     }
-    Ok(fm_audit::identity(&store, database, control)?.to_string())
+    Ok(fm_audit::state_identity(&store, database, control)?.to_string())
 }

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(whole.roots[1].to_string(), prove(&history(2), &keys, false).unwrap().proof.history_root);
         let interrupted = AtomicBool::new(false);
         let control = Control { progress: &Silent, interrupted: &interrupted };
-        let identity = fm_audit::identity(&rows, Path::new("memory"), control).unwrap();
+        let identity = fm_audit::state_identity(&rows, Path::new("memory"), control).unwrap();
         assert_eq!(whole.proof.identity, identity.to_string());
         // Of the history alone, other rows are not looked at.
         let alone = prove(&rows, &keys, false).unwrap().proof;

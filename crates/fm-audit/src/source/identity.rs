@@ -17,19 +17,19 @@ const PIECE: usize = 64 << 10;
 
 /// The identity of rows that are passed one by one.
 #[derive(Clone)]
-pub struct Identity {
+pub struct StateIdentity {
     hash: Sha256,
     /// The end of the stream so far, not hashed yet.
     piece: Writer,
 }
 
-impl Default for Identity {
+impl Default for StateIdentity {
     fn default() -> Self {
         Self { hash: Sha256::new(), piece: Writer::new(Dialect::MODERN) }
     }
 }
 
-impl Identity {
+impl StateIdentity {
     /// Takes the next row.
     pub fn push(&mut self, key: &[u8], value: &[u8]) {
         for part in [key, value] {
@@ -52,7 +52,7 @@ impl Identity {
 
 /// The identity of rows that an audit passes to an observer, in key order, one at a time.
 #[derive(Default)]
-pub struct RowIdentity(Mutex<Identity>);
+pub struct RowIdentity(Mutex<StateIdentity>);
 
 impl RowIdentity {
     /// Takes the next row.
@@ -64,7 +64,7 @@ impl RowIdentity {
 
     /// Returns the identity of all rows; `None` if a thread that read them panicked.
     pub fn finish(self) -> Option<Hash> {
-        self.0.into_inner().ok().map(Identity::finish)
+        self.0.into_inner().ok().map(StateIdentity::finish)
     }
 }
 
@@ -72,8 +72,8 @@ impl RowIdentity {
 ///
 /// # Errors
 /// If they cannot be read, or the job was interrupted.
-pub fn identity(rows: &dyn RowSource, path: &Path, control: Control<'_>) -> Result<Hash, AuditError> {
-    let mut identity = Identity::default();
+pub fn state_identity(rows: &dyn RowSource, path: &Path, control: Control<'_>) -> Result<Hash, AuditError> {
+    let mut identity = StateIdentity::default();
     control.progress.begin("reading back", "records", None);
     for row in rows.scan_range(&[], None) {
         let (key, value) = row.map_err(|source| AuditError::rows(path, source))?;

@@ -10,7 +10,7 @@ mod origin;
 mod signers;
 
 pub use archive_check::{check_archive, check_medium, check_written};
-pub use identity::{Identity, RowIdentity, identity};
+pub use identity::{RowIdentity, StateIdentity, state_identity};
 pub use log::settle_log;
 pub use medium::{Medium, ReadSeek};
 pub(crate) use omissions::code_of;
