@@ -18,7 +18,7 @@ use fm_codec::{Dialect, Encode, Writer};
 use fm_consensus::{DUMMY_ISSUER, Schedule, UnitPayload};
 use fm_guardian::{NodeConfig, issue};
 use fm_history::{ConsensusItem, SessionHeader, sha256};
-use fm_peers::{Identity, Incoming, MAX_MESSAGE_BYTES, Other, Peers, Setup, SignOfLife};
+use fm_peers::{Incoming, MAX_MESSAGE_BYTES, Other, Peers, Setup, SignOfLife, TlsKeyPair};
 use fm_rpc::{Client, Dial, Limits, serve};
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -135,9 +135,9 @@ pub(crate) fn setup(config: &NodeConfig, hears: &[u16]) -> Setup {
         })
         .collect();
     let key = config.tls_key.as_deref().cloned().expect("a key of the certificate");
-    let identity = Identity { certificate: certificate(0), key };
+    let tls_key_pair = TlsKeyPair { certificate: certificate(0), key };
     let sign_of_life = SignOfLife::default();
-    Setup { me: 0, identity, listen: "127.0.0.1:0".to_owned(), others, sign_of_life }
+    Setup { me: 0, tls_key_pair, listen: "127.0.0.1:0".to_owned(), others, sign_of_life }
 }
 
 /// Creates guardian 0 over those links.

@@ -8,7 +8,7 @@ use fm_history::PeerId;
 /// Returns the guardian's number from `local.json` in its data directory or in its backup; `None` if that
 /// cannot be read.
 pub fn guardian_of(config: &Path) -> Option<PeerId> {
-    GuardianFiles::open(config).and_then(|files| files.identity()).ok()
+    GuardianFiles::open(config).and_then(|files| files.own_peer()).ok()
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub enum AddressError {
 /// # Errors
 /// If its files do not name it, or it cannot be reached over WebSocket.
 pub fn own_address(directory: &Path) -> Result<String, AddressError> {
-    address_of(directory, GuardianFiles::open(directory)?.identity()?)
+    address_of(directory, GuardianFiles::open(directory)?.own_peer()?)
 }
 
 /// Returns the address of the interface of a guardian in the federation of a data directory.

@@ -154,18 +154,18 @@ impl GuardianFiles {
             .map_err(|source| FilesError::Consensus { place: self.place(CONSENSUS), source })
     }
 
-    /// Returns the guardian's number.
+    /// Returns the guardian's own number.
     ///
     /// # Errors
     /// If `local.json` does not exist, or does not have the number.
-    pub fn identity(&self) -> Result<u16, FilesError> {
+    pub fn own_peer(&self) -> Result<u16, FilesError> {
         let text = self.needed(LOCAL)?;
         let wrong = |what| FilesError::Local { place: self.place(LOCAL), what };
         let local: Value = serde_json::from_str(&text).map_err(|_| wrong("it is not JSON"))?;
         let local = local.as_object().ok_or_else(|| wrong("it is not an object"))?;
-        let identity =
+        let own_peer =
             local.get("identity").ok_or_else(|| wrong("it has no identity, the guardian's number"))?;
-        let number = identity.as_u64().and_then(|number| u16::try_from(number).ok());
+        let number = own_peer.as_u64().and_then(|number| u16::try_from(number).ok());
         number.ok_or_else(|| wrong("its identity is not a number from 0 to 65535"))
     }
 

@@ -17,7 +17,7 @@
 //! let files = GuardianFiles::open(Path::new("../../fixtures/session-v0.5.0/peer-0"))?;
 //! let consensus = files.consensus()?;
 //! assert_eq!(consensus.broadcast_public_keys.len(), 4);
-//! assert_eq!(files.identity()?, 0);
+//! assert_eq!(files.own_peer()?, 0);
 //! # Ok::<(), fm_config::FilesError>(())
 //! ```
 

@@ -41,7 +41,7 @@ fn copy(home: &str) -> TempDir {
 /// Reads all files and checks that they belong together; returns the file of the secrets, and the messages.
 fn read(path: &Path, password: Option<&str>) -> Result<(&'static str, Vec<String>), FilesError> {
     let files = GuardianFiles::open(path)?;
-    let (consensus, me, found) = (files.consensus()?, files.identity()?, files.private(password)?);
+    let (consensus, me, found) = (files.consensus()?, files.own_peer()?, files.private(password)?);
     belongs(&consensus, me, &found.config, found.file)?;
     Ok((found.file, found.notes))
 }
@@ -100,7 +100,7 @@ fn guardians_of_every_version_are_read_from_directory_and_backup() {
             (GuardianFiles::open(&fixture(home)).unwrap(), GuardianFiles::open(&path).unwrap());
         assert!(from_backup.is_backup() && !from_directory.is_backup());
         for files in [&from_directory, &from_backup] {
-            assert_eq!(files.identity().unwrap(), me, "{home}");
+            assert_eq!(files.own_peer().unwrap(), me, "{home}");
             assert_eq!(files.needs_password().unwrap(), password.is_some(), "{home}");
             assert_eq!(files.consensus().unwrap(), from_directory.consensus().unwrap());
             let found = files.private(password).unwrap();

@@ -82,7 +82,7 @@ pub fn carry_over_look(job: CarryOver<'_>, control: Control<'_>) -> Result<(), C
         return Ok(());
     }
     let dir = MigratedDir::open(job.directory, control)?;
-    check_guardian(&dir, job.from, local.identity, job.guardian, control)?;
+    check_guardian(&dir, job.from, local.own_peer, job.guardian, control)?;
     for written in [job.directory, &job.directory.join(DATABASE_NAME)] {
         check_writable(written)?;
     }
@@ -132,7 +132,7 @@ pub fn carry_over(
     write_private(job.directory, &consensus, &tls_key, &private.secret, password)
         .map_err(file(job.directory))?;
     result.owner_lacking = write_modules(job, &ledgers, &old_rows)?;
-    begin_record(job.directory, &keys_of(job)?.1, local.identity)?;
+    begin_record(job.directory, &keys_of(job)?.1, local.own_peer)?;
     write(CONSENSUS, &text(&consensus)?)?;
     Ok(result)
 }
@@ -179,7 +179,7 @@ fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverEr
     let (path, old) = (job.from.join(LOCAL), old_file(job, LOCAL)?);
     Ok(Local {
         p2p_endpoints: member(&path, &old, "p2p_endpoints")?,
-        identity: member(&path, &old, "identity")?,
+        own_peer: member(&path, &old, "identity")?,
         max_connections: member(&path, &old, "max_connections")?,
         broadcast_round_delay_ms: 50,
         modules: consensus.module_kinds(),
@@ -190,7 +190,7 @@ fn local(job: CarryOver<'_>, consensus: &Consensus) -> Result<Local, CarryOverEr
 fn private(job: CarryOver<'_>, local: &Local, password: &str) -> Result<PrivateConfig, CarryOverError> {
     let files = GuardianFiles::open(job.from)?;
     let found = files.private(Some(password))?;
-    belongs(&files.consensus()?, local.identity, &found.config, found.file)?;
+    belongs(&files.consensus()?, local.own_peer, &found.config, found.file)?;
     Ok(found.config)
 }
 
@@ -205,7 +205,7 @@ fn prove(
 ) -> Result<(CarriedOver, Rows, Rows), CarryOverError> {
     let (old, keys) = keys_of(job)?;
     let dir = MigratedDir::open(job.directory, control)?;
-    check_guardian(&dir, job.from, local.identity, job.guardian, control)?;
+    check_guardian(&dir, job.from, local.own_peer, job.guardian, control)?;
     let federation = old.federation().map(hex::encode);
     let request = SourceRequest {
         keys: old.epoch_keys.as_ref().map(HistoryKeys::Epoch),

@@ -8,7 +8,7 @@ use fm_aleph::Member;
 use fm_client::{Ambiguous, Guardians};
 use fm_consensus::{Orderers, Rules, Schedule};
 use fm_datadir::Retention;
-use fm_peers::{Identity, Other, Peers, Setup};
+use fm_peers::{Other, Peers, Setup, TlsKeyPair};
 use fm_rpc::{Limits, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
@@ -156,7 +156,7 @@ fn links(config: &NodeConfig, options: &NodeOptions) -> Result<Setup, NodeError>
         None => config.p2p_address(me)?,
     };
     let key = config.tls_key.as_deref().cloned().unwrap_or_default();
-    let identity = Identity { certificate: config.certificate(me)?, key };
+    let tls_key_pair = TlsKeyPair { certificate: config.certificate(me)?, key };
     let sign_of_life = options.beside.map(Servers::sign_of_life).unwrap_or_default();
-    Ok(Setup { me, identity, listen, others, sign_of_life })
+    Ok(Setup { me, tls_key_pair, listen, others, sign_of_life })
 }

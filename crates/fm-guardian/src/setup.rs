@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use fm_crypto::{SigningKey, seal_private_text};
 use fm_datadir::{CONSENSUS, ENCRYPTED, LOCAL, SALT};
 use fm_history::PeerId;
-use fm_peers::{Identity, new_identity};
+use fm_peers::{TlsKeyPair, new_tls_key_pair};
 use fm_store::{Inheritance, sync_name};
 
 use crate::config::{Consensus, ConsensusVersion, Endpoint, Local, ModuleConfig, Private};
@@ -33,7 +33,7 @@ pub struct FederationPlan {
 }
 
 struct Guardian {
-    identity: Identity,
+    tls_key_pair: TlsKeyPair,
     secret: [u8; 32],
     key: SigningKey,
 }
@@ -50,7 +50,7 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
     for (index, (guardian, (link, interface))) in guardians.iter().zip(&plan.ports).enumerate() {
         let (peer, name) = (number(index)?, format!("guardian-{index}"));
         keys.insert(peer, hex::encode(guardian.key.public_key()));
-        certificates.insert(peer, hex::encode(&guardian.identity.certificate));
+        certificates.insert(peer, hex::encode(&guardian.tls_key_pair.certificate));
         api.insert(peer, Endpoint { url: format!("ws://127.0.0.1:{interface}/"), name: name.clone() });
         p2p.insert(peer, Endpoint { url: format!("fedimint://127.0.0.1:{link}"), name });
     }
@@ -77,7 +77,7 @@ pub fn write_federation(directory: &Path, plan: &FederationPlan) -> io::Result<(
         remove_leftover(&partial_of(&home(index)))?;
         let local = Local {
             p2p_endpoints: p2p.clone(),
-            identity: number(index)?,
+            own_peer: number(index)?,
             max_connections: 1000,
             broadcast_round_delay_ms: plan.round_delay_ms,
             modules: consensus.module_kinds(),
@@ -107,9 +107,9 @@ pub(crate) fn dev_modules() -> BTreeMap<u16, ModuleConfig> {
 }
 
 fn new_guardian(index: PeerId) -> io::Result<Guardian> {
-    let identity = new_identity(&format!("guardian-{index}")).map_err(io::Error::other)?;
+    let tls_key_pair = new_tls_key_pair(&format!("guardian-{index}")).map_err(io::Error::other)?;
     let (secret, key) = new_secret()?;
-    Ok(Guardian { identity, secret, key })
+    Ok(Guardian { tls_key_pair, secret, key })
 }
 
 /// Returns a new key for signing sessions, and its bytes.
@@ -135,7 +135,7 @@ fn write_guardian(
     give(directory)?;
     write_whole(&directory.join(CONSENSUS), &serde_json::to_string_pretty(consensus)?)?;
     write_whole(&directory.join(LOCAL), &serde_json::to_string_pretty(local)?)?;
-    let (tls_key, secret) = (hex::encode(&guardian.identity.key), hex::encode(guardian.secret));
+    let (tls_key, secret) = (hex::encode(&guardian.tls_key_pair.key), hex::encode(guardian.secret));
     write_private(directory, consensus, &tls_key, &secret, password)
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use fm_datadir::{CONSENSUS, LOCAL};
 use fm_history::PeerId;
-use fm_peers::new_identity;
+use fm_peers::new_tls_key_pair;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -134,7 +134,7 @@ pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result
         }
         Err(source) => return Err(file(directory)(source)),
     }
-    let identity = new_identity(name).map_err(|error| SetupError::Keys(io::Error::other(error)))?;
+    let tls_key_pair = new_tls_key_pair(name).map_err(|error| SetupError::Keys(io::Error::other(error)))?;
     let (secret, key) = new_secret().map_err(SetupError::Keys)?;
     let code = Code {
         version: 1,
@@ -142,9 +142,9 @@ pub fn begin_setup(directory: &Path, name: &str, p2p: &str, api: &str) -> Result
         p2p: p2p.to_owned(),
         api,
         key: hex::encode(key.public_key()),
-        certificate: hex::encode(&identity.certificate),
+        certificate: hex::encode(&tls_key_pair.certificate),
     };
-    let secrets = Secrets { code, secret: hex::encode(secret), tls_key: hex::encode(&identity.key) };
+    let secrets = Secrets { code, secret: hex::encode(secret), tls_key: hex::encode(&tls_key_pair.key) };
     write_whole(&path, &to_json(&secrets).map_err(file(&path))?).map_err(file(&path))?;
     write_code(&secrets.code).map_err(file(&path))
 }
@@ -197,15 +197,15 @@ pub fn finish_setup(
         return finished(&done, &path, hash);
     }
     let secrets = read_secrets(&path)?;
-    let identity = codes.values().position(|code| *code == secrets.code).ok_or(SetupError::NotAmong)?;
+    let position = codes.values().position(|code| *code == secrets.code).ok_or(SetupError::NotAmong)?;
     if confirmed.is_none() {
         return Ok(hash);
     }
     let endpoint = |code: &Code| Endpoint { url: code.p2p.clone(), name: code.name.clone() };
-    let identity = PeerId::try_from(identity).map_err(|error| SetupError::Guardians(error.to_string()))?;
+    let own_peer = PeerId::try_from(position).map_err(|error| SetupError::Guardians(error.to_string()))?;
     let local = Local {
         p2p_endpoints: (0..).zip(codes.values().map(endpoint)).collect(),
-        identity,
+        own_peer,
         max_connections: 1000,
         broadcast_round_delay_ms: 50,
         modules: consensus.module_kinds(),
@@ -325,7 +325,7 @@ mod tests {
         let mut codes: Vec<String> = (0..4).map(|peer| begin(home.path(), peer)).collect();
         let first = finish_setup(&home.path().join("0"), &plan(&codes), None, "p").unwrap();
         codes.reverse();
-        let mut identities = Vec::new();
+        let mut own_peers = Vec::new();
         for peer in 0..4 {
             let directory = home.path().join(peer.to_string());
             let wrong = finish_setup(&directory, &plan(&codes), Some("00"), "p");
@@ -334,10 +334,10 @@ mod tests {
             assert_eq!(finish_setup(&directory, &plan(&codes), Some(&first), "p").unwrap(), first);
             let config = NodeConfig::read(&directory, "p").unwrap();
             assert_eq!(hex::encode(config.consensus_hash().unwrap()), first);
-            identities.push(config.me());
+            own_peers.push(config.me());
         }
-        identities.sort_unstable();
-        assert_eq!(identities, [0, 1, 2, 3]);
+        own_peers.sort_unstable();
+        assert_eq!(own_peers, [0, 1, 2, 3]);
     }
 
     #[test]

@@ -13,11 +13,11 @@
 //! ```
 //! use std::time::{Duration, Instant};
 //!
-//! use fm_peers::{Bucket, jittered, new_identity};
+//! use fm_peers::{Bucket, jittered, new_tls_key_pair};
 //!
 //! // A guardian's own certificate and key.
-//! let identity = new_identity("guardian-0")?;
-//! assert!(!identity.certificate.is_empty());
+//! let tls_key_pair = new_tls_key_pair("guardian-0")?;
+//! assert!(!tls_key_pair.certificate.is_empty());
 //!
 //! // A remote party may send ten messages a second, and save up the rate of two seconds.
 //! let now = Instant::now();
@@ -49,7 +49,7 @@ pub use inbox::Incoming;
 pub use link::LinkState;
 pub use listen::network_of;
 pub use pace::{Bucket, jittered};
-pub use tls::{CertificateError, Identity, new_identity};
+pub use tls::{CertificateError, TlsKeyPair, new_tls_key_pair};
 
 use crate::link::{Counters, Link};
 use crate::outbox::Outbox;
@@ -67,7 +67,7 @@ pub enum PeersError {
     },
     /// Certificate or key are not usable.
     #[error("this guardian's TLS certificate and key are not usable: {reason}")]
-    Identity {
+    TlsKeyPair {
         /// The TLS library's error.
         reason: String,
     },
@@ -79,7 +79,7 @@ pub struct Setup {
     /// This guardian's number.
     pub me: u16,
     /// Its certificate and key.
-    pub identity: Identity,
+    pub tls_key_pair: TlsKeyPair,
     /// The address on which it listens, as host and port.
     pub listen: String,
     /// The other guardians.
@@ -113,7 +113,7 @@ impl Peers {
     pub async fn start(setup: Setup) -> Result<(Self, Incoming), PeersError> {
         let failed = |source| PeersError::Listen { address: setup.listen.clone(), source };
         let listener = TcpListener::bind(&setup.listen).await.map_err(failed)?;
-        let tls = tls::Tls::new(&setup).map_err(|reason| PeersError::Identity { reason })?;
+        let tls = tls::Tls::new(&setup).map_err(|reason| PeersError::TlsKeyPair { reason })?;
         let (mut links, mut accepted) = (BTreeMap::new(), BTreeMap::new());
         let (mut tasks, mut queues) = (JoinSet::new(), Vec::new());
         for (&peer, other) in &setup.others {

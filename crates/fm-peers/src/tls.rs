@@ -19,17 +19,17 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::Setup;
 
-/// A certificate and its key, both in DER.
-pub struct Identity {
+/// A TLS certificate, which holds the public key, and its private key; both in DER.
+pub struct TlsKeyPair {
     /// The certificate.
     pub certificate: Vec<u8>,
-    /// The key.
+    /// The private key.
     pub key: Vec<u8>,
 }
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for TlsKeyPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "an identity with a certificate of {} bytes", self.certificate.len())
+        write!(f, "a TLS key pair with a certificate of {} bytes", self.certificate.len())
     }
 }
 
@@ -42,14 +42,14 @@ pub struct CertificateError(#[from] rcgen::Error);
 ///
 /// # Errors
 /// Fails if the system provides no randomness.
-pub fn new_identity(guardian: &str) -> Result<Identity, CertificateError> {
+pub fn new_tls_key_pair(guardian: &str) -> Result<TlsKeyPair, CertificateError> {
     let plain = guardian.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let name = format!("peer{plain}");
     let key = KeyPair::generate()?;
     let mut parameters = CertificateParams::new(vec![name.clone()])?;
     parameters.distinguished_name.push(DnType::CommonName, name);
     let certificate = parameters.self_signed(&key)?;
-    Ok(Identity { certificate: certificate.der().to_vec(), key: key.serialize_der() })
+    Ok(TlsKeyPair { certificate: certificate.der().to_vec(), key: key.serialize_der() })
 }
 
 /// This guardian's side of all handshakes.
@@ -64,8 +64,8 @@ pub(crate) struct Tls {
 impl Tls {
     pub(crate) fn new(setup: &Setup) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let certificate = CertificateDer::from(setup.identity.certificate.clone());
-        let key = PrivateKeyDer::try_from(setup.identity.key.clone()).map_err(str::to_owned)?;
+        let certificate = CertificateDer::from(setup.tls_key_pair.certificate.clone());
+        let key = PrivateKeyDer::try_from(setup.tls_key_pair.key.clone()).map_err(str::to_owned)?;
         let certificates: Vec<_> = setup.others.values().map(|other| other.certificate.clone()).collect();
         let pinned = Arc::new(Pinned::new(certificates, &provider));
         let mut server = ServerConfig::builder_with_provider(provider.clone())

@@ -6,43 +6,43 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fm_peers::{Identity, Incoming, Other, Peers, Setup, SignOfLife, new_identity};
+use fm_peers::{Incoming, Other, Peers, Setup, SignOfLife, TlsKeyPair, new_tls_key_pair};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn copy(identity: &Identity) -> Identity {
-    Identity { certificate: identity.certificate.clone(), key: identity.key.clone() }
+fn copy(tls_key_pair: &TlsKeyPair) -> TlsKeyPair {
+    TlsKeyPair { certificate: tls_key_pair.certificate.clone(), key: tls_key_pair.key.clone() }
 }
 
 async fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
 }
 
-/// Starts a guardian with that identity that knows one other guardian.
+/// Starts a guardian with that key pair that knows one other guardian.
 async fn start(
     me: u16,
-    identity: &Identity,
+    tls_key_pair: &TlsKeyPair,
     listen: &str,
-    other: (u16, &Identity, &str),
+    other: (u16, &TlsKeyPair, &str),
 ) -> (Peers, Incoming) {
-    start_with(me, identity, listen, other, SignOfLife::default()).await
+    start_with(me, tls_key_pair, listen, other, SignOfLife::default()).await
 }
 
 /// Starts the same with this keep-alive message.
 async fn start_with(
     me: u16,
-    identity: &Identity,
+    tls_key_pair: &TlsKeyPair,
     listen: &str,
-    other: (u16, &Identity, &str),
+    other: (u16, &TlsKeyPair, &str),
     sign_of_life: SignOfLife,
 ) -> (Peers, Incoming) {
     let (peer, known, address) = other;
     let known = Other { certificate: known.certificate.clone(), address: address.to_owned() };
     let others = BTreeMap::from([(peer, known)]);
     let listen = listen.to_owned();
-    Peers::start(Setup { me, identity: copy(identity), listen, others, sign_of_life }).await.unwrap()
+    Peers::start(Setup { me, tls_key_pair: copy(tls_key_pair), listen, others, sign_of_life }).await.unwrap()
 }
 
 async fn received(incoming: &mut Incoming) -> Option<(u16, Vec<u8>)> {
@@ -51,7 +51,7 @@ async fn received(incoming: &mut Incoming) -> Option<(u16, Vec<u8>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_arrive_in_both_directions_and_again_after_a_restart() {
-    let (first, second) = (new_identity("a").unwrap(), new_identity("b").unwrap());
+    let (first, second) = (new_tls_key_pair("a").unwrap(), new_tls_key_pair("b").unwrap());
     let (first_at, second_at) = (free_address().await, free_address().await);
     let (left, mut left_in) = start(0, &first, &first_at, (1, &second, &second_at)).await;
     let (right, mut right_in) = start(1, &second, &second_at, (0, &first, &first_at)).await;
@@ -79,7 +79,7 @@ async fn messages_arrive_in_both_directions_and_again_after_a_restart() {
 async fn a_link_stays_while_each_side_says_only_that_it_is_there() {
     let mut pairs = Vec::new();
     for sign in [SignOfLife::Ping, SignOfLife::NoBytes, SignOfLife::Question] {
-        let (first, second) = (new_identity("a").unwrap(), new_identity("b").unwrap());
+        let (first, second) = (new_tls_key_pair("a").unwrap(), new_tls_key_pair("b").unwrap());
         let (first_at, second_at) = (free_address().await, free_address().await);
         let left = start_with(0, &first, &first_at, (1, &second, &second_at), sign).await;
         let right = start_with(1, &second, &second_at, (0, &first, &first_at), sign).await;
@@ -100,7 +100,7 @@ async fn a_link_stays_while_each_side_says_only_that_it_is_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_not_linked() {
-    let [first, second, stranger] = ["a", "b", "b"].map(|name| new_identity(name).unwrap());
+    let [first, second, stranger] = ["a", "b", "b"].map(|name| new_tls_key_pair(name).unwrap());
     let (first_at, second_at) = (free_address().await, free_address().await);
     // The impostor has the second guardian's address, number and name, but another key.
     let (left, _left_in) = start(0, &first, &first_at, (1, &second, &second_at)).await;
@@ -119,19 +119,19 @@ async fn a_stranger_is_not_linked() {
 
 #[tokio::test]
 async fn a_key_of_another_certificate_is_told_before_anything_is_tried() {
-    let (first, second) = (new_identity("a").unwrap(), new_identity("b").unwrap());
+    let (first, second) = (new_tls_key_pair("a").unwrap(), new_tls_key_pair("b").unwrap());
     let mixed = [
-        Identity { certificate: first.certificate.clone(), key: second.key.clone() },
-        Identity { certificate: first.certificate.clone(), key: vec![1, 2, 3] },
-        Identity { certificate: vec![0; 40], key: first.key.clone() },
-        Identity { certificate: Vec::new(), key: Vec::new() },
+        TlsKeyPair { certificate: first.certificate.clone(), key: second.key.clone() },
+        TlsKeyPair { certificate: first.certificate.clone(), key: vec![1, 2, 3] },
+        TlsKeyPair { certificate: vec![0; 40], key: first.key.clone() },
+        TlsKeyPair { certificate: Vec::new(), key: Vec::new() },
     ];
-    let setup = |identity, listen: &str| {
+    let setup = |tls_key_pair, listen: &str| {
         let (others, sign_of_life) = (BTreeMap::new(), SignOfLife::default());
-        Setup { me: 0, identity, listen: listen.to_owned(), others, sign_of_life }
+        Setup { me: 0, tls_key_pair, listen: listen.to_owned(), others, sign_of_life }
     };
-    for identity in mixed {
-        assert!(Peers::start(setup(identity, "127.0.0.1:0")).await.is_err());
+    for tls_key_pair in mixed {
+        assert!(Peers::start(setup(tls_key_pair, "127.0.0.1:0")).await.is_err());
     }
     assert!(Peers::start(setup(first, "256.0.0.1:x")).await.is_err());
 }

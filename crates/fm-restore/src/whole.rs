@@ -179,7 +179,7 @@ impl Whole<'_> {
 
     /// Returns the guardian's number, as recorded in the backup.
     fn peer(&self) -> Result<PeerId, RestoreError> {
-        let peer = self.files.identity()?;
+        let peer = self.files.own_peer()?;
         if self.keys.x_only(peer).is_none() {
             let what = format!("{LOCAL} says guardian {peer}, and there is no such guardian in the keys");
             return Err(FilesError::Mixed { what }.into());

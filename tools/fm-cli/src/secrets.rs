@@ -82,7 +82,7 @@ fn from_private_config(path: &Path, password: &PasswordArgs) -> Result<GuardianK
     // Without local.json, the key alone shows whose it is.
     if files.text(LOCAL).map_err(|error| of_files(&error))?.is_some() {
         let belonging =
-            files.identity().and_then(|me| belongs(&files.consensus()?, me, &found.config, found.file));
+            files.own_peer().and_then(|me| belongs(&files.consensus()?, me, &found.config, found.file));
         belonging.map_err(|error| of_files(&error))?;
     }
     let exposed = files.exposed().map_err(|error| of_files(&error))?;

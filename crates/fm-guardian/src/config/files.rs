@@ -91,7 +91,8 @@ pub struct Local {
     /// The endpoints at which guardians reach each other.
     pub p2p_endpoints: BTreeMap<PeerId, Endpoint>,
     /// This guardian's number.
-    pub identity: PeerId,
+    #[serde(rename = "identity")]
+    pub own_peer: PeerId,
     /// The number of simultaneous client connections.
     #[serde(default = "default_connections")]
     pub max_connections: usize,

@@ -73,7 +73,7 @@ impl NodeConfig {
         let local: Local = parsed(&files, LOCAL)?;
         let keys = SessionKeys::new(&checked.broadcast_public_keys)?;
         let FoundPrivate { mut config, file, mut notes, .. } = files.private(password)?;
-        belongs(&checked, local.identity, &config, file)?;
+        belongs(&checked, local.own_peer, &config, file)?;
         notes.extend(files.exposed()?);
         let (tls_key, own) = (config.tls_key.take(), config.api_auth.take());
         // An empty password, as from a variable without a value, would open the interface to everybody.
@@ -111,7 +111,7 @@ impl NodeConfig {
 
     /// Returns this guardian's number.
     pub fn me(&self) -> PeerId {
-        self.local.identity
+        self.local.own_peer
     }
 
     /// Returns the delay between two rounds.
