@@ -181,7 +181,8 @@ fn compare_pair(pair: Pair, left: &Layout, right: &Layout, form: CompareForm) ->
     let is_stored = form == CompareForm::Stored;
     let other_bytes = left_record != right_record;
     let is_equal = (is_stored && !other_bytes)
-        || match (identity(index, left_record, left, form), identity(index, right_record, right, form)) {
+        || match (compared_by(index, left_record, left, form), compared_by(index, right_record, right, form))
+        {
             (Some(left), Some(right)) => left == right,
             _ => false,
         };
@@ -190,7 +191,7 @@ fn compare_pair(pair: Pair, left: &Layout, right: &Layout, form: CompareForm) ->
 }
 
 /// Returns what a record is compared by; `None` if it cannot be read.
-fn identity(index: u64, record: &[u8], layout: &Layout, form: CompareForm) -> Option<SessionLeaf> {
+fn compared_by(index: u64, record: &[u8], layout: &Layout, form: CompareForm) -> Option<SessionLeaf> {
     match (form, layout) {
         (CompareForm::Ruled, _) => ruled_leaf(index, record, layout),
         // A hash over everything that was agreed on takes the place of a header's root.
