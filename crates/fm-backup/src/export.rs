@@ -204,7 +204,7 @@ impl Job<'_> {
         let (sink, summary) = self.write(encryptor.wrap_output(draft).map_err(failed)?, metadata, None)?;
         let mut draft = sink.finish().map_err(failed)?;
         draft.complete()?;
-        let written = draft.written().with_identity(own);
+        let written = draft.written().with_age_identity(own);
         Ok((draft, written, summary))
     }
 

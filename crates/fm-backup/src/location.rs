@@ -23,7 +23,7 @@ pub struct Location {
     path: PathBuf,
     /// The object, unless the location is a file.
     remote: Option<Arc<dyn Remote>>,
-    identities: Arc<Vec<Identity>>,
+    age_identities: Arc<Vec<Identity>>,
     /// The key that opens it if its own header is lost.
     payload: Option<Arc<Payload>>,
 }
@@ -31,7 +31,7 @@ pub struct Location {
 impl Location {
     /// Makes the location of an object in a store, called `name`.
     pub fn remote(name: PathBuf, remote: Arc<dyn Remote>) -> Self {
-        Self { path: name, remote: Some(remote), identities: Arc::default(), payload: None }
+        Self { path: name, remote: Some(remote), age_identities: Arc::default(), payload: None }
     }
 
     /// Returns the file, or the name of the object.
@@ -48,15 +48,15 @@ impl Location {
     pub fn with_keys(&self, texts: &[String]) -> Result<Self, BackupError> {
         let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim);
         let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let identities = keys
+        let age_identities = keys
             .map(|key| Identity::from_str(key).map_err(|_| BackupError::NotAKey))
             .collect::<Result<_, _>>()?;
-        Ok(Self { identities: Arc::new(identities), ..self.clone() })
+        Ok(Self { age_identities: Arc::new(age_identities), ..self.clone() })
     }
 
     /// Returns the same location, opened with a key that is in no text.
-    pub(crate) fn with_identity(self, identity: Identity) -> Self {
-        Self { identities: Arc::new(vec![identity]), ..self }
+    pub(crate) fn with_age_identity(self, age_identity: Identity) -> Self {
+        Self { age_identities: Arc::new(vec![age_identity]), ..self }
     }
 
     /// Returns whether it is an object in a store.
@@ -130,11 +130,11 @@ impl Location {
             return Ok(None);
         }
         let path = || self.path.clone();
-        if self.identities.is_empty() {
+        if self.age_identities.is_empty() {
             return Err(BackupError::Encrypted { path: path() });
         }
         let file = self.bytes().map_err(|source| self.failed(source))?;
-        let payload = Payload::of(file, &self.identities).map_err(|error| match error {
+        let payload = Payload::of(file, &self.age_identities).map_err(|error| match error {
             DecryptError::NoMatchingKeys => BackupError::WrongKey { path: path() },
             DecryptError::Io(source) if source.kind() != io::ErrorKind::UnexpectedEof => self.failed(source),
             _ => BackupError::SealDamaged { path: path() },
@@ -172,7 +172,7 @@ impl Medium for Location {
 
 impl From<PathBuf> for Location {
     fn from(path: PathBuf) -> Self {
-        Self { path, remote: None, identities: Arc::default(), payload: None }
+        Self { path, remote: None, age_identities: Arc::default(), payload: None }
     }
 }
 

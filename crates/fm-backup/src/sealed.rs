@@ -57,13 +57,13 @@ impl PartialEq for Payload {
 
 /// A secret key that records the file's key which it unwraps.
 struct Keeping<'a> {
-    identity: &'a Identity,
+    age_identity: &'a Identity,
     kept: &'a RefCell<Option<Zeroizing<Vec<u8>>>>,
 }
 
 impl age::Identity for Keeping<'_> {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
-        let unwrapped = self.identity.unwrap_stanza(stanza)?;
+        let unwrapped = self.age_identity.unwrap_stanza(stanza)?;
         if let Ok(key) = &unwrapped {
             *self.kept.borrow_mut() = Some(Zeroizing::new(key.expose_secret().to_vec()));
         }
@@ -73,11 +73,11 @@ impl age::Identity for Keeping<'_> {
 
 impl Payload {
     /// Reads the header of a file.
-    pub(crate) fn of(file: Box<dyn ReadSeek>, identities: &[Identity]) -> Result<Self, DecryptError> {
+    pub(crate) fn of(file: Box<dyn ReadSeek>, age_identities: &[Identity]) -> Result<Self, DecryptError> {
         let mut file = BufReader::with_capacity(READ_BYTES, file);
         let kept = RefCell::new(None);
         let keeping: Vec<Keeping<'_>> =
-            identities.iter().map(|identity| Keeping { identity, kept: &kept }).collect();
+            age_identities.iter().map(|age_identity| Keeping { age_identity, kept: &kept }).collect();
         // The header's own tag is also checked here.
         Decryptor::new(&mut file)?.decrypt(keeping.iter().map(|keeping| keeping as _)).map(drop)?;
         let start = file.stream_position()?;
@@ -171,17 +171,17 @@ mod tests {
     }
 
     fn sealed(length: usize) -> (Identity, Vec<u8>) {
-        let identity = Identity::generate();
-        let recipient = identity.to_public();
+        let age_identity = Identity::generate();
+        let recipient = age_identity.to_public();
         let encryptor = age::Encryptor::with_recipients(std::iter::once(&recipient as _)).unwrap();
         let mut writer = encryptor.wrap_output(Vec::new()).unwrap();
         writer.write_all(&plain(length)).unwrap();
-        (identity, writer.finish().unwrap())
+        (age_identity, writer.finish().unwrap())
     }
 
-    fn open(identity: &Identity, bytes: &[u8]) -> Sealed {
+    fn open(age_identity: &Identity, bytes: &[u8]) -> Sealed {
         let file = || Box::new(Cursor::new(bytes.to_vec()));
-        let payload = Payload::of(file(), std::slice::from_ref(identity)).ok().unwrap();
+        let payload = Payload::of(file(), std::slice::from_ref(age_identity)).ok().unwrap();
         Sealed::new(file(), &payload).unwrap()
     }
 
@@ -199,21 +199,21 @@ mod tests {
     #[test]
     fn every_length_reads_as_it_was_written() {
         for length in [0, 1, 65_535, 65_536, 65_537, 131_072, PLAIN] {
-            let (identity, bytes) = sealed(length);
+            let (age_identity, bytes) = sealed(length);
             let mut read = Vec::new();
-            open(&identity, &bytes).read_to_end(&mut read).unwrap();
+            open(&age_identity, &bytes).read_to_end(&mut read).unwrap();
             assert!(read == plain(length), "{length}");
         }
     }
 
     #[test]
     fn a_damaged_chunk_costs_itself_alone() {
-        let (identity, bytes) = sealed(PLAIN);
+        let (age_identity, bytes) = sealed(PLAIN);
         let start = bytes.len() - (PLAIN + 4 * 16);
         for (chunk, at) in [(0, 5), (1, 65_552 + 5), (2, 3 * 65_552 - 1), (3, 3 * 65_552)] {
             let mut damaged = bytes.clone();
             damaged[start + at] ^= 1;
-            let found = readable(&mut open(&identity, &damaged));
+            let found = readable(&mut open(&age_identity, &damaged));
             for (number, byte) in found.iter().enumerate() {
                 let place = number * 997;
                 let wanted = (place / 65_536 != chunk).then(|| plain(PLAIN)[place]);
@@ -224,9 +224,9 @@ mod tests {
 
     #[test]
     fn a_cut_file_gives_its_whole_chunks() {
-        let (identity, bytes) = sealed(PLAIN);
+        let (age_identity, bytes) = sealed(PLAIN);
         for (cut, chunks) in [(1_016, 3), (1_017, 2), (1_016 + 65_552, 2), (5, 3), (1_010, 3)] {
-            let found = readable(&mut open(&identity, &bytes[..bytes.len() - cut]));
+            let found = readable(&mut open(&age_identity, &bytes[..bytes.len() - cut]));
             let whole = found.iter().take_while(|byte| byte.is_some()).count();
             assert_eq!(whole, (chunks * 65_536usize).div_ceil(997), "cut by {cut}");
         }
@@ -234,8 +234,8 @@ mod tests {
 
     #[test]
     fn chunks_of_a_file_without_its_header_are_known_by_their_key() {
-        let (identity, bytes) = sealed(PLAIN);
-        let payload = Payload::of(Box::new(Cursor::new(bytes.clone())), std::slice::from_ref(&identity));
+        let (age_identity, bytes) = sealed(PLAIN);
+        let payload = Payload::of(Box::new(Cursor::new(bytes.clone())), std::slice::from_ref(&age_identity));
         let payload = payload.ok().unwrap();
         let mut headless = bytes;
         headless[3] ^= 1;
