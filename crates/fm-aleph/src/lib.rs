@@ -71,20 +71,15 @@ pub struct Member {
 }
 
 /// Why a session cannot be ordered.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AlephError {
     /// AlephBFT needs four guardians.
     #[error("AlephBFT needs four guardians or more, these are {guardians}")]
-    TooFewGuardians {
-        /// The number of guardians.
-        guardians: usize,
-    },
+    TooFewGuardians { guardians: usize },
     /// The rounds would run out.
     #[error("with {millis} ms between rounds a session's rounds could run out within ten years")]
-    TooFast {
-        /// The delay.
-        millis: u128,
-    },
+    TooFast { millis: u128 },
     /// The library refuses its configuration.
     #[error("AlephBFT refuses its configuration")]
     Refused,

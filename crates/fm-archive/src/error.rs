@@ -11,44 +11,33 @@ use fm_codec::DecodeError;
 use thiserror::Error;
 
 /// Why an archive could not be written or read.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum ArchiveError {
     /// The sink or the source failed.
     #[error("{doing} failed")]
     Io {
-        /// What was being done.
         doing: &'static str,
         /// The failure, unchanged (a full disk is `ErrorKind::StorageFull`).
         source: io::Error,
     },
     /// An empty file, or not an archive.
     #[error("not an archive: {length} bytes that do not begin like one")]
-    NotAnArchive {
-        /// The length of the file.
-        length: u64,
-    },
+    NotAnArchive { length: u64 },
     /// A whole header of another format version.
     #[error("archive format version {version}: this tool reads version {supported}")]
-    UnsupportedVersion {
-        /// The version in the header.
-        version: u16,
-        /// The supported version.
-        supported: u16,
-    },
+    UnsupportedVersion { version: u16, supported: u16 },
     /// The file stops before its end.
     #[error(
         "truncated: the file ends at byte {length}, \
          {whole_frames} whole frames with {records} records end at byte {at_byte}"
     )]
     Truncated {
-        /// The number of whole frames that were read and checked.
+        /// Only frames that were read and checked.
         whole_frames: u64,
-        /// The number of records in them.
         records: u64,
-        /// Where the last of them ends (where the header ends if there is no such frame, 0 without a whole
-        /// header).
+        /// Where the header ends if there is no such frame, 0 without a whole header.
         at_byte: u64,
-        /// The length of the file.
         length: u64,
     },
     /// A part of the file is not what was written.
@@ -67,47 +56,25 @@ pub enum ArchiveError {
         record: u64,
         /// `key` or `value`.
         part: &'static str,
-        /// Its length.
         length: usize,
-        /// The limit.
         limit: usize,
     },
     /// Metadata that does not fit the header.
     #[error("the header takes {length} bytes, the limit is {limit}")]
     HeaderTooLarge {
-        /// The length of the header payload.
+        /// The length of its payload.
         length: usize,
-        /// The limit.
         limit: usize,
     },
     /// More frames, or longer keys, than a readable index can hold.
     #[error("the index does not fit {limit} bytes from frame {frame} on")]
-    IndexTooLarge {
-        /// The first frame that does not fit.
-        frame: u64,
-        /// The limit.
-        limit: u64,
-    },
+    IndexTooLarge { frame: u64, limit: u64 },
     /// An option outside its range.
     #[error("{option} {value} is outside {least} to {most}")]
-    BadOption {
-        /// The name of the option.
-        option: &'static str,
-        /// The requested value.
-        value: i64,
-        /// The least value.
-        least: i64,
-        /// The greatest value.
-        most: i64,
-    },
+    BadOption { option: &'static str, value: i64, least: i64, most: i64 },
     /// The compressor refused a frame.
     #[error("frame {frame} could not be compressed: {message}")]
-    Compressor {
-        /// The frame.
-        frame: u64,
-        /// The compressor's message.
-        message: String,
-    },
+    Compressor { frame: u64, message: String },
     /// The writer failed before, and what it wrote is incomplete.
     #[error("the archive was given up after an earlier failure")]
     GivenUp,
@@ -183,18 +150,15 @@ impl Damage {
 }
 
 /// What is wrong with a part of the file.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Fault {
     /// Fixed bytes do not have the value that they must have.
     #[error("{what} is not what the format asks for")]
-    Mark {
-        /// Which bytes.
-        what: &'static str,
-    },
+    Mark { what: &'static str },
     /// A length field disagrees with the file.
     #[error("it declares {declared} bytes, {actual} expected")]
     Length {
-        /// The declared length.
         declared: u64,
         /// The length according to the rest of the file.
         actual: u64,
@@ -202,62 +166,38 @@ pub enum Fault {
     /// A length above its limit.
     #[error("{what} of {length} bytes, the limit is {limit}")]
     OverLimit {
-        /// What has the length.
         what: &'static str,
         /// The declared length.
         length: u64,
-        /// The limit.
         limit: u64,
     },
     /// A hash over the bytes does not match the recorded one.
     #[error("the SHA-256 of {of} does not match")]
-    Hash {
-        /// What was hashed.
-        of: &'static str,
-    },
+    Hash { of: &'static str },
     /// Structured bytes that do not decode.
     #[error("not decodable {0}")]
     Encoding(DecodeError),
     /// Not a Zstandard frame that this format allows.
     #[error("byte {at} of the frame: {what}")]
-    Zstandard {
-        /// The offset inside the frame.
-        at: u64,
-        /// What is wrong there.
-        what: &'static str,
-    },
+    Zstandard { at: u64, what: &'static str },
     /// The decompressor refuses the frame (for example for its checksum).
     #[error("not decompressible: {message}")]
-    Decompressor {
-        /// The decompressor's message.
-        message: String,
-    },
+    Decompressor { message: String },
     /// A record whose key is not greater than the one before it.
     #[error("the key of its record {record} is not greater than the key before it")]
     RecordOrder {
-        /// The number of the record in its frame.
+        /// The number of the record in its frame, from 0.
         record: u64,
     },
     /// The frame is sound by itself, but not the one in the index.
     #[error("its {field} is not the one in the index")]
-    NotAsIndexed {
-        /// The field that differs.
-        field: &'static str,
-    },
+    NotAsIndexed { field: &'static str },
     /// An entry of the index that is impossible, or does not match its frame.
     #[error("its entry of frame {frame} is wrong: {field}")]
-    Entry {
-        /// The frame.
-        frame: u64,
-        /// The field that is wrong.
-        field: &'static str,
-    },
+    Entry { frame: u64, field: &'static str },
     /// A total that is not the sum of its parts.
     #[error("its total of {field} is not what the frames add up to")]
-    Total {
-        /// The total that is wrong.
-        field: &'static str,
-    },
+    Total { field: &'static str },
     /// The identity is not the hash of the record stream.
     #[error("its identity is not the SHA-256 of the record stream")]
     Identity,
@@ -266,16 +206,10 @@ pub enum Fault {
     Root,
     /// The trailer does not point to the place where the index is.
     #[error("the index is said to begin at byte {declared}")]
-    IndexOffset {
-        /// The offset in the trailer.
-        declared: u64,
-    },
+    IndexOffset { declared: u64 },
     /// Bytes after the trailer.
     #[error("{count} bytes follow the end of the archive")]
-    TrailingBytes {
-        /// The number of bytes.
-        count: u64,
-    },
+    TrailingBytes { count: u64 },
     /// The source fails to read these bytes.
     #[error("cannot be read: {message}")]
     Unreadable {
@@ -285,9 +219,8 @@ pub enum Fault {
     /// The file ends here.
     #[error("truncated after {whole_frames} whole frames with {records} records")]
     Truncated {
-        /// The number of whole frames that were read and checked.
+        /// Only frames that were read and checked.
         whole_frames: u64,
-        /// The number of records in them.
         records: u64,
     },
 }

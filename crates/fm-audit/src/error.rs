@@ -12,6 +12,7 @@ use fm_store::StoreError;
 use thiserror::Error;
 
 /// Why an audit could not be finished.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum AuditError {
     /// The caller asked to stop.
@@ -22,123 +23,59 @@ pub enum AuditError {
     Store(#[from] StoreError),
     /// The archive could not be opened or read.
     #[error("cannot read archive {path}")]
-    Archive {
-        /// The archive.
-        path: PathBuf,
-        /// Why not.
-        source: ArchiveError,
-    },
+    Archive { path: PathBuf, source: ArchiveError },
     /// The archive is an increment: it holds only the changes since another archive.
     #[error(
         "{path} is an increment on the archive with identity {since}: it holds only what is new since then"
     )]
     Increment {
-        /// The archive.
         path: PathBuf,
-        /// Identity of the archive that the increment continues, as its metadata states it.
+        /// As the metadata of the increment states it.
         since: String,
     },
     /// The archive holds the signed headers of a history, without its items.
     #[error("{path} is an archive of headers: it holds what is signed of each session, and no items")]
-    Headers {
-        /// The archive.
-        path: PathBuf,
-    },
+    Headers { path: PathBuf },
     /// The archive holds the outcome of a session in progress.
     #[error("{path} is the outcome of a session in progress: nobody signed it, and no history is in it")]
-    Pending {
-        /// The archive.
-        path: PathBuf,
-    },
+    Pending { path: PathBuf },
     /// Rows could not be read.
     #[error("cannot read the rows of {path}")]
-    Rows {
-        /// The source.
-        path: PathBuf,
-        /// Why not.
-        source: SourceError,
-    },
+    Rows { path: PathBuf, source: SourceError },
     /// The era could not be detected.
     #[error("cannot tell what {path} is")]
-    Detect {
-        /// The source.
-        path: PathBuf,
-        /// Why not.
-        source: DetectError,
-    },
+    Detect { path: PathBuf, source: DetectError },
     /// The era of an incomplete database could not be detected.
     #[error("{path} is incomplete ({reason}), and what is left does not show its layout")]
-    DetectIncomplete {
-        /// The source.
-        path: PathBuf,
-        /// What is torn or missing.
-        reason: String,
-        /// Why the era could not be detected.
-        source: DetectError,
-    },
+    DetectIncomplete { path: PathBuf, reason: String, source: DetectError },
     /// A file could not be read.
     #[error("cannot read {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// The file is not a manifest.
     #[error("{path} is not a manifest of a conversion")]
-    Manifest {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
+    Manifest { path: PathBuf, source: serde_json::Error },
     /// The archive of a directory is not the one that its manifest names.
     #[error(
         "{path} has the identity {found}, and the manifest beside it names {stated}: one of the two is of another conversion"
     )]
-    OtherArchive {
-        /// The archive.
-        path: PathBuf,
-        /// Its identity.
-        found: Hash,
-        /// The one that the manifest names.
-        stated: Hash,
-    },
+    OtherArchive { path: PathBuf, found: Hash, stated: Hash },
     /// A migrated directory lacks one of the parts that a conversion writes.
     #[error("{path} is not a whole migrated directory: it has no {part}")]
-    PartMissing {
-        /// The directory.
-        path: PathBuf,
-        /// What is missing.
-        part: &'static str,
-    },
+    PartMissing { path: PathBuf, part: &'static str },
     /// The two histories have no common form.
     #[error(
         "{left} and {right} cannot be compared: they are of different layouts, and one hides where its items end"
     )]
-    Incomparable {
-        /// One history.
-        left: PathBuf,
-        /// The other.
-        right: PathBuf,
-    },
+    Incomparable { left: PathBuf, right: PathBuf },
     /// The operating system returned no randomness.
     #[error("no randomness from the operating system: {0}")]
     Randomness(getrandom::Error),
     /// The guardians of this era stored no units.
     #[error("a database of era {era} has no units: HoneyBadger epochs were not made of them")]
-    NoUnits {
-        /// The era.
-        era: &'static str,
-    },
+    NoUnits { era: &'static str },
     /// The rows of the unit table are not a backup.
     #[error("{path}: {source}")]
-    Units {
-        /// The database.
-        path: PathBuf,
-        /// What is wrong with them.
-        source: fm_units::UnitBackupError,
-    },
+    Units { path: PathBuf, source: fm_units::UnitBackupError },
 }
 
 impl AuditError {

@@ -27,55 +27,27 @@ const VERSION: u32 = 2;
 const MAX_BYTES: u64 = 2 << 30;
 
 /// Why a trust file cannot be used.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// It could not be read or written.
     #[error("cannot use the trust file {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// The new one could not be written.
     #[error(transparent)]
     Write(#[from] StoreError),
     /// The file is not a trust file.
     #[error("{path} is not a trust file")]
-    NotOne {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
+    NotOne { path: PathBuf, source: serde_json::Error },
     /// The file has a version that this program does not know.
     #[error("{path} is a trust file of version {version}, and this program reads version {VERSION}")]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: u32,
-    },
+    Version { path: PathBuf, version: u32 },
     /// Its parts do not agree.
     #[error("the trust file {path} is damaged: {what}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What does not agree.
-        what: &'static str,
-    },
+    Damaged { path: PathBuf, what: &'static str },
     /// The file is about other keys or another layout.
     #[error("the trust file {path} is about {what}: it has {stated}, here it is {found}")]
-    OfAnother {
-        /// The file.
-        path: PathBuf,
-        /// What the file is about.
-        what: &'static str,
-        /// The value in the file.
-        stated: String,
-        /// The expected value.
-        found: String,
-    },
+    OfAnother { path: PathBuf, what: &'static str, stated: String, found: String },
 }
 
 impl TrustError {

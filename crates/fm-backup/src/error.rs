@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::Unfit;
 
 /// Why a job on checkpoints or archives could not be done.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum BackupError {
     /// The source could not be read, or the job was interrupted.
@@ -27,163 +28,80 @@ pub enum BackupError {
     Files(#[from] FilesError),
     /// The archive could not be read.
     #[error("cannot read archive {path}")]
-    Archive {
-        /// The archive.
-        path: PathBuf,
-        /// Why not.
-        source: ArchiveError,
-    },
+    Archive { path: PathBuf, source: ArchiveError },
     /// The archive could not be written.
     #[error("cannot write archive {path}")]
-    WriteArchive {
-        /// The archive.
-        path: PathBuf,
-        /// Why not.
-        source: ArchiveError,
-    },
+    WriteArchive { path: PathBuf, source: ArchiveError },
     /// A store of objects refused a request or failed.
     #[error("cannot work with {path}")]
     Remote {
-        /// The object.
+        /// The name of the object.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
     /// An address that this program cannot reach.
     #[error("{text:?} is not a place that this program reaches")]
-    Unreachable {
-        /// The address.
-        text: String,
-    },
+    Unreachable { text: String },
     /// The records of the source are not proven by its signatures.
     #[error("{path} is not proven: {errors} error(s), {warnings} warning(s)")]
-    NotProven {
-        /// The source.
-        path: PathBuf,
-        /// The number of findings that are errors.
-        errors: u64,
-        /// The number of findings that are warnings.
-        warnings: u64,
-    },
+    NotProven { path: PathBuf, errors: u64, warnings: u64 },
     /// A directory that is empty or not a data directory.
     #[error("{path} holds no database and no checkpoint: {what}")]
-    NothingThere {
-        /// The directory.
-        path: PathBuf,
-        /// What it is instead, if that is known.
-        what: String,
-    },
+    NothingThere { path: PathBuf, what: String },
     /// No checkpoint is known to be good.
     #[error("none of the {count} checkpoint(s) of {path} is known to be good; of the newest: {first}")]
-    NoneGood {
-        /// The data directory.
-        path: PathBuf,
-        /// The number of checkpoints.
-        count: usize,
-        /// Why the newest one is not good.
-        first: String,
-    },
+    NoneGood { path: PathBuf, count: usize, first: String },
     /// A part of a history was requested, but nothing of it can be written.
     #[error("{path} has no history from 0 on up to a last epoch or session, so there is nothing to write")]
-    NoHistory {
-        /// The source.
-        path: PathBuf,
-    },
+    NoHistory { path: PathBuf },
     /// A record holds a secret of the guardian.
     #[error("the record {key} of {path} holds {what}, and no archive holds a secret")]
     Secret {
-        /// The source.
         path: PathBuf,
-        /// The key of the record, in hex.
+        /// In hex.
         key: String,
         /// The kind of secret; never the secret itself.
         what: String,
     },
     /// An archive, database or directory that does not suit the job.
     #[error("{path} {why}")]
-    NotFit {
-        /// The archive or database.
-        path: PathBuf,
-        /// The reason.
-        why: Unfit,
-    },
+    NotFit { path: PathBuf, why: Unfit },
     /// An increment without the archive that it builds on.
     #[error("{path} is an increment on the archive with identity {since}, which is not given")]
-    NeedsBase {
-        /// The increment.
-        path: PathBuf,
-        /// The identity of the archive that it builds on.
-        since: String,
-    },
+    NeedsBase { path: PathBuf, since: String },
     /// The given archive is not the one that the increment builds on.
     #[error("{base} has identity {found}, the increment {path} continues {since}")]
-    OtherBase {
-        /// The increment.
-        path: PathBuf,
-        /// The archive.
-        base: PathBuf,
-        /// The identity of the archive.
-        found: Hash,
-        /// The identity that the increment names.
-        since: String,
-    },
+    OtherBase { path: PathBuf, base: PathBuf, found: Hash, since: String },
     /// Something else is at the target.
     #[error("{path} is there already and is something else: {difference}")]
-    OtherTarget {
-        /// The target.
-        path: PathBuf,
-        /// How it differs.
-        difference: String,
-    },
+    OtherTarget { path: PathBuf, difference: String },
     /// What was read back differs from what was written.
     #[error("{path} does not read back as what was written: {what}")]
-    ReadBack {
-        /// The target.
-        path: PathBuf,
-        /// How it differs.
-        what: String,
-    },
+    ReadBack { path: PathBuf, what: String },
     /// An encrypted archive without a key.
     #[error("{path} is encrypted")]
-    Encrypted {
-        /// The archive.
-        path: PathBuf,
-    },
+    Encrypted { path: PathBuf },
     /// An encrypted archive, and keys that do not open it.
     #[error("{path} is encrypted to other keys than those given")]
-    WrongKey {
-        /// The archive.
-        path: PathBuf,
-    },
+    WrongKey { path: PathBuf },
     /// An encrypted archive whose wrapped key can no longer be read.
     #[error("{path}: the header of its encryption is damaged, and with it the key to all of it")]
-    SealDamaged {
-        /// The archive.
-        path: PathBuf,
-    },
+    SealDamaged { path: PathBuf },
     /// A text that is not a secret key.
     #[error("a file of secret keys holds a line that is not an age key")]
     NotAKey,
     /// A text that is not a public key.
     #[error("{text} is not a public key to encrypt to")]
     NotARecipient {
-        /// The given text; never a secret.
+        /// Never a secret.
         text: String,
     },
     /// A configuration that would be written unencrypted.
     #[error("{path} would hold private keys in clear")]
-    InClear {
-        /// The file.
-        path: PathBuf,
-    },
+    InClear { path: PathBuf },
     /// A file cannot be accessed.
     #[error("cannot read {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
 }
 
 impl BackupError {

@@ -8,16 +8,14 @@ use thiserror::Error;
 use crate::Profile;
 
 /// Why a file or directory does not suit a job. The text continues a sentence that begins with its path.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum Unfit {
     /// The signatures of its era are checked with the whole content.
     #[error(
         "is of era {era}, whose signatures are checked with the whole content only: there is no profile `headers` of it"
     )]
-    NoHeaders {
-        /// The era.
-        era: Era,
-    },
+    NoHeaders { era: Era },
     /// An encrypted archive without its key, in any copy.
     #[error(
         "cannot be repaired: the header of its encryption is damaged, and with it the key to all of it; give another copy \
@@ -30,7 +28,7 @@ pub enum Unfit {
     /// No copy of an archive has header and index.
     #[error("cannot be repaired: no copy has a sound header and index ({})", reasons.join("; "))]
     NoPlan {
-        /// What is wrong with each copy.
+        /// One for each copy.
         reasons: Vec<String>,
     },
     /// A damaged archive that says nothing about itself.
@@ -41,41 +39,23 @@ pub enum Unfit {
     Nameless,
     /// An archive of other records.
     #[error("is not a copy of that archive: its identity is {found}, the other one's {wanted}; leave it out")]
-    OtherIdentity {
-        /// Its identity.
-        found: Hash,
-        /// The identity of the other one.
-        wanted: Hash,
-    },
+    OtherIdentity { found: Hash, wanted: Hash },
     /// An archive with another identity than the index of the damaged one.
     #[error(
         "is not a copy of that archive: its identity is not the one in the index of {broken}; leave it out"
     )]
-    OtherIndex {
-        /// The damaged archive.
-        broken: String,
-    },
+    OtherIndex { broken: String },
     /// An archive with another header than the damaged one.
     #[error(
         "is not a copy of that archive: its {name} is {found:?}, and {wanted:?} in the header of {broken}; leave it out"
     )]
-    OtherHeader {
-        /// The entry in which they differ.
-        name: String,
-        /// Its value.
-        found: String,
-        /// The value in the header of the damaged archive.
-        wanted: String,
-        /// The damaged archive.
-        broken: String,
-    },
+    OtherHeader { name: String, found: String, wanted: String, broken: String },
     /// An archive with another record than the damaged one.
     #[error(
         "is not a copy of that archive: {broken} holds another record at the key {}; leave it out",
         hex::encode(key)
     )]
     OtherRecord {
-        /// The damaged archive.
         broken: String,
         /// The first key at which they differ.
         key: Vec<u8>,
@@ -97,37 +77,23 @@ pub enum Unfit {
     NoLayout,
     /// A file that is too large for a guardian's backup.
     #[error("has more than {most} bytes, and no guardian's backup has")]
-    TooLarge {
-        /// The most that is read.
-        most: u64,
-    },
+    TooLarge { most: u64 },
     /// A directory that holds something else than a database.
     #[error("holds {name:?}, which is not a file of a database: nothing was removed")]
-    ForeignFile {
-        /// The name of the file.
-        name: String,
-    },
+    ForeignFile { name: String },
     /// An archive with too few records for another profile.
     #[error("is of the profile {has}: it does not hold what {wanted} asks for")]
-    OtherProfile {
-        /// Its profile.
-        has: Profile,
-        /// The profile that was asked for.
-        wanted: Profile,
-    },
+    OtherProfile { has: Profile, wanted: Profile },
     /// An archive with too few records for a database.
     #[error("is of the profile {has}: a database needs every row")]
-    NotFull {
-        /// Its profile.
-        has: Profile,
-    },
+    NotFull { has: Profile },
     /// An increment of a part of a state.
     #[error("cannot be written as an increment of another profile than full")]
     PartialIncrement,
     /// An archive whose records are not those of a database.
     #[error("is of the kind {kind:?}: its records are not the rows of a database")]
     OtherKind {
-        /// Its kind, as its header says.
+        /// As its header says.
         kind: String,
     },
 }

@@ -9,6 +9,7 @@ use fm_history::PeerId;
 use tokio::runtime::Builder;
 
 /// Why a data directory does not name an interface.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// A file cannot be read, or is not what it should be.
@@ -16,20 +17,10 @@ pub enum AddressError {
     Files(#[from] FilesError),
     /// The file does not name the guardian.
     #[error("{} does not name guardian {peer}", path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// The guardian.
-        peer: PeerId,
-    },
+    Missing { path: PathBuf, peer: PeerId },
     /// The guardian cannot be reached over WebSocket.
     #[error("guardian {peer} is reached over iroh alone ({url}), which this program does not speak")]
-    OverIroh {
-        /// The guardian.
-        peer: PeerId,
-        /// Its address.
-        url: String,
-    },
+    OverIroh { peer: PeerId, url: String },
 }
 
 /// Returns the address of the interface of the guardian with this data directory.

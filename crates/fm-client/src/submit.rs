@@ -14,6 +14,7 @@ use crate::guardian::Guardian;
 const ONE_WAIT: Duration = Duration::from_secs(60);
 
 /// Why a transaction was not accepted.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The guardian does not answer, or answers with an error.
@@ -21,18 +22,10 @@ pub enum SubmitError {
     Client(#[from] ClientError),
     /// The guardian refuses the transaction.
     #[error("{url} refuses the transaction: {reason}")]
-    Refused {
-        /// Its address.
-        url: String,
-        /// The reason.
-        reason: String,
-    },
+    Refused { url: String, reason: String },
     /// The answer cannot be read, or concerns another transaction.
     #[error("{url} does not say what became of the transaction")]
-    Unclear {
-        /// Its address.
-        url: String,
-    },
+    Unclear { url: String },
 }
 
 impl Guardian {

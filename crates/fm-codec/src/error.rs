@@ -13,6 +13,7 @@ pub struct DecodeError {
 }
 
 /// What was found at the offset of a [`DecodeError`].
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DecodeErrorKind {
     /// The input ends inside a value.
@@ -20,43 +21,23 @@ pub enum DecodeErrorKind {
     UnexpectedEnd {
         /// Bytes that the value still needs.
         needed: usize,
-        /// Bytes that are left.
         left: usize,
     },
     /// The value is whole and bytes follow it.
     #[error("{left} bytes follow the end of the value")]
-    TrailingBytes {
-        /// The number of bytes after the value.
-        left: usize,
-    },
+    TrailingBytes { left: usize },
     /// A BigSize integer in a form longer than it needs.
     #[error("integer {value} is not in its shortest form")]
-    NonMinimalInteger {
-        /// The integer.
-        value: u64,
-    },
+    NonMinimalInteger { value: u64 },
     /// An integer that its type cannot hold.
     #[error("integer {value} does not fit {bits} bits")]
-    IntegerOutOfRange {
-        /// The integer.
-        value: u64,
-        /// Width of the type.
-        bits: u32,
-    },
+    IntegerOutOfRange { value: u64, bits: u32 },
     /// A byte that must be 0 or 1 and is neither.
     #[error("flag byte {value} is neither 0 nor 1")]
-    BadFlag {
-        /// The byte.
-        value: u8,
-    },
+    BadFlag { value: u8 },
     /// An enum variant that the format does not have.
     #[error("unknown variant {variant} of {of}")]
-    UnknownVariant {
-        /// The enum.
-        of: &'static str,
-        /// The variant index.
-        variant: u64,
-    },
+    UnknownVariant { of: &'static str, variant: u64 },
     /// A key that is not a point of its curve.
     #[error("not a public key")]
     NotAPublicKey,
@@ -68,23 +49,16 @@ pub enum DecodeErrorKind {
     LengthBeyondInput {
         /// Declared length or count.
         length: u64,
-        /// Bytes that are left.
         left: usize,
     },
     /// A value larger than its reader allows.
     #[error("a value of {length} bytes, and at most {most} are decoded")]
-    ValueTooLarge {
-        /// Its length.
-        length: usize,
-        /// The limit.
-        most: usize,
-    },
+    ValueTooLarge { length: usize, most: usize },
     /// More elements of lists, maps and sets than the caller allows.
     #[error("a list of {count} elements, and only {left} more are read in one record")]
     TooManyElements {
         /// Declared count.
         count: usize,
-        /// Elements that may still be read.
         left: usize,
     },
     /// A key that occurs twice in a map or set.
@@ -95,10 +69,7 @@ pub enum DecodeErrorKind {
     UnsortedKey,
     /// A length-prefixed body with bytes left after its last field.
     #[error("{left} bytes follow the last field of the body")]
-    BodyNotConsumed {
-        /// The number of bytes after the last field.
-        left: usize,
-    },
+    BodyNotConsumed { left: usize },
     /// A module value in a dialect that does not record where it ends.
     #[error("module value without a length: its end cannot be found without the module's own decoder")]
     UnframedModuleValue,

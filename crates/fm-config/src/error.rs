@@ -7,112 +7,62 @@ use std::path::PathBuf;
 use fm_crypto::{BackupTarError, ConfigError, PrivateFieldError, PrivateFileError};
 
 /// Why a guardian's files cannot be used.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file is larger than any valid one.
     #[error("{place} has more than {most} bytes: it is not a guardian's")]
-    TooLong {
-        /// The file.
-        place: String,
-        /// The most that is read.
-        most: u64,
-    },
+    TooLong { place: String, most: u64 },
     /// A text file is not text.
     #[error("{place} is not text")]
-    NotText {
-        /// The file.
-        place: String,
-    },
+    NotText { place: String },
     /// The path is neither a directory nor a backup.
     #[error("{} is neither a guardian's data directory nor its backup (tar)", path.display())]
-    NeitherOne {
-        /// The path.
-        path: PathBuf,
-    },
+    NeitherOne { path: PathBuf },
     /// A file encrypted with age, as `fm-checkpoint export --with-config` writes a configuration.
     #[error(
         "{path} is encrypted with age, as `fm-checkpoint export --with-config` writes a guardian's configuration; decrypt it \
          first: `age -d -i KEY.txt {quoted} > guardian.tar`, and remove guardian.tar afterwards",
         path = path.display(), quoted = fm_store::quoted(path)
     )]
-    Encrypted {
-        /// The encrypted file.
-        path: PathBuf,
-    },
+    Encrypted { path: PathBuf },
     /// A backup that cannot be used.
     #[error("{} is not a guardian's whole backup", path.display())]
-    Tar {
-        /// The backup.
-        path: PathBuf,
-        /// Why.
-        source: BackupTarError,
-    },
+    Tar { path: PathBuf, source: BackupTarError },
     /// The public configuration cannot be used.
     #[error("{place}")]
-    Consensus {
-        /// The file.
-        place: String,
-        /// Why.
-        source: ConfigError,
-    },
+    Consensus { place: String, source: ConfigError },
     /// The local configuration cannot be used.
     #[error("{place}: {what}")]
-    Local {
-        /// The file.
-        place: String,
-        /// Why.
-        what: &'static str,
-    },
+    Local { place: String, what: &'static str },
     /// There are no secrets.
     #[error("{} has neither private.json nor private.encrypt, which hold a guardian's keys", path.display())]
     NoPrivate {
-        /// The directory or backup without secrets.
+        /// A directory or a backup.
         path: PathBuf,
     },
     /// The secrets are encrypted, and no password was given.
     #[error("{place} is encrypted, and no password was given")]
-    NoPassword {
-        /// The file.
-        place: String,
-    },
+    NoPassword { place: String },
     /// The password does not open the secrets, or they are damaged: the two cases cannot be distinguished.
     #[error("{place}: wrong password, or the file or private.salt is damaged{beside}")]
     WrongPassword {
-        /// The file.
         place: String,
         /// Files beside it that may help, as the rest of the sentence.
         beside: String,
     },
     /// The secrets cannot be opened with any password.
     #[error("{place}")]
-    Sealed {
-        /// The file.
-        place: String,
-        /// Why.
-        source: PrivateFileError,
-    },
+    Sealed { place: String, source: PrivateFileError },
     /// The secrets do not have the expected form.
     #[error("{place} is not a private configuration")]
-    Private {
-        /// The file.
-        place: String,
-        /// Why.
-        source: PrivateFieldError,
-    },
+    Private { place: String, source: PrivateFieldError },
     /// The files are of different guardians, or of different federations.
     #[error("{what}")]
-    Mixed {
-        /// What does not match.
-        what: String,
-    },
+    Mixed { what: String },
 }
 
 impl FilesError {

@@ -74,25 +74,18 @@ pub enum Action {
 }
 
 /// Why a record is not the signed outcome of the session in progress.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum OutcomeError {
     /// Another session is in progress.
     #[error("session {open} is in progress, not session {session}")]
-    OtherSession {
-        /// The session of the record.
-        session: u64,
-        /// The session in progress.
-        open: u64,
-    },
+    OtherSession { session: u64, open: u64 },
     /// The bytes are not a signed outcome.
     #[error("not a signed outcome: {0}")]
     Undecodable(#[from] fm_codec::DecodeError),
     /// The record is too long.
     #[error("an outcome of {bytes} bytes, at most {} are read", fm_codec::MAX_DECODE_SIZE)]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
+    TooLarge { bytes: usize },
     /// Its root is also that of a shorter list, which the signatures may cover instead.
     #[error("the list of items repeats its own end: its signatures are also those of a shorter list")]
     Ambiguous,
@@ -104,12 +97,7 @@ pub enum OutcomeError {
     AnotherDepth,
     /// The number of signatures is not exactly the threshold.
     #[error("{signatures} signatures, exactly {threshold} are needed")]
-    SignatureCount {
-        /// The number of signatures.
-        signatures: usize,
-        /// The number that is needed.
-        threshold: usize,
-    },
+    SignatureCount { signatures: usize, threshold: usize },
     /// A signature that is not valid.
     #[error(transparent)]
     Signature(#[from] fm_crypto::SchnorrError),

@@ -23,25 +23,18 @@ pub enum UnitPayload {
 }
 
 /// Why a batch is skipped.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BatchError {
     /// More than [`BATCH_BYTES`].
     #[error("a batch of {bytes} bytes, at most {BATCH_BYTES} are taken")]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
+    TooLarge { bytes: usize },
     /// It is not a list of items.
     #[error("the batch is not a list of items: {0}")]
     Undecodable(#[from] DecodeError),
     /// One of its items belongs to a module that cannot read it.
     #[error("item {item} of the batch: {reason}")]
-    Item {
-        /// The item's index in the batch.
-        item: usize,
-        /// Why.
-        reason: Rejection,
-    },
+    Item { item: usize, reason: Rejection },
 }
 
 /// Reads the items of a batch.

@@ -11,34 +11,21 @@ use crate::balance::BalanceSheet;
 use crate::failure::ConsensusFailure;
 
 /// Why an item is not accepted. Every guardian reaches the same decision.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejection {
     /// A kind of item that this version does not know.
     #[error("an item of the unknown kind {variant}")]
-    UnknownItem {
-        /// Its variant.
-        variant: u64,
-    },
+    UnknownItem { variant: u64 },
     /// A module that is not configured.
     #[error("there is no module {instance}")]
-    UnknownModule {
-        /// Its instance.
-        instance: u16,
-    },
+    UnknownModule { instance: u16 },
     /// A value that its module cannot read.
     #[error("a value of module {instance} cannot be read: {source}")]
-    Undecodable {
-        /// The module.
-        instance: u16,
-        /// Why.
-        source: DecodeError,
-    },
+    Undecodable { instance: u16, source: DecodeError },
     /// The transaction was accepted before.
     #[error("transaction {txid} is already accepted")]
-    AlreadyAccepted {
-        /// The transaction.
-        txid: Hash,
-    },
+    AlreadyAccepted { txid: Hash },
     /// The same item of the same guardian was accepted before in this session.
     #[error("the item was accepted before in this session")]
     Duplicate,
@@ -51,37 +38,19 @@ pub enum Rejection {
     ReadsAsNodes,
     /// A transaction's inputs do not equal its outputs and fees.
     #[error("inputs of {inputs} msat for outputs of {outputs} msat and fees of {fees} msat")]
-    Unbalanced {
-        /// The sum of the inputs.
-        inputs: u64,
-        /// The sum of the outputs.
-        outputs: u64,
-        /// The sum of the fees.
-        fees: u64,
-    },
+    Unbalanced { inputs: u64, outputs: u64, fees: u64 },
     /// Amounts that exceed 64 bits.
     #[error("the amounts are too large to be added")]
     Overflow,
     /// A kind of signature that this version does not know.
     #[error("signatures of the unknown kind {variant}")]
-    UnknownSignature {
-        /// Its variant.
-        variant: u64,
-    },
+    UnknownSignature { variant: u64 },
     /// The number of signatures differs from the number of inputs.
     #[error("{signatures} signatures for {inputs} inputs")]
-    SignatureCount {
-        /// The number of signatures.
-        signatures: usize,
-        /// The number of inputs.
-        inputs: usize,
-    },
+    SignatureCount { signatures: usize, inputs: usize },
     /// A signature that does not verify.
     #[error("the signature of input {input} does not verify")]
-    BadSignature {
-        /// The input.
-        input: usize,
-    },
+    BadSignature { input: usize },
     /// An input spends more than its account in that ledger holds.
     #[error("not enough funds")]
     NotEnoughFunds {
@@ -118,6 +87,7 @@ impl From<SourceError> for ItemError {
 }
 
 /// Why the machine cannot start, or stops.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum EngineError {
     /// The storage failed.
@@ -126,86 +96,50 @@ pub enum EngineError {
     /// A row of the database is not what the machine writes.
     #[error("the row with the key {key} cannot be read: {source}")]
     Row {
-        /// Its key, in hex.
+        /// In hex.
         key: String,
-        /// What is wrong with it.
         source: DecodeError,
     },
     /// Accepted items of the session in progress are missing.
     #[error("accepted item {index} of the session in progress is missing or is not what was accepted")]
-    PendingItem {
-        /// Its index.
-        index: u64,
-    },
+    PendingItem { index: u64 },
     /// Finished sessions are missing.
     #[error("{stored} sessions are stored, and the last one is number {last}")]
-    MissingSessions {
-        /// The number of stored sessions.
-        stored: u64,
-        /// The number of the last one.
-        last: u64,
-    },
+    MissingSessions { stored: u64, last: u64 },
     /// The tables are of another version.
     #[error("the tables of {what} have version {found}, this program writes version {known}")]
     TableVersion {
         /// The server or a module.
         what: String,
-        /// The version found.
         found: u64,
-        /// The version that this program writes.
         known: u64,
     },
     /// A number of guardians that AlephBFT does not support.
     #[error("a federation has one guardian, or four or more; this one has {guardians}")]
-    GuardianCount {
-        /// The number of guardians.
-        guardians: usize,
-    },
+    GuardianCount { guardians: usize },
     /// This guardian's number is not one of the federation's.
     #[error("guardian {peer} is not one of this federation")]
-    NotAGuardian {
-        /// The number.
-        peer: PeerId,
-    },
+    NotAGuardian { peer: PeerId },
     /// The signing key is another guardian's.
     #[error("the signing key is not that of guardian {peer}")]
-    WrongSigningKey {
-        /// This guardian's number.
-        peer: PeerId,
-    },
+    WrongSigningKey { peer: PeerId },
     /// The equivocation guard is another guardian's.
     #[error("the equivocation guard is that of guardian {peer}")]
-    OtherGuard {
-        /// The guardian that the guard names.
-        peer: PeerId,
-    },
+    OtherGuard { peer: PeerId },
     /// Liabilities exceed assets; nothing of the unit was written.
     #[error(
         "session {session}, item {item} makes the balance negative: {sheet}; it is not written, and the node stops"
     )]
-    NegativeBalance {
-        /// The session.
-        session: u64,
-        /// The item's index.
-        item: u64,
-        /// The balance with the item.
-        sheet: BalanceSheet,
-    },
+    NegativeBalance { session: u64, item: u64, sheet: BalanceSheet },
     /// The session is stored already, and is not overwritten.
     #[error("session {session} is already stored and is not overwritten")]
-    SessionStored {
-        /// The session.
-        session: u64,
-    },
+    SessionStored { session: u64 },
     /// The federation agreed on something else than this node.
     #[error(transparent)]
     ConsensusFailure(#[from] Box<ConsensusFailure>),
     /// A call for a single guardian, made for a federation of several.
     #[error("only a federation of one guardian ends a session by itself, this one has {guardians}")]
-    NotAlone {
-        /// The number of guardians.
-        guardians: usize,
-    },
+    NotAlone { guardians: usize },
     /// The machine stopped at an earlier error; it must be opened again.
     #[error("the machine stopped at an earlier error")]
     Stopped,

@@ -43,6 +43,7 @@ pub struct OutPoint {
 }
 
 /// Why a module does not answer a request.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The module has no such method.
@@ -53,10 +54,7 @@ pub enum ApiError {
     NotAuthenticated,
     /// The parameters are not those of the method.
     #[error("the parameters are not {expected}")]
-    BadParameters {
-        /// What they should be.
-        expected: &'static str,
-    },
+    BadParameters { expected: &'static str },
     /// The database cannot be used, or has a row that cannot be read.
     #[error(transparent)]
     Engine(#[from] EngineError),

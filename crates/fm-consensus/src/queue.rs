@@ -19,14 +19,12 @@ const COUNT_BYTES: usize = 9;
 pub const QUEUE_BYTES: usize = 64 << 20;
 
 /// Why the queue does not take an item.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum QueueError {
     /// No batch can hold it.
     #[error("an item of {bytes} bytes, a unit holds {}", BATCH_BYTES - COUNT_BYTES)]
-    TooLarge {
-        /// Its length.
-        bytes: usize,
-    },
+    TooLarge { bytes: usize },
     /// The queue is full.
     #[error("{QUEUE_BYTES} bytes wait already")]
     Full,

@@ -32,6 +32,7 @@ pub struct BackupTar {
 }
 
 /// Why a file is not a guardian's backup.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BackupTarError {
     /// It does not begin like a tar.
@@ -39,36 +40,23 @@ pub enum BackupTarError {
     NotATar,
     /// It ends too early.
     #[error("it is cut short, after {bytes} bytes")]
-    CutShort {
-        /// Its length.
-        bytes: usize,
-    },
+    CutShort { bytes: usize },
     /// The header of a file in it is damaged.
     #[error("it is damaged at byte {at}: {what}")]
     Damaged {
         /// The offset of the header.
         at: usize,
-        /// What is wrong.
         what: &'static str,
     },
     /// It holds something that no server puts into a backup.
     #[error("it holds {name:?}, which is not part of a guardian's backup")]
-    Foreign {
-        /// The name.
-        name: String,
-    },
+    Foreign { name: String },
     /// A file occurs twice.
     #[error("it holds {name} twice")]
-    Twice {
-        /// The name.
-        name: &'static str,
-    },
+    Twice { name: &'static str },
     /// A file is missing.
     #[error("it holds no {name}")]
-    Missing {
-        /// The name.
-        name: &'static str,
-    },
+    Missing { name: &'static str },
 }
 
 impl BackupTar {

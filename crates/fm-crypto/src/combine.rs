@@ -16,22 +16,15 @@ use crate::keys::EpochKeys;
 const REMEMBERED: usize = 32;
 
 /// Why shares cannot be combined.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CombineError {
     /// Fewer shares than the key set needs.
     #[error("{shares} signature shares where {needed} are needed")]
-    NotEnoughShares {
-        /// The number of shares given.
-        shares: usize,
-        /// The number that is needed.
-        needed: usize,
-    },
+    NotEnoughShares { shares: usize, needed: usize },
     /// A share is not a compressed point, or is outside the group.
     #[error("the share of peer {peer} is not a point of the signature group")]
-    NotAPoint {
-        /// The peer of the share.
-        peer: PeerId,
-    },
+    NotAPoint { peer: PeerId },
 }
 
 /// Combines shares of one key set, and remembers the coefficients of the last peer sets.

@@ -63,24 +63,21 @@ const IROH: &str = "iroh://";
 const IROH_KEY_BYTES: usize = 32;
 
 /// Why a file of keys or configuration cannot be read.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The text is not JSON.
     #[error("not JSON, at line {line}, column {column}")]
     NotJson {
-        /// The line, from 1.
+        /// From 1.
         line: usize,
-        /// The column, from 1; 0 at the end of a line.
+        /// From 1; 0 at the end of a line.
         column: usize,
-        /// The error of the JSON reader.
         source: serde_json::Error,
     },
     /// JSON, but without a field that every consensus configuration has.
     #[error("not a consensus configuration: it has no {missing}")]
-    NotAConsensusConfig {
-        /// The field.
-        missing: &'static str,
-    },
+    NotAConsensusConfig { missing: &'static str },
     /// JSON, but no form of a keys file.
     #[error("not a keys file: neither epoch_pk_set alone nor keys by peer number")]
     NotAKeysFile,
@@ -89,7 +86,6 @@ pub enum ConfigError {
     WrongType {
         /// The field's path.
         field: String,
-        /// The expected type.
         expected: &'static str,
     },
     /// A member of a numbered map whose name is not a plain number below 65536.
@@ -97,7 +93,6 @@ pub enum ConfigError {
     NotANumber {
         /// The map's path.
         field: String,
-        /// The member's name.
         name: String,
     },
     /// A key that is not hex, or has another length.
@@ -105,9 +100,7 @@ pub enum ConfigError {
     Hex {
         /// The field's path.
         field: String,
-        /// The number of bytes that it should have.
         bytes: usize,
-        /// What is wrong with it.
         source: hex::FromHexError,
     },
     /// A secp256k1 key that does not begin with byte 02 or 03.
@@ -118,12 +111,7 @@ pub enum ConfigError {
     },
     /// A BLS key set that cannot be read.
     #[error("{field} is not a BLS key set")]
-    Keys {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        source: KeyError,
-    },
+    Keys { field: &'static str, source: KeyError },
 }
 
 impl ConsensusConfig {

@@ -15,6 +15,7 @@ use crate::blst_ffi::KeyPoint;
 pub const MAX_COEFFICIENTS: usize = 1024;
 
 /// Why bytes or text are not a key set.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum KeyError {
     /// An empty list.
@@ -22,16 +23,10 @@ pub enum KeyError {
     NoCoefficients,
     /// A count above [`MAX_COEFFICIENTS`].
     #[error("a key set of {count} coefficients, at most {MAX_COEFFICIENTS} are read")]
-    TooManyCoefficients {
-        /// The count found.
-        count: u64,
-    },
+    TooManyCoefficients { count: u64 },
     /// The bytes of a coefficient are not a point of G1.
     #[error("coefficient {coefficient} is not a point of the key group")]
-    NotAPoint {
-        /// Its index in the list.
-        coefficient: usize,
-    },
+    NotAPoint { coefficient: usize },
     /// The key is the point at infinity.
     #[error("the key is the point at infinity, under which anything verifies")]
     IdentityKey,
@@ -40,36 +35,16 @@ pub enum KeyError {
     Hex(#[source] hex::FromHexError),
     /// A coefficient's text is not hex.
     #[error("the text of coefficient {coefficient} is not hex")]
-    CoefficientHex {
-        /// Its index in the list.
-        coefficient: usize,
-        /// What is wrong with it.
-        source: hex::FromHexError,
-    },
+    CoefficientHex { coefficient: usize, source: hex::FromHexError },
     /// The bytes end inside a number or a coefficient.
     #[error("the key set ends inside the part at byte {offset}, {needed} more bytes are needed")]
-    Ends {
-        /// Where the unfinished part begins.
-        offset: usize,
-        /// The number of missing bytes.
-        needed: usize,
-    },
+    Ends { offset: usize, needed: usize },
     /// A coefficient's text is not 96 characters long.
     #[error("coefficient {coefficient} is a text of {length} characters instead of 96")]
-    CoefficientLength {
-        /// Its index in the list.
-        coefficient: usize,
-        /// The length found.
-        length: u64,
-    },
+    CoefficientLength { coefficient: usize, length: u64 },
     /// Bytes follow the last coefficient.
     #[error("{left} bytes follow the key set, which ends at byte {offset}")]
-    Trailing {
-        /// Where the key set ends.
-        offset: usize,
-        /// The number of bytes that follow.
-        left: usize,
-    },
+    Trailing { offset: usize, left: usize },
 }
 
 /// The keys that epochs were signed with.

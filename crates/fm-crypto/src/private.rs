@@ -18,6 +18,7 @@ const MEMORY_KIB: [u32; 2] = [19_456, 8];
 const NONCE_BYTES: usize = 12;
 
 /// Why an encrypted private file cannot be opened.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
     /// The file's text is not hex.
@@ -28,10 +29,7 @@ pub enum PrivateFileError {
     TooShort,
     /// The key derivation does not accept the password and salt.
     #[error("the salt is not one: it has {bytes} bytes")]
-    Salt {
-        /// Its length.
-        bytes: usize,
-    },
+    Salt { bytes: usize },
     /// Wrong password, or a damaged file: the two cases cannot be distinguished.
     #[error("wrong password, or the file or private.salt is damaged")]
     WrongPassword,

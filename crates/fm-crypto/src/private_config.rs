@@ -33,14 +33,15 @@ pub struct PrivateConfig {
 }
 
 /// Why a text is not a private configuration.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PrivateFieldError {
     /// The text is not JSON.
     #[error("it is not JSON, at line {line}, column {column}")]
     NotJson {
-        /// The line, from 1.
+        /// From 1.
         line: usize,
-        /// The column, from 1; 0 at the end of a line.
+        /// From 1; 0 at the end of a line.
         column: usize,
     },
     /// It is JSON, but not an object.
@@ -48,16 +49,12 @@ pub enum PrivateFieldError {
     NotAnObject,
     /// A field that every version has is missing.
     #[error("it has no {field}")]
-    Missing {
-        /// The field.
-        field: &'static str,
-    },
+    Missing { field: &'static str },
     /// A field has a value of another type.
     #[error("{field} is not {expected}")]
     Field {
         /// The field's path.
         field: String,
-        /// The expected type.
         expected: &'static str,
     },
     /// The key is not a key of the curve.

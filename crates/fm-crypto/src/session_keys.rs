@@ -20,6 +20,7 @@ pub const MAX_GUARDIANS: usize = 1024;
 pub type SchnorrSignature = [u8; 64];
 
 /// Why keys are not a key set.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionKeyError {
     /// An empty map.
@@ -27,42 +28,26 @@ pub enum SessionKeyError {
     NoGuardians,
     /// More guardians than [`MAX_GUARDIANS`].
     #[error("a key set of {count} guardians, at most {MAX_GUARDIANS} are read")]
-    TooManyGuardians {
-        /// The count found.
-        count: usize,
-    },
+    TooManyGuardians { count: usize },
     /// The bytes are not a point of the curve.
     #[error("the key of guardian {peer} is not a point of secp256k1")]
-    NotAPoint {
-        /// The guardian.
-        peer: PeerId,
-    },
+    NotAPoint { peer: PeerId },
     /// Two guardians with one key: its holder would count twice. Keys that differ only in their parity have
     /// one secret, and signatures do not distinguish them.
     #[error("guardians {first} and {second} have the same key: one signer would count as two")]
-    SharedKey {
-        /// One guardian.
-        first: PeerId,
-        /// The other guardian.
-        second: PeerId,
-    },
+    SharedKey { first: PeerId, second: PeerId },
 }
 
 /// Why a signature does not count.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SchnorrError {
     /// The signer is not in the key set.
     #[error("guardian {peer} is not one of this federation")]
-    UnknownPeer {
-        /// The signer's number.
-        peer: PeerId,
-    },
+    UnknownPeer { peer: PeerId },
     /// It is not a signature of that guardian over that data.
     #[error("the signature of guardian {peer} does not verify")]
-    DoesNotVerify {
-        /// The signer's number.
-        peer: PeerId,
-    },
+    DoesNotVerify { peer: PeerId },
 }
 
 /// The keys of all guardians of a federation.

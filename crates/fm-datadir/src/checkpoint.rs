@@ -22,6 +22,7 @@ pub struct Retention {
 }
 
 /// Why a checkpoint was not made.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum CheckpointError {
     /// It cannot be written, or an old one cannot be removed.
@@ -29,12 +30,7 @@ pub enum CheckpointError {
     Store(#[from] StoreError),
     /// The file system is too full.
     #[error("{free} bytes are free, {wanted} must be left")]
-    NoSpace {
-        /// The free bytes.
-        free: u64,
-        /// The bytes that must be free.
-        wanted: u64,
-    },
+    NoSpace { free: u64, wanted: u64 },
 }
 
 /// Makes the checkpoint of the session that was just stored, then removes those that are no longer kept.

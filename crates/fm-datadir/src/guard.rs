@@ -58,6 +58,7 @@ pub struct GuardFile {
 }
 
 /// Why a guard's file cannot be used. Then the guardian must make no units, and the file must stay.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum GuardError {
     /// The file is not a guard's file.
@@ -66,7 +67,7 @@ pub enum GuardError {
     /// The file is of another federation.
     #[error("an equivocation guard of the federation {federation}, which is another one")]
     OtherFederation {
-        /// The federation's id, as the file has it.
+        /// Its id, as the file has it.
         federation: String,
     },
     /// The file exists but cannot be read.
@@ -74,10 +75,7 @@ pub enum GuardError {
     Io(io::Error),
     /// The file is of a later version.
     #[error("an equivocation guard of version {version}, this program reads version {VERSION}")]
-    Version {
-        /// The version.
-        version: u64,
-    },
+    Version { version: u64 },
 }
 
 /// What a new guard is made from.

@@ -50,6 +50,7 @@ pub struct SignedSession {
 }
 
 /// Why the file cannot be used. Then no program may make units.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum SignedError {
     /// It cannot be read or written.
@@ -57,30 +58,13 @@ pub enum SignedError {
     Store(#[from] StoreError),
     /// It is not such a file.
     #[error("{} is not a record of a guardian's newest session: {what}", path.display())]
-    NotOne {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
+    NotOne { path: PathBuf, what: String },
     /// It is of a later version.
     #[error("{} is of version {version} of its format, this program reads version {VERSION}", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: u64,
-    },
+    Version { path: PathBuf, version: u64 },
     /// It belongs to another guardian or another federation.
     #[error("{} is the record of guardian {peer} of {}", path.display(), if *same { "this federation" } else { "another federation" })]
-    Other {
-        /// The file.
-        path: PathBuf,
-        /// The guardian that it belongs to.
-        peer: PeerId,
-        /// Whether the federation is the same.
-        same: bool,
-    },
+    Other { path: PathBuf, peer: PeerId, same: bool },
 }
 
 impl SignedSession {

@@ -67,6 +67,7 @@ impl Layout {
 }
 
 /// The reason that no era was found.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum DetectError {
     /// The store has no rows.
@@ -92,10 +93,7 @@ pub enum DetectError {
     },
     /// Several layouts explain the records.
     #[error("several layouts explain the records: {}; say which with --layout", layouts.join(", "))]
-    Ambiguous {
-        /// The names of the layouts.
-        layouts: Vec<String>,
-    },
+    Ambiguous { layouts: Vec<String> },
     /// The rows could not be read.
     #[error("cannot read the database")]
     Read(#[source] SourceError),

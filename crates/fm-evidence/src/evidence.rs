@@ -46,6 +46,7 @@ struct EvidenceSide {
 }
 
 /// Why evidence is refused.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum EvidenceError {
     /// Not an evidence file, or modified.
@@ -53,25 +54,13 @@ pub enum EvidenceError {
     Form(#[from] SealedJsonError),
     /// The file names a layout that does not exist.
     #[error("{side}.layout: there is no layout {layout:?}")]
-    Layout {
-        /// The side.
-        side: &'static str,
-        /// The layout.
-        layout: String,
-    },
+    Layout { side: &'static str, layout: String },
     /// A record has another number.
     #[error(
         "index: the file is about {index}, and the {side} record says that its number is {own}: the two sides are not \
          copies of one"
     )]
-    OtherNumber {
-        /// The side.
-        side: &'static str,
-        /// The number that the file states.
-        index: u64,
-        /// The number that the record states.
-        own: u64,
-    },
+    OtherNumber { side: &'static str, index: u64, own: u64 },
     /// Both sides are the same record, or neither side has a record.
     #[error("left.record and right.record are the same: there is no difference")]
     NoDifference,
@@ -82,22 +71,10 @@ pub enum EvidenceError {
     #[error(
         "keys: it was made with the keys {stated} of a federation, and the keys given are {given}: other keys"
     )]
-    OtherKeys {
-        /// The keys that the file states.
-        stated: String,
-        /// The keys of the checker.
-        given: String,
-    },
+    OtherKeys { stated: String, given: String },
     /// A claim of the file does not follow from its records and the keys.
     #[error("{claim}: it claims {stated}, and its records and the keys give {found}")]
-    Claim {
-        /// The field.
-        claim: &'static str,
-        /// What the file claims.
-        stated: String,
-        /// What follows from the records and the keys.
-        found: String,
-    },
+    Claim { claim: &'static str, stated: String, found: String },
 }
 
 impl SealedJson for Evidence {

@@ -47,6 +47,7 @@ impl SealedJson for Proof {
 }
 
 /// Why a proof cannot be made or is refused.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum ProofError {
     /// Not a proof file, or modified.
@@ -54,18 +55,10 @@ pub enum ProofError {
     Form(#[from] SealedJsonError),
     /// The layout does not exist, or is of the other kind.
     #[error("layout: there is no layout {layout:?} with such items")]
-    Layout {
-        /// The layout that the file names.
-        layout: String,
-    },
+    Layout { layout: String },
     /// The layout is not the one that the caller knows.
     #[error("layout: the file is of the layout {layout:?}, and not {known}")]
-    OtherLayout {
-        /// The layout that the file names.
-        layout: String,
-        /// The layout that the caller knows.
-        known: &'static str,
-    },
+    OtherLayout { layout: String, known: &'static str },
     /// The tree does not show the item.
     #[error(transparent)]
     Session(#[from] SessionProofError),
@@ -74,23 +67,14 @@ pub enum ProofError {
     Epoch {
         /// The part of the file.
         place: String,
-        /// What is wrong with it.
         reason: String,
     },
     /// There is no signature that the proof could rest on.
     #[error("{reason}")]
-    Unsigned {
-        /// What is missing.
-        reason: String,
-    },
+    Unsigned { reason: String },
     /// There is no such item.
     #[error("there is no item {item} in it: it has {count}, counted from 0")]
-    NoSuchItem {
-        /// The item.
-        item: usize,
-        /// Number of items.
-        count: usize,
-    },
+    NoSuchItem { item: usize, count: usize },
     /// The source could not be read.
     #[error(transparent)]
     Audit(#[from] AuditError),

@@ -57,65 +57,37 @@ struct ProvenPrefix {
 struct SignatureHex(#[serde(with = "hex_bytes")] Vec<u8>);
 
 /// Why a proof does not show that an item is in a session.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SessionProofError {
     /// The path of a part is not valid.
     #[error("{part}: {source}")]
-    Path {
-        /// The part of the file.
-        part: &'static str,
-        /// Why.
-        source: PathError,
-    },
+    Path { part: &'static str, source: PathError },
     /// The path of a part leads to another root.
     #[error("{part}: it leads to the root {found}, and {root} is signed")]
-    OtherRoot {
-        /// The part of the file.
-        part: &'static str,
-        /// The root that the path leads to.
-        found: Hash,
-        /// The root under the signatures.
-        root: Hash,
-    },
+    OtherRoot { part: &'static str, found: Hash, root: Hash },
     /// The bytes are not an item.
     #[error("{part}: no item of this layout: {reason}")]
-    NoItem {
-        /// The part of the file.
-        part: &'static str,
-        /// Why.
-        reason: String,
-    },
+    NoItem { part: &'static str, reason: String },
     /// The bytes are another item in another layout.
     #[error(
         "{part}: in the layout {layout} these bytes are another item, and no signature says which is meant: name the layout that you know to be right"
     )]
-    OtherReading {
-        /// The part of the file.
-        part: &'static str,
-        /// The other layout.
-        layout: &'static str,
-    },
+    OtherReading { part: &'static str, layout: &'static str },
     /// The item is one of the items that the list repeats at its end.
     #[error(
         "item {item} is one of the last {} of the {stored} items, which repeat those before them: the signed header is the \
          same with and without them, so that only items 0 to {} can be proven", .stored - .certain, .certain.saturating_sub(1)
     )]
     Repeated {
-        /// The item.
         item: usize,
-        /// Number of items that are stored.
         stored: usize,
         /// Number of items that every list with this header has.
         certain: usize,
     },
     /// A part is present although it is not needed, or a needed part is missing.
     #[error("{part}: {reason}")]
-    Superfluous {
-        /// The part of the file.
-        part: &'static str,
-        /// Why.
-        reason: &'static str,
-    },
+    Superfluous { part: &'static str, reason: &'static str },
     /// All known items could be inner nodes.
     #[error(
         "anchor: the item has {NODE_BYTES} bytes, as an inner node has, and no other item shows that it \
@@ -128,15 +100,12 @@ pub enum SessionProofError {
          would have the same root"
     )]
     Shallow {
-        /// The level, from 1 above the items.
+        /// From 1 above the items.
         level: usize,
     },
     /// A signature has the wrong length.
     #[error("signatures: that of guardian {peer} has not 64 bytes")]
-    Signature {
-        /// The guardian.
-        peer: PeerId,
-    },
+    Signature { peer: PeerId },
 }
 
 impl SessionProof {

@@ -11,28 +11,23 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// Why a file is not of the expected form.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum SealedJsonError {
     /// The file is not JSON of this form.
     #[error("it is not of the form {format}, at line {line}, column {column}: {reason}")]
     Form {
-        /// The form.
         format: &'static str,
-        /// Line, from 1.
+        /// From 1.
         line: usize,
-        /// Column, from 1.
+        /// From 1; 0 at the end of a line.
         column: usize,
         /// What the JSON reader says.
         reason: String,
     },
     /// The file is of another kind or version.
     #[error("it states the form {stated:?}, and this version reads {format:?}")]
-    OtherForm {
-        /// The expected form.
-        format: &'static str,
-        /// The form that the file states.
-        stated: String,
-    },
+    OtherForm { format: &'static str, stated: String },
     /// Its digest does not match its content.
     #[error("its digest is that of other content: something in it was changed, or the digest itself")]
     Digest,

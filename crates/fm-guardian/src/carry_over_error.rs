@@ -13,16 +13,12 @@ use fm_store::StoreError;
 use crate::config::NodeConfigError;
 
 /// The reason that a federation cannot be carried over.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum CarryOverError {
     /// A file cannot be read or written.
     #[error("{}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// The old files are not usable.
     #[error(transparent)]
     Config(#[from] NodeConfigError),
@@ -32,17 +28,13 @@ pub enum CarryOverError {
     /// A configuration exists already.
     #[error("{} is there: the directory is set up already", path.display())]
     Done {
-        /// The file.
         path: PathBuf,
         /// Whether it is exactly what this call would write as its last step.
         is_same: bool,
     },
     /// The confirmed hash differs.
     #[error("the configuration has the hash {hash}, not the confirmed one")]
-    NotConfirmed {
-        /// The hash.
-        hash: String,
-    },
+    NotConfirmed { hash: String },
     /// The directory cannot be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -56,33 +48,16 @@ pub enum CarryOverError {
     #[error(
         "{sealed} of {sessions} sessions are signed by a threshold: seal the directory first (`fm-migrate seal`)"
     )]
-    NotSealed {
-        /// The number of signed sessions.
-        sealed: u64,
-        /// The number of sessions.
-        sessions: u64,
-    },
+    NotSealed { sealed: u64, sessions: u64 },
     /// The conversion is not proven to be this guardian's.
     #[error(
         "nothing shows that {} was converted from the database of guardian {own}, whose files are given: {why}",
         path.display()
     )]
-    Unbound {
-        /// The directory of the conversion.
-        path: PathBuf,
-        /// The guardian whose files are given.
-        own: PeerId,
-        /// The reason.
-        why: &'static str,
-    },
+    Unbound { path: PathBuf, own: PeerId, why: &'static str },
     /// The named guardian is not the one whose files are given.
     #[error("--guardian names guardian {named}, and the files are those of guardian {own}")]
-    OtherGuardian {
-        /// The named guardian.
-        named: PeerId,
-        /// The guardian whose files are given.
-        own: PeerId,
-    },
+    OtherGuardian { named: PeerId, own: PeerId },
     /// The node's record in the directory belongs to another guardian.
     #[error(transparent)]
     Signed(#[from] SignedError),

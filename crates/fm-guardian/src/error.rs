@@ -14,6 +14,7 @@ use fm_store::StoreError;
 use crate::config::NodeConfigError;
 
 /// The reason that a node cannot start, or stops by itself.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// Its files are not usable.
@@ -27,34 +28,16 @@ pub enum NodeError {
     MovedAway(#[from] MovedAway),
     /// There is no database.
     #[error("there is no database at {}", path.display())]
-    NoDatabase {
-        /// The expected path.
-        path: PathBuf,
-    },
+    NoDatabase { path: PathBuf },
     /// The database has lost rows.
     #[error("{} is not whole: {what}", path.display())]
-    NotWhole {
-        /// The database.
-        path: PathBuf,
-        /// What is missing.
-        what: String,
-    },
+    NotWhole { path: PathBuf, what: String },
     /// The database is of an era without sessions.
     #[error("{} is a history of era {era}, and this program runs sessions of v0.4 and later", path.display())]
-    OtherEra {
-        /// The database.
-        path: PathBuf,
-        /// Its era.
-        era: &'static str,
-    },
+    OtherEra { path: PathBuf, era: &'static str },
     /// The form of the database's rows is unknown.
     #[error("{} cannot be understood", path.display())]
-    Layout {
-        /// The database.
-        path: PathBuf,
-        /// The reason.
-        source: DetectError,
-    },
+    Layout { path: PathBuf, source: DetectError },
     /// The units of the open session cannot be read.
     #[error(transparent)]
     Units(#[from] AuditError),
@@ -65,39 +48,20 @@ pub enum NodeError {
     #[error(
         "it is not known up to which session this guardian has signed units ({why}): at least {at_least}"
     )]
-    GuardUnknown {
-        /// The lowest possible session.
-        at_least: u64,
-        /// The reason.
-        why: String,
-    },
+    GuardUnknown { at_least: u64, why: String },
     /// The requested guard is too low.
     #[error("--guard-until {given} is too low: {why}, so it is {at_least} at least")]
-    GuardTooLow {
-        /// The session given.
-        given: u64,
-        /// The lowest possible session.
-        at_least: u64,
-        /// The reason.
-        why: String,
-    },
+    GuardTooLow { given: u64, at_least: u64, why: String },
     /// The guard of a restored database cannot be read.
     #[error("{} cannot be read", path.display())]
-    Guard {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: GuardError,
-    },
+    Guard { path: PathBuf, source: GuardError },
     /// Servers of the federation run another module under the same name.
     #[error(
         "module {instance} is of kind {kind}, and servers of {servers} run another module under that name: they would accept \
          other items than this node"
     )]
     OtherModule {
-        /// The module.
         instance: u16,
-        /// Its kind.
         kind: String,
         /// The name of the servers' version.
         servers: &'static str,
@@ -107,12 +71,7 @@ pub enum NodeError {
     Engine(#[from] EngineError),
     /// The federation agreed on another outcome.
     #[error("{failure}; what is known of it is in {}", bundle.display())]
-    ConsensusFailure {
-        /// The failure.
-        failure: Box<fm_consensus::ConsensusFailure>,
-        /// The file with all evidence.
-        bundle: PathBuf,
-    },
+    ConsensusFailure { failure: Box<fm_consensus::ConsensusFailure>, bundle: PathBuf },
     /// The node cannot connect to the other guardians.
     #[error(transparent)]
     Peers(#[from] PeersError),
@@ -121,18 +80,10 @@ pub enum NodeError {
     Aleph(#[from] AlephError),
     /// The number of rounds per session is not valid.
     #[error("consensus.json: {rounds} rounds per session cannot be counted")]
-    Rounds {
-        /// The number.
-        rounds: u16,
-    },
+    Rounds { rounds: u16 },
     /// Units, files or sockets failed.
     #[error("{what}")]
-    Io {
-        /// The operation.
-        what: String,
-        /// The reason.
-        source: std::io::Error,
-    },
+    Io { what: String, source: std::io::Error },
 }
 
 impl NodeError {

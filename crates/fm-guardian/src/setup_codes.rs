@@ -29,27 +29,18 @@ const SECRETS_NAME: &str = "setup.json";
 const CHECK_BYTES: usize = 4;
 
 /// The reason that a setup cannot continue.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// A file cannot be read or written.
     #[error("{}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// Keys cannot be generated.
     #[error("keys cannot be made")]
     Keys(#[source] io::Error),
     /// An address is not valid.
     #[error("{url:?} is not an address of the form {form}")]
-    Address {
-        /// The given address.
-        url: String,
-        /// The expected form.
-        form: &'static str,
-    },
+    Address { url: String, form: &'static str },
     /// A code is not valid, or was damaged on its way.
     #[error("setup code {number} cannot be read: it is damaged or incomplete")]
     Code {
@@ -64,16 +55,10 @@ pub enum SetupError {
     NotAmong,
     /// Another configuration exists already.
     #[error("{} is there, and is another configuration: the directory is set up already", path.display())]
-    Done {
-        /// The file.
-        path: PathBuf,
-    },
+    Done { path: PathBuf },
     /// The confirmed hash differs.
     #[error("the configuration from these codes and options has the hash {hash}, not the confirmed one")]
-    NotConfirmed {
-        /// The hash.
-        hash: String,
-    },
+    NotConfirmed { hash: String },
     /// The configuration cannot be hashed.
     #[error(transparent)]
     Config(#[from] NodeConfigError),

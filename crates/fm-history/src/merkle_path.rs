@@ -13,32 +13,19 @@ use crate::{Hash, sha256};
 pub type NodePair = [u8; 64];
 
 /// The reason that a path does not lead to a root.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum PathError {
     /// The list has no such item.
     #[error("there is no item {index} among {count}")]
-    NoSuchItem {
-        /// The item.
-        index: u64,
-        /// Number of items.
-        count: u64,
-    },
+    NoSuchItem { index: u64, count: u64 },
     /// The path has more or fewer hashes than the place of the item requires.
     #[error("a path of {found} hashes, where item {index} of {count} takes {expected}")]
-    Length {
-        /// The item.
-        index: u64,
-        /// Number of items.
-        count: u64,
-        /// The required number of hashes.
-        expected: usize,
-        /// The actual number of hashes.
-        found: usize,
-    },
+    Length { index: u64, count: u64, expected: usize, found: usize },
     /// The list repeats its tail: a shorter one has the same root.
     #[error("the list repeats its tail on level {level}: a shorter list has the same root")]
     RepeatedTail {
-        /// The level, from 0 at the items.
+        /// From 0 at the items.
         level: usize,
     },
 }

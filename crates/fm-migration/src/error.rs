@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::SealError;
 
 /// Why a job ended without its result.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum MigrationError {
     /// The audit could not be finished.
@@ -26,43 +27,26 @@ pub enum MigrationError {
     Seal(#[from] SealError),
     /// The provenance archive could not be written.
     #[error("cannot write {path}")]
-    WriteArchive {
-        /// The archive.
-        path: PathBuf,
-        /// Why not.
-        source: ArchiveError,
-    },
+    WriteArchive { path: PathBuf, source: ArchiveError },
     /// The manifest could not be written.
     #[error("cannot write {path}")]
-    WriteFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    WriteFile { path: PathBuf, source: io::Error },
     /// The history is not proven.
     #[error("the history is not proven: {errors} error(s), the first: {first}")]
     NotProven {
-        /// Number of errors.
         errors: u64,
-        /// The first one, with its place.
+        /// With its place.
         first: String,
     },
     /// The source database is incomplete.
     #[error("the database is not whole: {what}")]
-    Incomplete {
-        /// What is missing.
-        what: String,
-    },
+    Incomplete { what: String },
     /// The layout hides data that the rule needs.
     #[error(
         "a history of layout {layout} cannot be converted: its module values carry no length, so its \
          transactions cannot be separated without the modules' own decoders"
     )]
-    Opaque {
-        /// The layout's name.
-        layout: &'static str,
-    },
+    Opaque { layout: &'static str },
     /// The history ends early: newer epochs were signed, and this database has lost their signatures.
     #[error(
         "this database has lost the signature of epoch {epoch}: the shares in the epoch after it combine to one, \
@@ -71,7 +55,6 @@ pub enum MigrationError {
     SignatureLost {
         /// The last epoch whose signature is lost.
         epoch: u64,
-        /// The last signed epoch.
         signed: u64,
     },
     /// A provenance archive cannot hold one of the rows.
@@ -79,21 +62,16 @@ pub enum MigrationError {
     NotArchivable {
         /// The first bytes of its key, in hex.
         key: String,
-        /// Why not.
         source: ArchiveError,
     },
     /// `--until` would cut a history that is copied unchanged.
     #[error(
         "a history of sessions is copied whole, up to session {last}: its index and modules are of its end"
     )]
-    CopiedWhole {
-        /// The last session.
-        last: u64,
-    },
+    CopiedWhole { last: u64 },
     /// The target version of the server would not start with the result.
     #[error("a server of version {version} does not read what is in this database: {records}")]
     NotForTarget {
-        /// The version.
         version: Version,
         /// Tables or records, with their numbers.
         records: String,
@@ -105,36 +83,18 @@ pub enum MigrationError {
     #[error(
         "{until}, the end asked for, is neither signed nor covered by a later signature: the last signed one is {signed}"
     )]
-    NotAnchored {
-        /// The requested epoch.
-        until: u64,
-        /// The last signed epoch.
-        signed: u64,
-    },
+    NotAnchored { until: u64, signed: u64 },
     /// The archive was not made by a conversion from an old database.
     #[error(
         "{path} is not a provenance archive, according to its own header ({what}): its records are not the rows of a database"
     )]
-    NotProvenance {
-        /// The archive.
-        path: PathBuf,
-        /// What its metadata states.
-        what: String,
-    },
+    NotProvenance { path: PathBuf, what: String },
     /// The target exists and is not the result of this job.
     #[error("{path} already exists, and is not this conversion: {difference}")]
-    OtherTarget {
-        /// The target.
-        path: PathBuf,
-        /// What differs.
-        difference: String,
-    },
+    OtherTarget { path: PathBuf, difference: String },
     /// The written data do not read back as written.
     #[error("what was written is not what was read: {what}")]
-    ReadBack {
-        /// What differs.
-        what: String,
-    },
+    ReadBack { what: String },
 }
 
 impl MigrationError {

@@ -46,16 +46,12 @@ const PATIENCE: &str = "FM_S3_RETRY_SECONDS";
 const MOST_COPIED: u64 = 5 << 30;
 
 /// The reason that an object cannot be accessed.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum ObjectError {
     /// The text is not the address of an object.
     #[error("{text:?} is not an address of an object: {what}")]
-    Address {
-        /// The given text.
-        text: String,
-        /// The expected form.
-        what: &'static str,
-    },
+    Address { text: String, what: &'static str },
     /// There are no credentials to sign requests with.
     #[error(
         "no credentials for an object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
@@ -63,17 +59,13 @@ pub enum ObjectError {
     NoCredentials,
     /// The profile is in neither file.
     #[error("there is no profile {name:?} in the configuration of the AWS programs")]
-    NoProfile {
-        /// Its name.
-        name: String,
-    },
+    NoProfile { name: String },
     /// The profile leads to credentials that this program does not fetch.
     #[error(
         "the profile {name:?} takes its credentials from {by}, which this program does not use: \
          `aws configure export-credentials --profile NAME --format env` prints variables that it takes"
     )]
     OtherProfile {
-        /// Its name.
         name: String,
         /// The setting that names the other source.
         by: &'static str,
@@ -81,7 +73,6 @@ pub enum ObjectError {
     /// A variable, or the profile's setting for it, has a value that no store accepts.
     #[error("{name} {what}")]
     Variable {
-        /// The variable.
         name: String,
         /// What is wrong with it; not its value.
         what: &'static str,
@@ -96,16 +87,11 @@ pub enum ObjectError {
     },
     /// A file of profiles cannot be read.
     #[error("cannot read {path}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// The settings do not fit together.
     #[error("the settings of the object store cannot be used: {what}")]
     Settings {
-        /// The reason; without credentials.
+        /// Without credentials.
         what: String,
     },
 }

@@ -55,16 +55,12 @@ use crate::link::{Counters, Link};
 use crate::outbox::Outbox;
 
 /// The reason that links cannot be set up.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum PeersError {
     /// The listening address is taken, or does not belong to this machine.
     #[error("cannot listen for guardians at {address}")]
-    Listen {
-        /// The address.
-        address: String,
-        /// The system's error.
-        source: std::io::Error,
-    },
+    Listen { address: String, source: std::io::Error },
     /// Certificate or key are not usable.
     #[error("this guardian's TLS certificate and key are not usable: {reason}")]
     TlsKeyPair {

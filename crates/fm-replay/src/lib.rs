@@ -39,20 +39,15 @@ pub use compare::{Comparison, Ordered, compare};
 pub use payload::Payload;
 
 /// The reason that units were not ordered.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ReplayError {
     /// The form holds one guardian's own units, or belongs to a library that is not linked.
     #[error("backups in the form {form} are not ordered again: no library here reads them")]
-    NoLibrary {
-        /// The form.
-        form: &'static str,
-    },
+    NoLibrary { form: &'static str },
     /// The units have an error.
     #[error("the units are not ordered again: {reason}")]
-    Refused {
-        /// The reason.
-        reason: String,
-    },
+    Refused { reason: String },
     /// The library stopped.
     #[error("the library {library} stopped while it ordered the units")]
     Stopped {
@@ -64,7 +59,6 @@ pub enum ReplayError {
     Mismatch {
         /// Its name and version.
         library: &'static str,
-        /// The difference.
         reason: String,
     },
 }

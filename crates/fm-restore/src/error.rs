@@ -11,6 +11,7 @@ use fm_store::StoreError;
 use thiserror::Error;
 
 /// The reason that a restore is refused or cannot be finished.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum RestoreError {
     /// Data could not be read, or the job was interrupted.
@@ -33,37 +34,22 @@ pub enum RestoreError {
     MovedAway(#[from] MovedAway),
     /// The data directory does not contain the guardian's number.
     #[error("{path} does not say which guardian it is of: its local.json has no number of one in the keys")]
-    NoNumber {
-        /// The data directory.
-        path: PathBuf,
-    },
+    NoNumber { path: PathBuf },
     /// A move to another archive has begun.
     #[error("the move of {path} to {archive} was begun and is not another one")]
-    OtherMove {
-        /// The data directory.
-        path: PathBuf,
-        /// The archive of that move.
-        archive: PathBuf,
-    },
+    OtherMove { path: PathBuf, archive: PathBuf },
     /// An undo of a move has begun.
     #[error("the way back from the move of {path} was begun and is not finished")]
-    MovingBack {
-        /// The data directory.
-        path: PathBuf,
-    },
+    MovingBack { path: PathBuf },
     /// There is no move to undo.
     #[error("the guardian of {path} was not moved")]
-    NothingMoved {
-        /// The data directory.
-        path: PathBuf,
-    },
+    NothingMoved { path: PathBuf },
     /// The move was finished, and the user does not state whether the guardian ran at the new place.
     #[error(
         "the guardian of {path} may have run at the new place, and what it signed there is not here: session {at_least} at \
          least"
     )]
     MayHaveRun {
-        /// The data directory.
         path: PathBuf,
         /// The session that was open when it was moved.
         at_least: u64,
@@ -71,81 +57,40 @@ pub enum RestoreError {
     /// A move that an earlier run began could not be finished.
     #[error("{what}; nothing starts at the old place")]
     StaysSealed {
-        /// What happened.
         what: String,
         /// Whether the user interrupted it.
         is_interrupted: bool,
     },
     /// The directory of a new guardian is a mount point.
     #[error("{path} is a mount point, and a whole guardian takes its place in one step")]
-    Mounted {
-        /// The directory.
-        path: PathBuf,
-    },
+    Mounted { path: PathBuf },
     /// The directory of a new guardian exists and is not empty.
     #[error("{path} is there and is not empty: {what}")]
-    NotEmpty {
-        /// The directory.
-        path: PathBuf,
-        /// Its content.
-        what: String,
-    },
+    NotEmpty { path: PathBuf, what: String },
     /// The path is not a guardian's data directory.
     #[error("{path} is not a guardian's data directory: {what}")]
-    NotADataDir {
-        /// The path.
-        path: PathBuf,
-        /// The reason.
-        what: String,
-    },
+    NotADataDir { path: PathBuf, what: String },
     /// A link in the place of a directory.
     #[error("{path} is a symbolic link, and a restore exchanges directories by their names")]
-    Link {
-        /// The link.
-        path: PathBuf,
-    },
+    Link { path: PathBuf },
     /// Another restore is running.
     #[error("another restore works on {path}")]
-    Busy {
-        /// The data directory.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     /// A file has one of our names, but these tools did not write it.
     #[error("{path} is not what these tools write: {what}")]
-    NotOurs {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
+    NotOurs { path: PathBuf, what: String },
     /// A file has a newer version.
     #[error("{path} is of version {version} of its format, and this program knows {known}")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        version: u64,
-        /// The newest known version.
-        known: u64,
-    },
+    Newer { path: PathBuf, version: u64, known: u64 },
     /// The source does not hold sessions.
     #[error("{path} is a history of era {era}: restored are databases of v0.2 and later")]
-    OtherEra {
-        /// The source.
-        path: PathBuf,
-        /// Its era.
-        era: &'static str,
-    },
+    OtherEra { path: PathBuf, era: &'static str },
     /// The source is the output of a conversion.
     #[error("{path} is the work of a conversion, not a state of a guardian")]
-    Migrated {
-        /// The source.
-        path: PathBuf,
-    },
+    Migrated { path: PathBuf },
     /// An archive does not hold a guardian's full state.
     #[error("{path} is not an archive of a guardian's full state: {what}")]
     NotFull {
-        /// The archive.
         path: PathBuf,
         /// The content that it states.
         what: String,
@@ -153,65 +98,32 @@ pub enum RestoreError {
     /// The source is of another federation.
     #[error("{path} is of federation {stated}, this guardian's is {known}")]
     OtherFederation {
-        /// The source.
         path: PathBuf,
-        /// The federation that it states.
         stated: String,
         /// The federation of the config.
         known: String,
     },
     /// The archive is not proven to be of this guardian.
     #[error("{path} is the state of guardian {stated} by its own word, and this is guardian {own}")]
-    OtherGuardian {
-        /// The archive.
-        path: PathBuf,
-        /// The guardian that it states.
-        stated: String,
-        /// This guardian.
-        own: String,
-    },
+    OtherGuardian { path: PathBuf, stated: String, own: String },
     /// The source has lost files or rows.
     #[error("{path} is not whole: {what}")]
-    NotWhole {
-        /// The source.
-        path: PathBuf,
-        /// What is missing.
-        what: String,
-    },
+    NotWhole { path: PathBuf, what: String },
     /// The source's history is not proven.
     #[error("{path} is not proven: {errors} error(s), the first: {first}")]
-    NotProven {
-        /// The source.
-        path: PathBuf,
-        /// Number of errors.
-        errors: u64,
-        /// The first one.
-        first: String,
-    },
+    NotProven { path: PathBuf, errors: u64, first: String },
     /// The keys, or the source, belong to another federation.
     #[error("{path} is not signed with these keys: {what}")]
-    WrongKeys {
-        /// The source.
-        path: PathBuf,
-        /// The finding.
-        what: String,
-    },
+    WrongKeys { path: PathBuf, what: String },
     /// The name is not a checkpoint's.
     #[error("{name:?} is not the name of a checkpoint: {what}")]
-    NoCheckpointName {
-        /// The name.
-        name: String,
-        /// The reason.
-        what: &'static str,
-    },
+    NoCheckpointName { name: String, what: &'static str },
     /// A checkpoint has the number of another session.
     #[error("{path} ends with session {last}, not with session {named}")]
     OtherSession {
-        /// The checkpoint.
         path: PathBuf,
         /// The session in its name.
         named: u64,
-        /// The session with which it ends.
         last: u64,
     },
     /// The other guardians have another history.
@@ -219,101 +131,54 @@ pub enum RestoreError {
         "{path} has another history than most: {against} of {voters} differ from it at the common end, as first {first}"
     )]
     Disagree {
-        /// The source.
         path: PathBuf,
-        /// The number of copies that differ.
         against: usize,
-        /// The number of copies, including the source.
+        /// Including the source.
         voters: usize,
-        /// The first copy that differs.
         first: PathBuf,
     },
     /// It is not known up to which session the guardian made units.
     #[error(
         "it is not known up to which session this guardian has signed units ({why}): at least {at_least}"
     )]
-    GuardUnknown {
-        /// The lowest possible session.
-        at_least: u64,
-        /// The reason.
-        why: String,
-    },
+    GuardUnknown { at_least: u64, why: String },
     /// The requested guard is too low.
     #[error("--guard-until {given} is too low: {why}, so it is {at_least} at least")]
-    GuardTooLow {
-        /// The session given.
-        given: u64,
-        /// The lowest possible session.
-        at_least: u64,
-        /// The reason.
-        why: String,
-    },
+    GuardTooLow { given: u64, at_least: u64, why: String },
     /// A federation of one guardian would lose data for which there is no other source.
     #[error("with {path}, this federation of one guardian loses for ever: {what}")]
-    PermanentLoss {
-        /// The source to restore.
-        path: PathBuf,
-        /// What is lost.
-        what: String,
-    },
+    PermanentLoss { path: PathBuf, what: String },
     /// A restore of something else has begun.
     #[error("a restore of {chosen} was begun here and is not finished (step {step})")]
     UnderWay {
-        /// The source that it restores.
         chosen: String,
         /// The last finished step.
         step: &'static str,
     },
     /// An undo has begun.
     #[error("the way back from the restore of {chosen} was begun and is not finished")]
-    Undoing {
-        /// The source that was restored.
-        chosen: String,
-    },
+    Undoing { chosen: String },
     /// There is nothing to undo.
     #[error("no restore of {path} is there to undo")]
-    NothingToUndo {
-        /// The data directory.
-        path: PathBuf,
-    },
+    NothingToUndo { path: PathBuf },
     /// Rows were written to the restored database.
     #[error("{path} was written to since it was restored: {what}")]
-    Written {
-        /// The database.
-        path: PathBuf,
-        /// The new rows.
-        what: String,
-    },
+    Written { path: PathBuf, what: String },
     /// A needed name is taken.
     #[error("{path} is in the way")]
-    InTheWay {
-        /// The path.
-        path: PathBuf,
-    },
+    InTheWay { path: PathBuf },
     /// Written data does not read back correctly.
     #[error("what was written is not what was read: {what}")]
-    ReadBack {
-        /// What differs.
-        what: String,
-    },
+    ReadBack { what: String },
     /// The new database failed its proof in its place, and the old one was put back.
     #[error("the restored database did not prove itself in its place, and the old one was put back: {what}")]
-    PutBack {
-        /// The failure.
-        what: String,
-    },
+    PutBack { what: String },
     /// The database in place is not the restored one.
     #[error("{path} is in its place and does not prove itself: {what}")]
-    NotItself {
-        /// The database.
-        path: PathBuf,
-        /// The difference.
-        what: String,
-    },
+    NotItself { path: PathBuf, what: String },
     /// The job failed or was interrupted after the databases had changed places.
     #[error("{what}; the restored database is in its place, its last proof is not finished")]
     AfterSwap {
-        /// What happened.
         what: String,
         /// Whether the user interrupted it.
         interrupted: bool,

@@ -35,50 +35,27 @@ const READ_BYTES: usize = 32 << 10;
 const KEPT_BYTES: usize = 1 << 20;
 
 /// The reason that there is no answer.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The server cannot be reached.
     #[error("cannot connect to {url}")]
-    Connect {
-        /// Its address.
-        url: String,
-        /// The reason.
-        source: Box<SocketError>,
-    },
+    Connect { url: String, source: Box<SocketError> },
     /// The server did not answer in time.
     #[error("{url} does not answer in time")]
-    TimedOut {
-        /// Its address.
-        url: String,
-    },
+    TimedOut { url: String },
     /// The connection broke.
     #[error("the connection to {url} is closed")]
-    Closed {
-        /// Its address.
-        url: String,
-    },
+    Closed { url: String },
     /// An answer is longer than [`Dial::longest_answer`]; the connection is closed.
     #[error("{url} answers with more than is taken")]
-    TooLong {
-        /// Its address.
-        url: String,
-    },
+    TooLong { url: String },
     /// The server answered with an error.
     #[error("{url} refuses: {source}")]
-    Refused {
-        /// Its address.
-        url: String,
-        /// The error.
-        source: RpcError,
-    },
+    Refused { url: String, source: RpcError },
     /// The answer does not have the requested type.
     #[error("{url} answers {method} with something else than it was asked for")]
-    Unreadable {
-        /// Its address.
-        url: String,
-        /// The requested method.
-        method: String,
-    },
+    Unreadable { url: String, method: String },
 }
 
 /// The parameters of a connection.

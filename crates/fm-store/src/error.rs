@@ -11,46 +11,27 @@ use crate::directory_sync::is_unsupported;
 use crate::obstacle::{Obstacle, system_error};
 
 /// Why a database could not be opened, read or written.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// Nothing is at the path.
     #[error("{path} does not exist")]
-    Missing {
-        /// The path.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// A file is at the path.
     #[error("{path} is a file, not a RocksDB directory")]
-    NotADirectory {
-        /// The path.
-        path: PathBuf,
-    },
+    NotADirectory { path: PathBuf },
     /// A directory without RocksDB's `CURRENT` file.
     #[error("{path} is a directory, but no RocksDB database: it has no CURRENT file")]
-    NotADatabase {
-        /// The path.
-        path: PathBuf,
-    },
+    NotADatabase { path: PathBuf },
     /// A symbolic link where a directory is to be replaced.
     #[error("{path} is a symbolic link; put the directory that it leads to in its place")]
-    Linked {
-        /// The link.
-        path: PathBuf,
-    },
+    Linked { path: PathBuf },
     /// A directory whose name cannot change, where it is to be replaced.
     #[error("{path} is {why}: its name cannot be changed")]
-    Pinned {
-        /// The directory.
-        path: PathBuf,
-        /// What keeps it.
-        why: &'static str,
-    },
+    Pinned { path: PathBuf, why: &'static str },
     /// A path that cannot be passed to RocksDB.
     #[error("{path:?} is not UTF-8, and RocksDB opens only paths that are")]
-    PathNotText {
-        /// The path.
-        path: PathBuf,
-    },
+    PathNotText { path: PathBuf },
     /// A file system without locks, on which no other process can be kept out.
     #[error("the file system of {path} has no locks, so whether the database is in use cannot be found out")]
     NoLocks {
@@ -59,82 +40,41 @@ pub enum StoreError {
     },
     /// A file system on which RocksDB cannot make a database.
     #[error("the file system of {path} cannot sync a directory, which RocksDB needs")]
-    NoDirectorySync {
-        /// The database.
-        path: PathBuf,
-    },
+    NoDirectorySync { path: PathBuf },
     /// Another process holds the lock.
     #[error("{path} is in use by {}", holder(*.pid))]
     Locked {
-        /// The database.
         path: PathBuf,
         /// The process that holds the lock, if the system reports it.
         pid: Option<u32>,
     },
     /// A file that the database's own list of files names is missing.
     #[error("{path} is incomplete: {file} is missing")]
-    FileMissing {
-        /// The database.
-        path: PathBuf,
-        /// Name of the missing file.
-        file: String,
-    },
+    FileMissing { path: PathBuf, file: String },
     /// RocksDB refuses the files.
     #[error("{path} is damaged: {message}")]
-    Damaged {
-        /// The database.
-        path: PathBuf,
-        /// RocksDB's message.
-        message: String,
-    },
+    Damaged { path: PathBuf, message: String },
     /// Column families that no Fedimint version uses.
     #[error("{path} has column families that no Fedimint version writes: {}", names.join(", "))]
-    ForeignColumns {
-        /// The database.
-        path: PathBuf,
-        /// Their names.
-        names: Vec<String>,
-    },
+    ForeignColumns { path: PathBuf, names: Vec<String> },
     /// The operating system refused.
     #[error("cannot access {path}")]
-    Io {
-        /// What was accessed.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// The medium is full.
     #[error("no space left while writing {path}")]
-    OutOfSpace {
-        /// What was written.
-        path: PathBuf,
-    },
+    OutOfSpace { path: PathBuf },
     /// The target of a write is already there.
     #[error("{path} already exists")]
-    AlreadyExists {
-        /// The path.
-        path: PathBuf,
-    },
+    AlreadyExists { path: PathBuf },
     /// A target that was not left by this toolkit.
     #[error("{path} is in the way and was not made by this tool")]
-    ForeignPartial {
-        /// The path.
-        path: PathBuf,
-    },
+    ForeignPartial { path: PathBuf },
     /// RocksDB failed to write.
     #[error("cannot write {path}: {message}")]
-    Write {
-        /// The database.
-        path: PathBuf,
-        /// RocksDB's message.
-        message: String,
-    },
+    Write { path: PathBuf, message: String },
     /// A sorted run was given keys out of order.
     #[error("keys of the sorted run into {path} are not ascending")]
-    Unsorted {
-        /// The database.
-        path: PathBuf,
-    },
+    Unsorted { path: PathBuf },
 }
 
 impl StoreError {

@@ -7,24 +7,19 @@ use crate::form::UnitForm;
 use crate::records::{Expected, Records};
 
 /// The reason that no form was chosen.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum FormError {
     /// No form explains the bytes.
     #[error("the unit backup of session {session} is in no known form: {seen}")]
     Unknown {
-        /// The open session.
         session: u64,
         /// The result of each form.
         seen: String,
     },
     /// Several forms explain the bytes.
     #[error("several forms explain the unit backup of session {session}: {}; say which with --form", forms.join(", "))]
-    Ambiguous {
-        /// The open session.
-        session: u64,
-        /// The names of the forms.
-        forms: Vec<&'static str>,
-    },
+    Ambiguous { session: u64, forms: Vec<&'static str> },
 }
 
 /// Reads a backup in the one form of these that explains it.

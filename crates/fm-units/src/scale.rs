@@ -16,6 +16,7 @@ pub struct ScaleError {
 }
 
 /// What was found at the offset of a [`ScaleError`].
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ScaleErrorKind {
     /// The input ends inside a value: more bytes could complete it.
@@ -23,7 +24,6 @@ pub enum ScaleErrorKind {
     UnexpectedEnd {
         /// Bytes that the value still needs.
         needed: usize,
-        /// Bytes that are left.
         left: usize,
     },
     /// A compact length in a longer form than it needs, or above 32 bits.
@@ -31,34 +31,16 @@ pub enum ScaleErrorKind {
     BadLength,
     /// A flag that is neither 0 nor 1.
     #[error("flag {value} is neither 0 nor 1")]
-    BadFlag {
-        /// The byte.
-        value: u8,
-    },
+    BadFlag { value: u8 },
     /// A variant that the value does not have.
     #[error("unknown variant {variant} of {of}")]
-    UnknownVariant {
-        /// What was read.
-        of: &'static str,
-        /// The byte.
-        variant: u8,
-    },
+    UnknownVariant { of: &'static str, variant: u8 },
     /// A count above the limit.
     #[error("{count} {of}, at most {most} are read")]
-    TooMany {
-        /// What was counted.
-        of: &'static str,
-        /// The count.
-        count: usize,
-        /// The limit.
-        most: usize,
-    },
+    TooMany { of: &'static str, count: usize, most: usize },
     /// A mask whose length does not fit its number of nodes, or with an unused bit set.
     #[error("a mask whose bytes do not fit its {nodes} nodes")]
-    BadMask {
-        /// The number of nodes that the mask names.
-        nodes: usize,
-    },
+    BadMask { nodes: usize },
 }
 
 /// A cursor over SCALE bytes.

@@ -15,32 +15,18 @@ use super::ledger::{ACCOUNT, DUMMY_ISSUER, TABLE_VERSION, account_key, even};
 use crate::module::decode;
 
 /// Why a ledger cannot be computed from a history.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// An input or output of a module that is not the ledger.
     #[error("a transaction of session {session} is of module {instance}, which is not a ledger")]
-    OtherModule {
-        /// The session.
-        session: u64,
-        /// The module.
-        instance: u16,
-    },
+    OtherModule { session: u64, instance: u16 },
     /// An input or output that cannot be decoded.
     #[error("a transaction of session {session} has an input or output that cannot be read: {source}")]
-    Undecodable {
-        /// The session.
-        session: u64,
-        /// Why.
-        source: DecodeError,
-    },
+    Undecodable { session: u64, source: DecodeError },
     /// An account is overdrawn, or holds more than an amount can represent.
     #[error("after session {session} an account would hold {amount} msat")]
-    Impossible {
-        /// The session.
-        session: u64,
-        /// The amount that it would hold.
-        amount: i128,
-    },
+    Impossible { session: u64, amount: i128 },
 }
 
 /// The accounts, updated session by session.

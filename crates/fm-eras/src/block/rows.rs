@@ -8,6 +8,7 @@ use super::record::{decode_accepted_item, decode_block};
 use super::tables::{KeyForm, TableFact, ValueForm};
 
 /// The reason that a row does not belong to its table.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RowError {
     /// The layout has no table for the key.
@@ -18,20 +19,10 @@ pub enum RowError {
     },
     /// The key does not fit the table.
     #[error("key of {table}: {source}")]
-    Key {
-        /// The table.
-        table: &'static str,
-        /// What is wrong with it.
-        source: DecodeError,
-    },
+    Key { table: &'static str, source: DecodeError },
     /// The value does not fit the table.
     #[error("value of {table}: {source}")]
-    Value {
-        /// The table.
-        table: &'static str,
-        /// What is wrong with it.
-        source: DecodeError,
-    },
+    Value { table: &'static str, source: DecodeError },
 }
 
 impl BlockLayout {

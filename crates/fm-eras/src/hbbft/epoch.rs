@@ -32,6 +32,7 @@ const SIGNED: usize = 97;
 const COMPRESSED: u8 = 0x80;
 
 /// An error in decoding a history record.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EpochError {
     /// The bytes do not decode.
@@ -39,22 +40,13 @@ pub enum EpochError {
     Decode(#[from] DecodeError),
     /// The record decodes, but encodes to other bytes.
     #[error("encoding the record again results in other bytes from byte {offset} on")]
-    NotReproducible {
-        /// First byte that differs.
-        offset: usize,
-    },
+    NotReproducible { offset: usize },
     /// The record is larger than any that a server wrote.
     #[error("the record of {length} bytes is too large: at most {MAX_EPOCH_BYTES} are decoded")]
-    TooLarge {
-        /// Length of the record.
-        length: usize,
-    },
+    TooLarge { length: usize },
     /// Neither end of an opaque record fits.
     #[error("the record of {length} bytes does not end in a hash and a signature or its absence")]
-    NoEnd {
-        /// Length of the record.
-        length: usize,
-    },
+    NoEnd { length: usize },
 }
 
 /// Decodes a whole history record.

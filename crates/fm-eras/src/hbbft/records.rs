@@ -9,33 +9,21 @@ use super::layout::{EpochLayout, TableSet};
 use super::tables::{Table, epoch_of_key, module_of_key, table_of};
 
 /// An error in decoding a record beside the history.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RecordError {
     /// The layout has no table for the key.
     #[error("no table of this era has the prefix {prefix:02x}")]
-    UnknownPrefix {
-        /// First byte of the key.
-        prefix: u8,
-    },
+    UnknownPrefix { prefix: u8 },
     /// The key is empty; no table has such a key.
     #[error("the key is empty")]
     EmptyKey,
     /// The key does not fit the table.
     #[error("key of {}: {source}", table.name())]
-    Key {
-        /// The table.
-        table: Table,
-        /// What is wrong with it.
-        source: DecodeError,
-    },
+    Key { table: Table, source: DecodeError },
     /// The value does not fit the table.
     #[error("value of {}: {source}", table.name())]
-    Value {
-        /// The table.
-        table: Table,
-        /// What is wrong with it.
-        source: DecodeError,
-    },
+    Value { table: Table, source: DecodeError },
 }
 
 /// Decodes a record strictly; checks only the key of a history record.

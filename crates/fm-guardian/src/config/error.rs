@@ -6,6 +6,7 @@ use fm_config::FilesError;
 use fm_crypto::{ConfigError, SessionKeyError};
 
 /// The reason that a guardian's files are not usable.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
 #[derive(Debug, thiserror::Error)]
 pub enum NodeConfigError {
     /// A file cannot be read, or is not valid.
@@ -13,12 +14,7 @@ pub enum NodeConfigError {
     Files(#[from] FilesError),
     /// A file is not valid JSON of its form.
     #[error("{} cannot be understood", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// The reason.
-        source: serde_json::Error,
-    },
+    Json { path: PathBuf, source: serde_json::Error },
     /// `consensus.json` has a field that cannot be read.
     #[error("consensus.json: {0}")]
     Consensus(#[from] ConfigError),
@@ -27,10 +23,7 @@ pub enum NodeConfigError {
     Keys(#[from] SessionKeyError),
     /// The files do not belong together.
     #[error("{what}")]
-    Mismatch {
-        /// The mismatch.
-        what: String,
-    },
+    Mismatch { what: String },
 }
 
 impl NodeConfigError {
