@@ -17,7 +17,8 @@ use crate::StoreError;
 use crate::open::check_text;
 use crate::partial::sync_tree;
 
-/// The newest table format that RocksDB 8.10 (upstream v0.3 to v0.10) reads.
+/// The table format that RocksDB 8.10 (upstream v0.3 to v0.10) writes by default, and that older ones read.
+/// Source: librocksdb-sys 0.16.0, rocksdb/include/rocksdb/table.h.
 pub(crate) const TABLE_FORMAT: i32 = 5;
 /// The size in bytes up to which rows in any order are buffered.
 const BUFFER_BYTES: usize = 4 << 20;
