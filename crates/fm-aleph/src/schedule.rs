@@ -10,17 +10,19 @@ use fm_history::PeerId;
 use crate::AlephError;
 
 /// The time for which the rounds of a session last, however many guardians are down: ten years.
+/// Source: fedimint-server 0.5.0, src/consensus/engine.rs.
 const ROUNDS_LAST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// The longest wait of a round, so that no time overflows.
 const LONGEST_ROUND: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The first and the last delay between requests for this guardian's own newest unit.
+/// The first and the last delay between requests for this guardian's own newest unit. The last one is the
+/// delay that the library uses from the start. Source: fedimint-aleph-bft 0.36.0, src/config.rs.
 const FIRST_NEWEST_REQUEST: Duration = Duration::from_millis(200);
 const LAST_NEWEST_REQUEST: Duration = Duration::from_secs(3);
 /// The most rounds that may be skipped without restarting the schedule.
 const MOST_LEFT_OUT: usize = 4;
-/// The first round that waits.
+/// The first round that waits. Source: fedimint-server 0.5.0, src/consensus/engine.rs.
 const FIRST_DELAYED: usize = 1;
-/// The fewest guardians that AlephBFT needs.
+/// The fewest guardians that AlephBFT needs. Source: fedimint-server 0.5.0, src/consensus/engine.rs.
 const LEAST_GUARDIANS: usize = 4;
 
 /// Returns the library's configuration.

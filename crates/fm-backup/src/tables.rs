@@ -14,7 +14,7 @@ use fm_rows::{Row, join_all};
 
 use crate::{BackupError, State};
 
-/// The first byte of every key in module space.
+/// The first byte of every key in module space. Source: fedimint-core 0.5.0, src/db/mod.rs.
 const MODULE_SPACE: u8 = 0xFF;
 
 /// What a difference in a table means.

@@ -2,6 +2,9 @@
 //!
 //! Invariant: a `Dialect` holds everything that the reader and the writer need to know; no other code asks
 //! for a version.
+//!
+//! Source: the commits dce48b060 (big endian), 1313851cb (lengths of module values), 8a7ea8e86 (BigSize),
+//! 67f1ed59c (lengths of variants) and 53dd88d09 (order of maps) of fedimint.
 
 /// How integers wider than a byte are written, in values and in database keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -41,6 +41,7 @@ pub use writer::Writer;
 /// The largest single value that upstream's decoders read from an unbounded source since v0.3, in bytes.
 ///
 /// A session outcome above this size cannot be decoded by any server from v0.3 on.
+/// Source: fedimint-core 0.4.0, src/encoding/mod.rs.
 pub const MAX_DECODE_SIZE: usize = 16_000_000;
 
 /// The number of a guardian in its federation, starting at 0.

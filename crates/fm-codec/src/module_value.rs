@@ -12,7 +12,8 @@ pub struct ModuleValue {
 }
 
 impl ModuleValue {
-    /// The least number of bytes of a module value in any dialect.
+    /// The least number of bytes of a module value in any dialect: its instance, and the length of its body.
+    /// Source: fedimint-core 0.5.0, src/encoding/mod.rs.
     pub const LEAST_BYTES: usize = 2;
 }
 

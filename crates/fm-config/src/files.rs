@@ -17,6 +17,7 @@ pub(crate) const MOST_BYTES: u64 = 4 << 20;
 /// The largest backup that is read.
 const MOST_OF_TAR: u64 = 16 << 20;
 /// The directory where servers of v0.3 and v0.4 make their keys.
+/// Source: fedimint-server 0.4.0, src/config/io.rs.
 const STAGING: &str = "cfg_staging";
 /// How files encrypted with age begin, in both of its forms.
 const AGE_STARTS: [&[u8]; 2] = [b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----"];

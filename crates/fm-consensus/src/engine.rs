@@ -24,6 +24,7 @@ use crate::versions::settle_versions;
 use crate::{batch, transaction};
 
 /// The least number of guardians of a federation with more than one.
+/// Source: fedimint-server 0.5.0, src/consensus/engine.rs.
 const LEAST_GUARDIANS: usize = 4;
 
 /// The state machine.

@@ -14,6 +14,7 @@ use crate::action::Action;
 use crate::batch::{BATCH_BYTES, UnitPayload};
 
 /// The most bytes that the count of items takes in a batch.
+/// Source: fedimint-server 0.5.0, src/consensus/aleph_bft/data_provider.rs.
 const COUNT_BYTES: usize = 9;
 /// The most bytes that wait: several minutes of full units.
 pub const QUEUE_BYTES: usize = 64 << 20;

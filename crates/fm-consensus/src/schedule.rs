@@ -33,13 +33,17 @@ pub struct Schedule {
 /// record is still short enough for every server to read.
 pub const SESSION_BYTES: usize = 15_000_000;
 /// The number of rounds after the end of a session for signing its header, from v0.4 on.
+/// Source: fedimint-server 0.4.0, src/consensus/engine.rs.
 const SIGNING_ROUNDS: u16 = 1000;
 /// The number of rounds per session if the configuration does not set it.
+/// Source: fedimint-server 0.4.0, src/config/mod.rs.
 pub const DEFAULT_ROUNDS_PER_SESSION: u16 = 3600;
 
 impl Schedule {
     /// Returns the schedule of v0.4 and later, by `broadcast_rounds_per_session`; a full session ends early,
     /// see [`Self::unbounded`]. `None` if there are more rounds than AlephBFT can count.
+    ///
+    /// Source: fedimint-server 0.4.0, src/consensus/engine.rs.
     pub fn rounds(rounds_per_session: u16) -> Option<Self> {
         Some(Self {
             end: SessionEnd::Round(rounds_per_session),
@@ -53,6 +57,8 @@ impl Schedule {
     /// Returns the schedule of v0.2.2 to v0.3, by `broadcast_expected_rounds_per_session` and
     /// `broadcast_max_rounds_per_session` (900 and 5000 by default). `None` if there are more rounds than
     /// AlephBFT can count.
+    ///
+    /// Source: fedimint-server 0.2.2, src/consensus/server.rs.
     pub fn batches(expected_rounds: u16, max_rounds: u16, guardians: u16) -> Option<Self> {
         let expected = expected_rounds.checked_mul(3)?;
         Some(Self {
@@ -66,6 +72,8 @@ impl Schedule {
 
     /// Returns the schedule of v0.2.0 and v0.2.1, by the same fields. `None` if there are more rounds than
     /// AlephBFT can count.
+    ///
+    /// Source: fedimint-server/src/consensus/server.rs at bad31bd65.
     pub fn first_batches(expected_rounds: u16, max_rounds: u16, guardians: u16) -> Option<Self> {
         let expected = expected_rounds.checked_mul(3)?;
         Some(Self {

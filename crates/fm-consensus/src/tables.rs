@@ -1,4 +1,6 @@
 //! Tables of the session in progress; those of finished sessions are `fm_eras::session`'s.
+//!
+//! Source: fedimint-server 0.5.0, src/consensus/db.rs.
 
 use fm_codec::{Dialect, Writer};
 

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::module::{Module, ModuleState, Modules, decode};
 use crate::storage::Storage;
 
-/// The version of the global tables.
+/// The version of the global tables. Source: fedimint-server 0.4.0, src/consensus/db.rs.
 const SERVER_TABLES: u64 = 0;
 
 /// Checks the versions of all tables. Writes the versions of tables that are not used yet, moves those of old

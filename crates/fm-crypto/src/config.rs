@@ -57,9 +57,9 @@ impl Guardian {
     }
 }
 
-/// The beginning of an address that is a key.
+/// The beginning of an address that is a key. Source: fedimint-server 0.7.0, src/config/mod.rs.
 const IROH: &str = "iroh://";
-/// The number of bytes of such a key.
+/// The number of bytes of such a key. Source: iroh-base 0.35.0, src/key.rs.
 const IROH_KEY_BYTES: usize = 32;
 
 /// Why a file of keys or configuration cannot be read.
@@ -165,7 +165,7 @@ impl ConsensusConfig {
     }
 }
 
-/// The field with the number of rounds of a session.
+/// The field with the number of rounds of a session. Source: fedimint-server 0.4.0, src/config/mod.rs.
 const ROUNDS: &str = "broadcast_rounds_per_session";
 
 fn rounds(value: &Value) -> Result<u16, ConfigError> {

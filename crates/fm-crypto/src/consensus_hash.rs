@@ -11,8 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::config::{ConfigError, broadcast_key, hex_bytes, member, numbered, object, text};
 
 /// The number of rounds of a session that servers assume if a file does not state it.
+/// Source: fedimint-server 0.4.0, src/config/mod.rs.
 const DEFAULT_ROUNDS: u16 = 3600;
-/// The defaults of the two numbers of v0.2 and v0.3.
+/// The defaults of the two numbers of v0.2 and v0.3, in rounds, and their fields.
+/// Source: fedimint-server 0.3.3, src/config/mod.rs.
 const DEFAULT_EARLY_ROUNDS: [u16; 2] = [900, 5000];
 const EARLY_ROUNDS: [&str; 2] = ["broadcast_expected_rounds_per_session", "broadcast_max_rounds_per_session"];
 

@@ -7,12 +7,14 @@
 
 use fm_codec::{Dialect, Reader};
 
+/// The digits of Bech32. Source: bech32 0.11.1, src/primitives/gf32.rs.
 const DIGITS: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-/// The beginning of such a text, including the separator.
+/// The beginning of such a text, including the separator. Source: fedimint-core 0.5.0, src/invite_code.rs.
 const PREFIX: &str = "fed11";
-/// The number of digits of the checksum.
+/// The number of digits of the checksum. Source: bech32 0.11.1, src/primitives/mod.rs.
 const CHECKSUM: usize = 6;
 /// The number of the part that is the secret of the interfaces.
+/// Source: fedimint-core 0.5.0, src/invite_code.rs.
 const API_SECRET: u64 = 2;
 
 /// Returns the secret in a federation's invite code; `None` if it has none, or the text is not an invite

@@ -8,7 +8,7 @@
 use crate::PublicKey;
 use crate::keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 
-/// The number of hex digits of one compressed point.
+/// The number of hex digits of one compressed point. Source: fedimint-threshold-crypto 0.2.1, src/lib.rs.
 const DIGITS: usize = 96;
 
 impl EpochKeys {

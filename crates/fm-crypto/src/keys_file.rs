@@ -44,6 +44,7 @@ pub fn parse_keys_file(json: &str) -> Result<Keys, ConfigError> {
     }
 }
 
+/// The field of the epoch keys, named as in the `consensus.json` of v0.1 (`fixtures/hbbft-v0.1.5`).
 const EPOCH_KEYS: &str = "epoch_pk_set";
 
 fn epoch_keys(value: &Value) -> Result<EpochKeys, ConfigError> {

@@ -13,8 +13,9 @@ use zeroize::Zeroizing;
 use crate::{NotASecretKey, SigningKey};
 
 /// The memory of the key derivation in KiB: the setting of guardians, and that of test federations (the
-/// minimum).
+/// minimum). Source: fedimint-aead 0.5.0, src/lib.rs, which takes both from argon2 0.5.3, src/params.rs.
 const MEMORY_KIB: [u32; 2] = [19_456, 8];
+/// The length of the nonce. Source: fedimint-aead 0.5.0, src/lib.rs; ring 0.17.14, src/aead/nonce.rs.
 const NONCE_BYTES: usize = 12;
 
 /// Why an encrypted private file cannot be opened.
@@ -63,6 +64,7 @@ pub fn open_private_text(
 /// # Errors
 /// If the system provides no randomness.
 pub fn seal_private_text(text: &[u8], password: &str) -> Result<(String, String), NoRandomness> {
+    /// The digits of Base64, of which a salt is made. Source: fedimint-aead 0.5.0, src/lib.rs.
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let (mut nonce, mut random) = ([0; NONCE_BYTES], [0; 22]);
     getrandom::fill(&mut nonce).map_err(|_| NoRandomness)?;

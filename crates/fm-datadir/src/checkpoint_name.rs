@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The name of the directory of checkpoints in a guardian's data directory.
+/// Source: fedimint-server 0.5.0, src/consensus/engine.rs.
 pub const CHECKPOINTS_NAME: &str = "db_checkpoints";
 /// The beginning of a checkpoint's name while `fm-checkpoint` removes it.
 const REMOVING: &str = ".removing-";

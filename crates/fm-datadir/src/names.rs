@@ -1,6 +1,9 @@
 //! The names of the files and directories in a guardian's data directory.
 //!
 //! Invariant: each name is defined only here, with the program that writes the file.
+//!
+//! Source of the names that servers give: src/config/io.rs of fedimint-server 0.5.0, 0.9.0 (`new`, `bak`) and
+//! 0.12.0 (`private.json`).
 
 use crate::checkpoint_name::CHECKPOINTS_NAME;
 use crate::moved::MOVED_NAME;
@@ -8,7 +11,7 @@ use crate::signed::SIGNED_NAME;
 
 /// The database of a guardian.
 pub const DATABASE_NAME: &str = "database";
-/// The lock that servers hold on the database, since v0.5.
+/// The lock that servers hold on the database, since v0.7. Source: fedimint-db-locked 0.13.0, src/lib.rs.
 pub const SERVER_LOCK: &str = "database.db.lock";
 /// The configuration that all guardians share.
 pub const CONSENSUS: &str = "consensus.json";

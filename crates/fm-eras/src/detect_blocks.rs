@@ -13,7 +13,7 @@ use crate::{broadcast, session};
 
 /// Records looked at from the start of a table.
 const SAMPLES: usize = 16;
-/// Bytes of a signature of the client config.
+/// Bytes of a signature of the client config. Source: fedimint-threshold-crypto 0.2.1, src/lib.rs.
 const CONFIG_SIGNATURE: usize = 96;
 /// The layout of the first build inside the server, the only one with a record of the session's index.
 const FIRST_OF_SERVER: &str = "a4177cea3";

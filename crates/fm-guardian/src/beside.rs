@@ -19,6 +19,9 @@ struct Version {
     ledger: bool,
 }
 
+/// Every version, oldest first. Source: fedimint-server 0.5.0 and 0.6.0, src/consensus/engine.rs (batches);
+/// fedimint-server 0.5.0, src/net/peers.rs, and fedimint-core 0.7.0 and 0.10.0, src/config.rs (messages);
+/// fedimint-dummy-common 0.5.0, 0.10.0 and 0.11.0, src/lib.rs (ledger).
 const VERSIONS: [Version; 10] = [
     version("v0.4", true, SignOfLife::Ping, true),
     version("v0.5", true, SignOfLife::Ping, true),

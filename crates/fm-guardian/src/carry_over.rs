@@ -31,7 +31,7 @@ use crate::config::{
 };
 use crate::setup::{FILES, new_version, partial_of, remove_if_there, write_private, write_whole};
 
-/// Bytes of a coefficient of a threshold key.
+/// Bytes of a coefficient of a threshold key. Source: fedimint-threshold-crypto 0.2.1, src/lib.rs.
 const COEFFICIENT_BYTES: usize = 48;
 
 /// The input for a carry-over.

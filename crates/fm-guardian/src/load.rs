@@ -14,7 +14,7 @@ use futures::future::{join, join_all};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// The publicly known secret key of the ledger.
+/// The publicly known secret key of the ledger. Source: fedimint-dummy-common 0.5.0, src/lib.rs.
 const ISSUER_SECRET: [u8; 32] = *b"Money printer go brrr...........";
 /// A transaction that is not accepted in this time counts as lost.
 const PATIENCE: Duration = Duration::from_secs(60);

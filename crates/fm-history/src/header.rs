@@ -37,7 +37,8 @@ pub enum Depth {
     Shallower,
 }
 
-/// The length of two nodes, which an inner node hashes.
+/// The length of two nodes in bytes, which an inner node hashes.
+/// Source: fedimint-core 0.5.0, src/session_outcome.rs.
 pub const NODE_PAIR_BYTES: usize = 64;
 
 /// Returns the root over leaf hashes: zeros for no leaf, the leaf for one; odd levels repeat their last node.

@@ -3,6 +3,9 @@
 //!
 //! A keep-alive frame has three forms: servers of upstream break a link over a form that they do not know.
 //!
+//! Source: src/net/framed.rs (lengths) and src/net/peers.rs (kinds) of fedimint-server 0.5.0. Later kinds are
+//! in src/config.rs of fedimint-core 0.7.0 (3) and 0.10.0 (2).
+//!
 //! Invariant: a length is checked before it is used, and memory is allocated only for bytes that have
 //! arrived.
 

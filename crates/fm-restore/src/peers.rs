@@ -14,7 +14,7 @@ use crate::RestoreError;
 use crate::origin::open_origin;
 use crate::prove::{Proven, Proving};
 
-/// Prefix of the accepted items of the open session.
+/// Prefix of the accepted items of the open session. Source: fedimint-server 0.5.0, src/consensus/db.rs.
 const PENDING: u8 = 0x01;
 
 /// The result for one guardian's copy.

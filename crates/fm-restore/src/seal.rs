@@ -21,6 +21,7 @@ use crate::data_dir::DataDir;
 
 /// Prefixes of the names of files that hold a guardian's private keys, its salt or its password: those of
 /// every version, and those that a server leaves if it is killed while it changes the password.
+/// Source: fedimint-server 0.5.0, 0.9.0 and 0.12.0, src/config/io.rs.
 const PRIVATE: [&str; 2] = ["private.", "password."];
 
 /// Returns the directory of the files that were moved away.

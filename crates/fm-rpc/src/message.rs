@@ -45,11 +45,11 @@ impl RpcError {
     pub const BAD_PARAMETERS: i64 = -32_602;
     /// The server failed to answer.
     pub const INTERNAL: i64 = -32_603;
-    /// The request is refused.
+    /// The request is refused. Source: `ApiError` of fedimint-core 0.5.0, src/module/mod.rs.
     pub const REFUSED: i64 = 400;
-    /// The method requires the guardian's password.
+    /// The method requires the guardian's password. Source: as for [`Self::REFUSED`].
     pub const NOT_AUTHENTICATED: i64 = 401;
-    /// There is no such thing.
+    /// There is no such thing. Source: as for [`Self::REFUSED`].
     pub const NOT_FOUND: i64 = 404;
     /// The awaited event did not happen in the time for which a request may wait.
     pub const NOT_YET: i64 = 408;

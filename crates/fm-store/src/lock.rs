@@ -19,6 +19,7 @@ use crate::open::check_lock;
 use crate::regular::open_regular;
 
 /// Ending of the file that servers from v0.7 on lock, in place of the database's own.
+/// Source: fedimint-db-locked 0.13.0, src/lib.rs.
 const SERVER_LOCK: &str = "db.lock";
 
 /// The locks of a database, as far as their files exist.

@@ -55,7 +55,7 @@ pub struct UnitForm {
     pub own_only: bool,
 }
 
-/// aleph-bft 0.20.5 with items as byte strings: era B, and era C until 2023-10-07.
+/// aleph-bft 0.20.5 with items as byte strings: era B, and era C until 2023-10-07, commit 4946b58de.
 pub static ALEPH_0_20_ITEMS: UnitForm = UnitForm {
     name: "aleph-0.20-items",
     framing: Framing::Bare,
@@ -65,11 +65,11 @@ pub static ALEPH_0_20_ITEMS: UnitForm = UnitForm {
     own_only: true,
 };
 
-/// aleph-bft 0.20.5 with encoded batches: a few builds of 2023-10-07.
+/// aleph-bft 0.20.5 with encoded batches: a few builds of 2023-10-07, from commit 4946b58de to 6e9ef3422.
 pub static ALEPH_0_20_BYTES: UnitForm =
     UnitForm { name: "aleph-0.20-bytes", data: DataShape::BytesSigned, ..ALEPH_0_20_ITEMS };
 
-/// aleph-bft 0.30: era C from 2023-10-07, v0.2, v0.3.
+/// aleph-bft 0.30: era C from 2023-10-07, v0.2, v0.3. Source: aleph-bft 0.30.0, src/backup/mod.rs.
 pub static ALEPH_0_30: UnitForm = UnitForm {
     name: "aleph-0.30",
     framing: Framing::Tagged,
@@ -78,7 +78,8 @@ pub static ALEPH_0_30: UnitForm = UnitForm {
     ..ALEPH_0_20_ITEMS
 };
 
-/// fedimint-aleph-bft 0.36: v0.4 and later.
+/// fedimint-aleph-bft 0.36: v0.4 and later. Source: fedimint-aleph-bft 0.36.0, src/backup/saver.rs, and
+/// fedimint-server 0.5.0, src/consensus/aleph_bft/network.rs (hash).
 pub static ALEPH_0_36: UnitForm = UnitForm {
     name: "aleph-0.36",
     framing: Framing::Bare,

@@ -14,7 +14,7 @@ use crate::scale::{
 pub const MAX_NODES: usize = fm_crypto::MAX_GUARDIANS;
 /// The most items of a batch that are read; servers drop batches of more than 100 items.
 pub const MAX_BATCH_ITEMS: usize = 10_000;
-/// Length of a Schnorr signature.
+/// Length of a Schnorr signature. Source: secp256k1 0.29.1, src/constants.rs.
 const SIGNATURE_BYTES: usize = 64;
 
 /// A signature with the number of its author.

@@ -35,7 +35,7 @@ pub(crate) struct PlanLine<'a> {
     free: u64,
 }
 
-/// Sessions a day at three minutes each, as servers are configured.
+/// Sessions a day at three minutes each. Source: fedimint-server 0.5.0, src/config/mod.rs.
 const SESSIONS_A_DAY: u64 = 480;
 
 #[derive(Serialize)]

@@ -18,7 +18,7 @@ use crate::run::runtime;
 
 /// The ledger of a federation that `fm-node dev` makes.
 pub(crate) const LEDGER: u16 = 0;
-/// Its kind.
+/// Its kind. Source: fedimint-dummy-common 0.5.0, src/lib.rs.
 const LEDGER_KIND: &str = "dummy";
 
 pub(crate) fn run(arguments: &LoadArgs) -> Result<Exit, Failure> {

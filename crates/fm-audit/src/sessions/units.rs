@@ -9,6 +9,7 @@ use fm_eras::block::{BlockLayout, KeyForm};
 use fm_history::{Code, Finding, Place};
 
 /// The number of bytes of the session number and the signature at the end of a unit.
+/// Source: fedimint-aleph-bft 0.36.0, src/units/mod.rs.
 const END_OF_UNIT: usize = 8 + 64;
 
 /// The sessions that the rows of the units table name.

@@ -8,6 +8,8 @@
 //! | --- | --- | --- |
 //! | account | `01`, key 33 | amount |
 //! | output | `02`, txid 32, index | amount in the account afterwards, key 33 |
+//!
+//! Source: fedimint-dummy-server 0.5.0, src/db.rs.
 
 use fm_codec::{DecodeError, DecodeErrorKind, Dialect, Reader, Writer};
 use fm_crypto::is_public_key;
@@ -19,13 +21,14 @@ use crate::module::{Amounts, ApiError, InputMeta, Module, ModuleState, OutPoint,
 
 /// The first byte of the accounts' keys.
 pub(super) const ACCOUNT: u8 = 0x01;
-/// The version of the tables.
+/// The version of the tables. Source: fedimint-dummy-server 0.5.0, src/lib.rs.
 pub(super) const TABLE_VERSION: u64 = 1;
 /// The first byte of the outputs' keys.
 const OUTPUT: u8 = 0x02;
 /// The first byte of a compressed key whose y coordinate is even.
 const EVEN: u8 = 0x02;
 /// The issuer of upstream's `dummy` module. Its secret key is public: for trials only.
+/// Source: fedimint-dummy-common 0.5.0, src/lib.rs.
 pub const DUMMY_ISSUER: [u8; 33] = [
     0x02, 0xd4, 0xd8, 0xcd, 0x66, 0x6f, 0x3b, 0x0a, 0xd1, 0x9f, 0x9d, 0x75, 0x34, 0xa8, 0x55, 0xa1, 0xcb,
     0xfb, 0x95, 0x66, 0xac, 0x2f, 0x30, 0x05, 0x64, 0x63, 0xb6, 0xdd, 0xad, 0x52, 0x9d, 0x7c, 0x49,

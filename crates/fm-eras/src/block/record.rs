@@ -16,9 +16,10 @@ const MAX_BLOCK_BYTES: usize = 2 * MAX_DECODE_SIZE;
 /// Most elements that are decoded in one record: items, inputs, outputs, signatures. An element takes two or
 /// three bytes in a record, and about 200 in memory.
 const MAX_ELEMENTS: usize = 1 << 19;
-/// The least number of bytes that an item takes in any layout.
+/// The least number of bytes that an item takes in any layout: a length or variant, and a guardian's number.
+/// Source: fedimint-core 0.5.0, src/session_outcome.rs.
 const LEAST_ITEM_BYTES: usize = 2;
-/// Bytes of a guardian's number and signature, at least.
+/// Bytes of a guardian's number and signature, at least. Source: fedimint-core 0.5.0, src/session_outcome.rs.
 const LEAST_SIGNATURE_BYTES: usize = 1 + 64;
 
 /// Decodes a whole record.

@@ -1,7 +1,11 @@
 //! Blocks whose items are byte strings: the stand-alone broadcast crate (era B, June to October 2023), and
 //! the first builds of the server on AlephBFT (era C until 2023-10-07), which kept the form of that crate.
 //!
-//! The layouts are data; the decoder is shared with the session layouts.
+//! The layouts are data; the decoder is shared with the session layouts. A layout is named by the commit of
+//! fedimint that began it.
+//!
+//! Source of the prefixes: fedimint-atomic-broadcast/src/db.rs at 806ce16de, and fedimint-server/src/db.rs at
+//! a4177cea3 and 5b5105acf.
 
 use crate::Era;
 use fm_codec::{Dialect, Integers};

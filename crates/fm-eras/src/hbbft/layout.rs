@@ -1,4 +1,6 @@
 //! The layouts of the HoneyBadger era, as data.
+//!
+//! Source: the commits dce48b060, 1313851cb and 8a7ea8e86 (encodings) and 80a5c6150 (tables) of fedimint.
 
 use crate::Era;
 use fm_codec::{Dialect, Integers, ModuleFraming};

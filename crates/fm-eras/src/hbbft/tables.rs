@@ -1,4 +1,7 @@
 //! The tables of a HoneyBadger database: prefixes, names, keys, and their place in a modern database.
+//!
+//! Source: fedimint-server/src/db.rs at d99e2f44b (v0.1) and before 80a5c6150 (the early tables), and
+//! fedimint-core 0.4.0, src/db/mod.rs (versions, backups and modules).
 
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 

@@ -2,6 +2,9 @@
 //! the database versions that have the table.
 //!
 //! Invariant: for any one database version, the list of a kind names each prefix at most once.
+//!
+//! Source of the prefixes: src/db.rs of the module's crates, of which each list names the versions. The
+//! versions of databases are in src/lib.rs of the same crates. Commits are those of fedimint.
 
 use super::{ModuleTable, Sharing};
 use crate::block::Version;
@@ -55,7 +58,7 @@ const PROPOSALS: &str = "its own proposals";
 const COUNTED: &str = "counted since its own upgrade";
 pub(super) const REQUESTS: &str = "requests over its own interface";
 
-/// `mint`, since 0.2.
+/// `mint`, since 0.2. Source: fedimint-mint-common 0.2.2; fedimint-mint-server 0.4.3, 0.5.0, 0.6.0, 0.11.0.
 const MINT: &[ModuleTable] = &[
     shared(0x10, "note_nonce"),
     own(0x13, "output_outcome", SIGNATURE_SHARES),
@@ -67,6 +70,7 @@ const MINT: &[ModuleTable] = &[
 ];
 
 /// `mint` of v0.1: guardians exchanged their shares in the history, and stored what the shares combine to.
+/// Source: the module at b6806febf.
 const MINT_V0_1: &[ModuleTable] = &[
     shared(0x10, "note_nonce"),
     own(0x11, "proposed_signature_share", SIGNATURE_SHARES),
@@ -76,7 +80,7 @@ const MINT_V0_1: &[ModuleTable] = &[
     own(0x15, "ecash_backup", REQUESTS),
 ];
 
-/// `mintv2`, since 0.11.
+/// `mintv2`, since 0.11. Source: fedimint-mintv2-server 0.11.2 and 0.13.0.
 const MINT_V2: &[ModuleTable] = &[
     shared(0x10, "note_nonce"),
     own(0x11, "blinded_signature_share", SIGNATURE_SHARES),
@@ -89,6 +93,7 @@ const MINT_V2: &[ModuleTable] = &[
 ///
 /// Version 2 has two meanings: 0.10.1 added change to 39 in it, and 0.11.0 filled 44. A database that came
 /// from 0.10.1 never gets the rows of 44. 0.11.2 adds the change in version 3.
+/// Source: fedimint-wallet-common 0.2.2; fedimint-wallet-server 0.4.3, 0.6.0, 0.8.1, 0.10.1, 0.11.0, 0.11.2.
 const WALLET: &[ModuleTable] = &[
     shared(0x30, "block_hash"),
     shared(0x31, "utxo"),
@@ -108,6 +113,7 @@ const WALLET: &[ModuleTable] = &[
 ];
 
 /// `wallet` of v0.1; its earlier builds kept the consensus of a round under 32.
+/// Source: the module at b6806febf.
 const WALLET_V0_1: &[ModuleTable] = &[
     shared(0x30, "block_hash"),
     shared(0x31, "utxo"),
@@ -120,7 +126,7 @@ const WALLET_V0_1: &[ModuleTable] = &[
     shared(0x38, "peg_out_nonce"),
 ];
 
-/// `walletv2`, since 0.11.
+/// `walletv2`, since 0.11. Source: fedimint-walletv2-server 0.11.2 and 0.13.0.
 const WALLET_V2: &[ModuleTable] = &[
     shared(0x30, "output"),
     shared(0x31, "spent_output"),
@@ -135,6 +141,7 @@ const WALLET_V2: &[ModuleTable] = &[
 ];
 
 /// `ln`, also of v0.1: 47 to 49 came later, without a new database version.
+/// Source: fedimint-ln-common 0.2.2; fedimint-ln-server 0.9.1 and 0.10.1.
 const LN: &[ModuleTable] = &[
     shared(0x40, "contract"),
     shared(0x41, "offer"),
@@ -149,10 +156,10 @@ const LN: &[ModuleTable] = &[
 ];
 
 /// The release in which `lnv2` renumbered tables without a new database version. The rows under the old
-/// prefixes stay, and nothing reads them.
+/// prefixes stay, and nothing reads them. Source: fedimint-lnv2-server 0.6.0 and 0.7.2.
 const RENUMBERED: Version = Version(0, 7);
 
-/// `lnv2` since 0.7.
+/// `lnv2` since 0.7. Source: fedimint-lnv2-server 0.7.2, 0.8.1, 0.9.0.
 const LN_V2: &[ModuleTable] = &[
     shared(0x01, "block_count_vote"),
     shared(0x02, "unix_time_vote"),
@@ -167,7 +174,7 @@ const LN_V2: &[ModuleTable] = &[
     shared(0x11, "incoming_contract_index").from(1),
 ];
 
-/// `lnv2` of 0.5 and 0.6.
+/// `lnv2` of 0.5 and 0.6. Source: fedimint-lnv2-server 0.5.0 and 0.6.0.
 pub(super) const LN_V2_0_5: &[ModuleTable] = &[
     shared(0x41, "block_count_vote").before(RENUMBERED),
     shared(0x42, "unix_time_vote").before(RENUMBERED),
@@ -178,7 +185,7 @@ pub(super) const LN_V2_0_5: &[ModuleTable] = &[
     own(0x47, "gateway", REQUESTS).before(RENUMBERED),
 ];
 
-/// `lnv2` of 0.4.
+/// `lnv2` of 0.4. Source: fedimint-lnv2-server 0.4.3.
 pub(super) const LN_V2_0_4: &[ModuleTable] = &[
     shared(0x45, "block_count_vote").before(RENUMBERED),
     shared(0x46, "unix_time_vote").before(RENUMBERED),
@@ -189,11 +196,12 @@ pub(super) const LN_V2_0_4: &[ModuleTable] = &[
     own(0x51, "gateway", REQUESTS).before(RENUMBERED),
 ];
 
-/// `meta`, since 0.3.
+/// `meta`, since 0.3. Source: fedimint-meta-server 0.3.3 and 0.13.0.
 const META: &[ModuleTable] =
     &[own(0x00, "desired", PROPOSALS), shared(0x01, "consensus"), shared(0x02, "submission")];
 
 /// `dummy`, the module of upstream's own tests: before 0.2 it signed messages as well.
+/// Source of 01 and 02: fedimint-dummy-server 0.2.2 and 0.5.0.
 const DUMMY: &[ModuleTable] = &[
     shared(0x01, "funds"),
     shared(0x02, "outcome"),

@@ -1,4 +1,6 @@
 //! The keys and values that a conversion writes, in the current encoding.
+//!
+//! Source: fedimint-server 0.5.0, src/consensus/db.rs, and fedimint-core 0.5.0, src/db/mod.rs.
 
 use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use fm_history::Hash;

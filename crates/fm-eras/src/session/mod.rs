@@ -1,7 +1,11 @@
 //! Sessions: what the server stores since 2023-10-07, in every development layout of era C and in eras D and
 //! E.
 //!
-//! The layouts are data; the decoder is shared with the broadcast crate's layouts.
+//! The layouts are data; the decoder is shared with the broadcast crate's layouts. A layout of era C is named
+//! by the commit of fedimint that began it.
+//!
+//! Source of the prefixes: fedimint-server/src/db.rs at a4177cea3 and src/db.rs of fedimint-server 0.2.2 and
+//! 0.11.0, and src/db/mod.rs of fedimint-core 0.4.0 (versions, backups and modules).
 
 mod keys;
 
@@ -19,6 +23,7 @@ pub const FIRST: Version = Version(0, 2);
 /// The newest version whose tables are known.
 pub const NEWEST: Version = Version(0, 13);
 /// The first version that reads units without a tag and hashes them with their length.
+/// Source: fedimint-aleph-bft 0.36.0, src/backup/loader.rs, and the commit 916dbbf22 of fedimint.
 pub const UNTAGGED_UNITS: Version = Version(0, 4);
 
 const fn table(prefix: u8, name: &'static str, key: KeyForm, value: ValueForm, since: Version) -> TableFact {

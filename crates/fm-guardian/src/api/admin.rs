@@ -8,9 +8,10 @@ use super::{Answer, Api, internal, number, refused};
 use crate::actions::checkpoint_now;
 
 /// The version of the interface, as servers count it: version 5 added `signed_session_status`, the last of
-/// its methods.
+/// its methods. Source: fedimint-server 0.6.0, src/config/mod.rs.
 const API_VERSION: (u32, u32) = (0, 5);
-/// The version of the modules' interfaces.
+/// The version of the modules' interfaces. Source: src/lib.rs of fedimint-dummy-server 0.5.0 and
+/// fedimint-meta-server 0.5.0.
 const MODULE_API_VERSION: (u32, u32) = (0, 0);
 
 impl Api {

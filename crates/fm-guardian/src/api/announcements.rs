@@ -18,9 +18,9 @@ use super::{Answer, Api, bad, internal, refused};
 use crate::config::{NodeConfig, authority};
 use crate::pass::maker;
 
-/// First byte of the rows.
+/// First byte of the rows. Source: fedimint-server 0.5.0, src/consensus/db.rs.
 const API_ANNOUNCEMENT: u8 = 0x06;
-/// The prefix of the signed bytes.
+/// The prefix of the signed bytes. Source: fedimint-core 0.5.0, src/net/api_announcement.rs.
 const TAG: &[u8] = b"fedimint-api-announcement";
 /// The longest accepted address.
 const MAX_URL_BYTES: usize = 2048;

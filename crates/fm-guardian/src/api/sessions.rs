@@ -75,6 +75,7 @@ pub(super) fn with_length(bytes: &[u8]) -> Vec<u8> {
 
 /// Encodes bytes as Base64 for URLs, without padding.
 pub(super) fn base64(bytes: &[u8]) -> String {
+    /// The digits of Base64 for URLs. Source: fedimint-core 0.6.0, src/encoding/as_base64.rs.
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let digits = |chunk: &[u8]| {
         let group = chunk

@@ -5,6 +5,7 @@ use fm_history::PeerId;
 use super::{NodeConfig, NodeConfigError};
 
 /// The port on which guardians listen for each other if an address names no port.
+/// Source: fedimint-core 0.5.0, src/net/mod.rs.
 const DEFAULT_P2P_PORT: u16 = 8173;
 
 impl NodeConfig {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::error::NodeConfigError;
 
+/// The delay between rounds if `local.json` states none. Source: fedimint-server 0.5.0, src/config/mod.rs.
 const DEFAULT_ROUND_DELAY_MS: u64 = 50;
 
 /// A version of consensus or of a module.

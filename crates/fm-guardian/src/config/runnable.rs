@@ -4,9 +4,11 @@ use super::NodeConfigError;
 use super::files::{Consensus, ConsensusVersion};
 
 /// The supported versions of the consensus. Since 2.1 a transaction may be overfunded.
+/// Source: fedimint-core 0.5.0 and 0.6.0, src/module/version.rs.
 const CORE_VERSIONS: [ConsensusVersion; 2] =
     [ConsensusVersion { major: 2, minor: 0 }, ConsensusVersion { major: 2, minor: 1 }];
 /// The supported version of each kind of module.
+/// Source: src/lib.rs of fedimint-dummy-common 0.5.0 and fedimint-meta-common 0.5.0.
 const MODULE_VERSIONS: [(&str, ConsensusVersion); 2] =
     [("dummy", ConsensusVersion { major: 2, minor: 0 }), ("meta", ConsensusVersion { major: 0, minor: 0 })];
 
