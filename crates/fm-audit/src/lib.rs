@@ -57,7 +57,7 @@ pub use control::{Control, Progress, Silent};
 pub use converted::Original;
 pub use epochs::{AuditedEpoch, DecodedEpoch, EpochOptions, each_epoch};
 pub use error::AuditError;
-pub use frame::{Mark, OnEveryRow, Sample, TrustedPrefix};
+pub use frame::{Mark, OnEveryRow, ProvenPrefix, Sample, TrustedPrefix};
 pub use in_progress::{OpenUnits, StoredUnits};
 pub use migrated::{
     ManifestFacts, MigratedAudit, SealAudit, SourceRequest, audit_migrated, manifest, manifest_differences,
@@ -65,7 +65,7 @@ pub use migrated::{
 };
 pub use observer::{Observer, OnSession};
 pub use old_session::{Audited, OldSession};
-pub use outcome::{HistoryAudit, ProvenPrefix};
+pub use outcome::HistoryAudit;
 pub use pipeline::{ChunkSize, Feed, run as run_pipeline};
 pub use request::{HistoryKeys, Request};
 pub use scope::{Attention, Extent, Scope, extent};

@@ -3,30 +3,9 @@
 use std::collections::BTreeMap;
 
 use fm_eras::Layout;
-use fm_history::{ChainSummary, Hash};
+use fm_history::ChainSummary;
 
-use crate::frame::TrustedPrefix;
-
-/// The history up to one epoch or session, in the form of sessions.
-#[derive(Clone, Debug, Default)]
-pub struct ProvenPrefix {
-    /// The last epoch or session.
-    pub last: u64,
-    /// The hash of its content: for an epoch its link in the chain, for a session the root in its header.
-    pub last_hash: Hash,
-    /// Number of sessions.
-    pub sessions: u64,
-    /// Number of items in them.
-    pub items: u64,
-    /// Number of transactions among the items.
-    pub transactions: u64,
-    /// Number of items that are in no session, by reason.
-    pub dropped: BTreeMap<&'static str, u64>,
-    /// The history root.
-    pub history_root: Hash,
-    /// Number of epochs or sessions whose own signatures are valid.
-    pub signed: u64,
-}
+use crate::frame::{ProvenPrefix, TrustedPrefix};
 
 /// The result of an audit of a history.
 #[derive(Clone, Debug, Default)]

@@ -11,6 +11,7 @@ mod unknown;
 
 pub(crate) use index::{TransactionIndex, index_left_out};
 pub(crate) use records::other_records;
+pub use root::ProvenPrefix;
 pub(crate) use root::{Followed, RunningRoot};
 pub use sample::Sample;
 pub use sinks::OnEveryRow;

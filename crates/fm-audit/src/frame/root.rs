@@ -1,8 +1,29 @@
 //! The history root over the records that an audit has followed.
 
+use std::collections::BTreeMap;
+
 use fm_history::{ConvertedSession, Hash, HistoryRoot};
 
-use crate::outcome::ProvenPrefix;
+/// The history up to one epoch or session, in the form of sessions.
+#[derive(Clone, Debug, Default)]
+pub struct ProvenPrefix {
+    /// The last epoch or session.
+    pub last: u64,
+    /// The hash of its content: for an epoch its link in the chain, for a session the root in its header.
+    pub last_hash: Hash,
+    /// Number of sessions.
+    pub sessions: u64,
+    /// Number of items in them.
+    pub items: u64,
+    /// Number of transactions among the items.
+    pub transactions: u64,
+    /// Number of items that are in no session, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// The history root.
+    pub history_root: Hash,
+    /// Number of epochs or sessions whose own signatures are valid.
+    pub signed: u64,
+}
 
 /// An epoch or a session in the form of a session, as the root takes it.
 pub(crate) struct Followed<'a> {

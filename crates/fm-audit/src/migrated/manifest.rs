@@ -14,7 +14,8 @@ use fm_eras::{Layout, session};
 use fm_history::{Cause, Code, Finding, Hash, Manifest, Place, RULE_VERSION, sha256};
 
 use crate::audit::carried_count;
-use crate::outcome::{HistoryAudit, ProvenPrefix};
+use crate::frame::ProvenPrefix;
+use crate::outcome::HistoryAudit;
 use crate::report::Report;
 use crate::source::MigratedDir;
 
