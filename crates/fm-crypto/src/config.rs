@@ -18,8 +18,8 @@ use crate::{BroadcastKey, PublicKey};
 /// A guardian's public configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsensusConfig {
-    /// The program's version at key generation.
-    pub code_version: String,
+    /// The program's version at key generation; `None` in what guardians tell clients.
+    pub code_version: Option<String>,
     /// The federation's name, if it has one.
     pub federation_name: Option<String>,
     /// The keys that epochs are signed with; only v0.1 (and the first builds after it).
@@ -78,6 +78,9 @@ pub enum ConfigError {
     /// JSON, but without a field that every consensus configuration has.
     #[error("not a consensus configuration: it has no {missing}")]
     NotAConsensusConfig { missing: &'static str },
+    /// JSON, but without a field that every configuration for clients has.
+    #[error("not a configuration for clients: it has no {missing}")]
+    NotAClientConfig { missing: &'static str },
     /// JSON, but no form of a keys file.
     #[error("not a keys file: neither epoch_pk_set alone nor keys by peer number")]
     NotAKeysFile,
@@ -151,16 +154,41 @@ impl ConsensusConfig {
         let is_encodable = file.get("auth_pk_set").is_none() && guardians.values().all(is_plain);
         Ok(Self {
             hashes: ConsensusHashes::of(&file).ok().filter(|_| is_encodable),
-            code_version: text("code_version", code_version)?.to_owned(),
+            code_version: Some(text("code_version", code_version)?.to_owned()),
             federation_name: federation_name(&file),
             epoch_keys: key_set(&file, "epoch_pk_set")?,
             federation_id: key_set(&file, "auth_pk_set")?.map(|keys| keys.public_key()),
             broadcast_public_keys: numbered("broadcast_public_keys", broadcast, broadcast_key)?,
             guardians,
-            modules: numbered("modules", modules, |path, module| {
-                Ok(member(path, module, "kind")?.to_owned())
-            })?,
+            modules: numbered("modules", modules, kind)?,
             rounds_per_session: file.get(ROUNDS).map(rounds).transpose()?,
+        })
+    }
+
+    /// Reads the configuration that guardians since v0.2 tell clients, in `client.json` and over their
+    /// interfaces. Before v0.4 it has no keys that sign sessions.
+    ///
+    /// # Errors
+    /// If it is not such a configuration, or has a malformed field.
+    pub fn of_client(config: &Value) -> Result<Self, ConfigError> {
+        let global = config.get("global").unwrap_or(config);
+        let missing = |name| ConfigError::NotAClientConfig { missing: name };
+        let endpoints = global.get("api_endpoints").ok_or(missing("api_endpoints"))?;
+        let modules = config.get("modules").ok_or(missing("modules"))?;
+        let keys = global.get("broadcast_public_keys").filter(|keys| !keys.is_null());
+        Ok(Self {
+            code_version: None,
+            federation_name: federation_name(global),
+            epoch_keys: None,
+            federation_id: None,
+            broadcast_public_keys: keys.map_or_else(
+                || Ok(BTreeMap::new()),
+                |keys| numbered("broadcast_public_keys", keys, broadcast_key),
+            )?,
+            guardians: numbered("api_endpoints", endpoints, guardian)?,
+            modules: numbered("modules", modules, kind)?,
+            hashes: None,
+            rounds_per_session: None,
         })
     }
 }
@@ -267,6 +295,10 @@ fn guardians(file: &Value, api: &Value) -> Result<BTreeMap<PeerId, Guardian>, Co
         Ok(Guardian { name, url: format!("{IROH}{}", hex::encode(key)) })
     })?;
     Ok(if over_iroh.is_empty() { over_web } else { over_iroh })
+}
+
+fn kind(path: &str, module: &Value) -> Result<String, ConfigError> {
+    Ok(member(path, module, "kind")?.to_owned())
 }
 
 fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {

@@ -57,7 +57,7 @@ pub use combine::{CombineError, Combiner};
 pub use config::{ConfigError, ConsensusConfig, Guardian};
 pub use consensus_hash::ConsensusHashes;
 pub use hash::hash_g2;
-pub use invite::api_secret_of;
+pub use invite::{InviteCode, InviteError, api_secret_of};
 pub use keys::{EpochKeys, KeyError, MAX_COEFFICIENTS};
 pub use keys_file::{Keys, parse_keys_file};
 pub use private::{NoRandomness, PrivateFileError, open_private_text, parse_secret_key, seal_private_text};

@@ -18,7 +18,7 @@ fn show_config(json: &str) -> Result<String, ConfigError> {
     };
     Ok(format!(
         "ok {}, {} guardians to {}, {} keys, modules {}, {bls}",
-        config.code_version,
+        config.code_version.unwrap(),
         config.guardians.len(),
         config.guardians.values().last().unwrap().name,
         config.broadcast_public_keys.len(),
@@ -185,4 +185,30 @@ fn keys_without_parity_are_told_by_their_length() {
     assert_eq!(show_keys(&text(32)).unwrap(), "ok x-only of 2");
     assert!(show_keys(&text(33)).unwrap().starts_with("ok broadcast"));
     assert!(show_keys(&format!("{{\"0\":\"{}\",\"1\":\"{}\"}}", "02".repeat(32), "02".repeat(33))).is_err());
+}
+
+#[test]
+fn what_clients_are_told_is_what_guardians_have() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    for home in ["session-v0.5.0/peer-0", "session-v0.13.0/peer-0", "session-v0.13.0-iroh/peer-0"] {
+        let read = |file: &str| fs::read_to_string(fixtures.join(home).join(file)).unwrap();
+        let own = ConsensusConfig::parse(&read("consensus.json")).unwrap();
+        let client: serde_json::Value = serde_json::from_str(&read("client.json")).unwrap();
+        let told = ConsensusConfig::of_client(&client).unwrap();
+        assert_eq!(told.broadcast_public_keys, own.broadcast_public_keys, "{home}");
+        assert_eq!(told.guardians, own.guardians, "{home}");
+        assert_eq!(told.modules, own.modules, "{home}");
+        assert_eq!(told.federation(), own.federation(), "{home}");
+        assert_eq!(told.federation_name, own.federation_name, "{home}");
+        let mut without_keys = client.clone();
+        without_keys.as_object_mut().unwrap().remove("broadcast_public_keys");
+        let told = ConsensusConfig::of_client(&without_keys).unwrap();
+        assert!(told.broadcast_public_keys.is_empty());
+        for missing in ["api_endpoints", "modules"] {
+            let mut cut = client.clone();
+            cut.as_object_mut().unwrap().remove(missing);
+            let error = ConsensusConfig::of_client(&cut).unwrap_err();
+            assert_eq!(error.to_string(), format!("not a configuration for clients: it has no {missing}"));
+        }
+    }
 }
