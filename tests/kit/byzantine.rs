@@ -98,7 +98,7 @@ pub(crate) async fn follow(url: String, tell: watch::Sender<u64>) {
     let mut client = None;
     loop {
         if client.as_ref().is_none_or(Client::is_closed) {
-            client = Client::connect(&url, &Dial { longest_answer: 1 << 20, pass: None }).await.ok();
+            client = Client::connect(&url, &Dial { longest_answer: 1 << 20, ..Dial::default() }).await.ok();
         }
         if let Some(client) = &client
             && let Ok(count) = client.request("session_count", None, &Value::Null, PATIENCE).await

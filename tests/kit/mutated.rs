@@ -27,7 +27,7 @@ impl Mutator {
 
     async fn ask(&self, request: &Request) -> Result<Value, RpcError> {
         let gone = |_| RpcError::new(RpcError::INTERNAL, "gone");
-        let client = Client::connect(&self.honest, &Dial { longest_answer: 33 << 20, pass: None })
+        let client = Client::connect(&self.honest, &Dial { longest_answer: 33 << 20, ..Dial::default() })
             .await
             .map_err(gone)?;
         client.request(&request.method, None, &request.params, PATIENCE).await.map_err(gone)

@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use fm_codec::{Dialect, Reader, Writer};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fm_codec::{DecodeError, Dialect, Reader, Writer};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
@@ -13,6 +15,13 @@ pub fn wrap_bytes(bytes: &[u8]) -> Value {
     let mut writer = Writer::new(Dialect::MODERN);
     writer.bytes(bytes);
     json!([hex::encode(writer.as_bytes())])
+}
+
+/// Returns encoded bytes in the wrapper of the methods since v0.6, in Base64 for URLs without padding.
+pub fn wrap_base64(bytes: &[u8]) -> Value {
+    let mut writer = Writer::new(Dialect::MODERN);
+    writer.bytes(bytes);
+    json!([URL_SAFE_NO_PAD.encode(writer.as_bytes())])
 }
 
 /// Returns the bytes in a wrapper; `None` if it is not one.
@@ -46,6 +55,28 @@ impl<'de> Deserialize<'de> for Wrapped {
     }
 }
 
+/// Encoded bytes in a list of one text, in Base64 for URLs without padding.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WrappedBase64(pub(crate) Vec<u8>);
+
+impl<'de> Deserialize<'de> for WrappedBase64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (text,) = <(String,)>::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        without_length(bytes).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// Returns the bytes that follow their length.
+fn without_length(mut bytes: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
+    let mut reader = Reader::new(&bytes, Dialect::MODERN);
+    let inner = reader.bytes()?.len();
+    reader.finish()?;
+    // The bytes are at the end; what precedes them is their length.
+    bytes.drain(..bytes.len() - inner);
+    Ok(bytes)
+}
+
 /// The bytes after the length in a text of hex.
 struct Hex(Vec<u8>);
 
@@ -60,13 +91,8 @@ impl<'de> Deserialize<'de> for Hex {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Hex, E> {
-                let mut bytes = hex::decode(text).map_err(E::custom)?;
-                let mut reader = Reader::new(&bytes, Dialect::MODERN);
-                let inner = reader.bytes().map_err(E::custom)?.len();
-                reader.finish().map_err(E::custom)?;
-                // The bytes are at the end; what precedes them is their length.
-                bytes.drain(..bytes.len() - inner);
-                Ok(Hex(bytes))
+                let bytes = hex::decode(text).map_err(E::custom)?;
+                without_length(bytes).map(Hex).map_err(E::custom)
             }
         }
         deserializer.deserialize_str(Text)
@@ -99,6 +125,21 @@ mod tests {
             json!([0]),
         ] {
             assert_eq!(unwrap_bytes(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn base64_is_that_of_urls() {
+        for (bytes, text) in
+            [(&b""[..], "AA"), (b"f", "AWY"), (b"fo", "AmZv"), (&[0xFB, 0xFF, 0xFE], "A_v__g")]
+        {
+            assert_eq!(wrap_base64(bytes), json!([text]));
+            assert_eq!(WrappedBase64::deserialize(&json!([text])).unwrap().0, bytes);
+        }
+        for bad in
+            [json!("AA"), json!([]), json!(["AA", "AA"]), json!(["A"]), json!(["AWY="]), json!(["AmY"])]
+        {
+            assert!(WrappedBase64::deserialize(&bad).is_err(), "{bad}");
         }
     }
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use fm_rpc::{Answer, Client, ClientError, Dial};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use serde_json::Value;
+use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
+use zeroize::Zeroizing;
 
-use crate::encoding::Wrapped;
+use crate::method::{RecordMethod, record_by};
 
 /// The longest answer to any request but that for a record; the largest honest one describes all guardians.
 const SMALL_ANSWER_BYTES: usize = 1 << 20;
@@ -35,6 +36,9 @@ pub struct Guardian {
     /// Other addresses of the guardian.
     others: Vec<String>,
     pass: Option<Arc<MakePass>>,
+    api_secret: Option<Arc<Zeroizing<String>>>,
+    /// How it is asked for a record, once it said which methods it has.
+    method: OnceCell<RecordMethod>,
     /// The connection for everything but records.
     questions: Connection,
     records: Connection,
@@ -62,7 +66,8 @@ impl Guardian {
     /// Creates the guardian at a `ws://` or `wss://` address. Connects only when a request is made.
     pub fn new(url: impl Into<String>) -> Self {
         let (questions, records) = Default::default();
-        Self { url: url.into(), others: Vec::new(), pass: None, questions, records }
+        let (others, method) = (Vec::new(), OnceCell::new());
+        Self { url: url.into(), others, pass: None, api_secret: None, method, questions, records }
     }
 
     /// Adds another address at which the guardian may be.
@@ -76,6 +81,13 @@ impl Guardian {
     #[must_use]
     pub fn with_pass(mut self, pass: Arc<MakePass>) -> Self {
         self.pass = Some(pass);
+        self
+    }
+
+    /// Sets the API secret of its federation.
+    #[must_use]
+    pub fn with_api_secret(mut self, secret: Option<Arc<Zeroizing<String>>>) -> Self {
+        self.api_secret = secret;
         self
     }
 
@@ -119,26 +131,47 @@ impl Guardian {
     /// # Errors
     /// As for [`ask`](Self::ask).
     pub async fn record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
+        let method = self.record_method(patience).await?;
         let mut again = true;
         loop {
             let client = self.client(&self.records, RECORD_ANSWER_BYTES).await?;
-            match record_by(&client, session, patience).await {
+            match record_by(&client, method, session, patience).await {
                 Ok((record, answer)) => return Ok((record, Room { _answer: answer, _large: None })),
                 // The connection was idle for long and was just closed.
                 Err(ClientError::Closed { .. }) if again => again = false,
-                Err(ClientError::TooLong { .. }) => return self.large_record(session, patience).await,
+                Err(ClientError::TooLong { .. }) => {
+                    return self.large_record(method, session, patience).await;
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// Returns the record of a session, whatever its length.
-    async fn large_record(&self, session: u64, patience: Duration) -> Result<(Vec<u8>, Room), ClientError> {
+    async fn large_record(
+        &self,
+        method: RecordMethod,
+        session: u64,
+        patience: Duration,
+    ) -> Result<(Vec<u8>, Room), ClientError> {
         // The semaphore is never closed.
         let permit = LONG.acquire().await.ok();
         let client = self.connect(&self.dial(LARGE_ANSWER_BYTES)).await?;
-        let (record, answer) = record_by(&client, session, patience).await?;
+        let (record, answer) = record_by(&client, method, session, patience).await?;
         Ok((record, Room { _answer: answer, _large: permit }))
+    }
+
+    /// Returns how the guardian is asked for a record: by the newest method that it has.
+    async fn record_method(&self, patience: Duration) -> Result<RecordMethod, ClientError> {
+        let ask = || async {
+            match self.ask("version", None, &Value::Null, patience).await {
+                Ok(versions) => Ok(RecordMethod::of(&versions)),
+                // The oldest servers may not have the method.
+                Err(ClientError::Refused { .. }) => Ok(RecordMethod::Await),
+                Err(error) => Err(error),
+            }
+        };
+        self.method.get_or_try_init(ask).await.copied()
     }
 
     /// Drops the connection for records, with the memory that the last record took; callers that wait for a
@@ -166,7 +199,8 @@ impl Guardian {
     }
 
     fn dial(&self, longest_answer: usize) -> Dial {
-        Dial { longest_answer, pass: self.pass.as_ref().map(|pass| pass()) }
+        let pass = self.pass.as_ref().map(|pass| pass());
+        Dial { longest_answer, pass, api_secret: self.api_secret.clone() }
     }
 
     /// Connects to the first address that answers; the error is that of the first address.
@@ -182,14 +216,4 @@ impl Guardian {
         }
         Err(error)
     }
-}
-
-async fn record_by(
-    client: &Client,
-    session: u64,
-    patience: Duration,
-) -> Result<(Vec<u8>, Answer), ClientError> {
-    let asked =
-        client.request_and_hold("await_signed_session_outcome", None, &json!(session), patience).await;
-    asked.map(|(Wrapped(record), answer)| (record, answer))
 }

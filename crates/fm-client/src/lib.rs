@@ -29,12 +29,13 @@ mod catch_up;
 mod encoding;
 mod guardian;
 mod guardians;
+mod method;
 mod own;
 mod source;
 mod submit;
 
 pub use catch_up::CatchUp;
-pub use encoding::{unwrap_bytes, wrap_bytes};
+pub use encoding::{unwrap_bytes, wrap_base64, wrap_bytes};
 pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::{Guardian, MakePass, Room};
 pub use guardians::{Fetched, Guardians, HEDGE};

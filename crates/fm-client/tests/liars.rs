@@ -131,6 +131,9 @@ impl Service for Fake {
             if request.method == "session_count" {
                 return Ok(json!(FINISHED));
             }
+            if request.method != "await_signed_session_outcome" {
+                return Err(RpcError::new(RpcError::NO_METHOD, "no such method"));
+            }
             let session = request.params.as_u64().unwrap();
             let good = record(&self.secrets, session, 3);
             let is_first = self.asked.fetch_add(1, Relaxed) == 0;

@@ -5,10 +5,13 @@
 //! connection without waiting requests holds no more than a named number of bytes.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::{SinkExt, StreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,9 +20,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message, Utf8Bytes, protocol::WebSocketConfig};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use zeroize::Zeroizing;
 
 use crate::http::PASS_HEADER;
 use crate::message::{RpcError, encode_params, read_response, read_response_id, write_request};
@@ -30,6 +35,8 @@ const MAX_OPEN: usize = 256;
 /// The size of one read from a connection.
 const READ_BYTES: usize = 32 << 10;
 
+/// The user in whose name an API secret is shown.
+const API_USER: &str = "fedimint";
 /// A connection keeps the memory of its longest answer. After an answer above this size it is closed, unless
 /// another request is waiting.
 const KEPT_BYTES: usize = 1 << 20;
@@ -41,6 +48,9 @@ pub enum ClientError {
     /// The server cannot be reached.
     #[error("cannot connect to {url}")]
     Connect { url: String, source: Box<SocketError> },
+    /// The server lets only those in who know the federation's API secret, and was given none or another one.
+    #[error("{url} wants the federation's API secret, or another one than it was given")]
+    Unauthorized { url: String },
     /// The server did not answer in time.
     #[error("{url} does not answer in time")]
     TimedOut { url: String },
@@ -59,12 +69,22 @@ pub enum ClientError {
 }
 
 /// The parameters of a connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Dial {
     /// The longest answer that is read, in bytes of its text.
     pub longest_answer: usize,
     /// A guardian's pass for another guardian.
     pub pass: Option<String>,
+    /// The API secret of a federation that lets only those in who know it. It goes only to the server that is
+    /// dialled, in the handshake.
+    pub api_secret: Option<Arc<Zeroizing<String>>>,
+}
+
+/// Leaves the secrets out.
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dial").field("longest_answer", &self.longest_answer).finish_non_exhaustive()
+    }
 }
 
 /// An answer; the connection reads the next answer when this value is dropped.
@@ -98,6 +118,9 @@ impl Client {
             .max_message_size(Some(dial.longest_answer))
             .max_frame_size(Some(dial.longest_answer));
         let mut request = url.into_client_request().map_err(failed)?;
+        if let Some(secret) = &dial.api_secret {
+            request.headers_mut().insert(AUTHORIZATION, basic(secret));
+        }
         if let Some(pass) = dial.pass.as_ref().and_then(|pass| HeaderValue::from_str(pass).ok()) {
             request.headers_mut().insert(PASS_HEADER, pass);
         }
@@ -105,7 +128,12 @@ impl Client {
         let (socket, _) = timeout(CONNECT_TIME, connect)
             .await
             .map_err(|_| ClientError::TimedOut { url: url.to_owned() })?
-            .map_err(failed)?;
+            .map_err(|error| match error {
+                SocketError::Http(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                    ClientError::Unauthorized { url: url.to_owned() }
+                }
+                error => failed(error),
+            })?;
         let (requests, queue) = mpsc::channel(16);
         let was_too_long = Arc::<AtomicBool>::default();
         let task = tokio::spawn(talk(socket, queue, was_too_long.clone()));
@@ -160,10 +188,24 @@ impl Client {
         Ok((result?, answer))
     }
 
+    /// Returns the server's address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Returns whether the connection is closed.
     pub fn is_closed(&self) -> bool {
         self.task.is_finished()
     }
+}
+
+/// Returns the header that shows an API secret. Source: fedimint-api-client 0.13.0, src/api/mod.rs.
+fn basic(secret: &str) -> HeaderValue {
+    let credentials = Zeroizing::new(format!("{API_USER}:{secret}"));
+    let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(credentials.as_bytes())));
+    let mut value = HeaderValue::from_str(&text).expect("base64 is text that a header may hold");
+    value.set_sensitive(true);
+    value
 }
 
 impl Drop for Client {

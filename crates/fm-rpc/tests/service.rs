@@ -74,7 +74,7 @@ async fn client(address: &str) -> Result<Client, ClientError> {
 }
 
 async fn client_with(address: &str, pass: Option<&str>) -> Result<Client, ClientError> {
-    let dial = Dial { longest_answer: LONGEST, pass: pass.map(str::to_owned) };
+    let dial = Dial { longest_answer: LONGEST, pass: pass.map(str::to_owned), ..Dial::default() };
     Client::connect(&format!("ws://{address}/"), &dial).await
 }
 
@@ -120,7 +120,7 @@ async fn questions_are_answered_while_others_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_does_not_keep_the_room_of_a_huge_answer() {
     let address = server(Limits::default()).await;
-    let dial = Dial { longest_answer: 2 * HUGE, pass: None };
+    let dial = Dial { longest_answer: 2 * HUGE, ..Dial::default() };
     let client = Client::connect(&format!("ws://{address}/"), &dial).await.unwrap();
     let ask = |method| client.request::<Value>(method, None, &Value::Null, PATIENCE);
     // While a caller waits for another answer, the connection stays.

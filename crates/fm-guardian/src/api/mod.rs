@@ -14,7 +14,7 @@ pub(crate) use announcements::interfaces;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fm_client::wrap_bytes;
+use fm_client::{wrap_base64, wrap_bytes};
 use fm_codec::{Dialect, Encode};
 use fm_consensus::{ApiError, DbTransaction, ModuleState};
 use fm_history::PeerId;
@@ -31,7 +31,7 @@ use crate::pass;
 use crate::shared::Shared;
 use crate::status::status;
 use passwords::Guesses;
-use sessions::{base64, outcome_of, with_length};
+use sessions::outcome_of;
 
 /// The delay before a wrong password is answered: it slows guessing down.
 const WRONG_PASSWORD_DELAY: Duration = Duration::from_secs(1);
@@ -146,7 +146,7 @@ impl Api {
             }
             "signed_session_status" => {
                 let status = self.session_status(number(params)?, |record| Ok(record.to_vec()))?;
-                Ok(json!([base64(&with_length(&status))]))
+                Ok(wrap_base64(&status))
             }
             "await_transaction" => Ok(params.clone()),
             "submit_transaction" => self.submit_transaction(params),
