@@ -5,11 +5,8 @@ use std::collections::VecDeque;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
-use crate::AHEAD;
 use crate::guardians::{Asked, Fetched, Guardians, Question, ask};
-
-/// The approximate number of bytes of the records that are fetched ahead.
-const AHEAD_BYTES: usize = 32 << 20;
+use crate::window::Window;
 
 /// A requested record.
 struct Pending {
@@ -21,71 +18,94 @@ struct Pending {
 pub struct CatchUp<'a> {
     guardians: &'a Guardians,
     next: u64,
+    /// The session before which it ends.
+    end: u64,
+    /// The number of guardians that must claim to have a session before it is requested.
+    least: usize,
     pending: VecDeque<Pending>,
-    /// The size of the last record in bytes.
-    record_bytes: usize,
+    window: Window,
 }
 
 impl<'a> CatchUp<'a> {
+    /// Fetches what so many guardians claim to have that the claim must be true.
     pub(crate) fn new(guardians: &'a Guardians, from: u64) -> Self {
-        Self { guardians, next: from, pending: VecDeque::new(), record_bytes: 0 }
+        // While the node waits for these records it does not order: a single guardian must not be able to
+        // cause that.
+        let least = guardians.honest();
+        Self { guardians, next: from, end: u64::MAX, least, pending: VecDeque::new(), window: Window::new() }
     }
 
-    /// Returns the next record; `None` if too few guardians have one, or those that claim to have it do not
-    /// return it.
+    /// Fetches the sessions before `end`, from a single guardian if no other has them.
+    pub(crate) fn up_to(mut self, end: u64) -> Self {
+        (self.end, self.least) = (end, 1);
+        self
+    }
+
+    /// Returns the next record; `None` at the end, if too few guardians have one, or if those that claim to
+    /// have it do not return it.
     pub async fn next(&mut self) -> Option<Fetched> {
-        loop {
-            self.fill();
-            let Pending { session, answer } = self.pending.front_mut()?;
+        self.fill();
+        while let Some(Pending { session, answer }) = self.pending.front_mut() {
             let session = *session;
+            let had_to_wait = !answer.is_finished();
             let answer = answer.await;
             self.pending.pop_front();
             match answer {
                 Ok(Asked { fetched, failures }) => {
                     let guardians = self.guardians;
                     failures.iter().for_each(|(peer, reason)| guardians.disappointed(*peer, session, reason));
-                    self.record_bytes =
-                        fetched.as_ref().map_or(self.record_bytes, |fetched| fetched.record.len());
+                    if let Some(fetched) = &fetched {
+                        self.window.took(fetched.record.len(), had_to_wait);
+                    }
                     // If no guardian failed and too few agree, asking again at once would not help.
                     if fetched.is_some() || failures.is_empty() {
-                        return fetched;
+                        return fetched.or_else(|| self.begin_again(session));
                     }
                 }
                 Err(error) => debug!(session, %error, "a question ended"),
             }
-            self.begin_again(session);
+            match self.ask(session) {
+                Some(again) => self.pending.push_front(again),
+                None => return self.begin_again(session),
+            }
         }
+        None
     }
 
-    /// Repeats the requests for this session and the later ones.
-    fn begin_again(&mut self, session: u64) {
+    /// Gives up for now; the next call requests this session and the later ones again.
+    fn begin_again(&mut self, session: u64) -> Option<Fetched> {
         self.pending.drain(..).for_each(|pending| pending.answer.abort());
         self.next = session;
+        None
     }
 
     fn fill(&mut self) {
-        // Sessions are about as large as the ones before them.
-        let ahead = AHEAD_BYTES.checked_div(self.record_bytes).unwrap_or(AHEAD).clamp(1, AHEAD);
-        while self.pending.len() < ahead {
-            let session = self.next;
-            let mut givers = self.guardians.ahead(session);
-            // While the node waits for these records it does not order: a single guardian must not be able to
-            // cause that.
-            if givers.len() < self.guardians.honest() {
-                return;
-            }
-            let turn = usize::try_from(session).unwrap_or_default() % givers.len();
-            givers.rotate_left(turn);
-            // If one guardian is enough, the others are asked for the sessions after this one.
-            if self.guardians.needed() == 1 {
-                givers.truncate(1);
-            }
-            // No item of these sessions was ordered here.
-            let question = Question { session, needed: self.guardians.needed(), own: None };
-            let question = ask(question, self.guardians.sources(&givers));
-            self.pending.push_back(Pending { session, answer: tokio::spawn(question) });
+        while self.next < self.end && self.pending.len() < self.window.size() {
+            let Some(pending) = self.ask(self.next) else { return };
+            self.pending.push_back(pending);
             self.next += 1;
         }
+    }
+
+    /// Requests a session; `None` if too few guardians claim to have it.
+    fn ask(&self, session: u64) -> Option<Pending> {
+        let mut givers = self.guardians.ahead(session);
+        if givers.len() < self.least {
+            return None;
+        }
+        // The others are asked first for the sessions after this one.
+        givers.sort_unstable();
+        let turn = usize::try_from(session).unwrap_or_default() % givers.len();
+        givers.rotate_left(turn);
+        // No item of these sessions was ordered here.
+        let question = Question {
+            session,
+            needed: self.guardians.needed(),
+            own: None,
+            latency: self.guardians.latency(),
+        };
+        let question = ask(question, self.guardians.sources(&givers));
+        Some(Pending { session, answer: tokio::spawn(question) })
     }
 }
 

@@ -17,11 +17,12 @@ use tracing::debug;
 
 use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
+use crate::latency::Latency;
 use crate::source::{Ambiguous, AskError, Source};
 
 /// The time within which guardians finish a session if all goes well.
 const GRACE: Duration = Duration::from_millis(500);
-/// The time without an answer after which the next guardian is also asked.
+/// The longest time without an answer after which the next guardian is also asked.
 pub const HEDGE: Duration = Duration::from_secs(1);
 
 /// A proven record from a guardian.
@@ -33,6 +34,17 @@ pub struct Fetched {
     pub session: u64,
     /// The signed outcome of the session, as it is stored.
     pub record: Vec<u8>,
+}
+
+/// A record that a guardian returned, and that its signatures do not prove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The guardian.
+    pub peer: PeerId,
+    /// The requested session.
+    pub session: u64,
+    /// What is wrong with the record.
+    pub reason: String,
 }
 
 /// The items of a session that this guardian ordered to its end.
@@ -50,6 +62,7 @@ pub struct Guardians {
     needed: usize,
     own: Mutex<Option<Own>>,
     sources: BTreeMap<PeerId, Arc<Source>>,
+    latency: Arc<Latency>,
     changed: watch::Receiver<()>,
     /// Stops its tasks when it is dropped.
     _tasks: JoinSet<()>,
@@ -68,15 +81,17 @@ impl Guardians {
         let needed = if ambiguous == Ambiguous::Vouched { honest } else { 1 };
         let (change, changed) = watch::channel(());
         let (change, keys) = (Arc::new(change), Arc::new(keys.clone()));
+        let latency = Arc::<Latency>::default();
         let mut tasks = JoinSet::new();
         let mut sources = BTreeMap::new();
         for (peer, guardian) in guardians {
-            let source = Source::new((peer, guardian), keys.clone(), ambiguous, refused.clone());
+            let source =
+                Source::new((peer, guardian), keys.clone(), ambiguous, (refused.clone(), latency.clone()));
             let source = Arc::new(source);
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }
-        Self { honest, needed, own: Mutex::default(), sources, changed, _tasks: tasks }
+        Self { honest, needed, own: Mutex::default(), sources, latency, changed, _tasks: tasks }
     }
 
     /// Returns the guardians that claim to have finished the session, the one with the most sessions first.
@@ -86,6 +101,10 @@ impl Guardians {
         let mut ahead: Vec<_> = counts.filter(|(count, _)| *count > session).collect();
         ahead.sort_unstable_by_key(|(count, _)| std::cmp::Reverse(*count));
         ahead.into_iter().map(|(_, peer)| peer).collect()
+    }
+
+    pub(crate) fn latency(&self) -> Arc<Latency> {
+        self.latency.clone()
     }
 
     pub(crate) fn honest(&self) -> usize {
@@ -134,6 +153,29 @@ impl Guardians {
         self.sources.iter().map(|(peer, source)| (*peer, answer(source))).collect()
     }
 
+    /// Returns the records that were refused; of each guardian, no more than the first hundred.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let of = |(peer, source): (&PeerId, &Arc<Source>)| {
+            let refusal = |(session, reason)| Refusal { peer: *peer, session, reason };
+            source.refusals().into_iter().map(refusal).collect::<Vec<_>>()
+        };
+        self.sources.iter().flat_map(of).collect()
+    }
+
+    /// Says of each guardian why it does not return a session.
+    pub(crate) fn reasons(&self, session: u64) -> String {
+        let reason = |(peer, source): (&PeerId, &Arc<Source>)| {
+            let reason = match (source.last_failure(), source.count()) {
+                (Some(reason), _) => reason,
+                (None, count) if !source.answers() => format!("it does not answer; it had {count} sessions"),
+                (None, count) if count <= session => format!("it has {count} sessions"),
+                (None, _) => "it was not asked".to_owned(),
+            };
+            format!("guardian {peer}: {reason}")
+        };
+        self.sources.iter().map(reason).collect::<Vec<_>>().join("; ")
+    }
+
     /// Waits until every guardian was asked how many sessions it has finished, for at most `patience`.
     pub async fn first_look(&self, patience: Duration) {
         let mut changed = self.changed.clone();
@@ -172,7 +214,8 @@ impl Guardians {
 
     /// Asks the guardians that have finished the session.
     async fn first_of(&self, session: u64) -> Option<Fetched> {
-        let question = Question { session, needed: self.needed, own: self.list_of(session) };
+        let question =
+            Question { session, needed: self.needed, own: self.list_of(session), latency: self.latency() };
         let Asked { fetched, failures } = ask(question, self.sources(&self.ahead(session))).await;
         failures.iter().for_each(|(peer, reason)| self.disappointed(*peer, session, reason));
         fetched
@@ -196,6 +239,7 @@ impl Guardians {
             AskError::Proof(_) => (),
             AskError::Client(ClientError::Unreadable { .. }) => source.refuse(session, reason),
             _ => {
+                source.note_failure(reason);
                 debug!(guardian = peer, session, %reason, "no outcome");
                 source.leave_alone();
             }
@@ -229,12 +273,14 @@ pub(crate) struct Question {
     pub(crate) needed: usize,
     /// unless the list is this one, which this guardian ordered.
     pub(crate) own: Option<Arc<[Hash]>>,
+    /// How long the guardians take to answer.
+    pub(crate) latency: Arc<Latency>,
 }
 
 /// Asks as many guardians as must return the same list, and a further one if one of them returns another
 /// list, fails, or is slow.
 pub(crate) async fn ask(question: Question, sources: Vec<(PeerId, Arc<Source>)>) -> Asked {
-    let Question { session, needed, own } = question;
+    let Question { session, needed, own, latency } = question;
     let mut left = sources.into_iter();
     let mut asked = JoinSet::new();
     let mut given: Vec<Vec<Hash>> = Vec::new();
@@ -260,7 +306,7 @@ pub(crate) async fn ask(question: Question, sources: Vec<(PeerId, Arc<Source>)>)
                 Some(Err(error)) => debug!(session, %error, "a question ended"),
                 None => return Asked { fetched: None, failures },
             },
-            () = sleep(HEDGE) => (),
+            () = sleep(latency.slow(HEDGE)) => (),
         }
     }
 }

@@ -25,25 +25,36 @@
 //! # }
 //! ```
 
+mod address;
+mod announcement;
 mod catch_up;
 mod encoding;
+mod federation;
 mod guardian;
 mod guardians;
+mod latency;
+mod live;
+mod metadata;
 mod method;
 mod own;
 mod source;
 mod submit;
+mod window;
 
+pub use address::authority;
+pub use announcement::Announcement;
 pub use catch_up::CatchUp;
 pub use encoding::{unwrap_bytes, wrap_base64, wrap_bytes};
+pub use federation::{ApiSecret, Federation, FindError, Named};
 pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::{Guardian, MakePass, Room};
-pub use guardians::{Fetched, Guardians, HEDGE};
+pub use guardians::{Fetched, Guardians, HEDGE, Refusal};
+pub use live::{LiveError, LiveHistory};
 pub use own::{AddressError, address_of, own_address, wait_for};
 pub use source::{Ambiguous, AskError};
 pub use submit::SubmitError;
 
 /// The most sessions that are fetched ahead.
-pub const AHEAD: usize = 16;
+pub const AHEAD: usize = 64;
 /// The most requests to one guardian that wait for their answers.
-pub const AT_A_TIME: usize = 8;
+pub const AT_A_TIME: usize = 16;

@@ -17,6 +17,7 @@ use tracing::{debug, warn};
 
 use crate::AT_A_TIME;
 use crate::guardian::Guardian;
+use crate::latency::Latency;
 
 /// The interval at which a guardian is asked how many sessions it has finished.
 const ASK_AFTER: Duration = Duration::from_secs(1);
@@ -27,6 +28,9 @@ const DISTRUST: Duration = Duration::from_secs(60);
 /// How long a guardian that returned nothing is not asked: it may only have been busy. Doubles each further
 /// time, up to [`DISTRUST`].
 const REST: Duration = Duration::from_secs(3);
+
+/// The number of refused records of a guardian that are remembered.
+const MAX_REFUSALS: usize = 100;
 
 /// The size above which a record is checked on another thread: a guardian can make that take arbitrarily
 /// long.
@@ -54,6 +58,8 @@ pub enum Ambiguous {
     /// Servers sign such records. Therefore any record may be one of two, and counts only after f + 1
     /// guardians returned the same list: at least one of them is honest.
     Vouched,
+    /// Accept it from any guardian: the reader reports what its signatures do not fix.
+    Accepted,
 }
 
 pub(crate) struct Source {
@@ -61,6 +67,7 @@ pub(crate) struct Source {
     guardian: Guardian,
     /// The number of invalid records from all guardians.
     refused: Arc<AtomicU64>,
+    latency: Arc<Latency>,
     ambiguous: Ambiguous,
     keys: Arc<SessionKeys>,
     places: Semaphore,
@@ -71,6 +78,16 @@ pub(crate) struct Source {
     answers: AtomicBool,
     /// Whether it was ever asked.
     asked: AtomicBool,
+    complaints: Mutex<Complaints>,
+}
+
+/// What is held against a guardian.
+#[derive(Default)]
+struct Complaints {
+    /// The first records that were refused, and why.
+    refusals: Vec<(u64, String)>,
+    /// Why it last returned nothing.
+    failure: Option<String>,
 }
 
 /// The time during which a guardian is not asked.
@@ -91,12 +108,13 @@ impl Source {
         (peer, guardian): (PeerId, Guardian),
         keys: Arc<SessionKeys>,
         ambiguous: Ambiguous,
-        refused: Arc<AtomicU64>,
+        (refused, latency): (Arc<AtomicU64>, Arc<Latency>),
     ) -> Self {
         Self {
             peer,
             guardian,
             refused,
+            latency,
             ambiguous,
             keys,
             places: Semaphore::new(AT_A_TIME),
@@ -104,6 +122,7 @@ impl Source {
             count: watch::Sender::new(0),
             answers: AtomicBool::new(true),
             asked: AtomicBool::new(false),
+            complaints: Mutex::default(),
         }
     }
 
@@ -117,6 +136,22 @@ impl Source {
 
     pub(crate) fn was_asked(&self) -> bool {
         self.asked.load(Relaxed)
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<(u64, String)> {
+        self.complaints().refusals.clone()
+    }
+
+    pub(crate) fn last_failure(&self) -> Option<String> {
+        self.complaints().failure.clone()
+    }
+
+    pub(crate) fn note_failure(&self, reason: &AskError) {
+        self.complaints().failure = Some(reason.to_string());
+    }
+
+    fn complaints(&self) -> MutexGuard<'_, Complaints> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether the guardian is currently asked for records.
@@ -135,6 +170,12 @@ impl Source {
     pub(crate) fn refuse(&self, session: u64, reason: &AskError) {
         self.refused.fetch_add(1, Relaxed);
         warn!(guardian = self.peer, session, %reason, "outcome refused");
+        let mut complaints = self.complaints();
+        if complaints.refusals.len() < MAX_REFUSALS {
+            complaints.refusals.push((session, reason.to_string()));
+        }
+        complaints.failure = Some(reason.to_string());
+        drop(complaints);
         self.distrust();
     }
 
@@ -156,9 +197,11 @@ impl Source {
 
     /// Returns the proven record of a session, and the leaves of its items.
     pub(crate) async fn record(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+        let start = Instant::now();
         // The semaphore is never closed.
         let _place = self.places.acquire().await;
         let (record, room) = self.guardian.record(session, RECORD_PATIENCE).await?;
+        self.latency.took(start.elapsed());
         let source = self.clone();
         let is_large = record.len() > LARGE;
         // The record takes memory until it is proven, even if no caller waits for it any more. And a guardian

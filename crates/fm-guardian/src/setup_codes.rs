@@ -13,13 +13,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fm_client::authority;
 use fm_datadir::{CONSENSUS, LOCAL};
 use fm_history::PeerId;
 use fm_peers::new_tls_key_pair;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::{Consensus, Endpoint, Local, NodeConfigError, authority, consensus_hash};
+use crate::config::{Consensus, Endpoint, Local, NodeConfigError, consensus_hash};
 use crate::setup::{
     dev_modules, give, new_secret, new_version, partial_of, remove_if_there, write_private, write_whole,
 };

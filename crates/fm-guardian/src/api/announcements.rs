@@ -6,74 +6,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fm_client::Guardian;
-use fm_codec::{DecodeError, Dialect, Reader, Writer};
-use fm_crypto::{SigningKey, is_signed_by};
-use fm_history::{PeerId, sha256};
+use fm_client::{Announcement, Guardian};
+use fm_codec::{Dialect, Writer};
+use fm_crypto::SigningKey;
+use fm_history::PeerId;
 use fm_rpc::RpcError;
 use fm_store::{Durability, LiveStore, StoreError};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Answer, Api, bad, internal, refused};
-use crate::config::{NodeConfig, authority};
+use crate::config::NodeConfig;
 use crate::pass::maker;
 
 /// First byte of the rows. Source: fedimint-server 0.5.0, src/consensus/db.rs.
 const API_ANNOUNCEMENT: u8 = 0x06;
-/// The prefix of the signed bytes. Source: fedimint-core 0.5.0, src/net/api_announcement.rs.
-const TAG: &[u8] = b"fedimint-api-announcement";
-/// The longest accepted address.
-const MAX_URL_BYTES: usize = 2048;
-
-struct Announcement {
-    url: String,
-    nonce: u64,
-    signature: [u8; 64],
-}
-
-impl Announcement {
-    fn read(row: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(row, Dialect::MODERN);
-        let read = Self { url: reader.text()?.to_owned(), nonce: reader.u64()?, signature: reader.array()? };
-        reader.finish()?;
-        Ok(read)
-    }
-
-    fn from_json(value: &Value) -> Option<Self> {
-        let announcement = &value["api_announcement"];
-        let mut signature = [0; 64];
-        hex::decode_to_slice(value["signature"].as_str()?, &mut signature).ok()?;
-        let url = announcement["api_url"].as_str()?.to_owned();
-        Some(Self { url, nonce: announcement["nonce"].as_u64()?, signature })
-    }
-
-    fn to_json(&self) -> Value {
-        let announcement = json!({ "api_url": self.url, "nonce": self.nonce });
-        json!({ "api_announcement": announcement, "signature": hex::encode(self.signature) })
-    }
-
-    fn to_row(&self) -> Vec<u8> {
-        let mut row = signed_part(&self.url, self.nonce);
-        row.raw(&self.signature);
-        row.into_bytes()
-    }
-
-    fn is_an_address(&self) -> bool {
-        self.url.len() <= MAX_URL_BYTES && authority(&self.url, &["ws", "wss"], 443).is_some()
-    }
-}
-
-fn signed_part(url: &str, nonce: u64) -> Writer {
-    let mut writer = Writer::new(Dialect::MODERN);
-    writer.text(url);
-    writer.u64(nonce);
-    writer
-}
-
-fn message(url: &str, nonce: u64) -> [u8; 32] {
-    sha256(&[TAG, signed_part(url, nonce).as_bytes()]).0
-}
-
 fn row_key(peer: PeerId) -> Vec<u8> {
     let mut key = Writer::new(Dialect::MODERN);
     key.u8(API_ANNOUNCEMENT);
@@ -107,8 +53,7 @@ impl Api {
         if !announcement.is_an_address() {
             return Err(refused("the address is not one of an interface"));
         }
-        let signed = message(&announcement.url, announcement.nonce);
-        if !is_signed_by(&key, &signed, &announcement.signature) {
+        if !announcement.is_signed_by(&key) {
             return Err(refused("the announcement is not signed by that guardian"));
         }
         let _one_at_a_time = self.shared.announcing();
@@ -133,8 +78,7 @@ impl Api {
             Some(known) => known.nonce.checked_add(1).ok_or_else(|| refused("no number is left"))?,
             None => 0,
         };
-        let signature = self.shared.config.signing_key().sign(&message(&url, nonce));
-        let announcement = Announcement { url, nonce, signature };
+        let announcement = Announcement::sign(url, nonce, &self.shared.config.signing_key());
         if !announcement.is_an_address() {
             return Err(refused("the address is not one of an interface"));
         }
@@ -160,10 +104,7 @@ pub(crate) fn interfaces(
     for (peer, key) in config.keys.compressed() {
         let Some(configured) = config.consensus.api_endpoints.get(&peer) else { continue };
         let announced = store.get(&row_key(peer))?.and_then(|row| Announcement::read(&row).ok());
-        let signed = announced.filter(|announced| {
-            let message = message(&announced.url, announced.nonce);
-            announced.is_an_address() && is_signed_by(&key, &message, &announced.signature)
-        });
+        let signed = announced.filter(|announced| announced.is_an_address() && announced.is_signed_by(&key));
         let guardian = match signed {
             Some(signed) => Guardian::new(signed.url).or_at(&configured.url),
             None => Guardian::new(&configured.url),

@@ -19,7 +19,6 @@ use fm_datadir::{CONSENSUS, LOCAL};
 use fm_history::PeerId;
 use zeroize::Zeroizing;
 
-pub(crate) use addresses::authority;
 pub use error::NodeConfigError;
 pub use files::{Consensus, Endpoint, IrohEndpoint, Local};
 pub(crate) use files::{ConsensusVersion, ModuleConfig, Private, parsed};

@@ -1,0 +1,243 @@
+//! Finds a running federation: its configuration as its guardians state it, and their addresses.
+//!
+//! Invariant: nothing that is found here is proven. Whoever answers at the named address chooses what it
+//! says; the caller has to say what the keys of the configuration rest on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fm_crypto::{ConfigError, ConsensusConfig};
+use fm_history::PeerId;
+use fm_rpc::ClientError;
+use futures::future::join_all;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::announcement::Announcement;
+use crate::guardian::Guardian;
+use crate::metadata::StatedAddresses;
+
+/// How long a guardian may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The secret of a federation's interfaces.
+pub type ApiSecret = Option<Arc<Zeroizing<String>>>;
+
+/// What a federation is found by.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Addresses of guardians.
+    pub addresses: Vec<String>,
+    /// The id that the federation must have.
+    pub federation: Option<Vec<u8>>,
+    /// The secret of its interfaces.
+    pub api_secret: ApiSecret,
+}
+
+/// A federation that was found.
+#[derive(Debug)]
+pub struct Federation {
+    /// Its configuration, as guardians state it to clients.
+    pub config: ConsensusConfig,
+    /// The guardians that state exactly this configuration.
+    pub stated_by: Vec<PeerId>,
+    /// Why each of the others does not.
+    pub others: BTreeMap<PeerId, FindError>,
+    /// The addresses of each guardian that can be dialled, the newest first.
+    addresses: BTreeMap<PeerId, Vec<String>>,
+    api_secret: ApiSecret,
+}
+
+/// Why a federation is not found, or a guardian does not state its configuration.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// A guardian does not answer, or answers with an error.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Its answer is not a configuration.
+    #[error("what {url} states is not a configuration: {source}")]
+    Config { url: String, source: ConfigError },
+    /// It is a guardian of another federation than the named one.
+    #[error("{url} is a guardian of the federation {found}, and {named} was named")]
+    OtherFederation {
+        url: String,
+        /// In hex; `unknown` if an address is written in a form whose hash is not known.
+        found: String,
+        /// In hex.
+        named: String,
+    },
+    /// It states another configuration than the guardian that was asked first.
+    #[error("{url} states another configuration than the others")]
+    OtherConfig { url: String },
+    /// It cannot be dialled.
+    #[error("it is reached over iroh alone ({url}), which this program does not speak")]
+    OverIroh { url: String },
+    /// No guardian of the federation can be dialled.
+    #[error("the guardians are reached over iroh alone, which this program does not speak: {guardians}")]
+    AllOverIroh { guardians: String },
+    /// No address was named.
+    #[error("no address of a guardian is known")]
+    NoAddress,
+}
+
+impl Federation {
+    /// Finds a federation by an address of a guardian.
+    ///
+    /// # Errors
+    /// If no address answers, or those that do are not of the named federation; the error is that of the
+    /// first address.
+    pub async fn find(named: &Named) -> Result<Self, FindError> {
+        let answers = named.addresses.iter().map(|url| async move {
+            let guardian = Guardian::new(url).with_api_secret(named.api_secret.clone());
+            stated_config(&guardian, named.federation.as_deref()).await
+        });
+        let mut first_error = None;
+        for answer in join_all(answers).await {
+            match answer {
+                Ok(config) => return Self::of_config(config, named.api_secret.clone()).await,
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or(FindError::NoAddress))
+    }
+
+    /// Finds the guardians of a configuration, and which of them state it.
+    ///
+    /// # Errors
+    /// If none of its guardians can be dialled.
+    pub async fn of_config(config: ConsensusConfig, api_secret: ApiSecret) -> Result<Self, FindError> {
+        let (over_web, over_iroh): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            config.guardians.iter().partition(|(_, guardian)| !guardian.is_over_iroh());
+        if over_web.is_empty() {
+            let names = over_iroh.iter().map(|(peer, guardian)| format!("{peer} ({})", guardian.name));
+            return Err(FindError::AllOverIroh { guardians: names.collect::<Vec<_>>().join(", ") });
+        }
+        let mut others: BTreeMap<PeerId, FindError> = over_iroh
+            .into_iter()
+            .map(|(peer, guardian)| (*peer, FindError::OverIroh { url: guardian.url.clone() }))
+            .collect();
+        let asked = over_web.into_iter().map(|(peer, guardian)| {
+            let (url, config, api_secret) = (&guardian.url, &config, api_secret.clone());
+            async move {
+                let guardian = Guardian::new(url).with_api_secret(api_secret);
+                let stated = stated_config(&guardian, None).await.and_then(|stated| {
+                    let is_same = is_same(&stated, config);
+                    is_same.then_some(()).ok_or_else(|| FindError::OtherConfig { url: url.clone() })
+                });
+                (*peer, url.clone(), stated, announced(&guardian, config).await)
+            }
+        });
+        let (mut stated_by, mut addresses) = (Vec::new(), BTreeMap::new());
+        let mut newest = Announced::default();
+        for (peer, url, stated, announced) in join_all(asked).await {
+            match stated {
+                Ok(()) => stated_by.push(peer),
+                Err(error) => drop(others.insert(peer, error)),
+            }
+            addresses.insert(peer, vec![url]);
+            newest.merge(announced);
+        }
+        newest.add_to(&mut addresses);
+        Ok(Self { config, stated_by, others, addresses, api_secret })
+    }
+
+    /// Returns the guardians that can be dialled.
+    pub fn guardians(&self) -> BTreeMap<PeerId, Guardian> {
+        let guardian = |urls: &Vec<String>| {
+            let (first, others) = urls.split_first()?;
+            let guardian = Guardian::new(first).with_api_secret(self.api_secret.clone());
+            Some(others.iter().fold(guardian, |guardian, url| guardian.or_at(url)))
+        };
+        self.addresses.iter().filter_map(|(peer, urls)| Some((*peer, guardian(urls)?))).collect()
+    }
+
+    /// Returns the guardian with an address of the configuration, or that announced it.
+    pub fn peer_at(&self, url: &str) -> Option<PeerId> {
+        let plain = |url: &str| url.trim_end_matches('/').to_owned();
+        let is_it = |urls: &Vec<String>| urls.iter().any(|known| plain(known) == plain(url));
+        self.addresses.iter().find_map(|(peer, urls)| is_it(urls).then_some(*peer))
+    }
+}
+
+/// Returns whether a guardian's own configuration, or what it states, says the same to clients as another.
+fn is_same(stated: &ConsensusConfig, known: &ConsensusConfig) -> bool {
+    stated.broadcast_public_keys == known.broadcast_public_keys
+        && stated.guardians == known.guardians
+        && stated.modules == known.modules
+}
+
+async fn stated_config(guardian: &Guardian, expected: Option<&[u8]>) -> Result<ConsensusConfig, FindError> {
+    let answer = guardian.ask("client_config", None, &Value::Null, PATIENCE).await?;
+    let url = || guardian.url().to_owned();
+    let config =
+        ConsensusConfig::of_client(&answer).map_err(|source| FindError::Config { url: url(), source })?;
+    let found = config.federation();
+    match expected {
+        Some(named) if found.as_deref() != Some(named) => Err(FindError::OtherFederation {
+            url: url(),
+            found: found.map_or_else(|| "unknown".to_owned(), hex::encode),
+            named: hex::encode(named),
+        }),
+        _ => Ok(config),
+    }
+}
+
+/// The newest addresses that each guardian signed.
+#[derive(Debug, Default)]
+struct Announced {
+    announcements: BTreeMap<PeerId, Announcement>,
+    stated: BTreeMap<PeerId, StatedAddresses>,
+}
+
+impl Announced {
+    fn merge(&mut self, other: Self) {
+        for (peer, found) in other.announcements {
+            let known = self.announcements.get(&peer);
+            if known.is_none_or(|known| known.nonce < found.nonce) {
+                self.announcements.insert(peer, found);
+            }
+        }
+        for (peer, found) in other.stated {
+            if self.stated.get(&peer).is_none_or(|known| known.time < found.time) {
+                self.stated.insert(peer, found);
+            }
+        }
+    }
+
+    /// Puts the new addresses before those of the configuration.
+    fn add_to(self, addresses: &mut BTreeMap<PeerId, Vec<String>>) {
+        let announced = self.announcements.into_iter().map(|(peer, found)| (peer, vec![found.url]));
+        let stated = self.stated.into_iter().map(|(peer, found)| (peer, found.urls));
+        for (peer, urls) in announced.chain(stated) {
+            let known = addresses.entry(peer).or_default();
+            for url in urls.into_iter().rev() {
+                known.retain(|known| *known != url);
+                known.insert(0, url);
+            }
+        }
+    }
+}
+
+/// Asks a guardian for what it and the others announced. A guardian that has no such method announces
+/// nothing.
+async fn announced(guardian: &Guardian, config: &ConsensusConfig) -> Announced {
+    let (announcements, metadata) = futures::join!(
+        guardian.ask("api_announcements", None, &Value::Null, PATIENCE),
+        guardian.ask("guardian_metadata", None, &Value::Null, PATIENCE)
+    );
+    let mut announced = Announced::default();
+    for (peer, key) in &config.broadcast_public_keys {
+        let of_peer = |answer: &Result<Value, ClientError>| {
+            answer.as_ref().ok().and_then(|all| all.get(peer.to_string())).cloned()
+        };
+        let found = of_peer(&announcements).and_then(|value| Announcement::from_json(&value));
+        if let Some(found) = found.filter(|found| found.is_an_address() && found.is_signed_by(key)) {
+            announced.announcements.insert(*peer, found);
+        }
+        let stated = of_peer(&metadata).and_then(|value| StatedAddresses::read(&value, key));
+        announced.stated.extend(stated.map(|stated| (*peer, stated)));
+    }
+    announced
+}

@@ -1,0 +1,212 @@
+//! The finished sessions of a running federation as rows, in the form in which a guardian stores them.
+//!
+//! Invariants: every row was proven by the guardians' signatures; the number of sessions is fixed when the
+//! source is opened, so that every scan sees the same history; what an open session holds is no row.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fm_crypto::SessionKeys;
+use fm_eras::session::{session_key, session_of_key};
+use fm_history::PeerId;
+use fm_peers::jittered;
+use fm_rows::{Row, RowSource, Rows, SourceError};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::guardian::Guardian;
+use crate::guardians::{Fetched, Guardians, Refusal};
+use crate::source::Ambiguous;
+
+/// How long all guardians together may return nothing before a scan gives up.
+const STALL: Duration = Duration::from_secs(60);
+/// How long guardians have to answer the first question.
+const FIRST_LOOK: Duration = Duration::from_secs(15);
+/// The interval at which guardians that returned nothing are asked again.
+const AGAIN: Duration = Duration::from_millis(500);
+/// The number of records that wait for the reader.
+const WAITING: usize = 16;
+
+/// Why a running federation cannot be read.
+#[expect(missing_docs, reason = "the message of a variant names its fields")]
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The system cannot set up what is needed to talk to guardians.
+    #[error("cannot set up connections")]
+    Setup(#[source] std::io::Error),
+    /// No guardian answers.
+    #[error("none of the {guardians} guardians answers")]
+    Silent { guardians: usize },
+    /// No guardian returns a session that some claim to have.
+    #[error("no guardian returns session {session}: {reasons}")]
+    Stalled {
+        session: u64,
+        /// The last reason of each guardian.
+        reasons: String,
+    },
+}
+
+/// The sessions that the guardians of a federation serve.
+pub struct LiveHistory {
+    guardians: Arc<Guardians>,
+    sessions: u64,
+    runtime: Runtime,
+}
+
+impl LiveHistory {
+    /// Asks the guardians how many sessions they have finished.
+    ///
+    /// # Errors
+    /// If none of them answers.
+    pub fn open(guardians: BTreeMap<PeerId, Guardian>, keys: &SessionKeys) -> Result<Self, LiveError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("guardians")
+            .enable_all()
+            .build()
+            .map_err(LiveError::Setup)?;
+        let count = guardians.len();
+        let honest = keys.guardians() - keys.threshold() + 1;
+        let guardians = runtime.block_on(async {
+            let guardians = Guardians::watch(guardians, keys, Ambiguous::Accepted, Arc::default());
+            guardians.first_look(FIRST_LOOK).await;
+            Arc::new(guardians)
+        });
+        let counts: Vec<u64> = guardians.counts().into_values().flatten().collect();
+        let sessions = boundary(counts, honest).ok_or(LiveError::Silent { guardians: count })?;
+        Ok(Self { guardians, sessions, runtime })
+    }
+
+    /// Returns the number of sessions that the rows are of.
+    pub fn sessions(&self) -> u64 {
+        self.sessions
+    }
+
+    /// Returns how many sessions each guardian claims to have finished; `None` if it does not answer.
+    pub fn counts(&self) -> BTreeMap<PeerId, Option<u64>> {
+        self.guardians.counts()
+    }
+
+    /// Returns the records that were refused because their signatures do not prove them.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.guardians.refusals()
+    }
+
+    fn range(&self, from: &[u8], to: Option<&[u8]>) -> Range<u64> {
+        let first = |key: &[u8]| first_at(key, self.sessions);
+        first(from)..to.map_or(self.sessions, first)
+    }
+
+    /// Fetches sessions in order, and passes them on until the reader is gone.
+    fn fetch(&self, range: Range<u64>) -> mpsc::Receiver<Result<Row, SourceError>> {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let guardians = self.guardians.clone();
+        self.runtime.spawn(async move {
+            let mut records = guardians.catch_up(range.start).up_to(range.end);
+            for session in range {
+                let row = match next_of(&guardians, &mut records, session).await {
+                    Ok(fetched) => Ok((session_key(session), fetched.record)),
+                    Err(error) => Err(error.into()),
+                };
+                let is_last = row.is_err();
+                if sender.send(row).await.is_err() || is_last {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// Returns the next record, and waits for guardians that return nothing for a while.
+async fn next_of(
+    guardians: &Guardians,
+    records: &mut crate::CatchUp<'_>,
+    session: u64,
+) -> Result<Fetched, LiveError> {
+    let start = Instant::now();
+    loop {
+        if let Some(fetched) = records.next().await {
+            return Ok(fetched);
+        }
+        if start.elapsed() > STALL {
+            return Err(LiveError::Stalled { session, reasons: guardians.reasons(session) });
+        }
+        sleep(jittered(AGAIN)).await;
+    }
+}
+
+/// Returns how many sessions are finished, by what guardians claim: so many that an honest guardian has them,
+/// if enough of them answered that one of them is honest.
+fn boundary(mut counts: Vec<u64>, honest: usize) -> Option<u64> {
+    counts.sort_unstable_by(|one, other| other.cmp(one));
+    counts.get(honest - 1).or(counts.first()).copied()
+}
+
+/// Returns the first session whose key is not before a key, but no more than `end`.
+fn first_at(key: &[u8], end: u64) -> u64 {
+    let (mut first, mut end) = (0, end);
+    while first < end {
+        let middle = first + (end - first) / 2;
+        if session_key(middle).as_slice() < key {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    first
+}
+
+impl RowSource for LiveHistory {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        let range = self.range(from, to);
+        if range.is_empty() {
+            return Box::new(std::iter::empty());
+        }
+        let mut rows = self.fetch(range);
+        Box::new(std::iter::from_fn(move || rows.blocking_recv()))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        let session = session_of_key(key).ok().filter(|session| *session < self.sessions);
+        let Some(session) = session else { return Ok(None) };
+        let row = self.fetch(session..session + 1).blocking_recv();
+        row.transpose().map(|row| row.map(|(_, record)| record))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fm_eras::session::SIGNED_SESSION_OUTCOME;
+
+    use super::*;
+
+    #[test]
+    fn the_boundary_is_what_an_honest_guardian_has() {
+        // One of four may lie.
+        assert_eq!(boundary(vec![7, 9, u64::MAX, 9], 2), Some(9));
+        assert_eq!(boundary(vec![0, 9, 9, 9], 2), Some(9));
+        assert_eq!(boundary(vec![5, 3], 2), Some(3));
+        assert_eq!(boundary(vec![5], 2), Some(5));
+        assert_eq!(boundary(vec![], 2), None);
+        assert_eq!(boundary(vec![4], 1), Some(4));
+    }
+
+    #[test]
+    fn keys_name_the_first_session_that_is_not_before_them() {
+        for end in [0, 1, 300, 100_000] {
+            assert_eq!(first_at(&[], end), 0);
+            assert_eq!(first_at(&[SIGNED_SESSION_OUTCOME], end), 0);
+            assert_eq!(first_at(&[SIGNED_SESSION_OUTCOME + 1], end), end);
+        }
+        for session in [0, 1, 0xFC, 0xFD, 0xFFFF, 0x1_0000, 99_999] {
+            let mut key = session_key(session);
+            assert_eq!(first_at(&key, 100_000), session);
+            key.push(0);
+            assert_eq!(first_at(&key, 100_000), session + 1);
+        }
+    }
+}
