@@ -74,10 +74,10 @@ pub use sessions::{
     signature_findings,
 };
 pub use source::{
-    ArchiveSource, KeyStanding, MANIFEST_NAME, MalformedKeys, Medium, MigratedDir, NumberedRecords, Origin,
-    PENDING_KIND, PROVENANCE_NAME, ReadSeek, RowIdentity, Signers, Source, StateIdentity, TrustedKeys,
-    check_archive, check_identity, check_medium, check_written, omission_findings, open_source, settle_log,
-    state_identity,
+    ArchiveSource, FederationSource, KeyStanding, MANIFEST_NAME, MalformedKeys, Medium, MigratedDir,
+    NumberedRecords, Origin, PENDING_KIND, PROVENANCE_NAME, ReadSeek, RowIdentity, Signers, Source,
+    StateIdentity, TrustedKeys, check_archive, check_identity, check_medium, check_written,
+    omission_findings, open_source, settle_log, state_identity,
 };
 pub use source_audit::{SourceAudit, audit_source};
 pub use stored::{Stop, convert_record, read_entry, read_ruled_entry};

@@ -82,8 +82,9 @@ pub fn extent(origin: Origin<'_>, scope: Scope<'_>, control: Control<'_>) -> Res
     };
     control.progress.begin("counting", "records", None);
     let mut extent = Extent::default();
-    for row in origin.rows.scan_prefix(prefix) {
-        let (key, _) = row.map_err(|source| origin.unreadable(source))?;
+    let end = prefix.checked_add(1).map(|end| [end]);
+    for key in origin.rows.keys(&[prefix], end.as_ref().map(|end| end.as_slice())) {
+        let key = key.map_err(|source| origin.unreadable(source))?;
         control.check()?;
         control.progress.advance(1);
         let Some(number) = number(&key) else { continue };

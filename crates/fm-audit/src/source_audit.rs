@@ -60,13 +60,15 @@ pub fn audit_source(
             (identity, side_records) = (found, !archive.is_history_only());
         }
         Source::Database { .. } => {}
+        // The identity is that of a guardian's rows, and guardians serve sessions alone.
+        Source::Federation(_) => side_records = false,
     }
     let Observer { on_finding, mut on_session, on_row } = observer;
     let lacks = source.lacks();
     let SourceRequest { keys, shares, scope, .. } = asked;
     let request = Request { shares, side_records, lacks: &lacks, scope, ..Request::everything(keys) };
     let rows = RowIdentity::default();
-    let is_seen = identity.is_none() && scope.is_whole();
+    let is_seen = identity.is_none() && scope.is_whole() && side_records;
     let see = |key: &[u8], value: &[u8]| {
         rows.see(key, value);
         if let Some(on_row) = on_row {

@@ -11,7 +11,8 @@ use crate::error::AuditError;
 use crate::pipeline;
 use crate::sessions::choose_scheme;
 use crate::source::{
-    KeyStanding, MalformedKeys, MigratedDir, NumberedRecords, Origin, Signers, Source, TrustedKeys,
+    FederationSource, KeyStanding, MalformedKeys, MigratedDir, NumberedRecords, Origin, Signers, Source,
+    TrustedKeys,
 };
 
 /// Number of records that a core processes at a time.
@@ -38,6 +39,9 @@ impl Source {
                 Origin { rows: archive.as_ref(), path: archive.path(), layout: *layout }
             }
             Self::Migrated(dir) => dir.original(),
+            Self::Federation(FederationSource { rows, layout, name }) => {
+                Origin { rows: rows.as_ref(), path: name, layout: *layout }
+            }
         }
     }
 }

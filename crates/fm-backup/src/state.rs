@@ -74,6 +74,7 @@ impl State {
             Source::Archive { archive, .. } => {
                 return Err(BackupError::not_fit(archive.path(), Unfit::NotADirectory));
             }
+            Source::Federation(_) => return Err(BackupError::not_fit(path, Unfit::NotADirectory)),
         };
         Ok(Self { path: store.path().to_owned(), layout, kept: Kept::Database(store) })
     }

@@ -153,6 +153,16 @@ impl Federation {
         self.addresses.iter().filter_map(|(peer, urls)| Some((*peer, guardian(urls)?))).collect()
     }
 
+    /// Returns the hash of its configuration that each guardian states.
+    pub async fn config_hashes(&self) -> BTreeMap<PeerId, Vec<u8>> {
+        let asked = self.guardians().into_iter().map(|(peer, guardian)| async move {
+            let method = "server_config_consensus_hash";
+            let hash: String = guardian.ask_for(method, None, &Value::Null, PATIENCE).await.ok()?;
+            Some((peer, hex::decode(hash).ok()?))
+        });
+        join_all(asked).await.into_iter().flatten().collect()
+    }
+
     /// Returns the guardian with an address of the configuration, or that announced it.
     pub fn peer_at(&self, url: &str) -> Option<PeerId> {
         let plain = |url: &str| url.trim_end_matches('/').to_owned();

@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fm_crypto::SessionKeys;
-use fm_history::{Hash, PeerId};
+use fm_history::{Hash, PeerId, SessionLeaf, SessionParts};
 use fm_peers::jittered;
 use fm_rpc::ClientError;
+use futures::future::ready;
+use futures::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::debug;
 
+use crate::AT_A_TIME;
 use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
 use crate::latency::Latency;
@@ -249,6 +252,33 @@ impl Guardians {
     /// Stops asking a guardian that misled, for a while.
     pub fn distrust(&self, peer: PeerId) {
         self.sources.get(&peer).into_iter().for_each(|source| source.distrust());
+    }
+
+    /// Returns the sessions before `end` that one guardian serves. Those that are not proven are left out, and
+    /// refused; the end is where the guardian returns nothing.
+    pub(crate) fn records_of(&self, peer: PeerId, end: u64) -> impl Stream<Item = (u64, SessionLeaf)> + '_ {
+        let source = self.sources.get(&peer).cloned();
+        let end = source.as_ref().map_or(0, |source| source.count().min(end));
+        let ask = move |session| {
+            let source = source.clone();
+            async move {
+                let record = source?.record(session).await;
+                match record {
+                    Ok((record, _)) => {
+                        Some(SessionParts::read(&record).ok().map(|parts| parts.leaf(session)))
+                    }
+                    Err(AskError::Proof(_)) => Some(None),
+                    Err(reason) => {
+                        self.disappointed(peer, session, &reason);
+                        None
+                    }
+                }
+                .map(|leaf| (session, leaf))
+            }
+        };
+        let answers = stream::iter(0..end).map(ask).buffered(AT_A_TIME);
+        let served = answers.take_while(|answer| ready(answer.is_some()));
+        served.filter_map(|answer| ready(answer.and_then(|(session, leaf)| Some((session, leaf?)))))
     }
 
     /// Returns the records from a session on, in order, as far as enough other guardians claim to have them

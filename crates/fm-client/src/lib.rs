@@ -49,7 +49,7 @@ pub use federation::{ApiSecret, Federation, FindError, Named};
 pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::{Guardian, MakePass, Room};
 pub use guardians::{Fetched, Guardians, HEDGE, Refusal};
-pub use live::{LiveError, LiveHistory};
+pub use live::{Answers, LiveError, LiveHistory};
 pub use own::{AddressError, address_of, own_address, wait_for};
 pub use source::{Ambiguous, AskError};
 pub use submit::SubmitError;

@@ -5,14 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fm_crypto::SessionKeys;
 use fm_eras::session::{session_key, session_of_key};
-use fm_history::PeerId;
+use fm_history::{PeerId, SessionLeaf};
 use fm_peers::jittered;
-use fm_rows::{Row, RowSource, Rows, SourceError};
+use fm_rows::{Keys, Row, RowSource, Rows, SourceError};
+use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -95,6 +97,23 @@ impl LiveHistory {
         self.guardians.refusals()
     }
 
+    /// Returns the sessions that one guardian serves, up to the boundary: those that it has, and whose
+    /// signatures prove them. It ends where the guardian stops to answer.
+    pub fn answers_of(&self, peer: PeerId) -> Answers {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let guardians = self.guardians.clone();
+        let end = self.sessions;
+        self.runtime.spawn(async move {
+            let mut answers = pin!(guardians.records_of(peer, end));
+            while let Some(row) = answers.next().await {
+                if sender.send(row).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Answers(receiver)
+    }
+
     fn range(&self, from: &[u8], to: Option<&[u8]>) -> Range<u64> {
         let first = |key: &[u8]| first_at(key, self.sessions);
         first(from)..to.map_or(self.sessions, first)
@@ -118,6 +137,17 @@ impl LiveHistory {
             }
         });
         receiver
+    }
+}
+
+/// What one guardian serves: the sessions by number, as far as they are proven.
+pub struct Answers(mpsc::Receiver<(u64, SessionLeaf)>);
+
+impl Iterator for Answers {
+    type Item = (u64, SessionLeaf);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.blocking_recv()
     }
 }
 
@@ -168,6 +198,10 @@ impl RowSource for LiveHistory {
         }
         let mut rows = self.fetch(range);
         Box::new(std::iter::from_fn(move || rows.blocking_recv()))
+    }
+
+    fn keys<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Keys<'a> {
+        Box::new(self.range(from, to).map(|session| Ok(session_key(session))))
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {

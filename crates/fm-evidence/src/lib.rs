@@ -27,6 +27,7 @@
 mod compare;
 mod evidence;
 mod explain;
+mod guardians;
 mod proof;
 mod proof_epoch;
 mod proof_session;
@@ -36,6 +37,7 @@ mod sealed_json;
 pub use compare::{CompareForm, Comparison, Pair, compare_histories};
 pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
 pub use explain::{ExplainedSide, Explanation, explain};
+pub use guardians::{GuardianDifference, compare_guardians};
 pub use proof::{Proof, ProofError, ProvenItem, check_proof, prove};
 pub use proof_session::SessionProofError;
 pub use sealed_json::SealedJsonError;

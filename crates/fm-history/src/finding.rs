@@ -129,6 +129,16 @@ codes! {
     ItemListAmbiguous = "item-list-ambiguous", Info;
     /// A session is larger than any server can decode.
     SessionTooLarge = "session-too-large", Error;
+    /// A guardian of a running federation returned a record that its signatures do not prove.
+    GuardianRecordRefused = "guardian-record-refused", Warning;
+    /// A guardian of a running federation serves another session than the others.
+    GuardianDiffers = "guardian-differs", Error;
+    /// A guardian of a running federation has finished fewer sessions than the others.
+    GuardianBehind = "guardian-behind", Info;
+    /// A guardian of a running federation does not answer, or stopped to answer.
+    GuardianSilent = "guardian-silent", Info;
+    /// A guardian of a running federation states another configuration than the others, or none.
+    GuardianConfigDiffers = "guardian-config-differs", Warning;
     /// A session between two others, or before the first, is missing.
     SessionMissing = "session-missing", Error;
     /// A block or session record does not decode, or does not encode to its own bytes again.

@@ -29,7 +29,7 @@ pub use ahead::each_row;
 pub use join_all::{JoinedAll, join_all};
 pub use memory::MemoryRows;
 pub use merge::{Joined, merge_join};
-pub use source::{OnRow, RowSource, Rows, SourceError, visit_rows};
+pub use source::{Keys, OnRow, RowSource, Rows, SourceError, visit_rows};
 
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::Row;
 
@@ -10,6 +11,9 @@ pub type SourceError = Box<dyn Error + Send + Sync>;
 
 /// Rows in ascending key order.
 pub type Rows<'a> = Box<dyn Iterator<Item = Result<Row, SourceError>> + 'a>;
+
+/// Keys in ascending order.
+pub type Keys<'a> = Box<dyn Iterator<Item = Result<Vec<u8>, SourceError>> + 'a>;
 
 /// Called with key and value of each row; returns when to stop.
 pub type OnRow<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
@@ -29,6 +33,12 @@ pub trait RowSource: Sync {
         visit_rows(self.scan_range(from, to), on)
     }
 
+    /// Returns the keys from `from` up to, but not including, `to`, without their values if the source allows
+    /// it.
+    fn keys<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Keys<'a> {
+        Box::new(self.scan_range(from, to).map(|row| row.map(|(key, _)| key)))
+    }
+
     /// Returns the value of a key.
     ///
     /// # Errors
@@ -41,6 +51,25 @@ pub trait RowSource: Sync {
             Some(end) => self.scan_range(&[prefix], Some(&[end])),
             None => self.scan_range(&[prefix], None),
         }
+    }
+}
+
+/// A source that several owners share.
+impl<T: RowSource + Send + ?Sized> RowSource for Arc<T> {
+    fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
+        self.as_ref().scan_range(from, to)
+    }
+
+    fn visit(&self, from: &[u8], to: Option<&[u8]>, on: OnRow<'_>) -> Result<(), SourceError> {
+        self.as_ref().visit(from, to, on)
+    }
+
+    fn keys<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Keys<'a> {
+        self.as_ref().keys(from, to)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        self.as_ref().get(key)
     }
 }
 

@@ -13,6 +13,7 @@ use fm_datadir::{CHECKPOINTS_NAME, CONSENSUS, DATABASE_NAME};
 use fm_eras::{Era, Layout};
 use fm_history::PeerId;
 use fm_store::real_path;
+use serde::Serialize;
 
 use crate::{Exit, Failure, Output, of_files, read_file, warn};
 
@@ -45,11 +46,35 @@ pub struct PinnedKeys {
     pub session: Option<SessionKeys>,
     /// The whole configuration, if the keys were read from one.
     pub config: Option<ConsensusConfig>,
+    /// Who states the keys, if they were not read from a file.
+    pub stated: Option<StatedBy>,
+}
+
+/// The guardians of a running federation that state its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StatedBy {
+    /// How many of them state exactly these keys.
+    pub guardians: usize,
+    /// The number of guardians.
+    pub of: usize,
 }
 
 impl PinnedKeys {
     /// The words that follow keys that nobody named.
     pub const FOUND: &str = ", found in the data directory; nobody confirmed it";
+
+    /// Returns the words that follow keys whose origin matters: nobody named them, or guardians state them.
+    pub fn origin_words(&self) -> String {
+        match (self.stated, self.is_found) {
+            (None, false) => String::new(),
+            (None, true) => Self::FOUND.to_owned(),
+            (Some(StatedBy { guardians, of }), is_found) => {
+                let confirmed =
+                    if is_found { "nobody confirmed it" } else { "you named what it is pinned by" };
+                format!(", as {guardians} of {of} guardians state it; {confirmed}")
+            }
+        }
+    }
 
     /// Returns the rounds of a session, if the keys come with a configuration that says it.
     pub fn rounds_per_session(&self) -> Option<u16> {
@@ -323,7 +348,7 @@ fn pinned(path: PathBuf, config: ConsensusConfig) -> Result<PinnedKeys, Failure>
         Err(_) if epoch.is_some() => None,
         Err(error) => return Err(unusable(&path, &error)),
     };
-    Ok(PinnedKeys { path, is_found: false, epoch, session, config: Some(config) })
+    Ok(PinnedKeys { path, is_found: false, epoch, session, config: Some(config), stated: None })
 }
 
 fn unusable(path: &Path, error: &SessionKeyError) -> Failure {
@@ -342,5 +367,5 @@ fn load_keys(path: &Path) -> Result<PinnedKeys, Failure> {
     };
     let session = session.transpose().map_err(|error| unusable(path, &error))?;
     let epoch = if let Keys::Epoch(keys) = keys { Some(keys) } else { None };
-    Ok(PinnedKeys { path: path.to_owned(), is_found: false, epoch, session, config: None })
+    Ok(PinnedKeys { path: path.to_owned(), is_found: false, epoch, session, config: None, stated: None })
 }

@@ -7,6 +7,7 @@ mod common;
 mod completions;
 mod exit;
 mod explain;
+mod federation;
 mod findings;
 mod guide;
 mod hints;
@@ -36,13 +37,16 @@ mod values;
 
 pub use common::{Colour, Verbosity, verbosity, wants_colour};
 pub use exit::{Exit, Failure, warn};
+pub use federation::{FederationArgs, LiveSource, WhichGuardians, guardian_name, is_federation};
 pub use findings::FindingPrinter;
 pub use fm_restore::day;
 pub use fm_store::{directories_around, keep_private, quoted};
 pub use guide::{Guide, command, faults};
 pub use input::read_file;
 pub use interrupt::interrupt_flag;
-pub use keys::{KeyArgs, PinnedKeys, config_around, keys_of_files, load_keys_of, read as read_text};
+pub use keys::{
+    KeyArgs, PinnedKeys, StatedBy, config_around, keys_of_files, load_keys_of, read as read_text,
+};
 pub use layout_args::LayoutArgs;
 pub use manual::Manual;
 pub use moved_away::{MOVED_AWAY, moved_from};

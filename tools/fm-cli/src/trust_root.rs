@@ -40,8 +40,7 @@ pub fn trust_root_line(keys: Option<&PinnedKeys>, layouts: [&Layout; 2]) -> Stri
     };
     let mut parts: Vec<String> = layouts.iter().map(|layout| words(keys, layout)).collect();
     parts.dedup();
-    let found = if keys.is_found { PinnedKeys::FOUND } else { "" };
-    format!("trust root {}{found}", parts.join("; "))
+    format!("trust root {}{}", parts.join("; "), keys.origin_words())
 }
 
 /// Describes the keys of one kind.

@@ -51,6 +51,11 @@ fn open(arguments: &CheckArgs) -> Result<Opened, Failure> {
             return Err(Failure::new(Exit::Usage, format!("{} is migrated already", from.display()))
                 .hint("`fm-verify` proves it"));
         }
+        // Only a path was opened.
+        Source::Federation(_) => {
+            let message = format!("{} is a running federation", from.display());
+            return Err(Failure::new(Exit::Usage, message));
+        }
     };
     Ok(Opened {
         omissions: omission_findings(store.omissions()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use fm_cli::{KeyArgs, LayoutArgs, Manual, count, number};
+use fm_cli::{FederationArgs, KeyArgs, LayoutArgs, Manual, count, number};
 use fm_history::Hash;
 
 use crate::audit_args::AuditArgs;
@@ -109,7 +109,8 @@ fn unit(text: &str) -> Result<UnitName, String> {
 
 #[derive(Args)]
 pub(crate) struct ShowArgs {
-    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    /// A database, a guardian's data directory, an archive, a migrated directory, or a running federation: its
+    /// invite code, or a guardian's address (wss://…).
     pub(crate) source: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
@@ -119,6 +120,8 @@ pub(crate) struct ShowArgs {
     pub(crate) unit: Option<UnitName>,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) federation: FederationArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// Show the bytes of every item.
@@ -131,7 +134,8 @@ pub(crate) struct ShowArgs {
 
 #[derive(Args)]
 pub(crate) struct DiffArgs {
-    /// A database, a guardian's data directory, an archive, or a migrated directory (its sessions).
+    /// A database, a guardian's data directory, an archive, a migrated directory (its sessions), or a guardian's
+    /// address (wss://…).
     #[arg(value_name = "A")]
     pub(crate) left: PathBuf,
     /// What it is compared with: of the same era, or of another by the conversion rule.
@@ -139,6 +143,8 @@ pub(crate) struct DiffArgs {
     pub(crate) right: PathBuf,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) federation: FederationArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// Write the first difference to a file that proves it to somebody who has neither side; it must not exist.
@@ -203,12 +209,15 @@ pub(crate) struct CheckProofArgs {
 
 #[derive(Args)]
 pub(crate) struct ProveArgs {
-    /// A database, a guardian's data directory, an archive, or a migrated directory.
+    /// A database, a guardian's data directory, an archive, a migrated directory, or a running federation: its
+    /// invite code, or a guardian's address (wss://…).
     pub(crate) source: PathBuf,
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) federation: FederationArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// The file to make; it must not exist (default: standard output).

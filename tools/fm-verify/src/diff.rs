@@ -5,10 +5,10 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use fm_audit::{AuditError, Control, KeyStanding, Origin, Source, TrustedKeys, open_source};
+use fm_audit::{AuditError, Control, KeyStanding, Origin, Source, TrustedKeys};
 use fm_cli::{
     Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, check_target,
-    group_digits, interrupt_flag, root_line, trust_root_line, trusted,
+    group_digits, interrupt_flag, is_federation, root_line, trust_root_line, trusted,
 };
 use fm_eras::Layout;
 use fm_evidence::{CompareForm, Comparison, Explanation, Pair, compare_histories, evidence, explain};
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::args::DiffArgs;
 use crate::explained::Explained;
+use crate::opened::Opening;
 use crate::show_converted::Converted;
 use crate::view::modules;
 
@@ -72,15 +73,22 @@ impl Found {
 
 pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load_first_or_warn(&[&arguments.left, &arguments.right], "fm-verify")?;
+    let begin = |side| Opening::begin(side, &arguments.keys, &arguments.federation);
+    let left = begin(&arguments.left)?;
+    // The configuration beside the second side is of no interest if the first one has keys.
+    let right = match left.keys.is_some() && !is_federation(&arguments.right) {
+        true => Opening::without_keys(),
+        false => begin(&arguments.right)?,
+    };
     if let Some(target) = &arguments.evidence {
         check_file(target, &[&arguments.left, &arguments.right])?;
     }
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let left = open_source(&arguments.left, layout, control)?;
-    let right = open_source(&arguments.right, layout, control)?;
+    let (left, keys) = left.source(&arguments.left, layout, control)?;
+    let (right, other_keys) = right.source(&arguments.right, layout, control)?;
+    let keys = keys.or(other_keys);
     let mut printer = FindingPrinter::new(arguments.json);
     [&left, &right].into_iter().for_each(|source| tell_losses(source, &mut printer));
     let (sides, keys) = sides(&left, &right, keys)?;

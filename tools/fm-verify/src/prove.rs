@@ -1,6 +1,6 @@
 //! `prove` and `check-proof`: a proof that one item is in the history, checked by the keys alone.
 
-use fm_audit::{AuditError, Control, Original, Source, TrustedKeys, open_source, read_entry};
+use fm_audit::{AuditError, Control, Original, Source, TrustedKeys, read_entry};
 use fm_cli::{
     Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag, note,
     read_file, trust_root_line, trusted,
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
 use crate::diff::{check_file, write_file};
+use crate::opened::Opening;
 use crate::show::{Found, find};
 use crate::view::{ItemLine, item_json, item_text, modules, signers_text};
 
@@ -38,14 +39,14 @@ struct Verdict<'a> {
 
 pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load_or_warn(&arguments.source, "fm-verify")?;
+    let opening = Opening::begin(&arguments.source, &arguments.keys, &arguments.federation)?;
     if let Some(target) = &arguments.out {
         check_file(target, &[&arguments.source])?;
     }
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let source = open_source(&arguments.source, layout, control)?;
+    let (source, keys) = opening.source(&arguments.source, layout, control)?;
     let named = find(&source, &arguments.place, control)?;
     let item = named.item.ok_or_else(|| {
         Failure::new(Exit::Usage, "a proof is of one item: name it with --item, or with --txid")
@@ -82,7 +83,7 @@ pub(crate) fn run(arguments: &ProveArgs) -> Result<Exit, Failure> {
             instead.iter().for_each(|text| note("fm-verify", &format!("the proof is of {text}")));
             let found = keys.iter().filter(|keys| keys.is_found);
             found.for_each(|keys| {
-                note("fm-verify", &format!("keys {}{}", keys.path.display(), PinnedKeys::FOUND))
+                note("fm-verify", &format!("keys {}{}", keys.path.display(), keys.origin_words()))
             });
         }
     }

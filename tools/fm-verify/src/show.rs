@@ -1,6 +1,6 @@
 //! `show`: one session, block or epoch, or an item in it.
 
-use fm_audit::{Control, Origin, Signers, Source, open_source, read_entry};
+use fm_audit::{Control, Origin, Signers, Source, read_entry};
 use fm_cli::{
     Exit, Failure, NamedKeys, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
     trust_root_line, trusted,
@@ -10,6 +10,7 @@ use fm_history::{Entry, Hash};
 use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
+use crate::opened::Opening;
 use crate::show_converted::{Converted, OriginalLine, with_other_id};
 use crate::show_open;
 use crate::show_unit::{self, Shown};
@@ -63,11 +64,11 @@ impl Found {
 
 pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
-    let keys = arguments.keys.load_or_warn(&arguments.source, "fm-verify")?;
+    let opening = Opening::begin(&arguments.source, &arguments.keys, &arguments.federation)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let source = open_source(&arguments.source, layout, control)?;
+    let (source, keys) = opening.source(&arguments.source, layout, control)?;
     let layouts = [source.original().layout, source.history().layout];
     let fits = |keys: &PinnedKeys| layouts.iter().any(|layout| keys.of_history(layout).is_ok());
     let keys = keys.filter(|keys| !keys.is_found || fits(keys));

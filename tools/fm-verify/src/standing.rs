@@ -60,7 +60,10 @@ pub(crate) fn summary(judgement: &Judgement<'_>, outcome: &Outcome) -> String {
         Ruling::Unpinned => {
             let is_checked = verdict.unchecked_signatures == 0
                 && verdict.keys.as_ref().is_some_and(KeySource::is_unconfirmed);
-            let checked = if is_checked {
+            let is_stated = verdict.keys.as_ref().is_some_and(|keys| keys.stated.is_some());
+            let checked = if is_checked && is_stated {
+                " and with the keys that the guardians state, which nobody confirmed"
+            } else if is_checked {
                 " and with the keys that lie beside it, which nobody confirmed"
             } else {
                 ", signatures not checked for want of keys"

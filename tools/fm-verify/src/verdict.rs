@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fm_cli::{Exit, Failure, Output, PinnedKeys, group_digits, quoted, root_line};
+use fm_cli::{Exit, Failure, Output, PinnedKeys, StatedBy, group_digits, quoted, root_line};
 use fm_eras::Layout;
 use fm_units::PastEnd;
 use serde::Serialize;
@@ -76,6 +76,15 @@ pub(crate) struct KeySource {
     /// Whether nobody named the keys: they lie in the data directory that was looked at, and do not prove who
     /// made it.
     pub(crate) found: bool,
+    /// How many guardians of a running federation state the keys, if they were not read from a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stated: Option<StatedBy>,
+    /// The words for people about where the keys are from.
+    #[serde(skip)]
+    pub(crate) origin: String,
+    /// The federation that states the keys, in hex.
+    #[serde(skip)]
+    pub(crate) federation: Option<String>,
     /// The name of the key set; null if it is not of the kind that signs this history, or if nothing of the
     /// history could be read.
     pub(crate) key_set: Option<String>,
@@ -119,7 +128,15 @@ fn key_source(keys: &PinnedKeys, is_epochs: bool) -> KeySource {
         }
         _ => (None, TrustRoot::Unused {}),
     };
-    KeySource { path: keys.path.display().to_string(), found: keys.is_found, key_set, keys: root }
+    KeySource {
+        path: keys.path.display().to_string(),
+        found: keys.is_found,
+        stated: keys.stated,
+        origin: keys.origin_words(),
+        federation: keys.federation().filter(|_| keys.stated.is_some()),
+        key_set,
+        keys: root,
+    }
 }
 
 /// The judgement of an outcome, in every form in which it is reported.
@@ -246,10 +263,7 @@ fn print(output: &mut Output, judgement: &Judgement<'_>, outcome: &Outcome) -> R
     verdict.attribution.print(output)?;
     output.line(&format!("trust root {}", trust_root(verdict)))?;
     if let Some(keys) = verdict.keys.as_ref().filter(|keys| keys.is_unconfirmed()) {
-        let path = quoted(Path::new(&keys.path));
-        output.line(&format!(
-            "           compare it by `fm-verify keys {path}`, then audit with --config {path}"
-        ))?;
+        output.line(&format!("           {}", how_to_confirm(keys)))?;
     }
     output.line(&format!("source     {}", source(verdict)))?;
     let what = if *is_epochs { "epochs    " } else { "signatures" };
@@ -364,7 +378,7 @@ pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
             .to_owned();
     };
     let path = &source.path;
-    let found = if source.found { PinnedKeys::FOUND } else { "" };
+    let found = &source.origin;
     match &source.keys {
         TrustRoot::Epoch { epoch_public_key, degree } => format!(
             "{epoch_public_key} from {path} (degree {degree}: {} guardians sign together){found}",
@@ -380,6 +394,20 @@ pub(crate) fn trust_root(verdict: &Verdict<'_>) -> String {
         TrustRoot::Unused {} => {
             format!("NOT USED: {path} was given, and there was nothing that its keys could be tried on")
         }
+    }
+}
+
+/// Says how a user confirms keys that nobody named.
+fn how_to_confirm(keys: &KeySource) -> String {
+    match (keys.stated, &keys.federation) {
+        (None, _) => {
+            let path = quoted(Path::new(&keys.path));
+            format!("compare it by `fm-verify keys {path}`, then audit with --config {path}")
+        }
+        (Some(_), Some(id)) => format!(
+            "audit with a guardian's --config; or compare the id with others, then audit with --federation-id {id}"
+        ),
+        (Some(_), None) => "audit with a guardian's --config or --keys".to_owned(),
     }
 }
 

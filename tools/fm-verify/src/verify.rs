@@ -4,14 +4,18 @@ use std::path::Path;
 
 use fm_audit::{
     AuditError, Control, HistoryAudit, HistoryKeys, Observer, OldSession, Origin, PROVENANCE_NAME, SealAudit,
-    Source, SourceAudit, SourceRequest, audit_source, check_archive, open_source,
+    Source, SourceAudit, SourceRequest, audit_source, check_archive,
 };
-use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys, StrictArgs, TerminalProgress, interrupt_flag};
+use fm_cli::{
+    Exit, Failure, FindingPrinter, PinnedKeys, StrictArgs, TerminalProgress, WhichGuardians, interrupt_flag,
+};
 use fm_eras::Layout;
 use fm_history::{Finding, Hash, Tally};
 
 use crate::audit_args::AuditArgs;
+use crate::guardians;
 use crate::open_session::{self, CheckedUnits};
+use crate::opened::{Live, Opening};
 use crate::pending;
 use crate::reported::Reported;
 use crate::scope_args::{Limits, ScopeArgs};
@@ -44,6 +48,10 @@ pub(crate) struct Request<'a> {
     pub(crate) path: &'a Path,
     pub(crate) keys: Option<&'a PinnedKeys>,
     pub(crate) scope: &'a ScopeArgs,
+    /// The running federation that is looked at.
+    live: Option<Live>,
+    /// Whether every one of its guardians is asked.
+    is_every: bool,
 }
 
 impl Request<'_> {
@@ -64,9 +72,10 @@ pub(crate) fn run(arguments: &AuditArgs) -> Result<Exit, Failure> {
         return pending::run(&archive, arguments);
     }
     let mut printer = FindingPrinter::new(arguments.json);
-    let keys = arguments.keys.load_or_warn(arguments.source()?, "fm-verify")?;
+    let opening = arguments.begin()?;
+    let keys = opening.keys.clone();
     let watch = Watch { on_finding: &mut |finding| printer.print(finding), on_session: &mut |_| {} };
-    let outcome = look(arguments, keys.as_ref(), watch);
+    let outcome = look(arguments, opening, watch);
     let output = printer.finish()?;
     conclude(&outcome?, keys.as_ref(), arguments.json, output)
 }
@@ -74,16 +83,18 @@ pub(crate) fn run(arguments: &AuditArgs) -> Result<Exit, Failure> {
 /// Opens a source and audits it. An archive that is damaged is a finding, not a failure to look.
 pub(crate) fn look(
     arguments: &AuditArgs,
-    keys: Option<&PinnedKeys>,
+    opening: Opening,
     mut watch: Watch<'_>,
 ) -> Result<Outcome, Failure> {
     let (path, layout, scope) = (arguments.source()?, arguments.layout.get()?, &arguments.scope);
     scope.use_jobs()?;
-    let request = Request { path, keys, scope, strict: arguments.strict };
+    let (keys, live) = (opening.keys.clone(), opening.live());
+    let is_every = arguments.federation.guardians == WhichGuardians::All;
+    let request = Request { path, keys: keys.as_ref(), scope, strict: arguments.strict, live, is_every };
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
-    let source = match open_source(path, layout, control) {
+    let source = match opening.source(path, layout, control) {
         Err(error @ (AuditError::Archive { .. } | AuditError::Detect { .. })) => {
             let archive = [path.to_owned(), path.join(PROVENANCE_NAME), path.with_file_name(PROVENANCE_NAME)];
             let archive = archive.into_iter().find(|path| path.is_file());
@@ -91,7 +102,7 @@ pub(crate) fn look(
             let Some(Ok((None, damage))) = checked else { return Err(error.into()) };
             return Ok(damaged(damage, &request, &mut watch));
         }
-        source => source?,
+        source => source?.0,
     };
     audit(&source, &request, control, &mut watch)
 }
@@ -132,6 +143,7 @@ fn audit(
         Source::Migrated(_) => "migrated directory",
         Source::Database { .. } => "database",
         Source::Archive { .. } => "archive",
+        Source::Federation(_) => "running federation",
     };
     // A configuration that was written after the conversion is that of the new federation.
     let federation = request.keys.filter(|_| keys.is_some()).and_then(PinnedKeys::federation);
@@ -174,6 +186,12 @@ fn audit(
             rounds,
             &mut |finding| reported.take(finding),
         )?;
+    }
+    if let Some(live) = &request.live {
+        if request.is_every {
+            guardians::compare(live, control, &mut |finding| reported.take(finding))?;
+        }
+        guardians::report(live, request.is_every, &mut |finding| reported.take(finding));
     }
     let (tally, strict) = (reported.tally, request.strict);
     let limits =

@@ -16,8 +16,8 @@ pub use medium::{Medium, ReadSeek};
 pub(crate) use omissions::code_of;
 pub use omissions::omission_findings;
 pub use open::{
-    ArchiveSource, MANIFEST_NAME, MigratedDir, PENDING_KIND, PROVENANCE_NAME, Source, check_identity,
-    open_source,
+    ArchiveSource, FederationSource, MANIFEST_NAME, MigratedDir, PENDING_KIND, PROVENANCE_NAME, Source,
+    check_identity, open_source,
 };
 pub use origin::{MalformedKeys, NumberedRecords, Origin};
 pub use signers::{KeyStanding, Signers, TrustedKeys};

@@ -46,6 +46,18 @@ pub enum Source {
     },
     /// The directory that a conversion wrote.
     Migrated(Box<MigratedDir>),
+    /// A running federation.
+    Federation(FederationSource),
+}
+
+/// The finished sessions that the guardians of a running federation serve.
+pub struct FederationSource {
+    /// The sessions, and nothing else.
+    pub rows: Box<dyn RowSource + Send>,
+    /// The layout of their records.
+    pub layout: Layout,
+    /// The address or the invite code by which the user named the federation, for errors.
+    pub name: PathBuf,
 }
 
 /// An opened directory that a conversion wrote.
@@ -69,7 +81,7 @@ impl Source {
         match self {
             Self::Database { store, .. } => omission_findings(store.omissions()),
             Self::Archive { archive, .. } => archive.lacks(),
-            Self::Migrated(_) => Vec::new(),
+            Self::Migrated(_) | Self::Federation(_) => Vec::new(),
         }
     }
 }

@@ -41,7 +41,8 @@ pub(crate) fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
         return Err(StoreError::AlreadyExists { path: target.to_owned() }.into());
     }
     let partial = PartialFile::create(target, |start| start.starts_with(START))?;
-    let keys = arguments.audit.keys.load_or_warn(source, "fm-verify")?;
+    let opening = arguments.audit.begin()?;
+    let keys = opening.keys.clone();
     let mut printer = FindingPrinter::new(arguments.audit.json);
     let collector = RefCell::new(Collector::starting_at(arguments.audit.scope.first()));
     let watch = Watch {
@@ -51,7 +52,7 @@ pub(crate) fn run(arguments: &ReportArgs) -> Result<Exit, Failure> {
         },
         on_session: &mut |session| collector.borrow_mut().on_session(session),
     };
-    let outcome = look(&arguments.audit, keys.as_ref(), watch);
+    let outcome = look(&arguments.audit, opening, watch);
     let mut output = printer.finish()?;
     let outcome = outcome?;
     let mut collector = collector.into_inner();

@@ -1,0 +1,242 @@
+//! A running federation as a source: named by an invite code, or by the address of a guardian.
+//!
+//! Invariant: keys that the federation itself states count as confirmed only if the user named something that
+//! they are pinned by.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use fm_audit::{FederationSource, Source};
+use fm_client::{ApiSecret, Federation, FindError, Guardian, LiveError, LiveHistory, Named, wait_for};
+use fm_crypto::{ConsensusConfig, InviteCode, SessionKeys};
+use fm_eras::{Layout, session};
+use fm_history::PeerId;
+use zeroize::Zeroizing;
+
+use crate::keys::StatedBy;
+use crate::{Exit, Failure, PinnedKeys};
+
+/// The variable with the secret of a federation's interfaces.
+const API_SECRET: &str = "FM_API_SECRET";
+
+/// Options about a running federation.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FederationArgs {
+    /// Ask any guardian of a running federation for each session, or all of them, and compare what they serve.
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t, env = "FM_ASK_GUARDIANS")]
+    pub guardians: WhichGuardians,
+    /// The id of the running federation, in hex: its configuration is then the one that guardians at these
+    /// addresses state.
+    #[arg(long, value_name = "HEX", env = "FM_FEDERATION_ID")]
+    pub federation_id: Option<String>,
+    /// The hash of the guardians' configuration, in hex, as guardians compare it: the keys are then those of
+    /// guardians that state this hash.
+    #[arg(long, value_name = "HEX", env = "FM_CONFIG_HASH")]
+    pub config_hash: Option<String>,
+}
+
+/// Which guardians of a running federation are asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WhichGuardians {
+    /// Any of those that answer.
+    #[default]
+    Any,
+    /// Every one of them.
+    All,
+}
+
+/// A running federation that was opened.
+pub struct LiveSource {
+    /// What an audit reads.
+    pub source: Source,
+    /// What the guardians serve, for what is to be said about them.
+    pub history: Arc<LiveHistory>,
+    /// The keys, and what they rest on.
+    pub keys: PinnedKeys,
+    /// The federation as it was found.
+    pub federation: Federation,
+}
+
+/// Returns whether a source is named by an invite code or an address, rather than by a path.
+pub fn is_federation(source: &Path) -> bool {
+    let Some(text) = source.to_str() else { return false };
+    let is_url = ["ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme));
+    is_url || (InviteCode::is_one(text) && source.symlink_metadata().is_err())
+}
+
+impl FederationArgs {
+    /// Finds a federation, and opens its sessions as a source. `keys` are those that the user named.
+    ///
+    /// # Errors
+    /// If the source is malformed, nobody answers, or the federation is another one than the user named.
+    pub fn open(&self, source: &Path, keys: Option<PinnedKeys>) -> Result<LiveSource, Failure> {
+        let text = source.to_str().unwrap_or_default();
+        let named = self.named(text)?;
+        let federation = find(&named, keys.as_ref())?;
+        let keys = match keys {
+            Some(keys) => keys,
+            None => self.stated_keys(source, &federation)?,
+        };
+        let session_keys = keys.of_sessions()?.clone();
+        let is_invite = InviteCode::is_one(text);
+        let guardians = match self.guardians {
+            WhichGuardians::Any if !is_invite => one_at(text, &federation, &named.api_secret),
+            _ => federation.guardians(),
+        };
+        let history = LiveHistory::open(guardians, &session_keys).map_err(|error| of_live(&error))?;
+        let history = Arc::new(history);
+        let source = Source::Federation(FederationSource {
+            rows: Box::new(history.clone()),
+            layout: Layout::Blocks(session::modern()),
+            name: source.to_owned(),
+        });
+        Ok(LiveSource { source, history, keys, federation })
+    }
+
+    /// Reads what the user named the federation by.
+    fn named(&self, text: &str) -> Result<Named, Failure> {
+        let federation = self.federation_id.as_deref().map(|id| hex_of("--federation-id", id)).transpose()?;
+        let api_secret = env::var(API_SECRET).ok().filter(|secret| !secret.is_empty());
+        let secret = |secret: String| Some(Arc::new(Zeroizing::new(secret)));
+        if !InviteCode::is_one(text) {
+            let api_secret = api_secret.and_then(secret);
+            return Ok(Named { addresses: vec![text.to_owned()], federation, api_secret });
+        }
+        let code = InviteCode::parse(text).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
+        if federation.as_ref().is_some_and(|id| *id != code.federation) {
+            let message = format!(
+                "the invite code is of the federation {}, and --federation-id names another one",
+                hex::encode(&code.federation)
+            );
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        Ok(Named {
+            addresses: code.addresses.into_values().collect(),
+            federation: Some(code.federation),
+            api_secret: api_secret.or(code.api_secret).and_then(secret),
+        })
+    }
+
+    /// Returns the keys that the federation states, confirmed if the user named what pins them.
+    fn stated_keys(&self, source: &Path, federation: &Federation) -> Result<PinnedKeys, Failure> {
+        let config = &federation.config;
+        let of = config.guardians.len();
+        if config.broadcast_public_keys.is_empty() {
+            let message = format!("{} states no keys that sign sessions", source.display());
+            return Err(Failure::new(Exit::Usage, message).hint(
+                "guardians before v0.4 tell clients no keys: give a guardian's consensus.json with --config, or a file \
+                 of keys with --keys",
+            ));
+        }
+        let session = SessionKeys::new(&config.broadcast_public_keys).map_err(|error| {
+            Failure::new(Exit::CannotLook, format!("the keys that {} states: {error}", source.display()))
+        })?;
+        let honest = session.guardians() - session.threshold() + 1;
+        let guardians = federation.stated_by.len();
+        let is_pinned = self.federation_id.is_some() || self.has_config_hash(federation, honest)?;
+        Ok(PinnedKeys {
+            path: PathBuf::from(source),
+            is_found: !(is_pinned && guardians >= honest),
+            epoch: None,
+            session: Some(session),
+            config: Some(config.clone()),
+            stated: Some(StatedBy { guardians, of }),
+        })
+    }
+
+    /// Returns whether so many guardians state the hash that the user named that one of them is honest.
+    fn has_config_hash(&self, federation: &Federation, honest: usize) -> Result<bool, Failure> {
+        let Some(named) = &self.config_hash else { return Ok(false) };
+        let named = hex_of("--config-hash", named)?;
+        let hashes = wait(federation.config_hashes())?;
+        let same = hashes.values().filter(|hash| **hash == named).count();
+        if same >= honest {
+            return Ok(true);
+        }
+        let stated: Vec<String> =
+            hashes.iter().map(|(peer, hash)| format!("guardian {peer} {}", hex::encode(hash))).collect();
+        let message = format!(
+            "{same} of {} guardians state the configuration hash {}: {}",
+            federation.config.guardians.len(),
+            hex::encode(&named),
+            if stated.is_empty() { "none answers".to_owned() } else { stated.join(", ") }
+        );
+        Err(Failure::new(Exit::Findings, message)
+            .hint("it is another federation's, or was copied with a mistake"))
+    }
+}
+
+fn hex_of(option: &str, text: &str) -> Result<Vec<u8>, Failure> {
+    hex::decode(text)
+        .ok()
+        .filter(|bytes| bytes.len() == 32)
+        .ok_or_else(|| Failure::new(Exit::Usage, format!("{option} is not the 64 hex digits of 32 bytes")))
+}
+
+/// Finds the federation: by what the user named, or by the guardians in the configuration that the user gave.
+fn find(named: &Named, keys: Option<&PinnedKeys>) -> Result<Federation, Failure> {
+    let found = wait(Federation::find(named))?;
+    let config = keys.and_then(|keys| keys.config.clone());
+    let federation = match (found, config) {
+        (Ok(federation), _) => federation,
+        (Err(FindError::Client(_)), Some(config)) => {
+            wait(Federation::of_config(config, named.api_secret.clone()))?.map_err(|error| of_find(&error))?
+        }
+        (Err(error), _) => return Err(of_find(&error)),
+    };
+    let other = keys.and_then(PinnedKeys::federation);
+    match (other, federation.config.federation().map(hex::encode)) {
+        (Some(own), Some(found)) if own != found => {
+            let message =
+                format!("the federation is {found}, and the configuration that was given is of {own}");
+            Err(Failure::new(Exit::Usage, message).hint("give the configuration of this federation"))
+        }
+        _ => Ok(federation),
+    }
+}
+
+/// Returns the guardian at an address alone. If the configuration does not have the address, the guardian's
+/// number is not known; it is then called by the first number, as no other guardian is asked.
+fn one_at(url: &str, federation: &Federation, api_secret: &ApiSecret) -> BTreeMap<PeerId, Guardian> {
+    let peer = federation.peer_at(url).unwrap_or_default();
+    BTreeMap::from([(peer, Guardian::new(url).with_api_secret(api_secret.clone()))])
+}
+
+fn wait<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
+    wait_for(answer).map_err(|error| Failure::from_error(Exit::CannotLook, &error))
+}
+
+fn of_find(error: &FindError) -> Failure {
+    let hint = match error {
+        FindError::Client(fm_client::ClientError::Unauthorized { .. }) => {
+            Some("give the API secret in the variable FM_API_SECRET, or the invite code that has it")
+        }
+        FindError::Client(_) => Some("check the address, and that the guardian runs; try another guardian"),
+        FindError::OtherFederation { .. } => Some("check the invite code, or the id"),
+        FindError::AllOverIroh { .. } => {
+            Some("ask a guardian for an address that begins with wss://, or for an archive of its database")
+        }
+        _ => None,
+    };
+    let exit = match error {
+        FindError::Client(fm_client::ClientError::Unauthorized { .. }) => Exit::WrongKey,
+        FindError::OtherFederation { .. } => Exit::Findings,
+        _ => Exit::CannotLook,
+    };
+    Failure::from_error(exit, error).or_hint(hint)
+}
+
+fn of_live(error: &LiveError) -> Failure {
+    Failure::from_error(Exit::CannotLook, error).or_hint(Some("try again later, or name other guardians"))
+}
+
+/// Returns the name of a guardian in the configuration.
+pub fn guardian_name(config: &ConsensusConfig, peer: PeerId) -> String {
+    match config.guardians.get(&peer) {
+        Some(guardian) => format!("guardian {peer} ({})", guardian.name),
+        None => format!("guardian {peer}"),
+    }
+}
