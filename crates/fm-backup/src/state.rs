@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fm_archive::{Metadata, Summary};
-use fm_audit::{ArchiveSource, AuditError, Control, Origin, Source, omission_findings, open_source};
+use fm_audit::{
+    ArchiveSource, AuditError, Control, FederationSource, Origin, Source, omission_findings, open_source,
+};
 use fm_eras::{Layout, detect};
 use fm_history::{Finding, Hash};
 use fm_rows::RowSource;
@@ -26,6 +28,7 @@ enum Kept {
     Database(ReadStore),
     Archive(Box<ArchiveSource>),
     Increment(Box<Overlay>),
+    Federation(Box<dyn RowSource + Send>),
 }
 
 impl State {
@@ -79,6 +82,12 @@ impl State {
         Ok(Self { path: store.path().to_owned(), layout, kept: Kept::Database(store) })
     }
 
+    /// Returns the part of a state that the guardians of a running federation serve: the history.
+    pub fn of_federation(federation: FederationSource) -> Self {
+        let FederationSource { rows, layout, name } = federation;
+        Self { path: name, layout, kept: Kept::Federation(rows) }
+    }
+
     fn open_archive(
         location: &Location,
         base: Option<&Location>,
@@ -123,6 +132,7 @@ impl State {
             Kept::Database(store) => store,
             Kept::Archive(archive) => archive.as_ref(),
             Kept::Increment(overlay) => overlay.as_ref(),
+            Kept::Federation(rows) => rows.as_ref(),
         }
     }
 
@@ -135,6 +145,7 @@ impl State {
     pub fn lacks(&self) -> Vec<Finding> {
         match &self.kept {
             Kept::Database(store) => omission_findings(store.omissions()),
+            Kept::Federation(_) => Vec::new(),
             Kept::Archive(_) | Kept::Increment(_) => {
                 self.archive().map(ArchiveSource::lacks).unwrap_or_default()
             }
@@ -154,7 +165,7 @@ impl State {
     /// Returns the archive files that hold the state: none for a database, two for an increment.
     pub fn archives(&self) -> Vec<&Path> {
         match &self.kept {
-            Kept::Database(_) => Vec::new(),
+            Kept::Database(_) | Kept::Federation(_) => Vec::new(),
             Kept::Archive(archive) => vec![archive.path()],
             Kept::Increment(overlay) => vec![overlay.increment().path(), overlay.base().path()],
         }
@@ -162,13 +173,16 @@ impl State {
 
     /// Returns which part of the state is here.
     pub fn profile(&self) -> Profile {
-        self.archive().and_then(profile::profile).unwrap_or(Profile::Full)
+        match &self.kept {
+            Kept::Federation(_) => Profile::History,
+            _ => self.archive().and_then(profile::profile).unwrap_or(Profile::Full),
+        }
     }
 
     /// Returns the identity of the whole state as an archive states it; `None` for a database.
     pub fn stated_identity(&self) -> Option<Hash> {
         match &self.kept {
-            Kept::Database(_) => None,
+            Kept::Database(_) | Kept::Federation(_) => None,
             Kept::Archive(archive) => Some(Hash(archive.summary().identity)),
             Kept::Increment(overlay) => overlay.state_identity(),
         }
@@ -176,7 +190,7 @@ impl State {
 
     fn archive(&self) -> Option<&ArchiveSource> {
         match &self.kept {
-            Kept::Database(_) => None,
+            Kept::Database(_) | Kept::Federation(_) => None,
             Kept::Archive(archive) => Some(archive),
             Kept::Increment(overlay) => Some(overlay.increment()),
         }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::builder::TypedValueParser;
 use clap::{Args, Parser, Subcommand};
 use fm_backup::{DEFAULT_LEVEL, Location, Profile};
-use fm_cli::{Failure, KeyArgs, LayoutArgs, Manual, Names, PasswordArgs, StrictArgs, count, number};
+use fm_cli::{
+    Failure, FederationArgs, KeyArgs, LayoutArgs, Manual, Names, PasswordArgs, StrictArgs, count, number,
+};
 
 use crate::move_args::MoveArgs;
 use crate::restore_args::{RestoreArgs, StatusArgs, UndoArgs};
@@ -133,14 +135,17 @@ pub(crate) struct PruneArgs {
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
-    /// A database, a data directory, a checkpoint, or an archive.
-    #[arg(value_parser = crate::place::parser())]
+    /// A database, a data directory, a checkpoint, an archive, or a running federation: its invite code, or a guardian's
+    /// address (wss://…). Of a federation there is the history alone: --profile history.
+    #[arg(value_parser = crate::place::parser_of_sources())]
     pub(crate) source: Location,
     /// The archive to make: a path, file://… or s3://bucket/key.
     #[arg(long, value_name = "FILE|URL", env = "FM_TO", value_parser = crate::place::parser())]
     pub(crate) to: Location,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) federation: FederationArgs,
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
     /// What is written: full (every row), history (the records of the history), headers (what is signed of each session).

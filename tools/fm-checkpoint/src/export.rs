@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fm_audit::Source;
 use fm_backup::{ExportOptions, Exported, Location, Making, State, guardian_of};
 use fm_cli::{
-    Exit, Failure, FindingPrinter, NamedKeys, Output, PinnedKeys, TerminalProgress, directories_around,
-    group_digits, interrupt_flag,
+    Exit, Failure, FindingPrinter, LiveSource, NamedKeys, Output, PinnedKeys, TerminalProgress,
+    directories_around, group_digits, interrupt_flag, is_federation,
 };
 use fm_datadir::{CONSENSUS, ENCRYPTED, PRIVATE};
 use serde::Serialize;
@@ -42,13 +43,23 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
     let layout = arguments.layout.get()?;
     let places = [Some(arguments.source.path()), arguments.data_dir.as_deref()];
     let places: Vec<&Path> = places.into_iter().flatten().collect();
-    let keys = arguments.keys.load_first_or_warn(&places, "fm-checkpoint")?;
+    let live = match is_federation(arguments.source.path()) {
+        true => Some(arguments.federation.open(arguments.source.path(), arguments.keys.load()?)?),
+        false => None,
+    };
+    let keys = match &live {
+        Some(live) => Some(live.keys.clone()),
+        None => arguments.keys.load_first_or_warn(&places, "fm-checkpoint")?,
+    };
     check_target(&arguments.to, &arguments.source)?;
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = fm_audit::Control { progress: &progress, interrupted: &flag };
     let mut printer = FindingPrinter::new(arguments.json.json);
-    let state = State::open_at(&arguments.identity.at(&arguments.source)?, None, layout, control)?;
+    let state = match live {
+        Some(LiveSource { source: Source::Federation(federation), .. }) => State::of_federation(federation),
+        _ => State::open_at(&arguments.identity.at(&arguments.source)?, None, layout, control)?,
+    };
     let federation = keys.as_ref().and_then(PinnedKeys::federation).unwrap_or_default();
     let found = data_dir_of(&state, arguments.source.path());
     let data_dir = arguments.data_dir.as_deref().or(found.as_deref());
@@ -91,7 +102,7 @@ pub(crate) fn run(arguments: &ExportArgs) -> Result<Exit, Failure> {
 /// Returns the directory where the guardian's secret files may lie: beside the database, or two directories
 /// above a checkpoint.
 fn data_dir_of(state: &State, source: &Path) -> Option<PathBuf> {
-    if state.metadata().is_some() {
+    if state.metadata().is_some() || is_federation(source) {
         return None;
     }
     let holds_database = source.join(fm_datadir::DATABASE_NAME).is_dir();

@@ -1,28 +1,39 @@
 //! Locations of archives and databases, as a command line names them.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
 use fm_backup::Location;
-use fm_cli::{Exit, Failure, moved_from};
+use fm_cli::{Exit, Failure, is_federation, moved_from};
 use fm_object::{Address, ObjectError, Settings};
 
 /// Returns the parser of a location: a path, `file://…` or `s3://bucket/key`.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Location> {
-    PlaceParser
+    PlaceParser { may_run: false }
+}
+
+/// Parses a location, or the name of a running federation.
+pub(crate) fn parser_of_sources() -> impl TypedValueParser<Value = Location> {
+    PlaceParser { may_run: true }
 }
 
 #[derive(Clone)]
-struct PlaceParser;
+struct PlaceParser {
+    /// Whether a running federation may be named, too.
+    may_run: bool,
+}
 
 impl TypedValueParser for PlaceParser {
     type Value = Location;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Location, Error> {
         let refused = |what: String| Error::raw(ErrorKind::ValueValidation, what).with_cmd(command);
+        if self.may_run && is_federation(Path::new(value)) {
+            return Ok(PathBuf::from(value).into());
+        }
         let place = location(value.to_owned());
         place.map_err(|wrong| match wrong {
             Wrong::Value(what) => {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use fm_audit::{FederationSource, Source};
-use fm_client::{ApiSecret, Federation, FindError, Guardian, LiveError, LiveHistory, Named, wait_for};
+use fm_client::{
+    ApiSecret, Federation, FindError, Guardian, LiveError, LiveHistory, Named, authority, wait_for,
+};
 use fm_crypto::{ConsensusConfig, InviteCode, SessionKeys};
 use fm_eras::{Layout, session};
 use fm_history::PeerId;
@@ -102,6 +104,10 @@ impl FederationArgs {
         let api_secret = env::var(API_SECRET).ok().filter(|secret| !secret.is_empty());
         let secret = |secret: String| Some(Arc::new(Zeroizing::new(secret)));
         if !InviteCode::is_one(text) {
+            if authority(text, &["ws", "wss"], 443).is_none() {
+                let message = format!("{text:?} is not the address of a guardian");
+                return Err(Failure::new(Exit::Usage, message).hint("an address is like wss://host:port/"));
+            }
             let api_secret = api_secret.and_then(secret);
             return Ok(Named { addresses: vec![text.to_owned()], federation, api_secret });
         }

@@ -6,7 +6,7 @@ use fm_cli::group_digits;
 
 use crate::ruling::Ruling;
 use crate::verdict::{Judgement, KeySource, TrustRoot, Verdict};
-use crate::verify::Outcome;
+use crate::verify::{FEDERATION, Outcome};
 
 /// Returns the last epoch or session up to which everything holds: signed or covered by a signature, and
 /// without an error.
@@ -128,6 +128,10 @@ fn ambiguous(outcome: &Outcome) -> String {
 /// signed.
 fn proven_scope(verdict: &Verdict<'_>, last_stored: Option<u64>, what: &str) -> Option<String> {
     let signed = verdict.proven_to.filter(|_| verdict.errors == 0)?;
+    if verdict.source == FEDERATION {
+        let signed = group_digits(signed);
+        return Some(format!("up to {what} {signed}; that it ends there is the guardians' own word"));
+    }
     let guardians_own = match last_stored.filter(|last| *last > signed).map(|last| (signed + 1, last)) {
         None if verdict.pending > 0 => "that it ends there, the open session and module data are".to_owned(),
         None => "that it ends there and module data are".to_owned(),

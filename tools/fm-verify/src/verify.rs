@@ -21,6 +21,9 @@ use crate::reported::Reported;
 use crate::scope_args::{Limits, ScopeArgs};
 use crate::verdict::conclude;
 
+/// The name of a source that is a running federation.
+pub(crate) const FEDERATION: &str = "running federation";
+
 /// What was looked at, and the result.
 pub(crate) struct Outcome {
     pub(crate) source: &'static str,
@@ -143,7 +146,7 @@ fn audit(
         Source::Migrated(_) => "migrated directory",
         Source::Database { .. } => "database",
         Source::Archive { .. } => "archive",
-        Source::Federation(_) => "running federation",
+        Source::Federation(_) => FEDERATION,
     };
     // A configuration that was written after the conversion is that of the new federation.
     let federation = request.keys.filter(|_| keys.is_some()).and_then(PinnedKeys::federation);
