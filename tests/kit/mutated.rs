@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use fm_client::{unwrap_base64, unwrap_bytes, wrap_base64, wrap_bytes};
 use fm_codec::{Dialect, Encode, Reader, Writer, decode_exact};
 use fm_history::SignedSession;
 use fm_rpc::{Client, Dial, Page, Request, RpcError, Service, Turn};
@@ -51,7 +52,16 @@ impl Service for Mutator {
                         // This request is never answered.
                         std::future::pending::<()>().await;
                     }
-                    Ok(mutate(&answer, turn).unwrap_or(json!(["zz"])))
+                    let record = unwrap_bytes(&answer).and_then(|record| mutate(&record, turn));
+                    Ok(record.map_or(json!(["zz"]), |record| wrap_bytes(&record)))
+                }
+                "signed_session_status" => {
+                    let turn = self.crimes.mutated.fetch_add(1, Relaxed);
+                    if turn % 8 == 7 {
+                        std::future::pending::<()>().await;
+                    }
+                    let status = unwrap_base64(&answer).and_then(|status| mutate_status(&status, turn));
+                    Ok(status.map_or(json!(["zz"]), |status| wrap_base64(&status)))
                 }
                 _ => Ok(answer),
             }
@@ -63,10 +73,18 @@ impl Service for Mutator {
     }
 }
 
+/// Changes the outcome in the status of a finished session.
+fn mutate_status(status: &[u8], turn: u64) -> Option<Vec<u8>> {
+    let mut reader = Reader::new(status, Dialect::MODERN);
+    let state = reader.u64().ok()?;
+    let changed = mutate(reader.bytes().ok()?, turn)?;
+    let mut status = Writer::new(Dialect::MODERN);
+    status.variant(state, |status| status.raw(&changed));
+    Some(status.into_bytes())
+}
+
 /// Changes an outcome in one of several ways.
-fn mutate(answer: &Value, turn: u64) -> Option<Value> {
-    let bytes = hex::decode(answer.get(0)?.as_str()?).ok()?;
-    let record = Reader::new(&bytes, Dialect::MODERN).bytes().ok()?;
+fn mutate(record: &[u8], turn: u64) -> Option<Vec<u8>> {
     let mut session: SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
     let first = *session.signatures.keys().next()?;
     match turn % 8 {
@@ -84,7 +102,5 @@ fn mutate(answer: &Value, turn: u64) -> Option<Value> {
         }
         _ => return None,
     }
-    let mut wrapped = Writer::new(Dialect::MODERN);
-    wrapped.bytes(&session.to_bytes(Dialect::MODERN));
-    Some(json!([hex::encode(wrapped.as_bytes())]))
+    Some(session.to_bytes(Dialect::MODERN))
 }

@@ -55,6 +55,11 @@ impl<'de> Deserialize<'de> for Wrapped {
     }
 }
 
+/// Returns the bytes in the wrapper of the methods since v0.6; `None` if it is not one.
+pub fn unwrap_base64(value: &Value) -> Option<Vec<u8>> {
+    WrappedBase64::deserialize(value).ok().map(|wrapped| wrapped.0)
+}
+
 /// Encoded bytes in a list of one text, in Base64 for URLs without padding.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WrappedBase64(pub(crate) Vec<u8>);

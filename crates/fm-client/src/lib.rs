@@ -44,7 +44,7 @@ mod window;
 pub use address::authority;
 pub use announcement::Announcement;
 pub use catch_up::CatchUp;
-pub use encoding::{unwrap_bytes, wrap_base64, wrap_bytes};
+pub use encoding::{unwrap_base64, unwrap_bytes, wrap_base64, wrap_bytes};
 pub use federation::{ApiSecret, Federation, FindError, Named};
 pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::{Guardian, MakePass, Room};

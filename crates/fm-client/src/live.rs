@@ -29,8 +29,8 @@ const STALL: Duration = Duration::from_secs(60);
 const FIRST_LOOK: Duration = Duration::from_secs(15);
 /// The interval at which guardians that returned nothing are asked again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// The number of records that wait for the reader.
-const WAITING: usize = 16;
+/// The number of records that wait for the reader; those after them wait in the window.
+const WAITING: usize = 1;
 
 /// Why a running federation cannot be read.
 #[expect(missing_docs, reason = "the message of a variant names its fields")]

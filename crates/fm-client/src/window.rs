@@ -7,13 +7,13 @@ use crate::AHEAD;
 
 /// The approximate number of bytes of the records that are fetched ahead.
 const AHEAD_BYTES: usize = 32 << 20;
-/// The number of records that are requested at first.
-const FIRST: usize = 8;
+/// The number of records that are requested at first: many readers want only a few.
+const FIRST: usize = 2;
 
 /// The number of records that are requested ahead.
 ///
-/// It grows while the reader has to wait for records, which is while the line takes longer than the reader;
-/// it shrinks while they wait for the reader.
+/// It doubles while the reader has to wait for records, which is while the line takes longer than the reader;
+/// it shrinks by one while they wait for the reader.
 #[derive(Debug)]
 pub(crate) struct Window {
     records: usize,
@@ -38,7 +38,7 @@ impl Window {
     pub(crate) fn took(&mut self, record_bytes: usize, had_to_wait: bool) {
         self.record_bytes = record_bytes;
         if had_to_wait {
-            (self.records, self.ready) = ((self.records + 1).min(AHEAD), 0);
+            (self.records, self.ready) = ((self.records * 2).min(AHEAD), 0);
             return;
         }
         self.ready += 1;

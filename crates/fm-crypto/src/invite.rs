@@ -9,8 +9,8 @@
 
 use std::collections::BTreeMap;
 
-use bech32::{FromBase32, Variant};
-use fm_codec::{DecodeError, DecodeErrorKind, Dialect, PeerId, Reader};
+use bech32::{FromBase32, ToBase32, Variant};
+use fm_codec::{DecodeError, DecodeErrorKind, Dialect, PeerId, Reader, Writer};
 
 /// The human-readable part of a code in Bech32m. Source: fedimint-core 0.13.0, src/invite_code.rs.
 const BECH32_PREFIX: &str = "fed1";
@@ -108,6 +108,30 @@ impl InviteCode {
             (Err(_), Ok(old)) => Ok(old),
             (code, _) => code,
         }
+    }
+
+    /// Returns the code in Bech32m, as a list of parts.
+    pub fn encode(&self) -> String {
+        let mut parts = Vec::new();
+        for (peer, url) in &self.addresses {
+            let mut body = Writer::new(Dialect::MODERN);
+            body.text(url);
+            body.u16(*peer);
+            parts.push((ADDRESS, body.into_bytes()));
+        }
+        parts.push((FEDERATION, self.federation.clone()));
+        if let Some(secret) = &self.api_secret {
+            let mut body = Writer::new(Dialect::MODERN);
+            body.text(secret);
+            parts.push((API_SECRET, body.into_bytes()));
+        }
+        let mut payload = Writer::new(Dialect::MODERN);
+        payload.list(parts.iter(), |payload, (part, body)| {
+            payload.u64(*part);
+            payload.bytes(body);
+        });
+        bech32::encode(BECH32_PREFIX, payload.as_bytes().to_base32(), Variant::Bech32m)
+            .expect("the prefix is one that Bech32m may have")
     }
 
     fn of_parts(bytes: &[u8]) -> Result<Self, InviteError> {
@@ -239,8 +263,6 @@ fn low_byte(bits: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use bech32::ToBase32;
-    use fm_codec::Writer;
     use proptest::prelude::*;
 
     use super::*;
@@ -275,6 +297,7 @@ mod tests {
         let text = "fed11qgqpu8rhwden5te0vejkg6tdd9h8gepwd4cxcumxv4jzuen0duhsqqfqh6nl7sgk72caxfx8khtfnn8y436q3nhyrkev3qp8ugdhdllnh86qmp42pm";
         for text in [text.to_owned(), text.to_uppercase()] {
             let code = InviteCode::parse(&text).unwrap();
+            assert_eq!(code.encode(), text.to_lowercase());
             assert_eq!(code.addresses, BTreeMap::from([(0, "wss://fedimintd.mplsfed.foo/".to_owned())]));
             let id = "bea7ff4116f2b1d324c7b5d699cce4ac7408cee41db2c88027e21b76fff3b9f4";
             assert_eq!((hex::encode(&code.federation), &code.api_secret), (id.to_owned(), &None));
@@ -294,6 +317,7 @@ mod tests {
             let code = InviteCode::parse(&in_bech32m(&payload)).unwrap();
             let in_base32 = in_base32(&payload);
             assert_eq!(InviteCode::parse(&in_base32).unwrap(), code);
+            assert_eq!(InviteCode::parse(&code.encode()).unwrap(), code);
             assert_eq!(InviteCode::parse(&in_base32.to_uppercase()).unwrap(), code);
             assert_eq!(code.addresses, BTreeMap::from([(3, "ws://host/".to_owned())]));
             let secret = parts.contains(&SECRET).then(|| "hunter2".to_owned());

@@ -14,6 +14,7 @@ mod prove;
 mod real_history;
 mod real_sessions;
 mod report;
+mod running;
 mod sealed_audit;
 mod session_013;
 mod small_federations;
