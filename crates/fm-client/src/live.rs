@@ -1,12 +1,13 @@
 //! The finished sessions of a running federation as rows, in the form in which a guardian stores them.
 //!
-//! Invariants: every row was proven by the guardians' signatures; the number of sessions is fixed when the
-//! source is opened, so that every scan sees the same history; what an open session holds is no row.
+//! Invariants: every row was proven by the guardians' signatures; the number of sessions changes only
+//! when the owner asks for it, so that every scan between sees the same history; what an open session holds is no row.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fm_crypto::SessionKeys;
@@ -54,7 +55,8 @@ pub enum LiveError {
 /// The sessions that the guardians of a federation serve.
 pub struct LiveHistory {
     guardians: Arc<Guardians>,
-    sessions: u64,
+    honest: usize,
+    sessions: AtomicU64,
     runtime: Runtime,
 }
 
@@ -79,12 +81,19 @@ impl LiveHistory {
         });
         let counts: Vec<u64> = guardians.counts().into_values().flatten().collect();
         let sessions = boundary(counts, honest).ok_or(LiveError::Silent { guardians: count })?;
-        Ok(Self { guardians, sessions, runtime })
+        Ok(Self { guardians, honest, sessions: AtomicU64::new(sessions), runtime })
     }
 
     /// Returns the number of sessions that the rows are of.
     pub fn sessions(&self) -> u64 {
-        self.sessions
+        self.sessions.load(Relaxed)
+    }
+
+    /// Takes in the sessions that were finished since, and returns their number. It never becomes smaller.
+    pub fn refresh(&self) -> u64 {
+        let counts: Vec<u64> = self.guardians.counts().into_values().flatten().collect();
+        let found = boundary(counts, self.honest).unwrap_or(0);
+        self.sessions.fetch_max(found, Relaxed).max(found)
     }
 
     /// Returns how many sessions each guardian claims to have finished; `None` if it does not answer.
@@ -102,7 +111,7 @@ impl LiveHistory {
     pub fn answers_of(&self, peer: PeerId) -> Answers {
         let (sender, receiver) = mpsc::channel(WAITING);
         let guardians = self.guardians.clone();
-        let end = self.sessions;
+        let end = self.sessions();
         self.runtime.spawn(async move {
             let mut answers = pin!(guardians.records_of(peer, end));
             while let Some(row) = answers.next().await {
@@ -115,8 +124,8 @@ impl LiveHistory {
     }
 
     fn range(&self, from: &[u8], to: Option<&[u8]>) -> Range<u64> {
-        let first = |key: &[u8]| first_at(key, self.sessions);
-        first(from)..to.map_or(self.sessions, first)
+        let first = |key: &[u8]| first_at(key, self.sessions());
+        first(from)..to.map_or_else(|| self.sessions(), first)
     }
 
     /// Fetches sessions in order, and passes them on until the reader is gone.
@@ -205,7 +214,7 @@ impl RowSource for LiveHistory {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        let session = session_of_key(key).ok().filter(|session| *session < self.sessions);
+        let session = session_of_key(key).ok().filter(|session| *session < self.sessions());
         let Some(session) = session else { return Ok(None) };
         let row = self.fetch(session..session + 1).blocking_recv();
         row.transpose().map(|row| row.map(|(_, record)| record))

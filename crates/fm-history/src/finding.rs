@@ -137,6 +137,8 @@ codes! {
     GuardianBehind = "guardian-behind", Info;
     /// A guardian of a running federation does not answer, or stopped to answer.
     GuardianSilent = "guardian-silent", Info;
+    /// A running federation has not finished a session for long.
+    FederationStalled = "federation-stalled", Warning;
     /// A guardian of a running federation states another configuration than the others, or none.
     GuardianConfigDiffers = "guardian-config-differs", Warning;
     /// A session between two others, or before the first, is missing.

@@ -40,6 +40,17 @@ impl HistoryRoot {
         Self::default()
     }
 
+    /// Continues a root after so many sessions; `None` if these are not the roots of their subtrees.
+    pub fn resume(sessions: u64, peaks: Vec<Hash>) -> Option<Self> {
+        let is_whole = usize::try_from(sessions.count_ones()) == Ok(peaks.len());
+        is_whole.then_some(Self { leaves: sessions, peaks })
+    }
+
+    /// Returns the roots of the complete subtrees, largest first: what is needed to continue.
+    pub fn peaks(&self) -> &[Hash] {
+        &self.peaks
+    }
+
     /// Adds the next session.
     pub fn push(&mut self, leaf: SessionLeaf) {
         let mut node = sha256(&[&[0], &leaf.to_bytes()]);

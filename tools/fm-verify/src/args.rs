@@ -7,6 +7,7 @@ use fm_cli::{FederationArgs, KeyArgs, LayoutArgs, Manual, count, number};
 use fm_history::Hash;
 
 use crate::audit_args::AuditArgs;
+use crate::follow::FollowArgs;
 
 /// Prove a history, or say where it breaks.
 ///
@@ -20,6 +21,8 @@ use crate::audit_args::AuditArgs;
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) audit: AuditArgs,
+    #[command(flatten)]
+    pub(crate) follow: FollowArgs,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fm_audit::{AuditError, Control};
 use fm_cli::{Failure, guardian_name};
-use fm_client::FindError;
+use fm_client::{FindError, Refusal};
 use fm_evidence::{GuardianDifference, compare_guardians};
 use fm_history::{Code, Finding, PeerId, Place, Severity};
 
@@ -51,10 +51,17 @@ pub(crate) fn report(live: &Live, is_every: bool, on_finding: &mut dyn FnMut(Fin
             Some(_) => {}
         }
     }
-    for refusal in live.history.refusals() {
-        let message = format!("{} returned a record that is refused: {}", name(refusal.peer), refusal.reason);
-        on_finding(Finding::new(Code::GuardianRecordRefused, Place::session(refusal.session), message));
-    }
+    refused(live, &live.history.refusals()).into_iter().for_each(on_finding);
+}
+
+/// Reports records that their signatures do not prove.
+pub(crate) fn refused(live: &Live, refusals: &[Refusal]) -> Vec<Finding> {
+    let finding = |refusal: &Refusal| {
+        let name = guardian_name(&live.federation.config, refusal.peer);
+        let message = format!("{name} returned a record that is refused: {}", refusal.reason);
+        Finding::new(Code::GuardianRecordRefused, Place::session(refusal.session), message)
+    };
+    refusals.iter().map(finding).collect()
 }
 
 /// Asks every guardian for every session, and reports who serves another one than the others.

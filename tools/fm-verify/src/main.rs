@@ -6,6 +6,7 @@ mod audit_args;
 mod check_evidence;
 mod diff;
 mod explained;
+mod follow;
 mod guardians;
 mod guide;
 mod keys;
@@ -38,6 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     fm_cli::run(&GUIDE, |arguments: Arguments| match &arguments.command {
+        None if arguments.follow.follow => follow::run(&arguments.audit, &arguments.follow),
         None => verify::run(&arguments.audit),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),

@@ -1,0 +1,265 @@
+//! `--follow`: audits every session of a running federation as soon as it is finished.
+//!
+//! Invariants: a session is audited once, in order, and printed before the state file says so: after a kill a
+//! line may come again, and none is missing. A guardian that does not answer, or a federation that stands
+//! still, is a finding and no reason to end.
+
+mod metrics;
+mod notify;
+mod state;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use fm_audit::audit_history;
+use fm_audit::{AuditError, Control, HistoryKeys, Observer, OldSession, Origin, Request, Scope, Silent};
+use fm_cli::{Exit, Failure, FindingPrinter, Output, group_digits, interrupt_flag};
+use fm_history::{Code, Finding, Place, SessionLeaf};
+use serde::Serialize;
+
+use crate::audit_args::AuditArgs;
+use crate::guardians;
+use crate::opened::Live;
+use metrics::Metrics;
+use notify::Notifier;
+use state::{State, StateFile};
+use watch::Watcher;
+
+/// The interval at which it is looked whether a session was finished.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// The most sessions that are audited before the state is written.
+const AT_A_TIME: u64 = 256;
+
+/// The options of `--follow`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FollowArgs {
+    /// Keep on: audit each session of a running federation as soon as it is finished, until interrupted.
+    #[arg(long, requires = "state")]
+    pub(crate) follow: bool,
+    /// The file that says up to where was audited; it is made if it does not exist. Needs --follow.
+    #[arg(long, value_name = "FILE", env = "FM_STATE", requires = "follow")]
+    pub(crate) state: Option<PathBuf>,
+    /// Start this program for every finding that is a warning or an error, with the finding as one JSON argument. No
+    /// shell is involved.
+    #[arg(long, value_name = "PROGRAM", env = "FM_ON_FINDING", requires = "follow")]
+    pub(crate) on_finding: Option<PathBuf>,
+    /// Serve metrics for Prometheus at this address, such as 127.0.0.1:9184, under /metrics.
+    #[arg(long, value_name = "ADDRESS", env = "FM_METRICS", requires = "follow")]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Report a guardian that lags behind the others by this many sessions.
+    #[arg(long, value_name = "N", env = "FM_LAG", default_value_t = 3, requires = "follow")]
+    pub(crate) lag: u64,
+    /// Report a federation that finishes no session, and a guardian that does not answer, for this many seconds.
+    #[arg(long, value_name = "SECONDS", env = "FM_STALL", default_value_t = 900, requires = "follow")]
+    pub(crate) stall: u64,
+}
+
+/// A session that was audited.
+#[derive(Serialize)]
+struct SessionLine {
+    r#type: &'static str,
+    session: u64,
+    items: u64,
+    header_root: String,
+    /// The history root over all sessions up to this one.
+    history_root: String,
+}
+
+#[derive(Serialize)]
+struct FollowVerdict {
+    r#type: &'static str,
+    verdict: &'static str,
+    sessions: u64,
+    items: u64,
+    history_root: String,
+    errors: u64,
+    warnings: u64,
+}
+
+pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Failure> {
+    let opening = arguments.begin()?;
+    let Some(live) = opening.live() else {
+        let message = "--follow is for a running federation: name its invite code, or a guardian's address";
+        return Err(Failure::new(Exit::Usage, message));
+    };
+    let flag = interrupt_flag()?;
+    let control = Control { progress: &Silent, interrupted: &flag };
+    let (source, keys) = opening.source(arguments.source()?, None, control)?;
+    let keys = keys.ok_or_else(|| Failure::new(Exit::Usage, "no keys"))?;
+    let session_keys = keys.of_sessions()?;
+    let path = follow.state.as_deref().ok_or_else(|| Failure::new(Exit::Usage, "--follow needs --state"))?;
+    let file = StateFile::open(path, &session_keys.name())?;
+    let metrics = Arc::new(Metrics::default());
+    if let Some(address) = follow.metrics {
+        metrics::serve(address, metrics.clone())?;
+    }
+    let mut follower = Follower {
+        live,
+        origin: source.original(),
+        keys: HistoryKeys::Session(session_keys),
+        state: file.state().clone(),
+        file,
+        watcher: Watcher::new(follow.lag, Duration::from_secs(follow.stall)),
+        told: Told {
+            printer: FindingPrinter::new(arguments.json),
+            notifier: Notifier::new(follow.on_finding.clone()),
+            metrics,
+        },
+        json: arguments.json,
+        output: Output::default(),
+    };
+    if !arguments.json {
+        follower.output.line(&format!(
+            "following  {} from session {}",
+            arguments.source()?.display(),
+            group_digits(follower.state.sessions)
+        ))?;
+    }
+    follower.follow(control)?;
+    follower.conclude()
+}
+
+/// Where findings go.
+struct Told {
+    printer: FindingPrinter,
+    notifier: Notifier,
+    metrics: Arc<Metrics>,
+}
+
+impl Told {
+    fn tell(&mut self, finding: &Finding) {
+        self.metrics.count(finding.severity);
+        self.printer.print(finding);
+        self.notifier.start(finding);
+    }
+}
+
+struct Follower<'a> {
+    live: Live,
+    origin: Origin<'a>,
+    keys: HistoryKeys<'a>,
+    state: State,
+    file: StateFile,
+    watcher: Watcher,
+    told: Told,
+    json: bool,
+    output: Output,
+}
+
+impl Follower<'_> {
+    fn follow(&mut self, control: Control<'_>) -> Result<(), Failure> {
+        let mut refusals = 0;
+        loop {
+            let sessions = self.live.history.refresh();
+            if self.state.sessions < sessions {
+                match self.audit(sessions.min(self.state.sessions + AT_A_TIME), control) {
+                    Ok(()) => self.watcher.progressed(Instant::now()),
+                    Err(error) if control.check().is_ok() => {
+                        let place = Place::session(self.state.sessions);
+                        self.told.tell(&Finding::new(Code::FederationStalled, place, causes(&error)));
+                    }
+                    Err(_) => return Ok(()),
+                }
+            }
+            let counts = self.live.history.counts();
+            let name = |peer| fm_cli::guardian_name(&self.live.federation.config, peer);
+            for finding in self.watcher.look(&counts, self.state.sessions, Instant::now(), &name) {
+                self.told.tell(&finding);
+            }
+            let refused = self.live.history.refusals();
+            for finding in guardians::refused(&self.live, &refused[refusals.min(refused.len())..]) {
+                self.told.tell(&finding);
+            }
+            refusals = refused.len();
+            self.told.metrics.note(&self.state, &counts);
+            self.told.notifier.reap();
+            if control.check().is_err() {
+                return Ok(());
+            }
+            if self.state.sessions >= sessions {
+                sleep(LOOK_AGAIN);
+            }
+        }
+    }
+
+    /// Audits the sessions up to `end`, prints them, and writes the state.
+    fn audit(&mut self, end: u64, control: Control<'_>) -> Result<(), AuditError> {
+        let from = self.state.sessions;
+        let scope = Scope { from, to: Some(end - 1), ..Scope::default() };
+        let request = Request { keys: Some(self.keys), scope, ..Request::default() };
+        let mut leaves: Vec<SessionLeaf> = Vec::new();
+        let mut found = Vec::new();
+        let mut on_session = |session: OldSession<'_>| {
+            leaves.extend(session.converted.map(|converted| converted.leaf));
+            Ok(())
+        };
+        let observer = Observer {
+            // That only a part was read is known.
+            on_finding: &mut |finding| {
+                if finding.code != Code::TransactionIndexUnchecked {
+                    found.push(finding);
+                }
+            },
+            on_session: Some(&mut on_session),
+            on_row: None,
+        };
+        audit_history(self.origin, request, control, observer)?;
+        for leaf in leaves {
+            self.state.push(leaf);
+            self.print(leaf)?;
+        }
+        found.iter().for_each(|finding| self.told.tell(finding));
+        self.file.replace(&self.state)?;
+        Ok(())
+    }
+
+    fn print(&mut self, leaf: SessionLeaf) -> Result<(), AuditError> {
+        let root = self.state.root.root().to_string();
+        let printed = if self.json {
+            self.output.json(&SessionLine {
+                r#type: "session",
+                session: leaf.header.index,
+                items: leaf.items,
+                header_root: leaf.header.root.to_string(),
+                history_root: root,
+            })
+        } else {
+            let (session, items) = (group_digits(leaf.header.index), group_digits(leaf.items));
+            self.output.line(&format!("session    {session}  {items} items  root {root}"))
+        };
+        printed.map_err(|failure| AuditError::rows(self.origin.path, failure.message.into()))
+    }
+
+    fn conclude(mut self) -> Result<Exit, Failure> {
+        let (errors, warnings) = self.told.metrics.findings();
+        let mut output = self.told.printer.finish()?;
+        let verdict = FollowVerdict {
+            r#type: "verdict",
+            verdict: "followed",
+            sessions: self.state.sessions,
+            items: self.state.items,
+            history_root: self.state.root.root().to_string(),
+            errors,
+            warnings,
+        };
+        self.told.notifier.wait();
+        if self.json {
+            output.json(&verdict)?;
+        } else {
+            output.line(&format!(
+                "verdict    FOLLOWED to session {}; {errors} error(s), {warnings} warning(s)",
+                group_digits(self.state.sessions.saturating_sub(1))
+            ))?;
+        }
+        Ok(if errors > 0 { Exit::Findings } else { Exit::Done })
+    }
+}
+
+fn causes(error: &AuditError) -> String {
+    Failure::from_error(Exit::CannotLook, error).message
+}
