@@ -21,7 +21,7 @@ impl Notifier {
 
     /// Starts the program, with the finding as its only argument.
     pub(super) fn start(&mut self, finding: &Finding) {
-        let Some(program) = self.program.as_ref().filter(|_| finding.severity != Severity::Info) else {
+        let Some(program) = self.program.clone().filter(|_| finding.severity != Severity::Info) else {
             return;
         };
         self.reap();
@@ -36,7 +36,7 @@ impl Notifier {
             Err(error) => return refused(error.to_string()),
         };
         // The output of this program is for whoever follows it.
-        let started = Command::new(program).arg(text).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let started = Command::new(&program).arg(text).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         match started {
             Ok(child) => self.running.push(child),
             Err(error) => refused(error.to_string()),

@@ -120,7 +120,7 @@ mod tests {
         watcher.progressed(start);
         let name = |peer: PeerId| format!("guardian {peer}");
         let counts = |last: Option<u64>| BTreeMap::from([(0, Some(10)), (1, last)]);
-        let mut look = |watcher: &mut Watcher, last, seconds| {
+        let look = |watcher: &mut Watcher, last, seconds| {
             told(watcher.look(&counts(last), 10, start + Duration::from_secs(seconds), &name))
         };
         assert_eq!(look(&mut watcher, Some(8), 1), []);
