@@ -137,6 +137,10 @@ codes! {
     GuardianBehind = "guardian-behind", Info;
     /// A guardian of a running federation does not answer, or stopped to answer.
     GuardianSilent = "guardian-silent", Info;
+    /// Another auditor signed another history root for this many sessions.
+    CheckpointDiffers = "checkpoint-differs", Error;
+    /// A note of another auditor cannot be read, or nobody signed it whose key is known.
+    CheckpointUnread = "checkpoint-unread", Warning;
     /// A running federation has not finished a session for long.
     FederationStalled = "federation-stalled", Warning;
     /// A guardian of a running federation states another configuration than the others, or none.

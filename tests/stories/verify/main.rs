@@ -5,6 +5,7 @@ mod consequences;
 mod damaged;
 mod damaged_sessions;
 mod diff;
+mod followed;
 mod hostile;
 mod hostile_sessions;
 mod keys;

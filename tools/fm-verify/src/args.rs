@@ -48,6 +48,8 @@ pub(crate) enum Command {
     /// Every verdict rests on these keys: compare them with what another guardian reads to you before you
     /// trust one.
     Keys(KeysArgs),
+    /// Make a key that signs the history roots which --follow publishes, and print its public parts.
+    Keygen(KeygenArgs),
     /// Audit a history, and write a page to look at: complete in itself, without scripts or network.
     ///
     /// Exit statuses are those of the audit.
@@ -56,6 +58,16 @@ pub(crate) enum Command {
     Show(ShowArgs),
     #[command(flatten)]
     Manual(Manual),
+}
+
+#[derive(Args)]
+pub(crate) struct KeygenArgs {
+    /// Whose key it is, such as auditor.example: other auditors see it.
+    #[arg(long, value_name = "NAME", env = "FM_NAME")]
+    pub(crate) name: String,
+    /// The file to make; it must not exist, and nobody else may read it.
+    #[arg(long, value_name = "FILE", env = "FM_OUT")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Args)]

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::CheckEvidence(arguments)) => check_evidence::run(arguments),
         Some(Command::Keys(arguments)) => keys::run(arguments),
+        Some(Command::Keygen(arguments)) => follow::keygen(arguments),
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),

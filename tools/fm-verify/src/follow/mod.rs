@@ -5,9 +5,12 @@
 //! still, is a finding and no reason to end.
 
 mod metrics;
+mod notes;
 mod notify;
 mod state;
 mod watch;
+
+pub(crate) use notes::keygen;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +29,7 @@ use crate::audit_args::AuditArgs;
 use crate::guardians;
 use crate::opened::Live;
 use metrics::Metrics;
+use notes::Notes;
 use notify::Notifier;
 use state::{State, StateFile};
 use watch::Watcher;
@@ -51,6 +55,18 @@ pub(crate) struct FollowArgs {
     /// Serve metrics for Prometheus at this address, such as 127.0.0.1:9184, under /metrics.
     #[arg(long, value_name = "ADDRESS", env = "FM_METRICS", requires = "follow")]
     pub(crate) metrics: Option<SocketAddr>,
+    /// Write the history root after every session to this file, as a signed note (C2SP tlog-checkpoint).
+    #[arg(long, value_name = "FILE", env = "FM_CHECKPOINT_OUT", requires_all = ["follow", "checkpoint_key"])]
+    pub(crate) checkpoint_out: Option<PathBuf>,
+    /// The file with the key that signs the notes, as `fm-verify keygen` makes it.
+    #[arg(long, value_name = "FILE", env = "FM_CHECKPOINT_KEY", requires = "checkpoint_out")]
+    pub(crate) checkpoint_key: Option<PathBuf>,
+    /// A file with the notes of another auditor: its root is compared, and its signatures are added to ours.
+    #[arg(long, value_name = "FILE", env = "FM_WITNESS", requires_all = ["checkpoint_out", "witness_key"])]
+    pub(crate) witness: Vec<PathBuf>,
+    /// The public key of another auditor, as its `fm-verify keygen` prints it.
+    #[arg(long, value_name = "KEY", env = "FM_WITNESS_KEY", requires = "witness")]
+    pub(crate) witness_key: Vec<String>,
     /// Report a guardian that lags behind the others by this many sessions.
     #[arg(long, value_name = "N", env = "FM_LAG", default_value_t = 3, requires = "follow")]
     pub(crate) lag: u64,
@@ -98,7 +114,13 @@ pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Fa
     if let Some(address) = follow.metrics {
         metrics::serve(address, metrics.clone())?;
     }
+    let mut notes = Notes::of(follow, &session_keys.name())?;
+    // What was audited before this start is published, too.
+    if file.state().sessions > 0 {
+        notes.iter_mut().for_each(|notes| notes.push(file.state()));
+    }
     let mut follower = Follower {
+        notes,
         live,
         origin: source.original(),
         keys: HistoryKeys::Session(session_keys),
@@ -146,6 +168,7 @@ struct Follower<'a> {
     state: State,
     file: StateFile,
     watcher: Watcher,
+    notes: Option<Notes>,
     told: Told,
     json: bool,
     output: Output,
@@ -176,6 +199,11 @@ impl Follower<'_> {
                 self.told.tell(&finding);
             }
             refusals = refused.len();
+            if let Some(notes) = &mut self.notes {
+                for finding in notes.look()? {
+                    self.told.tell(&finding);
+                }
+            }
             self.told.metrics.note(&self.state, &counts);
             self.told.notifier.reap();
             if control.check().is_err() {
@@ -211,6 +239,7 @@ impl Follower<'_> {
         audit_history(self.origin, request, control, observer)?;
         for leaf in leaves {
             self.state.push(leaf);
+            self.notes.iter_mut().for_each(|notes| notes.push(&self.state));
             self.print(leaf)?;
         }
         found.iter().for_each(|finding| self.told.tell(finding));
