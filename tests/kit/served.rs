@@ -39,7 +39,7 @@ pub enum Lie {
     Nonsense,
     /// It claims to have finished every session.
     FarAhead,
-    /// It has finished so many sessions less.
+    /// It has finished this many sessions less.
     Lags(u64),
     /// It never answers when it is asked for a record.
     Silent,
@@ -210,7 +210,7 @@ impl Service for Guardian {
     }
 }
 
-/// Stands before an honest guardian, and spoils what it answers to requests for records.
+/// Passes on what an honest guardian says, and spoils what it answers to requests for records.
 async fn badly(listener: TcpListener, guardian: Guardian, lie: Lie) {
     let inner = TcpListener::bind("127.0.0.1:0").await.expect("there is a port");
     let to = inner.local_addr().expect("it listens");

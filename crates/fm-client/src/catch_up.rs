@@ -27,7 +27,7 @@ pub struct CatchUp<'a> {
 }
 
 impl<'a> CatchUp<'a> {
-    /// Fetches what so many guardians claim to have that the claim must be true.
+    /// Fetches what more guardians claim to have than may be dishonest.
     pub(crate) fn new(guardians: &'a Guardians, from: u64) -> Self {
         // While the node waits for these records it does not order: a single guardian must not be able to
         // cause that.
@@ -72,7 +72,7 @@ impl<'a> CatchUp<'a> {
         None
     }
 
-    /// Gives up for now; the next call requests this session and the later ones again.
+    /// Stops for now; the next call requests this session and the later ones again.
     fn begin_again(&mut self, session: u64) -> Option<Fetched> {
         self.pending.drain(..).for_each(|pending| pending.answer.abort());
         self.next = session;

@@ -24,7 +24,7 @@ use crate::guardian::Guardian;
 use crate::guardians::{Fetched, Guardians, Refusal};
 use crate::source::Ambiguous;
 
-/// How long all guardians together may return nothing before a scan gives up.
+/// How long all guardians together may return nothing before a scan ends with an error.
 const STALL: Duration = Duration::from_secs(60);
 /// How long guardians have to answer the first question.
 const FIRST_LOOK: Duration = Duration::from_secs(15);
@@ -178,8 +178,8 @@ async fn next_of(
     }
 }
 
-/// Returns how many sessions are finished, by what guardians claim: so many that an honest guardian has them,
-/// if enough of them answered that one of them is honest.
+/// Returns how many sessions are finished, by what guardians claim: the largest number that more of them claim
+/// than may be dishonest, if that many answered.
 fn boundary(mut counts: Vec<u64>, honest: usize) -> Option<u64> {
     counts.sort_unstable_by(|one, other| other.cmp(one));
     counts.get(honest - 1).or(counts.first()).copied()

@@ -68,7 +68,7 @@ pub(crate) async fn record_by(
     }
 }
 
-/// Returns the record in the status of a session, or why there is none; `None` if it cannot be read.
+/// Returns the record in the status of a session, or why it has no record; `None` if it cannot be read.
 fn of_status(status: &[u8]) -> Option<Result<Vec<u8>, &'static str>> {
     let mut reader = Reader::new(status, Dialect::MODERN);
     let state = reader.u64().ok()?;

@@ -5,7 +5,7 @@
 //! src/invite_code.rs and src/base32.rs.
 //!
 //! Invariants: a code is read whole or refused; a length is used only after it was checked against what
-//! remains. A code proves nothing: whoever wrote it chose the addresses and the federation's id.
+//! remains. A code proves nothing: its author chose the addresses and the federation's id.
 
 use std::collections::BTreeMap;
 

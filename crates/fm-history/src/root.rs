@@ -40,7 +40,7 @@ impl HistoryRoot {
         Self::default()
     }
 
-    /// Continues a root after so many sessions; `None` if these are not the roots of their subtrees.
+    /// Continues a root after a number of sessions; `None` if these are not the roots of their subtrees.
     pub fn resume(sessions: u64, peaks: Vec<Hash>) -> Option<Self> {
         let is_whole = usize::try_from(sessions.count_ones()) == Ok(peaks.len());
         is_whole.then_some(Self { leaves: sessions, peaks })

@@ -86,7 +86,7 @@ fn a_federation_is_followed_whatever_is_killed() {
     let home = tempfile::tempdir().unwrap();
     let state = home.path().join("state");
     let config = words(&[&"--config", &nodes.directory(0), &"--guardians", &"all"]);
-    let url = nodes.interface(0);
+    let url = format!("ws://{}/", nodes.interface(0));
     let first = Following::start(&url, &state, &config);
     wait_until(&state, 6);
     nodes.kill(2);

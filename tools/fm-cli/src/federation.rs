@@ -153,7 +153,7 @@ impl FederationArgs {
         })
     }
 
-    /// Returns whether so many guardians state the hash that the user named that one of them is honest.
+    /// Returns whether more guardians state the hash that the user named than may be dishonest.
     fn has_config_hash(&self, federation: &Federation, honest: usize) -> Result<bool, Failure> {
         let Some(named) = &self.config_hash else { return Ok(false) };
         let named = hex_of("--config-hash", named)?;

@@ -1,8 +1,8 @@
 //! `--follow`: audits every session of a running federation as soon as it is finished.
 //!
 //! Invariants: a session is audited once, in order, and printed before the state file says so: after a kill a
-//! line may come again, and none is missing. A guardian that does not answer, or a federation that stands
-//! still, is a finding and no reason to end.
+//! line may come again, and none is missing. A guardian that does not answer, or a federation that
+//! finishes nothing, is a finding and not a reason to end.
 
 mod metrics;
 mod notes;
@@ -67,7 +67,7 @@ pub(crate) struct FollowArgs {
     /// The public key of another auditor, as its `fm-verify keygen` prints it.
     #[arg(long, value_name = "KEY", env = "FM_WITNESS_KEY", requires = "witness")]
     pub(crate) witness_key: Vec<String>,
-    /// Report a guardian that lags behind the others by this many sessions.
+    /// Report a guardian that has finished this many sessions less than the others.
     #[arg(long, value_name = "N", env = "FM_LAG", default_value_t = 3, requires = "follow")]
     pub(crate) lag: u64,
     /// Report a federation that finishes no session, and a guardian that does not answer, for this many seconds.

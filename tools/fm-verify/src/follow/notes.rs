@@ -23,7 +23,7 @@ use crate::args::KeygenArgs;
 const START: &[u8] = b"fedimint-history/";
 /// The largest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
-/// The number of roots that are remembered, for auditors that are behind.
+/// The number of roots that are remembered, for auditors that have audited less.
 const REMEMBERED: usize = 4096;
 
 pub(super) struct Notes {
@@ -105,7 +105,7 @@ impl Notes {
         Ok(found)
     }
 
-    /// Reads the note of another auditor; `None` if there is none yet.
+    /// Reads the note of another auditor; `None` if the file does not exist yet.
     fn others(&self, path: &Path) -> Result<Option<SignedNote>, String> {
         let text = match read(path) {
             Ok(text) => text,

@@ -35,7 +35,7 @@ impl Notifier {
             Ok(text) => text,
             Err(error) => return refused(error.to_string()),
         };
-        // The output of this program is for whoever follows it.
+        // The output of this program has its own readers.
         let started = Command::new(&program).arg(text).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         match started {
             Ok(child) => self.running.push(child),
