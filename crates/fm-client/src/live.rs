@@ -1,7 +1,7 @@
 //! The finished sessions of a running federation as rows, in the form in which a guardian stores them.
 //!
 //! Invariants: every row was proven by the guardians' signatures; the number of sessions changes only
-//! when the owner asks for it, so that every scan between sees the same history; what an open session holds is no row.
+//! when the owner asks for it, so that every scan between sees the same history; the open session has no row.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

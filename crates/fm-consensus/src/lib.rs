@@ -59,7 +59,7 @@ pub use error::{EngineError, ItemError, Rejection};
 pub use failure::{ConsensusFailure, FailureKind, Side};
 pub use guard::Guard;
 pub use module::{Amounts, ApiError, InputMeta, Module, ModuleState, Modules, OutPoint};
-pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError};
+pub use modules::{DUMMY_ISSUER, Ledger, LedgerReplay, Meta, ReplayError, read_posting};
 pub use proof::{ProvenRecord, prove_record};
 pub use queue::{ProposalQueue, QUEUE_BYTES, QueueError};
 pub use rules::{Federation, Orderers, Rules};

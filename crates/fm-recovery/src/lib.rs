@@ -18,7 +18,7 @@
 //!
 //! ```
 //! use fm_recovery::{ModuleRecovery, Place};
-//! use fm_history::ModuleValue;
+//! use fm_codec::ModuleValue;
 //!
 //! /// Counts the outputs of a module.
 //! #[derive(Default)]

@@ -1,6 +1,7 @@
 //! What a module has to know for its recovery.
 
-use fm_history::{AcceptedItem, ConsensusItem, Hash, ModuleValue, Transaction};
+use fm_codec::ModuleValue;
+use fm_history::{AcceptedItem, ConsensusItem, Hash, Transaction};
 use serde_json::Value;
 
 /// Where something is in the history.
@@ -62,7 +63,7 @@ pub trait ModuleRecovery {
         Ok(())
     }
 
-    /// Takes an item of a module that is no transaction.
+    /// Takes an item of a module outside transactions.
     ///
     /// # Errors
     /// If it cannot be read.

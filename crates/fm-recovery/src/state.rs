@@ -70,7 +70,7 @@ impl StateFile {
         Self { path: path.to_owned() }
     }
 
-    /// Reads the file; `None` if there is none.
+    /// Reads the file; `None` if it does not exist.
     pub(crate) fn read(&self, key_set: &str) -> Result<Option<Phase>, RecoveryError> {
         let file = match open_regular(&self.path) {
             Ok(file) => file,

@@ -5,5 +5,6 @@ mod carry_over_killed;
 mod commands;
 mod moved;
 mod old_copies;
+mod recovered;
 mod service;
 mod setup_killed;

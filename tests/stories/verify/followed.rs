@@ -164,7 +164,7 @@ fn what_is_wrong_is_said_once_and_starts_a_program() {
         let finding: Value = serde_json::from_str(line).unwrap();
         assert_eq!(finding["severity"], "warning", "{line}");
     }
-    // A program that is not there is no reason to end.
+    // If the program does not exist, the follower continues.
     let more = words(&[&"--stall", &"1", &"--on-finding", &"/no/such/program"]);
     let run = world.run("other-state", &more, || sleep(Duration::from_secs(3))).exits(0);
     assert!(run.stderr.contains("/no/such/program was not started"), "{}", run.stderr);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use fm_cli::{Manual, PasswordArgs, bytes, count, number, positive};
+use fm_cli::{FederationArgs, KeyArgs, Manual, PasswordArgs, bytes, count, number, positive};
 use fm_guardian::{GuardUntil, Servers};
 use fm_history::PeerId;
 
@@ -39,6 +39,7 @@ pub(crate) enum Command {
     Shutdown(ShutdownArgs),
     Announce(AnnounceArgs),
     Load(LoadArgs),
+    RecoverAccount(RecoverArgs),
     #[command(flatten)]
     Manual(Manual),
 }
@@ -253,6 +254,39 @@ pub(crate) struct SubmitArgs {
     /// Seconds to wait until it is accepted; then the exit status is 4. The transaction stays submitted.
     #[arg(long, value_name = "S", default_value_t = 600, env = "FM_TIMEOUT", value_parser = positive::<u64>)]
     pub(crate) timeout: u64,
+}
+
+/// Recover the balance and the transactions of an account of a `dummy` ledger, from the history alone.
+///
+/// Every session is proven by the guardians' signatures. Killed at any time, the same command continues, also from another
+/// source of the same history.
+#[derive(Args)]
+pub(crate) struct RecoverArgs {
+    /// A running federation (its invite code, or a guardian's address), an archive, a database, or a data directory.
+    #[arg(long, value_name = "SOURCE", env = "FM_FROM")]
+    pub(crate) from: PathBuf,
+    /// The key of the account, in hex.
+    #[arg(long, value_name = "HEX", env = "FM_ACCOUNT")]
+    pub(crate) account: String,
+    /// The instance of the `dummy` ledger.
+    #[arg(long, value_name = "ID", default_value_t = 0, env = "FM_MODULE", value_parser = count::<u16>)]
+    pub(crate) module: u16,
+    /// The file with the state, and at the end with the results; it is made if it does not exist.
+    #[arg(long, value_name = "FILE", env = "FM_STATE")]
+    pub(crate) state: PathBuf,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
+    #[command(flatten)]
+    pub(crate) federation: FederationArgs,
+    /// Seconds to wait for the end of the session that is open at the start: what was accepted before may be in it.
+    #[arg(long, value_name = "S", default_value_t = 900, env = "FM_TIMEOUT", value_parser = positive::<u64>)]
+    pub(crate) timeout: u64,
+    /// Seconds after which the state is stored.
+    #[arg(long, value_name = "S", default_value_t = 10, env = "FM_SAVE_AFTER", value_parser = count::<u64>)]
+    pub(crate) save_after: u64,
+    /// Print one JSON object.
+    #[arg(long, env = "FM_JSON", value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
 }
 
 /// Ask a running guardian to stop when a session is finished.

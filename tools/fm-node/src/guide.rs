@@ -37,6 +37,12 @@ pub(crate) const GUIDE: Guide = Guide {
         ("checkpoint", &["fm-node checkpoint --data-dir /var/lib/fm-node"]),
         ("shutdown", &["fm-node shutdown --data-dir /var/lib/fm-node --at-session 1200"]),
         ("announce", &["fm-node announce --api ws://127.0.0.1:8174/ --address wss://guardian.example/"]),
+        (
+            "recover-account",
+            &[
+                "fm-node recover-account --from wss://guardian.example/ --account 02… --state account.json --config guardian",
+            ],
+        ),
         ("load", &["fm-node load --dir federation --seconds 10"]),
     ],
     files: &[

@@ -8,6 +8,7 @@ mod guide;
 mod load;
 mod log;
 mod processes;
+mod recover;
 mod run;
 mod setup;
 
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Shutdown(arguments) => client::shutdown(&arguments),
         Command::Announce(arguments) => client::announce(&arguments),
         Command::Load(arguments) => load::run(&arguments),
+        Command::RecoverAccount(arguments) => recover::run(&arguments),
         Command::Manual(manual) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
     })
 }

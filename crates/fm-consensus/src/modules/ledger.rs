@@ -84,6 +84,14 @@ impl Posting {
     }
 }
 
+/// Reads an input or an output: the amount in millisatoshi, and the account's key.
+///
+/// # Errors
+/// If the bytes are not exactly that.
+pub fn read_posting(body: &[u8]) -> Result<(u64, [u8; 33]), DecodeError> {
+    Posting::read(body).map(|posting| (posting.amount, posting.account))
+}
+
 impl Module for Ledger {
     fn kind(&self) -> &'static str {
         "dummy"
