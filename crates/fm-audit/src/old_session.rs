@@ -1,6 +1,9 @@
 //! An epoch or session of the old history, as an audit or a conversion shows it.
 
-use fm_history::{ConvertedSession, Hash};
+use std::borrow::Cow;
+
+use fm_codec::{Dialect, decode_exact};
+use fm_history::{ConvertedSession, Hash, SessionOutcome, SignedSession};
 
 use crate::epochs::AuditedEpoch;
 use crate::sessions::AuditedBlock;
@@ -28,6 +31,20 @@ pub enum Audited<'a> {
 }
 
 impl<'a> OldSession<'a> {
+    /// Returns the items of the session that the rule yields; `None` if the layout hides them.
+    ///
+    /// A record of the current layout is carried over as it is, so that its items are decoded here.
+    pub fn outcome(&self) -> Option<Cow<'a, SessionOutcome>> {
+        let converted = self.converted?;
+        match self.audited {
+            Audited::Block(block) if converted.outcome.items.is_empty() && converted.leaf.items > 0 => {
+                let session: SignedSession = decode_exact(&block.record, Dialect::MODERN).ok()?;
+                Some(Cow::Owned(session.outcome))
+            }
+            _ => Some(Cow::Borrowed(&converted.outcome)),
+        }
+    }
+
     pub(crate) fn of_epoch(audited: &'a AuditedEpoch) -> Self {
         let decoded = audited.decoded.as_ref().ok();
         Self {

@@ -176,10 +176,11 @@ impl Run<'_, '_> {
                 return Err(RecoveryError::Gap { session: snapshot.next });
             }
             let undecodable = |reason| RecoveryError::Undecodable { session: session.index, reason };
-            let converted =
-                session.converted.ok_or_else(|| undecodable("its content is not known".to_owned()))?;
+            let known = session.converted.zip(session.outcome());
+            let (converted, outcome) =
+                known.ok_or_else(|| undecodable("its content is not known".to_owned()))?;
             for module in modules.iter_mut() {
-                let taken = module.on_session(session.index, &converted.outcome.items);
+                let taken = module.on_session(session.index, &outcome.items);
                 taken.map_err(|reason| undecodable(format!("{}: {reason}", module.name())))?;
             }
             snapshot.next += 1;

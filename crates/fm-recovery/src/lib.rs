@@ -2,7 +2,7 @@
 //!
 //! A client that lost its database, but not its key, reads the history from session 0 on and keeps what is its
 //! own. [`recover`] does it for several modules in one pass, over any [`Sessions`]: a running federation, an
-//! archive, a database; also one after the other.
+//! archive, a database; it may begin with one and continue with another.
 //!
 //! Invariants:
 //!

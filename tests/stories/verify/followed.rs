@@ -112,6 +112,7 @@ fn a_federation_is_followed_whatever_is_killed() {
     );
     let verdict = run.verdict();
     assert_eq!((verdict["verdict"].as_str(), verdict["errors"].as_u64()), (Some("followed"), Some(0)));
+    nodes.shut_down();
     assert_eq!(verdict["history_root"].as_str().unwrap(), nodes.root(end));
 }
 

@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-units", "fm-datadir"],
     &["fm-eras", "fm-archive", "fm-replay", "fm-config"],
     &["fm-audit", "fm-consensus"],
-    &["fm-backup", "fm-evidence", "fm-migration", "fm-aleph", "fm-client"],
+    &["fm-backup", "fm-evidence", "fm-migration", "fm-aleph", "fm-client", "fm-recovery"],
     &["fm-restore", "fm-guardian", "fm-object"],
     &["fm-cli"],
     &["fm-checkpoint", "fm-migrate", "fm-node", "fm-verify"],
