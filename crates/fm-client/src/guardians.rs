@@ -9,7 +9,7 @@ use std::time::Duration;
 use fm_crypto::SessionKeys;
 use fm_history::{Hash, PeerId, SessionLeaf, SessionParts};
 use fm_peers::jittered;
-use fm_rpc::ClientError;
+use fm_rpc::{ClientError, RpcError};
 use futures::future::ready;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::watch;
@@ -241,6 +241,10 @@ impl Guardians {
             // The code that checked its record has already refused it.
             AskError::Proof(_) => (),
             AskError::Client(ClientError::Unreadable { .. }) => source.refuse(session, reason),
+            AskError::Client(ClientError::Refused { source: error, .. }) if error.code == RpcError::BUSY => {
+                source.note_failure(reason);
+                source.spare();
+            }
             _ => {
                 source.note_failure(reason);
                 debug!(guardian = peer, session, %reason, "no outcome");

@@ -32,6 +32,9 @@ const REST: Duration = Duration::from_secs(3);
 /// The number of refused records of a guardian that are remembered.
 const MAX_REFUSALS: usize = 100;
 
+/// How long a guardian that has too much to do is not asked.
+const MOMENT: Duration = Duration::from_millis(250);
+
 /// The size above which a record is checked on another thread: a guardian can make that take arbitrarily
 /// long.
 const LARGE: usize = 1 << 20;
@@ -184,11 +187,18 @@ impl Source {
         let mut rest = self.rest();
         let now = Instant::now();
         if rest.until.is_none_or(|until| until <= now) {
-            rest.until = Some(now + rest.next);
+            rest.until = Some(now + jittered(rest.next));
             rest.next = (rest.next * 2).min(DISTRUST);
         }
         drop(rest);
         self.guardian.hang_up();
+    }
+
+    /// Notes that the guardian has too much to do: it is not asked for a moment.
+    pub(crate) fn spare(&self) {
+        let until = Instant::now() + jittered(MOMENT);
+        let mut rest = self.rest();
+        rest.until = rest.until.max(Some(until));
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
@@ -197,6 +207,13 @@ impl Source {
 
     /// Returns the proven record of a session, and the leaves of its items.
     pub(crate) async fn record(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+        // A request that nobody waits for any more still takes its place at the guardian: so it keeps its
+        // place here until it is answered.
+        let asked = tokio::spawn(self.fetch(session));
+        asked.await.unwrap_or(Err(AskError::Stopped))
+    }
+
+    async fn fetch(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
         let start = Instant::now();
         // The semaphore is never closed.
         let _place = self.places.acquire().await;

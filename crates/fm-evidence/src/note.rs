@@ -310,7 +310,7 @@ impl SignedNote {
 /// The text of a note.
 impl fmt::Display for SignedNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n", self.checkpoint.text())?;
+        writeln!(f, "{}", self.checkpoint.text())?;
         self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }

@@ -35,7 +35,7 @@ impl World {
         }
         nodes.wait_for(0, 8);
         nodes.shut_down();
-        Self { nodes, payments: 6, home: tempfile::tempdir().unwrap() }
+        Self { nodes, payments: 6, home: tempfile::tempdir().expect("there is room") }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -61,7 +61,7 @@ impl World {
 
     fn check(&self, verdict: &Value) {
         assert_eq!(verdict["balance_msat"], self.payments * 1000, "{verdict}");
-        assert_eq!(verdict["postings"].as_array().unwrap().len() as u64, self.payments);
+        assert_eq!(verdict["postings"].as_array().expect("a list").len() as u64, self.payments);
     }
 }
 

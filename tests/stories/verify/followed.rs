@@ -42,7 +42,10 @@ fn words(words: &[&dyn AsRef<std::ffi::OsStr>]) -> Vec<OsString> {
 /// Returns the sessions that were printed, in order.
 fn followed(run: &Run) -> Vec<u64> {
     let lines = run.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["type"] == "session").map(|line| line["session"].as_u64().unwrap()).collect()
+    lines
+        .filter(|line| line["type"] == "session")
+        .map(|line| line["session"].as_u64().expect("a number"))
+        .collect()
 }
 
 struct Following {
@@ -174,9 +177,9 @@ fn what_is_wrong_is_said_once_and_starts_a_program() {
 fn keygen(world: &World, name: &str) -> (OsString, Vec<String>) {
     let file = world.sessions.beside(&format!("{name}.key"));
     let run = verify!("keygen", "--name", name, "--out", &file).exits(0);
-    let key = |line: &str| line.split_whitespace().last().unwrap().to_owned();
+    let key = |line: &str| line.split_whitespace().last().expect("a key").to_owned();
     let keys = run.stdout.lines().filter(|line| line.contains("sign")).map(key).collect();
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0);
+    assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o077, 0);
     verify!("keygen", "--name", name, "--out", &file).exits(2);
     (file.into(), keys)
 }

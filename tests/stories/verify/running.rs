@@ -31,7 +31,7 @@ impl World {
     }
 
     fn at(api: u32, lies: &[Lie]) -> Self {
-        let sessions = sessions(u16::try_from(lies.len()).unwrap());
+        let sessions = sessions(u16::try_from(lies.len()).expect("a few"));
         let keys = sessions.beside("guardian/keys.json");
         let served = Served::start(&sessions.database(), &keys, api, lies);
         Self { sessions, served, keys }
@@ -40,7 +40,7 @@ impl World {
     /// Returns the invite code of a guardian.
     fn code(&self, peer: u16) -> String {
         let verdict = verify!(self.served.urls[usize::from(peer)], "--json").verdict();
-        let federation = hex::decode(verdict["federation"].as_str().unwrap()).unwrap();
+        let federation = hex::decode(verdict["federation"].as_str().expect("a text")).expect("hex");
         let url = self.served.urls[usize::from(peer)].clone();
         InviteCode { addresses: [(peer, url)].into(), federation, api_secret: None }.encode()
     }
