@@ -72,6 +72,29 @@ impl<'de> Deserialize<'de> for WrappedBase64 {
     }
 }
 
+/// The bytes of an epoch in a list of one: the hex of a length and the bytes that follow it, or, as the first
+/// servers wrote it, a list of bytes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WrappedEpoch(pub(crate) Vec<u8>);
+
+impl<'de> Deserialize<'de> for WrappedEpoch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Hex((String,)),
+            Bytes((Vec<u8>,)),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Bytes((bytes,)) => Ok(Self(bytes)),
+            Form::Hex((text,)) => {
+                let bytes = hex::decode(text).map_err(D::Error::custom)?;
+                without_length(bytes).map(Self).map_err(D::Error::custom)
+            }
+        }
+    }
+}
+
 /// Returns the bytes that follow their length.
 fn without_length(mut bytes: Vec<u8>) -> Result<Vec<u8>, DecodeError> {
     let mut reader = Reader::new(&bytes, Dialect::MODERN);
@@ -130,6 +153,18 @@ mod tests {
             json!([0]),
         ] {
             assert_eq!(unwrap_bytes(&value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn epochs_are_read_in_both_forms() {
+        let read = |value: Value| WrappedEpoch::deserialize(&value).ok().map(|epoch| epoch.0);
+        assert_eq!(read(json!(["02abcd"])), Some(vec![0xAB, 0xCD]));
+        assert_eq!(read(json!([[0xAB, 0xCD]])), Some(vec![0xAB, 0xCD]));
+        for bad in
+            [json!("02abcd"), json!([]), json!(["02ab"]), json!([[256]]), json!([[1], [2]]), json!([7])]
+        {
+            assert_eq!(read(bad.clone()), None, "{bad}");
         }
     }
 

@@ -70,6 +70,13 @@ impl Guardian {
         Self { url: url.into(), others, pass: None, api_secret: None, method, questions, records }
     }
 
+    /// Makes it a guardian of v0.1, whose records are those of epochs.
+    #[must_use]
+    pub fn of_epochs(mut self) -> Self {
+        self.method = OnceCell::new_with(Some(RecordMethod::Epoch));
+        self
+    }
+
     /// Adds another address at which the guardian may be.
     #[must_use]
     pub fn or_at(mut self, url: impl Into<String>) -> Self {

@@ -15,6 +15,7 @@ use fm_eras::session::{session_key, session_of_key};
 use fm_history::{PeerId, SessionLeaf};
 use fm_peers::jittered;
 use fm_rows::{Keys, Row, RowSource, Rows, SourceError};
+use fm_rpc::ClientError;
 use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -40,6 +41,9 @@ pub enum LiveError {
     /// The system cannot set up what is needed to talk to guardians.
     #[error("cannot set up connections")]
     Setup(#[source] std::io::Error),
+    /// A guardian does not answer, or answers with an error.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// No guardian answers.
     #[error("none of the {guardians} guardians answers")]
     Silent { guardians: usize },
@@ -124,7 +128,7 @@ impl LiveHistory {
     }
 
     fn range(&self, from: &[u8], to: Option<&[u8]>) -> Range<u64> {
-        let first = |key: &[u8]| first_at(key, self.sessions());
+        let first = |key: &[u8]| first_at(key, self.sessions(), session_key);
         first(from)..to.map_or_else(|| self.sessions(), first)
     }
 
@@ -185,12 +189,12 @@ fn boundary(mut counts: Vec<u64>, honest: usize) -> Option<u64> {
     counts.get(honest - 1).or(counts.first()).copied()
 }
 
-/// Returns the first session whose key is not before a key, but no more than `end`.
-fn first_at(key: &[u8], end: u64) -> u64 {
+/// Returns the first number whose key is not before a key, but no more than `end`.
+pub(crate) fn first_at(key: &[u8], end: u64, key_of: impl Fn(u64) -> Vec<u8>) -> u64 {
     let (mut first, mut end) = (0, end);
     while first < end {
         let middle = first + (end - first) / 2;
-        if session_key(middle).as_slice() < key {
+        if key_of(middle).as_slice() < key {
             first = middle + 1;
         } else {
             end = middle;
@@ -241,15 +245,15 @@ mod tests {
     #[test]
     fn keys_name_the_first_session_that_is_not_before_them() {
         for end in [0, 1, 300, 100_000] {
-            assert_eq!(first_at(&[], end), 0);
-            assert_eq!(first_at(&[SIGNED_SESSION_OUTCOME], end), 0);
-            assert_eq!(first_at(&[SIGNED_SESSION_OUTCOME + 1], end), end);
+            assert_eq!(first_at(&[], end, session_key), 0);
+            assert_eq!(first_at(&[SIGNED_SESSION_OUTCOME], end, session_key), 0);
+            assert_eq!(first_at(&[SIGNED_SESSION_OUTCOME + 1], end, session_key), end);
         }
         for session in [0, 1, 0xFC, 0xFD, 0xFFFF, 0x1_0000, 99_999] {
             let mut key = session_key(session);
-            assert_eq!(first_at(&key, 100_000), session);
+            assert_eq!(first_at(&key, 100_000, session_key), session);
             key.push(0);
-            assert_eq!(first_at(&key, 100_000), session + 1);
+            assert_eq!(first_at(&key, 100_000, session_key), session + 1);
         }
     }
 }

@@ -6,7 +6,7 @@ use fm_codec::{Dialect, Reader};
 use fm_rpc::{Answer, Client, ClientError, RpcError};
 use serde_json::{Value, json};
 
-use crate::encoding::{Wrapped, WrappedBase64};
+use crate::encoding::{Wrapped, WrappedBase64, WrappedEpoch};
 
 /// The interface since which there is `signed_session_status`. Source: fedimint-server 0.13.0,
 /// src/consensus/api.rs.
@@ -24,6 +24,8 @@ pub(crate) enum RecordMethod {
     Status,
     /// `await_signed_session_outcome`: waits until the session is finished.
     Await,
+    /// `fetch_epoch_history` of servers of v0.1: the record of an epoch.
+    Epoch,
 }
 
 impl RecordMethod {
@@ -46,6 +48,10 @@ pub(crate) async fn record_by(
 ) -> Result<(Vec<u8>, Answer), ClientError> {
     let params = json!(session);
     match method {
+        RecordMethod::Epoch => {
+            let asked = client.request_and_hold("fetch_epoch_history", None, &params, patience);
+            asked.await.map(|(WrappedEpoch(record), answer)| (record, answer))
+        }
         RecordMethod::Await => {
             let asked = client.request_and_hold("await_signed_session_outcome", None, &params, patience);
             asked.await.map(|(Wrapped(record), answer)| (record, answer))

@@ -16,6 +16,7 @@ mod real_history;
 mod real_sessions;
 mod report;
 mod running;
+mod running_epochs;
 mod sealed_audit;
 mod session_013;
 mod small_federations;

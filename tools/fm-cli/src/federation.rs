@@ -11,9 +11,11 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use fm_audit::{FederationSource, Source};
 use fm_client::{
-    ApiSecret, Federation, FindError, Guardian, LiveError, LiveHistory, Named, authority, wait_for,
+    ApiSecret, ClientError, Federation, FindError, Guardian, LiveEpochs, LiveError, LiveHistory, Named,
+    authority, wait_for,
 };
 use fm_crypto::{ConsensusConfig, InviteCode, SessionKeys};
+use fm_eras::hbbft::EpochLayout;
 use fm_eras::{Layout, session};
 use fm_history::PeerId;
 use zeroize::Zeroizing;
@@ -23,6 +25,9 @@ use crate::{Exit, Failure, PinnedKeys};
 
 /// The variable with the secret of a federation's interfaces.
 const API_SECRET: &str = "FM_API_SECRET";
+
+/// Bytes of a federation's id in v0.1.
+const FIRST_ID_BYTES: usize = 48;
 
 /// Options about a running federation.
 #[derive(Args, Clone, Debug, Default)]
@@ -54,10 +59,16 @@ pub enum WhichGuardians {
 pub struct LiveSource {
     /// What an audit reads.
     pub source: Source,
-    /// What the guardians serve, for what is to be said about them.
-    pub history: Arc<LiveHistory>,
+    /// What is to be said about its guardians; `None` for a guardian of v0.1.
+    pub guardians: Option<LiveGuardians>,
     /// The keys, and what they rest on.
     pub keys: PinnedKeys,
+}
+
+/// The guardians of a running federation.
+pub struct LiveGuardians {
+    /// What they serve.
+    pub history: Arc<LiveHistory>,
     /// The federation as it was found.
     pub federation: Federation,
 }
@@ -77,6 +88,9 @@ impl FederationArgs {
     pub fn open(&self, source: &Path, keys: Option<PinnedKeys>) -> Result<LiveSource, Failure> {
         let text = source.to_str().unwrap_or_default();
         let named = self.named(text)?;
+        if let Some(epochs) = of_first_version(&named, keys.as_ref())? {
+            return epochs_of(source, epochs, keys);
+        }
         let federation = find(&named, keys.as_ref())?;
         let keys = match keys {
             Some(keys) => keys,
@@ -95,7 +109,7 @@ impl FederationArgs {
             layout: Layout::Blocks(session::modern()),
             name: source.to_owned(),
         });
-        Ok(LiveSource { source, history, keys, federation })
+        Ok(LiveSource { source, guardians: Some(LiveGuardians { history, federation }), keys })
     }
 
     /// Reads what the user named the federation by.
@@ -173,6 +187,35 @@ impl FederationArgs {
         Err(Failure::new(Exit::Findings, message)
             .hint("it is another federation's, or was copied with a mistake"))
     }
+}
+
+/// Returns the guardian if it is one of v0.1, which serves epochs: the user has to name the keys of epochs, for
+/// such a guardian does not state them to those who have no download token.
+fn of_first_version(named: &Named, keys: Option<&PinnedKeys>) -> Result<Option<LiveEpochs>, Failure> {
+    let is_code = named.federation.as_ref().is_some_and(|id| id.len() == FIRST_ID_BYTES);
+    let has_keys = keys.is_some_and(|keys| keys.epoch.is_some());
+    if !is_code && !has_keys {
+        return Ok(None);
+    }
+    let url = named.addresses.first().cloned().unwrap_or_default();
+    let guardian = Guardian::new(&url).with_api_secret(named.api_secret.clone());
+    match LiveEpochs::open(guardian, EpochLayout::RELEASED) {
+        Ok(epochs) => Ok(Some(epochs)),
+        // The keys may be those of a later federation, too.
+        Err(LiveError::Client(ClientError::Refused { .. })) if !is_code => Ok(None),
+        Err(error) => Err(of_live(&error)),
+    }
+}
+
+fn epochs_of(source: &Path, epochs: LiveEpochs, keys: Option<PinnedKeys>) -> Result<LiveSource, Failure> {
+    let keys = keys.filter(|keys| keys.epoch.is_some()).ok_or_else(|| {
+        let message = format!("{} is a guardian of v0.1, which does not state its keys", source.display());
+        Failure::new(Exit::Usage, message).hint("give the consensus.json of v0.1 with --config")
+    })?;
+    let layout = Layout::Hbbft(epochs.layout());
+    let source =
+        Source::Federation(FederationSource { rows: Box::new(epochs), layout, name: source.to_owned() });
+    Ok(LiveSource { source, guardians: None, keys })
 }
 
 fn hex_of(option: &str, text: &str) -> Result<Vec<u8>, Failure> {

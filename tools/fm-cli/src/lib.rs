@@ -37,7 +37,9 @@ mod values;
 
 pub use common::{Colour, Verbosity, verbosity, wants_colour};
 pub use exit::{Exit, Failure, warn};
-pub use federation::{FederationArgs, LiveSource, WhichGuardians, guardian_name, is_federation};
+pub use federation::{
+    FederationArgs, LiveGuardians, LiveSource, WhichGuardians, guardian_name, is_federation,
+};
 pub use findings::FindingPrinter;
 pub use fm_restore::day;
 pub use fm_store::{directories_around, keep_private, quoted};

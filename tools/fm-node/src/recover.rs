@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use fm_audit::{AuditError, Control, Origin, Source, open_source};
 use fm_cli::{
-    Exit, Failure, LiveSource, Output, PinnedKeys, TerminalProgress, group_digits, interrupt_flag,
-    is_federation,
+    Exit, Failure, LiveGuardians, LiveSource, Output, PinnedKeys, TerminalProgress, group_digits,
+    interrupt_flag, is_federation,
 };
 use fm_client::LiveHistory;
 use fm_codec::ModuleValue;
@@ -164,8 +164,10 @@ fn recovered(
 ) -> Result<(Recovered, PinnedKeys), Failure> {
     let path = arguments.from.as_path();
     if is_federation(path) {
-        let LiveSource { source, history, keys, .. } =
+        let LiveSource { source, guardians, keys } =
             arguments.federation.open(path, arguments.keys.load()?)?;
+        let LiveGuardians { history, .. } = guardians
+            .ok_or_else(|| Failure::new(Exit::Usage, "a guardian of v0.1 has no ledger of this kind"))?;
         let sessions = LiveSessions { origin: source.original(), history };
         let recovered = over(&sessions, &keys, arguments, module, true, control)?;
         return Ok((recovered, keys));

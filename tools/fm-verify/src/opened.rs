@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fm_audit::{AuditError, Control, Source, open_source};
-use fm_cli::{Failure, FederationArgs, KeyArgs, LiveSource, PinnedKeys, is_federation};
+use fm_cli::{Failure, FederationArgs, KeyArgs, LiveGuardians, LiveSource, PinnedKeys, is_federation};
 use fm_client::{Federation, LiveHistory};
 use fm_eras::Layout;
 
 /// The keys for a source; a running federation is opened at once, for it may state them.
 pub(crate) struct Opening {
     pub(crate) keys: Option<PinnedKeys>,
-    live: Option<(Source, Live)>,
+    source: Option<Source>,
+    live: Option<Live>,
 }
 
 /// A running federation, for what is to be said about its guardians.
@@ -25,21 +26,22 @@ impl Opening {
     /// Loads the keys that the user named; otherwise those that go with the source, if there are any.
     pub(crate) fn begin(path: &Path, keys: &KeyArgs, federation: &FederationArgs) -> Result<Self, Failure> {
         if !is_federation(path) {
-            return Ok(Self { keys: keys.load_or_warn(path, "fm-verify")?, live: None });
+            return Ok(Self { keys: keys.load_or_warn(path, "fm-verify")?, source: None, live: None });
         }
-        let LiveSource { source, history, keys, federation } = federation.open(path, keys.load()?)?;
-        let live = Live { history, federation: Arc::new(federation) };
-        Ok(Self { keys: Some(keys), live: Some((source, live)) })
+        let LiveSource { source, guardians, keys } = federation.open(path, keys.load()?)?;
+        let live = guardians
+            .map(|LiveGuardians { history, federation }| Live { history, federation: Arc::new(federation) });
+        Ok(Self { keys: Some(keys), source: Some(source), live })
     }
 
     /// A source on disk without keys.
     pub(crate) fn without_keys() -> Self {
-        Self { keys: None, live: None }
+        Self { keys: None, source: None, live: None }
     }
 
     /// Returns the running federation, if it is one.
     pub(crate) fn live(&self) -> Option<Live> {
-        self.live.as_ref().map(|(_, live)| live.clone())
+        self.live.clone()
     }
 
     /// Opens the source, and returns its keys.
@@ -49,8 +51,8 @@ impl Opening {
         layout: Option<Layout>,
         control: Control<'_>,
     ) -> Result<(Source, Option<PinnedKeys>), AuditError> {
-        let source = match self.live {
-            Some((source, _)) => source,
+        let source = match self.source {
+            Some(source) => source,
             None => open_source(path, layout, control)?,
         };
         Ok((source, self.keys))

@@ -24,13 +24,16 @@ pub struct EpochLayout {
 }
 
 impl EpochLayout {
+    /// The layout of the releases of v0.1.
+    pub const RELEASED: Self = Self { dialect: Dialect::A2, tables: TableSet::V0_1 };
+
     /// Every layout that a release or a development version wrote.
     pub const ALL: [Self; 5] = [
         Self { dialect: Dialect::A0, tables: TableSet::Early },
         Self { dialect: Dialect::A1, tables: TableSet::Early },
         Self { dialect: Dialect::A1_LENGTH32, tables: TableSet::Early },
         Self { dialect: Dialect::A1_LENGTH32, tables: TableSet::V0_1 },
-        Self { dialect: Dialect::A2, tables: TableSet::V0_1 },
+        Self::RELEASED,
     ];
 
     /// Returns the era's letter and number.
