@@ -11,6 +11,8 @@ pub(crate) const GUIDE: Guide = Guide {
                 "fm-verify /srv/guardian --config /srv/guardian",
                 "fm-verify history.fmar --keys keys.json --json",
                 "fm-verify diff /srv/guardian /mnt/guardian-2 --config /srv/guardian",
+                "fm-verify wss://guardian.example/ --guardians all --config consensus.json",
+                "fm-verify wss://guardian.example/ --config consensus.json --follow --state followed.json",
             ],
         ),
         (
@@ -30,6 +32,7 @@ pub(crate) const GUIDE: Guide = Guide {
             "keys",
             &["fm-verify keys /srv/guardian", "fm-verify keys /srv/guardian/consensus.json --out keys.json"],
         ),
+        ("keygen", &["fm-verify keygen --name auditor.example --out auditor.key"]),
         ("report", &["fm-verify report /srv/guardian --config /srv/guardian --html report.html"]),
         (
             "show",
@@ -51,6 +54,10 @@ pub(crate) const GUIDE: Guide = Guide {
             "FILE named by --trust-file",
             "What an earlier audit proved; it is replaced at the end of a sound one.",
         ),
+        ("FILE named by --state", "Up to where --follow has audited; it is replaced after every session."),
     ],
-    variables: &[],
+    variables: &[(
+        "FM_API_SECRET",
+        "The API secret of a running federation that lets in only those who know it; otherwise that of the invite code.",
+    )],
 };
