@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fm_client::{wrap_base64, wrap_bytes};
 use fm_codec::{Dialect, Writer};
+use fm_crypto::ConsensusConfig;
 use fm_eras::session::SIGNED_SESSION_OUTCOME;
 use fm_rows::RowSource;
 use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, serve};
@@ -45,6 +46,10 @@ pub enum Lie {
     Silent,
     /// It states other keys than the others.
     OtherKeys,
+    /// It states one key, its own, as if it were the only guardian.
+    OwnKey,
+    /// It repeats the last items of a list so that the header stays the same.
+    Repeats,
     /// It sends one byte a second once it was asked for a record.
     Drip,
     /// It sends without end once it was asked for a record.
@@ -61,6 +66,8 @@ pub enum Lie {
 pub struct Served {
     /// Their addresses, by number.
     pub urls: Vec<String>,
+    /// The federation's id.
+    pub federation: Vec<u8>,
     /// How many records were requested of each.
     pub asked: Vec<Arc<AtomicU64>>,
     _runtime: Runtime,
@@ -90,6 +97,8 @@ impl Served {
         let url = |listener: &TcpListener| format!("ws://{}/", listener.local_addr().expect("it listens"));
         let urls: Vec<String> = listeners.iter().map(url).collect();
         let mut asked = Vec::new();
+        let honest = ConsensusConfig::of_client(&client_config(&urls, &keys, Lie::None));
+        let federation = honest.ok().and_then(|config| config.federation()).expect("plain addresses");
         for (listener, lie) in listeners.into_iter().zip(lies) {
             let count = Arc::<AtomicU64>::default();
             asked.push(count.clone());
@@ -104,7 +113,7 @@ impl Served {
                 _ => drop(runtime.spawn(serve(listener, Arc::new(guardian), Limits::default()))),
             }
         }
-        Self { urls, asked, _runtime: runtime }
+        Self { urls, federation, asked, _runtime: runtime }
     }
 }
 
@@ -124,6 +133,9 @@ fn client_config(urls: &[String], keys: &Value, lie: Lie) -> Value {
         let first = keys["0"].clone();
         keys["0"] = keys["1"].clone();
         keys["1"] = first;
+    }
+    if lie == Lie::OwnKey {
+        keys = json!({ "0": keys["0"] });
     }
     json!({
         "api_endpoints": endpoints,
@@ -157,12 +169,22 @@ impl Guardian {
                 let number = number.unwrap_or_default().saturating_sub(1);
                 record.clone_from(&self.records[number]);
             }
+            Lie::Repeats => record = with_repeated_end(&record).unwrap_or(record),
             Lie::CutList => record = without_last_item(&record).unwrap_or(record),
             Lie::Slow(millis) => sleep(Duration::from_millis(millis)).await,
             _ => {}
         }
         Ok(record)
     }
+}
+
+fn with_repeated_end(record: &[u8]) -> Option<Vec<u8>> {
+    use fm_codec::{Encode, decode_exact};
+    let mut session: fm_history::SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
+    let items = &mut session.outcome.items;
+    let last = items.last()?.clone();
+    (items.len() % 2 == 1 && items.len() > 1).then(|| items.push(last))?;
+    Some(session.to_bytes(Dialect::MODERN))
 }
 
 fn without_last_item(record: &[u8]) -> Option<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::task::JoinHandle;
 use tracing::debug;
 
-use crate::guardians::{Asked, Fetched, Guardians, Question, ask};
+use crate::guardians::{Asked, Fetched, Guardians, ask};
 use crate::window::Window;
 
 /// A requested record.
@@ -51,14 +51,12 @@ impl<'a> CatchUp<'a> {
             let answer = answer.await;
             self.pending.pop_front();
             match answer {
-                Ok(Asked { fetched, failures }) => {
-                    let guardians = self.guardians;
-                    failures.iter().for_each(|(peer, reason)| guardians.disappointed(*peer, session, reason));
+                Ok(Asked { fetched, has_failures }) => {
                     if let Some(fetched) = &fetched {
                         self.window.took(fetched.record.len(), had_to_wait);
                     }
                     // If no guardian failed and too few agree, asking again at once would not help.
-                    if fetched.is_some() || failures.is_empty() {
+                    if fetched.is_some() || !has_failures {
                         return fetched.or_else(|| self.begin_again(session));
                     }
                 }
@@ -98,12 +96,7 @@ impl<'a> CatchUp<'a> {
         let turn = usize::try_from(session).unwrap_or_default() % givers.len();
         givers.rotate_left(turn);
         // No item of these sessions was ordered here.
-        let question = Question {
-            session,
-            needed: self.guardians.needed(),
-            own: None,
-            latency: self.guardians.latency(),
-        };
+        let question = self.guardians.question(session, None);
         let question = ask(question, self.guardians.sources(&givers));
         Some(Pending { session, answer: tokio::spawn(question) })
     }

@@ -13,6 +13,7 @@ use futures::future::join_all;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::address::authority;
 use crate::announcement::Announcement;
 use crate::guardian::Guardian;
 use crate::metadata::StatedAddresses;
@@ -95,18 +96,28 @@ impl Federation {
         let mut first_error = None;
         for answer in join_all(answers).await {
             match answer {
-                Ok(config) => return Self::of_config(config, named.api_secret.clone()).await,
+                Ok(config) => return Self::around(config, named.api_secret.clone(), true).await,
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
         Err(first_error.unwrap_or(FindError::NoAddress))
     }
 
-    /// Finds the guardians of a configuration, and which of them state it.
+    /// Finds the guardians of a configuration that is known, and which of them state it.
     ///
     /// # Errors
     /// If none of its guardians can be dialled.
     pub async fn of_config(config: ConsensusConfig, api_secret: ApiSecret) -> Result<Self, FindError> {
+        Self::around(config, api_secret, false).await
+    }
+
+    /// Asks the guardians of a configuration for theirs. If the configuration is only that of the guardian
+    /// that was asked first, the one that most of them state takes its place.
+    async fn around(
+        config: ConsensusConfig,
+        api_secret: ApiSecret,
+        is_open: bool,
+    ) -> Result<Self, FindError> {
         let (over_web, over_iroh): (BTreeMap<_, _>, BTreeMap<_, _>) =
             config.guardians.iter().partition(|(_, guardian)| !guardian.is_over_iroh());
         if over_web.is_empty() {
@@ -118,25 +129,25 @@ impl Federation {
             .map(|(peer, guardian)| (*peer, FindError::OverIroh { url: guardian.url.clone() }))
             .collect();
         let asked = over_web.into_iter().map(|(peer, guardian)| {
-            let (url, config, api_secret) = (&guardian.url, &config, api_secret.clone());
+            let guardian = Guardian::new(&guardian.url).with_api_secret(api_secret.clone());
             async move {
-                let guardian = Guardian::new(url).with_api_secret(api_secret);
-                let stated = stated_config(&guardian, None).await.and_then(|stated| {
-                    let is_same = is_same(&stated, config);
-                    is_same.then_some(()).ok_or_else(|| FindError::OtherConfig { url: url.clone() })
-                });
-                (*peer, url.clone(), stated, announced(&guardian, config).await)
+                let answers = futures::join!(stated_config(&guardian, None), Announcements::ask(&guardian));
+                (*peer, guardian.url().to_owned(), answers)
             }
         });
-        let (mut stated_by, mut addresses) = (Vec::new(), BTreeMap::new());
-        let mut newest = Announced::default();
-        for (peer, url, stated, announced) in join_all(asked).await {
+        let answers = join_all(asked).await;
+        let mut addresses: BTreeMap<PeerId, Vec<String>> =
+            answers.iter().map(|(peer, url, _)| (*peer, vec![url.clone()])).collect();
+        let stated = answers.iter().filter_map(|(_, _, (stated, _))| stated.as_ref().ok());
+        let config = if is_open { most_stated(&config, &stated.collect::<Vec<_>>()) } else { config };
+        let (mut stated_by, mut newest) = (Vec::new(), Announced::default());
+        for (peer, url, (stated, announcements)) in answers {
+            newest.merge(announcements.of(&config));
             match stated {
-                Ok(()) => stated_by.push(peer),
+                Ok(stated) if is_same(&stated, &config) => stated_by.push(peer),
+                Ok(_) => drop(others.insert(peer, FindError::OtherConfig { url })),
                 Err(error) => drop(others.insert(peer, error)),
             }
-            addresses.insert(peer, vec![url]);
-            newest.merge(announced);
         }
         newest.add_to(&mut addresses);
         Ok(Self { config, stated_by, others, addresses, api_secret })
@@ -164,17 +175,39 @@ impl Federation {
 
     /// Returns the guardian with an address of the configuration, or that announced it.
     pub fn peer_at(&self, url: &str) -> Option<PeerId> {
-        let plain = |url: &str| url.trim_end_matches('/').to_owned();
-        let is_it = |urls: &Vec<String>| urls.iter().any(|known| plain(known) == plain(url));
+        let place = place_of(url)?;
+        let is_it = |urls: &Vec<String>| urls.iter().any(|known| place_of(known).as_ref() == Some(&place));
         self.addresses.iter().find_map(|(peer, urls)| is_it(urls).then_some(*peer))
     }
 }
 
-/// Returns whether a guardian's own configuration, or what it states, says the same to clients as another.
+/// Returns host and port of an address.
+fn place_of(url: &str) -> Option<String> {
+    let url = url.to_ascii_lowercase();
+    authority(&url, &["ws"], 80).or_else(|| authority(&url, &["wss"], 443))
+}
+
+/// Returns whether what a guardian states says the same to clients as another configuration. One before v0.4
+/// states no keys, which is no difference.
 fn is_same(stated: &ConsensusConfig, known: &ConsensusConfig) -> bool {
-    stated.broadcast_public_keys == known.broadcast_public_keys
+    let keys = &stated.broadcast_public_keys;
+    (keys.is_empty() || *keys == known.broadcast_public_keys)
         && stated.guardians == known.guardians
         && stated.modules == known.modules
+}
+
+/// Returns the configuration that most guardians state; of equally many, the first one.
+fn most_stated(first: &ConsensusConfig, stated: &[&ConsensusConfig]) -> ConsensusConfig {
+    let of = |config: &ConsensusConfig| stated.iter().filter(|other| is_same(other, config)).count();
+    let mut most = (of(first), first);
+    for config in stated.iter().filter(|config| config.guardians == first.guardians) {
+        let has_more_keys =
+            most.1.broadcast_public_keys.is_empty() && !config.broadcast_public_keys.is_empty();
+        if of(config) > most.0 || (has_more_keys && of(config) == most.0) {
+            most = (of(config), config);
+        }
+    }
+    most.1.clone()
 }
 
 async fn stated_config(guardian: &Guardian, expected: Option<&[u8]>) -> Result<ConsensusConfig, FindError> {
@@ -229,24 +262,69 @@ impl Announced {
     }
 }
 
-/// Asks a guardian for what it and the others announced. A guardian that has no such method announces
-/// nothing.
-async fn announced(guardian: &Guardian, config: &ConsensusConfig) -> Announced {
-    let (announcements, metadata) = futures::join!(
-        guardian.ask("api_announcements", None, &Value::Null, PATIENCE),
-        guardian.ask("guardian_metadata", None, &Value::Null, PATIENCE)
-    );
-    let mut announced = Announced::default();
-    for (peer, key) in &config.broadcast_public_keys {
-        let of_peer = |answer: &Result<Value, ClientError>| {
-            answer.as_ref().ok().and_then(|all| all.get(peer.to_string())).cloned()
-        };
-        let found = of_peer(&announcements).and_then(|value| Announcement::from_json(&value));
-        if let Some(found) = found.filter(|found| found.is_an_address() && found.is_signed_by(key)) {
-            announced.announcements.insert(*peer, found);
-        }
-        let stated = of_peer(&metadata).and_then(|value| StatedAddresses::read(&value, key));
-        announced.stated.extend(stated.map(|stated| (*peer, stated)));
+/// What a guardian says that it and the others announced, not verified yet.
+#[derive(Debug)]
+struct Announcements {
+    announcements: Option<Value>,
+    metadata: Option<Value>,
+}
+
+impl Announcements {
+    /// Asks a guardian. One that has no such method announces nothing.
+    async fn ask(guardian: &Guardian) -> Self {
+        let (announcements, metadata) = futures::join!(
+            guardian.ask("api_announcements", None, &Value::Null, PATIENCE),
+            guardian.ask("guardian_metadata", None, &Value::Null, PATIENCE)
+        );
+        Self { announcements: announcements.ok(), metadata: metadata.ok() }
     }
-    announced
+
+    /// Returns what the guardians of a configuration signed of it.
+    fn of(&self, config: &ConsensusConfig) -> Announced {
+        let mut announced = Announced::default();
+        for (peer, key) in &config.broadcast_public_keys {
+            let of_peer = |answer: &Option<Value>| answer.as_ref()?.get(peer.to_string()).cloned();
+            let found = of_peer(&self.announcements).and_then(|value| Announcement::from_json(&value));
+            if let Some(found) = found.filter(|found| found.is_an_address() && found.is_signed_by(key)) {
+                announced.announcements.insert(*peer, found);
+            }
+            let stated = of_peer(&self.metadata).and_then(|value| StatedAddresses::read(&value, key));
+            announced.stated.extend(stated.map(|stated| (*peer, stated)));
+        }
+        announced
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(key: &str) -> ConsensusConfig {
+        let keys = if key.is_empty() { json!(null) } else { json!({ "0": format!("02{}", key.repeat(32)) }) };
+        let endpoints = json!({ "0": { "url": "ws://a/", "name": "a" } });
+        let config = json!({ "api_endpoints": endpoints, "broadcast_public_keys": keys, "modules": {} });
+        ConsensusConfig::of_client(&config).unwrap()
+    }
+
+    #[test]
+    fn what_most_state_takes_the_place_of_what_one_stated() {
+        let [lie, truth, old] = ["01", "02", ""].map(config);
+        assert_eq!(most_stated(&lie, &[&lie, &truth, &truth]), truth);
+        assert_eq!(most_stated(&lie, &[&lie, &truth, &old, &truth]), truth);
+        assert_eq!(most_stated(&old, &[&old, &truth, &truth]), truth, "it says more");
+        assert_eq!(most_stated(&truth, &[&truth, &lie]), truth);
+        assert_eq!(most_stated(&truth, &[]), truth);
+    }
+
+    #[test]
+    fn an_address_is_known_however_it_is_written() {
+        for (one, other) in
+            [("wss://a.b/", "wss://A.B:443"), ("ws://a:80/", "ws://a"), ("ws://a:1/x", "ws://a:1")]
+        {
+            assert_eq!(place_of(one), place_of(other));
+        }
+        assert_ne!(place_of("ws://a/"), place_of("wss://a/"));
+    }
 }

@@ -12,6 +12,7 @@ use fm_rpc::{Answer, Client, ClientError, Dial};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::method::{RecordMethod, record_by};
@@ -128,7 +129,7 @@ impl Guardian {
         params: &Value,
         patience: Duration,
     ) -> Result<T, ClientError> {
-        let client = self.client(&self.questions, SMALL_ANSWER_BYTES).await?;
+        let client = self.in_time(patience, self.client(&self.questions, SMALL_ANSWER_BYTES)).await?;
         client.request(method, auth, params, patience).await
     }
 
@@ -141,7 +142,7 @@ impl Guardian {
         let method = self.record_method(patience).await?;
         let mut again = true;
         loop {
-            let client = self.client(&self.records, RECORD_ANSWER_BYTES).await?;
+            let client = self.in_time(patience, self.client(&self.records, RECORD_ANSWER_BYTES)).await?;
             match record_by(&client, method, session, patience).await {
                 Ok((record, answer)) => return Ok((record, Room { _answer: answer, _large: None })),
                 // The connection was idle for long and was just closed.
@@ -161,9 +162,9 @@ impl Guardian {
         session: u64,
         patience: Duration,
     ) -> Result<(Vec<u8>, Room), ClientError> {
+        let client = self.in_time(patience, self.connect(&self.dial(LARGE_ANSWER_BYTES))).await?;
         // The semaphore is never closed.
         let permit = LONG.acquire().await.ok();
-        let client = self.connect(&self.dial(LARGE_ANSWER_BYTES)).await?;
         let (record, answer) = record_by(&client, method, session, patience).await?;
         Ok((record, Room { _answer: answer, _large: permit }))
     }
@@ -188,6 +189,16 @@ impl Guardian {
         if let Ok(mut records) = self.records.try_lock() {
             *records = None;
         }
+    }
+
+    /// Waits for a connection: a guardian with many addresses at which nobody answers delays nobody for long.
+    async fn in_time<T>(
+        &self,
+        patience: Duration,
+        dial: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let late = |_| ClientError::TimedOut { url: self.url.clone() };
+        timeout(patience, dial).await.map_err(late)?
     }
 
     /// Returns the client of a connection; all callers wait for the same dial.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use fm_crypto::SessionKeys;
 use fm_history::{Hash, PeerId, SessionLeaf, SessionParts};
 use fm_peers::jittered;
-use fm_rpc::{ClientError, RpcError};
 use futures::future::ready;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::watch;
@@ -21,12 +20,15 @@ use crate::AT_A_TIME;
 use crate::catch_up::CatchUp;
 use crate::guardian::Guardian;
 use crate::latency::Latency;
-use crate::source::{Ambiguous, AskError, Source};
+use crate::source::{Ambiguous, AskError, Proven, Source};
 
 /// The time within which guardians finish a session if all goes well.
 const GRACE: Duration = Duration::from_millis(500);
 /// The longest time without an answer after which the next guardian is also asked.
 pub const HEDGE: Duration = Duration::from_secs(1);
+
+/// The pauses before a guardian that is compared is asked again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(300), Duration::from_secs(1), Duration::from_secs(3)];
 
 /// A proven record from a guardian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,7 @@ pub struct Guardians {
     /// The number of guardians that must return the same list of items.
     needed: usize,
     own: Mutex<Option<Own>>,
+    ambiguous: Ambiguous,
     sources: BTreeMap<PeerId, Arc<Source>>,
     latency: Arc<Latency>,
     changed: watch::Receiver<()>,
@@ -94,7 +97,7 @@ impl Guardians {
             tasks.spawn(source.clone().watch(change.clone()));
             sources.insert(peer, source);
         }
-        Self { honest, needed, own: Mutex::default(), sources, latency, changed, _tasks: tasks }
+        Self { honest, needed, own: Mutex::default(), ambiguous, sources, latency, changed, _tasks: tasks }
     }
 
     /// Returns the guardians that claim to have finished the session, the one with the most sessions first.
@@ -106,7 +109,12 @@ impl Guardians {
         ahead.into_iter().map(|(_, peer)| peer).collect()
     }
 
-    pub(crate) fn latency(&self) -> Arc<Latency> {
+    pub(crate) fn question(&self, session: u64, own: Option<Arc<[Hash]>>) -> Question {
+        let vouchers = if self.ambiguous == Ambiguous::Accepted { self.honest } else { 0 };
+        Question { session, needed: self.needed, vouchers, own, latency: self.latency() }
+    }
+
+    fn latency(&self) -> Arc<Latency> {
         self.latency.clone()
     }
 
@@ -137,11 +145,6 @@ impl Guardians {
 
     fn own(&self) -> MutexGuard<'_, Option<Own>> {
         self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns how many guardians must return the same list.
-    pub(crate) fn needed(&self) -> usize {
-        self.needed
     }
 
     /// Returns the sources of these guardians, in their order.
@@ -217,11 +220,8 @@ impl Guardians {
 
     /// Asks the guardians that have finished the session.
     async fn first_of(&self, session: u64) -> Option<Fetched> {
-        let question =
-            Question { session, needed: self.needed, own: self.list_of(session), latency: self.latency() };
-        let Asked { fetched, failures } = ask(question, self.sources(&self.ahead(session))).await;
-        failures.iter().for_each(|(peer, reason)| self.disappointed(*peer, session, reason));
-        fetched
+        let question = self.question(session, self.list_of(session));
+        ask(question, self.sources(&self.ahead(session))).await.fetched
     }
 
     /// Waits until every guardian that answers claims to have finished this many sessions.
@@ -230,25 +230,6 @@ impl Guardians {
         while !self.sources.values().all(|source| source.count() >= sessions || !source.answers()) {
             if changed.changed().await.is_err() {
                 return;
-            }
-        }
-    }
-
-    /// Notes that a guardian returned nothing useful; it is not asked for a while.
-    pub(crate) fn disappointed(&self, peer: PeerId, session: u64, reason: &AskError) {
-        let Some(source) = self.sources.get(&peer) else { return };
-        match reason {
-            // The code that checked its record has already refused it.
-            AskError::Proof(_) => (),
-            AskError::Client(ClientError::Unreadable { .. }) => source.refuse(session, reason),
-            AskError::Client(ClientError::Refused { source: error, .. }) if error.code == RpcError::BUSY => {
-                source.note_failure(reason);
-                source.spare();
-            }
-            _ => {
-                source.note_failure(reason);
-                debug!(guardian = peer, session, %reason, "no outcome");
-                source.leave_alone();
             }
         }
     }
@@ -266,18 +247,12 @@ impl Guardians {
         let ask = move |session| {
             let source = source.clone();
             async move {
-                let record = source?.record(session).await;
-                match record {
-                    Ok((record, _)) => {
-                        Some(SessionParts::read(&record).ok().map(|parts| parts.leaf(session)))
-                    }
-                    Err(AskError::Proof(_)) => Some(None),
-                    Err(reason) => {
-                        self.disappointed(peer, session, &reason);
-                        None
-                    }
-                }
-                .map(|leaf| (session, leaf))
+                let leaf = match patient_record(source?, session).await {
+                    Ok(proven) => SessionParts::read(&proven.record).ok().map(|parts| parts.leaf(session)),
+                    Err(AskError::Proof(_)) => None,
+                    Err(_) => return None,
+                };
+                Some((session, leaf))
             }
         };
         let answers = stream::iter(0..end).map(ask).buffered(AT_A_TIME);
@@ -296,16 +271,19 @@ impl Guardians {
 pub(crate) struct Asked {
     /// The record, if enough guardians returned it.
     pub(crate) fetched: Option<Fetched>,
-    /// The guardians that returned nothing useful.
-    pub(crate) failures: Vec<(PeerId, AskError)>,
+    /// Whether a guardian returned nothing useful: then asking again may help.
+    pub(crate) has_failures: bool,
 }
 
 /// A request for a record.
 pub(crate) struct Question {
     pub(crate) session: u64,
-    /// The number of guardians that must return the same list,
+    /// The number of guardians that must return the same list, unless it is the own one.
     pub(crate) needed: usize,
-    /// unless the list is this one, which this guardian ordered.
+    /// The number of guardians that must return a list whose header also fits a shorter one; if fewer answer,
+    /// what most of them return. 0 if the number above decides alone.
+    pub(crate) vouchers: usize,
+    /// The list that this guardian ordered.
     pub(crate) own: Option<Arc<[Hash]>>,
     /// How long the guardians take to answer.
     pub(crate) latency: Arc<Latency>,
@@ -314,11 +292,13 @@ pub(crate) struct Question {
 /// Asks as many guardians as must return the same list, and a further one if one of them returns another
 /// list, fails, or is slow.
 pub(crate) async fn ask(question: Question, sources: Vec<(PeerId, Arc<Source>)>) -> Asked {
-    let Question { session, needed, own, latency } = question;
+    let Question { session, needed, vouchers, own, latency } = question;
+    // One guardian alone could lengthen a list without a change of its header.
+    let vouchers = vouchers.min(sources.len());
     let mut left = sources.into_iter();
     let mut asked = JoinSet::new();
-    let mut given: Vec<Vec<Hash>> = Vec::new();
-    let mut failures = Vec::new();
+    let mut given: Vec<(PeerId, Proven)> = Vec::new();
+    let mut has_failures = false;
     let mut more = needed;
     loop {
         for (peer, source) in left.by_ref().take(more) {
@@ -327,22 +307,48 @@ pub(crate) async fn ask(question: Question, sources: Vec<(PeerId, Arc<Source>)>)
         more = 1;
         tokio::select! {
             answer = asked.join_next() => match answer {
-                Some(Ok((peer, Ok((record, list))))) => {
-                    let is_own = own.as_deref() == Some(&list[..]);
-                    given.push(list);
-                    let alike = given.iter().filter(|other| given.last() == Some(*other)).count();
+                Some(Ok((peer, Ok(proven)))) => {
+                    let is_own = own.as_deref() == Some(&proven.leaves[..]);
+                    let needed = if proven.is_ambiguous { needed.max(vouchers) } else { needed };
+                    let alike = 1 + given.iter().filter(|(_, other)| other.leaves == proven.leaves).count();
                     if is_own || alike >= needed {
-                        return Asked { fetched: Some(Fetched { peer, session, record }), failures };
+                        let fetched = Fetched { peer, session, record: proven.record };
+                        return Asked { fetched: Some(fetched), has_failures };
                     }
+                    given.push((peer, proven));
                     more = usize::from(alike + asked.len() < needed);
                 }
-                Some(Ok((peer, Err(reason)))) => failures.push((peer, reason)),
+                Some(Ok((_, Err(_)))) => has_failures = true,
                 Some(Err(error)) => debug!(session, %error, "a question ended"),
-                None => return Asked { fetched: None, failures },
+                None => {
+                    let fetched = most_given(given).filter(|_| vouchers > 0);
+                    let fetched = fetched.map(|(peer, record)| Fetched { peer, session, record });
+                    return Asked { fetched, has_failures };
+                }
             },
             () = sleep(latency.slow(HEDGE)) => (),
         }
     }
+}
+
+/// Returns the record with the list that most guardians returned.
+fn most_given(given: Vec<(PeerId, Proven)>) -> Option<(PeerId, Vec<u8>)> {
+    let alike = |list: &[Hash]| given.iter().filter(|(_, proven)| proven.leaves == list).count();
+    let counts: Vec<usize> = given.iter().map(|(_, proven)| alike(&proven.leaves)).collect();
+    let most = counts.iter().max().copied()?;
+    let (_, (peer, proven)) = counts.into_iter().zip(given).find(|(count, _)| *count == most)?;
+    Some((peer, proven.record))
+}
+
+/// Asks one guardian, again if it was busy or just restarted.
+async fn patient_record(source: Arc<Source>, session: u64) -> Result<Proven, AskError> {
+    for pause in PAUSES {
+        match source.clone().record(session).await {
+            Err(AskError::Client(_)) => sleep(jittered(pause)).await,
+            answer => return answer,
+        }
+    }
+    source.record(session).await
 }
 
 /// Waits until a guardian was asked; forever if there are no guardians.

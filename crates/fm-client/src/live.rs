@@ -44,9 +44,11 @@ pub enum LiveError {
     /// A guardian does not answer, or answers with an error.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// No guardian answers.
-    #[error("none of the {guardians} guardians answers")]
-    Silent { guardians: usize },
+    /// Too few guardians answer.
+    #[error(
+        "{answering} of {guardians} guardians answer, and {needed} are needed to know how many sessions there are"
+    )]
+    Silent { answering: usize, guardians: usize, needed: usize },
     /// No guardian returns a session that some claim to have.
     #[error("no guardian returns session {session}: {reasons}")]
     Stalled {
@@ -84,7 +86,10 @@ impl LiveHistory {
             Arc::new(guardians)
         });
         let counts: Vec<u64> = guardians.counts().into_values().flatten().collect();
-        let sessions = boundary(counts, honest).ok_or(LiveError::Silent { guardians: count })?;
+        let honest = honest.min(count);
+        let answering = counts.len();
+        let few = LiveError::Silent { answering, guardians: count, needed: honest };
+        let sessions = boundary(counts, honest).ok_or(few)?;
         Ok(Self { guardians, honest, sessions: AtomicU64::new(sessions), runtime })
     }
 
@@ -96,6 +101,7 @@ impl LiveHistory {
     /// Takes in the sessions that were finished since, and returns their number. It never becomes smaller.
     pub fn refresh(&self) -> u64 {
         let counts: Vec<u64> = self.guardians.counts().into_values().flatten().collect();
+        // If too few answer now, what was known stays.
         let found = boundary(counts, self.honest).unwrap_or(0);
         self.sessions.fetch_max(found, Relaxed).max(found)
     }
@@ -186,7 +192,7 @@ async fn next_of(
 /// than may be dishonest, if that many answered.
 fn boundary(mut counts: Vec<u64>, honest: usize) -> Option<u64> {
     counts.sort_unstable_by(|one, other| other.cmp(one));
-    counts.get(honest - 1).or(counts.first()).copied()
+    counts.get(honest.checked_sub(1)?).copied()
 }
 
 /// Returns the first number whose key is not before a key, but no more than `end`.
@@ -237,7 +243,8 @@ mod tests {
         assert_eq!(boundary(vec![7, 9, u64::MAX, 9], 2), Some(9));
         assert_eq!(boundary(vec![0, 9, 9, 9], 2), Some(9));
         assert_eq!(boundary(vec![5, 3], 2), Some(3));
-        assert_eq!(boundary(vec![5], 2), Some(5));
+        // One of two may be the one that lies: then nobody knows.
+        assert_eq!(boundary(vec![u64::MAX], 2), None);
         assert_eq!(boundary(vec![], 2), None);
         assert_eq!(boundary(vec![4], 1), Some(4));
     }

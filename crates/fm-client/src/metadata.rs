@@ -12,6 +12,9 @@ use crate::announcement::is_an_address;
 /// The prefix of the signed bytes.
 const TAG: &[u8] = b"fedimint-guardian-metadata";
 
+/// The number of addresses of a guardian that are tried.
+const MOST_URLS: usize = 4;
+
 /// The part of the signed text that matters here.
 #[derive(Deserialize)]
 struct Content {
@@ -40,7 +43,7 @@ impl StatedAddresses {
             return None;
         }
         let Content { api_urls, timestamp_secs } = serde_json::from_str(text).ok()?;
-        let urls = api_urls.into_iter().filter(|url| is_an_address(url)).collect();
+        let urls = api_urls.into_iter().filter(|url| is_an_address(url)).take(MOST_URLS).collect();
         Some(Self { urls, time: timestamp_secs })
     }
 }

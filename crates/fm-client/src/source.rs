@@ -8,7 +8,7 @@ use fm_consensus::{OutcomeError, prove_record};
 use fm_crypto::SessionKeys;
 use fm_history::{Hash, PeerId};
 use fm_peers::jittered;
-use fm_rpc::{ClientError, aside};
+use fm_rpc::{ClientError, RpcError, aside};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
@@ -61,8 +61,18 @@ pub enum Ambiguous {
     /// Servers sign such records. Therefore any record may be one of two, and counts only after f + 1
     /// guardians returned the same list: at least one of them is honest.
     Vouched,
-    /// Accept it from any guardian: the reader reports what its signatures do not fix.
+    /// Accept it if f + 1 guardians return it, or all that can be asked: the reader reports what its
+    /// signatures do not fix.
     Accepted,
+}
+
+/// A record that is proven.
+pub(crate) struct Proven {
+    pub(crate) record: Vec<u8>,
+    /// The leaves of its items.
+    pub(crate) leaves: Vec<Hash>,
+    /// Whether its header also fits a shorter list.
+    pub(crate) is_ambiguous: bool,
 }
 
 pub(crate) struct Source {
@@ -73,7 +83,7 @@ pub(crate) struct Source {
     latency: Arc<Latency>,
     ambiguous: Ambiguous,
     keys: Arc<SessionKeys>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     rest: Mutex<Rest>,
     /// How many sessions the guardian claims to have finished.
     count: watch::Sender<u64>,
@@ -120,7 +130,7 @@ impl Source {
             latency,
             ambiguous,
             keys,
-            places: Semaphore::new(AT_A_TIME),
+            places: Arc::new(Semaphore::new(AT_A_TIME)),
             rest: Mutex::default(),
             count: watch::Sender::new(0),
             answers: AtomicBool::new(true),
@@ -205,18 +215,25 @@ impl Source {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the proven record of a session, and the leaves of its items.
-    pub(crate) async fn record(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+    /// Returns the proven record of a session.
+    pub(crate) async fn record(self: Arc<Self>, session: u64) -> Result<Proven, AskError> {
+        // The semaphore is never closed. If the caller goes while it waits, nothing is left.
+        let place = self.places.clone().acquire_owned().await.map_err(|_| AskError::Stopped)?;
         // A request that nobody waits for any more still takes its place at the guardian: so it keeps its
-        // place here until it is answered.
-        let asked = tokio::spawn(self.fetch(session));
+        // place here until it is answered, and what comes of it is noted.
+        let asked = tokio::spawn(async move {
+            let answer = self.clone().fetch(session).await;
+            drop(place);
+            if let Err(reason) = &answer {
+                self.disappointed(session, reason);
+            }
+            answer
+        });
         asked.await.unwrap_or(Err(AskError::Stopped))
     }
 
-    async fn fetch(self: Arc<Self>, session: u64) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+    async fn fetch(self: Arc<Self>, session: u64) -> Result<Proven, AskError> {
         let start = Instant::now();
-        // The semaphore is never closed.
-        let _place = self.places.acquire().await;
         let (record, room) = self.guardian.record(session, RECORD_PATIENCE).await?;
         self.latency.took(start.elapsed());
         let source = self.clone();
@@ -231,15 +248,33 @@ impl Source {
         proven.ok_or(AskError::Stopped)?
     }
 
-    fn prove(&self, session: u64, record: Vec<u8>) -> Result<(Vec<u8>, Vec<Hash>), AskError> {
+    /// Notes that the guardian returned nothing useful; it is not asked for a while.
+    fn disappointed(&self, session: u64, reason: &AskError) {
+        match reason {
+            // The code that checked its record has already refused it.
+            AskError::Proof(_) | AskError::Stopped => {}
+            AskError::Client(ClientError::Unreadable { .. }) => self.refuse(session, reason),
+            AskError::Client(ClientError::Refused { source, .. }) if source.code == RpcError::BUSY => {
+                self.note_failure(reason);
+                self.spare();
+            }
+            AskError::Client(_) => {
+                debug!(guardian = self.peer, session, %reason, "no outcome");
+                self.note_failure(reason);
+                self.leave_alone();
+            }
+        }
+    }
+
+    fn prove(&self, session: u64, record: Vec<u8>) -> Result<Proven, AskError> {
         let proven = prove_record(&self.keys, session, &record).and_then(|proven| {
             let is_refused = proven.ambiguous && self.ambiguous == Ambiguous::Refused;
-            if is_refused { Err(OutcomeError::Ambiguous) } else { Ok(proven.leaves) }
+            if is_refused { Err(OutcomeError::Ambiguous) } else { Ok((proven.leaves, proven.ambiguous)) }
         });
         match proven {
-            Ok(leaves) => {
+            Ok((leaves, is_ambiguous)) => {
                 self.rest().next = REST;
-                Ok((record, leaves))
+                Ok(Proven { record, leaves, is_ambiguous })
             }
             Err(error) => {
                 let error = error.into();

@@ -39,8 +39,7 @@ impl World {
 
     /// Returns the invite code of a guardian.
     fn code(&self, peer: u16) -> String {
-        let verdict = verify!(self.served.urls[usize::from(peer)], "--json").verdict();
-        let federation = hex::decode(verdict["federation"].as_str().expect("a text")).expect("hex");
+        let federation = self.served.federation.clone();
         let url = self.served.urls[usize::from(peer)].clone();
         InviteCode { addresses: [(peer, url)].into(), federation, api_secret: None }.encode()
     }
@@ -104,18 +103,53 @@ fn keys_that_the_federation_states_are_confirmed_by_what_the_user_names() {
     let other = "00".repeat(32);
     let failed = verify!(url, "--federation-id", other).exits(1);
     assert!(failed.sentence().contains(&format!("and {other} was named")), "{}", failed.sentence());
-    verify!(url, "--config-hash", "ab".repeat(32), "--json").exits(0);
-    let failed = verify!(url, "--config-hash", other).exits(1);
-    assert!(
-        failed.sentence().contains("0 of 4 guardians state the configuration hash"),
-        "{}",
-        failed.sentence()
-    );
+    // A hash that guardians state is their word: it confirms nothing, and another one is an error.
+    let stated = "ab".repeat(32);
+    assert_eq!(verify!(url, "--config-hash", &stated, "--json").exits(4).verdict()["verdict"], "unpinned");
+    verify!(url, "--config-hash", &stated, "--federation-id", id, "--json").exits(0);
+    let failed = verify!(url, "--config-hash", &other, "--federation-id", id).exits(1);
+    assert!(failed.sentence().contains("guardian 0 states abab"), "{}", failed.sentence());
     // One guardian that states other keys is named, and changes nothing.
     let world = World::new(&[Lie::None, Lie::OtherKeys, Lie::None, Lie::None]);
     let run = verify!(world.code(0), "--json").exits(4);
     assert_eq!(run.verdict()["keys"]["stated"], json!({ "guardians": 3, "of": 4 }));
     assert_eq!(codes(&run.findings()), [("guardian-config-differs".to_owned(), None)]);
+    // Nor does it if it is the one that is asked first.
+    let run = verify!(world.code(1), "--federation-id", id_of(&world), "--json").exits(0);
+    assert_eq!(
+        (run.verdict()["keys"]["stated"].clone(), run.verdict()["history_root"].clone()),
+        (json!({ "guardians": 3, "of": 4 }), world.root())
+    );
+    // Keys of one guardian alone are those of nobody.
+    let world = World::new(&[Lie::OwnKey, Lie::None, Lie::None, Lie::None]);
+    let run = verify!(&world.served.urls[0], "--federation-id", id_of(&world), "--json").exits(0);
+    assert_eq!(run.verdict()["history_root"], world.root());
+    let world = World::new(&[Lie::OwnKey; 4]);
+    let failed = verify!(&world.served.urls[0], "--federation-id", id_of(&world)).exits(1);
+    assert!(
+        failed.sentence().contains("states keys of other guardians than it names"),
+        "{}",
+        failed.sentence()
+    );
+}
+
+fn id_of(world: &World) -> String {
+    hex::encode(InviteCode::parse(&world.code(2)).expect("a code").federation)
+}
+
+/// One guardian lengthens lists by their last items, which changes no header: what most return counts.
+#[test]
+fn a_repeated_end_from_one_guardian_changes_nothing() {
+    let world = World::new(&[Lie::Repeats, Lie::None, Lie::None, Lie::None]);
+    let run = world.audit(1, &[]).exits(0);
+    assert_eq!((&run.verdict()["verdict"], &run.verdict()["history_root"]), (&json!("sound"), &world.root()));
+    let findings = world.audit(1, &["--guardians", "all"]).exits(1).findings();
+    let differs = of(&findings, "guardian-differs");
+    assert!(!differs.is_empty());
+    assert!(
+        differs.iter().all(|found| found["message"].as_str().unwrap().contains("guardian 0")),
+        "{differs:?}"
+    );
 }
 
 /// One guardian lies or is not there: the result is right, and says who did what.

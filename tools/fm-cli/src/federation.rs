@@ -35,12 +35,12 @@ pub struct FederationArgs {
     /// Ask any guardian of a running federation for each session, or all of them, and compare what they serve.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t, env = "FM_ASK_GUARDIANS")]
     pub guardians: WhichGuardians,
-    /// The id of the running federation, in hex: its configuration is then the one that guardians at these
-    /// addresses state.
+    /// The id of the running federation, in hex. It fixes the guardians' addresses, but not their keys: these are then
+    /// those that more guardians at these addresses state than may be dishonest.
     #[arg(long, value_name = "HEX", env = "FM_FEDERATION_ID")]
     pub federation_id: Option<String>,
-    /// The hash of the guardians' configuration, in hex, as guardians compare it: the keys are then those of
-    /// guardians that state this hash.
+    /// The hash of the guardians' configuration, in hex, as guardians compare it. Another one is an error; the hash alone
+    /// confirms nothing, for it cannot be computed from what guardians state.
     #[arg(long, value_name = "HEX", env = "FM_CONFIG_HASH")]
     pub config_hash: Option<String>,
 }
@@ -92,6 +92,8 @@ impl FederationArgs {
             return epochs_of(source, epochs, keys);
         }
         let federation = find(&named, keys.as_ref())?;
+        self.check_config_hash(&federation, keys.as_ref())?;
+        let source = &shown(source);
         let keys = match keys {
             Some(keys) => keys,
             None => self.stated_keys(source, &federation)?,
@@ -154,9 +156,14 @@ impl FederationArgs {
         let session = SessionKeys::new(&config.broadcast_public_keys).map_err(|error| {
             Failure::new(Exit::CannotLook, format!("the keys that {} states: {error}", source.display()))
         })?;
+        let has_keys_of_all = config.broadcast_public_keys.keys().eq(config.guardians.keys());
+        if !has_keys_of_all {
+            let message = format!("{} states keys of other guardians than it names", source.display());
+            return Err(Failure::new(Exit::Findings, message));
+        }
         let honest = session.guardians() - session.threshold() + 1;
         let guardians = federation.stated_by.len();
-        let is_pinned = self.federation_id.is_some() || self.has_config_hash(federation, honest)?;
+        let is_pinned = self.federation_id.is_some();
         Ok(PinnedKeys {
             path: PathBuf::from(source),
             is_found: !(is_pinned && guardians >= honest),
@@ -167,25 +174,49 @@ impl FederationArgs {
         })
     }
 
-    /// Returns whether more guardians state the hash that the user named than may be dishonest.
-    fn has_config_hash(&self, federation: &Federation, honest: usize) -> Result<bool, Failure> {
-        let Some(named) = &self.config_hash else { return Ok(false) };
+    /// Compares the hash that the user named with that of the configuration that the user gave, or else with
+    /// those that guardians state.
+    fn check_config_hash(&self, federation: &Federation, keys: Option<&PinnedKeys>) -> Result<(), Failure> {
+        let Some(named) = &self.config_hash else { return Ok(()) };
         let named = hex_of("--config-hash", named)?;
-        let hashes = wait(federation.config_hashes())?;
-        let same = hashes.values().filter(|hash| **hash == named).count();
-        if same >= honest {
-            return Ok(true);
+        let own = keys.and_then(|keys| keys.config.as_ref()?.hashes);
+        let mut stated: Vec<String> = Vec::new();
+        match own {
+            Some(hashes) => {
+                if [hashes.answered, hashes.whole].iter().any(|hash| hash.as_slice() == named) {
+                    return Ok(());
+                }
+                stated.push(format!("the given configuration has {}", hex::encode(hashes.answered)));
+            }
+            None => {
+                let hashes = wait(federation.config_hashes())?;
+                if !hashes.is_empty() && hashes.values().all(|hash| *hash == named) {
+                    return Ok(());
+                }
+                let of = |(peer, hash): (&PeerId, &Vec<u8>)| {
+                    format!("guardian {peer} states {}", hex::encode(hash))
+                };
+                stated.extend(hashes.iter().map(of));
+                if stated.is_empty() {
+                    stated.push("no guardian states one".to_owned());
+                }
+            }
         }
-        let stated: Vec<String> =
-            hashes.iter().map(|(peer, hash)| format!("guardian {peer} {}", hex::encode(hash))).collect();
-        let message = format!(
-            "{same} of {} guardians state the configuration hash {}: {}",
-            federation.config.guardians.len(),
-            hex::encode(&named),
-            if stated.is_empty() { "none answers".to_owned() } else { stated.join(", ") }
-        );
+        let message = format!("--config-hash is {}, and {}", hex::encode(&named), stated.join(", "));
         Err(Failure::new(Exit::Findings, message)
             .hint("it is another federation's, or was copied with a mistake"))
+    }
+}
+
+/// Returns the name of a source without the secret that an invite code may hold.
+pub fn shown(source: &Path) -> PathBuf {
+    let code =
+        source.to_str().filter(|_| is_federation(source)).and_then(|text| InviteCode::parse(text).ok());
+    match code {
+        Some(code) if code.api_secret.is_some() => {
+            PathBuf::from(InviteCode { api_secret: None, ..code }.encode())
+        }
+        _ => source.to_owned(),
     }
 }
 
@@ -203,6 +234,7 @@ fn of_first_version(named: &Named, keys: Option<&PinnedKeys>) -> Result<Option<L
         Ok(epochs) => Ok(Some(epochs)),
         // The keys may be those of a later federation, too.
         Err(LiveError::Client(ClientError::Refused { .. })) if !is_code => Ok(None),
+        Err(_) if !is_code && keys.is_some_and(|keys| keys.session.is_some()) => Ok(None),
         Err(error) => Err(of_live(&error)),
     }
 }
@@ -225,32 +257,43 @@ fn hex_of(option: &str, text: &str) -> Result<Vec<u8>, Failure> {
         .ok_or_else(|| Failure::new(Exit::Usage, format!("{option} is not the 64 hex digits of 32 bytes")))
 }
 
-/// Finds the federation: by what the user named, or by the guardians in the configuration that the user gave.
+/// Finds the federation. If the user gave a configuration, its guardians and keys count, and nobody's answer.
 fn find(named: &Named, keys: Option<&PinnedKeys>) -> Result<Federation, Failure> {
-    let found = wait(Federation::find(named))?;
-    let config = keys.and_then(|keys| keys.config.clone());
-    let federation = match (found, config) {
-        (Ok(federation), _) => federation,
-        (Err(FindError::Client(_)), Some(config)) => {
-            wait(Federation::of_config(config, named.api_secret.clone()))?.map_err(|error| of_find(&error))?
+    let Some(keys) = keys else { return wait(Federation::find(named))?.map_err(|error| of_find(&error)) };
+    if let Some(config) = &keys.config {
+        let own = config.federation();
+        if let (Some(own), Some(id)) = (&own, &named.federation)
+            && own != id
+        {
+            return Err(other_federation(id, own));
         }
-        (Err(error), _) => return Err(of_find(&error)),
-    };
-    let other = keys.and_then(PinnedKeys::federation);
-    match (other, federation.config.federation().map(hex::encode)) {
-        (Some(own), Some(found)) if own != found => {
-            let message =
-                format!("the federation is {found}, and the configuration that was given is of {own}");
-            Err(Failure::new(Exit::Usage, message).hint("give the configuration of this federation"))
-        }
-        _ => Ok(federation),
+        let given = Federation::of_config(config.clone(), named.api_secret.clone());
+        let federation = wait(given)?.map_err(|error| of_find(&error))?;
+        return Ok(federation);
     }
+    let federation = wait(Federation::find(named))?.map_err(|error| of_find(&error))?;
+    let stated = &federation.config.broadcast_public_keys;
+    let session = keys.of_sessions()?;
+    if !stated.is_empty() && *stated != session.compressed() {
+        let message = "the federation states other keys than those that were given";
+        return Err(Failure::new(Exit::Findings, message).hint("give the keys of this federation"));
+    }
+    Ok(federation)
+}
+
+fn other_federation(named: &[u8], own: &[u8]) -> Failure {
+    let message = format!(
+        "the federation {} was named, and the configuration that was given is of {}",
+        hex::encode(named),
+        hex::encode(own)
+    );
+    Failure::new(Exit::Findings, message).hint("give the configuration of this federation")
 }
 
 /// Returns the guardian at an address alone. If the configuration does not have the address, the guardian's
-/// number is not known; it is then called by the first number, as no other guardian is asked.
+/// number is not known: it then has one that no guardian has.
 fn one_at(url: &str, federation: &Federation, api_secret: &ApiSecret) -> BTreeMap<PeerId, Guardian> {
-    let peer = federation.peer_at(url).unwrap_or_default();
+    let peer = federation.peer_at(url).unwrap_or(PeerId::MAX);
     BTreeMap::from([(peer, Guardian::new(url).with_api_secret(api_secret.clone()))])
 }
 
@@ -284,6 +327,9 @@ fn of_live(error: &LiveError) -> Failure {
 
 /// Returns the name of a guardian in the configuration.
 pub fn guardian_name(config: &ConsensusConfig, peer: PeerId) -> String {
+    if peer == PeerId::MAX {
+        return "the guardian at this address, which the configuration does not have,".to_owned();
+    }
     match config.guardians.get(&peer) {
         Some(guardian) => format!("guardian {peer} ({})", guardian.name),
         None => format!("guardian {peer}"),

@@ -14,6 +14,8 @@ const MOST_PRINTED: u64 = 1000;
 pub struct FindingPrinter {
     json: bool,
     output: Output,
+    /// The number of findings that are printed for people.
+    most: u64,
     printed: u64,
     left_out: u64,
     /// Findings that follow from those printed before.
@@ -32,7 +34,12 @@ impl FindingPrinter {
     /// Creates a printer, for people or of NDJSON.
     pub fn new(json: bool) -> Self {
         let (output, folds) = (Output::default(), Folds::default());
-        Self { json, output, printed: 0, left_out: 0, folds, failure: None }
+        Self { json, output, most: MOST_PRINTED, printed: 0, left_out: 0, folds, failure: None }
+    }
+
+    /// Creates a printer that prints every finding, for a program that runs for months.
+    pub fn without_limit(json: bool) -> Self {
+        Self { most: u64::MAX, ..Self::new(json) }
     }
 
     /// Prints a finding.
@@ -46,7 +53,7 @@ impl FindingPrinter {
             self.output.json(&FindingLine { r#type: "finding", finding })
         } else if verbosity == Verbosity::Quiet && finding.severity != Severity::Error {
             return;
-        } else if self.printed < MOST_PRINTED || verbosity == Verbosity::Verbose {
+        } else if self.printed < self.most || verbosity == Verbosity::Verbose {
             let severity = match finding.severity {
                 Severity::Error => "error  ",
                 Severity::Warning => "warning",

@@ -38,7 +38,7 @@ mod values;
 pub use common::{Colour, Verbosity, verbosity, wants_colour};
 pub use exit::{Exit, Failure, warn};
 pub use federation::{
-    FederationArgs, LiveGuardians, LiveSource, WhichGuardians, guardian_name, is_federation,
+    FederationArgs, LiveGuardians, LiveSource, WhichGuardians, guardian_name, is_federation, shown,
 };
 pub use findings::FindingPrinter;
 pub use fm_restore::day;

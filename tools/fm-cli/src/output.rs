@@ -34,6 +34,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// Returns whether the reader went away.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// Prints a line: hidden characters are written out, and its severity or verdict is coloured on a
     /// terminal.
     ///

@@ -15,7 +15,7 @@ use fm_codec::ModuleValue;
 use fm_consensus::{DUMMY_ISSUER, read_posting};
 use fm_recovery::{ModuleRecovery, Options, Place, Recovered, Sessions, StateFile, StoredSessions, recover};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::args::RecoverArgs;
 
@@ -103,7 +103,8 @@ impl ModuleRecovery for AccountRecovery {
     }
 
     fn finalise(&self) -> Value {
-        serde_json::to_value(&self.account).unwrap_or_default()
+        let key = hex::encode(self.key);
+        json!({ "module": self.instance, "account": key, "found": self.account })
     }
 }
 
@@ -145,15 +146,20 @@ pub(crate) fn run(arguments: &RecoverArgs) -> Result<Exit, Failure> {
     let control = Control { progress: &progress, interrupted: &flag };
     let (recovered, keys) = recovered(arguments, &mut module, control)?;
     drop(progress);
-    let result = recovered.results.get("account").cloned().unwrap_or_default();
-    let result: Account = serde_json::from_value(result).map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("{} is the state of another recovery: {error}", arguments.state.display()),
-        )
-    })?;
+    let result = result_of(arguments, &recovered, &hex::encode(key))?;
     print(arguments, &recovered, &result, &keys)?;
     Ok(if keys.is_found { Exit::Partial } else { Exit::Done })
+}
+
+/// Returns what was recovered, if it is of this account: the file may hold the result of another one.
+fn result_of(arguments: &RecoverArgs, recovered: &Recovered, key: &str) -> Result<Account, Failure> {
+    let result = recovered.results.get("account").cloned().unwrap_or_default();
+    let is_own = result["module"] == arguments.module && result["account"] == key;
+    let found = if is_own { serde_json::from_value(result["found"].clone()).ok() } else { None };
+    found.ok_or_else(|| {
+        let message = format!("{} holds the results of another recovery", arguments.state.display());
+        Failure::new(Exit::Usage, message).hint("name another file with --state")
+    })
 }
 
 /// Recovers from whatever the user named.
@@ -168,6 +174,16 @@ fn recovered(
             arguments.federation.open(path, arguments.keys.load()?)?;
         let LiveGuardians { history, .. } = guardians
             .ok_or_else(|| Failure::new(Exit::Usage, "a guardian of v0.1 has no ledger of this kind"))?;
+        let threshold = keys.of_sessions()?.threshold();
+        let counts = history.counts();
+        let (answering, asked) = (counts.values().flatten().count(), counts.len());
+        // Fewer could be those that have the fewest sessions, and the end is fixed for ever.
+        if answering < threshold.min(asked) {
+            let message = format!(
+                "{answering} of {asked} guardians answer, and {threshold} are needed for the end of a recovery"
+            );
+            return Err(Failure::new(Exit::CannotLook, message).hint("run the same command again later"));
+        }
         let sessions = LiveSessions { origin: source.original(), history };
         let recovered = over(&sessions, &keys, arguments, module, true, control)?;
         return Ok((recovered, keys));

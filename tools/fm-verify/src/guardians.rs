@@ -20,21 +20,8 @@ pub(crate) fn report(live: &Live, is_every: bool, on_finding: &mut dyn FnMut(Fin
     let worse = |finding: Finding| {
         if is_every { finding.with_severity(Severity::Warning) } else { finding }
     };
+    configurations(live, is_every).into_iter().for_each(&mut *on_finding);
     let counts = live.history.counts();
-    for (peer, error) in &live.federation.others {
-        match error {
-            FindError::Client(_) | FindError::AllOverIroh { .. } | FindError::NoAddress => {}
-            FindError::OverIroh { .. } if !is_every => {}
-            FindError::OverIroh { .. } => {
-                let message = format!("{}: {error}", name(*peer));
-                on_finding(worse(Finding::new(Code::GuardianSilent, Place::everywhere(), message)));
-            }
-            FindError::OtherConfig { .. } | FindError::OtherFederation { .. } | FindError::Config { .. } => {
-                let message = format!("{}: {error}", name(*peer));
-                on_finding(Finding::new(Code::GuardianConfigDiffers, Place::everywhere(), message));
-            }
-        }
-    }
     let sessions = live.history.sessions();
     for (peer, count) in counts {
         match count {
@@ -52,6 +39,25 @@ pub(crate) fn report(live: &Live, is_every: bool, on_finding: &mut dyn FnMut(Fin
         }
     }
     refused(live, &live.history.refusals()).into_iter().for_each(on_finding);
+}
+
+/// Reports who states another configuration, and who cannot be asked.
+pub(crate) fn configurations(live: &Live, is_every: bool) -> Vec<Finding> {
+    let finding = |(peer, error): (&PeerId, &FindError)| {
+        let message = format!("{}: {error}", guardian_name(&live.federation.config, *peer));
+        match error {
+            // Whether it answers is looked at again, later.
+            FindError::Client(_) | FindError::AllOverIroh { .. } | FindError::NoAddress => None,
+            FindError::OverIroh { .. } => {
+                let finding = Finding::new(Code::GuardianSilent, Place::everywhere(), message);
+                is_every.then(|| finding.with_severity(Severity::Warning))
+            }
+            FindError::OtherConfig { .. } | FindError::OtherFederation { .. } | FindError::Config { .. } => {
+                Some(Finding::new(Code::GuardianConfigDiffers, Place::everywhere(), message))
+            }
+        }
+    };
+    live.federation.others.iter().filter_map(finding).collect()
 }
 
 /// Reports records that their signatures do not prove.

@@ -12,6 +12,7 @@ mod watch;
 
 pub(crate) use notes::keygen;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use fm_audit::audit_history;
 use fm_audit::{AuditError, Control, HistoryKeys, Observer, OldSession, Origin, Request, Scope, Silent};
-use fm_cli::{Exit, Failure, FindingPrinter, Output, group_digits, interrupt_flag};
-use fm_history::{Code, Finding, Place, SessionLeaf};
+use fm_cli::{Exit, Failure, FindingPrinter, Output, group_digits, interrupt_flag, shown, trust_root_line};
+use fm_history::{Code, Finding, PeerId, Place, SessionLeaf};
 use serde::Serialize;
 
 use crate::audit_args::AuditArgs;
@@ -95,6 +96,8 @@ struct FollowVerdict {
     history_root: String,
     errors: u64,
     warnings: u64,
+    /// Whether the user named the keys, or what pins them.
+    is_confirmed: bool,
 }
 
 pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Failure> {
@@ -108,6 +111,10 @@ pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Fa
     let (source, keys) = opening.source(arguments.source()?, None, control)?;
     let keys = keys.ok_or_else(|| Failure::new(Exit::Usage, "no keys"))?;
     let session_keys = keys.of_sessions()?;
+    if keys.is_found && follow.checkpoint_out.is_some() {
+        let message = "nobody confirmed the keys that the federation states: no root is signed by them";
+        return Err(Failure::new(Exit::Usage, message).hint("give --config, --keys or --federation-id"));
+    }
     let path = follow.state.as_deref().ok_or_else(|| Failure::new(Exit::Usage, "--follow needs --state"))?;
     let file = StateFile::open(path, &session_keys.name())?;
     let metrics = Arc::new(Metrics::default());
@@ -122,13 +129,16 @@ pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Fa
     let mut follower = Follower {
         notes,
         live,
+        is_confirmed: !keys.is_found,
+        stall: None,
+        refusals: BTreeMap::new(),
         origin: source.original(),
         keys: HistoryKeys::Session(session_keys),
         state: file.state().clone(),
         file,
         watcher: Watcher::new(follow.lag, Duration::from_secs(follow.stall)),
         told: Told {
-            printer: FindingPrinter::new(arguments.json),
+            printer: FindingPrinter::without_limit(arguments.json),
             notifier: Notifier::new(follow.on_finding.clone()),
             metrics,
         },
@@ -136,9 +146,11 @@ pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Fa
         output: Output::default(),
     };
     if !arguments.json {
+        let layout = &follower.origin.layout;
+        follower.output.line(&trust_root_line(Some(&keys), [layout, layout]))?;
         follower.output.line(&format!(
             "following  {} from session {}",
-            arguments.source()?.display(),
+            shown(arguments.source()?).display(),
             group_digits(follower.state.sessions)
         ))?;
     }
@@ -163,6 +175,12 @@ impl Told {
 
 struct Follower<'a> {
     live: Live,
+    /// Whether the user named the keys, or what pins them.
+    is_confirmed: bool,
+    /// Why the last sessions could not be audited, if that was told.
+    stall: Option<String>,
+    /// How many refused records of each guardian were told.
+    refusals: BTreeMap<PeerId, usize>,
     origin: Origin<'a>,
     keys: HistoryKeys<'a>,
     state: State,
@@ -176,29 +194,20 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     fn follow(&mut self, control: Control<'_>) -> Result<(), Failure> {
-        let mut refusals = 0;
+        for finding in guardians::configurations(&self.live, true) {
+            self.told.tell(&finding);
+        }
         loop {
             let sessions = self.live.history.refresh();
             if self.state.sessions < sessions {
-                match self.audit(sessions.min(self.state.sessions + AT_A_TIME), control) {
-                    Ok(()) => self.watcher.progressed(Instant::now()),
-                    Err(error) if control.check().is_ok() => {
-                        let place = Place::session(self.state.sessions);
-                        self.told.tell(&Finding::new(Code::FederationStalled, place, causes(&error)));
-                    }
-                    Err(_) => return Ok(()),
-                }
+                self.advance(sessions.min(self.state.sessions + AT_A_TIME), control)?;
             }
             let counts = self.live.history.counts();
             let name = |peer| fm_cli::guardian_name(&self.live.federation.config, peer);
             for finding in self.watcher.look(&counts, self.state.sessions, Instant::now(), &name) {
                 self.told.tell(&finding);
             }
-            let refused = self.live.history.refusals();
-            for finding in guardians::refused(&self.live, &refused[refusals.min(refused.len())..]) {
-                self.told.tell(&finding);
-            }
-            refusals = refused.len();
+            self.tell_refusals();
             if let Some(notes) = &mut self.notes {
                 for finding in notes.look()? {
                     self.told.tell(&finding);
@@ -206,12 +215,50 @@ impl Follower<'_> {
             }
             self.told.metrics.note(&self.state, &counts);
             self.told.notifier.reap();
-            if control.check().is_err() {
+            if control.check().is_err() || self.output.is_closed() {
                 return Ok(());
             }
-            if self.state.sessions >= sessions {
+            if self.state.sessions >= sessions || self.stall.is_some() {
                 sleep(LOOK_AGAIN);
             }
+        }
+    }
+
+    /// Audits the next sessions. That guardians do not return them is told once; what is wrong here ends the
+    /// program.
+    fn advance(&mut self, end: u64, control: Control<'_>) -> Result<(), Failure> {
+        match self.audit(end, control) {
+            Ok(()) => {
+                self.watcher.progressed(Instant::now());
+                self.stall = None;
+            }
+            Err(AuditError::Interrupted) => {}
+            Err(error @ AuditError::Store(_)) => return Err(error.into()),
+            Err(error) => {
+                let message = causes(&error);
+                if self.stall.as_ref() != Some(&message) {
+                    let place = Place::session(self.state.sessions);
+                    self.told.tell(&Finding::new(Code::FederationStalled, place, message.clone()));
+                }
+                self.stall = Some(message);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_refusals(&mut self) {
+        let mut seen: BTreeMap<PeerId, usize> = BTreeMap::new();
+        let mut new = Vec::new();
+        for refusal in self.live.history.refusals() {
+            let count = seen.entry(refusal.peer).or_default();
+            *count += 1;
+            if *count > self.refusals.get(&refusal.peer).copied().unwrap_or(0) {
+                new.push(refusal);
+            }
+        }
+        self.refusals = seen;
+        for finding in guardians::refused(&self.live, &new) {
+            self.told.tell(&finding);
         }
     }
 
@@ -237,18 +284,24 @@ impl Follower<'_> {
             on_row: None,
         };
         audit_history(self.origin, request, control, observer)?;
-        for leaf in leaves {
-            self.state.push(leaf);
-            self.notes.iter_mut().for_each(|notes| notes.push(&self.state));
-            self.print(leaf)?;
-        }
         found.iter().for_each(|finding| self.told.tell(finding));
+        for leaf in leaves {
+            let mut next = self.state.clone();
+            next.push(leaf);
+            self.print(leaf, &next)?;
+            // The reader went away: the line is not counted, and comes again.
+            if self.output.is_closed() {
+                break;
+            }
+            self.state = next;
+            self.notes.iter_mut().for_each(|notes| notes.push(&self.state));
+        }
         self.file.replace(&self.state)?;
         Ok(())
     }
 
-    fn print(&mut self, leaf: SessionLeaf) -> Result<(), AuditError> {
-        let root = self.state.root.root().to_string();
+    fn print(&mut self, leaf: SessionLeaf, state: &State) -> Result<(), AuditError> {
+        let root = state.root.root().to_string();
         let printed = if self.json {
             self.output.json(&SessionLine {
                 r#type: "session",
@@ -275,17 +328,23 @@ impl Follower<'_> {
             history_root: self.state.root.root().to_string(),
             errors,
             warnings,
+            is_confirmed: self.is_confirmed,
         };
         self.told.notifier.wait();
         if self.json {
             output.json(&verdict)?;
         } else {
             output.line(&format!(
-                "verdict    FOLLOWED to session {}; {errors} error(s), {warnings} warning(s)",
-                group_digits(self.state.sessions.saturating_sub(1))
+                "verdict    FOLLOWED to session {}; {errors} error(s), {warnings} warning(s){}",
+                group_digits(self.state.sessions.saturating_sub(1)),
+                if self.is_confirmed { "" } else { "; UNPINNED: nobody confirmed the keys" }
             ))?;
         }
-        Ok(if errors > 0 { Exit::Findings } else { Exit::Done })
+        Ok(match (errors, self.is_confirmed) {
+            (0, true) => Exit::Done,
+            (0, false) => Exit::Partial,
+            _ => Exit::Findings,
+        })
     }
 }
 

@@ -36,7 +36,12 @@ impl Notifier {
             Err(error) => return refused(error.to_string()),
         };
         // The output of this program has its own readers.
-        let started = Command::new(&program).arg(text).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        let started = Command::new(&program)
+            .arg(text)
+            .env_remove("FM_API_SECRET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
         match started {
             Ok(child) => self.running.push(child),
             Err(error) => refused(error.to_string()),
