@@ -3,7 +3,7 @@
 use std::fs;
 
 use fm_crypto::InviteCode;
-use fm_tests::{DAMAGED, Lie, Served, ServedEpochs, Sessions, checkpoint, codes, hbbft, verify};
+use fm_tests::{DAMAGED, ServedEpochs, checkpoint, codes, hbbft, verify};
 use serde_json::Value;
 
 #[test]
@@ -69,16 +69,4 @@ fn an_invite_code_of_that_time_needs_keys() {
     assert_eq!(code.federation.len(), 48);
     let run = verify!(&guardian.url).exits(3);
     assert!(run.sentence().contains("no such method"), "{}", run.sentence());
-}
-
-/// A configuration may have the keys of epochs and of sessions: a guardian that serves sessions is asked for
-/// these.
-#[test]
-fn keys_of_epochs_do_not_make_a_guardian_an_old_one() {
-    let spec = fm_forge::BlockSpec::new(fm_eras::session::modern(), 5);
-    let sessions = Sessions::new(spec);
-    let keys = sessions.beside("guardian/keys.json");
-    let served = Served::start(&sessions.database(), &keys, 5, &[Lie::None; 4]);
-    let run = verify!(&served.urls[0], "--config", hbbft("peer-0"), "--json");
-    assert_ne!(run.verdict()["era"], "A2");
 }

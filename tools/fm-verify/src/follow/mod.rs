@@ -177,9 +177,9 @@ struct Follower<'a> {
     live: Live,
     /// Whether the user named the keys, or what pins them.
     is_confirmed: bool,
-    /// Why the last sessions could not be audited, if that was told.
+    /// Why the last sessions could not be audited, if that was printed.
     stall: Option<String>,
-    /// How many refused records of each guardian were told.
+    /// How many refused records of each guardian were printed.
     refusals: BTreeMap<PeerId, usize>,
     origin: Origin<'a>,
     keys: HistoryKeys<'a>,
