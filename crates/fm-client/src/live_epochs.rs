@@ -1,7 +1,5 @@
 //! The epochs that a guardian of v0.1 still serves, as rows, in the form in which it stores them.
 //!
-//! The record that names the last epoch is made of the guardian's answer: it answers with that record.
-//!
 //! Invariants: nothing is proven here, because epochs prove each other only in sequence: the reader has to do
 //! it. The number of epochs is fixed when the source is opened.
 
@@ -9,8 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fm_codec::Writer;
-use fm_eras::hbbft::{EpochLayout, LAST_EPOCH_KEY, epoch_key, epoch_of_key};
+use fm_eras::hbbft::{EpochLayout, epoch_key, epoch_of_key};
 use fm_peers::jittered;
 use fm_rows::{Keys, Row, RowSource, Rows, SourceError};
 use fm_rpc::ClientError;
@@ -69,13 +66,6 @@ impl LiveEpochs {
         first(from)..to.map_or(self.epochs, first)
     }
 
-    /// Returns the record that names the last epoch.
-    fn pointer(&self) -> Option<Row> {
-        let mut value = Writer::new(self.layout.dialect);
-        value.u64(self.epochs.checked_sub(1)?);
-        Some((LAST_EPOCH_KEY.to_vec(), value.into_bytes()))
-    }
-
     fn fetch(&self, range: Range<u64>) -> mpsc::Receiver<Result<Row, SourceError>> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let (guardian, dialect) = (self.guardian.clone(), self.layout.dialect);
@@ -116,10 +106,8 @@ async fn record(guardian: &Guardian, epoch: u64) -> Result<Vec<u8>, LiveError> {
 impl RowSource for LiveEpochs {
     fn scan_range<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Rows<'a> {
         let range = self.range(from, to);
-        let is_asked = |row: &Row| row.0.as_slice() >= from && to.is_none_or(|to| row.0.as_slice() < to);
-        let pointer = self.pointer().filter(is_asked).map(Ok);
         let mut rows = (!range.is_empty()).then(|| self.fetch(range));
-        Box::new(std::iter::from_fn(move || rows.as_mut()?.blocking_recv()).chain(pointer))
+        Box::new(std::iter::from_fn(move || rows.as_mut()?.blocking_recv()))
     }
 
     fn keys<'a>(&'a self, from: &[u8], to: Option<&[u8]>) -> Keys<'a> {
@@ -127,9 +115,6 @@ impl RowSource for LiveEpochs {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        if key == LAST_EPOCH_KEY {
-            return Ok(self.pointer().map(|(_, value)| value));
-        }
         let is_history = self.range(key, None).start < self.epochs;
         let epoch = epoch_of_key(key, self.layout.dialect).ok().filter(|epoch| *epoch < self.epochs);
         let Some(epoch) = epoch.filter(|epoch| is_history && epoch_key(*epoch, self.layout.dialect) == key)

@@ -224,7 +224,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Audits the next sessions. That guardians do not return them is told once; what is wrong here ends the
+    /// Audits the next sessions. That guardians do not return them is printed once; what is wrong here ends the
     /// program.
     fn advance(&mut self, end: u64, control: Control<'_>) -> Result<(), Failure> {
         match self.audit(end, control) {
