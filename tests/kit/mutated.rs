@@ -7,7 +7,7 @@ use std::time::Duration;
 use fm_client::{unwrap_base64, unwrap_bytes, wrap_base64, wrap_bytes};
 use fm_codec::{Dialect, Encode, Reader, Writer, decode_exact};
 use fm_history::SignedSession;
-use fm_rpc::{Client, Dial, Page, Request, RpcError, Service, Turn};
+use fm_rpc::{Client, Dial, Request, RpcError, Service, Turn};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
@@ -46,31 +46,26 @@ impl Service for Mutator {
             match request.method.as_str() {
                 // Sometimes far ahead.
                 "session_count" if self.crimes.mutated.load(Relaxed) % 4 == 3 => Ok(json!(u64::MAX)),
-                "await_signed_session_outcome" => {
+                "await_signed_session_outcome" | "signed_session_status" => {
                     let turn = self.crimes.mutated.fetch_add(1, Relaxed);
                     if turn % 8 == 7 {
                         // This request is never answered.
                         std::future::pending::<()>().await;
                     }
-                    let record = unwrap_bytes(&answer).and_then(|record| mutate(&record, turn));
-                    Ok(record.map_or(json!(["zz"]), |record| wrap_bytes(&record)))
-                }
-                "signed_session_status" => {
-                    let turn = self.crimes.mutated.fetch_add(1, Relaxed);
-                    if turn % 8 == 7 {
-                        std::future::pending::<()>().await;
-                    }
-                    let status = unwrap_base64(&answer).and_then(|status| mutate_status(&status, turn));
-                    Ok(status.map_or(json!(["zz"]), |status| wrap_base64(&status)))
+                    Ok(mutated(&request.method, &answer, turn).unwrap_or(json!(["zz"])))
                 }
                 _ => Ok(answer),
             }
         })
     }
+}
 
-    fn page(&self, _: &str) -> Option<Page> {
-        None
+/// Changes the outcome in an answer of either method.
+fn mutated(method: &str, answer: &Value, turn: u64) -> Option<Value> {
+    if method == "signed_session_status" {
+        return Some(wrap_base64(&mutate_status(&unwrap_base64(answer)?, turn)?));
     }
+    Some(wrap_bytes(&mutate(&unwrap_bytes(answer)?, turn)?))
 }
 
 /// Changes the outcome in the status of a finished session.

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use fm_client::{wrap_base64, wrap_bytes};
-use fm_codec::{Dialect, Writer};
+use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_crypto::ConsensusConfig;
 use fm_eras::session::SIGNED_SESSION_OUTCOME;
+use fm_history::{AcceptedItem, SignedSession};
 use fm_rows::RowSource;
-use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, serve};
+use fm_rpc::{Limits, Request, RpcError, Service, Turn, serve};
 use fm_store::ReadStore;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -85,7 +86,18 @@ struct Guardian {
 impl Served {
     /// Serves the sessions of a database, as guardians with these keys and an interface of version 0.`api`.
     pub fn start(database: &Path, keys: &Path, api: u32, lies: &[Lie]) -> Self {
-        let records = Arc::new(records_of(database));
+        Self::of(records_of(database), keys, api, lies)
+    }
+
+    /// Serves the same, but not the newest session.
+    pub fn without_newest(database: &Path, keys: &Path, api: u32, lies: &[Lie]) -> Self {
+        let mut records = records_of(database);
+        records.pop();
+        Self::of(records, keys, api, lies)
+    }
+
+    fn of(records: Vec<Vec<u8>>, keys: &Path, api: u32, lies: &[Lie]) -> Self {
+        let records = Arc::new(records);
         let keys = fs::read_to_string(keys).expect("there are keys");
         let keys: Value = serde_json::from_str(&keys).expect("keys are JSON");
         let runtime = Runtime::new().expect("there are threads");
@@ -169,8 +181,10 @@ impl Guardian {
                 let number = number.unwrap_or_default().saturating_sub(1);
                 record.clone_from(&self.records[number]);
             }
-            Lie::Repeats => record = with_repeated_end(&record).unwrap_or(record),
-            Lie::CutList => record = without_last_item(&record).unwrap_or(record),
+            Lie::Repeats => record = with_items(&record, repeat_last).unwrap_or(record),
+            Lie::CutList => {
+                record = with_items(&record, |items| items.pop().map(drop)).unwrap_or(record);
+            }
             Lie::Slow(millis) => sleep(Duration::from_millis(millis)).await,
             _ => {}
         }
@@ -178,20 +192,18 @@ impl Guardian {
     }
 }
 
-fn with_repeated_end(record: &[u8]) -> Option<Vec<u8>> {
-    use fm_codec::{Encode, decode_exact};
-    let mut session: fm_history::SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
-    let items = &mut session.outcome.items;
-    let last = items.last()?.clone();
-    (items.len() % 2 == 1 && items.len() > 1).then(|| items.push(last))?;
+/// Changes the items of a record; `None` if `change` does not apply to them.
+fn with_items(record: &[u8], change: impl FnOnce(&mut Vec<AcceptedItem>) -> Option<()>) -> Option<Vec<u8>> {
+    let mut session: SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
+    change(&mut session.outcome.items)?;
     Some(session.to_bytes(Dialect::MODERN))
 }
 
-fn without_last_item(record: &[u8]) -> Option<Vec<u8>> {
-    use fm_codec::{Encode, decode_exact};
-    let mut session: fm_history::SignedSession = decode_exact(record, Dialect::MODERN).ok()?;
-    session.outcome.items.pop()?;
-    Some(session.to_bytes(Dialect::MODERN))
+/// Repeats the last item, which keeps the header if the number of items is odd.
+fn repeat_last(items: &mut Vec<AcceptedItem>) -> Option<()> {
+    let last = items.last().filter(|_| items.len() % 2 == 1 && items.len() > 1)?.clone();
+    items.push(last);
+    Some(())
 }
 
 impl Service for Guardian {
@@ -225,10 +237,6 @@ impl Service for Guardian {
                 _ => Err(RpcError::new(RpcError::NO_METHOD, "no such method")),
             }
         })
-    }
-
-    fn page(&self, _: &str) -> Option<Page> {
-        None
     }
 }
 

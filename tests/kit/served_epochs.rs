@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fm_client::wrap_bytes;
 use fm_eras::hbbft::HISTORY_TABLE;
 use fm_rows::RowSource;
-use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, serve};
+use fm_rpc::{Limits, Request, RpcError, Service, Turn, serve};
 use fm_store::ReadStore;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -59,9 +59,5 @@ impl Service for Guardian {
                 _ => Err(RpcError::new(RpcError::NO_METHOD, "no such method")),
             }
         })
-    }
-
-    fn page(&self, _: &str) -> Option<Page> {
-        None
     }
 }

@@ -5,12 +5,12 @@
 
 use fm_store::ErrorKind;
 use std::fs;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use fm_eras::Layout;
 use fm_history::{Hash, sha256};
-use fm_store::{PartialFile, StoreError, open_regular};
+use fm_store::{StoreError, open_regular, replace_named_file};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -142,9 +142,7 @@ impl TrustFile {
     pub fn replace(&self, prefix: &TrustedPrefix) -> Result<(), TrustError> {
         let failed = |source| TrustError::File { path: self.path.clone(), source };
         let text = serde_json::to_vec(&self.text(prefix)).map_err(|error| failed(error.into()))?;
-        let partial = PartialFile::create(&self.path, |start| start.starts_with(START))?;
-        partial.handle()?.write_all(&text).map_err(failed)?;
-        Ok(partial.publish_over()?)
+        Ok(replace_named_file(&self.path, START, &text)?)
     }
 
     fn text(&self, prefix: &TrustedPrefix) -> Text {

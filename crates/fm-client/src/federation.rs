@@ -1,6 +1,7 @@
 //! Finds a running federation: its configuration as its guardians state it, and their addresses.
 //!
-//! Invariant: nothing that is found here is proven. Anybody may answer at the named address; the caller has to say what the keys of the configuration rest on.
+//! Invariant: nothing that is found here is proven. Anybody may answer at the named address; the caller has to
+//! say what the keys of the configuration rest on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -72,12 +72,7 @@ impl LiveHistory {
     /// # Errors
     /// If none of them answers.
     pub fn open(guardians: BTreeMap<PeerId, Guardian>, keys: &SessionKeys) -> Result<Self, LiveError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("guardians")
-            .enable_all()
-            .build()
-            .map_err(LiveError::Setup)?;
+        let runtime = runtime()?;
         let count = guardians.len();
         let honest = keys.guardians() - keys.threshold() + 1;
         let guardians = runtime.block_on(async {
@@ -168,6 +163,12 @@ impl Iterator for Answers {
     fn next(&mut self) -> Option<Self::Item> {
         self.0.blocking_recv()
     }
+}
+
+/// Returns threads that talk to guardians while others read what they return.
+pub(crate) fn runtime() -> Result<Runtime, LiveError> {
+    let built = Builder::new_multi_thread().worker_threads(2).thread_name("guardians").enable_all().build();
+    built.map_err(LiveError::Setup)
 }
 
 /// Returns the next record, and waits for guardians that return nothing for a while.

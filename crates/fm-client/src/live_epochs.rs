@@ -13,13 +13,13 @@ use fm_rows::{Keys, Row, RowSource, Rows, SourceError};
 use fm_rpc::ClientError;
 use futures::{StreamExt, stream};
 use serde_json::Value;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::AT_A_TIME;
 use crate::guardian::Guardian;
-use crate::live::{LiveError, first_at};
+use crate::live::{LiveError, first_at, runtime};
 
 /// How long the guardian may return nothing before a scan ends with an error.
 const STALL: Duration = Duration::from_secs(60);
@@ -44,12 +44,7 @@ impl LiveEpochs {
     /// # Errors
     /// If it does not answer, or is not of v0.1.
     pub fn open(guardian: Guardian, layout: EpochLayout) -> Result<Self, LiveError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("guardian")
-            .enable_all()
-            .build()
-            .map_err(LiveError::Setup)?;
+        let runtime = runtime()?;
         let guardian = Arc::new(guardian.of_epochs());
         let count = guardian.ask_for("fetch_epoch_count", None, &Value::Null, PATIENCE);
         let epochs = runtime.block_on(count)?;

@@ -14,7 +14,7 @@ use fm_crypto::{SessionKeys, SigningKey};
 use fm_history::{
     AcceptedItem, ConsensusItem, Hash, SessionHeader, Signatures, merkle_root, sha256, signed_record,
 };
-use fm_rpc::{Limits, Page, Request, RpcError, Service, Turn, aside, serve};
+use fm_rpc::{Limits, Request, RpcError, Service, Turn, aside, serve};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -158,10 +158,6 @@ impl Service for Fake {
                 Manner::Long => wrap_bytes(&record_of(&self.secrets, session, 3, LONG)),
             })
         })
-    }
-
-    fn page(&self, _: &str) -> Option<Page> {
-        None
     }
 }
 

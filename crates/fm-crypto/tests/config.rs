@@ -194,16 +194,16 @@ fn what_clients_are_told_is_what_guardians_have() {
         let read = |file: &str| fs::read_to_string(fixtures.join(home).join(file)).unwrap();
         let own = ConsensusConfig::parse(&read("consensus.json")).unwrap();
         let client: serde_json::Value = serde_json::from_str(&read("client.json")).unwrap();
-        let told = ConsensusConfig::of_client(&client).unwrap();
-        assert_eq!(told.broadcast_public_keys, own.broadcast_public_keys, "{home}");
-        assert_eq!(told.guardians, own.guardians, "{home}");
-        assert_eq!(told.modules, own.modules, "{home}");
-        assert_eq!(told.federation(), own.federation(), "{home}");
-        assert_eq!(told.federation_name, own.federation_name, "{home}");
+        let stated = ConsensusConfig::of_client(&client).unwrap();
+        assert_eq!(stated.broadcast_public_keys, own.broadcast_public_keys, "{home}");
+        assert_eq!(stated.guardians, own.guardians, "{home}");
+        assert_eq!(stated.modules, own.modules, "{home}");
+        assert_eq!(stated.federation(), own.federation(), "{home}");
+        assert_eq!(stated.federation_name, own.federation_name, "{home}");
         let mut without_keys = client.clone();
         without_keys.as_object_mut().unwrap().remove("broadcast_public_keys");
-        let told = ConsensusConfig::of_client(&without_keys).unwrap();
-        assert!(told.broadcast_public_keys.is_empty());
+        let stated = ConsensusConfig::of_client(&without_keys).unwrap();
+        assert!(stated.broadcast_public_keys.is_empty());
         for missing in ["api_endpoints", "modules"] {
             let mut cut = client.clone();
             cut.as_object_mut().unwrap().remove(missing);

@@ -2,10 +2,10 @@
 //!
 //! Invariant: a file that exists and cannot be read is never treated as missing.
 
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use fm_store::open_regular;
+use fm_store::read_regular;
 use serde::Deserialize;
 
 /// The largest file that is read; the files have a few thousand bytes.
@@ -17,17 +17,9 @@ const MOST_BYTES: u64 = 1 << 20;
 /// If the file cannot be read, is a link that leads nowhere or not a regular file (`InvalidInput`), is too large or not
 /// text (`InvalidData`).
 pub fn read_small(path: &Path) -> io::Result<Option<String>> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        found => found?,
-    };
-    let mut bytes = Vec::new();
-    open_regular(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    let not_ours = |what: &str| io::Error::new(ErrorKind::InvalidData, what);
-    if bytes.len() as u64 > MOST_BYTES {
-        return Err(not_ours("it has more bytes than any that these tools write"));
-    }
-    String::from_utf8(bytes).map(Some).map_err(|_| not_ours("it is not text"))
+    let not_text = |_| io::Error::new(ErrorKind::InvalidData, "it is not text");
+    let bytes = read_regular(path, MOST_BYTES)?;
+    bytes.map(String::from_utf8).transpose().map_err(not_text)
 }
 
 /// Why a text is not one of a format and version.

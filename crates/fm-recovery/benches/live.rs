@@ -1,8 +1,8 @@
 //! Compares the audit of a running federation, and a recovery from it, with those of the same history on
 //! disk; and over a slow line, with one request at a time.
 //!
-//! `cargo bench --workspace --bench live [-- SESSIONS]`; the default is 3,000 sessions of 40 items. The guardians run in
-//! this process, on the same cores. Linux only: it reads `/proc`.
+//! `cargo bench --workspace --bench live [-- SESSIONS]`; the default is 3,000 sessions of up to 40
+//! items. The guardians run in this process, on the same cores. Linux only: it reads `/proc`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot continue has failed")]
@@ -25,6 +25,7 @@ use fm_store::ReadStore;
 use fm_tests::{Lie, Served};
 use serde_json::Value;
 
+/// The most items of a session.
 const ITEMS: usize = 40;
 /// The delay of each answer on a slow line, in milliseconds.
 const DELAY: u64 = 50;

@@ -81,13 +81,14 @@ pub fn recover(
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<Recovered, RecoveryError> {
     let key_set = keys.name();
-    let mut run = Run { sessions, keys, modules, file, key_set, options, control, on_progress };
+    let reader = Reader { sessions, keys, control };
+    let mut run = Run { reader, modules, file, key_set, options, on_progress };
     let mut snapshot = match file.read(&run.key_set)? {
         Some(Phase::Finished { end, results }) => return Ok(Recovered { sessions: end, results }),
         Some(Phase::Reading(snapshot)) => run.resume(snapshot)?,
         None => run.begin()?,
     };
-    let finished = run.sessions.finished()?.min(snapshot.end);
+    let finished = run.reader.sessions.finished()?.min(snapshot.end);
     run.read(&mut snapshot, finished)?;
     if snapshot.next < snapshot.end {
         run.wait_for_tail(&snapshot)?;
@@ -98,20 +99,18 @@ pub fn recover(
 }
 
 struct Run<'a, 'm> {
-    sessions: &'a dyn Sessions,
-    keys: &'a SessionKeys,
+    reader: Reader<'a>,
     modules: &'a mut [&'m mut dyn ModuleRecovery],
     file: &'a StateFile,
     key_set: String,
     options: Options,
-    control: Control<'a>,
     on_progress: &'a mut dyn FnMut(Progress),
 }
 
 impl Run<'_, '_> {
     /// Fixes the end, and stores it.
     fn begin(&mut self) -> Result<Snapshot, RecoveryError> {
-        let finished = self.sessions.finished()?;
+        let finished = self.reader.sessions.finished()?;
         if let Some(last) = finished.checked_sub(1) {
             self.prove(last)?;
         }
@@ -134,7 +133,7 @@ impl Run<'_, '_> {
             module.load(&state).map_err(|reason| bad(format!("{name}: {reason}")))?;
         }
         if let Some(last) = snapshot.next.checked_sub(1) {
-            if self.sessions.finished()? < snapshot.next {
+            if self.reader.sessions.finished()? < snapshot.next {
                 return Err(self.lags(snapshot.next));
             }
             let root = self.prove(last)?;
@@ -146,7 +145,7 @@ impl Run<'_, '_> {
     }
 
     fn lags(&self, needed: u64) -> RecoveryError {
-        match self.sessions.finished() {
+        match self.reader.sessions.finished() {
             Ok(has) => RecoveryError::Lagging { has, needed },
             Err(error) => error.into(),
         }
@@ -155,7 +154,7 @@ impl Run<'_, '_> {
     /// Proves one session, and returns the root in its header.
     fn prove(&self, session: u64) -> Result<Hash, RecoveryError> {
         let mut root = None;
-        self.each(session, session + 1, &mut |seen| {
+        self.reader.each(session, session + 1, &mut |seen| {
             root = seen.converted.map(|converted| converted.leaf.header.root);
             Ok(())
         })?;
@@ -169,8 +168,7 @@ impl Run<'_, '_> {
         }
         let (from, start) = (snapshot.next, Instant::now());
         let (mut saved, mut bytes) = (Instant::now(), 0);
-        let Run { sessions, keys, modules, file, key_set, options, control, on_progress } = self;
-        let reader = Reader { sessions: *sessions, keys, control: *control };
+        let Run { reader, modules, file, key_set, options, on_progress } = self;
         let mut on_session = |session: OldSession<'_>| {
             if session.index != snapshot.next {
                 return Err(RecoveryError::Gap { session: snapshot.next });
@@ -205,19 +203,10 @@ impl Run<'_, '_> {
         self.file.write(&self.key_set, &Phase::Reading(snapshot.clone()))
     }
 
-    fn each(
-        &self,
-        from: u64,
-        end: u64,
-        on_session: &mut dyn FnMut(OldSession<'_>) -> Result<(), RecoveryError>,
-    ) -> Result<(), RecoveryError> {
-        Reader { sessions: self.sessions, keys: self.keys, control: self.control }.each(from, end, on_session)
-    }
-
     /// Waits until the session is finished that was open at the start.
     fn wait_for_tail(&self, snapshot: &Snapshot) -> Result<(), RecoveryError> {
         let Options { patience, .. } = self.options;
-        if self.sessions.wait_for(snapshot.end, patience, self.control)? {
+        if self.reader.sessions.wait_for(snapshot.end, patience, self.reader.control)? {
             return Ok(());
         }
         Err(RecoveryError::Stalled { session: snapshot.end - 1, seconds: patience.as_secs() })

@@ -4,11 +4,10 @@
 //! results; never both.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use fm_history::Hash;
-use fm_store::{PartialFile, StoreError, open_regular};
+use fm_store::{StoreError, read_regular, replace_named_file};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -72,14 +71,8 @@ impl StateFile {
 
     /// Reads the file; `None` if it does not exist.
     pub(crate) fn read(&self, key_set: &str) -> Result<Option<Phase>, RecoveryError> {
-        let file = match open_regular(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(StoreError::io(&self.path, error).into()),
-        };
-        let mut text = Vec::new();
-        let read = file.take(MAX_BYTES).read_to_end(&mut text);
-        read.map_err(|error| StoreError::io(&self.path, error))?;
+        let text = read_regular(&self.path, MAX_BYTES).map_err(|error| StoreError::io(&self.path, error))?;
+        let Some(text) = text else { return Ok(None) };
         let refused =
             |reason: &str| RecoveryError::State { reason: format!("{} {reason}", self.path.display()) };
         let text: Text =
@@ -100,12 +93,9 @@ impl StateFile {
 
     /// Replaces the file.
     pub(crate) fn write(&self, key_set: &str, phase: &Phase) -> Result<(), RecoveryError> {
-        let failed = |source| StoreError::io(&self.path, source);
         let (kind, key_set, phase) = (KIND.to_owned(), key_set.to_owned(), phase.clone());
         let text = serde_json::to_vec(&Text { kind, version: 1, key_set, phase });
-        let text = text.map_err(|error| failed(error.into()))?;
-        let partial = PartialFile::create(&self.path, |start| start.starts_with(START))?;
-        partial.handle()?.write_all(&text).map_err(failed)?;
-        Ok(partial.publish_over()?)
+        let text = text.map_err(|error| StoreError::io(&self.path, error.into()))?;
+        Ok(replace_named_file(&self.path, START, &text)?)
     }
 }

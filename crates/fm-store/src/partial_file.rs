@@ -5,7 +5,7 @@
 //! exclude each other.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -101,6 +101,17 @@ impl PartialFile {
         self.published = true;
         sync_name(&self.target)
     }
+}
+
+/// Replaces a file that the user named by `bytes`, whole or not at all. What is in the way under the name of the
+/// unfinished file is left alone unless it begins with `start`, as everything of this kind does.
+///
+/// # Errors
+/// If the file cannot be written; the old one is then unchanged.
+pub fn replace_named_file(target: &Path, start: &[u8], bytes: &[u8]) -> Result<(), StoreError> {
+    let mut partial = PartialFile::create(target, |found| found.starts_with(start))?;
+    partial.file.write_all(bytes).map_err(|source| StoreError::io(&partial.path, source))?;
+    partial.publish_over()
 }
 
 impl Drop for PartialFile {

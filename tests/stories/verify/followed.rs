@@ -227,6 +227,17 @@ fn what_cannot_be_followed_is_refused() {
     fs::write(&state, "{}").unwrap();
     let run = verify!(url, "--follow", "--state", &state).exits(2);
     assert!(run.sentence().contains("is not a state file of --follow"), "{}", run.sentence());
-    let run = verify!(url, "--follow", "--state", world.sessions.beside("new"), "--checkpoint-out", "x");
-    run.exits(2);
+    let (new, other) = (world.sessions.beside("new"), world.sessions.beside("other"));
+    verify!(url, "--follow", "--state", &new, "--checkpoint-out", "x").exits(2);
+    // What is no note of ours is not replaced.
+    fs::write(&other, "mine").unwrap();
+    let mut words = words(&[&url, &"--follow", &"--state", &new, &"--checkpoint-out", &other]);
+    words.extend(["--checkpoint-key".into(), keygen(&world, "auditor").0]);
+    let run = Run::of("fm-verify", &[&words[..], &world.keys].concat()).exits(2);
+    assert!(run.sentence().contains("is not a note"), "{}", run.sentence());
+    assert_eq!(fs::read_to_string(&other).unwrap(), "mine");
+    // Nobody confirmed the keys: nothing is signed.
+    words[5] = world.sessions.beside("root.note").into();
+    let run = Run::of("fm-verify", &words).exits(2);
+    assert!(run.sentence().contains("nobody confirmed the keys"), "{}", run.sentence());
 }

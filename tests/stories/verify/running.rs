@@ -288,7 +288,7 @@ fn what_cannot_be_looked_at_is_said_in_one_sentence() {
     assert!(bad.sentence().contains("--federation-id is not the 64 hex digits"), "{}", bad.sentence());
 }
 
-/// All guardians have gone: a clear end, not an endless wait.
+/// No guardian returns anything of use: a clear end, not an endless wait.
 #[test]
 fn all_return_nonsense_and_it_ends() {
     let world = World::new(&[Lie::Nonsense; 4]);

@@ -20,8 +20,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use fm_audit::audit_history;
-use fm_audit::{AuditError, Control, HistoryKeys, Observer, OldSession, Origin, Request, Scope, Silent};
+use fm_audit::{
+    AuditError, Control, HistoryKeys, Observer, OldSession, Origin, Request, Scope, Silent, audit_history,
+};
 use fm_cli::{Exit, Failure, FindingPrinter, Output, group_digits, interrupt_flag, shown, trust_root_line};
 use fm_history::{Code, Finding, PeerId, Place, SessionLeaf};
 use serde::Serialize;
@@ -137,7 +138,7 @@ pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Fa
         state: file.state().clone(),
         file,
         watcher: Watcher::new(follow.lag, Duration::from_secs(follow.stall)),
-        told: Told {
+        reports: Reports {
             printer: FindingPrinter::without_limit(arguments.json),
             notifier: Notifier::new(follow.on_finding.clone()),
             metrics,
@@ -159,14 +160,14 @@ pub(crate) fn run(arguments: &AuditArgs, follow: &FollowArgs) -> Result<Exit, Fa
 }
 
 /// Where findings go.
-struct Told {
+struct Reports {
     printer: FindingPrinter,
     notifier: Notifier,
     metrics: Arc<Metrics>,
 }
 
-impl Told {
-    fn tell(&mut self, finding: &Finding) {
+impl Reports {
+    fn report(&mut self, finding: &Finding) {
         self.metrics.count(finding.severity);
         self.printer.print(finding);
         self.notifier.start(finding);
@@ -187,7 +188,7 @@ struct Follower<'a> {
     file: StateFile,
     watcher: Watcher,
     notes: Option<Notes>,
-    told: Told,
+    reports: Reports,
     json: bool,
     output: Output,
 }
@@ -195,7 +196,7 @@ struct Follower<'a> {
 impl Follower<'_> {
     fn follow(&mut self, control: Control<'_>) -> Result<(), Failure> {
         for finding in guardians::configurations(&self.live, true) {
-            self.told.tell(&finding);
+            self.reports.report(&finding);
         }
         loop {
             let sessions = self.live.history.refresh();
@@ -205,16 +206,16 @@ impl Follower<'_> {
             let counts = self.live.history.counts();
             let name = |peer| fm_cli::guardian_name(&self.live.federation.config, peer);
             for finding in self.watcher.look(&counts, self.state.sessions, Instant::now(), &name) {
-                self.told.tell(&finding);
+                self.reports.report(&finding);
             }
-            self.tell_refusals();
+            self.report_refusals();
             if let Some(notes) = &mut self.notes {
                 for finding in notes.look()? {
-                    self.told.tell(&finding);
+                    self.reports.report(&finding);
                 }
             }
-            self.told.metrics.note(&self.state, &counts);
-            self.told.notifier.reap();
+            self.reports.metrics.note(&self.state, &counts);
+            self.reports.notifier.reap();
             if control.check().is_err() || self.output.is_closed() {
                 return Ok(());
             }
@@ -238,7 +239,7 @@ impl Follower<'_> {
                 let message = causes(&error);
                 if self.stall.as_ref() != Some(&message) {
                     let place = Place::session(self.state.sessions);
-                    self.told.tell(&Finding::new(Code::FederationStalled, place, message.clone()));
+                    self.reports.report(&Finding::new(Code::FederationStalled, place, message.clone()));
                 }
                 self.stall = Some(message);
             }
@@ -246,7 +247,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn tell_refusals(&mut self) {
+    fn report_refusals(&mut self) {
         let mut seen: BTreeMap<PeerId, usize> = BTreeMap::new();
         let mut new = Vec::new();
         for refusal in self.live.history.refusals() {
@@ -258,7 +259,7 @@ impl Follower<'_> {
         }
         self.refusals = seen;
         for finding in guardians::refused(&self.live, &new) {
-            self.told.tell(&finding);
+            self.reports.report(&finding);
         }
     }
 
@@ -284,7 +285,7 @@ impl Follower<'_> {
             on_row: None,
         };
         audit_history(self.origin, request, control, observer)?;
-        found.iter().for_each(|finding| self.told.tell(finding));
+        found.iter().for_each(|finding| self.reports.report(finding));
         for leaf in leaves {
             let mut next = self.state.clone();
             next.push(leaf);
@@ -318,8 +319,8 @@ impl Follower<'_> {
     }
 
     fn conclude(mut self) -> Result<Exit, Failure> {
-        let (errors, warnings) = self.told.metrics.findings();
-        let mut output = self.told.printer.finish()?;
+        let (errors, warnings) = self.reports.metrics.findings();
+        let mut output = self.reports.printer.finish()?;
         let verdict = FollowVerdict {
             r#type: "verdict",
             verdict: "followed",
@@ -330,7 +331,7 @@ impl Follower<'_> {
             warnings,
             is_confirmed: self.is_confirmed,
         };
-        self.told.notifier.wait();
+        self.reports.notifier.wait();
         if self.json {
             output.json(&verdict)?;
         } else {

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fm_cli::{Exit, Failure, Output};
+use fm_datadir::read_small;
 use fm_evidence::{Checkpoint, NoteError, NoteKey, NoteKind, NoteSigner, SignedNote};
 use fm_history::{Code, Finding, Hash, Place};
-use fm_store::{PartialFile, StoreError, open_regular};
+use fm_store::{StoreError, open_regular, replace_named_file};
 use zeroize::Zeroizing;
 
 use super::FollowArgs;
@@ -21,7 +22,7 @@ use crate::args::KeygenArgs;
 
 /// The first bytes of every note.
 const START: &[u8] = b"fedimint-history/";
-/// The largest file that is read, in bytes.
+/// The largest file of a key, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 /// The number of roots that are remembered, for auditors that have audited less.
 const REMEMBERED: usize = 4096;
@@ -35,8 +36,8 @@ pub(super) struct Notes {
     /// Roots by the number of sessions, the newest last.
     roots: VecDeque<(u64, Hash)>,
     written: Option<SignedNote>,
-    /// What was already said of a file.
-    told: BTreeSet<(PathBuf, String)>,
+    /// What was already reported of a file.
+    reported: BTreeSet<(PathBuf, String)>,
 }
 
 impl Notes {
@@ -45,9 +46,7 @@ impl Notes {
         let (Some(target), Some(key)) = (&arguments.checkpoint_out, &arguments.checkpoint_key) else {
             return Ok(None);
         };
-        let text = read(key).map_err(|error| {
-            Failure::new(Exit::CannotLook, format!("{} cannot be read: {error}", key.display()))
-        })?;
+        let text = read_secret(key).map_err(|error| Failure::file("read", key, &error))?;
         let signer = NoteSigner::parse(text.trim_ascii_end()).map_err(|error| {
             let failure = Failure::new(Exit::Usage, format!("{}: {error}", key.display()));
             failure.hint("`fm-verify keygen --name NAME --out FILE` makes such a key")
@@ -55,6 +54,11 @@ impl Notes {
         let keys: Result<Vec<NoteKey>, NoteError> =
             arguments.witness_key.iter().map(|text| NoteKey::parse(text)).collect();
         let keys = keys.map_err(|error| Failure::new(Exit::Usage, format!("--witness-key: {error}")))?;
+        // Nothing else is replaced.
+        read_note(target).map_err(|reason| {
+            let message = format!("{} is there, and is not a note: {reason}", target.display());
+            Failure::new(Exit::Usage, message).hint("choose another file for --checkpoint-out")
+        })?;
         Ok(Some(Self {
             key_set: key_set.to_owned(),
             signer,
@@ -63,7 +67,7 @@ impl Notes {
             keys,
             roots: VecDeque::new(),
             written: None,
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
         }))
     }
 
@@ -96,7 +100,7 @@ impl Notes {
                     Some(Finding::new(Code::CheckpointUnread, Place::everywhere(), message))
                 }
             };
-            found.extend(finding.filter(|finding| self.told.insert((path, finding.message.clone()))));
+            found.extend(finding.filter(|finding| self.reported.insert((path, finding.message.clone()))));
         }
         if self.written.as_ref() != Some(&note) {
             self.write(&note)?;
@@ -107,12 +111,7 @@ impl Notes {
 
     /// Reads the note of another auditor; `None` if the file does not exist yet.
     fn others(&self, path: &Path) -> Result<Option<SignedNote>, String> {
-        let text = match read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.to_string()),
-        };
-        let note = SignedNote::parse(&text).map_err(|error| error.to_string())?;
+        let Some(note) = read_note(path)? else { return Ok(None) };
         if note.checkpoint.key_set != self.key_set {
             return Err("it is about a federation with other keys".to_owned());
         }
@@ -139,10 +138,7 @@ impl Notes {
     }
 
     fn write(&self, note: &SignedNote) -> Result<(), StoreError> {
-        let failed = |source| StoreError::io(&self.target, source);
-        let partial = PartialFile::create(&self.target, |start| start.starts_with(START))?;
-        partial.handle()?.write_all(note.to_string().as_bytes()).map_err(failed)?;
-        partial.publish_over()
+        replace_named_file(&self.target, START, note.to_string().as_bytes())
     }
 }
 
@@ -150,7 +146,13 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+/// Reads a note; `None` if the file does not exist.
+fn read_note(path: &Path) -> Result<Option<SignedNote>, String> {
+    let text = read_small(path).map_err(|error| error.to_string())?;
+    text.map(|text| SignedNote::parse(&text).map_err(|error| error.to_string())).transpose()
+}
+
+fn read_secret(path: &Path) -> io::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
     open_regular(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)

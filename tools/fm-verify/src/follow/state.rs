@@ -2,12 +2,11 @@
 //!
 //! Invariant: the file is replaced whole and synced; what it says was audited under the keys that it names.
 
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use fm_cli::{Exit, Failure};
 use fm_history::{Hash, HistoryRoot, SessionLeaf};
-use fm_store::{PartialFile, StoreError, open_regular};
+use fm_store::{StoreError, read_regular, replace_named_file};
 use serde::{Deserialize, Serialize};
 
 const KIND: &str = "fm-verify follow";
@@ -53,13 +52,10 @@ impl State {
 impl StateFile {
     /// Reads the file, if it exists. It must be of these keys.
     pub(super) fn open(path: &Path, key_set: &str) -> Result<Self, Failure> {
-        let state = match read(path) {
+        let state = match read_regular(path, MAX_BYTES) {
             Ok(Some(text)) => resumed(path, &text, key_set)?,
             Ok(None) => State { sessions: 0, items: 0, root: HistoryRoot::new() },
-            Err(error) => {
-                let message = format!("{} cannot be read: {error}", path.display());
-                return Err(Failure::new(Exit::CannotLook, message));
-            }
+            Err(error) => return Err(Failure::file("read", path, &error)),
         };
         Ok(Self { path: path.to_owned(), key_set: key_set.to_owned(), state })
     }
@@ -79,23 +75,9 @@ impl StateFile {
             peaks: state.root.peaks().to_vec(),
             history_root: state.root.root(),
         };
-        let failed = |source| StoreError::io(&self.path, source);
-        let text = serde_json::to_vec(&text).map_err(|error| failed(error.into()))?;
-        let partial = PartialFile::create(&self.path, |start| start.starts_with(START))?;
-        partial.handle()?.write_all(&text).map_err(failed)?;
-        partial.publish_over()
+        let text = serde_json::to_vec(&text).map_err(|error| StoreError::io(&self.path, error.into()))?;
+        replace_named_file(&self.path, START, &text)
     }
-}
-
-fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match open_regular(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut text = Vec::new();
-    file.take(MAX_BYTES).read_to_end(&mut text)?;
-    Ok(Some(text))
 }
 
 fn resumed(path: &Path, text: &[u8], key_set: &str) -> Result<State, Failure> {

@@ -13,10 +13,10 @@ pub(super) struct Watcher {
     stall: Duration,
     progress: Instant,
     is_stalled: bool,
-    behind: BTreeSet<PeerId>,
+    lagging: BTreeSet<PeerId>,
     /// Since when guardians do not answer.
     silent: BTreeMap<PeerId, Instant>,
-    told_silent: BTreeSet<PeerId>,
+    reported_silent: BTreeSet<PeerId>,
 }
 
 impl Watcher {
@@ -26,9 +26,9 @@ impl Watcher {
             stall,
             progress: Instant::now(),
             is_stalled: false,
-            behind: BTreeSet::new(),
+            lagging: BTreeSet::new(),
             silent: BTreeMap::new(),
-            told_silent: BTreeSet::new(),
+            reported_silent: BTreeSet::new(),
         }
     }
 
@@ -58,18 +58,18 @@ impl Watcher {
         for (peer, count) in counts {
             found.extend(self.answers(*peer, count.is_some(), now, name));
             let Some(count) = count else { continue };
-            let is_behind = count.saturating_add(self.lag) <= sessions;
-            if is_behind == self.behind.contains(peer) {
+            let lags = count.saturating_add(self.lag) <= sessions;
+            if lags == self.lagging.contains(peer) {
                 continue;
             }
-            let message = if is_behind {
-                self.behind.insert(*peer);
+            let message = if lags {
+                self.lagging.insert(*peer);
                 format!("{} has finished {count} sessions of {sessions}", name(*peer))
             } else {
-                self.behind.remove(peer);
+                self.lagging.remove(peer);
                 format!("{} has caught up", name(*peer))
             };
-            found.push(changed(Code::GuardianBehind, Place::session(*count), message, is_behind));
+            found.push(changed(Code::GuardianBehind, Place::session(*count), message, lags));
         }
         found
     }
@@ -83,14 +83,14 @@ impl Watcher {
     ) -> Option<Finding> {
         if answers {
             self.silent.remove(&peer);
-            return self.told_silent.remove(&peer).then(|| {
+            return self.reported_silent.remove(&peer).then(|| {
                 let message = format!("{} answers again", name(peer));
                 changed(Code::GuardianSilent, Place::everywhere(), message, false)
             });
         }
         let since = *self.silent.entry(peer).or_insert(now);
         let is_long = now.duration_since(since) >= self.stall;
-        (is_long && self.told_silent.insert(peer)).then(|| {
+        (is_long && self.reported_silent.insert(peer)).then(|| {
             let message = format!("{} does not answer for {} seconds", name(peer), self.stall.as_secs());
             changed(Code::GuardianSilent, Place::everywhere(), message, true)
         })
@@ -109,7 +109,7 @@ mod tests {
 
     const STALL: Duration = Duration::from_secs(60);
 
-    fn told(found: Vec<Finding>) -> Vec<(Code, Severity)> {
+    fn reported(found: Vec<Finding>) -> Vec<(Code, Severity)> {
         found.iter().map(|finding| (finding.code, finding.severity)).collect()
     }
 
@@ -121,7 +121,7 @@ mod tests {
         let name = |peer: PeerId| format!("guardian {peer}");
         let counts = |last: Option<u64>| BTreeMap::from([(0, Some(10)), (1, last)]);
         let look = |watcher: &mut Watcher, last, seconds| {
-            told(watcher.look(&counts(last), 10, start + Duration::from_secs(seconds), &name))
+            reported(watcher.look(&counts(last), 10, start + Duration::from_secs(seconds), &name))
         };
         assert_eq!(look(&mut watcher, Some(8), 1), []);
         assert_eq!(look(&mut watcher, Some(7), 2), [(Code::GuardianBehind, Severity::Warning)]);
