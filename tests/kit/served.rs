@@ -47,6 +47,8 @@ pub enum Lie {
     Silent,
     /// It states other keys than the others.
     OtherKeys,
+    /// It states no keys, as guardians before v0.4.
+    NoKeys,
     /// It states one key, its own, as if it were the only guardian.
     OwnKey,
     /// It repeats the last items of a list so that the header stays the same.
@@ -145,6 +147,9 @@ fn client_config(urls: &[String], keys: &Value, lie: Lie) -> Value {
         let first = keys["0"].clone();
         keys["0"] = keys["1"].clone();
         keys["1"] = first;
+    }
+    if lie == Lie::NoKeys {
+        keys = Value::Null;
     }
     if lie == Lie::OwnKey {
         keys = json!({ "0": keys["0"] });

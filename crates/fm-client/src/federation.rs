@@ -41,7 +41,8 @@ pub struct Named {
 pub struct Federation {
     /// Its configuration, as guardians state it to clients.
     pub config: ConsensusConfig,
-    /// The guardians that state exactly this configuration.
+    /// The guardians that state exactly this configuration, with its keys. Those that state no keys, as before v0.4,
+    /// are neither here nor among the others.
     pub stated_by: Vec<PeerId>,
     /// Why each of the others does not.
     pub others: BTreeMap<PeerId, FindError>,
@@ -145,8 +146,11 @@ impl Federation {
         for (peer, url, (stated, announcements)) in answers {
             newest.merge(announcements.of(&config));
             match stated {
-                Ok(stated) if is_same(&stated, &config) => stated_by.push(peer),
-                Ok(_) => drop(others.insert(peer, FindError::OtherConfig { url })),
+                Ok(stated) if !is_same(&stated, &config) => {
+                    drop(others.insert(peer, FindError::OtherConfig { url }));
+                }
+                Ok(stated) if stated.broadcast_public_keys.is_empty() => {}
+                Ok(_) => stated_by.push(peer),
                 Err(error) => drop(others.insert(peer, error)),
             }
         }

@@ -120,6 +120,11 @@ fn keys_that_the_federation_states_are_confirmed_by_what_the_user_names() {
         (run.verdict()["keys"]["stated"].clone(), run.verdict()["history_root"].clone()),
         (json!({ "guardians": 3, "of": 4 }), world.root())
     );
+    // An old guardian that states no keys is no liar, and confirms none.
+    let world = World::new(&[Lie::NoKeys, Lie::None, Lie::None, Lie::None]);
+    let run = verify!(&world.served.urls[0], "--federation-id", id_of(&world), "--json").exits(0);
+    assert_eq!(run.verdict()["keys"]["stated"], json!({ "guardians": 3, "of": 4 }));
+    assert_eq!(run.findings(), Vec::<Value>::new());
     // Keys of one guardian alone are those of nobody.
     let world = World::new(&[Lie::OwnKey, Lie::None, Lie::None, Lie::None]);
     let run = verify!(&world.served.urls[0], "--federation-id", id_of(&world), "--json").exits(0);

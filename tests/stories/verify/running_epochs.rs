@@ -67,6 +67,8 @@ fn an_invite_code_of_that_time_needs_keys() {
     assert!(refused.sentence().contains("cannot connect to"), "{}", refused.sentence());
     let code = InviteCode::parse(text.trim()).unwrap();
     assert_eq!(code.federation.len(), 48);
+    let run = verify!(&guardian.url, "--config", &home, "--federation-id", "00".repeat(32)).exits(2);
+    assert!(run.sentence().contains("are for federations since v0.2"), "{}", run.sentence());
     let run = verify!(&guardian.url).exits(3);
     assert!(run.sentence().contains("no such method"), "{}", run.sentence());
 }

@@ -89,7 +89,7 @@ impl FederationArgs {
         let text = source.to_str().unwrap_or_default();
         let named = self.named(text)?;
         if let Some(epochs) = of_first_version(&named, keys.as_ref())? {
-            return epochs_of(source, epochs, keys);
+            return self.epochs(source, &named, epochs, keys);
         }
         let federation = find(&named, keys.as_ref())?;
         self.check_config_hash(&federation, keys.as_ref())?;
@@ -112,6 +112,35 @@ impl FederationArgs {
             name: source.to_owned(),
         });
         Ok(LiveSource { source, guardians: Some(LiveGuardians { history, federation }), keys })
+    }
+
+    /// Returns the epochs of a guardian of v0.1 as a source.
+    fn epochs(
+        &self,
+        source: &Path,
+        named: &Named,
+        epochs: LiveEpochs,
+        keys: Option<PinnedKeys>,
+    ) -> Result<LiveSource, Failure> {
+        let keys = keys.filter(|keys| keys.epoch.is_some()).ok_or_else(|| {
+            let message =
+                format!("{} is a guardian of v0.1, which does not state its keys", source.display());
+            Failure::new(Exit::Usage, message).hint("give the consensus.json of v0.1 with --config")
+        })?;
+        if self.federation_id.is_some() || self.config_hash.is_some() {
+            let message = "--federation-id and --config-hash are for federations since v0.2";
+            return Err(Failure::new(Exit::Usage, message).hint("the keys that you gave are enough"));
+        }
+        let own = keys.config.as_ref().and_then(ConsensusConfig::federation);
+        if let (Some(own), Some(id)) = (own, &named.federation)
+            && own != *id
+        {
+            return Err(other_federation(id, &own));
+        }
+        let layout = Layout::Hbbft(epochs.layout());
+        let rows = Box::new(epochs);
+        let source = Source::Federation(FederationSource { rows, layout, name: source.to_owned() });
+        Ok(LiveSource { source, guardians: None, keys })
     }
 
     /// Reads what the user named the federation by.
@@ -239,17 +268,6 @@ fn of_first_version(named: &Named, keys: Option<&PinnedKeys>) -> Result<Option<L
     }
 }
 
-fn epochs_of(source: &Path, epochs: LiveEpochs, keys: Option<PinnedKeys>) -> Result<LiveSource, Failure> {
-    let keys = keys.filter(|keys| keys.epoch.is_some()).ok_or_else(|| {
-        let message = format!("{} is a guardian of v0.1, which does not state its keys", source.display());
-        Failure::new(Exit::Usage, message).hint("give the consensus.json of v0.1 with --config")
-    })?;
-    let layout = Layout::Hbbft(epochs.layout());
-    let source =
-        Source::Federation(FederationSource { rows: Box::new(epochs), layout, name: source.to_owned() });
-    Ok(LiveSource { source, guardians: None, keys })
-}
-
 fn hex_of(option: &str, text: &str) -> Result<Vec<u8>, Failure> {
     hex::decode(text)
         .ok()
@@ -303,7 +321,7 @@ fn wait<T>(answer: impl Future<Output = T>) -> Result<T, Failure> {
 
 fn of_find(error: &FindError) -> Failure {
     let hint = match error {
-        FindError::Client(fm_client::ClientError::Unauthorized { .. }) => {
+        FindError::Client(ClientError::Unauthorized { .. }) => {
             Some("give the API secret in the variable FM_API_SECRET, or the invite code that has it")
         }
         FindError::Client(_) => Some("check the address, and that the guardian runs; try another guardian"),
@@ -314,7 +332,7 @@ fn of_find(error: &FindError) -> Failure {
         _ => None,
     };
     let exit = match error {
-        FindError::Client(fm_client::ClientError::Unauthorized { .. }) => Exit::WrongKey,
+        FindError::Client(ClientError::Unauthorized { .. }) => Exit::WrongKey,
         FindError::OtherFederation { .. } => Exit::Findings,
         _ => Exit::CannotLook,
     };
