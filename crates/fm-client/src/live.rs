@@ -1,7 +1,7 @@
 //! The finished sessions of a running federation as rows, in the form in which a guardian stores them.
 //!
-//! Invariants: every row was proven by the guardians' signatures; the number of sessions changes only
-//! when the owner asks for it, so that every scan between sees the same history; the open session has no row.
+//! Invariants: every row was proven by the guardians' signatures; the number of sessions changes only when the
+//! owner asks for it, so that every scan between sees the same history; the open session has no row.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -70,7 +70,7 @@ impl LiveHistory {
     /// Asks the guardians how many sessions they have finished.
     ///
     /// # Errors
-    /// If none of them answers.
+    /// If no more of them answer than may be dishonest.
     pub fn open(guardians: BTreeMap<PeerId, Guardian>, keys: &SessionKeys) -> Result<Self, LiveError> {
         let runtime = runtime()?;
         let count = guardians.len();
@@ -225,8 +225,9 @@ impl RowSource for LiveHistory {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        let session = session_of_key(key).ok().filter(|session| *session < self.sessions());
-        let Some(session) = session else { return Ok(None) };
+        // The number alone does not say which table a key is of.
+        let is_whole = |session: &u64| *session < self.sessions() && session_key(*session) == key;
+        let Some(session) = session_of_key(key).ok().filter(is_whole) else { return Ok(None) };
         let row = self.fetch(session..session + 1).blocking_recv();
         row.transpose().map(|row| row.map(|(_, record)| record))
     }

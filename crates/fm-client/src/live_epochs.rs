@@ -110,12 +110,10 @@ impl RowSource for LiveEpochs {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
-        let is_history = self.range(key, None).start < self.epochs;
-        let epoch = epoch_of_key(key, self.layout.dialect).ok().filter(|epoch| *epoch < self.epochs);
-        let Some(epoch) = epoch.filter(|epoch| is_history && epoch_key(*epoch, self.layout.dialect) == key)
-        else {
-            return Ok(None);
-        };
+        let dialect = self.layout.dialect;
+        // The number alone does not say which table a key is of.
+        let is_whole = |epoch: &u64| *epoch < self.epochs && epoch_key(*epoch, dialect) == key;
+        let Some(epoch) = epoch_of_key(key, dialect).ok().filter(is_whole) else { return Ok(None) };
         let row = self.fetch(epoch..epoch + 1).blocking_recv();
         row.transpose().map(|row| row.map(|(_, record)| record))
     }

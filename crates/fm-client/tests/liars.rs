@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use fm_client::{Ambiguous, Guardian, Guardians, wrap_bytes};
+use fm_client::{Ambiguous, Guardian, Guardians, LiveHistory, wrap_bytes};
 use fm_codec::{Dialect, Encode, ModuleValue, Writer};
 use fm_crypto::{SessionKeys, SigningKey};
+use fm_eras::session::session_key;
 use fm_history::{
     AcceptedItem, ConsensusItem, Hash, SessionHeader, Signatures, merkle_root, sha256, signed_record,
 };
+use fm_rows::RowSource;
 use fm_rpc::{Limits, Request, RpcError, Service, Turn, aside, serve};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -344,4 +346,21 @@ async fn one_large_record_is_in_memory_at_a_time_and_is_looked_at_to_the_end() {
     drop(looking);
     assert_eq!(other.await.unwrap().unwrap(), crumbs(1_000_000));
     assert_eq!((asked.load(Relaxed), refused.load(Relaxed)), (2, 1), "nobody waited for it any more");
+}
+
+/// The rows of a running federation are those of the history alone, whatever number another key holds.
+#[test]
+fn a_key_of_another_table_has_no_row() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = runtime.block_on(Fake::serve(Manner::Honest)).0;
+    let keys = keys().1;
+    let live = LiveHistory::open(BTreeMap::from([(0, Guardian::new(url))]), &keys).unwrap();
+    assert_eq!(live.sessions(), FINISHED);
+    let mut key = session_key(7);
+    assert_eq!(live.get(&key).unwrap(), Some(record(&self::keys().0, 7, 3)));
+    assert_eq!(live.get(&session_key(FINISHED)).unwrap(), None);
+    key[0] += 1;
+    assert_eq!(live.get(&key).unwrap(), None);
+    assert_eq!(live.scan_range(&key, None).count(), 0);
+    assert_eq!(live.keys(&[], None).count() as u64, FINISHED);
 }
