@@ -174,6 +174,12 @@ impl Reports {
     }
 }
 
+/// Sessions that were audited.
+struct Batch {
+    leaves: Vec<SessionLeaf>,
+    findings: Vec<Finding>,
+}
+
 struct Follower<'a> {
     live: Live,
     /// Whether the user named the keys, or what pins them.
@@ -225,18 +231,18 @@ impl Follower<'_> {
         }
     }
 
-    /// Audits the next sessions. That guardians do not return them is printed once; what is wrong here ends the
-    /// program.
+    /// Audits the sessions up to `end`. That guardians do not return them is reported once; what is wrong here
+    /// ends the program.
     fn advance(&mut self, end: u64, control: Control<'_>) -> Result<(), Failure> {
         match self.audit(end, control) {
-            Ok(()) => {
+            Ok(audited) => {
+                self.accept(audited)?;
                 self.watcher.progressed(Instant::now());
                 self.stall = None;
             }
             Err(AuditError::Interrupted) => {}
-            Err(error @ AuditError::Store(_)) => return Err(error.into()),
             Err(error) => {
-                let message = causes(&error);
+                let message = Failure::from_error(Exit::CannotLook, &error).message;
                 if self.stall.as_ref() != Some(&message) {
                     let place = Place::session(self.state.sessions);
                     self.reports.report(&Finding::new(Code::FederationStalled, place, message.clone()));
@@ -263,13 +269,10 @@ impl Follower<'_> {
         }
     }
 
-    /// Audits the sessions up to `end`, prints them, and writes the state.
-    fn audit(&mut self, end: u64, control: Control<'_>) -> Result<(), AuditError> {
-        let from = self.state.sessions;
-        let scope = Scope { from, to: Some(end - 1), ..Scope::default() };
+    fn audit(&self, end: u64, control: Control<'_>) -> Result<Batch, AuditError> {
+        let scope = Scope { from: self.state.sessions, to: Some(end - 1), ..Scope::default() };
         let request = Request { keys: Some(self.keys), scope, ..Request::default() };
-        let mut leaves: Vec<SessionLeaf> = Vec::new();
-        let mut found = Vec::new();
+        let (mut leaves, mut findings) = (Vec::new(), Vec::new());
         let mut on_session = |session: OldSession<'_>| {
             leaves.extend(session.converted.map(|converted| converted.leaf));
             Ok(())
@@ -278,15 +281,20 @@ impl Follower<'_> {
             // That only a part was read is known.
             on_finding: &mut |finding| {
                 if finding.code != Code::TransactionIndexUnchecked {
-                    found.push(finding);
+                    findings.push(finding);
                 }
             },
             on_session: Some(&mut on_session),
             on_row: None,
         };
         audit_history(self.origin, request, control, observer)?;
-        found.iter().for_each(|finding| self.reports.report(finding));
-        for leaf in leaves {
+        Ok(Batch { leaves, findings })
+    }
+
+    /// Prints sessions that were audited, and writes the state.
+    fn accept(&mut self, batch: Batch) -> Result<(), Failure> {
+        batch.findings.iter().for_each(|finding| self.reports.report(finding));
+        for leaf in batch.leaves {
             let mut next = self.state.clone();
             next.push(leaf);
             self.print(leaf, &next)?;
@@ -297,25 +305,22 @@ impl Follower<'_> {
             self.state = next;
             self.notes.iter_mut().for_each(|notes| notes.push(&self.state));
         }
-        self.file.replace(&self.state)?;
-        Ok(())
+        Ok(self.file.replace(&self.state)?)
     }
 
-    fn print(&mut self, leaf: SessionLeaf, state: &State) -> Result<(), AuditError> {
+    fn print(&mut self, leaf: SessionLeaf, state: &State) -> Result<(), Failure> {
         let root = state.root.root().to_string();
-        let printed = if self.json {
-            self.output.json(&SessionLine {
+        if self.json {
+            return self.output.json(&SessionLine {
                 r#type: "session",
                 session: leaf.header.index,
                 items: leaf.items,
                 header_root: leaf.header.root.to_string(),
                 history_root: root,
-            })
-        } else {
-            let (session, items) = (group_digits(leaf.header.index), group_digits(leaf.items));
-            self.output.line(&format!("session    {session}  {items} items  root {root}"))
-        };
-        printed.map_err(|failure| AuditError::rows(self.origin.path, failure.message.into()))
+            });
+        }
+        let (session, items) = (group_digits(leaf.header.index), group_digits(leaf.items));
+        self.output.line(&format!("session    {session}  {items} items  root {root}"))
     }
 
     fn conclude(mut self) -> Result<Exit, Failure> {
@@ -347,8 +352,4 @@ impl Follower<'_> {
             _ => Exit::Findings,
         })
     }
-}
-
-fn causes(error: &AuditError) -> String {
-    Failure::from_error(Exit::CannotLook, error).message
 }
