@@ -13,16 +13,19 @@ use fm_client::{wrap_base64, wrap_bytes};
 use fm_codec::{Dialect, Encode, Writer, decode_exact};
 use fm_crypto::ConsensusConfig;
 use fm_eras::session::SIGNED_SESSION_OUTCOME;
-use fm_history::{AcceptedItem, SignedSession};
+use fm_history::{AcceptedItem, HistoryRoot, SessionParts, SignedSession};
 use fm_rows::RowSource;
 use fm_rpc::{Limits, Request, RpcError, Service, Turn, serve};
 use fm_store::ReadStore;
 use futures::future::BoxFuture;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
 
 /// How a guardian behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +66,14 @@ pub enum Lie {
     Slow(u64),
     /// It wants a secret that nobody knows.
     Secret,
+    /// It is reached over TLS, with a certificate that it made itself for this host.
+    OwnCertificate,
+    /// It serves what it has, and states history roots, as `fm-node` does.
+    Roots,
+    /// It also states history roots. From this session on, it repeats the last items of lists.
+    PartsAt(u64),
+    /// It states history roots that are not those of what it serves.
+    WrongRoots,
 }
 
 /// The guardians of one federation; they serve until this value is dropped.
@@ -73,6 +84,8 @@ pub struct Served {
     pub federation: Vec<u8>,
     /// How many records were requested of each.
     pub asked: Vec<Arc<AtomicU64>>,
+    /// How many history roots were requested of each.
+    pub asked_roots: Vec<Arc<AtomicU64>>,
     _runtime: Runtime,
 }
 
@@ -83,6 +96,7 @@ struct Guardian {
     /// The minor version of the interface.
     api: u32,
     asked: Arc<AtomicU64>,
+    asked_roots: Arc<AtomicU64>,
 }
 
 impl Served {
@@ -108,26 +122,32 @@ impl Served {
             .iter()
             .map(|_| runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a port"))
             .collect();
-        let url = |listener: &TcpListener| format!("ws://{}/", listener.local_addr().expect("it listens"));
-        let urls: Vec<String> = listeners.iter().map(url).collect();
-        let mut asked = Vec::new();
+        let url = |(listener, lie): (&TcpListener, &Lie)| {
+            let scheme = if *lie == Lie::OwnCertificate { "wss" } else { "ws" };
+            format!("{scheme}://{}/", listener.local_addr().expect("it listens"))
+        };
+        let urls: Vec<String> = listeners.iter().zip(lies).map(url).collect();
+        let (mut asked, mut asked_roots) = (Vec::new(), Vec::new());
         let honest = ConsensusConfig::of_client(&client_config(&urls, &keys, Lie::None));
         let federation = honest.ok().and_then(|config| config.federation()).expect("plain addresses");
         for (listener, lie) in listeners.into_iter().zip(lies) {
-            let count = Arc::<AtomicU64>::default();
+            let [count, roots] = [(); 2].map(|()| Arc::<AtomicU64>::default());
             asked.push(count.clone());
+            asked_roots.push(roots.clone());
             let config = client_config(&urls, &keys, *lie);
-            let guardian = Guardian { lie: *lie, records: records.clone(), config, api, asked: count };
+            let records = records.clone();
+            let guardian = Guardian { lie: *lie, records, config, api, asked: count, asked_roots: roots };
             match lie {
                 Lie::Down => drop(listener),
                 Lie::Drip | Lie::Endless | Lie::ClosesMidFrame => {
                     runtime.spawn(badly(listener, guardian, *lie));
                 }
                 Lie::Secret => drop(runtime.spawn(unauthorized(listener))),
+                Lie::OwnCertificate => drop(runtime.spawn(self_signed(listener))),
                 _ => drop(runtime.spawn(serve(listener, Arc::new(guardian), Limits::default()))),
             }
         }
-        Self { urls, federation, asked, _runtime: runtime }
+        Self { urls, federation, asked, asked_roots, _runtime: runtime }
     }
 }
 
@@ -187,6 +207,9 @@ impl Guardian {
                 record.clone_from(&self.records[number]);
             }
             Lie::Repeats => record = with_items(&record, repeat_last).unwrap_or(record),
+            Lie::PartsAt(first) if session >= first => {
+                record = with_items(&record, repeat_last).unwrap_or(record);
+            }
             Lie::CutList => {
                 record = with_items(&record, |items| items.pop().map(drop)).unwrap_or(record);
             }
@@ -194,6 +217,22 @@ impl Guardian {
             _ => {}
         }
         Ok(record)
+    }
+
+    /// Returns the history root after the first sessions.
+    fn root(&self, sessions: u64) -> Option<Value> {
+        self.asked_roots.fetch_add(1, Relaxed);
+        let mut root = HistoryRoot::new();
+        for (session, record) in (0..sessions).zip(self.records.iter()) {
+            let is_other = matches!(self.lie, Lie::PartsAt(first) if session >= first);
+            let other = is_other.then(|| with_items(record, repeat_last)).flatten();
+            let record = other.as_ref().unwrap_or(record);
+            let mut leaf = SessionParts::read(record).expect("a session").leaf(session);
+            leaf.items += u64::from(self.lie == Lie::WrongRoots && session >= 5);
+            root.push(leaf);
+        }
+        let is_there = sessions <= self.count();
+        is_there.then(|| json!({ "sessions": sessions, "root": root.root(), "peaks": root.peaks() }))
     }
 }
 
@@ -239,6 +278,9 @@ impl Service for Guardian {
                 }
                 "server_config_consensus_hash" => Ok(json!("ab".repeat(32))),
                 "api_announcements" => Ok(json!({})),
+                "history_root" if matches!(self.lie, Lie::Roots | Lie::PartsAt(_) | Lie::WrongRoots) => self
+                    .root(session)
+                    .ok_or_else(|| RpcError::new(RpcError::NOT_FOUND, "the sessions are not finished")),
                 _ => Err(RpcError::new(RpcError::NO_METHOD, "no such method")),
             }
         })
@@ -304,5 +346,23 @@ async fn unauthorized(listener: TcpListener) {
         let mut head = [0; 4096];
         let _ = client.read(&mut head).await;
         let _ = client.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    }
+}
+
+/// Shows a certificate that nobody else issued.
+async fn self_signed(listener: TcpListener) {
+    let name = vec!["127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(name).expect("a certificate can be made");
+    let key = PrivateKeyDer::try_from(made.key_pair.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("key and certificate fit");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    while let Ok((client, _)) = listener.accept().await {
+        let _ = acceptor.accept(client).await;
     }
 }

@@ -1,8 +1,9 @@
 //! The history inside a source, record by record, without any verification.
 
-use fm_eras::block::{decode_block, encode_accepted_item};
+use fm_eras::block::{BlockLayout, decode_block, encode_accepted_item};
 use fm_eras::{Layout, hbbft, session};
 use fm_history::{Block, ConvertedSession, Entry, Hash, convert_block, convert_epoch};
+use fm_rows::Rows;
 use rayon::prelude::*;
 
 use crate::control::Control;
@@ -101,16 +102,24 @@ impl<'a> Origin<'a> {
 
     /// Returns all records by ascending number. Keys that name no record are skipped.
     pub fn records(self, control: Control<'a>, malformed: &'a mut MalformedKeys) -> NumberedRecords<'a> {
-        let layout = match self.layout {
-            Layout::Hbbft(layout) => return numbered_rows(self, layout, control, malformed),
-            Layout::Blocks(layout) => layout,
-        };
+        match self.layout {
+            Layout::Hbbft(layout) => numbered_rows(self, layout, control, malformed),
+            Layout::Blocks(layout) => self.blocks(layout, self.rows.scan_prefix(layout.history)),
+        }
+    }
+
+    /// Returns the sessions from one on by ascending number; `None` if the layout is an older one.
+    pub fn sessions_from(self, first: u64) -> Option<NumberedRecords<'a>> {
+        let Layout::Blocks(layout) = self.layout else { return None };
+        let rows = || self.rows.scan_range(&layout.history_key(first), Some(&[layout.history + 1]));
+        layout.is_modern().then(|| self.blocks(layout, rows()))
+    }
+
+    fn blocks(self, layout: &'static BlockLayout, rows: Rows<'a>) -> NumberedRecords<'a> {
         let path = self.path;
-        Box::new(self.rows.scan_prefix(layout.history).filter_map(move |row| {
-            match row.map_err(|source| AuditError::rows(path, source)) {
-                Ok((key, value)) => layout.number_of_key(&key).ok().map(|number| Ok((number, value))),
-                Err(error) => Some(Err(error)),
-            }
+        Box::new(rows.filter_map(move |row| match row.map_err(|source| AuditError::rows(path, source)) {
+            Ok((key, value)) => layout.number_of_key(&key).ok().map(|number| Ok((number, value))),
+            Err(error) => Some(Err(error)),
         }))
     }
 

@@ -168,6 +168,12 @@ impl Guardians {
         self.sources.iter().flat_map(of).collect()
     }
 
+    /// Returns the guardian, if it is the only one.
+    pub(crate) fn only(&self) -> Option<&Guardian> {
+        let mut sources = self.sources.values();
+        sources.next().filter(|_| sources.next().is_none()).map(|source| source.guardian())
+    }
+
     /// Says of each guardian why it does not return a session.
     pub(crate) fn reasons(&self, session: u64) -> String {
         let reason = |(peer, source): (&PeerId, &Arc<Source>)| {

@@ -39,6 +39,7 @@ mod metadata;
 mod method;
 mod own;
 mod source;
+mod stated_root;
 mod submit;
 mod window;
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use fm_crypto::SessionKeys;
 use fm_eras::session::{session_key, session_of_key};
-use fm_history::{PeerId, SessionLeaf};
+use fm_history::{HistoryRoot, PeerId, SessionLeaf};
 use fm_peers::jittered;
 use fm_rows::{Keys, Row, RowSource, Rows, SourceError};
 use fm_rpc::ClientError;
@@ -24,6 +24,7 @@ use tokio::time::sleep;
 use crate::guardian::Guardian;
 use crate::guardians::{Fetched, Guardians, Refusal};
 use crate::source::Ambiguous;
+use crate::stated_root::last_common_root;
 
 /// How long all guardians together may return nothing before a scan ends with an error.
 const STALL: Duration = Duration::from_secs(60);
@@ -104,6 +105,19 @@ impl LiveHistory {
     /// Returns how many sessions each guardian claims to have finished; `None` if it does not answer.
     pub fn counts(&self) -> BTreeMap<PeerId, Option<u64>> {
         self.guardians.counts()
+    }
+
+    /// Returns the history root after the most sessions for which two guardians state the same, if each side is one
+    /// guardian and states roots.
+    ///
+    /// # Errors
+    /// If a guardian cannot be reached, does not answer in time, or answers with an error.
+    pub fn last_common_root(&self, other: &Self) -> Result<Option<HistoryRoot>, LiveError> {
+        let (Some(left), Some(right)) = (self.guardians.only(), other.guardians.only()) else {
+            return Ok(None);
+        };
+        let most = self.sessions().min(other.sessions());
+        Ok(self.runtime.block_on(last_common_root([left, right], most))?)
     }
 
     /// Returns the records that were refused because their signatures do not prove them.

@@ -139,6 +139,10 @@ impl Source {
         }
     }
 
+    pub(crate) fn guardian(&self) -> &Guardian {
+        &self.guardian
+    }
+
     pub(crate) fn count(&self) -> u64 {
         *self.count.borrow()
     }

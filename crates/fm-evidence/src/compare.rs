@@ -85,6 +85,14 @@ pub struct Comparison {
     pub parted: Option<Pair>,
 }
 
+impl Comparison {
+    /// Returns the result for the first sessions, of which it is known elsewhere that they are equal.
+    fn begin(known: &HistoryRoot) -> Self {
+        let equal = known.sessions();
+        Self { equal, last_equal: equal.checked_sub(1), ..Self::default() }
+    }
+}
+
 /// A pair and the result of its comparison.
 struct Compared {
     pair: Pair,
@@ -103,17 +111,44 @@ pub fn compare_histories(
     right: Origin<'_>,
     control: Control<'_>,
 ) -> Result<(Comparison, CompareForm), AuditError> {
+    let most = ChunkSize::large(PAIRS_PER_CORE * rayon::current_num_threads());
+    compare(HistoryRoot::new(), most, [left, right], control)
+}
+
+/// Compares two histories after the sessions of a root, which both sides are supposed to begin with: these are not
+/// read if both sides are sessions. Older histories are compared from their beginning. Few of the sessions after a
+/// difference are read.
+///
+/// # Errors
+/// As for [`compare_histories`].
+pub fn compare_histories_after(
+    known: HistoryRoot,
+    left: Origin<'_>,
+    right: Origin<'_>,
+    control: Control<'_>,
+) -> Result<(Comparison, CompareForm), AuditError> {
+    compare(known, ChunkSize::large(1), [left, right], control)
+}
+
+fn compare(
+    known: HistoryRoot,
+    most: ChunkSize,
+    [left, right]: [Origin<'_>; 2],
+    control: Control<'_>,
+) -> Result<(Comparison, CompareForm), AuditError> {
     let name = |history: Origin<'_>| history.path.to_owned();
     let incomparable = || AuditError::Incomparable { left: name(left), right: name(right) };
     let form = CompareForm::of(&left.layout, &right.layout).ok_or_else(incomparable)?;
-    let read = |feed: &mut Feed<'_, Pair, Stop<Pair>>| read_pairs(left, right, control, feed);
+    let is_today = |side: &Origin<'_>| matches!(side.layout, Layout::Blocks(layout) if layout.is_modern());
+    let known = if is_today(&left) && is_today(&right) { known } else { HistoryRoot::new() };
+    let first = known.sessions();
+    let read = |feed: &mut Feed<'_, Pair, Stop<Pair>>| read_pairs(left, right, first, control, feed);
     let process = |chunk: Vec<Pair>| {
         chunk.into_par_iter().map(|pair| compare_pair(pair, &left.layout, &right.layout, form)).collect()
     };
-    let mut comparison = Comparison::default();
-    let mut running = Some(HistoryRoot::new());
+    let mut comparison = Comparison::begin(&known);
+    let mut running = Some(known);
     control.progress.begin("comparing", "sessions", None);
-    let most = ChunkSize::large(PAIRS_PER_CORE * rayon::current_num_threads());
     let outcome = run_pipeline(most, control, read, process, |compared| {
         comparison.add(compared, &mut running).map_or(Ok(()), |parted| Err(Stop::At(parted)))
     });
@@ -152,12 +187,15 @@ impl Comparison {
 fn read_pairs<'a>(
     left: Origin<'a>,
     right: Origin<'a>,
+    first: u64,
     control: Control<'a>,
     feed: &mut Feed<'_, Pair, Stop<Pair>>,
 ) -> Result<(), Stop<Pair>> {
     let [mut left_malformed, mut right_malformed] = [(); 2].map(|()| MalformedKeys::default());
-    let sides =
-        vec![left.records(control, &mut left_malformed), right.records(control, &mut right_malformed)];
+    let sides = match (left.sessions_from(first), right.sessions_from(first)) {
+        (Some(left), Some(right)) => vec![left, right],
+        _ => vec![left.records(control, &mut left_malformed), right.records(control, &mut right_malformed)],
+    };
     for joined in join_all(sides) {
         let JoinedAll { key: index, values, ended } = joined?;
         let mut values = values.into_iter();

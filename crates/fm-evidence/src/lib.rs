@@ -35,7 +35,7 @@ mod proof_session;
 mod reading;
 mod sealed_json;
 
-pub use compare::{CompareForm, Comparison, Pair, compare_histories};
+pub use compare::{CompareForm, Comparison, Pair, compare_histories, compare_histories_after};
 pub use evidence::{CheckedEvidence, Evidence, EvidenceError, check_evidence, evidence};
 pub use explain::{ExplainedSide, Explanation, explain};
 pub use guardians::{GuardianDifference, compare_guardians};

@@ -40,6 +40,7 @@ mod carry_over_error;
 mod config;
 mod counters;
 mod error;
+mod history_roots;
 mod latency;
 mod load;
 mod loadable;

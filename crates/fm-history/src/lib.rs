@@ -53,7 +53,7 @@ pub use manifest::Manifest;
 pub use merkle_path::{NodePair, PathError, WalkedPath, merkle_path, walk_path};
 pub use multiset::{MultisetDigest, MultisetKey};
 pub use printable::{is_hidden, printable};
-pub use root::{HistoryRoot, SessionLeaf};
+pub use root::{HistoryRoot, HistoryTree, SessionLeaf};
 pub use rule::{
     CarriedTransaction, ConvertedSession, DropReason, Dropped, RULE_VERSION, SIGNATURE_VARIANT_V0_1,
     accepted_transactions, convert_epoch,

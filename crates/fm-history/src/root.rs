@@ -53,11 +53,11 @@ impl HistoryRoot {
 
     /// Adds the next session.
     pub fn push(&mut self, leaf: SessionLeaf) {
-        let mut node = sha256(&[&[0], &leaf.to_bytes()]);
+        let mut node = leaf_node(leaf);
         // Each trailing one bit of the count is a subtree as large as the current one.
         for _ in 0..self.leaves.trailing_ones() {
             let left = self.peaks.pop().expect("one peak per set bit");
-            node = sha256(&[&[1], &left.0, &node.0]);
+            node = parent(left, node);
         }
         self.peaks.push(node);
         self.leaves += 1;
@@ -72,6 +72,55 @@ impl HistoryRoot {
     pub fn root(&self) -> Hash {
         let mut peaks = self.peaks.iter().rev().copied();
         let Some(smallest) = peaks.next() else { return sha256(&[]) };
-        peaks.fold(smallest, |right, left| sha256(&[&[1], &left.0, &right.0]))
+        peaks.fold(smallest, |right, left| parent(left, right))
     }
+}
+
+/// The roots after each number of sessions: all nodes of the tree, 64 bytes for each session.
+#[derive(Clone, Debug, Default)]
+pub struct HistoryTree {
+    /// The roots of the complete subtrees of `2^level` sessions, in order.
+    levels: Vec<Vec<Hash>>,
+}
+
+impl HistoryTree {
+    /// Returns the number of sessions so far.
+    pub fn sessions(&self) -> u64 {
+        self.levels.first().map_or(0, |leaves| leaves.len() as u64)
+    }
+
+    /// Adds the next session.
+    pub fn push(&mut self, leaf: SessionLeaf) {
+        let mut node = leaf_node(leaf);
+        for level in 0.. {
+            if level == self.levels.len() {
+                self.levels.push(Vec::new());
+            }
+            let nodes = &mut self.levels[level];
+            let left = nodes.last().copied().filter(|_| nodes.len() % 2 == 1);
+            nodes.push(node);
+            let Some(left) = left else { return };
+            node = parent(left, node);
+        }
+    }
+
+    /// Returns the root after the first sessions; `None` if there are not as many.
+    pub fn after(&self, sessions: u64) -> Option<HistoryRoot> {
+        let is_there = sessions <= self.sessions();
+        let peak = |(level, nodes): (usize, &Vec<Hash>)| {
+            let complete = usize::try_from(sessions >> level).ok()?;
+            // An even number of subtrees is part of larger ones.
+            (complete % 2 == 1).then(|| nodes.get(complete - 1).copied()).flatten()
+        };
+        let peaks = self.levels.iter().enumerate().rev().filter_map(peak).collect();
+        HistoryRoot::resume(sessions, peaks).filter(|_| is_there)
+    }
+}
+
+fn leaf_node(leaf: SessionLeaf) -> Hash {
+    sha256(&[&[0], &leaf.to_bytes()])
+}
+
+fn parent(left: Hash, right: Hash) -> Hash {
+    sha256(&[&[1], &left.0, &right.0])
 }

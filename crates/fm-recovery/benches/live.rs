@@ -2,15 +2,17 @@
 //! disk; and over a slow line, with one request at a time.
 //!
 //! `cargo bench --workspace --bench live [-- SESSIONS]`; the default is 3,000 sessions of up to 40
-//! items. The guardians run in this process, on the same cores. Linux only: it reads `/proc`.
+//! items. The guardians run in this process, on the same cores. At the end it runs the release build of `fm-verify` for
+//! its memory. Linux only: it reads `/proc`.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its results")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot continue has failed")]
 #![allow(clippy::cast_precision_loss, reason = "rates for people")]
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use fm_audit::{Control, HistoryKeys, Observer, Origin, Request, Silent, audit_history};
@@ -20,13 +22,15 @@ use fm_crypto::SessionKeys;
 use fm_eras::{Layout, session};
 use fm_forge::{BlockSpec, forge_blocks};
 use fm_recovery::{ModuleRecovery, Options, Place, StateFile, StoredSessions, recover};
-use fm_rows::RowSource;
+use fm_rows::{Keys, RowSource, Rows, SourceError};
 use fm_store::ReadStore;
-use fm_tests::{Lie, Served};
+use fm_tests::{Lie, Run, Served};
 use serde_json::Value;
 
 /// The most items of a session.
 const ITEMS: usize = 40;
+/// The sessions of a small history, whose audit takes little memory.
+const SMALL: u64 = 1000;
 /// The delay of each answer on a slow line, in milliseconds.
 const DELAY: u64 = 50;
 
@@ -96,6 +100,50 @@ fn live(served: &Served, keys: &SessionKeys) -> LiveHistory {
     LiveHistory::open(guardians, keys).unwrap()
 }
 
+/// Rows that are read from another source, and how long the reader waited for them.
+struct Timed<'a> {
+    rows: &'a dyn RowSource,
+    waited: AtomicU64,
+}
+
+impl RowSource for Timed<'_> {
+    fn scan_range<'b>(&'b self, from: &[u8], to: Option<&[u8]>) -> Rows<'b> {
+        let mut rows = self.rows.scan_range(from, to);
+        Box::new(std::iter::from_fn(move || {
+            let start = Instant::now();
+            let row = rows.next();
+            let waited = u64::try_from(start.elapsed().as_nanos()).unwrap();
+            self.waited.fetch_add(waited, Relaxed);
+            row
+        }))
+    }
+
+    fn keys<'b>(&'b self, from: &[u8], to: Option<&[u8]>) -> Keys<'b> {
+        self.rows.keys(from, to)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        self.rows.get(key)
+    }
+}
+
+/// Prints what share of an audit its reader waits for rows.
+fn show_waiting(rows: &dyn RowSource, keys: &SessionKeys) {
+    let timed = Timed { rows, waited: AtomicU64::new(0) };
+    let took = audit(&timed, keys);
+    let waited = Duration::from_nanos(timed.waited.into_inner());
+    println!("  of it, waiting for records: {:.0} %", 100.0 * waited.as_secs_f64() / took.as_secs_f64());
+}
+
+/// Prints the peak memory of the program that audits a federation.
+fn show_memory(served: &Served, keys: &Path, sessions: u64) {
+    let words = [&served.urls[0], "--guardians", "all", "--keys", keys.to_str().unwrap(), "--json"];
+    let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+    let (run, peak) = Run::with_peak("fm-verify", &words);
+    assert_eq!(run.verdict()["sessions"], sessions);
+    println!("fm-verify, {sessions} sessions: at most {peak} MiB");
+}
+
 fn best(mut job: impl FnMut() -> Duration) -> Duration {
     (0..3).map(|_| job()).min().unwrap()
 }
@@ -132,7 +180,16 @@ fn main() {
         sessions,
         Some(from_disk),
     );
-    drop((running, served));
+    show_waiting(&running, &keys);
+    drop(running);
+    let small = tempfile::tempdir().unwrap();
+    let spec = BlockSpec { sessions: SMALL, ..spec };
+    forge_blocks(&spec, small.path()).unwrap();
+    let few_keys = small.path().join("keys.json");
+    let few = Served::start(&small.path().join("database"), &few_keys, 5, &[Lie::None; 4]);
+    show_memory(&few, &few_keys, SMALL);
+    show_memory(&served, &file, sessions);
+    drop((served, few));
 
     let slow = Served::start(&database, &file, 5, &[Lie::Slow(DELAY); 4]);
     let one_by_one = 100.min(sessions);
@@ -149,6 +206,7 @@ fn main() {
     show("one request at a time", alone, one_by_one, None);
     let together = audit(&live(&slow, &keys), &keys);
     show("audit, four guardians", together, sessions, None);
+    show_waiting(&live(&slow, &keys), &keys);
     let per_session = |took: Duration, of: u64| took.as_secs_f64() / of as f64;
     println!("ratio {:.1}", per_session(alone, one_by_one) / per_session(together, sessions));
 }

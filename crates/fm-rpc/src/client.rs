@@ -26,6 +26,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message, Utf8Bytes, p
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use zeroize::Zeroizing;
 
+use crate::certificate::distrust;
 use crate::http::PASS_HEADER;
 use crate::message::{RpcError, encode_params, read_response, read_response_id, write_request};
 
@@ -48,6 +49,9 @@ pub enum ClientError {
     /// The server cannot be reached.
     #[error("cannot connect to {url}")]
     Connect { url: String, source: Box<SocketError> },
+    /// The certificate of the server is not trusted.
+    #[error("the certificate of {url} is not trusted: {reason}")]
+    Untrusted { url: String, reason: &'static str },
     /// The server lets only those in who know the federation's API secret, and was given none or another one.
     #[error("{url} wants the federation's API secret, or another one than it was given")]
     Unauthorized { url: String },
@@ -132,7 +136,10 @@ impl Client {
                 SocketError::Http(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
                     ClientError::Unauthorized { url: url.to_owned() }
                 }
-                error => failed(error),
+                error => match distrust(&error) {
+                    Some(reason) => ClientError::Untrusted { url: url.to_owned(), reason },
+                    None => failed(error),
+                },
             })?;
         let (requests, queue) = mpsc::channel(16);
         let was_too_long = Arc::<AtomicBool>::default();

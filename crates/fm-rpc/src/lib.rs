@@ -25,6 +25,7 @@
 
 mod aside;
 mod budget;
+mod certificate;
 mod client;
 mod http;
 mod message;

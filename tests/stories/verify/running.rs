@@ -267,7 +267,7 @@ fn a_part_a_sample_and_a_trust_file() {
 
 #[test]
 fn what_cannot_be_looked_at_is_said_in_one_sentence() {
-    let world = World::new(&[Lie::Secret, Lie::None, Lie::None, Lie::None]);
+    let world = World::new(&[Lie::Secret, Lie::None, Lie::OwnCertificate, Lie::None]);
     let code = InviteCode {
         addresses: [(0, "ws://127.0.0.1:1/".to_owned())].into(),
         federation: vec![7; 32],
@@ -282,6 +282,11 @@ fn what_cannot_be_looked_at_is_said_in_one_sentence() {
         ("fedimint!".to_owned(), 2, "the invite code has a character that such codes do not have"),
         (code.encode(), 3, "cannot connect to ws://127.0.0.1:1/"),
         (world.served.urls[0].clone(), 12, "wants the federation's API secret"),
+        (
+            world.served.urls[2].clone(),
+            3,
+            "is not trusted: it was not issued by an authority that is publicly trusted",
+        ),
     ] {
         let run = verify!(&source).exits(status);
         assert!(run.sentence().contains(sentence), "{source}: {}", run.sentence());

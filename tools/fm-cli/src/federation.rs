@@ -324,6 +324,9 @@ fn of_find(error: &FindError) -> Failure {
         FindError::Client(ClientError::Unauthorized { .. }) => {
             Some("give the API secret in the variable FM_API_SECRET, or the invite code that has it")
         }
+        FindError::Client(ClientError::Untrusted { .. }) => {
+            Some("ask the guardian about it: somebody else may answer at this address")
+        }
         FindError::Client(_) => Some("check the address, and that the guardian runs; try another guardian"),
         FindError::OtherFederation { .. } => Some("check the invite code, or the id"),
         FindError::AllOverIroh { .. } => {

@@ -165,6 +165,10 @@ pub(crate) struct DiffArgs {
     /// Write the first difference to a file that proves it to somebody who has neither side; it must not exist.
     #[arg(long, value_name = "FILE", env = "FM_EVIDENCE")]
     pub(crate) evidence: Option<PathBuf>,
+    /// Compare all sessions of two guardians that run; otherwise, if both state history roots (as fm-node does), the
+    /// sessions are not read for which they state the same root.
+    #[arg(long, env = "FM_ALL_SESSIONS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) all_sessions: bool,
     /// Show the bytes of the items that differ.
     #[arg(long, env = "FM_HEX", value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) hex: bool,

@@ -11,13 +11,15 @@ use fm_cli::{
     group_digits, interrupt_flag, is_federation, root_line, trust_root_line, trusted,
 };
 use fm_eras::Layout;
-use fm_evidence::{CompareForm, Comparison, Explanation, Pair, compare_histories, evidence, explain};
-use fm_history::{DiffClass, Hash};
+use fm_evidence::{
+    CompareForm, Comparison, Explanation, Pair, compare_histories, compare_histories_after, evidence, explain,
+};
+use fm_history::{DiffClass, Hash, HistoryRoot};
 use serde::Serialize;
 
 use crate::args::DiffArgs;
 use crate::explained::Explained;
-use crate::opened::Opening;
+use crate::opened::{Live, Opening};
 use crate::show_converted::Converted;
 use crate::view::modules;
 
@@ -34,6 +36,9 @@ struct Verdict {
     last_equal: Option<u64>,
     history_root: Option<Hash>,
     other_signatures: u64,
+    /// The number of sessions, from the first, that were not read: both guardians state the same history root after
+    /// them.
+    equal_as_stated: u64,
     /// The side that is a prefix of the other.
     shorter: Option<&'static str>,
     /// How the keys relate to each side.
@@ -46,6 +51,8 @@ struct Verdict {
 /// The result of a comparison.
 struct Found {
     comparison: Comparison,
+    /// The number of sessions that are equal by the roots that both guardians state, and were not read.
+    as_stated: u64,
     form: CompareForm,
     explanation: Option<Explanation>,
     /// How the keys relate to the left and the right history.
@@ -83,6 +90,10 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     if let Some(target) = &arguments.evidence {
         check_file(target, &[&arguments.left, &arguments.right])?;
     }
+    let known = match (left.live(), right.live()) {
+        (Some(left), Some(right)) if !arguments.all_sessions => common_root(&left, &right)?,
+        _ => None,
+    };
     let flag = interrupt_flag()?;
     let progress = TerminalProgress::new();
     let control = Control { progress: &progress, interrupted: &flag };
@@ -92,7 +103,7 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     let mut printer = FindingPrinter::new(arguments.json);
     [&left, &right].into_iter().for_each(|source| tell_losses(source, &mut printer));
     let (sides, keys) = sides(&left, &right, keys)?;
-    let found = compare(sides, keys.as_ref(), control)
+    let found = compare(known, sides, keys.as_ref(), control)
         .map_err(Failure::from)
         .and_then(|found| with_originals(found, [&left, &right], keys.as_ref(), control));
     drop(progress);
@@ -100,13 +111,34 @@ pub(crate) fn run(arguments: &DiffArgs) -> Result<Exit, Failure> {
     report(arguments, output, [&sides[0].layout, &sides[1].layout], &found?, keys.as_ref())
 }
 
+/// Returns the root after the sessions that two guardians state to be equal, if both state roots.
+fn common_root(left: &Live, right: &Live) -> Result<Option<HistoryRoot>, Failure> {
+    left.history.last_common_root(&right.history).map_err(|error| {
+        Failure::from_error(Exit::CannotLook, &error)
+            .hint("--all-sessions compares the guardians without the roots that they state")
+    })
+}
+
 fn compare(
+    known: Option<HistoryRoot>,
     sides: [Origin<'_>; 2],
     keys: Option<&PinnedKeys>,
     control: Control<'_>,
 ) -> Result<Found, AuditError> {
     let trusted = trusted(keys);
-    let (comparison, form) = compare_histories(sides[0], sides[1], control)?;
+    let mut as_stated = 0;
+    let after = known.map(|known| {
+        as_stated = known.sessions();
+        compare_histories_after(known, sides[0], sides[1], control)
+    });
+    let (comparison, form) = match after.transpose()? {
+        Some((comparison, form)) if comparison.equal == as_stated => (comparison, form),
+        // The next sessions are equal, and the stated roots are not: one of them is wrong.
+        _ => {
+            as_stated = 0;
+            compare_histories(sides[0], sides[1], control)?
+        }
+    };
     let pair = comparison.parted.as_ref().or(comparison.first_other_signatures.as_ref());
     let mut explanation = pair.and_then(|pair| explain(pair, &sides[0].layout, &sides[1].layout, trusted));
     let mut standing = sides.map(|side| trusted.standing(&side.layout));
@@ -124,7 +156,7 @@ fn compare(
             }
         }
     }
-    Ok(Found { comparison, form, explanation, standing, converted: [None, None] })
+    Ok(Found { comparison, as_stated, form, explanation, standing, converted: [None, None] })
 }
 
 /// Looks up the originals of the sessions that differ: before sealing, only these are signed.
@@ -187,7 +219,7 @@ fn report(
     });
     if !arguments.json {
         print_sides(&mut output, arguments, layouts, keys, found)?;
-        print_equal(&mut output, comparison)?;
+        print_equal(&mut output, found)?;
     }
     if let Some(explained) = &explained {
         if arguments.json { explained.json(&mut output)? } else { explained.print(&mut output)? }
@@ -282,7 +314,8 @@ fn other_keys(standing: [KeyStanding; 2]) -> Option<&'static str> {
     Some(words)
 }
 
-fn print_equal(output: &mut Output, comparison: &Comparison) -> Result<(), Failure> {
+fn print_equal(output: &mut Output, found: &Found) -> Result<(), Failure> {
+    let comparison = &found.comparison;
     let Some(end) = comparison.last_equal else {
         return output.line("equal      nothing");
     };
@@ -290,6 +323,12 @@ fn print_equal(output: &mut Output, comparison: &Comparison) -> Result<(), Failu
     output.line(&format!("equal      {count} (up to {last})"))?;
     if let Some(root) = comparison.root {
         output.line(&root_line(root, end))?;
+    }
+    if found.as_stated > 0 {
+        let count = group_digits(found.as_stated);
+        output.line(&format!(
+            "as stated  the first {count} were not read: both guardians state this root (--all-sessions reads them)"
+        ))?;
     }
     if comparison.other_signatures > 0 {
         let count = group_digits(comparison.other_signatures);
@@ -311,6 +350,7 @@ fn verdict(found: &Found, keys: Option<NamedKeys>, evidence: Option<String>) -> 
         last_equal: comparison.last_equal,
         history_root: comparison.root,
         other_signatures: comparison.other_signatures,
+        equal_as_stated: found.as_stated,
         shorter: found.ends().map(|[shorter, _]| shorter),
         left_keys: found.standing[0],
         right_keys: found.standing[1],

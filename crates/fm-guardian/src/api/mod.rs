@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::counters::Metrics;
+use crate::history_roots::HistoryRoots;
 use crate::metrics;
 use crate::page;
 use crate::pass;
@@ -49,11 +50,12 @@ const GUARDED: [&str; 6] =
 pub(crate) struct Api {
     shared: Arc<Shared>,
     guesses: Guesses,
+    roots: HistoryRoots,
 }
 
 impl Api {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, guesses: Guesses::default() }
+        Self { shared, guesses: Guesses::default(), roots: HistoryRoots::default() }
     }
 }
 
@@ -109,6 +111,8 @@ impl Api {
         let Request { method, auth, params, .. } = request;
         let api = self.clone();
         match method.as_str() {
+            // Our own. It is computed in steps, each of which takes its turn.
+            "history_root" => return self.history_root(number(&params)?).await,
             "await_signed_session_outcome" | "await_session_outcome" => {
                 self.when_finished(number(&params)?).await?;
             }

@@ -5,7 +5,7 @@ use fm_consensus::ACCEPTED_ITEM;
 use fm_eras::session::session_key;
 use fm_history::SignedSession;
 use fm_rpc::RpcError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Api, SMALL_ANSWER_BYTES, internal, number};
 
@@ -21,6 +21,17 @@ impl Api {
     pub(super) async fn when_finished(&self, session: u64) -> Result<(), RpcError> {
         let mut finished = self.shared.finished.subscribe();
         finished.wait_for(|finished| *finished > session).await.map(drop).map_err(internal)
+    }
+
+    /// Returns the history root after a number of finished sessions, and what is needed to continue it.
+    pub(super) async fn history_root(&self, sessions: u64) -> Result<Value, RpcError> {
+        let finished = *self.shared.finished.borrow();
+        if sessions > finished {
+            let message = format!("only {finished} sessions are finished");
+            return Err(RpcError::new(RpcError::NOT_FOUND, message));
+        }
+        let root = self.roots.after(&self.shared.store, sessions).await.map_err(internal)?;
+        Ok(json!({ "sessions": sessions, "root": root.root(), "peaks": root.peaks() }))
     }
 
     /// Estimates the memory of an answer with a session while it is made: its bytes, their hex, and that as

@@ -1,6 +1,6 @@
 //! The history root against the recursive definition of RFC 9162, section 2.1.1.
 
-use fm_history::{Hash, HistoryRoot, SessionHeader, SessionLeaf, sha256};
+use fm_history::{Hash, HistoryRoot, HistoryTree, SessionHeader, SessionLeaf, sha256};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -73,5 +73,32 @@ proptest! {
             _ => other.push(leaves[place]),
         }
         prop_assert_ne!(root(&leaves), root(&other));
+    }
+}
+
+#[test]
+fn the_tree_knows_the_root_after_every_session() {
+    let (mut tree, mut root, mut roots) =
+        (HistoryTree::default(), HistoryRoot::new(), vec![HistoryRoot::new()]);
+    for session in 0..300_u64 {
+        let header = SessionHeader { index: session, root: sha256(&[&session.to_be_bytes()]) };
+        let leaf = SessionLeaf { items: session % 7, header };
+        tree.push(leaf);
+        root.push(leaf);
+        roots.push(root.clone());
+        assert_eq!(tree.sessions(), root.sessions());
+    }
+    for (sessions, root) in (0..).zip(&roots) {
+        let mut found = tree.after(sessions).expect("a root");
+        assert_eq!((found.sessions(), found.root()), (sessions, root.root()));
+        // It can be continued.
+        let leaf = SessionLeaf { items: 1, header: SessionHeader { index: sessions, root: Hash([9; 32]) } };
+        let mut root = root.clone();
+        found.push(leaf);
+        root.push(leaf);
+        assert_eq!(found.root(), root.root());
+    }
+    for sessions in [301, 512, u64::MAX] {
+        assert!(tree.after(sessions).is_none(), "{sessions}");
     }
 }
