@@ -41,6 +41,12 @@ pub enum DecodeErrorKind {
     /// A key that is not a point of its curve.
     #[error("not a public key")]
     NotAPublicKey,
+    /// Bytes that are not what their place requires, such as a point of a curve.
+    #[error("not {what}")]
+    Not {
+        /// What was required, with its article.
+        what: &'static str,
+    },
     /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,

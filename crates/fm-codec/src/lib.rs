@@ -28,6 +28,7 @@ mod dialect;
 mod error;
 mod exact;
 mod module_value;
+mod primitives;
 mod reader;
 mod writer;
 

@@ -88,6 +88,7 @@ fn outcome<T: Decode + Encode + fmt::Display>(bytes: &[u8], dialect: Dialect) ->
             DecodeErrorKind::BadFlag { .. } => "flag",
             DecodeErrorKind::UnknownVariant { .. } => "variant",
             DecodeErrorKind::NotAPublicKey => "key",
+            DecodeErrorKind::Not { what } => what,
             DecodeErrorKind::NotUtf8 => "utf8",
             DecodeErrorKind::LengthBeyondInput { .. } => "beyond",
             DecodeErrorKind::TooManyElements { .. } => "too many",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use fm_codec::{Decode, DecodeError, Encode, Reader, Writer};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A SHA-256 digest, a transaction id or a root.
@@ -17,6 +18,18 @@ impl fmt::Display for Hash {
 impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl Decode for Hash {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.array().map(Self)
+    }
+}
+
+impl Encode for Hash {
+    fn encode(&self, writer: &mut Writer) {
+        writer.raw(&self.0);
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod detection;
 mod epochs;
+mod payloads;
 mod snapshots;
 mod units;
 

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-codec", "fm-rows", "fm-peers"],
     &["fm-crypto", "fm-rpc", "fm-store"],
     &["fm-history"],
-    &["fm-units", "fm-datadir"],
+    &["fm-units", "fm-datadir", "fm-modules"],
     &["fm-eras", "fm-archive", "fm-replay", "fm-config"],
     &["fm-audit", "fm-consensus"],
     &["fm-backup", "fm-evidence", "fm-migration", "fm-aleph", "fm-client", "fm-recovery"],
