@@ -203,7 +203,10 @@ fn is_same(stated: &ConsensusConfig, known: &ConsensusConfig) -> bool {
 
 /// Returns the configuration that most guardians state; of equally many, the first one.
 fn most_stated(first: &ConsensusConfig, stated: &[&ConsensusConfig]) -> ConsensusConfig {
-    let of = |config: &ConsensusConfig| stated.iter().filter(|other| is_same(other, config)).count();
+    let is_alike = |other: &ConsensusConfig, config: &ConsensusConfig| {
+        is_same(other, config) && other.module_configs == config.module_configs
+    };
+    let of = |config: &ConsensusConfig| stated.iter().filter(|other| is_alike(other, config)).count();
     let mut most = (of(first), first);
     for config in stated.iter().filter(|config| config.guardians == first.guardians) {
         let has_more_keys =

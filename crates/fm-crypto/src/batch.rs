@@ -134,7 +134,7 @@ impl Part<'_> {
 }
 
 /// Draws weights for a batch from the system's randomness; no weight is zero.
-fn draw_weights(count: usize) -> Option<Vec<Weight>> {
+pub(crate) fn draw_weights(count: usize) -> Option<Vec<Weight>> {
     let mut weights = vec![[0; 16]; count];
     getrandom::fill(weights.as_flattened_mut()).ok()?;
     for weight in &mut weights {

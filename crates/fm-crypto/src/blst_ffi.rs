@@ -12,6 +12,10 @@
 
 #![allow(unsafe_code)]
 
+mod g1;
+
+pub(crate) use g1::{NotePoint, NoteSum};
+
 use blst::{
     BLST_ERROR, blst_final_exp, blst_fp, blst_fp_from_be_bytes, blst_fp_is_square, blst_fp2, blst_fp2_add,
     blst_fp2_cneg, blst_fp2_is_square, blst_fp2_mul, blst_fp2_sqr, blst_fp2_sqrt, blst_fp12,
@@ -288,10 +292,14 @@ impl Pairing {
     /// Computes e(a.0, a.1) / e(b.0, b.1); both sums must lie in G2.
     pub(crate) fn quotient(a: (&KeyPoint, &Sum), b: (&KeyPoint, &Sum)) -> Self {
         let (above, below) = (a.1.miller_loop(a.0), b.1.miller_loop(b.0));
+        Self(above).times_conjugate(&Self(below)).raised()
+    }
+
+    /// Takes the final power, after which equal pairings are equal elements.
+    fn raised(&self) -> Self {
         let mut out = blst_fp12::default();
-        let product = Self(above).times_conjugate(&Self(below));
         // SAFETY: see the file's head.
-        unsafe { blst_final_exp(&mut out, &product.0) };
+        unsafe { blst_final_exp(&mut out, &self.0) };
         Self(out)
     }
 

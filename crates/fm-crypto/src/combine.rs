@@ -92,7 +92,7 @@ impl EpochKeys {
 
 /// Returns for each peer the value at 0 of the polynomial that is 1 at `peer + 1` and 0 at the others'
 /// points.
-fn lagrange(peers: &[PeerId]) -> Vec<[u8; 32]> {
+pub(crate) fn lagrange(peers: &[PeerId]) -> Vec<[u8; 32]> {
     let at = |peer: PeerId| Fr::new(u64::from(peer) + 1);
     let coefficient = |&peer: &PeerId| {
         let mut above = Fr::new(1);

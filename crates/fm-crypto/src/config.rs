@@ -32,6 +32,11 @@ pub struct ConsensusConfig {
     pub guardians: BTreeMap<PeerId, Guardian>,
     /// The kind of every module.
     pub modules: BTreeMap<u16, String>,
+    /// The encoded configuration of every module: that of guardians, or in what guardians tell clients that of
+    /// clients. A module of v0.1 has none.
+    pub module_configs: BTreeMap<u16, Vec<u8>>,
+    /// The version of the consensus, major and minor; only since v0.2.
+    pub consensus_version: Option<[u32; 2]>,
     /// The hashes that guardians compare; only for v0.2 and later, and only if everything that they cover can
     /// be encoded.
     pub hashes: Option<ConsensusHashes>,
@@ -161,6 +166,8 @@ impl ConsensusConfig {
             broadcast_public_keys: numbered("broadcast_public_keys", broadcast, broadcast_key)?,
             guardians,
             modules: numbered("modules", modules, kind)?,
+            module_configs: module_configs(modules)?,
+            consensus_version: file.get("version").and_then(version),
             rounds_per_session: file.get(ROUNDS).map(rounds).transpose()?,
         })
     }
@@ -187,6 +194,8 @@ impl ConsensusConfig {
             )?,
             guardians: numbered("api_endpoints", endpoints, guardian)?,
             modules: numbered("modules", modules, kind)?,
+            module_configs: module_configs(modules)?,
+            consensus_version: global.get("consensus_version").and_then(version),
             hashes: None,
             rounds_per_session: None,
         })
@@ -299,6 +308,20 @@ fn guardians(file: &Value, api: &Value) -> Result<BTreeMap<PeerId, Guardian>, Co
 
 fn kind(path: &str, module: &Value) -> Result<String, ConfigError> {
     Ok(member(path, module, "kind")?.to_owned())
+}
+
+/// Returns the configurations that are encoded, in hex; others are left out.
+fn module_configs(modules: &Value) -> Result<BTreeMap<u16, Vec<u8>>, ConfigError> {
+    let configs = numbered("modules", modules, |_, module| {
+        let text = module.get("config").and_then(Value::as_str);
+        Ok(text.and_then(|text| hex::decode(text).ok()))
+    })?;
+    Ok(configs.into_iter().filter_map(|(instance, config)| Some((instance, config?))).collect())
+}
+
+fn version(value: &Value) -> Option<[u32; 2]> {
+    let number = |name: &str| value.get(name)?.as_u64()?.try_into().ok();
+    Some([number("major")?, number("minor")?])
 }
 
 fn guardian(path: &str, value: &Value) -> Result<Guardian, ConfigError> {

@@ -54,7 +54,7 @@ fn candidate(stream: &mut ChaChaRng) -> Option<Point> {
 }
 
 /// Reads 96 bytes of the stream as a number modulo p; the first half is the lower one.
-fn coordinate(stream: &mut ChaChaRng) -> Fp {
+pub(crate) fn coordinate(stream: &mut ChaChaRng) -> Fp {
     let mut bytes = [0; 96];
     stream.fill_bytes(&mut bytes);
     let (lower, upper) = bytes.split_at_mut(48);

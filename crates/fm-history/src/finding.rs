@@ -76,6 +76,28 @@ codes! {
     EpochSignatureMalformed = "epoch-signature-malformed", Error;
     /// Epochs that nothing signs or covers: the chain breaks after them, or no epoch at all is signed.
     EpochUnproven = "epoch-unproven", Error;
+    /// An input or an output of an accepted transaction is no payload of its module's kind.
+    PayloadUndecodable = "payload-undecodable", Error;
+    /// An accepted transaction has an input or an output of a module that the configuration does not name.
+    ModuleUnknown = "module-unknown", Error;
+    /// The federation's signature of a note that is spent is not valid.
+    NoteUnsigned = "note-unsigned", Error;
+    /// A note is spent of a denomination that the federation has no key for.
+    DenominationUnknown = "denomination-unknown", Error;
+    /// A note is spent that was spent before.
+    NoteSpentTwice = "note-spent-twice", Error;
+    /// A blind nonce is signed that was signed before: of the two notes only one can be spent.
+    BlindNonceRepeated = "blind-nonce-repeated", Warning;
+    /// An output of Bitcoin is claimed that was claimed before.
+    DepositClaimedTwice = "deposit-claimed-twice", Error;
+    /// More notes of a denomination are redeemed than were issued: notes were made off the history.
+    RedeemedAboveIssued = "redeemed-above-issued", Error;
+    /// More is taken out of a contract than it holds.
+    ContractOverdrawn = "contract-overdrawn", Error;
+    /// The inputs of an accepted transaction are not worth what its outputs and fees need.
+    TransactionUnbalanced = "transaction-unbalanced", Error;
+    /// An amount does not fit 64 bits.
+    AmountTooLarge = "amount-too-large", Error;
     /// No signature looked at verifies: the keys are of another federation, or the database is damaged.
     WrongKeys = "wrong-keys", Error;
     /// The newest epoch has no signature yet, as is normal if a node stopped; a warning if it is more than

@@ -45,6 +45,18 @@ impl Tally {
         }
     }
 
+    /// Adds the counts of other findings of the same history.
+    pub fn join(&mut self, other: &Self) {
+        let lowest = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        self.errors += other.errors;
+        self.warnings += other.warnings;
+        self.consequences += other.consequences;
+        self.first_break = lowest(self.first_break, other.first_break);
+        self.ambiguous += other.ambiguous;
+        self.first_ambiguous = lowest(self.first_ambiguous, other.first_ambiguous);
+        self.other_keys |= other.other_keys;
+    }
+
     /// Returns the last epoch or session before the first break, for a history that begins at 0 and ends with
     /// `last`.
     pub fn intact_to(&self, last: Option<u64>) -> Option<u64> {

@@ -9,6 +9,7 @@
     reason = "a test that panics has failed, and numbers of fixtures are small"
 )]
 
+mod books;
 mod detection;
 mod epochs;
 mod payloads;

@@ -10,6 +10,7 @@ mod followed_long;
 mod hostile;
 mod hostile_sessions;
 mod keys;
+mod money;
 mod open_session;
 mod part_audits;
 mod prove;

@@ -50,6 +50,11 @@ pub(crate) enum Command {
     Keys(KeysArgs),
     /// Make a key that signs the history roots which --follow publishes, and print its public parts.
     Keygen(KeygenArgs),
+    /// Audit a history, and derive from it what the federation owns and owes: notes by denomination, deposits,
+    /// withdrawals and contracts, with everything that guardians must not have accepted.
+    ///
+    /// The configuration (--config) says what the modules are. Exit statuses are those of the audit.
+    Money(Box<MoneyArgs>),
     /// Audit a history, and write a page to look at: complete in itself, without scripts or network.
     ///
     /// Exit statuses are those of the audit.
@@ -68,6 +73,12 @@ pub(crate) struct KeygenArgs {
     /// The file to make; it must not exist, and nobody else may read it.
     #[arg(long, value_name = "FILE", env = "FM_OUT")]
     pub(crate) out: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct MoneyArgs {
+    #[command(flatten)]
+    pub(crate) audit: AuditArgs,
 }
 
 #[derive(Args)]

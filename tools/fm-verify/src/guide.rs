@@ -33,6 +33,7 @@ pub(crate) const GUIDE: Guide = Guide {
             &["fm-verify keys /srv/guardian", "fm-verify keys /srv/guardian/consensus.json --out keys.json"],
         ),
         ("keygen", &["fm-verify keygen --name auditor.example --out auditor.key"]),
+        ("money", &["fm-verify money /srv/guardian --config /srv/guardian"]),
         ("report", &["fm-verify report /srv/guardian --config /srv/guardian --html report.html"]),
         (
             "show",

@@ -4,12 +4,14 @@ mod args;
 mod attribution;
 mod audit_args;
 mod check_evidence;
+mod decoded;
 mod diff;
 mod explained;
 mod follow;
 mod guardians;
 mod guide;
 mod keys;
+mod money;
 mod open_session;
 mod opened;
 mod pending;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Some(Command::Keygen(arguments)) => follow::keygen(arguments),
         Some(Command::Prove(arguments)) => prove::run(arguments),
         Some(Command::CheckProof(arguments)) => prove::check(arguments),
+        Some(Command::Money(arguments)) => money::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Manual(manual)) => manual.run(fm_cli::command::<Arguments>(&GUIDE), &GUIDE),
         Some(Command::Show(arguments)) => show::run(arguments),

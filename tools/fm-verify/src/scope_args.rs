@@ -97,6 +97,11 @@ impl ScopeArgs {
         self.from.unwrap_or(0)
     }
 
+    /// Returns whether the whole history is looked at, with all of its signatures.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_part() && self.sample.is_none() && self.trust_file.is_none()
+    }
+
     fn is_part(&self) -> bool {
         self.from.is_some() || self.to.is_some()
     }

@@ -10,6 +10,7 @@ use fm_history::{Entry, Hash};
 use serde::Serialize;
 
 use crate::args::{PlaceArgs, ShowArgs};
+use crate::decoded::{decoded, registry};
 use crate::opened::Opening;
 use crate::show_converted::{Converted, OriginalLine, with_other_id};
 use crate::show_open;
@@ -76,6 +77,7 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let history = if is_unit { source.original() } else { history_of(&source, &arguments.place) };
     let has_other_keys = history.has_other_keys(trusted(keys.as_ref()), control)?;
     let modules = modules(keys.as_ref(), has_other_keys);
+    let registry = registry(keys.as_ref(), has_other_keys);
     let (hex, json) = (arguments.hex, arguments.json);
     let shown = Shown { modules: &modules, hex, json, keys: keys.as_ref(), has_other_keys };
     if let Some(name) = arguments.unit {
@@ -92,10 +94,18 @@ pub(crate) fn run(arguments: &ShowArgs) -> Result<Exit, Failure> {
     let layouts = [&found.layout, &found.layout];
     if json {
         let keys = NamedKeys::of(keys.as_ref(), layouts);
-        output.json(&entry_line(&found, &signers, converted.as_ref(), &modules, keys, hex))?;
+        let mut line = entry_line(&found, &signers, converted.as_ref(), &modules, keys, hex);
+        for item in &mut line.list {
+            item.decoded = decoded(item.facts, &found.layout, registry.as_ref());
+        }
+        output.json(&line)?;
     } else {
         output.line(&trust_root_line(keys.as_ref(), layouts))?;
         print(&mut output, &found, &signers, converted.as_ref(), &modules, hex)?;
+        let item = found.item.and_then(|item| found.entry.known_items().get(item));
+        for part in item.map(|item| decoded(item, &found.layout, registry.as_ref())).into_iter().flatten() {
+            output.line(&format!("           {}", part.text()))?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -7,6 +7,8 @@ use fm_cli::{PinnedKeys, group_digits};
 use fm_history::{EntryItem, Hash, ItemKind, ModulePart, PeerId, printable, sha256};
 use serde::Serialize;
 
+use crate::decoded::PartLine;
+
 /// The kinds of modules, by instance, as far as a configuration says them.
 pub(crate) type Modules = BTreeMap<u16, String>;
 
@@ -27,12 +29,15 @@ pub(crate) fn in_quotes(name: &str) -> String {
 pub(crate) struct ItemLine<'a> {
     item: usize,
     #[serde(flatten)]
-    facts: &'a EntryItem,
+    pub(crate) facts: &'a EntryItem,
     /// For a transaction in a migrated directory: its id on the other side of the conversion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) old_txid: Option<Hash>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) new_txid: Option<Hash>,
+    /// What its parts say, where their modules are known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) decoded: Vec<PartLine>,
     bytes: usize,
     sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,6 +50,7 @@ pub(crate) fn item_json(item: usize, facts: &EntryItem, hex: bool) -> ItemLine<'
         facts,
         old_txid: None,
         new_txid: None,
+        decoded: Vec::new(),
         bytes: facts.bytes.len(),
         sha256: sha256(&[&facts.bytes]).to_string(),
         hex: hex.then(|| hex::encode(&facts.bytes)),

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["fm-crypto", "fm-rpc", "fm-store"],
     &["fm-history"],
     &["fm-units", "fm-datadir", "fm-modules"],
-    &["fm-eras", "fm-archive", "fm-replay", "fm-config"],
+    &["fm-eras", "fm-archive", "fm-replay", "fm-config", "fm-money"],
     &["fm-audit", "fm-consensus"],
     &["fm-backup", "fm-evidence", "fm-migration", "fm-aleph", "fm-client", "fm-recovery"],
     &["fm-restore", "fm-guardian", "fm-object"],
