@@ -48,6 +48,9 @@ pub enum ClientError {
     /// The server cannot be reached.
     #[error("cannot connect to {url}")]
     Connect { url: String, source: Box<SocketError> },
+    /// The server cannot be reached by something other than a WebSocket.
+    #[error("cannot connect to {url}")]
+    Reach { url: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// The server lets only those in who know the federation's API secret, and was given none or another one.
     #[error("{url} wants the federation's API secret, or another one than it was given")]
     Unauthorized { url: String },
