@@ -1,4 +1,6 @@
 //! `fm-checkpoint`: checkpoints and archives of a guardian's database, and restoring from them.
+//!
+//! It is a library so that a program that links more can be made of it, as `tools/fm-iroh` does.
 
 mod args;
 mod compare;
@@ -41,7 +43,8 @@ const TOOL: &str = concat!("fm-checkpoint ", env!("CARGO_PKG_VERSION"));
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+/// Runs the program with the arguments of this process.
+pub fn run() -> ExitCode {
     fm_cli::run(&GUIDE, |arguments: Arguments| match arguments.command {
         Command::List(arguments) => list::run(&arguments),
         Command::Create(arguments) => create::run(&arguments),

@@ -1,4 +1,6 @@
 //! `fm-node`: runs a guardian, or a whole federation for trying.
+//!
+//! It is a library so that a program that links more can be made of it, as `tools/fm-iroh` does.
 
 mod args;
 mod client;
@@ -21,7 +23,8 @@ use crate::guide::GUIDE;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+/// Runs the program with the arguments of this process.
+pub fn run() -> ExitCode {
     fm_cli::run(&GUIDE, |arguments: Arguments| match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Setup(command) => setup::run(&command),

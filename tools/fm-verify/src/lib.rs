@@ -1,4 +1,6 @@
 //! `fm-verify`: checks whether a history is whole and signed, and if not, where exactly it breaks.
+//!
+//! It is a library so that a program that links more can be made of it, as `tools/fm-iroh` does.
 
 mod args;
 mod attribution;
@@ -37,7 +39,8 @@ use crate::guide::GUIDE;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+/// Runs the program with the arguments of this process.
+pub fn run() -> ExitCode {
     fm_cli::run(&GUIDE, |arguments: Arguments| match &arguments.command {
         None if arguments.follow.follow => follow::run(&arguments.audit, &arguments.follow),
         None => verify::run(&arguments.audit),
