@@ -29,8 +29,8 @@ use crate::address::iroh_key;
 /// The protocol that a connection is for. Source: fedimint-core 0.13.0, src/module/mod.rs.
 pub const API_PROTOCOL: &[u8] = b"FEDIMINT_API_ALPN";
 
-/// How long it may take to find and reach a guardian: its address is looked up by its key, and it may be
-/// behind a relay.
+/// How long it may take to find and reach a guardian: its address is looked up by its key, and the way may lead
+/// through a relay.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// The part of an answer that is read before the turn of this answer.
 const FIRST_BYTES: usize = 1 << 10;

@@ -158,6 +158,12 @@ impl FederationArgs {
             return Ok(Named { addresses: vec![text.to_owned()], federation, api_secret });
         }
         let code = InviteCode::parse(text).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
+        let (web, iroh): (Vec<_>, Vec<_>) = code.addresses.values().partition(|url| !is_over_iroh(url));
+        if !speaks_iroh() && web.is_empty() && !iroh.is_empty() {
+            let message =
+                "the invite code names guardians over iroh alone, which this program does not speak";
+            return Err(Failure::new(Exit::CannotLook, message).hint(HOW_TO_SPEAK_IROH));
+        }
         if federation.as_ref().is_some_and(|id| *id != code.federation) {
             let message = format!(
                 "the invite code is of the federation {}, and --federation-id names another one",

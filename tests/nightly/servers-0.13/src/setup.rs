@@ -48,7 +48,7 @@ pub(crate) fn over_tcp(dir: &Path, first_port: u16, rounds: u16) -> Result<()> {
 }
 
 /// Makes the files of a federation whose guardians are reached over iroh alone, as these servers do unless
-/// they are told otherwise.
+/// their operators choose otherwise.
 pub(crate) fn over_iroh(dir: &Path, rounds: u16) -> Result<()> {
     setup(dir, rounds, |_| {
         let [api, p2p] = [(), ()].map(|()| SecretKey::generate(OsRng));
