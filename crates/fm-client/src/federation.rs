@@ -14,9 +14,10 @@ use futures::future::join_all;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::address::authority;
+use crate::address::{authority, iroh_key};
 use crate::announcement::Announcement;
 use crate::guardian::Guardian;
+use crate::iroh::speaks_iroh;
 use crate::metadata::StatedAddresses;
 
 /// How long a guardian may take to answer.
@@ -120,9 +121,9 @@ impl Federation {
         api_secret: ApiSecret,
         is_open: bool,
     ) -> Result<Self, FindError> {
-        let (over_web, over_iroh): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            config.guardians.iter().partition(|(_, guardian)| !guardian.is_over_iroh());
-        if over_web.is_empty() {
+        let (dialled, over_iroh): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            config.guardians.iter().partition(|(_, guardian)| speaks_iroh() || !guardian.is_over_iroh());
+        if dialled.is_empty() {
             let names = over_iroh.iter().map(|(peer, guardian)| format!("{peer} ({})", guardian.name));
             return Err(FindError::AllOverIroh { guardians: names.collect::<Vec<_>>().join(", ") });
         }
@@ -130,7 +131,7 @@ impl Federation {
             .into_iter()
             .map(|(peer, guardian)| (*peer, FindError::OverIroh { url: guardian.url.clone() }))
             .collect();
-        let asked = over_web.into_iter().map(|(peer, guardian)| {
+        let asked = dialled.into_iter().map(|(peer, guardian)| {
             let guardian = Guardian::new(&guardian.url).with_api_secret(api_secret.clone());
             async move {
                 let answers = futures::join!(stated_config(&guardian, None), Announcements::ask(&guardian));
@@ -186,9 +187,12 @@ impl Federation {
     }
 }
 
-/// Returns host and port of an address.
+/// Returns host and port of an address, or the key of one over iroh.
 fn place_of(url: &str) -> Option<String> {
     let url = url.to_ascii_lowercase();
+    if let Some(key) = iroh_key(&url) {
+        return Some(hex::encode(key));
+    }
     authority(&url, &["ws"], 80).or_else(|| authority(&url, &["wss"], 443))
 }
 

@@ -8,13 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fm_rpc::{Answer, Client, ClientError, Dial};
+use fm_rpc::{ClientError, Dial};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell, Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::link::{Held, Link};
 use crate::method::{RecordMethod, record_by};
 
 /// The longest answer to any request but that for a record; the largest honest one describes all guardians.
@@ -45,12 +46,12 @@ pub struct Guardian {
     records: Connection,
 }
 
-type Connection = Mutex<Option<Arc<Client>>>;
+type Connection = Mutex<Option<Arc<Link>>>;
 
 /// The memory that a record takes, until this value is dropped: before that, no other record is read through
 /// the same connection, and no other large record at all.
 pub struct Room {
-    _answer: Answer,
+    _answer: Held,
     _large: Option<SemaphorePermit<'static>>,
 }
 
@@ -64,7 +65,7 @@ impl fmt::Debug for Guardian {
 }
 
 impl Guardian {
-    /// Creates the guardian at a `ws://` or `wss://` address. Connects only when a request is made.
+    /// Creates the guardian at a `ws://`, `wss://` or `iroh://` address. Connects only when a request is made.
     pub fn new(url: impl Into<String>) -> Self {
         let (questions, records) = Default::default();
         let (others, method) = (Vec::new(), OnceCell::new());
@@ -202,11 +203,7 @@ impl Guardian {
     }
 
     /// Returns the client of a connection; all callers wait for the same dial.
-    async fn client(
-        &self,
-        connection: &Connection,
-        longest_answer: usize,
-    ) -> Result<Arc<Client>, ClientError> {
+    async fn client(&self, connection: &Connection, longest_answer: usize) -> Result<Arc<Link>, ClientError> {
         let mut known = connection.lock().await;
         if let Some(client) = known.as_ref().filter(|client| !client.is_closed()) {
             return Ok(client.clone());
@@ -222,13 +219,13 @@ impl Guardian {
     }
 
     /// Connects to the first address that answers; the error is that of the first address.
-    async fn connect(&self, dial: &Dial) -> Result<Client, ClientError> {
-        let error = match Client::connect(&self.url, dial).await {
+    async fn connect(&self, dial: &Dial) -> Result<Link, ClientError> {
+        let error = match Link::connect(&self.url, dial).await {
             Ok(client) => return Ok(client),
             Err(error) => error,
         };
         for url in &self.others {
-            if let Ok(client) = Client::connect(url, dial).await {
+            if let Ok(client) = Link::connect(url, dial).await {
                 return Ok(client);
             }
         }

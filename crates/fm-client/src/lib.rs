@@ -32,7 +32,9 @@ mod encoding;
 mod federation;
 mod guardian;
 mod guardians;
+mod iroh;
 mod latency;
+mod link;
 mod live;
 mod live_epochs;
 mod metadata;
@@ -43,7 +45,7 @@ mod stated_root;
 mod submit;
 mod window;
 
-pub use address::authority;
+pub use address::{authority, iroh_key, is_over_iroh};
 pub use announcement::Announcement;
 pub use catch_up::CatchUp;
 pub use encoding::{unwrap_base64, unwrap_bytes, wrap_base64, wrap_bytes};
@@ -51,6 +53,9 @@ pub use federation::{ApiSecret, Federation, FindError, Named};
 pub use fm_rpc::{ClientError, RpcError};
 pub use guardian::{Guardian, MakePass, Room};
 pub use guardians::{Fetched, Guardians, HEDGE, Refusal};
+pub use iroh::{
+    API_PROTOCOL, Iroh, IrohConnection, IrohError, IrohFailure, IrohStream, speak_iroh, speaks_iroh,
+};
 pub use live::{Answers, LiveError, LiveHistory};
 pub use live_epochs::LiveEpochs;
 pub use own::{AddressError, address_of, own_address, wait_for};

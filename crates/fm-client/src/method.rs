@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use fm_codec::{Dialect, Reader};
-use fm_rpc::{Answer, Client, ClientError, RpcError};
+use fm_rpc::{ClientError, RpcError};
 use serde_json::{Value, json};
 
 use crate::encoding::{Wrapped, WrappedBase64, WrappedEpoch};
+use crate::link::{Held, Link};
 
 /// The interface since which there is `signed_session_status`. Source: fedimint-server 0.13.0,
 /// src/consensus/api.rs.
@@ -41,11 +42,11 @@ impl RecordMethod {
 
 /// Asks for the record of a session that the guardian claims to have finished.
 pub(crate) async fn record_by(
-    client: &Client,
+    client: &Link,
     method: RecordMethod,
     session: u64,
     patience: Duration,
-) -> Result<(Vec<u8>, Answer), ClientError> {
+) -> Result<(Vec<u8>, Held), ClientError> {
     let params = json!(session);
     match method {
         RecordMethod::Epoch => {

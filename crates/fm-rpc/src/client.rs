@@ -52,6 +52,9 @@ pub enum ClientError {
     /// The certificate of the server is not trusted.
     #[error("the certificate of {url} is not trusted: {reason}")]
     Untrusted { url: String, reason: &'static str },
+    /// The server cannot be reached by something other than a WebSocket.
+    #[error("cannot connect to {url}")]
+    Reach { url: String, source: Box<dyn std::error::Error + Send + Sync> },
     /// The server lets only those in who know the federation's API secret, and was given none or another one.
     #[error("{url} wants the federation's API secret, or another one than it was given")]
     Unauthorized { url: String },

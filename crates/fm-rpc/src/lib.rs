@@ -38,6 +38,6 @@ mod talk;
 pub use aside::aside;
 pub use client::{Answer, Client, ClientError, Dial};
 pub use http::Page;
-pub use message::{RpcError, encode_params};
+pub use message::{RpcError, encode_params, read_result};
 pub use server::{Limits, Request, Service, serve};
 pub use talk::Turn;

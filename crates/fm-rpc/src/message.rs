@@ -198,6 +198,18 @@ pub(crate) fn read_response<T: DeserializeOwned>(text: &str) -> Option<Result<T,
     serde_json::from_str::<Body<T>>(text).ok()?.result.map(Ok)
 }
 
+/// Reads a result that is alone in its text, as guardians answer where a stream holds one answer:
+/// `{"Ok": result}` or `{"Err": error}`. Returns `None` if it is neither, or of another type.
+///
+/// Source: `handle_iroh_api_request` of fedimint-server 0.13.0, src/consensus/iroh_api.rs.
+pub fn read_result<T: DeserializeOwned>(text: &str) -> Option<Result<T, RpcError>> {
+    if !is_modest(text, ANSWER_VALUES, DEPTH) {
+        return None;
+    }
+    let result: Result<T, RpcError> = serde_json::from_str(text).ok()?;
+    Some(result.map_err(|error| RpcError::new(error.code, legible(&error.message))))
+}
+
 fn missing<T>() -> Option<T> {
     None
 }
@@ -334,5 +346,23 @@ mod tests {
         let read = read_response::<u64>(&write_response(&json!(1), Err(reported))).unwrap().unwrap_err();
         assert!(read.message.starts_with("a\\u{a}\\u{1b}[2J\\u{202e}bb"), "{read}");
         assert!(read.message.len() < 1100);
+    }
+
+    #[test]
+    fn a_result_alone_is_read_strictly() {
+        assert_eq!(read_result::<u64>(r#"{"Ok":7}"#), Some(Ok(7)));
+        assert_eq!(read_result::<Value>(r#"{"Ok":null}"#), Some(Ok(Value::Null)));
+        let refused = Err(RpcError::new(404, "a\\u{1b}b"));
+        assert_eq!(read_result::<u64>(r#"{"Err":{"code":404,"message":"a\u001bb"}}"#), Some(refused));
+        let deep = format!(r#"{{"Ok":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+        let long = format!(r#"{{"Ok":[{}0]}}"#, "0,".repeat(ANSWER_VALUES));
+        for other in
+            ["", "7", "{}", r#"{"Ok":"7"}"#, r#"{"Ok":7,"Err":null}"#, r#"{"Err":7}"#, r#"{"Ok":7}}"#]
+        {
+            assert_eq!(read_result::<u64>(other), None, "{other}");
+        }
+        for other in [deep, long] {
+            assert_eq!(read_result::<Value>(&other), None);
+        }
     }
 }

@@ -97,6 +97,20 @@ fn a_guardian_over_iroh_cannot_be_asked() {
         status.stderr
     );
     assert!(status.stderr.contains("--api"), "{}", status.stderr);
+    let invite = fs::read_to_string(directory.join("invite-code")).expect("an invite code");
+    let key = "0a".repeat(32);
+    for (source, said) in [
+        (invite.trim(), "names guardians over iroh alone"),
+        (&format!("iroh://{key}"), "is an address over iroh"),
+        (&format!("iroh://{key}/"), "is an address over iroh"),
+    ] {
+        let refused = Run::of("fm-verify", &[source.into()]).exits(3);
+        assert!(refused.sentence().contains(said), "{}", refused.stderr);
+        assert!(refused.stderr.contains("tools/fm-iroh"), "{}", refused.stderr);
+    }
+    // It leads to an interface of a later iroh.
+    let later = Run::of("fm-verify", &[format!("iroh://{key}/v1").into()]).exits(2);
+    assert!(later.sentence().contains("not the address of a guardian"), "{}", later.stderr);
 }
 
 /// Makes a guardian of v0.1 with its secrets in clear, as servers from 0.12 on keep them.

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use fm_audit::{FederationSource, Source};
 use fm_client::{
     ApiSecret, ClientError, Federation, FindError, Guardian, LiveEpochs, LiveError, LiveHistory, Named,
-    authority, wait_for,
+    authority, iroh_key, is_over_iroh, speaks_iroh, wait_for,
 };
 use fm_crypto::{ConsensusConfig, InviteCode, SessionKeys};
 use fm_eras::hbbft::EpochLayout;
@@ -25,6 +25,10 @@ use crate::{Exit, Failure, PinnedKeys};
 
 /// The variable with the secret of a federation's interfaces.
 const API_SECRET: &str = "FM_API_SECRET";
+
+/// What to do about guardians that are reached over iroh alone.
+const HOW_TO_SPEAK_IROH: &str =
+    "build the program in tools/fm-iroh, or ask a guardian for an archive of its database";
 
 /// Bytes of a federation's id in v0.1.
 const FIRST_ID_BYTES: usize = 48;
@@ -77,7 +81,7 @@ pub struct LiveGuardians {
 pub fn is_federation(source: &Path) -> bool {
     let Some(text) = source.to_str() else { return false };
     let is_url = ["ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme));
-    is_url || (InviteCode::is_one(text) && source.symlink_metadata().is_err())
+    is_url || is_over_iroh(text) || (InviteCode::is_one(text) && source.symlink_metadata().is_err())
 }
 
 impl FederationArgs {
@@ -149,14 +153,17 @@ impl FederationArgs {
         let api_secret = env::var(API_SECRET).ok().filter(|secret| !secret.is_empty());
         let secret = |secret: String| Some(Arc::new(Zeroizing::new(secret)));
         if !InviteCode::is_one(text) {
-            if authority(text, &["ws", "wss"], 443).is_none() {
-                let message = format!("{text:?} is not the address of a guardian");
-                return Err(Failure::new(Exit::Usage, message).hint("an address is like wss://host:port/"));
-            }
+            check_address(text)?;
             let api_secret = api_secret.and_then(secret);
             return Ok(Named { addresses: vec![text.to_owned()], federation, api_secret });
         }
         let code = InviteCode::parse(text).map_err(|error| Failure::from_error(Exit::Usage, &error))?;
+        let (web, iroh): (Vec<_>, Vec<_>) = code.addresses.values().partition(|url| !is_over_iroh(url));
+        if !speaks_iroh() && web.is_empty() && !iroh.is_empty() {
+            let message =
+                "the invite code names guardians over iroh alone, which this program does not speak";
+            return Err(Failure::new(Exit::CannotLook, message).hint(HOW_TO_SPEAK_IROH));
+        }
         if federation.as_ref().is_some_and(|id| *id != code.federation) {
             let message = format!(
                 "the invite code is of the federation {}, and --federation-id names another one",
@@ -268,6 +275,23 @@ fn of_first_version(named: &Named, keys: Option<&PinnedKeys>) -> Result<Option<L
     }
 }
 
+/// Checks that a text is an address that is dialled.
+fn check_address(text: &str) -> Result<(), Failure> {
+    let (is_one, form) = match is_over_iroh(text) {
+        true => (iroh_key(text).is_some(), "an address over iroh is iroh:// and the 64 hex digits of a key"),
+        false => (authority(text, &["ws", "wss"], 443).is_some(), "an address is like wss://host:port/"),
+    };
+    if !is_one {
+        let message = format!("{text:?} is not the address of a guardian");
+        return Err(Failure::new(Exit::Usage, message).hint(form));
+    }
+    if is_over_iroh(text) && !speaks_iroh() {
+        let message = format!("{text} is an address over iroh, which this program does not speak");
+        return Err(Failure::new(Exit::CannotLook, message).hint(HOW_TO_SPEAK_IROH));
+    }
+    Ok(())
+}
+
 fn hex_of(option: &str, text: &str) -> Result<Vec<u8>, Failure> {
     hex::decode(text)
         .ok()
@@ -329,9 +353,7 @@ fn of_find(error: &FindError) -> Failure {
         }
         FindError::Client(_) => Some("check the address, and that the guardian runs; try another guardian"),
         FindError::OtherFederation { .. } => Some("check the invite code, or the id"),
-        FindError::AllOverIroh { .. } => {
-            Some("ask a guardian for an address that begins with wss://, or for an archive of its database")
-        }
+        FindError::AllOverIroh { .. } => Some(HOW_TO_SPEAK_IROH),
         _ => None,
     };
     let exit = match error {

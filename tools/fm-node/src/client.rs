@@ -219,9 +219,10 @@ fn address(server: &ServerArgs) -> Result<String, Failure> {
         (Some(url), _) => Ok(url.clone()),
         (None, Some(directory)) => own_address(directory).map_err(|error| {
             let hint = match error {
-                AddressError::OverIroh { .. } => {
-                    Some("name an interface over WebSocket with --api, if it has one")
-                }
+                AddressError::OverIroh { .. } => Some(
+                    "name an interface over WebSocket with --api, if it has one, or build the program in \
+                     tools/fm-iroh",
+                ),
                 _ => None,
             };
             Failure::from_error(Exit::CannotLook, &error).or_hint(hint)

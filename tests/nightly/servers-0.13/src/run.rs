@@ -26,12 +26,16 @@ use crate::chain::NoBlocks;
 const VERSION: &str = "0.13.0";
 const NO_COMMIT: &str = "0000000000000000000000000000000000000000";
 
+/// The variable in which their program takes the address of a directory of iroh's addresses.
+const DIRECTORY: &str = "FM_IROH_DNS";
+
 /// Enough checkpoints for one to be older than what the guardian signed since.
 const CHECKPOINTS: u64 = 4;
 /// The time that their program allows for a session.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(3600);
 
-pub(crate) async fn run(dir: &Path) -> Result<()> {
+/// Runs a guardian; `first_port` is that of a federation over iroh.
+pub(crate) async fn run(dir: &Path, first_port: Option<u16>) -> Result<()> {
     TracingSetup::default().init()?;
     let config = fedimint_server::get_config(dir)?.context("there is no configuration")?;
     let auth = ApiAuth::new(crate::password(dir)?);
@@ -43,7 +47,10 @@ pub(crate) async fn run(dir: &Path) -> Result<()> {
         Some(auth.clone()),
         Some(auth),
         ApiSecrets::none(),
-        settings(&config)?,
+        match first_port {
+            None => over_tcp(&config)?,
+            Some(port) => over_iroh(&config, port)?,
+        },
         Database::new(database, ModuleRegistry::default()),
         VERSION.to_owned(),
         NO_COMMIT.to_owned(),
@@ -65,24 +72,36 @@ pub(crate) async fn run(dir: &Path) -> Result<()> {
     }
 }
 
-/// Only the addresses matter if a configuration exists already.
-fn settings(config: &ServerConfig) -> Result<ConfigGenSettings> {
+fn over_tcp(config: &ServerConfig) -> Result<ConfigGenSettings> {
     let own = config.local.identity;
     let p2p_url = config.local.p2p_endpoints.get(&own).context("no own address")?.url.clone();
     let api_url = config.consensus.api_endpoints.get(&own).context("no own interface")?.url.clone();
-    Ok(ConfigGenSettings {
-        p2p_bind: address(&p2p_url)?,
-        api_bind: address(&api_url)?,
+    let settings = settings(address(&p2p_url)?, address(&api_url)?);
+    Ok(ConfigGenSettings { p2p_url: Some(p2p_url), api_url: Some(api_url), ..settings })
+}
+
+fn over_iroh(config: &ServerConfig, first_port: u16) -> Result<ConfigGenSettings> {
+    let port = crate::port(first_port, config.local.identity.to_usize().try_into()?);
+    let [p2p, api] = [port, port + 1].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let directory = std::env::var(DIRECTORY).ok().map(|url| SafeUrl::parse(&url)).transpose()?;
+    Ok(ConfigGenSettings { enable_iroh: true, iroh_dns: directory, ..settings(p2p, api) })
+}
+
+/// Only the addresses matter if a configuration exists already.
+fn settings(p2p_bind: SocketAddr, api_bind: SocketAddr) -> ConfigGenSettings {
+    ConfigGenSettings {
+        p2p_bind,
+        api_bind,
         ui_bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-        p2p_url: Some(p2p_url),
-        api_url: Some(api_url),
+        p2p_url: None,
+        api_url: None,
         enable_iroh: false,
         iroh_dns: None,
         iroh_relays: Vec::new(),
         network: Network::Regtest,
         available_modules: BTreeSet::new(),
         default_modules: BTreeSet::new(),
-    })
+    }
 }
 
 fn address(url: &SafeUrl) -> Result<SocketAddr> {

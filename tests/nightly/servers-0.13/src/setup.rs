@@ -14,6 +14,8 @@ use fedimint_core::version::DkgVersion;
 use fedimint_server::config::io::{PLAINTEXT_PASSWORD, write_server_config};
 use fedimint_server::config::{ConfigGenParams, ServerConfig};
 use fedimint_server::net::p2p_connector::gen_cert_and_key;
+use iroh_base::SecretKey;
+use rand::rngs::OsRng;
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::Value;
 
@@ -25,21 +27,48 @@ const VERSION: &str = "0.13.0";
 /// The delay in federations of servers for tests; real ones have 50.
 const ROUND_DELAY_MS: u16 = 50;
 
-pub(crate) fn setup(dir: &Path, first_port: u16, rounds: u16) -> Result<()> {
-    let meta = ModuleKind::from_static_str("meta");
-    let (mut codes, mut keys) = (BTreeMap::new(), BTreeMap::new());
-    for number in 0..GUARDIANS {
-        let peer = PeerId::from(number);
-        let name = format!("guardian {number}");
-        let (cert, key) = gen_cert_and_key(&name)?;
-        let port = first_port + 2 * number;
+/// The keys that a guardian's endpoints prove who they are with.
+enum Keys {
+    Tls(Arc<PrivateKeyDer<'static>>),
+    Iroh { api: SecretKey, p2p: SecretKey },
+}
+
+/// Makes the files of a federation whose guardians are reached over TCP.
+pub(crate) fn over_tcp(dir: &Path, first_port: u16, rounds: u16) -> Result<()> {
+    setup(dir, rounds, |number| {
+        let (cert, key) = gen_cert_and_key(&name_of(number))?;
+        let port = crate::port(first_port, number);
         let endpoints = PeerEndpoints::Tcp {
             p2p_url: format!("fedimint://127.0.0.1:{port}").parse()?,
             api_url: format!("ws://127.0.0.1:{}", port + 1).parse()?,
             cert: cert.to_vec(),
         };
+        Ok((endpoints, Keys::Tls(key)))
+    })
+}
+
+/// Makes the files of a federation whose guardians are reached over iroh alone, as these servers do unless
+/// their operators choose otherwise.
+pub(crate) fn over_iroh(dir: &Path, rounds: u16) -> Result<()> {
+    setup(dir, rounds, |_| {
+        let [api, p2p] = [(), ()].map(|()| SecretKey::generate(OsRng));
+        let endpoints = PeerEndpoints::Iroh { api_pk: api.public(), p2p_pk: p2p.public() };
+        Ok((endpoints, Keys::Iroh { api, p2p }))
+    })
+}
+
+fn name_of(number: u16) -> String {
+    format!("guardian {number}")
+}
+
+fn setup(dir: &Path, rounds: u16, make: impl Fn(u16) -> Result<(PeerEndpoints, Keys)>) -> Result<()> {
+    let meta = ModuleKind::from_static_str("meta");
+    let (mut codes, mut keys) = (BTreeMap::new(), BTreeMap::new());
+    for number in 0..GUARDIANS {
+        let peer = PeerId::from(number);
+        let (endpoints, key) = make(number)?;
         let code = PeerSetupCode {
-            name,
+            name: name_of(number),
             endpoints,
             federation_name: None,
             disable_base_fees: None,
@@ -51,12 +80,16 @@ pub(crate) fn setup(dir: &Path, first_port: u16, rounds: u16) -> Result<()> {
         codes.insert(peer, code);
         keys.insert(peer, key);
     }
-    let params = |(peer, key): (&PeerId, &Arc<PrivateKeyDer<'static>>)| {
+    let params = |(peer, keys): (&PeerId, &Keys)| {
+        let (tls_key, iroh_api_sk, iroh_p2p_sk) = match keys {
+            Keys::Tls(key) => (Some(key.clone()), None, None),
+            Keys::Iroh { api, p2p } => (None, Some(api.clone()), Some(p2p.clone())),
+        };
         let params = ConfigGenParams {
             identity: *peer,
-            tls_key: Some(key.clone()),
-            iroh_api_sk: None,
-            iroh_p2p_sk: None,
+            tls_key,
+            iroh_api_sk,
+            iroh_p2p_sk,
             peers: codes.clone(),
             meta: BTreeMap::from([("federation_name".to_owned(), "meta alone".to_owned())]),
             disable_base_fees: true,
