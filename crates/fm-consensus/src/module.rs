@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use fm_codec::{DecodeError, Dialect, Reader};
 use fm_crypto::VerifiedSignatures;
 use fm_eras::session::module_key;
-use fm_history::{Hash, PeerId};
+use fm_history::PeerId;
 use fm_rows::{Row, SourceError};
 use serde_json::{Map, Value};
+
+pub use fm_modules::OutPoint;
 
 use crate::dbtx::DbTransaction;
 use crate::error::{EngineError, ItemError};
@@ -31,15 +33,6 @@ pub struct InputMeta {
     pub amounts: Amounts,
     /// The key that must sign the transaction's id.
     pub key: [u8; 33],
-}
-
-/// An output of a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutPoint {
-    /// The transaction.
-    pub txid: Hash,
-    /// The output's index.
-    pub index: u64,
 }
 
 /// Why a module does not answer a request.

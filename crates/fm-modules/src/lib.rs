@@ -44,7 +44,9 @@ pub mod mintv2;
 mod payload;
 mod points;
 mod registry;
+pub mod tables;
 pub mod v0_1;
+mod version;
 pub mod wallet;
 pub mod walletv2;
 
@@ -56,3 +58,4 @@ pub use kind::Kind;
 pub use payload::{Input, Item, Outcome, Output, Part, PayloadError};
 pub use points::{EcdsaSignature, G1, G2, PublicKey, SchnorrSignature, XOnlyKey};
 pub use registry::{Generation, Registry};
+pub use version::Version;

@@ -6,8 +6,9 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fm_eras::modules::{KINDS, Sharing, database_versions, tables_of};
 use fm_forge::damage;
+use fm_modules::Kind;
+use fm_modules::tables::{KINDS, Sharing, database_versions, tables_of};
 use fm_rows::Row;
 use fm_tests::{checkpoint, copy_dir, fixture, fixture_json, hbbft, migrate, rows};
 use serde_json::{Value, json};
@@ -271,8 +272,8 @@ fn the_old_tables_of_lnv2_are_told_apart() {
         _ => Some((key.to_vec(), value.to_vec())),
     };
     let of_0_4 = [(0x45, "block_count_vote"), (0x46, "unix_time_vote"), (0x47, "incoming_contract")];
-    let of_0_5 = [(0x45, "decryption_key_share"), (0x46, "preimage"), (0x47, "gateway")];
-    let only_0_4 = [(0x48, "outgoing_contract"), (0x49, "decryption_key_share"), (0x51, "gateway")];
+    let of_0_5 = [(0x45, "output_outcome"), (0x46, "preimage"), (0x47, "gateway")];
+    let only_0_4 = [(0x48, "outgoing_contract"), (0x49, "output_outcome"), (0x51, "gateway")];
     let only_0_5 = [(0x41, "block_count_vote"), (0x42, "unix_time_vote"), (0x44, "outgoing_contract")];
     let of_0_7 = [(0x01, "block_count_vote"), (0x06, "decryption_key_share"), (0x08, "gateway")];
     for (name, expected) in [
@@ -411,16 +412,17 @@ fn a_configuration_that_does_not_fit() {
 /// The document lists every table and every version that the programs know.
 #[test]
 fn the_documented_tables_are_those_of_the_programs() {
-    let mut tables =
-        "| Kind | Table | Name | Database versions | Whose |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    let mut tables = "| Kind | Table | Name | Database versions | Whose | Provable |\n".to_owned()
+        + "| --- | --- | --- | --- | --- | --- |\n";
     let mut versions =
         "| Kind | First release that writes the version of the database |\n| --- | --- |\n".to_owned();
-    for kind in KINDS {
-        for table in tables_of(kind) {
+    for kind in KINDS.map(Kind::of) {
+        for table in tables_of(&kind) {
             let of = match (table.until, table.first, table.last) {
                 (Some(until), ..) => format!("until {until}"),
                 (None, 0, u64::MAX) => "all".to_owned(),
                 (None, first, u64::MAX) => format!("{first} and later"),
+                (None, 0, 0) => "0".to_owned(),
                 (None, first, last) => format!("{first} to {last}"),
             };
             let whose = match table.sharing {
@@ -428,10 +430,11 @@ fn the_documented_tables_are_those_of_the_programs() {
                 Sharing::SinceUpgrade => "shared, since the upgrade".to_owned(),
                 Sharing::Own(what) => format!("own: {what}"),
             };
-            writeln!(tables, "| `{kind}` | {:02x} | {} | {of} | {whose} |", table.prefix, table.name)
+            let (prefix, name, proof) = (table.prefix, table.name, table.proof.name());
+            writeln!(tables, "| `{kind}` | {prefix:02x} | {name} | {of} | {whose} | {proof} |")
                 .expect("text");
         }
-        let Some(known) = database_versions(kind) else { continue };
+        let Some(known) = database_versions(&kind) else { continue };
         let known: Vec<String> =
             known.iter().map(|(release, version)| format!("{version}: {release}")).collect();
         writeln!(versions, "| `{kind}` | {} |", known.join(", ")).expect("text");

@@ -11,9 +11,10 @@
 //!
 //! Source: fedimint-dummy-server 0.5.0, src/db.rs.
 
-use fm_codec::{DecodeError, DecodeErrorKind, Dialect, Reader, Writer};
-use fm_crypto::is_public_key;
+use fm_codec::{DecodeError, Dialect, Encode, Reader, Writer, decode_exact};
 use fm_history::PeerId;
+use fm_modules::dummy::{self, Posting};
+use fm_modules::{Msat, PublicKey};
 use serde_json::{Map, Value};
 
 use crate::error::{EngineError, ItemError, Rejection};
@@ -43,13 +44,6 @@ pub struct Ledger {
     pub fee: u64,
 }
 
-/// An amount and the key of its account: an input, an output, or the outcome of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Posting {
-    amount: u64,
-    account: [u8; 33],
-}
-
 impl Ledger {
     /// Makes the module of a `consensus.json`, whose `config` (decoded from hex) is only the fee.
     ///
@@ -64,32 +58,17 @@ impl Ledger {
     }
 }
 
-impl Posting {
-    fn read(body: &[u8]) -> Result<Self, DecodeError> {
-        decode(body, |reader| Ok(Self { amount: reader.u64()?, account: reader.array()? }))
-    }
-
-    fn check(body: &[u8]) -> Result<(), DecodeError> {
-        if is_public_key(&Self::read(body)?.account) {
-            return Ok(());
-        }
-        Err(DecodeError { offset: body.len() - 33, kind: DecodeErrorKind::NotAPublicKey })
-    }
-
-    fn write(self) -> Vec<u8> {
-        let mut writer = Writer::new(Dialect::MODERN);
-        writer.u64(self.amount);
-        writer.raw(&self.account);
-        writer.into_bytes()
-    }
-}
-
 /// Reads an input or an output: the amount in millisatoshi, and the account's key.
 ///
 /// # Errors
 /// If the bytes are not exactly that.
 pub fn read_posting(body: &[u8]) -> Result<(u64, [u8; 33]), DecodeError> {
-    Posting::read(body).map(|posting| (posting.amount, posting.account))
+    posting(body).map(|posting| (posting.amount.0, posting.account.0))
+}
+
+/// An input, an output and the outcome of an output have the same form here.
+fn posting(body: &[u8]) -> Result<Posting, DecodeError> {
+    decode_exact(body, Dialect::MODERN)
 }
 
 impl Module for Ledger {
@@ -118,29 +97,30 @@ impl Module for Ledger {
                 let amount = reader.u64()?;
                 let x_only = if reader.left() == 32 { Some(reader.array()?) } else { None };
                 reader.take(reader.left())?;
-                Ok(x_only.map(|x_only| Posting { amount, account: even(&x_only) }))
+                let account = |x_only| PublicKey(even(&x_only));
+                Ok(x_only.map(|x_only| Posting { amount: Msat(amount), account: account(x_only) }))
             });
             if let Some(outcome) = outcome.map_err(|source| state.unreadable(&key, source))? {
-                state.put(&key, outcome.write());
+                state.put(&key, outcome.to_bytes(Dialect::MODERN));
             }
         }
         Ok(())
     }
 
     fn check_input(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Posting::check(body)
+        posting(body).map(drop)
     }
 
     fn check_output(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Posting::check(body)
+        posting(body).map(drop)
     }
 
     fn check_item(&self, body: &[u8]) -> Result<(), DecodeError> {
-        decode(body, |_| Ok(()))
+        decode_exact::<dummy::Item>(body, Dialect::MODERN).map(drop)
     }
 
     fn process_input(&self, state: &mut ModuleState<'_, '_>, body: &[u8]) -> Result<InputMeta, ItemError> {
-        let Posting { amount, account } = read(body)?;
+        let (amount, account) = read(body)?;
         let funds = Self::account(state, &account)?;
         let funds = if account == self.issuer {
             funds.checked_add(amount).ok_or(Rejection::Overflow)?
@@ -157,10 +137,11 @@ impl Module for Ledger {
         body: &[u8],
         point: OutPoint,
     ) -> Result<Amounts, ItemError> {
-        let Posting { amount, account } = read(body)?;
+        let (amount, account) = read(body)?;
         let funds = Self::account(state, &account)?.checked_add(amount).ok_or(Rejection::Overflow)?;
         state.put(&account_key(&account), number(funds));
-        state.put(&output_key(point), Posting { amount: funds, account }.write());
+        let outcome = Posting { amount: Msat(funds), account: PublicKey(account) };
+        state.put(&output_key(point), outcome.to_bytes(Dialect::MODERN));
         Ok(Amounts { amount, fee: self.fee })
     }
 
@@ -200,9 +181,9 @@ impl Module for Ledger {
     }
 }
 
-/// Decodes a body whose key was checked before; an invalid body is not a reason to stop.
-fn read(body: &[u8]) -> Result<Posting, ItemError> {
-    Posting::read(body).map_err(|error| ItemError::module(error.to_string()))
+/// Decodes a body that was checked before; an invalid body is not a reason to stop.
+fn read(body: &[u8]) -> Result<(u64, [u8; 33]), ItemError> {
+    read_posting(body).map_err(|error| ItemError::module(error.to_string()))
 }
 
 pub(super) fn account_key(account: &[u8; 33]) -> Vec<u8> {
@@ -219,8 +200,7 @@ pub(super) fn even(x_only: &[u8; 32]) -> [u8; 33] {
 fn output_key(point: OutPoint) -> Vec<u8> {
     let mut key = Writer::new(Dialect::MODERN);
     key.u8(OUTPUT);
-    key.raw(&point.txid.0);
-    key.u64(point.index);
+    key.value(&point);
     key.into_bytes()
 }
 

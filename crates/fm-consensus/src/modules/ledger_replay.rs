@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use fm_codec::{DecodeError, ModuleValue};
+use fm_codec::{DecodeError, Dialect, ModuleValue, decode_exact};
 use fm_eras::session::{module_key, module_version_key, number_value};
 use fm_history::{ConsensusItem, SessionOutcome};
+use fm_modules::v0_1::dummy::Posting;
 use thiserror::Error;
 
 use super::ledger::{ACCOUNT, DUMMY_ISSUER, TABLE_VERSION, account_key, even};
-use crate::module::decode;
 
 /// Why a ledger cannot be computed from a history.
 #[expect(missing_docs, reason = "the message of a variant names its fields")]
@@ -70,12 +70,12 @@ impl LedgerReplay {
         if instance != self.instance {
             return Err(ReplayError::OtherModule { session, instance });
         }
-        let read = decode(&value.body, |reader| Ok((reader.u64()?, reader.array::<32>()?)));
-        let (amount, x_only) = read.map_err(|source| ReplayError::Undecodable { session, source })?;
-        let account = even(&x_only);
+        let read = decode_exact::<Posting>(&value.body, Dialect::A2);
+        let posting = read.map_err(|source| ReplayError::Undecodable { session, source })?;
+        let account = posting.account.to_even().0;
         // What the issuer takes is newly created.
         let sign = if account == DUMMY_ISSUER { 1 } else { sign };
-        *self.accounts.entry(account).or_default() += sign * i128::from(amount);
+        *self.accounts.entry(account).or_default() += sign * i128::from(posting.amount.0);
         Ok(())
     }
 

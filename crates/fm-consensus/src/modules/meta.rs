@@ -11,8 +11,9 @@
 //!
 //! Source of the rows: fedimint-meta-server 0.5.0, src/db.rs.
 
-use fm_codec::{DecodeError, Dialect, Reader, Writer};
+use fm_codec::{Decode, DecodeError, Dialect, Encode, Reader, Writer, decode_exact};
 use fm_history::{PeerId, sha256};
+use fm_modules::meta::{Input, Item, Output};
 use serde_json::{Map, Value, json};
 
 use crate::error::{EngineError, ItemError};
@@ -39,13 +40,6 @@ struct Numbered {
     value: Vec<u8>,
 }
 
-/// A vote as guardians propose it.
-struct Vote {
-    salt: u64,
-    key: u8,
-    value: Vec<u8>,
-}
-
 impl Numbered {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self { number: reader.u64()?, value: reader.bytes()?.to_vec() })
@@ -54,22 +48,6 @@ impl Numbered {
     fn write(&self) -> Vec<u8> {
         let mut writer = Writer::new(Dialect::MODERN);
         writer.u64(self.number);
-        writer.bytes(&self.value);
-        writer.into_bytes()
-    }
-}
-
-impl Vote {
-    fn read(body: &[u8]) -> Result<Self, DecodeError> {
-        decode(body, |reader| {
-            Ok(Self { salt: reader.u64()?, key: reader.u8()?, value: reader.bytes()?.to_vec() })
-        })
-    }
-
-    fn write(&self) -> Vec<u8> {
-        let mut writer = Writer::new(Dialect::MODERN);
-        writer.u64(self.salt);
-        writer.u8(self.key);
         writer.bytes(&self.value);
         writer.into_bytes()
     }
@@ -104,15 +82,15 @@ impl Module for Meta {
     }
 
     fn check_input(&self, body: &[u8]) -> Result<(), DecodeError> {
-        decode(body, |_| Ok(()))
+        read::<Input>(body).map(drop)
     }
 
     fn check_output(&self, body: &[u8]) -> Result<(), DecodeError> {
-        decode(body, |_| Ok(()))
+        read::<Output>(body).map(drop)
     }
 
     fn check_item(&self, body: &[u8]) -> Result<(), DecodeError> {
-        Vote::read(body).map(drop)
+        read::<Item>(body).map(drop)
     }
 
     fn process_input(&self, _: &mut ModuleState<'_, '_>, _: &[u8]) -> Result<InputMeta, ItemError> {
@@ -134,8 +112,7 @@ impl Module for Meta {
         body: &[u8],
         peer: PeerId,
     ) -> Result<(), ItemError> {
-        let Vote { salt, key, value } =
-            Vote::read(body).map_err(|error| ItemError::module(error.to_string()))?;
+        let Item { salt, key, value } = read(body).map_err(|error| ItemError::module(error.to_string()))?;
         let agreed = Self::consensus(state, key)?;
         let row = submission_key(key, peer);
         let vote = Numbered { number: salt, value };
@@ -167,7 +144,8 @@ impl Module for Meta {
             // A vote for the agreed value is useful only if it clears an earlier vote.
             let needed = if agreed { vote.is_some() } else { true };
             if needed && vote.as_ref() != Some(&wanted) {
-                proposals.push(Vote { salt: wanted.number, key, value: wanted.value }.write());
+                let vote = Item { salt: wanted.number, key, value: wanted.value };
+                proposals.push(vote.to_bytes(Dialect::MODERN));
             }
         }
         Ok(proposals)
@@ -205,6 +183,10 @@ impl Module for Meta {
             _ => Err(ApiError::UnknownMethod(method.to_owned())),
         }
     }
+}
+
+fn read<T: Decode + Encode>(body: &[u8]) -> Result<T, DecodeError> {
+    decode_exact(body, Dialect::MODERN)
 }
 
 /// Sets what this guardian wants from now on.

@@ -6,7 +6,6 @@
 //! Invariants: an unknown kind, table or version is not an error. A table is named by the database version
 //! that the database itself records for the module, if it records one.
 
-mod facts;
 mod key;
 
 use std::collections::BTreeMap;
@@ -17,7 +16,10 @@ pub use key::ModuleKey;
 
 use crate::block::Version;
 use crate::{Layout, session};
+use fm_modules::{Generation, Kind, tables};
 use fm_rows::{RowSource, SourceError};
+
+pub use fm_modules::tables::{ModuleTable, OnStart, Sharing};
 
 /// The name of a table that a module of a known kind does not have.
 pub const UNKNOWN_TABLE: &str = "unknown";
@@ -25,17 +27,6 @@ pub const UNKNOWN_TABLE: &str = "unknown";
 /// Key of the database version inside a module's own space, where it was until v0.2.
 /// Source: `DatabaseVersionKeyV0` of fedimint-core 0.4.0, src/db/mod.rs.
 const OWN_VERSION: u8 = 0x50;
-
-/// Whether honest guardians have the same rows in a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    /// Guardians at the same point of the history have the same rows.
-    Shared,
-    /// As `Shared`, except for rows that a guardian has only since it first ran the version that keeps them.
-    SinceUpgrade,
-    /// Each guardian has rows of its own; the text says what they are.
-    Own(&'static str),
-}
 
 /// Returns whether honest guardians have the same rows in the named table of the server.
 ///
@@ -54,32 +45,9 @@ pub fn server_sharing(table: &str) -> Option<Sharing> {
         "aleph_units" => Some(Sharing::Own("its own backup of units")),
         "api_announcement" | "guardian_metadata" => Some(Sharing::Own("announcements that reached it")),
         "server_info" => Some(Sharing::Own("the versions of its own server")),
-        "client_backup" | "client_config_download" => Some(Sharing::Own(facts::REQUESTS)),
+        "client_backup" | "client_config_download" => Some(Sharing::Own(tables::REQUESTS)),
         _ => None,
     }
-}
-
-/// A table of a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModuleTable {
-    /// First byte of the module's own keys.
-    pub prefix: u8,
-    /// Its name in reports.
-    pub name: &'static str,
-    /// Whether honest guardians have the same rows.
-    pub sharing: Sharing,
-    /// The first version of the module's database that has the table.
-    pub first: u64,
-    /// The last version that has it.
-    pub last: u64,
-    /// The version of the module's database whose migration added rows to it: before that version the table
-    /// has fewer rows.
-    pub filled: u64,
-    /// A version of the module's database that releases reached in different ways: the table's content then
-    /// differs.
-    pub mixed: Option<u64>,
-    /// The first version of the server that no longer reads the table, if there is one.
-    pub until: Option<Version>,
 }
 
 /// A module of a database.
@@ -95,7 +63,9 @@ pub struct Module {
 impl Module {
     /// Returns whether anything is known of the tables of its kind.
     pub fn is_known(&self, is_v0_1: bool) -> bool {
-        self.kind.as_deref().is_some_and(|kind| facts::tables_of(kind, is_v0_1).is_some())
+        self.kind
+            .as_deref()
+            .is_some_and(|kind| tables::current_tables(&Kind::of(kind), generation(is_v0_1)).is_some())
     }
 
     /// Returns the table with that prefix, if this version of the module's database has one.
@@ -113,9 +83,10 @@ impl Module {
     fn new(kind: Option<&str>, database: Option<u64>, is_v0_1: bool, is_of_0_5: bool) -> Self {
         let mut tables: Vec<&'static ModuleTable> = Vec::new();
         if let Some(kind) = kind {
-            tables.extend(facts::tables_of(kind, is_v0_1).unwrap_or_default());
-            if kind == "lnv2" && !is_v0_1 {
-                tables.extend(if is_of_0_5 { facts::LN_V2_0_5 } else { facts::LN_V2_0_4 });
+            let kind = Kind::of(kind);
+            tables.extend(tables::current_tables(&kind, generation(is_v0_1)).unwrap_or_default());
+            if !is_v0_1 {
+                tables.extend(tables::retired_tables(&kind, is_of_0_5));
             }
         }
         tables.retain(|table| {
@@ -234,59 +205,11 @@ impl Modules {
     }
 }
 
-/// The kinds of modules whose tables are known, as since 0.2. Source: `KIND` in src/lib.rs of the crates
-/// fedimint-{ln,mint,wallet}-common 0.2.2 and fedimint-{dummy,meta,unknown}-common 0.13.0, and of
-/// modules/fedimint-{lnv2,mintv2,walletv2}-common at 06eb328ca, 049d22b31 and 187437338.
-pub const KINDS: [&str; 9] =
-    ["ln", "lnv2", "meta", "mint", "mintv2", "unknown", "wallet", "walletv2", "dummy"];
-
-/// Returns every table that a kind of module has had since 0.2, the current ones first.
-pub fn tables_of(kind: &str) -> Vec<&'static ModuleTable> {
-    let mut tables: Vec<&'static ModuleTable> =
-        facts::tables_of(kind, false).unwrap_or_default().iter().collect();
-    if kind == "lnv2" {
-        tables.extend(facts::LN_V2_0_5);
-        tables.extend(facts::LN_V2_0_4);
-    }
-    tables
-}
-
-/// Returns the versions of a kind's database, each with the first release that writes it; `None` if the kind
-/// is unknown.
-pub fn database_versions(kind: &str) -> Option<&'static [(Version, u64)]> {
-    facts::database_versions(kind)
-}
-
-/// What a release of the server does when it starts on a module's database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnStart {
-    /// The database has the version that the release writes.
-    Runs,
-    /// The release migrates the database to a newer version.
-    Migrates {
-        /// The version after the migration.
-        to: u64,
-    },
-    /// The database is newer than the release: the server does not start.
-    TooNew {
-        /// The newest version that the release knows.
-        known: u64,
-    },
-    /// The release has no such module: the server does not start.
-    NoSuchModule,
+fn generation(is_v0_1: bool) -> Generation {
+    if is_v0_1 { Generation::V0_1 } else { Generation::Current }
 }
 
 /// Returns what a release does with a module of that kind; `None` if the kind is unknown.
 pub fn on_start(kind: &str, database: Option<u64>, release: Version) -> Option<OnStart> {
-    let history = facts::database_versions(kind)?;
-    let Some((_, known)) = history.iter().rev().find(|(since, _)| *since <= release) else {
-        return Some(OnStart::NoSuchModule);
-    };
-    // A database without a version has version 0.
-    let database = database.unwrap_or(0);
-    Some(match database.cmp(known) {
-        std::cmp::Ordering::Less => OnStart::Migrates { to: *known },
-        std::cmp::Ordering::Equal => OnStart::Runs,
-        std::cmp::Ordering::Greater => OnStart::TooNew { known: *known },
-    })
+    tables::on_start(&Kind::of(kind), database, release)
 }
