@@ -1,7 +1,7 @@
 //! Programs of the workspace beside this package, with iroh: what they do with guardians over WebSocket they
 //! do with guardians over iroh as well.
 //!
-//! [`Endpoint`](endpoint::Endpoint) connects; requests, answers and their limits are those of `fm-client`.
+//! The endpoint (`endpoint.rs`) connects; requests, answers and their limits are those of `fm-client`.
 
 mod endpoint;
 mod settings;
