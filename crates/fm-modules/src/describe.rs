@@ -95,7 +95,7 @@ impl Input {
                 let description = Description::of(match input.witness {
                     OutgoingWitness::Claim(_) => "claims an outgoing contract",
                     OutgoingWitness::Refund => "refunds an outgoing contract that expired",
-                    OutgoingWitness::Cancel(_) => "refunds an outgoing contract that its gateway gave up",
+                    OutgoingWitness::Cancel(_) => "refunds an outgoing contract that its gateway abandoned",
                 });
                 let preimage = match &input.witness {
                     OutgoingWitness::Claim(preimage) => Some(hex::encode(preimage)),
@@ -242,7 +242,7 @@ fn describe_ln(output: &ln::OutputV0, amount: Option<Msat>) -> Description {
             Description::of("offers a preimage").amount("price", Some(offer.amount)).text("hash", offer.hash)
         }
         ln::OutputV0::CancelOutgoing(cancelled) => {
-            Description::of("gives an outgoing contract up").text("contract", cancelled.contract)
+            Description::of("abandons an outgoing contract").text("contract", cancelled.contract)
         }
     }
 }
@@ -253,7 +253,7 @@ fn describe_first_ln(output: &v0_1::ln::Output, amount: Option<Msat>) -> Descrip
             Description::of("puts money into a contract").amount("amount", amount)
         }
         v0_1::ln::Output::Offer(_) => Description::of("offers a preimage"),
-        v0_1::ln::Output::CancelOutgoing(_) => Description::of("gives an outgoing contract up"),
+        v0_1::ln::Output::CancelOutgoing(_) => Description::of("abandons an outgoing contract"),
     }
 }
 

@@ -300,6 +300,9 @@ const DUMMY: &[ModuleTable] = &[
     shared(0x01, "input_audit").up_to(0),
     shared(0x02, "outcome").from(1),
     shared(0x02, "output_audit").up_to(0),
+    // Of the development towards 0.2, which still signed messages.
+    shared(0x03, "signature_share"),
+    shared(0x04, "signature"),
 ];
 
 /// `dummy` of v0.1, which signed messages as well. Source: the module at b6806febf.

@@ -87,18 +87,7 @@ fn the_books_are_the_same_from_every_source() {
     let stored = verify!("money", &guardian, "--config", config, "--json").exits(0);
     let home = tempfile::tempdir().unwrap();
     let archive = home.path().join("history.fmar");
-    checkpoint!(
-        "export",
-        "--data-dir",
-        &guardian,
-        "--profile",
-        "history",
-        "--to",
-        &archive,
-        "--config",
-        config
-    )
-    .exits(0);
+    checkpoint!("export", &guardian, "--profile", "history", "--to", &archive, "--config", config).exits(0);
     let archived = verify!("money", &archive, "--config", config, "--json").exits(0);
     assert_eq!(books(&archived), books(&stored));
     let keys = home.path().join("keys.json");
@@ -171,7 +160,7 @@ fn a_transaction_is_shown_part_by_part() {
         "input spends a note",
         "output issues a note",
         "output withdraws",
-        "output puts money into an incoming contract",
+        "output puts money into an outgoing contract",
         "item votes for a number of blocks",
         "item votes for a time",
         "item votes for a value",
@@ -210,6 +199,9 @@ fn what_cannot_be_derived_is_refused() {
     let keys = home.path().join("keys.json");
     verify!("keys", config, "--out", &keys).exits(0);
     refused(verify!("money", &guardian, "--keys", &keys), 2, "money needs the federation's configuration");
+    let first = fixture("hbbft-v0.1.5/peer-0");
+    let hole = fixture("hbbft-v0.1.5/bad-d-missing-epoch");
+    refused(verify!("money", &hole, "--config", &first), 1, "epoch 160 is missing");
     let other = fixture("session-v0.13.0-iroh/peer-0");
     let wrong = verify!("money", &guardian, "--config", &other);
     assert_ne!(wrong.exit, 0, "{}", wrong.stdout);

@@ -8,6 +8,9 @@ use fm_modules::{Description, Fact, Kind, PayloadError, Registry};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+/// The longest text that is shown whole to people: the hex of two hashes.
+const MOST_SHOWN: usize = 128;
+
 /// A part of an item, described.
 #[derive(Serialize)]
 pub(crate) struct PartLine {
@@ -76,13 +79,26 @@ fn line(
                 (format!("{name}_msat"), amount.0.into(), format!("{} msat", group_digits(amount.0)))
             }
             Fact::Number(number) => (name.to_owned(), number.into(), group_digits(number)),
-            Fact::Text(text) => (name.to_owned(), text.clone().into(), text),
+            Fact::Text(text) => {
+                let word = shortened(&text);
+                (name.to_owned(), text.into(), word)
+            }
         };
         words.push(format!("{} {word}", name.trim_end_matches("_msat").replace('_', " ")));
         map.insert(name, value);
     }
     let kind = kind.name().to_owned();
     Some(PartLine { part, index, module: value.instance, kind, what, facts: map, words })
+}
+
+/// Shortens a text that fills lines, for people.
+fn shortened(text: &str) -> String {
+    let count = text.chars().count();
+    if count <= MOST_SHOWN {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(MOST_SHOWN / 4).collect();
+    format!("{beginning}… ({count} characters)")
 }
 
 impl PartLine {

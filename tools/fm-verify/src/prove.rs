@@ -11,6 +11,7 @@ use fm_history::{EntryItem, Hash, PeerId};
 use serde::Serialize;
 
 use crate::args::{CheckArgs, CheckProofArgs, ProveArgs};
+use crate::decoded::{PartLine, decoded, registry};
 use crate::diff::{check_file, write_file};
 use crate::opened::Opening;
 use crate::show::{Found, find};
@@ -190,6 +191,8 @@ fn accept(
     };
     let number = usize::try_from(proven.item).unwrap_or(usize::MAX);
     if arguments.json {
+        let mut item = item_json(number, &proven.facts, arguments.hex);
+        item.decoded = parts(proven, keys);
         output.json(&Verdict {
             r#type: "verdict",
             verdict: name,
@@ -199,7 +202,7 @@ fn accept(
             hash: Some(proven.hash),
             signed_epoch: is_epoch.then_some(proven.signed_index),
             signed_by: proven.signers.valid.as_deref(),
-            item: Some(item_json(number, &proven.facts, arguments.hex)),
+            item: Some(item),
             keys: NamedKeys::of(keys, [&proven.layout, &proven.layout]),
             file,
             reason: None,
@@ -208,6 +211,10 @@ fn accept(
     }
     print(&mut output, proven, keys, arguments.hex)?;
     Ok(exit)
+}
+
+fn parts(proven: &ProvenItem, keys: Option<&PinnedKeys>) -> Vec<PartLine> {
+    decoded(&proven.facts, &proven.layout, registry(keys, false).as_ref())
 }
 
 fn print(
@@ -225,6 +232,9 @@ fn print(
     let place = format!("{item} of {count} in {what} {index}, counted from 0, of era {era} ({layout})");
     output.line(&format!("item       {place}"))?;
     output.line(&format!("           {}", item_text(&proven.facts, &modules(keys, false))))?;
+    for part in parts(proven, keys) {
+        output.line(&format!("           {}", part.text()))?;
+    }
     if hex {
         output.line(&format!("           {}", hex::encode(&proven.facts.bytes)))?;
     }

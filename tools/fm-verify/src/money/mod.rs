@@ -33,14 +33,15 @@ pub(crate) fn run(arguments: &MoneyArgs) -> Result<Exit, Failure> {
     let (registry, rules) = federation(keys.as_ref())?;
     let printer = RefCell::new(FindingPrinter::new(audit.json));
     let ledger = Ledger::new(registry, rules);
-    let mut books = Books { ledger, tally: Tally::default(), is_epochs: false, failure: None };
+    let mut books = Books { ledger, tally: Tally::default(), next: 0, is_epochs: false, failure: None };
     let watch = Watch {
         on_finding: &mut |finding| printer.borrow_mut().print(finding),
         on_session: &mut |session| books.add(session, &mut |finding| printer.borrow_mut().print(finding)),
     };
     let mut outcome = look(audit, opening, watch)?;
-    let Books { ledger, mut tally, is_epochs, failure } = books;
+    let Books { ledger, mut tally, is_epochs, failure, .. } = books;
     if let Some(failure) = failure {
+        printer.into_inner().finish()?;
         return Err(failure);
     }
     let finished = ledger.finish(&mut |problem| {
@@ -54,9 +55,7 @@ pub(crate) fn run(arguments: &MoneyArgs) -> Result<Exit, Failure> {
     let judgement = judge(&outcome, keys.as_ref());
     let is_empty = outcome.audit.chain.records == 0;
     if judgement.verdict.history_root.is_none() && !is_empty {
-        let message =
-            "money is derived from a whole history, and a part of this one is missing or cannot be read";
-        return Err(Failure::new(Exit::Findings, message).hint("repair it first, or name another source"));
+        return Err(not_whole("a part of it is missing or cannot be read"));
     }
     let words = summary(&judgement, &outcome);
     print::statement(&mut output, &statement, &judgement, (!audit.json).then_some(&words))?;
@@ -68,6 +67,8 @@ struct Books {
     ledger: Ledger,
     /// What was found in them.
     tally: Tally,
+    /// The number of the next session.
+    next: u64,
     /// Whether these are epochs of v0.1.
     is_epochs: bool,
     /// Why the rest is not looked at.
@@ -76,8 +77,20 @@ struct Books {
 
 impl Books {
     fn add(&mut self, session: &OldSession<'_>, report: &mut dyn FnMut(&Finding)) {
+        if self.failure.is_some() {
+            return;
+        }
         self.is_epochs = matches!(session.audited, Audited::Epoch(_));
-        let Some(outcome) = session.outcome().filter(|_| self.failure.is_none()) else { return };
+        let what = if self.is_epochs { "epoch" } else { "session" };
+        if session.index != self.next {
+            self.failure = Some(not_whole(&format!("{what} {} is missing", self.next)));
+            return;
+        }
+        self.next += 1;
+        let Some(outcome) = session.outcome() else {
+            self.failure = Some(not_whole(&format!("the items of {what} {} cannot be read", session.index)));
+            return;
+        };
         for (item, accepted) in (0..).zip(&outcome.items) {
             let ConsensusItem::Transaction(transaction) = &accepted.item else { continue };
             let added = self.ledger.add((session.index, item), transaction, &mut |problem| {
@@ -91,6 +104,11 @@ impl Books {
             }
         }
     }
+}
+
+fn not_whole(reason: &str) -> Failure {
+    Failure::new(Exit::Findings, format!("money is derived from a whole history: {reason}"))
+        .hint("repair it first, or name another source")
 }
 
 fn spill(error: &std::io::Error) -> Failure {
