@@ -16,11 +16,14 @@ const TOGETHER: usize = 512;
 /// The keys of a module's notes, by denomination.
 pub type NoteKeys = BTreeMap<Msat, fm_crypto::NoteKey>;
 
+/// A note that waits to be checked.
+type Waiting = (Spot, NoteNonce, NoteSignature);
+
 /// Notes that wait to be checked.
 #[derive(Default)]
 pub(crate) struct NoteChecks {
     keys: BTreeMap<u16, NoteKeys>,
-    waiting: BTreeMap<(u16, Msat), Vec<(Spot, NoteNonce, NoteSignature)>>,
+    waiting: BTreeMap<(u16, Msat), Vec<Waiting>>,
     count: usize,
     /// The number of notes whose signatures were checked.
     pub(crate) checked: u64,

@@ -218,9 +218,10 @@ fn what_cannot_be_derived_is_refused() {
 /// Cuts the last byte of the configuration of the mint.
 fn broken_config(guardian: &Path) -> std::path::PathBuf {
     let path = guardian.join("consensus.json");
-    let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let text = std::fs::read_to_string(&path).expect("a configuration");
+    let mut config: Value = serde_json::from_str(&text).expect("it is JSON");
     let text = config["modules"]["3"]["config"].as_str().expect("hex").to_owned();
     config["modules"]["3"]["config"] = json!(text[..text.len() - 2]);
-    std::fs::write(&path, config.to_string()).unwrap();
+    std::fs::write(&path, config.to_string()).expect("there is room for a file");
     path
 }
