@@ -59,6 +59,11 @@ impl ModuleRules {
         Ok(rules)
     }
 
+    /// Returns whether the module takes nothing.
+    pub fn has_no_fees(&self) -> bool {
+        self.fees.is_none_or(|fees| fees.of_input(Msat(u64::MAX)) == 0 && fees.of_output(Msat(u64::MAX)) == 0)
+    }
+
     fn of_fees(fees: ModuleFees) -> Self {
         Self { fees: Some(fees), note_keys: None }
     }

@@ -23,11 +23,10 @@ use crate::seen::{Once, Repeated, Seen};
 pub struct Rules {
     /// The fees of the modules; of an instance without fees here, transactions are not checked for balance.
     pub fees: Fees,
-    /// Whether transactions may pay more than they need: since version 2.1 of the consensus. `None` if the
-    /// version is not known: then they may.
+    /// Whether transactions may pay more than they need: since version 2.1 of the consensus.
     ///
     /// Source: fedimint-server 0.13.0, src/consensus/transaction.rs.
-    pub may_overpay: Option<bool>,
+    pub may_overpay: bool,
     /// The keys of notes, by module; of a module without keys here, the signatures of notes are not checked.
     pub note_keys: BTreeMap<u16, NoteKeys>,
 }
@@ -39,7 +38,7 @@ pub struct Statement {
     pub transactions: u64,
     /// The number of transactions that were not checked for balance, because the history does not say an amount or
     /// the configuration no fee.
-    pub unbalanced_unknown: u64,
+    pub balance_unchecked: u64,
     /// The number of spent notes whose signatures were checked.
     pub notes_checked: u64,
     /// The number of spent notes of modules whose keys are not known.
@@ -74,7 +73,7 @@ pub struct Ledger {
     contracts: BTreeMap<u16, Contracts>,
     seen: Seen,
     transactions: u64,
-    unbalanced_unknown: u64,
+    balance_unchecked: u64,
 }
 
 impl Ledger {
@@ -90,7 +89,7 @@ impl Ledger {
             contracts: BTreeMap::new(),
             seen: Seen::new(),
             transactions: 0,
-            unbalanced_unknown: 0,
+            balance_unchecked: 0,
         }
     }
 
@@ -150,8 +149,8 @@ impl Ledger {
                 book.open_contracts = contracts.open();
             }
         }
-        let (transactions, unbalanced_unknown) = (self.transactions, self.unbalanced_unknown);
-        Ok(Statement { transactions, unbalanced_unknown, notes_checked, notes_unchecked, books })
+        let (transactions, balance_unchecked) = (self.transactions, self.balance_unchecked);
+        Ok(Statement { transactions, balance_unchecked, notes_checked, notes_unchecked, books })
     }
 
     /// Returns what was decoded; reports what could not be.
@@ -164,11 +163,13 @@ impl Ledger {
         report: &mut dyn FnMut(Problem),
     ) -> Option<T> {
         let trouble = match decoded {
-            Ok(payload) if self.books.contains_key(&instance) => return Some(payload),
+            Ok(payload) if self.registry.kind(instance).is_some() => return Some(payload),
             Ok(_) => Trouble::UnknownInstance,
             Err(error) => Trouble::Undecodable(error),
         };
         balance.has_unknown = true;
+        // What it moves is not known: so neither is what the federation owns and owes.
+        self.book(instance).undecoded += 1;
         report(Problem { spot, module: Some(instance), trouble });
         None
     }
@@ -330,14 +331,11 @@ impl Ledger {
     fn check_balance(&mut self, balance: &Balance, spot: Spot, report: &mut dyn FnMut(Problem)) {
         let Balance { inputs, outputs, fees, has_unknown } = *balance;
         if has_unknown {
-            self.unbalanced_unknown += 1;
+            self.balance_unchecked += 1;
             return;
         }
         let needed = outputs + fees;
-        let is_balanced = match self.rules.may_overpay {
-            Some(false) => inputs == needed,
-            Some(true) | None => inputs >= needed,
-        };
+        let is_balanced = inputs == needed || (self.rules.may_overpay && inputs > needed);
         if !is_balanced {
             let trouble = Trouble::Unbalanced { inputs, outputs, fees };
             report(Problem { spot, module: None, trouble });

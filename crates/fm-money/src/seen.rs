@@ -11,7 +11,7 @@ use fm_history::sha256;
 
 use crate::Spot;
 
-/// The number of entries that are kept in memory, at 53 bytes in a file and 56 in memory.
+/// The number of entries that are kept in memory.
 const IN_MEMORY: usize = 1 << 20;
 /// The number of bytes of an entry in a file.
 const ENTRY_BYTES: usize = 32 + 1 + 8 + 4 + 1 + 4;

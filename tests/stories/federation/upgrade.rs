@@ -64,6 +64,8 @@ fn a_federation_of_v0_1_goes_on_and_is_proven_from_epoch_0() {
         );
         assert_eq!((&verdict["epochs"], &verdict["proven_to"]), (&320.into(), &(sessions - 1).into()));
         roots.push(verdict["history_root"].clone());
+        let money = verify!("money", nodes.directory(peer), "--config", old).exits(2);
+        assert!(money.sentence().contains("has sessions since its conversion"), "{}", money.sentence());
         assert_eq!(ledger(&nodes.directory(peer)), ledger(&nodes.directory(0)));
     }
     roots.dedup();

@@ -253,7 +253,7 @@ fn verdict<'a>(
 }
 
 /// Returns the number of sessions since the conversion.
-fn continued_sessions(outcome: &Outcome) -> Option<u64> {
+pub(crate) fn continued_sessions(outcome: &Outcome) -> Option<u64> {
     let converted = outcome.audit.proven.as_ref().map_or(0, |anchor| anchor.sessions);
     outcome.continued.as_ref().map(|continued| continued.chain.records.saturating_sub(converted))
 }

@@ -6,13 +6,14 @@ use std::cell::RefCell;
 
 use fm_audit::{Audited, OldSession};
 use fm_cli::{Exit, Failure, FindingPrinter, PinnedKeys};
+use fm_crypto::ConsensusConfig;
 use fm_history::{Code, ConsensusItem, Finding, Place, Tally};
-use fm_modules::Registry;
+use fm_modules::{Kind, Registry};
 use fm_money::{ConfigForm, Ledger, ModuleRules, Problem, Rules, Trouble};
 
 use crate::args::MoneyArgs;
 use crate::standing::summary;
-use crate::verdict::judge;
+use crate::verdict::{continued_sessions, judge};
 use crate::verify::{Watch, look};
 
 /// The version of the consensus since which transactions may pay more than they need.
@@ -40,7 +41,8 @@ pub(crate) fn run(arguments: &MoneyArgs) -> Result<Exit, Failure> {
     };
     let mut outcome = look(audit, opening, watch)?;
     let Books { ledger, mut tally, is_epochs, failure, .. } = books;
-    if let Some(failure) = failure {
+    let is_continued = continued_sessions(&outcome).is_some_and(|sessions| sessions > 0);
+    if let Some(failure) = failure.or_else(|| is_continued.then(of_two_generations)) {
         printer.into_inner().finish()?;
         return Err(failure);
     }
@@ -106,6 +108,12 @@ impl Books {
     }
 }
 
+fn of_two_generations() -> Failure {
+    let message = "the directory has sessions since its conversion: money does not reckon with both generations of \
+                   modules in one history yet";
+    Failure::new(Exit::Usage, message).hint("its provenance.fmar alone has books up to the conversion")
+}
+
 fn not_whole(reason: &str) -> Failure {
     Failure::new(Exit::Findings, format!("money is derived from a whole history: {reason}"))
         .hint("repair it first, or name another source")
@@ -130,17 +138,27 @@ fn federation(keys: Option<&PinnedKeys>) -> Result<(Registry, Rules), Failure> {
     let registry = Registry::of_config(config);
     let form = if keys.stated.is_some() { ConfigForm::Client } else { ConfigForm::Consensus };
     let may_overpay = config.consensus_version.is_some_and(|version| version >= OVERPAYING_SINCE);
-    let mut rules = Rules { may_overpay: Some(may_overpay), ..Rules::default() };
+    let mut rules = Rules { may_overpay, ..Rules::default() };
     for (instance, kind) in registry.kinds() {
         let Some(bytes) = config.module_configs.get(&instance) else { continue };
         let found = ModuleRules::of_config(kind, form, bytes).map_err(|error| {
             let message = format!("the configuration of module {instance} ({kind}) cannot be read: {error}");
             Failure::new(Exit::Usage, message)
         })?;
-        rules.fees.extend(found.fees.map(|fees| (instance, fees)));
+        // Servers before 0.5 wrote other fees of `mint` in the same place; without fees, both say the same.
+        let is_other = *kind == Kind::Mint && is_before_0_5(config) && !found.has_no_fees();
+        rules.fees.extend(found.fees.filter(|_| !is_other).map(|fees| (instance, fees)));
         rules.note_keys.extend(found.note_keys.map(|keys| (instance, keys)));
     }
     Ok((registry, rules))
+}
+
+/// Returns whether a server before 0.5 made the configuration; that of clients does not say it.
+fn is_before_0_5(config: &ConsensusConfig) -> bool {
+    let version = config.code_version.as_deref().unwrap_or_default();
+    let minor =
+        version.strip_prefix("0.").and_then(|rest| rest.split(['.', '-']).next()?.parse::<u64>().ok());
+    minor.is_some_and(|minor| minor < 5)
 }
 
 fn finding_of(problem: Problem, is_epochs: bool) -> Finding {

@@ -74,7 +74,7 @@ pub(crate) fn statement(
             session: verdict.last,
             history_root: verdict.history_root.clone(),
             transactions: statement.transactions,
-            balance_unchecked: statement.unbalanced_unknown,
+            balance_unchecked: statement.balance_unchecked,
             notes_checked: statement.notes_checked,
             notes_unchecked: statement.notes_unchecked,
             net_assets_msat: net.and_then(small),
@@ -167,8 +167,8 @@ fn summary(
 ) -> Result<(), Failure> {
     let verdict = &judgement.verdict;
     output.line(&format!("accepted   {} transactions", group_digits(statement.transactions)))?;
-    if statement.unbalanced_unknown > 0 {
-        let count = group_digits(statement.unbalanced_unknown);
+    if statement.balance_unchecked > 0 {
+        let count = group_digits(statement.balance_unchecked);
         output.line(&format!(
             "           {count} of them not checked for balance: an amount or a fee is not known"
         ))?;
